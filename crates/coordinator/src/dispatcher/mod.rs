@@ -1,0 +1,1 @@
+//! The only module with an HTTP client: calls to participants.

@@ -1,0 +1,9 @@
+//! Tercet's coordinator: the daemon around the engine.
+//!
+//! One direction: `api` → `runtime` (which owns the engine) → `journal`, `dispatcher`, and back
+//! by the runtime's inbox. See ARCHITECTURE.md.
+
+pub mod api;
+pub mod dispatcher;
+pub mod journal;
+pub mod runtime;

@@ -1,0 +1,3 @@
+//! The daemon `tercet`.
+
+fn main() {}

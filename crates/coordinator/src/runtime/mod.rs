@@ -1,0 +1,5 @@
+//! The tokio shell around the engine.
+
+mod handle;
+
+pub use handle::{Asked, RuntimeHandle};

@@ -1,0 +1,144 @@
+//! What comes into the engine: requests, participants' answers, the journal's
+//! answers, and the passing of time. All by one door, so there is one order of events.
+
+use std::sync::Arc;
+
+use crate::ids::{BranchId, Epoch, Gid, Instance, Seq};
+use crate::op::Op;
+use crate::spec::{BranchSpec, Fingerprint, Spec};
+use crate::stored::Stored;
+use crate::time::Mono;
+use crate::verdict::Answer;
+
+/// Whom a reply goes to: the shell's own number for a waiting request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyTo(pub u64);
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Somebody asks something of one transaction.
+    Request(Request),
+    /// A call was answered, or gave up.
+    Answered(Ticket, Answer),
+    /// The dispatcher had no room for a call: it was never made.
+    NotSent(Ticket),
+    /// The journal's answer to `Effect::Load`.
+    Loaded(Gid, Load),
+    /// An unfinished transaction found at start-up, or taken over.
+    Adopt(Box<Stored>),
+    /// Everything up to here is durable.
+    Durable(Seq),
+    /// The gid of a new transaction turned out to be taken in the journal: its
+    /// records were not written.
+    Exists(Gid),
+    /// Nothing but time has passed.
+    Tick,
+}
+
+/// What the journal knows of a gid.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Load {
+    /// Nothing.
+    Nothing,
+    /// Its rows.
+    Found(Box<Stored>),
+    /// It could not be read; ask again later.
+    Failed,
+}
+
+/// Somebody asks something of one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Request {
+    /// Whom to answer.
+    pub reply_to: ReplyTo,
+    /// Which transaction.
+    pub gid: Gid,
+    /// What is asked.
+    pub ask: Ask,
+    /// How long to wait for what.
+    pub wait: Wait,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Ask {
+    /// Begin a transaction.
+    Begin {
+        /// What was asked for.
+        spec: Arc<Spec>,
+        /// The gid was made here just now, so the journal cannot know it.
+        fresh: bool,
+    },
+    /// Register a branch. Its position is given by the engine.
+    Register(Box<NewBranch>),
+    /// Decide to confirm.
+    Confirm,
+    /// Decide to cancel.
+    Cancel {
+        /// The caller's own words.
+        detail: Option<Arc<str>>,
+    },
+    /// Show it.
+    Read,
+}
+
+/// A branch to be registered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NewBranch {
+    /// The branch; its position counts for nothing.
+    pub spec: BranchSpec,
+}
+
+impl NewBranch {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &BranchId {
+        &self.spec.id
+    }
+
+    /// Its content, for telling a repeat from a clash.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.spec.fingerprint
+    }
+}
+
+/// How long a request waits for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wait {
+    /// What it waits for.
+    pub until: Until,
+    /// When it stops waiting and is told how things stand.
+    pub give_up: Mono,
+}
+
+/// What a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Until {
+    /// That it is logged.
+    Accepted,
+    /// That a registered branch's Try was answered.
+    Tried,
+    /// That the decision is durable.
+    Decided,
+    /// That everyone has acknowledged.
+    Finished,
+}
+
+/// Which call an answer belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket {
+    /// The engine's life that made the call.
+    pub epoch: Epoch,
+    /// The transaction.
+    pub gid: Gid,
+    /// Which life of the gid.
+    pub instance: Instance,
+    /// The branch.
+    pub branch: BranchId,
+    /// The call.
+    pub op: Op,
+    /// Which attempt.
+    pub attempt: u32,
+}

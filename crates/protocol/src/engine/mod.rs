@@ -1,0 +1,4 @@
+//! The engine over all live transactions.
+
+pub(crate) mod input;
+pub(crate) mod output;

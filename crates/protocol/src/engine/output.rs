@@ -1,0 +1,132 @@
+//! What goes out of the engine: records to be made durable, and effects that wait for them.
+
+use std::sync::Arc;
+
+use crate::engine::input::{ReplyTo, Ticket};
+use crate::ids::{BranchId, Gid, Seq};
+use crate::record::Record;
+use crate::spec::{BranchSpec, Spec};
+use crate::time::{Now, Wall};
+use crate::transaction::Transaction;
+
+/// What handling one input led to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Output {
+    /// To be made durable, in this order.
+    pub records: Vec<Record>,
+    /// To be let out, each once what it waits for is durable.
+    pub effects: Vec<Held>,
+}
+
+/// An effect and what must be durable before it is let out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// The last record that the effect depends on.
+    pub after: Seq,
+    /// Whose effect it is.
+    pub gid: Gid,
+    /// What is to happen.
+    pub effect: Effect,
+}
+
+/// Something that others will notice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Answer a request.
+    Reply(ReplyTo, Reply),
+    /// Call a participant.
+    Call(Call),
+    /// Ask the journal about a gid.
+    Load,
+}
+
+/// A call to a participant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Call {
+    /// Comes back with the answer.
+    pub ticket: Ticket,
+    /// The branch: URL, payload, headers, timeout.
+    pub branch: Arc<BranchSpec>,
+    /// The transaction: trace context.
+    pub spec: Arc<Spec>,
+    /// On a Try: when it will be given up.
+    pub deadline_at: Option<Wall>,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// The transaction as it stands.
+    Transaction {
+        /// Whether what was waited for has come.
+        told: Told,
+        /// The transaction.
+        snapshot: Snapshot,
+    },
+    /// A registered branch as it stands.
+    Branch {
+        /// Whether what was waited for has come.
+        told: Told,
+        /// Its transaction.
+        snapshot: Snapshot,
+        /// Which branch.
+        branch: BranchId,
+    },
+    /// No.
+    Refused(Refusal),
+}
+
+/// Whether what was waited for has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// It has, and the request created something (201).
+    Created,
+    /// It has (200).
+    Reached,
+    /// Not yet; it goes on (202).
+    NotYet,
+}
+
+/// A transaction at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Snapshot {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// The moment.
+    pub at: Now,
+}
+
+/// Why a request is not met. The API turns each into a problem.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// There is no such transaction.
+    NotFound,
+    /// The gid is taken by other content.
+    GidReused,
+    /// The branch id is taken by other content.
+    BranchReused(BranchId),
+    /// Confirm was decided.
+    AlreadyConfirmed,
+    /// Cancel was decided.
+    AlreadyCancelled,
+    /// The transaction decides for itself.
+    NotOpen,
+    /// These branches' Tries are not answered.
+    TriesOutstanding(Vec<BranchId>),
+    /// The transaction has as many branches as it may.
+    TooManyBranches {
+        /// The limit.
+        limit: usize,
+    },
+    /// There are as many live transactions as there may be.
+    TooManyTransactions {
+        /// The limit.
+        limit: usize,
+    },
+    /// The journal has not made the answer durable in time: the outcome is unknown.
+    JournalUnavailable,
+    /// Refused before anything was written.
+    NotAccepted,
+    /// The rules of this transaction failed; it is set aside.
+    SetAside,
+}

@@ -1,0 +1,37 @@
+//! The pure heart of Tercet: ids, time, what travels over the wire, what an answer
+//! means, the rules of one transaction and the engine over all live ones.
+//!
+//! Nothing here does IO, reads a clock, rolls dice or waits. Time and luck arrive with
+//! the input; what should happen leaves as values. `Cargo.toml` and `clippy.toml` keep it so.
+
+mod backoff;
+mod engine;
+mod ids;
+mod op;
+mod record;
+mod spec;
+mod status;
+mod stored;
+mod time;
+mod transaction;
+mod verdict;
+pub mod wire;
+
+pub use backoff::{Backoff, spread};
+pub use engine::input::{Ask, Input, Load, NewBranch, ReplyTo, Request, Ticket, Until, Wait};
+pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Told};
+pub use ids::{
+    BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,
+};
+pub use op::{Op, PerOp, UnknownOp};
+pub use record::{Change, Decided, Decision, Happening, Outcome, Record, TryAnswer};
+pub use spec::{BranchSpec, Fingerprint, Spec, host_port};
+pub use status::{
+    BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,
+};
+pub use stored::{Misfit, Stored};
+pub use time::{InvalidTime, Mono, Now, Wall};
+pub use transaction::Transaction;
+pub use verdict::{
+    Answer, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Trouble, Verdict, verdict,
+};

@@ -1,0 +1,116 @@
+//! What was asked for: the part of a transaction that is written once and never changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::ids::{BranchId, Gid, Instance};
+use crate::op::{Op, PerOp};
+use crate::status::{Pattern, TryBy};
+use crate::time::Wall;
+
+/// A transaction as it was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Spec {
+    /// Its id.
+    pub gid: Gid,
+    /// Which life of this gid.
+    pub instance: Instance,
+    /// Its shape.
+    pub pattern: Pattern,
+    /// Whether the initiator registers branches and asks for the decision.
+    pub open: bool,
+    /// When it was accepted.
+    pub created_at: Wall,
+    /// When it is cancelled if nothing has been decided.
+    pub deadline_at: Wall,
+    /// Says whether a repeat of begin asks for the same thing.
+    pub fingerprint: Fingerprint,
+    /// The initiator's own data: a JSON object as text, if any was given.
+    pub metadata: Option<Arc<str>>,
+    /// The `traceparent` begin came with, or one made from the instance.
+    pub traceparent: Arc<str>,
+    /// The branches given at begin, by position.
+    pub branches: Vec<Arc<BranchSpec>>,
+}
+
+/// A branch as it was given at begin or registered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BranchSpec {
+    /// Its id, unique in the transaction.
+    pub id: BranchId,
+    /// Its place in the order of branches, from 0.
+    pub position: u32,
+    /// Its stage: Try ascending, Cancel descending. All are 0 until stages are run in order.
+    pub stage: u32,
+    /// Where each leg is called; a leg without a URL is done at once.
+    pub urls: PerOp<Option<Arc<Url>>>,
+    /// Headers of the caller's, sent with every call; names in lower case. Secrets.
+    pub headers: BTreeMap<String, String>,
+    /// The body of every call, to the byte as it came.
+    pub payload: Arc<str>,
+    /// The longest one call may take.
+    pub timeout: Duration,
+    /// Who calls Try.
+    pub try_by: TryBy,
+    /// Says whether a repeat of the registration asks for the same thing.
+    pub fingerprint: Fingerprint,
+}
+
+impl BranchSpec {
+    /// Where this leg is called, if the coordinator calls it at all.
+    #[must_use]
+    pub fn url(&self, op: Op) -> Option<&Arc<Url>> {
+        self.urls.get(op).as_ref()
+    }
+
+    /// The host and port by which people know this branch: Confirm's, else Try's, else Cancel's.
+    #[must_use]
+    pub fn participant(&self) -> String {
+        [Op::Confirm, Op::Try, Op::Cancel]
+            .into_iter()
+            .find_map(|op| self.url(op))
+            .map(|url| host_port(url))
+            .unwrap_or_default()
+    }
+
+    /// The legs it has, as in the `Tercet-Legs` header. A Try that the initiator
+    /// calls is a leg like any other: the participant will see it.
+    #[must_use]
+    pub fn legs(&self) -> String {
+        let has = |op: &Op| {
+            self.url(*op).is_some() || (*op == Op::Try && self.try_by == TryBy::Initiator)
+        };
+        let legs: Vec<&str> = Op::ALL.iter().filter(|op| has(op)).map(|op| op.as_str()).collect();
+        legs.join(",")
+    }
+}
+
+/// `host:port` of a URL, with the scheme's port where the URL names none.
+#[must_use]
+pub fn host_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("{host}:{port}")
+}
+
+/// A short name for content: equal content, equal fingerprint. It begins with the
+/// version of the rule it was made by, so that the rule can change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Fingerprint(Arc<str>);
+
+impl Fingerprint {
+    /// As stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// One that was stored, or computed.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+}

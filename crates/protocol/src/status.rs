@@ -1,0 +1,198 @@
+//! The states people and programs see.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The text names no value of the enumeration.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{given:?} is not one of {allowed}")]
+pub struct UnknownName {
+    given: String,
+    allowed: &'static str,
+}
+
+impl UnknownName {
+    /// What was given (its first 64 characters are kept), and what would have done.
+    #[must_use]
+    pub fn new(given: &str, allowed: &'static str) -> Self {
+        Self { given: given.chars().take(64).collect(), allowed }
+    }
+}
+
+/// An enumeration written as one word everywhere: on the wire, in the journal, in metrics.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word for it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                let found = Self::ALL.iter().copied().find(|value| value.as_str() == text);
+                found.ok_or_else(|| UnknownName::new(text, concat!($($word, " "),+).trim_ascii_end()))
+            }
+        }
+    };
+}
+
+words!(
+    /// Where a global transaction stands.
+    Status {
+        /// Branches are being reserved; nothing is decided.
+        Trying = "trying",
+        /// Confirm is decided; not every branch has acknowledged it.
+        Confirming = "confirming",
+        /// Cancel is decided; not every branch has acknowledged it.
+        Cancelling = "cancelling",
+        /// Every branch acknowledged Confirm.
+        Confirmed = "confirmed",
+        /// Every branch acknowledged Cancel.
+        Cancelled = "cancelled",
+    }
+);
+
+impl Status {
+    /// Whether the decision has been taken.
+    #[must_use]
+    pub fn is_decided(self) -> bool {
+        match self {
+            Self::Trying => false,
+            Self::Confirming | Self::Cancelling | Self::Confirmed | Self::Cancelled => true,
+        }
+    }
+
+    /// Whether every branch has acknowledged the decision.
+    #[must_use]
+    pub fn is_finished(self) -> bool {
+        match self {
+            Self::Trying | Self::Confirming | Self::Cancelling => false,
+            Self::Confirmed | Self::Cancelled => true,
+        }
+    }
+}
+
+words!(
+    /// Where a branch stands.
+    BranchStatus {
+        /// Logged; its Try is not answered, or the initiator calls it.
+        Registered = "registered",
+        /// Reserved, or it has no Try leg.
+        Tried = "tried",
+        /// Its Try was refused; it gets Cancel all the same.
+        Refused = "refused",
+        /// It acknowledged Confirm, or has no Confirm leg.
+        Confirmed = "confirmed",
+        /// It acknowledged Cancel, or has no Cancel leg.
+        Cancelled = "cancelled",
+    }
+);
+
+words!(
+    /// Why a transaction was cancelled.
+    Reason {
+        /// A participant refused its Try.
+        TryRefused = "try-refused",
+        /// The attempts of a Try were used up, and nobody knows whether it was done.
+        TryFailed = "try-failed",
+        /// Nobody decided in time.
+        Deadline = "deadline",
+        /// The initiator asked for it.
+        Requested = "requested",
+        /// An operator asked for it.
+        Operator = "operator",
+    }
+);
+
+words!(
+    /// The shape of a transaction. Others (saga, message) are shapes of the same branch.
+    Pattern {
+        /// Try, then Confirm or Cancel.
+        Tcc = "tcc",
+    }
+);
+
+words!(
+    /// Who calls the Try of a branch.
+    TryBy {
+        /// Tercet does.
+        Coordinator = "coordinator",
+        /// The initiator does, and tells nobody how it went; only an open transaction can have it.
+        Initiator = "initiator",
+    }
+);
+
+words!(
+    /// How an operator ended a branch by hand.
+    ResolvedAs {
+        /// As if it had acknowledged Confirm.
+        Confirmed = "confirmed",
+        /// As if it had acknowledged Cancel.
+        Cancelled = "cancelled",
+    }
+);
+
+words!(
+    /// What a line of a transaction's history says.
+    EventKind {
+        /// The transaction was logged.
+        Begun = "begun",
+        /// A branch was registered later.
+        Registered = "registered",
+        /// A call was answered in a way that means it is made again, or not answered.
+        CallFailed = "call-failed",
+        /// A Try was refused.
+        TryRefused = "try-refused",
+        /// The decision was taken; `detail` says which and why.
+        Decided = "decided",
+        /// A branch was shown to people because it does not get on by itself.
+        Parked = "parked",
+        /// Everyone has acknowledged.
+        Finished = "finished",
+        /// The history is full; what came after is not in it.
+        Truncated = "truncated",
+    }
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_parses_to_what_it_was_written_from() {
+        for status in Status::ALL {
+            assert_eq!(status.as_str().parse(), Ok(*status));
+        }
+        let unknown = "done".parse::<Status>().unwrap_err().to_string();
+        assert_eq!(
+            unknown,
+            "\"done\" is not one of trying confirming cancelling confirmed cancelled"
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! What a participant's answer means: the table of API.md, and nothing else.
+
+use std::time::Duration;
+
+use crate::op::Op;
+
+/// Shortest pause a participant can ask for with `Retry-After`.
+pub const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
+/// Longest pause a participant can ask for with `Retry-After`.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// Pause after an answer "in progress" that asks for none.
+pub const IN_PROGRESS_PAUSE: Duration = Duration::from_secs(1);
+
+/// What came back from one call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// A status line arrived.
+    Status {
+        /// The HTTP status code.
+        code: u16,
+        /// `Retry-After`, as sent.
+        retry_after: Option<Duration>,
+        /// The beginning of the body, for people; it never changes the verdict.
+        excerpt: String,
+    },
+    /// None arrived: no connection, a timeout, a broken answer. The call may have had its effect.
+    Nothing {
+        /// What happened, for people.
+        why: String,
+    },
+}
+
+impl Answer {
+    /// One line for `last_error` and the history.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Status { code, .. } => format!("answered {code}"),
+            Self::Nothing { why } => why.clone(),
+        }
+    }
+}
+
+/// What to do after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The participant has done what it was asked.
+    Done,
+    /// A Try that will never succeed: the transaction is cancelled.
+    Refused,
+    /// The participant is at it: ask again after this pause. Uses up no attempt.
+    InProgress(Duration),
+    /// It failed, or nobody knows: call again.
+    Again {
+        /// How it failed.
+        trouble: Trouble,
+        /// The least pause the participant asked for.
+        pause: Option<Duration>,
+    },
+}
+
+/// How a call failed that is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trouble {
+    /// Time may mend it: a timeout, no connection, an overload.
+    Doubt,
+    /// It cannot become right by itself: people should look after three in a row.
+    Wrong,
+    /// The reservation is gone: people should look at once.
+    Gone,
+}
+
+/// Reads an answer. Source: API.md, "Participant, called by the coordinator".
+#[must_use]
+pub fn verdict(op: Op, answer: &Answer) -> Verdict {
+    let (code, retry_after) = match answer {
+        Answer::Nothing { .. } => return Verdict::Again { trouble: Trouble::Doubt, pause: None },
+        Answer::Status { code, retry_after, .. } => (*code, *retry_after),
+    };
+    let asked = retry_after.map(|pause| pause.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
+    let wrong = match op {
+        Op::Try => Verdict::Refused,
+        Op::Confirm | Op::Cancel => Verdict::Again { trouble: Trouble::Wrong, pause: None },
+    };
+    match code {
+        202 => Verdict::InProgress(asked.unwrap_or(IN_PROGRESS_PAUSE)),
+        200..=299 => Verdict::Done,
+        409 => match asked {
+            Some(pause) => Verdict::InProgress(pause),
+            None => wrong,
+        },
+        410 => match op {
+            Op::Try => Verdict::Refused,
+            Op::Confirm => Verdict::Again { trouble: Trouble::Gone, pause: None },
+            Op::Cancel => Verdict::Done,
+        },
+        429 | 503 => Verdict::Again { trouble: Trouble::Doubt, pause: asked },
+        408 | 425 => Verdict::Again { trouble: Trouble::Doubt, pause: None },
+        400..=499 => wrong,
+        // 1xx, 3xx, 5xx and whatever is no status at all: nobody knows.
+        _ => Verdict::Again { trouble: Trouble::Doubt, pause: None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOUBT: Verdict = Verdict::Again { trouble: Trouble::Doubt, pause: None };
+    const WRONG: Verdict = Verdict::Again { trouble: Trouble::Wrong, pause: None };
+    const GONE: Verdict = Verdict::Again { trouble: Trouble::Gone, pause: None };
+
+    fn of(op: Op, code: u16, retry_after_ms: Option<u64>) -> Verdict {
+        let retry_after = retry_after_ms.map(Duration::from_millis);
+        verdict(op, &Answer::Status { code, retry_after, excerpt: String::new() })
+    }
+
+    #[test]
+    fn every_row_of_the_contract() {
+        use Verdict::{Done, Refused};
+        let progress = Verdict::InProgress(IN_PROGRESS_PAUSE);
+        let table: &[(&[u16], [Verdict; 3])] = &[
+            (&[200, 201, 203, 204, 205, 206, 207, 226, 299], [Done, Done, Done]),
+            (&[202], [progress, progress, progress]),
+            (&[409, 400, 401, 403, 404, 405, 415, 418, 422, 451, 499], [Refused, WRONG, WRONG]),
+            (&[410], [Refused, GONE, Done]),
+            (&[408, 425, 429, 500, 501, 502, 503, 504, 599], [DOUBT, DOUBT, DOUBT]),
+            (&[100, 300, 301, 302, 303, 304, 307, 308, 399, 600, 999], [DOUBT, DOUBT, DOUBT]),
+        ];
+        for (codes, expected) in table {
+            for code in *codes {
+                for (op, expected) in Op::ALL.into_iter().zip(expected) {
+                    assert_eq!(of(op, *code, None), *expected, "{op} answered {code}");
+                }
+            }
+        }
+        for op in Op::ALL {
+            let nothing = Answer::Nothing { why: "timeout".to_owned() };
+            assert_eq!(verdict(op, &nothing), DOUBT);
+        }
+    }
+
+    #[test]
+    fn retry_after_is_honoured_within_bounds_and_only_where_the_contract_says() {
+        let again =
+            |ms| Verdict::Again { trouble: Trouble::Doubt, pause: Some(Duration::from_millis(ms)) };
+        let progress = |ms| Verdict::InProgress(Duration::from_millis(ms));
+        for op in Op::ALL {
+            assert_eq!(of(op, 202, Some(0)), progress(100));
+            assert_eq!(of(op, 202, Some(3_000)), progress(3_000));
+            assert_eq!(of(op, 409, Some(86_400_000)), progress(60_000));
+            assert_eq!(of(op, 503, Some(2_000)), again(2_000));
+            assert_eq!(of(op, 429, Some(1)), again(100));
+            assert_eq!(of(op, 500, Some(2_000)), DOUBT);
+        }
+        assert_eq!(of(Op::Try, 404, Some(2_000)), Verdict::Refused);
+    }
+
+    #[test]
+    fn the_body_never_changes_the_verdict() {
+        let excerpt = "FAILURE".to_owned();
+        let answer = Answer::Status { code: 200, retry_after: None, excerpt };
+        assert_eq!(verdict(Op::Try, &answer), Verdict::Done);
+    }
+}

@@ -1,0 +1,50 @@
+//! Names of the headers that Tercet gives a meaning to, in lower case.
+
+/// On calls: the transaction.
+pub const GID: &str = "tercet-gid";
+/// On calls: the branch.
+pub const BRANCH: &str = "tercet-branch";
+/// On calls: which life of the gid.
+pub const INSTANCE: &str = "tercet-instance";
+/// On calls: the legs this branch has, `try,confirm,cancel`.
+pub const LEGS: &str = "tercet-legs";
+/// On calls: `try`, `confirm` or `cancel`.
+pub const OP: &str = "tercet-op";
+/// On calls: 1, 2, …; a hint, since it may repeat after a restart.
+pub const ATTEMPT: &str = "tercet-attempt";
+/// On a Try: when an unanswered Try will be given up, RFC 3339.
+pub const DEADLINE: &str = "tercet-deadline";
+/// On calls: `"{gid}/{branch}/{op}"`, the quotes included.
+/// Source: draft-ietf-httpapi-idempotency-key-header.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// W3C Trace Context.
+pub const TRACEPARENT: &str = "traceparent";
+/// W3C Trace Context.
+pub const TRACESTATE: &str = "tracestate";
+/// On the coordinator's answers: the transaction's status.
+pub const STATUS: &str = "tercet-status";
+
+/// Whether a branch may bring a header of this name (lower case) for its calls.
+/// The others are ours to set, or belong to the connection (RFC 9110, 7.6.1).
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    const RESERVED: [&str; 16] = [
+        IDEMPOTENCY_KEY,
+        TRACEPARENT,
+        TRACESTATE,
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    name.starts_with("tercet-") || name.starts_with("webhook-") || RESERVED.contains(&name)
+}

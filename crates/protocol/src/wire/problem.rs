@@ -1,0 +1,158 @@
+//! Errors as RFC 9457 problems. A new kind of error gets its line in the table below:
+//! the status code, the page at `/problems/{code}` and the OpenAPI description follow.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BranchId, Gid};
+
+/// The body of an error: `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Problem {
+    /// `/problems/{code}`, where the code is explained.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// The code, for programs.
+    pub code: ProblemCode,
+    /// The code in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this request.
+    pub detail: String,
+    /// The transaction in question, if one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub gid: Option<Gid>,
+    /// The branches in question, if any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub branches: Vec<BranchId>,
+}
+
+impl Problem {
+    /// A problem of this kind, with what is wrong this time.
+    #[must_use]
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self {
+            type_: format!("/problems/{code}"),
+            code,
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            gid: None,
+            branches: Vec::new(),
+        }
+    }
+
+    /// Names the transaction.
+    #[must_use]
+    pub fn about(mut self, gid: &Gid) -> Self {
+        self.gid = Some(gid.clone());
+        self
+    }
+}
+
+macro_rules! problems {
+    ($($variant:ident = $code:literal, $status:literal, $title:literal, $what_to_do:literal;)+) => {
+        /// Every kind of error.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub enum ProblemCode {
+            $(#[doc = $title] #[serde(rename = $code)] $variant),+
+        }
+
+        impl ProblemCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// As written in `code`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// The HTTP status it is sent with.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status),+ }
+            }
+
+            /// In a few words.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+
+            /// What it means and what to do about it.
+            #[must_use]
+            pub fn what_to_do(self) -> &'static str {
+                match self { $(Self::$variant => $what_to_do),+ }
+            }
+        }
+    };
+}
+
+problems! {
+    InvalidRequest = "invalid-request", 400, "The request is not valid",
+        "The detail names the field or parameter and what is wrong with it. Nothing happened; mend the request and send it again.";
+    Unauthorized = "unauthorized", 401, "A token is needed",
+        "Send a valid token as `Authorization: Bearer …`.";
+    Forbidden = "forbidden", 403, "This token may not do that",
+        "Ask for a token whose role allows the request.";
+    TransactionNotFound = "transaction-not-found", 404, "There is no such transaction",
+        "No transaction with this gid was ever begun here, or it finished longer ago than the retention. If a begin with this gid had no answer, send it again: that is safe.";
+    BranchNotFound = "branch-not-found", 404, "The transaction has no such branch",
+        "Compare the branch's id with those the transaction shows.";
+    NotFound = "not-found", 404, "There is nothing at this address",
+        "Compare the path with those at /docs.";
+    MethodNotAllowed = "method-not-allowed", 405, "This address does not take that method",
+        "The `Allow` header names the methods it takes.";
+    GidReused = "gid-reused", 409, "The gid is taken by a transaction with other content",
+        "Begin is idempotent only for the same content. Take a new gid for a new transaction; to ask about the old one, GET it.";
+    BranchReused = "branch-reused", 409, "The branch id is taken by a branch with other content",
+        "Registering is idempotent only for the same content. Take another id for another branch.";
+    AlreadyConfirmed = "already-confirmed", 409, "Confirm was decided",
+        "The decision is durable and final: every branch gets Confirm. GET the transaction to see how far it is.";
+    AlreadyCancelled = "already-cancelled", 409, "Cancel was decided",
+        "The decision is durable and final: every branch gets Cancel. `reason` on the transaction says why.";
+    NotOpen = "not-open", 409, "The transaction decides for itself",
+        "It was begun with branches and not `open`: Tercet calls Try and decides. Wait for it, or ask for cancel.";
+    TriesOutstanding = "tries-outstanding", 409, "A Try has not been answered",
+        "The named branches are not reserved yet. Wait until they are `tried`, then confirm again, or ask for cancel.";
+    NotDecided = "not-decided", 409, "Nothing has been decided yet",
+        "A branch can be resolved by hand only after the decision. Ask for confirm or cancel first.";
+    AlreadyFinished = "already-finished", 409, "The branch has finished",
+        "There is nothing left to resolve.";
+    PayloadTooLarge = "payload-too-large", 413, "The request or a payload in it is too large",
+        "The detail says which limit was passed. Store large data elsewhere and send a reference.";
+    UnsupportedMediaType = "unsupported-media-type", 415, "The body is not JSON",
+        "Send `Content-Type: application/json`.";
+    TooManyRequests = "too-many-requests", 429, "Too many transactions are under way",
+        "Nothing happened. Begin again after `Retry-After`. Confirm, cancel and reads are never limited.";
+    Internal = "internal", 500, "This transaction is set aside after a fault of ours",
+        "Its state is safe in the journal and nothing else is affected. The log names the fault; a restart takes the transaction up again.";
+    JournalUnavailable = "journal-unavailable", 503, "The journal does not answer; the outcome is unknown",
+        "The transaction may exist and may go on. Ask again with the same gid (the problem names it): repeating is safe.";
+    NotAccepted = "not-accepted", 503, "Not accepted now",
+        "The request was refused before anything was written: nothing happened. Send it again after `Retry-After`.";
+    ShuttingDown = "shutting-down", 503, "This node is stopping",
+        "Nothing happened. Send it to another node, or again once this one is back.";
+}
+
+impl fmt::Display for ProblemCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for ProblemCode {
+    type Err = crate::status::UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.iter().copied().find(|code| code.as_str() == text);
+        found.ok_or_else(|| crate::status::UnknownName::new(text, "the codes listed at /docs"))
+    }
+}

@@ -1,0 +1,133 @@
+//! Bodies of answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BranchId, Gid, Instance};
+use crate::op::{Op, PerOp};
+use crate::status::{BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status};
+use crate::time::Wall;
+
+/// Calls made, by leg.
+pub type AttemptsView = PerOp<u32>;
+
+/// A transaction with its branches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TransactionView {
+    /// Everything but the branches.
+    #[serde(flatten)]
+    pub summary: SummaryView,
+    /// The branches, by position.
+    pub branches: Vec<BranchView>,
+}
+
+/// A transaction without its branches, as lists show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SummaryView {
+    /// Its id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub gid: Gid,
+    /// Which life of the gid (UUIDv7).
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub instance: Instance,
+    /// Its shape.
+    pub pattern: Pattern,
+    /// Where it stands.
+    pub status: Status,
+    /// Whether the initiator registers branches and asks for the decision.
+    pub open: bool,
+    /// Why it was cancelled.
+    pub reason: Option<Reason>,
+    /// Why, in the caller's words.
+    pub reason_detail: Option<String>,
+    /// Whether a branch needs people.
+    pub parked: bool,
+    /// When it was accepted.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: Wall,
+    /// When it is cancelled if nothing has been decided.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub deadline_at: Wall,
+    /// When the decision was taken.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub decided_at: Option<Wall>,
+    /// When everyone had acknowledged.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub finished_at: Option<Wall>,
+    /// The initiator's own data.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub metadata: Option<serde_json::Value>,
+    /// How many branches there are; in lists only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch_count: Option<u32>,
+}
+
+/// A branch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BranchView {
+    /// Its id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub id: BranchId,
+    /// `host:port` of its Confirm, else Try, else Cancel.
+    pub participant: String,
+    /// Where it stands.
+    pub status: BranchStatus,
+    /// Whether it needs people.
+    pub parked: bool,
+    /// Calls made so far.
+    pub attempts: AttemptsView,
+    /// When it is called next; null while a call is in flight and when none is due.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub next_attempt_at: Option<Wall>,
+    /// How the last call failed, if it did.
+    pub last_error: Option<String>,
+    /// The last answer of a Try that was refused or failed.
+    pub answer: Option<AnswerView>,
+    /// How an operator ended it.
+    pub resolved_as: Option<ResolvedAs>,
+    /// When it acknowledged the decision.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub finished_at: Option<Wall>,
+}
+
+/// The last answer of a Try that was refused or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AnswerView {
+    /// The HTTP status; null if none arrived.
+    pub status: Option<u16>,
+    /// The beginning of the body, at most 1 KiB; without a status, why none arrived.
+    pub body: String,
+}
+
+/// A line of a transaction's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EventView {
+    /// When.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Wall,
+    /// What.
+    pub kind: EventKind,
+    /// Which branch, if one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub branch: Option<BranchId>,
+    /// Which call, if one.
+    pub op: Option<Op>,
+    /// Which attempt of it.
+    pub attempt: Option<u32>,
+    /// In words.
+    pub detail: Option<String>,
+}
+
+/// Part of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Page<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// Ask with `cursor=` this for what follows; null at the end.
+    pub next_cursor: Option<String>,
+}
