@@ -40,7 +40,7 @@ pub struct InvalidTime;
 
 impl Wall {
     /// The last moment that can be written as RFC 3339: the end of the year 9999.
-    pub const MAX: Self = Self(253_402_207_200_999);
+    pub const MAX: Self = Self(253_402_207_200_000);
 
     /// This long after `self`.
     #[must_use]
