@@ -9,6 +9,7 @@ mod engine;
 mod ids;
 mod op;
 mod record;
+mod ring;
 mod spec;
 mod status;
 mod stored;
@@ -20,18 +21,20 @@ pub mod wire;
 pub use backoff::{Backoff, spread};
 pub use engine::input::{Ask, Input, Load, NewBranch, ReplyTo, Request, Ticket, Until, Wait};
 pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Told};
+pub use engine::{Census, Engine, EngineSettings};
 pub use ids::{
     BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,
 };
 pub use op::{Op, PerOp, UnknownOp};
 pub use record::{Change, Decided, Decision, Happening, Outcome, Record, TryAnswer};
+pub use ring::{Commands, Event, Ring};
 pub use spec::{BranchSpec, Fingerprint, Spec, host_port};
 pub use status::{
     BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,
 };
 pub use stored::{Misfit, Stored};
 pub use time::{InvalidTime, Mono, Now, Wall};
-pub use transaction::Transaction;
+pub use transaction::{Branch, Calling, Phase, Rules, Standing, Transaction};
 pub use verdict::{
     Answer, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Trouble, Verdict, verdict,
 };

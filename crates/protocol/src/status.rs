@@ -163,8 +163,6 @@ words!(
     EventKind {
         /// The transaction was logged.
         Begun = "begun",
-        /// A branch was registered later.
-        Registered = "registered",
         /// A call was answered in a way that means it is made again, or not answered.
         CallFailed = "call-failed",
         /// A Try was refused.

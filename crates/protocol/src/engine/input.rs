@@ -32,6 +32,9 @@ pub enum Input {
     /// The gid of a new transaction turned out to be taken in the journal: its
     /// records were not written.
     Exists(Gid),
+    /// The journal could not write this transaction's records, and only these: it is
+    /// set aside so that the others go on.
+    SetAside(Gid),
     /// Nothing but time has passed.
     Tick,
 }

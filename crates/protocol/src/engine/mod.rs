@@ -1,4 +1,213 @@
-//! The engine over all live transactions.
+//! The engine over all live transactions. Pure: inputs and the time go in, records and
+//! effects come out, and nothing else happens.
+//!
+//! ```text
+//!  Input ──▶ find the transaction ──▶ take it out ──▶ its rules ──▶ put it back ──▶ Output
+//!               │ not in memory           (a panic leaves the old value,          records: to be durable
+//!               ▼                          set aside, and stops nobody else)      effects: wait for them
+//!            Effect::Load ──▶ Input::Loaded
+//! ```
+//!
+//! Memory is the truth for live transactions: the hot path reads nothing. A finished
+//! transaction leaves once its last record is durable, so nobody sees it go back.
 
 pub(crate) mod input;
+mod known;
 pub(crate) mod output;
+mod slot;
+mod unknown;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::input::{Input, Request};
+use crate::engine::output::{Effect, Held, Output, Refusal, Reply};
+use crate::engine::slot::Slot;
+use crate::ids::{Epoch, Gid, Seq};
+use crate::status::Status;
+use crate::time::{Mono, Now, Wall};
+use crate::transaction::Rules;
+
+/// The numbers the engine goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EngineSettings {
+    /// The rules of each transaction.
+    pub rules: Rules,
+    /// Live transactions beyond which begin is refused.
+    pub live_transactions: usize,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self { rules: Rules::default(), live_transactions: 100_000 }
+    }
+}
+
+/// The engine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Engine {
+    settings: EngineSettings,
+    epoch: Epoch,
+    live: BTreeMap<Gid, Slot>,
+    /// Requests that wait for the journal to say whether their gid is known.
+    loading: BTreeMap<Gid, Vec<Request>>,
+    /// When each live transaction has something to do by itself; one entry each at most.
+    due: BTreeSet<(Mono, Gid)>,
+    /// Finished transactions, by the record that must be durable before they leave.
+    leaving: BTreeSet<(Seq, Gid)>,
+    /// The last record written.
+    last: Seq,
+    /// Whether new transactions are taken.
+    accepting: bool,
+}
+
+/// How many live transactions stand where, and since when.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Live transactions by status, with the creation time of the oldest.
+    pub by_status: BTreeMap<Status, (usize, Wall)>,
+    /// Branches shown to people.
+    pub parked_branches: usize,
+    /// Transactions set aside after a fault of ours.
+    pub set_aside: usize,
+}
+
+impl Engine {
+    /// An engine without transactions.
+    #[must_use]
+    pub fn new(epoch: Epoch, settings: EngineSettings) -> Self {
+        Self {
+            settings,
+            epoch,
+            live: BTreeMap::new(),
+            loading: BTreeMap::new(),
+            due: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            last: Seq(0),
+            accepting: true,
+        }
+    }
+
+    /// Handles one input.
+    pub fn handle(&mut self, input: Input, now: Now) -> Output {
+        let mut output = Output::default();
+        match input {
+            Input::Request(request) => self.request(request, now, &mut output),
+            Input::Answered(ticket, answer) => self.answered(&ticket, &answer, now, &mut output),
+            Input::NotSent(ticket) => self.not_sent(&ticket, now, &mut output),
+            Input::Loaded(gid, load) => self.loaded(&gid, load, now, &mut output),
+            Input::Adopt(stored) => self.adopt(&stored, now, &mut output),
+            Input::Durable(seq) => self.durable(seq),
+            Input::Exists(gid) => self.drop_unwritten(&gid, &mut output),
+            Input::SetAside(gid) => self.set_aside(&gid, now, &mut output),
+            Input::Tick => {}
+        }
+        self.run_what_is_due(now, &mut output);
+        output
+    }
+
+    /// When the engine has something to do although nothing comes in.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The last record written.
+    #[must_use]
+    pub fn last_record(&self) -> Seq {
+        self.last
+    }
+
+    /// Whether new transactions are taken. Everything else always is.
+    pub fn set_accepting(&mut self, accepting: bool) {
+        self.accepting = accepting;
+    }
+
+    /// The live transaction of this id.
+    #[must_use]
+    pub fn transaction(&self, gid: &Gid) -> Option<&crate::transaction::Transaction> {
+        self.live.get(gid).map(Slot::transaction)
+    }
+
+    /// Every live transaction, by gid.
+    pub fn transactions(&self) -> impl Iterator<Item = &crate::transaction::Transaction> {
+        self.live.values().map(Slot::transaction)
+    }
+
+    /// Counts the live transactions.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for slot in self.live.values() {
+            let transaction = slot.transaction();
+            let created_at = transaction.spec().created_at;
+            let seen = census.by_status.entry(transaction.status()).or_insert((0, created_at));
+            *seen = (seen.0 + 1, seen.1.min(created_at));
+            let parked = transaction.branches().iter().filter(|branch| branch.is_parked());
+            census.parked_branches += parked.count();
+            census.set_aside += usize::from(slot.is_set_aside());
+        }
+        census
+    }
+
+    /// Tells those who have waited too long for something that is not durable that the
+    /// journal does not answer.
+    pub(crate) fn give_up_waiting(
+        &mut self,
+        durable: Seq,
+        too_long: impl Fn(Mono) -> bool,
+        output: &mut Output,
+    ) {
+        for (gid, slot) in &mut self.live {
+            if slot.release_after() <= durable {
+                continue;
+            }
+            for waiter in slot.take_waiters(&too_long) {
+                let reply = Reply::Refused(Refusal::JournalUnavailable);
+                output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request, now: Now, output: &mut Output) {
+        if self.live.contains_key(&request.gid) {
+            self.ask_known(request, now, output);
+        } else if let Some(waiting) = self.loading.get_mut(&request.gid) {
+            waiting.push(request);
+        } else {
+            self.ask_unknown(request, now, output);
+        }
+    }
+
+    fn durable(&mut self, seq: Seq) {
+        while let Some((needs, gid)) = self.leaving.first().cloned() {
+            if needs > seq {
+                break;
+            }
+            self.leaving.remove(&(needs, gid.clone()));
+            self.forget(&gid);
+        }
+    }
+
+    fn forget(&mut self, gid: &Gid) -> Option<Slot> {
+        let slot = self.live.remove(gid)?;
+        if let Some(at) = slot.due() {
+            self.due.remove(&(at, gid.clone()));
+        }
+        Some(slot)
+    }
+
+    fn run_what_is_due(&mut self, now: Now, output: &mut Output) {
+        while let Some((at, gid)) = self.due.first().cloned() {
+            if at > now.mono {
+                break;
+            }
+            // Every run moves the transaction's timer on, or takes it away: so this ends.
+            self.run(&gid, now, output, |_, _| ());
+        }
+    }
+}
+
+/// An effect that waits for nothing: what it says depends on no record.
+fn at_once(gid: &Gid, effect: Effect) -> Held {
+    Held { after: Seq(0), gid: gid.clone(), effect }
+}

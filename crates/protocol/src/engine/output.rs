@@ -38,6 +38,11 @@ pub enum Effect {
     Call(Call),
     /// Ask the journal about a gid.
     Load,
+    /// Tell the operator that this transaction was set aside after a fault of ours.
+    Alarm {
+        /// What went wrong.
+        why: String,
+    },
 }
 
 /// A call to a participant.

@@ -1,0 +1,215 @@
+//! What is done with a transaction that is in memory.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::engine::input::{Ask, Request, Ticket};
+use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply};
+use crate::engine::slot::{Purpose, Waiter};
+use crate::engine::{Engine, at_once};
+use crate::ids::{Gid, Seq};
+use crate::op::Op;
+use crate::record::{Change, Record};
+use crate::time::Now;
+use crate::transaction::{Calling, Registered, Step, Transaction};
+use crate::verdict::Answer;
+
+impl Engine {
+    pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
+        let Request { reply_to, gid, ask, wait } = request;
+        let purpose = if matches!(ask, Ask::Read) {
+            // Reading changes nothing, so it works even for one that is set aside.
+            Ok(Purpose::Read)
+        } else {
+            let asked =
+                self.change(&gid, now, output, |transaction, step| asked(transaction, ask, step));
+            asked.unwrap_or(Err(Refusal::SetAside))
+        };
+        let Some(slot) = self.live.get_mut(&gid) else { return };
+        match purpose {
+            Ok(purpose) => {
+                slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
+            }
+            // A refusal tells how the transaction stands, so it waits like any other answer.
+            Err(refusal) => {
+                let effect = Effect::Reply(reply_to, Reply::Refused(refusal));
+                let after = slot.release_after;
+                output.effects.push(Held { after, gid: gid.clone(), effect });
+            }
+        }
+        self.attend(&gid, now, output);
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        ticket: &Ticket,
+        answer: &Answer,
+        now: Now,
+        output: &mut Output,
+    ) {
+        let Some((position, current)) = self.find_call(ticket) else { return };
+        let op = ticket.op;
+        self.run(&ticket.gid, now, output, |transaction, step| match current {
+            true => transaction.answered(position, op, answer, step),
+            false => transaction.answered_late(position, op, answer, step),
+        });
+    }
+
+    pub(super) fn not_sent(&mut self, ticket: &Ticket, now: Now, output: &mut Output) {
+        let Some((position, true)) = self.find_call(ticket) else { return };
+        let op = ticket.op;
+        self.run(&ticket.gid, now, output, |transaction, step| {
+            transaction.not_sent(position, op, step);
+        });
+    }
+
+    /// Whether the transaction still wants this call: a Try that had to wait for the
+    /// journal may have been overtaken by the decision.
+    pub(crate) fn wants(&self, ticket: &Ticket) -> bool {
+        self.find_call(ticket).is_some_and(|(_, current)| current)
+    }
+
+    /// The position of the branch a ticket names, and whether the call is the one under way.
+    fn find_call(&self, ticket: &Ticket) -> Option<(usize, bool)> {
+        let transaction = self.live.get(&ticket.gid)?.transaction();
+        if transaction.instance() != ticket.instance {
+            return None;
+        }
+        let position = transaction.position(&ticket.branch)?;
+        let expected = Calling::InFlight { op: ticket.op, attempt: ticket.attempt };
+        let calling = transaction.branches().get(position)?.calling();
+        Some((position, ticket.epoch == self.epoch && *calling == expected))
+    }
+
+    /// Changes a transaction, and attends to those who wait for it.
+    pub(super) fn run(
+        &mut self,
+        gid: &Gid,
+        now: Now,
+        output: &mut Output,
+        change: impl FnOnce(&mut Transaction, &mut Step<'_>),
+    ) {
+        self.change(gid, now, output, change);
+        self.attend(gid, now, output);
+    }
+
+    /// Runs the rules of one transaction on a copy, and puts the copy in its place. If they
+    /// panic the old value stays, is set aside, and nobody else notices.
+    pub(super) fn change<R>(
+        &mut self,
+        gid: &Gid,
+        now: Now,
+        output: &mut Output,
+        change: impl FnOnce(&mut Transaction, &mut Step<'_>) -> R,
+    ) -> Option<R> {
+        let slot = self.live.get_mut(gid).filter(|slot| !slot.set_aside)?;
+        let mut next = slot.transaction.clone();
+        let mut step = Step::new(now, &self.settings.rules);
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let result = change(&mut next, &mut step);
+            next.settle(&mut step);
+            result
+        }));
+        let result = match ran {
+            Ok(result) => result,
+            Err(panic) => {
+                slot.set_aside = true;
+                let why = format!("its rules failed: {}", message(panic.as_ref()));
+                output.effects.push(at_once(gid, Effect::Alarm { why }));
+                return None;
+            }
+        };
+        slot.transaction = next;
+        let Step { changes, completion, calls, .. } = step;
+        let instance = slot.transaction.instance();
+        let mut last = self.last;
+        let mut write = |change: Change| {
+            last = Seq(last.0 + 1);
+            output.records.push(Record { seq: last, gid: gid.clone(), instance, change });
+            last
+        };
+        for change in changes {
+            slot.release_after = write(change);
+        }
+        // Nobody waits for completion, but the transaction stays until it is durable.
+        if let Some(needs) = completion.into_iter().map(&mut write).last() {
+            self.leaving.insert((needs, gid.clone()));
+        }
+        self.last = last;
+        for wanted in calls {
+            let Some(branch) = slot.transaction.branches().get(wanted.branch) else { continue };
+            let call = Call {
+                ticket: Ticket {
+                    epoch: self.epoch,
+                    gid: gid.clone(),
+                    instance,
+                    branch: branch.id().clone(),
+                    op: wanted.op,
+                    attempt: wanted.attempt,
+                },
+                branch: Arc::clone(branch.spec()),
+                spec: Arc::clone(slot.transaction.spec()),
+                deadline_at: slot.transaction.deadline_for(wanted.op),
+            };
+            let after = slot.release_after;
+            output.effects.push(Held { after, gid: gid.clone(), effect: Effect::Call(call) });
+        }
+        Some(result)
+    }
+
+    /// Answers those who have waited long enough or for what has come, and sets the timer.
+    pub(super) fn attend(&mut self, gid: &Gid, now: Now, output: &mut Output) {
+        let Some(slot) = self.live.get_mut(gid) else { return };
+        if slot.set_aside {
+            for waiter in slot.take_waiters_other_than_readers() {
+                let reply = Reply::Refused(Refusal::SetAside);
+                output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
+            }
+        }
+        let after = slot.release_after;
+        for (reply_to, reply) in slot.take_answers(now) {
+            let effect = Effect::Reply(reply_to, reply);
+            output.effects.push(Held { after, gid: gid.clone(), effect });
+        }
+        let due = slot.next_due(&self.settings.rules);
+        if due != slot.due {
+            if let Some(at) = slot.due {
+                self.due.remove(&(at, gid.clone()));
+            }
+            if let Some(at) = due {
+                self.due.insert((at, gid.clone()));
+            }
+            slot.due = due;
+        }
+    }
+}
+
+/// What a request other than a read means for a transaction that exists.
+fn asked(transaction: &mut Transaction, ask: Ask, step: &mut Step<'_>) -> Result<Purpose, Refusal> {
+    let repeat = transaction.decision().is_some();
+    match ask {
+        Ask::Begin { spec, .. } => match transaction.spec().fingerprint == spec.fingerprint {
+            true => Ok(Purpose::Begin { created: false }),
+            false => Err(Refusal::GidReused),
+        },
+        Ask::Register(new) => {
+            let created = transaction.register(&new, step)? == Registered::New;
+            Ok(Purpose::Register { branch: new.id().clone(), created })
+        }
+        Ask::Confirm => {
+            transaction.confirm(step)?;
+            Ok(Purpose::Decide { op: Op::Confirm, repeat })
+        }
+        Ask::Cancel { detail } => {
+            transaction.cancel(detail, step)?;
+            Ok(Purpose::Decide { op: Op::Cancel, repeat })
+        }
+        Ask::Read => Ok(Purpose::Read),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,190 @@
+//! A live transaction and those who wait for it.
+
+use crate::engine::input::{ReplyTo, Until, Wait};
+use crate::engine::output::{Refusal, Reply, Snapshot, Told};
+use crate::ids::{BranchId, Seq};
+use crate::op::Op;
+use crate::record::Decision;
+use crate::time::{Mono, Now};
+use crate::transaction::{Rules, Standing, Transaction, already};
+
+/// A live transaction and those who wait for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Slot {
+    pub(super) transaction: Transaction,
+    pub(super) waiters: Vec<Waiter>,
+    /// The last record that anything told of this transaction depends on.
+    pub(super) release_after: Seq,
+    /// Its entry among the engine's timers.
+    pub(super) due: Option<Mono>,
+    /// Its rules failed: it is shown, and nothing else is done with it.
+    pub(super) set_aside: bool,
+}
+
+/// Somebody who waits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Waiter {
+    pub(super) reply_to: ReplyTo,
+    pub(super) purpose: Purpose,
+    pub(super) wait: Wait,
+    pub(super) since: Mono,
+}
+
+/// What was asked, as far as it shapes the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// Begin; whether it created the transaction.
+    Begin { created: bool },
+    /// Register; whether it created the branch.
+    Register { branch: BranchId, created: bool },
+    /// Confirm or cancel; whether the decision stood before.
+    Decide { op: Op, repeat: bool },
+    /// Read.
+    Read,
+}
+
+impl Slot {
+    pub(super) fn new(transaction: Transaction) -> Self {
+        let (waiters, release_after) = (Vec::new(), Seq(0));
+        Self { transaction, waiters, release_after, due: None, set_aside: false }
+    }
+
+    pub(super) fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
+    pub(super) fn release_after(&self) -> Seq {
+        self.release_after
+    }
+
+    pub(super) fn due(&self) -> Option<Mono> {
+        self.due
+    }
+
+    pub(super) fn is_set_aside(&self) -> bool {
+        self.set_aside
+    }
+
+    pub(super) fn next_due(&self, rules: &Rules) -> Option<Mono> {
+        if self.set_aside {
+            return None;
+        }
+        let give_ups = self.waiters.iter().map(|waiter| waiter.wait.give_up);
+        self.transaction.next_due(rules).into_iter().chain(give_ups).min()
+    }
+
+    /// Takes out the waiters that can be answered now.
+    pub(super) fn take_answers(&mut self, now: Now) -> Vec<(ReplyTo, Reply)> {
+        let transaction = &self.transaction;
+        let mut answers = Vec::new();
+        self.waiters.retain(|waiter| match answer(transaction, waiter, now) {
+            Some(reply) => {
+                answers.push((waiter.reply_to, reply));
+                false
+            }
+            None => true,
+        });
+        answers
+    }
+
+    pub(super) fn take_waiters_other_than_readers(&mut self) -> Vec<ReplyTo> {
+        let (readers, others) =
+            self.waiters.drain(..).partition(|waiter: &Waiter| waiter.purpose == Purpose::Read);
+        self.waiters = readers;
+        others.into_iter().map(|waiter| waiter.reply_to).collect()
+    }
+
+    /// Takes out those for whom it has become too long since they asked.
+    pub(super) fn take_waiters(&mut self, too_long: impl Fn(Mono) -> bool) -> Vec<ReplyTo> {
+        let (late, others) =
+            self.waiters.drain(..).partition(|waiter: &Waiter| too_long(waiter.since));
+        self.waiters = others;
+        late.into_iter().map(|waiter: Waiter| waiter.reply_to).collect()
+    }
+}
+
+/// The answer, if what is waited for has come or the wait has run out.
+pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Option<Reply> {
+    let created = match &waiter.purpose {
+        Purpose::Begin { created } | Purpose::Register { created, .. } => *created,
+        Purpose::Decide { .. } | Purpose::Read => false,
+    };
+    let told = match what_came(transaction, waiter) {
+        Came::Yes if created => Told::Created,
+        Came::Yes => Told::Reached,
+        Came::OnlyAccepted => Told::NotYet,
+        Came::Never(refusal) => return Some(Reply::Refused(refusal)),
+        Came::No if now.mono < waiter.wait.give_up => return None,
+        // A read has nothing to be created or accepted: it shows what there is.
+        Came::No if waiter.purpose == Purpose::Read => Told::Reached,
+        Came::No => Told::NotYet,
+    };
+    let snapshot = Snapshot { transaction: transaction.clone(), at: now };
+    Some(match &waiter.purpose {
+        Purpose::Register { branch, .. } => {
+            Reply::Branch { told, snapshot, branch: branch.clone() }
+        }
+        Purpose::Begin { .. } | Purpose::Decide { .. } | Purpose::Read => {
+            Reply::Transaction { told, snapshot }
+        }
+    })
+}
+
+enum Came {
+    Yes,
+    No,
+    /// All that was waited for is that the request is taken; the rest is still to come.
+    OnlyAccepted,
+    Never(Refusal),
+}
+
+impl From<bool> for Came {
+    fn from(came: bool) -> Self {
+        if came { Self::Yes } else { Self::No }
+    }
+}
+
+fn what_came(transaction: &Transaction, waiter: &Waiter) -> Came {
+    let status = transaction.status();
+    let reached = match waiter.wait.until {
+        Until::Accepted => true,
+        // Only a registration waits for a Try; it looks at its own branch below.
+        Until::Tried | Until::Decided => status.is_decided(),
+        Until::Finished => status.is_finished(),
+    };
+    match &waiter.purpose {
+        Purpose::Read => reached.into(),
+        // An open transaction waits for its initiator, not the other way round.
+        Purpose::Begin { .. } => (transaction.spec().open || reached).into(),
+        Purpose::Decide { op, repeat } => match transaction.decision() {
+            None => Came::No,
+            Some(decision) if decision.op() != *op => Came::Never(already(decision)),
+            Some(_) if waiter.wait.until == Until::Accepted && !repeat => Came::OnlyAccepted,
+            Some(_) => reached.into(),
+        },
+        Purpose::Register { branch, .. } => match waiter.wait.until {
+            Until::Accepted => Came::Yes,
+            Until::Tried | Until::Decided | Until::Finished => try_came(transaction, branch),
+        },
+    }
+}
+
+fn try_came(transaction: &Transaction, id: &BranchId) -> Came {
+    let Some(branch) = transaction.branch(id) else { return Came::No };
+    if branch.is_try_outstanding() {
+        // Its Try will not be asked for any more once the decision is taken.
+        return match transaction.decision() {
+            None => Came::No,
+            Some(decision) => Came::Never(already(decision)),
+        };
+    }
+    match (branch.standing(), transaction.decision()) {
+        (Standing::Refused, None) => Came::No,
+        (Standing::Refused, Some(_)) | (Standing::Registered | Standing::Tried, _) => Came::Yes,
+        (Standing::Done { .. }, None | Some(Decision::Confirm)) => Came::Yes,
+        // Without a Cancel leg it is done as soon as it is refused; the answer is kept.
+        (Standing::Done { .. }, Some(decision @ Decision::Cancel { .. })) => {
+            if branch.try_was_answered() { Came::Yes } else { Came::Never(already(decision)) }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What is done about a gid that is not in memory. Absent from memory does not mean
+//! absent: the journal is asked, and requests for that gid wait in order meanwhile.
+
+use std::sync::Arc;
+
+use crate::engine::input::{Ask, Load, Request};
+use crate::engine::output::{Effect, Output, Refusal, Reply};
+use crate::engine::slot::{Purpose, Slot, Waiter};
+use crate::engine::{Engine, at_once};
+use crate::ids::Gid;
+use crate::record::Change;
+use crate::spec::Spec;
+use crate::stored::Stored;
+use crate::time::Now;
+use crate::transaction::Transaction;
+
+impl Engine {
+    pub(super) fn ask_unknown(&mut self, request: Request, now: Now, output: &mut Output) {
+        match &request.ask {
+            Ask::Begin { spec, fresh: true } => {
+                let spec = Arc::clone(spec);
+                self.begin(spec, request, now, output);
+            }
+            Ask::Begin { fresh: false, .. }
+            | Ask::Register(_)
+            | Ask::Confirm
+            | Ask::Cancel { .. }
+            | Ask::Read => {
+                output.effects.push(at_once(&request.gid, Effect::Load));
+                self.loading.insert(request.gid.clone(), vec![request]);
+            }
+        }
+    }
+
+    pub(super) fn loaded(&mut self, gid: &Gid, load: Load, now: Now, output: &mut Output) {
+        let waiting = self.loading.remove(gid).unwrap_or_default();
+        match load {
+            Load::Nothing => {
+                for request in waiting {
+                    self.ask_absent(request, now, output);
+                }
+            }
+            Load::Found(stored) => {
+                self.adopt(&stored, now, output);
+                for request in waiting {
+                    self.ask_known(request, now, output);
+                }
+                if stored.status.is_finished() {
+                    self.forget(gid);
+                }
+            }
+            Load::Failed => {
+                for request in waiting {
+                    let refusal = match request.ask {
+                        // Nothing was written, and nothing will be.
+                        Ask::Begin { .. } => Refusal::NotAccepted,
+                        Ask::Register(_) | Ask::Confirm | Ask::Cancel { .. } | Ask::Read => {
+                            Refusal::JournalUnavailable
+                        }
+                    };
+                    refuse(&request, refusal, output);
+                }
+            }
+        }
+    }
+
+    /// Takes up a transaction from its rows: at start-up, or when it is asked for.
+    pub(super) fn adopt(&mut self, stored: &Stored, now: Now, output: &mut Output) {
+        let gid = &stored.spec.gid;
+        if self.live.contains_key(gid) {
+            return;
+        }
+        let transaction = Transaction::restore(stored, now);
+        self.live.insert(gid.clone(), Slot::new(transaction));
+        self.run(gid, now, output, |_, _| ());
+    }
+
+    /// The gid of a new transaction is taken: nothing of ours was written. Whoever asked
+    /// is told to ask again, and will meet the transaction that holds the gid.
+    pub(super) fn drop_unwritten(&mut self, gid: &Gid, output: &mut Output) {
+        self.leaving.retain(|(_, leaving)| leaving != gid);
+        let Some(slot) = self.forget(gid) else { return };
+        for waiter in slot.waiters {
+            let reply = Reply::Refused(Refusal::JournalUnavailable);
+            output.effects.push(at_once(gid, Effect::Reply(waiter.reply_to, reply)));
+        }
+    }
+
+    /// The journal cannot write this transaction's records.
+    pub(super) fn set_aside(&mut self, gid: &Gid, now: Now, output: &mut Output) {
+        let Some(slot) = self.live.get_mut(gid) else { return };
+        slot.set_aside = true;
+        let why = "the journal cannot write its records".to_owned();
+        output.effects.push(at_once(gid, Effect::Alarm { why }));
+        self.leaving.retain(|(_, leaving)| leaving != gid);
+        self.attend(gid, now, output);
+    }
+
+    fn ask_absent(&mut self, request: Request, now: Now, output: &mut Output) {
+        // An earlier request in the same line may have begun it.
+        if self.live.contains_key(&request.gid) {
+            return self.ask_known(request, now, output);
+        }
+        match &request.ask {
+            Ask::Begin { spec, .. } => {
+                let spec = Arc::clone(spec);
+                self.begin(spec, request, now, output);
+            }
+            Ask::Register(_) | Ask::Confirm | Ask::Cancel { .. } | Ask::Read => {
+                refuse(&request, Refusal::NotFound, output);
+            }
+        }
+    }
+
+    fn begin(&mut self, spec: Arc<Spec>, request: Request, now: Now, output: &mut Output) {
+        let limit = self.settings.live_transactions;
+        if !self.accepting {
+            return refuse(&request, Refusal::NotAccepted, output);
+        }
+        if self.live.len() >= limit {
+            return refuse(&request, Refusal::TooManyTransactions { limit }, output);
+        }
+        let Request { reply_to, gid, wait, .. } = request;
+        let mut slot = Slot::new(Transaction::begin(Arc::clone(&spec), now));
+        let purpose = Purpose::Begin { created: true };
+        slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
+        self.live.insert(gid.clone(), slot);
+        let begun = self.change(&gid, now, output, |_, step| {
+            // First of all: what follows from it must not be written before it.
+            step.changes.push(Change::Begun(spec));
+        });
+        self.attend(&gid, now, output);
+        if begun.is_none() {
+            // Its rules failed before anything was written: there is no such transaction.
+            self.forget(&gid);
+        }
+    }
+}
+
+fn refuse(request: &Request, refusal: Refusal, output: &mut Output) {
+    let effect = Effect::Reply(request.reply_to, Reply::Refused(refusal));
+    output.effects.push(at_once(&request.gid, effect));
+}

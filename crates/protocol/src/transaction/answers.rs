@@ -1,0 +1,136 @@
+//! What participants' answers mean for a transaction.
+
+use std::sync::Arc;
+
+use crate::op::Op;
+use crate::record::TryAnswer;
+use crate::status::EventKind;
+use crate::transaction::branch::{Branch, Calling, Standing};
+use crate::transaction::step::Line;
+use crate::transaction::{Phase, Step, Transaction};
+use crate::verdict::{Answer, Trouble, Verdict, verdict};
+
+impl Transaction {
+    /// The call under way was answered.
+    pub(crate) fn answered(
+        &mut self,
+        position: usize,
+        op: Op,
+        answer: &Answer,
+        step: &mut Step<'_>,
+    ) {
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        let attempt = *branch.attempts.get(op);
+        match verdict(op, answer) {
+            Verdict::Done => match op {
+                Op::Try => tried(branch, self.spec.open, step),
+                Op::Confirm | Op::Cancel => acknowledged(branch, step),
+            },
+            Verdict::Refused => {
+                branch.standing = Standing::Refused;
+                branch.calling = Calling::Idle;
+                branch.last_error = Some(Arc::from(answer.summary()));
+                branch.answer = Some(try_answer(answer));
+                let kind = EventKind::TryRefused;
+                let detail = &answer.summary();
+                let line = Line { kind, branch: &branch.spec.id, op, attempt, detail };
+                step.happened(&mut self.history_len, line);
+            }
+            Verdict::InProgress(pause) => {
+                branch.trouble.wrong_in_a_row = 0;
+                branch.trouble.since.get_or_insert(step.now.mono);
+                branch.calling = Calling::Due(step.now.mono.after(pause));
+            }
+            Verdict::Again { trouble, pause } => {
+                let summary = answer.summary();
+                branch.failed(trouble, &summary, step.now.mono);
+                if op == Op::Try {
+                    branch.answer = Some(try_answer(answer));
+                }
+                let luck = step.luck(position);
+                let pause = step.rules.backoff.pause(branch.trouble.failures, luck, pause);
+                branch.calling = Calling::Due(step.now.mono.after(pause));
+                let kind = EventKind::CallFailed;
+                let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &summary };
+                step.happened(&mut self.history_len, line);
+                if op != Op::Try {
+                    self.park_if_stuck(position, op, trouble, step);
+                }
+            }
+        }
+    }
+
+    /// An answer to a call that is no longer the one under way: of an earlier epoch, or
+    /// overtaken. All it can still do is acknowledge the decision.
+    pub(crate) fn answered_late(
+        &mut self,
+        position: usize,
+        op: Op,
+        answer: &Answer,
+        step: &mut Step<'_>,
+    ) {
+        let decided_op = match &self.phase {
+            Phase::Trying { .. } | Phase::Finished { .. } => return,
+            Phase::Telling(decided) => decided.decision.op(),
+        };
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        if op == decided_op && !branch.is_done() && verdict(op, answer) == Verdict::Done {
+            acknowledged(branch, step);
+        }
+    }
+
+    /// The dispatcher had no room: the call was never made.
+    pub(crate) fn not_sent(&mut self, position: usize, op: Op, step: &mut Step<'_>) {
+        let luck = step.luck(position);
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        let attempts = branch.attempts.get_mut(op);
+        *attempts = attempts.saturating_sub(1);
+        // Between one and two pauses, so that what was refused together does not return together.
+        let pause_ms = u64::try_from(step.rules.no_room_pause.as_millis()).unwrap_or(u64::MAX);
+        let extra = std::time::Duration::from_millis(luck % pause_ms.saturating_add(1));
+        branch.calling = Calling::Due(step.now.mono.after(step.rules.no_room_pause + extra));
+    }
+
+    fn park_if_stuck(&mut self, position: usize, op: Op, trouble: Trouble, step: &mut Step<'_>) {
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        let since = branch.trouble.since.unwrap_or(step.now.mono);
+        let doubted = step.now.mono.since(since) >= step.rules.park_after_doubt;
+        let wrong = branch.trouble.wrong_in_a_row >= step.rules.park_after_wrong;
+        if branch.parked || !(doubted || wrong || trouble == Trouble::Gone) {
+            return;
+        }
+        branch.parked = true;
+        let attempt = *branch.attempts.get(op);
+        let detail = branch.last_error.clone().unwrap_or_default();
+        let kind = EventKind::Parked;
+        let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &detail };
+        step.happened(&mut self.history_len, line);
+        self.write_row(position, step);
+        self.write_parked(step);
+    }
+}
+
+fn tried(branch: &mut Branch, open: bool, step: &mut Step<'_>) {
+    branch.standing = Standing::Tried;
+    branch.calling = Calling::Idle;
+    branch.answer = None;
+    // An initiator is told of each Try and builds on it, so it must survive a crash; in a
+    // transaction that decides for itself the Try would only be asked again.
+    if open {
+        branch.write_row_into(step);
+    }
+}
+
+fn acknowledged(branch: &mut Branch, step: &mut Step<'_>) {
+    branch.standing = Standing::Done { at: step.now.wall, unwritten_since: Some(step.now.mono) };
+    branch.calling = Calling::Idle;
+}
+
+fn try_answer(answer: &Answer) -> TryAnswer {
+    match answer {
+        Answer::Status { code, excerpt, .. } => {
+            TryAnswer { status: Some(*code), body: Arc::from(excerpt.as_str()) }
+        }
+        Answer::Nothing { why } => TryAnswer { status: None, body: Arc::from(why.as_str()) },
+    }
+}

@@ -1,0 +1,119 @@
+//! What one input leads to, collected while the rules run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backoff::{Backoff, spread};
+use crate::ids::BranchId;
+use crate::op::Op;
+use crate::record::{Change, Happening};
+use crate::status::EventKind;
+use crate::time::Now;
+
+/// The numbers in the rules; all in config.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Rules {
+    /// Calls of a Try that may fail in doubt before the transaction is cancelled.
+    pub try_attempts: u32,
+    /// The pause between failed calls.
+    pub backoff: Backoff,
+    /// Failures in a row that cannot become right by themselves before a branch is parked.
+    pub park_after_wrong: u32,
+    /// How long a branch may go without the answer it needs before it is parked.
+    pub park_after_doubt: Duration,
+    /// How long an acknowledgement waits for its siblings' before it is journaled alone.
+    pub ack_alone_after: Duration,
+    /// The pause before a call that the dispatcher had no room for is offered again.
+    pub no_room_pause: Duration,
+    /// Lines of history kept of one transaction.
+    pub history_lines: u32,
+    /// Branches one transaction may have.
+    pub branches: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            try_attempts: 3,
+            backoff: Backoff::default(),
+            park_after_wrong: 3,
+            park_after_doubt: Duration::from_secs(60),
+            ack_alone_after: Duration::from_secs(1),
+            no_room_pause: Duration::from_millis(50),
+            history_lines: 100,
+            branches: 64,
+        }
+    }
+}
+
+/// A call that a transaction needs now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Position of the branch.
+    pub(crate) branch: usize,
+    /// Which call.
+    pub(crate) op: Op,
+    /// Which attempt.
+    pub(crate) attempt: u32,
+}
+
+/// What one input leads to.
+#[derive(Debug)]
+pub(crate) struct Step<'a> {
+    pub(crate) now: Now,
+    pub(crate) rules: &'a Rules,
+    /// To be durable before anything of this transaction is let out.
+    pub(crate) changes: Vec<Change>,
+    /// Journaled like the rest, but nobody waits for it: losing it only repeats
+    /// calls that are idempotent.
+    pub(crate) completion: Vec<Change>,
+    pub(crate) calls: Vec<Wanted>,
+}
+
+impl<'a> Step<'a> {
+    pub(crate) fn new(now: Now, rules: &'a Rules) -> Self {
+        Self { now, rules, changes: Vec::new(), completion: Vec::new(), calls: Vec::new() }
+    }
+
+    /// Luck for one branch, different from its siblings'.
+    pub(super) fn luck(&self, branch: usize) -> u64 {
+        spread(self.now.luck, branch as u64)
+    }
+
+    /// Adds a line of history, unless the history is full; the last line says that it is.
+    pub(super) fn happened(&mut self, history_len: &mut u32, line: Line<'_>) {
+        if *history_len >= self.rules.history_lines {
+            return;
+        }
+        *history_len += 1;
+        let number = *history_len;
+        let at = self.now.wall;
+        let last = number == self.rules.history_lines;
+        let happening = if last {
+            let detail = format!("{} lines are kept of one transaction", self.rules.history_lines);
+            let (branch, op, attempt) = (None, None, None);
+            let detail = Some(Arc::from(detail));
+            Happening { number, at, kind: EventKind::Truncated, branch, op, attempt, detail }
+        } else {
+            Happening {
+                number,
+                at,
+                kind: line.kind,
+                branch: Some(line.branch.clone()),
+                op: Some(line.op),
+                attempt: Some(line.attempt),
+                detail: Some(Arc::from(line.detail)),
+            }
+        };
+        self.changes.push(Change::Happened(happening));
+    }
+}
+
+/// A line of history about a call.
+pub(super) struct Line<'a> {
+    pub(super) kind: EventKind,
+    pub(super) branch: &'a BranchId,
+    pub(super) op: Op,
+    pub(super) attempt: u32,
+    pub(super) detail: &'a str,
+}
