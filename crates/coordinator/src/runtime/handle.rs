@@ -1,8 +1,8 @@
-//! How the API asks the engine.
+//! How the rest of the daemon asks the engine.
 
 use std::time::Duration;
 
-use tercet_protocol::{Ask, Gid, Refusal, Reply, Until};
+use tercet_protocol::{Ask, Census, Gid, Refusal, Reply, Until};
 use tokio::sync::{mpsc, oneshot};
 
 /// A request on its way to the engine.
@@ -20,42 +20,72 @@ pub struct Asked {
     pub reply: oneshot::Sender<Reply>,
 }
 
+/// What is asked of the engine as a whole.
+#[derive(Debug)]
+pub enum Control {
+    /// Tell when all that is written now is durable.
+    Settle(oneshot::Sender<()>),
+    /// Count the live transactions.
+    Census(oneshot::Sender<Census>),
+}
+
 /// Asks the engine. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RuntimeHandle {
     begins: mpsc::Sender<Asked>,
     requests: mpsc::Sender<Asked>,
-    barriers: mpsc::Sender<oneshot::Sender<()>>,
+    control: mpsc::Sender<Control>,
+}
+
+/// The other ends of a handle's lanes.
+#[derive(Debug)]
+pub struct Lanes {
+    /// Begins; full means that begin is refused.
+    pub begins: mpsc::Receiver<Asked>,
+    /// Requests about known transactions.
+    pub requests: mpsc::Receiver<Asked>,
+    /// What is asked of the engine as a whole.
+    pub control: mpsc::Receiver<Control>,
+}
+
+/// A handle and the lanes it sends into, with room for this many messages each.
+#[must_use]
+pub fn lanes(begins: usize, requests: usize) -> (RuntimeHandle, Lanes) {
+    let (begin_sender, begin_receiver) = mpsc::channel(begins.max(1));
+    let (request_sender, request_receiver) = mpsc::channel(requests.max(1));
+    let (control_sender, control_receiver) = mpsc::channel(requests.max(1));
+    let handle =
+        RuntimeHandle { begins: begin_sender, requests: request_sender, control: control_sender };
+    let lanes =
+        Lanes { begins: begin_receiver, requests: request_receiver, control: control_receiver };
+    (handle, lanes)
 }
 
 impl RuntimeHandle {
-    /// A handle that sends into these lanes: one for begins, one for requests about
-    /// known transactions, one for barriers.
-    #[must_use]
-    pub fn new(
-        begins: mpsc::Sender<Asked>,
-        requests: mpsc::Sender<Asked>,
-        barriers: mpsc::Sender<oneshot::Sender<()>>,
-    ) -> Self {
-        Self { begins, requests, barriers }
-    }
-
-    /// Asks something of one transaction and waits for the answer. A begin that finds
-    /// its lane full is refused at once; everything else waits for room.
+    /// Asks something of one transaction and waits for the answer. A begin that finds its
+    /// lane full is refused at once; everything else waits for room.
     pub async fn ask(&self, gid: Gid, ask: Ask, until: Until, wait: Duration) -> Reply {
         let begins = matches!(ask, Ask::Begin { .. });
         let (reply, answer) = oneshot::channel();
         let asked = Asked { gid, ask, until, wait, reply };
         let sent = if begins {
-            self.begins.try_send(asked).is_ok()
+            let limit = self.begins.max_capacity();
+            match self.begins.try_send(asked) {
+                Ok(()) => Ok(()),
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    Err(Refusal::TooManyTransactions { limit })
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => Err(Refusal::NotAccepted),
+            }
         } else {
-            self.requests.send(asked).await.is_ok()
+            self.requests.send(asked).await.map_err(|_| Refusal::NotAccepted)
         };
-        if !sent {
-            return Reply::Refused(Refusal::NotAccepted);
+        match sent {
+            Err(refusal) => Reply::Refused(refusal),
+            // The sender is dropped only when the engine is: what became of the request is
+            // unknown.
+            Ok(()) => answer.await.unwrap_or(Reply::Refused(Refusal::JournalUnavailable)),
         }
-        // The sender is dropped only when the engine is: what became of the request is unknown.
-        answer.await.unwrap_or(Reply::Refused(Refusal::JournalUnavailable))
     }
 
     /// Waits until everything the engine had written when this was asked is durable, so that
@@ -65,7 +95,15 @@ impl RuntimeHandle {
     /// The journal did not answer in time.
     pub async fn settled(&self) -> Result<(), Refusal> {
         let (done, settled) = oneshot::channel();
-        self.barriers.send(done).await.map_err(|_| Refusal::JournalUnavailable)?;
+        let sent = self.control.send(Control::Settle(done)).await;
+        sent.map_err(|_| Refusal::JournalUnavailable)?;
         settled.await.map_err(|_| Refusal::JournalUnavailable)
+    }
+
+    /// Counts the live transactions; nothing once the engine has stopped.
+    pub async fn census(&self) -> Option<Census> {
+        let (reply, census) = oneshot::channel();
+        self.control.send(Control::Census(reply)).await.ok()?;
+        census.await.ok()
     }
 }

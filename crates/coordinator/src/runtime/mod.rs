@@ -1,5 +1,21 @@
-//! The tokio shell around the engine.
+//! The tokio shell around the ring: it moves messages and decides nothing.
+//!
+//! ```text
+//!  begins ──────┐                       ┌─▶ journal.append, journal.load
+//!  requests ────┤                       │
+//!  control ─────┼─▶ shell ─▶ ring.step ─┼─▶ dispatcher.send
+//!  answers ─────┤                       │
+//!  journal ─────┘                       └─▶ replies
+//! ```
+//!
+//! Every lane is bounded. An answer's place in its lane is reserved when its call is sent,
+//! so a participant's answer never waits for room, and nothing waits for an answer's.
 
 mod handle;
+mod recovery;
+mod replies;
+mod shell;
 
-pub use handle::{Asked, RuntimeHandle};
+pub use handle::{Asked, Control, Lanes, RuntimeHandle, lanes};
+pub use recovery::{RecoveryError, recover};
+pub use shell::{Ended, Outward, Shell};

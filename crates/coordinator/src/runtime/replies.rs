@@ -1,0 +1,55 @@
+//! Who waits for which reply.
+
+use std::collections::HashMap;
+
+use tercet_protocol::{Reply, ReplyTo};
+use tokio::sync::oneshot;
+
+/// Everybody who waits for a reply, by the number the ring knows them by.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    last: u64,
+    requests: HashMap<ReplyTo, oneshot::Sender<Reply>>,
+    settling: HashMap<ReplyTo, oneshot::Sender<()>>,
+}
+
+impl Replies {
+    pub(super) fn expect(&mut self, reply: oneshot::Sender<Reply>) -> ReplyTo {
+        let reply_to = self.next();
+        self.requests.insert(reply_to, reply);
+        reply_to
+    }
+
+    pub(super) fn expect_settled(&mut self, done: oneshot::Sender<()>) -> ReplyTo {
+        let reply_to = self.next();
+        self.settling.insert(reply_to, done);
+        reply_to
+    }
+
+    /// Sends a reply. Who has hung up meanwhile does not get it.
+    pub(super) fn send(&mut self, reply_to: ReplyTo, reply: Reply) {
+        if let Some(sender) = self.requests.remove(&reply_to) {
+            let _hung_up = sender.send(reply);
+        }
+    }
+
+    pub(super) fn settled(&mut self, reply_to: ReplyTo) {
+        if let Some(sender) = self.settling.remove(&reply_to) {
+            let _hung_up = sender.send(());
+        }
+    }
+
+    /// Dropping the sender tells who waits that nothing will come.
+    pub(super) fn unsettled(&mut self, reply_to: ReplyTo) {
+        self.settling.remove(&reply_to);
+    }
+
+    pub(super) fn nobody_waits(&self) -> bool {
+        self.requests.is_empty() && self.settling.is_empty()
+    }
+
+    fn next(&mut self) -> ReplyTo {
+        self.last += 1;
+        ReplyTo(self.last)
+    }
+}

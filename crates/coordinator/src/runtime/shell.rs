@@ -1,0 +1,284 @@
+//! The loop that drives the ring.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_protocol::{
+    Answer, Call, Change, Commands, Event, Input, Record, ReplyTo, Request, Ring, Ticket, Wait,
+};
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::Clock;
+use crate::dispatcher::Dispatcher;
+use crate::journal::{Journal, JournalEvent};
+use crate::metrics::TransactionMetrics;
+use crate::runtime::handle::{Asked, Control, Lanes};
+use crate::runtime::recovery::Recovered;
+use crate::runtime::replies::Replies;
+
+/// Messages taken from one lane before the others get their turn.
+const ROUND: usize = 1024;
+
+/// Where the ring's commands go.
+#[derive(Clone)]
+pub struct Outward {
+    /// Records and loads.
+    pub journal: Journal,
+    /// Calls.
+    pub dispatcher: Dispatcher,
+    /// What is counted on the way.
+    pub metrics: Arc<TransactionMetrics>,
+}
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to stop, and nothing was in flight or the grace was over.
+    Stopped,
+    /// Another incarnation has taken this one's transactions over.
+    Fenced,
+}
+
+/// The ring and everything that moves its messages.
+pub struct Shell {
+    ring: Ring,
+    clock: Arc<dyn Clock>,
+    lanes: Lanes,
+    journal_events: mpsc::UnboundedReceiver<JournalEvent>,
+    answers: mpsc::Receiver<(Ticket, Answer)>,
+    answer_places: mpsc::Sender<(Ticket, Answer)>,
+    outward: Outward,
+    replies: Replies,
+    /// Records of this round; the journal gets them in one piece.
+    unsent: Vec<Record>,
+    calls_in_flight: usize,
+    fenced: bool,
+    healthy: watch::Sender<bool>,
+}
+
+impl Shell {
+    /// A shell around a ring. At most `calls` calls are in flight at once.
+    #[must_use]
+    pub fn new(
+        ring: Ring,
+        clock: Arc<dyn Clock>,
+        lanes: Lanes,
+        journal_events: mpsc::UnboundedReceiver<JournalEvent>,
+        outward: Outward,
+        calls: usize,
+    ) -> Self {
+        let (answer_places, answers) = mpsc::channel(calls.max(1));
+        Self {
+            ring,
+            clock,
+            lanes,
+            journal_events,
+            answers,
+            answer_places,
+            outward,
+            replies: Replies::default(),
+            unsent: Vec::new(),
+            calls_in_flight: 0,
+            fenced: false,
+            healthy: watch::Sender::new(true),
+        }
+    }
+
+    /// Tells whether the journal keeps up.
+    #[must_use]
+    pub fn journal_health(&self) -> watch::Receiver<bool> {
+        self.healthy.subscribe()
+    }
+
+    /// Runs until `stop` turns true and nothing is in flight, or `grace` has passed since.
+    pub async fn run(
+        mut self,
+        recovered: Recovered,
+        mut stop: watch::Receiver<bool>,
+        grace: Duration,
+    ) -> Ended {
+        for commands in recovered.commands {
+            self.carry_out(commands);
+        }
+        self.flush();
+        let mut stop_at = None;
+        loop {
+            self.one_round(&mut stop, stop_at.is_some()).await;
+            self.flush();
+            self.tell_health();
+            if self.fenced {
+                return Ended::Fenced;
+            }
+            if *stop.borrow() {
+                let now = self.clock.now().mono;
+                let end = *stop_at.get_or_insert(now.after(grace));
+                let idle = self.replies.nobody_waits() && self.calls_in_flight == 0;
+                if idle || now >= end {
+                    return Ended::Stopped;
+                }
+            }
+        }
+    }
+
+    /// Takes what waits in one lane, or lets time pass.
+    async fn one_round(&mut self, stop: &mut watch::Receiver<bool>, stopping: bool) {
+        let mut journal_events = Vec::new();
+        let mut answers = Vec::new();
+        let mut asked = Vec::new();
+        let mut begins = Vec::new();
+        let until_deadline = self.until_deadline(stopping);
+        // The order matters only under load: what finishes work goes before what begins it.
+        tokio::select! {
+            biased;
+            _ = self.journal_events.recv_many(&mut journal_events, ROUND) => {}
+            _ = self.answers.recv_many(&mut answers, ROUND) => {}
+            Some(control) = self.lanes.control.recv() => self.control(control),
+            _ = self.lanes.requests.recv_many(&mut asked, ROUND), if !self.lanes.requests.is_closed() => {}
+            _ = self.lanes.begins.recv_many(&mut begins, ROUND), if !self.lanes.begins.is_closed() => {}
+            () = tokio::time::sleep(until_deadline) => {
+                self.step(Event::Input(Input::Tick));
+            }
+            _ = stop.changed(), if !stopping => {}
+        }
+        for event in journal_events {
+            self.journal_event(event);
+        }
+        for (ticket, answer) in answers {
+            self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
+            self.step(Event::Input(Input::Answered(ticket, answer)));
+        }
+        for asked in asked.into_iter().chain(begins) {
+            self.ask(asked);
+        }
+    }
+
+    fn until_deadline(&self, stopping: bool) -> Duration {
+        // While stopping, look often: the grace may be over before anything else happens.
+        let longest = if stopping { Duration::from_millis(50) } else { Duration::from_secs(3600) };
+        let now = self.clock.now().mono;
+        self.ring.next_deadline().map_or(longest, |at| at.since(now)).min(longest)
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        let Asked { gid, ask, until, wait, reply } = asked;
+        let give_up = self.clock.now().mono.after(wait);
+        let reply_to = self.replies.expect(reply);
+        let wait = Wait { until, give_up };
+        self.step(Event::Input(Input::Request(Request { reply_to, gid, ask, wait })));
+    }
+
+    fn control(&mut self, control: Control) {
+        match control {
+            Control::Settle(done) => {
+                let reply_to = self.replies.expect_settled(done);
+                self.step(Event::Settle(reply_to));
+            }
+            Control::Census(reply) => {
+                let _hung_up = reply.send(self.ring.census());
+            }
+        }
+    }
+
+    fn journal_event(&mut self, event: JournalEvent) {
+        match event {
+            JournalEvent::Durable(seq) => self.step(Event::Input(Input::Durable(seq))),
+            JournalEvent::Exists(gid) => self.step(Event::Input(Input::Exists(gid))),
+            JournalEvent::SetAside(gid) => self.step(Event::Input(Input::SetAside(gid))),
+            JournalEvent::Loaded(gid, load) => self.step(Event::Input(Input::Loaded(gid, load))),
+            JournalEvent::Failing { why } => {
+                tracing::error!(
+                    %why,
+                    "the journal cannot write; new transactions are refused until it can, \
+                     nothing is lost and nothing undurable is told"
+                );
+                self.step(Event::Journal { healthy: false });
+            }
+            JournalEvent::Healed => {
+                tracing::info!("the journal writes again");
+                self.step(Event::Journal { healthy: true });
+            }
+            JournalEvent::Fenced => self.fenced = true,
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let now = self.clock.now();
+        let commands = self.ring.step(event, now);
+        self.carry_out(commands);
+    }
+
+    fn carry_out(&mut self, commands: Commands) {
+        let mut waiting = vec![commands];
+        // A call without room comes straight back as another event, hence the loop.
+        while let Some(commands) = waiting.pop() {
+            let Commands { append, calls, replies, settled, unsettled, loads, alarms } = commands;
+            for record in &append {
+                self.count(record);
+            }
+            self.unsent.extend(append);
+            if !loads.is_empty() {
+                self.outward.journal.load(loads);
+            }
+            for (reply_to, reply) in replies {
+                self.replies.send(reply_to, reply);
+            }
+            for reply_to in settled {
+                self.replies.settled(reply_to);
+            }
+            for reply_to in unsettled {
+                self.replies.unsettled(reply_to);
+            }
+            for (gid, why) in alarms {
+                tracing::error!(%gid, %why, "this transaction is set aside; all others go on. Please report it");
+            }
+            for call in calls {
+                if let Err(ticket) = self.send(call) {
+                    let event = Event::Input(Input::NotSent(ticket));
+                    waiting.push(self.ring.step(event, self.clock.now()));
+                }
+            }
+        }
+    }
+
+    /// Sends a call, if there is room for it and for its answer.
+    fn send(&mut self, call: Call) -> Result<(), Ticket> {
+        let Ok(place) = self.answer_places.clone().try_reserve_owned() else {
+            return Err(call.ticket);
+        };
+        match self.outward.dispatcher.send(call, place) {
+            Ok(()) => {
+                self.calls_in_flight += 1;
+                Ok(())
+            }
+            Err(no_room) => Err(no_room.ticket),
+        }
+    }
+
+    /// The journal gets all records of a round in one piece.
+    fn flush(&mut self) {
+        if !self.unsent.is_empty() {
+            self.outward.journal.append(std::mem::take(&mut self.unsent));
+        }
+    }
+
+    fn tell_health(&self) {
+        let healthy = self.ring.is_journal_keeping_up(self.clock.now());
+        self.healthy.send_if_modified(|told| std::mem::replace(told, healthy) != healthy);
+    }
+
+    fn count(&self, record: &Record) {
+        match &record.change {
+            Change::Finished { .. } => {
+                if let Some(transaction) = self.ring.engine().transaction(&record.gid) {
+                    self.outward.metrics.finished(transaction);
+                }
+            }
+            Change::Begun(_)
+            | Change::Registered(_)
+            | Change::Decided(_)
+            | Change::Outcome(_)
+            | Change::Parked(_)
+            | Change::Happened(_) => {}
+        }
+    }
+}
