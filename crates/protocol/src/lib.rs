@@ -7,6 +7,7 @@
 mod backoff;
 mod engine;
 mod ids;
+pub mod invariants;
 mod op;
 mod record;
 mod ring;

@@ -130,7 +130,12 @@ impl Shell {
         // The order matters only under load: what finishes work goes before what begins it.
         tokio::select! {
             biased;
-            _ = self.journal_events.recv_many(&mut journal_events, ROUND) => {}
+            count = self.journal_events.recv_many(&mut journal_events, ROUND) => {
+                if count == 0 {
+                    tracing::error!("the journal's thread is gone: stopping");
+                    self.fenced = true;
+                }
+            }
             _ = self.answers.recv_many(&mut answers, ROUND) => {}
             Some(control) = self.lanes.control.recv() => self.control(control),
             _ = self.lanes.requests.recv_many(&mut asked, ROUND), if !self.lanes.requests.is_closed() => {}

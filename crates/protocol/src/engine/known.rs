@@ -9,6 +9,7 @@ use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply};
 use crate::engine::slot::{Purpose, Waiter};
 use crate::engine::{Engine, at_once};
 use crate::ids::{Gid, Seq};
+use crate::invariants::moved_rightly;
 use crate::op::Op;
 use crate::record::{Change, Record};
 use crate::time::Now;
@@ -109,6 +110,10 @@ impl Engine {
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let result = change(&mut next, &mut step);
             next.settle(&mut step);
+            // A change that breaks a promise is a fault of ours: it must not get out.
+            if let Err(broken) = moved_rightly(&slot.transaction, &next) {
+                panic!("{broken}");
+            }
             result
         }));
         let result = match ran {
