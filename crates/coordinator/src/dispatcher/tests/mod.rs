@@ -1,0 +1,1 @@
+//! The dispatcher against participants that behave and misbehave.
