@@ -6,18 +6,19 @@ use std::io;
 
 /// Why a call got no status line.
 pub(super) fn why(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        // Only the time to connect is the client's to watch; the call's own is watched outside.
+    // Only the time to connect is the client's to watch; the call's own is watched outside.
+    if error.is_connect() && error.is_timeout() {
         return "no connection in time".to_owned();
     }
     // The resolver's error has no type of its own to go by.
     if causes(error).any(|cause| cause.to_string() == "dns error") {
         return "could not resolve host".to_owned();
     }
-    if let Some(tls) = causes(error).find_map(tls) {
+    if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         return format!("TLS failed: {tls}");
     }
-    if let Some(io) = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()) {
+    // The innermost is the operating system's.
+    if let Some(io) = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last() {
         return io_failure(io.kind(), error.is_connect());
     }
     if let Some(http) = causes(error).find_map(|cause| cause.downcast_ref::<hyper::Error>()) {
@@ -35,15 +36,16 @@ pub(super) fn why(error: &reqwest::Error) -> String {
 
 /// What caused an error, outermost first.
 fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| (*cause).source())
+    std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| within(*cause))
 }
 
-/// A TLS error; inside an `io::Error` it is not among the causes but within.
-fn tls<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    cause.downcast_ref::<rustls::Error>().or_else(|| {
-        let within = cause.downcast_ref::<io::Error>()?.get_ref()?;
-        within.downcast_ref::<rustls::Error>()
-    })
+/// An `io::Error` that wraps another error gives that one's source for its own, and so
+/// hides the error itself.
+fn within<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => cause.source(),
+    }
 }
 
 fn io_failure(kind: io::ErrorKind, connecting: bool) -> String {
