@@ -1,7 +1,7 @@
-//! Says what each metric is, as `/metrics` shows it, and makes those without changing
-//! labels appear before anything has happened: a graph of nothing is a graph of zero.
+//! Says what each metric is, as `/metrics` shows it, and makes those appear
+//! that nobody else registers before something happens: a graph of nothing is one of zero.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 
 use super::name;
 
@@ -54,6 +54,5 @@ pub(super) fn describe() {
     describe_gauge!(name::BUILD_INFO, "Always 1; the version is the label.");
 
     gauge!(name::JOURNAL_QUEUE).set(0.0);
-    counter!(name::RECOVERED_TRANSACTIONS).absolute(0);
     gauge!(name::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

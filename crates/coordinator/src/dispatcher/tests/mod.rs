@@ -1,5 +1,4 @@
 //! The dispatcher against participants that behave and misbehave.
-#![expect(clippy::expect_used, reason = "a test that cannot be set up should stop")]
 
 mod answers;
 mod counted;

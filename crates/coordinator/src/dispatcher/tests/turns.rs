@@ -58,6 +58,7 @@ async fn a_destination_has_so_many_calls_under_way_so_many_waiting_and_no_more()
     }
     assert!(inbox.is_empty());
     assert_eq!(inbox.free(), 256, "every place was used or given back");
+    assert!(dispatcher.drain(super::GUARD).await, "what had no room is not outstanding");
 }
 
 #[tokio::test]
