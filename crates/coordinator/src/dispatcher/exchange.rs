@@ -1,0 +1,140 @@
+//! One call, from the request to what is to be known of the answer.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use reqwest::header::RETRY_AFTER;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, retry};
+use tercet_protocol::{Answer, Call};
+use thiserror::Error;
+use tokio::time::sleep;
+use url::Url;
+
+use super::settings::DispatcherSettings;
+use super::{failure, request, retry_after};
+use crate::clock::Clock;
+
+/// As much of a body as is read: enough to use the connection again after any ordinary answer.
+const BODY_MAX: usize = 64 * 1024;
+/// As much of a body as is kept.
+const EXCERPT_MAX: usize = 1024;
+/// The longest character of UTF-8 that begins within the excerpt may end this much after it.
+const CHAR_MAX: usize = 4;
+
+/// The HTTP client could not be built.
+#[derive(Debug, Error)]
+#[error("the HTTP client for calls could not be built: {0}")]
+pub struct StartError(#[from] reqwest::Error);
+
+/// Makes calls.
+pub(super) struct Exchange {
+    client: Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        settings: &DispatcherSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        // Refused only where one is installed already, which then does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::none())
+                .retry(retry::never())
+                .referer(false)
+                .no_proxy()
+                .tcp_nodelay(true)
+                .connect_timeout(settings.connect_timeout)
+                .pool_idle_timeout(settings.idle_connection)
+                .pool_max_idle_per_host(settings.concurrency)
+        };
+        let client = builder().build().or_else(|error| {
+            // A container without certificate authorities still serves participants on http.
+            tracing::warn!(
+                cause = %failure::roots(&error),
+                "no certificate authorities: participants on https cannot be called"
+            );
+            builder().tls_certs_only([]).build()
+        })?;
+        Ok(Self { client, clock })
+    }
+
+    /// Makes a call and waits for its answer, at most the branch's timeout from now.
+    pub(super) async fn call(&self, call: &Call, url: &Url) -> Answer {
+        let timeout = call.branch.timeout;
+        let request = match request::request(call, url, self.clock.now().luck) {
+            Ok(request) => request,
+            Err(unwritable) => return Answer::Nothing { why: unwritable.to_string() },
+        };
+        // One timer for both halves. An answer that is there when it fires still counts.
+        let mut timer = pin!(sleep(timeout));
+        let mut response = tokio::select! {
+            biased;
+            response = self.client.execute(request) => match response {
+                Ok(response) => response,
+                Err(error) => return Answer::Nothing { why: failure::why(&error) },
+            },
+            () = &mut timer => {
+                return Answer::Nothing { why: format!("timeout after {} ms", timeout.as_millis()) };
+            }
+        };
+        // The status line has decided: what becomes of the body changes nothing but the excerpt.
+        let mut beginning = Vec::new();
+        tokio::select! {
+            biased;
+            () = read(&mut response, &mut beginning) => {}
+            () = &mut timer => {}
+        }
+        Answer::Status {
+            code: response.status().as_u16(),
+            retry_after: self.retry_after(&response),
+            excerpt: excerpt(&beginning),
+        }
+    }
+
+    fn retry_after(&self, response: &Response) -> Option<std::time::Duration> {
+        let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+        retry_after::parse(value, self.clock.now().wall)
+    }
+}
+
+/// Reads the body to its end, or until it is longer than anybody needs, and keeps its
+/// beginning. A body left unread takes its connection with it.
+async fn read(response: &mut Response, beginning: &mut Vec<u8>) {
+    let mut len = 0;
+    // An error ends the body like its end does.
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = (EXCERPT_MAX + CHAR_MAX).saturating_sub(beginning.len());
+        beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        len += chunk.len();
+        if len > BODY_MAX {
+            return;
+        }
+    }
+}
+
+/// The beginning of a body as text: at most 1 KiB, no half characters at its end.
+fn excerpt(beginning: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(beginning).into_owned();
+    text.truncate(text.floor_char_boundary(EXCERPT_MAX));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_ends_between_characters() {
+        assert_eq!(excerpt(b"no stock"), "no stock");
+        let body = format!("{}é and more", "x".repeat(1023));
+        assert_eq!(excerpt(&body.as_bytes()[..EXCERPT_MAX + CHAR_MAX]), "x".repeat(1023));
+        let body = format!("{}é and more", "x".repeat(1022));
+        assert_eq!(excerpt(&body.as_bytes()[..EXCERPT_MAX + CHAR_MAX]).len(), 1024);
+        assert!(excerpt(&[0xff; EXCERPT_MAX]).len() <= EXCERPT_MAX);
+    }
+}

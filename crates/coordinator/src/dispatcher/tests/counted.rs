@@ -1,0 +1,46 @@
+//! What calls leave in the metrics.
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::super::DispatcherSettings;
+use super::inbox::Inbox;
+use super::participant::Participant;
+use super::{call, dispatcher_with};
+
+#[test]
+fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    // A recorder of this test's own, seen by this thread only: so the runtime has one thread.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.expect("a runtime").block_on(async {
+            let mut participant = Participant::start().await;
+            let name = participant.host_port().to_owned();
+            let settings = DispatcherSettings { concurrency: 1, ..DispatcherSettings::default() };
+            let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
+            // A query is no part of a label.
+            let url = participant.url("/payment?customer=17");
+            let queue = format!("tercet_participant_queue{{participant=\"{name}\"}}");
+            for gid in ["a1", "a2", "a3"] {
+                inbox.send(&dispatcher, call(&url, gid));
+            }
+            assert!(handle.render().contains(&format!("{queue} 2\n")), "{}", handle.render());
+            for line in ["200 OK", "404 Not Found", "503 Overloaded"] {
+                participant.arrival().await.answer(line, b"").await;
+                inbox.next().await;
+            }
+            let text = handle.render();
+            assert!(text.contains(&format!("{queue} 0\n")), "{text}");
+            for result in ["done", "wrong", "doubt"] {
+                let labels = format!("participant=\"{name}\",op=\"confirm\",result=\"{result}\"");
+                let line = format!("tercet_branch_calls_total{{{labels}}} 1\n");
+                assert!(text.contains(&line), "{line}{text}");
+            }
+            let measured = format!(
+                "tercet_branch_call_duration_seconds_count{{participant=\"{name}\",op=\"confirm\"}} 3\n"
+            );
+            assert!(text.contains(&measured), "{text}");
+        });
+    });
+}

@@ -1,0 +1,106 @@
+//! The dispatcher against participants that behave and misbehave.
+
+mod answers;
+mod counted;
+mod environment;
+mod inbox;
+mod participant;
+mod requests;
+mod turns;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_protocol::{
+    BranchSpec, Call, Epoch, Fingerprint, Incarnation, Instance, Mono, Now, Op, Pattern, PerOp,
+    Spec, Ticket, TryBy, Wall,
+};
+
+use super::{Dispatcher, DispatcherSettings, start};
+use crate::clock::Clock;
+
+/// Longer than anything here takes unless it never happens.
+const GUARD: Duration = Duration::from_secs(30);
+const INSTANCE: &str = "0193a5f0-0000-7000-8000-00000000002a";
+
+/// Waits for what should happen, and says so if it does not.
+async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    tokio::time::timeout(GUARD, future).await.unwrap_or_else(|_| panic!("not seen: {what}"))
+}
+
+/// A clock that stands still.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Now {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        Now { mono: Mono(0), wall: Wall(784_111_777_000), luck: 0x00f0_67aa_0ba9_02b7 }
+    }
+
+    fn new_instance(&self) -> Instance {
+        INSTANCE.parse().expect("a uuid")
+    }
+
+    fn new_incarnation(&self) -> Incarnation {
+        Incarnation(1)
+    }
+}
+
+fn dispatcher() -> Dispatcher {
+    dispatcher_with(DispatcherSettings::default())
+}
+
+fn dispatcher_with(settings: DispatcherSettings) -> Dispatcher {
+    start(settings, Arc::new(Still)).expect("a client")
+}
+
+/// A branch with all three legs at one URL, and the given payload.
+fn branch(url: &str, payload: &str) -> BranchSpec {
+    let url = Some(Arc::new(url.parse().expect("a URL")));
+    BranchSpec {
+        id: "payment".parse().expect("an id"),
+        position: 0,
+        stage: 0,
+        urls: PerOp { try_: url.clone(), confirm: url.clone(), cancel: url },
+        headers: BTreeMap::new(),
+        payload: Arc::from(payload),
+        timeout: GUARD,
+        try_by: TryBy::Coordinator,
+        fingerprint: Fingerprint::from_text("v1"),
+    }
+}
+
+fn call_of(branch: BranchSpec, op: Op, gid: &str) -> Call {
+    let instance: Instance = INSTANCE.parse().expect("a uuid");
+    let branch = Arc::new(branch);
+    let spec = Spec {
+        gid: gid.parse().expect("an id"),
+        instance,
+        pattern: Pattern::Tcc,
+        open: false,
+        created_at: Wall(784_111_777_000),
+        deadline_at: Wall(784_111_807_000),
+        fingerprint: Fingerprint::from_text("v1"),
+        metadata: None,
+        traceparent: Arc::from("00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01"),
+        branches: vec![Arc::clone(&branch)],
+    };
+    Call {
+        ticket: Ticket {
+            epoch: Epoch(7),
+            gid: spec.gid.clone(),
+            instance,
+            branch: branch.id.clone(),
+            op,
+            attempt: 2,
+        },
+        deadline_at: (op == Op::Try).then_some(spec.deadline_at),
+        branch,
+        spec: Arc::new(spec),
+    }
+}
+
+fn call(url: &str, gid: &str) -> Call {
+    call_of(branch(url, "{}"), Op::Confirm, gid)
+}
