@@ -1,0 +1,94 @@
+//! A node's row, which is its fence.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+};
+use tercet_protocol::{Incarnation, Wall};
+
+use super::super::settings::JournalSettings;
+use super::super::store::CommitError;
+
+/// Begins a transaction that holds SQLite's write lock from its first moment, so that none of
+/// its statements can fail for want of it.
+pub(super) async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    connection.begin_with_options(options).await
+}
+
+/// Registers an incarnation. One process uses a SQLite file, so every other incarnation in it
+/// is over, whatever its node was called: their rows go, which fences them should one still
+/// run, and what they left unfinished is the new one's.
+pub(super) async fn register(
+    connection: &DatabaseConnection,
+    settings: &JournalSettings,
+    started_at: Wall,
+) -> Result<(), DbErr> {
+    let own = settings.incarnation.0;
+    let statements = [
+        statement("DELETE FROM nodes", []),
+        statement(
+            "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, started_at) \
+             VALUES (?, ?, ?, 'live', 0, ?)",
+            [
+                own.into(),
+                settings.node_id.as_str().into(),
+                settings.node_url.as_str().into(),
+                started_at.0.into(),
+            ],
+        ),
+        statement("UPDATE global_transactions SET owner = ? WHERE owner IS NOT NULL", [own.into()]),
+    ];
+    let transaction = begin(connection).await?;
+    for statement in statements {
+        transaction.execute_raw(statement).await?;
+    }
+    transaction.commit().await
+}
+
+/// Whether a batch is to be written, or was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It has not happened.
+    Write,
+    /// It happened, in an earlier submission.
+    Written,
+}
+
+/// Takes batch `number`'s turn: heartbeat, fence and the batch's identity in one write.
+pub(super) async fn take_turn(
+    transaction: &DatabaseTransaction,
+    own: Incarnation,
+    number: i64,
+) -> Result<Turn, CommitError> {
+    let advance = statement(
+        "UPDATE nodes SET batch_no = ? WHERE incarnation = ? AND state = 'live' AND batch_no = ?",
+        [number.into(), own.0.into(), (number - 1).into()],
+    );
+    if transaction.execute_raw(advance).await.map_err(again)?.rows_affected() == 1 {
+        return Ok(Turn::Write);
+    }
+    let look = statement("SELECT state, batch_no FROM nodes WHERE incarnation = ?", [own.0.into()]);
+    let Some(row) = transaction.query_one_raw(look).await.map_err(again)? else {
+        return Err(CommitError::Fenced("this incarnation's row is gone".to_owned()));
+    };
+    let state: String = row.try_get("", "state").map_err(again)?;
+    let last: i64 = row.try_get("", "batch_no").map_err(again)?;
+    if state == "live" && last == number {
+        return Ok(Turn::Written);
+    }
+    Err(CommitError::Fenced(format!(
+        "this incarnation's row is {state} at batch {last}; batch {number} does not follow"
+    )))
+}
+
+fn again(error: DbErr) -> CommitError {
+    CommitError::Again(error.to_string())
+}
+
+fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
+}

@@ -1,0 +1,168 @@
+//! Rows in a database, through sea-orm. SQLite so far: what another database says in other
+//! words stands in `connect`, `statements` and `retention`.
+
+mod address;
+mod commit;
+mod connect;
+mod entities;
+mod incarnation;
+mod list;
+mod lock;
+mod read;
+mod retention;
+mod rows;
+mod schema;
+mod statements;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use sea_orm::DatabaseConnection;
+use tercet_protocol::wire::{ListQuery, Page, SummaryView};
+use tercet_protocol::{Gid, Happening, Incarnation, Load, Stored, Wall};
+
+pub(super) use self::address::Address;
+use self::lock::FileLock;
+pub use self::schema::{migrate_up, migration_status};
+use super::batch::Batch;
+use super::error::JournalError;
+use super::life::Life;
+use super::settings::JournalSettings;
+use super::store::{CommitError, Forgotten, Place, Store, Stripped};
+use super::unreadable::Unreadable;
+
+/// Rows in a database.
+pub(super) struct Database {
+    address: Address,
+    incarnation: Incarnation,
+    /// The one connection that writes. It is taken out while it is used and put back only
+    /// when all went well, so that whatever is half done on it ends with it.
+    writing: tokio::sync::Mutex<Option<DatabaseConnection>>,
+    reading: DatabaseConnection,
+    /// Held until the journal is closed: no other process may use the file.
+    lock: Mutex<Option<FileLock>>,
+}
+
+impl Database {
+    /// Opens the database for one incarnation.
+    pub(super) async fn open(
+        address: &Address,
+        settings: &JournalSettings,
+        started_at: Wall,
+    ) -> Result<Self, JournalError> {
+        let lock = FileLock::take(address)?;
+        let database = Self::open_unlocked(address, settings, started_at).await?;
+        Ok(Self { lock: Mutex::new(Some(lock)), ..database })
+    }
+
+    /// As `open`, without keeping other processes out.
+    async fn open_unlocked(
+        address: &Address,
+        settings: &JournalSettings,
+        started_at: Wall,
+    ) -> Result<Self, JournalError> {
+        let writing = connect::writing(address).await?;
+        tercet_migrations::up(&writing).await.map_err(JournalError::Migration)?;
+        incarnation::register(&writing, settings, started_at).await?;
+        let reading = connect::reading(address, settings.read_connections).await?;
+        Ok(Self {
+            address: address.clone(),
+            incarnation: settings.incarnation,
+            writing: tokio::sync::Mutex::new(Some(writing)),
+            reading,
+            lock: Mutex::new(None),
+        })
+    }
+
+    /// Works on the connection that writes, and makes a new one after any failure.
+    async fn write<T, E: From<JournalError>>(
+        &self,
+        work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut slot = self.writing.lock().await;
+        let connection = match slot.take() {
+            Some(connection) => connection,
+            None => connect::writing(&self.address).await?,
+        };
+        let done = work(&connection).await;
+        match done {
+            Ok(_) => *slot = Some(connection),
+            Err(_) => connect::discard(connection).await,
+        }
+        done
+    }
+}
+
+#[async_trait]
+impl Store for Database {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
+        self.write(async |connection| commit::commit(connection, self.incarnation, batch).await)
+            .await
+    }
+
+    async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
+        read::load(&self.reading, gids).await
+    }
+
+    async fn unfinished(
+        &self,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+        read::unfinished(&self.reading, self.incarnation, after, limit).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
+        list::page(&self.reading, query).await
+    }
+
+    async fn history(
+        &self,
+        gid: &Gid,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<Happening>, JournalError> {
+        read::history(&self.reading, gid, after, limit).await
+    }
+
+    async fn count_finished(&self) -> Result<u64, JournalError> {
+        retention::count_finished(&self.reading).await
+    }
+
+    async fn strip(
+        &self,
+        after: Option<&Place>,
+        finished_before: Wall,
+        rows: u32,
+    ) -> Result<Stripped, JournalError> {
+        let due = retention::due_for_stripping(&self.reading, after, finished_before, rows).await?;
+        if due.gids.is_empty() {
+            return Ok(due.nothing_deleted());
+        }
+        self.write(async |connection| {
+            retention::strip(connection, &due, after, finished_before, rows).await
+        })
+        .await
+    }
+
+    async fn forget(&self, finished_before: Wall, rows: u32) -> Result<Forgotten, JournalError> {
+        let due = retention::due_for_forgetting(&self.reading, finished_before, rows).await?;
+        if due.gids.is_empty() {
+            return Ok(Forgotten::default());
+        }
+        self.write(async |connection| {
+            retention::forget(connection, &due, finished_before, rows).await
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        if let Some(connection) = self.writing.lock().await.take() {
+            connect::discard(connection).await;
+        }
+        connect::discard(self.reading.clone()).await;
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}

@@ -1,0 +1,205 @@
+//! Whole transactions, and their history. Each read sees one moment: it is one SQL transaction.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, TransactionTrait,
+};
+use tercet_protocol::{Gid, Happening, Incarnation, Load, Stored};
+
+use super::super::error::JournalError;
+use super::super::unreadable::Unreadable;
+use super::entities::{branch, detail, event, outcome, transaction};
+use super::rows::{Rows, happening};
+
+/// Most gids asked for in one statement.
+const MOST_GIDS: usize = 500;
+
+/// What the journal knows of each gid.
+pub(super) async fn load(
+    reading: &DatabaseConnection,
+    gids: &[Gid],
+) -> Result<Vec<(Gid, Load)>, JournalError> {
+    let mut found = stored(reading, gids).await?;
+    let mut loads = Vec::with_capacity(gids.len());
+    for gid in gids {
+        let load = match found.remove(gid) {
+            None => Load::Nothing,
+            Some(Ok(stored)) => Load::Found(Box::new(stored)),
+            Some(Err(unreadable)) => {
+                tracing::error!(error = &unreadable as &dyn std::error::Error, "cannot load");
+                Load::Failed
+            }
+        };
+        loads.push((gid.clone(), load));
+    }
+    Ok(loads)
+}
+
+/// A page of an incarnation's unfinished transactions, by gid. Empty only at the end.
+pub(super) async fn unfinished(
+    reading: &DatabaseConnection,
+    own: Incarnation,
+    after: Option<&Gid>,
+    limit: u32,
+) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+    let mut after = after.map(|gid| gid.as_str().to_owned());
+    loop {
+        let mut owned = transaction::Entity::find()
+            .select_only()
+            .column(transaction::Column::Gid)
+            .filter(transaction::Column::Owner.eq(own.0))
+            .order_by_asc(transaction::Column::Gid)
+            .limit(u64::from(limit));
+        if let Some(after) = &after {
+            owned = owned.filter(transaction::Column::Gid.gt(after));
+        }
+        let names: Vec<String> = owned.into_tuple().all(reading).await?;
+        let Some(last) = names.last().cloned() else { return Ok(Vec::new()) };
+        let mut gids: Vec<Gid> = Vec::new();
+        for name in &names {
+            match name.parse() {
+                Ok(gid) => gids.push(gid),
+                Err(error) => {
+                    let error: tercet_protocol::InvalidId = error;
+                    tracing::error!(gid = name, %error, "an unfinished transaction has no gid");
+                }
+            }
+        }
+        let mut found = stored(reading, &gids).await?;
+        let page: Vec<_> = gids.iter().filter_map(|gid| found.remove(gid)).collect();
+        if !page.is_empty() {
+            return Ok(page);
+        }
+        after = Some(last);
+    }
+}
+
+/// Lines of history with a number greater than `after`, oldest first.
+pub(super) async fn history(
+    reading: &DatabaseConnection,
+    gid: &Gid,
+    after: u32,
+    limit: u32,
+) -> Result<Vec<Happening>, JournalError> {
+    let rows = event::Entity::find()
+        .filter(event::Column::Gid.eq(gid.as_str()))
+        .filter(event::Column::Number.gt(after))
+        .order_by_asc(event::Column::Number)
+        .limit(u64::from(limit))
+        .all(reading)
+        .await?;
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match happening(row) {
+            Ok(line) => lines.push(line),
+            Err(why) => tracing::error!(%gid, number = row.number, why, "unreadable history"),
+        }
+    }
+    Ok(lines)
+}
+
+type Found = HashMap<Gid, Result<Stored, Unreadable>>;
+
+/// Those of the transactions that are there. Where a value is not even of its column's type,
+/// which fails the statement for all, they are read one by one.
+async fn stored(reading: &DatabaseConnection, gids: &[Gid]) -> Result<Found, JournalError> {
+    let mut found = Found::new();
+    for some in gids.chunks(MOST_GIDS) {
+        let error = match together(reading, some).await {
+            Ok(more) => {
+                found.extend(more);
+                continue;
+            }
+            Err(error) => error,
+        };
+        if !is_of_one_row(&error) {
+            return Err(error.into());
+        }
+        for gid in some {
+            match together(reading, std::slice::from_ref(gid)).await {
+                Ok(one) => found.extend(one),
+                Err(error) if is_of_one_row(&error) => {
+                    let unreadable = Unreadable { gid: gid.clone(), why: error.to_string() };
+                    found.insert(gid.clone(), Err(unreadable));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a value is at fault, not the database.
+fn is_of_one_row(error: &DbErr) -> bool {
+    use sea_orm::{RuntimeErr, sqlx::Error};
+    match error {
+        DbErr::Type(_) | DbErr::TryIntoErr { .. } | DbErr::Json(_) => true,
+        DbErr::Query(RuntimeErr::SqlxError(cause)) | DbErr::Exec(RuntimeErr::SqlxError(cause)) => {
+            matches!(**cause, Error::ColumnDecode { .. } | Error::Decode(_))
+        }
+        _ => false,
+    }
+}
+
+async fn together(reading: &DatabaseConnection, gids: &[Gid]) -> Result<Found, DbErr> {
+    let snapshot = reading.begin().await?;
+    let read = read(&snapshot, gids).await;
+    // It has only read, so how it ends does not matter.
+    let _ = snapshot.rollback().await;
+    read
+}
+
+async fn read(snapshot: &impl ConnectionTrait, gids: &[Gid]) -> Result<Found, DbErr> {
+    let names = || gids.iter().map(|gid| gid.as_str());
+    let transactions = transaction::Entity::find()
+        .filter(transaction::Column::Gid.is_in(names()))
+        .all(snapshot)
+        .await?;
+    if transactions.is_empty() {
+        return Ok(Found::new());
+    }
+    let details =
+        detail::Entity::find().filter(detail::Column::Gid.is_in(names())).all(snapshot).await?;
+    let mut details: HashMap<String, detail::Model> =
+        details.into_iter().map(|row| (row.gid.clone(), row)).collect();
+    let mut branches: HashMap<String, Vec<branch::Model>> = HashMap::new();
+    let found = branch::Entity::find().filter(branch::Column::Gid.is_in(names()));
+    for row in found.all(snapshot).await? {
+        branches.entry(row.gid.clone()).or_default().push(row);
+    }
+    let mut outcomes: HashMap<String, Vec<outcome::Model>> = HashMap::new();
+    let found = outcome::Entity::find().filter(outcome::Column::Gid.is_in(names()));
+    for row in found.all(snapshot).await? {
+        outcomes.entry(row.gid.clone()).or_default().push(row);
+    }
+    let lengths: Vec<(String, i64)> = event::Entity::find()
+        .select_only()
+        .column(event::Column::Gid)
+        .column_as(event::Column::Number.max(), "history_len")
+        .filter(event::Column::Gid.is_in(names()))
+        .group_by(event::Column::Gid)
+        .into_tuple()
+        .all(snapshot)
+        .await?;
+    let lengths: HashMap<String, i64> = lengths.into_iter().collect();
+
+    let mut transactions: HashMap<String, transaction::Model> =
+        transactions.into_iter().map(|row| (row.gid.clone(), row)).collect();
+    let mut all = Found::new();
+    for gid in gids {
+        let name = gid.as_str();
+        let Some(transaction) = transactions.remove(name) else { continue };
+        let rows = Rows {
+            transaction,
+            detail: details.remove(name),
+            branches: branches.remove(name).unwrap_or_default(),
+            outcomes: outcomes.remove(name).unwrap_or_default(),
+            history_len: lengths.get(name).copied().unwrap_or(0),
+        };
+        let stored = rows.stored().map_err(|why| Unreadable { gid: gid.clone(), why });
+        all.insert(gid.clone(), stored);
+    }
+    Ok(all)
+}

@@ -1,0 +1,66 @@
+//! What can go wrong when the journal is opened, asked or closed. Writing never fails: it
+//! is tried until it works.
+
+use std::io;
+use std::path::PathBuf;
+
+use sea_orm::DbErr;
+use thiserror::Error;
+
+/// Why the journal could not be opened, could not answer, or could not be closed in order.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    /// The URL names a kind of database there is no journal for.
+    #[error("databases of scheme {scheme:?} are not supported; use sqlite://PATH")]
+    UnsupportedScheme {
+        /// The scheme, the only part of the URL that holds no secret.
+        scheme: String,
+    },
+    /// The URL is not of the form `sqlite://PATH`.
+    #[error("the database URL must be sqlite://PATH with the path of a file: {why}")]
+    InvalidUrl {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Another process holds the lock beside the database.
+    #[error("another process is using {path}: one process per SQLite file")]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file system refused the database or the lock beside it.
+    #[error("cannot use {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The database would forget what it acknowledged.
+    #[error("the database keeps {setting} = {found}, which could lose acknowledged writes")]
+    NotDurable {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot bring the schema up to date")]
+    Migration(#[source] DbErr),
+    /// A statement failed.
+    #[error("the database does not answer")]
+    Database(#[from] DbErr),
+    /// The journal's thread could not be started.
+    #[error("cannot start the journal's thread")]
+    Thread(#[source] io::Error),
+    /// The journal was closed, or its thread has ended.
+    #[error("the journal is closed")]
+    Closed,
+    /// The time to close was up before all that was queued was durable.
+    #[error("{records} records were not written before the journal was closed")]
+    NotFlushed {
+        /// How many.
+        records: usize,
+    },
+}

@@ -1,0 +1,187 @@
+//! How the runtime and the API reach the journal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_protocol::wire::{ListQuery, Page, SummaryView};
+use tercet_protocol::{Gid, Happening, Record, Stored};
+use tokio::sync::{mpsc, watch};
+
+use super::JournalEvent;
+use super::batch::Weight;
+use super::database::{Address, Database};
+use super::error::JournalError;
+use super::memory::MemoryRows;
+use super::meters::QueueMeter;
+use super::settings::JournalSettings;
+use super::store::Store;
+use super::thread;
+use super::unreadable::Unreadable;
+use super::writer::Command;
+use crate::clock::Clock;
+
+/// The journal. Cheap to clone. When the last clone is dropped without [`Journal::close`],
+/// what is queued is lost, as it would be in a crash.
+#[derive(Clone)]
+pub struct Journal {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) queue: mpsc::UnboundedSender<Command>,
+    pub(super) loads: mpsc::UnboundedSender<Vec<Gid>>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) meter: Arc<QueueMeter>,
+    /// Dropped or written to: the thread stops at once.
+    pub(super) stop: watch::Sender<()>,
+    /// Its sender is dropped when the thread has let go of everything.
+    pub(super) ended: watch::Receiver<()>,
+}
+
+/// What was appended and is not durable yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many records.
+    pub records: usize,
+    /// About how many bytes they take.
+    pub bytes: usize,
+}
+
+impl Journal {
+    /// Opens the database: takes its lock, brings its schema up to date, registers this
+    /// incarnation (which fences every earlier one of the node and takes over its unfinished
+    /// transactions), and starts the writer. What happens then is told through `events`.
+    ///
+    /// # Errors
+    /// The URL is not understood, another process uses the file, the database cannot be used
+    /// or would not keep what it acknowledges.
+    pub async fn open(
+        settings: JournalSettings,
+        events: mpsc::UnboundedSender<JournalEvent>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, JournalError> {
+        let address = Address::parse(&settings.database_url)?;
+        let started_at = clock.now().wall;
+        let for_store = settings.clone();
+        let make = async move || {
+            let store = Database::open(&address, &for_store, started_at).await?;
+            Ok(Arc::new(store) as Arc<dyn Store>)
+        };
+        thread::start(settings, events, clock, make).await
+    }
+
+    /// A journal that keeps its rows in memory: same queue, batches and events, no IO.
+    /// Opening another on the same rows is a restart of the node.
+    ///
+    /// # Errors
+    /// The thread could not be started.
+    pub async fn in_memory(
+        rows: &MemoryRows,
+        settings: JournalSettings,
+        events: mpsc::UnboundedSender<JournalEvent>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, JournalError> {
+        let store = Arc::new(rows.open(settings.incarnation)) as Arc<dyn Store>;
+        thread::start(settings, events, clock, async move || Ok(store)).await
+    }
+
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Hands records over to be made durable, after all appended before. Never blocks and
+    /// never fails: what becomes of them is told by `JournalEvent`s. Whoever appends sees to
+    /// it that the backlog stays within bounds.
+    pub fn append(&self, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        let bytes = records.iter().map(|record| Weight::of(record).bytes).sum();
+        self.shared.meter.add(records.len(), bytes);
+        let count = records.len();
+        // A writer that has ended was fenced or closed, and has said so: they are lost.
+        if self.shared.queue.send(Command::Append(records)).is_err() {
+            self.shared.meter.remove(count, bytes);
+        }
+    }
+
+    /// Asks for what the journal knows of these gids. Each is answered by
+    /// `JournalEvent::Loaded`, with what is durable when it is read; a gid asked for again
+    /// before it is answered is answered once.
+    pub fn load(&self, gids: Vec<Gid>) {
+        if !gids.is_empty() {
+            // A reader that has ended was fenced or closed, and the writer has said so.
+            let _ = self.shared.loads.send(gids);
+        }
+    }
+
+    /// What was appended and is not durable yet.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        Backlog { records: self.shared.meter.records(), bytes: self.shared.meter.bytes() }
+    }
+
+    /// A page of this incarnation's unfinished transactions, by gid, those after `after`. A
+    /// page is empty only when there are no more. Those whose rows make no sense are
+    /// among them, as errors.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn unfinished(
+        &self,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+        self.shared.store.unfinished(after, limit).await
+    }
+
+    /// A page of a list, newest first.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
+        self.shared.store.list(query).await
+    }
+
+    /// Lines of a transaction's history with a number greater than `after`, oldest first.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn history(
+        &self,
+        gid: &Gid,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<Happening>, JournalError> {
+        self.shared.store.history(gid, after, limit).await
+    }
+
+    /// Makes durable what was appended, taking at most this long, then stops the thread and
+    /// lets go of the database. What is appended afterwards is lost.
+    ///
+    /// # Errors
+    /// The time was up, or the writer was fenced, before all of it was durable.
+    pub async fn close(&self, within: Duration) -> Result<(), JournalError> {
+        let mut ended = self.shared.ended.clone();
+        // Neither matters if the thread has ended already.
+        let _ = self.shared.queue.send(Command::Close);
+        if tokio::time::timeout(within, until_dropped(&mut ended)).await.is_err() {
+            let _ = self.shared.stop.send(());
+            until_dropped(&mut ended).await;
+        }
+        match self.shared.meter.records() {
+            0 => Ok(()),
+            records => Err(JournalError::NotFlushed { records }),
+        }
+    }
+}
+
+async fn until_dropped(ended: &mut watch::Receiver<()>) {
+    while ended.changed().await.is_ok() {}
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("backlog", &self.backlog()).finish_non_exhaustive()
+    }
+}

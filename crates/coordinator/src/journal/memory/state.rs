@@ -1,0 +1,172 @@
+//! The rows themselves. Their meaning is that of `Stored::apply`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use tercet_protocol::{Change, Gid, Incarnation, Misfit, Stored, Wall};
+
+use super::super::batch::Batch;
+use super::super::life::Life;
+use super::super::store::{CommitError, Forgotten, Place, Stripped};
+
+/// All rows.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The incarnation that may write, and its last batch.
+    live: Option<(Incarnation, i64)>,
+    transactions: BTreeMap<Gid, Stored>,
+    by_begin: BTreeSet<Place>,
+}
+
+impl State {
+    /// There is one node, so every unfinished transaction is the new incarnation's.
+    pub(super) fn register(&mut self, incarnation: Incarnation) {
+        self.live = Some((incarnation, 0));
+    }
+
+    pub(super) fn stored(&self, gid: &Gid) -> Option<&Stored> {
+        self.transactions.get(gid)
+    }
+
+    pub(super) fn owned_by(
+        &self,
+        incarnation: Incarnation,
+        after: Option<&Gid>,
+    ) -> impl Iterator<Item = &Stored> {
+        let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
+        let owner = self.live.map(|(live, _)| live);
+        let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
+        later.filter(move |stored| !stored.status.is_finished() && owner == Some(incarnation))
+    }
+
+    /// Newest first.
+    pub(super) fn newest_before<'a>(
+        &'a self,
+        place: Option<&Place>,
+    ) -> impl Iterator<Item = &'a Stored> {
+        let to = place.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
+        let older = self.by_begin.range((Bound::Unbounded, to)).rev();
+        older.filter_map(|place| self.transactions.get(&place.gid))
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        incarnation: Incarnation,
+        batch: &Batch,
+    ) -> Result<Vec<Life>, CommitError> {
+        match self.live {
+            Some((live, last)) if live == incarnation && last == batch.number - 1 => {}
+            Some((live, last)) if live == incarnation && last == batch.number => {
+                return Ok(self.taken_from(batch));
+            }
+            Some(_) | None => {
+                let why = format!("batch {} meets {:?}", batch.number, self.live);
+                return Err(CommitError::Fenced(why));
+            }
+        }
+        let mut changed: BTreeMap<Gid, Stored> = BTreeMap::new();
+        let mut taken: Vec<Life> = Vec::new();
+        for record in &batch.records {
+            let life = Life::of(record);
+            if taken.contains(&life) {
+                continue;
+            }
+            let known = changed.get(&life.gid).or_else(|| self.transactions.get(&life.gid));
+            match (&record.change, known) {
+                (Change::Begun(spec), None) => {
+                    changed.insert(life.gid, Stored::begun(spec.clone()));
+                }
+                (Change::Begun(_), Some(stored)) if stored.spec.instance != life.instance => {
+                    taken.push(life);
+                }
+                (change, Some(stored)) if stored.spec.instance == life.instance => {
+                    let mut stored = stored.clone();
+                    stored.apply(change)?;
+                    changed.insert(life.gid, stored);
+                }
+                (_, Some(_) | None) => return Err(Misfit::Missing(life.gid).into()),
+            }
+        }
+        for (gid, stored) in changed {
+            self.by_begin.insert(place(&stored));
+            self.transactions.insert(gid, stored);
+        }
+        self.live = Some((incarnation, batch.number));
+        Ok(taken)
+    }
+
+    fn taken_from(&self, batch: &Batch) -> Vec<Life> {
+        let begun = batch.records.iter().filter(|record| matches!(record.change, Change::Begun(_)));
+        let other = |life: &Life| {
+            let stored = self.transactions.get(&life.gid);
+            stored.is_some_and(|stored| stored.spec.instance != life.instance)
+        };
+        begun.map(Life::of).filter(other).collect()
+    }
+
+    pub(super) fn count_finished(&self) -> u64 {
+        let finished = self.transactions.values().filter(|stored| stored.status.is_finished());
+        u64::try_from(finished.count()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn strip(
+        &mut self,
+        after: Option<&Place>,
+        finished_before: Wall,
+        rows: usize,
+    ) -> Stripped {
+        let from = after.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
+        let walk = self.by_begin.range((from, Bound::Unbounded));
+        let seen: Vec<&Place> =
+            walk.take_while(|place| place.created_at < finished_before).take(rows).collect();
+        let mut stripped =
+            Stripped { rows: 0, oldest: None, reached: after.cloned(), more: seen.len() == rows };
+        let mut room = rows;
+        for place in seen {
+            if let Some(stored) = self.transactions.get_mut(&place.gid)
+                && stored.finished_at.is_some_and(|at| at < finished_before)
+            {
+                let parts = stored.branches.len() + stored.outcomes.len() + stored.history.len();
+                if parts > room && room < rows {
+                    stripped.more = true;
+                    return stripped;
+                }
+                if parts > 0 {
+                    let oldest = stripped.oldest.min(stored.finished_at);
+                    stripped.oldest = oldest.or(stored.finished_at);
+                }
+                room = room.saturating_sub(parts);
+                stripped.rows += u64::try_from(parts).unwrap_or(u64::MAX);
+                stored.branches.clear();
+                stored.outcomes.clear();
+                stored.history.clear();
+                stored.history_len = 0;
+                Arc::make_mut(&mut stored.spec).branches.clear();
+            }
+            stripped.reached = Some(place.clone());
+        }
+        stripped
+    }
+
+    pub(super) fn forget(&mut self, finished_before: Wall, rows: usize) -> Forgotten {
+        let due = |stored: &&Stored| stored.finished_at.is_some_and(|at| at < finished_before);
+        let by_begin = self.by_begin.iter().filter_map(|place| self.transactions.get(&place.gid));
+        let due: Vec<(Place, Option<Wall>)> = by_begin
+            .filter(due)
+            .take(rows)
+            .map(|stored| (place(stored), stored.finished_at))
+            .collect();
+        let oldest = due.iter().filter_map(|(_, at)| *at).min();
+        for (place, _) in &due {
+            self.transactions.remove(&place.gid);
+            self.by_begin.remove(place);
+        }
+        let transactions = u64::try_from(due.len()).unwrap_or(u64::MAX);
+        Forgotten { transactions, more: due.len() == rows, oldest }
+    }
+}
+
+fn place(stored: &Stored) -> Place {
+    Place { created_at: stored.spec.created_at, gid: stored.spec.gid.clone() }
+}

@@ -1,0 +1,96 @@
+//! What the journal measures of itself. Handles are looked up once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, gauge, histogram,
+};
+
+const COMMIT_DURATION: &str = "tercet_journal_commit_duration_seconds";
+const BATCH_RECORDS: &str = "tercet_journal_batch_records";
+const QUEUE: &str = "tercet_journal_queue";
+const QUEUE_BYTES: &str = "tercet_journal_queue_bytes";
+const FAILURES: &str = "tercet_journal_failures_total";
+const SET_ASIDE: &str = "tercet_journal_set_aside_total";
+const RETENTION_LAG: &str = "tercet_retention_lag_seconds";
+
+/// Registered handles.
+pub(super) struct Meters {
+    pub(super) commit_duration: Histogram,
+    pub(super) batch_records: Histogram,
+    pub(super) failures: Counter,
+    pub(super) set_aside: Counter,
+    pub(super) retention_lag: Gauge,
+}
+
+impl Meters {
+    pub(super) fn register() -> Self {
+        describe_gauge!(QUEUE_BYTES, Unit::Bytes, "Size of the records not durable yet.");
+        describe_counter!(FAILURES, "Batches that could not be written and were submitted again.");
+        describe_counter!(SET_ASIDE, "Transactions whose records the journal would not take.");
+        describe_gauge!(
+            RETENTION_LAG,
+            Unit::Seconds,
+            "How long overdue the deletion of finished transactions is."
+        );
+        Self {
+            commit_duration: histogram!(COMMIT_DURATION),
+            batch_records: histogram!(BATCH_RECORDS),
+            failures: counter!(FAILURES),
+            set_aside: counter!(SET_ASIDE),
+            retention_lag: gauge!(RETENTION_LAG),
+        }
+    }
+
+    pub(super) fn lag(&self, lag: Duration) {
+        self.retention_lag.set(lag.as_secs_f64());
+    }
+}
+
+/// What was appended and is not durable yet; shown as gauges, and told to whoever must stop
+/// taking work when it grows.
+pub(super) struct QueueMeter {
+    records: AtomicUsize,
+    bytes: AtomicUsize,
+    records_gauge: Gauge,
+    bytes_gauge: Gauge,
+}
+
+impl QueueMeter {
+    pub(super) fn register() -> Self {
+        Self {
+            records: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            records_gauge: gauge!(QUEUE),
+            bytes_gauge: gauge!(QUEUE_BYTES),
+        }
+    }
+
+    pub(super) fn add(&self, records: usize, bytes: usize) {
+        let before = self.records.fetch_add(records, Ordering::Relaxed);
+        self.records_gauge.set(as_gauge(before + records));
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes_gauge.set(as_gauge(before + bytes));
+    }
+
+    pub(super) fn remove(&self, records: usize, bytes: usize) {
+        let before = self.records.fetch_sub(records, Ordering::Relaxed);
+        self.records_gauge.set(as_gauge(before - records));
+        let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes_gauge.set(as_gauge(before - bytes));
+    }
+
+    pub(super) fn records(&self) -> usize {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact up to 2^53")]
+fn as_gauge(amount: usize) -> f64 {
+    amount as f64
+}

@@ -1,0 +1,111 @@
+//! The journal's own thread. Commits would otherwise wait behind whatever else the main
+//! runtime has to do, and everything waits for commits.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::JournalEvent;
+use super::error::JournalError;
+use super::handle::{Journal, Shared};
+use super::meters::{Meters, QueueMeter};
+use super::reader::Reader;
+use super::settings::JournalSettings;
+use super::store::Store;
+use super::writer::Writer;
+use crate::clock::Clock;
+
+/// Starts the thread, makes the store on it (its connections belong to the thread's
+/// runtime), and returns once it is ready.
+pub(super) async fn start<F>(
+    settings: JournalSettings,
+    events: mpsc::UnboundedSender<JournalEvent>,
+    clock: Arc<dyn Clock>,
+    make: impl FnOnce() -> F + Send + 'static,
+) -> Result<Journal, JournalError>
+where
+    F: Future<Output = Result<Arc<dyn Store>, JournalError>>,
+{
+    let (queue, commands) = mpsc::unbounded_channel();
+    let (loads, asked) = mpsc::unbounded_channel();
+    let (stop, stopped) = watch::channel(());
+    let (end, ended) = watch::channel(());
+    let (ready, made) = oneshot::channel();
+    let meter = Arc::new(QueueMeter::register());
+    let meter_of_writer = Arc::clone(&meter);
+
+    let body = move || {
+        let last_word = LastWord { events: events.clone(), _end: end };
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                // Whoever opens may have given up: then nobody needs to know.
+                let _ = ready.send(Err(JournalError::Thread(error)));
+                return;
+            }
+        };
+        runtime.block_on(async move {
+            let store = match make().await {
+                Ok(store) => store,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+            if ready.send(Ok(Arc::clone(&store))).is_ok() {
+                let reader = Reader::new(Arc::clone(&store), asked, events.clone());
+                let writer = Writer::new(
+                    Arc::clone(&store),
+                    commands,
+                    events,
+                    clock,
+                    &settings,
+                    Meters::register(),
+                    meter_of_writer,
+                );
+                drive(writer, reader, stopped).await;
+            }
+            store.close().await;
+        });
+        drop(runtime);
+        drop(last_word);
+    };
+    std::thread::Builder::new()
+        .name("tercet-journal".to_owned())
+        .spawn(body)
+        .map_err(JournalError::Thread)?;
+    let store = made.await.map_err(|_| JournalError::Closed)??;
+    Ok(Journal::new(Shared { queue, loads, store, meter, stop, ended }))
+}
+
+/// Writes and reads side by side until the writer has ended or is told to stop.
+async fn drive(writer: Writer, reader: Reader, mut stopped: watch::Receiver<()>) {
+    let reading = async {
+        reader.run().await;
+        // Nobody can ask any more, but what was appended is still being written.
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        // Changed or dropped: either way there is nobody left to write for.
+        _ = stopped.changed() => {}
+        () = writer.run() => {}
+        () = reading => {}
+    }
+}
+
+/// Says, even when the thread panics, that nothing more will be written.
+struct LastWord {
+    events: mpsc::UnboundedSender<JournalEvent>,
+    _end: watch::Sender<()>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the journal's thread failed; nothing more is written");
+            // A runtime that has gone needs no telling.
+            let _ = self.events.send(JournalEvent::Fenced);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The one writer: takes all that waits, makes it durable, says so.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tercet_protocol::{Backoff, Change, Record, Seq};
+use tokio::sync::mpsc;
+
+use super::JournalEvent;
+use super::batch::{Batch, Caps, Weight, cut};
+use super::life::{LeftOut, Life};
+use super::meters::{Meters, QueueMeter};
+use super::retention::Sweeper;
+use super::settings::JournalSettings;
+use super::store::{CommitError, Store};
+use crate::clock::{Clock, Stopwatch};
+
+/// Most values bound in one batch: within what SQLite takes in one statement.
+const MOST_BINDS: usize = 30_000;
+
+/// What reaches the writer.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Make these durable.
+    Append(Vec<Record>),
+    /// Make durable what came before, then end.
+    Close,
+}
+
+/// The one writer.
+pub(super) struct Writer {
+    store: Arc<dyn Store>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    events: mpsc::UnboundedSender<JournalEvent>,
+    clock: Arc<dyn Clock>,
+    caps: Caps,
+    resubmit: Backoff,
+    meters: Meters,
+    queue: Arc<QueueMeter>,
+    sweeper: Sweeper,
+    waiting: VecDeque<Record>,
+    left_out: LeftOut,
+    /// Of the last batch known to be durable.
+    number: i64,
+    closing: bool,
+}
+
+/// This incarnation was replaced: the writer ends.
+struct Fenced;
+
+/// What became of a batch that is not to be submitted again.
+enum Submitted {
+    Durable,
+    Rejected(String),
+}
+
+/// Consecutive records on their way into the database.
+struct Part {
+    records: Vec<Record>,
+    /// Once they are durable or left out, everything up to here is.
+    covers: Seq,
+}
+
+impl Writer {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        commands: mpsc::UnboundedReceiver<Command>,
+        events: mpsc::UnboundedSender<JournalEvent>,
+        clock: Arc<dyn Clock>,
+        settings: &JournalSettings,
+        meters: Meters,
+        queue: Arc<QueueMeter>,
+    ) -> Self {
+        Self {
+            sweeper: Sweeper::new(settings.retention, clock.now()),
+            store,
+            commands,
+            events,
+            clock,
+            caps: Caps {
+                records: settings.batch_records,
+                binds: MOST_BINDS,
+                bytes: settings.batch_bytes,
+            },
+            resubmit: settings.resubmit,
+            meters,
+            queue,
+            waiting: VecDeque::new(),
+            left_out: LeftOut::default(),
+            number: 0,
+            closing: false,
+        }
+    }
+
+    /// Runs until it is closed, fenced, or nobody can append any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            if self.waiting.is_empty() && !self.closing {
+                self.idle().await;
+            }
+            while let Ok(command) = self.commands.try_recv() {
+                self.take(command);
+            }
+            if self.waiting.is_empty() {
+                if self.closing {
+                    return;
+                }
+                continue;
+            }
+            let records = cut(&mut self.waiting, self.caps);
+            let bytes = records.iter().map(|record| Weight::of(record).bytes).sum();
+            let count = records.len();
+            if let Err(Fenced) = self.write(records).await {
+                self.tell(JournalEvent::Fenced);
+                return;
+            }
+            self.queue.remove(count, bytes);
+            let now = self.clock.now();
+            if self.sweeper.is_urgent(now) {
+                self.sweeper.step(&*self.store, now, &self.meters).await;
+            }
+        }
+    }
+
+    /// Waits for work; meanwhile deletes what is past its retention.
+    async fn idle(&mut self) {
+        loop {
+            let pause = self.sweeper.pause(self.clock.now());
+            match tokio::time::timeout(pause, self.commands.recv()).await {
+                Ok(Some(command)) => return self.take(command),
+                Ok(None) => {
+                    self.closing = true;
+                    return;
+                }
+                Err(_) => {
+                    let now = self.clock.now();
+                    self.sweeper.step(&*self.store, now, &self.meters).await;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Append(records) => self.waiting.extend(records),
+            Command::Close => self.closing = true,
+        }
+    }
+
+    /// Makes records durable. Where the database rejects them they are halved until what is
+    /// rejected concerns one transaction, which is set aside; the rest is written.
+    async fn write(&mut self, records: Vec<Record>) -> Result<(), Fenced> {
+        let Some(last) = records.last() else { return Ok(()) };
+        let mut parts = vec![Part { covers: last.seq, records }];
+        while let Some(mut part) = parts.pop() {
+            part.records.retain(|record| !self.left_out.covers(record));
+            if let Some(first) = part.records.first() {
+                let first = Life::of(first);
+                let batch = Batch { number: self.number + 1, records: part.records };
+                if let Submitted::Rejected(why) = self.submit(&batch).await? {
+                    let mut records = batch.records;
+                    if records.iter().all(|record| Life::of(record) == first) {
+                        self.set_aside(first, &why);
+                    } else {
+                        let second = records.split_off(records.len() / 2);
+                        parts.push(Part { records: second, covers: part.covers });
+                        // The first half is not empty: records of two lives are at least two.
+                        if let Some(last) = records.last() {
+                            parts.push(Part { covers: last.seq, records });
+                        }
+                        continue;
+                    }
+                }
+            }
+            self.tell(JournalEvent::Durable(part.covers));
+        }
+        Ok(())
+    }
+
+    /// Submits a batch until it is known to have happened, or never to.
+    async fn submit(&mut self, batch: &Batch) -> Result<Submitted, Fenced> {
+        let mut failures = 0;
+        let submitted = loop {
+            let stopwatch = Stopwatch::start();
+            match self.store.commit(batch).await {
+                Ok(taken) => {
+                    self.meters.commit_duration.record(stopwatch.elapsed().as_secs_f64());
+                    break Ok(taken);
+                }
+                Err(CommitError::Rejected(why)) => break Err(why),
+                Err(CommitError::Fenced(why)) => {
+                    tracing::error!(why, "fenced: another incarnation writes in this one's place");
+                    return Err(Fenced);
+                }
+                Err(CommitError::Again(why)) => {
+                    failures += 1;
+                    self.meters.failures.increment(1);
+                    if failures == 1 {
+                        tracing::warn!(why, batch = batch.number, "a batch failed; trying again");
+                        self.tell(JournalEvent::Failing { why });
+                    }
+                    let luck = self.clock.now().luck;
+                    tokio::time::sleep(self.resubmit.pause(failures, luck, None)).await;
+                }
+            }
+        };
+        if failures > 0 {
+            tracing::info!(failures, batch = batch.number, "batches are written again");
+            self.tell(JournalEvent::Healed);
+        }
+        let taken = match submitted {
+            Ok(taken) => taken,
+            Err(why) => return Ok(Submitted::Rejected(why)),
+        };
+        self.number = batch.number;
+        #[expect(clippy::cast_precision_loss, reason = "batches are capped far below 2^53")]
+        self.meters.batch_records.record(batch.records.len() as f64);
+        let finished = |record: &&Record| matches!(record.change, Change::Finished { .. });
+        self.sweeper.finished(batch.records.iter().filter(finished).count());
+        for life in taken {
+            self.tell(JournalEvent::Exists(life.gid.clone()));
+            self.left_out.add(life);
+        }
+        Ok(Submitted::Durable)
+    }
+
+    fn set_aside(&mut self, life: Life, why: &str) {
+        tracing::error!(
+            gid = %life.gid,
+            instance = %life.instance,
+            why,
+            "ALARM: the journal cannot take this transaction's records; it is set aside"
+        );
+        self.meters.set_aside.increment(1);
+        self.tell(JournalEvent::SetAside(life.gid.clone()));
+        self.left_out.add(life);
+    }
+
+    fn tell(&self, event: JournalEvent) {
+        // A runtime that has gone needs no telling; what was appended is written all the same.
+        let _ = self.events.send(event);
+    }
+}
