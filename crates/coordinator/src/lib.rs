@@ -4,6 +4,9 @@
 //! by the runtime's inbox. See ARCHITECTURE.md.
 
 pub mod api;
+pub mod clock;
 pub mod dispatcher;
 pub mod journal;
+pub mod metrics;
 pub mod runtime;
+pub mod telemetry;

@@ -1,0 +1,114 @@
+//! What is counted and measured. Names stand in `name`, and nowhere else; labels are
+//! bounded, so that no amount of traffic grows the set (see `Participants`).
+
+mod describe;
+pub mod name;
+mod participants;
+mod transactions;
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use thiserror::Error;
+
+pub use participants::{CallResult, ParticipantMetrics, Participants};
+pub use transactions::TransactionMetrics;
+
+/// How often samples waiting in memory are folded into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Bounds of durations, in seconds: 0.5 ms to 60 s.
+const DURATION_BUCKETS: [f64; 16] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0,
+];
+
+/// Bounds of batch sizes, in records.
+const BATCH_BUCKETS: [f64; 11] =
+    [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+/// Metrics could not be set up.
+#[derive(Debug, Error)]
+#[error("metrics could not be set up: {0}")]
+pub struct InstallError(#[from] BuildError);
+
+/// Starts counting. The handle writes what `/metrics` answers. Call it before anything
+/// registers a metric, and run `keep_up` for as long as the process lives.
+///
+/// # Errors
+/// Something else in this process counts already.
+pub fn install() -> Result<PrometheusHandle, InstallError> {
+    let handle = builder()?.install_recorder()?;
+    describe::describe();
+    Ok(handle)
+}
+
+/// Keeps the memory of histograms bounded when nobody reads `/metrics`: samples wait
+/// in memory until they are read or this folds them. Never returns.
+pub async fn keep_up(handle: PrometheusHandle) {
+    let mut beat = tokio::time::interval(UPKEEP);
+    loop {
+        beat.tick().await;
+        handle.run_upkeep();
+    }
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS)?
+        .set_buckets_for_metric(
+            Matcher::Full(name::JOURNAL_BATCH_RECORDS.to_owned()),
+            &BATCH_BUCKETS,
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_there_once_a_transaction_has_ended() {
+        let recorder = builder().expect("the buckets are in order").build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            describe::describe();
+            let transactions = TransactionMetrics::register();
+            let participants = Participants::default();
+            participants.of("127.0.0.1:7301").ended(
+                tercet_protocol::Op::Try,
+                CallResult::Done,
+                Duration::from_millis(3),
+            );
+            transactions.finished(
+                tercet_protocol::Status::Confirmed,
+                None,
+                Duration::from_millis(4),
+                Duration::from_millis(2),
+            );
+        });
+        let text = handle.render();
+        for name in [
+            name::TRANSACTIONS,
+            name::TRANSACTIONS_ACTIVE,
+            name::TRANSACTION_DURATION,
+            name::PHASE_DURATION,
+            name::BRANCH_CALLS,
+            name::BRANCH_CALL_DURATION,
+            name::BRANCHES_PARKED,
+            name::OLDEST_ACTIVE,
+            name::PARTICIPANT_QUEUE,
+            name::JOURNAL_QUEUE,
+            name::RECOVERED_TRANSACTIONS,
+            name::BUILD_INFO,
+        ] {
+            assert!(text.contains(&format!("# TYPE {name} ")), "{name} is missing in\n{text}");
+            assert!(text.contains(&format!("# HELP {name} ")), "{name} has no words in\n{text}");
+        }
+        let buckets = format!("{}_bucket", name::BRANCH_CALL_DURATION);
+        assert!(text.contains(&format!(
+            "{buckets}{{participant=\"127.0.0.1:7301\",op=\"try\",le=\"0.005\"}} 1"
+        )), "{text}");
+        assert!(text.contains("tercet_transactions_total{outcome=\"confirmed\",reason=\"\"} 1"));
+        assert!(text.contains("tercet_transactions_total{outcome=\"cancelled\",reason=\"deadline\"} 0"));
+    }
+}

@@ -1,0 +1,220 @@
+//! Counts calls, by participant. Whoever begins a transaction names its participants,
+//! so their number is not ours to choose: the first hundred get a label of their own,
+//! all others share one.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use tercet_protocol::{Answer, Op, PerOp, Trouble, Verdict, verdict};
+
+use super::name;
+
+/// How many participants have a label of their own.
+const MAX_PARTICIPANTS: usize = 100;
+/// The label of the rest.
+const OTHER: &str = "other";
+
+/// What a call came to, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallResult {
+    /// The participant has done it.
+    Done,
+    /// A Try was refused.
+    Refused,
+    /// The participant is at it.
+    InProgress,
+    /// An answer that time may mend: an overload, a fault of the participant's.
+    Doubt,
+    /// An answer that cannot become right by itself.
+    Wrong,
+    /// The reservation is gone.
+    Gone,
+    /// No answer.
+    Unanswered,
+}
+
+impl CallResult {
+    const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Refused,
+        Self::InProgress,
+        Self::Doubt,
+        Self::Wrong,
+        Self::Gone,
+        Self::Unanswered,
+    ];
+
+    /// What an answer comes to.
+    #[must_use]
+    pub fn of(op: Op, answer: &Answer) -> Self {
+        match (verdict(op, answer), answer) {
+            (Verdict::Done, _) => Self::Done,
+            (Verdict::Refused, _) => Self::Refused,
+            (Verdict::InProgress(_), _) => Self::InProgress,
+            (Verdict::Again { .. }, Answer::Nothing { .. }) => Self::Unanswered,
+            (Verdict::Again { trouble, .. }, Answer::Status { .. }) => match trouble {
+                Trouble::Doubt => Self::Doubt,
+                Trouble::Wrong => Self::Wrong,
+                Trouble::Gone => Self::Gone,
+            },
+        }
+    }
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::InProgress => "in-progress",
+            Self::Doubt => "doubt",
+            Self::Wrong => "wrong",
+            Self::Gone => "gone",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+/// The participants that are counted by name.
+#[derive(Debug)]
+pub struct Participants {
+    named: Mutex<HashMap<Box<str>, Arc<ParticipantMetrics>>>,
+    other: Arc<ParticipantMetrics>,
+}
+
+impl Default for Participants {
+    fn default() -> Self {
+        Self { named: Mutex::default(), other: Arc::new(ParticipantMetrics::new(OTHER)) }
+    }
+}
+
+impl Participants {
+    /// The metrics of a participant, given as `host:port`. Keep what is returned
+    /// rather than asking for every call.
+    #[must_use]
+    pub fn of(&self, host_port: &str) -> Arc<ParticipantMetrics> {
+        // Nothing in here panics half-way, so a poisoned map is a whole one.
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = named.get(host_port) {
+            return Arc::clone(known);
+        }
+        if named.len() >= MAX_PARTICIPANTS {
+            return Arc::clone(&self.other);
+        }
+        let metrics = Arc::new(ParticipantMetrics::new(host_port));
+        named.insert(Box::from(host_port), Arc::clone(&metrics));
+        metrics
+    }
+}
+
+/// The metrics of one participant. Each is registered when it first has something to
+/// say: most participants never answer in most ways.
+pub struct ParticipantMetrics {
+    label: Arc<str>,
+    waiting: OnceLock<Gauge>,
+    calls: PerOp<[OnceLock<Counter>; CallResult::ALL.len()]>,
+    durations: PerOp<OnceLock<Histogram>>,
+}
+
+impl ParticipantMetrics {
+    fn new(label: &str) -> Self {
+        Self {
+            label: Arc::from(label),
+            waiting: OnceLock::new(),
+            calls: PerOp::default(),
+            durations: PerOp::default(),
+        }
+    }
+
+    /// The participant, or `other`.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// A call has ended.
+    pub fn ended(&self, op: Op, result: CallResult, took: Duration) {
+        let calls = self.calls.get(op)[result as usize].get_or_init(|| {
+            counter!(
+                name::BRANCH_CALLS,
+                "participant" => Arc::clone(&self.label),
+                "op" => op.as_str(),
+                "result" => result.as_str()
+            )
+        });
+        calls.increment(1);
+        let durations = self.durations.get(op).get_or_init(|| {
+            histogram!(
+                name::BRANCH_CALL_DURATION,
+                "participant" => Arc::clone(&self.label),
+                "op" => op.as_str()
+            )
+        });
+        durations.record(took);
+        // The queue's length is shown from the first call on, also if none ever waits.
+        self.waiting();
+    }
+
+    /// A call waits for its turn.
+    pub fn queued(&self) {
+        self.waiting().increment(1.0);
+    }
+
+    /// A call that waited has its turn.
+    pub fn unqueued(&self) {
+        self.waiting().decrement(1.0);
+    }
+
+    fn waiting(&self) -> &Gauge {
+        self.waiting.get_or_init(|| {
+            gauge!(name::PARTICIPANT_QUEUE, "participant" => Arc::clone(&self.label))
+        })
+    }
+}
+
+impl fmt::Debug for ParticipantMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParticipantMetrics").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hundred_and_first_participant_shares_a_label() {
+        let participants = Participants::default();
+        for n in 0..MAX_PARTICIPANTS {
+            let host = format!("h{n}:80");
+            assert_eq!(participants.of(&host).label(), host);
+        }
+        assert_eq!(participants.of("one-more:80").label(), "other");
+        assert_eq!(participants.of("another:80").label(), "other");
+        assert_eq!(participants.of("h0:80").label(), "h0:80");
+    }
+
+    #[test]
+    fn a_result_says_what_the_answer_means() {
+        let status = |code| Answer::Status { code, retry_after: None, excerpt: String::new() };
+        let table = [
+            (Op::Try, status(204), "done"),
+            (Op::Try, status(409), "refused"),
+            (Op::Try, status(202), "in-progress"),
+            (Op::Confirm, status(500), "doubt"),
+            (Op::Confirm, status(404), "wrong"),
+            (Op::Confirm, status(410), "gone"),
+            (Op::Cancel, status(410), "done"),
+            (Op::Cancel, Answer::Nothing { why: "timeout".to_owned() }, "unanswered"),
+        ];
+        for (op, answer, expected) in table {
+            assert_eq!(CallResult::of(op, &answer).as_str(), expected, "{op} {answer:?}");
+        }
+        for (index, result) in CallResult::ALL.into_iter().enumerate() {
+            assert_eq!(result as usize, index, "the array of counters goes by it");
+        }
+    }
+}
