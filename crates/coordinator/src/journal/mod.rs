@@ -1,5 +1,9 @@
 //! Exactly-once group commit.
 
+mod handle;
+
+pub use handle::{Journal, JournalError};
+
 use tercet_protocol::{Gid, Load, Seq};
 
 /// What the journal tells the runtime. Always in the order it happened.
