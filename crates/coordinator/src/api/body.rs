@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
-use tercet_protocol::wire::{Invalid, ProblemCode};
+use tercet_protocol::wire::{Invalid, Object, ProblemCode};
 
 use crate::api::problem::Failure;
 use crate::api::state::{Api, RequestLimits};
@@ -90,7 +90,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     let mut from = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
         // Where the text is no JSON at all, the path is only how far it was read.

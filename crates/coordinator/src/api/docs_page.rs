@@ -54,7 +54,12 @@ fn write_operation(html: &mut String, path: &str, method: &str, operation: &Valu
     if !parameters.is_empty() {
         html.push_str("<table>\n<tr><th>Parameter</th><th>In</th><th></th></tr>\n");
         for parameter in parameters {
-            row(html, text(parameter, "name"), text(parameter, "in"), text(parameter, "description"));
+            row(
+                html,
+                text(parameter, "name"),
+                text(parameter, "in"),
+                text(parameter, "description"),
+            );
         }
         html.push_str("</table>\n");
     }

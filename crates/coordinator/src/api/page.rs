@@ -26,11 +26,8 @@ pub(super) fn prose(text: &str) -> String {
     for (at, part) in text.split('`').enumerate() {
         let part = escaped(part);
         // Writing to a String cannot fail.
-        let _ = if at % 2 == 1 {
-            write!(html, "<code>{part}</code>")
-        } else {
-            write!(html, "{part}")
-        };
+        let _ =
+            if at % 2 == 1 { write!(html, "<code>{part}</code>") } else { write!(html, "{part}") };
     }
     html
 }

@@ -73,7 +73,8 @@ impl Failure {
                 Self::new(ProblemCode::InvalidRequest, detail)
             }
             Refusal::TooManyTransactions { limit } => {
-                let detail = format!("{limit} transactions are under way, as many as may be");
+                let detail =
+                    format!("{limit} are under way or waiting to begin, as many as may be");
                 Self::new(ProblemCode::TooManyRequests, detail)
             }
             Refusal::JournalUnavailable => {

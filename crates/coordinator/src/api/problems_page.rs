@@ -23,9 +23,8 @@ pub(super) async fn one(Path(code): Path<String>, headers: HeaderMap) -> Result<
         );
         page(title, &body).into_response()
     } else {
-        let text = format!(
-            "# {title}\n\n`{code}`, sent with HTTP status {status}.\n\n{what_to_do}\n"
-        );
+        let text =
+            format!("# {title}\n\n`{code}`, sent with HTTP status {status}.\n\n{what_to_do}\n");
         ([(header::CONTENT_TYPE, MARKDOWN)], text).into_response()
     })
 }
@@ -39,7 +38,8 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
             format!("<tr><td>{link}</td><td>{status}</td><td>{}</td></tr>\n", prose(title))
         });
         let rows: String = rows.collect();
-        let body = format!("<table>\n<tr><th>Code</th><th>Status</th><th></th></tr>\n{rows}</table>\n");
+        let body =
+            format!("<table>\n<tr><th>Code</th><th>Status</th><th></th></tr>\n{rows}</table>\n");
         page("Problems", &body).into_response()
     } else {
         let lines = codes.map(|code| format!("- `{code}` ({}): {}\n", code.status(), code.title()));

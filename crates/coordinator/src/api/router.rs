@@ -17,9 +17,7 @@ use crate::api::openapi::Contract;
 use crate::api::problem::Failure;
 use crate::api::request_metrics::RequestMetrics;
 use crate::api::state::Api;
-use crate::api::{
-    begin, decide, docs_page, events, health, list, problems_page, register, show,
-};
+use crate::api::{begin, decide, docs_page, events, health, list, problems_page, register, show};
 
 /// Pages for people and tools; they are not part of the contract they describe.
 const PAGES: [&str; 4] = ["/openapi.json", "/docs", "/problems", "/problems/{code}"];

@@ -71,7 +71,10 @@ pub async fn serve(
     }
     drop(listener);
     if tokio::time::timeout(settings.grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!(open = connections.len(), "connections are closed before they were answered");
+        tracing::warn!(
+            open = connections.len(),
+            "connections are closed before they were answered"
+        );
     }
     connections.shutdown().await;
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tercet_protocol::{Ask, Gid, Refusal, Reply, Until};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 /// A request on its way to the engine.
@@ -46,13 +47,18 @@ impl RuntimeHandle {
         let begins = matches!(ask, Ask::Begin { .. });
         let (reply, answer) = oneshot::channel();
         let asked = Asked { gid, ask, until, wait, reply };
-        let sent = if begins {
-            self.begins.try_send(asked).is_ok()
+        let refused = if begins {
+            self.begins.try_send(asked).err().map(|error| match error {
+                TrySendError::Full(_) => {
+                    Refusal::TooManyTransactions { limit: self.begins.max_capacity() }
+                }
+                TrySendError::Closed(_) => Refusal::NotAccepted,
+            })
         } else {
-            self.requests.send(asked).await.is_ok()
+            self.requests.send(asked).await.err().map(|_| Refusal::NotAccepted)
         };
-        if !sent {
-            return Reply::Refused(Refusal::NotAccepted);
+        if let Some(refusal) = refused {
+            return Reply::Refused(refusal);
         }
         // The sender is dropped only when the engine is: what became of the request is unknown.
         answer.await.unwrap_or(Reply::Refused(Refusal::JournalUnavailable))

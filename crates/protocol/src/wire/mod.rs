@@ -9,6 +9,7 @@ mod invalid;
 mod json;
 mod limits;
 mod list;
+mod object;
 mod problem;
 mod target;
 mod traceparent;
@@ -19,6 +20,7 @@ pub use check::{Arrival, CheckedBegin, check_begin, check_branch, check_cancel};
 pub use invalid::Invalid;
 pub use limits::Limits;
 pub use list::{Cursor, InvalidCursor, ListQuery};
+pub use object::Object;
 pub use problem::{Problem, ProblemCode};
 pub use view::{
     AnswerView, AttemptsView, BranchView, EventView, Page, SummaryView, TransactionView,
