@@ -170,6 +170,13 @@ uuid_id!(
     Instance
 );
 
+impl From<Instance> for Gid {
+    /// The gid of a transaction that was begun without one: the UUID as text.
+    fn from(instance: Instance) -> Self {
+        Self(Arc::from(instance.to_string()))
+    }
+}
+
 /// One life of the engine within a process. An answer to a call made by an
 /// earlier life counts only as an acknowledgement of the durable decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

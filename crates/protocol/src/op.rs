@@ -59,10 +59,13 @@ pub struct UnknownOp;
 pub struct PerOp<T> {
     /// For Try.
     #[serde(rename = "try")]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub try_: T,
     /// For Confirm.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub confirm: T,
     /// For Cancel.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub cancel: T,
 }
 

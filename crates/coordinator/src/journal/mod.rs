@@ -70,6 +70,4 @@ pub enum JournalEvent {
     Healed,
     /// This incarnation was fenced: nothing more will be written. Drop the engine and recover.
     Fenced,
-    /// The records of this transaction, and only these, cannot be written: they were taken out.
-    SetAside(Gid),
 }

@@ -64,7 +64,24 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 
 #[cfg(test)]
 mod tests {
+    use tercet_protocol::wire::{Arrival, Limits, check_begin};
+    use tercet_protocol::{Change, Decided, Decision, Now, Status, Stored, Transaction, Wall};
+
     use super::*;
+
+    /// A transaction that took six milliseconds.
+    fn confirmed() -> Transaction {
+        let request = serde_json::from_str("{}").expect("a begin");
+        let instance = "01938d1c-7f00-7abc-8def-0123456789ab".parse().expect("a UUID");
+        let arrival = Arrival { instance, at: Wall(1_000), traceparent: None };
+        let checked = check_begin(request, &Limits::default(), &arrival).expect("valid");
+        let mut stored = Stored::begun(checked.spec.into());
+        let decided = Decided { at: Wall(1_004), decision: Decision::Confirm };
+        stored.apply(&Change::Decided(decided)).expect("fits");
+        let finished = Change::Finished { status: Status::Confirmed, at: Wall(1_006) };
+        stored.apply(&finished).expect("fits");
+        Transaction::restore(&stored, Now::default())
+    }
 
     #[test]
     fn every_name_is_there_once_a_transaction_has_ended() {
@@ -79,12 +96,7 @@ mod tests {
                 CallResult::Done,
                 Duration::from_millis(3),
             );
-            transactions.finished(
-                tercet_protocol::Status::Confirmed,
-                None,
-                Duration::from_millis(4),
-                Duration::from_millis(2),
-            );
+            transactions.finished(&confirmed());
         });
         let text = handle.render();
         for name in [

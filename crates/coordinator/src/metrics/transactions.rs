@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use tercet_protocol::{Reason, Status};
+use tercet_protocol::{Census, Decision, Reason, Status, Transaction, Wall};
 
 use super::name;
 
@@ -62,51 +62,40 @@ impl TransactionMetrics {
         }
     }
 
-    /// A transaction has ended. `trying` is the time from begin to the decision,
-    /// `deciding` that from the decision to the last acknowledgement.
-    pub fn finished(
-        &self,
-        status: Status,
-        reason: Option<Reason>,
-        trying: Duration,
-        deciding: Duration,
-    ) {
-        let lasted = trying + deciding;
-        match status {
-            Status::Confirmed => {
+    /// A transaction has ended.
+    pub fn finished(&self, ended: &Transaction) {
+        let (Some(decided), Some(finished_at)) = (ended.decided(), ended.finished_at()) else {
+            return;
+        };
+        let created_at = ended.spec().created_at;
+        let lasted = finished_at.since(created_at);
+        match &decided.decision {
+            Decision::Confirm => {
                 self.confirmed.increment(1);
                 self.confirmed_duration.record(lasted);
             }
-            Status::Cancelled => {
-                // A cancel without a reason does not exist; if one did, it is still counted.
-                let counted = reason.unwrap_or(Reason::Requested);
-                if let Some((_, counter)) = self.cancelled.iter().find(|(of, _)| *of == counted) {
+            Decision::Cancel { reason, .. } => {
+                if let Some((_, counter)) = self.cancelled.iter().find(|(of, _)| of == reason) {
                     counter.increment(1);
                 }
                 self.cancelled_duration.record(lasted);
             }
-            // Not an end.
-            Status::Trying | Status::Confirming | Status::Cancelling => return,
         }
-        self.try_phase.record(trying);
-        self.second_phase.record(deciding);
+        self.try_phase.record(decided.at.since(created_at));
+        self.second_phase.record(finished_at.since(decided.at));
     }
 
-    /// How many transactions are in an unfinished status, and how old the oldest is.
-    pub fn set_active(&self, status: Status, count: usize, oldest: Duration) {
-        if let Some((_, gauge)) = self.active.iter().find(|(of, _)| *of == status) {
-            #[expect(clippy::cast_precision_loss, reason = "a count of things in memory is exact")]
-            gauge.set(count as f64);
+    /// How many transactions stand where, how old the oldest are, and how many branches are
+    /// shown to people.
+    #[expect(clippy::cast_precision_loss, reason = "a count of things in memory is exact")]
+    pub fn take_census(&self, census: &Census, now: Wall) {
+        for ((status, active), (_, oldest)) in self.active.iter().zip(&self.oldest) {
+            let counted = census.by_status.get(status);
+            active.set(counted.map_or(0, |(count, _)| *count) as f64);
+            let age = counted.map_or(Duration::ZERO, |(_, created_at)| now.since(*created_at));
+            oldest.set(age.as_secs_f64());
         }
-        if let Some((_, gauge)) = self.oldest.iter().find(|(of, _)| *of == status) {
-            gauge.set(oldest.as_secs_f64());
-        }
-    }
-
-    /// How many branches are shown to people.
-    pub fn set_parked(&self, branches: usize) {
-        #[expect(clippy::cast_precision_loss, reason = "a count of things in memory is exact")]
-        self.parked.set(branches as f64);
+        self.parked.set(census.parked_branches as f64);
     }
 
     /// This many unfinished transactions were found at start-up.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::{
-    Answer, Call, Change, Commands, Event, Input, Record, ReplyTo, Request, Ring, Ticket, Wait,
+    Answer, Call, Change, Commands, Event, Input, Record, Request, Ring, Ticket, Wait,
 };
 use tokio::sync::{mpsc, watch};
 

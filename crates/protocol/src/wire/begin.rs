@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::status::TryBy;
+use crate::wire::Object;
 
 /// Begins a transaction.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub struct BeginRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gid: Option<String>,
     /// The branches. With none the transaction is open.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
     pub branches: Vec<BranchRequest>,
     /// Whether branches may be registered later and the initiator asks for the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +76,11 @@ pub struct CancelRequest {
     /// Why, in the caller's words; shown as `reason_detail`. At most 1 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+fn objects<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<BranchRequest>, D::Error> {
+    let branches = Vec::<Object<BranchRequest>>::deserialize(from)?;
+    Ok(branches.into_iter().map(|Object(branch)| branch).collect())
 }
 
 /// A payload of `null` is a payload, unlike an absent one.

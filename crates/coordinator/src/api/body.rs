@@ -1,0 +1,102 @@
+//! The body of a request as a value: JSON of a bounded size that arrives in time.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use tercet_protocol::wire::{Invalid, Object, ProblemCode};
+
+use crate::api::problem::Failure;
+use crate::api::state::{Api, RequestLimits};
+
+/// A body that must be there.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+/// A body that may be absent.
+#[derive(Debug)]
+pub(super) struct OptionalBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Failure> {
+        match read(request, api.requests).await? {
+            Some(text) => parse(&text).map(Self),
+            None => Err(Invalid::new("body", "is empty; send a JSON object").into()),
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for OptionalBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Failure> {
+        match read(request, api.requests).await? {
+            Some(text) => parse(&text).map(Self),
+            None => Ok(Self(T::default())),
+        }
+    }
+}
+
+/// The body's text; none if it is empty.
+async fn read(request: Request, limits: RequestLimits) -> Result<Option<String>, Failure> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, limits.max_bytes).collect();
+    let Ok(body) = tokio::time::timeout(limits.body_timeout, body).await else {
+        let what = format!("did not arrive within {} ms", limits.body_timeout.as_millis());
+        return Err(Invalid::new("body", what).into());
+    };
+    let bytes = match body {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let detail = format!("the body must be at most {} bytes long", limits.max_bytes);
+            return Err(Failure::new(ProblemCode::PayloadTooLarge, detail));
+        }
+        // Nobody may be there to read this, but somebody who half-closed can be.
+        Err(error) => return Err(Invalid::new("body", error).into()),
+    };
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    check_media_type(&parts.headers)?;
+    let text = String::from_utf8(bytes.into());
+    let text = text.map_err(|error| Invalid::new("body", format!("must be UTF-8: {error}")))?;
+    Ok(Some(text))
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let unsupported = |detail: String| Err(Failure::new(ProblemCode::UnsupportedMediaType, detail));
+    let Some(given) = headers.get(header::CONTENT_TYPE) else {
+        return unsupported("the body has no Content-Type; it must be application/json".to_owned());
+    };
+    let given = String::from_utf8_lossy(given.as_bytes()).to_ascii_lowercase();
+    let mut parts = given.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default();
+    let is_json = media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"));
+    let is_utf8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some(("charset", charset)) => matches!(charset.trim_matches('"'), "utf-8" | "utf8"),
+        Some(_) | None => true,
+    });
+    if is_json && is_utf8 {
+        return Ok(());
+    }
+    let given: String = given.chars().take(64).collect();
+    unsupported(format!("Content-Type must be application/json in UTF-8, this is {given:?}"))
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    let mut from = serde_json::Deserializer::from_str(text);
+    let Object(value) = serde_path_to_error::deserialize(&mut from).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        // Where the text is no JSON at all, the path is only how far it was read.
+        let field = if error.is_data() && path != "." { path.as_str() } else { "body" };
+        Invalid::new(field, error)
+    })?;
+    from.end().map_err(|error| Invalid::new("body", error))?;
+    Ok(value)
+}

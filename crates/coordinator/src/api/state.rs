@@ -1,0 +1,44 @@
+//! What the handlers work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tercet_protocol::wire::Limits;
+
+use crate::api::readiness::Readiness;
+use crate::clock::Clock;
+use crate::journal::Journal;
+use crate::metrics::TransactionMetrics;
+use crate::runtime::RuntimeHandle;
+
+/// Everything a request can need.
+pub struct Api {
+    /// Asks the engine.
+    pub engine: RuntimeHandle,
+    /// Reads lists and histories.
+    pub journal: Journal,
+    /// Time and new ids.
+    pub clock: Arc<dyn Clock>,
+    /// How large the parts of a request may be, and where this node listens.
+    pub limits: Limits,
+    /// How large and slow a request may be as a whole.
+    pub requests: RequestLimits,
+    /// Lines of history kept of one transaction.
+    pub history_lines: u32,
+    /// Whether this node takes work.
+    pub readiness: Readiness,
+    /// Writes what `/metrics` answers.
+    pub metrics: PrometheusHandle,
+    /// What is counted of transactions.
+    pub transactions: TransactionMetrics,
+}
+
+/// How large and slow a request may be as a whole.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// Longest body, in bytes.
+    pub max_bytes: usize,
+    /// Longest time a body may take to arrive.
+    pub body_timeout: Duration,
+}

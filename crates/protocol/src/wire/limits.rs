@@ -1,0 +1,36 @@
+//! How large the parts of a request may be.
+
+use std::net::SocketAddr;
+
+/// Limits on requests; all but `own_addresses` are settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Branches of one transaction.
+    pub branches: usize,
+    /// Length of a URL, in bytes.
+    pub url_bytes: usize,
+    /// Headers of one branch.
+    pub headers: usize,
+    /// Name and value of one header together, in bytes.
+    pub header_bytes: usize,
+    /// Metadata as compact JSON, in bytes.
+    pub metadata_bytes: usize,
+    /// One payload, in bytes.
+    pub payload_bytes: usize,
+    /// Where the coordinator itself listens: it never calls itself.
+    pub own_addresses: Vec<SocketAddr>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            branches: 64,
+            url_bytes: 2_048,
+            headers: 16,
+            header_bytes: 1_024,
+            metadata_bytes: 4_096,
+            payload_bytes: 256 * 1_024,
+            own_addresses: Vec::new(),
+        }
+    }
+}
