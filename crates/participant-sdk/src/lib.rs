@@ -1,7 +1,12 @@
-//! Placeholder docs.
+#![cfg_attr(feature = "sea-orm", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "sea-orm"),
+    doc = "Start Tercet's transactions, and build a guard of your own."
+)]
 
 #[cfg(feature = "sea-orm")]
 mod answer;
+mod client;
 #[cfg(feature = "sea-orm")]
 mod clock;
 mod context;
@@ -16,6 +21,10 @@ mod router;
 #[cfg(test)]
 mod tests_support;
 
+pub use client::{
+    Cancellation, Client, ClientError, NewBranch, NewTransaction, NotConfirmed, OpenTransaction,
+    Outcome, Registered, WaitFor,
+};
 pub use context::{BadHeader, Context};
 #[cfg(feature = "sea-orm")]
 pub use failure::Failure;
@@ -29,4 +38,8 @@ pub use legs::Legs;
 pub use participant::Participant;
 #[cfg(feature = "sea-orm")]
 pub use router::router;
+pub use tercet_protocol::wire::{
+    AnswerView, BranchView, Problem, ProblemCode, SummaryView, TransactionView,
+};
 pub use tercet_protocol::{BranchId, Gid, Instance, InvalidId, Op, UnknownOp, Wall};
+pub use tercet_protocol::{BranchStatus, Reason, Status};
