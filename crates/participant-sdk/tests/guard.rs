@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use support::{Call, OTHER_LIFE, Service};
+use support::{Call, OTHER_LIFE, PANICS, Service};
 use tercet_participant::Op::{self, Cancel, Confirm, Try};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -119,6 +119,17 @@ async fn what_fails_after_it_has_written_has_written_nothing() {
     assert_eq!(service.usual("a", Confirm).await.words(), "503 failed");
     assert_eq!(service.usual("a", Confirm).await.words(), "200 confirmed");
     assert_eq!(service.runs("a").await, (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_of_that_call_alone() {
+    let (_dir, service) = service().await;
+    let body = format!(r#"{{"amount":{PANICS}}}"#);
+    let call = Call { body: &body, ..Call::usual("a", Try) };
+    assert_eq!(service.call(call).await.words(), "503 failed");
+    assert_eq!(service.usual("b", Try).await.words(), "200 tried");
+    assert_eq!(service.usual("a", Try).await.words(), "200 tried");
+    assert_eq!(service.runs("a").await, (1, 0, 0));
 }
 
 /// Starts a Try and comes back when its business code is running.

@@ -21,6 +21,9 @@ pub(crate) const LIFE: &str = "0193b6a0-0000-7000-8000-000000000001";
 /// Another life of the same gid.
 pub(crate) const OTHER_LIFE: &str = "0193b6a0-0000-7000-8000-000000000002";
 
+/// An amount at which the business code panics.
+pub(crate) const PANICS: i64 = 13;
+
 /// Counts what was run, per gid, without asking whether it should have been.
 pub(crate) struct Counter {
     /// A Try passes here, so that a test can hold it open.
@@ -44,6 +47,7 @@ impl Counter {
         context: &Context,
         payload: Payload,
     ) -> Result<(), Failure> {
+        assert_ne!(payload.amount, PANICS, "as it was told to");
         if payload.amount < 0 {
             return Err(Failure::refused("negative", "the amount is negative"));
         }
