@@ -1,1 +1,45 @@
-//! Placeholder.
+#![cfg_attr(feature = "sea-orm", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "sea-orm"),
+    doc = "Start Tercet's transactions, and build a guard of your own."
+)]
+
+#[cfg(feature = "sea-orm")]
+mod answer;
+mod client;
+#[cfg(feature = "sea-orm")]
+mod clock;
+mod context;
+#[cfg(feature = "sea-orm")]
+mod failure;
+mod guard;
+mod legs;
+#[cfg(feature = "sea-orm")]
+mod participant;
+#[cfg(feature = "sea-orm")]
+mod router;
+#[cfg(test)]
+mod tests_support;
+
+pub use client::{
+    Cancellation, Client, ClientError, NewBranch, NewTransaction, NotConfirmed, OpenTransaction,
+    Outcome, Registered, WaitFor,
+};
+pub use context::{BadHeader, Context};
+#[cfg(feature = "sea-orm")]
+pub use failure::Failure;
+#[cfg(feature = "sea-orm")]
+pub use guard::store::Store;
+pub use guard::table::{
+    Action, Arrival, Contradiction, LATE_TRY_MARGIN, Recorded, State, decide, is_long_past,
+};
+pub use legs::Legs;
+#[cfg(feature = "sea-orm")]
+pub use participant::Participant;
+#[cfg(feature = "sea-orm")]
+pub use router::router;
+pub use tercet_protocol::wire::{
+    AnswerView, BranchView, Problem, ProblemCode, SummaryView, TransactionView,
+};
+pub use tercet_protocol::{BranchId, Gid, Instance, InvalidId, Op, UnknownOp, Wall};
+pub use tercet_protocol::{BranchStatus, Reason, Status};

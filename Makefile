@@ -1,0 +1,35 @@
+# Everything here runs without arguments. `make` alone says what there is.
+
+# Recipes stop at the first failure of a pipe, too.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run demo test verify fix model
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Keep a coordinator and three participants up to play with, until Ctrl-C
+	@deploy/demo/run.sh
+
+demo: ## Tell in five scenes what Tercet does when things go well, and when they do not
+	@deploy/demo/demo.sh
+
+# The system tests start the binaries, which `cargo test` alone does not build.
+test: ## Build everything and run every test
+	cargo build --workspace --bins
+	cargo test --workspace
+
+verify: ## Check format, lints, tests and documentation; changes nothing
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo build --workspace --bins
+	cargo test --workspace
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+fix: ## Format, and mend what clippy can mend
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	cargo fmt --all
+
+model: ## Explore every state of the model over the real engine
+	cargo test -p tercet-protocol --test model -- --nocapture

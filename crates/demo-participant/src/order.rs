@@ -1,0 +1,133 @@
+//! Orders: pending while their transaction is undecided, then placed or void.
+
+use std::num::NonZeroU32;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{DatabaseTransaction, QueryOrder};
+use serde::{Deserialize, Serialize};
+use tercet_participant::{Context, Failure, Participant, Store};
+
+use crate::database::create_table;
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Status {
+    /// Its transaction is undecided.
+    #[sea_orm(string_value = "pending")]
+    Pending,
+    /// Sold.
+    #[sea_orm(string_value = "placed")]
+    Placed,
+    /// Its transaction was cancelled.
+    #[sea_orm(string_value = "void")]
+    Void,
+}
+
+/// An order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, DeriveEntityModel)]
+#[sea_orm(table_name = "orders")]
+pub(crate) struct Model {
+    /// Its number.
+    #[sea_orm(primary_key, auto_increment = false)]
+    order: String,
+    /// Who pays.
+    account: String,
+    /// What is bought.
+    sku: String,
+    /// How many pieces of it.
+    quantity: i64,
+    /// Where it stands.
+    status: Status,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// A new order: what a branch is about.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NewOrder {
+    order: String,
+    account: String,
+    sku: String,
+    quantity: NonZeroU32,
+}
+
+struct Orders;
+
+impl Orders {
+    async fn close(db: &DatabaseTransaction, order: &str, status: Status) -> Result<(), Failure> {
+        Entity::update_many()
+            .set(ActiveModel { status: Set(status), ..Default::default() })
+            .filter(Column::Order.eq(order))
+            .exec(db)
+            .await?;
+        Ok(())
+    }
+}
+
+impl Participant for Orders {
+    type Payload = NewOrder;
+
+    async fn try_(
+        &self,
+        db: &DatabaseTransaction,
+        _: &Context,
+        new: NewOrder,
+    ) -> Result<(), Failure> {
+        let NewOrder { order, account, sku, quantity } = new;
+        let taken = format!("there is an order {order} already");
+        let row = ActiveModel {
+            order: Set(order),
+            account: Set(account),
+            sku: Set(sku),
+            quantity: Set(i64::from(quantity.get())),
+            status: Set(Status::Pending),
+        };
+        let inserted = Entity::insert(row)
+            .on_conflict(OnConflict::column(Column::Order).do_nothing().to_owned())
+            .exec_without_returning(db)
+            .await?;
+        if inserted == 0 { Err(Failure::refused("order-exists", taken)) } else { Ok(()) }
+    }
+
+    async fn confirm(
+        &self,
+        db: &DatabaseTransaction,
+        _: &Context,
+        new: NewOrder,
+    ) -> Result<(), Failure> {
+        Self::close(db, &new.order, Status::Placed).await
+    }
+
+    async fn cancel(
+        &self,
+        db: &DatabaseTransaction,
+        _: &Context,
+        new: NewOrder,
+    ) -> Result<(), Failure> {
+        Self::close(db, &new.order, Status::Void).await
+    }
+}
+
+/// The three calls, with the table made where it is not.
+pub(crate) async fn branch(db: &DatabaseConnection, store: Store) -> Result<Router, DbErr> {
+    create_table(db, Entity, &[Column::Quantity]).await?;
+    Ok(tercet_participant::router(Orders, store))
+}
+
+/// `GET /orders`
+pub(crate) fn read(db: DatabaseConnection) -> Router {
+    let orders = |State(db): State<DatabaseConnection>| async move {
+        crate::read::rows(Entity::find().order_by_asc(Column::Order).all(&db).await)
+    };
+    Router::new().route("/orders", get(orders)).with_state(db)
+}

@@ -1,0 +1,202 @@
+//! What an initiator asks for.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::to_raw_value;
+use tercet_protocol::Gid;
+use tercet_protocol::wire::{BeginRequest, BranchRequest};
+use uuid::Uuid;
+
+use super::error::ClientError;
+
+/// A transaction to be begun.
+#[derive(Debug, Clone, Default)]
+pub struct NewTransaction {
+    request: BeginRequest,
+}
+
+impl NewTransaction {
+    /// A transaction without branches, under a gid of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Its gid: 1 to 128 of `[A-Za-z0-9._:-]`, beginning with a letter or digit. Take one
+    /// that belongs to the business deed (`order-1001`), and a repeat of the deed is the same transaction
+    /// even after this process has died. By default it is a new UUIDv7.
+    #[must_use]
+    pub fn gid(mut self, gid: impl Into<String>) -> Self {
+        self.request.gid = Some(gid.into());
+        self
+    }
+
+    /// Adds a branch.
+    #[must_use]
+    pub fn branch(mut self, branch: NewBranch) -> Self {
+        self.request.branches.push(branch.request);
+        self
+    }
+
+    /// How long it may stay undecided: 100 ms to 24 h, by default 30 s.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.timeout_ms = Some(whole_millis(timeout));
+        self
+    }
+
+    /// Your own data, shown with the transaction: an object, at most 4 KiB.
+    ///
+    /// # Errors
+    /// It is not an object, or cannot be written as JSON.
+    pub fn metadata(mut self, metadata: &impl Serialize) -> Result<Self, ClientError> {
+        let object = serde_json::to_value(metadata).and_then(serde_json::from_value);
+        self.request.metadata =
+            Some(object.map_err(|source| ClientError::Json { what: "metadata", source })?);
+        Ok(self)
+    }
+
+    /// The gid and the body, which is written once: repeats are the same to the byte.
+    pub(super) fn into_body(self, open: bool) -> Result<(Gid, String), ClientError> {
+        let mut request = self.request;
+        let gid = match request.gid.take() {
+            Some(given) => {
+                given.parse().map_err(|source| ClientError::Id { what: "gid", given, source })?
+            }
+            None => fresh_gid(),
+        };
+        request.gid = Some(gid.to_string());
+        if open {
+            request.open = Some(true);
+        }
+        let body = serde_json::to_string(&request)
+            .map_err(|source| ClientError::Json { what: "transaction", source })?;
+        Ok((gid, body))
+    }
+}
+
+/// Time-ordered, so that the coordinator's index grows at one end.
+fn fresh_gid() -> Gid {
+    let text = Uuid::now_v7().hyphenated().to_string();
+    // A UUID's text is hex digits and hyphens, which every gid may consist of.
+    text.parse().expect("a UUID is a gid")
+}
+
+fn whole_millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A branch: one participant's part in a transaction.
+#[derive(Debug, Clone)]
+pub struct NewBranch {
+    request: BranchRequest,
+}
+
+impl NewBranch {
+    /// A branch without legs; unique in its transaction by its id, 1 to 64 of `[A-Za-z0-9._:-]`.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { request: BranchRequest { id: Some(id.into()), ..BranchRequest::default() } }
+    }
+
+    /// All three legs: `{url}/try`, `{url}/confirm` and `{url}/cancel`.
+    #[must_use]
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.request.endpoint = Some(url.into());
+        self
+    }
+
+    /// The URL of Try alone.
+    #[must_use]
+    pub fn try_url(mut self, url: impl Into<String>) -> Self {
+        self.request.try_ = Some(url.into());
+        self
+    }
+
+    /// The URL of Confirm alone.
+    #[must_use]
+    pub fn confirm_url(mut self, url: impl Into<String>) -> Self {
+        self.request.confirm = Some(url.into());
+        self
+    }
+
+    /// The URL of Cancel alone.
+    #[must_use]
+    pub fn cancel_url(mut self, url: impl Into<String>) -> Self {
+        self.request.cancel = Some(url.into());
+        self
+    }
+
+    /// The body of each of its calls, the same to the byte for all of them; by default `{}`.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn payload(mut self, payload: &(impl Serialize + ?Sized)) -> Result<Self, ClientError> {
+        let raw = to_raw_value(payload)
+            .map_err(|source| ClientError::Json { what: "payload", source })?;
+        self.request.payload = Some(raw);
+        Ok(self)
+    }
+
+    /// A header of each of its calls. The coordinator treats its value as a secret.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.request.headers.get_or_insert_default().insert(name.into(), value.into());
+        self
+    }
+
+    /// How long one call may take: 10 ms to 10 min, by default 3 s.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.timeout_ms = Some(whole_millis(timeout));
+        self
+    }
+
+    /// The body of its registration.
+    pub(super) fn into_body(self) -> Result<String, ClientError> {
+        serde_json::to_string(&self.request)
+            .map_err(|source| ClientError::Json { what: "branch", source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_is_written_as_the_contract_says() {
+        let payment = NewBranch::new("payment")
+            .endpoint("http://127.0.0.1:7302/payment")
+            .payload(&serde_json::json!({"amount": 1}))
+            .expect("JSON")
+            .header("x-tenant", "eu")
+            .timeout(Duration::from_secs(2));
+        let transaction = NewTransaction::new()
+            .gid("order-1")
+            .branch(payment)
+            .timeout(Duration::from_millis(1_500))
+            .metadata(&serde_json::json!({"channel": "web"}))
+            .expect("an object");
+        let (gid, body) = transaction.into_body(false).expect("valid");
+        assert_eq!(gid.as_str(), "order-1");
+        assert_eq!(
+            body,
+            r#"{"gid":"order-1","branches":[{"id":"payment","endpoint":"http://127.0.0.1:7302/payment","payload":{"amount":1},"headers":{"x-tenant":"eu"},"timeout_ms":2000}],"timeout_ms":1500,"metadata":{"channel":"web"}}"#
+        );
+    }
+
+    #[test]
+    fn a_transaction_always_has_a_gid_and_it_is_a_good_one() {
+        let (one, body) = NewTransaction::new().into_body(true).expect("valid");
+        let (two, _) = NewTransaction::new().into_body(true).expect("valid");
+        assert_ne!(one, two);
+        assert_eq!(body, format!(r#"{{"gid":"{one}","open":true}}"#));
+        let error = NewTransaction::new().gid("a/b").into_body(false).expect_err("not a gid");
+        assert_eq!(
+            error.to_string(),
+            r#"gid "a/b": may contain only letters, digits and . _ : - , not '/'"#
+        );
+        assert!(NewTransaction::new().metadata(&7).is_err(), "metadata is an object");
+    }
+}

@@ -1,0 +1,165 @@
+//! What a call says about itself, in its `Tercet-*` headers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::HeaderMap;
+use tercet_protocol::wire::header;
+use tercet_protocol::{BranchId, Gid, Instance, Op, Wall};
+use thiserror::Error;
+
+use crate::legs::Legs;
+
+/// What the business code and the guard know of the call they answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Context {
+    /// The global transaction.
+    pub gid: Gid,
+    /// The branch: this participant's part of it.
+    pub branch: BranchId,
+    /// Which life of the gid. A gid that is used again after its retention is another transaction.
+    pub instance: Instance,
+    /// Try, Confirm or Cancel.
+    pub op: Op,
+    /// The legs this branch has.
+    pub legs: Legs,
+    /// 1, 2, …; a hint for people, since it may repeat after the coordinator restarts.
+    pub attempt: u32,
+    /// On a Try: when it is given up if it stays unanswered, UTC.
+    pub deadline: Option<Wall>,
+    /// W3C trace context, to be passed on to whatever is called from here.
+    pub traceparent: Option<String>,
+}
+
+/// A header that every call carries is missing or cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("header {name}: {what}")]
+pub struct BadHeader {
+    /// The header, in lower case.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl Context {
+    /// Reads the headers of a call to `op`'s URL.
+    ///
+    /// # Errors
+    /// A required header is missing or cannot be read, or `Tercet-Op` names another call
+    /// than the URL does. `Tercet-Attempt` and `traceparent` may be absent, and
+    /// `Tercet-Deadline` is sent on Try alone.
+    pub fn from_headers(op: Op, headers: &HeaderMap) -> Result<Self, BadHeader> {
+        let context = Self {
+            gid: required(headers, header::GID)?,
+            branch: required(headers, header::BRANCH)?,
+            instance: required(headers, header::INSTANCE)?,
+            op: required(headers, header::OP)?,
+            legs: required(headers, header::LEGS)?,
+            attempt: optional(headers, header::ATTEMPT)?.unwrap_or(1),
+            deadline: optional(headers, header::DEADLINE)?,
+            traceparent: optional(headers, header::TRACEPARENT)?,
+        };
+        if context.op != op {
+            let what = format!("says {}, but this is the URL of {op}", context.op);
+            return Err(BadHeader { name: header::OP, what });
+        }
+        Ok(context)
+    }
+}
+
+fn required<T: FromStr<Err: fmt::Display>>(
+    headers: &HeaderMap,
+    name: &'static str,
+) -> Result<T, BadHeader> {
+    optional(headers, name)?.ok_or_else(|| BadHeader { name, what: "is missing".to_owned() })
+}
+
+fn optional<T: FromStr<Err: fmt::Display>>(
+    headers: &HeaderMap,
+    name: &'static str,
+) -> Result<Option<T>, BadHeader> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value
+        .to_str()
+        .map_err(|_| BadHeader { name, what: "is not printable ASCII".to_owned() })?;
+    text.parse().map(Some).map_err(|error: T::Err| BadHeader { name, what: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSTANCE: &str = "0193b6a0-0000-7000-8000-000000000001";
+
+    fn headers(change: (&str, Option<&str>)) -> HeaderMap {
+        let usual = [
+            (header::GID, "order-1"),
+            (header::BRANCH, "payment"),
+            (header::INSTANCE, INSTANCE),
+            (header::OP, "try"),
+            (header::LEGS, "try,confirm,cancel"),
+            (header::ATTEMPT, "2"),
+            (header::DEADLINE, "2026-11-20T12:00:00.000Z"),
+        ];
+        let mut headers = HeaderMap::new();
+        for (name, value) in usual {
+            if name != change.0 {
+                headers.insert(name, value.parse().expect("a header value"));
+            }
+        }
+        if let (name, Some(value)) = change {
+            let name: http::HeaderName = name.parse().expect("a header name");
+            headers.insert(name, value.parse().expect("a header value"));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_call_is_read_from_its_headers() {
+        let read = Context::from_headers(Op::Try, &headers(("", None))).expect("complete");
+        assert_eq!(read.gid.as_str(), "order-1");
+        assert_eq!(read.branch.as_str(), "payment");
+        assert_eq!(read.instance.to_string(), INSTANCE);
+        assert_eq!((read.op, read.legs, read.attempt), (Op::Try, Legs::ALL, 2));
+        assert_eq!(
+            read.deadline.map(|at| at.to_string()).as_deref(),
+            Some("2026-11-20T12:00:00.000Z")
+        );
+        assert_eq!(read.traceparent, None);
+    }
+
+    #[test]
+    fn a_header_that_is_missing_or_wrong_is_named() {
+        let table = [
+            (header::GID, None, "header tercet-gid: is missing"),
+            (header::BRANCH, None, "header tercet-branch: is missing"),
+            (header::INSTANCE, None, "header tercet-instance: is missing"),
+            (header::OP, None, "header tercet-op: is missing"),
+            (header::LEGS, None, "header tercet-legs: is missing"),
+            (
+                header::OP,
+                Some("confirm"),
+                "header tercet-op: says confirm, but this is the URL of try",
+            ),
+            (header::LEGS, Some("undo"), "header tercet-legs: must be try, confirm or cancel"),
+            (
+                header::GID,
+                Some("a/b"),
+                "header tercet-gid: may contain only letters, digits and . _ : - , not '/'",
+            ),
+        ];
+        for (name, value, expected) in table {
+            let error = Context::from_headers(Op::Try, &headers((name, value))).expect_err(name);
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_only_a_hint_may_be_absent() {
+        let read = Context::from_headers(Op::Try, &headers((header::ATTEMPT, None)));
+        assert_eq!(read.expect("complete").attempt, 1);
+        let read = Context::from_headers(Op::Try, &headers((header::DEADLINE, None)));
+        assert_eq!(read.expect("complete").deadline, None);
+    }
+}

@@ -1,0 +1,21 @@
+//! What makes a participant right under calls that repeat, come late, or come after
+//! their opposite.
+//!
+//! ```text
+//!   call ──▶ turn (one call of a branch at a time) ──▶ SQL transaction
+//!                                                        │ guard's row: insert, else read
+//!                                                        │ table: run, record, repeat, refuse
+//!                                                        │ business change, if it is to run
+//!                                                        ▼
+//!                                                      commit ──▶ answer
+//! ```
+
+#[cfg(feature = "sea-orm")]
+mod contention;
+#[cfg(feature = "sea-orm")]
+mod row;
+#[cfg(feature = "sea-orm")]
+pub(crate) mod store;
+pub(crate) mod table;
+#[cfg(feature = "sea-orm")]
+pub(crate) mod turn;

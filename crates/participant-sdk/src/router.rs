@@ -1,0 +1,84 @@
+//! The three URLs of an endpoint.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::post;
+use tercet_protocol::Op;
+
+use crate::answer;
+use crate::context::Context;
+use crate::guard::store::Store;
+use crate::guard::turn::{TURN_PATIENCE, Turns};
+use crate::participant::Participant;
+
+/// More than the coordinator accepts as a payload, and less than would hurt.
+const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// What the three handlers share.
+struct Endpoint<P> {
+    participant: P,
+    store: Store,
+    turns: Arc<Turns>,
+}
+
+/// `POST /try`, `/confirm` and `/cancel` of a participant, guarded by `store`. Nest it under the
+/// path that branches give as their `endpoint`:
+///
+/// ```text
+/// Router::new().nest("/payment", tercet_participant::router(payment, store))
+/// ```
+///
+/// A call goes on when its caller hangs up, so that the next one finds it done.
+pub fn router<P: Participant>(participant: P, store: Store) -> Router {
+    let endpoint = Arc::new(Endpoint { participant, store, turns: Arc::default() });
+    Router::new()
+        .route("/try", leg::<P>(Op::Try))
+        .route("/confirm", leg::<P>(Op::Confirm))
+        .route("/cancel", leg::<P>(Op::Cancel))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
+        .with_state(endpoint)
+}
+
+fn leg<P: Participant>(op: Op) -> axum::routing::MethodRouter<Arc<Endpoint<P>>> {
+    post(move |State(endpoint): State<Arc<Endpoint<P>>>, headers: HeaderMap, body: Bytes| {
+        call(endpoint, op, headers, body)
+    })
+}
+
+async fn call<P: Participant>(
+    endpoint: Arc<Endpoint<P>>,
+    op: Op,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let context = match Context::from_headers(op, &headers) {
+        Ok(context) => context,
+        Err(error) => {
+            tracing::warn!(%op, %error, "a call cannot be read");
+            return answer::bad_header(&error);
+        }
+    };
+    let Some(turn) = endpoint.turns.take(&context, TURN_PATIENCE).await else {
+        return answer::in_progress();
+    };
+    // In a task of its own: the caller's hanging up drops this future, not the call, and a
+    // panic in business code becomes an answer.
+    let call = tokio::spawn(async move {
+        let result = endpoint.store.run(&endpoint.participant, &context, &body).await;
+        drop(turn);
+        result.map_err(|why| answer::not_done(&context, &why))
+    });
+    match call.await {
+        Ok(Ok(done)) => answer::done(done),
+        Ok(Err(refusal)) => refusal,
+        Err(error) => {
+            tracing::error!(%op, %error, "a call broke off");
+            answer::broken_off()
+        }
+    }
+}

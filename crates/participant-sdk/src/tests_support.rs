@@ -1,0 +1,25 @@
+//! What the tests of this crate share.
+
+use tercet_protocol::{Instance, Op};
+
+use crate::context::Context;
+use crate::legs::Legs;
+
+/// One of several lives of a gid.
+pub(crate) fn instance(number: u128) -> Instance {
+    Instance(uuid::Uuid::from_u128(0x0193_b6a0_0000_7000_8000_0000_0000_0000 + number))
+}
+
+/// A call of the branch `b1`.
+pub(crate) fn context(gid: &str, op: Op) -> Context {
+    Context {
+        gid: gid.parse().expect("a gid"),
+        branch: "b1".parse().expect("a branch id"),
+        instance: instance(1),
+        op,
+        legs: Legs::ALL,
+        attempt: 1,
+        deadline: None,
+        traceparent: None,
+    }
+}

@@ -1,0 +1,188 @@
+//! The initiator's client against a coordinator that is played here.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tercet_participant::{
+    Client, NewBranch, NewTransaction, Outcome, ProblemCode, Reason, Registered, WaitFor,
+};
+use tokio::net::TcpListener;
+
+/// What was asked: method, path with query, body.
+type Asked = (String, String, String);
+
+/// Answers requests with what it was told to, in order, and remembers them.
+#[derive(Clone, Default)]
+struct Coordinator {
+    answers: Arc<Mutex<VecDeque<(u16, Value)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Coordinator {
+    /// Listens, drops the first `lost` connections without a word, and then answers.
+    async fn start(lost: usize, answers: Vec<(u16, Value)>) -> (Self, String) {
+        let coordinator = Self { answers: Arc::new(Mutex::new(answers.into())), ..Self::default() };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = Router::new().fallback({
+            let coordinator = coordinator.clone();
+            move |request| coordinator.clone().answer(request)
+        });
+        tokio::spawn(async move {
+            for _ in 0..lost {
+                drop(listener.accept().await.expect("a connection"));
+            }
+            axum::serve(listener, router).await
+        });
+        (coordinator, url)
+    }
+
+    async fn answer(self, request: Request) -> Response {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+        self.asked.lock().expect("asked").push((
+            head.method.to_string(),
+            head.uri.to_string(),
+            body,
+        ));
+        let (status, body) =
+            self.answers.lock().expect("answers").pop_front().expect("no more was expected");
+        let status = StatusCode::from_u16(status).expect("a status");
+        (status, axum::Json(body)).into_response()
+    }
+
+    fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().expect("asked").clone()
+    }
+}
+
+fn transaction(status: &str, reason: Option<&str>) -> Value {
+    json!({
+        "gid": "order-1", "instance": "0193b6a0-0000-7000-8000-000000000001", "pattern": "tcc",
+        "status": status, "open": false, "reason": reason, "reason_detail": null, "parked": false,
+        "created_at": "2026-11-20T12:00:00.000Z", "deadline_at": "2026-11-20T12:00:30.000Z",
+        "decided_at": null, "finished_at": null, "metadata": null, "branches": []
+    })
+}
+
+fn branch(status: &str) -> Value {
+    json!({
+        "id": "payment", "participant": "127.0.0.1:1", "status": status, "parked": false,
+        "attempts": {"try": 1, "confirm": 0, "cancel": 0}, "next_attempt_at": null,
+        "last_error": null, "answer": null, "resolved_as": null, "finished_at": null
+    })
+}
+
+fn problem(status: u16, code: &str) -> (u16, Value) {
+    let body = json!({
+        "type": format!("/problems/{code}"), "code": code, "title": code, "status": status,
+        "detail": "as the coordinator said", "gid": "order-1"
+    });
+    (status, body)
+}
+
+fn order() -> NewTransaction {
+    NewTransaction::new().branch(NewBranch::new("payment").endpoint("http://127.0.0.1:1/payment"))
+}
+
+#[tokio::test]
+async fn a_begin_that_is_not_answered_is_repeated_to_the_byte_with_the_same_gid() {
+    let (coordinator, url) = Coordinator::start(
+        2,
+        vec![problem(503, "journal-unavailable"), (201, transaction("confirmed", None))],
+    )
+    .await;
+    let client = Client::new(&url).expect("a client");
+    let outcome = client.begin(order()).await.expect("an answer");
+    outcome.confirmed().expect("confirmed");
+
+    let asked = coordinator.asked();
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[0], asked[1]);
+    let (method, path, body) = &asked[0];
+    assert_eq!(
+        (method.as_str(), path.as_str()),
+        ("POST", "/v1/transactions?wait=finished&wait_ms=10000")
+    );
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(body["gid"].as_str().expect("a gid made here").len(), 36);
+}
+
+#[tokio::test]
+async fn cancelled_and_unfinished_are_answers_and_no_success() {
+    let answers = vec![
+        (201, transaction("cancelled", Some("try-refused"))),
+        (202, transaction("confirming", None)),
+    ];
+    let (coordinator, url) = Coordinator::start(0, answers).await;
+    let client = Client::new(&url).expect("a client").waiting_for(WaitFor::Decided);
+    let Outcome::Cancelled(cancellation) = client.begin(order()).await.expect("an answer") else {
+        panic!("it was cancelled");
+    };
+    assert_eq!(cancellation.reason, Some(Reason::TryRefused));
+    assert!(matches!(client.begin(order()).await.expect("an answer"), Outcome::Pending(_)));
+    assert_eq!(coordinator.asked()[0].1, "/v1/transactions?wait=decided&wait_ms=10000");
+}
+
+#[tokio::test]
+async fn an_open_transaction_is_begun_joined_and_decided() {
+    let answers = vec![
+        (201, transaction("trying", None)),
+        (201, branch("tried")),
+        (200, transaction("confirmed", None)),
+    ];
+    let (coordinator, url) = Coordinator::start(0, answers).await;
+    let client = Client::new(&url).expect("a client");
+    let open = client.open(NewTransaction::new().gid("order-1")).await.expect("begun");
+    let payment = NewBranch::new("payment").endpoint("http://127.0.0.1:1/payment");
+    let registered = open.register(payment).await.expect("registered");
+    assert!(matches!(registered, Registered::Tried(_)));
+    open.confirm().await.expect("an answer").confirmed().expect("confirmed");
+
+    let asked: Vec<String> = coordinator.asked().into_iter().map(|(_, path, _)| path).collect();
+    assert_eq!(
+        asked,
+        [
+            "/v1/transactions",
+            "/v1/transactions/order-1/branches?wait=tried&wait_ms=10000",
+            "/v1/transactions/order-1/confirm?wait=finished&wait_ms=10000",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_decision_that_had_won_is_the_outcome() {
+    let answers =
+        vec![problem(409, "already-cancelled"), (200, transaction("cancelled", Some("deadline")))];
+    let (coordinator, url) = Coordinator::start(0, answers).await;
+    let client = Client::new(&url).expect("a client");
+    let open = client.resume("order-1".parse().expect("a gid"));
+    let outcome = open.confirm().await.expect("an answer");
+    assert!(matches!(outcome, Outcome::Cancelled(_)), "{outcome:?}");
+    let (method, path, _) = &coordinator.asked()[1];
+    let expected = ("GET", "/v1/transactions/order-1?wait=finished&wait_ms=10000");
+    assert_eq!((method.as_str(), path.as_str()), expected);
+}
+
+#[tokio::test]
+async fn what_the_coordinator_finds_wrong_is_told_with_its_code() {
+    let (coordinator, url) = Coordinator::start(0, vec![problem(409, "gid-reused")]).await;
+    let client = Client::new(&url).expect("a client");
+    let error = client.begin(order()).await.expect_err("refused");
+    assert_eq!(error.code(), Some(ProblemCode::GidReused));
+    assert_eq!(error.to_string(), "gid-reused: as the coordinator said");
+    assert_eq!(coordinator.asked().len(), 1, "what is wrong is not repeated");
+}
+
+#[test]
+fn a_url_that_leads_to_no_coordinator_is_refused_at_once() {
+    for url in ["127.0.0.1:7200", "ftp://127.0.0.1", "http://127.0.0.1:7200/?a=b"] {
+        assert!(Client::new(url).is_err(), "{url}");
+    }
+}

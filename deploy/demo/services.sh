@@ -1,0 +1,119 @@
+# Builds, starts and stops the coordinator and the three participants. Sourced by demo.sh and run.sh.
+# Everything lives in a temporary directory and on free ports of the loopback address, and is
+# gone when the script ends, however it ends.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+# Says which of the tools needed are missing, all at once.
+check_tools() {
+    local tool missing=()
+    for tool in cargo make cc curl; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    ((${#missing[@]} == 0)) && return
+    echo "Missing: ${missing[*]}" >&2
+    echo "On Debian and Ubuntu:  sudo apt-get install -y build-essential curl" >&2
+    [[ " ${missing[*]} " != *" cargo "* ]] || echo "Rust (cargo):          see https://rustup.rs" >&2
+    exit 1
+}
+
+# Builds what the tests build too, so that either is quick after the other. With BIN_DIR set, the
+# binaries there are taken as they are.
+build() {
+    if [[ -z ${BIN_DIR:-} ]]; then
+        BIN_DIR=${CARGO_TARGET_DIR:-target}/debug
+        echo "Building (the first time takes a few minutes) ..."
+        cargo build --quiet --workspace --bins
+    fi
+}
+
+DIR=$(mktemp -d "${TMPDIR:-/tmp}/tercet-demo.XXXXXX")
+declare -A PID=() URL=()
+
+clean_up() {
+    local pid
+    trap - EXIT
+    for pid in "${PID[@]}"; do
+        kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$DIR"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# die MESSAGE: ends the script, with the end of every log.
+die() {
+    echo >&2
+    echo "FAILED: $1" >&2
+    tail -n 15 "$DIR"/*.log >&2 || true
+    exit 1
+}
+
+# until_true SECONDS COMMAND...: repeats the command until it succeeds; false if it never does.
+until_true() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.05
+    done
+}
+
+is_gone() { ! kill -0 "${PID[$1]}" 2>/dev/null; }
+
+# ready NAME: takes the address from the line in which a service says that it listens.
+ready() {
+    local line
+    case $1 in
+    coordinator) line=$(grep -w ready "$DIR/$1.log" 2>/dev/null | tail -n 1) ;;
+    *) line=$(tail -n 1 "$DIR/$1.out" 2>/dev/null) ;;
+    esac
+    [[ $line =~ http://127\.0\.0\.1:[0-9]+ ]] && URL[$1]=${BASH_REMATCH[0]}
+}
+
+# start NAME: starts a service; for the second time, on the same address and the same file.
+start() {
+    local name=$1 listen=${URL[$1]:-http://127.0.0.1:0}
+    listen=${listen#http://}
+    : >"$DIR/$name.out"
+    [[ ! -f $DIR/$name.log ]] || mv "$DIR/$name.log" "$DIR/$name.before.log"
+    case $name in
+    coordinator) set -- "$BIN_DIR/tercet" serve --listen "$listen" --database-url "sqlite://$DIR/$name.db" ;;
+    *) set -- "$BIN_DIR/tercet-demo" "$name" --listen "$listen" --db "$DIR/$name.db" ;;
+    esac
+    "$@" >"$DIR/$name.out" 2>"$DIR/$name.log" &
+    PID[$name]=$!
+    ready_or_gone() { ready "$name" || is_gone "$name"; }
+    until_true 20 ready_or_gone || die "$name is not ready after 20 s"
+    ready "$name" || die "$name ended at once"
+}
+
+# kill_hard NAME: as if the power had gone.
+kill_hard() {
+    kill -9 "${PID[$1]}"
+    wait "${PID[$1]}" 2>/dev/null || true
+}
+
+start_all() {
+    local name
+    for name in coordinator order inventory payment; do
+        start "$name"
+    done
+}
+
+# order_body GID QUANTITY: an order by alice at 42.00 apiece, as JSON over several lines.
+order_body() {
+    local gid=$1 quantity=$2 amount=$((4200 * $2))
+    cat <<JSON
+{ "gid": "$gid", "branches": [
+  {"id":"order",     "endpoint":"${URL[order]}/order",
+   "payload":{"order":"$gid","account":"alice","sku":"A1","quantity":$quantity}},
+  {"id":"inventory", "endpoint":"${URL[inventory]}/inventory",
+   "payload":{"sku":"A1","quantity":$quantity}},
+  {"id":"payment",   "endpoint":"${URL[payment]}/payment",
+   "payload":{"account":"alice","amount":$amount}} ] }
+JSON
+}
