@@ -11,7 +11,9 @@ pub struct JournalError;
 
 /// The journal.
 #[derive(Debug, Clone, Default)]
-pub struct Journal;
+pub struct Journal {
+    _nothing: (),
+}
 
 impl Journal {
     /// Transactions, newest first.
