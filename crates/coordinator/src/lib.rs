@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod config;
 pub mod dispatcher;
 pub mod journal;
 pub mod metrics;

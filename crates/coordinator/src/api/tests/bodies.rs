@@ -110,7 +110,7 @@ async fn a_request_or_payload_over_its_limit_is_too_large() {
     assert_problem(&answer, "payload-too-large", "branches[0].payload: must be at most 2048");
     let answer = face.post("/v1/transactions", &payload(4_096)).await;
     assert_problem(&answer, "payload-too-large", "the body must be at most 4096 bytes");
-    let parts = Parts::new(&["[".to_owned(), "1,".repeat(2_050), "1]".to_owned()], true);
+    let parts = Parts::body(&["[".to_owned(), "1,".repeat(2_050), "1]".to_owned()], true);
     let answer = face.send(posted("/v1/transactions", parts)).await;
     assert_problem(&answer, "payload-too-large", "the body must be at most 4096 bytes");
 }
@@ -118,7 +118,7 @@ async fn a_request_or_payload_over_its_limit_is_too_large() {
 #[tokio::test]
 async fn a_body_that_does_not_arrive_in_time_is_not_waited_for() {
     let face = face();
-    let parts = Parts::new(&["{".to_owned()], false);
+    let parts = Parts::body(&["{".to_owned()], false);
     let answer = face.send(posted("/v1/transactions", parts)).await;
     assert_problem(&answer, "invalid-request", "body: did not arrive within 50 ms");
 }
@@ -163,7 +163,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(parts: &[String], ends: bool) -> Body {
+    fn body(parts: &[String], ends: bool) -> Body {
         let parts = parts.iter().map(|part| Bytes::from(part.clone())).collect();
         Body::new(Self { parts, ends })
     }

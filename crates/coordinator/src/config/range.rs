@@ -1,0 +1,90 @@
+//! Which values a setting can have. A setting's type is its default's; what is
+//! narrower than the type stands here.
+
+use std::net::SocketAddr;
+
+use toml::Value;
+
+const HOUR_MS: i64 = 3_600_000;
+const MIB: i64 = 1_048_576;
+
+/// Smallest and greatest value of every number there is.
+const NUMBERS: &[(&str, i64, i64)] = &[
+    ("server.max_connections", 1, 1_000_000),
+    ("server.header_read_timeout_ms", 100, HOUR_MS),
+    ("server.body_read_timeout_ms", 100, HOUR_MS),
+    ("server.max_request_bytes", 1_024, 64 * MIB),
+    ("database.read_connections", 1, 1_000),
+    ("journal.batch_records", 1, 1_024),
+    ("journal.batch_bytes", 4_096, 64 * MIB),
+    ("journal.answer_within_ms", 10, HOUR_MS),
+    ("limits.branches", 1, 1_024),
+    ("limits.url_bytes", 16, 65_536),
+    ("limits.headers", 0, 256),
+    ("limits.header_bytes", 16, 65_536),
+    ("limits.metadata_bytes", 2, MIB),
+    ("limits.payload_bytes", 2, 64 * MIB),
+    ("limits.live_transactions", 1, 10_000_000),
+    ("limits.begin_queue", 1, 1_000_000),
+    ("limits.request_queue", 1, 1_000_000),
+    ("retry.first_ms", 1, HOUR_MS),
+    ("retry.cap_ms", 1, 24 * HOUR_MS),
+    ("retry.try_attempts", 1, 1_000),
+    ("retry.park_after_wrong", 1, 1_000_000),
+    ("retry.park_after_doubt_ms", 1, 24 * HOUR_MS),
+    ("retry.ack_alone_after_ms", 0, HOUR_MS),
+    ("retry.no_room_pause_ms", 1, HOUR_MS),
+    ("dispatcher.destination_path_segments", 0, 16),
+    ("dispatcher.per_destination_concurrency", 1, 100_000),
+    ("dispatcher.per_destination_queue", 0, 1_000_000),
+    ("dispatcher.per_destination_queue_bytes", 0, 1_024 * MIB),
+    ("dispatcher.connect_timeout_ms", 10, HOUR_MS),
+    ("dispatcher.idle_connection_ms", 0, HOUR_MS),
+    ("history.lines_per_transaction", 0, 10_000),
+    ("retention.branches_days", 0, 36_500),
+    ("retention.transactions_days", 0, 36_500),
+    ("retention.max_finished", 0, 1_000_000_000),
+    ("retention.every_ms", 10, 24 * HOUR_MS),
+    ("shutdown.grace_ms", 0, HOUR_MS),
+];
+
+/// Why this setting cannot have this value, which is of its type.
+pub(super) fn objection(key: &str, value: &Value) -> Option<String> {
+    match value {
+        Value::Integer(number) => match range_of(key) {
+            Some((min, max)) if (min..=max).contains(number) => None,
+            Some((min, max)) => Some(format!("must be {min} to {max}, not {number}")),
+            None => Some("has no range: a fault of ours".to_owned()),
+        },
+        Value::String(text) => text_objection(key, text),
+        Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Array(_)
+        | Value::Table(_) => None,
+    }
+}
+
+pub(super) fn range_of(key: &str) -> Option<(i64, i64)> {
+    NUMBERS.iter().find(|(name, ..)| *name == key).map(|(_, min, max)| (*min, *max))
+}
+
+fn text_objection(key: &str, text: &str) -> Option<String> {
+    let must_be = match key {
+        "server.listen" if text.parse::<SocketAddr>().is_err() => {
+            "an address and port, such as 127.0.0.1:7200"
+        }
+        "database.url" if !text.contains("://") => "a URL such as sqlite://tercet.db",
+        "log.format" if !matches!(text, "text" | "json") => "text or json",
+        "node.id" if !is_node_id(text) => "at most 128 letters, digits and . _ : -",
+        _ => return None,
+    };
+    // A URL can hold a password, and one that is no URL can too.
+    let shown = if key == "database.url" { String::new() } else { format!(", not {text:?}") };
+    Some(format!("must be {must_be}{shown}"))
+}
+
+fn is_node_id(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-[]".contains(&byte);
+    text.len() <= 128 && text.bytes().all(allowed)
+}

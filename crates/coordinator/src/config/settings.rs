@@ -1,0 +1,248 @@
+//! Settings as the rest of the daemon gets them. What each means stands in
+//! config/tercet.toml.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use tercet_protocol::Backoff;
+use tercet_protocol::wire::Limits;
+
+use crate::telemetry::LogFormat;
+
+/// All of them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The HTTP server.
+    pub server: ServerSection,
+    /// Where the journal is.
+    pub database: DatabaseSettings,
+    /// How it writes.
+    pub journal: JournalSection,
+    /// How much there may be of what.
+    pub limits: LimitSettings,
+    /// Calls that are made again.
+    pub retry: RetrySettings,
+    /// Calls on their way.
+    pub dispatcher: DispatcherSection,
+    /// What is kept of what went wrong.
+    pub history: HistorySettings,
+    /// How long finished transactions are kept.
+    pub retention: RetentionSettings,
+    /// Logs.
+    pub log: LogSettings,
+    /// Stopping.
+    pub shutdown: ShutdownSettings,
+    /// This node.
+    pub node: NodeSettings,
+}
+
+impl Settings {
+    /// The node's name. On SQLite there is one node to a file, whatever address it got; a
+    /// node of a cluster without a name of its own is known by its address.
+    #[must_use]
+    pub fn node_id(&self, listens_on: SocketAddr) -> String {
+        if !self.node.id.is_empty() {
+            self.node.id.clone()
+        } else if self.database.url.starts_with("sqlite:") {
+            "single".to_owned()
+        } else {
+            listens_on.to_string()
+        }
+    }
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSection {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Connections open at a time.
+    pub max_connections: usize,
+    /// For a request's line and headers to arrive.
+    #[serde(rename = "header_read_timeout_ms", deserialize_with = "millis")]
+    pub header_read_timeout: Duration,
+    /// For a request's body to arrive.
+    #[serde(rename = "body_read_timeout_ms", deserialize_with = "millis")]
+    pub body_read_timeout: Duration,
+    /// Bytes of a request's body.
+    pub max_request_bytes: usize,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// Where the journal is; may carry a password.
+    pub url: String,
+    /// Connections that read.
+    pub read_connections: u32,
+}
+
+/// `[journal]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalSection {
+    /// Records in one batch.
+    pub batch_records: usize,
+    /// Bytes in one batch.
+    pub batch_bytes: usize,
+    /// How long a request waits for a journal that does not answer.
+    #[serde(rename = "answer_within_ms", deserialize_with = "millis")]
+    pub answer_within: Duration,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Branches of one transaction.
+    pub branches: usize,
+    /// Bytes of a URL.
+    pub url_bytes: usize,
+    /// Headers of one branch.
+    pub headers: usize,
+    /// Bytes of one header.
+    pub header_bytes: usize,
+    /// Bytes of metadata.
+    pub metadata_bytes: usize,
+    /// Bytes of one payload.
+    pub payload_bytes: usize,
+    /// Unfinished transactions in memory.
+    pub live_transactions: usize,
+    /// Begins waiting for their turn.
+    pub begin_queue: usize,
+    /// Other requests waiting for their turn.
+    pub request_queue: usize,
+}
+
+impl LimitSettings {
+    /// What requests are checked against by a node that listens on these addresses.
+    #[must_use]
+    pub fn of_requests(&self, own_addresses: Vec<SocketAddr>) -> Limits {
+        Limits {
+            branches: self.branches,
+            url_bytes: self.url_bytes,
+            headers: self.headers,
+            header_bytes: self.header_bytes,
+            metadata_bytes: self.metadata_bytes,
+            payload_bytes: self.payload_bytes,
+            own_addresses,
+        }
+    }
+}
+
+/// `[retry]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetrySettings {
+    /// Longest pause after the first failure.
+    #[serde(rename = "first_ms", deserialize_with = "millis")]
+    pub first: Duration,
+    /// Longest pause after any failure.
+    #[serde(rename = "cap_ms", deserialize_with = "millis")]
+    pub cap: Duration,
+    /// Calls of a Try that may fail.
+    pub try_attempts: u32,
+    /// Hopeless answers in a row before a branch is parked.
+    pub park_after_wrong: u32,
+    /// Time without an answer before a branch is parked.
+    #[serde(rename = "park_after_doubt_ms", deserialize_with = "millis")]
+    pub park_after_doubt: Duration,
+    /// How long an acknowledgement waits for its siblings'.
+    #[serde(rename = "ack_alone_after_ms", deserialize_with = "millis")]
+    pub ack_alone_after: Duration,
+    /// Before a call is offered again that a full queue did not take.
+    #[serde(rename = "no_room_pause_ms", deserialize_with = "millis")]
+    pub no_room_pause: Duration,
+}
+
+impl RetrySettings {
+    /// The pauses between failed calls.
+    #[must_use]
+    pub fn backoff(&self) -> Backoff {
+        Backoff { first: self.first, cap: self.cap }
+    }
+}
+
+/// `[dispatcher]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DispatcherSection {
+    /// Path segments that tell destinations apart.
+    pub destination_path_segments: usize,
+    /// Calls under way at one destination.
+    pub per_destination_concurrency: usize,
+    /// Calls waiting for one destination.
+    pub per_destination_queue: usize,
+    /// Bytes of payload waiting for one destination.
+    pub per_destination_queue_bytes: usize,
+    /// For a connection to be made.
+    #[serde(rename = "connect_timeout_ms", deserialize_with = "millis")]
+    pub connect_timeout: Duration,
+    /// How long an unused connection is kept.
+    #[serde(rename = "idle_connection_ms", deserialize_with = "millis")]
+    pub idle_connection: Duration,
+}
+
+/// `[history]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistorySettings {
+    /// Lines kept of one transaction.
+    pub lines_per_transaction: u32,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Until branches, payloads and history are deleted.
+    #[serde(rename = "branches_days", deserialize_with = "days")]
+    pub branches: Duration,
+    /// Until a transaction is forgotten.
+    #[serde(rename = "transactions_days", deserialize_with = "days")]
+    pub transactions: Duration,
+    /// Finished transactions kept.
+    pub max_finished: u64,
+    /// From one round of deleting to the next.
+    #[serde(rename = "every_ms", deserialize_with = "millis")]
+    pub every: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// Which lines.
+    pub filter: String,
+}
+
+/// `[shutdown]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShutdownSettings {
+    /// How long what is in flight is waited for.
+    #[serde(rename = "grace_ms", deserialize_with = "millis")]
+    pub grace: Duration,
+}
+
+/// `[node]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSettings {
+    /// Its name, if it was given one; see `Settings::node_id`.
+    pub id: String,
+}
+
+fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    u64::deserialize(from).map(Duration::from_millis)
+}
+
+fn days<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    u32::deserialize(from).map(|days| Duration::from_hours(24 * u64::from(days)))
+}

@@ -1,0 +1,191 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tercet_protocol::Backoff;
+use tercet_protocol::wire::Limits;
+
+use super::layers::DEFAULTS;
+use super::*;
+
+/// A directory with a settings file, or none.
+fn file(text: &str) -> (TempDir, std::path::PathBuf) {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("my.toml");
+    std::fs::write(&path, text).expect("written");
+    (directory, path)
+}
+
+fn gather(text: &str, environment: &[(&str, &str)], flags: &Flags) -> Result<Layers, String> {
+    let (_directory, path) = file(text);
+    let environment = environment.iter().map(|(name, text)| ((*name).into(), (*text).into()));
+    Layers::gather(Some(&path), environment, flags)
+        .map_err(|error| error.to_string().replace(&path.display().to_string(), "my.toml"))
+}
+
+fn origin<'a>(layers: &'a Layers, key: &str) -> (String, &'a Origin) {
+    let (_, value, origin) = layers.iter().find(|(name, ..)| *name == key).expect("a setting");
+    (value.to_string(), origin)
+}
+
+#[test]
+fn the_defaults_are_those_the_contract_promises() {
+    let layers = Layers::gather(None, [], &Flags::new()).expect("valid");
+    assert_eq!(layers.changed(), 0);
+    let settings = layers.settings().expect("the defaults fit");
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:7200");
+    assert_eq!(settings.server.max_request_bytes, 1_048_576);
+    assert_eq!(settings.database.url, "sqlite://tercet.db");
+    assert_eq!(settings.shutdown.grace, Duration::from_secs(5));
+    assert_eq!(settings.retry.backoff(), Backoff::default());
+    assert_eq!(settings.limits.of_requests(Vec::new()), Limits::default());
+    assert_eq!(settings.retention.transactions, Duration::from_hours(720));
+}
+
+#[test]
+fn every_setting_has_a_comment_and_every_number_a_range_its_default_is_in() {
+    let layers = Layers::gather(None, [], &Flags::new()).expect("valid");
+    for (key, value, _) in layers.iter() {
+        assert_eq!(range::objection(key, value), None, "{key}");
+        assert_eq!(range::range_of(key).is_some(), value.is_integer(), "{key}");
+        let (_, name) = key.split_once('.').expect("a section");
+        let at = DEFAULTS.find(&format!("\n{name} = ")).expect(key);
+        let before = DEFAULTS[..at].lines().next_back().unwrap_or_default();
+        assert!(before.starts_with("# ") && before.ends_with('.'), "{key}: {before}");
+    }
+}
+
+#[test]
+fn later_layers_win_and_each_value_knows_where_it_came_from() {
+    let text = "[server]\nlisten = \"127.0.0.1:1\"\nmax_connections = 7\n[retry]\nfirst_ms = 5";
+    let environment = [
+        ("TERCET_SERVER__LISTEN", "127.0.0.1:2"),
+        ("TERCET_RETRY__CAP_MS", "60"),
+        ("HOME", "/"),
+        ("TERCET_URL", "http://x"),
+        ("TERCET_TOKEN", "t"),
+    ];
+    let flags = vec![("--listen", "server.listen", "127.0.0.1:3".to_owned())];
+    let layers = gather(text, &environment, &flags).expect("valid");
+    assert_eq!(layers.changed(), 4);
+    let (value, from) = origin(&layers, "server.listen");
+    assert_eq!((value.as_str(), from), ("\"127.0.0.1:3\"", &Origin::Flag("--listen")));
+    let (value, from) = origin(&layers, "retry.cap_ms");
+    let variable = Origin::Environment("TERCET_RETRY__CAP_MS".to_owned());
+    assert_eq!((value.as_str(), from), ("60", &variable));
+    assert!(matches!(origin(&layers, "retry.first_ms").1, Origin::File(_)));
+    assert_eq!(origin(&layers, "node.id").1, &Origin::Default);
+    let settings = layers.settings().expect("valid");
+    assert_eq!(settings.server.listen.port(), 3);
+    assert_eq!(settings.server.max_connections, 7);
+    assert_eq!(settings.retry.cap, Duration::from_millis(60));
+}
+
+#[test]
+fn what_is_no_setting_is_named_with_its_origin_and_what_there_is() {
+    for (text, expected) in [
+        (
+            "[server]\nlisten_on = 1",
+            "file my.toml: there is no setting server.listen_on; [server] has ",
+        ),
+        (
+            "[sever]\nlisten = 1",
+            "file my.toml: there is no setting sever.listen; the sections are database, ",
+        ),
+        ("[sever]", "file my.toml: there is no setting sever.*; the sections are "),
+        ("listen = 1", "file my.toml: there is no setting listen; the sections are "),
+        ("[server.tls]\nkey = 1", "file my.toml: there is no setting server.tls; "),
+    ] {
+        let error = gather(text, &[], &Flags::new()).expect_err(text);
+        assert!(error.starts_with(expected), "{error}");
+    }
+    for name in ["TERCET_SERVER__LISTN", "TERCET_LISTEN", "TERCET_", "TERCET_SERVER_LISTEN"] {
+        let error = gather("", &[(name, "x")], &Flags::new()).expect_err(name);
+        assert!(error.starts_with(&format!("environment {name}: there is no setting ")), "{error}");
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_or_out_of_range_is_named_with_its_origin() {
+    for (text, expected) in [
+        (
+            "[retry]\nfirst_ms = \"5\"",
+            "file my.toml: retry.first_ms must be a whole number, not a text",
+        ),
+        ("[retry]\nfirst_ms = 0", "file my.toml: retry.first_ms must be 1 to 3600000, not 0"),
+        (
+            "[server]\nlisten = 7200",
+            "file my.toml: server.listen must be a text, not a whole number",
+        ),
+        (
+            "[server]\nlisten = \"localhost\"",
+            "file my.toml: server.listen must be an address and port",
+        ),
+        ("[log]\nformat = \"xml\"", "file my.toml: log.format must be text or json, not \"xml\""),
+        (
+            "[database]\nurl = \"secret\"",
+            "file my.toml: database.url must be a URL such as sqlite://tercet.db",
+        ),
+        ("[node]\nid = \"a b\"", "file my.toml: node.id must be at most 128"),
+        ("[server", "my.toml: TOML parse error at line 1"),
+    ] {
+        let error = gather(text, &[], &Flags::new()).expect_err(text);
+        assert!(error.starts_with(expected), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    for (name, text, expected) in [
+        ("TERCET_RETRY__FIRST_MS", "soon", "retry.first_ms must be a whole number, not a text"),
+        ("TERCET_RETRY__FIRST_MS", "-1", "retry.first_ms must be 1 to 3600000, not -1"),
+    ] {
+        let error = gather("", &[(name, text)], &Flags::new()).expect_err(text);
+        assert_eq!(error, format!("environment {name}: {expected}"));
+    }
+    let flags = vec![("--listen", "server.listen", "nowhere".to_owned())];
+    let error = gather("", &[], &flags).expect_err("nowhere");
+    assert!(error.starts_with("flag --listen: server.listen must be"), "{error}");
+    let missing = Layers::gather(Some(Path::new("/no/such.toml")), [], &Flags::new());
+    assert!(missing.expect_err("missing").to_string().starts_with("/no/such.toml: "));
+}
+
+#[test]
+fn what_is_shown_can_be_given_back_and_hides_passwords() {
+    let environment = [("TERCET_DATABASE__URL", "postgres://tercet:s3cr@t@db:5432/t?sslmode=off")];
+    let layers = gather("[limits]\nbranches = 3", &environment, &Flags::new()).expect("valid");
+    let shown = layers.to_string();
+    assert!(shown.contains("postgres://tercet:***@db:5432/t?sslmode=off"), "{shown}");
+    assert!(!shown.contains("s3cr"), "{shown}");
+    assert!(shown.contains("# environment TERCET_DATABASE__URL"), "{shown}");
+    assert!(
+        shown.lines().any(|line| line.starts_with("branches = 3 ") && line.contains("# file "))
+    );
+    let again = gather(&shown, &[], &Flags::new()).expect("what is shown is valid");
+    assert_eq!(again.settings().expect("valid").limits.branches, 3);
+    let names =
+        |layers: &Layers| layers.iter().map(|(key, ..)| key.to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(names(&again), names(&layers));
+
+    for (url, expected) in [
+        ("sqlite://tercet.db", "sqlite://tercet.db"),
+        ("mysql://me@h/d", "mysql://me@h/d"),
+        ("mysql://me:@h/d", "mysql://me:***@h/d"),
+        ("postgres://h/d?user=me&Password=s3cret", "postgres://h/d?user=me&Password=***"),
+        ("postgres://me:a/b@h/d", "postgres://me:***@h/d"),
+    ] {
+        let layers = gather("", &[("TERCET_DATABASE__URL", url)], &Flags::new()).expect(url);
+        assert!(layers.to_string().contains(&format!("url = \"{expected}\" ")), "{layers}");
+    }
+}
+
+#[test]
+fn a_node_without_a_name_is_known_by_where_it_is() {
+    let address = "10.0.0.1:7200".parse().expect("an address");
+    for (text, expected) in [
+        ("", "single"),
+        ("[database]\nurl = \"postgres://h/d\"", "10.0.0.1:7200"),
+        ("[node]\nid = \"a\"\n[database]\nurl = \"postgres://h/d\"", "a"),
+    ] {
+        let settings = gather(text, &[], &Flags::new()).expect(text).settings().expect("valid");
+        assert_eq!(settings.node_id(address), expected);
+    }
+}
