@@ -6,6 +6,7 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod dispatcher;
 pub mod journal;
 pub mod metrics;

@@ -1,3 +1,6 @@
 //! The daemon `tercet`.
 
-fn main() {}
+fn main() {
+    let flags = tercet_coordinator::config::Flags::default();
+    let _ = flags;
+}

@@ -43,8 +43,7 @@ pub enum TelemetryError {
 pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(parse(filter)?).with_writer(stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(parse(filter)?).with_writer(stderr);
     match format {
         LogFormat::Text => {
             builder.compact().with_ansi(stderr().is_terminal()).finish().try_init()?;

@@ -117,10 +117,15 @@ mod tests {
             assert!(text.contains(&format!("# HELP {name} ")), "{name} has no words in\n{text}");
         }
         let buckets = format!("{}_bucket", name::BRANCH_CALL_DURATION);
-        assert!(text.contains(&format!(
-            "{buckets}{{participant=\"127.0.0.1:7301\",op=\"try\",le=\"0.005\"}} 1"
-        )), "{text}");
+        assert!(
+            text.contains(&format!(
+                "{buckets}{{participant=\"127.0.0.1:7301\",op=\"try\",le=\"0.005\"}} 1"
+            )),
+            "{text}"
+        );
         assert!(text.contains("tercet_transactions_total{outcome=\"confirmed\",reason=\"\"} 1"));
-        assert!(text.contains("tercet_transactions_total{outcome=\"cancelled\",reason=\"deadline\"} 0"));
+        assert!(
+            text.contains("tercet_transactions_total{outcome=\"cancelled\",reason=\"deadline\"} 0")
+        );
     }
 }

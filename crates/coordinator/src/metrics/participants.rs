@@ -169,9 +169,9 @@ impl ParticipantMetrics {
     }
 
     fn waiting(&self) -> &Gauge {
-        self.waiting.get_or_init(|| {
-            gauge!(name::PARTICIPANT_QUEUE, "participant" => Arc::clone(&self.label))
-        })
+        self.waiting.get_or_init(
+            || gauge!(name::PARTICIPANT_QUEUE, "participant" => Arc::clone(&self.label)),
+        )
     }
 }
 

@@ -41,9 +41,8 @@ impl TransactionMetrics {
             };
             unfinished.map(zeroed).collect()
         };
-        let lasted = |outcome: Status| {
-            histogram!(name::TRANSACTION_DURATION, "outcome" => outcome.as_str())
-        };
+        let lasted =
+            |outcome: Status| histogram!(name::TRANSACTION_DURATION, "outcome" => outcome.as_str());
         let parked = gauge!(name::BRANCHES_PARKED);
         parked.set(0.0);
         Self {

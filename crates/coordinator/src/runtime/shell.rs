@@ -27,7 +27,7 @@ pub struct Outward {
     /// Calls.
     pub dispatcher: Dispatcher,
     /// What is counted on the way.
-    pub metrics: Arc<TransactionMetrics>,
+    pub metrics: TransactionMetrics,
 }
 
 /// Why the loop ended.
