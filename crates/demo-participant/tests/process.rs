@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -61,6 +62,17 @@ impl Service {
              tercet-legs: try,confirm,cancel\r\n"
         );
         self.request("POST", &format!("/{endpoint}/{op}"), &headers, &payload.to_string())
+    }
+
+    /// How it ended; fails if it goes on for ten seconds.
+    fn ended(&mut self) -> ExitStatus {
+        for _ in 0..1_000 {
+            if let Some(status) = self.process.try_wait().expect("a child of ours") {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it goes on");
     }
 
     fn read(&self, path: &str) -> Value {
@@ -167,7 +179,7 @@ fn mischief_is_done_as_told_and_only_then() {
     payment.mischief(&json!({"die_at": "confirm"}));
     assert_eq!(code(payment.call("payment", "try", "g2", &debit)), "200 tried");
     assert_eq!(payment.call("payment", "confirm", "g2", &debit), None, "it died");
-    assert_eq!(payment.process.wait().expect("it ended").code(), Some(86));
+    assert_eq!(payment.ended().code(), Some(86));
 
     let payment = Service::start("payment", &file, &[]);
     assert_eq!(alice(&payment), 200, "it died before it did anything, and lost nothing");
@@ -182,5 +194,5 @@ fn a_service_that_is_asked_to_stop_stops() {
     let pid = order.process.id().to_string();
     let killed = Command::new("kill").arg(pid).status().expect("kill runs");
     assert!(killed.success());
-    assert!(order.process.wait().expect("it ended").success());
+    assert!(order.ended().success());
 }

@@ -7,7 +7,6 @@
 #[cfg(feature = "sea-orm")]
 mod answer;
 mod client;
-#[cfg(feature = "sea-orm")]
 mod clock;
 mod context;
 #[cfg(feature = "sea-orm")]

@@ -10,6 +10,7 @@ use tercet_protocol::wire::Problem;
 use tercet_protocol::{Backoff, Gid};
 
 use super::error::ClientError;
+use crate::clock;
 
 /// How often a request is made before it is given up: with the pauses, ten seconds or so of an
 /// absent coordinator are bridged.
@@ -105,7 +106,7 @@ impl Http {
                 return Err(ClientError::Unanswered { gid: gid.clone(), attempts, last });
             }
             tracing::debug!(%gid, attempts, why = failed.why, "asked again");
-            tokio::time::sleep(BACKOFF.pause(attempts, fastrand::u64(..), failed.asked)).await;
+            tokio::time::sleep(BACKOFF.pause(attempts, clock::luck(), failed.asked)).await;
             attempts += 1;
         }
     }

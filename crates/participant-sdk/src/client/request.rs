@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::value::to_raw_value;
 use tercet_protocol::Gid;
 use tercet_protocol::wire::{BeginRequest, BranchRequest};
-use uuid::Uuid;
 
 use super::error::ClientError;
+use crate::clock;
 
 /// A transaction to be begun.
 #[derive(Debug, Clone, Default)]
@@ -76,9 +76,8 @@ impl NewTransaction {
     }
 }
 
-/// Time-ordered, so that the coordinator's index grows at one end.
 fn fresh_gid() -> Gid {
-    let text = Uuid::now_v7().hyphenated().to_string();
+    let text = clock::new_id().hyphenated().to_string();
     // A UUID's text is hex digits and hyphens, which every gid may consist of.
     text.parse().expect("a UUID is a gid")
 }

@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
     EntityTrait, QueryFilter, Schema, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
-use tercet_protocol::Op;
+use tercet_protocol::{Backoff, Op};
 
 use super::contention::is_contention;
 use super::row;
@@ -24,8 +24,9 @@ use crate::participant::Participant;
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a call is run whose SQL transaction lost against another one.
 const ROUNDS: u32 = 6;
-/// The longest pause before the next round.
-const ROUND_PAUSE_MS: u64 = 50;
+/// The pauses between rounds: others need milliseconds to finish.
+const ROUND_PAUSE: Backoff =
+    Backoff { first: Duration::from_millis(10), cap: Duration::from_millis(100) };
 
 /// The guard's place in a participant's own database.
 #[derive(Debug, Clone)]
@@ -105,8 +106,7 @@ impl Store {
                     if is_contention(&error) && round < ROUNDS =>
                 {
                     tracing::debug!(gid = %context.gid, round, %error, "run again");
-                    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ROUND_PAUSE_MS)))
-                        .await;
+                    tokio::time::sleep(ROUND_PAUSE.pause(round, clock::luck(), None)).await;
                     round += 1;
                 }
                 settled => return settled,
