@@ -9,33 +9,27 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
     lines: Arc<Mutex<Vec<String>>>,
-    grown: watch::Sender<Said>,
-}
-
-/// How far a log has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
-    Some,
-    All,
+    /// How many outputs are not at their end; marked as changed with every line too.
+    open: watch::Sender<usize>,
 }
 
 impl Log {
     /// A log without lines.
     pub(crate) fn new() -> Self {
-        Self { lines: Arc::default(), grown: watch::Sender::new(Said::Some) }
+        Self { lines: Arc::default(), open: watch::Sender::new(0) }
     }
 
     /// Adds what a process says from now on.
     pub(crate) fn follow(&self, output: impl AsyncRead + Unpin + Send + 'static) {
-        self.grown.send_replace(Said::Some);
+        self.open.send_modify(|open| *open += 1);
         let log = self.clone();
         tokio::spawn(async move {
             let mut lines = BufReader::new(output).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 log.lines.lock().expect("no test panics while it adds a line").push(line);
-                log.grown.send_replace(Said::Some);
+                log.open.send_modify(|_| {});
             }
-            log.grown.send_replace(Said::All);
+            log.open.send_modify(|open| *open -= 1);
         });
     }
 
@@ -52,18 +46,24 @@ impl Log {
     /// The first line from `from` on of which `pick` makes something; `None` if the
     /// process ended without one.
     pub(crate) async fn find<T>(&self, from: usize, pick: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let mut grown = self.grown.subscribe();
+        let mut open = self.open.subscribe();
         loop {
-            // What was said is read before the lines, so that none is missed at the end.
-            let said = *grown.borrow_and_update();
+            // Looked at before the lines, so that none is missed at the end.
+            let ended = *open.borrow_and_update() == 0;
             if let Some(found) = self.lines().iter().skip(from).find_map(|line| pick(line)) {
                 return Some(found);
             }
-            if said == Said::All {
+            if ended {
                 return None;
             }
-            grown.changed().await.ok()?;
+            open.changed().await.ok()?;
         }
+    }
+
+    /// Waits until the process has said all it had to say.
+    pub(crate) async fn ended(&self) {
+        // The sender lives as long as this clone of it, so the wait does not fail.
+        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
     fn lines(&self) -> Vec<String> {

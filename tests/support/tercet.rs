@@ -63,6 +63,7 @@ impl Tercet {
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         soon("the killed daemon ends", child.kill()).await.expect("it can be killed");
+        soon("the end of its log", self.log.ended()).await;
     }
 
     /// Asks it to end (SIGTERM), and waits until it has.
@@ -80,7 +81,9 @@ impl Tercet {
     /// It does not run.
     pub async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
-        soon("the daemon ends", child.wait()).await.expect("it can be waited for")
+        let status = soon("the daemon ends", child.wait()).await.expect("it can be waited for");
+        soon("the end of its log", self.log.ended()).await;
+        status
     }
 
     /// Sends it a signal: `TERM`, `STOP`, `CONT`, …
