@@ -15,6 +15,8 @@ use super::settings::DispatcherSettings;
 use super::{failure, request, retry_after};
 use crate::clock::Clock;
 
+/// As much of a body as is read: enough to use the connection again after any ordinary answer.
+const BODY_MAX: usize = 64 * 1024;
 /// As much of a body as is kept.
 const EXCERPT_MAX: usize = 1024;
 /// The longest character of UTF-8 that begins within the excerpt may end this much after it.
@@ -29,7 +31,6 @@ pub struct StartError(#[from] reqwest::Error);
 pub(super) struct Exchange {
     client: Client,
     clock: Arc<dyn Clock>,
-    answer_bytes: usize,
 }
 
 impl Exchange {
@@ -59,7 +60,7 @@ impl Exchange {
             );
             builder().tls_certs_only([]).build()
         })?;
-        Ok(Self { client, clock, answer_bytes: settings.answer_bytes })
+        Ok(Self { client, clock })
     }
 
     /// Makes a call and waits for its answer, at most the branch's timeout from now.
@@ -85,7 +86,7 @@ impl Exchange {
         let mut beginning = Vec::new();
         tokio::select! {
             biased;
-            () = read(&mut response, &mut beginning, self.answer_bytes) => {}
+            () = read(&mut response, &mut beginning) => {}
             () = &mut timer => {}
         }
         Answer::Status {
@@ -103,14 +104,14 @@ impl Exchange {
 
 /// Reads the body to its end, or until it is longer than anybody needs, and keeps its
 /// beginning. A body left unread takes its connection with it.
-async fn read(response: &mut Response, beginning: &mut Vec<u8>, answer_bytes: usize) {
+async fn read(response: &mut Response, beginning: &mut Vec<u8>) {
     let mut len = 0;
     // An error ends the body like its end does.
     while let Ok(Some(chunk)) = response.chunk().await {
         let room = (EXCERPT_MAX + CHAR_MAX).saturating_sub(beginning.len());
         beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
         len += chunk.len();
-        if len > answer_bytes {
+        if len > BODY_MAX {
             return;
         }
     }

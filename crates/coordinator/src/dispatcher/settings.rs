@@ -14,9 +14,6 @@ pub struct DispatcherSettings {
     /// How many path segments, beside scheme, host and port, tell destinations apart:
     /// several services may share one gateway.
     pub path_segments: usize,
-    /// As much of an answer's body as is read, in bytes. Enough to use the connection again
-    /// after any ordinary answer; a longer one is cut off with its connection.
-    pub answer_bytes: usize,
     /// How long a connection may take to be made, within the call's own timeout.
     pub connect_timeout: Duration,
     /// How long an unused connection is kept. Servers that close theirs a moment before
@@ -32,7 +29,6 @@ impl Default for DispatcherSettings {
             queue_entries: 1_024,
             queue_bytes: 16 * 1024 * 1024,
             path_segments: 1,
-            answer_bytes: 64 * 1024,
             connect_timeout: Duration::from_secs(1),
             idle_connection: Duration::from_secs(4),
         }
