@@ -1,1 +1,33 @@
-//! Placeholder.
+//! What tests of the whole system are written with: the daemon as a process, participants
+//! that do what the test says, and a client that shows what was answered.
+//!
+//! Nothing here sleeps. Everything waited for is an event, and one that does not come
+//! within `GUARD` ends the test with the name of what was missing.
+
+mod binary;
+mod client;
+mod log;
+mod participant;
+mod script;
+mod tercet;
+
+use std::time::Duration;
+
+pub use client::{Client, Response};
+pub use participant::{Participant, Received};
+pub use script::{Gate, Reaction};
+pub use tercet::Tercet;
+
+/// Longer than anything takes that happens at all.
+pub const GUARD: Duration = Duration::from_secs(30);
+
+/// Waits for an event.
+///
+/// # Panics
+/// It did not come within `GUARD`.
+pub async fn soon<F: Future>(what: &str, event: F) -> F::Output {
+    match tokio::time::timeout(GUARD, event).await {
+        Ok(output) => output,
+        Err(_) => panic!("within {} s this was not seen: {what}", GUARD.as_secs()),
+    }
+}
