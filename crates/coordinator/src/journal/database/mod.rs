@@ -58,7 +58,7 @@ impl Database {
     }
 
     /// As `open`, without keeping other processes out.
-    async fn open_unlocked(
+    pub(super) async fn open_unlocked(
         address: &Address,
         settings: &JournalSettings,
         started_at: Wall,
