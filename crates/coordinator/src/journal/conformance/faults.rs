@@ -1,7 +1,9 @@
 //! Whatever a submission comes to, each batch happens once and is told once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tercet_protocol::{Change, Seq};
 
 use super::order::check;
@@ -14,6 +16,7 @@ on_each_store!(
     a_gid_found_taken_is_told_again_after_an_unknown_outcome,
     a_replaced_incarnation_writes_nothing_more,
     an_outcome_learned_too_late_does_not_revive_a_replaced_incarnation,
+    what_the_journal_does_can_be_measured,
 );
 
 fn failing_then_healed_then_durable(seq: u64, told: &[JournalEvent]) {
@@ -119,4 +122,32 @@ async fn an_outcome_learned_too_late_does_not_revive_a_replaced_incarnation(rig:
     let _new = rig.open().await;
     old.faults.release();
     assert_eq!(old.event().await, JournalEvent::Fenced);
+}
+
+async fn what_the_journal_does_can_be_measured(rig: Rig) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let mut running = {
+        let _here = metrics::set_default_local_recorder(&recorder);
+        rig.open().await
+    };
+    running.faults.stall();
+    let script = Script::of(21, 3, 5);
+    running.journal.append(script.records);
+    running.faults.until_stalled().await;
+    let shown = recorder.handle().render();
+    assert!(shown.contains("tercet_journal_queue 5\n"), "{shown}");
+    running.faults.then(&[Fault::Before, Fault::After]);
+    running.faults.release();
+    running.until_durable(Seq(5)).await;
+    running.journal.close(Duration::from_secs(5)).await.unwrap();
+    let shown = recorder.handle().render();
+    for line in [
+        "tercet_journal_queue 0",
+        "tercet_journal_queue_bytes 0",
+        "tercet_journal_failures_total 2",
+        "tercet_journal_commit_duration_seconds_count 1",
+        "tercet_journal_batch_records_sum 5",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} in {shown}");
+    }
 }

@@ -1,9 +1,10 @@
 //! Everything is written, in order, as applying the records one by one would have it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{Change, Gid, Seq, Stored};
+use tercet_protocol::{BranchSpec, Change, Gid, Seq, Spec, Stored};
 
 use super::rig::{Running, patiently};
 use super::{Rig, Script, on_each_store, record, trying};
@@ -13,6 +14,7 @@ on_each_store!(
     the_rows_are_what_applying_the_records_gives,
     durable_is_told_once_for_each_batch_and_in_order,
     a_batch_stays_within_its_caps,
+    transactions_of_many_branches_are_written_however_many_wait,
     what_waits_is_taken_together,
     nothing_is_told_while_the_journal_stalls,
     a_crash_loses_what_was_not_durable_and_nothing_else,
@@ -87,6 +89,30 @@ async fn a_batch_stays_within_its_caps(mut rig: Rig) {
     assert!(sizes.iter().all(|size| (1..40).contains(size)), "{sizes:?}");
     assert_eq!(sizes.iter().sum::<usize>(), 200);
     assert_eq!(running.unfinished(100).await.len(), 200);
+}
+
+async fn transactions_of_many_branches_are_written_however_many_wait(rig: Rig) {
+    let mut running = rig.open().await;
+    let specs: Vec<Arc<Spec>> = (1..=100)
+        .map(|number| {
+            let mut spec = Arc::unwrap_or_clone(trying(&format!("tx-{number:03}"), number, 0));
+            let one = spec.branches[0].clone();
+            let branch = |position: u32| BranchSpec {
+                id: format!("b{position}").parse().unwrap(),
+                position,
+                ..BranchSpec::clone(&one)
+            };
+            spec.branches = (0..64).map(|position| Arc::new(branch(position))).collect();
+            Arc::new(spec)
+        })
+        .collect();
+    let begins =
+        (1..).zip(&specs).map(|(seq, spec)| record(seq, spec, Change::Begun(spec.clone())));
+    running.write(begins.collect()).await;
+    // One statement takes 32 766 values, and 100 times 64 branches of 14 are more.
+    assert!(running.faults.submitted().len() > 2);
+    let expected = specs.into_iter().map(|spec| (spec.gid.clone(), Stored::begun(spec)));
+    check(&mut running, &expected.collect()).await;
 }
 
 async fn what_waits_is_taken_together(rig: Rig) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tercet_protocol::{Change, Mono, Now, Outcome, PerOp, Record, Status, Wall};
 
 use super::rig::Running;
@@ -19,6 +20,7 @@ on_each_store!(
     a_round_takes_many_steps_of_few_rows,
     what_a_walk_passed_by_is_found_by_the_next_days,
     a_writer_that_is_never_idle_deletes_all_the_same,
+    how_overdue_deleting_is_can_be_seen,
 );
 
 const DAY: i64 = 24 * 60 * 60 * 1_000;
@@ -211,4 +213,22 @@ async fn a_writer_that_is_never_idle_deletes_all_the_same(mut rig: Rig) {
     let forgotten = running.faults.forgotten();
     assert!(forgotten.iter().any(|after| (1..batches).contains(after)), "{forgotten:?}");
     assert_eq!(running.stored(&"tx-0001".parse().unwrap()).await, None);
+}
+
+async fn how_overdue_deleting_is_can_be_seen(rig: Rig) {
+    let mut running = rig.open().await;
+    running.write(parts(&mut 0, "tx-1", 1, DAY)).await;
+    running.crash().await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let meters = metrics::with_local_recorder(&recorder, Meters::register);
+    let store = rig.only_store().await;
+    let mut sweeper = Sweeper::new(Retention::default(), at(0));
+    for (wall, lag) in [(7 * DAY, 0), (9 * DAY, DAY / 1_000), (10 * DAY, 0)] {
+        let now = at(wall);
+        while sweeper.pause(now) == Duration::ZERO {
+            sweeper.step(&*store, now, &meters).await;
+        }
+        let shown = recorder.handle().render();
+        assert!(shown.contains(&format!("tercet_retention_lag_seconds {lag}\n")), "{shown}");
+    }
 }

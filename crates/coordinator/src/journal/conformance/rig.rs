@@ -56,7 +56,10 @@ impl Clock for TestClock {
 /// Where the rows are.
 enum Place {
     Memory(MemoryRows),
-    Sqlite(TempDir),
+    Sqlite {
+        /// Deleted when this is dropped.
+        _dir: TempDir,
+    },
 }
 
 /// Where rows are, and how journals are opened on them.
@@ -82,14 +85,14 @@ impl Rig {
     pub(in crate::journal) fn on_sqlite() -> Self {
         let dir = TempDir::new().unwrap();
         let url = format!("sqlite://{}/tercet.db", dir.path().display());
-        Self::at(Place::Sqlite(dir), url)
+        Self::at(Place::Sqlite { _dir: dir }, url)
     }
 
     /// The same with no rows yet.
     pub(in crate::journal) fn fresh(&self) -> Self {
         let fresh = match self.place {
             Place::Memory(_) => Self::in_memory(),
-            Place::Sqlite(_) => Self::on_sqlite(),
+            Place::Sqlite { .. } => Self::on_sqlite(),
         };
         let database_url = fresh.settings.database_url.clone();
         let settings = JournalSettings { database_url, ..self.settings.clone() };
@@ -111,7 +114,7 @@ impl Rig {
     async fn store(&self, settings: &JournalSettings) -> Arc<dyn Store> {
         match &self.place {
             Place::Memory(rows) => Arc::new(rows.open(settings.incarnation)),
-            Place::Sqlite(_) => {
+            Place::Sqlite { .. } => {
                 let address = Address::parse(&settings.database_url).unwrap();
                 Arc::new(Database::open_unlocked(&address, settings, Wall(0)).await.unwrap())
             }

@@ -26,7 +26,7 @@ async fn open(rig: &Rig, settings: JournalSettings) -> Result<Running, JournalEr
 /// A connection from outside.
 async fn outsider(rig: &Rig) -> DatabaseConnection {
     let address = Address::parse(&rig.settings.database_url).unwrap();
-    super::connect::writing(&address).await.unwrap()
+    super::connect::writing(&address, super::connect::START_LOCK_WAIT).await.unwrap()
 }
 
 async fn run(connection: &DatabaseConnection, sql: &str) {
