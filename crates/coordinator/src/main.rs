@@ -1,3 +1,7 @@
 //! The daemon `tercet`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tercet_coordinator::cli::run(std::env::args_os())
+}

@@ -2,7 +2,7 @@
 
 mod handle;
 
-pub use handle::{Journal, JournalError};
+pub use handle::{Journal, JournalError, migrate_up, migration_status};
 
 use tercet_protocol::{Gid, Load, Seq};
 
