@@ -43,6 +43,10 @@ impl Clock for StoppedClock {
     }
 }
 
+async fn empty_journal() -> Journal {
+    Journal::default()
+}
+
 /// What the engine was asked.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -68,7 +72,7 @@ pub(super) struct Face {
 impl Face {
     /// An engine that answers everything with what `answer` says; none: it forgets the
     /// request, as it does when it is dropped.
-    pub(super) fn new(answer: impl Fn(&Seen) -> Option<Reply> + Send + 'static) -> Self {
+    pub(super) async fn new(answer: impl Fn(&Seen) -> Option<Reply> + Send + 'static) -> Self {
         let (begins, mut begun) = mpsc::channel(1);
         let (requests, mut requested) = mpsc::channel(1);
         let (barriers, mut barred) = mpsc::channel(1);
@@ -93,33 +97,33 @@ impl Face {
                 let _ = tell.send(seen);
             }
         });
-        Self::of(RuntimeHandle::new(begins, requests, barriers), seen)
+        Self::of(RuntimeHandle::new(begins, requests, barriers), seen).await
     }
 
     /// An engine whose part the test plays itself; each lane has room for one.
-    pub(super) fn unattended() -> (Self, Lanes) {
+    pub(super) async fn unattended() -> (Self, Lanes) {
         let (begins, begun) = mpsc::channel(1);
         let (requests, requested) = mpsc::channel(1);
         let (barriers, _) = mpsc::channel(1);
         let (_, seen) = mpsc::unbounded_channel();
         (
-            Self::of(RuntimeHandle::new(begins, requests, barriers), seen),
+            Self::of(RuntimeHandle::new(begins, requests, barriers), seen).await,
             Lanes { begins: begun, requests: requested },
         )
     }
 
     /// An engine that is gone.
-    pub(super) fn gone() -> Self {
-        Self::unattended().0
+    pub(super) async fn gone() -> Self {
+        Self::unattended().await.0
     }
 
-    fn of(engine: RuntimeHandle, seen: mpsc::UnboundedReceiver<Seen>) -> Self {
+    async fn of(engine: RuntimeHandle, seen: mpsc::UnboundedReceiver<Seen>) -> Self {
         let readiness = Readiness::default();
         readiness.set_writable(true);
         let own = "127.0.0.1:7200".parse().expect("an address");
         let router = router(Api {
             engine,
-            journal: Journal::default(),
+            journal: empty_journal().await,
             clock: Arc::new(StoppedClock),
             limits: Limits { own_addresses: vec![own], payload_bytes: 2_048, ..Limits::default() },
             requests: RequestLimits { max_bytes: 4_096, body_timeout: Duration::from_millis(50) },
