@@ -119,6 +119,28 @@ impl Client {
         response
     }
 
+    /// `GET /v1/transactions/{gid}/events`.
+    pub async fn events(&self, gid: &str) -> Response {
+        self.send(Method::GET, &format!("/v1/transactions/{gid}/events"), None).await
+    }
+
+    /// The first line of its history of this kind, as soon as there is one.
+    ///
+    /// # Panics
+    /// There was none in time.
+    pub async fn event(&self, gid: &str, kind: &str) -> Value {
+        let asking = async {
+            loop {
+                let events = self.events(gid).await;
+                let items = events.json["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+                if let Some(found) = items.iter().find(|event| event["kind"] == kind) {
+                    return found.clone();
+                }
+            }
+        };
+        soon(&format!("{kind} in the history of {gid}"), asking).await
+    }
+
     /// `POST /v1/transactions/{gid}/confirm`.
     pub async fn confirm(&self, gid: &str, query: &str) -> Response {
         self.send(Method::POST, &format!("/v1/transactions/{gid}/confirm{query}"), None).await

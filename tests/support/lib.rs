@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use client::{Client, Response};
 pub use participant::{Participant, Received};
 pub use script::{Gate, Reaction};
-pub use tercet::Tercet;
+pub use tercet::{Tercet, program};
 
 /// Longer than anything takes that happens at all.
 pub const GUARD: Duration = Duration::from_secs(30);

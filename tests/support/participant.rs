@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -55,6 +56,8 @@ pub struct Received {
     pub headers: BTreeMap<String, String>,
     /// The body.
     pub body: String,
+    /// When it arrived, to compare with other calls.
+    pub at: Instant,
 }
 
 impl Participant {
@@ -200,8 +203,14 @@ fn received(path: &str, headers: BTreeMap<String, String>, body: &[u8]) -> Optio
         attempt: text(header::ATTEMPT)?.parse().ok()?,
         path: path.to_owned(),
         body: String::from_utf8_lossy(body).into_owned(),
+        at: now(),
         headers,
     })
+}
+
+#[expect(clippy::disallowed_methods, reason = "pauses between calls are what some tests measure")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 #[cfg(test)]

@@ -141,22 +141,13 @@ impl Tercet {
     }
 
     fn command(&self, command: &str) -> Command {
-        let mut process = Command::new(binary::tercet());
-        // The tester's own settings are none of the test's.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("TERCET_") {
-                process.env_remove(name);
-            }
-        }
+        let mut process = program(self.directory.path());
         process
             .envs(self.settings.iter().map(|(key, value)| (key, value)))
             .arg(command)
             .args(["--database-url", &format!("sqlite://{}", self.database().display())])
-            .current_dir(self.directory.path())
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
         if command == "serve" {
             process.args(["--listen", &self.address.to_string(), "--log-format", "text"]);
         }
@@ -170,6 +161,21 @@ impl Drop for Tercet {
             eprintln!("--- the daemon's log\n{}\n---", self.log.text());
         }
     }
+}
+
+/// The program, to be started in this directory with whatever arguments. It ends with the
+/// test.
+#[must_use]
+pub fn program(directory: &Path) -> Command {
+    let mut process = Command::new(binary::tercet());
+    // The tester's own settings are none of the test's.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TERCET_") {
+            process.env_remove(name);
+        }
+    }
+    process.current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
+    process
 }
 
 fn database(directory: &Path) -> PathBuf {

@@ -1,0 +1,192 @@
+//! Nothing is told before it is durable, and nothing is lost while the journal cannot write.
+
+use http::Method;
+use serde_json::json;
+use tercet_protocol::Op;
+use tercet_tests::{Gate, Participant, Reaction, Tercet, program, soon};
+
+use crate::bodies::{begin, begin_open, branch};
+use crate::expected::{problem, transaction};
+use crate::journal_hold::{Hold, until_ready_is};
+
+const HASTY: [(&str, &str); 1] = [("JOURNAL__ANSWER_WITHIN_MS", "300")];
+
+#[tokio::test]
+async fn while_the_journal_is_held_nobody_is_told_or_called_and_then_all_hear_the_same() {
+    let (tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);
+    let client = tercet.client();
+    let body = begin_open("order-1", &[branch(&participant, "stock")]);
+    client.begin("", &body).await;
+    let stock = branch(&participant, "stock").to_string();
+    assert_eq!(client.register("order-1", "", &stock).await.word("status"), "tried");
+    let hold = Hold::take(&tercet.database()).await;
+    // From here on confirm is decided in memory, and nobody may hear of it.
+    let first = client.confirm("order-1", "?wait=decided").await;
+    problem(&first, "journal-unavailable", Some("order-1"));
+    let (again, accepted, cancel, read, wait, repeat, events, list) = tokio::join!(
+        client.confirm("order-1", ""),
+        client.confirm("order-1", "?wait=accepted"),
+        client.cancel("order-1", "", None),
+        client.get("order-1"),
+        client.get("order-1?wait=decided"),
+        client.begin("", &body),
+        client.events("order-1"),
+        client.send(Method::GET, "/v1/transactions", None),
+    );
+    for response in [again, accepted, cancel, read, wait, repeat, events] {
+        problem(&response, "journal-unavailable", Some("order-1"));
+        assert!(!response.text.contains("confirming"), "{}", response.text);
+    }
+    // A list knows what is durable, or says that it cannot.
+    assert!(list.status == 503 || list.text.contains(r#""trying""#), "{}", list.text);
+    let late = branch(&participant, "late").to_string();
+    let late = client.register("order-1", "", &late).await;
+    problem(&late, "journal-unavailable", Some("order-1"));
+    let called = Op::ALL.map(|op| participant.calls_of("stock", op).len());
+    assert_eq!(called, [1, 0, 0], "Try, Confirm, Cancel");
+    hold.release().await;
+    transaction(&client.confirm("order-1", "").await, 200, "confirmed");
+    problem(&client.cancel("order-1", "", None).await, "already-confirmed", Some("order-1"));
+    let called = Op::ALL.map(|op| participant.calls_of("stock", op).len());
+    assert_eq!(called, [1, 1, 0], "Try, Confirm, Cancel");
+}
+
+#[tokio::test]
+async fn while_the_journal_cannot_write_begin_is_refused_and_reads_of_old_ones_go_on() {
+    let (tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);
+    let client = tercet.client();
+    let stock = [branch(&participant, "stock")];
+    transaction(&client.begin("", &begin("before", &stock)).await, 201, "confirmed");
+    transaction(&client.begin("", &begin_open("live", &[])).await, 201, "trying");
+    until_ready_is(200, &client).await;
+    let hold = Hold::take(&tercet.database()).await;
+    // Something must be written for it to be noticed.
+    let unknown = client.begin("?wait=accepted", &begin("unknown", &stock)).await;
+    problem(&unknown, "journal-unavailable", Some("unknown"));
+    until_ready_is(503, &client).await;
+    let refused = client.begin("", &begin("refused", &stock)).await;
+    problem(&refused, "not-accepted", Some("refused"));
+    let generated = client.begin("", &json!({ "branches": stock }).to_string()).await;
+    assert_eq!(generated.word("code"), "not-accepted", "{}", generated.text);
+    assert_eq!(client.send(Method::GET, "/livez", None).await.status, 200);
+    transaction(&client.get("before").await, 200, "confirmed");
+    transaction(&client.get("live").await, 200, "trying");
+    assert_eq!(participant.calls().len(), 2, "of the first transaction alone");
+    hold.release().await;
+    until_ready_is(200, &client).await;
+    // What was refused was never there; what was unknown was, and has gone on.
+    problem(&client.get("refused").await, "transaction-not-found", Some("refused"));
+    transaction(&client.finished("unknown").await, 200, "confirmed");
+    transaction(&client.begin("", &begin("refused", &stock)).await, 201, "confirmed");
+    transaction(&client.confirm("live", "").await, 200, "confirmed");
+}
+
+#[tokio::test]
+async fn a_begin_of_unknown_outcome_names_its_gid_also_a_generated_one_and_a_repeat_is_safe() {
+    let (tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);
+    let client = tercet.client();
+    let stock = [branch(&participant, "stock")];
+    let hold = Hold::take(&tercet.database()).await;
+    let body = begin("order-1", &stock);
+    let nameless = json!({ "branches": stock }).to_string();
+    let (named, generated) = tokio::join!(client.begin("", &body), client.begin("", &nameless));
+    problem(&named, "journal-unavailable", Some("order-1"));
+    let gid = generated.word("gid").to_owned();
+    problem(&generated, "journal-unavailable", Some(&gid));
+    assert_eq!(gid.len(), 36, "{}", generated.text);
+    assert_eq!(participant.calls(), [], "no Try before its transaction is durable");
+    hold.release().await;
+    transaction(&client.begin("", &body).await, 200, "confirmed");
+    transaction(&client.finished(&gid).await, 200, "confirmed");
+    let tries = participant.calls_of("stock", Op::Try);
+    assert_eq!(tries.len(), 2, "one for each: {tries:?}");
+}
+
+#[tokio::test]
+async fn a_refused_try_is_not_told_before_the_decision_it_leads_to_is_durable() {
+    let (tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);
+    let client = tercet.client();
+    let gate = Gate::closed();
+    participant.always("stock", Op::Try, Reaction::status(409).behind(&gate));
+    client.begin("", &begin_open("order-1", &[])).await;
+    let stock = branch(&participant, "stock").to_string();
+    client.register("order-1", "?wait=accepted", &stock).await;
+    participant.called("stock", Op::Try, 1).await;
+    let hold = Hold::take(&tercet.database()).await;
+    gate.open();
+    // The answer arrives, is decided upon, and cannot be written: reading notices first.
+    let noticing = async {
+        loop {
+            let read = client.get("order-1").await;
+            if read.status != 200 {
+                break read;
+            }
+            assert_eq!(read.word("status"), "trying", "{}", read.text);
+            assert_eq!(read.branch("stock")["status"], "registered", "{}", read.text);
+        }
+    };
+    problem(&soon("the refusal", noticing).await, "journal-unavailable", Some("order-1"));
+    let registered = client.register("order-1", "", &stock).await;
+    problem(&registered, "journal-unavailable", Some("order-1"));
+    assert_eq!(participant.calls_of("stock", Op::Cancel), []);
+    hold.release().await;
+    let ended = client.finished("order-1").await;
+    assert_eq!((ended.word("status"), ended.word("reason")), ("cancelled", "try-refused"));
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_while_the_journal_is_held_is_told_only_afterwards() {
+    let (tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);
+    let client = tercet.client();
+    let body = json!({ "gid": "order-1", "open": true, "timeout_ms": 200,
+        "branches": [{"id": "stock", "cancel": participant.url("/cancel")}] });
+    client.begin("", &body.to_string()).await;
+    let hold = Hold::take(&tercet.database()).await;
+    let waited = client.get("order-1?wait=decided").await;
+    problem(&waited, "journal-unavailable", Some("order-1"));
+    let confirm = client.confirm("order-1", "").await;
+    problem(&confirm, "journal-unavailable", Some("order-1"));
+    assert_eq!(participant.calls(), []);
+    hold.release().await;
+    let ended = client.finished("order-1").await;
+    assert_eq!((ended.word("status"), ended.word("reason")), ("cancelled", "deadline"));
+    assert_eq!(participant.calls_of("stock", Op::Cancel).len(), 1);
+}
+
+#[tokio::test]
+async fn the_last_acknowledgement_may_be_told_early_since_losing_it_loses_nothing() {
+    let (mut tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let gate = Gate::closed();
+    participant.always("stock", Op::Confirm, Reaction::status(200).behind(&gate));
+    let body = begin("order-1", &[branch(&participant, "stock")]);
+    tercet.client().begin("?wait=decided", &body).await;
+    participant.called("stock", Op::Confirm, 1).await;
+    let hold = Hold::take(&tercet.database()).await;
+    gate.open();
+    transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
+    // It stays so for every reader, and is so again after a crash that loses the row.
+    transaction(&tercet.client().get("order-1").await, 200, "confirmed");
+    tercet.kill().await;
+    hold.release().await;
+    tercet.restart().await;
+    transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
+    let calls = Op::ALL.map(|op| participant.calls_of("stock", op).len());
+    assert_eq!(calls, [1, 2, 0], "Try, Confirm, Cancel");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_file_ends_and_says_why_and_the_first_goes_on() {
+    let mut tercet = Tercet::start().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite://{}", tercet.database().display());
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--database-url", &url];
+    let second = program(directory.path()).args(arguments).output();
+    let second = soon("the second process ends", second).await.expect("it starts");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success(), "{said}");
+    assert!(said.contains("another") && said.contains("tercet.db"), "{said}");
+    transaction(&tercet.client().begin("", &begin_open("order-1", &[])).await, 201, "trying");
+    tercet.kill().await;
+    tercet.restart().await;
+    transaction(&tercet.client().get("order-1").await, 200, "trying");
+}

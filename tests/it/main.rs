@@ -1,0 +1,25 @@
+//! The whole system from outside: the real program on SQLite, participants that do what the
+//! test says, and the contract on the wire as the only yardstick. One binary with a module
+//! per subject; each test has its own processes, its own directory and its own ports.
+
+mod begin;
+mod bodies;
+mod calls;
+mod command_line;
+mod crash;
+mod crash_load;
+mod expected;
+mod journal;
+mod journal_hold;
+mod limits;
+mod lists;
+mod open;
+mod open_races;
+mod problems;
+mod problems_invalid;
+mod raw;
+mod shutdown;
+mod verdicts;
+mod verdicts_oddities;
+mod waits;
+mod waits_open;

@@ -1,0 +1,124 @@
+//! SIGTERM: no new work is taken, what is in flight is finished, and the rest goes on at the
+//! next start.
+
+use tercet_protocol::Op;
+use tercet_tests::{Gate, Participant, Reaction, Tercet, soon};
+
+use crate::bodies::{begin, begin_open, branch};
+use crate::expected::transaction;
+use crate::raw::Raw;
+
+#[tokio::test]
+async fn an_idle_daemon_ends_at_once_and_well() {
+    let mut tercet = Tercet::start().await;
+    let client = tercet.client();
+    // A connection that is kept open keeps nobody.
+    transaction(&client.begin("", &begin_open("order-1", &[])).await, 201, "trying");
+    let in_time = std::time::Duration::from_secs(3);
+    let status = tokio::time::timeout(in_time, tercet.terminate()).await;
+    assert_eq!(status.expect("well within the grace").code(), Some(0));
+    tercet.restart().await;
+    transaction(&tercet.client().confirm("order-1", "").await, 200, "confirmed");
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_finished_and_its_initiator_answered() {
+    let (mut tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let gate = Gate::closed();
+    participant.next("stock", Op::Try, [Reaction::status(200).behind(&gate)]);
+    let initiator = tokio::spawn({
+        let (client, body) = (tercet.client(), begin("order-1", &[branch(&participant, "stock")]));
+        async move { client.begin("", &body).await }
+    });
+    participant.called("stock", Op::Try, 1).await;
+    tercet.signal("TERM").await;
+    tercet.logged("stopping").await;
+    gate.open();
+    let told = soon("the answer", initiator).await.expect("no panic");
+    transaction(&told, 201, "confirmed");
+    assert_eq!(tercet.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn new_work_is_refused_meanwhile() {
+    let (mut tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let gate = Gate::closed();
+    participant.next("stock", Op::Try, [Reaction::status(200).behind(&gate)]);
+    let body = begin("order-1", &[branch(&participant, "stock")]);
+    let initiator = tokio::spawn({
+        let client = tercet.client();
+        async move { client.begin("", &body).await }
+    });
+    participant.called("stock", Op::Try, 1).await;
+    // A request that has begun before the signal and is complete only after it.
+    let late = begin_open("order-2", &[]);
+    let length = late.len();
+    let mut raw = Raw::connect(tercet.address()).await;
+    raw.send("POST /v1/transactions HTTP/1.1\r\nHost: tercet\r\n").await;
+    // The daemon has read that by the time it has answered two others.
+    for _ in 0..2 {
+        transaction(&tercet.client().get("order-1").await, 200, "trying");
+    }
+    tercet.signal("TERM").await;
+    tercet.logged("stopping").await;
+    let rest = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{late}");
+    raw.send(&rest).await;
+    let refused = raw.until_closed().await;
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    assert!(refused.contains(r#""code":"shutting-down""#), "{refused}");
+    let unheard = tercet.client().try_send(http::Method::GET, "/livez", None).await;
+    assert!(unheard.is_err(), "nobody listens any more");
+    gate.open();
+    soon("the answer", initiator).await.expect("no panic");
+    assert_eq!(tercet.ended().await.code(), Some(0));
+    tercet.restart().await;
+    assert_eq!(tercet.client().get("order-2").await.status, 404, "nothing happened");
+}
+
+#[tokio::test]
+async fn what_did_not_finish_within_the_grace_goes_on_at_the_next_start() {
+    let settings = [("SHUTDOWN__GRACE_MS", "200")];
+    let (mut tercet, participant) =
+        (Tercet::start_with(&settings).await, Participant::start().await);
+    let never = Gate::closed();
+    participant.next("stock", Op::Try, [Reaction::status(200).behind(&never)]);
+    participant.next("payment", Op::Confirm, [Reaction::status(200).behind(&never)]);
+    let client = tercet.client();
+    for (gid, id, wait) in [("order-1", "stock", "accepted"), ("order-2", "payment", "decided")] {
+        let body = begin(gid, &[branch(&participant, id)]);
+        client.begin(&format!("?wait={wait}"), &body).await;
+    }
+    let waiting = tokio::spawn(async move {
+        client.try_send(http::Method::GET, "/v1/transactions/order-2?wait=finished", None).await
+    });
+    participant.called("stock", Op::Try, 1).await;
+    participant.called("payment", Op::Confirm, 1).await;
+    assert_eq!(tercet.terminate().await.code(), Some(0));
+    let told = soon("the one who waited hears something", waiting).await.expect("no panic");
+    if let Ok(told) = told {
+        // Not finished is not failed: unknown, or as it stood.
+        assert!(told.status == 503 || told.word("status") == "confirming", "{}", told.text);
+    }
+    tercet.restart().await;
+    for gid in ["order-1", "order-2"] {
+        transaction(&tercet.client().finished(gid).await, 200, "confirmed");
+    }
+    for (id, calls) in [("stock", [2, 1, 0]), ("payment", [1, 2, 0])] {
+        assert_eq!(Op::ALL.map(|op| participant.calls_of(id, op).len()), calls, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_nobody_waits_for_does_not_keep_the_daemon_from_ending() {
+    let (mut tercet, participant) = (Tercet::start().await, Participant::start().await);
+    participant.always("stock", Op::Confirm, Reaction::status(503).header("retry-after", "60"));
+    let body = begin("order-1", &[branch(&participant, "stock")]);
+    tercet.client().begin("?wait=decided", &body).await;
+    tercet.client().event("order-1", "call-failed").await;
+    let in_time = std::time::Duration::from_secs(3);
+    let status = tokio::time::timeout(in_time, tercet.terminate()).await;
+    assert_eq!(status.expect("it does not wait for the retry").code(), Some(0));
+    participant.always("stock", Op::Confirm, Reaction::status(200));
+    tercet.restart().await;
+    transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
+}
