@@ -79,6 +79,14 @@ async fn config_show_tells_every_setting_and_where_it_came_from() {
     assert!(masked.stdout.contains("postgres://tercet:"), "{}", masked.stdout);
 }
 
+/// Checks that a command was refused for how it was used, and that it named what is wrong.
+fn names(ran: &Ran, named: &[&str]) {
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    for name in named {
+        assert!(ran.stderr.contains(name), "{name} in {}", ran.stderr);
+    }
+}
+
 #[tokio::test]
 async fn config_check_names_what_is_wrong_and_where_it_stands() {
     let directory = directory();
@@ -90,21 +98,21 @@ async fn config_check_names_what_is_wrong_and_where_it_stands() {
     };
     let fine = check("[retry]\ncap_ms = 7000\n", &[]).await;
     assert_eq!(fine.code, Some(0), "{}", fine.stderr);
-    let table: [(&str, &[(&str, &str)], &[&str]); 7] = [
-        ("[retry]\ncap = 7000\n", &[], &["retry.cap", "mine.toml"]),
-        ("[retries]\ncap_ms = 7000\n", &[], &["retries"]),
-        ("[retry]\ncap_ms = \"soon\"\n", &[], &["retry.cap_ms", "mine.toml"]),
-        ("[retry]\ncap_ms = -1\n", &[], &["retry.cap_ms"]),
-        ("[retry\n", &[], &["mine.toml"]),
-        ("", &[("TERCET_RETRY__CAP", "1")], &["retry.cap", "TERCET_RETRY__CAP"]),
-        ("", &[("TERCET_SERVER__LISTEN", "here")], &["server.listen", "TERCET_SERVER__LISTEN"]),
-    ];
-    for (text, environment, named) in table {
-        let ran = check(text, environment).await;
-        assert_eq!(ran.code, Some(2), "{text}: {}", ran.stderr);
-        for name in named {
-            assert!(ran.stderr.contains(name), "{text}: {name} in {}", ran.stderr);
-        }
+    for (text, named) in [
+        ("[retry]\ncap = 7000\n", ["retry.cap", "mine.toml"]),
+        ("[retries]\ncap_ms = 7000\n", ["retries", "mine.toml"]),
+        ("[retry]\ncap_ms = \"soon\"\n", ["retry.cap_ms", "mine.toml"]),
+        ("[retry]\ncap_ms = -1\n", ["retry.cap_ms", "mine.toml"]),
+        ("[retry\n", ["1", "mine.toml"]),
+    ] {
+        names(&check(text, &[]).await, &named);
+    }
+    for (name, value, setting) in [
+        ("TERCET_RETRY__CAP", "1", "retry.cap"),
+        ("TERCET_SERVER__LISTEN", "here", "server.listen"),
+        ("TERCET_RETRY", "1", "retry"),
+    ] {
+        names(&check("", &[(name, value)]).await, &[name, setting]);
     }
     // The client's own variables are no settings.
     let client = check("", &[("TERCET_URL", "http://x"), ("TERCET_TOKEN", "t")]).await;

@@ -171,6 +171,10 @@ async fn what_was_finished_stays_finished_and_nobody_is_called_for_it_again() {
     transaction(&client.get("order-1").await, 200, "confirmed");
     let cancelled = client.get("order-2").await;
     transaction(&cancelled, 200, "cancelled");
+    let repeat = client.begin("", &begin("order-1", &[branch(&participant, "stock")])).await;
+    transaction(&repeat, 200, "confirmed");
+    let other = client.begin("", &begin("order-1", &[branch(&participant, "other")])).await;
+    assert_eq!(other.word("code"), "gid-reused", "{}", other.text);
     assert_eq!(cancelled.branch("no")["answer"]["status"], 409, "{}", cancelled.text);
     // A transaction of today is called for; had there been others to call for, they were first.
     client.begin("", &begin("order-3", &[branch(&participant, "stock")])).await;

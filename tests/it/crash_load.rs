@@ -56,7 +56,7 @@ async fn killed_ten_times_under_load_every_transaction_ends_one_way_for_everybod
     let told: BTreeMap<String, String> =
         soon("the initiators", initiators.join_all()).await.into_iter().flatten().collect();
     assert!(told.len() >= KILLS * BETWEEN, "{} transactions", told.len());
-    assert_all_ended_one_way(&tercet.client(), &*participants, &told).await;
+    assert_all_ended_one_way(&tercet.client(), &participants, &told).await;
 }
 
 /// Begins one transaction after another, each until it is answered. Gives each gid and what

@@ -93,7 +93,7 @@ async fn a_head_beyond_all_measure_is_refused() {
     let tercet = Tercet::start().await;
     let mut raw = Raw::connect(tercet.address()).await;
     let head =
-        format!("GET /livez HTTP/1.1\r\nHost: tercet\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000));
+        format!("GET /livez HTTP/1.1\r\nHost: tercet\r\nX-Long: {}\r\n\r\n", "x".repeat(1_000_000));
     // It may be closed before all of it is sent.
     let sending = raw.try_send(&head);
     let _ = soon("the head is sent", sending).await;
