@@ -22,8 +22,9 @@ use crate::journal::{Journal, JournalError, JournalSettings, Retention};
 use crate::metrics::{self, TransactionMetrics};
 use crate::runtime::{Ended, Outward, RecoveryError, Shell, lanes, recover};
 
-/// Calls that may be in flight at once, over all participants.
-const CALLS: usize = 16_384;
+/// Calls that may be under way or queued at once, over all destinations: room for the full
+/// queues of a hundred dead ones. Memory is taken only for what is there.
+const CALLS: usize = 131_072;
 
 /// Why the daemon could not start, or had to stop.
 #[derive(Debug, Error)]

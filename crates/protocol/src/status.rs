@@ -187,7 +187,7 @@ mod tests {
         for status in Status::ALL {
             assert_eq!(status.as_str().parse(), Ok(*status));
         }
-        let unknown = "done".parse::<Status>().unwrap_err().to_string();
+        let unknown = "done".parse::<Status>().expect_err("no status").to_string();
         assert_eq!(
             unknown,
             "\"done\" is not one of trying confirming cancelling confirmed cancelled"

@@ -96,3 +96,36 @@ pub(super) fn cut(waiting: &mut VecDeque<Record>, caps: Caps) -> Vec<Record> {
     }
     waiting.drain(..count).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::conformance::{record, trying};
+
+    #[test]
+    fn a_batch_is_cut_where_the_first_cap_is_reached() {
+        let caps = Caps { records: 100, binds: 100_000, bytes: 1_000_000 };
+        let begun = |number: u64| {
+            let spec = trying(&format!("tx-{}", number % 10), number, 0);
+            record(number, &spec, Change::Begun(spec.clone()))
+        };
+        let one = Weight::of(&begun(1));
+        let table = [
+            (caps, 40),
+            (Caps { records: 7, ..caps }, 7),
+            (Caps { binds: one.binds * 3, ..caps }, 3),
+            (Caps { binds: one.binds * 3 - 1, ..caps }, 2),
+            (Caps { bytes: one.bytes * 5, ..caps }, 5),
+            (Caps { bytes: one.bytes * 5 - 1, ..caps }, 4),
+            // What passes a cap alone goes alone.
+            (Caps { bytes: 1, ..caps }, 1),
+            (Caps { records: 0, binds: 0, bytes: 0 }, 1),
+        ];
+        for (caps, expected) in table {
+            let mut waiting: VecDeque<Record> = (1..=40).map(begun).collect();
+            let cut = cut(&mut waiting, caps);
+            assert_eq!((cut.len(), waiting.len()), (expected, 40 - expected), "{caps:?}");
+        }
+        assert_eq!(cut(&mut VecDeque::new(), caps), []);
+    }
+}

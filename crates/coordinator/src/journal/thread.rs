@@ -34,6 +34,7 @@ where
     let (ready, made) = oneshot::channel();
     let meter = Arc::new(QueueMeter::register());
     let meter_of_writer = Arc::clone(&meter);
+    let meters = Meters::register();
 
     let body = move || {
         let last_word = LastWord { events: events.clone(), _end: end };
@@ -61,7 +62,7 @@ where
                     events,
                     clock,
                     &settings,
-                    Meters::register(),
+                    meters,
                     meter_of_writer,
                 );
                 drive(writer, reader, stopped).await;

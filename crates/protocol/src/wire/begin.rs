@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_named() {
-        let error = serde_json::from_str::<BeginRequest>(r#"{"gird":"a"}"#).unwrap_err();
+        let error = serde_json::from_str::<BeginRequest>(r#"{"gird":"a"}"#).expect_err("unknown");
         assert!(error.to_string().contains("`gird`"), "{error}");
     }
 }

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test that includes this uses its own part")]
 
 pub(crate) mod content;
+pub(crate) mod driver;
 pub(crate) mod participant;
 
 use std::collections::{BTreeMap, VecDeque};

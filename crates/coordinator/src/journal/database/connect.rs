@@ -8,9 +8,11 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Db
 use super::super::error::JournalError;
 use super::address::Address;
 
-/// How long a write waits for a lock that somebody from outside holds. Short: the batch is
-/// submitted again, and meanwhile people are told.
-const WRITE_LOCK_WAIT: Duration = Duration::from_millis(200);
+/// How long a batch waits for a lock that somebody from outside holds. Short: it is submitted
+/// again, and meanwhile people are told.
+pub(super) const BATCH_LOCK_WAIT: Duration = Duration::from_millis(200);
+/// How long starting up waits for such a lock, which is not tried again.
+pub(super) const START_LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long a read waits. In WAL mode only recovery and the last checkpoint keep readers out.
 const READ_LOCK_WAIT: Duration = Duration::from_secs(2);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -20,13 +22,16 @@ const WAL_PAGES: &str = "4000";
 const WAL_BYTES_KEPT: &str = "67108864";
 
 /// The one connection that writes; makes the file if it is missing.
-pub(super) async fn writing(address: &Address) -> Result<DatabaseConnection, JournalError> {
-    let connection = connect(address, 1, |options| {
+pub(super) async fn writing(
+    address: &Address,
+    lock_wait: Duration,
+) -> Result<DatabaseConnection, JournalError> {
+    let connection = connect(address, 1, move |options| {
         options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(WRITE_LOCK_WAIT)
+            .busy_timeout(lock_wait)
             .pragma("wal_autocheckpoint", WAL_PAGES)
             .pragma("journal_size_limit", WAL_BYTES_KEPT)
     })

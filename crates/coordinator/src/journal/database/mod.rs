@@ -58,19 +58,20 @@ impl Database {
     }
 
     /// As `open`, without keeping other processes out.
-    async fn open_unlocked(
+    pub(super) async fn open_unlocked(
         address: &Address,
         settings: &JournalSettings,
         started_at: Wall,
     ) -> Result<Self, JournalError> {
-        let writing = connect::writing(address).await?;
-        tercet_migrations::up(&writing).await.map_err(JournalError::Migration)?;
-        incarnation::register(&writing, settings, started_at).await?;
+        let starting = connect::writing(address, connect::START_LOCK_WAIT).await?;
+        tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
+        incarnation::register(&starting, settings, started_at).await?;
         let reading = connect::reading(address, settings.read_connections).await?;
+        connect::discard(starting).await;
         Ok(Self {
             address: address.clone(),
             incarnation: settings.incarnation,
-            writing: tokio::sync::Mutex::new(Some(writing)),
+            writing: tokio::sync::Mutex::new(None),
             reading,
             lock: Mutex::new(None),
         })
@@ -84,7 +85,7 @@ impl Database {
         let mut slot = self.writing.lock().await;
         let connection = match slot.take() {
             Some(connection) => connection,
-            None => connect::writing(&self.address).await?,
+            None => connect::writing(&self.address, connect::BATCH_LOCK_WAIT).await?,
         };
         let done = work(&connection).await;
         match done {

@@ -1,0 +1,173 @@
+//! A store between the journal and a real one, which fails on request.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use async_trait::async_trait;
+use tercet_protocol::wire::{ListQuery, Page, SummaryView};
+use tercet_protocol::{Gid, Happening, Load, Stored, Wall};
+use tokio::sync::watch;
+
+use crate::journal::batch::Batch;
+use crate::journal::error::JournalError;
+use crate::journal::life::Life;
+use crate::journal::store::{CommitError, Forgotten, Place, Store, Stripped};
+use crate::journal::unreadable::Unreadable;
+
+/// What becomes of one submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::journal) enum Fault {
+    /// Nothing special.
+    None,
+    /// It fails without having happened.
+    Before,
+    /// It happens and is reported as failed.
+    After,
+    /// It is given up after it has waited this many times: somewhere in its middle, and
+    /// nobody knows whether it happened.
+    CutAfter(u32),
+}
+
+/// Says what becomes of the next submissions, and remembers them.
+#[derive(Debug, Clone)]
+pub(in crate::journal) struct Faults {
+    next: Arc<Mutex<VecDeque<Fault>>>,
+    submitted: Arc<Mutex<Vec<Batch>>>,
+    forgotten: Arc<Mutex<Vec<usize>>>,
+    stalled: Arc<watch::Sender<bool>>,
+    waiting: Arc<watch::Sender<usize>>,
+}
+
+impl Faults {
+    pub(super) fn none() -> Self {
+        Self {
+            next: Arc::default(),
+            submitted: Arc::default(),
+            forgotten: Arc::default(),
+            stalled: Arc::new(watch::Sender::new(false)),
+            waiting: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    pub(in crate::journal) fn then(&self, faults: &[Fault]) {
+        self.next.lock().unwrap().extend(faults);
+    }
+
+    pub(in crate::journal) fn stall(&self) {
+        self.stalled.send_replace(true);
+    }
+
+    pub(in crate::journal) fn release(&self) {
+        self.stalled.send_replace(false);
+    }
+
+    /// Returns once a submission waits for `release`.
+    pub(in crate::journal) async fn until_stalled(&self) {
+        self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await.unwrap();
+    }
+
+    /// Every submission so far, repeated ones too.
+    pub(in crate::journal) fn submitted(&self) -> Vec<Batch> {
+        self.submitted.lock().unwrap().clone()
+    }
+
+    /// How many submissions there had been at each step of forgetting.
+    pub(in crate::journal) fn forgotten(&self) -> Vec<usize> {
+        self.forgotten.lock().unwrap().clone()
+    }
+}
+
+pub(super) struct Faulty {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) faults: Faults,
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
+        let mut stalled = self.faults.stalled.subscribe();
+        self.faults.waiting.send_modify(|waiting| *waiting += 1);
+        stalled.wait_for(|stalled| !stalled).await.unwrap();
+        self.faults.waiting.send_modify(|waiting| *waiting -= 1);
+        self.faults.submitted.lock().unwrap().push(batch.clone());
+        let fault = self.faults.next.lock().unwrap().pop_front().unwrap_or(Fault::None);
+        let failed = || CommitError::Again(format!("{fault:?}"));
+        match fault {
+            Fault::None => self.store.commit(batch).await,
+            Fault::Before => Err(failed()),
+            Fault::After => {
+                self.store.commit(batch).await?;
+                Err(failed())
+            }
+            Fault::CutAfter(waits) => {
+                cut_after(waits, self.store.commit(batch)).await.unwrap_or_else(|| Err(failed()))
+            }
+        }
+    }
+
+    async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
+        self.store.load(gids).await
+    }
+
+    async fn unfinished(
+        &self,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+        self.store.unfinished(after, limit).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
+        self.store.list(query).await
+    }
+
+    async fn history(
+        &self,
+        gid: &Gid,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<Happening>, JournalError> {
+        self.store.history(gid, after, limit).await
+    }
+
+    async fn count_finished(&self) -> Result<u64, JournalError> {
+        self.store.count_finished().await
+    }
+
+    async fn strip(
+        &self,
+        after: Option<&Place>,
+        finished_before: Wall,
+        rows: u32,
+    ) -> Result<Stripped, JournalError> {
+        self.store.strip(after, finished_before, rows).await
+    }
+
+    async fn forget(&self, finished_before: Wall, rows: u32) -> Result<Forgotten, JournalError> {
+        let submitted = self.faults.submitted().len();
+        self.faults.forgotten.lock().unwrap().push(submitted);
+        self.store.forget(finished_before, rows).await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+/// Drops a future once it has waited more often than this.
+async fn cut_after<F: Future>(waits: u32, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut waited = 0;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if waited == waits => Poll::Ready(None),
+        Poll::Pending => {
+            waited += 1;
+            Poll::Pending
+        }
+    })
+    .await
+}

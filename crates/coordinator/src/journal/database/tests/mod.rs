@@ -1,0 +1,34 @@
+//! What SQLite alone can do wrong.
+
+#![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+mod damage;
+mod files;
+mod held;
+mod plans;
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+
+use super::Address;
+use crate::clock::Clock;
+use crate::journal::conformance::{Rig, Running};
+use crate::journal::{Journal, JournalError, JournalSettings};
+
+/// Opens the journal as the daemon does, lock and all.
+async fn open(rig: &Rig, settings: JournalSettings) -> Result<Running, JournalError> {
+    let (tell, events) = tokio::sync::mpsc::unbounded_channel();
+    let clock = Arc::clone(&rig.clock) as Arc<dyn Clock>;
+    Ok(Running::with(Journal::open(settings, tell, clock).await?, events))
+}
+
+/// A connection from outside.
+async fn outsider(rig: &Rig) -> DatabaseConnection {
+    let address = Address::parse(&rig.settings.database_url).unwrap();
+    super::connect::writing(&address, super::connect::START_LOCK_WAIT).await.unwrap()
+}
+
+async fn run(connection: &DatabaseConnection, sql: &str) {
+    connection.execute_unprepared(sql).await.unwrap();
+}

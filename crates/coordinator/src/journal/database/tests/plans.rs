@@ -1,0 +1,90 @@
+//! How SQLite goes about the statements that run often: by index, whatever the number of rows.
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tercet_protocol::{Change, Incarnation, Record, Seq};
+
+use super::super::super::batch::Weight;
+use super::super::super::conformance::{Rig, Script, record, trying};
+use super::super::super::migrate_up;
+use super::super::super::net::net;
+use super::super::statements::{self, Write};
+use super::outsider;
+
+async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<String> {
+    let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+    let values = statement.values.clone().map_or(Vec::new(), |values| values.0);
+    let explain = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+    let rows = connection.query_all_raw(explain).await.unwrap();
+    rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect()
+}
+
+fn decided(count: u64) -> Vec<Record> {
+    let decide = |number| {
+        let spec = trying(&format!("tx-{number}"), number, 0);
+        let decided = super::super::super::conformance::finished(&spec, 1, 2)[1].clone();
+        record(number, &spec, decided)
+    };
+    (1..=count).map(decide).collect()
+}
+
+#[tokio::test]
+async fn guarded_updates_look_rows_up_by_gid() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    for count in [1, 2, 512] {
+        let records = decided(count);
+        let nets = net(&records).unwrap();
+        let advance = statements::advance(&nets).unwrap();
+        let plan = plan(&outsider, &advance.statement).await;
+        let search = "SEARCH g USING INDEX sqlite_autoindex_global_transactions_1 (gid=?)";
+        assert!(plan.iter().any(|step| step == search), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN g")), "{plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn unfinished_transactions_are_read_in_order_by_the_index_of_owners() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let ask = "SELECT gid FROM global_transactions WHERE owner = ? AND gid > ? \
+               ORDER BY gid LIMIT ?";
+    let values = [1_i64.into(), "a".into(), 500_i64.into()];
+    let ask = Statement::from_sql_and_values(DbBackend::Sqlite, ask, values);
+    let plan = plan(&outsider(&rig).await, &ask).await;
+    let index = "USING COVERING INDEX global_transactions_owner (owner=? AND gid>?)";
+    assert_eq!(plan, [format!("SEARCH global_transactions {index}")]);
+}
+
+#[tokio::test]
+async fn a_batch_is_a_handful_of_statements_whatever_its_size() {
+    let script = Script::of(17, 40, 400);
+    let nets = net(&script.records).unwrap();
+    let mut statements = statements::rest(&nets).len();
+    statements += usize::from(statements::begin(&nets, Incarnation(1)).is_some());
+    statements += usize::from(statements::advance(&nets).is_some());
+    assert!(statements <= 7, "{statements}");
+}
+
+#[test]
+fn no_record_binds_more_values_than_it_is_weighed_with() {
+    let script = Script::of(19, 20, 400);
+    for record in &script.records {
+        let record = Record { seq: Seq(1), ..record.clone() };
+        let records = [record];
+        let Ok(nets) = net(&records) else { continue };
+        let writes = [
+            statements::begin(&nets, Incarnation(1)),
+            statements::advance(&nets),
+            statements::stay(&nets),
+        ];
+        let writes: Vec<Write> =
+            writes.into_iter().flatten().chain(statements::rest(&nets)).collect();
+        let binds = |write: &Write| write.statement.values.as_ref().map_or(0, |v| v.0.len());
+        let bound: usize = writes.iter().map(binds).sum();
+        let weighed = Weight::of(&records[0]).binds;
+        assert!(bound <= weighed, "{bound} bound, {weighed} weighed: {:?}", records[0].change);
+    }
+    let begun = trying("tx-1", 1, 0);
+    assert_eq!(Weight::of(&record(1, &begun, Change::Begun(begun.clone()))).binds, 20 + 2 * 14);
+}
