@@ -4,11 +4,14 @@
 //! by the runtime's inbox. See ARCHITECTURE.md.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod daemon;
 pub mod dispatcher;
 pub mod journal;
 pub mod metrics;
+pub mod node;
 pub mod runtime;
+pub mod serve;
+pub mod signals;
 pub mod telemetry;

@@ -1,6 +1,7 @@
 //! The daemon `tercet`.
 
-fn main() {
-    let flags = tercet_coordinator::config::Flags::default();
-    let _ = flags;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tercet_coordinator::cli::run(std::env::args_os())
 }

@@ -44,6 +44,8 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
     let builder = tracing_subscriber::fmt().with_env_filter(parse(filter)?).with_writer(stderr);
+    // Whoever read the log is gone; complaining about it on the same stderr would panic.
+    let builder = builder.log_internal_errors(false);
     match format {
         LogFormat::Text => {
             builder.compact().with_ansi(stderr().is_terminal()).finish().try_init()?;

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use tercet_protocol::wire::{Invalid, Object, ProblemCode};
 
 use crate::api::problem::Failure;
 use crate::api::state::{Api, RequestLimits};
+
+/// How many times the limit is read, at most, before a client that goes on is cut off.
+const DISCARDED: usize = 8;
 
 /// A body that must be there.
 #[derive(Debug)]
@@ -44,27 +47,41 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for OptionalBody<T> {
 /// The body's text; none if it is empty.
 async fn read(request: Request, limits: RequestLimits) -> Result<Option<String>, Failure> {
     let (parts, body) = request.into_parts();
-    let body = Limited::new(body, limits.max_bytes).collect();
-    let Ok(body) = tokio::time::timeout(limits.body_timeout, body).await else {
+    let Ok(read) = tokio::time::timeout(limits.body_timeout, bytes_of(body, limits)).await else {
         let what = format!("did not arrive within {} ms", limits.body_timeout.as_millis());
         return Err(Invalid::new("body", what).into());
     };
-    let bytes = match body {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body must be at most {} bytes long", limits.max_bytes);
-            return Err(Failure::new(ProblemCode::PayloadTooLarge, detail));
-        }
-        // Nobody may be there to read this, but somebody who half-closed can be.
-        Err(error) => return Err(Invalid::new("body", error).into()),
-    };
+    let bytes = read?;
     if bytes.is_empty() {
         return Ok(None);
     }
     check_media_type(&parts.headers)?;
-    let text = String::from_utf8(bytes.into());
+    let text = String::from_utf8(bytes);
     let text = text.map_err(|error| Invalid::new("body", format!("must be UTF-8: {error}")))?;
     Ok(Some(text))
+}
+
+/// Reads a little beyond the limit and throws it away: a client that is still sending when
+/// the connection closes may never see why.
+async fn bytes_of(mut body: axum::body::Body, limits: RequestLimits) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        // Nobody may be there to read this, but somebody who half-closed can be.
+        let frame = frame.map_err(|error| Invalid::new("body", error))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length <= limits.max_bytes {
+            bytes.extend_from_slice(&data);
+        } else if length > limits.max_bytes.saturating_mul(DISCARDED) {
+            break;
+        }
+    }
+    if length > limits.max_bytes {
+        let detail = format!("the body must be at most {} bytes long", limits.max_bytes);
+        return Err(Failure::new(ProblemCode::PayloadTooLarge, detail));
+    }
+    Ok(bytes)
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {

@@ -94,7 +94,8 @@ impl Failure {
 
     /// A read from the journal that did not work. Logged here, where it is handled.
     pub(super) fn unreadable(error: &JournalError) -> Self {
-        tracing::warn!(%error, "a request could not be answered from the journal");
+        let error: &(dyn std::error::Error + 'static) = error;
+        tracing::warn!(error, "a request could not be answered from the journal");
         Self::new(ProblemCode::JournalUnavailable, "the journal could not be read; ask again")
     }
 }

@@ -63,6 +63,8 @@ pub async fn serve(
                     drop(place);
                 });
             }
+            // The other side gave up before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -86,8 +88,9 @@ async fn accept(
 ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
     let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
-    // Answers are small; holding them back to fill a packet costs 40 ms.
-    stream.set_nodelay(true)?;
+    // Answers are small; holding them back to fill a packet costs 40 ms. It fails only on a
+    // connection that is gone already.
+    let _ = stream.set_nodelay(true);
     Ok((stream, place))
 }
 

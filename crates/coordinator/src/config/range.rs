@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use toml::Value;
+use tracing_subscriber::EnvFilter;
 
 const HOUR_MS: i64 = 3_600_000;
 const MIB: i64 = 1_048_576;
@@ -76,6 +77,9 @@ fn text_objection(key: &str, text: &str) -> Option<String> {
         }
         "database.url" if !text.contains("://") => "a URL such as sqlite://tercet.db",
         "log.format" if !matches!(text, "text" | "json") => "text or json",
+        "log.filter" if EnvFilter::builder().parse(text).is_err() => {
+            "a list of levels, such as info,tercet_coordinator=debug"
+        }
         "node.id" if !is_node_id(text) => "at most 128 letters, digits and . _ : -",
         _ => return None,
     };

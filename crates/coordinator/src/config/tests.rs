@@ -127,6 +127,7 @@ fn a_value_of_the_wrong_kind_or_out_of_range_is_named_with_its_origin() {
             "[database]\nurl = \"secret\"",
             "file my.toml: database.url must be a URL such as sqlite://tercet.db",
         ),
+        ("[log]\nfilter = \"a=loud\"", "file my.toml: log.filter must be a list of levels"),
         ("[node]\nid = \"a b\"", "file my.toml: node.id must be at most 128"),
         ("[server", "my.toml: TOML parse error at line 1"),
     ] {

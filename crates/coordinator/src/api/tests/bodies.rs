@@ -13,8 +13,8 @@ use tercet_protocol::{Status, Told};
 
 use super::face::{Answer, Face, posted, transaction};
 
-fn face() -> Face {
-    Face::new(|_| Some(transaction(Told::Created, Status::Confirmed)))
+async fn face() -> Face {
+    Face::new(|_| Some(transaction(Told::Created, Status::Confirmed))).await
 }
 
 #[track_caller]
@@ -26,7 +26,7 @@ fn assert_problem(answer: &Answer, code: &str, detail: &str) {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_body_is_named_by_its_path() {
-    let face = face();
+    let face = face().await;
     for (body, detail) in [
         (r#"{"gird":"a"}"#, "gird: unknown field `gird`"),
         (
@@ -62,7 +62,7 @@ async fn what_is_wrong_with_a_body_is_named_by_its_path() {
 
 #[tokio::test]
 async fn a_body_where_none_is_taken_is_checked_all_the_same() {
-    let face = face();
+    let face = face().await;
     let confirm = "/v1/transactions/order-1/confirm";
     assert_eq!(face.post(confirm, "{}").await.status.as_u16(), 201);
     let answer = face.post(confirm, r#"{"force":true}"#).await;
@@ -74,7 +74,7 @@ async fn a_body_where_none_is_taken_is_checked_all_the_same() {
 
 #[tokio::test]
 async fn only_json_in_utf_8_is_read() {
-    let face = face();
+    let face = face().await;
     for (media_type, status) in [
         ("application/json", 201),
         ("Application/JSON; charset=\"UTF-8\"", 201),
@@ -101,7 +101,7 @@ async fn only_json_in_utf_8_is_read() {
 
 #[tokio::test]
 async fn a_request_or_payload_over_its_limit_is_too_large() {
-    let face = face();
+    let face = face().await;
     let payload = |len: usize| {
         format!(r#"{{"branches":[{{"try":"http://h/","payload":"{}"}}]}}"#, "p".repeat(len - 2))
     };
@@ -117,7 +117,7 @@ async fn a_request_or_payload_over_its_limit_is_too_large() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_in_time_is_not_waited_for() {
-    let face = face();
+    let face = face().await;
     let parts = Parts::body(&["{".to_owned()], false);
     let answer = face.send(posted("/v1/transactions", parts)).await;
     assert_problem(&answer, "invalid-request", "body: did not arrive within 50 ms");
@@ -125,7 +125,7 @@ async fn a_body_that_does_not_arrive_in_time_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_parameter_that_is_unknown_or_out_of_range_is_named() {
-    let face = face();
+    let face = face().await;
     let one = "/v1/transactions/order-1";
     for (uri, detail) in [
         ("/v1/transactions?wait=done", "wait: must be finished or decided or accepted"),

@@ -55,7 +55,7 @@ const GET: &str = "GET /livez HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
 
 #[tokio::test]
 async fn a_connection_that_never_ends_its_headers_is_closed() {
-    let face = Face::gone();
+    let face = Face::gone().await;
     let header_read_timeout = Duration::from_millis(50);
     let served = served(&face, ServerSettings { header_read_timeout, ..SETTINGS }).await;
     let slow = sent(served.address, "GET /livez HTTP/1.1\r\nhost: t\r\nx-slow: ").await;
@@ -67,7 +67,7 @@ async fn a_connection_that_never_ends_its_headers_is_closed() {
 
 #[tokio::test]
 async fn connections_beyond_the_cap_wait_until_one_ends() {
-    let face = Face::gone();
+    let face = Face::gone().await;
     let served = served(&face, ServerSettings { max_connections: 1, ..SETTINGS }).await;
     let mut first = sent(served.address, "GET /livez HTTP/1.1\r\nhost: t\r\n\r\n").await;
     let mut byte = [0; 1];
@@ -80,8 +80,22 @@ async fn connections_beyond_the_cap_wait_until_one_ends() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_too_much_is_told_so_before_it_is_cut_off() {
+    let face = Face::gone().await;
+    let served = served(&face, SETTINGS).await;
+    for length in [5_000, 30_000] {
+        let head =
+            "POST /v1/transactions HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n";
+        let body = " ".repeat(length);
+        let request = format!("{head}connection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+        let answer = all(sent(served.address, &request).await).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{length}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_under_way_is_answered_after_the_server_was_told_to_stop() {
-    let (face, mut lanes) = Face::unattended();
+    let (face, mut lanes) = Face::unattended().await;
     let served = served(&face, SETTINGS).await;
     let read = "GET /v1/transactions/order-1 HTTP/1.1\r\nhost: t\r\n\r\n";
     let waiting = sent(served.address, read).await;
@@ -99,7 +113,7 @@ async fn a_request_under_way_is_answered_after_the_server_was_told_to_stop() {
 
 #[tokio::test]
 async fn what_is_not_answered_within_the_grace_is_not_waited_for() {
-    let (face, mut lanes) = Face::unattended();
+    let (face, mut lanes) = Face::unattended().await;
     let grace = Duration::from_millis(50);
     let served = served(&face, ServerSettings { grace, ..SETTINGS }).await;
     let read = "GET /v1/transactions/order-1 HTTP/1.1\r\nhost: t\r\n\r\n";

@@ -63,7 +63,7 @@ pub(super) struct Face {
 impl Face {
     /// An engine that answers everything with what `answer` says; none: it forgets the
     /// request, as it does when it is dropped.
-    pub(super) fn new(answer: impl Fn(&Seen) -> Option<Reply> + Send + 'static) -> Self {
+    pub(super) async fn new(answer: impl Fn(&Seen) -> Option<Reply> + Send + 'static) -> Self {
         let (engine, mut lanes) = lanes(1, 1);
         let (tell, seen) = mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -87,28 +87,28 @@ impl Face {
                 let _ = tell.send(seen);
             }
         });
-        Self::of(engine, seen)
+        Self::of(engine, seen).await
     }
 
     /// An engine whose part the test plays itself; each lane has room for one.
-    pub(super) fn unattended() -> (Self, Lanes) {
+    pub(super) async fn unattended() -> (Self, Lanes) {
         let (engine, lanes) = lanes(1, 1);
         let (_, seen) = mpsc::unbounded_channel();
-        (Self::of(engine, seen), lanes)
+        (Self::of(engine, seen).await, lanes)
     }
 
     /// An engine that is gone.
-    pub(super) fn gone() -> Self {
-        Self::unattended().0
+    pub(super) async fn gone() -> Self {
+        Self::unattended().await.0
     }
 
-    fn of(engine: RuntimeHandle, seen: mpsc::UnboundedReceiver<Seen>) -> Self {
+    async fn of(engine: RuntimeHandle, seen: mpsc::UnboundedReceiver<Seen>) -> Self {
         let readiness = Readiness::default();
         readiness.set_writable(true);
         let own = "127.0.0.1:7200".parse().expect("an address");
         let router = router(Api {
             engine,
-            journal: empty_journal(),
+            journal: empty_journal().await,
             clock: Arc::new(StoppedClock),
             limits: Limits { own_addresses: vec![own], payload_bytes: 2_048, ..Limits::default() },
             requests: RequestLimits { max_bytes: 4_096, body_timeout: Duration::from_millis(50) },
@@ -142,17 +142,13 @@ pub(super) fn posted(uri: &str, body: impl Into<Body>) -> Request<Body> {
     request.body(body.into()).expect("a request")
 }
 
-/// A journal without a row. It is opened on a thread of its own, so that a test need not wait.
-fn empty_journal() -> Journal {
-    let open = || {
-        let (events, _) = mpsc::unbounded_channel();
-        let settings = JournalSettings::new("", "test", Incarnation(1));
-        let rows = MemoryRows::default();
-        let opening = Journal::in_memory(&rows, settings, events, Arc::new(StoppedClock));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(opening).expect("a journal")
-    };
-    std::thread::spawn(open).join().expect("opened")
+/// A journal without a row.
+async fn empty_journal() -> Journal {
+    let (events, _) = mpsc::unbounded_channel();
+    let settings = JournalSettings::new("", "test", Incarnation(1));
+    let rows = MemoryRows::default();
+    let opening = Journal::in_memory(&rows, settings, events, Arc::new(StoppedClock));
+    opening.await.expect("a journal")
 }
 
 /// What came back.

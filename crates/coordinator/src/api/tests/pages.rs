@@ -7,7 +7,7 @@ use super::face::Face;
 
 #[tokio::test]
 async fn the_contract_is_openapi_3_1_and_names_every_route() {
-    let answer = Face::gone().get("/openapi.json").await;
+    let answer = Face::gone().await.get("/openapi.json").await;
     assert_eq!(answer.header("content-type"), "application/json");
     let contract = answer.json();
     assert!(contract["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
@@ -33,7 +33,7 @@ async fn the_contract_is_openapi_3_1_and_names_every_route() {
 
 #[tokio::test]
 async fn every_reference_in_the_contract_leads_somewhere() {
-    let contract = Face::gone().get("/openapi.json").await.json();
+    let contract = Face::gone().await.get("/openapi.json").await.json();
     let text = contract.to_string();
     let names = text.split("#/components/schemas/").skip(1);
     let names = names.map(|rest| rest.split('"').next().unwrap_or_default());
@@ -47,7 +47,7 @@ async fn every_reference_in_the_contract_leads_somewhere() {
 
 #[tokio::test]
 async fn the_readable_page_shows_what_the_contract_says_and_loads_nothing() {
-    let page = Face::gone().get("/docs").await;
+    let page = Face::gone().await.get("/docs").await;
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     for shown in [
         "POST /v1/transactions/{gid}/branches",
@@ -69,7 +69,7 @@ async fn requests_are_counted_by_route_and_never_by_path() {
     let handle = recorder.handle();
     // Tests run on a thread each, and so does this test's runtime.
     let _guard = metrics::set_default_local_recorder(&recorder);
-    let face = Face::new(|_| Some(Reply::Refused(Refusal::NotFound)));
+    let face = Face::new(|_| Some(Reply::Refused(Refusal::NotFound))).await;
     face.get("/v1/transactions/order-1").await;
     face.get("/v1/transactions/order-2?wait=decided").await;
     face.get("/nowhere/order-3").await;

@@ -31,7 +31,7 @@ async fn every_refusal_of_the_engine_has_its_problem() {
     ];
     for (refusal, code, status) in table {
         let refused = refusal.clone();
-        let face = Face::new(move |_| Some(Reply::Refused(refused.clone())));
+        let face = Face::new(move |_| Some(Reply::Refused(refused.clone()))).await;
         for (uri, body) in [
             ("/v1/transactions", r#"{"gid":"order-1"}"#),
             ("/v1/transactions/order-1/confirm", ""),
@@ -61,7 +61,7 @@ async fn every_refusal_of_the_engine_has_its_problem() {
 
 #[tokio::test]
 async fn an_unknown_outcome_names_the_gid_that_was_made_for_the_caller() {
-    let face = Face::new(|_| None);
+    let face = Face::new(|_| None).await;
     let answer = face.post("/v1/transactions", "{}").await;
     assert_eq!(answer.problem().0, "journal-unavailable");
     assert_eq!(answer.json()["gid"], INSTANCE);
@@ -69,14 +69,14 @@ async fn an_unknown_outcome_names_the_gid_that_was_made_for_the_caller() {
 
 #[tokio::test]
 async fn an_engine_that_is_gone_accepts_nothing() {
-    let face = Face::gone();
+    let face = Face::gone().await;
     assert_eq!(face.post("/v1/transactions", "{}").await.problem().0, "not-accepted");
     assert_eq!(face.get("/v1/transactions").await.problem().0, "journal-unavailable");
 }
 
 #[tokio::test]
 async fn begins_beyond_the_room_for_them_are_told_to_come_again() {
-    let (face, mut lanes) = Face::unattended();
+    let (face, mut lanes) = Face::unattended().await;
     let first = face.post("/v1/transactions", "{}");
     let second = async {
         let answer = face.post("/v1/transactions", "{}").await;
@@ -98,9 +98,9 @@ async fn begins_beyond_the_room_for_them_are_told_to_come_again() {
 
 #[tokio::test]
 async fn a_reply_that_does_not_fit_is_a_fault_of_ours_not_a_lie() {
-    let face = Face::new(|_| Some(branch(Told::Created, Status::Trying)));
+    let face = Face::new(|_| Some(branch(Told::Created, Status::Trying))).await;
     assert_eq!(face.post("/v1/transactions", "{}").await.problem().0, "internal");
-    let face = Face::new(|_| Some(transaction(Told::Created, Status::Trying)));
+    let face = Face::new(|_| Some(transaction(Told::Created, Status::Trying))).await;
     let body = r#"{"id":"b7","try":"http://h/"}"#;
     let answer = face.post("/v1/transactions/order-1/branches", body).await;
     assert_eq!(answer.problem().0, "internal");
@@ -108,7 +108,7 @@ async fn a_reply_that_does_not_fit_is_a_fault_of_ours_not_a_lie() {
 
 #[tokio::test]
 async fn what_is_no_route_is_a_problem_too() {
-    let face = Face::gone();
+    let face = Face::gone().await;
     for uri in ["/", "/v1", "/v1/transactions/", "/v1/transactions/a/b/c", "/problems/none"] {
         let answer = face.get(uri).await;
         assert_eq!((answer.problem().0.as_str(), answer.status.as_u16()), ("not-found", 404));
@@ -131,7 +131,7 @@ async fn what_is_no_route_is_a_problem_too() {
 
 #[tokio::test]
 async fn what_can_be_no_gid_is_the_callers_mistake() {
-    let face = Face::gone();
+    let face = Face::gone().await;
     let long = "a".repeat(129);
     for gid in ["-a", "a%2Fb", "a%20b", "%C3%A9", "%FF", long.as_str()] {
         for uri in [format!("/v1/transactions/{gid}"), format!("/v1/transactions/{gid}/events")] {
@@ -148,7 +148,7 @@ async fn what_can_be_no_gid_is_the_callers_mistake() {
 async fn a_panic_is_answered_and_the_next_request_is_served() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let face = Face::gone();
+    let face = Face::gone().await;
     let router = face.router.clone();
     let panicking = axum::Router::new()
         .route("/panic", axum::routing::get(async || -> &'static str { panic!("a fault") }))
@@ -167,7 +167,7 @@ async fn a_panic_is_answered_and_the_next_request_is_served() {
 
 #[tokio::test]
 async fn a_stopping_node_refuses_work_and_still_answers_reads() {
-    let face = Face::new(|_| Some(transaction(Told::Reached, Status::Confirming)));
+    let face = Face::new(|_| Some(transaction(Told::Reached, Status::Confirming))).await;
     face.readiness.stop();
     for uri in ["/v1/transactions", "/v1/transactions/a/confirm", "/v1/transactions/a/branches"] {
         assert_eq!(face.post(uri, "{}").await.problem().0, "shutting-down");
@@ -179,7 +179,7 @@ async fn a_stopping_node_refuses_work_and_still_answers_reads() {
 
 #[tokio::test]
 async fn a_node_is_ready_while_its_journal_can_write() {
-    let face = Face::gone();
+    let face = Face::gone().await;
     assert_eq!(face.get("/readyz").await.status.as_u16(), 200);
     face.readiness.set_writable(false);
     assert_eq!(face.get("/readyz").await.problem().0, "journal-unavailable");
@@ -188,7 +188,7 @@ async fn a_node_is_ready_while_its_journal_can_write() {
 
 #[tokio::test]
 async fn every_code_has_a_page_for_people_and_for_programs() {
-    let face = Face::gone();
+    let face = Face::gone().await;
     let mut titles = BTreeSet::new();
     for code in ProblemCode::ALL {
         let uri = format!("/problems/{code}");

@@ -16,7 +16,8 @@ async fn asks(method: &Method, uri: &str, body: &str) -> (u16, Until, u64) {
             Ask::Register(_) => branch(Told::Created, Status::Trying),
             _ => transaction(Told::Reached, Status::Confirmed),
         })
-    });
+    })
+    .await;
     let answer =
         if method == Method::POST { face.post(uri, body).await } else { face.get(uri).await };
     let seen = face.seen.try_recv().unwrap_or_else(|_| panic!("nothing was asked: {answer:?}"));
@@ -58,7 +59,8 @@ async fn the_status_says_whether_what_was_waited_for_has_come() {
                 Ask::Register(_) => branch(told, Status::Trying),
                 _ => transaction(told, Status::Confirming),
             })
-        });
+        })
+        .await;
         let begun = face.post("/v1/transactions", r#"{"gid":"order-1"}"#).await;
         assert_eq!(begun.status.as_u16(), expected);
         assert_eq!(begun.header("location"), "/v1/transactions/order-1");
@@ -79,7 +81,7 @@ async fn the_status_says_whether_what_was_waited_for_has_come() {
 
 #[tokio::test]
 async fn begin_hands_over_what_it_was_given() {
-    let mut face = Face::new(|_| Some(transaction(Told::Created, Status::Confirmed)));
+    let mut face = Face::new(|_| Some(transaction(Told::Created, Status::Confirmed))).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let mut request =
         posted("/v1/transactions", r#"{"branches":[{"try":"http://h/","payload": {"a" :1} }]}"#);
@@ -101,7 +103,7 @@ async fn begin_hands_over_what_it_was_given() {
 
 #[tokio::test]
 async fn cancel_takes_a_reason_or_no_body_at_all() {
-    let mut face = Face::new(|_| Some(transaction(Told::Reached, Status::Cancelled)));
+    let mut face = Face::new(|_| Some(transaction(Told::Reached, Status::Cancelled))).await;
     for (body, expected) in
         [("", None), ("{}", None), (r#"{"reason":"no stock"}"#, Some("no stock"))]
     {
@@ -118,7 +120,7 @@ async fn cancel_takes_a_reason_or_no_body_at_all() {
 
 #[tokio::test]
 async fn lists_and_histories_are_answered() {
-    let face = Face::new(|_| Some(transaction(Told::Reached, Status::Cancelled)));
+    let face = Face::new(|_| Some(transaction(Told::Reached, Status::Cancelled))).await;
     let list = face.get("/v1/transactions?status=trying&limit=5").await;
     assert_eq!(list.json(), serde_json::json!({"items":[],"next_cursor":null}));
     let events = face.get("/v1/transactions/order-1/events").await.json();

@@ -1,0 +1,158 @@
+//! What can be asked for, and the words that explain it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{ConfigError, Flags, Layers};
+
+/// Tercet coordinates Try-Confirm-Cancel transactions across services.
+///
+/// It calls every participant's Try, takes one decision, and calls Confirm or Cancel until
+/// everyone has acknowledged: through crashes, restarts, timeouts and lost messages.
+#[derive(Debug, Parser)]
+#[command(name = "tercet", version, after_help = "Begin with: tercet dev")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the coordinator; brings its database up to date first
+    Serve(ServeFlags),
+    /// Run it on a database that goes away when it stops, and print three curl lines to try
+    Dev(DevFlags),
+    /// Bring the database's schema up to date, or say how far it is
+    Migrate {
+        #[command(subcommand)]
+        what: Migrate,
+        #[command(flatten)]
+        flags: DatabaseFlags,
+    },
+    /// Show or check the settings that hold
+    Config {
+        #[command(subcommand)]
+        what: Config,
+        #[command(flatten)]
+        flags: DatabaseFlags,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum Migrate {
+    /// Apply the steps that are missing; safe to repeat
+    Up,
+    /// List the steps and which are applied
+    Status,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum Config {
+    /// Print every setting and where it came from; passwords are masked
+    Show,
+    /// Say whether the settings can be used
+    Check,
+}
+
+/// Settings come from built-in defaults, then the file, then environment variables such as
+/// `TERCET_SERVER__LISTEN`, then flags.
+#[derive(Debug, Default, Args)]
+pub(super) struct ServeFlags {
+    /// A settings file (TOML); needs only what differs from the defaults
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Address and port to listen on, such as 127.0.0.1:7200; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<String>,
+    /// Where the journal is, such as sqlite://tercet.db
+    #[arg(long, value_name = "URL")]
+    pub(super) database_url: Option<String>,
+    /// How log lines look: text or json
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) log_format: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DevFlags {
+    /// A settings file (TOML); needs only what differs from the defaults
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Loopback address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<String>,
+    /// How log lines look: text or json
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) log_format: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DatabaseFlags {
+    /// A settings file (TOML); needs only what differs from the defaults
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// Where the journal is, such as sqlite://tercet.db
+    #[arg(long, value_name = "URL", global = true)]
+    pub(super) database_url: Option<String>,
+}
+
+impl ServeFlags {
+    /// The settings that hold. `extra` goes over everything else.
+    pub(super) fn gather(&self, extra: Flags) -> Result<Layers, ConfigError> {
+        let given = [
+            ("--listen", "server.listen", &self.listen),
+            ("--database-url", "database.url", &self.database_url),
+            ("--log-format", "log.format", &self.log_format),
+        ];
+        let given = given.into_iter();
+        let given = given.filter_map(|(flag, key, value)| Some((flag, key, value.clone()?)));
+        let flags: Flags = given.chain(extra).collect();
+        // What is not UTF-8 cannot be a setting of ours; its name may still be, and is told.
+        let environment = std::env::vars_os().map(|(name, value)| {
+            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        });
+        Layers::gather(self.config.as_deref(), environment, &flags)
+    }
+}
+
+impl From<&DevFlags> for ServeFlags {
+    fn from(flags: &DevFlags) -> Self {
+        let DevFlags { config, listen, log_format } = flags;
+        Self {
+            config: config.clone(),
+            listen: listen.clone(),
+            log_format: log_format.clone(),
+            database_url: None,
+        }
+    }
+}
+
+impl From<&DatabaseFlags> for ServeFlags {
+    fn from(flags: &DatabaseFlags) -> Self {
+        let DatabaseFlags { config, database_url } = flags;
+        Self { config: config.clone(), database_url: database_url.clone(), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_put_together_right() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_may_stand_before_and_behind_what_is_done_with_the_database() {
+        for line in ["tercet migrate --database-url u up", "tercet migrate up --database-url u"] {
+            let arguments = Arguments::try_parse_from(line.split(' ')).expect(line);
+            let Command::Migrate { what: Migrate::Up, flags } = arguments.command else {
+                panic!("{line}");
+            };
+            assert_eq!(flags.database_url.as_deref(), Some("u"), "{line}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! `tercet config show` and `check`.
+
+use crate::cli::arguments::{Config, DatabaseFlags, ServeFlags};
+use crate::cli::exit::{Exit, say};
+use crate::config::Flags;
+
+pub(super) fn config(what: Config, flags: &DatabaseFlags) -> Exit {
+    let layers = match ServeFlags::from(flags).gather(Flags::new()) {
+        Ok(layers) => layers,
+        Err(error) => return Exit::usage(error),
+    };
+    if let Err(error) = layers.settings() {
+        return Exit::usage(error);
+    }
+    match what {
+        Config::Show => say(layers.to_string().trim_end()),
+        Config::Check => say(format_args!("ok, {} not as built in", layers.changed())),
+    }
+    Exit::Well
+}

@@ -1,0 +1,181 @@
+//! Journal, dispatcher and engine, put together and running.
+//!
+//! Starting: journal (lock, schema, incarnation) → recovery → the ring's shell. Stopping goes
+//! the other way: the shell finishes what is in flight within the grace, then the journal
+//! writes what is queued and lets go of the database.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_protocol::{Engine, EngineSettings, Ring, Rules};
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::api::Readiness;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::dispatcher::{self, DispatcherSettings, StartError};
+use crate::journal::{Journal, JournalError, JournalSettings, Retention};
+use crate::metrics::TransactionMetrics;
+use crate::runtime::{Ended, Outward, RecoveryError, RuntimeHandle, Shell, lanes, recover};
+
+/// Calls that may be under way or queued at once, over all destinations: room for the full
+/// queues of a hundred dead ones. Memory is taken only for what is there.
+const CALLS: usize = 131_072;
+
+/// Why it could not start, or had to stop.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The journal could not be opened, or not closed in order.
+    #[error("the journal cannot be used")]
+    Journal(#[from] JournalError),
+    /// The unfinished transactions could not be read.
+    #[error("cannot recover")]
+    Recovery(#[from] RecoveryError),
+    /// The HTTP client could not be built.
+    #[error("cannot call participants")]
+    Dispatcher(#[from] StartError),
+    /// Somebody else has taken over.
+    #[error("this life of the node was fenced: a newer one has its transactions; start it again")]
+    Fenced,
+    /// A bug of ours. What is durable is safe.
+    #[error("the engine's task failed; the next start recovers from the journal")]
+    Failed(#[source] JoinError),
+}
+
+/// Journal, dispatcher and engine, running.
+#[derive(Debug)]
+pub struct Node {
+    /// Asks the engine.
+    pub engine: RuntimeHandle,
+    /// Reads lists and histories.
+    pub journal: Journal,
+    /// What is counted of transactions.
+    pub transactions: TransactionMetrics,
+    shell: JoinHandle<Ended>,
+    ended: watch::Receiver<()>,
+    grace: Duration,
+}
+
+impl Node {
+    /// Opens the journal, recovers, and runs until `stop` turns true.
+    ///
+    /// # Errors
+    /// The journal cannot be opened or read, or the HTTP client not built.
+    pub async fn start(
+        settings: &Settings,
+        listens_on: SocketAddr,
+        clock: &Arc<dyn Clock>,
+        readiness: &Readiness,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, NodeError> {
+        let transactions = TransactionMetrics::register();
+        let (tell, journal_events) = mpsc::unbounded_channel();
+        let of_journal = journal_settings(settings, listens_on, clock.as_ref());
+        let journal = Journal::open(of_journal, tell, Arc::clone(clock)).await?;
+
+        let engine = Engine::new(clock.new_epoch(), engine_settings(settings));
+        let mut ring = Ring::new(engine, settings.journal.answer_within);
+        let recovered = recover(&mut ring, &journal, clock).await?;
+        transactions.recovered(recovered.taken_up);
+        if recovered.taken_up > 0 {
+            tracing::info!(transactions = recovered.taken_up, "took up what was unfinished");
+        }
+
+        let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
+        let metrics = transactions.clone();
+        let outward = Outward { journal: journal.clone(), dispatcher, metrics };
+        let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
+        let shell = Shell::new(ring, Arc::clone(clock), lanes, journal_events, outward, CALLS);
+        tokio::spawn(follow(shell.journal_health(), readiness.clone()));
+        let grace = settings.shutdown.grace;
+        let (end, ended) = watch::channel(());
+        let shell = tokio::spawn(async move {
+            let ended = shell.run(recovered, stop, grace).await;
+            drop(end);
+            ended
+        });
+        Ok(Self { engine, journal, transactions, shell, ended, grace })
+    }
+
+    /// Ends when the engine does: after `stop`, or by itself if this node was fenced.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut ended = self.ended.clone();
+        async move { while ended.changed().await.is_ok() {} }
+    }
+
+    /// Waits until what was in flight has ended, and closes the journal.
+    ///
+    /// # Errors
+    /// The node was fenced, or the journal could not write all that was queued.
+    pub async fn stopped(self) -> Result<(), NodeError> {
+        match self.shell.await {
+            Ok(Ended::Stopped) => Ok(self.journal.close(self.grace).await?),
+            // What this life had queued belongs to nobody; the next reads what is durable.
+            Ok(Ended::Fenced) => Err(NodeError::Fenced),
+            Err(failed) => Err(NodeError::Failed(failed)),
+        }
+    }
+}
+
+/// Ready means that the journal keeps up; without an engine nothing is.
+async fn follow(mut healthy: watch::Receiver<bool>, readiness: Readiness) {
+    loop {
+        readiness.set_writable(*healthy.borrow_and_update());
+        if healthy.changed().await.is_err() {
+            return readiness.set_writable(false);
+        }
+    }
+}
+
+fn engine_settings(settings: &Settings) -> EngineSettings {
+    let retry = &settings.retry;
+    EngineSettings {
+        rules: Rules {
+            try_attempts: retry.try_attempts,
+            backoff: retry.backoff(),
+            park_after_wrong: retry.park_after_wrong,
+            park_after_doubt: retry.park_after_doubt,
+            ack_alone_after: retry.ack_alone_after,
+            no_room_pause: retry.no_room_pause,
+            history_lines: settings.history.lines_per_transaction,
+            branches: settings.limits.branches,
+        },
+        live_transactions: settings.limits.live_transactions,
+    }
+}
+
+fn journal_settings(
+    settings: &Settings,
+    address: SocketAddr,
+    clock: &dyn Clock,
+) -> JournalSettings {
+    let node_id = settings.node_id(address);
+    JournalSettings {
+        node_url: format!("http://{address}"),
+        batch_records: settings.journal.batch_records,
+        batch_bytes: settings.journal.batch_bytes,
+        read_connections: settings.database.read_connections,
+        retention: Retention {
+            branches: settings.retention.branches,
+            transactions: settings.retention.transactions,
+            max_finished: settings.retention.max_finished,
+            every: settings.retention.every,
+        },
+        ..JournalSettings::new(&settings.database.url, &node_id, clock.new_incarnation())
+    }
+}
+
+fn dispatcher_settings(settings: &Settings) -> DispatcherSettings {
+    let dispatcher = &settings.dispatcher;
+    DispatcherSettings {
+        concurrency: dispatcher.per_destination_concurrency,
+        queue_entries: dispatcher.per_destination_queue,
+        queue_bytes: dispatcher.per_destination_queue_bytes,
+        path_segments: dispatcher.destination_path_segments,
+        connect_timeout: dispatcher.connect_timeout,
+        idle_connection: dispatcher.idle_connection,
+    }
+}
