@@ -1,3 +1,5 @@
+//! What is taken and what is refused, field by field.
+
 use super::*;
 
 const INSTANCE: &str = "01938d1c-7f00-7abc-8def-0123456789ab";
