@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test verify fix model
+.PHONY: help run demo test check verify fix model
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,12 +20,12 @@ test: ## Build everything and run every test
 	cargo build --workspace --bins
 	cargo test --workspace
 
-verify: ## Check format, lints, tests and documentation; changes nothing
+check: ## Check format, lints and documentation; changes nothing
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo build --workspace --bins
-	cargo test --workspace
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+verify: check test ## Everything that must hold before a change is taken; changes nothing
 
 fix: ## Format, and mend what clippy can mend
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged

@@ -143,6 +143,7 @@ impl Ring {
             | Input::NotSent(_)
             | Input::Loaded(..)
             | Input::Adopt(_)
+            | Input::NobodyWaitsBeyond(_)
             | Input::Tick => None,
         };
         let output = self.engine.handle(input, now);

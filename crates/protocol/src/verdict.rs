@@ -1,4 +1,4 @@
-//! What a participant's answer means: the table of API.md, and nothing else.
+//! What a participant's answer means: the README's table of answers, and nothing else.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub enum Trouble {
     Gone,
 }
 
-/// Reads an answer. Source: API.md, "Participant, called by the coordinator".
+/// Reads an answer. Source: README.md, "A participant".
 #[must_use]
 pub fn verdict(op: Op, answer: &Answer) -> Verdict {
     let (code, retry_after) = match answer {

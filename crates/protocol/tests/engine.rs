@@ -352,3 +352,14 @@ fn the_history_is_bounded_and_says_so() {
         .collect();
     assert_eq!(kinds, ["call-failed", "truncated"]);
 }
+
+#[test]
+fn while_the_node_stops_nobody_waits_longer_than_it_does() {
+    let mut driver = Driver::new();
+    driver.begun(&two());
+    let moment = driver.now.mono.after(Duration::from_secs(4));
+    assert_eq!(replies(&driver.input(Input::NobodyWaitsBeyond(moment))), NOTHING);
+    driver.ask(&gid("t"), Ask::Read, Until::Finished);
+    assert_eq!(replies(&driver.pass(3_999)), NOTHING);
+    assert_eq!(replies(&driver.pass(1)), ["1 202 trying", "2 200 trying"]);
+}

@@ -3,7 +3,9 @@
 
 mod world;
 
-use tercet_protocol::{Ask, Event, Input, ReplyTo, Until};
+use std::time::Duration;
+
+use tercet_protocol::{Ask, Event, Input, ReplyTo, Rules, Until};
 use world::content::{branch, gid, new_branch, spec};
 use world::driver::{Driver, calls, records, replies};
 
@@ -159,4 +161,22 @@ fn a_transaction_the_journal_cannot_write_is_set_aside_and_stops_nobody_else() {
     // Its deadline passes and nothing happens to it.
     let commands = driver.pass(60_000);
     assert!(commands.append.iter().all(|record| record.gid == gid("other")), "{commands:?}");
+}
+
+#[test]
+fn a_transaction_whose_rules_panic_keeps_its_last_value_and_stops_nobody_else() {
+    // No setting allows such a pause: adding any jitter to it panics.
+    let rules = Rules { no_room_pause: Duration::MAX, ..Rules::default() };
+    let mut driver = Driver::rules(rules);
+    let tries = driver.begun(&two());
+    let other = driver.begun(&spec("other", false, vec![branch("a", 0)]));
+    let commands = driver.input(Input::NotSent(tries[1].ticket.clone()));
+    assert_eq!(replies(&commands), ["1 SetAside"]);
+    let (set_aside, why) = &commands.alarms[0];
+    assert_eq!((set_aside, why.contains("overflow")), (&gid("t"), true), "{why}");
+    assert_eq!(replies(&driver.read(&gid("t"))), ["3 200 trying"]);
+    assert_eq!(replies(&driver.ask(&gid("t"), Ask::Confirm, Until::Decided)), ["4 SetAside"]);
+    assert_eq!(records(&driver.answer(&tries[0], 409)), NOTHING);
+    driver.answer(&other[0], 200);
+    assert_eq!(calls(&driver.durable()), ["a confirm 1"]);
 }

@@ -27,7 +27,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Body<T> {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Failure> {
         match read(request, api.requests).await? {
-            Some(text) => parse(&text).map(Self),
+            Some(text) => parse(&text).map(|Object(value)| Self(value)),
             None => Err(Invalid::new("body", "is empty; send a JSON object").into()),
         }
     }
@@ -38,7 +38,11 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for OptionalBody<T> {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Failure> {
         match read(request, api.requests).await? {
-            Some(text) => parse(&text).map(Self),
+            // `null` is how some clients write that there is nothing.
+            Some(text) => {
+                let given: Option<Object<T>> = parse(&text)?;
+                Ok(Self(given.map(|Object(value)| value).unwrap_or_default()))
+            }
             None => Ok(Self(T::default())),
         }
     }
@@ -107,7 +111,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     let mut from = serde_json::Deserializer::from_str(text);
-    let Object(value) = serde_path_to_error::deserialize(&mut from).map_err(|error| {
+    let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
         // Where the text is no JSON at all, the path is only how far it was read.

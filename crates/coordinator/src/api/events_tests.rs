@@ -1,3 +1,5 @@
+//! The lines of history as they are shown.
+
 use tercet_protocol::{Gid, Op, Pattern, Reason};
 
 use super::*;

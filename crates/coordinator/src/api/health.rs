@@ -1,6 +1,7 @@
 //! `GET /livez`, `/readyz` and `/metrics`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -9,6 +10,9 @@ use tercet_protocol::wire::{Problem, ProblemCode};
 
 use crate::api::problem::{Failure, PROBLEM_JSON};
 use crate::api::state::Api;
+
+/// How long `/metrics` waits for the engine to count.
+const CENSUS_WAIT: Duration = Duration::from_secs(1);
 
 /// Is the process up?
 #[utoipa::path(
@@ -54,8 +58,10 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> Result<&'static str, 
     responses((status = 200, body = String, content_type = "text/plain", description = "All metrics.")),
 )]
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
-    // What stands where is counted when somebody looks; a stopped engine has nothing to count.
-    if let Some(census) = api.engine.census().await {
+    // What stands where is counted when somebody looks. An engine that has stopped or is
+    // stuck has nothing to say, and the rest must be seen all the more.
+    let census = tokio::time::timeout(CENSUS_WAIT, api.engine.census()).await;
+    if let Ok(Some(census)) = census {
         api.transactions.take_census(&census, api.clock.now().wall);
     }
     let media_type = "text/plain; version=0.0.4; charset=utf-8";

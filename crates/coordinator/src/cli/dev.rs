@@ -34,7 +34,7 @@ fn three_lines(address: SocketAddr) -> String {
     format!(
         "\nTercet runs on {url} with a database that goes away when it stops (Ctrl-C).\n\
          Begin a transaction, confirm it, look at it:\n\n\
-         \x20 curl -s -H 'content-type: application/json' -d '{{\"gid\":\"hello-1\"}}' {transactions}\n\
+         \x20 curl -s -H 'content-type: application/json' -d '{{\"gid\":\"hello-1\",\"timeout_ms\":600000}}' {transactions}\n\
          \x20 curl -s -X POST {transactions}/hello-1/confirm\n\
          \x20 curl -s {transactions}/hello-1\n\n\
          Everything else: {url}/docs\n"

@@ -1,3 +1,5 @@
+//! Layers, origins and what is refused.
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

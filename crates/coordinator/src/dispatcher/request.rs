@@ -1,4 +1,4 @@
-//! Writes the request of a call: API.md, "Participant, called by the coordinator".
+//! Writes the request of a call, with every header that a participant goes by.
 
 use std::sync::Arc;
 

@@ -196,7 +196,6 @@ impl Writer {
                     failures += 1;
                     self.meters.failures.increment(1);
                     if failures == 1 {
-                        tracing::warn!(why, batch = batch.number, "a batch failed; trying again");
                         self.tell(JournalEvent::Failing { why });
                     }
                     let luck = self.clock.now().luck;
@@ -205,7 +204,6 @@ impl Writer {
             }
         };
         if failures > 0 {
-            tracing::info!(failures, batch = batch.number, "batches are written again");
             self.tell(JournalEvent::Healed);
         }
         let taken = match submitted {

@@ -111,7 +111,15 @@ impl Shell {
             }
             if *stop.borrow() {
                 let now = self.clock.now().mono;
-                let end = *stop_at.get_or_insert(now.after(grace));
+                let end = match stop_at {
+                    Some(end) => end,
+                    None => {
+                        // Long enough before the end that the answers still get out.
+                        let last_wait = now.after(grace.mul_f64(0.8));
+                        self.step(Event::Input(Input::NobodyWaitsBeyond(last_wait)));
+                        *stop_at.insert(now.after(grace))
+                    }
+                };
                 let idle = self.replies.nobody_waits() && self.calls_in_flight == 0;
                 if idle || now >= end {
                     return Ended::Stopped;

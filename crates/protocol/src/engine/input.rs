@@ -35,6 +35,8 @@ pub enum Input {
     /// The journal could not write this transaction's records, and only these: it is
     /// set aside so that the others go on.
     SetAside(Gid),
+    /// The node stops: nobody waits beyond this moment any more.
+    NobodyWaitsBeyond(Mono),
     /// Nothing but time has passed.
     Tick,
 }

@@ -58,6 +58,8 @@ pub struct Engine {
     last: Seq,
     /// Whether new transactions are taken.
     accepting: bool,
+    /// While the node stops: when the last waiter is told how things stand.
+    last_wait: Option<Mono>,
 }
 
 /// How many live transactions stand where, and since when.
@@ -84,6 +86,7 @@ impl Engine {
             leaving: BTreeSet::new(),
             last: Seq(0),
             accepting: true,
+            last_wait: None,
         }
     }
 
@@ -99,6 +102,7 @@ impl Engine {
             Input::Durable(seq) => self.durable(seq),
             Input::Exists(gid) => self.drop_unwritten(&gid, &mut output),
             Input::SetAside(gid) => self.set_aside(&gid, now, &mut output),
+            Input::NobodyWaitsBeyond(moment) => self.nobody_waits_beyond(moment, now, &mut output),
             Input::Tick => {}
         }
         self.run_what_is_due(now, &mut output);
@@ -168,13 +172,28 @@ impl Engine {
         }
     }
 
-    fn request(&mut self, request: Request, now: Now, output: &mut Output) {
+    fn request(&mut self, mut request: Request, now: Now, output: &mut Output) {
+        if let Some(moment) = self.last_wait {
+            request.wait.give_up = request.wait.give_up.min(moment);
+        }
         if self.live.contains_key(&request.gid) {
             self.ask_known(request, now, output);
         } else if let Some(waiting) = self.loading.get_mut(&request.gid) {
             waiting.push(request);
         } else {
             self.ask_unknown(request, now, output);
+        }
+    }
+
+    fn nobody_waits_beyond(&mut self, moment: Mono, now: Now, output: &mut Output) {
+        self.last_wait = Some(moment);
+        let waited_for = self.live.iter().filter(|(_, slot)| slot.is_waited_for());
+        let waited_for: Vec<Gid> = waited_for.map(|(gid, _)| gid.clone()).collect();
+        for gid in waited_for {
+            if let Some(slot) = self.live.get_mut(&gid) {
+                slot.nobody_waits_beyond(moment);
+            }
+            self.attend(&gid, now, output);
         }
     }
 

@@ -73,6 +73,16 @@ impl Slot {
         self.transaction.next_due(rules).into_iter().chain(give_ups).min()
     }
 
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiters.is_empty()
+    }
+
+    pub(super) fn nobody_waits_beyond(&mut self, moment: Mono) {
+        for waiter in &mut self.waiters {
+            waiter.wait.give_up = waiter.wait.give_up.min(moment);
+        }
+    }
+
     /// Takes out the waiters that can be answered now.
     pub(super) fn take_answers(&mut self, now: Now) -> Vec<(ReplyTo, Reply)> {
         let transaction = &self.transaction;

@@ -48,7 +48,7 @@ pub struct CheckedBegin {
 /// Checks a begin.
 ///
 /// # Errors
-/// The first field found that is not as API.md's "Begin" says.
+/// The first field found that is not as the contract says.
 pub fn check_begin(
     request: BeginRequest,
     limits: &Limits,
@@ -110,7 +110,7 @@ pub fn check_begin(
 /// Checks a branch that is to be registered.
 ///
 /// # Errors
-/// The first field found that is not as API.md says.
+/// The first field found that is not as the contract says.
 pub fn check_branch(request: BranchRequest, limits: &Limits) -> Result<NewBranch, Invalid> {
     let spec = check_branch_at(request, "", None, true, limits)?;
     Ok(NewBranch { spec })

@@ -1,3 +1,5 @@
+//! What is taken and what is refused, field by field.
+
 use super::*;
 
 const INSTANCE: &str = "01938d1c-7f00-7abc-8def-0123456789ab";
@@ -214,6 +216,10 @@ fn other_content_has_another_fingerprint() {
         with_branch(&format!(r#"{full},"headers":{{"a":"bc"}}"#)),
         with_branch(&format!(r#"{full},"headers":{{"ab":"c"}}"#)),
         with_branch(&format!(r#"{full},"headers":{{"a":"","b":"c"}}"#)),
+        with_branch(&format!(r#"{full},"headers":{{"b":"bc"}}"#)),
+        // These would run together if values were not told apart by their lengths.
+        with_branch(&format!(r#"{full},"headers":{{"a":"xheaderbvaluey"}}"#)),
+        with_branch(&format!(r#"{full},"headers":{{"a":"x","b":"y"}}"#)),
         with_branch(r#""endpoint":"http://h:1/A""#),
         with_branch(r#""try":"http://h/a""#),
         with_branch(r#""confirm":"http://h/a""#),

@@ -27,8 +27,7 @@ pub(crate) fn of_begin(
     branches: &[Arc<BranchSpec>],
 ) -> Fingerprint {
     let mut content = Content::default();
-    // Without branches it is open whatever was said.
-    if open && !branches.is_empty() {
+    if open {
         content.field("open", "true");
     }
     content.millis("timeout_ms", timeout, TIMEOUT_MS);

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_cursor() {
-        for text in ["", "a", "zz", "é", "312f", "2f61", "6162", "312f2d61", "ff2f61"] {
+        for text in ["", "a", "zz", "é", "312f", "2f61", "6162", "312f2d61", "ff2f61", "312f616"] {
             assert_eq!(text.parse::<Cursor>(), Err(InvalidCursor), "{text:?}");
         }
     }

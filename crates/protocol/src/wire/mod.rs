@@ -1,4 +1,4 @@
-//! What travels over HTTP, as API.md says: bodies, header names, problems.
+//! What travels over HTTP: bodies, header names, problems.
 
 mod begin;
 mod branch_headers;

@@ -58,7 +58,7 @@ pub struct SummaryView {
     /// The initiator's own data.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub metadata: Option<serde_json::Value>,
-    /// How many branches there are; in lists only.
+    /// How many branches it has, in lists only; 0 once the retention has deleted them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_count: Option<u32>,
 }

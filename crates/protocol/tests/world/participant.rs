@@ -1,4 +1,4 @@
-//! A participant with the guard that docs/protocol.md asks of every one.
+//! A participant with the guard that every participant needs.
 
 use tercet_protocol::Op;
 

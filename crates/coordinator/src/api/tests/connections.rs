@@ -80,23 +80,25 @@ async fn connections_beyond_the_cap_wait_until_one_ends() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_too_much_is_told_so_before_it_is_cut_off() {
+async fn a_client_that_sends_too_much_is_heard_out_and_told_so() {
     let face = Face::gone().await;
     let served = served(&face, SETTINGS).await;
-    for length in [5_000, 30_000] {
-        let head =
-            "POST /v1/transactions HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n";
-        let body = " ".repeat(length);
-        let request = format!("{head}connection: close\r\ncontent-length: {length}\r\n\r\n{body}");
-        let answer = all(sent(served.address, &request).await).await;
-        assert!(answer.starts_with("HTTP/1.1 413 "), "{length}: {answer}");
-    }
+    let head = "POST /v1/transactions HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\
+        content-type: application/json\r\ncontent-length: 30000\r\n\r\n";
+    let beyond_the_limit = " ".repeat(5_000);
+    let mut stream = sent(served.address, &format!("{head}{beyond_the_limit}")).await;
+    let mut byte = [0; 1];
+    let early = tokio::time::timeout(Duration::from_millis(30), stream.read(&mut byte)).await;
+    assert!(early.is_err(), "an answer now would meet a client that is still sending");
+    stream.write_all(" ".repeat(25_000).as_bytes()).await.expect("the server still listens");
+    let answer = all(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
 #[tokio::test]
 async fn a_request_under_way_is_answered_after_the_server_was_told_to_stop() {
     let (face, mut lanes) = Face::unattended().await;
-    let served = served(&face, SETTINGS).await;
+    let mut served = served(&face, SETTINGS).await;
     let read = "GET /v1/transactions/order-1 HTTP/1.1\r\nhost: t\r\n\r\n";
     let waiting = sent(served.address, read).await;
     let asked = lanes.requests.recv().await.expect("it was asked");
@@ -104,6 +106,8 @@ async fn a_request_under_way_is_answered_after_the_server_was_told_to_stop() {
 
     served.stop.send(()).expect("the server runs");
     assert_eq!(all(idle).await, "", "a connection with no request is closed at once");
+    let early = tokio::time::timeout(Duration::from_millis(30), &mut served.server).await;
+    assert!(early.is_err(), "the server ended before it had answered");
     asked.reply.send(transaction(Told::Reached, Status::Confirmed)).expect("somebody waits");
     let answer = all(waiting).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");

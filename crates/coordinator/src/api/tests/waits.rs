@@ -105,7 +105,7 @@ async fn begin_hands_over_what_it_was_given() {
 async fn cancel_takes_a_reason_or_no_body_at_all() {
     let mut face = Face::new(|_| Some(transaction(Told::Reached, Status::Cancelled))).await;
     for (body, expected) in
-        [("", None), ("{}", None), (r#"{"reason":"no stock"}"#, Some("no stock"))]
+        [("", None), ("{}", None), ("null", None), (r#"{"reason":"no stock"}"#, Some("no stock"))]
     {
         let answer = face.post("/v1/transactions/order-1/cancel", body).await;
         assert_eq!(answer.json()["reason_detail"], "no stock");

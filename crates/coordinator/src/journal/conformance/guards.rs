@@ -15,6 +15,7 @@ on_each_store!(
     a_record_that_does_not_fit_sets_its_transaction_aside_alone,
     every_kind_of_misfit_is_found_out,
     a_transaction_set_aside_keeps_what_was_durable,
+    what_is_left_out_at_the_end_of_a_batch_is_covered_all_the_same,
 );
 
 fn begun(seq: u64, spec: &Arc<Spec>) -> Record {
@@ -136,6 +137,8 @@ async fn every_kind_of_misfit_is_found_out(rig: Rig) {
         (known("early", 8), vec![Change::Begun(known("early", 8))], confirmed()),
         (known("wrong", 9), vec![Change::Begun(known("wrong", 9)), confirm()], cancelled()),
         (known("over", 10), finished(&known("over", 10), 5, 6), confirmed()),
+        (known("other-life-1", 11), vec![Change::Begun(known("other-life-1", 12))], confirm()),
+        (known("other-life-2", 11), vec![Change::Begun(known("other-life-2", 12))], outcome()),
     ];
     let mut seq = 0;
     for together in [false, true] {
@@ -144,20 +147,23 @@ async fn every_kind_of_misfit_is_found_out(rig: Rig) {
                 gid: format!("{}-{together}", spec.gid).parse().unwrap(),
                 ..Spec::clone(spec)
             };
-            let renamed = |change: &Change| match change {
-                Change::Begun(_) => Change::Begun(Arc::new(spec.clone())),
-                other => other.clone(),
+            let as_record = |seq, change: &Change| match change {
+                Change::Begun(begun) => {
+                    let begun = Arc::new(Spec { instance: begun.instance, ..spec.clone() });
+                    record(seq, &begun.clone(), Change::Begun(begun))
+                }
+                other => record(seq, &spec, other.clone()),
             };
             let mut next = || {
                 seq += 1;
                 seq
             };
             let mut records: Vec<Record> =
-                before.iter().map(|change| record(next(), &spec, renamed(change))).collect();
+                before.iter().map(|change| as_record(next(), change)).collect();
             if !together && !records.is_empty() {
                 running.write(std::mem::take(&mut records)).await;
             }
-            records.push(record(next(), &spec, renamed(misfit)));
+            records.push(as_record(next(), misfit));
             let last = next();
             let other = trying(&format!("other-{last}"), 100 + last, 0);
             records.push(begun(last, &other));
@@ -185,4 +191,24 @@ async fn a_transaction_set_aside_keeps_what_was_durable(rig: Rig) {
     assert_eq!(running.stored(&spec.gid).await, before);
     let told = running.write(vec![record(1, &spec, confirm())]).await;
     assert_eq!(told, [JournalEvent::Durable(Seq(1))]);
+}
+
+async fn what_is_left_out_at_the_end_of_a_batch_is_covered_all_the_same(rig: Rig) {
+    let mut running = rig.open().await;
+    let specs: Vec<Arc<Spec>> =
+        (1..=4).map(|number| trying(&format!("tx-{number}"), number, 0)).collect();
+    let begins: Vec<Record> = (1..).zip(&specs).map(|(seq, spec)| begun(seq, spec)).collect();
+    running.write(begins).await;
+    running.write(vec![begun(5, &specs[3])]).await;
+    // The last is left out, and the first makes the others be halved.
+    let records = vec![
+        begun(6, &specs[0]),
+        record(7, &specs[1], confirm()),
+        record(8, &specs[2], confirm()),
+        record(9, &specs[3], confirm()),
+    ];
+    let told = running.write(records).await;
+    assert_eq!(told.last(), Some(&JournalEvent::Durable(Seq(9))));
+    assert_eq!(running.stored(&specs[2].gid).await.unwrap().status, Status::Confirming);
+    assert_eq!(running.stored(&specs[3].gid).await.unwrap().status, Status::Trying);
 }

@@ -111,6 +111,7 @@ async fn pages_follow_each_other_without_gaps(rig: Rig) {
         loop {
             let page = running.journal.list(&query).await.unwrap();
             seen.extend(page.items.iter().map(|item| item.gid.to_string()));
+            assert!(seen.len() <= expected.len(), "{seen:?}");
             match page.next_cursor {
                 None => break,
                 Some(cursor) => query.cursor = Some(cursor.parse().unwrap()),

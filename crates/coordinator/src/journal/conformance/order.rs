@@ -1,7 +1,10 @@
 //! Everything is written, in order, as applying the records one by one would have it.
 
 use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tercet_protocol::{BranchSpec, Change, Gid, Seq, Spec, Stored};
@@ -169,9 +172,26 @@ async fn a_crash_loses_what_was_not_durable_and_nothing_else(rig: Rig) {
 async fn closing_writes_what_was_appended(rig: Rig) {
     let running = rig.open().await;
     let script = Script::of(9, 5, 60);
-    running.journal.append(script.records.clone());
-    patiently(running.journal.close(Duration::from_secs(20))).await.unwrap();
+    running.faults.stall();
+    running.journal.append(script.records[..10].to_vec());
+    running.faults.until_stalled().await;
+    // Both wait behind the batch that stalls.
+    running.journal.append(script.records[10..].to_vec());
+    let journal = running.journal.clone();
+    let mut closing = Box::pin(journal.close(Duration::from_secs(20)));
+    assert!(at_once(&mut closing).await.is_none(), "it waits for what is queued");
+    running.faults.release();
+    patiently(closing).await.unwrap();
     check(&mut rig.open().await, &script.after(60)).await;
+}
+
+/// What a future gives without waiting.
+async fn at_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    poll_fn(|context| match Pin::new(&mut *future).poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 async fn closing_in_no_time_says_what_is_lost(rig: Rig) {

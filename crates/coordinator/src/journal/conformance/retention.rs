@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tercet_protocol::{Change, Mono, Now, Outcome, PerOp, Record, Status, Wall};
+use tercet_protocol::{
+    Change, Decided, Decision, Mono, Now, Outcome, PerOp, Reason, Record, Status, Wall,
+};
 
 use super::rig::Running;
 use super::{Rig, finished, on_each_store, record, trying};
@@ -132,14 +134,31 @@ async fn many(running: &mut Running, count: u64) {
 async fn no_more_are_kept_than_the_bound_and_the_newest_stay(rig: Rig) {
     let retention = Retention { max_finished: 7, ..Retention::default() };
     let mut running = rig.open().await;
-    many(&mut running, 1_107).await;
+    many(&mut running, 1_104).await;
+    // Three cancelled ones, begun before, between and after the confirmed ones.
+    for (number, begun) in [(2_001, 100), (2_002, 1_600), (2_003, 9_000)] {
+        let spec = trying(&format!("tx-{number}"), number, begun);
+        let decision = Decision::Cancel { reason: Reason::Deadline, detail: None };
+        let changes = [
+            Change::Begun(spec.clone()),
+            Change::Decided(Decided { at: Wall(begun + 1), decision }),
+            Change::Finished { status: Status::Cancelled, at: Wall(begun + 2) },
+        ];
+        let records = (100_000 + number * 10..).zip(changes);
+        running.write(records.map(|(seq, change)| record(seq, &spec, change)).collect()).await;
+    }
     running.crash().await;
-    sweep(&rig, retention, 2_000).await;
+    sweep(&rig, retention, 10_000).await;
     let store = rig.only_store().await;
     assert_eq!(store.count_finished().await.unwrap(), 7);
     let mut running = rig.open().await;
-    assert_eq!(running.stored(&"tx-1100".parse().unwrap()).await, None);
-    assert!(running.stored(&"tx-1101".parse().unwrap()).await.is_some());
+    let mut is_kept = async |gid: &str| running.stored(&gid.parse().unwrap()).await.is_some();
+    for gone in ["tx-0001", "tx-1098", "tx-2001", "tx-2002"] {
+        assert!(!is_kept(gone).await, "{gone}");
+    }
+    for kept in ["tx-1099", "tx-1104", "tx-2003"] {
+        assert!(is_kept(kept).await, "{kept}");
+    }
 }
 
 async fn a_round_takes_many_steps_of_few_rows(rig: Rig) {

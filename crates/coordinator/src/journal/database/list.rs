@@ -11,7 +11,6 @@ use tercet_protocol::Status;
 use tercet_protocol::wire::{Cursor, ListQuery, Page, SummaryView};
 
 use super::super::error::JournalError;
-use super::super::memory::branch_count;
 use super::entities::{branch, detail, transaction};
 use super::rows::summary;
 
@@ -54,8 +53,7 @@ async fn read(
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
         let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
-        let branches = branch_count(branches.unwrap_or(0), row.finished_at.is_some());
-        match summary(row, details.get(&*row.gid).copied(), branches) {
+        match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0)) {
             Ok(item) => items.push(item),
             Err(why) => tracing::error!(gid = row.gid, why, "a transaction cannot be listed"),
         }

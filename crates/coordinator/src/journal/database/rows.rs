@@ -158,7 +158,7 @@ pub(super) fn happening(row: &event::Model) -> Result<Happening, Wrong> {
 pub(super) fn summary(
     row: &transaction::Model,
     detail: Option<&detail::Model>,
-    branch_count: Option<u32>,
+    branch_count: u32,
 ) -> Result<SummaryView, Wrong> {
     let metadata = detail.and_then(|detail| detail.metadata.as_deref());
     let metadata = metadata.map(serde_json::from_str).transpose();
@@ -176,7 +176,7 @@ pub(super) fn summary(
         decided_at: row.decided_at.map(Wall),
         finished_at: row.finished_at.map(Wall),
         metadata: metadata.map_err(|error| wrong("metadata", error))?,
-        branch_count,
+        branch_count: Some(branch_count),
     })
 }
 

@@ -12,7 +12,6 @@ use tercet_protocol::{Gid, Happening, Incarnation, Load, Stored, Wall};
 use tokio::sync::watch;
 
 use self::state::State;
-pub(super) use self::summary::branch_count;
 use super::batch::Batch;
 use super::error::JournalError;
 use super::life::Life;

@@ -53,12 +53,6 @@ fn summary(stored: &Stored) -> SummaryView {
         decided_at: stored.decided.as_ref().map(|decided| decided.at),
         finished_at: stored.finished_at,
         metadata: spec.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
-        branch_count: branch_count(branches, stored.status.is_finished()),
+        branch_count: Some(branches),
     }
-}
-
-/// How many branches there are, unless that cannot be known: those of a finished
-/// transaction may have been deleted.
-pub(in super::super) fn branch_count(rows: u32, finished: bool) -> Option<u32> {
-    (rows > 0 || !finished).then_some(rows)
 }

@@ -1,0 +1,6 @@
+//! Rules about the repository itself: who may import whom, what a file may look like, which
+//! licences our dependencies may have.
+
+mod imports;
+mod licences;
+mod sources;
