@@ -66,11 +66,10 @@ impl Slot {
     }
 
     pub(super) fn next_due(&self, rules: &Rules) -> Option<Mono> {
-        if self.set_aside {
-            return None;
-        }
         let give_ups = self.waiters.iter().map(|waiter| waiter.wait.give_up);
-        self.transaction.next_due(rules).into_iter().chain(give_ups).min()
+        // Nothing is done any more with one that is set aside, but its readers do not wait for ever.
+        let own = (!self.set_aside).then(|| self.transaction.next_due(rules)).flatten();
+        own.into_iter().chain(give_ups).min()
     }
 
     /// Takes out the waiters that can be answered now.
