@@ -156,7 +156,9 @@ async fn no_participant_can_ask_for_a_pause_of_more_than_a_minute() {
     let shown = client.get("order-1").await;
     let next = shown.branch("stock")["next_attempt_at"].as_str().expect("it is called again");
     let at = failed["at"].as_str().expect("when it failed");
-    assert_eq!(millis(next) - millis(at), 60_000, "{}", shown.text);
+    let pause_ms = millis(next) - millis(at);
+    // One is read from the clock that people read, the other reckoned from the steady one.
+    assert!((59_900..=60_100).contains(&pause_ms), "{pause_ms} ms: {}", shown.text);
 }
 
 fn millis(text: &str) -> i64 {
