@@ -75,13 +75,13 @@ async fn an_answer_after_the_timeout_of_the_call_is_no_answer() {
     for op in [Op::Try, Op::Confirm] {
         participant.next("stock", op, [Reaction::status(200).behind(&never)]);
     }
-    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 50 }));
+    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 200 }));
     let ended = tercet.client().begin("", &begin("order-1", &[hasty])).await;
     assert_eq!(ended.word("status"), "confirmed", "{}", ended.text);
     let attempts = &ended.branch("stock")["attempts"];
     assert_eq!(attempts, &json!({"try": 2, "confirm": 2, "cancel": 0}));
     let events = tercet.client().events("order-1").await;
-    assert!(events.text.contains("timeout after 50 ms"), "{}", events.text);
+    assert!(events.text.contains("timeout after 200 ms"), "{}", events.text);
 }
 
 #[tokio::test]
@@ -93,7 +93,9 @@ async fn a_try_that_is_always_too_late_cancels_and_says_that_no_status_came() {
     assert_eq!((ended.word("status"), ended.word("reason")), ("cancelled", "try-failed"));
     let answer = &ended.branch("stock")["answer"];
     assert!(answer["status"].is_null() && answer["body"].is_string(), "{answer}");
-    assert_eq!(participant.calls_of("stock", Op::Cancel).len(), 1);
+    assert_eq!(participant.calls_of("stock", Op::Try).len(), 3);
+    // The participant's own answer may be too late for so short a timeout.
+    assert!(!participant.calls_of("stock", Op::Cancel).is_empty());
 }
 
 #[tokio::test]
