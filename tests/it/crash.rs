@@ -78,6 +78,8 @@ async fn a_crash_while_a_try_is_held_aborts_nothing() {
     tercet.kill().await;
     held.open();
     tercet.restart().await;
+    // Nobody has to ask for it.
+    participant.called("stock", Op::Confirm, 1).await;
     let ended = tercet.client().finished("order-1").await;
     transaction(&ended, 200, "confirmed");
     for name in ["instance", "created_at", "deadline_at"] {
@@ -114,6 +116,10 @@ async fn after_the_decision_a_crash_leads_to_the_same_decision() {
         }
         tercet.kill().await;
         tercet.restart().await;
+        for id in ids {
+            // Nobody has to ask for it.
+            participant.called(id, asked, 2).await;
+        }
         // Whoever asks now hears the decision that was taken then.
         let ended = tercet.client().finished("order-1").await;
         transaction(&ended, 200, finished);
