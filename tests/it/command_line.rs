@@ -225,3 +225,28 @@ async fn dev_leaves_no_database_behind() {
     let status = soon("its end", dev.wait()).await.expect("it was started");
     assert_eq!((status.code(), there()), (Some(0), 0));
 }
+
+#[tokio::test]
+async fn serve_logs_json_when_told_to_and_keeps_its_journal_where_it_was_started() {
+    let directory = directory();
+    let mut serve = program(directory.path());
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    let mut serve = serve.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(serve.stderr.take().expect("piped")).lines();
+    let ready = async {
+        loop {
+            let line = lines.next_line().await.expect("readable").expect("it goes on");
+            let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            if line.to_string().contains("ready") {
+                break line;
+            }
+        }
+    };
+    let ready = soon("it is ready", ready).await;
+    assert!(ready.to_string().contains("http://127.0.0.1:"), "{ready}");
+    assert!(directory.path().join("tercet.db").exists());
+    let pid = serve.id().expect("it runs");
+    let int = Command::new("sh").args(["-c", &format!("kill -INT {pid}")]).status().await;
+    assert!(int.expect("a shell").success());
+    assert_eq!(soon("its end", serve.wait()).await.expect("it was started").code(), Some(0));
+}

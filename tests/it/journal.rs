@@ -45,6 +45,7 @@ async fn while_the_journal_is_held_nobody_is_told_or_called_and_then_all_hear_th
     let called = Op::ALL.map(|op| participant.calls_of("stock", op).len());
     assert_eq!(called, [1, 0, 0], "Try, Confirm, Cancel");
     hold.release().await;
+    until_ready_is(200, &client).await;
     transaction(&client.confirm("order-1", "").await, 200, "confirmed");
     problem(&client.cancel("order-1", "", None).await, "already-confirmed", Some("order-1"));
     let called = Op::ALL.map(|op| participant.calls_of("stock", op).len());
@@ -96,6 +97,7 @@ async fn a_begin_of_unknown_outcome_names_its_gid_also_a_generated_one_and_a_rep
     assert_eq!(gid.len(), 36, "{}", generated.text);
     assert_eq!(participant.calls(), [], "no Try before its transaction is durable");
     hold.release().await;
+    until_ready_is(200, &client).await;
     transaction(&client.begin("", &body).await, 200, "confirmed");
     transaction(&client.finished(&gid).await, 200, "confirmed");
     let tries = participant.calls_of("stock", Op::Try);
@@ -130,6 +132,7 @@ async fn a_refused_try_is_not_told_before_the_decision_it_leads_to_is_durable() 
     problem(&registered, "journal-unavailable", Some("order-1"));
     assert_eq!(participant.calls_of("stock", Op::Cancel), []);
     hold.release().await;
+    until_ready_is(200, &client).await;
     let ended = client.finished("order-1").await;
     assert_eq!((ended.word("status"), ended.word("reason")), ("cancelled", "try-refused"));
 }
@@ -138,19 +141,33 @@ async fn a_refused_try_is_not_told_before_the_decision_it_leads_to_is_durable() 
 async fn a_deadline_that_passes_while_the_journal_is_held_is_told_only_afterwards() {
     let (tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);
     let client = tercet.client();
-    let body = json!({ "gid": "order-1", "open": true, "timeout_ms": 200,
-        "branches": [{"id": "stock", "cancel": participant.url("/cancel")}] });
-    client.begin("", &body.to_string()).await;
-    let hold = Hold::take(&tercet.database()).await;
-    let waited = client.get("order-1?wait=decided").await;
-    problem(&waited, "journal-unavailable", Some("order-1"));
-    let confirm = client.confirm("order-1", "").await;
-    problem(&confirm, "journal-unavailable", Some("order-1"));
-    assert_eq!(participant.calls(), []);
+    let stock = json!([{ "id": "stock", "cancel": participant.url("/cancel-it") }]);
+    // On a busy machine the deadline may pass before the lock is taken: once more, then.
+    let (gid, hold) = 'held: {
+        for timeout_ms in [200, 1_000, 5_000, 20_000] {
+            let gid = format!("order-{timeout_ms}");
+            let body =
+                json!({ "gid": gid, "open": true, "timeout_ms": timeout_ms, "branches": stock });
+            client.begin("", &body.to_string()).await;
+            let hold = Hold::take(&tercet.database()).await;
+            if !client.get(&gid).await.word("status").starts_with("cancel") {
+                break 'held (gid, hold);
+            }
+            hold.release().await;
+        }
+        panic!("the lock is never taken in time");
+    };
+    let calls_before = participant.calls().len();
+    let waited = client.get(&format!("{gid}?wait=decided&wait_ms=25000")).await;
+    problem(&waited, "journal-unavailable", Some(&gid));
+    problem(&client.confirm(&gid, "").await, "journal-unavailable", Some(&gid));
+    assert_eq!(participant.calls().len(), calls_before);
     hold.release().await;
-    let ended = client.finished("order-1").await;
+    until_ready_is(200, &client).await;
+    let ended = client.finished(&gid).await;
     assert_eq!((ended.word("status"), ended.word("reason")), ("cancelled", "deadline"));
-    assert_eq!(participant.calls_of("stock", Op::Cancel).len(), 1);
+    let told: Vec<_> = participant.calls().into_iter().filter(|call| call.gid == gid).collect();
+    assert!(matches!(&told[..], [call] if call.op == Op::Cancel), "{told:?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tercet_protocol::Op;
-use tercet_tests::{Client, Participant, Response, Tercet};
+use tercet_tests::{Client, Participant, Response, Tercet, soon};
 use tokio::task::JoinSet;
 
 use crate::bodies::begin_open;
@@ -157,4 +157,24 @@ async fn the_same_begin_from_many_at_once_is_one_transaction() {
     let instances: BTreeSet<&str> = answers.iter().map(|a| a.word("instance")).collect();
     assert_eq!(instances.len(), 1);
     assert_eq!(participant.calls().len(), 2, "one Try and one Confirm");
+}
+
+#[tokio::test]
+async fn a_process_that_was_paused_past_the_deadline_decides_once_when_it_goes_on() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let client = tercet.client();
+    let body = json!({ "gid": "order-1", "open": true, "timeout_ms": 100,
+        "branches": [without_try(&participant, "stock")] });
+    client.begin("", &body.to_string()).await;
+    tercet.signal("STOP").await;
+    let asked = tokio::spawn({
+        let client = client.clone();
+        async move { client.confirm("order-1", "").await }
+    });
+    tokio::time::sleep(Duration::from_millis(120)).await;
+    tercet.signal("CONT").await;
+    let confirm = soon("the answer", asked).await.expect("no panic");
+    let ended = client.finished("order-1").await;
+    fits(Op::Confirm, &confirm, &ended);
+    assert_eq!(told(&participant, "order-1", "stock").len(), 1);
 }

@@ -85,3 +85,26 @@ async fn a_dead_branch_does_not_keep_the_decision_from_its_siblings() {
     transaction(&client.finished("order-1").await, 200, "confirmed");
     assert_eq!(alive.calls_of("alive", Op::Confirm).len(), 1);
 }
+
+#[tokio::test]
+async fn a_participant_that_was_restarted_is_reached_although_its_old_connections_are_dead() {
+    let (tercet, mut participant) = (Tercet::start().await, Participant::start().await);
+    let client = tercet.client();
+    let gate = Gate::closed();
+    let ids: Vec<String> = (0..10).map(|n| format!("b{n}")).collect();
+    for id in &ids {
+        participant.next(id, Op::Try, [Reaction::status(200).behind(&gate)]);
+    }
+    let branches: Vec<_> = ids.iter().map(|id| branch(&participant, id)).collect();
+    client.begin("?wait=accepted", &begin("order-1", &branches)).await;
+    // All under way at a time, so there are ten connections.
+    for id in &ids {
+        participant.called(id, Op::Try, 1).await;
+    }
+    gate.open();
+    transaction(&client.finished("order-1").await, 200, "confirmed");
+    participant.stop().await;
+    participant.restart().await;
+    let ended = client.begin("", &begin("order-2", &branches)).await;
+    transaction(&ended, 201, "confirmed");
+}

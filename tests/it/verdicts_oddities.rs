@@ -75,13 +75,13 @@ async fn an_answer_after_the_timeout_of_the_call_is_no_answer() {
     for op in [Op::Try, Op::Confirm] {
         participant.next("stock", op, [Reaction::status(200).behind(&never)]);
     }
-    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 50 }));
+    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 200 }));
     let ended = tercet.client().begin("", &begin("order-1", &[hasty])).await;
     assert_eq!(ended.word("status"), "confirmed", "{}", ended.text);
     let attempts = &ended.branch("stock")["attempts"];
     assert_eq!(attempts, &json!({"try": 2, "confirm": 2, "cancel": 0}));
     let events = tercet.client().events("order-1").await;
-    assert!(events.text.contains("timeout after 50 ms"), "{}", events.text);
+    assert!(events.text.contains("timeout after 200 ms"), "{}", events.text);
 }
 
 #[tokio::test]
@@ -93,7 +93,9 @@ async fn a_try_that_is_always_too_late_cancels_and_says_that_no_status_came() {
     assert_eq!((ended.word("status"), ended.word("reason")), ("cancelled", "try-failed"));
     let answer = &ended.branch("stock")["answer"];
     assert!(answer["status"].is_null() && answer["body"].is_string(), "{answer}");
-    assert_eq!(participant.calls_of("stock", Op::Cancel).len(), 1);
+    assert_eq!(participant.calls_of("stock", Op::Try).len(), 3);
+    // The participant's own answer may be too late for so short a timeout.
+    assert!(!participant.calls_of("stock", Op::Cancel).is_empty());
 }
 
 #[tokio::test]
@@ -156,7 +158,9 @@ async fn no_participant_can_ask_for_a_pause_of_more_than_a_minute() {
     let shown = client.get("order-1").await;
     let next = shown.branch("stock")["next_attempt_at"].as_str().expect("it is called again");
     let at = failed["at"].as_str().expect("when it failed");
-    assert_eq!(millis(next) - millis(at), 60_000, "{}", shown.text);
+    let pause_ms = millis(next) - millis(at);
+    // One is read from the clock that people read, the other reckoned from the steady one.
+    assert!((59_900..=60_100).contains(&pause_ms), "{pause_ms} ms: {}", shown.text);
 }
 
 fn millis(text: &str) -> i64 {

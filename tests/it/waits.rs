@@ -184,3 +184,18 @@ async fn a_wait_out_of_bounds_is_refused_by_name_and_nothing_happens() {
     assert_eq!(held.participant.calls(), []);
     transaction(&client.confirm("order-2", "?wait_ms=60000").await, 200, "confirmed");
 }
+
+#[tokio::test]
+async fn an_initiator_that_hangs_up_changes_nothing() {
+    let held = Held::start().await;
+    let initiator = tokio::spawn({
+        let (client, body) = (held.client(), held.body("order-1"));
+        async move { client.begin("", &body).await }
+    });
+    held.participant.called("stock", Op::Try, 1).await;
+    initiator.abort();
+    assert!(initiator.await.is_err_and(|error| error.is_cancelled()));
+    held.on_try.open();
+    held.on_confirm.open();
+    transaction(&held.client().finished("order-1").await, 200, "confirmed");
+}
