@@ -144,6 +144,8 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             branches: settings.limits.branches,
         },
         live_transactions: settings.limits.live_transactions,
+        waiters: settings.limits.waiters_per_transaction,
+        load_within: settings.journal.answer_within,
     }
 }
 

@@ -100,7 +100,7 @@ fn a_refused_try_cancels_everyone_and_says_who_and_why() {
     let mut driver = Driver::new();
     let tries = driver.begun(&two());
     let commands = driver.answer(&tries[1], 409);
-    assert_eq!(records(&commands), ["Happened", "Decided", "Outcome", "Outcome"]);
+    assert_eq!(records(&commands), ["Happened", "Outcome", "Outcome", "Decided"]);
     let commands = driver.durable();
     // Also the one whose Try was never answered.
     assert_eq!(calls(&commands), ["a cancel 1", "b cancel 1"]);
@@ -152,7 +152,7 @@ fn the_deadline_fires_to_the_millisecond() {
     assert_eq!(replies(&driver.pass(10_000)), ["1 202 trying"]);
     assert_eq!(driver.next_in_ms(), Some(20_000));
     assert_eq!(records(&driver.pass(19_999)), NOTHING);
-    assert_eq!(records(&driver.pass(1)), ["Decided", "Outcome", "Outcome"]);
+    assert_eq!(records(&driver.pass(1)), ["Outcome", "Outcome", "Decided"]);
 }
 
 #[test]
@@ -362,4 +362,48 @@ fn while_the_node_stops_nobody_waits_longer_than_it_does() {
     driver.ask(&gid("t"), Ask::Read, Until::Finished);
     assert_eq!(replies(&driver.pass(3_999)), NOTHING);
     assert_eq!(replies(&driver.pass(1)), ["1 202 trying", "2 200 trying"]);
+}
+
+#[test]
+fn who_waits_for_a_load_that_does_not_come_is_told_so() {
+    let mut driver = Driver::new();
+    let two = two();
+    driver.read(&two.gid);
+    driver.ask(&two.gid, Ask::Begin { spec: Arc::clone(&two), fresh: false }, Until::Accepted);
+    assert_eq!(driver.next_in_ms(), Some(5_000));
+    assert_eq!(replies(&driver.pass(4_999)), NOTHING);
+    assert_eq!(replies(&driver.pass(1)), ["1 JournalUnavailable", "2 NotAccepted"]);
+    // It comes after all, and nobody waits for it any more.
+    let late = driver.input(Input::Loaded(gid("t"), Load::Nothing));
+    assert_eq!((replies(&late), driver.next_in_ms()), (vec![], None));
+}
+
+#[test]
+fn beyond_the_room_for_waiters_a_request_is_told_at_once_how_it_stands() {
+    let settings = EngineSettings { waiters: 2, ..EngineSettings::default() };
+    let mut driver = Driver::with(settings);
+    driver.begun(&two());
+    assert_eq!(replies(&driver.ask(&gid("t"), Ask::Read, Until::Finished)), NOTHING);
+    let third = driver.ask(&gid("t"), Ask::Read, Until::Finished);
+    assert_eq!(replies(&third), ["3 200 trying"]);
+    driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Finished);
+    assert_eq!(replies(&driver.durable()), ["4 202 cancelling"]);
+}
+
+#[test]
+fn more_timers_at_once_than_one_step_takes_are_due_again_at_once() {
+    let mut driver = Driver::new();
+    let many = 3_000_usize;
+    for number in 0..many {
+        driver.begin(&spec(&format!("t{number}"), true, vec![]), Until::Accepted);
+    }
+    driver.durable();
+    let mut decided = 0;
+    let first = records(&driver.pass(30_000)).len();
+    assert!(first < 2 * many, "{first}");
+    decided += first;
+    while driver.next_in_ms() == Some(0) {
+        decided += records(&driver.pass(0)).len();
+    }
+    assert_eq!(decided, 2 * many, "each is decided and finished");
 }

@@ -26,6 +26,7 @@ const NUMBERS: &[(&str, i64, i64)] = &[
     ("limits.metadata_bytes", 2, MIB),
     ("limits.payload_bytes", 2, 64 * MIB),
     ("limits.live_transactions", 1, 10_000_000),
+    ("limits.waiters_per_transaction", 1, 1_000_000),
     ("limits.begin_queue", 1, 1_000_000),
     ("limits.request_queue", 1, 1_000_000),
     ("retry.first_ms", 1, HOUR_MS),

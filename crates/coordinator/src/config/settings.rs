@@ -112,6 +112,8 @@ pub struct LimitSettings {
     pub payload_bytes: usize,
     /// Unfinished transactions in memory.
     pub live_transactions: usize,
+    /// Requests waiting for one transaction.
+    pub waiters_per_transaction: usize,
     /// Begins waiting for their turn.
     pub begin_queue: usize,
     /// Other requests waiting for their turn.

@@ -17,7 +17,7 @@ use crate::runtime::handle::{Asked, Control, Lanes};
 use crate::runtime::recovery::Recovered;
 use crate::runtime::replies::Replies;
 
-/// Messages taken from one lane before the others get their turn.
+/// Messages taken from one lane in a round.
 const ROUND: usize = 1024;
 
 /// Where the ring's commands go.
@@ -126,54 +126,73 @@ impl Shell {
                         *stop_at.insert(now.after(grace))
                     }
                 };
-                let idle = self.replies.nobody_waits() && self.calls_in_flight == 0;
-                if idle || now >= end {
+                if self.is_idle() || now >= end {
                     return Ended::Stopped;
                 }
             }
         }
     }
 
-    /// Takes what waits in one lane, or lets time pass.
+    /// Waits for a message or for time to pass, then gives every lane its turn.
     async fn one_round(&mut self, stop: &mut watch::Receiver<bool>, stopping: bool) {
-        let mut journal_events = Vec::new();
-        let mut answers = Vec::new();
-        let mut asked = Vec::new();
-        let mut begins = Vec::new();
         let until_deadline = self.until_deadline(stopping);
-        // The order matters only under load: what finishes work goes before what begins it.
         tokio::select! {
-            biased;
-            count = self.journal_events.recv_many(&mut journal_events, ROUND) => {
-                if count == 0 {
+            event = self.journal_events.recv() => match event {
+                Some(event) => self.journal_event(event),
+                None => {
                     tracing::error!("the journal's thread is gone: stopping");
                     self.fenced = true;
                 }
-            }
-            _ = self.answers.recv_many(&mut answers, ROUND) => {}
+            },
+            Some(answered) = self.answers.recv() => self.answered(answered),
             Some(control) = self.lanes.control.recv() => self.control(control),
-            _ = self.lanes.requests.recv_many(&mut asked, ROUND), if !self.lanes.requests.is_closed() => {}
-            _ = self.lanes.begins.recv_many(&mut begins, ROUND), if !self.lanes.begins.is_closed() => {}
-            () = tokio::time::sleep(until_deadline) => {
-                self.step(Event::Input(Input::Tick));
-            }
+            Some(asked) = self.lanes.requests.recv() => self.ask(asked),
+            Some(asked) = self.lanes.begins.recv() => self.ask(asked),
+            () = tokio::time::sleep(until_deadline) => self.step(Event::Input(Input::Tick)),
             _ = stop.changed(), if !stopping => {}
         }
-        for event in journal_events {
+        self.take_what_waits();
+    }
+
+    /// No lane waits for another: each is emptied, up to a bound. What finishes work comes
+    /// before what begins it.
+    fn take_what_waits(&mut self) {
+        for _ in 0..ROUND {
+            let Ok(event) = self.journal_events.try_recv() else { break };
             self.journal_event(event);
         }
-        for (ticket, answer) in answers {
-            self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
-            self.step(Event::Input(Input::Answered(ticket, answer)));
+        for _ in 0..ROUND {
+            let Ok(answered) = self.answers.try_recv() else { break };
+            self.answered(answered);
         }
-        for asked in asked.into_iter().chain(begins) {
+        for _ in 0..ROUND {
+            let Some(ticket) = self.without_room.pop_front() else { break };
+            self.step(Event::Input(Input::NotSent(ticket)));
+        }
+        for _ in 0..ROUND {
+            let Ok(control) = self.lanes.control.try_recv() else { break };
+            self.control(control);
+        }
+        for _ in 0..ROUND {
+            let Ok(asked) = self.lanes.requests.try_recv() else { break };
             self.ask(asked);
         }
-        for _ in 0..self.without_room.len().min(ROUND) {
-            if let Some(ticket) = self.without_room.pop_front() {
-                self.step(Event::Input(Input::NotSent(ticket)));
-            }
+        for _ in 0..ROUND {
+            let Ok(asked) = self.lanes.begins.try_recv() else { break };
+            self.ask(asked);
         }
+    }
+
+    fn answered(&mut self, (ticket, answer): (Ticket, Answer)) {
+        self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
+        self.step(Event::Input(Input::Answered(ticket, answer)));
+    }
+
+    fn is_idle(&self) -> bool {
+        let lanes = &self.lanes;
+        let nothing_waits =
+            lanes.begins.is_empty() && lanes.requests.is_empty() && lanes.control.is_empty();
+        nothing_waits && self.replies.nobody_waits() && self.calls_in_flight == 0
     }
 
     fn until_deadline(&self, stopping: bool) -> Duration {

@@ -30,6 +30,10 @@ impl Engine {
         let Some(slot) = self.live.get_mut(&gid) else { return };
         match purpose {
             Ok(purpose) => {
+                let mut wait = wait;
+                if slot.waiters.len() >= self.settings.waiters {
+                    wait.give_up = now.mono;
+                }
                 slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
             }
             // A refusal tells how the transaction stands, so it waits like any other answer.

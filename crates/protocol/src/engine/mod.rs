@@ -18,14 +18,18 @@ mod slot;
 mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::engine::input::{Input, Request};
+use crate::engine::input::{Input, Load, Request};
 use crate::engine::output::{Effect, Held, Output, Refusal, Reply};
 use crate::engine::slot::Slot;
 use crate::ids::{Epoch, Gid, Seq};
 use crate::status::Status;
 use crate::time::{Mono, Now, Wall};
 use crate::transaction::Rules;
+
+/// Timers run in one step.
+const DUE_AT_ONCE: usize = 1_024;
 
 /// The numbers the engine goes by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,11 +38,20 @@ pub struct EngineSettings {
     pub rules: Rules,
     /// Live transactions beyond which begin is refused.
     pub live_transactions: usize,
+    /// Requests that may wait for one transaction; others are told at once how it stands.
+    pub waiters: usize,
+    /// How long the journal may take to say whether it knows a gid.
+    pub load_within: Duration,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { rules: Rules::default(), live_transactions: 100_000 }
+        Self {
+            rules: Rules::default(),
+            live_transactions: 100_000,
+            waiters: 1_000,
+            load_within: Duration::from_secs(5),
+        }
     }
 }
 
@@ -49,7 +62,9 @@ pub struct Engine {
     epoch: Epoch,
     live: BTreeMap<Gid, Slot>,
     /// Requests that wait for the journal to say whether their gid is known.
-    loading: BTreeMap<Gid, Vec<Request>>,
+    loading: BTreeMap<Gid, Loading>,
+    /// When those who wait for a load are told that the journal does not answer.
+    loads_due: BTreeSet<(Mono, Gid)>,
     /// When each live transaction has something to do by itself; one entry each at most.
     due: BTreeSet<(Mono, Gid)>,
     /// Finished transactions, by the record that must be durable before they leave.
@@ -60,6 +75,13 @@ pub struct Engine {
     accepting: bool,
     /// While the node stops: when the last waiter is told how things stand.
     last_wait: Option<Mono>,
+}
+
+/// A gid that the journal was asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Loading {
+    due: Mono,
+    requests: Vec<Request>,
 }
 
 /// How many live transactions stand where, and since when.
@@ -82,6 +104,7 @@ impl Engine {
             epoch,
             live: BTreeMap::new(),
             loading: BTreeMap::new(),
+            loads_due: BTreeSet::new(),
             due: BTreeSet::new(),
             leaving: BTreeSet::new(),
             last: Seq(0),
@@ -112,7 +135,7 @@ impl Engine {
     /// When the engine has something to do although nothing comes in.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.first().into_iter().chain(self.loads_due.first()).map(|(at, _)| *at).min()
     }
 
     /// The last record written.
@@ -178,8 +201,8 @@ impl Engine {
         }
         if self.live.contains_key(&request.gid) {
             self.ask_known(request, now, output);
-        } else if let Some(waiting) = self.loading.get_mut(&request.gid) {
-            waiting.push(request);
+        } else if let Some(loading) = self.loading.get_mut(&request.gid) {
+            loading.requests.push(request);
         } else {
             self.ask_unknown(request, now, output);
         }
@@ -216,12 +239,18 @@ impl Engine {
     }
 
     fn run_what_is_due(&mut self, now: Now, output: &mut Output) {
-        while let Some((at, gid)) = self.due.first().cloned() {
+        // What is left after these is due at once, and others get their turn meanwhile.
+        for _ in 0..DUE_AT_ONCE {
+            match self.due.first().cloned() {
+                Some((at, gid)) if at <= now.mono => self.run(&gid, now, output, |_, _| ()),
+                Some(_) | None => break,
+            }
+        }
+        while let Some((at, gid)) = self.loads_due.first().cloned() {
             if at > now.mono {
                 break;
             }
-            // Every run moves the transaction's timer on, or takes it away: so this ends.
-            self.run(&gid, now, output, |_, _| ());
+            self.loaded(&gid, Load::Failed, now, output);
         }
     }
 }

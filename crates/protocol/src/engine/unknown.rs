@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::input::{Ask, Load, Request};
 use crate::engine::output::{Effect, Output, Refusal, Reply};
 use crate::engine::slot::{Fault, Purpose, Slot, Waiter};
-use crate::engine::{Engine, at_once};
+use crate::engine::{Engine, Loading, at_once};
 use crate::ids::Gid;
 use crate::record::Change;
 use crate::spec::Spec;
@@ -27,13 +27,20 @@ impl Engine {
             | Ask::Cancel { .. }
             | Ask::Read => {
                 output.effects.push(at_once(&request.gid, Effect::Load));
-                self.loading.insert(request.gid.clone(), vec![request]);
+                let due = now.mono.after(self.settings.load_within);
+                self.loads_due.insert((due, request.gid.clone()));
+                let loading = Loading { due, requests: vec![request.clone()] };
+                self.loading.insert(request.gid, loading);
             }
         }
     }
 
     pub(super) fn loaded(&mut self, gid: &Gid, load: Load, now: Now, output: &mut Output) {
-        let waiting = self.loading.remove(gid).unwrap_or_default();
+        let loading = self.loading.remove(gid);
+        if let Some(loading) = &loading {
+            self.loads_due.remove(&(loading.due, gid.clone()));
+        }
+        let waiting = loading.map(|loading| loading.requests).unwrap_or_default();
         match load {
             Load::Nothing => {
                 for request in waiting {

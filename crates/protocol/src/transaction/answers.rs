@@ -101,6 +101,12 @@ impl Transaction {
         let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let extra = std::time::Duration::from_millis(luck % pause_ms.saturating_add(1));
         branch.calling = Calling::Due(step.now.mono.after(pause + extra));
+        if op != Op::Try {
+            // Nobody has answered anything wrong, but people should know that it waits.
+            branch.trouble.since.get_or_insert(step.now.mono);
+            branch.last_error.get_or_insert_with(|| Arc::from("no room at its destination"));
+            self.park_if_stuck(position, op, Trouble::Doubt, step);
+        }
     }
 
     fn park_if_stuck(&mut self, position: usize, op: Op, trouble: Trouble, step: &mut Step<'_>) {

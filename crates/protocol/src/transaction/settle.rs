@@ -76,11 +76,13 @@ impl Transaction {
                 None => Calling::Idle,
             };
         }
-        step.changes.push(Change::Decided(decided.clone()));
-        self.phase = Phase::Telling(decided);
+        self.phase = Phase::Telling(decided.clone());
+        // What led to the decision goes before it: if a crash comes between the two, the
+        // decision follows from the rows again.
         for position in 0..self.branches.len() {
             self.write_row_if_untold(position, step);
         }
+        step.changes.push(Change::Decided(decided));
         self.acknowledge_absent_legs(step);
     }
 

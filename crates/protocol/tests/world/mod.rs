@@ -273,7 +273,11 @@ impl World {
 }
 
 fn ring(rules: &Rules, epoch: u64) -> Ring {
-    let settings = EngineSettings { rules: rules.clone(), live_transactions: 10 };
+    let settings = EngineSettings {
+        rules: rules.clone(),
+        load_within: Duration::from_millis(u64::MAX),
+        ..EngineSettings::default()
+    };
     // For ever: here the journal is only ever slow, and nobody is told so.
     Ring::new(Engine::new(Epoch(epoch), settings), Duration::from_millis(u64::MAX))
 }
