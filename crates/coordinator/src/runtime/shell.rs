@@ -1,5 +1,6 @@
 //! The loop that drives the ring.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,10 @@ pub struct Shell {
     replies: Replies,
     /// Records of this round; the journal gets them in one piece.
     unsent: Vec<Record>,
+    /// Calls that found no room. They come back to the ring in their turn, not at once: while
+    /// thousands do, the first become due again, and at once would have no end. Nor would the
+    /// records this leads to be in order with those of commands not yet carried out.
+    without_room: VecDeque<Ticket>,
     calls_in_flight: usize,
     fenced: bool,
     healthy: watch::Sender<bool>,
@@ -78,6 +83,7 @@ impl Shell {
             outward,
             replies: Replies::default(),
             unsent: Vec::new(),
+            without_room: VecDeque::new(),
             calls_in_flight: 0,
             fenced: false,
             healthy: watch::Sender::new(true),
@@ -163,9 +169,17 @@ impl Shell {
         for asked in asked.into_iter().chain(begins) {
             self.ask(asked);
         }
+        for _ in 0..self.without_room.len().min(ROUND) {
+            if let Some(ticket) = self.without_room.pop_front() {
+                self.step(Event::Input(Input::NotSent(ticket)));
+            }
+        }
     }
 
     fn until_deadline(&self, stopping: bool) -> Duration {
+        if !self.without_room.is_empty() {
+            return Duration::ZERO;
+        }
         // While stopping, look often: the grace may be over before anything else happens.
         let longest = if stopping { Duration::from_millis(50) } else { Duration::from_secs(3600) };
         let now = self.clock.now().mono;
@@ -220,35 +234,32 @@ impl Shell {
         self.carry_out(commands);
     }
 
+    /// Whoever steps the ring carries out what it says before stepping again, or all of it in
+    /// the same order: the journal must get the records in theirs.
     fn carry_out(&mut self, commands: Commands) {
-        let mut waiting = vec![commands];
-        // A call without room comes straight back as another event, hence the loop.
-        while let Some(commands) = waiting.pop() {
-            let Commands { append, calls, replies, settled, unsettled, loads, alarms } = commands;
-            for record in &append {
-                self.count(record);
-            }
-            self.unsent.extend(append);
-            if !loads.is_empty() {
-                self.outward.journal.load(loads);
-            }
-            for (reply_to, reply) in replies {
-                self.replies.send(reply_to, reply);
-            }
-            for reply_to in settled {
-                self.replies.settled(reply_to);
-            }
-            for reply_to in unsettled {
-                self.replies.unsettled(reply_to);
-            }
-            for (gid, why) in alarms {
-                tracing::error!(%gid, %why, "this transaction is set aside; all others go on. Please report it");
-            }
-            for call in calls {
-                if let Err(ticket) = self.send(call) {
-                    let event = Event::Input(Input::NotSent(ticket));
-                    waiting.push(self.ring.step(event, self.clock.now()));
-                }
+        let Commands { append, calls, replies, settled, unsettled, loads, alarms } = commands;
+        for record in &append {
+            self.count(record);
+        }
+        self.unsent.extend(append);
+        if !loads.is_empty() {
+            self.outward.journal.load(loads);
+        }
+        for (reply_to, reply) in replies {
+            self.replies.send(reply_to, reply);
+        }
+        for reply_to in settled {
+            self.replies.settled(reply_to);
+        }
+        for reply_to in unsettled {
+            self.replies.unsettled(reply_to);
+        }
+        for (gid, why) in alarms {
+            tracing::error!(%gid, %why, "this transaction is set aside; all others go on. Please report it");
+        }
+        for call in calls {
+            if let Err(ticket) = self.send(call) {
+                self.without_room.push_back(ticket);
             }
         }
     }
@@ -295,3 +306,7 @@ impl Shell {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "shell_tests.rs"]
+mod tests;

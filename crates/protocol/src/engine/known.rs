@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::engine::input::{Ask, Request, Ticket};
 use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply};
-use crate::engine::slot::{Purpose, Waiter};
+use crate::engine::slot::{Fault, Purpose, Waiter};
 use crate::engine::{Engine, at_once};
 use crate::ids::{Gid, Seq};
 use crate::invariants::moved_rightly;
@@ -20,7 +20,7 @@ impl Engine {
     pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
         let Request { reply_to, gid, ask, wait } = request;
         let purpose = if matches!(ask, Ask::Read) {
-            // Reading changes nothing, so it works even for one that is set aside.
+            // Reading changes nothing, so it works even for one whose rules failed.
             Ok(Purpose::Read)
         } else {
             let asked =
@@ -104,7 +104,7 @@ impl Engine {
         output: &mut Output,
         change: impl FnOnce(&mut Transaction, &mut Step<'_>) -> R,
     ) -> Option<R> {
-        let slot = self.live.get_mut(gid).filter(|slot| !slot.set_aside)?;
+        let slot = self.live.get_mut(gid).filter(|slot| !slot.is_set_aside())?;
         let mut next = slot.transaction.clone();
         let mut step = Step::new(now, &self.settings.rules);
         let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -119,7 +119,7 @@ impl Engine {
         let result = match ran {
             Ok(result) => result,
             Err(panic) => {
-                slot.set_aside = true;
+                slot.set_aside = Some(Fault::Rules);
                 let why = format!("its rules failed: {}", message(panic.as_ref()));
                 output.effects.push(at_once(gid, Effect::Alarm { why }));
                 return None;
@@ -166,11 +166,9 @@ impl Engine {
     /// Answers those who have waited long enough or for what has come, and sets the timer.
     pub(super) fn attend(&mut self, gid: &Gid, now: Now, output: &mut Output) {
         let Some(slot) = self.live.get_mut(gid) else { return };
-        if slot.set_aside {
-            for waiter in slot.take_waiters_other_than_readers() {
-                let reply = Reply::Refused(Refusal::SetAside);
-                output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
-            }
+        for waiter in slot.take_hopeless() {
+            let reply = Reply::Refused(Refusal::SetAside);
+            output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
         }
         let after = slot.release_after;
         for (reply_to, reply) in slot.take_answers(now) {

@@ -17,8 +17,18 @@ pub(super) struct Slot {
     pub(super) release_after: Seq,
     /// Its entry among the engine's timers.
     pub(super) due: Option<Mono>,
-    /// Its rules failed: it is shown, and nothing else is done with it.
-    pub(super) set_aside: bool,
+    /// After a fault of ours nothing is done with it any more.
+    pub(super) set_aside: Option<Fault>,
+}
+
+/// Why a transaction is set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Fault {
+    /// Its rules failed, and memory holds what it was before: it can be shown.
+    Rules,
+    /// The journal cannot write its records. Memory holds what will never be durable, a
+    /// decision perhaps, so not even a reader is told of it (P3).
+    Journal,
 }
 
 /// Somebody who waits.
@@ -46,7 +56,7 @@ pub(super) enum Purpose {
 impl Slot {
     pub(super) fn new(transaction: Transaction) -> Self {
         let (waiters, release_after) = (Vec::new(), Seq(0));
-        Self { transaction, waiters, release_after, due: None, set_aside: false }
+        Self { transaction, waiters, release_after, due: None, set_aside: None }
     }
 
     pub(super) fn transaction(&self) -> &Transaction {
@@ -62,15 +72,17 @@ impl Slot {
     }
 
     pub(super) fn is_set_aside(&self) -> bool {
-        self.set_aside
+        self.set_aside.is_some()
     }
 
     pub(super) fn next_due(&self, rules: &Rules) -> Option<Mono> {
-        if self.set_aside {
-            return None;
-        }
         let give_ups = self.waiters.iter().map(|waiter| waiter.wait.give_up);
-        self.transaction.next_due(rules).into_iter().chain(give_ups).min()
+        // Nothing is done any more with one that is set aside, but its readers do not wait for ever.
+        let own = match self.set_aside {
+            None => self.transaction.next_due(rules),
+            Some(Fault::Rules | Fault::Journal) => None,
+        };
+        own.into_iter().chain(give_ups).min()
     }
 
     pub(super) fn is_waited_for(&self) -> bool {
@@ -97,10 +109,14 @@ impl Slot {
         answers
     }
 
-    pub(super) fn take_waiters_other_than_readers(&mut self) -> Vec<ReplyTo> {
-        let (readers, others) =
-            self.waiters.drain(..).partition(|waiter: &Waiter| waiter.purpose == Purpose::Read);
-        self.waiters = readers;
+    /// Takes out those whom nothing can be told any more.
+    pub(super) fn take_hopeless(&mut self) -> Vec<ReplyTo> {
+        let Some(fault) = self.set_aside else { return Vec::new() };
+        let (hopeful, others) = self.waiters.drain(..).partition(|waiter: &Waiter| match fault {
+            Fault::Rules => waiter.purpose == Purpose::Read,
+            Fault::Journal => false,
+        });
+        self.waiters = hopeful;
         others.into_iter().map(|waiter| waiter.reply_to).collect()
     }
 

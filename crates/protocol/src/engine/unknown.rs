@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::input::{Ask, Load, Request};
 use crate::engine::output::{Effect, Output, Refusal, Reply};
-use crate::engine::slot::{Purpose, Slot, Waiter};
+use crate::engine::slot::{Fault, Purpose, Slot, Waiter};
 use crate::engine::{Engine, at_once};
 use crate::ids::Gid;
 use crate::record::Change;
@@ -89,7 +89,7 @@ impl Engine {
     /// The journal cannot write this transaction's records.
     pub(super) fn set_aside(&mut self, gid: &Gid, now: Now, output: &mut Output) {
         let Some(slot) = self.live.get_mut(gid) else { return };
-        slot.set_aside = true;
+        slot.set_aside = Some(Fault::Journal);
         let why = "the journal cannot write its records".to_owned();
         output.effects.push(at_once(gid, Effect::Alarm { why }));
         self.leaving.retain(|(_, leaving)| leaving != gid);

@@ -40,6 +40,9 @@ impl Transaction {
                 branch.trouble.wrong_in_a_row = 0;
                 branch.trouble.since.get_or_insert(step.now.mono);
                 branch.calling = Calling::Due(step.now.mono.after(pause));
+                if op != Op::Try {
+                    self.park_if_stuck(position, op, Trouble::Doubt, step);
+                }
             }
             Verdict::Again { trouble, pause } => {
                 let summary = answer.summary();
@@ -101,7 +104,7 @@ impl Transaction {
         }
         branch.parked = true;
         let attempt = *branch.attempts.get(op);
-        let detail = branch.last_error.clone().unwrap_or_default();
+        let detail = branch.last_error.clone().unwrap_or_else(|| Arc::from("in progress"));
         let kind = EventKind::Parked;
         let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &detail };
         step.happened(&mut self.history_len, line);

@@ -20,6 +20,7 @@ on_each_store!(
     what_is_unfinished_is_kept_whatever_its_age,
     no_more_are_kept_than_the_bound_and_the_newest_stay,
     a_round_takes_many_steps_of_few_rows,
+    a_step_deletes_no_more_rows_of_a_table_than_it_may,
     what_a_walk_passed_by_is_found_by_the_next_days,
     a_writer_that_is_never_idle_deletes_all_the_same,
     how_overdue_deleting_is_can_be_seen,
@@ -178,6 +179,27 @@ async fn a_round_takes_many_steps_of_few_rows(rig: Rig) {
     running.crash().await;
     // A round with nothing to do is short, and does not walk it all again.
     assert!(round(&mut sweeper, &*rig.only_store().await, 8 * DAY + 100_000).await <= 3);
+}
+
+async fn a_step_deletes_no_more_rows_of_a_table_than_it_may(rig: Rig) {
+    let mut running = rig.open().await;
+    many(&mut running, 300).await;
+    running.crash().await;
+    let store = rig.only_store().await;
+    let (mut steps, mut deleted, mut after) = (0, 0, None);
+    loop {
+        let stripped = store.strip(after.as_ref(), Wall(9_000), 100).await.unwrap();
+        // 100 transactions have 200 branches and 100 outcomes.
+        assert!(stripped.rows <= 200, "{stripped:?}");
+        (steps, deleted, after) = (steps + 1, deleted + stripped.rows, stripped.reached);
+        if !stripped.more {
+            break;
+        }
+        assert!(steps < 100, "it ends");
+    }
+    assert_eq!(deleted, 900);
+    let forgotten = store.forget(Wall(9_000), 100).await.unwrap();
+    assert_eq!((forgotten.transactions, forgotten.more), (100, true));
 }
 
 async fn what_a_walk_passed_by_is_found_by_the_next_days(rig: Rig) {

@@ -81,7 +81,7 @@ async fn connect(
 }
 
 /// Refuses a connection that would not keep what it acknowledges.
-async fn expect(
+pub(super) async fn expect(
     connection: &DatabaseConnection,
     setting: &'static str,
     value: &str,

@@ -96,7 +96,7 @@ async fn newest(
 }
 
 /// Everything but the status and the limit.
-fn conditions(query: &ListQuery) -> Select<transaction::Entity> {
+pub(super) fn conditions(query: &ListQuery) -> Select<transaction::Entity> {
     use transaction::Column;
     let mut select =
         transaction::Entity::find().order_by_desc(Column::CreatedAt).order_by_desc(Column::Gid);

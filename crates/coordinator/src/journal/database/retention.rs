@@ -3,7 +3,7 @@
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
 };
 use tercet_protocol::{Status, Wall};
 
@@ -33,13 +33,19 @@ impl Due {
 
 /// How many finished transactions there are.
 pub(super) async fn count_finished(reading: &DatabaseConnection) -> Result<u64, JournalError> {
-    let mut count = 0;
+    let mut finished = 0;
     for status in Status::ALL.iter().filter(|status| status.is_finished()) {
-        let of_status =
-            transaction::Entity::find().filter(transaction::Column::Status.eq(status.as_str()));
-        count += of_status.count(reading).await?;
+        // Of a column that the index holds, so that no row is read.
+        let counted: Option<i64> = transaction::Entity::find()
+            .select_only()
+            .column_as(transaction::Column::Gid.count(), "finished")
+            .filter(transaction::Column::Status.eq(status.as_str()))
+            .into_tuple()
+            .one(reading)
+            .await?;
+        finished += counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
     }
-    Ok(count)
+    Ok(finished)
 }
 
 /// The next transactions of a walk by begin, and those among them that may be stripped.

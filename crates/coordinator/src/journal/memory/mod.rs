@@ -3,6 +3,8 @@
 
 mod state;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

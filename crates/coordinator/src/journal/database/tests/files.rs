@@ -23,6 +23,7 @@ async fn a_second_process_on_the_same_file_is_refused_until_the_first_has_gone()
     open(&rig, rig.next_life()).await.unwrap();
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_link_to_the_file_leads_to_the_same_lock() {
     let rig = Rig::on_sqlite();
@@ -109,4 +110,15 @@ async fn a_node_of_another_name_takes_over_what_the_file_holds() {
     let renamed = JournalSettings { node_id: "renamed".to_owned(), ..rig.next_life() };
     let second = open(&rig, renamed).await.unwrap();
     assert_eq!(second.unfinished(10).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_database_that_would_forget_is_refused() {
+    let connection = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+    let refused = super::super::connect::expect(&connection, "journal_mode", "wal").await;
+    let Err(error @ JournalError::NotDurable { .. }) = refused else { panic!("{refused:?}") };
+    assert!(error.to_string().contains("journal_mode = memory"), "{error}");
+    super::run(&connection, "PRAGMA synchronous = NORMAL").await;
+    let refused = super::super::connect::expect(&connection, "synchronous", "2").await;
+    assert!(matches!(refused, Err(JournalError::NotDurable { .. })), "{refused:?}");
 }

@@ -1,12 +1,18 @@
 //! How SQLite goes about the statements that run often: by index, whatever the number of rows.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
-use tercet_protocol::{Change, Incarnation, Record, Seq};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, QueryFilter, QuerySelect,
+    QueryTrait, Statement,
+};
+use tercet_protocol::wire::{Cursor, ListQuery};
+use tercet_protocol::{Change, Incarnation, Record, Seq, Wall};
 
 use super::super::super::batch::Weight;
 use super::super::super::conformance::{Rig, Script, record, trying};
 use super::super::super::migrate_up;
 use super::super::super::net::net;
+use super::super::entities::transaction;
+use super::super::list;
 use super::super::statements::{self, Write};
 use super::outsider;
 
@@ -54,6 +60,38 @@ async fn unfinished_transactions_are_read_in_order_by_the_index_of_owners() {
     let plan = plan(&outsider(&rig).await, &ask).await;
     let index = "USING COVERING INDEX global_transactions_owner (owner=? AND gid>?)";
     assert_eq!(plan, [format!("SEARCH global_transactions {index}")]);
+}
+
+#[tokio::test]
+async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    let all = ListQuery {
+        statuses: Vec::new(),
+        parked: false,
+        participant: None,
+        created_after: None,
+        created_before: None,
+        limit: 50,
+        cursor: None,
+    };
+    let cursor = Cursor { created_at: Wall(5), gid: "a".parse().unwrap() };
+    let later = ListQuery { cursor: Some(cursor), created_after: Some(Wall(1)), ..all.clone() };
+    for (query, status, index) in [
+        (&all, false, "global_transactions_created"),
+        (&all, true, "global_transactions_status (status=?)"),
+        (&later, false, "global_transactions_created (created_at>? AND created_at<?)"),
+        (&later, true, "global_transactions_status (status=? AND created_at>? AND created_at<?)"),
+    ] {
+        let mut select = list::conditions(query).limit(51);
+        if status {
+            select = select.filter(transaction::Column::Status.eq("trying"));
+        }
+        let plan = plan(&outsider, &select.build(DbBackend::Sqlite)).await;
+        assert_eq!(plan.len(), 1, "{plan:?}");
+        assert!(plan[0].contains(&format!("USING INDEX {index}")), "{plan:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,132 @@
+//! What the shell must not change about what the ring says: the order of the records.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tercet_protocol::{
+    BranchSpec, Engine, EngineSettings, Epoch, Fingerprint, Incarnation, Instance, Mono, Now, Op,
+    Pattern, PerOp, Spec, Status, Stored, TryBy, Wall,
+};
+use tokio::sync::mpsc::OwnedPermit;
+
+use super::*;
+use crate::dispatcher::{self, DispatcherSettings};
+use crate::journal::{JournalSettings, MemoryRows};
+use crate::runtime::handle::lanes;
+
+const START: Wall = Wall(1_763_640_000_000);
+
+/// A second passes with every look.
+#[derive(Debug, Default)]
+struct Passing {
+    looks: AtomicU64,
+}
+
+impl Clock for Passing {
+    fn now(&self) -> Now {
+        let looks = self.looks.fetch_add(1, Ordering::SeqCst) + 1;
+        Now { mono: Mono(looks * 1_000), wall: START, luck: 0 }
+    }
+
+    fn new_instance(&self) -> Instance {
+        unreachable!("the shell makes no instances")
+    }
+
+    fn new_incarnation(&self) -> Incarnation {
+        unreachable!("the shell makes no incarnations")
+    }
+}
+
+/// An undecided transaction with so many branches, as it was in the journal.
+fn stored(gid: &str, deadline_ms: i64, branches: u32) -> Stored {
+    let url = |op: Op| Some(Arc::new(format!("http://127.0.0.1:9/{op}").parse().expect("a URL")));
+    let branch = |position| BranchSpec {
+        id: format!("b{position}").parse().expect("an id"),
+        position,
+        stage: 0,
+        urls: PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) },
+        headers: Default::default(),
+        payload: Arc::from("{}"),
+        timeout: Duration::from_secs(3),
+        try_by: TryBy::Coordinator,
+        fingerprint: Fingerprint::from_text("1"),
+    };
+    Stored::begun(Arc::new(Spec {
+        gid: gid.parse().expect("a gid"),
+        instance: "01980000-0000-7000-8000-000000000001".parse().expect("a UUID"),
+        pattern: Pattern::Tcc,
+        open: true,
+        created_at: START,
+        deadline_at: Wall(START.0 + deadline_ms),
+        fingerprint: Fingerprint::from_text("1"),
+        metadata: None,
+        traceparent: Arc::from("00-00000000000000000000000000000001-0000000000000001-00"),
+        branches: (0..branches).map(|position| Arc::new(branch(position))).collect(),
+    }))
+}
+
+/// A shell that has taken these up a second before its clock begins, with room for no call;
+/// and what is to be done about each.
+async fn taken_up(
+    transactions: Vec<Stored>,
+) -> (Shell, Vec<Commands>, OwnedPermit<(Ticket, Answer)>) {
+    let clock: Arc<dyn Clock> = Arc::new(Passing::default());
+    let mut ring =
+        Ring::new(Engine::new(Epoch(1), EngineSettings::default()), Duration::from_secs(3_600));
+    let now = Now { mono: Mono(0), wall: START, luck: 0 };
+    let adopt = |stored| Event::Input(Input::Adopt(Box::new(stored)));
+    let commands = transactions.into_iter().map(|stored| ring.step(adopt(stored), now)).collect();
+    let settings = JournalSettings::new("", "node", Incarnation(1));
+    let (tell, events) = mpsc::unbounded_channel();
+    let rows = MemoryRows::new();
+    let journal = Journal::in_memory(&rows, settings, tell, Arc::new(Passing::default()));
+    let outward = Outward {
+        journal: journal.await.expect("a thread"),
+        dispatcher: dispatcher::start(DispatcherSettings::default(), Arc::clone(&clock))
+            .expect("a client"),
+        metrics: TransactionMetrics::register(),
+    };
+    let (_, lanes) = lanes(1, 1);
+    let shell = Shell::new(ring, clock, lanes, events, outward, 1);
+    let only_place = shell.answer_places.clone().try_reserve_owned().expect("the only place");
+    (shell, commands, only_place)
+}
+
+/// Calls without room go back to the ring; the records that all of it has led to.
+async fn after_a_round(shell: &mut Shell, commands: Vec<Commands>) -> Vec<u64> {
+    for commands in commands {
+        shell.carry_out(commands);
+    }
+    let (_keep, mut stop) = watch::channel(false);
+    shell.one_round(&mut stop, false).await;
+    shell.unsent.iter().map(|record| record.seq.0).collect()
+}
+
+#[tokio::test]
+async fn the_journal_gets_records_in_their_order_though_several_calls_find_no_room() {
+    // A deadline passes as each of the two calls comes back.
+    let transactions =
+        vec![stored("x", 1_500, 0), stored("y", 2_500, 0), stored("busy", 86_400_000, 2)];
+    let (mut shell, commands, _place) = taken_up(transactions).await;
+    assert_eq!(after_a_round(&mut shell, commands).await, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn the_journal_gets_records_in_their_order_though_recovered_calls_find_no_room() {
+    // The deadline of the last had passed before; that of the second passes meanwhile.
+    let transactions =
+        vec![stored("busy", 86_400_000, 1), stored("x", 500, 0), stored("late", -1, 0)];
+    let (mut shell, commands, _place) = taken_up(transactions).await;
+    assert_eq!(after_a_round(&mut shell, commands).await, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn calls_that_find_no_room_leave_everybody_else_their_turn() {
+    // Each look at the clock is later than the pause after which a call is offered again.
+    let (mut shell, commands, _place) = taken_up(vec![stored("busy", 86_400_000, 2)]).await;
+    for commands in commands {
+        shell.carry_out(commands);
+    }
+    let gid = "busy".parse().expect("a gid");
+    let busy = shell.ring.engine().transaction(&gid).expect("live");
+    assert_eq!(busy.status(), Status::Trying, "it went round until the day was over");
+}

@@ -1,0 +1,31 @@
+//! Which branches are shown to people. P4, P7.
+
+mod world;
+
+use tercet_protocol::Call;
+use world::content::{branch, gid, spec};
+use world::driver::{Driver, records};
+
+/// One branch, confirming, and its call.
+fn confirming(driver: &mut Driver) -> Call {
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    driver.answer(&tries[0], 200);
+    driver.durable().calls.remove(0)
+}
+
+#[test]
+fn a_participant_that_is_at_it_for_a_minute_is_shown_to_people() {
+    let mut driver = Driver::new();
+    let mut confirm = confirming(&mut driver);
+    for second in 0..60 {
+        assert!(records(&driver.answer(&confirm, 202)).is_empty(), "after {second} s");
+        confirm = driver.pass(1_000).calls.remove(0);
+    }
+    assert_eq!(records(&driver.answer(&confirm, 202)), ["Happened", "Outcome", "Parked"]);
+    let transaction = driver.ring.engine().transaction(&gid("t")).expect("live");
+    assert!(transaction.is_parked());
+    // It goes on at its own pace, and is shown once.
+    let mut commands = driver.durable();
+    commands.calls.extend(driver.pass(1_000).calls);
+    assert!(records(&driver.answer(&commands.calls[0], 202)).is_empty());
+}
