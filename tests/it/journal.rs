@@ -191,6 +191,29 @@ async fn the_last_acknowledgement_may_be_told_early_since_losing_it_loses_nothin
 }
 
 #[tokio::test]
+async fn what_was_not_durable_when_the_power_went_was_told_and_done_to_nobody() {
+    let (mut tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);
+    let client = tercet.client();
+    client.begin("", &begin_open("order-1", &[branch(&participant, "stock")])).await;
+    client.register("order-1", "", &branch(&participant, "stock").to_string()).await;
+    let hold = Hold::take(&tercet.database()).await;
+    let unborn = begin("order-2", &[branch(&participant, "unborn")]);
+    let (confirm, begun) = tokio::join!(client.confirm("order-1", ""), client.begin("", &unborn));
+    problem(&confirm, "journal-unavailable", Some("order-1"));
+    problem(&begun, "journal-unavailable", Some("order-2"));
+    tercet.kill().await;
+    hold.release().await;
+    tercet.restart().await;
+    // Nobody was told of the confirm, so cancel may still win.
+    transaction(&tercet.client().get("order-1").await, 200, "trying");
+    transaction(&tercet.client().cancel("order-1", "", None).await, 200, "cancelled");
+    assert_eq!(Op::ALL.map(|op| participant.calls_of("stock", op).len()), [1, 0, 1]);
+    problem(&tercet.client().get("order-2").await, "transaction-not-found", Some("order-2"));
+    assert_eq!(participant.calls_of("unborn", Op::Try), []);
+    transaction(&tercet.client().begin("", &unborn).await, 201, "confirmed");
+}
+
+#[tokio::test]
 async fn a_second_process_on_the_same_file_ends_and_says_why_and_the_first_goes_on() {
     let mut tercet = Tercet::start().await;
     let directory = tempfile::tempdir().expect("a directory");
