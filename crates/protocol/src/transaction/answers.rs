@@ -10,6 +10,9 @@ use crate::transaction::step::Line;
 use crate::transaction::{Phase, Step, Transaction};
 use crate::verdict::{Answer, Trouble, Verdict, verdict};
 
+/// How often the pause after a call without room is doubled at most.
+const NO_ROOM_DOUBLINGS: u32 = 6;
+
 impl Transaction {
     /// The call under way was answered.
     pub(crate) fn answered(
@@ -21,6 +24,7 @@ impl Transaction {
     ) {
         let Some(branch) = self.branches.get_mut(position) else { return };
         let attempt = *branch.attempts.get(op);
+        branch.trouble.no_room = 0;
         match verdict(op, answer) {
             Verdict::Done => match op {
                 Op::Try => tried(branch, self.spec.open, step),
@@ -88,10 +92,15 @@ impl Transaction {
         let Some(branch) = self.branches.get_mut(position) else { return };
         let attempts = branch.attempts.get_mut(op);
         *attempts = attempts.saturating_sub(1);
+        // Thousands may wait for the same room: each offers itself less and less often, or
+        // offering would be all that the node does.
+        let doublings = branch.trouble.no_room.min(NO_ROOM_DOUBLINGS);
+        branch.trouble.no_room = branch.trouble.no_room.saturating_add(1);
+        let pause = step.rules.no_room_pause.saturating_mul(1 << doublings);
         // Between one and two pauses, so that what was refused together does not return together.
-        let pause_ms = u64::try_from(step.rules.no_room_pause.as_millis()).unwrap_or(u64::MAX);
+        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         let extra = std::time::Duration::from_millis(luck % pause_ms.saturating_add(1));
-        branch.calling = Calling::Due(step.now.mono.after(step.rules.no_room_pause + extra));
+        branch.calling = Calling::Due(step.now.mono.after(pause + extra));
     }
 
     fn park_if_stuck(&mut self, position: usize, op: Op, trouble: Trouble, step: &mut Step<'_>) {

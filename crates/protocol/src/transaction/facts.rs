@@ -50,10 +50,10 @@ pub(super) fn read(spec: &BranchSpec, status: Status, row: Option<&Outcome>) -> 
         known.status = implied.status;
         known.parked = false;
     }
-    // A row written with an acknowledgement is exact; an earlier one counts what there
-    // had been by then, and the transaction's status implies more.
+    // A row written with an acknowledgement is exact; an earlier one counts the calls there
+    // had been by then, and the transaction's status implies more. Tries are over by then.
     if row.acknowledged_at.is_none() {
-        for op in Op::ALL {
+        for op in [Op::Confirm, Op::Cancel] {
             let count = known.attempts.get_mut(op);
             *count = (*count).max(*implied.attempts.get(op));
         }

@@ -23,7 +23,8 @@ pub struct Rules {
     pub park_after_doubt: Duration,
     /// How long an acknowledgement waits for its siblings' before it is journaled alone.
     pub ack_alone_after: Duration,
-    /// The pause before a call that the dispatcher had no room for is offered again.
+    /// The pause before a call that the dispatcher had no room for is offered again; it
+    /// doubles, to at most 64 times this, from refusal to refusal.
     pub no_room_pause: Duration,
     /// Lines of history kept of one transaction.
     pub history_lines: u32,
