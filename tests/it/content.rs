@@ -13,7 +13,7 @@ async fn a_payload_arrives_byte_for_byte_in_every_call_and_an_absent_one_as_an_e
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let payloads = [
         ("deep", deep.as_str()),
-        ("spaced", r#"{ "b" :1.50,   "a":"\u00e9", "b":2 }"#),
+        ("spaced", r#"{ "b" : 1.50,   "a":"\u00e9", "b":2 }"#),
         ("large", r#"{"amount":12345678901234567890.12345678901234567890e-7}"#),
         ("text", r#""ünïcödé ✓""#),
         ("null", "null"),
