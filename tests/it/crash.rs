@@ -42,11 +42,9 @@ async fn a_begin_that_was_never_answered_goes_on_and_its_repeat_finds_it() {
 async fn what_was_accepted_is_carried_through_after_a_crash() {
     let (mut tercet, mut participant) = (Tercet::start().await, Participant::start().await);
     participant.stop().await;
-    // Each Try is refused a connection until the participant is back, so keep trying.
-    let progress = "?wait=accepted";
     for gid in ["order-1", "order-2", "order-3"] {
         let body = begin(gid, &[branch(&participant, "stock")]);
-        transaction(&tercet.client().begin(progress, &body).await, 201, "trying");
+        transaction(&tercet.client().begin("?wait=accepted", &body).await, 201, "trying");
         if gid == "order-3" {
             tercet.kill().await;
         }
