@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use tercet_tests::Participant;
 
-/// A branch with all three legs at this participant.
+/// A branch with all three legs at this participant. It is patient: a call that a test holds
+/// shall not run into its timeout, however busy the machine is.
 pub(crate) fn branch(at: &Participant, id: &str) -> Value {
-    json!({ "id": id, "endpoint": at.url(&format!("/{id}")) })
+    json!({ "id": id, "endpoint": at.url(&format!("/{id}")), "timeout_ms": 25_000 })
 }
 
 /// The body of a begin. Without branches the transaction is open.

@@ -9,7 +9,7 @@ use crate::bodies::{begin, begin_open, branch};
 use crate::expected::{problem, transaction};
 use crate::journal_hold::{Hold, until_ready_is};
 
-const HASTY: [(&str, &str); 1] = [("JOURNAL__ANSWER_WITHIN_MS", "300")];
+const HASTY: [(&str, &str); 1] = [("JOURNAL__ANSWER_WITHIN_MS", "1000")];
 
 #[tokio::test]
 async fn while_the_journal_is_held_nobody_is_told_or_called_and_then_all_hear_the_same() {
@@ -23,25 +23,24 @@ async fn while_the_journal_is_held_nobody_is_told_or_called_and_then_all_hear_th
     // From here on confirm is decided in memory, and nobody may hear of it.
     let first = client.confirm("order-1", "?wait=decided").await;
     problem(&first, "journal-unavailable", Some("order-1"));
-    let (again, accepted, cancel, read, wait, repeat, events, list) = tokio::join!(
+    let late = branch(&participant, "late").to_string();
+    let (again, accepted, cancel, read, wait, repeat, register, events, list) = tokio::join!(
         client.confirm("order-1", ""),
         client.confirm("order-1", "?wait=accepted"),
         client.cancel("order-1", "", None),
         client.get("order-1"),
         client.get("order-1?wait=decided"),
         client.begin("", &body),
+        client.register("order-1", "", &late),
         client.events("order-1"),
         client.send(Method::GET, "/v1/transactions", None),
     );
-    for response in [again, accepted, cancel, read, wait, repeat, events] {
+    for response in [again, accepted, cancel, read, wait, repeat, register, events] {
         problem(&response, "journal-unavailable", Some("order-1"));
         assert!(!response.text.contains("confirming"), "{}", response.text);
     }
     // A list knows what is durable, or says that it cannot.
     assert!(list.status == 503 || list.text.contains(r#""trying""#), "{}", list.text);
-    let late = branch(&participant, "late").to_string();
-    let late = client.register("order-1", "", &late).await;
-    problem(&late, "journal-unavailable", Some("order-1"));
     let called = Op::ALL.map(|op| participant.calls_of("stock", op).len());
     assert_eq!(called, [1, 0, 0], "Try, Confirm, Cancel");
     hold.release().await;
@@ -189,6 +188,29 @@ async fn the_last_acknowledgement_may_be_told_early_since_losing_it_loses_nothin
     transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
     let calls = Op::ALL.map(|op| participant.calls_of("stock", op).len());
     assert_eq!(calls, [1, 2, 0], "Try, Confirm, Cancel");
+}
+
+#[tokio::test]
+async fn what_was_not_durable_when_the_power_went_was_told_and_done_to_nobody() {
+    let (mut tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);
+    let client = tercet.client();
+    client.begin("", &begin_open("order-1", &[branch(&participant, "stock")])).await;
+    client.register("order-1", "", &branch(&participant, "stock").to_string()).await;
+    let hold = Hold::take(&tercet.database()).await;
+    let unborn = begin("order-2", &[branch(&participant, "unborn")]);
+    let (confirm, begun) = tokio::join!(client.confirm("order-1", ""), client.begin("", &unborn));
+    problem(&confirm, "journal-unavailable", Some("order-1"));
+    problem(&begun, "journal-unavailable", Some("order-2"));
+    tercet.kill().await;
+    hold.release().await;
+    tercet.restart().await;
+    // Nobody was told of the confirm, so cancel may still win.
+    transaction(&tercet.client().get("order-1").await, 200, "trying");
+    transaction(&tercet.client().cancel("order-1", "", None).await, 200, "cancelled");
+    assert_eq!(Op::ALL.map(|op| participant.calls_of("stock", op).len()), [1, 0, 1]);
+    problem(&tercet.client().get("order-2").await, "transaction-not-found", Some("order-2"));
+    assert_eq!(participant.calls_of("unborn", Op::Try), []);
+    transaction(&tercet.client().begin("", &unborn).await, 201, "confirmed");
 }
 
 #[tokio::test]

@@ -160,6 +160,30 @@ async fn the_same_begin_from_many_at_once_is_one_transaction() {
 }
 
 #[tokio::test]
+async fn of_two_contents_begun_at_once_under_one_gid_one_wins_and_the_other_is_told() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let mut begins = JoinSet::new();
+    for n in 0..RACES {
+        let client = tercet.client();
+        let endpoint = participant.url(if n % 2 == 0 { "/even" } else { "/odd" });
+        let branches = [json!({ "id": "stock", "endpoint": endpoint })];
+        let body = json!({ "gid": "order-1", "branches": branches }).to_string();
+        begins.spawn(async move { (n % 2, client.begin("", &body).await) });
+    }
+    let answers = begins.join_all().await;
+    let created = answers.iter().find(|(_, answer)| answer.status == 201);
+    let winner = created.map(|(parity, _)| *parity).expect("one of them was first");
+    for (parity, answer) in &answers {
+        if *parity == winner {
+            assert!(matches!(answer.status, 200 | 201), "{}", answer.text);
+        } else {
+            assert_eq!(answer.word("code"), "gid-reused", "{}", answer.text);
+        }
+    }
+    assert_eq!(participant.calls().len(), 2, "one Try and one Confirm");
+}
+
+#[tokio::test]
 async fn a_process_that_was_paused_past_the_deadline_decides_once_when_it_goes_on() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);
     let client = tercet.client();

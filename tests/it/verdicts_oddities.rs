@@ -88,7 +88,7 @@ async fn an_answer_after_the_timeout_of_the_call_is_no_answer() {
 async fn a_try_that_is_always_too_late_cancels_and_says_that_no_status_came() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);
     participant.always("stock", Op::Try, Reaction::status(200).behind(&Gate::closed()));
-    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 20 }));
+    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 100 }));
     let ended = tercet.client().begin("", &begin("order-1", &[hasty])).await;
     assert_eq!((ended.word("status"), ended.word("reason")), ("cancelled", "try-failed"));
     let answer = &ended.branch("stock")["answer"];
@@ -114,8 +114,11 @@ async fn a_participant_that_is_down_is_doubt_and_confirm_reaches_it_when_it_retu
     let refused = client.begin("?wait=decided", &body).await;
     assert_eq!((refused.status, refused.word("status")), (201, "cancelling"), "{}", refused.text);
     assert_eq!(refused.word("reason"), "try-failed", "{}", refused.text);
-    let confirming = client.confirm("order-1", "?wait_ms=200").await;
+    let confirming = client.confirm("order-1", "?wait_ms=20").await;
     assert_eq!((confirming.status, confirming.word("status")), (202, "confirming"));
+    client.event("order-1", "call-failed").await;
+    let confirming = client.get("order-1").await;
+    assert_eq!(confirming.word("status"), "confirming");
     assert!(confirming.branch("stock")["last_error"].is_string(), "{}", confirming.text);
     participant.restart().await;
     assert_eq!(client.finished("order-1").await.word("status"), "confirmed");

@@ -8,6 +8,7 @@ mod binary;
 mod client;
 mod log;
 mod participant;
+mod port;
 mod script;
 mod tercet;
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -19,13 +18,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::port::Port;
 use crate::script::{Reaction, Script};
 use crate::soon;
 
 /// A participant on a port of its own. Unless told otherwise it answers every call with 200.
 #[derive(Debug)]
 pub struct Participant {
-    address: SocketAddr,
+    port: Port,
     state: Arc<State>,
     /// `None` while it is stopped.
     server: Option<JoinHandle<()>>,
@@ -63,24 +63,23 @@ pub struct Received {
 impl Participant {
     /// Starts one on a free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
+        let port = Port::free();
         let state = State { script: Mutex::default(), calls: watch::Sender::new(Vec::new()) };
         let state = Arc::new(state);
-        let server = Some(tokio::spawn(serve(listener, Arc::clone(&state))));
-        Self { address, state, server }
+        let server = Some(tokio::spawn(serve(port.listen(), Arc::clone(&state))));
+        Self { port, state, server }
     }
 
     /// Its URL for this path, such as `/payment`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.port.address())
     }
 
     /// Its `host:port`.
     #[must_use]
     pub fn host_port(&self) -> String {
-        self.address.to_string()
+        self.port.address().to_string()
     }
 
     /// Says what it does with the next of these calls, one after the other.
@@ -115,7 +114,7 @@ impl Participant {
         let mut calls = self.state.calls.subscribe();
         let is = |call: &&Received| call.branch == branch && call.op == op;
         let there = calls.wait_for(|calls| calls.iter().filter(is).count() >= nth);
-        let what = format!("call {nth} of {op} to branch {branch} at {}", self.address);
+        let what = format!("call {nth} of {op} to branch {branch} at {}", self.port.address());
         let calls = soon(&what, there).await.expect("the participant outlives the wait");
         calls.iter().filter(is).nth(nth - 1).cloned().expect("there are that many")
     }
@@ -133,11 +132,10 @@ impl Participant {
     /// Starts it again on the same port, with what was said and what it had written down.
     ///
     /// # Panics
-    /// It runs already, or its port was taken.
+    /// It runs already.
     pub async fn restart(&mut self) {
         assert!(self.server.is_none(), "it runs already");
-        let listener = TcpListener::bind(self.address).await.expect("the port is still free");
-        self.server = Some(tokio::spawn(serve(listener, Arc::clone(&self.state))));
+        self.server = Some(tokio::spawn(serve(self.port.listen(), Arc::clone(&self.state))));
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -220,7 +218,8 @@ mod tests {
 
     /// Calls a participant as the daemon would; `None` is no answer.
     async fn call(participant: &Participant, op: Op, attempt: u32) -> Option<(u16, String)> {
-        let request = Client::new(participant.address).http().post(participant.url("/payment"));
+        let request =
+            Client::new(participant.port.address()).http().post(participant.url("/payment"));
         let response = request
             .header(header::GID, "order-1")
             .header(header::BRANCH, "payment")

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::log::Log;
+use crate::port::Port;
 use crate::{Client, binary, soon};
 
 /// A running daemon, or one that was stopped and can be started again on the same address
@@ -16,7 +17,7 @@ use crate::{Client, binary, soon};
 pub struct Tercet {
     /// `None` while it is stopped.
     child: Option<Child>,
-    address: SocketAddr,
+    port: Port,
     settings: Vec<(String, String)>,
     log: Log,
     directory: TempDir,
@@ -33,7 +34,7 @@ impl Tercet {
         let owned = |(key, value): &(&str, &str)| (format!("TERCET_{key}"), (*value).to_owned());
         let mut tercet = Self {
             child: None,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            port: Port::free(),
             settings: settings.iter().map(owned).collect(),
             log: Log::new(),
             directory: TempDir::new().expect("a directory"),
@@ -53,7 +54,8 @@ impl Tercet {
         self.log.follow(child.stderr.take().expect("stderr is piped"));
         self.child = Some(child);
         let ready = soon("the daemon says it is ready", self.log.find(from, ready)).await;
-        self.address = ready.unwrap_or_else(|| panic!("it ended before it was ready"));
+        let address = ready.unwrap_or_else(|| panic!("it ended before it was ready"));
+        assert_eq!(address, self.address(), "it listens where it was told to");
     }
 
     /// Ends it as a power cut would, and waits until it is gone.
@@ -109,13 +111,13 @@ impl Tercet {
     /// A client for it.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::new(self.address)
+        Client::new(self.address())
     }
 
     /// Where it listens; the same after every restart.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// The database's file.
@@ -149,7 +151,7 @@ impl Tercet {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         if command == "serve" {
-            process.args(["--listen", &self.address.to_string(), "--log-format", "text"]);
+            process.args(["--listen", &self.address().to_string(), "--log-format", "text"]);
         }
         process
     }
