@@ -50,7 +50,10 @@ impl Exchange {
                 .tcp_nodelay(true)
                 .connect_timeout(settings.connect_timeout)
                 .pool_idle_timeout(settings.idle_connection)
-                .pool_max_idle_per_host(settings.concurrency)
+                // Several destinations can share a host, so a bound on its idle connections by
+                // one destination's limit would have the others connect again and again. There
+                // are never more than calls were under way within `idle_connection`.
+                .pool_max_idle_per_host(usize::MAX)
         };
         let client = builder().build().or_else(|error| {
             // A container without certificate authorities still serves participants on http.
