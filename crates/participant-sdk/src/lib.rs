@@ -17,6 +17,8 @@ mod legs;
 mod participant;
 #[cfg(feature = "sea-orm")]
 mod router;
+#[cfg(feature = "test-kit")]
+pub mod test_kit;
 #[cfg(test)]
 mod tests_support;
 
