@@ -323,7 +323,7 @@ impl Scene {
             sent.truncate(LINES);
             sent.push(format!("and {rest} lines more"));
         }
-        report.add(Breach { rule, times: 1, sent, expected, seen });
+        report.add(Breach { rule, sent, expected, seen });
     }
 
     /// What can have changed, given where the branches can stand.

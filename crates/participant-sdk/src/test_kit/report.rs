@@ -23,14 +23,12 @@ pub struct Report {
     pub unchecked: Vec<(Rule, &'static str)>,
 }
 
-/// A broken rule.
+/// A broken rule, as it showed first. What else there is of the rule is not tried any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Breach {
     /// The rule.
     pub rule: Rule,
-    /// How often it was found broken; what follows tells of the first time.
-    pub times: u32,
     /// What was sent and how it was answered, a call a line.
     pub sent: Vec<String>,
     /// What should have come of it.
@@ -53,9 +51,8 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, breach: Breach) {
-        match self.broken.iter_mut().find(|known| known.rule == breach.rule) {
-            Some(known) => known.times += 1,
-            None => self.broken.push(breach),
+        if !self.breaks(breach.rule) {
+            self.broken.push(breach);
         }
     }
 }
@@ -81,12 +78,8 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, times, sent, expected, seen } = self;
-        write!(f, "{rule}: {}", rule.promise())?;
-        match times {
-            0 | 1 => writeln!(f)?,
-            times => writeln!(f, " ({times} times)")?,
-        }
+        let Self { rule, sent, expected, seen } = self;
+        writeln!(f, "{rule}: {}", rule.promise())?;
         for (index, line) in sent.iter().enumerate() {
             let head = if index == 0 { "sent" } else { "" };
             writeln!(f, "  {head:<9} {line}")?;

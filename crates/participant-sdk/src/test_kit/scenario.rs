@@ -110,6 +110,7 @@ fn headers() -> Vec<Scenario> {
     }
     let attempts = vec![
         Step::Odd(0, Try, Twist::NinthAttempt),
+        Step::Look,
         Step::Odd(0, Try, Twist::None),
         Step::Odd(0, Try, Twist::NoHints),
         Step::Look,

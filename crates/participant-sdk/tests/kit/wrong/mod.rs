@@ -78,6 +78,9 @@ impl Participant {
             long_past: false,
         };
         let action = flaw.twist(context.op, found.map(|row| row.state), decide(found, arrival));
+        if *flaw == Flaw::TrustsAttempts && context.attempt > 1 {
+            return (StatusCode::OK, "surely the first one did it".to_owned());
+        }
         if *flaw == Flaw::ChecksThenActs {
             tokio::time::sleep(GAP).await;
         }

@@ -1,5 +1,6 @@
 //! The test kit against participants that are right, and against each way to be wrong.
 
+mod program;
 mod right;
 mod wrong;
 
@@ -55,7 +56,7 @@ async fn every_flaw_is_caught_by_name() {
         (Flaw::FailsOnRepeats,         &[Rule::RepeatedTry, Rule::RepeatedConfirm,
                                          Rule::RepeatedCancel]),
         (Flaw::ReservesWhatItRefuses,  &[Rule::RefusedTry]),
-        (Flaw::KeyedByAttempt,         &[Rule::AttemptIsAHint]),
+        (Flaw::TrustsAttempts,         &[Rule::AttemptIsAHint]),
         (Flaw::RejectsUnknownHeaders,  &[Rule::UnknownHeaders]),
         (Flaw::DefaultsMissingHeaders, &[Rule::MissingHeaders]),
         (Flaw::KeyedByGidAlone,        &[Rule::OtherBranch]),

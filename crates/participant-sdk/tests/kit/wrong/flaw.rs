@@ -23,7 +23,7 @@ pub(crate) enum Flaw {
     CancelsConfirmed,
     FailsOnRepeats,
     ReservesWhatItRefuses,
-    KeyedByAttempt,
+    TrustsAttempts,
     RejectsUnknownHeaders,
     DefaultsMissingHeaders,
     KeyedByGidAlone,
@@ -39,7 +39,7 @@ pub(crate) enum Flaw {
 impl Flaw {
     /// Under what a branch is noted.
     pub(super) fn key(self, context: &Context) -> String {
-        let Context { gid, branch, op, attempt, .. } = context;
+        let Context { gid, branch, .. } = context;
         match self {
             Self::KeyedByGidAlone => gid.to_string(),
             // As `LIKE 'gid%'` or a cut-off column would.
@@ -49,7 +49,6 @@ impl Flaw {
             }
             Self::GidInAnyCase => format!("{gid}/{branch}").to_lowercase(),
             Self::JoinsItsKeys => format!("{gid}{branch}").replace([':', '-'], ""),
-            Self::KeyedByAttempt if *op == Op::Try => format!("{gid}/{branch}/{attempt}"),
             _ => format!("{gid}/{branch}"),
         }
     }
