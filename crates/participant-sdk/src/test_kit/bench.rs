@@ -1,19 +1,19 @@
 //! Carries scenarios out and compares.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
 use tercet_protocol::{Instance, Op, Wall};
 use tokio::task::JoinSet;
 
 use super::balances::Balances;
-use super::belief::{Belief, Stand};
-use super::caller::{Call, Caller, Ended, Twist};
-use super::kit::{KitError, TestKit};
-use super::report::{Breach, Report};
+use super::belief::Belief;
+use super::caller::{Caller, Ended, Twist};
+use super::error::KitError;
+use super::kit::TestKit;
+use super::report::Report;
 use super::rule::Rule;
 use super::scenario::{Role, Scenario, Step};
+use super::scene::{Actor, SETTLED, Scene, expected_of};
 use crate::clock;
 use crate::context::Context;
 use crate::legs::Legs;
@@ -23,8 +23,6 @@ use crate::legs::Legs;
 const LOOK_PAUSE: Duration = Duration::from_millis(40);
 /// How far ahead the deadline of a Try is.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// The lines a breach shows at most.
-const LINES: usize = 40;
 
 /// What the calls of one branch change.
 #[derive(Debug, Clone, Default)]
@@ -44,23 +42,6 @@ pub(super) struct Bench<'a> {
     pub(super) run: String,
     /// How many scenarios have been carried out.
     pub(super) number: u32,
-}
-
-/// A scenario under way.
-struct Scene {
-    rule: Rule,
-    actors: Vec<Actor>,
-    before: Balances,
-    sent: Vec<String>,
-    hung_up: bool,
-}
-
-/// A branch of a scenario.
-struct Actor {
-    context: Context,
-    name: String,
-    body: String,
-    belief: Belief,
 }
 
 impl Bench<'_> {
@@ -88,7 +69,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    async fn scene(&mut self, scenario: &Scenario) -> Result<Scene, KitError> {
+    pub(super) async fn scene(&mut self, scenario: &Scenario) -> Result<Scene, KitError> {
         self.number += 1;
         let before = self.kit.look(self.caller.http()).await?;
         let actors = scenario.cast.iter().map(|role| self.actor(role)).collect();
@@ -118,7 +99,7 @@ impl Bench<'_> {
         clock::now().after(DEADLINE)
     }
 
-    async fn call(
+    pub(super) async fn call(
         &mut self,
         scene: &mut Scene,
         who: usize,
@@ -194,7 +175,10 @@ impl Bench<'_> {
     }
 
     /// Compares the balances with what the answers allow.
-    async fn compare(&mut self, scene: &mut Scene) -> Result<Option<(String, String)>, KitError> {
+    pub(super) async fn compare(
+        &mut self,
+        scene: &mut Scene,
+    ) -> Result<Option<(String, String)>, KitError> {
         let possible = scene.possible(&self.effects);
         let (change, now) = self.settled(scene, |change| possible.contains(change)).await?;
         if let Some((expected, seen)) = self.sums(&now) {
@@ -208,7 +192,7 @@ impl Bench<'_> {
     }
 
     /// What has changed, once it is as it should be or has had its time.
-    async fn settled(
+    pub(super) async fn settled(
         &self,
         scene: &mut Scene,
         is_right: impl Fn(&Balances) -> bool,
@@ -227,7 +211,7 @@ impl Bench<'_> {
         }
     }
 
-    fn sums(&self, now: &Balances) -> Option<(String, String)> {
+    pub(super) fn sums(&self, now: &Balances) -> Option<(String, String)> {
         for (name, parts) in &self.kit.conserved {
             let sum = |of: &Balances| parts.iter().map(|part| of.get(part)).sum::<i64>();
             let (was, is) = (sum(&self.at_first), sum(now));
@@ -239,147 +223,4 @@ impl Bench<'_> {
         let below = self.kit.reserved.iter().find(|name| now.get(name) < 0)?;
         Some((format!("{below} at least 0"), now.get(below).to_string()))
     }
-
-    /// Learns what a Try and a Confirm change. False if there is nothing to go by.
-    pub(super) async fn learn(&mut self) -> Result<bool, KitError> {
-        let mut scene = self.learn_one(Rule::TryReserves).await?;
-        if let Some((expected, seen)) = self.call(&mut scene, 0, Op::Try, Twist::None).await {
-            let sent = scene.sent.join("; ");
-            return Err(KitError::NoTry { sent: format!("{sent} (expected {expected}, {seen})") });
-        }
-        let (tried, now) = self.settled(&mut scene, |change| !change.is_nothing()).await?;
-        if tried.is_nothing() {
-            let expected = "a change of the balances".to_owned();
-            scene.breach(self.report, Rule::TryReserves, expected, tried.to_string());
-            return Ok(false);
-        }
-        if let Some(name) = self.kit.reserved.iter().find(|name| tried.get(name) <= 0) {
-            let expected = format!("more {name} than before");
-            scene.breach(self.report, Rule::TryReserves, expected, tried.to_string());
-        }
-        if let Some((expected, seen)) = self.sums(&now) {
-            scene.breach(self.report, Rule::Sums, expected, seen);
-        }
-        self.effects.tried = tried;
-        scene.rule = Rule::CancelReleases;
-        let breach = match self.call(&mut scene, 0, Op::Cancel, Twist::None).await {
-            None => self.compare(&mut scene).await?,
-            breach => breach,
-        };
-        if let Some((expected, seen)) = breach {
-            scene.breach(self.report, scene.rule, expected, seen);
-        }
-
-        let mut scene = self.learn_one(Rule::ConfirmTakes).await?;
-        for op in [Op::Try, Op::Confirm] {
-            if let Some((expected, seen)) = self.call(&mut scene, 0, op, Twist::None).await {
-                scene.breach(self.report, scene.rule, expected, seen);
-                return Ok(false);
-            }
-        }
-        let tried = self.effects.tried.clone();
-        let reserved = &self.kit.reserved;
-        let is_taken = |change: &Balances| {
-            *change != tried
-                && !change.is_nothing()
-                && reserved.iter().all(|name| change.get(name) == 0)
-        };
-        let (confirmed, _) = self.settled(&mut scene, is_taken).await?;
-        if !is_taken(&confirmed) {
-            let expected =
-                format!("neither no change nor that of Try ({tried}), and nothing reserved");
-            scene.breach(self.report, scene.rule, expected, confirmed.to_string());
-        }
-        self.effects.confirmed = confirmed;
-        Ok(true)
-    }
-
-    async fn learn_one(&mut self, rule: Rule) -> Result<Scene, KitError> {
-        let scenario = Scenario { rule, cast: vec![Role::USUAL], steps: Vec::new() };
-        self.scene(&scenario).await
-    }
-}
-
-/// What is expected of every call.
-const SETTLED: &str = "an answer that settles the call, at least when it is made again";
-
-fn expected_of(belief: &Belief, op: Op) -> String {
-    match (belief.allows(op, true), belief.allows(op, false)) {
-        (true, false) => format!("2xx: {op} is done"),
-        (false, true) => match op {
-            Op::Try => "4xx: the Try is refused".to_owned(),
-            Op::Confirm => "4xx: there is nothing to confirm".to_owned(),
-            Op::Cancel => "409: it was confirmed".to_owned(),
-        },
-        (true, true) | (false, false) => SETTLED.to_owned(),
-    }
-}
-
-impl Scene {
-    fn breach(&self, report: &mut Report, rule: Rule, expected: String, seen: String) {
-        let mut sent = self.sent.clone();
-        let rest = sent.len().saturating_sub(LINES);
-        if rest > 0 {
-            sent.truncate(LINES);
-            sent.push(format!("and {rest} lines more"));
-        }
-        report.add(Breach { rule, sent, expected, seen });
-    }
-
-    /// What can have changed, given where the branches can stand.
-    fn possible(&self, effects: &Effects) -> BTreeSet<Balances> {
-        let mut sums = BTreeSet::from([Balances::new()]);
-        for actor in &self.actors {
-            let change = |stand: &Stand| match stand {
-                Stand::Nothing | Stand::Cancelled => Balances::new(),
-                Stand::Tried => effects.tried.clone(),
-                Stand::Confirmed => effects.confirmed.clone(),
-            };
-            let changes: Vec<Balances> = actor.belief.stands().iter().map(change).collect();
-            sums =
-                sums.iter().flat_map(|sum| changes.iter().map(|change| sum.plus(change))).collect();
-        }
-        sums
-    }
-}
-
-impl Actor {
-    fn call(&self, op: Op, twist: Twist) -> Call {
-        let mut context = self.context.clone();
-        context.op = op;
-        if op != Op::Try {
-            context.deadline = None;
-        }
-        Call { context, twist, body: self.body.clone() }
-    }
-
-    /// Takes an answer in. False if nothing explains it.
-    fn take(&mut self, op: Op, ended: &Ended) -> bool {
-        if ended.doubt {
-            self.belief.unanswered(op);
-        }
-        ended.done.is_some_and(|done| self.belief.answered(&[(op, done)]))
-    }
-
-    fn line(&self, op: Op, twist: Twist, ended: &Ended) -> String {
-        let how = match twist {
-            Twist::None => String::new(),
-            Twist::UnknownHeaders => " with unknown headers".to_owned(),
-            Twist::NoHints => " without attempt and deadline".to_owned(),
-            Twist::NinthAttempt => " as attempt 9".to_owned(),
-            Twist::Without(name) => format!(" without {name}"),
-        };
-        let times = match ended.attempts {
-            1 => String::new(),
-            attempts => format!(" at attempt {attempts}"),
-        };
-        let instance = self.context.instance.to_string();
-        let instance = &instance[instance.len() - 4..];
-        format!("{op} {} (instance …{instance}){how} → {}{times}", self.name, ended.answer)
-    }
-}
-
-/// Puts a call's ids where the payload asks for them.
-pub(super) fn fill(payload: &Value, gid: &str, branch: &str) -> String {
-    payload.to_string().replace("{gid}", gid).replace("{branch}", branch)
 }

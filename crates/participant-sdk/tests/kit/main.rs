@@ -107,6 +107,12 @@ async fn what_was_not_checked_is_not_called_kept() {
     assert!(report.broken.is_empty(), "{report}");
     assert!(!report.is_green());
     assert!(report.unchecked.contains(&(Rule::AnyOrder, "enough calls were made")), "{report}");
+    let little = TestKit::new(format!("{url}/account"), &json!({})).expect("JSON").rounds(1);
+    let report = little.probe_url(format!("{url}/balances")).run().await;
+    let report = report.expect("it can be checked");
+    assert!(report.is_green(), "{report}");
+    let asked_for = |rule: &&Rule| !matches!(rule, Rule::Sums | Rule::RefusedTry);
+    assert!(report.checked.iter().eq(Rule::ALL.iter().filter(asked_for)), "{report}");
     let report = kit(&url).at_most(Duration::ZERO).run().await.expect("it can be checked");
     assert_eq!(report.unchecked.len(), Rule::ALL.len());
     assert!(report.to_string().contains("the time was up"), "{report}");
