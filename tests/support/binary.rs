@@ -10,7 +10,7 @@ const HOW: &str = "build it with: cargo build -p tercet-coordinator";
 ///
 /// # Panics
 /// It is not there, or older than one of its sources.
-pub(crate) fn tercet() -> PathBuf {
+pub fn tercet() -> PathBuf {
     // target/debug/deps/the-test, so target/debug/tercet.
     let test = std::env::current_exe().expect("the path of the running test");
     let directory = test.parent().and_then(Path::parent).expect("a test lies in deps");

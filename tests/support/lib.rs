@@ -14,6 +14,7 @@ mod tercet;
 
 use std::time::Duration;
 
+pub use binary::tercet as daemon;
 pub use client::{Client, Response};
 pub use participant::{Participant, Received};
 pub use script::{Gate, Reaction};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tercet_protocol::wire::header;
 use tercet_protocol::{BranchId, Gid, Instance, Op, Wall};
 use thiserror::Error;
@@ -65,6 +65,35 @@ impl Context {
             return Err(BadHeader { name: header::OP, what });
         }
         Ok(context)
+    }
+
+    /// The headers of this call, for whoever makes it: what [`from_headers`](Self::from_headers)
+    /// reads, and the `Idempotency-Key`. Repeat a call with the same ones; only
+    /// [`attempt`](Self::attempt) may grow.
+    #[must_use]
+    pub fn headers(&self) -> HeaderMap {
+        let Self { gid, branch, instance, op, legs, attempt, deadline, traceparent } = self;
+        // A structured string (RFC 9651, 3.3.3); ids hold neither quotes nor backslashes.
+        let key = format!("\"{gid}/{branch}/{op}\"");
+        let values = [
+            (header::GID, Some(gid.to_string())),
+            (header::BRANCH, Some(branch.to_string())),
+            (header::INSTANCE, Some(instance.to_string())),
+            (header::OP, Some(op.to_string())),
+            (header::LEGS, Some(legs.to_string())),
+            (header::ATTEMPT, Some(attempt.to_string())),
+            (header::DEADLINE, deadline.map(|at| at.to_string())),
+            (header::IDEMPOTENCY_KEY, Some(key)),
+            (header::TRACEPARENT, traceparent.clone()),
+        ];
+        let mut headers = HeaderMap::with_capacity(values.len());
+        for (name, value) in values {
+            // Only a trace context that is none can fail here, and a call is right without it.
+            if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        headers
     }
 }
 
@@ -153,6 +182,18 @@ mod tests {
             let error = Context::from_headers(Op::Try, &headers((name, value))).expect_err(name);
             assert_eq!(error.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let mut call = Context::from_headers(Op::Try, &headers(("", None))).expect("complete");
+        call.traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
+        let written = call.headers();
+        assert_eq!(written[header::IDEMPOTENCY_KEY], "\"order-1/payment/try\"");
+        assert_eq!(Context::from_headers(Op::Try, &written), Ok(call.clone()));
+
+        call.traceparent = Some("no\ntrace".into());
+        assert!(!call.headers().contains_key(header::TRACEPARENT), "a header was split");
     }
 
     #[test]

@@ -18,6 +18,11 @@ impl Legs {
     /// Try, Confirm and Cancel.
     pub const ALL: Self = Self { try_: true, confirm: true, cancel: true };
 
+    /// The legs for which `has` says yes.
+    pub(crate) fn where_(has: impl Fn(Op) -> bool) -> Self {
+        Self { try_: has(Op::Try), confirm: has(Op::Confirm), cancel: has(Op::Cancel) }
+    }
+
     /// Whether the branch has this leg.
     #[must_use]
     pub fn has(self, op: Op) -> bool {

@@ -17,12 +17,14 @@ mod legs;
 mod participant;
 #[cfg(feature = "sea-orm")]
 mod router;
+#[cfg(feature = "test-kit")]
+pub mod test_kit;
 #[cfg(test)]
 mod tests_support;
 
 pub use client::{
     Cancellation, Client, ClientError, NewBranch, NewTransaction, NotConfirmed, OpenTransaction,
-    Outcome, Registered, WaitFor,
+    Outcome, OwnTry, Registered, WaitFor,
 };
 pub use context::{BadHeader, Context};
 #[cfg(feature = "sea-orm")]
@@ -42,3 +44,4 @@ pub use tercet_protocol::wire::{
 };
 pub use tercet_protocol::{BranchId, Gid, Instance, InvalidId, Op, UnknownOp, Wall};
 pub use tercet_protocol::{BranchStatus, Reason, Status};
+pub use tercet_protocol::{Trouble, Verdict};

@@ -9,11 +9,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tercet_participant::{
-    Client, NewBranch, NewTransaction, Outcome, ProblemCode, Reason, Registered, WaitFor,
+    Client, ClientError, NewBranch, NewTransaction, Outcome, ProblemCode, Reason, Registered,
+    Verdict, WaitFor,
 };
 use tokio::net::TcpListener;
 
-/// What was asked: method, path with query, body.
+/// What was asked: method, path with query, body; and with which trace.
 type Asked = (String, String, String);
 
 /// Answers requests with what it was told to, in order, and remembers them.
@@ -21,6 +22,7 @@ type Asked = (String, String, String);
 struct Coordinator {
     answers: Arc<Mutex<VecDeque<(u16, Value)>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
+    traces: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 impl Coordinator {
@@ -51,6 +53,8 @@ impl Coordinator {
             head.uri.to_string(),
             body,
         ));
+        let trace = head.headers.get("traceparent").map(|trace| trace.to_str().expect("ASCII"));
+        self.traces.lock().expect("traces").push(trace.map(str::to_owned));
         let (status, body) =
             self.answers.lock().expect("answers").pop_front().expect("no more was expected");
         let status = StatusCode::from_u16(status).expect("a status");
@@ -154,6 +158,82 @@ async fn an_open_transaction_is_begun_joined_and_decided() {
             "/v1/transactions/order-1/confirm?wait=finished&wait_ms=10000",
         ]
     );
+}
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test]
+async fn a_transaction_continues_the_trace_it_is_begun_in() {
+    let answers = vec![problem(503, "not-accepted"), (201, transaction("confirmed", None))];
+    let (coordinator, url) = Coordinator::start(0, answers).await;
+    let client = Client::new(&url).expect("a client");
+    let outcome = client.begin(order().traceparent(TRACE)).await.expect("an answer");
+    outcome.confirmed().expect("confirmed");
+    let traces = coordinator.traces.lock().expect("traces").clone();
+    assert_eq!(traces, [Some(TRACE.to_owned()), Some(TRACE.to_owned())], "also when repeated");
+
+    let error = client.begin(order().traceparent("a\nb")).await.expect_err("no header");
+    assert_eq!(error.to_string(), r#"traceparent "a\nb" cannot be sent as a header"#);
+}
+
+#[tokio::test]
+async fn a_try_the_initiator_calls_itself_is_registered_first_and_says_what_the_coordinator_would()
+{
+    let answers = vec![(201, transaction("trying", None)), (201, branch("registered"))];
+    let (coordinator, url) = Coordinator::start(0, answers).await;
+    let client = Client::new(&url).expect("a client");
+    let order = NewTransaction::new().gid("order-1").traceparent(TRACE);
+    let open = client.open(order).await.expect("begun");
+    let payment = NewBranch::new("payment").endpoint("http://127.0.0.1:1/payment/");
+    let mut own = open.register_own_try(payment).await.expect("registered");
+
+    let (_, path, body) = &coordinator.asked()[1];
+    assert_eq!(path, "/v1/transactions/order-1/branches?wait=accepted&wait_ms=10000");
+    assert_eq!(
+        body,
+        r#"{"id":"payment","confirm":"http://127.0.0.1:1/payment/confirm","cancel":"http://127.0.0.1:1/payment/cancel","try_by":"initiator"}"#
+    );
+    assert_eq!(own.url.as_deref(), Some("http://127.0.0.1:1/payment/try"));
+    own.call_again();
+    let headers = own.headers();
+    let expected = [
+        ("tercet-gid", "order-1"),
+        ("tercet-branch", "payment"),
+        ("tercet-instance", "0193b6a0-0000-7000-8000-000000000001"),
+        ("tercet-op", "try"),
+        ("tercet-legs", "try,confirm,cancel"),
+        ("tercet-attempt", "2"),
+        ("tercet-deadline", "2026-11-20T12:00:30.000Z"),
+        ("idempotency-key", "\"order-1/payment/try\""),
+        ("traceparent", TRACE),
+    ];
+    for (name, value) in expected {
+        assert_eq!(headers[name], value, "{name}");
+    }
+    assert_eq!(headers.len(), expected.len());
+
+    assert_eq!(own.verdict(204, None), Verdict::Done);
+    assert_eq!(own.verdict(409, None), Verdict::Refused);
+    assert!(matches!(own.verdict(202, None), Verdict::InProgress(_)));
+    assert!(matches!(own.verdict(500, None), Verdict::Again { .. }));
+}
+
+#[tokio::test]
+async fn whoever_takes_a_transaction_up_learns_its_life_before_calling_a_try() {
+    let answers = vec![(201, branch("registered")), (200, transaction("trying", None))];
+    let (coordinator, url) = Coordinator::start(0, answers).await;
+    let client = Client::new(&url).expect("a client");
+    let open = client.resume("order-1".parse().expect("a gid"));
+    let payment = NewBranch::new("payment").cancel_url("http://127.0.0.1:1/undo");
+    let own = open.register_own_try(payment).await.expect("registered");
+    assert_eq!(own.headers()["tercet-instance"], "0193b6a0-0000-7000-8000-000000000001");
+    assert_eq!(own.headers()["tercet-legs"], "try,cancel");
+    assert_eq!(own.url, None);
+    assert_eq!(coordinator.asked()[1].1, "/v1/transactions/order-1");
+
+    let nothing = NewBranch::new("payment").try_url("http://127.0.0.1:1/do");
+    let error = open.register_own_try(nothing).await.expect_err("nobody could undo it");
+    assert!(matches!(error, ClientError::NothingToDecide), "{error}");
 }
 
 #[tokio::test]

@@ -28,6 +28,18 @@ pub enum ClientError {
         /// What is wrong with it.
         source: InvalidId,
     },
+    /// A value cannot be sent as a header.
+    #[error("{name} {given:?} cannot be sent as a header")]
+    Header {
+        /// The header.
+        name: &'static str,
+        /// As given.
+        given: String,
+    },
+    /// A branch whose Try the initiator calls has no Confirm and no Cancel, so that there is nothing
+    /// to register.
+    #[error("a branch whose Try you call yourself needs a Confirm or a Cancel")]
+    NothingToDecide,
     /// A payload or metadata cannot be written as JSON.
     #[error("{what} cannot be written as JSON: {source}")]
     Json {
@@ -69,6 +81,8 @@ impl ClientError {
             Self::Url { .. }
             | Self::Setup(_)
             | Self::Id { .. }
+            | Self::Header { .. }
+            | Self::NothingToDecide
             | Self::Json { .. }
             | Self::Unanswered { .. }
             | Self::Unexpected { .. } => None,

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use reqwest::redirect;
 use serde::de::DeserializeOwned;
-use tercet_protocol::wire::Problem;
+use tercet_protocol::wire::{Problem, header};
 use tercet_protocol::{Backoff, Gid};
 
 use super::error::ClientError;
@@ -32,6 +32,21 @@ pub(super) struct Http {
     client: reqwest::Client,
     /// Without a slash at the end.
     base: String,
+}
+
+/// What a request carries; the same to the byte each time it is made.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// JSON.
+    pub(super) body: Option<String>,
+    /// W3C trace context.
+    pub(super) traceparent: Option<HeaderValue>,
+}
+
+impl Sent {
+    pub(super) fn body(body: String) -> Self {
+        Self { body: Some(body), traceparent: None }
+    }
 }
 
 /// An answer: not a 429, 502, 503 or 504.
@@ -68,17 +83,17 @@ impl Http {
         gid: &Gid,
         wait: Duration,
     ) -> Result<Reply, ClientError> {
-        self.send(Method::GET, path, gid, None, wait).await
+        self.send(Method::GET, path, gid, Sent::default(), wait).await
     }
 
     pub(super) async fn post(
         &self,
         path: &str,
         gid: &Gid,
-        body: Option<String>,
+        sent: Sent,
         wait: Duration,
     ) -> Result<Reply, ClientError> {
-        self.send(Method::POST, path, gid, body, wait).await
+        self.send(Method::POST, path, gid, sent, wait).await
     }
 
     async fn send(
@@ -86,7 +101,7 @@ impl Http {
         method: Method,
         path: &str,
         gid: &Gid,
-        body: Option<String>,
+        sent: Sent,
         wait: Duration,
     ) -> Result<Reply, ClientError> {
         let url = format!("{}{path}", self.base);
@@ -94,8 +109,11 @@ impl Http {
         loop {
             let mut request =
                 self.client.request(method.clone(), &url).timeout(wait + ANSWER_MARGIN);
-            if let Some(body) = &body {
+            if let Some(body) = &sent.body {
                 request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+            }
+            if let Some(traceparent) = &sent.traceparent {
+                request = request.header(header::TRACEPARENT, traceparent);
             }
             let failed = match attempt(request).await {
                 Ok(reply) => return Ok(reply),

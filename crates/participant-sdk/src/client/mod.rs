@@ -4,6 +4,7 @@ mod error;
 mod http;
 mod open;
 mod outcome;
+mod own_try;
 mod request;
 
 use std::time::Duration;
@@ -14,9 +15,10 @@ use tercet_protocol::wire::TransactionView;
 pub use error::ClientError;
 pub use open::{OpenTransaction, Registered};
 pub use outcome::{Cancellation, NotConfirmed, Outcome};
+pub use own_try::OwnTry;
 pub use request::{NewBranch, NewTransaction};
 
-use self::http::{Http, Reply};
+use self::http::{Http, Reply, Sent};
 
 /// How long the coordinator lets a request wait for the end of its transaction, unless told
 /// otherwise; the coordinator's own default.
@@ -85,9 +87,9 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]. Being cancelled is no error but an [`Outcome`].
     pub async fn begin(&self, transaction: NewTransaction) -> Result<Outcome, ClientError> {
-        let (gid, body) = transaction.into_body(false)?;
+        let (gid, sent) = transaction.into_sent(false)?;
         let path = format!("/v1/transactions?{}", self.wait_query());
-        let reply = self.http.post(&path, &gid, Some(body), self.wait).await?;
+        let reply = self.http.post(&path, &gid, sent, self.wait).await?;
         Ok(Outcome::of(reply.read()?))
     }
 
@@ -97,16 +99,18 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn open(&self, transaction: NewTransaction) -> Result<OpenTransaction, ClientError> {
-        let (gid, body) = transaction.into_body(true)?;
-        let reply = self.http.post("/v1/transactions", &gid, Some(body), self.wait).await?;
-        let _begun: TransactionView = reply.read()?;
-        Ok(OpenTransaction::new(self.clone(), gid))
+        let (gid, sent) = transaction.into_sent(true)?;
+        let traceparent = sent.traceparent.as_ref().and_then(|value| value.to_str().ok());
+        let traceparent = traceparent.map(str::to_owned);
+        let reply = self.http.post("/v1/transactions", &gid, sent, self.wait).await?;
+        let begun: TransactionView = reply.read()?;
+        Ok(OpenTransaction::begun(self.clone(), &begun, traceparent))
     }
 
     /// Takes up an open transaction that was begun before, here or elsewhere.
     #[must_use]
     pub fn resume(&self, gid: Gid) -> OpenTransaction {
-        OpenTransaction::new(self.clone(), gid)
+        OpenTransaction::resumed(self.clone(), gid)
     }
 
     /// A transaction as it is now.
@@ -135,14 +139,9 @@ impl Client {
     }
 
     /// Asks for a decision. That the other one had won is an outcome like any other.
-    async fn decide(
-        &self,
-        gid: &Gid,
-        decision: &str,
-        body: Option<String>,
-    ) -> Result<Outcome, ClientError> {
+    async fn decide(&self, gid: &Gid, decision: &str, sent: Sent) -> Result<Outcome, ClientError> {
         let path = format!("/v1/transactions/{gid}/{decision}?{}", self.wait_query());
-        match self.http.post(&path, gid, body, self.wait).await.and_then(Reply::read) {
+        match self.http.post(&path, gid, sent, self.wait).await.and_then(Reply::read) {
             Ok(transaction) => Ok(Outcome::of(transaction)),
             Err(error) if error.is_decided_otherwise() => self.outcome(gid).await,
             Err(error) => Err(error),

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use tercet_protocol::Gid;
-use tercet_protocol::wire::{BeginRequest, BranchRequest};
+use tercet_protocol::wire::{BeginRequest, BranchRequest, header};
+use tercet_protocol::{Gid, Op, TryBy};
 
 use super::error::ClientError;
+use super::http::Sent;
 use crate::clock;
+use crate::legs::Legs;
 
 /// A transaction to be begun.
 #[derive(Debug, Clone, Default)]
 pub struct NewTransaction {
     request: BeginRequest,
+    traceparent: Option<String>,
 }
 
 impl NewTransaction {
@@ -57,8 +61,22 @@ impl NewTransaction {
         Ok(self)
     }
 
-    /// The gid and the body, which is written once: repeats are the same to the byte.
-    pub(super) fn into_body(self, open: bool) -> Result<(Gid, String), ClientError> {
+    /// The W3C trace context that the transaction continues: every participant is called within
+    /// this trace. In a participant that begins a transaction of its own, the context's
+    /// [`traceparent`](crate::Context::traceparent).
+    #[must_use]
+    pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
+        self.traceparent = Some(traceparent.into());
+        self
+    }
+
+    /// The gid and what is sent, written once: repeats are the same to the byte.
+    pub(super) fn into_sent(self, open: bool) -> Result<(Gid, Sent), ClientError> {
+        let traceparent = self.traceparent.map(|given| {
+            HeaderValue::try_from(&given)
+                .map_err(|_| ClientError::Header { name: header::TRACEPARENT, given })
+        });
+        let traceparent = traceparent.transpose()?;
         let mut request = self.request;
         let gid = match request.gid.take() {
             Some(given) => {
@@ -72,7 +90,7 @@ impl NewTransaction {
         }
         let body = serde_json::to_string(&request)
             .map_err(|source| ClientError::Json { what: "transaction", source })?;
-        Ok((gid, body))
+        Ok((gid, Sent { body: Some(body), traceparent }))
     }
 }
 
@@ -152,8 +170,40 @@ impl NewBranch {
         self
     }
 
+    /// The same branch with its Try kept from the coordinator, and the URL of that Try.
+    pub(super) fn with_own_try(mut self) -> Result<(Self, Option<String>), ClientError> {
+        let request = &mut self.request;
+        if let Some(endpoint) = request.endpoint.take() {
+            // As the coordinator reads an endpoint.
+            let base = endpoint.strip_suffix('/').unwrap_or(&endpoint);
+            let legs = [&mut request.try_, &mut request.confirm, &mut request.cancel];
+            for (op, leg) in Op::ALL.into_iter().zip(legs) {
+                *leg = Some(format!("{base}/{op}"));
+            }
+        }
+        let url = request.try_.take();
+        if request.confirm.is_none() && request.cancel.is_none() {
+            return Err(ClientError::NothingToDecide);
+        }
+        request.try_by = Some(TryBy::Initiator);
+        Ok((self, url))
+    }
+
+    /// The legs it has, as the coordinator counts them: also a Try that the initiator calls.
+    pub(super) fn legs(&self) -> Legs {
+        let request = &self.request;
+        Legs::where_(|op| {
+            request.endpoint.is_some()
+                || match op {
+                    Op::Try => request.try_.is_some() || request.try_by == Some(TryBy::Initiator),
+                    Op::Confirm => request.confirm.is_some(),
+                    Op::Cancel => request.cancel.is_some(),
+                }
+        })
+    }
+
     /// The body of its registration.
-    pub(super) fn into_body(self) -> Result<String, ClientError> {
+    pub(super) fn to_body(&self) -> Result<String, ClientError> {
         serde_json::to_string(&self.request)
             .map_err(|source| ClientError::Json { what: "branch", source })
     }
@@ -177,21 +227,21 @@ mod tests {
             .timeout(Duration::from_millis(1_500))
             .metadata(&serde_json::json!({"channel": "web"}))
             .expect("an object");
-        let (gid, body) = transaction.into_body(false).expect("valid");
+        let (gid, sent) = transaction.into_sent(false).expect("valid");
         assert_eq!(gid.as_str(), "order-1");
         assert_eq!(
-            body,
+            sent.body.expect("a body"),
             r#"{"gid":"order-1","branches":[{"id":"payment","endpoint":"http://127.0.0.1:7302/payment","payload":{"amount":1},"headers":{"x-tenant":"eu"},"timeout_ms":2000}],"timeout_ms":1500,"metadata":{"channel":"web"}}"#
         );
     }
 
     #[test]
     fn a_transaction_always_has_a_gid_and_it_is_a_good_one() {
-        let (one, body) = NewTransaction::new().into_body(true).expect("valid");
-        let (two, _) = NewTransaction::new().into_body(true).expect("valid");
+        let (one, sent) = NewTransaction::new().into_sent(true).expect("valid");
+        let (two, _) = NewTransaction::new().into_sent(true).expect("valid");
         assert_ne!(one, two);
-        assert_eq!(body, format!(r#"{{"gid":"{one}","open":true}}"#));
-        let error = NewTransaction::new().gid("a/b").into_body(false).expect_err("not a gid");
+        assert_eq!(sent.body, Some(format!(r#"{{"gid":"{one}","open":true}}"#)));
+        let error = NewTransaction::new().gid("a/b").into_sent(false).expect_err("not a gid");
         assert_eq!(
             error.to_string(),
             r#"gid "a/b": may contain only letters, digits and . _ : - , not '/'"#

@@ -1,0 +1,63 @@
+//! The kit's program, as somebody who writes a participant in another language uses it.
+
+use std::process::{Command, Output};
+
+use crate::wrong::{self, Flaw};
+
+async fn run(arguments: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_check-participant"));
+    program.args(arguments);
+    let run = tokio::task::spawn_blocking(move || program.output());
+    run.await.expect("no panic").expect("it starts")
+}
+
+async fn check(flaw: Flaw) -> (Option<i32>, String) {
+    let url = wrong::serve(flaw).await;
+    let (endpoint, probe) = (format!("{url}/account"), format!("{url}/balances"));
+    let arguments = [
+        endpoint.as_str(),
+        "--payload",
+        r#"{"amount":1}"#,
+        "--refused",
+        r#"{"amount":1000000}"#,
+        "--probe",
+        &probe,
+        "--reserved",
+        "frozen",
+        "--conserved",
+        "balance+frozen+spent",
+        "--rounds",
+        "2",
+        "--seed",
+        "7",
+    ];
+    let output = run(&arguments).await;
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test]
+async fn its_exit_status_and_its_words_say_whether_the_rules_are_kept() {
+    let (status, words) = check(Flaw::Nothing).await;
+    assert_eq!(status, Some(0), "{words}");
+    assert!(words.contains("keeps all 28 rules") && words.contains("seed 7"), "{words}");
+    let (status, words) = check(Flaw::RunsEmptyCancels).await;
+    assert_eq!(status, Some(1), "{words}");
+    assert!(words.contains("empty-cancel: "), "{words}");
+}
+
+#[tokio::test]
+async fn what_it_does_not_understand_or_cannot_check_is_told_apart_from_broken_rules() {
+    let table: [(&[&str], i32, &str); 5] = [
+        (&[], 2, "ENDPOINT is missing"),
+        (&["http://127.0.0.1:1/x"], 2, "--payload is missing"),
+        (&["http://127.0.0.1:1/x", "--payload", "{"], 2, "--payload: "),
+        (&["http://127.0.0.1:1/x", "--payload", "{}", "--loud", "1"], 2, "--loud is not known"),
+        (&["http://127.0.0.1:1/x", "--payload", "{}"], 3, "without a probe"),
+    ];
+    for (arguments, status, words) in table {
+        let output = run(arguments).await;
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{told}");
+        assert!(told.contains(words), "{told}");
+    }
+}
