@@ -82,6 +82,10 @@ pub(crate) fn not_done(context: &Context, why: &NotDone) -> Response {
             let detail = format!("the payload cannot be read: {error}");
             problem(StatusCode::BAD_REQUEST, "invalid-payload", &detail)
         }
+        NotDone::InProgress => {
+            tracing::debug!(%gid, %branch, %op, attempt, "{why}");
+            in_progress()
+        }
         NotDone::Busy => match op {
             Op::Cancel => in_progress(),
             Op::Try | Op::Confirm => {

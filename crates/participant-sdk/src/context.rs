@@ -30,6 +30,9 @@ pub struct Context {
     pub deadline: Option<Wall>,
     /// W3C trace context, to be passed on to whatever is called from here.
     pub traceparent: Option<String>,
+    /// Whether this is a Cancel of whose branch no Try was recorded here. It is run only for a
+    /// participant that asks for it (`Participant::CANCELS_EMPTY`).
+    pub empty: bool,
 }
 
 /// A header that every call carries is missing or cannot be read.
@@ -59,6 +62,7 @@ impl Context {
             attempt: optional(headers, header::ATTEMPT)?.unwrap_or(1),
             deadline: optional(headers, header::DEADLINE)?,
             traceparent: optional(headers, header::TRACEPARENT)?,
+            empty: false,
         };
         if context.op != op {
             let what = format!("says {}, but this is the URL of {op}", context.op);

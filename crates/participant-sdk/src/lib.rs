@@ -28,6 +28,8 @@ pub use context::{BadHeader, Context};
 #[cfg(feature = "sea-orm")]
 pub use failure::Failure;
 #[cfg(feature = "sea-orm")]
+pub use guard::purge::{PURGE_AFTER, Purged};
+#[cfg(feature = "sea-orm")]
 pub use guard::store::Store;
 pub use guard::table::{
     Action, Arrival, Contradiction, LATE_TRY_MARGIN, Recorded, State, decide, is_long_past,

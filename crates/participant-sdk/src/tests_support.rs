@@ -21,5 +21,6 @@ pub(crate) fn context(gid: &str, op: Op) -> Context {
         attempt: 1,
         deadline: None,
         traceparent: None,
+        empty: false,
     }
 }
