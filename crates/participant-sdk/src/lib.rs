@@ -12,9 +12,11 @@ mod context;
 #[cfg(feature = "sea-orm")]
 mod failure;
 mod guard;
+mod idempotency;
 mod legs;
 #[cfg(feature = "sea-orm")]
 mod participant;
+mod problem;
 #[cfg(feature = "sea-orm")]
 mod router;
 #[cfg(test)]
@@ -33,6 +35,9 @@ pub use guard::purge::{PURGE_AFTER, Purged};
 pub use guard::store::Store;
 pub use guard::table::{
     Action, Arrival, Contradiction, LATE_TRY_MARGIN, Recorded, State, decide, is_long_past,
+};
+pub use idempotency::{
+    Idempotency, IdempotencyKey, IdempotencyService, KeyPolicy, KeyStore, KeyStoreError,
 };
 pub use legs::Legs;
 #[cfg(feature = "sea-orm")]

@@ -6,6 +6,7 @@
 
 mod cases;
 mod contention;
+#[path = "../support/database.rs"]
 mod database;
 mod keeping;
 mod races;

@@ -58,7 +58,14 @@ impl Database {
         connect(&self.url, connections).await
     }
 
+    /// Where it is.
+    #[allow(dead_code, reason = "not every suite that uses this file needs it")]
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Whether only one transaction writes at a time.
+    #[allow(dead_code, reason = "not every suite that uses this file needs it")]
     pub(crate) fn has_one_writer(&self) -> bool {
         self.kind == Kind::Sqlite
     }
