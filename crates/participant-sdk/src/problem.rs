@@ -1,5 +1,6 @@
 //! How this crate says over HTTP that something was not done: RFC 9457, with a code for programs.
 
+#[cfg(feature = "sea-orm")]
 use std::time::Duration;
 
 use axum::Json;
@@ -28,6 +29,7 @@ pub(crate) fn with_retry_after(seconds: u64, answer: Response) -> Response {
 }
 
 /// `Retry-After` has whole seconds; a pause is never shortened.
+#[cfg(feature = "sea-orm")]
 pub(crate) fn whole_seconds(pause: Duration) -> u64 {
     pause.as_secs() + u64::from(pause.subsec_nanos() > 0)
 }

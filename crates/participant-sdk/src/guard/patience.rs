@@ -4,7 +4,7 @@
 //! processes wait for the guard's row, each with a connection in its hand: the time is bounded by
 //! the database, the number by seats, of which there are half as many as connections.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
 use sea_orm::{DbBackend, DbErr};
 
 /// Bounds the wait for the guard's row.
@@ -42,15 +42,15 @@ pub(super) async fn end(db: &DatabaseTransaction) -> Result<(), DbErr> {
 pub(super) fn seats(db: &DatabaseConnection) -> usize {
     let connections = match &db.inner {
         #[cfg(feature = "sqlite")]
-        DatabaseConnectionType::SqlxSqlitePoolConnection(_) => {
+        sea_orm::DatabaseConnectionType::SqlxSqlitePoolConnection(_) => {
             db.get_sqlite_connection_pool().options().get_max_connections()
         }
         #[cfg(feature = "postgres")]
-        DatabaseConnectionType::SqlxPostgresPoolConnection(_) => {
+        sea_orm::DatabaseConnectionType::SqlxPostgresPoolConnection(_) => {
             db.get_postgres_connection_pool().options().get_max_connections()
         }
         #[cfg(feature = "mysql")]
-        DatabaseConnectionType::SqlxMySqlPoolConnection(_) => {
+        sea_orm::DatabaseConnectionType::SqlxMySqlPoolConnection(_) => {
             db.get_mysql_connection_pool().options().get_max_connections()
         }
         // Mock, proxy and what may come: one after another is right anywhere.

@@ -2,22 +2,36 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend};
 use tempfile::TempDir;
 
 /// What a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
-    #[cfg(feature = "postgres")]
-    Postgres,
-    #[cfg(feature = "mysql")]
-    Mysql,
+    /// The server that this variable leads to.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mysql")),
+        expect(dead_code, reason = "its driver is a feature")
+    )]
+    Server(&'static str),
+}
+
+#[cfg(feature = "postgres")]
+impl Kind {
+    #[expect(non_upper_case_globals, reason = "named like a kind")]
+    pub(crate) const Postgres: Self = Self::Server("TERCET_TEST_POSTGRES_URL");
+}
+
+#[cfg(feature = "mysql")]
+impl Kind {
+    #[expect(non_upper_case_globals, reason = "named like a kind")]
+    pub(crate) const Mysql: Self = Self::Server("TERCET_TEST_MYSQL_URL");
 }
 
 /// An empty database. Several connect to it, as several processes of one service do.
 pub(crate) struct Database {
-    pub(crate) kind: Kind,
+    kind: Kind,
     url: String,
     name: String,
     _dir: TempDir,
@@ -28,24 +42,20 @@ impl Database {
     pub(crate) async fn create(kind: Kind) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let dir = tempfile::tempdir().expect("a directory");
-        let name = format!(
-            "tercet_test_{}_{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tercet_test_{}_{number}", std::process::id());
         let url = match kind {
             Kind::Sqlite => {
                 format!("sqlite://{}?mode=rwc", dir.path().join("service.db").display())
             }
-            #[cfg(any(feature = "postgres", feature = "mysql"))]
-            server => {
-                let admin = connect(&server_url(server), 1).await;
+            Kind::Server(variable) => {
+                let url = server_url(variable);
+                let admin = connect(&url, 1).await;
                 for sql in
                     [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")]
                 {
                     admin.execute_unprepared(&sql).await.expect("may create databases");
                 }
-                let url = server_url(server);
                 let (server, _) = url.rsplit_once('/').expect("a URL that names a database");
                 format!("{server}/{name}")
             }
@@ -72,30 +82,19 @@ impl Database {
 
     /// Removes it. After a test that failed it stays, to be looked at.
     pub(crate) async fn remove(self) {
-        let sql = match self.kind {
-            Kind::Sqlite => return,
-            #[cfg(feature = "postgres")]
-            Kind::Postgres => format!("DROP DATABASE {} WITH (FORCE)", self.name),
-            #[cfg(feature = "mysql")]
-            Kind::Mysql => format!("DROP DATABASE {}", self.name),
+        let Kind::Server(variable) = self.kind else { return };
+        let admin = connect(&server_url(variable), 1).await;
+        let force = match admin.get_database_backend() {
+            DbBackend::Postgres => "WITH (FORCE)",
+            _ => "",
         };
-        #[cfg(any(feature = "postgres", feature = "mysql"))]
-        connect(&server_url(self.kind), 1).await.execute_unprepared(&sql).await.expect("removed");
-        #[cfg(not(any(feature = "postgres", feature = "mysql")))]
-        let _: String = sql;
+        let sql = format!("DROP DATABASE {} {force}", self.name);
+        admin.execute_unprepared(&sql).await.expect("it is removed");
     }
 }
 
-/// Where the servers are. There is no test without one: whoever asks for the feature asks for it.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-fn server_url(kind: Kind) -> String {
-    let variable = match kind {
-        Kind::Sqlite => unreachable!("a file, not a server"),
-        #[cfg(feature = "postgres")]
-        Kind::Postgres => "TERCET_TEST_POSTGRES_URL",
-        #[cfg(feature = "mysql")]
-        Kind::Mysql => "TERCET_TEST_MYSQL_URL",
-    };
+/// Where a server is. There is no test without one: who asks for the feature asks for it.
+fn server_url(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set; run this through tests/databases"))
 }
