@@ -15,14 +15,19 @@ run: ## Keep a coordinator and three participants up to play with, until Ctrl-C
 demo: ## Tell in five scenes what Tercet does when things go well, and when they do not
 	@deploy/demo/demo.sh
 
+# The drivers of the other databases are built for these tests alone.
+DATABASE_TESTS := cargo test -p tercet-participant --features postgres,mysql
+
 # The system tests start the binaries, which `cargo test` alone does not build.
 test: ## Build everything and run every test
 	cargo build --workspace --bins
 	cargo test --workspace
+	tests/databases $(DATABASE_TESTS)
 
 check: ## Check format, lints and documentation; changes nothing
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p tercet-participant --all-features --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 verify: check test ## Everything that must hold before a change is taken; changes nothing

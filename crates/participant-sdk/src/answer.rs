@@ -1,10 +1,8 @@
 //! What goes back over the wire. The status line is what counts (docs of the coordinator,
 //! "Participant, called by the coordinator"); bodies are for people and for `answer`.
 
-use std::time::Duration;
-
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tercet_protocol::Op;
@@ -12,6 +10,7 @@ use tercet_protocol::Op;
 use crate::context::{BadHeader, Context};
 use crate::failure::Failure;
 use crate::guard::store::{Done, NotDone};
+use crate::problem::{problem, whole_seconds, with_retry_after};
 
 /// When a call that met another one should come again, in seconds.
 const IN_PROGRESS_PAUSE_SECONDS: u64 = 1;
@@ -21,25 +20,6 @@ const IN_PROGRESS_PAUSE_SECONDS: u64 = 1;
 struct DoneBody {
     state: &'static str,
     repeated: bool,
-}
-
-/// The body of a call that was not done: RFC 9457, with the code as an extension.
-#[derive(Debug, Serialize)]
-struct ProblemBody<'a> {
-    code: &'a str,
-    status: u16,
-    detail: &'a str,
-}
-
-fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
-    let body = ProblemBody { code, status: status.as_u16(), detail };
-    let media_type = HeaderValue::from_static("application/problem+json");
-    (status, [(header::CONTENT_TYPE, media_type)], Json(body)).into_response()
-}
-
-fn with_retry_after(seconds: u64, answer: Response) -> Response {
-    let name: HeaderName = header::RETRY_AFTER;
-    ([(name, HeaderValue::from(seconds))], answer).into_response()
 }
 
 /// The call was done, now or before.
@@ -82,6 +62,10 @@ pub(crate) fn not_done(context: &Context, why: &NotDone) -> Response {
             let detail = format!("the payload cannot be read: {error}");
             problem(StatusCode::BAD_REQUEST, "invalid-payload", &detail)
         }
+        NotDone::InProgress => {
+            tracing::debug!(%gid, %branch, %op, attempt, "{why}");
+            in_progress()
+        }
         NotDone::Busy => match op {
             Op::Cancel => in_progress(),
             Op::Try | Op::Confirm => {
@@ -112,9 +96,4 @@ pub(crate) fn not_done(context: &Context, why: &NotDone) -> Response {
 /// The cause stays here: it may name tables, hosts or worse.
 fn failed() -> Response {
     problem(StatusCode::SERVICE_UNAVAILABLE, "failed", "the call failed here; call again")
-}
-
-/// `Retry-After` has whole seconds; a pause is never shortened.
-fn whole_seconds(pause: Duration) -> u64 {
-    pause.as_secs() + u64::from(pause.subsec_nanos() > 0)
 }

@@ -4,12 +4,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the door")]
 
-#[cfg(any(feature = "sea-orm", feature = "test-kit"))]
 use tercet_protocol::Wall;
 use uuid::Uuid;
 
 /// The time of day, as this machine has it.
-#[cfg(any(feature = "sea-orm", feature = "test-kit"))]
 pub(crate) fn now() -> Wall {
     use std::time::{SystemTime, UNIX_EPOCH};
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -30,6 +30,9 @@ pub struct Context {
     pub deadline: Option<Wall>,
     /// W3C trace context, to be passed on to whatever is called from here.
     pub traceparent: Option<String>,
+    /// Whether this is a Cancel of whose branch no Try was recorded here. It is run only for a
+    /// participant that asks for it (`Participant::CANCELS_EMPTY`).
+    pub empty: bool,
 }
 
 /// A header that every call carries is missing or cannot be read.
@@ -59,6 +62,7 @@ impl Context {
             attempt: optional(headers, header::ATTEMPT)?.unwrap_or(1),
             deadline: optional(headers, header::DEADLINE)?,
             traceparent: optional(headers, header::TRACEPARENT)?,
+            empty: false,
         };
         if context.op != op {
             let what = format!("says {}, but this is the URL of {op}", context.op);
@@ -72,7 +76,9 @@ impl Context {
     /// [`attempt`](Self::attempt) may grow.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
-        let Self { gid, branch, instance, op, legs, attempt, deadline, traceparent } = self;
+        // Whether a Cancel is empty is the participant's own knowledge and travels nowhere.
+        let Self { gid, branch, instance, op, legs, attempt, deadline, traceparent, empty: _ } =
+            self;
         // A structured string (RFC 9651, 3.3.3); ids hold neither quotes nor backslashes.
         let key = format!("\"{gid}/{branch}/{op}\"");
         let values = [

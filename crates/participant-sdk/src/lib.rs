@@ -12,9 +12,11 @@ mod context;
 #[cfg(feature = "sea-orm")]
 mod failure;
 mod guard;
+mod idempotency;
 mod legs;
 #[cfg(feature = "sea-orm")]
 mod participant;
+mod problem;
 #[cfg(feature = "sea-orm")]
 mod router;
 #[cfg(feature = "test-kit")]
@@ -30,9 +32,14 @@ pub use context::{BadHeader, Context};
 #[cfg(feature = "sea-orm")]
 pub use failure::Failure;
 #[cfg(feature = "sea-orm")]
+pub use guard::purge::{PURGE_AFTER, Purged};
+#[cfg(feature = "sea-orm")]
 pub use guard::store::Store;
 pub use guard::table::{
     Action, Arrival, Contradiction, LATE_TRY_MARGIN, Recorded, State, decide, is_long_past,
+};
+pub use idempotency::{
+    Idempotency, IdempotencyKey, IdempotencyService, KeyPolicy, KeyStore, KeyStoreError,
 };
 pub use legs::Legs;
 #[cfg(feature = "sea-orm")]

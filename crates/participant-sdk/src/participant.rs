@@ -22,6 +22,12 @@ pub trait Participant: Send + Sync + 'static {
     /// The body of every call of a branch, the same for all three.
     type Payload: DeserializeOwned + Send;
 
+    /// Whether [`cancel`](Self::cancel) is run also where no Try was recorded, with
+    /// [`Context::empty`] set. Say `true` if `try_` has effects outside of this database (a hold on a
+    /// card, say): it may have had them and then failed before it was recorded, and only
+    /// `cancel` can find out. It is still run once at most, and no Try gets in after it.
+    const CANCELS_EMPTY: bool = false;
+
     /// Reserves, so that [`confirm`](Self::confirm) cannot fail for want of anything.
     ///
     /// # Errors
@@ -45,7 +51,8 @@ pub trait Participant: Send + Sync + 'static {
         payload: Self::Payload,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Releases what was reserved. It is run only if [`try_`](Self::try_) was.
+    /// Releases what was reserved. It is run only if [`try_`](Self::try_) was, unless
+    /// [`CANCELS_EMPTY`](Self::CANCELS_EMPTY) asks for more.
     ///
     /// # Errors
     /// It is called again, without end.

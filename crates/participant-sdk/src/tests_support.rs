@@ -1,9 +1,11 @@
 //! What the tests of this crate share.
 
-use tercet_protocol::{Instance, Op};
+use tercet_protocol::Instance;
+#[cfg(feature = "sea-orm")]
+use tercet_protocol::Op;
 
-use crate::context::Context;
-use crate::legs::Legs;
+#[cfg(feature = "sea-orm")]
+use crate::{context::Context, legs::Legs};
 
 /// One of several lives of a gid.
 pub(crate) fn instance(number: u128) -> Instance {
@@ -11,6 +13,7 @@ pub(crate) fn instance(number: u128) -> Instance {
 }
 
 /// A call of the branch `b1`.
+#[cfg(feature = "sea-orm")]
 pub(crate) fn context(gid: &str, op: Op) -> Context {
     Context {
         gid: gid.parse().expect("a gid"),
@@ -21,5 +24,6 @@ pub(crate) fn context(gid: &str, op: Op) -> Context {
         attempt: 1,
         deadline: None,
         traceparent: None,
+        empty: false,
     }
 }

@@ -135,6 +135,7 @@ impl OpenTransaction {
             attempt: 1,
             deadline: Some(life.deadline),
             traceparent: self.traceparent.clone(),
+            empty: false,
         };
         Ok(OwnTry { context, url })
     }

@@ -11,9 +11,17 @@
 //! ```
 
 #[cfg(feature = "sea-orm")]
-mod contention;
+pub(crate) mod contention;
+#[cfg(feature = "sea-orm")]
+mod patience;
+#[cfg(feature = "sea-orm")]
+pub(crate) mod purge;
 #[cfg(feature = "sea-orm")]
 mod row;
+#[cfg(feature = "sea-orm")]
+pub(crate) mod schema;
+#[cfg(feature = "sea-orm")]
+mod statements;
 #[cfg(feature = "sea-orm")]
 pub(crate) mod store;
 pub(crate) mod table;

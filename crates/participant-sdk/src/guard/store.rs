@@ -1,19 +1,22 @@
 //! The guard's rule made atomic: one SQL transaction holds the guard's row and the
 //! business change.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sea_query::{Index, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
-    EntityTrait, QueryFilter, Schema, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use tercet_protocol::{Backoff, Op};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::contention::is_contention;
-use super::row;
-use super::table::{Action, Arrival, Contradiction, Recorded, State, decide, is_long_past};
+use super::contention::{Contention, contention, contention_behind};
+use super::purge::TOUCH_AFTER_MS;
+use super::row::{self, Row};
+use super::table::{Action, Arrival, Contradiction, State, decide, is_long_past};
 use super::turn::TURN_PATIENCE;
+use super::{patience, schema};
 use crate::clock;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -23,15 +26,18 @@ use crate::participant::Participant;
 /// its answer by default (3 s).
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a call is run whose SQL transaction lost against another one.
-const ROUNDS: u32 = 6;
+pub(super) const ROUNDS: u32 = 6;
 /// The pauses between rounds: others need milliseconds to finish.
-const ROUND_PAUSE: Backoff =
+pub(crate) const ROUND_PAUSE: Backoff =
     Backoff { first: Duration::from_millis(10), cap: Duration::from_millis(100) };
 
-/// The guard's place in a participant's own database.
+/// The guard's place in a participant's own database: SQLite, PostgreSQL, MySQL or MariaDB.
 #[derive(Debug, Clone)]
 pub struct Store {
-    db: DatabaseConnection,
+    pub(super) db: DatabaseConnection,
+    isolation: Option<IsolationLevel>,
+    /// One for each call that may be waiting for its row in the database.
+    seats: Arc<Semaphore>,
 }
 
 /// How a call ended that was done, now or before.
@@ -55,9 +61,12 @@ pub(crate) enum NotDone {
     /// The business code or the database failed.
     #[error(transparent)]
     Failure(#[from] Failure),
-    /// Somebody else is writing.
-    #[error("others were writing for as long as a call may wait")]
+    /// No connection, or on SQLite no right to write, was to be had.
+    #[error("others were using the database for as long as a call may wait")]
     Busy,
+    /// Another call of the branch is being worked on elsewhere, or others kept getting in the way.
+    #[error("others were writing for as long as a call may wait")]
+    InProgress,
 }
 
 impl From<DbErr> for NotDone {
@@ -70,26 +79,25 @@ impl Store {
     /// The guard on this database, which must be the one the business code writes to.
     #[must_use]
     pub fn new(db: DatabaseConnection) -> Self {
-        Self { db }
+        let seats = Arc::new(Semaphore::new(patience::seats(&db)));
+        Self { db, isolation: None, seats }
     }
 
-    /// Creates the guard's table, `tercet_guard`, where it is missing. Safe to repeat; call it at
-    /// every start, or take the statement into your own migrations.
+    /// Runs calls at this isolation level instead of the database's default. The guard is right
+    /// from READ COMMITTED upwards; what the business code needs is for its author to say.
+    #[must_use]
+    pub fn isolation(self, level: IsolationLevel) -> Self {
+        Self { isolation: Some(level), ..self }
+    }
+
+    /// Creates the guard's table, `tercet_guard`, where it is missing. Safe to repeat, and for
+    /// several processes at once; call it at every start, or take the statements of docs/guard-sql.md
+    /// into your own migrations.
     ///
     /// # Errors
     /// The database's.
     pub async fn migrate(&self) -> Result<(), DbErr> {
-        let backend = self.db.get_database_backend();
-        let mut table = Schema::new(backend).create_table_from_entity(row::Entity);
-        self.db.execute(table.if_not_exists()).await?;
-        let by_age = Index::create()
-            .name("tercet_guard_updated_at")
-            .table(row::Entity)
-            .col(row::Column::UpdatedAt)
-            .if_not_exists()
-            .to_owned();
-        self.db.execute(&by_age).await?;
-        Ok(())
+        schema::make_guard(&self.db, ROUND_PAUSE).await
     }
 
     /// Answers one call: as the guard's table says, and atomically.
@@ -101,16 +109,21 @@ impl Store {
     ) -> Result<Done, NotDone> {
         let mut round = 1;
         loop {
-            match self.run_once(participant, context, body).await {
-                Err(NotDone::Failure(Failure::Database(error)))
-                    if is_contention(&error) && round < ROUNDS =>
-                {
-                    tracing::debug!(gid = %context.gid, round, %error, "run again");
-                    tokio::time::sleep(ROUND_PAUSE.pause(round, clock::luck(), None)).await;
-                    round += 1;
-                }
-                settled => return settled,
+            let error = match self.run_once(participant, context, body).await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            round += match error.contention() {
+                None => return Err(error),
+                Some(Contention::Lost) => 1,
+                // It has cost its time already.
+                Some(Contention::Waited) => 2,
+            };
+            tracing::debug!(gid = %context.gid, %error, "lost against another call");
+            if round > ROUNDS {
+                return Err(NotDone::InProgress);
             }
+            tokio::time::sleep(ROUND_PAUSE.pause(round, clock::luck(), None)).await;
         }
     }
 
@@ -121,10 +134,12 @@ impl Store {
         context: &Context,
         body: &[u8],
     ) -> Result<Done, NotDone> {
-        let db = self.begin(context.op).await?;
+        let (db, seat) = self.begin(context).await?;
         let now = clock::now();
         let wanted = State::after(context.op);
-        let recorded = record(&db, context, wanted, now.0).await?;
+        let row = record(&db, context, wanted, now.0).await?;
+        drop(seat);
+        let recorded = row.map(|row| row.recorded);
         let arrival = Arrival {
             op: context.op,
             legs: context.legs,
@@ -132,24 +147,36 @@ impl Store {
             long_past: is_long_past(context.deadline, now),
         };
         match decide(recorded, arrival) {
-            Action::Refuse(why) => return Err(NotDone::Contradiction(why)),
+            Action::Refuse(why) => {
+                note_call(db, context, row, now.0).await?;
+                return Err(NotDone::Contradiction(why));
+            }
             Action::Repeat => {
+                note_call(db, context, row, now.0).await?;
                 let state = recorded.map_or(wanted, |recorded| recorded.state);
-                db.rollback().await?;
                 return Ok(Done { state, repeated: true });
+            }
+            Action::Record if P::CANCELS_EMPTY => {
+                // A payload that cannot be read now could not be read by a Try either.
+                if let Ok(payload) = serde_json::from_slice(body) {
+                    let context = Context { empty: true, ..context.clone() };
+                    participant.cancel(&db, &context, payload).await?;
+                }
             }
             Action::Record => {}
             Action::Run => {
                 let payload = serde_json::from_slice(body)?;
                 match context.op {
                     Op::Try => participant.try_(&db, context, payload).await?,
-                    Op::Confirm => {
-                        participant.confirm(&db, context, payload).await?;
-                    }
+                    Op::Confirm => participant.confirm(&db, context, payload).await?,
                     Op::Cancel => participant.cancel(&db, context, payload).await?,
                 }
                 if let Some(recorded) = recorded {
-                    replace(&db, context, recorded.state, wanted, now.0).await?;
+                    // The row is locked, so it can have moved only where the lock is not
+                    // honoured; then this call must not have run.
+                    if !row::replace(&db, context, recorded.state, wanted, now.0).await? {
+                        return Err(NotDone::InProgress);
+                    }
                 }
             }
         }
@@ -157,79 +184,110 @@ impl Store {
         Ok(Done { state: wanted, repeated: false })
     }
 
-    /// Begins with the right to write. On SQLite a transaction that reads first and writes later
-    /// can lose that right for good, so it is asked for at once.
-    async fn begin(&self, op: Op) -> Result<DatabaseTransaction, NotDone> {
-        let patience = match op {
+    /// Begins, with a seat for a call that may have to wait for its row: a Cancel, whose Try may still
+    /// be running in another process, or a repeat. The first Try or Confirm of a branch meets nobody, and
+    /// is not to stand behind those. On SQLite it is here that everybody waits.
+    async fn begin(
+        &self,
+        context: &Context,
+    ) -> Result<(DatabaseTransaction, Option<OwnedSemaphorePermit>), NotDone> {
+        let patience = match context.op {
             Op::Try | Op::Confirm => BEGIN_PATIENCE,
-            // It may be its own Try that is writing, in another process of this service.
             Op::Cancel => TURN_PATIENCE,
         };
+        let may_wait = context.op == Op::Cancel || context.attempt > 1;
+        let begun = tokio::time::timeout(patience, async {
+            let seat = match may_wait {
+                // The seats are never closed; were they, that would be busy enough.
+                true => {
+                    Some(Arc::clone(&self.seats).acquire_owned().await.map_err(|_| NotDone::Busy)?)
+                }
+                false => None,
+            };
+            Ok((self.begin_to_write().await?, seat))
+        });
+        begun.await.unwrap_or(Err(NotDone::Busy))
+    }
+
+    /// Begins with the right to write. On SQLite a transaction that reads first and writes later
+    /// can lose that right for good, so it is asked for at once.
+    pub(super) async fn begin_to_write(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
+            isolation_level: self.isolation,
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        let begun = tokio::time::timeout(patience, self.db.begin_with_options(options));
-        match begun.await {
-            Ok(begun) => Ok(begun?),
-            Err(_) => Err(NotDone::Busy),
+        self.db.begin_with_options(options).await
+    }
+}
+
+impl NotDone {
+    /// What of another transaction was in the way, if the same call, run again, may go through.
+    fn contention(&self) -> Option<Contention> {
+        match self {
+            Self::Failure(Failure::Database(error)) => contention(error),
+            Self::Failure(Failure::Retry { source, after: None }) => {
+                contention_behind(source.as_ref())
+            }
+            Self::Failure(Failure::Retry { after: Some(_), .. } | Failure::Refused { .. })
+            | Self::Contradiction(_)
+            | Self::Payload(_)
+            | Self::Busy
+            | Self::InProgress => None,
         }
     }
 }
 
-/// Writes what will be true of the branch if this call is done and nothing was recorded before;
-/// else gives what was recorded. The row is inserted before it is read: a locking read of a row
-/// that is not there lets two callers pass, or deadlocks them. An insert makes the second wait.
+/// Records the call as done, unless something is recorded of its branch: then gives that. Waits for another
+/// call of the branch, a bounded time.
 async fn record(
     db: &DatabaseTransaction,
     context: &Context,
     state: State,
     now_ms: i64,
-) -> Result<Option<Recorded>, DbErr> {
-    let fresh = row::ActiveModel {
-        gid: Set(context.gid.to_string()),
-        branch_id: Set(context.branch.to_string()),
-        instance: Set(context.instance.to_string()),
-        state: Set(state.as_str().to_owned()),
-        updated_at: Set(now_ms),
-    };
-    let key = [row::Column::Gid, row::Column::BranchId];
-    let inserted = row::Entity::insert(fresh)
-        .on_conflict(OnConflict::columns(key).do_nothing_on(key).to_owned())
-        .exec_without_returning(db)
-        .await?;
-    if inserted > 0 {
-        return Ok(None);
+) -> Result<Option<Row>, NotDone> {
+    patience::begin(db).await?;
+    let found = async {
+        if row::insert(db, context, state, now_ms).await? {
+            return Ok(None);
+        }
+        match row::find(db, context).await? {
+            Some(row) => Ok(Some(row)),
+            // Purged between the two statements.
+            None => Err(NotDone::InProgress),
+        }
     }
-    let found = row::Entity::find_by_id((context.gid.to_string(), context.branch.to_string()))
-        .one(db)
-        .await?
-        .ok_or_else(|| DbErr::RecordNotFound("the guard's row that was in the way".to_owned()))?;
-    found.read().map(Some)
+    .await;
+    let ended = patience::end(db).await;
+    match found {
+        // Whoever holds the row is at work on this very branch.
+        Err(NotDone::Failure(Failure::Database(error)))
+            if contention(&error) == Some(Contention::Waited) =>
+        {
+            Err(NotDone::InProgress)
+        }
+        Err(error) => Err(error),
+        Ok(found) => Ok(ended.map(|()| found)?),
+    }
 }
 
-/// Moves the row on, from the state it was read in: had another call moved it meanwhile, this
-/// one must not have run.
-async fn replace(
-    db: &DatabaseTransaction,
+/// Ends a transaction in which nothing was run. That the branch was called is written down now and then,
+/// since its row is kept for as long as it is called.
+async fn note_call(
+    db: DatabaseTransaction,
     context: &Context,
-    from: State,
-    to: State,
+    row: Option<Row>,
     now_ms: i64,
-) -> Result<(), NotDone> {
-    let changed = row::Entity::update_many()
-        .set(row::ActiveModel {
-            state: Set(to.as_str().to_owned()),
-            updated_at: Set(now_ms),
-            ..Default::default()
-        })
-        .filter(row::Column::Gid.eq(context.gid.as_str()))
-        .filter(row::Column::BranchId.eq(context.branch.as_str()))
-        .filter(row::Column::State.eq(from.as_str()))
-        .exec(db)
-        .await?;
-    match changed.rows_affected {
-        1 => Ok(()),
-        _ => Err(NotDone::Busy),
+) -> Result<(), DbErr> {
+    match row {
+        Some(row)
+            if row.recorded.instance == context.instance
+                && now_ms.saturating_sub(row.updated_at_ms) >= TOUCH_AFTER_MS =>
+        {
+            row::touch(&db, context, now_ms).await?;
+            db.commit().await
+        }
+        // An insert may have gone before, of a call that is refused.
+        Some(_) | None => db.rollback().await,
     }
 }

@@ -90,6 +90,7 @@ impl Bench<'_> {
             attempt: 1,
             deadline: Some(self.deadline()),
             traceparent: None,
+            empty: false,
         };
         let body = self.kit.payload(role.kind, &gid, role.branch);
         Actor { context, name, body, belief: Belief::new(role.kind) }

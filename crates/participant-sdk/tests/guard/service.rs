@@ -1,20 +1,23 @@
-//! A small participant on a real SQLite file, and calls as the coordinator makes them.
+//! A small participant on a real database, and calls as the coordinator makes them.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, Statement,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
+    Statement,
 };
 use serde::Deserialize;
 use serde_json::Value;
 use tercet_participant::{Context, Failure, Op, Participant, Store};
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::{Barrier, Notify, RwLock};
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
+
+use crate::database::Database;
 
 /// One life of a gid.
 pub(crate) const LIFE: &str = "0193b6a0-0000-7000-8000-000000000001";
@@ -32,12 +35,18 @@ pub(crate) struct Counter {
     at_gate: Arc<Notify>,
     /// The next call that is run fails after it has written.
     fail_next: Arc<AtomicBool>,
+    /// Two calls that name rows meet between their first and their second, once.
+    meeting: Arc<Barrier>,
+    met: Arc<AtomicU32>,
 }
 
 /// What calls carry.
 #[derive(Deserialize)]
 pub(crate) struct Payload {
     amount: i64,
+    /// Rows that are counted up as well, in this order.
+    #[serde(default)]
+    rows: Vec<String>,
 }
 
 impl Counter {
@@ -51,27 +60,37 @@ impl Counter {
         if payload.amount < 0 {
             return Err(Failure::refused("negative", "the amount is negative"));
         }
-        let gid = context.gid.as_str();
         let column = match context.op {
             Op::Try => "tries",
             Op::Confirm => "confirms",
             Op::Cancel => "cancels",
         };
-        let sql = format!(
-            "INSERT INTO runs (gid, {column}) VALUES (?, 1) \
-             ON CONFLICT (gid) DO UPDATE SET {column} = {column} + 1"
-        );
-        db.execute_raw(Statement::from_sql_and_values(
-            db.get_database_backend(),
-            sql,
-            [gid.into()],
-        ))
-        .await?;
+        count(db, context.gid.as_str(), column).await?;
+        for (number, row) in payload.rows.iter().enumerate() {
+            if number == 1 && self.met.fetch_add(1, Ordering::SeqCst) < 2 {
+                self.meeting.wait().await;
+            }
+            count(db, row, column).await?;
+        }
         if self.fail_next.swap(false, Ordering::SeqCst) {
             return Err(Failure::retry("failed after it had written"));
         }
         Ok(())
     }
+}
+
+/// Counts a row up, from nothing if it is not there.
+async fn count(db: &DatabaseTransaction, row: &str, column: &str) -> Result<(), DbErr> {
+    let backend = db.get_database_backend();
+    let (place, known) = match backend {
+        DbBackend::Postgres => ("$1", "ON CONFLICT (gid) DO UPDATE SET"),
+        DbBackend::MySql => ("?", "ON DUPLICATE KEY UPDATE"),
+        _ => ("?", "ON CONFLICT (gid) DO UPDATE SET"),
+    };
+    let sql = format!(
+        "INSERT INTO runs (gid, {column}) VALUES ({place}, 1) {known} {column} = runs.{column} + 1"
+    );
+    db.execute_raw(Statement::from_sql_and_values(backend, sql, [row.into()])).await.map(drop)
 }
 
 impl Participant for Counter {
@@ -107,6 +126,43 @@ impl Participant for Counter {
     }
 }
 
+/// One whose Trys have effects outside of the database, so that its Cancels are run though
+/// no Try was recorded. It counts those as cancels, and the others as confirms.
+pub(crate) struct Outside;
+
+impl Participant for Outside {
+    type Payload = Payload;
+    const CANCELS_EMPTY: bool = true;
+
+    async fn try_(
+        &self,
+        db: &DatabaseTransaction,
+        context: &Context,
+        _: Payload,
+    ) -> Result<(), Failure> {
+        Ok(count(db, context.gid.as_str(), "tries").await?)
+    }
+
+    async fn confirm(
+        &self,
+        _: &DatabaseTransaction,
+        _: &Context,
+        _: Payload,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn cancel(
+        &self,
+        db: &DatabaseTransaction,
+        context: &Context,
+        _: Payload,
+    ) -> Result<(), Failure> {
+        let column = if context.empty { "cancels" } else { "confirms" };
+        Ok(count(db, context.gid.as_str(), column).await?)
+    }
+}
+
 /// The counter as a service.
 pub(crate) struct Service {
     /// Its routes.
@@ -117,26 +173,24 @@ pub(crate) struct Service {
     pub(crate) at_gate: Arc<Notify>,
     /// The next call that is run fails after it has written.
     pub(crate) fail_next: Arc<AtomicBool>,
-    db: DatabaseConnection,
+    /// Its guard.
+    pub(crate) store: Store,
+    /// Its connections.
+    pub(crate) db: DatabaseConnection,
 }
 
 impl Service {
-    /// One process of the service on this file; a second one shares nothing but the file.
-    pub(crate) async fn start(file: &Path, connections: u32) -> Self {
-        let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
-        options.max_connections(connections).sqlx_logging(false).map_sqlx_sqlite_opts(|options| {
-            options.journal_mode(sea_orm::sqlx::sqlite::SqliteJournalMode::Wal)
-        });
-        let db = Database::connect(options).await.expect("a database");
-        db.execute_unprepared(
-            "CREATE TABLE IF NOT EXISTS runs (gid TEXT PRIMARY KEY, tries INTEGER DEFAULT 0, \
-             confirms INTEGER DEFAULT 0, cancels INTEGER DEFAULT 0)",
-        )
-        .await
-        .expect("a table");
-        let store = Store::new(db.clone());
-        store.migrate().await.expect("the guard's table");
-        store.migrate().await.expect("migrating again changes nothing");
+    /// One process of the service; a second one shares nothing but the database.
+    pub(crate) async fn start(database: &Database, connections: u32) -> Self {
+        Self::start_at(database, connections, None).await
+    }
+
+    /// The same at an isolation level.
+    pub(crate) async fn start_at(
+        database: &Database,
+        connections: u32,
+        level: Option<IsolationLevel>,
+    ) -> Self {
         let gate: Arc<RwLock<()>> = Arc::default();
         let at_gate: Arc<Notify> = Arc::default();
         let fail_next: Arc<AtomicBool> = Arc::default();
@@ -144,8 +198,51 @@ impl Service {
             gate: Arc::clone(&gate),
             at_gate: Arc::clone(&at_gate),
             fail_next: Arc::clone(&fail_next),
+            meeting: Arc::new(Barrier::new(2)),
+            met: Arc::default(),
         };
-        Self { router: tercet_participant::router(counter, store), gate, at_gate, fail_next, db }
+        let service = Self::start_as(database, connections, level, counter).await;
+        Self { gate, at_gate, fail_next, ..service }
+    }
+
+    /// The same with other business code.
+    pub(crate) async fn start_as(
+        database: &Database,
+        connections: u32,
+        level: Option<IsolationLevel>,
+        participant: impl Participant,
+    ) -> Self {
+        let db = database.connect(connections).await;
+        let bytewise = match db.get_database_backend() {
+            DbBackend::MySql => "CHARACTER SET ascii COLLATE ascii_bin",
+            _ => "",
+        };
+        db.execute_unprepared(&format!(
+            "CREATE TABLE IF NOT EXISTS runs (gid VARCHAR(128) {bytewise} PRIMARY KEY, \
+             tries BIGINT DEFAULT 0, confirms BIGINT DEFAULT 0, cancels BIGINT DEFAULT 0)",
+        ))
+        .await
+        .expect("a table");
+        let store = Store::new(db.clone());
+        let store = match level {
+            Some(level) => store.isolation(level),
+            None => store,
+        };
+        store.migrate().await.expect("the guard's table");
+        store.migrate().await.expect("migrating again changes nothing");
+        let router = tercet_participant::router(participant, store.clone());
+        let (gate, at_gate, fail_next) = Default::default();
+        Self { router, gate, at_gate, fail_next, store, db }
+    }
+
+    /// Starts a Try and comes back when its business code is running. The gate must be held.
+    pub(crate) async fn hold_try(self: &Arc<Self>, gid: &'static str) -> JoinHandle<String> {
+        let held = tokio::spawn({
+            let service = Arc::clone(self);
+            async move { service.usual(gid, Op::Try).await.words() }
+        });
+        self.at_gate.notified().await;
+        held
     }
 
     /// Makes a call as the coordinator would.
@@ -170,11 +267,16 @@ impl Service {
         self.call(Call::usual(gid, op)).await
     }
 
+    /// The first placeholder, as this database writes it.
+    fn place(&self) -> &'static str {
+        if self.db.get_database_backend() == DbBackend::Postgres { "$1" } else { "?" }
+    }
+
     /// How often Try, Confirm and Cancel of a gid have had their effect.
     pub(crate) async fn runs(&self, gid: &str) -> (i64, i64, i64) {
         let statement = Statement::from_sql_and_values(
             self.db.get_database_backend(),
-            "SELECT tries, confirms, cancels FROM runs WHERE gid = ?",
+            format!("SELECT tries, confirms, cancels FROM runs WHERE gid = {}", self.place()),
             [gid.into()],
         );
         match self.db.query_one_raw(statement).await.expect("a query") {

@@ -1,0 +1,82 @@
+//! The guard on real databases, one suite for all: its table end to end, its promises under
+//! concurrency, and what it keeps and forgets.
+//!
+//! SQLite is always there. PostgreSQL and MySQL (or MariaDB) are the features `postgres` and `mysql`, and a
+//! server for each: `tests/databases cargo test -p tercet-participant --features postgres,mysql`.
+
+mod cases;
+mod contention;
+#[path = "../support/database.rs"]
+mod database;
+mod keeping;
+mod races;
+mod service;
+mod sql;
+
+/// Makes a test of each case on one database.
+macro_rules! suite {
+    ($name:ident, $kind:ident: $($module:ident { $($case:ident),* $(,)? })*) => {
+        mod $name {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let database =
+                        crate::database::Database::create(crate::database::Kind::$kind).await;
+                    crate::$module::$case(&database).await;
+                    database.remove().await;
+                }
+            )*)*
+        }
+    };
+}
+
+/// The whole suite on every database.
+macro_rules! on_every_database {
+    ($($cases:tt)*) => {
+        suite! { sqlite, Sqlite: $($cases)* }
+        #[cfg(feature = "postgres")]
+        suite! { postgres, Postgres: $($cases)* }
+        #[cfg(feature = "mysql")]
+        suite! { mysql, Mysql: $($cases)* }
+    };
+}
+
+on_every_database! {
+    cases {
+        each_call_twice_has_its_effect_once,
+        an_empty_cancel_is_acknowledged_and_its_hanging_try_refused,
+        a_decision_is_not_undone_by_its_opposite,
+        a_confirm_without_a_try_is_run_only_where_there_is_no_try_to_wait_for,
+        another_life_of_a_gid_is_another_transaction,
+        a_try_long_after_its_deadline_is_refused,
+        a_refused_try_leaves_nothing_behind,
+        a_payload_that_cannot_be_read_is_refused_and_cancelled_all_the_same,
+        what_fails_after_it_has_written_has_written_nothing,
+        a_panic_is_a_failure_of_that_call_alone,
+        a_call_goes_on_when_its_caller_hangs_up,
+        ids_that_differ_in_case_alone_are_two_transactions,
+        the_cancel_of_effects_outside_is_run_though_no_try_was_recorded,
+    }
+    contention {
+        a_cancel_that_meets_its_try_still_running_asks_to_come_again,
+        a_cancel_that_meets_its_try_in_another_process_asks_to_come_again,
+        those_who_wait_leave_half_of_the_pool_to_others,
+        a_deadlock_in_business_code_never_reaches_the_caller,
+    }
+    races {
+        a_try_racing_its_cancel_never_leaves_a_reservation,
+        at_read_committed_a_race_has_one_outcome,
+        at_repeatable_read_a_race_has_one_outcome,
+        transactions_that_meet_on_one_database_all_get_done,
+    }
+    keeping {
+        several_processes_may_make_the_table_at_once,
+        a_row_is_kept_for_a_month_after_the_last_call,
+        a_reservation_that_waits_for_its_decision_is_never_purged,
+        a_purge_takes_everything_in_batches,
+        a_session_keeps_its_own_patience_for_locks,
+    }
+    sql {
+        what_the_page_says_in_sql_is_a_guard,
+    }
+}
