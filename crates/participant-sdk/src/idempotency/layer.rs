@@ -46,7 +46,7 @@ pub enum KeyPolicy {
 /// until its lease runs out (it is renewed while the handler runs), and then one of them
 /// runs the handler again: it may have done its work before it died. What must be exact even then has to write
 /// [`IdempotencyKey`](crate::IdempotencyKey), which is among the request's extensions, in the SQL transaction of its own change; or be a
-/// [participant](crate::Participant).
+/// `Participant`.
 ///
 /// Two clients that choose the same key are told apart only by what [`separate_by`](Self::separate_by) names.
 ///

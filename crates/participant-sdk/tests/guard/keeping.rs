@@ -1,8 +1,11 @@
 //! What the guard keeps, and for how long.
 
+use std::sync::Arc;
+
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tercet_participant::Op::{Cancel, Confirm, Try};
 use tercet_participant::{PURGE_AFTER, Purged, Store};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::database::Database;
@@ -10,9 +13,13 @@ use crate::service::{Call, Service};
 
 pub(crate) async fn several_processes_may_make_the_table_at_once(database: &Database) {
     let mut starts = JoinSet::new();
+    let ready = Arc::new(Barrier::new(8));
     for _ in 0..8 {
-        let db = database.connect(1).await;
-        starts.spawn(async move { Store::new(db).migrate().await });
+        let (db, ready) = (database.connect(1).await, Arc::clone(&ready));
+        starts.spawn(async move {
+            ready.wait().await;
+            Store::new(db).migrate().await
+        });
     }
     for started in starts.join_all().await {
         started.expect("nobody is in another's way");

@@ -67,6 +67,7 @@ on_every_database! {
         a_try_racing_its_cancel_never_leaves_a_reservation,
         at_read_committed_a_race_has_one_outcome,
         at_repeatable_read_a_race_has_one_outcome,
+        a_decision_that_comes_twice_at_once_is_run_once,
         transactions_that_meet_on_one_database_all_get_done,
     }
     keeping {

@@ -62,6 +62,20 @@ async fn race(database: &Database, level: Option<IsolationLevel>, races: usize) 
     assert!(empty > 0 && released > 0, "both orders were seen: {empty} empty, {released} released");
 }
 
+/// Two processes on one database get the same decision at once, for a branch that was tried.
+pub(crate) async fn a_decision_that_comes_twice_at_once_is_run_once(database: &Database) {
+    let services =
+        [Arc::new(Service::start(database, 4).await), Arc::new(Service::start(database, 4).await)];
+    for race in 0..100 {
+        let gid = format!("race-{race}");
+        let (decision, expected) =
+            if race % 2 == 0 { (Confirm, (1, 1, 0)) } else { (Cancel, (1, 0, 1)) };
+        assert_eq!(insist(&services[0], &gid, Try).await, "200 tried");
+        tokio::join!(insist(&services[0], &gid, decision), insist(&services[1], &gid, decision));
+        assert_eq!(services[0].runs(&gid).await, expected, "{gid}");
+    }
+}
+
 /// Different branches of one service meet on its one database.
 pub(crate) async fn transactions_that_meet_on_one_database_all_get_done(database: &Database) {
     let one = Service::start(database, 4).await;

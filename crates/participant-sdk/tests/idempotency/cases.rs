@@ -95,7 +95,7 @@ pub(crate) async fn a_request_goes_on_when_its_client_hangs_up(home: &Home) {
 }
 
 /// Asks until it is told something else than to come again.
-async fn insist(shop: &Shop, key: &str, body: &str) -> String {
+pub(crate) async fn insist(shop: &Shop, key: &str, body: &str) -> String {
     loop {
         let answer = shop.order(key, body).await;
         if answer.retry_after.is_none() {

@@ -67,6 +67,7 @@ on_every_database! {
     a_lease_lives_while_the_handler_does,
     a_request_whose_process_died_is_run_again_once_its_lease_ran_out,
     an_answer_is_kept_for_its_time,
+    of_many_that_find_an_expired_answer_one_is_run,
     a_purge_deletes_what_expired_and_the_oldest_beyond_the_bound,
     several_processes_may_make_the_table_at_once,
 }

@@ -1,11 +1,14 @@
 //! What outlives a process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tercet_participant::{Idempotency, KeyStore};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use crate::cases::insist;
 use crate::database::Database;
 use crate::shop::{Shop, keys_in};
 
@@ -90,6 +93,26 @@ pub(crate) async fn an_answer_is_kept_for_its_time(database: &Database) {
     assert_eq!(shop.placed(), 2);
 }
 
+pub(crate) async fn of_many_that_find_an_expired_answer_one_is_run(database: &Database) {
+    let (keys, db) = keys_in(database).await;
+    let shop = Shop::open_with(Idempotency::new(keys));
+    for key in 0..10 {
+        assert_eq!(shop.order(&key.to_string(), "one").await.words(), "201");
+    }
+    pass(&db, Duration::from_secs(25 * 3600)).await;
+    for key in 0..10 {
+        let mut orders = JoinSet::new();
+        for _ in 0..8 {
+            let shop = shop.clone();
+            orders.spawn(async move { insist(&shop, &key.to_string(), "one").await });
+        }
+        let answers = orders.join_all().await;
+        let run = answers.iter().filter(|answer| *answer == "201").count();
+        assert_eq!(run, 1, "{answers:?}");
+    }
+    assert_eq!(shop.placed(), 20);
+}
+
 pub(crate) async fn a_purge_deletes_what_expired_and_the_oldest_beyond_the_bound(
     database: &Database,
 ) {
@@ -111,9 +134,13 @@ pub(crate) async fn a_purge_deletes_what_expired_and_the_oldest_beyond_the_bound
 
 pub(crate) async fn several_processes_may_make_the_table_at_once(database: &Database) {
     let mut starts = JoinSet::new();
+    let ready = Arc::new(Barrier::new(8));
     for _ in 0..8 {
-        let db = database.connect(1).await;
-        starts.spawn(async move { KeyStore::in_database(db).migrate().await });
+        let (db, ready) = (database.connect(1).await, Arc::clone(&ready));
+        starts.spawn(async move {
+            ready.wait().await;
+            KeyStore::in_database(db).migrate().await
+        });
     }
     for started in starts.join_all().await {
         started.expect("nobody is in another's way");
