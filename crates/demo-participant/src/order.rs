@@ -10,9 +10,10 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{DatabaseTransaction, QueryOrder};
 use serde::{Deserialize, Serialize};
-use tercet_participant::{Context, Failure, Participant, Store};
+use tercet_participant::{Context, Failure, Participant};
 
 use crate::database::create_table;
+use crate::guarding::Guarding;
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, EnumIter, DeriveActiveEnum)]
@@ -45,6 +46,9 @@ pub(crate) struct Model {
     quantity: i64,
     /// Where it stands.
     status: Status,
+    /// Counts its changes. Whoever changes an order says which version was read, and changes
+    /// nothing if somebody else was faster.
+    version: i64,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -64,13 +68,41 @@ pub(crate) struct NewOrder {
 struct Orders;
 
 impl Orders {
-    async fn close(db: &DatabaseTransaction, order: &str, status: Status) -> Result<(), Failure> {
-        Entity::update_many()
-            .set(ActiveModel { status: Set(status), ..Default::default() })
-            .filter(Column::Order.eq(order))
+    /// Reads a pending order and closes it.
+    async fn close(
+        db: &DatabaseTransaction,
+        order: String,
+        status: Status,
+    ) -> Result<(), Failure> {
+        match Entity::find_by_id(&order).one(db).await? {
+            Some(read) => read.close(db, status).await,
+            None => Err(Failure::retry(format!("there is no order {order}"))),
+        }
+    }
+}
+
+impl Model {
+    /// Closes the order as it was read.
+    async fn close(self, db: &DatabaseTransaction, status: Status) -> Result<(), Failure> {
+        let Self { order, status: was, version, .. } = self;
+        // The guard lets nobody close an order twice. Without it this is the last line.
+        if was != Status::Pending {
+            return Err(Failure::retry(format!("order {order} is {} already", was.to_value())));
+        }
+        let closed = Entity::update_many()
+            .set(ActiveModel {
+                status: Set(status),
+                version: Set(version + 1),
+                ..Default::default()
+            })
+            .filter(Column::Order.eq(&order))
+            .filter(Column::Version.eq(version))
             .exec(db)
             .await?;
-        Ok(())
+        match closed.rows_affected {
+            1 => Ok(()),
+            _ => Err(Failure::retry(format!("order {order} was changed by somebody else"))),
+        }
     }
 }
 
@@ -91,6 +123,7 @@ impl Participant for Orders {
             sku: Set(sku),
             quantity: Set(i64::from(quantity.get())),
             status: Set(Status::Pending),
+            version: Set(1),
         };
         let inserted = Entity::insert(row)
             .on_conflict(OnConflict::column(Column::Order).do_nothing().to_owned())
@@ -105,7 +138,7 @@ impl Participant for Orders {
         _: &Context,
         new: NewOrder,
     ) -> Result<(), Failure> {
-        Self::close(db, &new.order, Status::Placed).await
+        Self::close(db, new.order, Status::Placed).await
     }
 
     async fn cancel(
@@ -114,14 +147,14 @@ impl Participant for Orders {
         _: &Context,
         new: NewOrder,
     ) -> Result<(), Failure> {
-        Self::close(db, &new.order, Status::Void).await
+        Self::close(db, new.order, Status::Void).await
     }
 }
 
 /// The three calls, with the table made where it is not.
-pub(crate) async fn branch(db: &DatabaseConnection, store: Store) -> Result<Router, DbErr> {
+pub(crate) async fn branch(db: &DatabaseConnection, guarding: Guarding) -> Result<Router, DbErr> {
     create_table(db, Entity, &[Column::Quantity]).await?;
-    Ok(tercet_participant::router(Orders, store))
+    Ok(guarding.router(Orders))
 }
 
 /// `GET /orders`
