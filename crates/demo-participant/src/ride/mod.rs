@@ -9,6 +9,7 @@ pub(crate) use seats::{branch, read};
 
 /// The ride service's command line.
 #[derive(Debug, clap::Args)]
+#[group(id = "ride")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) service: crate::service::Arguments,
