@@ -46,9 +46,11 @@ struct Unguarded<P> {
 }
 
 fn leg<P: Participant>(op: Op) -> MethodRouter<Arc<Unguarded<P>>> {
-    post(move |State(service): State<Arc<Unguarded<P>>>, headers: HeaderMap, body: Bytes| {
-        async move { answer(service.run(op, &headers, &body).await) }
-    })
+    post(
+        move |State(service): State<Arc<Unguarded<P>>>, headers: HeaderMap, body: Bytes| async move {
+            answer(service.run(op, &headers, &body).await)
+        },
+    )
 }
 
 impl<P: Participant> Unguarded<P> {
@@ -56,7 +58,8 @@ impl<P: Participant> Unguarded<P> {
         let unreadable = |why: String| Failure::refused("unreadable", why);
         let context =
             Context::from_headers(op, headers).map_err(|error| unreadable(error.to_string()))?;
-        let payload = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+        let payload =
+            serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()

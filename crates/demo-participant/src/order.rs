@@ -69,11 +69,7 @@ struct Orders;
 
 impl Orders {
     /// Reads a pending order and closes it.
-    async fn close(
-        db: &DatabaseTransaction,
-        order: String,
-        status: Status,
-    ) -> Result<(), Failure> {
+    async fn close(db: &DatabaseTransaction, order: String, status: Status) -> Result<(), Failure> {
         match Entity::find_by_id(&order).one(db).await? {
             Some(read) => read.close(db, status).await,
             None => Err(Failure::retry(format!("there is no order {order}"))),
@@ -163,4 +159,38 @@ pub(crate) fn read(db: DatabaseConnection) -> Router {
         crate::read::rows(Entity::find().order_by_asc(Column::Order).all(&db).await)
     };
     Router::new().route("/orders", get(orders)).with_state(db)
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::TransactionTrait as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_order_is_closed_once_and_only_as_it_was_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let db = crate::database::open(&dir.path().join("order.db")).await.expect("a file");
+        create_table(&db, Entity, &[Column::Quantity]).await.expect("a table");
+        let db = db.begin().await.expect("a transaction");
+        let order = ActiveModel {
+            order: Set("1".to_owned()),
+            account: Set("alice".to_owned()),
+            sku: Set("A1".to_owned()),
+            quantity: Set(1),
+            status: Set(Status::Pending),
+            version: Set(1),
+        };
+        Entity::insert(order).exec_without_returning(&db).await.expect("a row");
+        let read = || async { Entity::find_by_id("1").one(&db).await.expect("read").expect("it") };
+
+        let (one, other) = (read().await, read().await);
+        one.close(&db, Status::Placed).await.expect("nobody was faster");
+        let error = other.close(&db, Status::Void).await.expect_err("somebody was faster");
+        assert_eq!(error.to_string(), "order 1 was changed by somebody else");
+        let error = Orders::close(&db, "1".to_owned(), Status::Void).await.expect_err("closed");
+        assert_eq!(error.to_string(), "order 1 is placed already");
+        let closed = read().await;
+        assert_eq!((closed.status, closed.version), (Status::Placed, 2));
+    }
 }

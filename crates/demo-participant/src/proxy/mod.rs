@@ -27,6 +27,7 @@ use axum::{Json, Router, body};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::task::JoinHandle;
 
 use self::counts::Counts;
 use self::fate::{CallName, Fate, fate};
@@ -126,13 +127,12 @@ impl Proxy {
         let fate = fate(self.seed, &name);
         self.counts.met(fate);
         match fate {
-            Fate::Passed => self.deliver(name, call, Duration::ZERO).await,
+            Fate::Passed => answer_of(self.deliver(name, call, Duration::ZERO)).await,
             Fate::Doubled { after } => {
-                let copy = Arc::clone(&self).deliver(name.clone(), call.clone(), after);
-                tokio::spawn(copy);
-                self.deliver(name, call, Duration::ZERO).await
+                drop(Arc::clone(&self).deliver(name.clone(), call.clone(), after));
+                answer_of(self.deliver(name, call, Duration::ZERO)).await
             }
-            Fate::Delayed { by } => self.deliver(name, call, by).await,
+            Fate::Delayed { by } => answer_of(self.deliver(name, call, by)).await,
             Fate::Overtaken => {
                 self.counts.begun();
                 let place = self.held_back.place(&name.branch);
@@ -144,7 +144,7 @@ impl Proxy {
                 StatusCode::SERVICE_UNAVAILABLE.into_response()
             }
             Fate::AnswerLost => {
-                self.deliver(name, call, Duration::ZERO).await;
+                answer_of(self.deliver(name, call, Duration::ZERO)).await;
                 tokio::time::sleep(SILENCE).await;
                 StatusCode::GATEWAY_TIMEOUT.into_response()
             }
@@ -153,18 +153,19 @@ impl Proxy {
 
     /// Sends a call after a pause, and lets those go on that it has overtaken. In a task of its
     /// own: what was sent arrives, whether or not its sender still waits.
-    async fn deliver(self: Arc<Self>, name: CallName, call: Call, after: Duration) -> Response {
+    fn deliver(
+        self: Arc<Self>,
+        name: CallName,
+        call: Call,
+        after: Duration,
+    ) -> JoinHandle<Response> {
         self.counts.begun();
-        let delivery = tokio::spawn(async move {
+        tokio::spawn(async move {
             tokio::time::sleep(after).await;
             let answer = self.send(call).await;
             self.held_back.overtake(&name.branch);
             self.counts.ended();
             answer
-        });
-        delivery.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a delivery broke off");
-            StatusCode::BAD_GATEWAY.into_response()
         })
     }
 
@@ -191,3 +192,12 @@ impl Proxy {
     }
 }
 
+async fn answer_of(delivery: JoinHandle<Response>) -> Response {
+    delivery.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a delivery broke off");
+        StatusCode::BAD_GATEWAY.into_response()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //! an initiator with its bookings.
 
 mod booking;
+#[cfg(test)]
+mod booking_tests;
 mod seats;
 
 pub(crate) use booking::bookings;

@@ -57,12 +57,7 @@ fn one_seat(of: &Seat, from: Column, to: Column) -> UpdateMany<Entity> {
 impl Participant for Seats {
     type Payload = Seat;
 
-    async fn try_(
-        &self,
-        db: &DatabaseTransaction,
-        _: &Context,
-        seat: Seat,
-    ) -> Result<(), Failure> {
+    async fn try_(&self, db: &DatabaseTransaction, _: &Context, seat: Seat) -> Result<(), Failure> {
         let held = one_seat(&seat, Column::Free, Column::Held).filter(Column::Free.gte(1));
         if held.exec(db).await?.rows_affected == 1 {
             return Ok(());

@@ -104,3 +104,31 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_orders_than_allowed_are_under_way_and_none_is_lost() {
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let act = |_| {
+            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                now.fetch_sub(1, Ordering::SeqCst);
+                End::Unknown
+            }
+        };
+        let mut ends = Ends::new();
+        at_a_time(7, (1..=100).collect(), act, &mut ends).await;
+        assert_eq!(most.load(Ordering::SeqCst), 7);
+        assert_eq!(ends.into_keys().collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+    }
+}

@@ -24,9 +24,7 @@ pub(super) async fn place(tercet: Client, sale: Arguments, number: u32) -> End {
 pub(super) async fn follow(tercet: Client, number: u32) -> End {
     match gid(number).parse::<Gid>() {
         Ok(gid) => End::of(tercet.outcome(&gid).await),
-        Err(source) => {
-            End::of(Err(ClientError::Id { what: "gid", given: gid(number), source }))
-        }
+        Err(source) => End::of(Err(ClientError::Id { what: "gid", given: gid(number), source })),
     }
 }
 
@@ -37,7 +35,7 @@ fn gid(number: u32) -> String {
 fn transaction(sale: &Arguments, gid: &str) -> Result<NewTransaction, ClientError> {
     let Arguments { sku, account, .. } = sale;
     let branch = |id: &str, endpoint: &str, payload: serde_json::Value| {
-        Ok(NewBranch::new(id).endpoint(endpoint).timeout(CALL_TIMEOUT).payload(&payload)?)
+        NewBranch::new(id).endpoint(endpoint).timeout(CALL_TIMEOUT).payload(&payload)
     };
     let order = json!({"order": gid, "account": account, "sku": sku, "quantity": 1});
     let mut transaction = NewTransaction::new()
