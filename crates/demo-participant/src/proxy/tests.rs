@@ -56,9 +56,12 @@ impl Rig {
 
     /// Waits until nothing is held back any more.
     async fn quiet(&self) {
-        while !serde_json::json!(self.proxy.counts)["under_way"].eq(&0) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let quiet = async {
+            while serde_json::json!(self.proxy.counts)["under_way"] != 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), quiet).await.expect("nothing is held back");
     }
 }
 

@@ -68,11 +68,13 @@ fn what_comes_after_its_opposite_or_from_another_life_does_nothing() {
         code(loyalty.call_with("loyalty", op, gid, &points(5), headers))
     };
 
+    assert_eq!(call("try", "bystander"), "200 tried");
     assert_eq!(call("confirm", "never"), "410 branch-not-tried");
     assert_eq!(call("cancel", "empty"), "200 cancelled");
     assert_eq!(call("try", "empty"), "409 branch-cancelled");
     assert_eq!(call("confirm", "empty"), "410 branch-cancelled");
-    assert_eq!(sums(&loyalty), (0, 0));
+    assert_eq!(sums(&loyalty), (5, 0), "what is pending belongs to another branch");
+    assert_eq!(call("cancel", "bystander"), "200 cancelled");
 
     let without_try = format!("tercet-instance: {LIFE}\r\ntercet-legs: confirm\r\n");
     assert_eq!(call("try", "kept"), "200 tried");
