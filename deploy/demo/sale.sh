@@ -13,7 +13,7 @@ sale_scene() {
     done
     say "${dim}\$ tercet-demo sale --coordinator ${URL[coordinator]} ${endpoints[*]}${plain}"
     "$BIN_DIR/tercet-demo" sale --coordinator "${URL[coordinator]}" "${endpoints[@]}" --patience-s "$2" \
-        2>"$DIR/sale.log" || die "the sale broke off"
+        2>"$DIR/sale.log" | tee "$DIR/sale.out" || die "the sale broke off"
     say "That took $((SECONDS - began)) s."
 }
 
@@ -37,6 +37,8 @@ wait_for_proxies() {
 sum_of_the_sale() {
     local placed
     placed=$(orders_that_are placed "${BOOKS[orders]}" sale-)
+    # After its first line the sale has told how many ended in which way.
+    line 'sale orders unfinished' 0 "$(awk 'NR > 1 && $2 !~ /^(confirmed|cancelled)/ { n += $1 } END { print n + 0 }' "$DIR/sale.out")" 0
     line 'sale orders placed' 0 "$placed" 1000
     line 'sale orders pending' 0 "$(orders_that_are pending "${BOOKS[orders]}" sale-)" 0
     sum 'B2 available' stock B2 available -1000

@@ -1,5 +1,6 @@
 //! The participant in Python, called as the coordinator calls it: in order, out of order, at once.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -16,7 +17,8 @@ fn loyalty(file: &Path, more: &[&str]) -> Option<Service> {
     let new_enough = "import sqlite3, sys; sys.exit(sys.version_info < (3, 8))";
     let python = Command::new("python3").args(["-c", new_enough]).stderr(Stdio::null()).status();
     if !python.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: there is no python3 of 3.8 or later");
+        // Past the test harness, which keeps what a passing test prints to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: there is no python3 of 3.8 or later");
         return None;
     }
     let mut command = Command::new("python3");
