@@ -4,16 +4,19 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check verify fix model
+.PHONY: help run demo demo-without-guard test check verify fix model
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Keep a coordinator and three participants up to play with, until Ctrl-C
+run: ## Keep a coordinator and its participants up to play with, until Ctrl-C
 	@deploy/demo/run.sh
 
-demo: ## Tell in five scenes what Tercet does when things go well, and when they do not
+demo: ## Tell in seven scenes what Tercet does when things go well, and when they do not
 	@deploy/demo/demo.sh
+
+demo-without-guard: ## Run the flash sale without the participants' guard: the sums that are off, on purpose
+	@deploy/demo/without-guard.sh
 
 # The drivers of the other databases are built for these tests alone.
 DATABASE_TESTS := cargo test -p tercet-participant --features postgres,mysql

@@ -1,17 +1,10 @@
 #!/usr/bin/env bash
-# Tells in five scenes what becomes of a transaction when all goes well, and when it does not.
+# Tells in seven scenes what becomes of a transaction when all goes well, and when it does not.
 # Every curl line is shown as it is run, and can be repeated from another terminal.
 
 source "$(dirname "${BASH_SOURCE[0]}")/services.sh"
-
-if [[ -t 1 ]]; then
-    bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'
-else
-    bold='' dim='' plain=''
-fi
-
-title() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
-say() { printf '%s\n' "$1"; }
+source deploy/demo/books.sh
+source deploy/demo/sale.sh
 
 # Nothing here waits for ever.
 curl() { command curl --silent --show-error --max-time 60 "$@"; }
@@ -36,22 +29,6 @@ trimmed() {
 # expect WORD WHAT: the last answer contains the word, or the demo has failed.
 expect() { [[ $ANSWER == *"$1"* ]] || die "expected $2"; }
 
-# number NAME JSON: the first number of that name.
-number() { grep -o "\"$1\":-\?[0-9]*" <<<"$2" | head -n 1 | cut -d: -f2; }
-# count WORD JSON: how often a status occurs.
-count() { { grep -o "\"status\":\"$1\"" <<<"$2" || true; } | wc -l; }
-
-# look: reads the books of all three services.
-look() {
-    local stock accounts
-    stock=$(curl "${URL[inventory]}/stock")
-    accounts=$(curl "${URL[payment]}/accounts")
-    orders=$(curl "${URL[order]}/orders")
-    available=$(number available "$stock") reserved=$(number reserved "$stock")
-    balance=$(number balance "$accounts") frozen=$(number frozen "$accounts")
-    placed=$(count placed "$orders") void=$(count void "$orders") pending=$(count pending "$orders")
-}
-
 begin() {
     ask "curl -s '${URL[coordinator]}/v1/transactions${3:-}' -H 'content-type: application/json' -d '$(order_body "$1" "$2")'"
 }
@@ -63,9 +40,9 @@ mischief() {
 check_tools
 build
 start_all
-look
-before=("$available" "$reserved" "$balance" "$frozen" "$placed" "$void" "$pending")
-say "Running: coordinator ${URL[coordinator]}, order ${URL[order]}, inventory ${URL[inventory]}, payment ${URL[payment]}"
+remember_the_books
+say "Running: coordinator ${URL[coordinator]}, order ${URL[order]}, inventory ${URL[inventory]}, payment ${URL[payment]},"
+say "         ride ${URL[ride]}${URL[loyalty]:+, loyalty ${URL[loyalty]} (this one in Python)}"
 
 title "1  An order that confirms"
 say "Three services reserve in parallel (Try); all could, so all are told to take it (Confirm)."
@@ -121,28 +98,39 @@ ask "curl -s '${URL[coordinator]}/v1/transactions/order-5?wait=finished&wait_ms=
 expect '"status":"cancelled"' "a cancelled transaction"
 expect '"reason":"deadline"' "the deadline as reason"
 
-look
-after=("$available" "$reserved" "$balance" "$frozen" "$placed" "$void" "$pending")
-title "The books"
-row() { printf '  %-22s %10s %10s\n' "$1" "$2" "$3"; }
-row '' before after
-names=('A1 available' 'A1 reserved' 'alice balance' 'alice frozen' 'orders placed' 'orders void' 'orders pending')
-for i in "${!names[@]}"; do
-    row "${names[$i]}" "${before[$i]}" "${after[$i]}"
-done
-
-# sum WHAT IS SHOULD: every sum that is off is told, and then the demo has failed.
-wrong=0
-sum() {
-    [[ $2 == "$3" ]] || { echo "WRONG: $1 is $2 and should be $3"; wrong=1; }
+title "6  Four seats, a hundred takers"
+say "Each booking is an open transaction of the ride service: a seat, then the money, then confirm."
+book() {
+    curl "${URL[ride]}/rides/airport/book" -H 'content-type: application/json' \
+        -d "{\"booking\":\"$1\",\"account\":\"crowd\"}" >"$DIR/booking-$1"
 }
-sum 'orders placed' "$placed" 3
-sum 'orders void' "$void" 1
-sum 'orders pending' "$pending" 0
-sum 'stock available' "$available" $((before[0] - 2 * placed))
-sum 'stock reserved' "$reserved" 0
-sum 'balance' "$balance" $((before[2] - 8400 * placed))
-sum 'money frozen' "$frozen" 0
+say "\$ curl -s ${URL[ride]}/rides/airport/book -H 'content-type: application/json' -d '{\"booking\":\"1\",\"account\":\"crowd\"}'   (and 2, 3, ... 100, all at once)"
+takers=()
+for taker in {1..100}; do
+    book "$taker" &
+    takers+=($!)
+done
+wait "${takers[@]}"
+cat "$DIR"/booking-* | grep -o '"status":"booked"\|"detail":"[^"]*"' | sort | uniq -c
+ask "curl -s ${URL[ride]}/rides"
+expect '"free":0,"held":0,"booked":4' "four seats booked and none held"
+
+sale_scene "7  A flash sale through a bad network" 60
+wait_for_proxies 20
+
+title "The books"
+read_the_books
+heading
+sum 'A1 available'   stock A1 available       "-2 * 3"
+sum 'A1 reserved'    stock A1 reserved        0
+sum 'alice balance'  accounts alice balance   "-8400 * 3"
+sum 'alice frozen'   accounts alice frozen    0
+line 'orders placed' 0 "$(orders_that_are placed "${BOOKS[orders]}" order-)" 3
+line 'orders void' 0 "$(orders_that_are void "${BOOKS[orders]}" order-)" 1
+line 'orders pending' 0 "$(orders_that_are pending "${BOOKS[orders]}" order-)" 0
+sum 'seats booked'   rides airport booked     4
+sum 'seats held'     rides airport held       0
+sum_of_the_sale $((4 * 1200))
 ((wrong == 0)) || die "the books do not agree"
 echo
-say "Three orders of two pieces were placed and paid for; nothing is reserved, nothing is frozen."
+say "Every piece and seat that was sold is paid for, and nothing else is; nothing is reserved, held or frozen."

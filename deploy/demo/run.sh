@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Keeps the coordinator and the three participants up to play with, until Ctrl-C.
+# Keeps the coordinator and its participants up to play with, until Ctrl-C.
 
 source "$(dirname "${BASH_SOURCE[0]}")/services.sh"
 # Ctrl-C is how this is meant to end.
@@ -13,6 +13,7 @@ cat <<TEXT
 
 Running until Ctrl-C: coordinator ${URL[coordinator]} (its API is described at /docs)
   order ${URL[order]}   inventory ${URL[inventory]}   payment ${URL[payment]}
+  ride ${URL[ride]}${URL[loyalty]:+   loyalty ${URL[loyalty]}}
 
 An order (give each one a gid of its own):
 curl -s ${URL[coordinator]}/v1/transactions -H 'content-type: application/json' -d '$(order_body order-1 2)'
@@ -20,6 +21,10 @@ curl -s ${URL[coordinator]}/v1/transactions -H 'content-type: application/json' 
 How it stands, and what it did:
 curl -s ${URL[coordinator]}/v1/transactions/order-1
 curl -s ${URL[inventory]}/stock; curl -s ${URL[payment]}/accounts; curl -s ${URL[order]}/orders
+
+A seat, by an open transaction of the ride service (give each booking a number of its own):
+curl -s ${URL[ride]}/rides/airport/book -H 'content-type: application/json' -d '{"booking":"1","account":"alice"}'
+curl -s ${URL[ride]}/rides
 
 Make trouble (what is not named is off; '{}' ends it), then order again:
 curl -s ${URL[inventory]}/mischief -H 'content-type: application/json' -d '{"refuse":true}'

@@ -1,4 +1,5 @@
-# Builds, starts and stops the coordinator and the three participants. Sourced by demo.sh and run.sh.
+# Builds, starts and stops the coordinator, the participants and what stands between them. Sourced
+# by the other scripts here.
 # Everything lives in a temporary directory and on free ports of the loopback address, and is
 # gone when the script ends, however it ends.
 
@@ -27,6 +28,14 @@ build() {
         cargo build --quiet --workspace --bins
     fi
 }
+
+# has_python: whether the participant that is written in Python can take part.
+has_python() {
+    python3 -c 'import sqlite3, sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null
+}
+
+# What every participant is started with.
+PARTICIPANT_OPTIONS=()
 
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/tercet-demo.XXXXXX")
 declare -A PID=() URL=()
@@ -82,7 +91,13 @@ start() {
     [[ ! -f $DIR/$name.log ]] || mv "$DIR/$name.log" "$DIR/$name.before.log"
     case $name in
     coordinator) set -- "$BIN_DIR/tercet" serve --listen "$listen" --database-url "sqlite://$DIR/$name.db" ;;
-    *) set -- "$BIN_DIR/tercet-demo" "$name" --listen "$listen" --db "$DIR/$name.db" ;;
+    loyalty) set -- python3 deploy/demo/python/loyalty.py --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}" ;;
+    ride)
+        set -- "$BIN_DIR/tercet-demo" ride --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}" \
+            --coordinator "${URL[coordinator]}" --payment "${URL[payment]}/payment"
+        ;;
+    *-proxy) set -- "$BIN_DIR/tercet-demo" proxy --listen "$listen" --to "${URL[${name%-proxy}]}" --seed 1 ;;
+    *) set -- "$BIN_DIR/tercet-demo" "$name" --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}" ;;
     esac
     "$@" >"$DIR/$name.out" 2>"$DIR/$name.log" &
     PID[$name]=$!
@@ -97,9 +112,16 @@ kill_hard() {
     wait "${PID[$1]}" 2>/dev/null || true
 }
 
+# PARTICIPANTS: those who take part in the sale.
 start_all() {
     local name
-    for name in coordinator order inventory payment; do
+    PARTICIPANTS=(order inventory payment)
+    if has_python; then
+        PARTICIPANTS+=(loyalty)
+    else
+        echo "No python3 of 3.8 or later here: the loyalty service, written in Python, is left out."
+    fi
+    for name in coordinator "${PARTICIPANTS[@]}" ride; do
         start "$name"
     done
 }

@@ -10,9 +10,10 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, OnConflict};
 use sea_orm::{DatabaseTransaction, QueryOrder};
 use serde::{Deserialize, Serialize};
-use tercet_participant::{Context, Failure, Participant, Store};
+use tercet_participant::{Context, Failure, Participant};
 
 use crate::database::create_table;
+use crate::guarding::Guarding;
 
 /// What there is at the beginning.
 const SEED: [(&str, i64); 2] = [("A1", 10), ("B2", 1_000)];
@@ -111,7 +112,7 @@ impl Participant for Inventory {
 }
 
 /// The three calls, with the table made and filled where it is not.
-pub(crate) async fn branch(db: &DatabaseConnection, store: Store) -> Result<Router, DbErr> {
+pub(crate) async fn branch(db: &DatabaseConnection, guarding: Guarding) -> Result<Router, DbErr> {
     create_table(db, Entity, &[Column::Available, Column::Reserved]).await?;
     let seed = SEED.map(|(sku, available)| ActiveModel {
         sku: Set(sku.to_owned()),
@@ -122,7 +123,7 @@ pub(crate) async fn branch(db: &DatabaseConnection, store: Store) -> Result<Rout
         .on_conflict(OnConflict::column(Column::Sku).do_nothing().to_owned())
         .exec_without_returning(db)
         .await?;
-    Ok(tercet_participant::router(Inventory, store))
+    Ok(guarding.router(Inventory))
 }
 
 /// `GET /stock`

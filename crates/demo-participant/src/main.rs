@@ -1,65 +1,63 @@
-//! Order, inventory and payment: three small services that take part in Tercet's transactions.
+//! Order, inventory, payment and ride: small services that take part in Tercet's transactions.
 //!
 //! They are written as any user would write theirs, on the SDK alone, and are there to be
-//! read. What is unusual is their mischief: told to, they are slow, refuse, fail, die or
-//! forget to answer, so that one can watch what becomes of a transaction.
+//! read. What is unusual is the trouble around them: told to, they are slow, refuse, fail, die or
+//! forget to answer; a proxy doubles, delays and reorders their calls; a sale orders more than
+//! there is; and the guard can be left out, so that one can watch what becomes of the sums.
 
 mod database;
+mod guarding;
 mod inventory;
 mod mischief;
 mod order;
 mod payment;
+mod proxy;
 mod read;
+mod ride;
+mod sale;
+mod serve;
+mod service;
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
-use axum::Router;
-use clap::{Parser, ValueEnum};
-use mischief::Mischief;
-use sea_orm::DatabaseConnection;
-use tercet_participant::Store;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// Runs one of three small services that take part in Tercet's transactions.
+/// Runs small services that take part in Tercet's transactions, and trouble for them.
 #[derive(Debug, Parser)]
 #[command(name = "tercet-demo", version)]
 struct Arguments {
-    /// Which service.
-    service: Service,
-    /// Where it listens; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    /// Its SQLite file, made where there is none.
-    #[arg(long, value_name = "FILE")]
-    db: PathBuf,
-    /// Mischief from the start, as JSON, such as '{"die_at":"confirm"}' (see POST /mischief).
-    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = Mischief::parse)]
-    mischief: Mischief,
+    #[command(subcommand)]
+    command: Command,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Service {
+#[derive(Debug, Subcommand)]
+enum Command {
     /// Orders: pending, then placed or void. GET /orders
-    Order,
+    Order(service::Arguments),
     /// Stock: available and reserved. GET /stock
-    Inventory,
+    Inventory(service::Arguments),
     /// Accounts: balance and frozen. GET /accounts
-    Payment,
+    Payment(service::Arguments),
+    /// Seats: free, held and booked. GET /rides, POST /rides/{ride}/book
+    Ride(ride::Arguments),
+    /// Stands before a participant and troubles a tenth of its calls. GET /counts
+    Proxy(proxy::Arguments),
+    /// Places many orders for the same article at once, and tells what became of them.
+    Sale(sale::Arguments),
 }
 
-/// What ends a service before its time.
+/// What ends the program before its time.
 #[derive(Debug, thiserror::Error)]
 enum Fatal {
-    #[error("database {}: {source}", .file.display())]
-    Database { file: PathBuf, source: sea_orm::DbErr },
-    #[error("listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: std::io::Error },
-    #[error("serve: {0}")]
-    Serve(#[from] std::io::Error),
+    #[error(transparent)]
+    Service(#[from] service::ServiceError),
+    #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    #[error(transparent)]
+    Proxy(#[from] proxy::ProxyError),
+    #[error(transparent)]
+    Client(#[from] tercet_participant::ClientError),
 }
 
 #[tokio::main]
@@ -68,7 +66,7 @@ async fn main() -> std::process::ExitCode {
     let stderr = std::io::stderr;
     let colours = stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(stderr).init();
-    match run(Arguments::parse()).await {
+    match run(Arguments::parse().command).await {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(fatal) => {
             tracing::error!("{fatal}");
@@ -77,43 +75,26 @@ async fn main() -> std::process::ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Fatal> {
-    let Arguments { service, listen: address, db: file, mischief } = arguments;
-    let router = match database::open(&file).await {
-        Ok(db) => app(service, db, mischief).await,
-        Err(source) => Err(source),
-    };
-    let router = router.map_err(|source| Fatal::Database { file, source })?;
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| Fatal::Listen { address, source })?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    // Scripts wait for this line, and learn the port from it.
-    println!("listening on http://{}", listener.local_addr()?);
-    // Nothing needs to be finished first: a call that is cut off is rolled back, and made again.
-    tokio::select! {
-        served = axum::serve(listener, router) => served?,
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+async fn run(command: Command) -> Result<(), Fatal> {
+    match command {
+        Command::Order(arguments) => service::order(arguments).await?,
+        Command::Inventory(arguments) => service::inventory(arguments).await?,
+        Command::Payment(arguments) => service::payment(arguments).await?,
+        Command::Ride(arguments) => service::ride(arguments).await?,
+        Command::Proxy(arguments) => proxy::run(arguments).await?,
+        Command::Sale(arguments) => sale::run(arguments).await?,
     }
     Ok(())
 }
 
-/// The service's three calls, its read API, and the switch for its mischief.
-async fn app(
-    service: Service,
-    db: DatabaseConnection,
-    mischief: Mischief,
-) -> Result<Router, sea_orm::DbErr> {
-    let store = Store::new(db.clone());
-    store.migrate().await?;
-    let (path, branch, read) = match service {
-        Service::Order => ("/order", order::branch(&db, store).await?, order::read(db)),
-        Service::Inventory => {
-            ("/inventory", inventory::branch(&db, store).await?, inventory::read(db))
-        }
-        Service::Payment => ("/payment", payment::branch(&db, store).await?, payment::read(db)),
-    };
-    let (branch, switch) = mischief::around(branch, mischief);
-    Ok(Router::new().nest(path, branch).merge(read).merge(switch))
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
 }

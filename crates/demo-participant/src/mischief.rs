@@ -118,3 +118,73 @@ fn problem(status: StatusCode, detail: &str) -> Response {
     let body = json!({"code": "mischief", "status": status.as_u16(), "detail": detail});
     (status, Json(body)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// A branch that counts what it does, with this mischief around it.
+    fn branch(mischief: &str) -> (Router, Arc<AtomicU32>) {
+        let done = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&done);
+        let count = move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(StatusCode::OK)
+        };
+        let branch = Router::new().route("/{op}", axum::routing::post(count));
+        (around(branch, Mischief::parse(mischief).expect("mischief")).0, done)
+    }
+
+    async fn call(branch: &Router, op: &str) -> StatusCode {
+        let call = Request::post(format!("/{op}")).body(Body::empty()).expect("a call");
+        let Ok(answer) = branch.clone().oneshot(call).await;
+        answer.status()
+    }
+
+    /// The answer, if it comes within so many milliseconds.
+    async fn within(ms: u64, branch: &Router, op: &str) -> Option<StatusCode> {
+        tokio::time::timeout(Duration::from_millis(ms), call(branch, op)).await.ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_call_begins_late_and_another_one_at_once() {
+        let (branch, done) = branch(r#"{"slow_ms":{"try":500}}"#);
+        assert_eq!(within(499, &branch, "try").await, None);
+        assert_eq!(done.load(Ordering::SeqCst), 0, "it waits before it does anything");
+        assert_eq!(within(0, &branch, "confirm").await, Some(StatusCode::OK));
+        assert_eq!(within(500, &branch, "try").await, Some(StatusCode::OK));
+        assert_eq!(done.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_forgotten_answer_is_one_to_a_call_that_was_done() {
+        let (branch, done) = branch(r#"{"forget_answer":"confirm"}"#);
+        assert_eq!(within(0, &branch, "try").await, Some(StatusCode::OK));
+        assert_eq!(within(590_000, &branch, "confirm").await, None);
+        assert_eq!(done.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_of_the_try_alone() {
+        let (branch, done) = branch(r#"{"refuse":true}"#);
+        assert_eq!(call(&branch, "try").await, StatusCode::CONFLICT);
+        assert_eq!(call(&branch, "cancel").await, StatusCode::OK);
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn the_first_calls_fail_and_then_no_more() {
+        let (branch, done) = branch(r#"{"fail_first":2}"#);
+        let mut answers = Vec::new();
+        for op in ["try", "cancel", "try"] {
+            answers.push(call(&branch, op).await.as_u16());
+        }
+        assert_eq!(answers, [503, 503, 200]);
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+    }
+}

@@ -10,12 +10,13 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, OnConflict};
 use sea_orm::{DatabaseTransaction, QueryOrder};
 use serde::{Deserialize, Serialize};
-use tercet_participant::{Context, Failure, Participant, Store};
+use tercet_participant::{Context, Failure, Participant};
 
 use crate::database::create_table;
+use crate::guarding::Guarding;
 
-/// What there is at the beginning.
-const SEED: [(&str, i64); 2] = [("alice", 100_000), ("bob", 1_000)];
+/// What there is at the beginning. Whoever comes in a crowd pays from one purse.
+const SEED: [(&str, i64); 3] = [("alice", 100_000), ("bob", 1_000), ("crowd", 10_000_000)];
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, DeriveEntityModel)]
@@ -115,7 +116,7 @@ impl Participant for Payment {
 }
 
 /// The three calls, with the table made and filled where it is not.
-pub(crate) async fn branch(db: &DatabaseConnection, store: Store) -> Result<Router, DbErr> {
+pub(crate) async fn branch(db: &DatabaseConnection, guarding: Guarding) -> Result<Router, DbErr> {
     create_table(db, Entity, &[Column::Balance, Column::Frozen]).await?;
     let seed = SEED.map(|(account, balance)| ActiveModel {
         account: Set(account.to_owned()),
@@ -126,7 +127,7 @@ pub(crate) async fn branch(db: &DatabaseConnection, store: Store) -> Result<Rout
         .on_conflict(OnConflict::column(Column::Account).do_nothing().to_owned())
         .exec_without_returning(db)
         .await?;
-    Ok(tercet_participant::router(Payment, store))
+    Ok(guarding.router(Payment))
 }
 
 /// `GET /accounts`

@@ -1,95 +1,10 @@
 //! The services as processes, called over HTTP as the coordinator calls them.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// A running service; killed when dropped.
-struct Service {
-    process: Child,
-    address: String,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Service {
-    fn start(name: &str, file: &Path, more: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_tercet-demo"))
-            .args([name, "--db"])
-            .arg(file)
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let stdout = process.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let address = line.trim().strip_prefix("listening on http://").expect("the ready line");
-        Self { process, address: address.to_owned() }
-    }
-
-    /// Sends a request and reads the answer; `None` if the connection ended without one.
-    fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> Option<(u16, Value)> {
-        let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
-        )
-        .expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
-    }
-
-    fn call(&self, endpoint: &str, op: &str, gid: &str, payload: &Value) -> Option<(u16, Value)> {
-        let headers = format!(
-            "tercet-gid: {gid}\r\ntercet-branch: b1\r\ntercet-op: {op}\r\n\
-             tercet-instance: 0193b6a0-0000-7000-8000-000000000001\r\n\
-             tercet-legs: try,confirm,cancel\r\n"
-        );
-        self.request("POST", &format!("/{endpoint}/{op}"), &headers, &payload.to_string())
-    }
-
-    /// How it ended; fails if it goes on for ten seconds.
-    fn ended(&mut self) -> ExitStatus {
-        for _ in 0..1_000 {
-            if let Some(status) = self.process.try_wait().expect("a child of ours") {
-                return status;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("it goes on");
-    }
-
-    fn read(&self, path: &str) -> Value {
-        self.request("GET", path, "", "").expect("an answer").1
-    }
-
-    fn mischief(&self, mischief: &Value) {
-        let set = self.request("POST", "/mischief", "", &mischief.to_string());
-        assert_eq!(set.expect("an answer").0, 200);
-    }
-}
-
-fn code(answer: Option<(u16, Value)>) -> String {
-    let (status, body) = answer.expect("an answer");
-    let word = body["code"].as_str().or(body["state"].as_str()).unwrap_or_default();
-    format!("{status} {word}")
-}
+use crate::service::{Service, code};
 
 #[test]
 fn stock_is_reserved_then_sold_or_released_and_never_below_zero() {
@@ -159,6 +74,55 @@ fn an_order_is_pending_then_placed_or_void() {
     assert_eq!(code(order.call("order", "cancel", "g2", &new("2"))), "200 cancelled");
     assert_eq!(code(order.call("order", "cancel", "g3", &new("2"))), "200 cancelled");
     assert_eq!(statuses(), ["placed", "void"]);
+    assert_eq!(order.read("/orders")[0]["version"], 2, "one change after it was made");
+}
+
+#[test]
+fn a_seat_is_free_then_held_then_booked_and_never_below_zero() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Nobody is called here: these are the seats alone.
+    let nobody = ["--coordinator", "http://127.0.0.1:9", "--payment", "http://127.0.0.1:9/payment"];
+    let ride = Service::start("ride", &dir.path().join("ride.db"), &nobody);
+    let seat = json!({"ride": "airport"});
+    let seats = || {
+        let ride = ride.read("/rides")[0].clone();
+        ["free", "held", "booked"].map(|column| ride[column].as_i64().expect("a number"))
+    };
+
+    assert_eq!(seats(), [4, 0, 0]);
+    for gid in ["g1", "g2", "g3", "g4"] {
+        assert_eq!(code(ride.call("ride", "try", gid, &seat)), "200 tried");
+    }
+    assert_eq!(code(ride.call("ride", "try", "g5", &seat)), "409 no-seat");
+    assert_eq!(seats(), [0, 4, 0]);
+    assert_eq!(code(ride.call("ride", "confirm", "g1", &seat)), "200 confirmed");
+    assert_eq!(code(ride.call("ride", "cancel", "g2", &seat)), "200 cancelled");
+    assert_eq!(seats(), [1, 2, 1]);
+    let nowhere = json!({"ride": "nowhere"});
+    assert_eq!(code(ride.call("ride", "try", "g6", &nowhere)), "409 unknown-ride");
+    assert_eq!(seats(), [1, 2, 1]);
+    let passenger = json!({"booking": "1", "account": "alice"}).to_string();
+    let booked = ride.request("POST", "/rides/nowhere/book", "", &passenger);
+    assert_eq!(code(booked), "404 unknown-ride");
+}
+
+#[test]
+fn without_the_guard_repeats_are_run_again_and_with_it_they_are_not() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let debit = json!({"account": "alice", "amount": 100});
+    for (more, file, frozen, answer) in [
+        (&[][..], "with.db", 100, "200 tried"),
+        (&["--without-guard"][..], "without.db", 200, "200 "),
+    ] {
+        let payment = Service::start("payment", &dir.path().join(file), more);
+        for _ in 0..2 {
+            assert_eq!(code(payment.call("payment", "try", "g1", &debit)), answer);
+        }
+        assert_eq!(payment.read("/accounts")[0]["frozen"], frozen, "{more:?}");
+        let too_much = json!({"account": "bob", "amount": 5_000});
+        let refused = payment.call("payment", "try", "g2", &too_much);
+        assert_eq!(code(refused), "409 insufficient-funds", "a refusal is one either way");
+    }
 }
 
 #[test]
@@ -176,15 +140,18 @@ fn mischief_is_done_as_told_and_only_then() {
     assert_eq!(code(payment.call("payment", "try", "g2", &debit)), "409 mischief");
     assert_eq!(code(payment.call("payment", "try", "g1", &debit)), "409 mischief");
 
+    payment.mischief(&json!({"slow_ms": {"confirm": 1, "cancel": 600_000}}));
+    assert_eq!(code(payment.call("payment", "confirm", "g1", &debit)), "200 confirmed");
+
     payment.mischief(&json!({"die_at": "confirm"}));
     assert_eq!(code(payment.call("payment", "try", "g2", &debit)), "200 tried");
     assert_eq!(payment.call("payment", "confirm", "g2", &debit), None, "it died");
     assert_eq!(payment.ended().code(), Some(86));
 
     let payment = Service::start("payment", &file, &[]);
-    assert_eq!(alice(&payment), 200, "it died before it did anything, and lost nothing");
+    assert_eq!(alice(&payment), 100, "it died before it did anything, and lost nothing");
     assert_eq!(code(payment.call("payment", "confirm", "g2", &debit)), "200 confirmed");
-    assert_eq!(alice(&payment), 100);
+    assert_eq!(alice(&payment), 0);
 }
 
 #[test]
