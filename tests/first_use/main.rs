@@ -1,5 +1,6 @@
 //! The examples, built and run as their READMEs say.
 
+mod demo;
 mod process;
 
 use std::path::{Path, PathBuf};

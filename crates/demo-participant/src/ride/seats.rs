@@ -14,7 +14,7 @@ use crate::database::create_table;
 use crate::guarding::Guarding;
 
 /// What there is at the beginning: ride, price of a seat in cents, seats.
-const SEED: [(&str, i64, i64); 1] = [("airport", 1_200, 4)];
+const SEED: [(&str, i64, i64); 2] = [("airport", 1_200, 4), ("harbour", 900, 500)];
 
 /// A ride.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, DeriveEntityModel)]
