@@ -34,6 +34,9 @@ pub(super) async fn writing(
             .busy_timeout(lock_wait)
             .pragma("wal_autocheckpoint", WAL_PAGES)
             .pragma("journal_size_limit", WAL_BYTES_KEPT)
+            // What a statement may have to take back is kept in memory: a batch is bounded,
+            // and a file for it costs an open and an unlink each time.
+            .pragma("temp_store", "MEMORY")
     })
     .await?;
     // A file system without shared memory, say, keeps SQLite from switching, and it does not mind.
