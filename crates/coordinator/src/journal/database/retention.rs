@@ -68,11 +68,14 @@ pub(super) async fn due_for_stripping(
         walk = walk.filter(Column::CreatedAt.gte(created_at.0)).filter(later);
     }
     let seen = walk.all(reading).await?;
-    let more = u32::try_from(seen.len()).is_ok_and(|seen| seen == rows);
-    let last = seen.last().and_then(|row| {
+    // A damaged gid is no place to go on from; the one before it is.
+    let last = seen.iter().rev().find_map(|row| {
         let created_at = Wall(row.created_at);
         row.gid.parse().ok().map(|gid| Place { created_at, gid })
     });
+    // Without a step forward there is nothing more to come in this walk.
+    let full = u32::try_from(seen.len()).is_ok_and(|seen| seen == rows);
+    let more = full && last.as_ref().is_some_and(|last| Some(last) != after);
     let due = seen.iter().filter(|row| row.finished_at.is_some_and(|at| at < finished_before.0));
     let oldest = due.clone().filter_map(|row| row.finished_at).min().map(Wall);
     let gids = due.map(|row| row.gid.clone()).collect();

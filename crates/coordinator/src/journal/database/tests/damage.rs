@@ -6,6 +6,7 @@ use tercet_protocol::{Change, EventKind, Happening, Load, Record, Seq, Spec, Sto
 
 use super::super::super::JournalEvent;
 use super::super::super::conformance::{Rig, Running, record, trying};
+use super::super::retention::due_for_stripping;
 use super::{open, outsider, run};
 
 async fn three(rig: &Rig) -> (Running, Vec<Arc<Spec>>) {
@@ -61,6 +62,29 @@ async fn a_row_without_a_gid_ends_no_page_early() {
     let gids: Vec<_> =
         running.unfinished(1).await.into_iter().map(|stored| stored.spec.gid.clone()).collect();
     assert_eq!(gids, [specs[0].gid.clone(), specs[2].gid.clone()]);
+}
+
+#[tokio::test]
+async fn a_row_without_a_gid_keeps_no_walk_of_the_retention_from_its_end() {
+    let rig = Rig::on_sqlite();
+    let (_running, _) = three(&rig).await;
+    let connection = outsider(&rig).await;
+    run(&connection, "UPDATE global_transactions SET gid = '!' WHERE gid = 'tx-3'").await;
+    for rows in 1..=3 {
+        let mut after = None;
+        let mut steps = 0;
+        loop {
+            let due =
+                due_for_stripping(&connection, after.as_ref(), Wall::MAX, rows).await.unwrap();
+            let walked = due.nothing_deleted();
+            steps += 1;
+            if !walked.more {
+                break;
+            }
+            assert!(steps < 10 && walked.reached > after, "{rows} at a time, from {after:?}");
+            after = walked.reached;
+        }
+    }
 }
 
 #[tokio::test]
