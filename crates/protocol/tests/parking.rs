@@ -2,7 +2,7 @@
 
 mod world;
 
-use tercet_protocol::Call;
+use tercet_protocol::{Call, Input};
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, records};
 
@@ -28,4 +28,26 @@ fn a_participant_that_is_at_it_for_a_minute_is_shown_to_people() {
     let mut commands = driver.durable();
     commands.calls.extend(driver.pass(1_000).calls);
     assert!(records(&driver.answer(&commands.calls[0], 202)).is_empty());
+}
+
+#[test]
+fn a_branch_that_finds_no_room_for_a_minute_is_shown_to_people() {
+    let mut driver = Driver::new();
+    let mut confirm = confirming(&mut driver);
+    for _ in 0..1_000 {
+        let commands = driver.input(Input::NotSent(confirm.ticket.clone()));
+        if records(&commands).contains(&"Parked".to_owned()) {
+            return;
+        }
+        let wait = driver.next_in_ms().expect("it is offered again");
+        let mut calls = driver.pass(wait).calls;
+        if calls.is_empty() {
+            calls = driver.durable().calls;
+        }
+        // The wait of who began it may end in between.
+        if let Some(call) = calls.pop() {
+            confirm = call;
+        }
+    }
+    panic!("nobody was told");
 }
