@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use tercet_protocol::{Answer, Call, Ticket};
 use tokio::runtime::Handle;
@@ -14,7 +13,6 @@ use tokio::sync::mpsc::OwnedPermit;
 use super::destination::{Admission, Destination, Pending};
 use super::destinations::Destinations;
 use super::exchange::{Exchange, StartError};
-use super::outstanding::Outstanding;
 use super::settings::DispatcherSettings;
 use crate::clock::{Clock, Stopwatch};
 use crate::metrics::CallResult;
@@ -29,7 +27,6 @@ struct Shared {
     settings: DispatcherSettings,
     exchange: Exchange,
     destinations: Destinations,
-    outstanding: Outstanding,
     runtime: Handle,
 }
 
@@ -57,7 +54,6 @@ pub fn start(
         exchange: Exchange::new(&settings, clock)?,
         settings,
         destinations: Destinations::default(),
-        outstanding: Outstanding::default(),
         runtime: Handle::current(),
     };
     Ok(Dispatcher { shared: Arc::new(shared) })
@@ -83,7 +79,6 @@ impl Dispatcher {
             return Ok(());
         };
         let destination = shared.destinations.of(&url, shared.settings.path_segments);
-        shared.outstanding.began();
         match destination.admit(Pending { call, url, place }, &shared.settings) {
             Admission::Now(pending) => {
                 let take_turns = take_turns(Arc::clone(shared), destination, pending);
@@ -91,17 +86,10 @@ impl Dispatcher {
             }
             Admission::Queued => {}
             Admission::Full(Pending { call, place, .. }) => {
-                shared.outstanding.ended();
                 return Err(Box::new(NoRoom { ticket: call.ticket, place }));
             }
         }
         Ok(())
-    }
-
-    /// Waits until every call taken in, also those taken in meanwhile, is answered; at
-    /// most `within`. Says whether that was reached. What is left is not called off.
-    pub async fn drain(&self, within: Duration) -> bool {
-        tokio::time::timeout(within, self.shared.outstanding.none()).await.is_ok()
     }
 }
 
@@ -122,7 +110,6 @@ async fn take_turns(shared: Arc<Shared>, destination: Arc<Destination>, first: P
         // once finds the room that it has left.
         turn = destination.next();
         place.send((call.ticket, answer));
-        shared.outstanding.ended();
     }
 }
 

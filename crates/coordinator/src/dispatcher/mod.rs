@@ -19,7 +19,6 @@ mod dispatch;
 mod exchange;
 mod failure;
 mod key;
-mod outstanding;
 mod request;
 mod retry_after;
 mod settings;

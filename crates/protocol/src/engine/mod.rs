@@ -155,11 +155,6 @@ impl Engine {
         self.live.get(gid).map(Slot::transaction)
     }
 
-    /// Every live transaction, by gid.
-    pub fn transactions(&self) -> impl Iterator<Item = &crate::transaction::Transaction> {
-        self.live.values().map(Slot::transaction)
-    }
-
     /// Counts the live transactions.
     #[must_use]
     pub fn census(&self) -> Census {

@@ -1,7 +1,6 @@
 //! Whose turn it is, and that nobody waits for a stranger.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tercet_protocol::{Answer, Incarnation, Instance, Now, Op, PerOp};
 
@@ -58,7 +57,6 @@ async fn a_destination_has_so_many_calls_under_way_so_many_waiting_and_no_more()
     }
     assert!(inbox.is_empty());
     assert_eq!(inbox.free(), 256, "every place was used or given back");
-    assert!(dispatcher.drain(super::GUARD).await, "what had no room is not outstanding");
 }
 
 #[tokio::test]
@@ -109,31 +107,6 @@ async fn a_destination_that_does_not_answer_delays_no_other() {
     drop(held);
 }
 
-#[tokio::test]
-async fn draining_waits_for_the_last_answer_and_no_longer_than_told() {
-    let mut participant = Participant::start().await;
-    let settings = DispatcherSettings { concurrency: 1, ..DispatcherSettings::default() };
-    let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
-    assert!(dispatcher.drain(Duration::ZERO).await, "nothing is outstanding");
-
-    inbox.send(&dispatcher, call(&participant.url("/payment"), "a1"));
-    inbox.send(&dispatcher, call(&participant.url("/payment"), "a2"));
-    let first = participant.arrival().await;
-    assert!(!dispatcher.drain(Duration::from_millis(50)).await, "two are outstanding");
-
-    let drained = tokio::spawn({
-        let dispatcher = dispatcher.clone();
-        async move { dispatcher.drain(super::GUARD).await }
-    });
-    first.answer("200 OK", b"").await;
-    let second = participant.arrival().await;
-    assert!(!drained.is_finished(), "one is outstanding");
-    second.answer("200 OK", b"").await;
-    assert!(drained.await.expect("no panic"));
-    // Both answers were in the inbox by then.
-    assert!(!inbox.is_empty() && !inbox.is_empty() && inbox.is_empty());
-}
-
 /// A clock in which somebody left a bug.
 struct Broken;
 
@@ -166,7 +139,6 @@ async fn a_panic_within_a_call_is_answered_and_passes_the_turn_on() {
         let why = "the coordinator failed to make the call".to_owned();
         assert_eq!(answer, Answer::Nothing { why });
     }
-    assert!(dispatcher.drain(super::GUARD).await);
     assert_eq!(inbox.free(), 256);
 }
 
