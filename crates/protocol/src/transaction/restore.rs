@@ -10,6 +10,7 @@ use crate::status::BranchStatus;
 use crate::stored::Stored;
 use crate::time::Now;
 use crate::transaction::branch::{Branch, Calling, Standing, Troubles};
+use crate::transaction::history::History;
 use crate::transaction::{Phase, Step, Transaction, facts};
 
 impl Transaction {
@@ -29,7 +30,7 @@ impl Transaction {
             spec: Arc::clone(&stored.spec),
             phase,
             branches: branches.collect(),
-            history_len: stored.history_len,
+            history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
         transaction
@@ -68,6 +69,7 @@ fn restore_branch(
         last_error: known.last_error,
         answer: known.answer,
         resolved_as: known.resolved_as,
+        ruling: None,
         row: row.cloned().map(Box::new),
     };
     let needs = branch.needs(stored.decision());
