@@ -5,6 +5,7 @@
 //! the input; what should happen leaves as values. `Cargo.toml` and `clippy.toml` keep it so.
 
 mod backoff;
+mod dispatch;
 mod engine;
 mod ids;
 pub mod invariants;
@@ -20,6 +21,7 @@ mod verdict;
 pub mod wire;
 
 pub use backoff::{Backoff, spread};
+pub use dispatch::{Destination, Vacancy};
 pub use engine::input::{Ask, Input, Load, NewBranch, ReplyTo, Request, Ticket, Until, Wait};
 pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Told};
 pub use engine::{Census, Engine, EngineSettings};
