@@ -231,6 +231,8 @@ impl Shell {
             JournalEvent::Exists(gid) => self.step(Event::Input(Input::Exists(gid))),
             JournalEvent::SetAside(gid) => self.step(Event::Input(Input::SetAside(gid))),
             JournalEvent::Loaded(gid, load) => self.step(Event::Input(Input::Loaded(gid, load))),
+            // The engine keeps all of its transactions in memory and asks for no sweep.
+            JournalEvent::Swept(_) => {}
             JournalEvent::Failing { why } => {
                 tracing::error!(
                     %why,
