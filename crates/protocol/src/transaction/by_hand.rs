@@ -31,6 +31,10 @@ impl Transaction {
                     branch.calling = Calling::Due(step.now.mono);
                     hastened += 1;
                 }
+                Calling::Waiting { .. } => {
+                    branch.calling = Calling::Due(step.now.mono);
+                    hastened += 1;
+                }
                 Calling::Due(_) | Calling::Idle | Calling::InFlight { .. } => {}
             }
         }
@@ -65,7 +69,7 @@ impl Transaction {
             let Some(branch) = self.branches.get_mut(position) else { continue };
             let waits = match branch.calling {
                 Calling::InFlight { .. } => true,
-                Calling::Due(_) | Calling::Idle => false,
+                Calling::Due(_) | Calling::Waiting { .. } | Calling::Idle => false,
             };
             // Its acknowledgement came first, and wins.
             if branch.is_done() {

@@ -17,7 +17,9 @@ mod by_hand;
 mod facts;
 mod history;
 mod requests;
+mod rest;
 mod restore;
+mod room;
 mod settle;
 mod step;
 mod view;
@@ -28,6 +30,7 @@ pub use branch::{Branch, Calling, Standing};
 use history::History;
 pub use history::history_bound;
 pub(crate) use requests::{Registered, already};
+pub(crate) use restore::Resume;
 pub use step::Rules;
 pub(crate) use step::Step;
 
