@@ -221,6 +221,15 @@ fn asked(transaction: &mut Transaction, ask: Ask, step: &mut Step<'_>) -> Result
             transaction.cancel(detail, step)?;
             Ok(Purpose::Decide { op: Op::Cancel, repeat })
         }
+        Ask::Retry { who } => {
+            transaction.retry(&who, step);
+            Ok(Purpose::Read)
+        }
+        Ask::Resolve(word) => {
+            let purpose = Purpose::Resolve { branch: word.branch.clone(), as_: word.as_ };
+            transaction.resolve(word)?;
+            Ok(purpose)
+        }
         Ask::Read => Ok(Purpose::Read),
     }
 }

@@ -128,6 +128,12 @@ pub enum Refusal {
     AlreadyCancelled,
     /// The transaction decides for itself.
     NotOpen,
+    /// Nothing is decided, so there is nothing a branch could be resolved as.
+    NotDecided,
+    /// The branch has ended already: by its acknowledgement, or by an earlier word.
+    AlreadyFinished(BranchId),
+    /// The transaction has no such branch.
+    BranchNotFound(BranchId),
     /// These branches' Tries are not answered.
     TriesOutstanding(Vec<BranchId>),
     /// The transaction has as many branches as it may.

@@ -25,6 +25,8 @@ impl Engine {
             | Ask::Register(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
             | Ask::Read => {
                 output.effects.push(at_once(&request.gid, Effect::Load));
                 let due = now.mono.after(self.settings.load_within);
@@ -68,9 +70,12 @@ impl Engine {
                     let refusal = match request.ask {
                         // Nothing was written, and nothing will be.
                         Ask::Begin { .. } => Refusal::NotAccepted,
-                        Ask::Register(_) | Ask::Confirm | Ask::Cancel { .. } | Ask::Read => {
-                            Refusal::JournalUnavailable
-                        }
+                        Ask::Register(_)
+                        | Ask::Confirm
+                        | Ask::Cancel { .. }
+                        | Ask::Retry { .. }
+                        | Ask::Resolve(_)
+                        | Ask::Read => Refusal::JournalUnavailable,
                     };
                     refuse(&request, refusal, output);
                 }
@@ -136,7 +141,12 @@ impl Engine {
                 let spec = Arc::clone(spec);
                 self.begin(spec, request, now, output);
             }
-            Ask::Register(_) | Ask::Confirm | Ask::Cancel { .. } | Ask::Read => {
+            Ask::Register(_)
+            | Ask::Confirm
+            | Ask::Cancel { .. }
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
+            | Ask::Read => {
                 refuse(&request, Refusal::NotFound, output);
             }
         }

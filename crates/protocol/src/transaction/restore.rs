@@ -11,6 +11,7 @@ use crate::status::BranchStatus;
 use crate::stored::Stored;
 use crate::time::{Mono, Now};
 use crate::transaction::branch::{Branch, Calling, Standing, Troubles};
+use crate::transaction::history::History;
 use crate::transaction::{Phase, Step, Transaction, facts};
 
 /// The least that one more round of Try is given.
@@ -18,7 +19,7 @@ const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 
 /// Why a transaction is taken up from its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Resume {
+pub enum Resume {
     /// The node starts.
     AtStart {
         /// The wall clock is further ahead of the journal than any stop explains, so that what
@@ -32,7 +33,7 @@ pub(crate) enum Resume {
 impl Transaction {
     /// The transaction that these rows describe.
     #[must_use]
-    pub(crate) fn restore(stored: &Stored, resume: Resume, now: Now) -> Self {
+    pub fn restore(stored: &Stored, resume: Resume, now: Now) -> Self {
         let phase = match (&stored.decided, stored.finished_at) {
             (None, _) => Phase::Trying { deadline: deadline(stored, resume, now) },
             (Some(decided), None) => Phase::Telling(decided.clone()),
@@ -46,7 +47,7 @@ impl Transaction {
             spec: Arc::clone(&stored.spec),
             phase,
             branches: branches.collect(),
-            history_len: stored.history_len,
+            history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
         transaction
@@ -86,6 +87,7 @@ fn restore_branch(
         last_error: known.last_error,
         answer: known.answer,
         resolved_as: known.resolved_as,
+        ruling: None,
         row: row.cloned().map(Box::new),
     };
     let needs = branch.needs(stored.decision());
