@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tercet_protocol::{Mono, Now, Wall};
+use tercet_protocol::{Mono, Now};
 
 use super::body::{Body, Item, Kind};
 
@@ -23,7 +23,7 @@ pub(super) struct Gathering {
 
 #[derive(Debug)]
 struct Group {
-    since: Wall,
+    began: Now,
     due: Mono,
     count: u64,
     items: Vec<Item>,
@@ -49,7 +49,7 @@ impl Gathering {
         let group = self.groups.entry(key).or_insert_with(|| {
             is_first = true;
             let due = now.mono.after(self.gather);
-            Group { since: now.wall, due, count: 0, items: Vec::new() }
+            Group { began: now, due, count: 0, items: Vec::new() }
         });
         group.count += 1;
         if group.items.len() < ITEMS {
@@ -58,11 +58,12 @@ impl Gathering {
         is_first
     }
 
-    /// The alerts whose time has come.
-    pub(super) fn take_due(&mut self, now: Mono) -> Vec<Body> {
+    /// The alerts whose time has come, each with when the first of it happened.
+    pub(super) fn take_due(&mut self, now: Mono) -> Vec<(Mono, Body)> {
         let due = self.groups.extract_if(.., |_, group| group.due <= now);
         let body = |((kind, participant), group): ((Kind, Option<String>), Group)| {
-            Body::new(kind, group.since, participant, group.count, group.items)
+            let Group { began, count, items, .. } = group;
+            (began.mono, Body::new(kind, began.wall, participant, count, items))
         };
         due.map(body).collect()
     }
@@ -76,7 +77,7 @@ impl Gathering {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use tercet_protocol::Op;
+    use tercet_protocol::{Op, Wall};
 
     use super::*;
     use crate::alerts::news::{ParkedBranch, SetAside};
@@ -104,7 +105,7 @@ mod tests {
 
     fn due(gathering: &mut Gathering, ms: u64) -> Vec<Value> {
         let bodies = gathering.take_due(Mono(ms)).into_iter();
-        bodies.map(|body| serde_json::to_value(body).expect("JSON")).collect()
+        bodies.map(|(_, body)| serde_json::to_value(body).expect("JSON")).collect()
     }
 
     #[test]

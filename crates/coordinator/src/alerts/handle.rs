@@ -87,7 +87,7 @@ impl Alerts {
 
 impl Desk {
     /// The alerts whose time has come, and when the next one's does.
-    pub(super) fn take_due(&self, now: Mono) -> (Vec<Body>, Option<Mono>) {
+    pub(super) fn take_due(&self, now: Mono) -> (Vec<(Mono, Body)>, Option<Mono>) {
         let mut gathering = self.gathering.lock().unwrap_or_else(PoisonError::into_inner);
         (gathering.take_due(now), gathering.next_due())
     }

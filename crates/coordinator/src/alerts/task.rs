@@ -60,8 +60,8 @@ impl Task {
         loop {
             let now = self.clock.now();
             let (bodies, next_due) = self.desk.take_due(now.mono);
-            for body in bodies {
-                self.raise(&body, now);
+            for (raised, body) in bodies {
+                self.raise(raised, &body);
             }
             self.expire(now);
             self.metrics.waiting(self.queue.len());
@@ -81,11 +81,11 @@ impl Task {
         }
     }
 
-    fn raise(&mut self, body: &Body, now: Now) {
+    fn raise(&mut self, raised: Mono, body: &Body) {
         match serde_json::to_string(body) {
             Ok(body) => {
                 let id = format!("msg_{}", self.clock.new_instance());
-                self.keep(Alert { id, body, raised: now.mono });
+                self.keep(Alert { id, body, raised });
             }
             // Texts and numbers alone: there is nothing in it that JSON could not say.
             Err(error) => tracing::error!(%error, "an alert could not be written down"),
