@@ -150,6 +150,12 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             branches: settings.limits.branches,
         },
         live_transactions: settings.limits.live_transactions,
+        live_bytes: settings.limits.live_bytes,
+        waiting_transactions: settings.limits.waiting_transactions,
+        waiting_bytes: settings.limits.waiting_bytes,
+        resting_transactions: settings.limits.resting_transactions,
+        destination_path_segments: settings.dispatcher.destination_path_segments,
+        clock_doubted: false,
         waiters: settings.limits.waiters_per_transaction,
         load_within: settings.journal.answer_within,
     }

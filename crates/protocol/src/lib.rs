@@ -5,6 +5,7 @@
 //! the input; what should happen leaves as values. `Cargo.toml` and `clippy.toml` keep it so.
 
 mod backoff;
+mod dispatch;
 mod engine;
 mod ids;
 pub mod invariants;
@@ -20,8 +21,9 @@ mod verdict;
 pub mod wire;
 
 pub use backoff::{Backoff, spread};
+pub use dispatch::{Destination, Vacancy};
 pub use engine::input::{Ask, Input, Load, NewBranch, ReplyTo, Request, Ticket, Until, Wait};
-pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Told};
+pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Sweep, Told};
 pub use engine::{Census, Engine, EngineSettings};
 pub use ids::{
     BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,

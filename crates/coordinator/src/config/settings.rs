@@ -116,6 +116,14 @@ pub struct LimitSettings {
     pub payload_bytes: usize,
     /// Unfinished transactions in memory.
     pub live_transactions: usize,
+    /// Bytes they take.
+    pub live_bytes: usize,
+    /// Decided transactions that wait in memory for a participant.
+    pub waiting_transactions: usize,
+    /// Bytes they take.
+    pub waiting_bytes: usize,
+    /// Decided transactions that rest in the journal.
+    pub resting_transactions: usize,
     /// Requests waiting for one transaction.
     pub waiters_per_transaction: usize,
     /// Begins waiting for their turn.

@@ -170,7 +170,7 @@ impl Shell {
         }
         for _ in 0..ROUND {
             let Some(ticket) = self.without_room.pop_front() else { break };
-            self.step(Event::Input(Input::NotSent(ticket)));
+            self.step(Event::Input(Input::NotSent(ticket, None)));
         }
         for _ in 0..ROUND {
             let Ok(control) = self.lanes.control.try_recv() else { break };
@@ -234,6 +234,8 @@ impl Shell {
             JournalEvent::Exists(gid) => self.step(Event::Input(Input::Exists(gid))),
             JournalEvent::SetAside(gid) => self.step(Event::Input(Input::SetAside(gid))),
             JournalEvent::Loaded(gid, load) => self.step(Event::Input(Input::Loaded(gid, load))),
+            // The engine keeps all of its transactions in memory and asks for no sweep.
+            JournalEvent::Swept(gids) => self.step(Event::Input(Input::Swept(gids))),
             JournalEvent::Failing { why } => {
                 tracing::error!(
                     %why,
@@ -259,13 +261,26 @@ impl Shell {
     /// Whoever steps the ring carries out what it says before stepping again, or all of it in
     /// the same order: the journal must get the records in theirs.
     fn carry_out(&mut self, commands: Commands) {
-        let Commands { append, calls, replies, settled, unsettled, loads, alarms } = commands;
+        let Commands {
+            append,
+            calls,
+            replies,
+            settled,
+            unsettled,
+            loads,
+            alarms,
+            sweeps,
+            await_room: _,
+        } = commands;
         for record in &append {
             self.count(record);
         }
         self.unsent.extend(append);
         if !loads.is_empty() {
             self.outward.journal.load(loads);
+        }
+        for sweep in sweeps {
+            self.outward.journal.sweep(sweep.after);
         }
         for (reply_to, reply) in replies {
             self.replies.send(reply_to, reply);

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::dispatch::{Destination, Vacancy};
 use crate::ids::{BranchId, Epoch, Gid, Instance, Seq};
 use crate::op::Op;
 use crate::spec::{BranchSpec, Fingerprint, Spec};
@@ -21,10 +22,16 @@ pub enum Input {
     Request(Request),
     /// A call was answered, or gave up.
     Answered(Ticket, Answer),
-    /// The dispatcher had no room for a call: it was never made.
-    NotSent(Ticket),
+    /// There was no room for a call, at this destination or, where none is named, in the
+    /// node: it was never made.
+    NotSent(Ticket, Option<Destination>),
+    /// A destination has room that was waited for, or answers again.
+    Vacant(Vacancy),
     /// The journal's answer to `Effect::Load`.
     Loaded(Gid, Load),
+    /// The journal's answer to `Output::sweep`: decided and unfinished transactions of this
+    /// node, by gid. None: there are no more after the one that was named.
+    Swept(Vec<Gid>),
     /// An unfinished transaction found at start-up, or taken over.
     Adopt(Box<Stored>),
     /// Everything up to here is durable.

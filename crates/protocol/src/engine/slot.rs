@@ -1,5 +1,6 @@
 //! A live transaction and those who wait for it.
 
+use crate::dispatch::Destination;
 use crate::engine::input::{ReplyTo, Until, Wait};
 use crate::engine::output::{Refusal, Reply, Snapshot, Told};
 use crate::ids::{BranchId, Seq};
@@ -17,8 +18,27 @@ pub(super) struct Slot {
     pub(super) release_after: Seq,
     /// Its entry among the engine's timers.
     pub(super) due: Option<Mono>,
+    /// Its entries among those that wait for room.
+    pub(super) waits_at: Vec<(Destination, Mono)>,
+    /// Its place among those that could rest.
+    pub(super) rest: Rest,
+    /// What it counts for in memory.
+    pub(super) bytes: usize,
+    /// With this many branches.
+    counted_branches: usize,
     /// After a fault of ours nothing is done with it any more.
     pub(super) set_aside: Option<Fault>,
+}
+
+/// Whether a transaction may leave memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Rest {
+    /// It is needed here.
+    Needed,
+    /// It has only waited since this moment.
+    OnlyWaits(Mono),
+    /// It leaves once this record is durable.
+    Leaves(Seq),
 }
 
 /// Why a transaction is set aside.
@@ -55,8 +75,17 @@ pub(super) enum Purpose {
 
 impl Slot {
     pub(super) fn new(transaction: Transaction) -> Self {
-        let (waiters, release_after) = (Vec::new(), Seq(0));
-        Self { transaction, waiters, release_after, due: None, set_aside: None }
+        Self {
+            waiters: Vec::new(),
+            release_after: Seq(0),
+            due: None,
+            waits_at: Vec::new(),
+            rest: Rest::Needed,
+            bytes: transaction.bytes(),
+            counted_branches: transaction.branches().len(),
+            set_aside: None,
+            transaction,
+        }
     }
 
     pub(super) fn transaction(&self) -> &Transaction {
@@ -83,6 +112,21 @@ impl Slot {
             Some(Fault::Rules | Fault::Journal) => None,
         };
         own.into_iter().chain(give_ups).min()
+    }
+
+    /// What it counts for in memory now. Only a new branch changes that.
+    pub(super) fn count_bytes(&mut self) -> usize {
+        let branches = self.transaction.branches().len();
+        if branches != self.counted_branches {
+            self.counted_branches = branches;
+            self.bytes = self.transaction.bytes();
+        }
+        self.bytes
+    }
+
+    /// Whether nothing is under way and nobody waits for an answer.
+    pub(super) fn only_waits(&self) -> bool {
+        self.set_aside.is_none() && self.waiters.is_empty() && self.transaction.only_waits()
     }
 
     pub(super) fn is_waited_for(&self) -> bool {

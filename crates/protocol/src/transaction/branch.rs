@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dispatch::Destination;
 use crate::ids::BranchId;
 use crate::op::{Op, PerOp};
 use crate::record::{Decision, Outcome, TryAnswer};
@@ -51,6 +52,13 @@ pub enum Calling {
     Idle,
     /// It is to be called from this moment on.
     Due(Mono),
+    /// It is to be called as soon as there is room at its destination.
+    Waiting {
+        /// Since when.
+        since: Mono,
+        /// Where.
+        at: Destination,
+    },
     /// A call is under way.
     InFlight {
         /// Which.

@@ -15,7 +15,9 @@ mod answers;
 mod branch;
 mod facts;
 mod requests;
+mod rest;
 mod restore;
+mod room;
 mod settle;
 mod step;
 mod view;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 
 pub use branch::{Branch, Calling, Standing};
 pub(crate) use requests::{Registered, already};
+pub(crate) use restore::Resume;
 pub use step::Rules;
 pub(crate) use step::Step;
 

@@ -90,7 +90,7 @@ fn branch_view(branch: &Branch, transaction: &Transaction, at: Now) -> BranchVie
         attempts: branch.attempts,
         next_attempt_at: match branch.calling {
             Calling::Due(due) => Some(at.wall_at(due)),
-            Calling::Idle | Calling::InFlight { .. } => None,
+            Calling::Idle | Calling::Waiting { .. } | Calling::InFlight { .. } => None,
         },
         last_error: branch.last_error.as_deref().map(str::to_owned),
         answer: branch.answer.as_ref().map(answer_view),
