@@ -21,7 +21,10 @@ mod verdict;
 pub mod wire;
 
 pub use backoff::{Backoff, spread};
-pub use dispatch::{Destination, Vacancy};
+pub use dispatch::{
+    Admission, BreakerSettings, BreakerState, Destination, Expired, Health, Line, LineSettings,
+    Moved, Next, Offered, ParticipantHealth, Room, Turn, Turned, Vacancy, health,
+};
 pub use engine::input::{
     Ask, Input, Load, NewBranch, ReplyTo, Request, Resolution, Ticket, Until, Wait,
 };

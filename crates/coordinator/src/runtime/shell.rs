@@ -9,6 +9,7 @@ use tercet_protocol::{
 };
 use tokio::sync::{mpsc, watch};
 
+use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
 use crate::dispatcher::Dispatcher;
 use crate::journal::{Journal, JournalEvent};
@@ -29,6 +30,8 @@ pub struct Outward {
     pub dispatcher: Dispatcher,
     /// What is counted on the way.
     pub metrics: TransactionMetrics,
+    /// What people are told.
+    pub alerts: Alerts,
 }
 
 /// Why the loop ended.
@@ -289,6 +292,7 @@ impl Shell {
             self.replies.unsettled(reply_to);
         }
         for (gid, why) in alarms {
+            self.outward.alerts.set_aside(&gid, &why, self.clock.now());
             tracing::error!(%gid, %why, "this transaction is set aside; all others go on. Please report it");
         }
         for call in calls {
@@ -329,6 +333,14 @@ impl Shell {
             Change::Finished { .. } => {
                 if let Some(transaction) = self.ring.engine().transaction(&record.gid) {
                     self.outward.metrics.finished(transaction);
+                }
+            }
+            Change::Outcome(outcome) if outcome.parked && self.outward.alerts.is_on() => {
+                let transaction = self.ring.engine().transaction(&record.gid);
+                let now = self.clock.now();
+                let parked = transaction.and_then(|of| ParkedBranch::of(of, outcome, now.wall));
+                if let Some(parked) = parked {
+                    self.outward.alerts.parked(parked, now);
                 }
             }
             Change::Begun(_)
