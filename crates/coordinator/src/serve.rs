@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tercet_protocol::history_bound;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -61,7 +62,10 @@ pub async fn serve(
             max_bytes: settings.server.max_request_bytes,
             body_timeout: settings.server.body_read_timeout,
         },
-        history_lines: settings.history.lines_per_transaction,
+        history_lines: history_bound(
+            settings.history.lines_per_transaction,
+            settings.limits.branches,
+        ),
         readiness: readiness.clone(),
         metrics,
         transactions: node.transactions.clone(),
