@@ -19,6 +19,9 @@ pub struct Output {
     pub effects: Vec<Held>,
     /// Destinations whose room is waited for: to be told once, when there is some.
     pub await_room: Vec<Destination>,
+    /// Calls that need not be made if they still wait for their turn: an operator has ended
+    /// their branch. They come back as not sent; those under way are answered as ever.
+    pub retract: Vec<Ticket>,
     /// The journal is to say which transactions rest in it.
     pub sweep: Option<Sweep>,
 }
