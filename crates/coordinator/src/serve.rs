@@ -53,6 +53,7 @@ pub async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let readiness = Readiness::default();
     let node = Node::start(settings, address, &clock, &readiness, stop.clone()).await?;
+    let dispatcher = node.dispatcher.clone();
     let router = api::router(Api {
         engine: node.engine.clone(),
         journal: node.journal.clone(),
@@ -68,6 +69,7 @@ pub async fn serve(
         ),
         readiness: readiness.clone(),
         metrics,
+        participants: Arc::new(move || dispatcher.participants()),
         transactions: node.transactions.clone(),
     });
     let server = ServerSettings {
