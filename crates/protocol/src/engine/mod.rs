@@ -69,6 +69,8 @@ pub struct Engine {
     due: BTreeSet<(Mono, Gid)>,
     /// Finished transactions, by the record that must be durable before they leave.
     leaving: BTreeSet<(Seq, Gid)>,
+    /// Transactions in the journal whose rows make no sense, as far as it was noticed.
+    unreadable: BTreeSet<Gid>,
     /// The last record written.
     last: Seq,
     /// Whether new transactions are taken.
@@ -91,7 +93,7 @@ pub struct Census {
     pub by_status: BTreeMap<Status, (usize, Wall)>,
     /// Branches shown to people.
     pub parked_branches: usize,
-    /// Transactions set aside after a fault of ours.
+    /// Transactions set aside: after a fault of ours, or because their rows make no sense.
     pub set_aside: usize,
 }
 
@@ -107,6 +109,7 @@ impl Engine {
             loads_due: BTreeSet::new(),
             due: BTreeSet::new(),
             leaving: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
             last: Seq(0),
             accepting: true,
             last_wait: None,
@@ -158,7 +161,7 @@ impl Engine {
     /// Counts the live transactions.
     #[must_use]
     pub fn census(&self) -> Census {
-        let mut census = Census::default();
+        let mut census = Census { set_aside: self.unreadable.len(), ..Census::default() };
         for slot in self.live.values() {
             let transaction = slot.transaction();
             let created_at = transaction.spec().created_at;
