@@ -15,6 +15,7 @@ use crate::dispatcher::{Dispatcher, Vacancies};
 use crate::journal::{Journal, JournalEvent};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::handle::{Asked, Control, Lanes};
+use crate::runtime::parking::ParkingLog;
 use crate::runtime::recovery::Recovered;
 use crate::runtime::replies::Replies;
 
@@ -54,6 +55,7 @@ pub struct Shell {
     outward: Outward,
     vacancies: Vacancies,
     replies: Replies,
+    parking: ParkingLog,
     /// Records of this round; the journal gets them in one piece.
     unsent: Vec<Record>,
     /// Calls that found no room. They come back to the ring in their turn, not at once: while
@@ -87,6 +89,7 @@ impl Shell {
             vacancies: outward.dispatcher.vacancies(),
             outward,
             replies: Replies::default(),
+            parking: ParkingLog::default(),
             unsent: Vec::new(),
             without_room: VecDeque::new(),
             calls_in_flight: 0,
@@ -117,6 +120,7 @@ impl Shell {
             self.one_round(&mut stop, stop_at.is_some()).await;
             self.flush();
             self.tell_health();
+            self.parking.tell_overdue(self.clock.now().mono);
             if self.fenced {
                 return Ended::Fenced;
             }
@@ -212,7 +216,8 @@ impl Shell {
         // While stopping, look often: the grace may be over before anything else happens.
         let longest = if stopping { Duration::from_millis(50) } else { Duration::from_secs(3600) };
         let now = self.clock.now().mono;
-        self.ring.next_deadline().map_or(longest, |at| at.since(now)).min(longest)
+        let due = self.ring.next_deadline().into_iter().chain(self.parking.next_due()).min();
+        due.map_or(longest, |at| at.since(now)).min(longest)
     }
 
     fn ask(&mut self, asked: Asked) {
@@ -282,6 +287,7 @@ impl Shell {
         for record in &append {
             self.count(record);
         }
+        self.parking.look(&append, &self.ring, self.clock.now());
         self.unsent.extend(append);
         if !loads.is_empty() {
             self.outward.journal.load(loads);
