@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, TransactionTrait,
+    QuerySelect, Select, TransactionTrait,
 };
-use tercet_protocol::{Gid, Happening, Incarnation, Load, Stored};
+use tercet_protocol::{EventKind, Gid, Happening, Incarnation, Load, Status, Stored};
 
 use super::super::error::JournalError;
 use super::super::unreadable::Unreadable;
@@ -46,34 +47,84 @@ pub(super) async fn unfinished(
 ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
     let mut after = after.map(|gid| gid.as_str().to_owned());
     loop {
-        let mut owned = transaction::Entity::find()
-            .select_only()
-            .column(transaction::Column::Gid)
-            .filter(transaction::Column::Owner.eq(own.0))
-            .order_by_asc(transaction::Column::Gid)
-            .limit(u64::from(limit));
-        if let Some(after) = &after {
-            owned = owned.filter(transaction::Column::Gid.gt(after));
-        }
-        let names: Vec<String> = owned.into_tuple().all(reading).await?;
-        let Some(last) = names.last().cloned() else { return Ok(Vec::new()) };
-        let mut gids: Vec<Gid> = Vec::new();
-        for name in &names {
-            match name.parse() {
-                Ok(gid) => gids.push(gid),
-                Err(error) => {
-                    let error: tercet_protocol::InvalidId = error;
-                    tracing::error!(gid = name, %error, "an unfinished transaction has no gid");
-                }
-            }
+        let (gids, last) = page(reading, owned(own), after.as_deref(), limit).await?;
+        if last.is_none() {
+            return Ok(Vec::new());
         }
         let mut found = stored(reading, &gids).await?;
         let page: Vec<_> = gids.iter().filter_map(|gid| found.remove(gid)).collect();
         if !page.is_empty() {
             return Ok(page);
         }
-        after = Some(last);
+        after = last;
     }
+}
+
+/// Gids of an incarnation's decided and unfinished transactions, in order. None only at the end.
+pub(super) async fn sweep(
+    reading: &DatabaseConnection,
+    own: Incarnation,
+    after: Option<&Gid>,
+    limit: u32,
+) -> Result<Vec<Gid>, JournalError> {
+    let mut after = after.map(|gid| gid.as_str().to_owned());
+    loop {
+        let (gids, last) = page(reading, decided(own), after.as_deref(), limit).await?;
+        if !gids.is_empty() || last.is_none() {
+            return Ok(gids);
+        }
+        after = last;
+    }
+}
+
+/// The unfinished transactions of an incarnation; others have no owner.
+pub(super) fn owned(own: Incarnation) -> Select<transaction::Entity> {
+    transaction::Entity::find().filter(transaction::Column::Owner.eq(own.0))
+}
+
+/// Those of them that are decided.
+pub(super) fn decided(own: Incarnation) -> Select<transaction::Entity> {
+    let decided = Status::ALL.iter().filter(|status| status.is_decided() && !status.is_finished());
+    owned(own).filter(transaction::Column::Status.is_in(decided.map(|status| status.as_str())))
+}
+
+/// A page of gids, in order.
+pub(super) fn gids(
+    of: Select<transaction::Entity>,
+    after: Option<&str>,
+    limit: u32,
+) -> Select<transaction::Entity> {
+    let page = of
+        .select_only()
+        .column(transaction::Column::Gid)
+        .order_by_asc(transaction::Column::Gid)
+        .limit(u64::from(limit));
+    match after {
+        None => page,
+        Some(after) => page.filter(transaction::Column::Gid.gt(after)),
+    }
+}
+
+/// Reads a page of gids. Returned beside them is the last name read, which may be none: where
+/// the next page begins, if there was anything.
+async fn page(
+    reading: &DatabaseConnection,
+    of: Select<transaction::Entity>,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<Gid>, Option<String>), JournalError> {
+    let names: Vec<String> = gids(of, after, limit).into_tuple().all(reading).await?;
+    let mut gids: Vec<Gid> = Vec::new();
+    for name in &names {
+        match name.parse() {
+            Ok(gid) => gids.push(gid),
+            Err(error) => {
+                let error: tercet_protocol::InvalidId = error;
+                tracing::error!(gid = name, %error, "an unfinished transaction has no gid");
+            }
+        }
+    }
+    Ok((gids, names.last().cloned()))
 }
 
 /// Lines of history with a number greater than `after`, oldest first.
@@ -174,16 +225,22 @@ async fn read(snapshot: &impl ConnectionTrait, gids: &[Gid]) -> Result<Found, Db
     for row in found.all(snapshot).await? {
         outcomes.entry(row.gid.clone()).or_default().push(row);
     }
-    let lengths: Vec<(String, i64)> = event::Entity::find()
+    let by_hand = EventKind::ALL.iter().filter(|kind| kind.is_by_hand());
+    let is_by_hand = event::Column::Kind.is_in(by_hand.map(|kind| kind.as_str()));
+    // What is not counted is null, and a count passes over it.
+    let by_hand = Expr::expr(Expr::case(is_by_hand, 1)).count();
+    let lengths: Vec<(String, i64, i64)> = event::Entity::find()
         .select_only()
         .column(event::Column::Gid)
         .column_as(event::Column::Number.max(), "history_len")
+        .column_as(by_hand, "history_by_hand")
         .filter(event::Column::Gid.is_in(names()))
         .group_by(event::Column::Gid)
         .into_tuple()
         .all(snapshot)
         .await?;
-    let lengths: HashMap<String, i64> = lengths.into_iter().collect();
+    let lengths: HashMap<String, (i64, i64)> =
+        lengths.into_iter().map(|(gid, lines, by_hand)| (gid, (lines, by_hand))).collect();
 
     let mut transactions: HashMap<String, transaction::Model> =
         transactions.into_iter().map(|row| (row.gid.clone(), row)).collect();
@@ -191,12 +248,14 @@ async fn read(snapshot: &impl ConnectionTrait, gids: &[Gid]) -> Result<Found, Db
     for gid in gids {
         let name = gid.as_str();
         let Some(transaction) = transactions.remove(name) else { continue };
+        let (history_len, history_by_hand) = lengths.get(name).copied().unwrap_or_default();
         let rows = Rows {
             transaction,
             detail: details.remove(name),
             branches: branches.remove(name).unwrap_or_default(),
             outcomes: outcomes.remove(name).unwrap_or_default(),
-            history_len: lengths.get(name).copied().unwrap_or(0),
+            history_len,
+            history_by_hand,
         };
         let stored = rows.stored().map_err(|why| Unreadable { gid: gid.clone(), why });
         all.insert(gid.clone(), stored);
