@@ -107,7 +107,8 @@ impl Failure {
                 Self::new(ProblemCode::NotAccepted, "nothing was written: send it again")
             }
             Refusal::SetAside => {
-                let detail = format!("{gid} met a fault of ours and is set aside");
+                let detail =
+                    format!("{gid} is set aside: people must look at it; the log says why");
                 Self::new(ProblemCode::Internal, detail)
             }
         };

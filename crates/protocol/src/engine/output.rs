@@ -53,7 +53,7 @@ pub enum Effect {
     Call(Call),
     /// Ask the journal about a gid.
     Load,
-    /// Tell the operator that this transaction was set aside after a fault of ours.
+    /// Tell the operator that this transaction was set aside.
     Alarm {
         /// What went wrong.
         why: String,
@@ -163,6 +163,7 @@ pub enum Refusal {
     JournalUnavailable,
     /// Refused before anything was written.
     NotAccepted,
-    /// The rules of this transaction failed; it is set aside.
+    /// This transaction is set aside: its rules failed, or its rows cannot be written or
+    /// understood.
     SetAside,
 }

@@ -11,6 +11,7 @@ use tercet_protocol::Status;
 use tercet_protocol::wire::{Cursor, ListQuery, Page, SummaryView};
 
 use super::super::error::JournalError;
+use super::each::readable;
 use super::entities::{branch, detail, outcome, transaction};
 use super::rows::summary;
 
@@ -35,8 +36,8 @@ async fn read(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let names = || rows.iter().map(|row| row.gid.as_str());
-    let details =
-        detail::Entity::find().filter(detail::Column::Gid.is_in(names())).all(snapshot).await?;
+    let details = detail::Entity::find().filter(detail::Column::Gid.is_in(names()));
+    let details = readable(snapshot, details).await?;
     let details: HashMap<&str, &detail::Model> =
         details.iter().map(|row| (&*row.gid, row)).collect();
     let counts: Vec<(String, i64)> = branch::Entity::find()
@@ -89,7 +90,7 @@ async fn newest(
     let one_more = u64::from(query.limit).saturating_add(1);
     let unfinished_only = query.parked || query.participant.is_some();
     if query.statuses.is_empty() && !unfinished_only {
-        return conditions(query).limit(one_more).all(snapshot).await;
+        return readable(snapshot, conditions(query).limit(one_more)).await;
     }
     let asked = |status: &&Status| {
         (query.statuses.is_empty() || query.statuses.contains(status))
@@ -100,7 +101,7 @@ async fn newest(
         let of_status = conditions(query)
             .filter(transaction::Column::Status.eq(status.as_str()))
             .limit(one_more);
-        rows.extend(of_status.all(snapshot).await?);
+        rows.extend(readable(snapshot, of_status).await?);
     }
     rows.sort_by(|a, b| (b.created_at, &b.gid).cmp(&(a.created_at, &a.gid)));
     rows.truncate(usize::try_from(one_more).unwrap_or(usize::MAX));
