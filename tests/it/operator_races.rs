@@ -19,9 +19,8 @@ async fn held(client: &Client, participant: &Participant, then: u16) -> Gate {
     gate
 }
 
-/// Asks in the background, and waits until the coordinator has heard it: a request that comes
-/// after it on another connection would else be heard first now and then.
-async fn asking(client: &Client, word: Value) -> JoinHandle<Response> {
+/// Asks in the background, patiently.
+fn asking(client: &Client, word: Value) -> JoinHandle<Response> {
     let client = client.clone();
     let body = word.to_string();
     tokio::spawn(async move {
@@ -45,7 +44,7 @@ async fn an_acknowledgement_that_comes_first_wins_and_the_operator_is_told() {
     let gate = held(&client, &participant, 200).await;
     let word = json!({ "as": "cancelled", "note": "given up" });
     heard(&client, &word).await;
-    let operator = asking(&client, word).await;
+    let operator = asking(&client, word);
     gate.open();
     let answer = soon("the operator is answered", operator).await.expect("no panic");
     problem(&answer, "already-finished", Some("order-1"));
@@ -64,14 +63,26 @@ async fn a_word_takes_effect_when_the_call_under_way_has_failed_and_no_other_cal
     let gate = held(&client, &participant, 503).await;
     let word = json!({ "as": "confirmed" });
     heard(&client, &word).await;
-    let operator = asking(&client, word).await;
     let retried = client.send(Method::POST, "/v1/transactions/order-1/retry", None).await;
     assert_eq!(retried.status, 200, "{}", retried.text);
+    gate.open();
+    let ended = client.finished("order-1").await;
+    transaction(&ended, 200, "confirmed");
+    assert_eq!(ended.branch("stock")["resolved_as"], "confirmed");
+    assert_eq!(participant.calls_of("stock", Op::Confirm).len(), 1);
+}
+
+#[tokio::test]
+async fn an_operator_waits_for_the_call_under_way_and_is_told_what_came_of_the_word() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let client = tercet.client();
+    participant.always("stock", Op::Confirm, Reaction::status(503));
+    let gate = held(&client, &participant, 503).await;
+    let operator = asking(&client, json!({ "as": "confirmed" }));
     gate.open();
     let answer = soon("the operator is answered", operator).await.expect("no panic");
     transaction(&answer, 200, "confirmed");
     assert_eq!(answer.branch("stock")["resolved_as"], "confirmed");
-    assert_eq!(participant.calls_of("stock", Op::Confirm).len(), 1);
 }
 
 #[tokio::test]

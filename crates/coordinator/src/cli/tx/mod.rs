@@ -155,7 +155,9 @@ impl Desk {
         self.print(&body, |view| text::transaction(view, self.now));
         if status == 202 {
             // It was asked for and has not happened: a script must not take it for done.
-            self.remark("NOT resolved yet: a call is under way; ask again");
+            self.remark(
+                "NOT resolved yet: a call is under way. See what came of it with tercet tx show",
+            );
             return Ok(Exit::Failed);
         }
         Ok(Exit::Well)
