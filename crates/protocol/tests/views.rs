@@ -23,7 +23,7 @@ fn a_try_that_was_never_made_is_not_counted_after_a_restart_either() {
     let mut driver = Driver::new();
     let mut records = driver.begin(&spec("t", false, vec![branch("a", 0)]), Until::Finished).append;
     let tries = driver.durable().calls;
-    driver.input(Input::NotSent(tries[0].ticket.clone()));
+    driver.input(Input::NotSent(tries[0].ticket.clone(), None));
     let cancel = Ask::Cancel { detail: None };
     records.extend(driver.ask(&gid("t"), cancel, Until::Decided).append);
     driver.durable();

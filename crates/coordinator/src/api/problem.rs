@@ -63,6 +63,18 @@ impl Failure {
                 let detail = format!("{gid} was begun with its branches and decides for itself");
                 Self::new(ProblemCode::NotOpen, detail)
             }
+            Refusal::NotDecided => {
+                let detail = format!("{gid} is trying: nothing is decided that could be resolved");
+                Self::new(ProblemCode::NotDecided, detail)
+            }
+            Refusal::AlreadyFinished(branch) => {
+                let detail = format!("branch {branch} has ended; it was not resolved as asked");
+                Self::new(ProblemCode::AlreadyFinished, detail).naming(vec![branch])
+            }
+            Refusal::BranchNotFound(branch) => {
+                let detail = format!("{gid} has no branch {branch}");
+                Self::new(ProblemCode::BranchNotFound, detail).naming(vec![branch])
+            }
             Refusal::TriesOutstanding(branches) => {
                 let names: Vec<&str> = branches.iter().map(BranchId::as_str).collect();
                 let detail = format!("no Try has succeeded yet of: {}", names.join(", "));
@@ -75,6 +87,16 @@ impl Failure {
             Refusal::TooManyTransactions { limit } => {
                 let detail =
                     format!("{limit} are under way or waiting to begin, as many as may be");
+                Self::new(ProblemCode::TooManyRequests, detail)
+            }
+            Refusal::TooManyBytes { limit } => {
+                let detail = format!("what is under way takes {limit} bytes, as many as may be");
+                Self::new(ProblemCode::TooManyRequests, detail)
+            }
+            Refusal::TooManyResting { limit } => {
+                let detail = format!(
+                    "{limit} decided transactions wait for their participants, as many as may"
+                );
                 Self::new(ProblemCode::TooManyRequests, detail)
             }
             Refusal::JournalUnavailable => {

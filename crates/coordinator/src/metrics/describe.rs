@@ -38,6 +38,10 @@ pub(super) fn describe() {
         "Age of the oldest unfinished transaction, by status."
     );
     describe_gauge!(name::PARTICIPANT_QUEUE, "Calls waiting for their turn at a participant.");
+    describe_gauge!(
+        name::PARTICIPANT_BREAKER_OPEN,
+        "Destinations of a participant that do not answer, or have only begun to again."
+    );
     describe_histogram!(
         name::JOURNAL_COMMIT_DURATION,
         Unit::Seconds,
@@ -55,6 +59,11 @@ pub(super) fn describe() {
         Unit::Seconds,
         "Time to answer a request, by route, waits asked for included."
     );
+    describe_counter!(
+        name::ALERTS,
+        "Alerts by what became of them; failed counts attempts, which are made again."
+    );
+    describe_gauge!(name::ALERTS_WAITING, "Alerts that wait to be delivered.");
     describe_gauge!(name::BUILD_INFO, "Always 1; the version is the label.");
 
     gauge!(name::JOURNAL_QUEUE).set(0.0);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tercet_protocol::{Commands, Event, Input, Load, Ring};
 use thiserror::Error;
 
+use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError, Unreadable};
 
@@ -34,6 +35,7 @@ pub async fn recover(
     ring: &mut Ring,
     journal: &Journal,
     clock: &Arc<dyn Clock>,
+    alerts: &Alerts,
 ) -> Result<Recovered, RecoveryError> {
     let mut recovered = Recovered::default();
     let mut after = None;
@@ -48,6 +50,11 @@ pub async fn recover(
             match found {
                 Ok(stored) => {
                     recovered.taken_up += 1;
+                    if alerts.is_on() {
+                        for branch in ParkedBranch::all_of(&stored) {
+                            alerts.still_parked(branch, clock.now());
+                        }
+                    }
                     let event = Event::Input(Input::Adopt(Box::new(stored)));
                     recovered.commands.push(ring.step(event, clock.now()));
                 }

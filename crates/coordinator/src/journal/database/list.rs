@@ -12,7 +12,7 @@ use tercet_protocol::wire::{Cursor, ListQuery, Page, SummaryView};
 
 use super::super::error::JournalError;
 use super::each::readable;
-use super::entities::{branch, detail, transaction};
+use super::entities::{branch, detail, outcome, transaction};
 use super::rows::summary;
 
 /// A page of a list.
@@ -51,10 +51,22 @@ async fn read(
         .await?;
     let counts: HashMap<String, i64> = counts.into_iter().collect();
 
+    let resolved: Vec<(String, String)> = outcome::Entity::find()
+        .select_only()
+        .column(outcome::Column::Gid)
+        .column(outcome::Column::ResolvedAs)
+        .filter(outcome::Column::Gid.is_in(names()))
+        .filter(outcome::Column::ResolvedAs.is_not_null())
+        .into_tuple()
+        .all(snapshot)
+        .await?;
+
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
+        let of_it = resolved.iter().filter(|(gid, _)| *gid == row.gid);
+        let resolved: Vec<&str> = of_it.map(|(_, resolved_as)| &**resolved_as).collect();
         let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
-        match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0)) {
+        match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0), &resolved) {
             Ok(item) => items.push(item),
             Err(why) => tracing::error!(gid = row.gid, why, "a transaction cannot be listed"),
         }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select, TransactionTrait,
 };
-use tercet_protocol::{Gid, Happening, Incarnation, Load, Status, Stored};
+use tercet_protocol::{EventKind, Gid, Happening, Incarnation, Load, Status, Stored};
 
 use super::super::error::JournalError;
 use super::super::unreadable::Unreadable;
@@ -122,7 +123,7 @@ async fn page(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Gids, JournalError> {
-    let mut limit = limit.max(1);
+    let mut limit = Ord::max(limit, 1);
     loop {
         let select = gids(of.clone(), after, limit).build(reading.get_database_backend());
         let rows = reading.query_all_raw(select).await?;
@@ -250,16 +251,22 @@ async fn read(snapshot: &impl ConnectionTrait, gids: &[Gid]) -> Result<Found, Db
     for row in found.all(snapshot).await? {
         outcomes.entry(row.gid.clone()).or_default().push(row);
     }
-    let lengths: Vec<(String, i64)> = event::Entity::find()
+    let by_hand = EventKind::ALL.iter().filter(|kind| kind.is_by_hand());
+    let is_by_hand = event::Column::Kind.is_in(by_hand.map(|kind| kind.as_str()));
+    // What is not counted is null, and a count passes over it.
+    let by_hand = Expr::expr(Expr::case(is_by_hand, 1)).count();
+    let lengths: Vec<(String, i64, i64)> = event::Entity::find()
         .select_only()
         .column(event::Column::Gid)
         .column_as(event::Column::Number.max(), "history_len")
+        .column_as(by_hand, "history_by_hand")
         .filter(event::Column::Gid.is_in(names()))
         .group_by(event::Column::Gid)
         .into_tuple()
         .all(snapshot)
         .await?;
-    let lengths: HashMap<String, i64> = lengths.into_iter().collect();
+    let lengths: HashMap<String, (i64, i64)> =
+        lengths.into_iter().map(|(gid, lines, by_hand)| (gid, (lines, by_hand))).collect();
 
     let mut transactions: HashMap<String, transaction::Model> =
         transactions.into_iter().map(|row| (row.gid.clone(), row)).collect();
@@ -267,12 +274,14 @@ async fn read(snapshot: &impl ConnectionTrait, gids: &[Gid]) -> Result<Found, Db
     for gid in gids {
         let name = gid.as_str();
         let Some(transaction) = transactions.remove(name) else { continue };
+        let (history_len, history_by_hand) = lengths.get(name).copied().unwrap_or_default();
         let rows = Rows {
             transaction,
             detail: details.remove(name),
             branches: branches.remove(name).unwrap_or_default(),
             outcomes: outcomes.remove(name).unwrap_or_default(),
-            history_len: lengths.get(name).copied().unwrap_or(0),
+            history_len,
+            history_by_hand,
         };
         let stored = rows.stored().map_err(|why| Unreadable { gid: gid.clone(), why });
         all.insert(gid.clone(), stored);

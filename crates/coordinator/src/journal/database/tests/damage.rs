@@ -15,6 +15,7 @@ use super::super::super::conformance::{Rig, Running, finished, record, trying};
 use super::super::super::{JournalEvent, migrate_up};
 use super::super::retention::{due_for_forgetting, due_for_stripping};
 use super::{open, outsider, run};
+use crate::alerts::Alerts;
 use crate::clock::Clock;
 use crate::runtime::recover;
 
@@ -155,7 +156,7 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
             let clock = Arc::clone(&rig.clock) as Arc<dyn Clock>;
             let engine = Engine::new(Epoch(1), EngineSettings::default());
             let mut ring = Ring::new(engine, Duration::from_secs(5));
-            recover(&mut ring, &running.journal, &clock).await.unwrap();
+            recover(&mut ring, &running.journal, &clock, &Alerts::off()).await.unwrap();
             let listed = running.journal.list(&everything()).await.unwrap();
             for gid in sound {
                 let gid: Gid = gid.parse().unwrap();
