@@ -26,4 +26,5 @@ mod tests;
 
 pub use dispatch::{Dispatcher, NoRoom, start};
 pub use exchange::StartError;
+pub use retry_after::parse as parse_retry_after;
 pub use settings::DispatcherSettings;
