@@ -7,8 +7,8 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
     QueryOrder, QuerySelect, Select, TransactionTrait,
 };
-use tercet_protocol::Status;
 use tercet_protocol::wire::{Cursor, ListQuery, Page, SummaryView};
+use tercet_protocol::{ResolvedAs, Status};
 
 use super::super::error::JournalError;
 use super::each::readable;
@@ -51,12 +51,15 @@ async fn read(
         .await?;
     let counts: HashMap<String, i64> = counts.into_iter().collect();
 
+    // Only words of ours: a damaged one is found where the transaction is loaded, and must not
+    // keep the others from being listed.
+    let words = ResolvedAs::ALL.iter().map(|resolved_as| resolved_as.as_str());
     let resolved: Vec<(String, String)> = outcome::Entity::find()
         .select_only()
         .column(outcome::Column::Gid)
         .column(outcome::Column::ResolvedAs)
         .filter(outcome::Column::Gid.is_in(names()))
-        .filter(outcome::Column::ResolvedAs.is_not_null())
+        .filter(outcome::Column::ResolvedAs.is_in(words))
         .into_tuple()
         .all(snapshot)
         .await?;
