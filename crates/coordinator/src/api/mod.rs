@@ -32,6 +32,7 @@ mod server;
 mod show;
 mod state;
 mod wait;
+mod write_timeout;
 
 pub use readiness::Readiness;
 pub use router::router;

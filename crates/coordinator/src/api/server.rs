@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::api::write_timeout::WriteTimeout;
+
 /// How long accepting rests after it failed: when the process has no file handles
 /// left, trying again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -28,6 +30,8 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Longest time for a request's head to arrive, also on a connection kept open.
     pub header_read_timeout: Duration,
+    /// Longest time in which a client takes nothing of its answer.
+    pub write_timeout: Duration,
     /// How long answers under way are waited for once the server stops.
     pub grace: Duration,
 }
@@ -98,7 +102,8 @@ fn connection(
     stream: TcpStream,
     router: Router,
     settings: ServerSettings,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+) -> http1::Connection<TokioIo<WriteTimeout<TcpStream>>, TowerToHyperService<Router>> {
+    let stream = WriteTimeout::new(stream, settings.write_timeout);
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.header_read_timeout)
