@@ -120,6 +120,7 @@ async fn serving() -> Router {
         history_lines: 100,
         readiness,
         metrics: metrics::install().expect("nobody else counts here"),
+        participants: Arc::new(Vec::new),
         transactions: TransactionMetrics::register(),
     })
 }
