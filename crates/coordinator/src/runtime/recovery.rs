@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tercet_protocol::{Commands, Event, Input, Ring};
+use tercet_protocol::{Commands, Ring, read_page};
 use thiserror::Error;
 
 use crate::clock::Clock;
@@ -40,28 +40,22 @@ pub async fn recover(
     let mut recovered = Recovered::default();
     let mut after = None;
     loop {
-        let page = journal.unfinished(after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(recovered) };
-        after = Some(match last {
-            Ok(stored) => stored.spec.gid.clone(),
-            Err(unreadable) => unreadable.gid.clone(),
-        });
-        for found in page {
-            match found {
-                Ok(stored) => {
-                    recovered.taken_up += 1;
-                    let event = Event::Input(Input::Adopt(Box::new(stored)));
-                    recovered.commands.push(ring.step(event, clock.now()));
-                }
-                Err(unreadable) => {
-                    recovered.unreadable += 1;
-                    tracing::error!(
-                        gid = %unreadable.gid, why = %unreadable.why,
-                        "a transaction in the journal cannot be understood; it is left as it is, \
-                         all others go on: mend its rows and restart"
-                    );
-                }
-            }
+        let page = read_page(journal.unfinished(after.as_ref(), PAGE).await?);
+        for event in page.events {
+            recovered.taken_up += 1;
+            recovered.commands.push(ring.step(event, clock.now()));
+        }
+        for unreadable in page.unreadable {
+            recovered.unreadable += 1;
+            tracing::error!(
+                gid = %unreadable.gid, why = %unreadable.why,
+                "a transaction in the journal cannot be understood; it is left as it is, \
+                 all others go on: mend its rows and restart"
+            );
+        }
+        after = page.after;
+        if after.is_none() {
+            return Ok(recovered);
         }
     }
 }

@@ -1,0 +1,84 @@
+//! Events in few words, for those who read what a seed did.
+
+use tercet_protocol::{Answer, Ask, Change, Commands, Event, Input, Load, Record, Reply, Ticket};
+
+pub(crate) fn event(event: &Event) -> String {
+    match event {
+        Event::Settle(_) => "settle".to_owned(),
+        Event::Journal { healthy } => format!("journal healthy: {healthy}"),
+        Event::Input(input) => match input {
+            Input::Request(request) => {
+                let ask = match &request.ask {
+                    Ask::Begin { spec, fresh } => {
+                        format!("begin {} of {} branches, fresh {fresh}", spec.fingerprint.as_str(), spec.branches.len())
+                    }
+                    Ask::Register(new) => format!("register {}", new.id()),
+                    Ask::Confirm => "confirm".to_owned(),
+                    Ask::Cancel { .. } => "cancel".to_owned(),
+                    Ask::Read => "read".to_owned(),
+                };
+                let (to, wait) = (request.reply_to.0, request.wait);
+                format!("#{to} {}: {ask}, {:?} until {}", request.gid, wait.until, wait.give_up.0)
+            }
+            Input::Answered(of, answer) => format!("{}: {}", ticket(of), summary(answer)),
+            Input::NotSent(of) => format!("{}: no room", ticket(of)),
+            Input::Loaded(gid, load) => match load {
+                Load::Nothing => format!("{gid} loaded: nothing"),
+                Load::Found(stored) => format!("{gid} loaded: {}", stored.status),
+                Load::Failed => format!("{gid} loaded: failed"),
+            },
+            Input::Adopt(stored) => format!("{} adopted: {}", stored.spec.gid, stored.status),
+            Input::Durable(seq) => format!("durable up to {}", seq.0),
+            Input::Exists(gid) => format!("{gid} exists"),
+            Input::SetAside(gid) => format!("{gid} set aside by the journal"),
+            Input::NobodyWaitsBeyond(moment) => format!("nobody waits beyond {}", moment.0),
+            Input::Tick => "tick".to_owned(),
+        },
+    }
+}
+
+pub(crate) fn commands(commands: &Commands) -> Vec<String> {
+    let mut lines: Vec<String> = commands.append.iter().map(record).collect();
+    lines.extend(commands.calls.iter().map(|call| format!("call {}", ticket(&call.ticket))));
+    let replies = commands.replies.iter();
+    lines.extend(replies.map(|(to, told)| format!("reply #{} {}", to.0, reply(told))));
+    lines.extend(commands.loads.iter().map(|gid| format!("load {gid}")));
+    lines
+}
+
+pub(crate) fn ticket(of: &Ticket) -> String {
+    format!("{}/{} {} {} (life {})", of.gid, of.branch, of.op, of.attempt, of.epoch.0)
+}
+
+pub(crate) fn summary(answer: &Answer) -> String {
+    match answer {
+        Answer::Status { code, retry_after: Some(pause), .. } => {
+            format!("{code} after {} ms", pause.as_millis())
+        }
+        Answer::Status { code, retry_after: None, .. } => code.to_string(),
+        Answer::Nothing { why } => why.clone(),
+    }
+}
+
+fn record(record: &Record) -> String {
+    let what = match &record.change {
+        Change::Begun(spec) => format!("begun {}", spec.instance),
+        Change::Registered(branch) => format!("registered {}", branch.id),
+        Change::Decided(decided) => format!("decided {:?}", decided.decision),
+        Change::Outcome(outcome) => format!("outcome {} {}", outcome.branch, outcome.status),
+        Change::Finished { status, .. } => format!("finished {status}"),
+        Change::Parked(parked) => format!("parked {parked}"),
+        Change::Happened(happening) => format!("happened {}", happening.kind),
+    };
+    format!("record {} {} {what}", record.seq.0, record.gid)
+}
+
+fn reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Transaction { told, snapshot } | Reply::Branch { told, snapshot, .. } => {
+            let transaction = &snapshot.transaction;
+            format!("{told:?} {} {}", transaction.gid(), transaction.status())
+        }
+        Reply::Refused(refusal) => format!("{refusal:?}"),
+    }
+}
