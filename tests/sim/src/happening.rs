@@ -1,9 +1,7 @@
 //! All that can happen, in the order of the agenda.
 
 use tercet_participant::Legs;
-use tercet_protocol::{
-    Answer, BranchId, Gid, Instance, Op, Reply, Ticket, Until, Wall,
-};
+use tercet_protocol::{Answer, BranchId, Gid, Instance, Op, Reply, Ticket, Until, Wall};
 
 use crate::actor::Asking;
 use crate::journal::Batch;

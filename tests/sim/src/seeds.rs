@@ -91,7 +91,8 @@ pub fn trace(seed: u64) {
 }
 
 fn one(seed: u64) -> Result<Coverage, Failure> {
-    let ended = world(seed, if seed.is_multiple_of(TWICE) { Log::hash_all() } else { Log::Nothing });
+    let ended =
+        world(seed, if seed.is_multiple_of(TWICE) { Log::hash_all() } else { Log::Nothing });
     if let Some(broken) = ended.broken {
         // The same once more, told in words.
         let events = world(seed, Log::last()).log.into_lines();

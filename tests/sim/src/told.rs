@@ -10,7 +10,11 @@ pub(crate) fn event(event: &Event) -> String {
             Input::Request(request) => {
                 let ask = match &request.ask {
                     Ask::Begin { spec, fresh } => {
-                        format!("begin {} of {} branches, fresh {fresh}", spec.fingerprint.as_str(), spec.branches.len())
+                        format!(
+                            "begin {} of {} branches, fresh {fresh}",
+                            spec.fingerprint.as_str(),
+                            spec.branches.len()
+                        )
                     }
                     Ask::Register(new) => format!("register {}", new.id()),
                     Ask::Confirm => "confirm".to_owned(),

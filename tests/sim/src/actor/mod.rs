@@ -6,9 +6,7 @@ mod script;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tercet_protocol::{
-    Answer, BranchSpec, Gid, Instance, Op, Refusal, Reply, Until,
-};
+use tercet_protocol::{Answer, BranchSpec, Gid, Instance, Op, Refusal, Reply, Until};
 
 pub(crate) use script::{Step, contender, initiator};
 
@@ -183,7 +181,11 @@ impl Actor {
             tercet_protocol::Verdict::Done => Then::GoOn,
             tercet_protocol::Verdict::Refused => Then::Cancel,
             tercet_protocol::Verdict::InProgress(_) | tercet_protocol::Verdict::Again { .. } => {
-                if self.attempts < 3 { Then::Again } else { Then::Cancel }
+                if self.attempts < 3 {
+                    Then::Again
+                } else {
+                    Then::Cancel
+                }
             }
         }
     }

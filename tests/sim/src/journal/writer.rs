@@ -166,9 +166,8 @@ impl Writer {
         let mut said = Vec::new();
         loop {
             let Some(mut part) = self.parts.pop().or_else(|| self.cut(stage)) else { return said };
-            part.records.retain(|record| {
-                !self.left_out.contains(&(record.gid.clone(), record.instance))
-            });
+            part.records
+                .retain(|record| !self.left_out.contains(&(record.gid.clone(), record.instance)));
             if part.records.is_empty() {
                 said.push(Said::Durable(part.covers));
                 continue;

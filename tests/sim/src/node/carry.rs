@@ -2,8 +2,8 @@
 
 use tercet_protocol::{Commands, Event, Now};
 
-use crate::happening::{Happening, Heard};
 use crate::coverage::Mishap;
+use crate::happening::{Happening, Heard};
 use crate::journal::Said;
 use crate::network;
 use crate::node::{Around, FromJournal, Node, Running, Waiting};
@@ -16,12 +16,7 @@ impl Running {
     }
 
     /// Steps the ring under the oracle's eyes; what it commands is not carried out yet.
-    pub(super) fn stepped(
-        &mut self,
-        event: Event,
-        now: Now,
-        around: &mut Around<'_>,
-    ) -> Commands {
+    pub(super) fn stepped(&mut self, event: Event, now: Now, around: &mut Around<'_>) -> Commands {
         around.stage.note(|| format!("in  {}", crate::told::event(&event)));
         around.oracle.before(&event, self, now, around.rows, around.stage);
         let commands = self.ring.step(event, now);
@@ -91,7 +86,12 @@ impl Node {
     }
 
     /// The database answers a load.
-    pub(crate) fn loaded(&mut self, life: u64, gids: Vec<tercet_protocol::Gid>, around: &mut Around<'_>) {
+    pub(crate) fn loaded(
+        &mut self,
+        life: u64,
+        gids: Vec<tercet_protocol::Gid>,
+        around: &mut Around<'_>,
+    ) {
         let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
             return;
         };

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use tercet_protocol::{
-    Ask, Event, Input, Instance, NewBranch, ReplyTo, Request, Wait, Wall,
-};
+use tercet_protocol::{Ask, Event, Input, Instance, NewBranch, ReplyTo, Request, Wait, Wall};
 
 use crate::actor::Asking;
 use crate::coverage::Sometimes;
@@ -26,7 +24,11 @@ impl Node {
             let heard = Heard::TooBusy;
             return stage.after(1, Happening::Heard { actor, number, heard });
         }
-        if is_begin { running.begins.push_back(asked) } else { running.requests.push_back(asked) }
+        if is_begin {
+            running.begins.push_back(asked)
+        } else {
+            running.requests.push_back(asked)
+        }
         let delay = stage.chance.below(2);
         self.wake(delay, stage);
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tercet_protocol::invariants::call_follows_the_journal;
 use tercet_protocol::{
-    BranchId, Calling, Commands, Event, Gid, Input, Instance, Mono, Now, Op, Transaction, Verdict, verdict,
+    BranchId, Calling, Commands, Event, Gid, Input, Instance, Mono, Now, Op, Ticket, Transaction,
+    Verdict, verdict,
 };
 
 use crate::journal::Rows;
@@ -44,7 +45,7 @@ impl Calls {
             *self = Self { life: running.life, ..Self::default() };
         }
         match event {
-            Event::Input(Input::Answered(ticket, answer)) if ticket.epoch.0 == self.life => {
+            Event::Input(Input::Answered(ticket, answer)) if is_under_way(ticket, running) => {
                 let failed = matches!(verdict(ticket.op, answer), Verdict::Again { .. });
                 let leg = (ticket.instance, ticket.branch.clone(), ticket.op);
                 self.last.insert(leg, (now.mono, failed));
@@ -85,7 +86,10 @@ impl Calls {
             let stored = rows.get(&ticket.gid);
             stage.check(call_follows_the_journal(call, stored));
             if ticket.op == Op::Try && stored.is_some_and(|stored| stored.decided.is_some()) {
-                stage.broke(format!("{}/{}: a Try left after the decision", ticket.gid, ticket.branch));
+                stage.broke(format!(
+                    "{}/{}: a Try left after the decision",
+                    ticket.gid, ticket.branch
+                ));
             }
             gids.insert(&ticket.gid);
             let leg = (ticket.instance, ticket.branch.clone(), ticket.op);
@@ -138,4 +142,12 @@ impl Calls {
             }
         }
     }
+}
+
+/// Whether an answer is to the call under way, and not to one that was overtaken.
+fn is_under_way(ticket: &Ticket, running: &Running) -> bool {
+    let transaction = running.ring.engine().transaction(&ticket.gid);
+    let branch = transaction.and_then(|transaction| transaction.branch(&ticket.branch));
+    let expected = Calling::InFlight { op: ticket.op, attempt: ticket.attempt };
+    ticket.epoch.0 == running.life && branch.is_some_and(|branch| *branch.calling() == expected)
 }

@@ -35,17 +35,11 @@ impl Deadlines {
         self.not_before.entry(gid).or_insert(now.mono_at(stored.spec.deadline_at));
     }
 
-    pub(super) fn after(
-        &mut self,
-        commands: &Commands,
-        now: Now,
-        stage: &mut Stage,
-    ) {
+    pub(super) fn after(&mut self, commands: &Commands, now: Now, stage: &mut Stage) {
         for record in &commands.append {
             match &record.change {
                 Change::Begun(spec) => {
-                    let lasts = spec.deadline_at.since(spec.created_at);
-                    self.not_before.insert(record.gid.clone(), now.mono.after(lasts));
+                    self.not_before.insert(record.gid.clone(), now.mono_at(spec.deadline_at));
                 }
                 Change::Decided(decided) => {
                     let due = self.not_before.remove(&record.gid);
@@ -53,7 +47,10 @@ impl Deadlines {
                         Decision::Cancel { reason: Reason::Deadline, .. } => {
                             stage.saw(Sometimes::DeadlineCancels);
                             if due.is_none_or(|due| now.mono < due) {
-                                stage.broke(format!("{}: cancelled before its deadline", record.gid));
+                                stage.broke(format!(
+                                    "{}: cancelled before its deadline",
+                                    record.gid
+                                ));
                             }
                         }
                         Decision::Cancel { reason: Reason::TryFailed, .. } => {

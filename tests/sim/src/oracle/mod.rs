@@ -113,6 +113,7 @@ impl Oracle {
     /// After start-up: whatever can be read is taken up.
     pub(crate) fn recovered(&mut self, ring: &Ring, rows: &Rows, stage: &mut Stage) {
         self.excused.clear();
+        self.told.new_life();
         for stored in rows.all().filter(|stored| !stored.status.is_finished()) {
             let gid = &stored.spec.gid;
             if !rows.is_readable(gid) {

@@ -43,9 +43,10 @@ fn finished(stored: &Stored, services: &[Service], stage: &mut Stage) {
     for branch in &stored.branches {
         let Some(service) = services.get(service_of(branch)) else { continue };
         let done = service.business.done(instance, &branch.id);
-        let resolved = stored.outcomes.iter().any(|outcome| {
-            outcome.branch == branch.id && outcome.resolved_as.is_some()
-        });
+        let resolved = stored
+            .outcomes
+            .iter()
+            .any(|outcome| outcome.branch == branch.id && outcome.resolved_as.is_some());
         if resolved {
             continue;
         }

@@ -1,8 +1,6 @@
 //! Which points of the list an event reaches.
 
-use tercet_protocol::{
-    Ask, Calling, Event, Gid, Input, Ring, Standing, Status, Verdict, verdict,
-};
+use tercet_protocol::{Ask, Calling, Event, Gid, Input, Ring, Standing, Status, Verdict, verdict};
 
 use crate::coverage::{Kind, Meaning, Place, Point, Sometimes};
 use crate::journal::Rows;
@@ -16,7 +14,8 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, stage: &mut 
         Input::Request(request) => {
             let status = status_of(&request.gid, ring, rows);
             let kind = match &request.ask {
-                Ask::Begin { spec, .. } => match (status, fingerprint_of(&request.gid, ring, rows)) {
+                Ask::Begin { spec, .. } => match (status, fingerprint_of(&request.gid, ring, rows))
+                {
                     (None, _) => Kind::Begin,
                     (Some(_), Some(known)) if known == spec.fingerprint => Kind::Repeat,
                     (Some(_), _) => Kind::OtherContent,

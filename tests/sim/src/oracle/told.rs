@@ -19,10 +19,17 @@ pub(crate) struct Told {
     decisions: BTreeMap<Instance, Op>,
     exist: BTreeMap<Gid, Instance>,
     created: BTreeSet<(Instance, Option<BranchId>)>,
+    /// In the present life: an end may be told before it is durable, and then a crash goes back
+    /// behind it; nobody sees it go back without one.
     finished: BTreeSet<Gid>,
 }
 
 impl Told {
+    /// The coordinator has started again.
+    pub(super) fn new_life(&mut self) {
+        self.finished.clear();
+    }
+
     /// A reply to a request about this gid leaves.
     pub(super) fn reply(
         &mut self,

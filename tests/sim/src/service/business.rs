@@ -51,7 +51,12 @@ impl Business {
     }
 
     /// The decision that a branch has acknowledged, by the guard's row.
-    pub(crate) fn acknowledged(&self, gid: &Gid, instance: Instance, branch: &BranchId) -> Option<Op> {
+    pub(crate) fn acknowledged(
+        &self,
+        gid: &Gid,
+        instance: Instance,
+        branch: &BranchId,
+    ) -> Option<Op> {
         use tercet_participant::State;
         let recorded = self.recorded.get(&(gid.clone(), branch.clone()))?;
         match recorded.state {
@@ -81,20 +86,33 @@ impl Business {
                 self.available -= quantity;
                 // Without a Confirm to come, Try is all there is.
                 *(if has(Op::Confirm) { &mut self.reserved } else { &mut self.taken }) += quantity;
-                let late = before.cancelled > 0 || self.recorded.get(&(call.gid.clone(), call.branch.clone())).is_some();
-                if late { Some("a Try reserved after its branch had been dealt with") } else { None }
+                let late = before.cancelled > 0
+                    || self.recorded.get(&(call.gid.clone(), call.branch.clone())).is_some();
+                if late {
+                    Some("a Try reserved after its branch had been dealt with")
+                } else {
+                    None
+                }
             }
             Op::Confirm => {
                 done.confirmed += 1;
                 self.taken += quantity;
                 *(if has(Op::Try) { &mut self.reserved } else { &mut self.available }) -= quantity;
-                if has(Op::Try) && before.tried == 0 { Some("a Confirm took what was never reserved") } else { None }
+                if has(Op::Try) && before.tried == 0 {
+                    Some("a Confirm took what was never reserved")
+                } else {
+                    None
+                }
             }
             Op::Cancel => {
                 done.cancelled += 1;
                 self.available += quantity;
                 *(if has(Op::Confirm) { &mut self.reserved } else { &mut self.taken }) -= quantity;
-                if before.tried == 0 { Some("a Cancel released what was never reserved") } else { None }
+                if before.tried == 0 {
+                    Some("a Cancel released what was never reserved")
+                } else {
+                    None
+                }
             }
         };
         let twice = done.tried > 1 || done.confirmed > 1 || done.cancelled > 1;
