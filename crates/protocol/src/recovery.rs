@@ -1,11 +1,8 @@
-//! Start-up: from a page of the journal's unfinished transactions to the events that take each of
-//! them up again. What each needs next is for the engine to say; nothing is decided here (P5).
+//! Start-up: a page of the journal's unfinished transactions, each of which is taken up again. What each needs next is for the engine to say; nothing is decided here (P5).
 
 use thiserror::Error;
 
-use crate::engine::input::Input;
 use crate::ids::Gid;
-use crate::ring::Event;
 use crate::stored::Stored;
 
 /// A transaction whose rows make no sense: damaged, or written by a newer program. The others
@@ -22,8 +19,8 @@ pub struct Unreadable {
 /// What a page of unfinished transactions leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRead {
-    /// One for each transaction that is taken up, in the page's order.
-    pub events: Vec<Event>,
+    /// Those that are taken up, in the page's order.
+    pub found: Vec<Stored>,
     /// Those that cannot be understood; they stay in the journal as they are.
     pub unreadable: Vec<Unreadable>,
     /// Where the next page begins; none after the last page, which is empty.
@@ -34,12 +31,12 @@ pub struct PageRead {
 /// none of the others from being taken up.
 #[must_use]
 pub fn read_page(page: Vec<Result<Stored, Unreadable>>) -> PageRead {
-    let mut read = PageRead { events: Vec::new(), unreadable: Vec::new(), after: None };
+    let mut read = PageRead { found: Vec::new(), unreadable: Vec::new(), after: None };
     for found in page {
         match found {
             Ok(stored) => {
                 read.after = Some(stored.spec.gid.clone());
-                read.events.push(Event::Input(Input::Adopt(Box::new(stored))));
+                read.found.push(stored);
             }
             Err(unreadable) => {
                 read.after = Some(unreadable.gid.clone());

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use tercet_protocol::{Commands, Ring, read_page};
+use tercet_protocol::{Commands, Event, Input, Ring, read_page};
 use thiserror::Error;
 
+use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError};
 
@@ -36,17 +37,25 @@ pub async fn recover(
     ring: &mut Ring,
     journal: &Journal,
     clock: &Arc<dyn Clock>,
+    alerts: &Alerts,
 ) -> Result<Recovered, RecoveryError> {
     let mut recovered = Recovered::default();
     let mut after = None;
     loop {
         let page = read_page(journal.unfinished(after.as_ref(), PAGE).await?);
-        for event in page.events {
+        for stored in page.found {
             recovered.taken_up += 1;
+            if alerts.is_on() {
+                for branch in ParkedBranch::all_of(&stored) {
+                    alerts.still_parked(branch, clock.now());
+                }
+            }
+            let event = Event::Input(Input::Adopt(Box::new(stored)));
             recovered.commands.push(ring.step(event, clock.now()));
         }
         for unreadable in page.unreadable {
             recovered.unreadable += 1;
+            alerts.set_aside(&unreadable.gid, &unreadable.why.to_string(), clock.now());
             tracing::error!(
                 gid = %unreadable.gid, why = %unreadable.why,
                 "a transaction in the journal cannot be understood; it is left as it is, \
