@@ -22,11 +22,13 @@ mod verdict;
 pub mod wire;
 
 pub use backoff::{Backoff, spread};
-pub use dispatch::{Destination, Vacancy};
+pub use dispatch::{
+    Admission, BreakerSettings, BreakerState, Destination, Expired, Health, Line, LineSettings,
+    Moved, Next, Offered, ParticipantHealth, Room, Turn, Turned, Vacancy, health,
+};
 pub use engine::input::{
     Ask, Input, Load, NewBranch, ReplyTo, Request, Resolution, Ticket, Until, Wait,
 };
-pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Sweep, Told};
 pub use engine::{Census, Engine, EngineSettings};
 pub use ids::{
     BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,

@@ -34,6 +34,10 @@ pub(super) fn describe() {
         "Age of the oldest unfinished transaction, by status."
     );
     describe_gauge!(name::PARTICIPANT_QUEUE, "Calls waiting for their turn at a participant.");
+    describe_gauge!(
+        name::PARTICIPANT_BREAKER_OPEN,
+        "Destinations of a participant that do not answer, or have only begun to again."
+    );
     describe_histogram!(
         name::JOURNAL_COMMIT_DURATION,
         Unit::Seconds,

@@ -111,6 +111,7 @@ mod tests {
             name::BRANCHES_PARKED,
             name::OLDEST_ACTIVE,
             name::PARTICIPANT_QUEUE,
+            name::PARTICIPANT_BREAKER_OPEN,
             name::JOURNAL_QUEUE,
             name::RECOVERED_TRANSACTIONS,
             name::BUILD_INFO,

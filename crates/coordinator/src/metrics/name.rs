@@ -18,6 +18,8 @@ pub const BRANCHES_PARKED: &str = "tercet_branches_parked";
 pub const OLDEST_ACTIVE: &str = "tercet_oldest_active_seconds";
 /// Calls waiting for their turn, by `participant`.
 pub const PARTICIPANT_QUEUE: &str = "tercet_participant_queue";
+/// Destinations that are not called freely, by `participant`.
+pub const PARTICIPANT_BREAKER_OPEN: &str = "tercet_participant_breaker_open";
 /// How long a batch took until it was durable.
 pub const JOURNAL_COMMIT_DURATION: &str = "tercet_journal_commit_duration_seconds";
 /// Records in a batch.
