@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Register,
     Confirm,
     Cancel,
+    Retry,
+    Resolve,
     Read,
 }
 
@@ -122,7 +124,9 @@ listed!(
         ResubmittedAfterItHappened, OrphanHappened, OrphanFenced, GidTaken, Rejected, Bisected,
         Unreadable, SetAside,
         AnswerAfterItsTime, AnswerOfAnOldLife, LateAcknowledgement, Timeout, ConnectionRefused,
-        NoRoom, Queued, BeginLaneFull,
+        NoRoom, NoRoomInTheInbox, Queued, BeginLaneFull, AwaitedRoom, RoomTold,
+        BreakerOpened, BreakerClosed, Probe, Healed, ExpiredBehindABreaker,
+        Rested, Swept, TooManyResting, ClockDoubted, Resolved,
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, GidReused, NotOpen, NotYet,
@@ -208,14 +212,17 @@ impl From<Verdict> for Meaning {
 
 /// Everything that must be reached.
 fn list() -> Vec<Point> {
-    use Kind::{Begin, Cancel, Confirm, OtherContent, Read, Register, Repeat};
+    use Kind::{Begin, Cancel, Confirm, OtherContent, Read, Register, Repeat, Resolve, Retry};
     use Meaning::{Done, Doubt, Gone, InProgress, Refused, Wrong};
 
     let mut list = Vec::new();
     // A begin of what exists is a repeat, or wants something else under the same gid.
-    list.extend([Begin, Register, Confirm, Cancel, Read].map(|kind| Point::Asked(None, kind)));
+    list.extend(
+        [Begin, Register, Confirm, Cancel, Retry, Resolve, Read]
+            .map(|kind| Point::Asked(None, kind)),
+    );
     for status in Status::ALL {
-        let kinds = [Repeat, OtherContent, Register, Confirm, Cancel, Read];
+        let kinds = [Repeat, OtherContent, Register, Confirm, Cancel, Retry, Resolve, Read];
         list.extend(kinds.map(|kind| Point::Asked(Some(*status), kind)));
     }
     for status in [Status::Trying, Status::Confirming, Status::Cancelling] {

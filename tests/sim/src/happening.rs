@@ -5,6 +5,7 @@ use tercet_protocol::{Answer, BranchId, Gid, Instance, Op, Reply, Ticket, Until,
 
 use crate::actor::Asking;
 use crate::journal::Batch;
+use crate::node::FromJournal;
 
 /// Something that happens.
 #[derive(Debug, Clone)]
@@ -15,8 +16,12 @@ pub(crate) enum Happening {
     Submission { life: u64 },
     /// A submission of a life that is over reaches the database all the same.
     Orphan { life: u64, batch: Batch },
-    /// The database answers what it knows of these.
+    /// The database reads what it knows of these.
     Load { life: u64, gids: Vec<Gid> },
+    /// The database reads which transactions rest.
+    Sweep { life: u64, after: Option<Gid> },
+    /// What was read reaches the coordinator.
+    Read { life: u64, read: Vec<FromJournal> },
     /// Somebody asks the coordinator.
     Ask(Asked),
     /// Somebody hears what became of what they asked.
@@ -46,6 +51,8 @@ impl Happening {
             Self::Round { .. }
             | Self::Submission { .. }
             | Self::Load { .. }
+            | Self::Sweep { .. }
+            | Self::Read { .. }
             | Self::Ask(_)
             | Self::Answer { .. }
             | Self::CallGivenUp { .. } => true,

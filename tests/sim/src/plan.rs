@@ -18,6 +18,9 @@ pub(crate) struct Plan {
     pub(crate) rules: Rules,
     pub(crate) live_transactions: usize,
     pub(crate) waiters: usize,
+    /// Decided transactions that only wait and may stay in memory.
+    pub(crate) waiting: usize,
+    pub(crate) resting: usize,
     pub(crate) answer_within: Duration,
     pub(crate) begin_lane: usize,
     /// Transactions read at once while recovering.
@@ -68,6 +71,9 @@ pub(crate) struct JournalPlan {
 pub(crate) struct DispatchPlan {
     pub(crate) concurrency: usize,
     pub(crate) queue: usize,
+    /// Calls under way over all destinations.
+    pub(crate) inbox: usize,
+    pub(crate) breaker_failures: usize,
 }
 
 /// What participants do.
@@ -104,6 +110,7 @@ pub(crate) struct ActorPlan {
     pub(crate) other_content: u64,
     /// A generated gid that is taken: only chance or a second node could bring it about.
     pub(crate) taken_gid: u64,
+    pub(crate) operators: u64,
 }
 
 impl Plan {
@@ -126,6 +133,8 @@ impl Plan {
             rules,
             live_transactions: chance.pick(&[2, 1_000, 1_000]),
             waiters: chance.pick(&[1, 1_000, 1_000]),
+            waiting: chance.pick(&[0, 1, 2, 1_000, 1_000]),
+            resting: chance.pick(&[1, 1_000]),
             answer_within: Duration::from_millis(chance.pick(&[200, 5_000])),
             begin_lane: chance.pick(&[1, 100, 100]),
             page: chance.pick(&[1, 2, 500]),
@@ -153,6 +162,8 @@ impl Plan {
             dispatch: DispatchPlan {
                 concurrency: chance.pick(&[1, 2, 64]),
                 queue: chance.pick(&[0, 2, 1_024]),
+                inbox: chance.pick(&[1, 1_000, 1_000, 1_000]),
+                breaker_failures: chance.pick(&[1, 2, 5]),
             },
             service: ServicePlan {
                 stock: chance.pick(&[3, 20, 1_000]),
@@ -175,6 +186,7 @@ impl Plan {
                 repeat: often(chance, 50),
                 other_content: often(chance, 30),
                 taken_gid: seldom(chance, 50),
+                operators: seldom(chance, 30),
             },
         }
     }

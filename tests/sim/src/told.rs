@@ -1,6 +1,8 @@
 //! Events in few words, for those who read what a seed did.
 
-use tercet_protocol::{Answer, Ask, Change, Commands, Event, Input, Load, Record, Reply, Ticket};
+use tercet_protocol::{
+    Answer, Ask, Change, Commands, Event, Input, Load, Record, Reply, Ticket, Vacancy,
+};
 
 pub(crate) fn event(event: &Event) -> String {
     match event {
@@ -20,12 +22,20 @@ pub(crate) fn event(event: &Event) -> String {
                     Ask::Confirm => "confirm".to_owned(),
                     Ask::Cancel { .. } => "cancel".to_owned(),
                     Ask::Read => "read".to_owned(),
+                    Ask::Retry { .. } => "retry".to_owned(),
+                    Ask::Resolve(word) => format!("resolve {} as {}", word.branch, word.as_),
                 };
                 let (to, wait) = (request.reply_to.0, request.wait);
                 format!("#{to} {}: {ask}, {:?} until {}", request.gid, wait.until, wait.give_up.0)
             }
             Input::Answered(of, answer) => format!("{}: {}", ticket(of), summary(answer)),
-            Input::NotSent(of) => format!("{}: no room", ticket(of)),
+            Input::NotSent(of, Some(at)) => format!("{}: no room at {at}", ticket(of)),
+            Input::NotSent(of, None) => format!("{}: no room here", ticket(of)),
+            Input::Vacant(vacancy) => {
+                let Vacancy { destination, places, healed } = vacancy;
+                format!("{destination} has room for {places}, healed: {healed}")
+            }
+            Input::Swept(gids) => format!("swept {gids:?}"),
             Input::Loaded(gid, load) => match load {
                 Load::Nothing => format!("{gid} loaded: nothing"),
                 Load::Found(stored) => format!("{gid} loaded: {}", stored.status),
@@ -46,6 +56,8 @@ pub(crate) fn commands(commands: &Commands) -> Vec<String> {
     lines.extend(commands.calls.iter().map(|call| format!("call {}", ticket(&call.ticket))));
     let replies = commands.replies.iter();
     lines.extend(replies.map(|(to, told)| format!("reply #{} {}", to.0, reply(told))));
+    lines.extend(commands.await_room.iter().map(|at| format!("await room at {at}")));
+    lines.extend(commands.sweeps.iter().map(|sweep| format!("sweep after {:?}", sweep.after)));
     lines.extend(commands.loads.iter().map(|gid| format!("load {gid}")));
     lines
 }

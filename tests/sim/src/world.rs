@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::actor::{Actor, contender, initiator};
+use crate::actor::{Actor, contender, initiator, operator};
 use crate::chance::Chance;
 use crate::content::{Content, gid};
 use crate::coverage::{Coverage, Mishap, Sometimes};
@@ -96,6 +96,11 @@ impl World {
             while self.stage.chance.percent(plan.actor.contend.max(plan.actor.repeat) / 2) {
                 let later = begins + self.stage.chance.mostly_small(40_000);
                 let script = contender(&content, &plan, &mut self.stage.chance);
+                self.enters(later, &content, script);
+            }
+            if self.stage.chance.percent(plan.actor.operators) {
+                let later = begins + self.stage.chance.mostly_small(40_000);
+                let script = operator(&content, &mut self.stage.chance);
                 self.enters(later, &content, script);
             }
             if self.stage.chance.percent(plan.journal.rejected) {
@@ -206,16 +211,19 @@ impl World {
                 node.submitted(life, &mut Around { stage, rows, services, oracle });
             }
             Happening::Load { life, gids } => {
-                node.loaded(life, gids, &mut Around { stage, rows, services, oracle });
+                node.loads(life, gids, &mut Around { stage, rows, services, oracle });
             }
+            Happening::Sweep { life, after } => {
+                node.sweeps(life, after.as_ref(), &mut Around { stage, rows, services, oracle });
+            }
+            Happening::Read { life, read } => node.has_read(life, read, stage),
             Happening::Answer { to, answer } => {
                 if let Caller::Node { exchange, ticket } = to {
-                    let around = &mut Around { stage, rows, services, oracle };
-                    node.answered(exchange, &ticket, answer, around);
+                    node.answered(exchange, &ticket, answer, stage);
                 }
             }
             Happening::CallGivenUp { life, exchange } => {
-                node.call_given_up(life, exchange, &mut Around { stage, rows, services, oracle });
+                node.call_given_up(life, exchange, stage);
             }
         }
     }

@@ -6,9 +6,11 @@ mod script;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tercet_protocol::{Answer, BranchSpec, Gid, Instance, Op, Refusal, Reply, Until};
+use tercet_protocol::{
+    Answer, BranchId, BranchSpec, Gid, Instance, Op, Refusal, Reply, ResolvedAs, Until,
+};
 
-pub(crate) use script::{Step, contender, initiator};
+pub(crate) use script::{Step, contender, initiator, operator};
 
 use crate::content::{Content, quantity_of, service_of};
 use crate::coverage::{Mishap, Sometimes};
@@ -42,6 +44,8 @@ pub(crate) enum Asking {
     Confirm,
     Cancel,
     Read,
+    Retry,
+    Resolve(BranchId, ResolvedAs),
 }
 
 /// What follows from an answer.
@@ -105,6 +109,8 @@ impl Actor {
             Step::Confirm => Asking::Confirm,
             Step::Cancel => Asking::Cancel,
             Step::Read => Asking::Read,
+            Step::Retry => Asking::Retry,
+            Step::Resolve(branch, as_) => Asking::Resolve(branch, as_),
         };
         let gid = self.gid.clone();
         let asked = Asked { actor: self.number, number, gid, asking, until, wait_ms };
@@ -200,6 +206,9 @@ impl Actor {
                 Refusal::JournalUnavailable
                 | Refusal::NotAccepted
                 | Refusal::TooManyTransactions { .. }
+                | Refusal::TooManyBytes { .. }
+                | Refusal::TooManyResting { .. }
+                | Refusal::NotDecided
                 | Refusal::TriesOutstanding(_)
                 | Refusal::SetAside => Then::Again,
                 Refusal::NotFound
@@ -208,6 +217,8 @@ impl Actor {
                 | Refusal::AlreadyConfirmed
                 | Refusal::AlreadyCancelled
                 | Refusal::NotOpen
+                | Refusal::AlreadyFinished(_)
+                | Refusal::BranchNotFound(_)
                 | Refusal::TooManyBranches { .. } => Then::End,
             },
         }
@@ -221,7 +232,9 @@ impl Step {
             Self::Begin { .. } | Self::OwnTry(_) | Self::Confirm | Self::Cancel => {
                 chance.pick(&[Until::Finished, Until::Decided, Until::Accepted])
             }
-            Self::Read => chance.pick(&[Until::Finished, Until::Decided, Until::Accepted]),
+            Self::Read | Self::Retry | Self::Resolve(..) => {
+                chance.pick(&[Until::Finished, Until::Decided, Until::Accepted])
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tercet_protocol::TryBy;
+use tercet_protocol::{BranchId, ResolvedAs, TryBy};
 
 use crate::chance::Chance;
 use crate::content::Content;
@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Confirm,
     Cancel,
     Read,
+    Retry,
+    Resolve(BranchId, ResolvedAs),
 }
 
 /// Whoever begins a transaction.
@@ -57,5 +59,17 @@ pub(crate) fn contender(content: &Content, plan: &Plan, chance: &mut Chance) -> 
         script.push_back(if confirms { Step::Confirm } else { Step::Cancel });
     }
     script.push_back(Step::Read);
+    script
+}
+
+/// An operator who loses patience with a transaction.
+pub(crate) fn operator(content: &Content, chance: &mut Chance) -> VecDeque<Step> {
+    let mut script = VecDeque::from([Step::Retry]);
+    let branches: Vec<_> = content.branches.iter().chain(&content.later).collect();
+    if chance.one_in(2) && !branches.is_empty() {
+        let branch = branches[chance.index(branches.len())].id.clone();
+        let as_ = chance.pick(&[ResolvedAs::Confirmed, ResolvedAs::Cancelled]);
+        script.push_back(Step::Resolve(branch, as_));
+    }
     script
 }

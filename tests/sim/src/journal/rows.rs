@@ -92,6 +92,14 @@ impl Rows {
         read.collect()
     }
 
+    /// A page of what is decided and not finished, by gid.
+    pub(crate) fn decided_unfinished(&self, after: Option<&Gid>, limit: usize) -> Vec<Gid> {
+        let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
+        let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
+        let rests = |stored: &&Stored| stored.status.is_decided() && !stored.status.is_finished();
+        later.filter(rests).take(limit).map(|stored| stored.spec.gid.clone()).collect()
+    }
+
     pub(crate) fn load(&self, gid: &Gid) -> Load {
         match self.transactions.get(gid) {
             None => Load::Nothing,

@@ -1,76 +1,196 @@
-//! The dispatcher: so many calls under way to one participant, so many waiting, and for each call
-//! one answer or the end of patience.
+//! The dispatcher: the real line of each destination, and for each call that has its turn one
+//! answer or the end of patience.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use tercet_protocol::{Answer, Call, Ticket};
+use tercet_protocol::{
+    Admission, Answer, BreakerSettings, Call, Destination, Expired, Line, LineSettings, Moved,
+    Next, Now, Offered, Room, Ticket, Turn, Turned, Vacancy, health,
+};
 
 use crate::content::{quantity_of, service_of};
 use crate::coverage::Sometimes;
 use crate::happening::{Arriving, Caller, Happening};
 use crate::network;
 use crate::node::life::millis;
-use crate::node::{Around, Node};
 use crate::stage::Stage;
 
+/// Path segments that tell destinations apart.
+pub(super) const PATH_SEGMENTS: usize = 1;
+
+/// A probe may be under way beyond what a destination may take; as in the line.
+const SPARE: usize = 8;
+
 /// All destinations of one life.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Dispatch {
-    lines: BTreeMap<usize, Line>,
-    under_way: BTreeMap<u64, (usize, Ticket)>,
+    life: u64,
+    settings: LineSettings,
+    lines: BTreeMap<Destination, Line<Call>>,
+    under_way: BTreeMap<u64, Exchange>,
     next: u64,
 }
 
+/// A call that has its turn.
+#[derive(Debug)]
+struct Exchange {
+    at: Destination,
+    ticket: Ticket,
+    turn: Turn,
+}
+
+/// What the coordinator is told.
 #[derive(Debug, Default)]
-struct Line {
-    under_way: usize,
-    waiting: VecDeque<Call>,
+pub(super) struct News {
+    pub(super) answers: Vec<(Ticket, Answer)>,
+    pub(super) vacancies: Vec<Vacancy>,
 }
 
 impl Dispatch {
-    /// Makes a call, or keeps it until it is its turn, or has no room for it.
-    pub(super) fn send(&mut self, life: u64, call: Call, stage: &mut Stage) -> Result<(), Ticket> {
-        let service = service_of(&call.branch);
-        let line = self.lines.entry(service).or_default();
+    pub(super) fn new(life: u64, stage: &Stage) -> Self {
         let plan = &stage.plan.dispatch;
-        if line.under_way >= plan.concurrency {
-            if line.waiting.len() >= plan.queue {
-                stage.saw(Sometimes::NoRoom);
-                return Err(call.ticket);
-            }
-            stage.saw(Sometimes::Queued);
-            line.waiting.push_back(call);
+        let settings = LineSettings {
+            concurrency: plan.concurrency,
+            queue_entries: plan.queue,
+            queue_bytes: 1 << 20,
+            breaker: BreakerSettings {
+                failures: plan.breaker_failures,
+                probe_every: Duration::from_millis(250),
+                probe_timeout: Duration::from_secs(1),
+            },
+        };
+        Self { life, settings, lines: BTreeMap::new(), under_way: BTreeMap::new(), next: 0 }
+    }
+
+    /// Makes a call, or keeps it until it is its turn, or has no room for it.
+    pub(super) fn send(
+        &mut self,
+        call: Call,
+        now: Now,
+        stage: &mut Stage,
+    ) -> Result<(), (Ticket, Option<Destination>)> {
+        let Some(url) = call.branch.url(call.ticket.op) else {
+            stage.broke(format!("{}: a leg was called that is not there", call.ticket.gid));
             return Ok(());
+        };
+        if self.under_way.len() >= stage.plan.dispatch.inbox {
+            stage.saw(Sometimes::NoRoomInTheInbox);
+            return Err((call.ticket, None));
         }
-        line.under_way += 1;
-        self.make(life, service, call, stage);
+        let at = Destination::of(url, PATH_SEGMENTS);
+        let line = self.lines.entry(at.clone()).or_insert_with(|| Line::new(self.settings));
+        match line.offer(Offered::of(call, |call| call), now.mono, now.luck) {
+            Admission::Now(next) => self.make(&at, next, stage),
+            Admission::Queued => stage.saw(Sometimes::Queued),
+            Admission::Full(offered) => {
+                stage.saw(Sometimes::NoRoom);
+                return Err((offered.call.ticket, Some(at)));
+            }
+        }
         Ok(())
+    }
+
+    /// Has the room of a destination told once there is any.
+    pub(super) fn await_room(&mut self, at: Destination, now: Now, stage: &mut Stage) -> News {
+        stage.saw(Sometimes::AwaitedRoom);
+        let line = self.lines.entry(at.clone()).or_insert_with(|| Line::new(self.settings));
+        let room = line.await_room(now.mono);
+        News { vacancies: vacancy(at, room, stage).into_iter().collect(), ..News::default() }
+    }
+
+    /// A call has ended; its place goes to another.
+    pub(super) fn ended(
+        &mut self,
+        exchange: u64,
+        answer: Answer,
+        now: Now,
+        stage: &mut Stage,
+    ) -> Option<News> {
+        let Exchange { at, ticket, turn } = self.under_way.remove(&exchange)?;
+        let line = self.lines.get_mut(&at)?;
+        let moved = line.ended(turn, health(&answer), &ticket.gid, now.mono, now.luck);
+        let mut news = self.attend(&at, moved, stage);
+        news.answers.push((ticket, answer));
+        Some(news)
+    }
+
+    /// Comes back to the lines that asked for it.
+    pub(super) fn wake(&mut self, now: Now, stage: &mut Stage) -> News {
+        let mut news = News::default();
+        let is_due = |line: &Line<Call>| line.next_wake().is_some_and(|at| at <= now.mono);
+        let due = self.lines.iter().filter(|(_, line)| is_due(line));
+        let due: Vec<Destination> = due.map(|(at, _)| at.clone()).collect();
+        for at in due {
+            let Some(line) = self.lines.get_mut(&at) else { continue };
+            let moved = line.wake(now.mono, now.luck);
+            if line.next_wake().is_some_and(|at| at <= now.mono) {
+                stage.broke(format!("the line of {at} asks to be woken again at once"));
+            }
+            let more = self.attend(&at, moved, stage);
+            news.answers.extend(more.answers);
+            news.vacancies.extend(more.vacancies);
+        }
+        news
+    }
+
+    pub(super) fn next_wake(&self) -> Option<tercet_protocol::Mono> {
+        self.lines.values().filter_map(Line::next_wake).min()
     }
 
     /// P9: so many calls under way to one participant, so many waiting, and no more.
     pub(crate) fn within_bounds(&self, stage: &mut Stage) {
-        let plan = stage.plan.dispatch.clone();
-        for (service, line) in &self.lines {
-            if line.under_way > plan.concurrency || line.waiting.len() > plan.queue {
-                stage.broke(format!("service {service} has too many calls"));
+        let LineSettings { concurrency, queue_entries, .. } = self.settings;
+        for (at, line) in &self.lines {
+            let under_way = self.under_way.values().filter(|exchange| exchange.at == *at);
+            let (probes, calls): (Vec<_>, Vec<_>) =
+                under_way.partition(|exchange| exchange.turn.is_probe());
+            if calls.len() > concurrency.max(1) || probes.len() > SPARE {
+                stage.broke(format!("{at} has {} calls at once", calls.len() + probes.len()));
+            }
+            if line.waiting() > queue_entries {
+                stage.broke(format!("{} calls wait for {at}", line.waiting()));
             }
         }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.under_way.is_empty() && self.lines.values().all(|line| line.waiting.is_empty())
+        self.under_way.is_empty() && self.lines.values().all(|line| line.waiting() == 0)
     }
 
-    fn make(&mut self, life: u64, service: usize, call: Call, stage: &mut Stage) {
+    fn attend(&mut self, at: &Destination, moved: Moved<Call>, stage: &mut Stage) -> News {
+        let Moved { next, expired, room, turned } = moved;
+        for next in next {
+            self.make(at, next, stage);
+        }
+        match turned {
+            Some(Turned::Opened) => stage.saw(Sometimes::BreakerOpened),
+            Some(Turned::Closed { .. }) => stage.saw(Sometimes::BreakerClosed),
+            None => {}
+        }
+        let answers = expired.into_iter().map(|Expired { offered, waited }| {
+            stage.saw(Sometimes::ExpiredBehindABreaker);
+            let why = format!("waited {} ms behind its open breaker", waited.as_millis());
+            (offered.call.ticket, Answer::Nothing { why })
+        });
+        let answers = answers.collect();
+        News { answers, vacancies: vacancy(at.clone(), room, stage).into_iter().collect() }
+    }
+
+    fn make(&mut self, at: &Destination, next: Next<Call>, stage: &mut Stage) {
+        let Next { offered, turn } = next;
+        if turn.is_probe() {
+            stage.saw(Sometimes::Probe);
+        }
         self.next += 1;
-        let exchange = self.next;
-        let patience = millis(call.branch.timeout);
-        stage.after(patience, Happening::CallGivenUp { life, exchange });
-        let Call { ticket, branch, deadline_at, .. } = call;
+        let (life, exchange) = (self.life, self.next);
+        let Call { ticket, branch, deadline_at, .. } = offered.call;
+        stage.after(millis(branch.timeout), Happening::CallGivenUp { life, exchange });
         let Ok(legs) = branch.legs().parse() else { return };
-        self.under_way.insert(exchange, (service, ticket.clone()));
+        let made = Exchange { at: at.clone(), ticket: ticket.clone(), turn };
+        self.under_way.insert(exchange, made);
         let arriving = Arriving {
-            service,
+            service: service_of(&branch),
             gid: ticket.gid.clone(),
             branch: ticket.branch.clone(),
             instance: ticket.instance,
@@ -82,56 +202,10 @@ impl Dispatch {
         };
         network::call(arriving, stage);
     }
-
-    /// A call has ended; the one that waited longest takes its place.
-    fn ended(&mut self, life: u64, exchange: u64, stage: &mut Stage) -> Option<Ticket> {
-        let (service, ticket) = self.under_way.remove(&exchange)?;
-        let line = self.lines.get_mut(&service)?;
-        match line.waiting.pop_front() {
-            Some(next) => self.make(life, service, next, stage),
-            None => line.under_way -= 1,
-        }
-        Some(ticket)
-    }
 }
 
-impl Node {
-    /// An answer arrives, for a call of this life or of another.
-    pub(crate) fn answered(
-        &mut self,
-        exchange: u64,
-        ticket: &Ticket,
-        answer: Answer,
-        around: &mut Around<'_>,
-    ) {
-        let stage = &mut *around.stage;
-        let Some(running) = &mut self.running else { return };
-        let life = running.life;
-        let ended = (ticket.epoch.0 == life)
-            .then(|| running.dispatch.ended(life, exchange, stage))
-            .flatten();
-        if let Some(ticket) = ended {
-            running.answers.push_back((ticket, answer));
-        } else if stage.fault(stage.plan.net.stale, Sometimes::AnswerAfterItsTime) {
-            if ticket.epoch.0 != life {
-                stage.saw(Sometimes::AnswerOfAnOldLife);
-            }
-            running.answers.push_back((ticket.clone(), answer));
-        }
-        let delay = stage.chance.below(2);
-        self.wake(delay, stage);
-    }
-
-    /// The patience with a call is over.
-    pub(crate) fn call_given_up(&mut self, life: u64, exchange: u64, around: &mut Around<'_>) {
-        let stage = &mut *around.stage;
-        let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
-            return;
-        };
-        if let Some(ticket) = running.dispatch.ended(life, exchange, stage) {
-            stage.saw(Sometimes::Timeout);
-            running.answers.push_back((ticket, Answer::Nothing { why: "timeout".to_owned() }));
-            self.wake(0, stage);
-        }
-    }
+fn vacancy(at: Destination, room: Option<Room>, stage: &mut Stage) -> Option<Vacancy> {
+    let Room { places, healed } = room?;
+    stage.saw(if healed { Sometimes::Healed } else { Sometimes::RoomTold });
+    Some(Vacancy { destination: at, places, healed })
 }

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use tercet_protocol::{Engine, EngineSettings, Epoch, Gid, Ring, read_page};
+use tercet_protocol::{Engine, EngineSettings, Epoch, Event, Gid, Input, Ring, Wall, read_page};
 
 use crate::coverage::{CrashPoint, Mishap, Sometimes};
 use crate::happening::{Fault, Happening, Heard};
 use crate::journal::Writer;
-use crate::node::{Around, Dispatch, Node, Running, Waiting};
+use crate::node::{Around, Dispatch, Node, Running, Waiting, dispatch};
+
+/// A wall clock further ahead of the journal than this is not believed.
+const LONGEST_STOP: Duration = Duration::from_secs(600);
 
 impl Node {
     /// The process starts: it registers, reads what is unfinished, and runs.
@@ -19,12 +22,23 @@ impl Node {
         self.lives += 1;
         let life = self.lives;
         around.rows.register(life);
+        let wall = self.wall(around.stage);
+        let doubts = |last: Wall| wall.since(last) > LONGEST_STOP;
+        let clock_doubted = self.last_written.is_some_and(doubts);
+        if clock_doubted {
+            around.stage.saw(Sometimes::ClockDoubted);
+        }
         let plan = &around.stage.plan;
         let settings = EngineSettings {
             rules: plan.rules.clone(),
             live_transactions: plan.live_transactions,
+            waiting_transactions: plan.waiting,
+            resting_transactions: plan.resting,
+            destination_path_segments: dispatch::PATH_SEGMENTS,
+            clock_doubted,
             waiters: plan.waiters,
             load_within: plan.answer_within,
+            ..EngineSettings::default()
         };
         let ring = Ring::new(Engine::new(Epoch(life), settings), plan.answer_within);
         let now = around.stage.now;
@@ -41,7 +55,9 @@ impl Node {
             begins: VecDeque::new(),
             unsent: Vec::new(),
             writer: Writer::new(life),
-            dispatch: Dispatch::default(),
+            vacancies: BTreeMap::new(),
+            reads_until: 0,
+            dispatch: Dispatch::new(life, around.stage),
             waiting: BTreeMap::new(),
             next_reply: 0,
             round_at: None,
@@ -69,9 +85,10 @@ impl Node {
             if !page.unreadable.is_empty() {
                 around.stage.saw(Sometimes::Unreadable);
             }
-            for event in page.events {
+            for stored in page.found {
                 let now = running.now(self.wall(around.stage), around.stage);
-                all.push(running.stepped(event, now, around));
+                let event = Event::Input(Input::Adopt(Box::new(stored)));
+                all.push((running.stepped(event, now, around), now));
             }
             after = page.after;
             if after.is_none() {
@@ -79,8 +96,8 @@ impl Node {
             }
         }
         around.oracle.recovered(&running.ring, around.rows, around.stage);
-        for commands in all {
-            running.carry_out(commands, around);
+        for (commands, now) in all {
+            running.carry_out(commands, now, around);
         }
         running.flush(around.stage);
         true

@@ -10,7 +10,9 @@ mod round;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tercet_protocol::{Answer, Gid, Load, Mono, Now, Record, ReplyTo, Ring, Ticket, Wall};
+use tercet_protocol::{
+    Answer, Destination, Gid, Load, Mono, Now, Record, ReplyTo, Ring, Room, Ticket, Wall,
+};
 
 pub(crate) use dispatch::Dispatch;
 
@@ -39,6 +41,8 @@ pub(crate) struct Node {
     pub(crate) lives: u64,
     wall_offset: i64,
     disk_full_until: u64,
+    /// The latest wall time that the journal holds.
+    last_written: Option<Wall>,
 }
 
 /// One life of the coordinator's process.
@@ -53,7 +57,11 @@ pub(crate) struct Running {
     awake_since: u64,
     from_journal: VecDeque<FromJournal>,
     answers: VecDeque<(Ticket, Answer)>,
-    without_room: VecDeque<Ticket>,
+    without_room: VecDeque<(Ticket, Option<Destination>)>,
+    /// What is newer of one destination counts; that it has recovered is not lost.
+    vacancies: BTreeMap<Destination, Room>,
+    /// When the journal's reader has told all it was asked for.
+    reads_until: u64,
     requests: VecDeque<Asked>,
     begins: VecDeque<Asked>,
     unsent: Vec<Record>,
@@ -80,6 +88,7 @@ struct Waiting {
 pub(crate) enum FromJournal {
     Said(Said),
     Loaded(Gid, Load),
+    Swept(Vec<Gid>),
 }
 
 impl Node {

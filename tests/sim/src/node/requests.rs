@@ -1,14 +1,19 @@
 //! How requests come in: what the API makes of them, and the lanes they wait in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{Ask, Event, Input, Instance, NewBranch, ReplyTo, Request, Wait, Wall};
+use tercet_protocol::{
+    Ask, Event, Input, Instance, NewBranch, ReplyTo, Request, Resolution, Wait, Wall,
+};
 
 use crate::actor::Asking;
 use crate::coverage::Sometimes;
 use crate::happening::{Asked, Happening, Heard};
 use crate::node::{Around, Node, Running, Waiting};
 use crate::stage::Stage;
+
+const OPERATOR: &str = "an operator";
 
 impl Node {
     /// A request arrives.
@@ -46,6 +51,11 @@ impl Running {
             Asking::Register(spec) => Ask::Register(Box::new(NewBranch { spec: *spec })),
             Asking::Confirm => Ask::Confirm,
             Asking::Cancel => Ask::Cancel { detail: None },
+            Asking::Retry => Ask::Retry { who: Arc::from(OPERATOR) },
+            Asking::Resolve(branch, as_) => {
+                let (note, who) = (None, Arc::from(OPERATOR));
+                Ask::Resolve(Box::new(Resolution { branch, as_, note, who }))
+            }
             Asking::Read => Ask::Read,
         };
         self.next_reply += 1;

@@ -1,7 +1,7 @@
 //! A round of the loop: one message from any lane, then every lane's turn, in the real shell's
 //! order.
 
-use tercet_protocol::{Event, Input};
+use tercet_protocol::{Event, Input, Room, Vacancy};
 
 use crate::happening::Happening;
 use crate::journal::Said;
@@ -35,14 +35,14 @@ impl Node {
             let now = running.now(wall, around.stage);
             running.step(Event::Input(Input::Tick), now, around);
         }
+        running.wake_dispatch(wall, around);
         running.take_what_waits(wall, around);
         running.flush(around.stage);
         around.oracle.round_ended(running, running.awake_since, around.stage);
         let fenced = running.fenced;
-        let next = running.ring.next_deadline().map(|due| {
-            let mono = running.mono(around.stage.now);
-            due.0.saturating_sub(mono.0)
-        });
+        let timers = running.ring.next_deadline().into_iter().chain(running.dispatch.next_wake());
+        let mono = running.mono(around.stage.now);
+        let next = timers.min().map(|due| due.0.saturating_sub(mono.0));
         let more = running.has_messages();
         if fenced {
             return self.dies(around);
@@ -58,7 +58,7 @@ impl Node {
 impl Running {
     fn has_messages(&self) -> bool {
         let lanes = self.requests.len() + self.begins.len() + self.answers.len();
-        lanes + self.from_journal.len() + self.without_room.len() > 0
+        lanes + self.from_journal.len() + self.without_room.len() + self.vacancies.len() > 0
     }
 
     /// What finishes work comes before what begins it.
@@ -75,6 +75,7 @@ impl Running {
                     self.fenced = true;
                     continue;
                 }
+                FromJournal::Swept(gids) => Event::Input(Input::Swept(gids)),
                 FromJournal::Loaded(gid, load) => Event::Input(Input::Loaded(gid, load)),
             };
             let now = self.now(wall, around.stage);
@@ -86,9 +87,14 @@ impl Running {
             self.step(Event::Input(Input::Answered(ticket, answer)), now, around);
         }
         for _ in 0..self.without_room.len() {
-            let Some(ticket) = self.without_room.pop_front() else { break };
+            let Some((ticket, at)) = self.without_room.pop_front() else { break };
             let now = self.now(wall, around.stage);
-            self.step(Event::Input(Input::NotSent(ticket)), now, around);
+            self.step(Event::Input(Input::NotSent(ticket, at)), now, around);
+        }
+        for (destination, Room { places, healed }) in std::mem::take(&mut self.vacancies) {
+            let now = self.now(wall, around.stage);
+            let vacancy = Vacancy { destination, places, healed };
+            self.step(Event::Input(Input::Vacant(vacancy)), now, around);
         }
         for _ in 0..self.requests.len() {
             let Some(asked) = self.requests.pop_front() else { break };

@@ -50,7 +50,7 @@ impl Calls {
                 let leg = (ticket.instance, ticket.branch.clone(), ticket.op);
                 self.last.insert(leg, (now.mono, failed));
             }
-            Event::Input(Input::NotSent(ticket)) => {
+            Event::Input(Input::NotSent(ticket, _)) => {
                 // It was never made, so what it was made after still stands.
                 let leg = (ticket.instance, ticket.branch.clone(), ticket.op);
                 if let Some(again) = self.again.get_mut(&leg) {
@@ -62,6 +62,8 @@ impl Calls {
                 Input::Answered(..)
                 | Input::Request(_)
                 | Input::Durable(_)
+                | Input::Vacant(_)
+                | Input::Swept(_)
                 | Input::Exists(_)
                 | Input::SetAside(_)
                 | Input::NobodyWaitsBeyond(_)
@@ -90,6 +92,12 @@ impl Calls {
                     "{}/{}: a Try left after the decision",
                     ticket.gid, ticket.branch
                 ));
+            }
+            let outcomes = stored.map(|stored| &stored.outcomes[..]).unwrap_or_default();
+            let of_branch = outcomes.iter().find(|outcome| outcome.branch == ticket.branch);
+            if of_branch.is_some_and(|outcome| outcome.resolved_as.is_some()) {
+                let (gid, branch) = (&ticket.gid, &ticket.branch);
+                stage.broke(format!("{gid}/{branch}: called although it was resolved"));
             }
             gids.insert(&ticket.gid);
             let leg = (ticket.instance, ticket.branch.clone(), ticket.op);
@@ -132,7 +140,7 @@ impl Calls {
             }
             let leg = (transaction.instance(), branch.id().clone(), op);
             let waits = match branch.calling() {
-                Calling::InFlight { .. } => false,
+                Calling::InFlight { .. } | Calling::Waiting { .. } => false,
                 Calling::Idle => true,
                 Calling::Due(at) => *at <= now || !self.called.contains(&leg),
             };

@@ -32,7 +32,11 @@ impl Deadlines {
 
     fn taken_up(&mut self, stored: &Stored, now: Now) {
         let gid = stored.spec.gid.clone();
-        self.not_before.entry(gid).or_insert(now.mono_at(stored.spec.deadline_at));
+        // A clock that was set back does not give it more time than it had.
+        let spec = &stored.spec;
+        let given = spec.deadline_at.since(spec.created_at);
+        let left = spec.deadline_at.since(now.wall).min(given);
+        self.not_before.entry(gid).or_insert(now.mono.after(left));
     }
 
     pub(super) fn after(&mut self, commands: &Commands, now: Now, stage: &mut Stage) {

@@ -13,7 +13,7 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_protocol::invariants::decision_is_final;
-use tercet_protocol::{Commands, Decision, Event, Gid, Instance, Now, Op, Ring, Status};
+use tercet_protocol::{Commands, Decision, Event, Gid, Instance, Now, Op, Ring, Status, Stored};
 
 use crate::coverage::Sometimes;
 use crate::journal::{Changed, Rows};
@@ -90,6 +90,9 @@ impl Oracle {
                 stage.broke(format!("{gid} was decided twice: {first}, then {op}"));
             }
         }
+        if after.outcomes.iter().any(|outcome| outcome.resolved_as.is_some()) {
+            stage.saw(Sometimes::Resolved);
+        }
         if after.parked {
             stage.saw(Sometimes::Parked);
         }
@@ -118,7 +121,7 @@ impl Oracle {
             let gid = &stored.spec.gid;
             if !rows.is_readable(gid) {
                 self.excused.insert(gid.clone());
-            } else if ring.engine().transaction(gid).is_none() {
+            } else if ring.engine().transaction(gid).is_none() && !rests(stored, ring) {
                 stage.broke(format!("{gid} was not taken up by the recovery"));
             }
         }
@@ -128,10 +131,19 @@ impl Oracle {
     pub(crate) fn round_ended(&mut self, running: &Running, awake_since: u64, stage: &mut Stage) {
         self.deadlines.round_ended(running, awake_since, &self.excused, stage);
         running.dispatch.within_bounds(stage);
-        if running.ring.census().by_status.values().map(|(count, _)| count).sum::<usize>()
-            > stage.plan.live_transactions + self.calls.taken_up(running.life)
-        {
+        let census = running.ring.census();
+        let known: usize = census.by_status.values().map(|(count, _)| count).sum();
+        if census.resting > 0 {
+            stage.saw(Sometimes::Rested);
+        }
+        let most = stage.plan.live_transactions + self.calls.taken_up(running.life);
+        if known.saturating_sub(census.resting) > most {
             stage.broke("more transactions are live than may be");
         }
     }
+}
+
+/// What is decided may rest in the journal, if memory knows that something does.
+fn rests(stored: &Stored, ring: &Ring) -> bool {
+    stored.status.is_decided() && ring.census().resting > 0
 }

@@ -1,8 +1,8 @@
 //! What must be so once all faults have ended and the world has come to rest.
 
-use tercet_protocol::{Decision, Op, Stored};
+use tercet_protocol::{BranchSpec, Decision, Op, Stored};
 
-use crate::content::service_of;
+use crate::content::{quantity_of, service_of};
 use crate::journal::Rows;
 use crate::node::Running;
 use crate::service::Service;
@@ -14,8 +14,8 @@ pub(crate) fn at_rest(running: &Running, rows: &Rows, services: &[Service], stag
         finished(stored, services, stage);
     }
     for service in services {
-        if service.business.reserved() != 0 {
-            let reserved = service.business.reserved();
+        let (reserved, by_hand) = (service.business.reserved(), left_by_hand(service, rows));
+        if reserved != by_hand {
             stage.broke(format!("service {} keeps {reserved} reserved", service.number));
         }
         if !service.is_idle() {
@@ -43,11 +43,7 @@ fn finished(stored: &Stored, services: &[Service], stage: &mut Stage) {
     for branch in &stored.branches {
         let Some(service) = services.get(service_of(branch)) else { continue };
         let done = service.business.done(instance, &branch.id);
-        let resolved = stored
-            .outcomes
-            .iter()
-            .any(|outcome| outcome.branch == branch.id && outcome.resolved_as.is_some());
-        if resolved {
+        if is_resolved(stored, branch) {
             continue;
         }
         let right = match op {
@@ -64,4 +60,25 @@ fn finished(stored: &Stored, services: &[Service], stage: &mut Stage) {
     if stored.parked {
         stage.broke(format!("{gid} is finished and still shown as parked"));
     }
+}
+
+/// What operators have taken upon themselves: reservations that nobody was told about.
+fn left_by_hand(service: &Service, rows: &Rows) -> i64 {
+    let mut left = 0;
+    for stored in rows.all() {
+        let here = stored.branches.iter().filter(|branch| service_of(branch) == service.number);
+        for branch in here.filter(|branch| is_resolved(stored, branch)) {
+            let done = service.business.done(stored.spec.instance, &branch.id);
+            let open = done.tried > done.confirmed + done.cancelled;
+            if open && branch.url(Op::Confirm).is_some() {
+                left += quantity_of(branch);
+            }
+        }
+    }
+    left
+}
+
+fn is_resolved(stored: &Stored, branch: &BranchSpec) -> bool {
+    let mut of_branch = stored.outcomes.iter().filter(|outcome| outcome.branch == branch.id);
+    of_branch.any(|outcome| outcome.resolved_as.is_some())
 }

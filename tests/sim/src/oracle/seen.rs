@@ -23,6 +23,8 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, stage: &mut 
                 Ask::Register(_) => Kind::Register,
                 Ask::Confirm => Kind::Confirm,
                 Ask::Cancel { .. } => Kind::Cancel,
+                Ask::Retry { .. } => Kind::Retry,
+                Ask::Resolve(_) => Kind::Resolve,
                 Ask::Read => Kind::Read,
             };
             stage.saw(Point::Asked(status, kind));
@@ -42,7 +44,7 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, stage: &mut 
                 stage.saw(Sometimes::LateAcknowledgement);
             }
         }
-        Input::NotSent(ticket) => {
+        Input::NotSent(ticket, _) => {
             if let Some(transaction) = ring.engine().transaction(&ticket.gid) {
                 stage.saw(Point::NotSent(transaction.status()));
             }
@@ -59,6 +61,8 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, stage: &mut 
             }
         }
         Input::Loaded(..)
+        | Input::Swept(_)
+        | Input::Vacant(_)
         | Input::Durable(_)
         | Input::Exists(_)
         | Input::SetAside(_)

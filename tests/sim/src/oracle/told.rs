@@ -70,7 +70,12 @@ impl Told {
                 }
                 (Sometimes::NotFound, None)
             }
+            Refusal::TooManyResting { .. } => (Sometimes::TooManyResting, None),
             Refusal::SetAside => (Sometimes::SetAside, None),
+            Refusal::TooManyBytes { .. }
+            | Refusal::NotDecided
+            | Refusal::AlreadyFinished(_)
+            | Refusal::BranchNotFound(_) => return,
             // Nobody here registers two contents under one id.
             Refusal::BranchReused(branch) => {
                 return stage.broke(format!("{gid}/{branch} was told to be reused"));
@@ -142,7 +147,7 @@ fn everyone_acknowledged(transaction: &Transaction, services: &[Service], stage:
     let (gid, instance) = (transaction.gid(), transaction.instance());
     for branch in transaction.branches() {
         let spec = branch.spec();
-        if spec.url(op).is_none() {
+        if spec.url(op).is_none() || branch.resolved_as().is_some() {
             continue;
         }
         let business = services.get(service_of(spec)).map(|service| &service.business);
