@@ -48,6 +48,7 @@ impl Transaction {
             phase,
             branches: branches.collect(),
             history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
+            parked_row: stored.parked,
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
         transaction

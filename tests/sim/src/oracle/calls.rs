@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tercet_protocol::invariants::call_follows_the_journal;
 use tercet_protocol::{
-    BranchId, Calling, Commands, Event, Gid, Input, Instance, Mono, Now, Op, Ticket, Transaction,
+    Ask, BranchId, Calling, Commands, Event, Gid, Input, Mono, Now, Op, Ticket, Transaction,
     Verdict, verdict,
 };
 
@@ -19,7 +19,7 @@ use crate::stage::Stage;
 const STORM: usize = 25;
 const STORM_WITHIN: Duration = Duration::from_secs(10);
 
-type Leg = (Instance, BranchId, Op);
+type Leg = (Gid, BranchId, Op);
 
 /// Calls of the present life.
 #[derive(Debug, Default)]
@@ -28,8 +28,9 @@ pub(crate) struct Calls {
     taken_up: usize,
     /// Legs that were called at least once.
     called: BTreeSet<Leg>,
-    /// What the last answer to a leg's call said.
-    last: BTreeMap<Leg, (Mono, bool)>,
+    /// What the last answer to a leg's call said: whether it failed, and until when it asked
+    /// not to be called again.
+    last: BTreeMap<Leg, (bool, Mono)>,
     /// When a leg was called again after a failure.
     again: BTreeMap<Leg, VecDeque<Mono>>,
 }
@@ -46,18 +47,33 @@ impl Calls {
         }
         match event {
             Event::Input(Input::Answered(ticket, answer)) if is_under_way(ticket, running) => {
-                let failed = matches!(verdict(ticket.op, answer), Verdict::Again { .. });
-                let leg = (ticket.instance, ticket.branch.clone(), ticket.op);
-                self.last.insert(leg, (now.mono, failed));
+                let (failed, pause) = match verdict(ticket.op, answer) {
+                    Verdict::Done | Verdict::Refused => return,
+                    Verdict::InProgress(pause) => (false, pause),
+                    Verdict::Again { pause, .. } => (true, pause.unwrap_or_default()),
+                };
+                let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+                self.last.insert(leg, (failed, now.mono.after(pause)));
             }
             Event::Input(Input::NotSent(ticket, _)) => {
                 // It was never made, so what it was made after still stands.
-                let leg = (ticket.instance, ticket.branch.clone(), ticket.op);
+                let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
                 if let Some(again) = self.again.get_mut(&leg) {
                     again.pop_back();
                 }
             }
-            Event::Input(Input::Adopt(_) | Input::Loaded(..)) => self.taken_up += 1,
+            // An operator asks for calls at once, and one that rested remembers no pause.
+            Event::Input(Input::Request(request)) if matches!(request.ask, Ask::Retry { .. }) => {
+                self.forget_pauses(&request.gid);
+            }
+            Event::Input(Input::Adopt(stored)) => {
+                self.taken_up += 1;
+                self.forget_pauses(&stored.spec.gid);
+            }
+            Event::Input(Input::Loaded(gid, _)) => {
+                self.taken_up += 1;
+                self.forget_pauses(gid);
+            }
             Event::Input(
                 Input::Answered(..)
                 | Input::Request(_)
@@ -100,7 +116,7 @@ impl Calls {
                 stage.broke(format!("{gid}/{branch}: called although it was resolved"));
             }
             gids.insert(&ticket.gid);
-            let leg = (ticket.instance, ticket.branch.clone(), ticket.op);
+            let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
             self.called.insert(leg.clone());
             self.is_no_storm(leg, now.mono, &ticket.gid, stage);
         }
@@ -111,12 +127,17 @@ impl Calls {
         }
     }
 
+    fn forget_pauses(&mut self, gid: &Gid) {
+        self.last.retain(|(of, ..), _| of != gid);
+    }
+
     fn is_no_storm(&mut self, leg: Leg, now: Mono, gid: &Gid, stage: &mut Stage) {
-        let Some((at, failed)) = self.last.get(&leg) else { return };
+        let Some((failed, not_before)) = self.last.get(&leg) else { return };
+        if now < *not_before {
+            let (branch, op) = (&leg.1, leg.2);
+            stage.broke(format!("{gid}/{branch}: {op} was called before the time it asked for"));
+        }
         if !failed {
-            if now.since(*at) < tercet_protocol::RETRY_AFTER_MIN {
-                stage.broke(format!("{gid}/{}: called again at once while in progress", leg.1));
-            }
             return;
         }
         let again = self.again.entry(leg.clone()).or_default();
@@ -138,7 +159,7 @@ impl Calls {
             if branch.spec().url(op).is_none() {
                 continue;
             }
-            let leg = (transaction.instance(), branch.id().clone(), op);
+            let leg = (transaction.gid().clone(), branch.id().clone(), op);
             let waits = match branch.calling() {
                 Calling::InFlight { .. } | Calling::Waiting { .. } => false,
                 Calling::Idle => true,
