@@ -17,7 +17,7 @@ use crate::alerts;
 use crate::api::Readiness;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::dispatcher::{self, DispatcherSettings, StartError};
+use crate::dispatcher::{self, Dispatcher, DispatcherSettings, StartError};
 use crate::journal::{Journal, JournalError, JournalSettings, Retention};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Ended, Outward, RecoveryError, RuntimeHandle, Shell, lanes, recover};
@@ -56,6 +56,8 @@ pub struct Node {
     pub engine: RuntimeHandle,
     /// Reads lists and histories.
     pub journal: Journal,
+    /// Knows how it stands with the participants.
+    pub dispatcher: Dispatcher,
     /// What is counted of transactions.
     pub transactions: TransactionMetrics,
     shell: JoinHandle<Ended>,
@@ -92,7 +94,8 @@ impl Node {
 
         let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
         let metrics = transactions.clone();
-        let outward = Outward { journal: journal.clone(), dispatcher, metrics, alerts };
+        let outward =
+            Outward { journal: journal.clone(), dispatcher: dispatcher.clone(), metrics, alerts };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
         let shell = Shell::new(ring, Arc::clone(clock), lanes, journal_events, outward, CALLS);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));
@@ -103,7 +106,7 @@ impl Node {
             drop(end);
             ended
         });
-        Ok(Self { engine, journal, transactions, shell, ended, grace })
+        Ok(Self { engine, journal, dispatcher, transactions, shell, ended, grace })
     }
 
     /// Ends when the engine does: after `stop`, or by itself if this node was fenced.

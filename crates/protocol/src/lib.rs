@@ -44,9 +44,7 @@ pub use status::{
 };
 pub use stored::{Misfit, Stored};
 pub use time::{InvalidTime, Mono, Now, Wall};
-pub use transaction::{
-    Branch, Calling, Phase, Resume, Rules, Standing, Transaction, history_bound,
-};
+pub use transaction::{Branch, Calling, Phase, Rules, Standing, Transaction, history_bound};
 pub use verdict::{
     Answer, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Trouble, Verdict, verdict,
 };

@@ -126,7 +126,7 @@ listed!(
         AnswerAfterItsTime, AnswerOfAnOldLife, LateAcknowledgement, Timeout, ConnectionRefused,
         NoRoom, NoRoomInTheInbox, Queued, BeginLaneFull, AwaitedRoom, RoomTold,
         BreakerOpened, BreakerClosed, Probe, Healed, ExpiredBehindABreaker,
-        Rested, Swept, TooManyResting, ClockDoubted, Resolved,
+        Rested, Swept, TooManyResting, ClockDoubted, Resolved, Retracted,
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, GidReused, NotOpen, NotYet,

@@ -40,6 +40,7 @@ pub(crate) fn event(event: &Event) -> String {
                 Load::Nothing => format!("{gid} loaded: nothing"),
                 Load::Found(stored) => format!("{gid} loaded: {}", stored.status),
                 Load::Failed => format!("{gid} loaded: failed"),
+                Load::Unreadable { why } => format!("{gid} loaded: {why}"),
             },
             Input::Adopt(stored) => format!("{} adopted: {}", stored.spec.gid, stored.status),
             Input::Durable(seq) => format!("durable up to {}", seq.0),
@@ -58,6 +59,7 @@ pub(crate) fn commands(commands: &Commands) -> Vec<String> {
     lines.extend(replies.map(|(to, told)| format!("reply #{} {}", to.0, reply(told))));
     lines.extend(commands.await_room.iter().map(|at| format!("await room at {at}")));
     lines.extend(commands.sweeps.iter().map(|sweep| format!("sweep after {:?}", sweep.after)));
+    lines.extend(commands.retract.iter().map(|of| format!("retract {}", ticket(of))));
     lines.extend(commands.loads.iter().map(|gid| format!("load {gid}")));
     lines
 }

@@ -65,9 +65,8 @@ impl Destinations {
 
     /// How it stands with every participant that is known, by name.
     pub(super) fn participants(&self) -> Vec<ParticipantHealth> {
-        let routes: Vec<Arc<Route>> = self.lock().by_key.values().map(Arc::clone).collect();
         let mut all: BTreeMap<String, ParticipantHealth> = BTreeMap::new();
-        for health in routes.iter().map(|route| route.health()) {
+        for health in self.all().iter().map(|route| route.health()) {
             match all.get_mut(&health.participant) {
                 Some(sum) => add(sum, &health),
                 None => {
@@ -76,6 +75,11 @@ impl Destinations {
             }
         }
         all.into_values().collect()
+    }
+
+    /// Every one that is known.
+    pub(super) fn all(&self) -> Vec<Arc<Route>> {
+        self.lock().by_key.values().map(Arc::clone).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

@@ -117,6 +117,16 @@ impl Dispatcher {
         }
     }
 
+    /// Takes a call back that still waits for its turn: it is not made, and its place is free.
+    /// Whether it was found waiting.
+    pub fn retract(&self, ticket: &Ticket) -> bool {
+        self.shared.destinations.all().iter().any(|route| {
+            let (found, watch) = route.retract(ticket);
+            self.shared.watch(route, watch);
+            found
+        })
+    }
+
     /// Tells which destinations have room again: those that were asked for by
     /// [`Dispatcher::await_room`], and those whose breaker was open and that answer again.
     #[must_use]

@@ -92,6 +92,12 @@ impl Route {
         self.change(|line| line.await_room(now.mono))
     }
 
+    /// Forgets a call that waits for its turn, if it does.
+    pub(super) fn retract(&self, ticket: &Ticket) -> (bool, Watch) {
+        let is_it = |pending: &Pending| pending.call.ticket == *ticket;
+        self.change(|line| line.retract(is_it).is_some())
+    }
+
     /// For the watcher: when to look next; `None` if it need not, and it is dismissed.
     pub(super) fn watch_until(&self) -> Option<Mono> {
         let mut watched = self.lock();

@@ -29,6 +29,10 @@ pub(super) fn describe() {
     );
     describe_gauge!(name::BRANCHES_PARKED, "Branches that do not get on by themselves.");
     describe_gauge!(
+        name::TRANSACTIONS_SET_ASIDE,
+        "Transactions nothing is done with, after a fault of ours or damage to their rows."
+    );
+    describe_gauge!(
         name::OLDEST_ACTIVE,
         Unit::Seconds,
         "Age of the oldest unfinished transaction, by status."

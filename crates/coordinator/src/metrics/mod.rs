@@ -109,6 +109,7 @@ mod tests {
             name::BRANCH_CALLS,
             name::BRANCH_CALL_DURATION,
             name::BRANCHES_PARKED,
+            name::TRANSACTIONS_SET_ASIDE,
             name::OLDEST_ACTIVE,
             name::PARTICIPANT_QUEUE,
             name::PARTICIPANT_BREAKER_OPEN,

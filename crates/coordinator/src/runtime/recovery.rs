@@ -25,8 +25,6 @@ pub struct Recovered {
     pub commands: Vec<Commands>,
     /// Transactions taken up.
     pub taken_up: u64,
-    /// Transactions whose rows could not be understood; they stay in the journal as they are.
-    pub unreadable: u64,
 }
 
 /// Puts every unfinished transaction of this incarnation into the ring.
@@ -43,24 +41,16 @@ pub async fn recover(
     let mut after = None;
     loop {
         let page = read_page(journal.unfinished(after.as_ref(), PAGE).await?);
-        for stored in page.found {
-            recovered.taken_up += 1;
-            if alerts.is_on() {
-                for branch in ParkedBranch::all_of(&stored) {
-                    alerts.still_parked(branch, clock.now());
+        for event in page.events {
+            if let Event::Input(Input::Adopt(stored)) = &event {
+                recovered.taken_up += 1;
+                if alerts.is_on() {
+                    for branch in ParkedBranch::all_of(stored) {
+                        alerts.still_parked(branch, clock.now());
+                    }
                 }
             }
-            let event = Event::Input(Input::Adopt(Box::new(stored)));
             recovered.commands.push(ring.step(event, clock.now()));
-        }
-        for unreadable in page.unreadable {
-            recovered.unreadable += 1;
-            alerts.set_aside(&unreadable.gid, &unreadable.why.to_string(), clock.now());
-            tracing::error!(
-                gid = %unreadable.gid, why = %unreadable.why,
-                "a transaction in the journal cannot be understood; it is left as it is, \
-                 all others go on: mend its rows and restart"
-            );
         }
         after = page.after;
         if after.is_none() {

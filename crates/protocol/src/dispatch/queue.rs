@@ -102,6 +102,13 @@ impl<T> Queue<T> {
         Some((waiting.offered, now.since(waiting.since)))
     }
 
+    /// A certain one. It is looked for among all, since people ask for it, seldom.
+    pub(super) fn retract(&mut self, is_it: impl Fn(&T) -> bool) -> Option<Offered<T>> {
+        let found = self.waiting.iter().find(|(_, waiting)| is_it(&waiting.offered.call));
+        let number = found.map(|(number, _)| *number)?;
+        self.take(number).map(|waiting| waiting.offered)
+    }
+
     /// When the next one's patience ends.
     pub(super) fn next_end(&self) -> Option<Mono> {
         self.ends.first().map(|(at, _)| *at)

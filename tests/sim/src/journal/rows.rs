@@ -103,7 +103,7 @@ impl Rows {
     pub(crate) fn load(&self, gid: &Gid) -> Load {
         match self.transactions.get(gid) {
             None => Load::Nothing,
-            Some(_) if !self.is_readable(gid) => Load::Failed,
+            Some(_) if !self.is_readable(gid) => Load::Unreadable { why: "damaged".to_owned() },
             Some(stored) => Load::Found(Box::new(without_history(stored))),
         }
     }

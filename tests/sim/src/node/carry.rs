@@ -38,6 +38,7 @@ impl Running {
             loads,
             sweeps,
             await_room,
+            retract,
             alarms,
         } = commands;
         self.unsent.extend(append);
@@ -68,6 +69,10 @@ impl Running {
             if let Err(no_room) = self.dispatch.send(call, now, stage) {
                 self.without_room.push_back(no_room);
             }
+        }
+        for ticket in retract {
+            let retracted = self.dispatch.retract(&ticket, stage);
+            self.without_room.extend(retracted.map(|ticket| (ticket, None)));
         }
         for destination in await_room {
             let news = self.dispatch.await_room(destination, now, stage);

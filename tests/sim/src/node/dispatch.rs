@@ -91,6 +91,14 @@ impl Dispatch {
         Ok(())
     }
 
+    /// Gives back a call that waits for its turn, if it does.
+    pub(super) fn retract(&mut self, ticket: &Ticket, stage: &mut Stage) -> Option<Ticket> {
+        let mut lines = self.lines.values_mut();
+        let found = lines.find_map(|line| line.retract(|call| call.ticket == *ticket))?;
+        stage.saw(Sometimes::Retracted);
+        Some(found.call.ticket)
+    }
+
     /// Has the room of a destination told once there is any.
     pub(super) fn await_room(&mut self, at: Destination, now: Now, stage: &mut Stage) -> News {
         stage.saw(Sometimes::AwaitedRoom);

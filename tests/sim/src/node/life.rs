@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use tercet_protocol::{Engine, EngineSettings, Epoch, Event, Gid, Input, Ring, Wall, read_page};
+use tercet_protocol::{Engine, EngineSettings, Epoch, Gid, Ring, Wall, read_page};
 
 use crate::coverage::{CrashPoint, Mishap, Sometimes};
 use crate::happening::{Fault, Happening, Heard};
@@ -82,12 +82,8 @@ impl Node {
             }
             let page = around.rows.unfinished(after.as_ref(), around.stage.plan.page);
             let page = read_page(page);
-            if !page.unreadable.is_empty() {
-                around.stage.saw(Sometimes::Unreadable);
-            }
-            for stored in page.found {
+            for event in page.events {
                 let now = running.now(self.wall(around.stage), around.stage);
-                let event = Event::Input(Input::Adopt(Box::new(stored)));
                 all.push((running.stepped(event, now, around), now));
             }
             after = page.after;

@@ -105,7 +105,10 @@ impl Oracle {
 
     /// A transaction was set aside.
     pub(crate) fn alarm(&mut self, gid: &Gid, why: &str, rows: &Rows, stage: &mut Stage) {
-        if rows.rejected.contains(gid) {
+        if !rows.is_readable(gid) {
+            stage.saw(Sometimes::Unreadable);
+            self.excused.insert(gid.clone());
+        } else if rows.rejected.contains(gid) {
             stage.saw(Sometimes::SetAside);
             self.excused.insert(gid.clone());
         } else {
@@ -115,8 +118,8 @@ impl Oracle {
 
     /// After start-up: whatever can be read is taken up.
     pub(crate) fn recovered(&mut self, ring: &Ring, rows: &Rows, stage: &mut Stage) {
-        self.excused.clear();
         self.told.new_life();
+        self.excused.retain(|gid| !rows.is_readable(gid));
         for stored in rows.all().filter(|stored| !stored.status.is_finished()) {
             let gid = &stored.spec.gid;
             if !rows.is_readable(gid) {
