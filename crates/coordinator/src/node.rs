@@ -18,7 +18,7 @@ use crate::api::Readiness;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher, DispatcherSettings, StartError};
-use crate::journal::{Journal, JournalError, JournalSettings, Retention};
+use crate::journal::{Backlog, Journal, JournalError, JournalSettings, Retention};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Ended, Outward, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
@@ -174,6 +174,10 @@ fn journal_settings(
         node_url: format!("http://{address}"),
         batch_records: settings.journal.batch_records,
         batch_bytes: settings.journal.batch_bytes,
+        queue: Backlog {
+            records: settings.journal.queue_records,
+            bytes: settings.journal.queue_bytes,
+        },
         read_connections: settings.database.read_connections,
         retention: Retention {
             branches: settings.retention.branches,

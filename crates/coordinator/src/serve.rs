@@ -75,6 +75,7 @@ pub async fn serve(
     let server = ServerSettings {
         max_connections: settings.server.max_connections,
         header_read_timeout: settings.server.header_read_timeout,
+        write_timeout: settings.server.write_timeout,
         grace: settings.shutdown.grace,
     };
     tracing::info!(

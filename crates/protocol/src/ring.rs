@@ -74,6 +74,8 @@ pub struct Ring {
     /// How long an answer may wait for the disk before the caller is told so.
     answer_within: Duration,
     journal_healthy: bool,
+    /// So much waits for it that no new transactions are to be begun.
+    journal_full: bool,
     /// While the journal does not keep up: when to look again for those who waited too long.
     look_again: Option<Mono>,
 }
@@ -96,6 +98,7 @@ impl Ring {
             unwritten: VecDeque::new(),
             answer_within,
             journal_healthy: true,
+            journal_full: false,
             look_again: None,
         }
     }
@@ -110,6 +113,14 @@ impl Ring {
         }
         self.watch_the_journal(now, &mut commands);
         commands
+    }
+
+    /// Says whether so much waits for the journal that no new transactions are to be begun.
+    pub fn set_journal_full(&mut self, full: bool) {
+        self.journal_full = full;
+        if full {
+            self.engine.set_accepting(false);
+        }
     }
 
     /// When `step` wants an `Input::Tick` although nothing comes in.
@@ -253,7 +264,7 @@ impl Ring {
     /// is told that the outcome is unknown.
     fn watch_the_journal(&mut self, now: Now, commands: &mut Commands) {
         let keeping_up = self.is_journal_keeping_up(now);
-        self.engine.set_accepting(keeping_up);
+        self.engine.set_accepting(keeping_up && !self.journal_full);
         if self.next_give_up().is_none_or(|at| at > now.mono) {
             return;
         }

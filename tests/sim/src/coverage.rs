@@ -130,7 +130,7 @@ listed!(
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, GidReused, NotOpen, NotYet,
-        DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled, OvertakenTry,
+        DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled,
         TookUpTrying, TookUpConfirming, TookUpCancelling,
     }
 );

@@ -123,7 +123,7 @@ impl Plan {
             park_after_doubt: Duration::from_millis(chance.pick(&[2_000, 60_000])),
             ack_alone_after: Duration::from_millis(chance.pick(&[0, 100, 1_000])),
             history_lines: chance.pick(&[0, 5, 100]),
-            branches: chance.pick(&[3, 64]),
+            branches: chance.pick(&[2, 64, 64]),
             ..Rules::default()
         };
         Self {

@@ -38,6 +38,7 @@ mod state;
 mod stats;
 mod wait;
 mod who;
+mod write_timeout;
 
 pub use readiness::Readiness;
 pub use router::router;

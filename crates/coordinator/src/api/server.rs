@@ -19,6 +19,8 @@ use tower::util::MapRequest;
 
 use crate::api::who::Peer;
 
+use crate::api::write_timeout::WriteTimeout;
+
 /// How long accepting rests after it failed: when the process has no file handles
 /// left, trying again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -33,6 +35,8 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Longest time for a request's head to arrive, also on a connection kept open.
     pub header_read_timeout: Duration,
+    /// Longest time in which a client takes nothing of its answer.
+    pub write_timeout: Duration,
     /// How long answers under way are waited for once the server stops.
     pub grace: Duration,
 }
@@ -109,7 +113,11 @@ fn connection(
     peer: Peer,
     router: Router,
     settings: ServerSettings,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<MapRequest<Router, impl Named>>> {
+) -> http1::Connection<
+    TokioIo<WriteTimeout<TcpStream>>,
+    TowerToHyperService<MapRequest<Router, impl Named>>,
+> {
+    let stream = WriteTimeout::new(stream, settings.write_timeout);
     let named = MapRequest::new(router, move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         request

@@ -64,7 +64,10 @@ pub(crate) fn contender(content: &Content, plan: &Plan, chance: &mut Chance) -> 
 
 /// An operator who loses patience with a transaction.
 pub(crate) fn operator(content: &Content, chance: &mut Chance) -> VecDeque<Step> {
-    let mut script = VecDeque::from([Step::Retry]);
+    let mut script = VecDeque::new();
+    if chance.one_in(2) {
+        script.push_back(Step::Retry);
+    }
     let branches: Vec<_> = content.branches.iter().chain(&content.later).collect();
     if chance.one_in(2) && !branches.is_empty() {
         let branch = branches[chance.index(branches.len())].id.clone();

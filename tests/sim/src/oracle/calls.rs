@@ -73,6 +73,7 @@ impl Calls {
             Event::Input(Input::Loaded(gid, _)) => {
                 self.taken_up += 1;
                 self.forget_pauses(gid);
+                self.again.retain(|(of, ..), _| of != gid);
             }
             Event::Input(
                 Input::Answered(..)
