@@ -17,6 +17,7 @@ use std::time::Duration;
 pub use binary::tercet as daemon;
 pub use client::{Client, Response};
 pub use participant::{Participant, Received};
+pub use port::Port;
 pub use script::{Gate, Reaction};
 pub use tercet::{Tercet, program};
 
