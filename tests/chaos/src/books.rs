@@ -56,16 +56,19 @@ pub(crate) struct Entries {
 impl Books {
     /// Gives the load and the test kit what they need; `pieces` is what the load may buy.
     pub(crate) async fn stock(&self, pieces: i64) -> Result<(), Trouble> {
-        let insert = format!("INSERT INTO stock VALUES ('{SKU}', {pieces}, 0), ('{KIT}', {PLENTY}, 0)");
-        write(&self.inventory, &insert).await?;
         let insert =
-            format!("INSERT INTO accounts VALUES ('{ACCOUNT}', {PLENTY}, 0), ('{KIT}', {PLENTY}, 0)");
+            format!("INSERT INTO stock VALUES ('{SKU}', {pieces}, 0), ('{KIT}', {PLENTY}, 0)");
+        write(&self.inventory, &insert).await?;
+        let insert = format!(
+            "INSERT INTO accounts VALUES ('{ACCOUNT}', {PLENTY}, 0), ('{KIT}', {PLENTY}, 0)"
+        );
         write(&self.payment, &insert).await
     }
 
     /// Reads everything of the transactions whose gid begins so.
     pub(crate) async fn read(&self, prefix: &str) -> Result<Entries, Trouble> {
-        let orders = format!("SELECT \"order\", status FROM orders WHERE \"order\" LIKE '{prefix}-%'");
+        let orders =
+            format!("SELECT \"order\", status FROM orders WHERE \"order\" LIKE '{prefix}-%'");
         let stock = format!("SELECT available, reserved FROM stock WHERE sku = '{SKU}'");
         let account = format!("SELECT balance, frozen FROM accounts WHERE account = '{ACCOUNT}'");
         Ok(Entries {

@@ -17,6 +17,7 @@ mod tool;
 mod trial;
 mod trouble;
 mod verdict;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ use self::row::Row;
 use self::stage::Programs;
 use self::trial::Scale;
 use self::trouble::Trouble;
+use self::waiting::Waiting;
 
 /// Troubles a running system under load, and checks the books.
 #[derive(Debug, Parser)]
@@ -47,6 +49,8 @@ struct Arguments {
 enum Command {
     /// Every fault, one after another, and the table.
     Run(Run),
+    /// Very many transactions that wait for a dead participant, and what others feel of it.
+    Waiting(Waiting),
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,6 +85,7 @@ async fn main() -> ExitCode {
         let programs = Programs::find(programs)?;
         match command {
             Command::Run(asked) => run(asked, &programs).await,
+            Command::Waiting(asked) => wait(&asked, &programs).await,
         }
     };
     let ended = tokio::select! {
@@ -134,6 +139,15 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, Trouble> {
         report.write(&file)?;
     }
     Ok(report.is_clean())
+}
+
+async fn wait(asked: &Waiting, programs: &Programs) -> Result<bool, Trouble> {
+    let figures = waiting::run(asked, programs).await?;
+    println!("{figures}");
+    if let Some(file) = &asked.report {
+        report::put(file, "waiting", &figures.to_string())?;
+    }
+    Ok(true)
 }
 
 /// Says at once what was measured: a run takes minutes.

@@ -84,7 +84,10 @@ impl fmt::Display for Report {
             writeln!(f, "{row}")?;
         }
         let (initiators, window) = (scale.initiators, Short(scale.window));
-        writeln!(f, "\n{initiators} initiators; windows without fault of {window}, before and after.")?;
+        writeln!(
+            f,
+            "\n{initiators} initiators; windows without fault of {window}, before and after."
+        )?;
         writeln!(f, "Between coordinator and participants: {link}. Machine: {}.\n", machine())?;
         for row in rows {
             writeln!(f, "{}", row.note())?;
@@ -102,7 +105,8 @@ mod tests {
 
     #[test]
     fn figures_replace_what_stood_between_their_marks_and_nothing_else() {
-        let page = "before\n<!-- a -->\nold\n<!-- end of a -->\n<!-- b -->\nkept\n<!-- end of b -->\n";
+        let page =
+            "before\n<!-- a -->\nold\n<!-- end of a -->\n<!-- b -->\nkept\n<!-- end of b -->\n";
         let expected =
             "before\n<!-- a -->\nnew\n<!-- end of a -->\n<!-- b -->\nkept\n<!-- end of b -->\n";
         assert_eq!(between(page, "a", "new").as_deref(), Some(expected));

@@ -128,11 +128,11 @@ mod tests {
             story
         };
         let stories = [
-            story(0, 5),      // Over before anything was healed.
-            story(0, 17),     // Met by the first fault.
-            story(0, 105),    // Met by both.
-            story(50, 120),   // Met by the second.
-            story(110, 1_000) // Begun after all was well.
+            story(0, 5),       // Over before anything was healed.
+            story(0, 17),      // Met by the first fault.
+            story(0, 105),     // Met by both.
+            story(50, 120),    // Met by the second.
+            story(110, 1_000), // Begun after all was well.
         ];
         let recovery = recovery(&stories, &[at(10), at(100)]);
         assert_eq!(recovery, Spread::of([7, 5, 20].map(Duration::from_millis)));

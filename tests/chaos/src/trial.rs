@@ -11,7 +11,7 @@ use crate::clock;
 use crate::fault::{Fault, Need};
 use crate::kit::{self, Finding};
 use crate::link::Link;
-use crate::load::{Load, Pace};
+use crate::load::{Load, Pace, order};
 use crate::row::{Rates, Row, rate, recovery};
 use crate::spread::Short;
 use crate::stage::{Plan, Programs, Stage};
@@ -43,7 +43,7 @@ impl Scale {
     /// As many initiators as this fault needs to be measured.
     fn pace(self, fault: Fault) -> Pace {
         let initiators = match fault {
-            Fault::FoulNetwork => self.initiators * 8,
+            Fault::FoulNetwork => self.initiators * 4,
             Fault::CoordinatorKilled
             | Fault::ParticipantKilled
             | Fault::ParticipantStopped
@@ -70,7 +70,7 @@ pub(crate) async fn run(
         on_small_disk: fault.need() == Need::SmallDisk,
     };
     let mut stage = Stage::set(plan, link).await?;
-    let load = Load::start(scale.pace(fault), stage.initiator()?, stage.at.clone(), PREFIX);
+    let load = Load::start(scale.pace(fault), stage.initiator()?, order(&stage.at), PREFIX);
     tokio::time::sleep(scale.warm_up()).await;
     let before = clock::now();
     tokio::time::sleep(scale.window).await;
@@ -86,7 +86,9 @@ pub(crate) async fn run(
     let end = clock::now();
     let (stories, detours) = load.stop().await;
     let finding = match kit {
-        Some(kit) => kit.await.unwrap_or_else(|error| Finding { words: error.to_string(), broken: true }),
+        Some(kit) => {
+            kit.await.unwrap_or_else(|error| Finding { words: error.to_string(), broken: true })
+        }
         None => Finding::default(),
     };
     let verdict = stage.judge(&stories, PREFIX).await?;
@@ -119,7 +121,7 @@ pub(crate) async fn kills(
     let plan = Plan { programs, settings: &[], pieces, on_small_disk: false };
     let mut stage = Stage::set(plan, link).await?;
     let pace = Pace::Closed { initiators: scale.initiators };
-    let load = Load::start(pace, stage.initiator()?, stage.at.clone(), PREFIX);
+    let load = Load::start(pace, stage.initiator()?, order(&stage.at), PREFIX);
     tokio::time::sleep(scale.warm_up()).await;
     let before = clock::now();
     tokio::time::sleep(scale.window).await;

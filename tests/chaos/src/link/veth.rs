@@ -27,7 +27,8 @@ impl Veth {
         let delay = format!("{}ms", weather.delay.as_millis());
         let loss = format!("{}%", f64::from(weather.lost_per_mille) / 10.0);
         // The limit is in packets; the default of 1 000 would lose more than was asked for.
-        let netem = |device| ["qdisc", "replace", "dev", device, "root", "netem", "limit", "100000"];
+        let netem =
+            |device| ["qdisc", "replace", "dev", device, "root", "netem", "limit", "100000"];
         let inner = [&netem(&self.inner)[..], &["delay", &delay, "loss", &loss]].concat();
         self.namespace.tc(&inner).await?;
         tool::run("tc", &[&netem(&self.outer)[..], &["loss", &loss]].concat()).await

@@ -81,6 +81,22 @@ impl Initiator {
         }
     }
 
+    /// Begins the transaction, again and again with the same gid, until it is known to exist.
+    pub(crate) async fn hand_over(&self, body: &str) -> Result<(), Trouble> {
+        let url = format!("{}/v1/transactions?wait=accepted", self.base);
+        loop {
+            let request = self.http.post(&url).header("content-type", "application/json");
+            match request.body(body.to_owned()).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) if !matches!(answer.status().as_u16(), 429 | 503) => {
+                    let said = answer.text().await.unwrap_or_default();
+                    return Err(Trouble::Answer(format!("begin was refused: {said}")));
+                }
+                Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
     /// How a transaction stands; `None` if it is not known.
     pub(crate) async fn look(&self, gid: &str) -> Result<Option<Told>, Trouble> {
         let answer = self.get(&format!("/v1/transactions/{gid}")).await?;
@@ -91,14 +107,17 @@ impl Initiator {
         }
     }
 
-    /// Whether every transaction is finished.
-    pub(crate) async fn all_finished(&self) -> Result<bool, Trouble> {
+    /// Whether every transaction is finished; with a participant (host:port), every one of its.
+    pub(crate) async fn all_finished(&self, participant: Option<&str>) -> Result<bool, Trouble> {
         #[derive(Deserialize)]
         struct List {
             items: Vec<serde_json::Value>,
         }
-        let path = "/v1/transactions?status=trying,confirming,cancelling&limit=1";
-        let list: List = read("the list", self.get(path).await?).await?;
+        let mut path = "/v1/transactions?status=trying,confirming,cancelling&limit=1".to_owned();
+        if let Some(participant) = participant {
+            path.push_str(&format!("&participant={participant}"));
+        }
+        let list: List = read("the list", self.get(&path).await?).await?;
         Ok(list.items.is_empty())
     }
 

@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 pub(crate) use self::initiator::{Detours, Initiator};
-pub(crate) use self::order::{Endpoints, Order};
-pub(crate) use self::story::{End, Story};
+pub(crate) use self::order::{Endpoints, order};
+pub(crate) use self::story::{End, Status, Story};
 use crate::clock;
 use crate::trouble::Trouble;
 
@@ -32,17 +32,18 @@ pub(crate) enum Pace {
     Offered { per_second: u32, under_way: usize },
 }
 
+/// Makes the body of begin for a gid.
+pub(crate) type Body = Box<dyn Fn(&str) -> String + Send + Sync>;
+
 /// A running load.
-#[derive(Debug)]
 pub(crate) struct Load {
     shared: Arc<Shared>,
     tasks: JoinSet<()>,
 }
 
-#[derive(Debug)]
 struct Shared {
     initiator: Initiator,
-    at: Endpoints,
+    body: Body,
     /// What sets its gids apart from other runs'.
     prefix: String,
     next: AtomicU64,
@@ -61,10 +62,10 @@ struct Ledger {
 
 impl Load {
     /// Begins.
-    pub(crate) fn start(pace: Pace, initiator: Initiator, at: Endpoints, prefix: &str) -> Self {
+    pub(crate) fn start(pace: Pace, initiator: Initiator, body: Body, prefix: &str) -> Self {
         let shared = Arc::new(Shared {
             initiator,
-            at,
+            body,
             prefix: prefix.to_owned(),
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -119,7 +120,8 @@ impl Load {
                 ended.await;
             }
         };
-        let endless = || Trouble::Endless { what: what.to_owned(), seconds: KNOWN_WITHIN.as_secs() };
+        let endless =
+            || Trouble::Endless { what: what.to_owned(), seconds: KNOWN_WITHIN.as_secs() };
         tokio::time::timeout(KNOWN_WITHIN, seen).await.map_err(|_| endless())
     }
 
@@ -174,7 +176,7 @@ impl Shared {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let begun = clock::now();
         let gid = format!("{}-{number:08}", self.prefix);
-        let body = Order { gid: &gid, at: &self.at }.to_string();
+        let body = (self.body)(&gid);
         self.ledger().under_way.insert(number, begun);
         let mut one = One { shared: self, number, story: Some(Story::new(gid, begun)) };
         if let Some(story) = &mut one.story {

@@ -63,7 +63,8 @@ impl<'a> Stage<'a> {
     /// Starts all of it.
     pub(crate) async fn set(plan: Plan<'_>, link: &'a Link) -> Result<Self, Trouble> {
         let directory = TempDir::new().map_err(Trouble::io("make a directory"))?;
-        let disk = if plan.on_small_disk { Some(SmallDisk::mount(directory.path()).await?) } else { None };
+        let disk =
+            if plan.on_small_disk { Some(SmallDisk::mount(directory.path()).await?) } else { None };
         let port = Port::free();
         let journal = disk.as_ref().map_or(directory.path(), SmallDisk::path).join("tercet.db");
         let mut coordinator = Process::new(
@@ -86,7 +87,8 @@ impl<'a> Stage<'a> {
         let places = [0, 1, 2].map(|number| link.place(number));
         let [order, inventory, payment] = &places;
         let file = |name: &str| directory.path().join(format!("{name}.db"));
-        let books = Books { order: file("order"), inventory: file("inventory"), payment: file("payment") };
+        let books =
+            Books { order: file("order"), inventory: file("inventory"), payment: file("payment") };
         let start = async |name, place: &Place, file: &Path| {
             let command = words([
                 &plan.programs.demo,
@@ -96,7 +98,8 @@ impl<'a> Stage<'a> {
                 "--db",
                 &file.display().to_string(),
             ]);
-            let mut process = Process::new(name, link.inside(command), directory.path(), "listening on");
+            let mut process =
+                Process::new(name, link.inside(command), directory.path(), "listening on");
             process.start().await.map(|()| process)
         };
         let others = [
@@ -135,7 +138,7 @@ impl<'a> Stage<'a> {
     pub(crate) async fn judge(&self, stories: &[Story], prefix: &str) -> Result<Verdict, Trouble> {
         let initiator = self.initiator()?;
         let begun = clock::now();
-        while !initiator.all_finished().await? {
+        while !initiator.all_finished(None).await? {
             if begun.elapsed() > FINISHED_WITHIN {
                 break;
             }

@@ -27,7 +27,8 @@ impl Programs {
         let find = |name: &str| {
             let path = directory.join(name);
             let found = path.canonicalize();
-            let found = found.map_err(Trouble::io(format!("find the program {}", path.display())))?;
+            let found =
+                found.map_err(Trouble::io(format!("find the program {}", path.display())))?;
             Ok(found.display().to_string())
         };
         Ok(Self { tercet: find("tercet")?, demo: find("tercet-demo")? })
