@@ -1,9 +1,11 @@
-//! The participants' books: their SQLite files, stocked before a run and read after it.
+//! The participants' books, stocked before a run and read after it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbErr, QueryResult, Statement};
+
+use serde::{Deserialize, Serialize};
 
 use crate::trouble::Trouble;
 
@@ -19,7 +21,7 @@ pub(crate) const KIT: &str = "kit";
 /// More than anybody spends in a run.
 const PLENTY: i64 = 1_000_000_000;
 
-/// Where the three files are.
+/// The SQLite files of the demo's services.
 #[derive(Debug, Clone)]
 pub(crate) struct Books {
     pub(crate) order: PathBuf,
@@ -28,7 +30,7 @@ pub(crate) struct Books {
 }
 
 /// What the guard of one participant has recorded of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Guarded {
     pub(crate) instance: String,
     /// `tried`, `confirmed` or `cancelled`.
@@ -36,14 +38,14 @@ pub(crate) struct Guarded {
 }
 
 /// What is left of a stock or an account, and what of it is promised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Balance {
     pub(crate) free: i64,
     pub(crate) promised: i64,
 }
 
 /// All that the participants have written down of the load.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entries {
     /// By gid, of order, inventory and payment.
     pub(crate) guards: [BTreeMap<String, Guarded>; 3],
@@ -87,10 +89,68 @@ impl Books {
             account: balance(&self.payment, account).await?,
         })
     }
+}
 
-    /// What the load's account holds when nothing was bought.
-    pub(crate) fn purse() -> i64 {
-        PLENTY
+/// What the load's account holds when nothing was bought.
+pub(crate) fn purse() -> i64 {
+    PLENTY
+}
+
+impl Entries {
+    /// As books are before anything happens.
+    pub(crate) fn stocked(pieces: i64) -> Self {
+        Self {
+            guards: Default::default(),
+            orders: BTreeMap::new(),
+            stock: Balance { free: pieces, promised: 0 },
+            account: Balance { free: PLENTY, promised: 0 },
+        }
+    }
+
+    /// What a Try does at this service; false if there is not enough.
+    pub(crate) fn reserve(&mut self, service: &str, gid: &str) -> bool {
+        self.note(service, gid, "pending");
+        match self.balance(service) {
+            Some((balance, amount)) if balance.free >= amount => {
+                balance.free -= amount;
+                balance.promised += amount;
+                true
+            }
+            Some(_) => false,
+            None => true,
+        }
+    }
+
+    /// What a Confirm does.
+    pub(crate) fn take(&mut self, service: &str, gid: &str) {
+        self.note(service, gid, "placed");
+        if let Some((balance, amount)) = self.balance(service) {
+            balance.promised -= amount;
+        }
+    }
+
+    /// What a Cancel does after a Try.
+    pub(crate) fn release(&mut self, service: &str, gid: &str) {
+        self.note(service, gid, "void");
+        if let Some((balance, amount)) = self.balance(service) {
+            balance.promised -= amount;
+            balance.free += amount;
+        }
+    }
+
+    fn note(&mut self, service: &str, gid: &str, status: &str) {
+        if service == "order" {
+            self.orders.insert(gid.to_owned(), status.to_owned());
+        }
+    }
+
+    /// What this service keeps, and how much of it a transaction is about.
+    fn balance(&mut self, service: &str) -> Option<(&mut Balance, i64)> {
+        match service {
+            "inventory" => Some((&mut self.stock, 1)),
+            "payment" => Some((&mut self.account, PRICE)),
+            _ => None,
+        }
     }
 }
 

@@ -98,16 +98,16 @@ impl Fault {
                 stage.coordinator.start().await?;
             }
             Self::ParticipantKilled => {
-                stage.inventory.kill().await?;
+                stage.cast.inventory.kill().await?;
                 tokio::time::sleep(lasts).await;
                 healed = clock::now();
-                stage.inventory.start().await?;
+                stage.cast.inventory.start().await?;
             }
             Self::ParticipantStopped => {
-                stage.inventory.signal("STOP").await?;
+                stage.cast.inventory.signal("STOP").await?;
                 tokio::time::sleep(lasts).await;
                 healed = clock::now();
-                stage.inventory.signal("CONT").await?;
+                stage.cast.inventory.signal("CONT").await?;
             }
             Self::Partition => {
                 stage.link.cut().await?;
@@ -132,14 +132,14 @@ impl Fault {
                 }
             }
             Self::Both => {
-                stage.inventory.kill().await?;
+                stage.cast.inventory.kill().await?;
                 tokio::time::sleep(lasts / 2).await;
                 stage.coordinator.kill().await?;
                 tokio::time::sleep(lasts / 4).await;
                 stage.coordinator.start().await?;
                 tokio::time::sleep(lasts / 4).await;
                 healed = clock::now();
-                stage.inventory.start().await?;
+                stage.cast.inventory.start().await?;
             }
         }
         Ok(healed)

@@ -6,11 +6,14 @@ mod books;
 mod clock;
 mod fault;
 mod kit;
+mod light;
 mod link;
 mod load;
 mod process;
 mod report;
 mod row;
+mod sale;
+mod server;
 mod spread;
 mod stage;
 mod tool;
@@ -26,6 +29,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use self::fault::{Fault, Need};
+use self::light::Light;
 use self::link::Link;
 use self::report::Report;
 use self::row::Row;
@@ -43,6 +47,10 @@ struct Arguments {
     /// Where tercet and tercet-demo are; otherwise beside this program.
     #[arg(long, global = true, value_name = "DIR")]
     programs: Option<PathBuf>,
+    /// What the demo's services are started with beside the usual; --without-guard shows that
+    /// the books are really compared.
+    #[arg(long, global = true, value_name = "OPTION", allow_hyphen_values = true)]
+    demo_option: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,6 +59,9 @@ enum Command {
     Run(Run),
     /// Very many transactions that wait for a dead participant, and what others feel of it.
     Waiting(Waiting),
+    /// Participants in memory, for the sale.
+    #[command(hide = true)]
+    Light(Light),
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +72,9 @@ struct Run {
     /// How often the coordinator is killed in a row at the end; 0 leaves that out.
     #[arg(long, value_name = "N", default_value_t = 50)]
     kills: usize,
+    /// Orders offered a second in the sale at the end; 0 leaves that out.
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    sale: u32,
     /// Milliseconds that a fault lasts.
     #[arg(long, value_name = "MS", default_value_t = 5_000)]
     fault_ms: u64,
@@ -80,11 +94,12 @@ struct Run {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { command, programs } = Arguments::parse();
+    let Arguments { command, programs, demo_option } = Arguments::parse();
     let done = async {
-        let programs = Programs::find(programs)?;
+        let programs = Programs::find(programs, demo_option)?;
         match command {
             Command::Run(asked) => run(asked, &programs).await,
+            Command::Light(asked) => light::run(asked).await,
             Command::Waiting(asked) => wait(&asked, &programs).await,
         }
     };
@@ -133,6 +148,9 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, Trouble> {
     }
     if asked.kills > 0 {
         report.add(told(trial::kills(asked.kills, programs, &link, scale).await?));
+    }
+    if asked.sale > 0 && !matches!(link, Link::Loopback) {
+        report.add(told(sale::run(asked.sale, programs, &link, scale).await?));
     }
     println!("\n{report}");
     if let Some(file) = asked.report {

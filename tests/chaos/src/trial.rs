@@ -14,14 +14,14 @@ use crate::link::Link;
 use crate::load::{Load, Pace, order};
 use crate::row::{Rates, Row, rate, recovery};
 use crate::spread::Short;
-use crate::stage::{Plan, Programs, Stage};
+use crate::stage::{Kind, Plan, Programs, Stage};
 use crate::trouble::Trouble;
 
 /// Begins every gid of the load.
 const PREFIX: &str = "load";
 
 /// Where 200 ms are to be hidden, many calls must be under way.
-const WIDE: (&str, &str) = ("DISPATCHER__PER_DESTINATION_CONCURRENCY", "1024");
+pub(crate) const WIDE: (&str, &str) = ("DISPATCHER__PER_DESTINATION_CONCURRENCY", "1024");
 
 /// How much is done, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -68,14 +68,16 @@ pub(crate) async fn run(
         settings: if fault == Fault::FoulNetwork { &wide } else { &[] },
         pieces: i64::from(u32::MAX),
         on_small_disk: fault.need() == Need::SmallDisk,
+        kind: Kind::Demo,
     };
     let mut stage = Stage::set(plan, link).await?;
-    let load = Load::start(scale.pace(fault), stage.initiator()?, order(&stage.at), PREFIX);
+    let load = Load::start(scale.pace(fault), stage.initiator()?, order(&stage.cast.at), PREFIX);
     tokio::time::sleep(scale.warm_up()).await;
     let before = clock::now();
     tokio::time::sleep(scale.window).await;
     let lasts = fault.lasts(scale.fault);
-    let kit = fault.spares_participants().then(|| kit::begin(&stage.at, lasts + 2 * scale.window));
+    let kit =
+        fault.spares_participants().then(|| kit::begin(&stage.cast.at, lasts + 2 * scale.window));
     let struck = clock::now();
     let healed = fault.strike(&mut stage, lasts).await?;
     load.until_known(healed).await?;
@@ -118,10 +120,10 @@ pub(crate) async fn kills(
     /// Transactions that end between two kills, at least.
     const BETWEEN: usize = 20;
     let pieces = i64::from(u32::MAX);
-    let plan = Plan { programs, settings: &[], pieces, on_small_disk: false };
+    let plan = Plan { programs, settings: &[], pieces, on_small_disk: false, kind: Kind::Demo };
     let mut stage = Stage::set(plan, link).await?;
     let pace = Pace::Closed { initiators: scale.initiators };
-    let load = Load::start(pace, stage.initiator()?, order(&stage.at), PREFIX);
+    let load = Load::start(pace, stage.initiator()?, order(&stage.cast.at), PREFIX);
     tokio::time::sleep(scale.warm_up()).await;
     let before = clock::now();
     tokio::time::sleep(scale.window).await;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::books::{Balance, Books, Entries, PRICE};
+use crate::books::{Balance, Entries, PRICE, purse};
 use crate::load::{End, Story};
 
 /// What the coordinator says of a transaction in the end.
@@ -66,7 +66,7 @@ impl Verdict {
             verdict.sums.push(format!("{gid} was called for and never begun"));
         }
         verdict.sum("stock", entries.stock, pieces - sold);
-        verdict.sum("account", entries.account, Books::purse() - sold * PRICE);
+        verdict.sum("account", entries.account, purse() - sold * PRICE);
         verdict
     }
 
@@ -157,7 +157,7 @@ mod tests {
             guards: [guard.clone(), guard.clone(), guard],
             orders: BTreeMap::from([("load-1".to_owned(), order.to_owned())]),
             stock: Balance { free: PIECES - sold, promised: 0 },
-            account: Balance { free: Books::purse() - sold * PRICE, promised: 0 },
+            account: Balance { free: purse() - sold * PRICE, promised: 0 },
         };
         Scene { story, known: Some(Known { instance: "i".to_owned(), end: Some(end) }), entries }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::Client;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::story::{Story, Told};
 use crate::clock;
@@ -121,16 +122,23 @@ impl Initiator {
         Ok(list.items.is_empty())
     }
 
+    /// Reads what is at this URL as JSON.
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        url: &str,
+    ) -> Result<T, Trouble> {
+        let sent = self.http.get(url).send().await;
+        read(what, sent.map_err(|error| Trouble::Answer(format!("GET {url}: {error}")))?).await
+    }
+
     async fn get(&self, path: &str) -> Result<reqwest::Response, Trouble> {
         let sent = self.http.get(format!("{}{path}", self.base)).send().await;
         sent.map_err(|error| Trouble::Answer(format!("GET {path}: {error}")))
     }
 }
 
-async fn read<T: serde::de::DeserializeOwned>(
-    what: &str,
-    answer: reqwest::Response,
-) -> Result<T, Trouble> {
+async fn read<T: DeserializeOwned>(what: &str, answer: reqwest::Response) -> Result<T, Trouble> {
     let read = answer.json().await;
     read.map_err(|error| Trouble::Answer(format!("{what} was answered unreadably: {error}")))
 }

@@ -16,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 pub(crate) use self::initiator::{Detours, Initiator};
 pub(crate) use self::order::{Endpoints, order};
-pub(crate) use self::story::{End, Status, Story};
+pub(crate) use self::story::{End, Story};
 use crate::clock;
 use crate::trouble::Trouble;
 

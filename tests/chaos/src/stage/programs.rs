@@ -9,28 +9,29 @@ use crate::trouble::Trouble;
 pub(crate) struct Programs {
     pub(crate) tercet: String,
     pub(crate) demo: String,
+    /// What the demo's services are started with beside the usual.
+    pub(crate) demo_options: Vec<String>,
+    /// This one.
+    pub(crate) own: String,
 }
 
 impl Programs {
     /// Those in this directory; without one, those beside this program.
-    pub(crate) fn find(directory: Option<PathBuf>) -> Result<Self, Trouble> {
-        let beside = || {
-            let own = std::env::current_exe()?;
-            // A test's program lies one folder deeper.
-            let folder = own.parent().map(PathBuf::from).unwrap_or_default();
-            Ok(if folder.ends_with("deps") { folder.join("..") } else { folder })
-        };
-        let directory = match directory {
-            Some(directory) => directory,
-            None => beside().map_err(Trouble::io("find this program"))?,
-        };
+    pub(crate) fn find(
+        directory: Option<PathBuf>,
+        demo_options: Vec<String>,
+    ) -> Result<Self, Trouble> {
+        let own = std::env::current_exe().map_err(Trouble::io("find this program"))?;
+        let beside = || own.parent().map(PathBuf::from).unwrap_or_default();
+        let directory = directory.unwrap_or_else(beside);
         let find = |name: &str| {
             let path = directory.join(name);
             let found = path.canonicalize();
             let found =
                 found.map_err(Trouble::io(format!("find the program {}", path.display())))?;
-            Ok(found.display().to_string())
+            Ok::<_, Trouble>(found.display().to_string())
         };
-        Ok(Self { tercet: find("tercet")?, demo: find("tercet-demo")? })
+        let (tercet, demo) = (find("tercet")?, find("tercet-demo")?);
+        Ok(Self { tercet, demo, demo_options, own: own.display().to_string() })
     }
 }

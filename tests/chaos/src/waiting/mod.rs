@@ -19,8 +19,7 @@ use crate::clock;
 use crate::load::{Initiator, Load, Pace, Story};
 use crate::process::Process;
 use crate::spread::Spread;
-use crate::stage::Programs;
-use crate::tool::words;
+use crate::stage::{Programs, coordinator};
 use crate::trouble::Trouble;
 
 /// How long the participant that came back takes over a call, so that calls at once can be seen.
@@ -64,7 +63,8 @@ fn setting(given: &str) -> Result<(String, String), String> {
 pub(crate) async fn run(asked: &Waiting, programs: &Programs) -> Result<Figures, Trouble> {
     let directory = TempDir::new().map_err(Trouble::io("make a directory"))?;
     let port = Port::free();
-    let coordinator = start(asked, programs, &directory, &port).await?;
+    let at = directory.path();
+    let coordinator = coordinator::start(programs, &port, at, at, &asked.settings).await?;
     let (mut healthy, mut dead) = (Sink::dead(Duration::ZERO), Sink::dead(TAKES));
     healthy.live();
     let initiator = Initiator::new(&format!("http://{}", port.address()))?;
@@ -105,28 +105,6 @@ pub(crate) async fn run(asked: &Waiting, programs: &Programs) -> Result<Figures,
         calls: dead.calls(),
         most_at_once: dead.most_at_once(),
     })
-}
-
-async fn start(
-    asked: &Waiting,
-    programs: &Programs,
-    directory: &TempDir,
-    port: &Port,
-) -> Result<Process, Trouble> {
-    let command = words([
-        &programs.tercet,
-        "serve",
-        "--listen",
-        &port.address().to_string(),
-        "--database-url",
-        &format!("sqlite://{}", directory.path().join("tercet.db").display()),
-    ]);
-    let mut coordinator = Process::new("coordinator", command, directory.path(), "ready");
-    for (key, value) in &asked.settings {
-        coordinator.set(format!("TERCET_{key}"), value);
-    }
-    coordinator.start().await?;
-    Ok(coordinator)
 }
 
 /// Transactions of two branches, both at the healthy participant.

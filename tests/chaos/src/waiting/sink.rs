@@ -1,7 +1,6 @@
 //! A participant that takes every call and counts how many come at once.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,12 +9,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tercet_tests::Port;
-use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
+
+use crate::server;
 
 /// A participant on a port that stays its own while it is dead.
 #[derive(Debug)]
@@ -51,7 +48,10 @@ impl Sink {
 
     /// Begins to answer.
     pub(super) fn live(&mut self) {
-        self.server = Some(tokio::spawn(serve(self.port.listen(), Arc::clone(&self.seen))));
+        self.server = Some(tokio::spawn(server::serve(self.port.listen(), {
+            let seen = Arc::clone(&self.seen);
+            move |request| Arc::clone(&seen).answer(request)
+        })));
     }
 
     /// As a URL.
@@ -88,26 +88,8 @@ impl Drop for Sink {
     }
 }
 
-async fn serve(listener: TcpListener, seen: Arc<Seen>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        // Small answers are not to wait for one another.
-        let _ = stream.set_nodelay(true);
-        let seen = Arc::clone(&seen);
-        connections.spawn(async move {
-            let service = service_fn(|request| seen.answer(request));
-            // A connection may break; the coordinator calls again.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
 impl Seen {
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
         self.most.fetch_max(now, Ordering::Relaxed);
@@ -122,6 +104,6 @@ impl Seen {
             self.gids.lock().unwrap_or_else(PoisonError::into_inner).insert(gid.to_owned());
         }
         self.now.fetch_sub(1, Ordering::Relaxed);
-        Ok(Response::new(Full::default()))
+        Response::new(Full::default())
     }
 }
