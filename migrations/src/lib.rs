@@ -6,6 +6,7 @@
 
 mod column;
 mod m0001_journal;
+mod m0002_written_at;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 use sea_orm_migration::sea_query::{DynIden, IntoIden};
@@ -16,7 +17,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_journal::Step)]
+        vec![Box::new(m0001_journal::Step), Box::new(m0002_written_at::Step)]
     }
 
     fn migration_table_name() -> DynIden {

@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::alerts;
 use crate::api::Readiness;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -37,6 +38,9 @@ pub enum NodeError {
     /// The HTTP client could not be built.
     #[error("cannot call participants")]
     Dispatcher(#[from] StartError),
+    /// The HTTP client for alerts could not be built.
+    #[error("cannot tell anybody")]
+    Alerts(#[from] alerts::StartError),
     /// Somebody else has taken over.
     #[error("this life of the node was fenced: a newer one has its transactions; start it again")]
     Fenced,
@@ -78,7 +82,9 @@ impl Node {
 
         let engine = Engine::new(clock.new_epoch(), engine_settings(settings));
         let mut ring = Ring::new(engine, settings.journal.answer_within);
-        let recovered = recover(&mut ring, &journal, clock).await?;
+        let webhook = settings.alerts.of_webhook(settings.retry.backoff());
+        let alerts = alerts::start(webhook, Arc::clone(clock))?;
+        let recovered = recover(&mut ring, &journal, clock, &alerts).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
             tracing::info!(transactions = recovered.taken_up, "took up what was unfinished");
@@ -86,7 +92,7 @@ impl Node {
 
         let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
         let metrics = transactions.clone();
-        let outward = Outward { journal: journal.clone(), dispatcher, metrics };
+        let outward = Outward { journal: journal.clone(), dispatcher, metrics, alerts };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
         let shell = Shell::new(ring, Arc::clone(clock), lanes, journal_events, outward, CALLS);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));
@@ -144,6 +150,12 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             branches: settings.limits.branches,
         },
         live_transactions: settings.limits.live_transactions,
+        live_bytes: settings.limits.live_bytes,
+        waiting_transactions: settings.limits.waiting_transactions,
+        waiting_bytes: settings.limits.waiting_bytes,
+        resting_transactions: settings.limits.resting_transactions,
+        destination_path_segments: settings.dispatcher.destination_path_segments,
+        clock_doubted: false,
         waiters: settings.limits.waiters_per_transaction,
         load_within: settings.journal.answer_within,
     }

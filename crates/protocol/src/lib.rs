@@ -5,6 +5,7 @@
 //! the input; what should happen leaves as values. `Cargo.toml` and `clippy.toml` keep it so.
 
 mod backoff;
+mod dispatch;
 mod engine;
 mod ids;
 pub mod invariants;
@@ -20,8 +21,11 @@ mod verdict;
 pub mod wire;
 
 pub use backoff::{Backoff, spread};
-pub use engine::input::{Ask, Input, Load, NewBranch, ReplyTo, Request, Ticket, Until, Wait};
-pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Told};
+pub use dispatch::{Destination, Vacancy};
+pub use engine::input::{
+    Ask, Input, Load, NewBranch, ReplyTo, Request, Resolution, Ticket, Until, Wait,
+};
+pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Sweep, Told};
 pub use engine::{Census, Engine, EngineSettings};
 pub use ids::{
     BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,
@@ -35,7 +39,9 @@ pub use status::{
 };
 pub use stored::{Misfit, Stored};
 pub use time::{InvalidTime, Mono, Now, Wall};
-pub use transaction::{Branch, Calling, Phase, Rules, Standing, Transaction};
+pub use transaction::{
+    Branch, Calling, Phase, Resume, Rules, Standing, Transaction, history_bound,
+};
 pub use verdict::{
     Answer, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Trouble, Verdict, verdict,
 };

@@ -14,8 +14,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::dispatch::Destination;
 use crate::engine::input::{Input, ReplyTo};
-use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply};
+use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply, Sweep};
 use crate::engine::{Census, Engine};
 use crate::ids::{Gid, Seq};
 use crate::op::Op;
@@ -51,6 +52,10 @@ pub struct Commands {
     pub unsettled: Vec<ReplyTo>,
     /// Gids to ask the journal about.
     pub loads: Vec<Gid>,
+    /// Pages of resting transactions to ask the journal for; one at most is under way.
+    pub sweeps: Vec<Sweep>,
+    /// Destinations that are to tell, once, when they have room.
+    pub await_room: Vec<Destination>,
     /// Transactions that were set aside, and why.
     pub alarms: Vec<(Gid, String)>,
 }
@@ -140,8 +145,10 @@ impl Ring {
             }
             Input::Request(_)
             | Input::Answered(..)
-            | Input::NotSent(_)
+            | Input::NotSent(..)
+            | Input::Vacant(_)
             | Input::Loaded(..)
+            | Input::Swept(_)
             | Input::Adopt(_)
             | Input::NobodyWaitsBeyond(_)
             | Input::Tick => None,
@@ -158,6 +165,8 @@ impl Ring {
             self.unwritten.push_back((last.seq, now.mono));
         }
         commands.append.extend(output.records);
+        commands.await_room.extend(output.await_room);
+        commands.sweeps.extend(output.sweep);
         for held in output.effects {
             if held.after <= self.durable {
                 self.let_out(held, commands);

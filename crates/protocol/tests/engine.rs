@@ -236,7 +236,7 @@ fn an_acknowledgement_whose_sibling_takes_long_is_journaled_alone() {
 fn a_call_without_room_is_offered_again_and_counts_for_nothing() {
     let mut driver = Driver::new();
     let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
-    assert_eq!(calls(&driver.input(Input::NotSent(tries[0].ticket.clone()))), NOTHING);
+    assert_eq!(calls(&driver.input(Input::NotSent(tries[0].ticket.clone(), None))), NOTHING);
     let wait = driver.next_in_ms().expect("a timer");
     assert!((50..=100).contains(&wait), "{wait}");
     assert_eq!(calls(&driver.pass(wait)), ["a try 1"]);

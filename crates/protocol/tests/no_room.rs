@@ -12,7 +12,7 @@ fn a_call_is_offered_to_a_full_queue_less_and_less_often() {
     driver.now.luck = 12_345;
     let mut tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
     for most_ms in [100, 200, 400, 800, 1_600] {
-        driver.input(Input::NotSent(tries[0].ticket.clone()));
+        driver.input(Input::NotSent(tries[0].ticket.clone(), None));
         let wait = driver.next_in_ms().expect("a timer");
         assert!((most_ms / 2..=most_ms).contains(&wait), "{wait} of {most_ms}");
         let commands = driver.pass(wait);
@@ -22,7 +22,7 @@ fn a_call_is_offered_to_a_full_queue_less_and_less_often() {
     // Once it was taken, the next refusal is the first again.
     driver.answer(&tries[0], 202);
     tries = driver.pass(1_000).calls;
-    driver.input(Input::NotSent(tries[0].ticket.clone()));
+    driver.input(Input::NotSent(tries[0].ticket.clone(), None));
     let wait = driver.next_in_ms().expect("a timer");
     assert!((50..=100).contains(&wait), "{wait}");
 }

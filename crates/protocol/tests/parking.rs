@@ -35,7 +35,7 @@ fn a_branch_that_finds_no_room_for_a_minute_is_shown_to_people() {
     let mut driver = Driver::new();
     let mut confirm = confirming(&mut driver);
     for _ in 0..1_000 {
-        let commands = driver.input(Input::NotSent(confirm.ticket.clone()));
+        let commands = driver.input(Input::NotSent(confirm.ticket.clone(), None));
         if records(&commands).contains(&"Parked".to_owned()) {
             return;
         }

@@ -171,7 +171,7 @@ fn a_transaction_whose_rules_panic_keeps_its_last_value_and_stops_nobody_else() 
     let mut driver = Driver::rules(rules);
     let tries = driver.begun(&two());
     let other = driver.begun(&spec("other", false, vec![branch("a", 0)]));
-    let commands = driver.input(Input::NotSent(tries[1].ticket.clone()));
+    let commands = driver.input(Input::NotSent(tries[1].ticket.clone(), None));
     assert_eq!(replies(&commands), ["1 SetAside"]);
     let (set_aside, why) = &commands.alarms[0];
     assert_eq!((set_aside, why.contains("overflow")), (&gid("t"), true), "{why}");

@@ -13,7 +13,7 @@ fn rules_failed() -> Driver {
     let mut driver = Driver::rules(Rules { no_room_pause: Duration::MAX, ..Rules::default() });
     let tries = driver.begun(&spec("t", false, vec![branch("a", 0), branch("b", 1)]));
     // The first branch has no luck, and so no jitter.
-    let commands = driver.input(Input::NotSent(tries[1].ticket.clone()));
+    let commands = driver.input(Input::NotSent(tries[1].ticket.clone(), None));
     assert_eq!(commands.alarms.len(), 1);
     driver
 }

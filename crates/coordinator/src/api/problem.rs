@@ -77,6 +77,16 @@ impl Failure {
                     format!("{limit} are under way or waiting to begin, as many as may be");
                 Self::new(ProblemCode::TooManyRequests, detail)
             }
+            Refusal::TooManyBytes { limit } => {
+                let detail = format!("what is under way takes {limit} bytes, as many as may be");
+                Self::new(ProblemCode::TooManyRequests, detail)
+            }
+            Refusal::TooManyResting { limit } => {
+                let detail = format!(
+                    "{limit} decided transactions wait for their participants, as many as may"
+                );
+                Self::new(ProblemCode::TooManyRequests, detail)
+            }
             Refusal::JournalUnavailable => {
                 let detail = "the journal did not answer in time; ask again with the same gid";
                 Self::new(ProblemCode::JournalUnavailable, detail)

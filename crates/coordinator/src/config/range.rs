@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 
 use toml::Value;
 use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use crate::alerts::Secret;
 
 const HOUR_MS: i64 = 3_600_000;
 const MIB: i64 = 1_048_576;
@@ -26,6 +29,10 @@ const NUMBERS: &[(&str, i64, i64)] = &[
     ("limits.metadata_bytes", 2, MIB),
     ("limits.payload_bytes", 2, 64 * MIB),
     ("limits.live_transactions", 1, 10_000_000),
+    ("limits.live_bytes", MIB, 1_048_576 * MIB),
+    ("limits.waiting_transactions", 0, 10_000_000),
+    ("limits.waiting_bytes", 0, 1_048_576 * MIB),
+    ("limits.resting_transactions", 0, 1_000_000_000),
     ("limits.waiters_per_transaction", 1, 1_000_000),
     ("limits.begin_queue", 1, 1_000_000),
     ("limits.request_queue", 1, 1_000_000),
@@ -42,6 +49,10 @@ const NUMBERS: &[(&str, i64, i64)] = &[
     ("dispatcher.per_destination_queue_bytes", 0, 1_024 * MIB),
     ("dispatcher.connect_timeout_ms", 10, HOUR_MS),
     ("dispatcher.idle_connection_ms", 0, HOUR_MS),
+    ("alerts.gather_ms", 0, HOUR_MS),
+    ("alerts.queue", 1, 100_000),
+    ("alerts.timeout_ms", 10, HOUR_MS),
+    ("alerts.give_up_after_ms", 1_000, 7 * 24 * HOUR_MS),
     ("history.lines_per_transaction", 0, 10_000),
     ("retention.branches_days", 0, 36_500),
     ("retention.transactions_days", 0, 36_500),
@@ -77,6 +88,12 @@ fn text_objection(key: &str, text: &str) -> Option<String> {
             "an address and port, such as 127.0.0.1:7200"
         }
         "database.url" if !text.contains("://") => "a URL such as sqlite://tercet.db",
+        "alerts.webhook_url" if !text.is_empty() && !is_http_url(text) => {
+            "empty, or an http or https URL"
+        }
+        "alerts.webhook_secret" if !text.is_empty() && text.parse::<Secret>().is_err() => {
+            "empty, or whsec_ and then 24 to 64 random bytes in base64"
+        }
         "log.format" if !matches!(text, "text" | "json") => "text or json",
         "log.filter" if EnvFilter::builder().parse(text).is_err() => {
             "a list of levels, such as info,tercet_coordinator=debug"
@@ -85,8 +102,14 @@ fn text_objection(key: &str, text: &str) -> Option<String> {
         _ => return None,
     };
     // A URL can hold a password, and one that is no URL can too.
-    let shown = if key == "database.url" { String::new() } else { format!(", not {text:?}") };
+    let secret = matches!(key, "database.url" | "alerts.webhook_url" | "alerts.webhook_secret");
+    let shown = if secret { String::new() } else { format!(", not {text:?}") };
     Some(format!("must be {must_be}{shown}"))
+}
+
+fn is_http_url(text: &str) -> bool {
+    let url = text.parse::<Url>();
+    url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 fn is_node_id(text: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Settings as the rest of the daemon gets them. What each means stands in
 //! config/tercet.toml.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use tercet_protocol::Backoff;
 use tercet_protocol::wire::Limits;
 
+use crate::alerts::AlertSettings;
 use crate::telemetry::LogFormat;
 
 /// All of them.
@@ -26,6 +28,8 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// Calls on their way.
     pub dispatcher: DispatcherSection,
+    /// Telling people.
+    pub alerts: AlertSection,
     /// What is kept of what went wrong.
     pub history: HistorySettings,
     /// How long finished transactions are kept.
@@ -112,6 +116,14 @@ pub struct LimitSettings {
     pub payload_bytes: usize,
     /// Unfinished transactions in memory.
     pub live_transactions: usize,
+    /// Bytes they take.
+    pub live_bytes: usize,
+    /// Decided transactions that wait in memory for a participant.
+    pub waiting_transactions: usize,
+    /// Bytes they take.
+    pub waiting_bytes: usize,
+    /// Decided transactions that rest in the journal.
+    pub resting_transactions: usize,
     /// Requests waiting for one transaction.
     pub waiters_per_transaction: usize,
     /// Begins waiting for their turn.
@@ -187,6 +199,52 @@ pub struct DispatcherSection {
     /// How long an unused connection is kept.
     #[serde(rename = "idle_connection_ms", deserialize_with = "millis")]
     pub idle_connection: Duration,
+}
+
+/// `[alerts]`
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertSection {
+    /// Who receives them; may hold a key. Empty: nobody.
+    pub webhook_url: String,
+    /// What they are signed with. Empty: nothing.
+    pub webhook_secret: String,
+    /// How long news is gathered into one alert.
+    #[serde(rename = "gather_ms", deserialize_with = "millis")]
+    pub gather: Duration,
+    /// Alerts that wait to be sent.
+    pub queue: usize,
+    /// For one delivery.
+    #[serde(rename = "timeout_ms", deserialize_with = "millis")]
+    pub timeout: Duration,
+    /// How long after it was raised an alert is given up.
+    #[serde(rename = "give_up_after_ms", deserialize_with = "millis")]
+    pub give_up_after: Duration,
+}
+
+impl fmt::Debug for AlertSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AlertSection").finish_non_exhaustive()
+    }
+}
+
+impl AlertSection {
+    /// What alerting works with, if somebody is to be told; failed deliveries are repeated
+    /// with these pauses.
+    #[must_use]
+    pub fn of_webhook(&self, backoff: Backoff) -> Option<AlertSettings> {
+        // Both were read when they were set, so the only one that is none is the empty one.
+        let url = self.webhook_url.parse().ok()?;
+        Some(AlertSettings {
+            url,
+            secret: self.webhook_secret.parse().ok(),
+            gather: self.gather,
+            queue: self.queue,
+            timeout: self.timeout,
+            give_up_after: self.give_up_after,
+            backoff,
+        })
+    }
 }
 
 /// `[history]`

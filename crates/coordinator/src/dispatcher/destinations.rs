@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tercet_protocol::host_port;
+use tercet_protocol::{Destination as Name, host_port};
 use url::Url;
 
 use super::destination::Destination;
-use super::key::key;
 use crate::metrics::Participants;
 
 /// Most destinations are called again, so they are kept when they have no calls; when
@@ -32,7 +31,7 @@ struct Known {
 impl Destinations {
     /// The destination of a URL.
     pub(super) fn of(&self, url: &Url, path_segments: usize) -> Arc<Destination> {
-        let key = key(url, path_segments);
+        let key = Name::key(url, path_segments);
         // Nothing done under this lock panics half-way, so a poisoned map is a whole one.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(destination) = known.by_key.get(key) {

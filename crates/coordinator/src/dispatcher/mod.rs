@@ -18,7 +18,6 @@ mod destinations;
 mod dispatch;
 mod exchange;
 mod failure;
-mod key;
 mod request;
 mod retry_after;
 mod settings;

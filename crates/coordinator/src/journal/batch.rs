@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tercet_protocol::{BranchSpec, Change, Outcome, Record};
+use tercet_protocol::{BranchSpec, Change, Outcome, Record, Wall};
 
 /// Records that become durable together, or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(super) struct Batch {
     /// From 1, without gaps, in the order of this incarnation's batches. A batch that is
     /// submitted again keeps it: it is how the database tells the two apart.
     pub(super) number: i64,
+    /// When it was first submitted: what the node's next life takes for its last sign of life.
+    pub(super) written_at: Wall,
     /// In the engine's order.
     pub(super) records: Vec<Record>,
 }

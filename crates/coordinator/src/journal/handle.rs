@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::wire::{ListQuery, Page, SummaryView};
-use tercet_protocol::{Gid, Happening, Record, Stored};
+use tercet_protocol::{Gid, Happening, Record, Stored, Wall};
 use tokio::sync::{mpsc, watch};
 
 use super::JournalEvent;
@@ -13,8 +13,10 @@ use super::database::{Address, Database};
 use super::error::JournalError;
 use super::memory::MemoryRows;
 use super::meters::QueueMeter;
+use super::reader::Asked;
 use super::settings::JournalSettings;
 use super::store::Store;
+use super::summary::JournalSummary;
 use super::thread;
 use super::unreadable::Unreadable;
 use super::writer::Command;
@@ -29,7 +31,7 @@ pub struct Journal {
 
 pub(super) struct Shared {
     pub(super) queue: mpsc::UnboundedSender<Command>,
-    pub(super) loads: mpsc::UnboundedSender<Vec<Gid>>,
+    pub(super) asks: mpsc::UnboundedSender<Asked>,
     pub(super) store: Arc<dyn Store>,
     pub(super) meter: Arc<QueueMeter>,
     /// Dropped or written to: the thread stops at once.
@@ -111,8 +113,24 @@ impl Journal {
     pub fn load(&self, gids: Vec<Gid>) {
         if !gids.is_empty() {
             // A reader that has ended was fenced or closed, and the writer has said so.
-            let _ = self.shared.loads.send(gids);
+            let _ = self.shared.asks.send(Asked::Load(gids));
         }
+    }
+
+    /// Asks for the gids of this incarnation's decided and unfinished transactions, by gid,
+    /// those after `after`, at most 500. Answered by `JournalEvent::Swept`, with none only at
+    /// the end; once for each time it was asked, in that order, and however long the
+    /// database does not answer.
+    pub fn sweep(&self, after: Option<Gid>) {
+        // As above.
+        let _ = self.shared.asks.send(Asked::Sweep(after));
+    }
+
+    /// When the node's earlier lives wrote last, by their wall clock: at most a minute before
+    /// they ended, if they could write. None if this is its first.
+    #[must_use]
+    pub fn last_written(&self) -> Option<Wall> {
+        self.shared.store.last_written()
     }
 
     /// What was appended and is not durable yet.
@@ -133,6 +151,15 @@ impl Journal {
         limit: u32,
     ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
         self.shared.store.unfinished(after, limit).await
+    }
+
+    /// What there is, counted. Every finished transaction is counted by an index, so ask for
+    /// it when somebody looks, not on the way of a transaction.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        self.shared.store.summary().await
     }
 
     /// A page of a list, newest first.

@@ -10,7 +10,8 @@
 //!   runtime's inbox ◀── JournalEvent::{Exists, Durable, …} ◀───────────────┘
 //!
 //!   load(gids) ──▶ reader: all that wait, one read ──▶ JournalEvent::Loaded
-//!   unfinished, list, history ──▶ store, by the caller's own task
+//!   sweep(gid) ──▶ reader: again until it is read ──▶ JournalEvent::Swept
+//!   unfinished, list, history, summary ──▶ store, by the caller's own task
 //! ```
 //!
 //! Writer and reader live on a thread of their own. A batch begins by counting up the number
@@ -32,6 +33,7 @@ mod reader;
 mod retention;
 mod settings;
 mod store;
+mod summary;
 mod thread;
 mod unreadable;
 mod writer;
@@ -43,6 +45,7 @@ pub use error::JournalError;
 pub use handle::{Backlog, Journal};
 pub use memory::MemoryRows;
 pub use settings::{JournalSettings, Retention};
+pub use summary::{JournalSummary, NodeRow};
 pub use tercet_migrations::StepStatus;
 pub use unreadable::Unreadable;
 
@@ -61,6 +64,8 @@ pub enum JournalEvent {
     SetAside(Gid),
     /// The answer to `Journal::load`.
     Loaded(Gid, Load),
+    /// The answer to `Journal::sweep`: gids in order, none if there are no more.
+    Swept(Vec<Gid>),
     /// A batch could not be written; it is submitted again until it can be.
     Failing {
         /// What the database said.

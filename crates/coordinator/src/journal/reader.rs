@@ -1,61 +1,138 @@
-//! Answers loads, many with one read. It does not wait for the writer: a gid that is asked
-//! about is not in memory, so every record of it is durable already.
+//! Answers loads, many with one read, and sweeps. It does not wait for the writer: a gid that
+//! is asked about is not in memory, so every record of it is durable already.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tercet_protocol::{Gid, Load};
+use tercet_protocol::{Backoff, Gid, Load};
 use tokio::sync::mpsc;
 
 use super::JournalEvent;
 use super::store::Store;
+use crate::clock::Clock;
 
 /// Most gids in one read.
 const MOST_AT_ONCE: usize = 256;
+/// Most gids in the answer to a sweep.
+const MOST_SWEPT: u32 = 500;
 
-/// Answers loads.
+/// What reaches the reader.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// What is known of these?
+    Load(Vec<Gid>),
+    /// Which decided and unfinished transactions come after this one?
+    Sweep(Option<Gid>),
+}
+
+/// Answers what is asked of the journal from the engine's side.
 pub(super) struct Reader {
     store: Arc<dyn Store>,
-    asked: mpsc::UnboundedReceiver<Vec<Gid>>,
+    asked: mpsc::UnboundedReceiver<Asked>,
     events: mpsc::UnboundedSender<JournalEvent>,
+    clock: Arc<dyn Clock>,
+    /// The pauses between readings of a sweep that failed.
+    pauses: Backoff,
+    loads: BTreeSet<Gid>,
+    /// Sweeps not answered yet, in the order they were asked for.
+    sweeps: VecDeque<Option<Gid>>,
+    /// How often the first of them has failed.
+    failures: u32,
 }
 
 impl Reader {
     pub(super) fn new(
         store: Arc<dyn Store>,
-        asked: mpsc::UnboundedReceiver<Vec<Gid>>,
+        asked: mpsc::UnboundedReceiver<Asked>,
         events: mpsc::UnboundedSender<JournalEvent>,
+        clock: Arc<dyn Clock>,
+        pauses: Backoff,
     ) -> Self {
-        Self { store, asked, events }
+        Self {
+            store,
+            asked,
+            events,
+            clock,
+            pauses,
+            loads: BTreeSet::new(),
+            sweeps: VecDeque::new(),
+            failures: 0,
+        }
     }
 
     /// Runs until nobody can ask any more.
     pub(super) async fn run(mut self) {
-        while let Some(gids) = self.asked.recv().await {
-            let mut gids: BTreeSet<Gid> = gids.into_iter().collect();
-            while gids.len() < MOST_AT_ONCE
+        loop {
+            let pause = self.pause();
+            tokio::select! {
+                asked = self.asked.recv() => match asked {
+                    Some(asked) => self.take(asked),
+                    None => return,
+                },
+                // A sweep that could not be read is read again: whoever asked waits for it.
+                () = tokio::time::sleep(pause), if !self.sweeps.is_empty() => {}
+            }
+            while self.loads.len() < MOST_AT_ONCE
                 && let Ok(more) = self.asked.try_recv()
             {
-                gids.extend(more);
+                self.take(more);
             }
-            let gids: Vec<Gid> = gids.into_iter().collect();
-            for some in gids.chunks(MOST_AT_ONCE) {
-                self.answer(some).await;
+            self.answer_loads().await;
+            self.answer_sweeps().await;
+        }
+    }
+
+    fn take(&mut self, asked: Asked) {
+        match asked {
+            Asked::Load(gids) => self.loads.extend(gids),
+            Asked::Sweep(after) => self.sweeps.push_back(after),
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        match self.failures {
+            0 => Duration::ZERO,
+            failures => self.pauses.pause(failures, self.clock.now().luck, None),
+        }
+    }
+
+    async fn answer_loads(&mut self) {
+        let gids: Vec<Gid> = std::mem::take(&mut self.loads).into_iter().collect();
+        for some in gids.chunks(MOST_AT_ONCE) {
+            let loaded = match self.store.load(some).await {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot load");
+                    some.iter().map(|gid| (gid.clone(), Load::Failed)).collect()
+                }
+            };
+            for (gid, load) in loaded {
+                self.tell(JournalEvent::Loaded(gid, load));
             }
         }
     }
 
-    async fn answer(&self, gids: &[Gid]) {
-        let loaded = match self.store.load(gids).await {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot load");
-                gids.iter().map(|gid| (gid.clone(), Load::Failed)).collect()
+    async fn answer_sweeps(&mut self) {
+        while let Some(after) = self.sweeps.front() {
+            match self.store.sweep(after.as_ref(), MOST_SWEPT).await {
+                Ok(swept) => {
+                    self.failures = 0;
+                    self.sweeps.pop_front();
+                    self.tell(JournalEvent::Swept(swept));
+                }
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "cannot read which transactions wait");
+                    self.failures = self.failures.saturating_add(1);
+                    return;
+                }
             }
-        };
-        for (gid, load) in loaded {
-            // A runtime that has gone needs no answer.
-            let _ = self.events.send(JournalEvent::Loaded(gid, load));
         }
+    }
+
+    fn tell(&self, event: JournalEvent) {
+        // A runtime that has gone needs no answer.
+        let _ = self.events.send(event);
     }
 }

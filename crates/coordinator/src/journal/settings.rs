@@ -24,6 +24,10 @@ pub struct JournalSettings {
     pub read_connections: u32,
     /// The pauses before a batch that failed is submitted again.
     pub resubmit: Backoff,
+    /// How long a node writes nothing at most. What it writes then is its sign of life: its
+    /// next life takes the time since for the time it was down, and a journal that has become
+    /// unwritable while nobody needed it is noticed.
+    pub longest_silence: Duration,
     /// How long finished transactions are kept.
     pub retention: Retention,
 }
@@ -41,6 +45,7 @@ impl JournalSettings {
             batch_bytes: 4 * 1024 * 1024,
             read_connections: 4,
             resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5) },
+            longest_silence: Duration::from_secs(60),
             retention: Retention::default(),
         }
     }

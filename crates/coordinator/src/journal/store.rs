@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::batch::Batch;
 use super::error::JournalError;
 use super::life::Life;
+use super::summary::JournalSummary;
 use super::unreadable::Unreadable;
 
 /// Keeps the rows. Batches come from the one writer, one at a time.
@@ -29,6 +30,16 @@ pub(super) trait Store: Send + Sync + 'static {
         after: Option<&Gid>,
         limit: u32,
     ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError>;
+
+    /// Gids of this incarnation's decided and unfinished transactions, by gid, those after
+    /// `after`. None only when there are no more.
+    async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError>;
+
+    /// How many transactions there are in which status, and whose.
+    async fn summary(&self) -> Result<JournalSummary, JournalError>;
+
+    /// When the node's earlier lives wrote last, as this one found it when it opened.
+    fn last_written(&self) -> Option<Wall>;
 
     /// A page of a list, newest first.
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError>;

@@ -28,7 +28,7 @@ where
     F: Future<Output = Result<Arc<dyn Store>, JournalError>>,
 {
     let (queue, commands) = mpsc::unbounded_channel();
-    let (loads, asked) = mpsc::unbounded_channel();
+    let (asks, asked) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(());
     let (end, ended) = watch::channel(());
     let (ready, made) = oneshot::channel();
@@ -55,7 +55,13 @@ where
                 }
             };
             if ready.send(Ok(Arc::clone(&store))).is_ok() {
-                let reader = Reader::new(Arc::clone(&store), asked, events.clone());
+                let reader = Reader::new(
+                    Arc::clone(&store),
+                    asked,
+                    events.clone(),
+                    Arc::clone(&clock),
+                    settings.resubmit,
+                );
                 let writer = Writer::new(
                     Arc::clone(&store),
                     commands,
@@ -77,7 +83,7 @@ where
         .spawn(body)
         .map_err(JournalError::Thread)?;
     let store = made.await.map_err(|_| JournalError::Closed)??;
-    Ok(Journal::new(Shared { queue, loads, store, meter, stop, ended }))
+    Ok(Journal::new(Shared { queue, asks, store, meter, stop, ended }))
 }
 
 /// Writes and reads side by side until the writer has ended or is told to stop.

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tercet_protocol::{Backoff, Change, Record, Seq};
+use tercet_protocol::{Backoff, Change, Mono, Record, Seq};
 use tokio::sync::mpsc;
 
 use super::JournalEvent;
@@ -42,6 +43,9 @@ pub(super) struct Writer {
     left_out: LeftOut,
     /// Of the last batch known to be durable.
     number: i64,
+    longest_silence: Duration,
+    /// When the next sign of life is due.
+    silent_until: Mono,
     closing: bool,
 }
 
@@ -71,8 +75,11 @@ impl Writer {
         meters: Meters,
         queue: Arc<QueueMeter>,
     ) -> Self {
+        let now = clock.now();
         Self {
-            sweeper: Sweeper::new(settings.retention, clock.now()),
+            sweeper: Sweeper::new(settings.retention, now),
+            longest_silence: settings.longest_silence,
+            silent_until: now.mono.after(settings.longest_silence),
             store,
             commands,
             events,
@@ -95,8 +102,11 @@ impl Writer {
     /// Runs until it is closed, fenced, or nobody can append any more.
     pub(super) async fn run(mut self) {
         loop {
-            if self.waiting.is_empty() && !self.closing {
-                self.idle().await;
+            if self.waiting.is_empty()
+                && !self.closing
+                && let Err(Fenced) = self.idle().await
+            {
+                return self.tell(JournalEvent::Fenced);
             }
             while let Ok(command) = self.commands.try_recv() {
                 self.take(command);
@@ -111,8 +121,7 @@ impl Writer {
             let bytes = records.iter().map(|record| Weight::of(record).bytes).sum();
             let count = records.len();
             if let Err(Fenced) = self.write(records).await {
-                self.tell(JournalEvent::Fenced);
-                return;
+                return self.tell(JournalEvent::Fenced);
             }
             self.queue.remove(count, bytes);
             let now = self.clock.now();
@@ -122,19 +131,34 @@ impl Writer {
         }
     }
 
-    /// Waits for work; meanwhile deletes what is past its retention.
-    async fn idle(&mut self) {
+    /// Waits for work; meanwhile deletes what is past its retention, and gives a sign of life
+    /// now and then.
+    async fn idle(&mut self) -> Result<(), Fenced> {
         loop {
-            let pause = self.sweeper.pause(self.clock.now());
+            let now = self.clock.now();
+            let pause = self.sweeper.pause(now).min(self.silent_until.since(now.mono));
             match tokio::time::timeout(pause, self.commands.recv()).await {
-                Ok(Some(command)) => return self.take(command),
+                Ok(Some(command)) => {
+                    self.take(command);
+                    return Ok(());
+                }
                 Ok(None) => {
                     self.closing = true;
-                    return;
+                    return Ok(());
                 }
                 Err(_) => {
                     let now = self.clock.now();
-                    self.sweeper.step(&*self.store, now, &self.meters).await;
+                    if now.mono >= self.silent_until {
+                        let nothing = Batch {
+                            number: self.number + 1,
+                            written_at: now.wall,
+                            records: Vec::new(),
+                        };
+                        self.submit(&nothing).await?;
+                    }
+                    if self.sweeper.pause(now).is_zero() {
+                        self.sweeper.step(&*self.store, now, &self.meters).await;
+                    }
                 }
             }
         }
@@ -156,7 +180,11 @@ impl Writer {
             part.records.retain(|record| !self.left_out.covers(record));
             if let Some(first) = part.records.first() {
                 let first = Life::of(first);
-                let batch = Batch { number: self.number + 1, records: part.records };
+                let batch = Batch {
+                    number: self.number + 1,
+                    written_at: self.clock.now().wall,
+                    records: part.records,
+                };
                 if let Submitted::Rejected(why) = self.submit(&batch).await? {
                     let mut records = batch.records;
                     if records.iter().all(|record| Life::of(record) == first) {
@@ -211,8 +239,11 @@ impl Writer {
             Err(why) => return Ok(Submitted::Rejected(why)),
         };
         self.number = batch.number;
-        #[expect(clippy::cast_precision_loss, reason = "batches are capped far below 2^53")]
-        self.meters.batch_records.record(batch.records.len() as f64);
+        self.silent_until = self.clock.now().mono.after(self.longest_silence);
+        if !batch.records.is_empty() {
+            #[expect(clippy::cast_precision_loss, reason = "batches are capped far below 2^53")]
+            self.meters.batch_records.record(batch.records.len() as f64);
+        }
         let finished = |record: &&Record| matches!(record.change, Change::Finished { .. });
         self.sweeper.finished(batch.records.iter().filter(finished).count());
         for life in taken {

@@ -51,6 +51,11 @@ pub(super) fn describe() {
         Unit::Seconds,
         "Time to answer a request, by route, waits asked for included."
     );
+    describe_counter!(
+        name::ALERTS,
+        "Alerts by what became of them; failed counts attempts, which are made again."
+    );
+    describe_gauge!(name::ALERTS_WAITING, "Alerts that wait to be delivered.");
     describe_gauge!(name::BUILD_INFO, "Always 1; the version is the label.");
 
     gauge!(name::JOURNAL_QUEUE).set(0.0);

@@ -1,6 +1,7 @@
 //! What is counted and measured. Names stand in `name`, and nowhere else; labels are
 //! bounded, so that no amount of traffic grows the set (see `Participants`).
 
+mod alerts;
 mod describe;
 pub mod name;
 mod participants;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 
+pub use alerts::{AlertFate, AlertMetrics};
 pub use participants::{CallResult, ParticipantMetrics, Participants};
 pub use transactions::TransactionMetrics;
 

@@ -30,5 +30,9 @@ pub const RECOVERED_TRANSACTIONS: &str = "tercet_recovered_transactions_total";
 pub const HTTP_REQUESTS: &str = "tercet_http_requests_total";
 /// How long they took, by `route`.
 pub const HTTP_REQUEST_DURATION: &str = "tercet_http_request_duration_seconds";
+/// Alerts and attempts to deliver them, by `result`.
+pub const ALERTS: &str = "tercet_alerts_total";
+/// Alerts that wait to be delivered.
+pub const ALERTS_WAITING: &str = "tercet_alerts_waiting";
 /// Always 1; the label `version` says what runs.
 pub const BUILD_INFO: &str = "tercet_build_info";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tercet_protocol::{Commands, Event, Input, Ring};
 use thiserror::Error;
 
+use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError};
 
@@ -36,6 +37,7 @@ pub async fn recover(
     ring: &mut Ring,
     journal: &Journal,
     clock: &Arc<dyn Clock>,
+    alerts: &Alerts,
 ) -> Result<Recovered, RecoveryError> {
     let mut recovered = Recovered::default();
     let mut after = None;
@@ -50,11 +52,17 @@ pub async fn recover(
             match found {
                 Ok(stored) => {
                     recovered.taken_up += 1;
+                    if alerts.is_on() {
+                        for branch in ParkedBranch::all_of(&stored) {
+                            alerts.still_parked(branch, clock.now());
+                        }
+                    }
                     let event = Event::Input(Input::Adopt(Box::new(stored)));
                     recovered.commands.push(ring.step(event, clock.now()));
                 }
                 Err(unreadable) => {
                     recovered.unreadable += 1;
+                    alerts.set_aside(&unreadable.gid, &unreadable.why.to_string(), clock.now());
                     tracing::error!(
                         gid = %unreadable.gid, why = %unreadable.why,
                         "a transaction in the journal cannot be understood; it is left as it is, \

@@ -9,6 +9,7 @@ use tercet_protocol::{
 };
 use tokio::sync::{mpsc, watch};
 
+use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
 use crate::dispatcher::Dispatcher;
 use crate::journal::{Journal, JournalEvent};
@@ -29,6 +30,8 @@ pub struct Outward {
     pub dispatcher: Dispatcher,
     /// What is counted on the way.
     pub metrics: TransactionMetrics,
+    /// What people are told.
+    pub alerts: Alerts,
 }
 
 /// Why the loop ended.
@@ -167,7 +170,7 @@ impl Shell {
         }
         for _ in 0..ROUND {
             let Some(ticket) = self.without_room.pop_front() else { break };
-            self.step(Event::Input(Input::NotSent(ticket)));
+            self.step(Event::Input(Input::NotSent(ticket, None)));
         }
         for _ in 0..ROUND {
             let Ok(control) = self.lanes.control.try_recv() else { break };
@@ -231,6 +234,8 @@ impl Shell {
             JournalEvent::Exists(gid) => self.step(Event::Input(Input::Exists(gid))),
             JournalEvent::SetAside(gid) => self.step(Event::Input(Input::SetAside(gid))),
             JournalEvent::Loaded(gid, load) => self.step(Event::Input(Input::Loaded(gid, load))),
+            // The engine keeps all of its transactions in memory and asks for no sweep.
+            JournalEvent::Swept(gids) => self.step(Event::Input(Input::Swept(gids))),
             JournalEvent::Failing { why } => {
                 tracing::error!(
                     %why,
@@ -256,13 +261,26 @@ impl Shell {
     /// Whoever steps the ring carries out what it says before stepping again, or all of it in
     /// the same order: the journal must get the records in theirs.
     fn carry_out(&mut self, commands: Commands) {
-        let Commands { append, calls, replies, settled, unsettled, loads, alarms } = commands;
+        let Commands {
+            append,
+            calls,
+            replies,
+            settled,
+            unsettled,
+            loads,
+            alarms,
+            sweeps,
+            await_room: _,
+        } = commands;
         for record in &append {
             self.count(record);
         }
         self.unsent.extend(append);
         if !loads.is_empty() {
             self.outward.journal.load(loads);
+        }
+        for sweep in sweeps {
+            self.outward.journal.sweep(sweep.after);
         }
         for (reply_to, reply) in replies {
             self.replies.send(reply_to, reply);
@@ -274,6 +292,7 @@ impl Shell {
             self.replies.unsettled(reply_to);
         }
         for (gid, why) in alarms {
+            self.outward.alerts.set_aside(&gid, &why, self.clock.now());
             tracing::error!(%gid, %why, "this transaction is set aside; all others go on. Please report it");
         }
         for call in calls {
@@ -314,6 +333,14 @@ impl Shell {
             Change::Finished { .. } => {
                 if let Some(transaction) = self.ring.engine().transaction(&record.gid) {
                     self.outward.metrics.finished(transaction);
+                }
+            }
+            Change::Outcome(outcome) if outcome.parked && self.outward.alerts.is_on() => {
+                let transaction = self.ring.engine().transaction(&record.gid);
+                let now = self.clock.now();
+                let parked = transaction.and_then(|of| ParkedBranch::of(of, outcome, now.wall));
+                if let Some(parked) = parked {
+                    self.outward.alerts.parked(parked, now);
                 }
             }
             Change::Begun(_)

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use crate::dispatch::{Destination, Vacancy};
 use crate::ids::{BranchId, Epoch, Gid, Instance, Seq};
 use crate::op::Op;
 use crate::spec::{BranchSpec, Fingerprint, Spec};
+use crate::status::ResolvedAs;
 use crate::stored::Stored;
 use crate::time::Mono;
 use crate::verdict::Answer;
@@ -21,10 +23,16 @@ pub enum Input {
     Request(Request),
     /// A call was answered, or gave up.
     Answered(Ticket, Answer),
-    /// The dispatcher had no room for a call: it was never made.
-    NotSent(Ticket),
+    /// There was no room for a call, at this destination or, where none is named, in the
+    /// node: it was never made.
+    NotSent(Ticket, Option<Destination>),
+    /// A destination has room that was waited for, or answers again.
+    Vacant(Vacancy),
     /// The journal's answer to `Effect::Load`.
     Loaded(Gid, Load),
+    /// The journal's answer to `Output::sweep`: decided and unfinished transactions of this
+    /// node, by gid. None: there are no more after the one that was named.
+    Swept(Vec<Gid>),
     /// An unfinished transaction found at start-up, or taken over.
     Adopt(Box<Stored>),
     /// Everything up to here is durable.
@@ -84,8 +92,28 @@ pub enum Ask {
         /// The caller's own words.
         detail: Option<Arc<str>>,
     },
+    /// Call at once what is waiting.
+    Retry {
+        /// Who asks, for the history.
+        who: Arc<str>,
+    },
+    /// End a branch by hand.
+    Resolve(Box<Resolution>),
     /// Show it.
     Read,
+}
+
+/// An operator's word about a branch that does not get on by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Resolution {
+    /// Which branch.
+    pub branch: BranchId,
+    /// What it is to count as.
+    pub as_: ResolvedAs,
+    /// Why, in the operator's words.
+    pub note: Option<Arc<str>>,
+    /// Who says so, for the history.
+    pub who: Arc<str>,
 }
 
 /// A branch to be registered.

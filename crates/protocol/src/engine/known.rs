@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
 use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply};
 use crate::engine::slot::{Fault, Purpose, Waiter};
@@ -61,11 +62,17 @@ impl Engine {
         });
     }
 
-    pub(super) fn not_sent(&mut self, ticket: &Ticket, now: Now, output: &mut Output) {
+    pub(super) fn not_sent(
+        &mut self,
+        ticket: &Ticket,
+        at: Option<Destination>,
+        now: Now,
+        output: &mut Output,
+    ) {
         let Some((position, true)) = self.find_call(ticket) else { return };
         let op = ticket.op;
         self.run(&ticket.gid, now, output, |transaction, step| {
-            transaction.not_sent(position, op, step);
+            transaction.not_sent(position, op, at, step);
         });
     }
 
@@ -189,6 +196,8 @@ impl Engine {
             }
             slot.due = due;
         }
+        self.index_rooms(gid, output);
+        self.index_rest(gid, now);
     }
 }
 
@@ -211,6 +220,15 @@ fn asked(transaction: &mut Transaction, ask: Ask, step: &mut Step<'_>) -> Result
         Ask::Cancel { detail } => {
             transaction.cancel(detail, step)?;
             Ok(Purpose::Decide { op: Op::Cancel, repeat })
+        }
+        Ask::Retry { who } => {
+            transaction.retry(&who, step);
+            Ok(Purpose::Read)
+        }
+        Ask::Resolve(word) => {
+            let purpose = Purpose::Resolve { branch: word.branch.clone(), as_: word.as_ };
+            transaction.resolve(word)?;
+            Ok(purpose)
         }
         Ask::Read => Ok(Purpose::Read),
     }

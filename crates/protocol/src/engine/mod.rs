@@ -14,14 +14,18 @@
 pub(crate) mod input;
 mod known;
 pub(crate) mod output;
+mod rest;
+mod room;
 mod slot;
 mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::dispatch::Destination;
 use crate::engine::input::{Input, Load, Request};
 use crate::engine::output::{Effect, Held, Output, Refusal, Reply};
+use crate::engine::rest::Resting;
 use crate::engine::slot::Slot;
 use crate::ids::{Epoch, Gid, Seq};
 use crate::status::Status;
@@ -38,6 +42,19 @@ pub struct EngineSettings {
     pub rules: Rules,
     /// Live transactions beyond which begin is refused.
     pub live_transactions: usize,
+    /// Bytes of live transactions beyond which begin is refused.
+    pub live_bytes: usize,
+    /// Decided transactions that only wait for a participant and stay in memory.
+    pub waiting_transactions: usize,
+    /// Bytes of those.
+    pub waiting_bytes: usize,
+    /// Transactions that rest in the journal beyond which begin is refused.
+    pub resting_transactions: usize,
+    /// Path segments that tell destinations apart, as for the dispatcher.
+    pub destination_path_segments: usize,
+    /// At this start the wall clock is further ahead of the journal than any stop explains:
+    /// deadlines that it says are over get one more round of Try.
+    pub clock_doubted: bool,
     /// Requests that may wait for one transaction; others are told at once how it stands.
     pub waiters: usize,
     /// How long the journal may take to say whether it knows a gid.
@@ -49,6 +66,12 @@ impl Default for EngineSettings {
         Self {
             rules: Rules::default(),
             live_transactions: 100_000,
+            live_bytes: 256 * 1024 * 1024,
+            waiting_transactions: 10_000,
+            waiting_bytes: 64 * 1024 * 1024,
+            resting_transactions: 1_000_000,
+            destination_path_segments: 1,
+            clock_doubted: false,
             waiters: 1_000,
             load_within: Duration::from_secs(5),
         }
@@ -61,16 +84,28 @@ pub struct Engine {
     settings: EngineSettings,
     epoch: Epoch,
     live: BTreeMap<Gid, Slot>,
+    /// What they take, in bytes.
+    live_bytes: usize,
     /// Requests that wait for the journal to say whether their gid is known.
     loading: BTreeMap<Gid, Loading>,
     /// When those who wait for a load are told that the journal does not answer.
     loads_due: BTreeSet<(Mono, Gid)>,
     /// When each live transaction has something to do by itself; one entry each at most.
     due: BTreeSet<(Mono, Gid)>,
+    /// Who waits for room at which destination, those that wait longest first.
+    waiting: BTreeMap<Destination, BTreeSet<(Mono, Gid)>>,
+    /// Those that only wait, and could rest in the journal instead; longest first.
+    only_wait: BTreeSet<(Mono, Gid)>,
+    only_wait_bytes: usize,
+    /// Those that leave for the journal, by the record that must be durable before.
+    leaving_to_rest: BTreeSet<(Seq, Gid)>,
+    resting: Resting,
     /// Finished transactions, by the record that must be durable before they leave.
     leaving: BTreeSet<(Seq, Gid)>,
     /// The last record written.
     last: Seq,
+    /// The last record known to be durable.
+    durable: Seq,
     /// Whether new transactions are taken.
     accepting: bool,
     /// While the node stops: when the last waiter is told how things stand.
@@ -82,9 +117,11 @@ pub struct Engine {
 struct Loading {
     due: Mono,
     requests: Vec<Request>,
+    /// It is one of a page of those that rest.
+    from_rest: bool,
 }
 
-/// How many live transactions stand where, and since when.
+/// How many unfinished transactions stand where, and since when.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
     /// Live transactions by status, with the creation time of the oldest.
@@ -93,6 +130,10 @@ pub struct Census {
     pub parked_branches: usize,
     /// Transactions set aside after a fault of ours.
     pub set_aside: usize,
+    /// Of those counted, how many rest in the journal until their participants have room.
+    pub resting: usize,
+    /// Bytes of memory that live transactions take.
+    pub live_bytes: usize,
 }
 
 impl Engine {
@@ -103,11 +144,18 @@ impl Engine {
             settings,
             epoch,
             live: BTreeMap::new(),
+            live_bytes: 0,
             loading: BTreeMap::new(),
             loads_due: BTreeSet::new(),
             due: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            only_wait: BTreeSet::new(),
+            only_wait_bytes: 0,
+            leaving_to_rest: BTreeSet::new(),
+            resting: Resting::default(),
             leaving: BTreeSet::new(),
             last: Seq(0),
+            durable: Seq(0),
             accepting: true,
             last_wait: None,
         }
@@ -119,23 +167,27 @@ impl Engine {
         match input {
             Input::Request(request) => self.request(request, now, &mut output),
             Input::Answered(ticket, answer) => self.answered(&ticket, &answer, now, &mut output),
-            Input::NotSent(ticket) => self.not_sent(&ticket, now, &mut output),
+            Input::NotSent(ticket, at) => self.not_sent(&ticket, at, now, &mut output),
+            Input::Vacant(vacancy) => self.vacant(&vacancy, now, &mut output),
             Input::Loaded(gid, load) => self.loaded(&gid, load, now, &mut output),
-            Input::Adopt(stored) => self.adopt(&stored, now, &mut output),
-            Input::Durable(seq) => self.durable(seq),
+            Input::Swept(gids) => self.swept(gids, now, &mut output),
+            Input::Adopt(stored) => self.take_up(&stored, now, &mut output),
+            Input::Durable(seq) => self.durable(seq, now),
             Input::Exists(gid) => self.drop_unwritten(&gid, &mut output),
             Input::SetAside(gid) => self.set_aside(&gid, now, &mut output),
             Input::NobodyWaitsBeyond(moment) => self.nobody_waits_beyond(moment, now, &mut output),
             Input::Tick => {}
         }
         self.run_what_is_due(now, &mut output);
+        self.rest_and_return(now, &mut output);
         output
     }
 
     /// When the engine has something to do although nothing comes in.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        self.due.first().into_iter().chain(self.loads_due.first()).map(|(at, _)| *at).min()
+        let timers = self.due.first().into_iter().chain(self.loads_due.first()).map(|(at, _)| *at);
+        timers.chain(self.resting.due()).min()
     }
 
     /// The last record written.
@@ -168,6 +220,13 @@ impl Engine {
             census.parked_branches += parked.count();
             census.set_aside += usize::from(slot.is_set_aside());
         }
+        for (status, count, oldest) in self.resting.by_status() {
+            let seen = census.by_status.entry(status).or_insert((0, oldest));
+            *seen = (seen.0 + count, seen.1.min(oldest));
+        }
+        census.parked_branches += self.resting.parked_branches();
+        census.resting = self.resting.count();
+        census.live_bytes = self.live_bytes;
         census
     }
 
@@ -215,7 +274,9 @@ impl Engine {
         }
     }
 
-    fn durable(&mut self, seq: Seq) {
+    fn durable(&mut self, seq: Seq, now: Now) {
+        self.durable = self.durable.max(seq);
+        self.rest_what_is_durable(seq, now);
         while let Some((needs, gid)) = self.leaving.first().cloned() {
             if needs > seq {
                 break;
@@ -230,6 +291,9 @@ impl Engine {
         if let Some(at) = slot.due() {
             self.due.remove(&(at, gid.clone()));
         }
+        self.live_bytes -= slot.bytes;
+        self.unindex_rest(gid, slot.rest, slot.bytes);
+        self.leave_rooms(gid, slot.waits_at.clone());
         Some(slot)
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dispatch::Destination;
 use crate::engine::input::{ReplyTo, Ticket};
 use crate::ids::{BranchId, Gid, Seq};
 use crate::record::Record;
@@ -16,6 +17,17 @@ pub struct Output {
     pub records: Vec<Record>,
     /// To be let out, each once what it waits for is durable.
     pub effects: Vec<Held>,
+    /// Destinations whose room is waited for: to be told once, when there is some.
+    pub await_room: Vec<Destination>,
+    /// The journal is to say which transactions rest in it.
+    pub sweep: Option<Sweep>,
+}
+
+/// Which transactions the journal is asked for: decided, unfinished, this node's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Sweep {
+    /// Those after this gid; from the first where it is none.
+    pub after: Option<Gid>,
 }
 
 /// An effect and what must be durable before it is let out.
@@ -116,6 +128,12 @@ pub enum Refusal {
     AlreadyCancelled,
     /// The transaction decides for itself.
     NotOpen,
+    /// Nothing is decided, so there is nothing a branch could be resolved as.
+    NotDecided,
+    /// The branch has ended already: by its acknowledgement, or by an earlier word.
+    AlreadyFinished(BranchId),
+    /// The transaction has no such branch.
+    BranchNotFound(BranchId),
     /// These branches' Tries are not answered.
     TriesOutstanding(Vec<BranchId>),
     /// The transaction has as many branches as it may.
@@ -125,6 +143,16 @@ pub enum Refusal {
     },
     /// There are as many live transactions as there may be.
     TooManyTransactions {
+        /// The limit.
+        limit: usize,
+    },
+    /// The live transactions take as many bytes as they may.
+    TooManyBytes {
+        /// The limit.
+        limit: usize,
+    },
+    /// As many transactions as may wait for their participants rest in the journal.
+    TooManyResting {
         /// The limit.
         limit: usize,
     },

@@ -1,10 +1,12 @@
 //! A live transaction and those who wait for it.
 
+use crate::dispatch::Destination;
 use crate::engine::input::{ReplyTo, Until, Wait};
 use crate::engine::output::{Refusal, Reply, Snapshot, Told};
 use crate::ids::{BranchId, Seq};
 use crate::op::Op;
 use crate::record::Decision;
+use crate::status::ResolvedAs;
 use crate::time::{Mono, Now};
 use crate::transaction::{Rules, Standing, Transaction, already};
 
@@ -17,8 +19,27 @@ pub(super) struct Slot {
     pub(super) release_after: Seq,
     /// Its entry among the engine's timers.
     pub(super) due: Option<Mono>,
+    /// Its entries among those that wait for room.
+    pub(super) waits_at: Vec<(Destination, Mono)>,
+    /// Its place among those that could rest.
+    pub(super) rest: Rest,
+    /// What it counts for in memory.
+    pub(super) bytes: usize,
+    /// With this many branches.
+    counted_branches: usize,
     /// After a fault of ours nothing is done with it any more.
     pub(super) set_aside: Option<Fault>,
+}
+
+/// Whether a transaction may leave memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Rest {
+    /// It is needed here.
+    Needed,
+    /// It has only waited since this moment.
+    OnlyWaits(Mono),
+    /// It leaves once this record is durable.
+    Leaves(Seq),
 }
 
 /// Why a transaction is set aside.
@@ -49,14 +70,25 @@ pub(super) enum Purpose {
     Register { branch: BranchId, created: bool },
     /// Confirm or cancel; whether the decision stood before.
     Decide { op: Op, repeat: bool },
+    /// Resolve a branch by hand.
+    Resolve { branch: BranchId, as_: ResolvedAs },
     /// Read.
     Read,
 }
 
 impl Slot {
     pub(super) fn new(transaction: Transaction) -> Self {
-        let (waiters, release_after) = (Vec::new(), Seq(0));
-        Self { transaction, waiters, release_after, due: None, set_aside: None }
+        Self {
+            waiters: Vec::new(),
+            release_after: Seq(0),
+            due: None,
+            waits_at: Vec::new(),
+            rest: Rest::Needed,
+            bytes: transaction.bytes(),
+            counted_branches: transaction.branches().len(),
+            set_aside: None,
+            transaction,
+        }
     }
 
     pub(super) fn transaction(&self) -> &Transaction {
@@ -83,6 +115,21 @@ impl Slot {
             Some(Fault::Rules | Fault::Journal) => None,
         };
         own.into_iter().chain(give_ups).min()
+    }
+
+    /// What it counts for in memory now. Only a new branch changes that.
+    pub(super) fn count_bytes(&mut self) -> usize {
+        let branches = self.transaction.branches().len();
+        if branches != self.counted_branches {
+            self.counted_branches = branches;
+            self.bytes = self.transaction.bytes();
+        }
+        self.bytes
+    }
+
+    /// Whether nothing is under way and nobody waits for an answer.
+    pub(super) fn only_waits(&self) -> bool {
+        self.set_aside.is_none() && self.waiters.is_empty() && self.transaction.only_waits()
     }
 
     pub(super) fn is_waited_for(&self) -> bool {
@@ -133,7 +180,7 @@ impl Slot {
 pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Option<Reply> {
     let created = match &waiter.purpose {
         Purpose::Begin { created } | Purpose::Register { created, .. } => *created,
-        Purpose::Decide { .. } | Purpose::Read => false,
+        Purpose::Decide { .. } | Purpose::Resolve { .. } | Purpose::Read => false,
     };
     let told = match what_came(transaction, waiter) {
         Came::Yes if created => Told::Created,
@@ -150,9 +197,10 @@ pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Op
         Purpose::Register { branch, .. } => {
             Reply::Branch { told, snapshot, branch: branch.clone() }
         }
-        Purpose::Begin { .. } | Purpose::Decide { .. } | Purpose::Read => {
-            Reply::Transaction { told, snapshot }
-        }
+        Purpose::Begin { .. }
+        | Purpose::Decide { .. }
+        | Purpose::Resolve { .. }
+        | Purpose::Read => Reply::Transaction { told, snapshot },
     })
 }
 
@@ -188,10 +236,20 @@ fn what_came(transaction: &Transaction, waiter: &Waiter) -> Came {
             Some(_) if waiter.wait.until == Until::Accepted && !repeat => Came::OnlyAccepted,
             Some(_) => reached.into(),
         },
+        Purpose::Resolve { branch, as_ } => resolution_came(transaction, branch, *as_),
         Purpose::Register { branch, .. } => match waiter.wait.until {
             Until::Accepted => Came::Yes,
             Until::Tried | Until::Decided | Until::Finished => try_came(transaction, branch),
         },
+    }
+}
+
+/// An acknowledgement that came first wins, and so does an earlier word.
+fn resolution_came(transaction: &Transaction, id: &BranchId, as_: ResolvedAs) -> Came {
+    match transaction.branch(id) {
+        Some(branch) if branch.resolved_as() == Some(as_) => Came::Yes,
+        Some(branch) if branch.is_done() => Came::Never(Refusal::AlreadyFinished(id.clone())),
+        Some(_) | None => Came::No,
     }
 }
 

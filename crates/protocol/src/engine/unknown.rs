@@ -12,7 +12,7 @@ use crate::record::Change;
 use crate::spec::Spec;
 use crate::stored::Stored;
 use crate::time::Now;
-use crate::transaction::Transaction;
+use crate::transaction::{Resume, Transaction};
 
 impl Engine {
     pub(super) fn ask_unknown(&mut self, request: Request, now: Now, output: &mut Output) {
@@ -25,11 +25,14 @@ impl Engine {
             | Ask::Register(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
             | Ask::Read => {
                 output.effects.push(at_once(&request.gid, Effect::Load));
                 let due = now.mono.after(self.settings.load_within);
                 self.loads_due.insert((due, request.gid.clone()));
-                let loading = Loading { due, requests: vec![request.clone()] };
+                let requests = vec![request.clone()];
+                let loading = Loading { due, requests, from_rest: false };
                 self.loading.insert(request.gid, loading);
             }
         }
@@ -39,6 +42,9 @@ impl Engine {
         let loading = self.loading.remove(gid);
         if let Some(loading) = &loading {
             self.loads_due.remove(&(loading.due, gid.clone()));
+            if loading.from_rest {
+                self.page_load_answered();
+            }
         }
         let waiting = loading.map(|loading| loading.requests).unwrap_or_default();
         match load {
@@ -48,7 +54,10 @@ impl Engine {
                 }
             }
             Load::Found(stored) => {
-                self.adopt(&stored, now, output);
+                if !self.live.contains_key(gid) {
+                    self.rests_no_more(&stored);
+                    self.adopt(&stored, Resume::FromRest, now, output);
+                }
                 for request in waiting {
                     self.ask_known(request, now, output);
                 }
@@ -61,9 +70,12 @@ impl Engine {
                     let refusal = match request.ask {
                         // Nothing was written, and nothing will be.
                         Ask::Begin { .. } => Refusal::NotAccepted,
-                        Ask::Register(_) | Ask::Confirm | Ask::Cancel { .. } | Ask::Read => {
-                            Refusal::JournalUnavailable
-                        }
+                        Ask::Register(_)
+                        | Ask::Confirm
+                        | Ask::Cancel { .. }
+                        | Ask::Retry { .. }
+                        | Ask::Resolve(_)
+                        | Ask::Read => Refusal::JournalUnavailable,
                     };
                     refuse(&request, refusal, output);
                 }
@@ -71,15 +83,31 @@ impl Engine {
         }
     }
 
-    /// Takes up a transaction from its rows: at start-up, or when it is asked for.
-    pub(super) fn adopt(&mut self, stored: &Stored, now: Now, output: &mut Output) {
-        let gid = &stored.spec.gid;
-        if self.live.contains_key(gid) {
+    /// Takes up a transaction at start-up: every one that is not decided, and as many others
+    /// as there is room for.
+    pub(super) fn take_up(&mut self, stored: &Stored, now: Now, output: &mut Output) {
+        if self.live.contains_key(&stored.spec.gid) {
             return;
         }
-        let transaction = Transaction::restore(stored, now);
-        self.live.insert(gid.clone(), Slot::new(transaction));
+        let settings = &self.settings;
+        let full = self.live.len() >= settings.waiting_transactions
+            || self.live_bytes >= settings.waiting_bytes;
+        if full && stored.status.is_decided() {
+            return self.rests_already(stored);
+        }
+        let clock_doubted = settings.clock_doubted;
+        self.adopt(stored, Resume::AtStart { clock_doubted }, now, output);
+    }
+
+    fn adopt(&mut self, stored: &Stored, resume: Resume, now: Now, output: &mut Output) {
+        let gid = &stored.spec.gid;
+        self.hold(gid, Slot::new(Transaction::restore(stored, resume, now)));
         self.run(gid, now, output, |_, _| ());
+    }
+
+    fn hold(&mut self, gid: &Gid, slot: Slot) {
+        self.live_bytes += slot.bytes;
+        self.live.insert(gid.clone(), slot);
     }
 
     /// The gid of a new transaction is taken: nothing of ours was written. Whoever asked
@@ -113,7 +141,12 @@ impl Engine {
                 let spec = Arc::clone(spec);
                 self.begin(spec, request, now, output);
             }
-            Ask::Register(_) | Ask::Confirm | Ask::Cancel { .. } | Ask::Read => {
+            Ask::Register(_)
+            | Ask::Confirm
+            | Ask::Cancel { .. }
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
+            | Ask::Read => {
                 refuse(&request, Refusal::NotFound, output);
             }
         }
@@ -127,11 +160,19 @@ impl Engine {
         if self.live.len() >= limit {
             return refuse(&request, Refusal::TooManyTransactions { limit }, output);
         }
+        let limit = self.settings.live_bytes;
+        if self.live_bytes >= limit {
+            return refuse(&request, Refusal::TooManyBytes { limit }, output);
+        }
+        let limit = self.settings.resting_transactions;
+        if self.resting.count() >= limit {
+            return refuse(&request, Refusal::TooManyResting { limit }, output);
+        }
         let Request { reply_to, gid, wait, .. } = request;
         let mut slot = Slot::new(Transaction::begin(Arc::clone(&spec), now));
         let purpose = Purpose::Begin { created: true };
         slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
-        self.live.insert(gid.clone(), slot);
+        self.hold(&gid, slot);
         let begun = self.change(&gid, now, output, |_, step| {
             // First of all: what follows from it must not be written before it.
             step.changes.push(Change::Begun(spec));

@@ -6,12 +6,9 @@ use crate::op::Op;
 use crate::record::TryAnswer;
 use crate::status::EventKind;
 use crate::transaction::branch::{Branch, Calling, Standing};
-use crate::transaction::step::Line;
+use crate::transaction::history::Line;
 use crate::transaction::{Phase, Step, Transaction};
 use crate::verdict::{Answer, Trouble, Verdict, verdict};
-
-/// How often the pause after a call without room is doubled at most.
-const NO_ROOM_DOUBLINGS: u32 = 6;
 
 impl Transaction {
     /// The call under way was answered.
@@ -38,7 +35,7 @@ impl Transaction {
                 let kind = EventKind::TryRefused;
                 let detail = &answer.summary();
                 let line = Line { kind, branch: &branch.spec.id, op, attempt, detail };
-                step.happened(&mut self.history_len, line);
+                step.happened(&mut self.history, line);
             }
             Verdict::InProgress(pause) => {
                 branch.trouble.wrong_in_a_row = 0;
@@ -59,7 +56,7 @@ impl Transaction {
                 branch.calling = Calling::Due(step.now.mono.after(pause));
                 let kind = EventKind::CallFailed;
                 let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &summary };
-                step.happened(&mut self.history_len, line);
+                step.happened(&mut self.history, line);
                 if op != Op::Try {
                     self.park_if_stuck(position, op, trouble, step);
                 }
@@ -86,30 +83,13 @@ impl Transaction {
         }
     }
 
-    /// The dispatcher had no room: the call was never made.
-    pub(crate) fn not_sent(&mut self, position: usize, op: Op, step: &mut Step<'_>) {
-        let luck = step.luck(position);
-        let Some(branch) = self.branches.get_mut(position) else { return };
-        let attempts = branch.attempts.get_mut(op);
-        *attempts = attempts.saturating_sub(1);
-        // Thousands may wait for the same room: each offers itself less and less often, or
-        // offering would be all that the node does.
-        let doublings = branch.trouble.no_room.min(NO_ROOM_DOUBLINGS);
-        branch.trouble.no_room = branch.trouble.no_room.saturating_add(1);
-        let pause = step.rules.no_room_pause.saturating_mul(1 << doublings);
-        // Between one and two pauses, so that what was refused together does not return together.
-        let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let extra = std::time::Duration::from_millis(luck % pause_ms.saturating_add(1));
-        branch.calling = Calling::Due(step.now.mono.after(pause + extra));
-        if op != Op::Try {
-            // Nobody has answered anything wrong, but people should know that it waits.
-            branch.trouble.since.get_or_insert(step.now.mono);
-            branch.last_error.get_or_insert_with(|| Arc::from("no room at its destination"));
-            self.park_if_stuck(position, op, Trouble::Doubt, step);
-        }
-    }
-
-    fn park_if_stuck(&mut self, position: usize, op: Op, trouble: Trouble, step: &mut Step<'_>) {
+    pub(super) fn park_if_stuck(
+        &mut self,
+        position: usize,
+        op: Op,
+        trouble: Trouble,
+        step: &mut Step<'_>,
+    ) {
         let Some(branch) = self.branches.get_mut(position) else { return };
         let since = branch.trouble.since.unwrap_or(step.now.mono);
         let doubted = step.now.mono.since(since) >= step.rules.park_after_doubt;
@@ -122,7 +102,7 @@ impl Transaction {
         let detail = branch.last_error.clone().unwrap_or_else(|| Arc::from("in progress"));
         let kind = EventKind::Parked;
         let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &detail };
-        step.happened(&mut self.history_len, line);
+        step.happened(&mut self.history, line);
         self.write_row(position, step);
         self.write_parked(step);
     }

@@ -14,9 +14,11 @@ use crate::transaction::{Phase, Rules, Step, Transaction};
 impl Transaction {
     /// Draws every conclusion that is due.
     pub(crate) fn settle(&mut self, step: &mut Step<'_>) {
+        self.wait_out(step);
         if let Some(decision) = self.due_decision(step) {
             self.decide(decision, step);
         }
+        self.resolve_what_is_free(step);
         self.finish_if_everyone_acknowledged(step);
         self.write_acknowledgements_that_wait_alone(step);
         self.call_what_is_due(step);
@@ -31,15 +33,16 @@ impl Transaction {
         };
         let calls = self.branches.iter().filter_map(|branch| match branch.calling {
             Calling::Due(at) => Some(at),
-            Calling::Idle | Calling::InFlight { .. } => None,
+            Calling::Idle | Calling::Waiting { .. } | Calling::InFlight { .. } => None,
         });
+        let waits = self.waits_out_at(rules);
         let lone_acks = self.branches.iter().filter_map(|branch| match branch.standing {
             Standing::Done { unwritten_since, .. } => {
                 unwritten_since.map(|since| since.after(rules.ack_alone_after))
             }
             Standing::Registered | Standing::Tried | Standing::Refused => None,
         });
-        deadline.into_iter().chain(calls).chain(lone_acks).min()
+        deadline.into_iter().chain(calls).chain(waits).chain(lone_acks).min()
     }
 
     /// The decision that what is known calls for, if none has been taken.

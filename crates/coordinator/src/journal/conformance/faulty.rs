@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
@@ -15,6 +16,7 @@ use crate::journal::batch::Batch;
 use crate::journal::error::JournalError;
 use crate::journal::life::Life;
 use crate::journal::store::{CommitError, Forgotten, Place, Store, Stripped};
+use crate::journal::summary::JournalSummary;
 use crate::journal::unreadable::Unreadable;
 
 /// What becomes of one submission.
@@ -39,6 +41,7 @@ pub(in crate::journal) struct Faults {
     forgotten: Arc<Mutex<Vec<usize>>>,
     stalled: Arc<watch::Sender<bool>>,
     waiting: Arc<watch::Sender<usize>>,
+    sweeps_to_fail: Arc<AtomicU32>,
 }
 
 impl Faults {
@@ -49,11 +52,17 @@ impl Faults {
             forgotten: Arc::default(),
             stalled: Arc::new(watch::Sender::new(false)),
             waiting: Arc::new(watch::Sender::new(0)),
+            sweeps_to_fail: Arc::default(),
         }
     }
 
     pub(in crate::journal) fn then(&self, faults: &[Fault]) {
         self.next.lock().unwrap().extend(faults);
+    }
+
+    /// The next sweeps cannot be read, this many of them.
+    pub(in crate::journal) fn fail_sweeps(&self, times: u32) {
+        self.sweeps_to_fail.store(times, Ordering::Relaxed);
     }
 
     pub(in crate::journal) fn stall(&self) {
@@ -118,6 +127,23 @@ impl Store for Faulty {
         limit: u32,
     ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
         self.store.unfinished(after, limit).await
+    }
+
+    async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {
+        let to_fail = &self.faults.sweeps_to_fail;
+        let one_less = |times: u32| times.checked_sub(1);
+        if to_fail.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+            return Err(JournalError::Closed);
+        }
+        self.store.sweep(after, limit).await
+    }
+
+    async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        self.store.summary().await
+    }
+
+    fn last_written(&self) -> Option<Wall> {
+        self.store.last_written()
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {

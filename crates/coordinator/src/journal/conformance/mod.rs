@@ -7,10 +7,12 @@ mod faults;
 mod faulty;
 mod guards;
 mod lists;
+mod lives;
 mod order;
 mod retention;
 mod rig;
 mod script;
+mod sweeps;
 
 pub(super) use self::faulty::Fault;
 pub(super) use self::rig::{Rig, Running};

@@ -185,6 +185,7 @@ impl Running {
                 JournalEvent::Loaded(of, load) if of == *gid => return load,
                 JournalEvent::Loaded(..)
                 | JournalEvent::Durable(_)
+                | JournalEvent::Swept(_)
                 | JournalEvent::Exists(_)
                 | JournalEvent::SetAside(_)
                 | JournalEvent::Failing { .. }

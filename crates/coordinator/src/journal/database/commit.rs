@@ -23,7 +23,7 @@ pub(super) async fn commit(
     let nets = net(&batch.records)?;
     let transaction = begin(connection).await?;
     // The turn is known, and with it that this batch is to be written, before COMMIT is sent.
-    match write(&transaction, own, batch.number, nets).await {
+    match write(&transaction, own, batch, nets).await {
         Ok((Turn::Write, taken)) => {
             transaction.commit().await?;
             Ok(taken)
@@ -43,10 +43,10 @@ pub(super) async fn commit(
 async fn write(
     transaction: &DatabaseTransaction,
     own: Incarnation,
-    number: i64,
+    batch: &Batch,
     mut nets: Vec<Net<'_>>,
 ) -> Result<(Turn, Vec<Life>), CommitError> {
-    let turn = take_turn(transaction, own, number).await?;
+    let turn = take_turn(transaction, own, batch.number, batch.written_at).await?;
     if turn == Turn::Written {
         return Ok((turn, taken_from(transaction, &nets).await?));
     }

@@ -109,6 +109,29 @@ pub(super) mod outcome {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// A life of a node.
+pub(super) mod node {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "nodes")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) incarnation: i64,
+        pub(crate) node_id: String,
+        pub(crate) url: String,
+        pub(crate) state: String,
+        pub(crate) batch_no: i64,
+        pub(crate) started_at: i64,
+        pub(crate) written_at: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// A line of history.
 pub(super) mod event {
     use sea_orm::entity::prelude::*;

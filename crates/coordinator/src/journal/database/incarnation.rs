@@ -21,32 +21,41 @@ pub(super) async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTra
 
 /// Registers an incarnation. One process uses a SQLite file, so every other incarnation in it
 /// is over, whatever its node was called: their rows go, which fences them should one still
-/// run, and what they left unfinished is the new one's.
+/// run, and what they left unfinished is the new one's. Returns when they wrote last, which
+/// the new row keeps until its own first batch.
 pub(super) async fn register(
     connection: &DatabaseConnection,
     settings: &JournalSettings,
     started_at: Wall,
-) -> Result<(), DbErr> {
+) -> Result<Option<Wall>, DbErr> {
     let own = settings.incarnation.0;
+    let transaction = begin(connection).await?;
+    let ask = statement("SELECT written_at FROM nodes ORDER BY started_at DESC LIMIT 1", []);
+    let written_at = match transaction.query_one_raw(ask).await? {
+        None => None,
+        // A damaged value is as good as none: it is only compared with a clock.
+        Some(row) => row.try_get::<Option<i64>>("", "written_at").unwrap_or(None),
+    };
     let statements = [
         statement("DELETE FROM nodes", []),
         statement(
-            "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, started_at) \
-             VALUES (?, ?, ?, 'live', 0, ?)",
+            "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, started_at, written_at) \
+             VALUES (?, ?, ?, 'live', 0, ?, ?)",
             [
                 own.into(),
                 settings.node_id.as_str().into(),
                 settings.node_url.as_str().into(),
                 started_at.0.into(),
+                written_at.into(),
             ],
         ),
         statement("UPDATE global_transactions SET owner = ? WHERE owner IS NOT NULL", [own.into()]),
     ];
-    let transaction = begin(connection).await?;
     for statement in statements {
         transaction.execute_raw(statement).await?;
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(written_at.map(Wall))
 }
 
 /// Whether a batch is to be written, or was.
@@ -63,10 +72,12 @@ pub(super) async fn take_turn(
     transaction: &DatabaseTransaction,
     own: Incarnation,
     number: i64,
+    written_at: Wall,
 ) -> Result<Turn, CommitError> {
     let advance = statement(
-        "UPDATE nodes SET batch_no = ? WHERE incarnation = ? AND state = 'live' AND batch_no = ?",
-        [number.into(), own.0.into(), (number - 1).into()],
+        "UPDATE nodes SET batch_no = ?, written_at = ? \
+         WHERE incarnation = ? AND state = 'live' AND batch_no = ?",
+        [number.into(), written_at.0.into(), own.0.into(), (number - 1).into()],
     );
     if transaction.execute_raw(advance).await.map_err(again)?.rows_affected() == 1 {
         return Ok(Turn::Write);

@@ -13,6 +13,7 @@ mod retention;
 mod rows;
 mod schema;
 mod statements;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ use super::error::JournalError;
 use super::life::Life;
 use super::settings::JournalSettings;
 use super::store::{CommitError, Forgotten, Place, Store, Stripped};
+use super::summary::JournalSummary;
 use super::unreadable::Unreadable;
 
 /// Rows in a database.
@@ -41,6 +43,7 @@ pub(super) struct Database {
     /// when all went well, so that whatever is half done on it ends with it.
     writing: tokio::sync::Mutex<Option<DatabaseConnection>>,
     reading: DatabaseConnection,
+    last_written: Option<Wall>,
     /// Held until the journal is closed: no other process may use the file.
     lock: Mutex<Option<FileLock>>,
 }
@@ -65,7 +68,7 @@ impl Database {
     ) -> Result<Self, JournalError> {
         let starting = connect::writing(address, connect::START_LOCK_WAIT).await?;
         tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
-        incarnation::register(&starting, settings, started_at).await?;
+        let last_written = incarnation::register(&starting, settings, started_at).await?;
         let reading = connect::reading(address, settings.read_connections).await?;
         connect::discard(starting).await;
         Ok(Self {
@@ -73,6 +76,7 @@ impl Database {
             incarnation: settings.incarnation,
             writing: tokio::sync::Mutex::new(None),
             reading,
+            last_written,
             lock: Mutex::new(None),
         })
     }
@@ -113,6 +117,18 @@ impl Store for Database {
         limit: u32,
     ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
         read::unfinished(&self.reading, self.incarnation, after, limit).await
+    }
+
+    async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {
+        read::sweep(&self.reading, self.incarnation, after, limit).await
+    }
+
+    async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        summary::summary(&self.reading).await
+    }
+
+    fn last_written(&self) -> Option<Wall> {
+        self.last_written
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {

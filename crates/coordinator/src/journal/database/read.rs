@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, TransactionTrait,
+    QuerySelect, Select, TransactionTrait,
 };
-use tercet_protocol::{Gid, Happening, Incarnation, Load, Stored};
+use tercet_protocol::{Gid, Happening, Incarnation, Load, Status, Stored};
 
 use super::super::error::JournalError;
 use super::super::unreadable::Unreadable;
@@ -46,34 +46,84 @@ pub(super) async fn unfinished(
 ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
     let mut after = after.map(|gid| gid.as_str().to_owned());
     loop {
-        let mut owned = transaction::Entity::find()
-            .select_only()
-            .column(transaction::Column::Gid)
-            .filter(transaction::Column::Owner.eq(own.0))
-            .order_by_asc(transaction::Column::Gid)
-            .limit(u64::from(limit));
-        if let Some(after) = &after {
-            owned = owned.filter(transaction::Column::Gid.gt(after));
-        }
-        let names: Vec<String> = owned.into_tuple().all(reading).await?;
-        let Some(last) = names.last().cloned() else { return Ok(Vec::new()) };
-        let mut gids: Vec<Gid> = Vec::new();
-        for name in &names {
-            match name.parse() {
-                Ok(gid) => gids.push(gid),
-                Err(error) => {
-                    let error: tercet_protocol::InvalidId = error;
-                    tracing::error!(gid = name, %error, "an unfinished transaction has no gid");
-                }
-            }
+        let (gids, last) = page(reading, owned(own), after.as_deref(), limit).await?;
+        if last.is_none() {
+            return Ok(Vec::new());
         }
         let mut found = stored(reading, &gids).await?;
         let page: Vec<_> = gids.iter().filter_map(|gid| found.remove(gid)).collect();
         if !page.is_empty() {
             return Ok(page);
         }
-        after = Some(last);
+        after = last;
     }
+}
+
+/// Gids of an incarnation's decided and unfinished transactions, in order. None only at the end.
+pub(super) async fn sweep(
+    reading: &DatabaseConnection,
+    own: Incarnation,
+    after: Option<&Gid>,
+    limit: u32,
+) -> Result<Vec<Gid>, JournalError> {
+    let mut after = after.map(|gid| gid.as_str().to_owned());
+    loop {
+        let (gids, last) = page(reading, decided(own), after.as_deref(), limit).await?;
+        if !gids.is_empty() || last.is_none() {
+            return Ok(gids);
+        }
+        after = last;
+    }
+}
+
+/// The unfinished transactions of an incarnation; others have no owner.
+pub(super) fn owned(own: Incarnation) -> Select<transaction::Entity> {
+    transaction::Entity::find().filter(transaction::Column::Owner.eq(own.0))
+}
+
+/// Those of them that are decided.
+pub(super) fn decided(own: Incarnation) -> Select<transaction::Entity> {
+    let decided = Status::ALL.iter().filter(|status| status.is_decided() && !status.is_finished());
+    owned(own).filter(transaction::Column::Status.is_in(decided.map(|status| status.as_str())))
+}
+
+/// A page of gids, in order.
+pub(super) fn gids(
+    of: Select<transaction::Entity>,
+    after: Option<&str>,
+    limit: u32,
+) -> Select<transaction::Entity> {
+    let page = of
+        .select_only()
+        .column(transaction::Column::Gid)
+        .order_by_asc(transaction::Column::Gid)
+        .limit(u64::from(limit));
+    match after {
+        None => page,
+        Some(after) => page.filter(transaction::Column::Gid.gt(after)),
+    }
+}
+
+/// Reads a page of gids. Returned beside them is the last name read, which may be none: where
+/// the next page begins, if there was anything.
+async fn page(
+    reading: &DatabaseConnection,
+    of: Select<transaction::Entity>,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<Gid>, Option<String>), JournalError> {
+    let names: Vec<String> = gids(of, after, limit).into_tuple().all(reading).await?;
+    let mut gids: Vec<Gid> = Vec::new();
+    for name in &names {
+        match name.parse() {
+            Ok(gid) => gids.push(gid),
+            Err(error) => {
+                let error: tercet_protocol::InvalidId = error;
+                tracing::error!(gid = name, %error, "an unfinished transaction has no gid");
+            }
+        }
+    }
+    Ok((gids, names.last().cloned()))
 }
 
 /// Lines of history with a number greater than `after`, oldest first.

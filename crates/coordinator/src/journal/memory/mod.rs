@@ -1,8 +1,8 @@
 //! Rows in memory, without IO: for tests, which can have it fail in every way a database can,
 //! and for measuring everything but the disk.
 
+mod list;
 mod state;
-mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +18,7 @@ use super::batch::Batch;
 use super::error::JournalError;
 use super::life::Life;
 use super::store::{CommitError, Forgotten, Place, Store, Stripped};
+use super::summary::JournalSummary;
 use super::unreadable::Unreadable;
 
 /// Rows in memory: what a database file is to the journal on a database. They outlive the
@@ -72,8 +73,8 @@ impl MemoryRows {
 
     /// Registers an incarnation: every earlier one is fenced.
     pub(super) fn open(&self, incarnation: Incarnation) -> MemoryStore {
-        lock(&self.state).register(incarnation);
-        MemoryStore { rows: self.clone(), incarnation }
+        let last_written = lock(&self.state).register(incarnation);
+        MemoryStore { rows: self.clone(), incarnation, last_written }
     }
 }
 
@@ -87,6 +88,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) struct MemoryStore {
     rows: MemoryRows,
     incarnation: Incarnation,
+    last_written: Option<Wall>,
 }
 
 impl MemoryStore {
@@ -133,8 +135,22 @@ impl Store for MemoryStore {
         Ok(page.map(|stored| Ok(without_history(stored))).collect())
     }
 
+    async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {
+        let state = self.state();
+        let decided = state.owned_by(self.incarnation, after).filter(|s| s.status.is_decided());
+        Ok(decided.map(|stored| stored.spec.gid.clone()).take(as_count(limit)).collect())
+    }
+
+    async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        Ok(self.state().summary())
+    }
+
+    fn last_written(&self) -> Option<Wall> {
+        self.last_written
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
-        Ok(summary::page(&self.state(), query))
+        Ok(list::page(&self.state(), query))
     }
 
     async fn history(

@@ -9,20 +9,25 @@ use tercet_protocol::{Change, Gid, Incarnation, Misfit, Stored, Wall};
 use super::super::batch::Batch;
 use super::super::life::Life;
 use super::super::store::{CommitError, Forgotten, Place, Stripped};
+use super::super::summary::{JournalSummary, NodeRow};
 
 /// All rows.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// The incarnation that may write, and its last batch.
     live: Option<(Incarnation, i64)>,
+    /// When the last batch was written.
+    written_at: Option<Wall>,
     transactions: BTreeMap<Gid, Stored>,
     by_begin: BTreeSet<Place>,
 }
 
 impl State {
-    /// There is one node, so every unfinished transaction is the new incarnation's.
-    pub(super) fn register(&mut self, incarnation: Incarnation) {
+    /// There is one node, so every unfinished transaction is the new incarnation's. Returns
+    /// when the earlier ones wrote last.
+    pub(super) fn register(&mut self, incarnation: Incarnation) -> Option<Wall> {
         self.live = Some((incarnation, 0));
+        self.written_at
     }
 
     pub(super) fn stored(&self, gid: &Gid) -> Option<&Stored> {
@@ -93,6 +98,7 @@ impl State {
             self.transactions.insert(gid, stored);
         }
         self.live = Some((incarnation, batch.number));
+        self.written_at = Some(batch.written_at);
         Ok(taken)
     }
 
@@ -103,6 +109,35 @@ impl State {
             stored.is_some_and(|stored| stored.spec.instance != life.instance)
         };
         begun.map(Life::of).filter(other).collect()
+    }
+
+    pub(super) fn summary(&self) -> JournalSummary {
+        let mut summary = JournalSummary::default();
+        for stored in self.transactions.values() {
+            *summary.by_status.entry(stored.status).or_insert(0) += 1;
+            if !stored.status.is_finished() {
+                summary.parked += u64::from(stored.parked);
+                let created_at = stored.spec.created_at;
+                let oldest = summary.oldest_unfinished.map_or(created_at, |at| at.min(created_at));
+                summary.oldest_unfinished = Some(oldest);
+            }
+        }
+        summary.nodes =
+            self.live.iter().map(|(incarnation, batch)| self.node(*incarnation, *batch)).collect();
+        summary
+    }
+
+    /// Memory is no database that nodes share: what they would tell each other is not kept.
+    fn node(&self, incarnation: Incarnation, batch: i64) -> NodeRow {
+        NodeRow {
+            node_id: String::new(),
+            url: String::new(),
+            incarnation,
+            state: "live".to_owned(),
+            batches: u64::try_from(batch).unwrap_or(0),
+            started_at: Wall(0),
+            written_at: self.written_at,
+        }
     }
 
     pub(super) fn count_finished(&self) -> u64 {

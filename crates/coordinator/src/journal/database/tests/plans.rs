@@ -5,15 +5,15 @@ use sea_orm::{
     QueryTrait, Statement,
 };
 use tercet_protocol::wire::{Cursor, ListQuery};
-use tercet_protocol::{Change, Incarnation, Record, Seq, Wall};
+use tercet_protocol::{Change, Incarnation, Record, Seq, Status, Wall};
 
 use super::super::super::batch::Weight;
 use super::super::super::conformance::{Rig, Script, record, trying};
 use super::super::super::migrate_up;
 use super::super::super::net::net;
 use super::super::entities::transaction;
-use super::super::list;
 use super::super::statements::{self, Write};
+use super::super::{list, read, summary};
 use super::outsider;
 
 async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<String> {
@@ -53,13 +53,39 @@ async fn guarded_updates_look_rows_up_by_gid() {
 async fn unfinished_transactions_are_read_in_order_by_the_index_of_owners() {
     let rig = Rig::on_sqlite();
     migrate_up(&rig.settings.database_url).await.unwrap();
-    let ask = "SELECT gid FROM global_transactions WHERE owner = ? AND gid > ? \
-               ORDER BY gid LIMIT ?";
-    let values = [1_i64.into(), "a".into(), 500_i64.into()];
-    let ask = Statement::from_sql_and_values(DbBackend::Sqlite, ask, values);
-    let plan = plan(&outsider(&rig).await, &ask).await;
-    let index = "USING COVERING INDEX global_transactions_owner (owner=? AND gid>?)";
-    assert_eq!(plan, [format!("SEARCH global_transactions {index}")]);
+    let outsider = outsider(&rig).await;
+    let index = "INDEX global_transactions_owner (owner=? AND gid>?)";
+    for (of, how) in [
+        (read::owned(Incarnation(1)), "USING COVERING"),
+        // Its status is looked up for each of a page.
+        (read::decided(Incarnation(1)), "USING"),
+    ] {
+        let page = read::gids(of, Some("a"), 500).build(DbBackend::Sqlite);
+        let plan = plan(&outsider, &page).await;
+        assert_eq!(plan, [format!("SEARCH global_transactions {how} {index}")]);
+    }
+}
+
+#[tokio::test]
+async fn what_there_is_is_counted_by_the_index_of_statuses() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    let index = "INDEX global_transactions_status";
+    for (select, expected) in [
+        (summary::by_status(), format!("SCAN global_transactions USING COVERING {index}")),
+        (
+            summary::oldest(Status::Trying),
+            format!("SEARCH global_transactions USING COVERING {index} (status=?)"),
+        ),
+        (
+            summary::parked(Status::Trying),
+            format!("SEARCH global_transactions USING {index} (status=?)"),
+        ),
+    ] {
+        let plan = plan(&outsider, &select.build(DbBackend::Sqlite)).await;
+        assert_eq!(plan, [expected]);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,48 @@
+//! A transaction that only waits may leave memory and rest in its rows.
+
+use crate::op::Op;
+use crate::transaction::branch::{Calling, Standing};
+use crate::transaction::{Phase, Step, Transaction};
+
+/// About what a transaction takes in memory beyond the texts it was given, and each of its
+/// branches: bytes, measured on a node with many.
+const TRANSACTION_BYTES: usize = 1_024;
+const BRANCH_BYTES: usize = 1_024;
+
+impl Transaction {
+    /// Whether it is decided and nothing is under way: it waits for time to pass or for room.
+    pub(crate) fn only_waits(&self) -> bool {
+        let under_way = |calling: &Calling| match calling {
+            Calling::InFlight { .. } => true,
+            Calling::Idle | Calling::Due(_) | Calling::Waiting { .. } => false,
+        };
+        match &self.phase {
+            Phase::Telling(_) => !self.branches.iter().any(|branch| under_way(&branch.calling)),
+            Phase::Trying { .. } | Phase::Finished { .. } => false,
+        }
+    }
+
+    /// Writes what is known and the rows do not say, so that the rows are enough to go on from.
+    pub(crate) fn write_all_that_is_known(&mut self, step: &mut Step<'_>) {
+        for position in 0..self.branches.len() {
+            self.write_row_if_untold(position, step);
+            let Some(branch) = self.branches.get_mut(position) else { return };
+            if let Standing::Done { unwritten_since, .. } = &mut branch.standing {
+                *unwritten_since = None;
+            }
+        }
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let spec = &self.spec;
+        let texts = spec.metadata.as_ref().map_or(0, |metadata| metadata.len());
+        let branches = self.branches.iter().map(|branch| {
+            let spec = &branch.spec;
+            let urls = Op::ALL.iter().filter_map(|op| spec.url(*op)).map(|url| url.as_str().len());
+            let headers = spec.headers.iter().map(|(name, value)| name.len() + value.len());
+            BRANCH_BYTES + spec.payload.len() + urls.sum::<usize>() + headers.sum::<usize>()
+        });
+        TRANSACTION_BYTES + texts + branches.sum::<usize>()
+    }
+}

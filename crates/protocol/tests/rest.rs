@@ -1,0 +1,241 @@
+//! Decided transactions that only wait rest in the journal while there are too many, and come
+//! back. P4, P9.
+
+mod world;
+
+use std::collections::BTreeMap;
+
+use tercet_protocol::{
+    Ask, Call, Change, Commands, Destination, EngineSettings, Gid, Input, Load, Record, Rules,
+    Status, Stored, Until, Vacancy,
+};
+use world::content::{branch, gid, spec};
+use world::driver::{Driver, calls, replies};
+
+/// A driver whose journal keeps what it is given.
+struct Node {
+    driver: Driver,
+    rows: BTreeMap<Gid, Stored>,
+    /// Else what rests stays where it is.
+    answers_loads: bool,
+}
+
+impl Node {
+    fn with(settings: EngineSettings) -> Self {
+        Self { driver: Driver::with(settings), rows: BTreeMap::new(), answers_loads: false }
+    }
+
+    fn keep(&mut self, records: &[Record]) {
+        for record in records {
+            match &record.change {
+                Change::Begun(spec) => {
+                    self.rows.insert(record.gid.clone(), Stored::begun(spec.clone()));
+                }
+                change => {
+                    let rows = self.rows.get_mut(&record.gid).expect("begun before");
+                    rows.apply(change).expect("it fits");
+                }
+            }
+        }
+    }
+
+    /// The journal does what it is asked, until nothing follows from it; calls and replies
+    /// are returned.
+    fn settle(&mut self, mut todo: Commands) -> Commands {
+        let mut all = Commands::default();
+        loop {
+            self.keep(&todo.append);
+            all.calls.append(&mut todo.calls);
+            all.replies.append(&mut todo.replies);
+            todo = if let Some(sweep) = todo.sweeps.pop() {
+                assert!(todo.loads.is_empty() && todo.sweeps.is_empty(), "one page at a time");
+                self.driver.input(Input::Swept(self.page(sweep.after.as_ref())))
+            } else if !todo.loads.is_empty() && self.answers_loads {
+                let mut next = Commands::default();
+                for gid in todo.loads {
+                    let load = Load::Found(Box::new(self.rows[&gid].clone()));
+                    let found = self.driver.input(Input::Loaded(gid, load));
+                    next.append.extend(found.append);
+                    next.calls.extend(found.calls);
+                    next.replies.extend(found.replies);
+                    next.sweeps.extend(found.sweeps);
+                }
+                next
+            } else if todo.append.is_empty() {
+                return all;
+            } else {
+                self.driver.durable()
+            };
+        }
+    }
+
+    fn page(&self, after: Option<&Gid>) -> Vec<Gid> {
+        let unfinished = self
+            .rows
+            .values()
+            .filter(|rows| rows.status.is_decided() && !rows.status.is_finished());
+        let gids = unfinished.map(|rows| &rows.spec.gid);
+        gids.filter(|gid| after.is_none_or(|after| *gid > after)).take(7).cloned().collect()
+    }
+
+    fn input(&mut self, input: Input) -> Commands {
+        let commands = self.driver.input(input);
+        self.settle(commands)
+    }
+
+    /// A transaction that is confirming and finds no room; nobody waits for it.
+    fn stuck(&mut self, id: &str) -> (Call, Commands) {
+        let begun = self.driver.begin(&spec(id, false, vec![branch("a", 0)]), Until::Accepted);
+        let tries = self.settle(begun).calls;
+        let tried = self.driver.answer(&tries[0], 200);
+        let confirm = self.settle(tried).calls.remove(0);
+        let no_room = Input::NotSent(confirm.ticket.clone(), Some(destination(&confirm)));
+        let commands = self.input(no_room);
+        (confirm, commands)
+    }
+
+    fn is_live(&self, id: &str) -> bool {
+        self.driver.ring.engine().transaction(&gid(id)).is_some()
+    }
+}
+
+fn destination(call: &Call) -> Destination {
+    Destination::of(call.branch.url(call.ticket.op).expect("a leg"), 1)
+}
+
+fn two_may_wait() -> EngineSettings {
+    EngineSettings { waiting_transactions: 2, ..EngineSettings::default() }
+}
+
+#[test]
+fn beyond_the_bound_those_that_waited_longest_leave_memory_and_are_counted_all_the_same() {
+    let mut node = Node::with(two_may_wait());
+    for id in ["t1", "t2", "t3", "t4"] {
+        node.stuck(id);
+        node.driver.pass(1);
+    }
+    assert_eq!(["t1", "t2", "t3", "t4"].map(|id| node.is_live(id)), [false, false, true, true]);
+    let census = node.driver.ring.census();
+    assert_eq!(census.resting, 2);
+    assert_eq!(census.by_status[&Status::Confirming].0, 4);
+    // The rows say what memory knew: the attempt that found no room is none.
+    assert_eq!(
+        node.rows[&gid("t1")].outcomes[0].last_error.as_deref(),
+        Some("no room at its destination")
+    );
+}
+
+#[test]
+fn bytes_are_a_bound_too() {
+    let settings = EngineSettings { waiting_bytes: 5_000, ..EngineSettings::default() };
+    let mut node = Node::with(settings);
+    for id in ["t1", "t2", "t3", "t4"] {
+        node.stuck(id);
+    }
+    let census = node.driver.ring.census();
+    assert!(census.resting >= 2 && census.live_bytes <= 5_000, "{census:?}");
+}
+
+#[test]
+fn one_that_somebody_waits_for_or_that_is_not_decided_stays() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let begun = node.driver.begin(&spec("waited", false, vec![branch("a", 0)]), Until::Finished);
+    let tries = node.settle(begun).calls;
+    let tried = node.driver.answer(&tries[0], 200);
+    let confirm = node.settle(tried).calls.remove(0);
+    node.input(Input::NotSent(confirm.ticket.clone(), Some(destination(&confirm))));
+    let begun = node.driver.begin(&spec("trying", false, vec![branch("a", 0)]), Until::Accepted);
+    let tries = node.settle(begun).calls;
+    node.input(Input::NotSent(tries[0].ticket.clone(), Some(destination(&tries[0]))));
+    assert!(node.is_live("waited") && node.is_live("trying"));
+    // Once its initiator has been told 202 it may go.
+    let told = node.driver.pass(10_000);
+    assert_eq!(replies(&told), ["1 202 confirming"]);
+    node.settle(told);
+    assert!(!node.is_live("waited"));
+}
+
+#[test]
+fn what_rests_is_found_by_whoever_asks_for_it() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    node.stuck("t1");
+    assert!(!node.is_live("t1"));
+    // Its page is being read already; who asks meanwhile waits for the same load.
+    node.driver.ask(&gid("t1"), Ask::Confirm, Until::Decided);
+    let rows = Box::new(node.rows[&gid("t1")].clone());
+    let found = node.input(Input::Loaded(gid("t1"), Load::Found(rows)));
+    assert_eq!(replies(&found), ["2 200 confirming"]);
+    assert_eq!(calls(&found), ["a confirm 1"], "and it is offered again");
+    assert_eq!(node.driver.ring.census().resting, 0);
+}
+
+#[test]
+fn when_there_is_room_again_all_that_rested_finishes() {
+    let mut node = Node::with(two_may_wait());
+    let ids: Vec<String> = (10..40).map(|n| format!("t{n}")).collect();
+    for id in &ids {
+        node.stuck(id);
+        node.driver.pass(1);
+    }
+    assert_eq!(node.driver.ring.census().resting, 28);
+    let some = node.stuck("t40").0;
+    // The participant is back: it tells that it has room, and takes what it is offered.
+    node.answers_loads = true;
+    let vacancy = Vacancy { destination: destination(&some), places: 64, healed: true };
+    let mut commands = node.input(Input::Vacant(vacancy));
+    for _ in 0..1_000 {
+        let Some(call) = commands.calls.pop() else {
+            let Some(pause) = node.driver.next_in_ms() else { break };
+            let passed = node.driver.pass(pause);
+            commands = node.settle(passed);
+            continue;
+        };
+        let answered = node.driver.answer(&call, 200);
+        commands.calls.extend(node.settle(answered).calls);
+    }
+    let unfinished = node.rows.values().filter(|rows| !rows.status.is_finished()).count();
+    assert_eq!((unfinished, node.driver.ring.census().resting), (0, 0));
+    assert_eq!(node.driver.next_in_ms(), None, "nothing is looked for any more");
+}
+
+#[test]
+fn at_start_up_memory_takes_no_more_than_its_bound_and_everything_undecided() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 100, ..two_may_wait() });
+    for id in ["t1", "t2", "t3", "t4"] {
+        node.stuck(id);
+    }
+    let begun = node.driver.begin(&spec("trying", false, vec![branch("a", 0)]), Until::Accepted);
+    node.settle(begun);
+    let mut again = Driver::with(two_may_wait());
+    let mut sweeps = 0;
+    for stored in node.rows.values().cloned() {
+        sweeps += again.input(Input::Adopt(Box::new(stored))).sweeps.len();
+    }
+    let census = again.ring.census();
+    assert_eq!((census.resting, sweeps), (2, 1));
+    assert!(again.ring.engine().transaction(&gid("trying")).is_some());
+}
+
+#[test]
+fn one_that_rested_for_a_minute_is_shown_to_people_when_it_fails_again() {
+    let rules = Rules::default();
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, rules, ..two_may_wait() });
+    node.stuck("t1");
+    node.driver.pass(61_000);
+    node.answers_loads = true;
+    let asked = node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
+    let found = node.settle(asked);
+    node.driver.answer(&found.calls[0], 503);
+    let transaction = node.driver.ring.engine().transaction(&gid("t1")).expect("read");
+    assert!(transaction.is_parked());
+}
+
+#[test]
+fn begin_is_refused_when_as_many_rest_as_may() {
+    let settings =
+        EngineSettings { waiting_transactions: 0, resting_transactions: 1, ..two_may_wait() };
+    let mut node = Node::with(settings);
+    node.stuck("t1");
+    let refused = node.driver.begin(&spec("t2", false, vec![branch("a", 0)]), Until::Accepted);
+    assert_eq!(replies(&refused), ["2 TooManyResting { limit: 1 }"]);
+}
