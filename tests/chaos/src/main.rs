@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::fault::{Fault, Need};
 use self::light::Light;
@@ -96,17 +97,17 @@ struct Run {
 async fn main() -> ExitCode {
     let Arguments { command, programs, demo_option } = Arguments::parse();
     let done = async {
-        let programs = Programs::find(programs, demo_option)?;
+        let programs = || Programs::find(programs, demo_option);
         match command {
-            Command::Run(asked) => run(asked, &programs).await,
+            Command::Run(asked) => run(asked, &programs()?).await,
+            Command::Waiting(asked) => wait(&asked, &programs()?).await,
             Command::Light(asked) => light::run(asked).await,
-            Command::Waiting(asked) => wait(&asked, &programs).await,
         }
     };
     let ended = tokio::select! {
         done = done => done,
         // What was started ends with what is dropped here.
-        _ = tokio::signal::ctrl_c() => Ok(false),
+        () = told_to_end() => Ok(false),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -118,17 +119,21 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Waits for Ctrl-C or SIGTERM; for ever if signals cannot be heard.
+async fn told_to_end() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// Whether every row that was asked for was measured and is clean.
 async fn run(asked: Run, programs: &Programs) -> Result<bool, Trouble> {
     let faults = if asked.only.is_empty() { Fault::ALL.to_vec() } else { asked.only };
-    let link = match (asked.loopback, Link::troubled().await) {
-        (true, _) => Link::Loopback,
-        (false, Ok(link)) => link,
-        (false, Err(trouble)) => {
-            eprintln!("no network that can be troubled: {trouble}");
-            Link::Loopback
-        }
-    };
+    let link = if asked.loopback { Link::Loopback } else { troubled_link().await };
     let scale = Scale {
         fault: Duration::from_millis(asked.fault_ms),
         window: Duration::from_millis(asked.window_ms),
@@ -157,6 +162,17 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, Trouble> {
         report.write(&file)?;
     }
     Ok(report.is_clean())
+}
+
+/// Without one, the rows that need it are told as missing.
+async fn troubled_link() -> Link {
+    match Link::troubled().await {
+        Ok(link) => link,
+        Err(trouble) => {
+            eprintln!("no network that can be troubled: {trouble}");
+            Link::Loopback
+        }
+    }
 }
 
 async fn wait(asked: &Waiting, programs: &Programs) -> Result<bool, Trouble> {

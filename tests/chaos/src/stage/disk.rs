@@ -11,7 +11,7 @@ use crate::trouble::Trouble;
 const SIZE: &str = "size=256m";
 
 /// Written at a time while it is filled.
-const BLOCK: [u8; 65_536] = [0; 65_536];
+static BLOCK: [u8; 65_536] = [0; 65_536];
 
 /// A file system in memory. It goes with this value.
 #[derive(Debug)]
