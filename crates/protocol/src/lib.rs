@@ -21,7 +21,10 @@ mod verdict;
 pub mod wire;
 
 pub use backoff::{Backoff, spread};
-pub use dispatch::{Destination, Vacancy};
+pub use dispatch::{
+    Admission, BreakerSettings, BreakerState, Destination, Expired, Health, Line, LineSettings,
+    Moved, Next, Offered, ParticipantHealth, Room, Turn, Turned, Vacancy, health,
+};
 pub use engine::input::{
     Ask, Input, Load, NewBranch, ReplyTo, Request, Resolution, Ticket, Until, Wait,
 };
@@ -39,9 +42,7 @@ pub use status::{
 };
 pub use stored::{Misfit, Stored};
 pub use time::{InvalidTime, Mono, Now, Wall};
-pub use transaction::{
-    Branch, Calling, Phase, Resume, Rules, Standing, Transaction, history_bound,
-};
+pub use transaction::{Branch, Calling, Phase, Rules, Standing, Transaction, history_bound};
 pub use verdict::{
     Answer, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Trouble, Verdict, verdict,
 };

@@ -4,7 +4,7 @@ mod world;
 
 use std::sync::Arc;
 
-use tercet_protocol::{Ask, Change, Input, Record, Resume, Stored, Transaction, Until};
+use tercet_protocol::{Ask, Change, Input, Record, Stored, Transaction, Until};
 use world::content::{branch, gid, spec};
 use world::driver::Driver;
 
@@ -29,6 +29,6 @@ fn a_try_that_was_never_made_is_not_counted_after_a_restart_either() {
     driver.durable();
     let live = driver.ring.engine().transaction(&gid("t")).expect("live");
     assert_eq!(live.branches()[0].attempts().try_, 0);
-    let restored = Transaction::restore(&rows(&records), Resume::FromRest, driver.now);
+    let restored = Transaction::restore(&rows(&records), driver.now);
     assert_eq!(restored.branches()[0].attempts().try_, 0);
 }

@@ -101,7 +101,7 @@ impl Engine {
 
     fn adopt(&mut self, stored: &Stored, resume: Resume, now: Now, output: &mut Output) {
         let gid = &stored.spec.gid;
-        self.hold(gid, Slot::new(Transaction::restore(stored, resume, now)));
+        self.hold(gid, Slot::new(Transaction::resume(stored, resume, now)));
         self.run(gid, now, output, |_, _| ());
     }
 

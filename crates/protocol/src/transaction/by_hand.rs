@@ -27,11 +27,11 @@ impl Transaction {
         let mut hastened = 0_usize;
         for branch in &mut self.branches {
             match branch.calling {
-                Calling::Waiting { .. } => {
+                Calling::Due(at) if at > step.now.mono => {
                     branch.calling = Calling::Due(step.now.mono);
                     hastened += 1;
                 }
-                Calling::Due(at) if at > step.now.mono => {
+                Calling::Waiting { .. } => {
                     branch.calling = Calling::Due(step.now.mono);
                     hastened += 1;
                 }

@@ -30,7 +30,7 @@ pub use branch::{Branch, Calling, Standing};
 use history::History;
 pub use history::history_bound;
 pub(crate) use requests::{Registered, already};
-pub use restore::Resume;
+pub(crate) use restore::Resume;
 pub use step::Rules;
 pub(crate) use step::Step;
 

@@ -19,7 +19,7 @@ const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 
 /// Why a transaction is taken up from its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resume {
+pub(crate) enum Resume {
     /// The node starts.
     AtStart {
         /// The wall clock is further ahead of the journal than any stop explains, so that what
@@ -31,9 +31,14 @@ pub enum Resume {
 }
 
 impl Transaction {
-    /// The transaction that these rows describe.
+    /// The transaction that these rows describe, to be looked at.
     #[must_use]
-    pub fn restore(stored: &Stored, resume: Resume, now: Now) -> Self {
+    pub fn restore(stored: &Stored, now: Now) -> Self {
+        Self::resume(stored, Resume::FromRest, now)
+    }
+
+    /// The transaction that these rows describe, to be gone on with.
+    pub(crate) fn resume(stored: &Stored, resume: Resume, now: Now) -> Self {
         let phase = match (&stored.decided, stored.finished_at) {
             (None, _) => Phase::Trying { deadline: deadline(stored, resume, now) },
             (Some(decided), None) => Phase::Telling(decided.clone()),
