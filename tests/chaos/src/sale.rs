@@ -19,7 +19,7 @@ const PREFIX: &str = "sale";
 const PIECES: i64 = 1_000;
 
 /// Orders under way at a time; who comes when there are as many is turned away.
-const UNDER_WAY: usize = 4_000;
+const UNDER_WAY: usize = 1_500;
 
 /// One of the two runs.
 struct Half {
