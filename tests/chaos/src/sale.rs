@@ -84,7 +84,7 @@ async fn half(
     tokio::time::sleep(lasts).await;
     let healed = clock::now();
     link.weather(Weather::FAIR).await?;
-    load.until_known(healed).await?;
+    load.until_known(healed).await;
     let recovered = clock::now();
     let (stories, detours) = load.stop().await;
     let verdict = stage.judge(&stories, PREFIX).await?;

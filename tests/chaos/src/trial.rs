@@ -80,7 +80,7 @@ pub(crate) async fn run(
         fault.spares_participants().then(|| kit::begin(&stage.cast.at, lasts + 2 * scale.window));
     let struck = clock::now();
     let healed = fault.strike(&mut stage, lasts).await?;
-    load.until_known(healed).await?;
+    load.until_known(healed).await;
     let first_seconds = scale.window.saturating_sub(healed.elapsed());
     tokio::time::sleep(first_seconds).await;
     let after = clock::now();
@@ -138,7 +138,7 @@ pub(crate) async fn kills(
         stage.coordinator.start().await?;
     }
     let last = clock::now();
-    load.until_known(last).await?;
+    load.until_known(last).await;
     let after = clock::now();
     tokio::time::sleep(scale.window).await;
     let end = clock::now();

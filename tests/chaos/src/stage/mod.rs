@@ -24,7 +24,7 @@ use crate::trouble::Trouble;
 use crate::verdict::{Known, Verdict};
 
 /// How long everything unfinished has to finish once the load has stopped.
-const FINISHED_WITHIN: Duration = Duration::from_secs(90);
+const FINISHED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Pause between two looks at a coordinator that is not asked to wait.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
