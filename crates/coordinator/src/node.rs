@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{Engine, EngineSettings, Ring, Rules};
+use tercet_protocol::{BreakerSettings, Engine, EngineSettings, LineSettings, Ring, Rules};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
@@ -185,11 +185,19 @@ fn journal_settings(
 fn dispatcher_settings(settings: &Settings) -> DispatcherSettings {
     let dispatcher = &settings.dispatcher;
     DispatcherSettings {
-        concurrency: dispatcher.per_destination_concurrency,
-        queue_entries: dispatcher.per_destination_queue,
-        queue_bytes: dispatcher.per_destination_queue_bytes,
+        line: LineSettings {
+            concurrency: dispatcher.per_destination_concurrency,
+            queue_entries: dispatcher.per_destination_queue,
+            queue_bytes: dispatcher.per_destination_queue_bytes,
+            breaker: BreakerSettings {
+                failures: dispatcher.breaker_failures,
+                probe_every: dispatcher.probe_every,
+                probe_timeout: dispatcher.probe_timeout,
+            },
+        },
         path_segments: dispatcher.destination_path_segments,
         connect_timeout: dispatcher.connect_timeout,
+        first_byte_timeout: dispatcher.first_byte_timeout,
         idle_connection: dispatcher.idle_connection,
     }
 }

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::dispatch::Destination;
-use crate::engine::input::{Input, ReplyTo};
+use crate::engine::input::{Input, ReplyTo, Ticket};
 use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply, Sweep};
 use crate::engine::{Census, Engine};
 use crate::ids::{Gid, Seq};
@@ -56,6 +56,8 @@ pub struct Commands {
     pub sweeps: Vec<Sweep>,
     /// Destinations that are to tell, once, when they have room.
     pub await_room: Vec<Destination>,
+    /// Calls to be given back if they still wait for their turn.
+    pub retract: Vec<Ticket>,
     /// Transactions that were set aside, and why.
     pub alarms: Vec<(Gid, String)>,
 }
@@ -167,6 +169,7 @@ impl Ring {
         commands.append.extend(output.records);
         commands.await_room.extend(output.await_room);
         commands.sweeps.extend(output.sweep);
+        commands.retract.extend(output.retract);
         for held in output.effects {
             if held.after <= self.durable {
                 self.let_out(held, commands);

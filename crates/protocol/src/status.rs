@@ -90,6 +90,16 @@ impl Status {
         }
     }
 
+    /// The call that tells the decision, once it is taken.
+    #[must_use]
+    pub fn decided_op(self) -> Option<Op> {
+        match self {
+            Self::Trying => None,
+            Self::Confirming | Self::Confirmed => Some(Op::Confirm),
+            Self::Cancelling | Self::Cancelled => Some(Op::Cancel),
+        }
+    }
+
     /// Whether every branch has acknowledged the decision.
     #[must_use]
     pub fn is_finished(self) -> bool {

@@ -47,7 +47,12 @@ const NUMBERS: &[(&str, i64, i64)] = &[
     ("dispatcher.per_destination_concurrency", 1, 100_000),
     ("dispatcher.per_destination_queue", 0, 1_000_000),
     ("dispatcher.per_destination_queue_bytes", 0, 1_024 * MIB),
+    // One alone would let a single poisoned payload stop all others.
+    ("dispatcher.breaker_failures", 2, 1_000),
+    ("dispatcher.probe_every_ms", 10, HOUR_MS),
+    ("dispatcher.probe_timeout_ms", 10, HOUR_MS),
     ("dispatcher.connect_timeout_ms", 10, HOUR_MS),
+    ("dispatcher.first_byte_timeout_ms", 0, HOUR_MS),
     ("dispatcher.idle_connection_ms", 0, HOUR_MS),
     ("alerts.gather_ms", 0, HOUR_MS),
     ("alerts.queue", 1, 100_000),

@@ -193,9 +193,20 @@ pub struct DispatcherSection {
     pub per_destination_queue: usize,
     /// Bytes of payload waiting for one destination.
     pub per_destination_queue_bytes: usize,
+    /// Distinct transactions whose calls fail in a row until a destination is only probed.
+    pub breaker_failures: usize,
+    /// From one probe to the next, at least; at most twice.
+    #[serde(rename = "probe_every_ms", deserialize_with = "millis")]
+    pub probe_every: Duration,
+    /// How long a probe may be silent before the next.
+    #[serde(rename = "probe_timeout_ms", deserialize_with = "millis")]
+    pub probe_timeout: Duration,
     /// For a connection to be made.
     #[serde(rename = "connect_timeout_ms", deserialize_with = "millis")]
     pub connect_timeout: Duration,
+    /// For an answer's status line to come; zero: the call's own timeout.
+    #[serde(rename = "first_byte_timeout_ms", deserialize_with = "millis")]
+    pub first_byte_timeout: Duration,
     /// How long an unused connection is kept.
     #[serde(rename = "idle_connection_ms", deserialize_with = "millis")]
     pub idle_connection: Duration,

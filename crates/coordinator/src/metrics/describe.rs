@@ -29,11 +29,19 @@ pub(super) fn describe() {
     );
     describe_gauge!(name::BRANCHES_PARKED, "Branches that do not get on by themselves.");
     describe_gauge!(
+        name::TRANSACTIONS_SET_ASIDE,
+        "Transactions nothing is done with, after a fault of ours or damage to their rows."
+    );
+    describe_gauge!(
         name::OLDEST_ACTIVE,
         Unit::Seconds,
         "Age of the oldest unfinished transaction, by status."
     );
     describe_gauge!(name::PARTICIPANT_QUEUE, "Calls waiting for their turn at a participant.");
+    describe_gauge!(
+        name::PARTICIPANT_BREAKER_OPEN,
+        "Destinations of a participant that do not answer, or have only begun to again."
+    );
     describe_histogram!(
         name::JOURNAL_COMMIT_DURATION,
         Unit::Seconds,

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use tercet_protocol::{Commands, Event, Input, Ring};
+use tercet_protocol::{Commands, Event, Input, Load, Ring};
 use thiserror::Error;
 
 use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Unreadable};
 
 /// Transactions read at once.
 const PAGE: u32 = 500;
@@ -25,8 +25,6 @@ pub struct Recovered {
     pub commands: Vec<Commands>,
     /// Transactions taken up.
     pub taken_up: u64,
-    /// Transactions whose rows could not be understood; they stay in the journal as they are.
-    pub unreadable: u64,
 }
 
 /// Puts every unfinished transaction of this incarnation into the ring.
@@ -61,13 +59,10 @@ pub async fn recover(
                     recovered.commands.push(ring.step(event, clock.now()));
                 }
                 Err(unreadable) => {
-                    recovered.unreadable += 1;
-                    alerts.set_aside(&unreadable.gid, &unreadable.why.to_string(), clock.now());
-                    tracing::error!(
-                        gid = %unreadable.gid, why = %unreadable.why,
-                        "a transaction in the journal cannot be understood; it is left as it is, \
-                         all others go on: mend its rows and restart"
-                    );
+                    // The engine says so, and remembers that the gid is taken.
+                    let Unreadable { gid, why } = unreadable;
+                    let event = Event::Input(Input::Loaded(gid, Load::Unreadable { why }));
+                    recovered.commands.push(ring.step(event, clock.now()));
                 }
             }
         }

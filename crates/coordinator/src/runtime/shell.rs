@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::{
-    Answer, Call, Change, Commands, Event, Input, Record, Request, Ring, Ticket, Wait,
+    Answer, Call, Change, Commands, Destination, Event, Input, Record, Request, Ring, Ticket, Wait,
 };
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{Dispatcher, Vacancies};
 use crate::journal::{Journal, JournalEvent};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::handle::{Asked, Control, Lanes};
@@ -52,13 +52,14 @@ pub struct Shell {
     answers: mpsc::Receiver<(Ticket, Answer)>,
     answer_places: mpsc::Sender<(Ticket, Answer)>,
     outward: Outward,
+    vacancies: Vacancies,
     replies: Replies,
     /// Records of this round; the journal gets them in one piece.
     unsent: Vec<Record>,
     /// Calls that found no room. They come back to the ring in their turn, not at once: while
     /// thousands do, the first become due again, and at once would have no end. Nor would the
     /// records this leads to be in order with those of commands not yet carried out.
-    without_room: VecDeque<Ticket>,
+    without_room: VecDeque<(Ticket, Option<Destination>)>,
     calls_in_flight: usize,
     fenced: bool,
     healthy: watch::Sender<bool>,
@@ -83,6 +84,7 @@ impl Shell {
             journal_events,
             answers,
             answer_places,
+            vacancies: outward.dispatcher.vacancies(),
             outward,
             replies: Replies::default(),
             unsent: Vec::new(),
@@ -148,6 +150,7 @@ impl Shell {
                 }
             },
             Some(answered) = self.answers.recv() => self.answered(answered),
+            vacancy = self.vacancies.next() => self.step(Event::Input(Input::Vacant(vacancy))),
             Some(control) = self.lanes.control.recv() => self.control(control),
             Some(asked) = self.lanes.requests.recv() => self.ask(asked),
             Some(asked) = self.lanes.begins.recv() => self.ask(asked),
@@ -169,8 +172,12 @@ impl Shell {
             self.answered(answered);
         }
         for _ in 0..ROUND {
-            let Some(ticket) = self.without_room.pop_front() else { break };
-            self.step(Event::Input(Input::NotSent(ticket, None)));
+            let Some((ticket, at)) = self.without_room.pop_front() else { break };
+            self.step(Event::Input(Input::NotSent(ticket, at)));
+        }
+        for _ in 0..ROUND {
+            let Some(vacancy) = self.vacancies.take() else { break };
+            self.step(Event::Input(Input::Vacant(vacancy)));
         }
         for _ in 0..ROUND {
             let Ok(control) = self.lanes.control.try_recv() else { break };
@@ -234,7 +241,6 @@ impl Shell {
             JournalEvent::Exists(gid) => self.step(Event::Input(Input::Exists(gid))),
             JournalEvent::SetAside(gid) => self.step(Event::Input(Input::SetAside(gid))),
             JournalEvent::Loaded(gid, load) => self.step(Event::Input(Input::Loaded(gid, load))),
-            // The engine keeps all of its transactions in memory and asks for no sweep.
             JournalEvent::Swept(gids) => self.step(Event::Input(Input::Swept(gids))),
             JournalEvent::Failing { why } => {
                 tracing::error!(
@@ -270,7 +276,8 @@ impl Shell {
             loads,
             alarms,
             sweeps,
-            await_room: _,
+            await_room,
+            retract,
         } = commands;
         for record in &append {
             self.count(record);
@@ -296,23 +303,32 @@ impl Shell {
             tracing::error!(%gid, %why, "this transaction is set aside; all others go on. Please report it");
         }
         for call in calls {
-            if let Err(ticket) = self.send(call) {
-                self.without_room.push_back(ticket);
+            if let Err(not_sent) = self.send(call) {
+                self.without_room.push_back(not_sent);
             }
+        }
+        for ticket in retract {
+            if self.outward.dispatcher.retract(&ticket) {
+                self.calls_in_flight -= 1;
+                self.without_room.push_back((ticket, None));
+            }
+        }
+        for destination in await_room {
+            self.outward.dispatcher.await_room(&destination);
         }
     }
 
     /// Sends a call, if there is room for it and for its answer.
-    fn send(&mut self, call: Call) -> Result<(), Ticket> {
+    fn send(&mut self, call: Call) -> Result<(), (Ticket, Option<Destination>)> {
         let Ok(place) = self.answer_places.clone().try_reserve_owned() else {
-            return Err(call.ticket);
+            return Err((call.ticket, None));
         };
         match self.outward.dispatcher.send(call, place) {
             Ok(()) => {
                 self.calls_in_flight += 1;
                 Ok(())
             }
-            Err(no_room) => Err(no_room.ticket),
+            Err(no_room) => Err((no_room.ticket, Some(no_room.destination))),
         }
     }
 

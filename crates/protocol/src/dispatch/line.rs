@@ -190,6 +190,11 @@ impl<T> Line<T> {
         self.take_room(false, now)
     }
 
+    /// Gives back a call that waits for its turn, if it does: it need not be made any more.
+    pub fn retract(&mut self, is_it: impl Fn(&T) -> bool) -> Option<Offered<T>> {
+        self.queue.retract(is_it)
+    }
+
     /// As people see it.
     #[must_use]
     pub fn breaker(&self) -> BreakerState {

@@ -452,3 +452,16 @@ fn a_line_without_a_queue_says_when_it_may_be_probed() {
     assert_eq!(bench.next_wake(), None);
     assert_eq!(bench.offer(confirm(1)), "probe");
 }
+
+#[test]
+fn a_call_that_waits_can_be_given_back_and_one_under_way_cannot() {
+    let settings = LineSettings { concurrency: 1, ..SETTINGS };
+    let mut line = Line::new(settings);
+    assert!(matches!(line.offer(confirm(1), Mono(0), LUCK), Admission::Now(_)));
+    for n in [2, 3] {
+        assert_eq!(line.offer(confirm(n), Mono(0), LUCK), Admission::Queued);
+    }
+    assert_eq!(line.retract(|call| *call == 1), None);
+    assert_eq!(line.retract(|call| *call == 3), Some(confirm(3)));
+    assert_eq!((line.waiting(), line.under_way()), (1, 1));
+}

@@ -25,13 +25,13 @@ pub struct Offered<T> {
 impl<T> Offered<T> {
     /// A call as the line sees it. A Try has a deadline to meet, so it does not wait longer
     /// than a call of it may take; the decision's calls wait for as long as it takes.
-    pub fn of(call: &Call, passenger: T) -> Self {
+    pub fn of(call: Call, wrap: impl FnOnce(Call) -> T) -> Self {
         let patience = match call.ticket.op {
             Op::Try => Some(call.branch.timeout),
             Op::Confirm | Op::Cancel => None,
         };
-        let bytes = call.branch.payload.len();
-        Self { gid: call.ticket.gid.clone(), bytes, patience, call: passenger }
+        let (gid, bytes) = (call.ticket.gid.clone(), call.branch.payload.len());
+        Self { gid, bytes, patience, call: wrap(call) }
     }
 }
 
@@ -100,6 +100,13 @@ impl<T> Queue<T> {
         let (_, number) = *self.ends.first().filter(|(at, _)| *at <= now)?;
         let waiting = self.take(number)?;
         Some((waiting.offered, now.since(waiting.since)))
+    }
+
+    /// A certain one. It is looked for among all, since people ask for it, seldom.
+    pub(super) fn retract(&mut self, is_it: impl Fn(&T) -> bool) -> Option<Offered<T>> {
+        let found = self.waiting.iter().find(|(_, waiting)| is_it(&waiting.offered.call));
+        let number = found.map(|(number, _)| *number)?;
+        self.take(number).map(|waiting| waiting.offered)
     }
 
     /// When the next one's patience ends.

@@ -58,6 +58,11 @@ pub enum Load {
     Found(Box<Stored>),
     /// It could not be read; ask again later.
     Failed,
+    /// There is something, and it makes no sense: damaged, or of a newer program.
+    Unreadable {
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// Somebody asks something of one transaction.

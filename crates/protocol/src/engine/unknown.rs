@@ -14,6 +14,9 @@ use crate::stored::Stored;
 use crate::time::Now;
 use crate::transaction::{Resume, Transaction};
 
+/// Transactions remembered as unreadable: alarms for so many are enough.
+const MOST_UNREADABLE: usize = 10_000;
+
 impl Engine {
     pub(super) fn ask_unknown(&mut self, request: Request, now: Now, output: &mut Output) {
         match &request.ask {
@@ -49,11 +52,13 @@ impl Engine {
         let waiting = loading.map(|loading| loading.requests).unwrap_or_default();
         match load {
             Load::Nothing => {
+                self.unreadable.remove(gid);
                 for request in waiting {
                     self.ask_absent(request, now, output);
                 }
             }
             Load::Found(stored) => {
+                self.unreadable.remove(gid);
                 if !self.live.contains_key(gid) {
                     self.rests_no_more(&stored);
                     self.adopt(&stored, Resume::FromRest, now, output);
@@ -80,6 +85,25 @@ impl Engine {
                     refuse(&request, refusal, output);
                 }
             }
+            Load::Unreadable { why } => {
+                self.leave_unreadable(gid, &why, output);
+                for request in waiting {
+                    refuse(&request, Refusal::SetAside, output);
+                }
+            }
+        }
+    }
+
+    /// The rows of this transaction make no sense. They stay as they are, and so does the gid:
+    /// it is not free. It is not remembered what is wrong with them: who asks next may find
+    /// them mended.
+    fn leave_unreadable(&mut self, gid: &Gid, why: &str, output: &mut Output) {
+        if self.unreadable.len() < MOST_UNREADABLE && self.unreadable.insert(gid.clone()) {
+            let why = format!(
+                "its rows in the journal cannot be understood ({why}); mend them, and the next \
+                 request for it takes it up again"
+            );
+            output.effects.push(at_once(gid, Effect::Alarm { why }));
         }
     }
 

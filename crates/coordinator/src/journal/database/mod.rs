@@ -4,6 +4,7 @@
 mod address;
 mod commit;
 mod connect;
+mod each;
 mod entities;
 mod incarnation;
 mod list;
