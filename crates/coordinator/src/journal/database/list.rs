@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select, TransactionTrait,
+    QueryOrder, QuerySelect, QueryTrait, Select, TransactionTrait,
 };
+use tercet_protocol::Status;
 use tercet_protocol::wire::{Cursor, ListQuery, Page, SummaryView};
-use tercet_protocol::{ResolvedAs, Status};
 
 use super::super::error::JournalError;
 use super::each::readable;
@@ -51,22 +51,22 @@ async fn read(
         .await?;
     let counts: HashMap<String, i64> = counts.into_iter().collect();
 
-    // Only words of ours: a damaged one is found where the transaction is loaded, and must not
-    // keep the others from being listed.
-    let words = ResolvedAs::ALL.iter().map(|resolved_as| resolved_as.as_str());
-    let resolved: Vec<(String, String)> = outcome::Entity::find()
+    let resolved = outcome::Entity::find()
         .select_only()
         .column(outcome::Column::Gid)
         .column(outcome::Column::ResolvedAs)
         .filter(outcome::Column::Gid.is_in(names()))
-        .filter(outcome::Column::ResolvedAs.is_in(words))
-        .into_tuple()
-        .all(snapshot)
-        .await?;
+        .filter(outcome::Column::ResolvedAs.is_not_null())
+        .build(snapshot.get_database_backend());
+    let mut resolutions: Vec<(String, String)> = Vec::new();
+    for row in snapshot.query_all_raw(resolved).await? {
+        // A word that is not even text is none of ours, and its transaction cannot be listed.
+        resolutions.push((row.try_get_by_index(0)?, row.try_get_by_index(1).unwrap_or_default()));
+    }
 
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
-        let of_it = resolved.iter().filter(|(gid, _)| *gid == row.gid);
+        let of_it = resolutions.iter().filter(|(gid, _)| *gid == row.gid);
         let resolved: Vec<&str> = of_it.map(|(_, resolved_as)| &**resolved_as).collect();
         let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
         match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0), &resolved) {
