@@ -16,8 +16,9 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::alerts;
 use crate::api::Readiness;
 use crate::clock::Clock;
+use crate::clock_check::ClockCheck;
 use crate::config::Settings;
-use crate::dispatcher::{self, DispatcherSettings, StartError};
+use crate::dispatcher::{self, Dispatcher, DispatcherSettings, StartError};
 use crate::journal::{Backlog, Journal, JournalError, JournalSettings, Retention};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Ended, Outward, RecoveryError, RuntimeHandle, Shell, lanes, recover};
@@ -56,6 +57,8 @@ pub struct Node {
     pub engine: RuntimeHandle,
     /// Reads lists and histories.
     pub journal: Journal,
+    /// Knows how it stands with the participants.
+    pub dispatcher: Dispatcher,
     /// What is counted of transactions.
     pub transactions: TransactionMetrics,
     shell: JoinHandle<Ended>,
@@ -80,7 +83,10 @@ impl Node {
         let of_journal = journal_settings(settings, listens_on, clock.as_ref());
         let journal = Journal::open(of_journal, tell, Arc::clone(clock)).await?;
 
-        let engine = Engine::new(clock.new_epoch(), engine_settings(settings));
+        let longest_stop = settings.node.longest_stop;
+        let check = ClockCheck::of(journal.last_written(), clock.now().wall, longest_stop);
+        let engine = EngineSettings { clock_doubted: check.tell(), ..engine_settings(settings) };
+        let engine = Engine::new(clock.new_epoch(), engine);
         let mut ring = Ring::new(engine, settings.journal.answer_within);
         let webhook = settings.alerts.of_webhook(settings.retry.backoff());
         let alerts = alerts::start(webhook, Arc::clone(clock))?;
@@ -92,7 +98,8 @@ impl Node {
 
         let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
         let metrics = transactions.clone();
-        let outward = Outward { journal: journal.clone(), dispatcher, metrics, alerts };
+        let outward =
+            Outward { journal: journal.clone(), dispatcher: dispatcher.clone(), metrics, alerts };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
         let shell = Shell::new(ring, Arc::clone(clock), lanes, journal_events, outward, CALLS);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));
@@ -103,7 +110,7 @@ impl Node {
             drop(end);
             ended
         });
-        Ok(Self { engine, journal, transactions, shell, ended, grace })
+        Ok(Self { engine, journal, dispatcher, transactions, shell, ended, grace })
     }
 
     /// Ends when the engine does: after `stop`, or by itself if this node was fenced.

@@ -15,6 +15,7 @@ use crate::dispatcher::{Dispatcher, Vacancies};
 use crate::journal::{Backlog, Journal, JournalEvent};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::handle::{Asked, Control, Lanes};
+use crate::runtime::parking::ParkingLog;
 use crate::runtime::recovery::Recovered;
 use crate::runtime::replies::Replies;
 
@@ -54,6 +55,7 @@ pub struct Shell {
     outward: Outward,
     vacancies: Vacancies,
     replies: Replies,
+    parking: ParkingLog,
     /// Records of this round; the journal gets them in one piece.
     unsent: Vec<Record>,
     /// How much they are.
@@ -89,6 +91,7 @@ impl Shell {
             vacancies: outward.dispatcher.vacancies(),
             outward,
             replies: Replies::default(),
+            parking: ParkingLog::default(),
             unsent: Vec::new(),
             unsent_size: Backlog::default(),
             without_room: VecDeque::new(),
@@ -120,6 +123,7 @@ impl Shell {
             self.one_round(&mut stop, stop_at.is_some()).await;
             self.flush();
             self.tell_health();
+            self.parking.tell_overdue(self.clock.now().mono);
             if self.fenced {
                 return Ended::Fenced;
             }
@@ -215,7 +219,8 @@ impl Shell {
         // While stopping, look often: the grace may be over before anything else happens.
         let longest = if stopping { Duration::from_millis(50) } else { Duration::from_secs(3600) };
         let now = self.clock.now().mono;
-        self.ring.next_deadline().map_or(longest, |at| at.since(now)).min(longest)
+        let due = self.ring.next_deadline().into_iter().chain(self.parking.next_due()).min();
+        due.map_or(longest, |at| at.since(now)).min(longest)
     }
 
     fn ask(&mut self, asked: Asked) {
@@ -286,6 +291,7 @@ impl Shell {
         for record in &append {
             self.count(record);
         }
+        self.parking.look(&append, &self.ring, self.clock.now());
         self.unsent_size = self.unsent_size.and(Backlog::of(&append));
         self.unsent.extend(append);
         if !loads.is_empty() {
