@@ -7,7 +7,6 @@ pub mod alerts;
 pub mod api;
 pub mod cli;
 pub mod clock;
-mod clock_check;
 pub mod config;
 pub mod dispatcher;
 pub mod journal;

@@ -140,6 +140,12 @@ impl Ring {
         self.engine.census()
     }
 
+    /// Effects that wait for the disk.
+    #[must_use]
+    pub fn held_effects(&self) -> usize {
+        self.held.values().map(Vec::len).sum()
+    }
+
     /// Whether the journal keeps up: nothing has waited for it longer than it may.
     #[must_use]
     pub fn is_journal_keeping_up(&self, now: Now) -> bool {

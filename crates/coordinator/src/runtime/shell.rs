@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::{
-    Answer, Call, Change, Commands, Destination, Event, Input, Record, Request, Ring, Ticket, Wait,
+    Answer, Call, Change, Commands, Destination, Event, Gid, Input, Record, Request, Ring, Ticket,
+    Wait,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -291,7 +292,7 @@ impl Shell {
         for record in &append {
             self.count(record);
         }
-        self.parking.look(&append, &self.ring, self.clock.now());
+        self.tell_of_parked(&append);
         self.unsent_size = self.unsent_size.and(Backlog::of(&append));
         self.unsent.extend(append);
         if !loads.is_empty() {
@@ -356,19 +357,21 @@ impl Shell {
         self.healthy.send_if_modified(|told| std::mem::replace(told, healthy) != healthy);
     }
 
+    /// People hear of it in the log and by the webhook.
+    fn tell_of_parked(&mut self, records: &[Record]) {
+        let (now, engine) = (self.clock.now(), self.ring.engine());
+        let transaction = |gid: &Gid| engine.transaction(gid);
+        for parked in ParkedBranch::all_parked_by(records, transaction, now.wall) {
+            self.outward.alerts.parked(parked.clone(), now);
+            self.parking.tell(parked, now.mono);
+        }
+    }
+
     fn count(&self, record: &Record) {
         match &record.change {
             Change::Finished { .. } => {
                 if let Some(transaction) = self.ring.engine().transaction(&record.gid) {
                     self.outward.metrics.finished(transaction);
-                }
-            }
-            Change::Outcome(outcome) if outcome.parked && self.outward.alerts.is_on() => {
-                let transaction = self.ring.engine().transaction(&record.gid);
-                let now = self.clock.now();
-                let parked = transaction.and_then(|of| ParkedBranch::of(of, outcome, now.wall));
-                if let Some(parked) = parked {
-                    self.outward.alerts.parked(parked, now);
                 }
             }
             Change::Begun(_)
