@@ -149,7 +149,9 @@ impl Oracle {
         let not_here = |stored: &&Stored| {
             let gid = &stored.spec.gid;
             let unfinished = stored.status.is_decided() && !stored.status.is_finished();
-            unfinished && !self.excused.contains(gid) && running.ring.engine().transaction(gid).is_none()
+            unfinished
+                && !self.excused.contains(gid)
+                && running.ring.engine().transaction(gid).is_none()
         };
         let resting = rows.all().filter(not_here).count();
         if resting > census.resting {
