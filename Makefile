@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-without-guard test check verify fix model chaos waiting
+.PHONY: help run demo demo-without-guard test check verify fix model fuzz chaos waiting
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,13 @@ fix: ## Format, and mend what clippy can mend
 
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-protocol --test model -- --nocapture
+
+# What comes in by default; `make fuzz TARGET=rows SECONDS=300` for another, or longer.
+TARGET ?= bodies
+SECONDS ?= 60
+
+fuzz: ## Search for inputs that break a promise: TARGET=bodies|face|headers|journal|rows|texts|urls SECONDS=60
+	@fuzz/run "$(TARGET)" "$(SECONDS)"
 
 CHAOS := $(or $(CARGO_TARGET_DIR),target)/release/tercet-chaos
 

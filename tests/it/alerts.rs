@@ -4,12 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::Method;
+use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tercet_protocol::{Op, Wall};
 use tercet_tests::{Client, Delivery, Participant, Reaction, Receiver, Tercet, soon};
 
-use crate::bodies::{begin, branch};
+use crate::bodies::{begin, begin_open, branch};
 use crate::expected::transaction;
 
 /// The key in base64, as receivers are given it.
@@ -163,4 +164,27 @@ async fn what_is_still_parked_after_a_restart_is_told_again() {
     let items = data["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let gids: Vec<&Value> = items.iter().map(|item| &item["gid"]).collect();
     assert_eq!(gids, ["order-1", "order-2"]);
+}
+
+#[tokio::test]
+async fn a_transaction_whose_rows_make_no_sense_is_told() {
+    let (receiver, participant) = (Receiver::start(&[]).await, Participant::start().await);
+    let mut tercet = telling(&receiver, &[]).await;
+    for gid in ["order-1", "order-2"] {
+        let body = begin_open(gid, &[branch(&participant, "stock")]);
+        assert_eq!(tercet.client().begin("", &body).await.status, 201);
+    }
+    tercet.kill().await;
+    let url = format!("sqlite://{}", tercet.database().display());
+    let outsider = Database::connect(url).await.expect("the database is there");
+    let damage = "UPDATE global_transactions SET instance = '?' WHERE gid = 'order-1'";
+    outsider.execute_unprepared(damage).await.expect("damaged");
+    outsider.close().await.expect("the connection closes");
+    tercet.restart().await;
+    let told = receiver.delivered(1).await.remove(0);
+    assert_eq!(told.json["type"], "transactions.set-aside");
+    let data = &told.json["data"];
+    assert_eq!((&data["count"], &data["items"][0]["gid"]), (&json!(1), &json!("order-1")));
+    assert!(data["items"][0]["why"].as_str().is_some_and(|why| why.contains("instance")), "{data}");
+    transaction(&tercet.client().get("order-2").await, 200, "trying");
 }

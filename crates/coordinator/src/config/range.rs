@@ -17,10 +17,13 @@ const NUMBERS: &[(&str, i64, i64)] = &[
     ("server.max_connections", 1, 1_000_000),
     ("server.header_read_timeout_ms", 100, HOUR_MS),
     ("server.body_read_timeout_ms", 100, HOUR_MS),
+    ("server.write_timeout_ms", 100, HOUR_MS),
     ("server.max_request_bytes", 1_024, 64 * MIB),
     ("database.read_connections", 1, 1_000),
     ("journal.batch_records", 1, 1_024),
     ("journal.batch_bytes", 4_096, 64 * MIB),
+    ("journal.queue_records", 1, 10_000_000),
+    ("journal.queue_bytes", 4_096, 16_384 * MIB),
     ("journal.answer_within_ms", 10, HOUR_MS),
     ("limits.branches", 1, 1_024),
     ("limits.url_bytes", 16, 65_536),
@@ -64,6 +67,7 @@ const NUMBERS: &[(&str, i64, i64)] = &[
     ("retention.max_finished", 0, 1_000_000_000),
     ("retention.every_ms", 10, 24 * HOUR_MS),
     ("shutdown.grace_ms", 0, HOUR_MS),
+    ("node.longest_stop_ms", 0, 365 * 24 * HOUR_MS),
 ];
 
 /// Why this setting cannot have this value, which is of its type.

@@ -71,6 +71,9 @@ pub struct ServerSection {
     /// For a request's body to arrive.
     #[serde(rename = "body_read_timeout_ms", deserialize_with = "millis")]
     pub body_read_timeout: Duration,
+    /// For an answer, or what is left of it, to be taken a little further by who asked.
+    #[serde(rename = "write_timeout_ms", deserialize_with = "millis")]
+    pub write_timeout: Duration,
     /// Bytes of a request's body.
     pub max_request_bytes: usize,
 }
@@ -93,6 +96,10 @@ pub struct JournalSection {
     pub batch_records: usize,
     /// Bytes in one batch.
     pub batch_bytes: usize,
+    /// Records that are not durable yet, beyond which begins are refused.
+    pub queue_records: usize,
+    /// Bytes of them.
+    pub queue_bytes: usize,
     /// How long a request waits for a journal that does not answer.
     #[serde(rename = "answer_within_ms", deserialize_with = "millis")]
     pub answer_within: Duration,
@@ -308,6 +315,9 @@ pub struct ShutdownSettings {
 pub struct NodeSettings {
     /// Its name, if it was given one; see `Settings::node_id`.
     pub id: String,
+    /// How long it may have been down before its clock is doubted.
+    #[serde(rename = "longest_stop_ms", deserialize_with = "millis")]
+    pub longest_stop: Duration,
 }
 
 fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

@@ -33,5 +33,6 @@ mod vacancies;
 
 pub use dispatch::{Dispatcher, NoRoom, start};
 pub use exchange::StartError;
+pub use retry_after::parse as parse_retry_after;
 pub use settings::DispatcherSettings;
 pub use vacancies::Vacancies;

@@ -16,6 +16,8 @@ mod health;
 mod line;
 #[cfg(test)]
 mod line_tests;
+#[cfg(test)]
+mod line_walk_tests;
 mod queue;
 mod row;
 

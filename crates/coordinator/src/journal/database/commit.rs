@@ -25,7 +25,8 @@ pub(super) async fn commit(
     // The turn is known, and with it that this batch is to be written, before COMMIT is sent.
     match write(&transaction, own, batch, nets).await {
         Ok((Turn::Write, taken)) => {
-            transaction.commit().await?;
+            // Whatever COMMIT says when it fails, the outcome may be unknown: look again.
+            transaction.commit().await.map_err(|error| CommitError::Again(error.to_string()))?;
             Ok(taken)
         }
         Ok((Turn::Written, taken)) => {
