@@ -43,7 +43,7 @@ impl Scale {
     /// As many initiators as this fault needs to be measured.
     fn pace(self, fault: Fault) -> Pace {
         let initiators = match fault {
-            Fault::FoulNetwork => self.initiators * 4,
+            Fault::FoulNetwork => self.initiators * 6,
             Fault::CoordinatorKilled
             | Fault::ParticipantKilled
             | Fault::ParticipantStopped
