@@ -100,7 +100,7 @@ fn only_dispatcher_and_alerts_call_and_only_the_journal_stores() {
         naming.map(|(path, _)| path).collect::<Vec<_>>()
     };
     assert_eq!(
-        in_coordinator("reqwest", &["dispatcher", "alerts"]),
+        in_coordinator("reqwest", &["dispatcher", "alerts", "cli"]),
         Vec::<std::path::PathBuf>::new()
     );
     assert_eq!(in_coordinator("sea_orm", &["journal"]), Vec::<std::path::PathBuf>::new());

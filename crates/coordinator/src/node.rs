@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{BreakerSettings, Engine, EngineSettings, LineSettings, Ring, Rules};
+use tercet_protocol::{BreakerSettings, Engine, EngineSettings, LineSettings, Ring, Rules, Wall};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
@@ -25,6 +25,9 @@ use crate::runtime::{Ended, Outward, RecoveryError, RuntimeHandle, Shell, lanes,
 /// Calls that may be under way or queued at once, over all destinations: room for the full
 /// queues of a hundred dead ones. Memory is taken only for what is there.
 const CALLS: usize = 131_072;
+
+/// Clocks are corrected by so much without anybody noticing.
+const CLOCK_SKEW: Duration = Duration::from_secs(1);
 
 /// Why it could not start, or had to stop.
 #[derive(Debug, Error)]
@@ -82,7 +85,8 @@ impl Node {
         let of_journal = journal_settings(settings, listens_on, clock.as_ref());
         let journal = Journal::open(of_journal, tell, Arc::clone(clock)).await?;
 
-        let engine = Engine::new(clock.new_epoch(), engine_settings(settings));
+        let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
+        let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));
         let mut ring = Ring::new(engine, settings.journal.answer_within);
         let webhook = settings.alerts.of_webhook(settings.retry.backoff());
         let alerts = alerts::start(webhook, Arc::clone(clock))?;
@@ -139,7 +143,30 @@ async fn follow(mut healthy: watch::Receiver<bool>, readiness: Readiness) {
     }
 }
 
-fn engine_settings(settings: &Settings) -> EngineSettings {
+/// Whether the wall clock says that the node was down for longer than it may have been. Timers
+/// do not go by the wall clock; only what was read from the journal does, once, at the start.
+fn is_clock_doubted(last_written: Option<Wall>, settings: &Settings, now: Wall) -> bool {
+    let Some(last_written) = last_written else { return false };
+    let (ahead, behind) = (now.since(last_written), last_written.since(now));
+    if behind > CLOCK_SKEW {
+        tracing::warn!(
+            behind_ms = behind.as_millis(),
+            "the clock is behind what was last written here: was it set back? Deadlines are not \
+             put off by it, timestamps may go back"
+        );
+    }
+    let doubted = ahead > settings.node.longest_stop;
+    if doubted {
+        tracing::warn!(
+            ahead_ms = ahead.as_millis(),
+            "the clock is ahead of what was last written here by more than node.longest_stop_ms: \
+             was it set forward? Deadlines that have passed fire after one more round of Try"
+        );
+    }
+    doubted
+}
+
+fn engine_settings(settings: &Settings, clock_doubted: bool) -> EngineSettings {
     let retry = &settings.retry;
     EngineSettings {
         rules: Rules {
@@ -158,7 +185,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         waiting_bytes: settings.limits.waiting_bytes,
         resting_transactions: settings.limits.resting_transactions,
         destination_path_segments: settings.dispatcher.destination_path_segments,
-        clock_doubted: false,
+        clock_doubted,
         waiters: settings.limits.waiters_per_transaction,
         load_within: settings.journal.answer_within,
     }

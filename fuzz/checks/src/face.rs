@@ -119,8 +119,8 @@ async fn serving() -> Router {
         requests: RequestLimits { max_bytes: 4_096, body_timeout: Duration::from_secs(5) },
         history_lines: 100,
         readiness,
-        metrics: metrics::install().expect("nobody else counts here"),
         participants: Arc::new(Vec::new),
+        metrics: metrics::install().expect("nobody else counts here"),
         transactions: TransactionMetrics::register(),
     })
 }

@@ -33,7 +33,7 @@ use crate::api::who::Who;
     request_body = ResolveRequest,
     responses(
         (status = 200, body = TransactionView, description = "The branch is resolved, durably.", headers(("Tercet-Status" = String))),
-        (status = 202, body = TransactionView, description = "A call is still under way. The branch is resolved when it ends without an acknowledgement, unless the node stops before; ask again."),
+        (status = 202, body = TransactionView, description = "A call is still under way. The branch is resolved when it ends without an acknowledgement, unless the node stops before: look again."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found` or `branch-not-found`"),
         (status = 409, body = Problem, content_type = PROBLEM_JSON, description = "`not-decided` or `already-finished`"),

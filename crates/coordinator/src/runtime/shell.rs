@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
 use crate::dispatcher::{Dispatcher, Vacancies};
-use crate::journal::{Journal, JournalEvent};
+use crate::journal::{Backlog, Journal, JournalEvent};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::handle::{Asked, Control, Lanes};
 use crate::runtime::parking::ParkingLog;
@@ -59,6 +59,8 @@ pub struct Shell {
     parking: ParkingLog,
     /// Records of this round; the journal gets them in one piece.
     unsent: Vec<Record>,
+    /// How much they are.
+    unsent_size: Backlog,
     /// Calls that found no room. They come back to the ring in their turn, not at once: while
     /// thousands do, the first become due again, and at once would have no end. Nor would the
     /// records this leads to be in order with those of commands not yet carried out.
@@ -92,6 +94,7 @@ impl Shell {
             replies: Replies::default(),
             parking: ParkingLog::default(),
             unsent: Vec::new(),
+            unsent_size: Backlog::default(),
             without_room: VecDeque::new(),
             calls_in_flight: 0,
             fenced: false,
@@ -266,6 +269,7 @@ impl Shell {
 
     fn step(&mut self, event: Event) {
         let now = self.clock.now();
+        self.ring.set_journal_full(self.outward.journal.is_full(self.unsent_size));
         let commands = self.ring.step(event, now);
         self.carry_out(commands);
     }
@@ -289,6 +293,7 @@ impl Shell {
             self.count(record);
         }
         self.tell_of_parked(&append);
+        self.unsent_size = self.unsent_size.and(Backlog::of(&append));
         self.unsent.extend(append);
         if !loads.is_empty() {
             self.outward.journal.load(loads);
@@ -342,6 +347,7 @@ impl Shell {
     /// The journal gets all records of a round in one piece.
     fn flush(&mut self) {
         if !self.unsent.is_empty() {
+            self.unsent_size = Backlog::default();
             self.outward.journal.append(std::mem::take(&mut self.unsent));
         }
     }
