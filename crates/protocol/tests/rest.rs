@@ -185,6 +185,30 @@ fn what_rests_is_not_forgotten_while_somebody_asks_for_it_in_vain() {
 }
 
 #[test]
+fn while_a_load_hangs_the_journal_is_not_swept_without_a_pause() {
+    let mut node = Node::with(two_may_wait());
+    for id in ["t1", "t2", "t3"] {
+        node.stuck(id);
+        node.driver.pass(1);
+    }
+    node.driver.pass(5_000);
+    node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
+    node.driver.pass(500);
+    let mut sweeps = 0;
+    let mut after = None;
+    for _ in 0..10 {
+        let page = node.page(after.as_ref());
+        after = page.last().cloned();
+        let commands = node.driver.input(Input::Swept(page));
+        if commands.sweeps.is_empty() {
+            break;
+        }
+        sweeps += 1;
+    }
+    assert!(sweeps <= 2, "{sweeps} within a millisecond");
+}
+
+#[test]
 fn when_there_is_room_again_all_that_rested_finishes() {
     let mut node = Node::with(two_may_wait());
     let ids: Vec<String> = (10..40).map(|n| format!("t{n}")).collect();
