@@ -155,6 +155,11 @@ impl Entries {
 }
 
 async fn guards(file: &Path, prefix: &str) -> Result<BTreeMap<String, Guarded>, Trouble> {
+    // Where participants do without their guard there is no table, and nothing is recorded.
+    let table = "SELECT name FROM sqlite_master WHERE name = 'tercet_guard'".to_owned();
+    if rows(file, table, |row| row.try_get_by_index::<String>(0)).await?.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let guards =
         format!("SELECT gid, instance, state FROM tercet_guard WHERE gid LIKE '{prefix}-%'");
     let read = |row: &QueryResult| {

@@ -19,6 +19,8 @@ pub(crate) struct Row {
     pub(crate) fault: String,
     /// From the healing to the end of each transaction that was under way then.
     pub(crate) recovery: Spread,
+    /// How long a transaction takes in the windows without a fault.
+    pub(crate) ordinary: Spread,
     pub(crate) verdict: Verdict,
     pub(crate) detours: Detours,
     pub(crate) rates: Rates,
@@ -48,6 +50,13 @@ pub(crate) fn rate(stories: &[Story], from: Instant, until: Instant) -> f64 {
     if seconds > 0.0 { count / seconds } else { 0.0 }
 }
 
+/// How long those took that were begun within one of these windows.
+pub(crate) fn ordinary(stories: &[Story], windows: &[(Instant, Instant)]) -> Spread {
+    let within = |begun| windows.iter().any(|(from, until)| *from <= begun && begun < *until);
+    let begun = stories.iter().filter(|story| within(story.begun));
+    Spread::of(begun.filter_map(|story| Some(story.finished?.duration_since(story.begun))))
+}
+
 /// From each healing to the end of what was begun before it and ended after it, and before the
 /// next.
 pub(crate) fn recovery(stories: &[Story], healed: &[Instant]) -> Spread {
@@ -67,14 +76,16 @@ impl Row {
 
     /// What there is to say beside the row.
     pub(crate) fn note(&self) -> String {
-        let Self { fault, recovery, verdict, detours, rates, kit, .. } = self;
+        let Self { fault, recovery, ordinary, verdict, detours, rates, kit, .. } = self;
         let mut note = format!(
-            "* {fault}: {} transactions, {} confirmed; {} under way when it healed; {:.0}/s without \
-             fault, {:.0}/s during, {:.0}/s in the first seconds after; initiators asked again {} \
+            "* {fault}: {} transactions, {} confirmed; {} under way when it healed. Without fault one \
+             takes {} (p50) to {} (max). {:.0}/s without fault, {:.0}/s during, {:.0}/s in the first seconds after; initiators asked again {} \
              times after no answer, {} times after 429 or 503.",
             verdict.begun,
             verdict.confirmed,
             recovery.len(),
+            Short(ordinary.percentile(50)),
+            Short(ordinary.max()),
             rates.without,
             rates.during,
             rates.healed,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::clock;
 use crate::link::{Link, Weather};
 use crate::load::{Detours, Load, Pace, Story, order};
-use crate::row::{Rates, Row, rate, recovery};
+use crate::row::{Rates, Row, ordinary, rate, recovery};
+use crate::spread::Spread;
 use crate::stage::{Kind, Plan, Programs, Stage};
 use crate::trial::{Scale, WIDE};
 use crate::trouble::Trouble;
@@ -28,7 +29,8 @@ struct Half {
     verdict: Verdict,
     during: f64,
     healed: f64,
-    recovery: crate::spread::Spread,
+    recovery: Spread,
+    ordinary: Spread,
 }
 
 /// Measures the sale with so many orders offered a second.
@@ -55,6 +57,7 @@ pub(crate) async fn run(
             foul.stories.len()
         ),
         recovery: foul.recovery,
+        ordinary: fair.ordinary,
         verdict,
         detours: foul.detours,
         rates: Rates { without: fair.during, during: foul.during, healed: foul.healed },
@@ -92,6 +95,7 @@ async fn half(
         during: rate(&stories, begun, healed),
         healed: rate(&stories, healed, recovered),
         recovery: recovery(&stories, &[healed]),
+        ordinary: ordinary(&stories, &[(begun, healed)]),
         stories,
         detours,
         verdict,

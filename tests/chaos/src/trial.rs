@@ -12,7 +12,7 @@ use crate::fault::{Fault, Need};
 use crate::kit::{self, Finding};
 use crate::link::Link;
 use crate::load::{Load, Pace, order};
-use crate::row::{Rates, Row, rate, recovery};
+use crate::row::{Rates, Row, ordinary, rate, recovery};
 use crate::spread::Short;
 use crate::stage::{Kind, Plan, Programs, Stage};
 use crate::trouble::Trouble;
@@ -43,7 +43,7 @@ impl Scale {
     /// As many initiators as this fault needs to be measured.
     fn pace(self, fault: Fault) -> Pace {
         let initiators = match fault {
-            Fault::FoulNetwork => self.initiators * 4,
+            Fault::FoulNetwork => self.initiators * 6,
             Fault::CoordinatorKilled
             | Fault::ParticipantKilled
             | Fault::ParticipantStopped
@@ -98,6 +98,7 @@ pub(crate) async fn run(
     Ok(Row {
         fault: format!("{fault}, {}", Short(healed.duration_since(struck))),
         recovery: recovery(&stories, &[healed]),
+        ordinary: ordinary(&stories, &[(before, struck), (after, end)]),
         verdict,
         detours,
         rates: Rates {
@@ -147,6 +148,7 @@ pub(crate) async fn kills(
     Ok(Row {
         fault: format!("coordinator kill -9, {times} times in a row"),
         recovery: recovery(&stories, &healed),
+        ordinary: ordinary(&stories, &[(before, struck), (after, end)]),
         verdict,
         detours,
         rates: Rates {

@@ -80,16 +80,15 @@ impl Link {
         }
     }
 
-    /// The address for the participant of this number.
-    pub(crate) fn place(&self, number: u16) -> Place {
+    /// An address for a participant.
+    pub(crate) fn place(&self) -> Place {
         match self {
             Self::Loopback => {
                 let port = Port::free();
                 Place { address: port.address(), _kept: Some(port) }
             }
             Self::Veth(Veth { namespace, .. }) | Self::Tunnel(Tunnel { namespace, .. }) => {
-                // Nobody else is in the namespace, so nobody else has the port.
-                Place::fixed(namespace.inner(), 7_301 + number)
+                Place::fixed(namespace.inner(), namespace.port())
             }
         }
     }

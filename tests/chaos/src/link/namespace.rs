@@ -1,6 +1,7 @@
 //! A network of its own for the participants.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::tool::{self, words};
 use crate::trouble::Trouble;
@@ -11,13 +12,21 @@ pub(crate) struct Namespace {
     name: String,
     /// Sets the devices and the addresses of several runs apart.
     number: u32,
+    next_port: AtomicU16,
 }
+
+/// Nothing else is in the namespace, so any port is free that we have not given away.
+const FIRST_PORT: u16 = 7_301;
 
 impl Namespace {
     /// Makes one; needs root and iproute2.
     pub(crate) async fn new() -> Result<Self, Trouble> {
         let number = std::process::id();
-        let made = Self { name: format!("tercet-chaos-{number}"), number };
+        let made = Self {
+            name: format!("tercet-chaos-{number}"),
+            number,
+            next_port: AtomicU16::new(FIRST_PORT),
+        };
         tool::run("ip", &["netns", "add", &made.name]).await?;
         made.ip(&["link", "set", "lo", "up"]).await?;
         Ok(made)
@@ -46,6 +55,11 @@ impl Namespace {
     /// The participants' address.
     pub(crate) fn inner(&self) -> Ipv4Addr {
         self.host(2)
+    }
+
+    /// A port nobody had before: who had another one may still be about to end.
+    pub(crate) fn port(&self) -> u16 {
+        self.next_port.fetch_add(1, Ordering::Relaxed)
     }
 
     fn host(&self, host: u8) -> Ipv4Addr {

@@ -70,7 +70,7 @@ impl Cast {
             let mut process = Process::new(name, link.inside(command), directory, "listening on");
             process.start().await.map(|()| process)
         };
-        let [order, inventory, payment] = [0, 1, 2].map(|number| link.place(number));
+        let [order, inventory, payment] = [(); 3].map(|()| link.place());
         let others = vec![
             start("order", &order, &books.order).await?,
             start("payment", &payment, &books.payment).await?,
@@ -92,7 +92,7 @@ impl Cast {
         directory: &Path,
         pieces: i64,
     ) -> Result<Self, Trouble> {
-        let place = link.place(0);
+        let place = link.place();
         let (listen, pieces) = (place.address.to_string(), pieces.to_string());
         let command = words([&programs.own, "light", "--listen", &listen, "--pieces", &pieces]);
         let mut process = Process::new("light", link.inside(command), directory, "listening on");
