@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-without-guard test check verify fix model fuzz
+.PHONY: help run demo demo-without-guard test check verify fix model sim mutants fuzz chaos waiting
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,9 +42,28 @@ fix: ## Format, and mend what clippy can mend
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-protocol --test model -- --nocapture
 
+# One seed is one world; the same seed does the same again. TRACE=1 prints every event of SEED.
+SEED ?= 1
+RUNS ?= 2000
+sim: ## Run RUNS simulated worlds full of faults from SEED on, on all cores
+	cargo run --release --quiet -p tercet-sim -- $(if $(TRACE),--trace) $(SEED) $(RUNS)
+
+mutants: ## Put bugs back one at a time, and see what catches each
+	cargo test -p tercet-tests --test mutants -- --nocapture
+
 # What comes in by default; `make fuzz TARGET=rows SECONDS=300` for another, or longer.
 TARGET ?= bodies
 SECONDS ?= 60
 
 fuzz: ## Search for inputs that break a promise: TARGET=bodies|face|headers|journal|rows|texts|urls SECONDS=60
 	@fuzz/run "$(TARGET)" "$(SECONDS)"
+
+CHAOS := $(or $(CARGO_TARGET_DIR),target)/release/tercet-chaos
+
+chaos: ## Kill, stop, cut off and fill up the real programs under load; write docs/chaos.md (root; 7 minutes)
+	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins
+	$(CHAOS) run --report docs/chaos.md
+
+waiting: ## Let 100 000 transactions wait for a dead participant; write docs/chaos.md (3 minutes)
+	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins
+	$(CHAOS) waiting --report docs/chaos.md

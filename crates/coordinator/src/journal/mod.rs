@@ -42,7 +42,7 @@ mod writer;
 use tercet_protocol::{Gid, Load, Seq};
 
 pub use backlog::Backlog;
-pub use database::{migrate_up, migration_status};
+pub use database::{migrate_up, migration_status, untrusted_file_system};
 pub use error::JournalError;
 pub use handle::Journal;
 pub use memory::MemoryRows;

@@ -19,6 +19,9 @@ pub(crate) struct Changed {
     pub(crate) after: Stored,
 }
 
+/// What a batch changed, and the lives it left out since their gid belongs to another.
+pub(crate) type Committed = (Vec<Changed>, Vec<(Gid, Instance)>);
+
 /// Why a batch is not written.
 #[derive(Debug)]
 pub(crate) enum CommitError {
@@ -110,11 +113,7 @@ impl Rows {
 
     /// Makes a batch durable. Returns what it changed, and the lives that it left out since
     /// their gid belongs to another.
-    pub(crate) fn commit(
-        &mut self,
-        life: u64,
-        batch: &Batch,
-    ) -> Result<(Vec<Changed>, Vec<(Gid, Instance)>), CommitError> {
+    pub(crate) fn commit(&mut self, life: u64, batch: &Batch) -> Result<Committed, CommitError> {
         if self.live == (life, batch.number) {
             return Ok((Vec::new(), self.taken_from(batch)));
         }

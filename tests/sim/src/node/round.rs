@@ -38,7 +38,7 @@ impl Node {
         running.wake_dispatch(wall, around);
         running.take_what_waits(wall, around);
         running.flush(around.stage);
-        around.oracle.round_ended(running, running.awake_since, around.stage);
+        around.oracle.round_ended(running, running.awake_since, around.rows, around.stage);
         let fenced = running.fenced;
         let timers = running.ring.next_deadline().into_iter().chain(running.dispatch.next_wake());
         let mono = running.mono(around.stage.now);

@@ -66,6 +66,7 @@ impl Oracle {
                 stage.note(|| format!("out {line}"));
             }
         }
+        stage.note(|| format!("    {} rest", running.ring.census().resting));
         self.deadlines.after(commands, now, stage);
         self.calls.after(commands, running, now, rows, stage);
         for (reply_to, reply) in &commands.replies {
@@ -131,13 +132,30 @@ impl Oracle {
     }
 
     /// After a round of the loop.
-    pub(crate) fn round_ended(&mut self, running: &Running, awake_since: u64, stage: &mut Stage) {
+    pub(crate) fn round_ended(
+        &mut self,
+        running: &Running,
+        awake_since: u64,
+        rows: &Rows,
+        stage: &mut Stage,
+    ) {
         self.deadlines.round_ended(running, awake_since, &self.excused, stage);
         running.dispatch.within_bounds(stage);
         let census = running.ring.census();
         let known: usize = census.by_status.values().map(|(count, _)| count).sum();
         if census.resting > 0 {
             stage.saw(Sometimes::Rested);
+        }
+        let not_here = |stored: &&Stored| {
+            let gid = &stored.spec.gid;
+            let unfinished = stored.status.is_decided() && !stored.status.is_finished();
+            unfinished
+                && !self.excused.contains(gid)
+                && running.ring.engine().transaction(gid).is_none()
+        };
+        let resting = rows.all().filter(not_here).count();
+        if resting > census.resting {
+            stage.broke(format!("{resting} transactions rest, {} are known to", census.resting));
         }
         let most = stage.plan.live_transactions + self.calls.taken_up(running.life);
         if known.saturating_sub(census.resting) > most {

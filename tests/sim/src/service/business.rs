@@ -87,7 +87,7 @@ impl Business {
                 // Without a Confirm to come, Try is all there is.
                 *(if has(Op::Confirm) { &mut self.reserved } else { &mut self.taken }) += quantity;
                 let late = before.cancelled > 0
-                    || self.recorded.get(&(call.gid.clone(), call.branch.clone())).is_some();
+                    || self.recorded.contains_key(&(call.gid.clone(), call.branch.clone()));
                 if late {
                     Some("a Try reserved after its branch had been dealt with")
                 } else {
