@@ -88,8 +88,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P5: a restart cancels what could still be confirmed",
         file: "crates/protocol/src/transaction/restore.rs",
-        instead_of: "deadline: now.mono_at(stored.spec.deadline_at) }",
-        put: "deadline: now.mono }",
+        instead_of: "Phase::Trying { deadline: deadline(stored, resume, now) }",
+        put: "Phase::Trying { deadline: { let _ = deadline(stored, resume, now); now.mono } }",
         caught_by: ModelOrRecovery,
     },
     Bug {
