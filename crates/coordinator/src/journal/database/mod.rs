@@ -30,6 +30,7 @@ pub use self::schema::{migrate_up, migration_status};
 use super::batch::Batch;
 use super::error::JournalError;
 use super::life::Life;
+use super::meters::StatementMeters;
 use super::settings::JournalSettings;
 use super::store::{CommitError, Forgotten, Place, Store, Stripped};
 use super::summary::JournalSummary;
@@ -44,6 +45,7 @@ pub(super) struct Database {
     writing: tokio::sync::Mutex<Option<DatabaseConnection>>,
     reading: DatabaseConnection,
     last_written: Option<Wall>,
+    meters: StatementMeters,
     /// Held until the journal is closed: no other process may use the file.
     lock: Mutex<Option<FileLock>>,
 }
@@ -77,6 +79,7 @@ impl Database {
             writing: tokio::sync::Mutex::new(None),
             reading,
             last_written,
+            meters: StatementMeters::register(),
             lock: Mutex::new(None),
         })
     }
@@ -103,8 +106,10 @@ impl Database {
 #[async_trait]
 impl Store for Database {
     async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
-        self.write(async |connection| commit::commit(connection, self.incarnation, batch).await)
-            .await
+        self.write(async |connection| {
+            commit::commit(connection, self.incarnation, batch, &self.meters).await
+        })
+        .await
     }
 
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
