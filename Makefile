@@ -5,9 +5,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run demo demo-without-guard test check verify fix model
+.PHONY: bench bench-growth bench-smoke instructions instructions-update
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Keep a coordinator and its participants up to play with, until Ctrl-C
 	@deploy/demo/run.sh
@@ -25,6 +26,7 @@ DATABASE_TESTS := cargo test -p tercet-participant --features postgres,mysql
 test: ## Build everything and run every test
 	cargo build --workspace --bins
 	cargo test --workspace
+	$(MAKE) bench-smoke
 	tests/databases $(DATABASE_TESTS)
 
 check: ## Check format, lints and documentation; changes nothing
@@ -41,3 +43,26 @@ fix: ## Format, and mend what clippy can mend
 
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-protocol --test model -- --nocapture
+
+# Measured is what would run: the release build. Both are built in one go, so that they share
+# what they depend on.
+BENCH := cargo build --release -p tercet-coordinator -p tercet-bench --bins && target/release/tercet-bench
+
+bench: ## Measure the daemon against its own bound: tables, target/bench/report.md, a plot; under ten minutes
+	$(BENCH) run
+
+bench-growth: ## Measure how cost grows with finished, waiting and failing transactions; about fifteen minutes
+	$(BENCH) growth
+
+bench-smoke: ## Run every case of the benchmark for a moment: every answer must be right, no figure counts
+	cargo build --workspace --bins
+	target/debug/tercet-bench smoke --daemon target/debug/tercet --below target/bench-smoke
+
+# Needs valgrind; on Debian: apt-get install valgrind.
+INSTRUCTIONS := cargo bench -q -p tercet-coordinator -p tercet-bench --bench instructions
+
+instructions: ## Compare the instructions of the pure parts with the counts in crates/bench/instructions.toml
+	$(INSTRUCTIONS)
+
+instructions-update: ## Write these counts anew
+	$(INSTRUCTIONS) -- --update

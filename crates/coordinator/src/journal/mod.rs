@@ -41,7 +41,7 @@ mod writer;
 
 use tercet_protocol::{Gid, Load, Seq};
 
-pub use database::{migrate_up, migration_status};
+pub use database::{migrate_up, migration_status, put_together};
 pub use error::JournalError;
 pub use handle::{Backlog, Journal};
 pub use kept::Kept;

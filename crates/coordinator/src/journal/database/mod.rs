@@ -27,6 +27,7 @@ use tercet_protocol::{Gid, Happening, Incarnation, Load, Stored, Wall};
 pub(super) use self::address::Address;
 use self::lock::FileLock;
 pub use self::schema::{migrate_up, migration_status};
+pub use self::statements::put_together;
 use super::batch::Batch;
 use super::error::JournalError;
 use super::life::Life;
