@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-without-guard test check verify fix model
+.PHONY: help run demo demo-without-guard test check verify fix model fuzz
 .PHONY: bench bench-growth bench-smoke instructions instructions-update
 
 help: ## List these targets
@@ -43,6 +43,13 @@ fix: ## Format, and mend what clippy can mend
 
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-protocol --test model -- --nocapture
+
+# What comes in by default; `make fuzz TARGET=rows SECONDS=300` for another, or longer.
+TARGET ?= bodies
+SECONDS ?= 60
+
+fuzz: ## Search for inputs that break a promise: TARGET=bodies|face|headers|journal|rows|texts|urls SECONDS=60
+	@fuzz/run "$(TARGET)" "$(SECONDS)"
 
 # Measured is what would run: the release build. Both are built in one go, so that they share
 # what they depend on.

@@ -24,7 +24,7 @@ impl MigrationTrait for Step {
         }
         let mut add = Table::alter();
         // Null: nothing was ever written.
-        add.table("nodes").add_column(&mut moment("written_at"));
+        add.table("nodes").add_column(moment("written_at"));
         manager.alter_table(add).await
     }
 }

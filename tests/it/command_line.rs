@@ -9,7 +9,7 @@ async fn help_and_version_are_asked_for_and_anything_unknown_is_wrong_usage() {
     let directory = directory();
     let help = run(directory.path(), &["--help"], &[]).await;
     assert_eq!(help.code, Some(0), "{}", help.stderr);
-    for command in ["serve", "dev", "migrate", "config"] {
+    for command in ["serve", "dev", "migrate", "config", "tx"] {
         assert!(help.stdout.contains(command), "{command} in {}", help.stdout);
         let help = run(directory.path(), &[command, "--help"], &[]).await;
         assert_eq!(help.code, Some(0), "{command}: {}", help.stderr);

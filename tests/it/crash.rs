@@ -156,3 +156,25 @@ async fn who_acknowledged_long_before_the_crash_is_not_called_again() {
     transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
     assert_eq!(calls(&participant, "quick"), [1, 1, 0]);
 }
+
+#[tokio::test]
+async fn a_deadline_that_only_a_doubted_clock_calls_over_waits_for_one_more_round_of_try() {
+    // Any time that has passed is more than this node may have been down.
+    let settings = [("TERCET_NODE__LONGEST_STOP_MS", "0")];
+    let (mut tercet, participant) =
+        (Tercet::start_with(&settings).await, Participant::start().await);
+    let held = Gate::closed();
+    participant.next("stock", Op::Try, [Reaction::status(200).behind(&held)]);
+    let mut body: serde_json::Value =
+        serde_json::from_str(&begin("order-1", &[branch(&participant, "stock")])).expect("JSON");
+    body["timeout_ms"] = 100.into();
+    tercet.client().begin("?wait=accepted", &body.to_string()).await;
+    participant.called("stock", Op::Try, 1).await;
+    tercet.kill().await;
+    // Time spent down is what the test is about.
+    tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+    tercet.restart().await;
+    let ended = tercet.client().finished("order-1").await;
+    transaction(&ended, 200, "confirmed");
+    tercet.logged("the clock is ahead of what was last written here").await;
+}

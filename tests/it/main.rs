@@ -2,6 +2,7 @@
 //! test says, and the contract on the wire as the only yardstick. One binary with a module
 //! per subject; each test has its own processes, its own directory and its own ports.
 
+mod alerts;
 mod begin;
 mod bodies;
 mod calls;
@@ -12,12 +13,16 @@ mod crash;
 mod crash_load;
 mod daemon;
 mod expected;
+mod health;
 mod journal;
 mod journal_hold;
 mod limits;
 mod lists;
 mod open;
 mod open_races;
+mod operator;
+mod operator_races;
+mod own_address;
 mod problems;
 mod problems_invalid;
 mod ran;
@@ -25,8 +30,10 @@ mod raw;
 mod recovery;
 mod retention;
 mod shutdown;
+mod stats;
 mod strangers;
 mod surface;
+mod tx_cli;
 mod verdicts;
 mod verdicts_oddities;
 mod waits;

@@ -94,4 +94,16 @@ pub(crate) const BUGS: &[Bug] = &[
         instead_of: "if needs > seq {",
         put: "if false {",
     },
+    Bug {
+        name: "P7: an operator's word does not wait for the call under way",
+        file: "transaction/by_hand.rs",
+        instead_of: "Calling::InFlight { .. } => true,",
+        put: "Calling::InFlight { .. } => false,",
+    },
+    Bug {
+        name: "P7: an operator's word is not written until everything is done",
+        file: "transaction/by_hand.rs",
+        instead_of: "            branch.write_row_into(step);\n",
+        put: "",
+    },
 ];

@@ -9,6 +9,7 @@ mod client;
 mod log;
 mod participant;
 mod port;
+mod receiver;
 mod script;
 mod tercet;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use binary::tercet as daemon;
 pub use client::{Client, Response};
 pub use participant::{Participant, Received};
+pub use receiver::{Delivery, Receiver};
 pub use script::{Gate, Reaction};
 pub use tercet::{Tercet, program};
 

@@ -3,6 +3,7 @@
 //! One direction: `api` → `runtime` (which owns the engine) → `journal`, `dispatcher`, and back
 //! by the runtime's inbox. See ARCHITECTURE.md.
 
+pub mod alerts;
 pub mod api;
 pub mod cli;
 pub mod clock;

@@ -8,22 +8,28 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{Engine, EngineSettings, Ring, Rules};
+use tercet_protocol::{BreakerSettings, Engine, EngineSettings, LineSettings, Ring, Rules, Wall};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 
+use crate::alerts;
 use crate::api::Readiness;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::dispatcher::{self, DispatcherSettings, StartError};
-use crate::journal::{Journal, JournalError, JournalSettings, Kept, MemoryRows, Retention};
+use crate::dispatcher::{self, Dispatcher, DispatcherSettings, StartError};
+use crate::journal::{
+    Backlog, Journal, JournalError, JournalSettings, Kept, MemoryRows, Retention,
+};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Ended, Outward, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
 /// Calls that may be under way or queued at once, over all destinations: room for the full
 /// queues of a hundred dead ones. Memory is taken only for what is there.
 const CALLS: usize = 131_072;
+
+/// Clocks are corrected by so much without anybody noticing.
+const CLOCK_SKEW: Duration = Duration::from_secs(1);
 
 /// Why it could not start, or had to stop.
 #[derive(Debug, Error)]
@@ -37,6 +43,9 @@ pub enum NodeError {
     /// The HTTP client could not be built.
     #[error("cannot call participants")]
     Dispatcher(#[from] StartError),
+    /// The HTTP client for alerts could not be built.
+    #[error("cannot tell anybody")]
+    Alerts(#[from] alerts::StartError),
     /// Somebody else has taken over.
     #[error("this life of the node was fenced: a newer one has its transactions; start it again")]
     Fenced,
@@ -52,6 +61,8 @@ pub struct Node {
     pub engine: RuntimeHandle,
     /// Reads lists and histories.
     pub journal: Journal,
+    /// Knows how it stands with the participants.
+    pub dispatcher: Dispatcher,
     /// What is counted of transactions.
     pub transactions: TransactionMetrics,
     shell: JoinHandle<Ended>,
@@ -83,9 +94,12 @@ impl Node {
             }
         };
 
-        let engine = Engine::new(clock.new_epoch(), engine_settings(settings));
+        let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
+        let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));
         let mut ring = Ring::new(engine, settings.journal.answer_within);
-        let recovered = recover(&mut ring, &journal, clock).await?;
+        let webhook = settings.alerts.of_webhook(settings.retry.backoff());
+        let alerts = alerts::start(webhook, Arc::clone(clock))?;
+        let recovered = recover(&mut ring, &journal, clock, &alerts).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
             tracing::info!(transactions = recovered.taken_up, "took up what was unfinished");
@@ -93,7 +107,8 @@ impl Node {
 
         let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
         let metrics = transactions.clone();
-        let outward = Outward { journal: journal.clone(), dispatcher, metrics };
+        let outward =
+            Outward { journal: journal.clone(), dispatcher: dispatcher.clone(), metrics, alerts };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
         let shell = Shell::new(ring, Arc::clone(clock), lanes, journal_events, outward, CALLS);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));
@@ -104,7 +119,7 @@ impl Node {
             drop(end);
             ended
         });
-        Ok(Self { engine, journal, transactions, shell, ended, grace })
+        Ok(Self { engine, journal, dispatcher, transactions, shell, ended, grace })
     }
 
     /// Ends when the engine does: after `stop`, or by itself if this node was fenced.
@@ -137,7 +152,30 @@ async fn follow(mut healthy: watch::Receiver<bool>, readiness: Readiness) {
     }
 }
 
-fn engine_settings(settings: &Settings) -> EngineSettings {
+/// Whether the wall clock says that the node was down for longer than it may have been. Timers
+/// do not go by the wall clock; only what was read from the journal does, once, at the start.
+fn is_clock_doubted(last_written: Option<Wall>, settings: &Settings, now: Wall) -> bool {
+    let Some(last_written) = last_written else { return false };
+    let (ahead, behind) = (now.since(last_written), last_written.since(now));
+    if behind > CLOCK_SKEW {
+        tracing::warn!(
+            behind_ms = behind.as_millis(),
+            "the clock is behind what was last written here: was it set back? Deadlines are not \
+             put off by it, timestamps may go back"
+        );
+    }
+    let doubted = ahead > settings.node.longest_stop;
+    if doubted {
+        tracing::warn!(
+            ahead_ms = ahead.as_millis(),
+            "the clock is ahead of what was last written here by more than node.longest_stop_ms: \
+             was it set forward? Deadlines that have passed fire after one more round of Try"
+        );
+    }
+    doubted
+}
+
+fn engine_settings(settings: &Settings, clock_doubted: bool) -> EngineSettings {
     let retry = &settings.retry;
     EngineSettings {
         rules: Rules {
@@ -156,7 +194,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         waiting_bytes: settings.limits.waiting_bytes,
         resting_transactions: settings.limits.resting_transactions,
         destination_path_segments: settings.dispatcher.destination_path_segments,
-        clock_doubted: false,
+        clock_doubted,
         waiters: settings.limits.waiters_per_transaction,
         load_within: settings.journal.answer_within,
     }
@@ -172,6 +210,10 @@ fn journal_settings(
         node_url: format!("http://{address}"),
         batch_records: settings.journal.batch_records,
         batch_bytes: settings.journal.batch_bytes,
+        queue: Backlog {
+            records: settings.journal.queue_records,
+            bytes: settings.journal.queue_bytes,
+        },
         read_connections: settings.database.read_connections,
         retention: Retention {
             branches: settings.retention.branches,
@@ -186,11 +228,19 @@ fn journal_settings(
 fn dispatcher_settings(settings: &Settings) -> DispatcherSettings {
     let dispatcher = &settings.dispatcher;
     DispatcherSettings {
-        concurrency: dispatcher.per_destination_concurrency,
-        queue_entries: dispatcher.per_destination_queue,
-        queue_bytes: dispatcher.per_destination_queue_bytes,
+        line: LineSettings {
+            concurrency: dispatcher.per_destination_concurrency,
+            queue_entries: dispatcher.per_destination_queue,
+            queue_bytes: dispatcher.per_destination_queue_bytes,
+            breaker: BreakerSettings {
+                failures: dispatcher.breaker_failures,
+                probe_every: dispatcher.probe_every,
+                probe_timeout: dispatcher.probe_timeout,
+            },
+        },
         path_segments: dispatcher.destination_path_segments,
         connect_timeout: dispatcher.connect_timeout,
+        first_byte_timeout: dispatcher.first_byte_timeout,
         idle_connection: dispatcher.idle_connection,
     }
 }

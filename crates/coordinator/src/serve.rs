@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tercet_protocol::history_bound;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -60,6 +61,7 @@ pub async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let readiness = Readiness::default();
     let node = Node::start(settings, kept, address, &clock, &readiness, stop.clone()).await?;
+    let dispatcher = node.dispatcher.clone();
     let router = api::router(Api {
         engine: node.engine.clone(),
         journal: node.journal.clone(),
@@ -69,14 +71,19 @@ pub async fn serve(
             max_bytes: settings.server.max_request_bytes,
             body_timeout: settings.server.body_read_timeout,
         },
-        history_lines: settings.history.lines_per_transaction,
+        history_lines: history_bound(
+            settings.history.lines_per_transaction,
+            settings.limits.branches,
+        ),
         readiness: readiness.clone(),
         metrics,
+        participants: Arc::new(move || dispatcher.participants()),
         transactions: node.transactions.clone(),
     });
     let server = ServerSettings {
         max_connections: settings.server.max_connections,
         header_read_timeout: settings.server.header_read_timeout,
+        write_timeout: settings.server.write_timeout,
         grace: settings.shutdown.grace,
     };
     tracing::info!(

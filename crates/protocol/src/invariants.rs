@@ -8,7 +8,7 @@ use crate::ids::{BranchId, Gid};
 use crate::op::Op;
 use crate::record::Decision;
 use crate::stored::Stored;
-use crate::transaction::{Phase, Transaction};
+use crate::transaction::{Branch, Calling, Phase, Transaction};
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Error)]
@@ -44,6 +44,24 @@ pub enum Broken {
         gid: Gid,
         /// The branch.
         branch: BranchId,
+    },
+    /// An operator's word was told, and a crash would forget it.
+    #[error("{gid}/{branch} was told to be resolved before that was durable")]
+    ToldBeforeResolved {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+    },
+    /// A branch was resolved by hand where nothing may be, or is not what it was resolved as.
+    #[error("{gid}/{branch}: {what}")]
+    WronglyResolved {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+        /// In what way.
+        what: &'static str,
     },
     /// Confirm was decided although a Try that the coordinator calls was not done.
     #[error("{gid} confirms although {branch} was not tried")]
@@ -99,7 +117,33 @@ pub fn reply_follows_the_journal(
     let durable = rows.and_then(Stored::decision).map(Decision::op);
     match told {
         Some(told) if durable != Some(told) => Err(Broken::ToldBeforeDecided(gid.clone())),
-        Some(_) | None => Ok(()),
+        Some(_) | None => resolution_follows_the_journal(gid, reply, rows),
+    }
+}
+
+/// What an operator made of a branch is durable before anybody is told: unlike an
+/// acknowledgement it could not be had again by asking the participant.
+fn resolution_follows_the_journal(
+    gid: &Gid,
+    reply: &Reply,
+    rows: Option<&Stored>,
+) -> Result<(), Broken> {
+    let (Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. }) = reply else {
+        return Ok(());
+    };
+    let outcomes = rows.map(|rows| &rows.outcomes[..]).unwrap_or_default();
+    let is_durable = |branch: &&Branch| {
+        let row = outcomes.iter().find(|row| row.branch == *branch.id());
+        row.and_then(|row| row.resolved_as) == branch.resolved_as()
+    };
+    let mut resolved =
+        snapshot.transaction.branches().iter().filter(|branch| branch.resolved_as().is_some());
+    match resolved.find(|branch| !is_durable(branch)) {
+        None => Ok(()),
+        Some(branch) => {
+            let (gid, branch) = (gid.clone(), branch.id().clone());
+            Err(Broken::ToldBeforeResolved { gid, branch })
+        }
     }
 }
 
@@ -136,13 +180,40 @@ pub fn moved_rightly(before: &Transaction, after: &Transaction) -> Result<(), Br
     if let (false, Some(branch)) = (tried_first, untried) {
         return Err(Broken::ConfirmedUntried { gid: gid(), branch: branch.id().clone() });
     }
+    for (position, branch) in after.branches().iter().enumerate() {
+        let before_it = before.branches().get(position);
+        if let Some(what) = resolved_wrongly(before_it, branch, after.decided().is_some()) {
+            let branch = branch.id().clone();
+            return Err(Broken::WronglyResolved { gid: gid(), branch, what });
+        }
+    }
     match after.phase() {
         Phase::Trying { .. } | Phase::Telling(_) => Ok(()),
         Phase::Finished { .. } => everyone_acknowledged(after),
     }
 }
 
-/// P7: a transaction that is finished has every acknowledgement.
+/// What is wrong with how an operator's word moved a branch, if anything.
+fn resolved_wrongly(
+    before: Option<&Branch>,
+    after: &Branch,
+    decided: bool,
+) -> Option<&'static str> {
+    let was = before.and_then(Branch::resolved_as);
+    match after.resolved_as() {
+        None => was.map(|_| "an operator's word was taken back"),
+        Some(_) if !decided => Some("resolved before the decision"),
+        Some(_) if !after.is_done() => Some("resolved and not done"),
+        Some(_) if *after.calling() != Calling::Idle => Some("resolved and still called"),
+        Some(is) if was.is_some_and(|was| was != is) => Some("resolved twice"),
+        Some(_) if was.is_none() && before.is_some_and(Branch::is_done) => {
+            Some("resolved although it had ended")
+        }
+        Some(_) => None,
+    }
+}
+
+/// P7: a transaction that is finished has every acknowledgement, or an operator's word.
 ///
 /// # Errors
 /// One is missing.

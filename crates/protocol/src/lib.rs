@@ -21,8 +21,13 @@ mod verdict;
 pub mod wire;
 
 pub use backoff::{Backoff, spread};
-pub use dispatch::{Destination, Vacancy};
-pub use engine::input::{Ask, Input, Load, NewBranch, ReplyTo, Request, Ticket, Until, Wait};
+pub use dispatch::{
+    Admission, BreakerSettings, BreakerState, Destination, Expired, Health, Line, LineSettings,
+    Moved, Next, Offered, ParticipantHealth, Room, Turn, Turned, Vacancy, health,
+};
+pub use engine::input::{
+    Ask, Input, Load, NewBranch, ReplyTo, Request, Resolution, Ticket, Until, Wait,
+};
 pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Sweep, Told};
 pub use engine::{Census, Engine, EngineSettings};
 pub use ids::{
@@ -37,7 +42,7 @@ pub use status::{
 };
 pub use stored::{Misfit, Stored};
 pub use time::{InvalidTime, Mono, Now, Wall};
-pub use transaction::{Branch, Calling, Phase, Rules, Standing, Transaction};
+pub use transaction::{Branch, Calling, Phase, Rules, Standing, Transaction, history_bound};
 pub use verdict::{
     Answer, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Trouble, Verdict, verdict,
 };

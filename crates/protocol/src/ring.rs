@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::dispatch::Destination;
-use crate::engine::input::{Input, ReplyTo};
+use crate::engine::input::{Input, ReplyTo, Ticket};
 use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply, Sweep};
 use crate::engine::{Census, Engine};
 use crate::ids::{Gid, Seq};
@@ -56,6 +56,8 @@ pub struct Commands {
     pub sweeps: Vec<Sweep>,
     /// Destinations that are to tell, once, when they have room.
     pub await_room: Vec<Destination>,
+    /// Calls to be given back if they still wait for their turn.
+    pub retract: Vec<Ticket>,
     /// Transactions that were set aside, and why.
     pub alarms: Vec<(Gid, String)>,
 }
@@ -72,6 +74,8 @@ pub struct Ring {
     /// How long an answer may wait for the disk before the caller is told so.
     answer_within: Duration,
     journal_healthy: bool,
+    /// So much waits for it that no new transactions are to be begun.
+    journal_full: bool,
     /// While the journal does not keep up: when to look again for those who waited too long.
     look_again: Option<Mono>,
 }
@@ -94,6 +98,7 @@ impl Ring {
             unwritten: VecDeque::new(),
             answer_within,
             journal_healthy: true,
+            journal_full: false,
             look_again: None,
         }
     }
@@ -108,6 +113,14 @@ impl Ring {
         }
         self.watch_the_journal(now, &mut commands);
         commands
+    }
+
+    /// Says whether so much waits for the journal that no new transactions are to be begun.
+    pub fn set_journal_full(&mut self, full: bool) {
+        self.journal_full = full;
+        if full {
+            self.engine.set_accepting(false);
+        }
     }
 
     /// When `step` wants an `Input::Tick` although nothing comes in.
@@ -167,6 +180,7 @@ impl Ring {
         commands.append.extend(output.records);
         commands.await_room.extend(output.await_room);
         commands.sweeps.extend(output.sweep);
+        commands.retract.extend(output.retract);
         for held in output.effects {
             if held.after <= self.durable {
                 self.let_out(held, commands);
@@ -244,7 +258,7 @@ impl Ring {
     /// is told that the outcome is unknown.
     fn watch_the_journal(&mut self, now: Now, commands: &mut Commands) {
         let keeping_up = self.is_journal_keeping_up(now);
-        self.engine.set_accepting(keeping_up);
+        self.engine.set_accepting(keeping_up && !self.journal_full);
         if self.next_give_up().is_none_or(|at| at > now.mono) {
             return;
         }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::op::Op;
+
 /// The text names no value of the enumeration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{given:?} is not one of {allowed}")]
@@ -71,9 +73,9 @@ words!(
         Confirming = "confirming",
         /// Cancel is decided; not every branch has acknowledged it.
         Cancelling = "cancelling",
-        /// Every branch acknowledged Confirm.
+        /// Every branch acknowledged Confirm, or was resolved by an operator, which it shows.
         Confirmed = "confirmed",
-        /// Every branch acknowledged Cancel.
+        /// Every branch acknowledged Cancel, or was resolved by an operator, which it shows.
         Cancelled = "cancelled",
     }
 );
@@ -85,6 +87,16 @@ impl Status {
         match self {
             Self::Trying => false,
             Self::Confirming | Self::Cancelling | Self::Confirmed | Self::Cancelled => true,
+        }
+    }
+
+    /// The call that tells the decision, once it is taken.
+    #[must_use]
+    pub fn decided_op(self) -> Option<Op> {
+        match self {
+            Self::Trying => None,
+            Self::Confirming | Self::Confirmed => Some(Op::Confirm),
+            Self::Cancelling | Self::Cancelled => Some(Op::Cancel),
         }
     }
 
@@ -158,6 +170,26 @@ words!(
     }
 );
 
+impl ResolvedAs {
+    /// The call whose acknowledgement it stands for.
+    #[must_use]
+    pub fn op(self) -> Op {
+        match self {
+            Self::Confirmed => Op::Confirm,
+            Self::Cancelled => Op::Cancel,
+        }
+    }
+
+    /// What the branch shows from then on.
+    #[must_use]
+    pub fn status(self) -> BranchStatus {
+        match self {
+            Self::Confirmed => BranchStatus::Confirmed,
+            Self::Cancelled => BranchStatus::Cancelled,
+        }
+    }
+}
+
 words!(
     /// What a line of a transaction's history says.
     EventKind {
@@ -171,12 +203,33 @@ words!(
         Decided = "decided",
         /// A branch was shown to people because it does not get on by itself.
         Parked = "parked",
+        /// An operator had what was waiting called at once; `detail` says who.
+        Retried = "retried",
+        /// An operator ended a branch by hand; `detail` says how, who and why.
+        Resolved = "resolved",
         /// Everyone has acknowledged.
         Finished = "finished",
         /// The history is full; what came after is not in it.
         Truncated = "truncated",
     }
 );
+
+impl EventKind {
+    /// Whether it tells what somebody did, not what happened by itself.
+    #[must_use]
+    pub fn is_by_hand(self) -> bool {
+        match self {
+            Self::Retried | Self::Resolved => true,
+            Self::Begun
+            | Self::CallFailed
+            | Self::TryRefused
+            | Self::Decided
+            | Self::Parked
+            | Self::Finished
+            | Self::Truncated => false,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

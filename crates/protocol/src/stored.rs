@@ -33,6 +33,8 @@ pub struct Stored {
     pub history: Vec<Happening>,
     /// How many lines of history there are.
     pub history_len: u32,
+    /// How many of them say what people did.
+    pub history_by_hand: u32,
 }
 
 /// A record that does not fit the rows it is applied to: a bug of ours, never the world's.
@@ -73,6 +75,7 @@ impl Stored {
             outcomes: Vec::new(),
             history: Vec::new(),
             history_len: 0,
+            history_by_hand: 0,
         }
     }
 
@@ -114,6 +117,7 @@ impl Stored {
             Change::Happened(happening) => {
                 self.history.push(happening.clone());
                 self.history_len = self.history_len.max(happening.number);
+                self.history_by_hand += u32::from(happening.kind.is_by_hand());
             }
         }
         Ok(())

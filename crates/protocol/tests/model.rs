@@ -61,10 +61,7 @@ impl Model for Case {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let registered = self.asks.iter().filter_map(|asked| match asked {
-            Asked::Register(id) => Some(*id),
-            Asked::Begin | Asked::Confirm | Asked::Cancel => None,
-        });
+        let registered = self.asks.iter().filter_map(Asked::registers);
         let rules = Rules { history_lines: 0, ..Rules::default() };
         vec![State {
             world: World::new(rules, &self.spec, &registered.collect::<Vec<_>>()),
@@ -251,4 +248,13 @@ fn an_open_transaction_and_a_crash() {
 fn an_open_transaction_of_which_two_want_different_things() {
     let asks = [Asked::Begin, Asked::Register("b"), Asked::Confirm];
     check("open, contested", open(&asks, &[Asked::Cancel, Asked::Confirm], NO_FAULTS));
+}
+
+#[test]
+fn an_operator_who_ends_a_branch_while_it_is_called() {
+    let faults = Faults { crashes: 1, lost: 1, ..NO_FAULTS };
+    let asks = [Asked::Begin, Asked::Confirm];
+    let word = Asked::Resolve("a", tercet_protocol::ResolvedAs::Cancelled);
+    let case = Case { may_refuse: false, ..open(&asks, &[word], faults) };
+    check("by hand", case);
 }

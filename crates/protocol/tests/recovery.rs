@@ -6,7 +6,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tercet_protocol::{Op, Rules, Spec};
+use tercet_protocol::{Op, ResolvedAs, Rules, Spec, Ticket};
 use world::content::{branch, initiators, spec, with_legs};
 use world::{Asked, World};
 
@@ -19,6 +19,8 @@ struct Script {
     refuse: BTreeSet<&'static str>,
     /// Calls that are lost, by the order in which they are made.
     lose: BTreeSet<usize>,
+    /// A participant that never acknowledges a decision, and what an operator makes of it.
+    by_hand: Option<(&'static str, ResolvedAs)>,
     outcome: &'static str,
 }
 
@@ -31,6 +33,7 @@ fn scripts() -> Vec<Script> {
         asks: asks.to_vec(),
         refuse: none(),
         lose: BTreeSet::new(),
+        by_hand: None,
         outcome,
     };
     let two = || spec("two", false, vec![branch("a", 0), branch("b", 1)]);
@@ -95,16 +98,57 @@ fn scripts() -> Vec<Script> {
             &[Begin],
             "cancelled a=released",
         ),
+        Script {
+            by_hand: Some(("b", ResolvedAs::Confirmed)),
+            ..script(
+                "one never confirms, and an operator says that it did",
+                two(),
+                &[Begin],
+                "confirmed a=taken b=reserved (confirmed by hand)",
+            )
+        },
+        Script {
+            by_hand: Some(("a", ResolvedAs::Cancelled)),
+            ..script(
+                "one never confirms, and an operator gives it up",
+                two(),
+                &[Begin],
+                "confirmed a=reserved (cancelled by hand) b=taken",
+            )
+        },
+        Script {
+            refuse: BTreeSet::from(["a"]),
+            by_hand: Some(("b", ResolvedAs::Cancelled)),
+            ..script(
+                "one never cancels, and an operator says that it did",
+                two(),
+                &[Begin],
+                "cancelled a=released b=reserved (cancelled by hand)",
+            )
+        },
     ]
 }
 
 impl Script {
     fn participants(&self) -> Vec<&'static str> {
-        let registered = self.asks.iter().filter_map(|asked| match asked {
-            Asked::Register(id) => Some(*id),
-            Asked::Begin | Asked::Confirm | Asked::Cancel => None,
+        self.asks.iter().filter_map(Asked::registers).collect()
+    }
+
+    /// Whether this call is one that is never acknowledged.
+    fn never(&self, ticket: &Ticket) -> bool {
+        let stuck = self.by_hand.is_some_and(|(id, _)| id == ticket.branch.as_str());
+        stuck && ticket.op != Op::Try
+    }
+
+    /// Once everyone else has acknowledged, be a call under way or not.
+    fn operator_steps_in(&self, world: &World) -> bool {
+        let Some((id, _)) = self.by_hand else { return false };
+        let stuck = world.ring.engine().transaction(&self.spec.gid).is_some_and(|transaction| {
+            let branches = transaction.branches().iter();
+            transaction.decision().is_some()
+                && branches.filter(|branch| !branch.is_done()).all(|it| it.id().as_str() == id)
         });
-        registered.collect()
+        stuck && !world.waiting.values().any(|asked| matches!(asked, Asked::Resolve(..)))
     }
 
     /// Runs it to the end, with the process killed as soon as this many records are written.
@@ -127,16 +171,23 @@ impl Script {
                 if killed || kill_after != Some(written) {
                     world.tell_durable();
                 }
+            } else if self.operator_steps_in(&world) {
+                let (id, as_) = self.by_hand.expect("there is an operator");
+                world.ask(&self.spec, Asked::Resolve(id, as_));
             } else if !world.calls.is_empty() {
-                let (ticket, _) = world.calls[0].clone();
-                if self.lose.contains(&called) {
-                    world.lose_call(0);
+                // The one that never acknowledges is called again and again; others come first.
+                let others = world.calls.iter().position(|(ticket, _)| !self.never(ticket));
+                let next = others.unwrap_or(0);
+                let (ticket, _) = world.calls[next].clone();
+                if self.lose.contains(&called) || self.never(&ticket) {
+                    world.lose_call(next);
                 } else {
-                    world.deliver_call(0, self.refuse.contains(ticket.branch.as_str()), false);
+                    world.deliver_call(next, self.refuse.contains(ticket.branch.as_str()), false);
                 }
                 called += 1;
             } else if !world.answers.is_empty() {
-                world.deliver_answer(0);
+                let others = world.answers.iter().position(|(ticket, _)| !self.never(ticket));
+                world.deliver_answer(others.unwrap_or(0));
             } else if world.waiting.is_empty() && !to_ask.is_empty() {
                 let asked = to_ask.pop().expect("not empty");
                 world.ask(&self.spec, asked);

@@ -2,7 +2,9 @@
 
 mod world;
 
-use tercet_protocol::{Call, Commands, Destination, Input, Vacancy};
+use tercet_protocol::{
+    Ask, Call, Commands, Destination, Input, Resolution, ResolvedAs, Until, Vacancy,
+};
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, calls, records};
 
@@ -125,4 +127,22 @@ fn what_the_participant_asked_to_wait_for_is_not_woken() {
     let confirm = confirming(&mut driver, "t");
     driver.answer(&confirm, 202);
     assert!(calls(&vacant(&mut driver, &confirm, 1, true)).is_empty());
+}
+
+#[test]
+fn who_resolves_a_branch_takes_back_its_call_if_it_still_waits_for_its_turn() {
+    let mut driver = Driver::new();
+    let confirm = confirming(&mut driver, "t");
+    let word = Resolution {
+        branch: confirm.ticket.branch.clone(),
+        as_: ResolvedAs::Confirmed,
+        note: None,
+        who: "somebody".into(),
+    };
+    let asked = driver.ask(&gid("t"), Ask::Resolve(Box::new(word)), Until::Finished);
+    assert_eq!(asked.retract, std::slice::from_ref(&confirm.ticket));
+    assert!(records(&asked).is_empty(), "it may be under way all the same");
+    let given_back = driver.input(Input::NotSent(confirm.ticket.clone(), None));
+    assert_eq!(records(&given_back), ["Outcome", "Happened", "Finished"]);
+    assert!(given_back.calls.is_empty());
 }

@@ -2,9 +2,10 @@
 
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{Ask, Input, Rules, Until};
+use tercet_protocol::{Ask, Input, Load, Rules, Stored, Until};
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, calls, records, replies};
 
@@ -49,4 +50,30 @@ fn a_decision_that_the_journal_did_not_take_is_never_told() {
     assert_eq!(replies(&driver.ask(&gid("t"), Ask::Read, Until::Decided)), ["5 SetAside"]);
     let again = driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
     assert_eq!(replies(&again), ["6 SetAside"]);
+}
+
+#[test]
+fn rows_that_make_no_sense_set_only_their_transaction_aside_and_are_read_again_when_asked_for() {
+    let mut driver = Driver::new();
+    let two = spec("t", false, vec![branch("a", 0), branch("b", 1)]);
+    let begin = || Ask::Begin { spec: Arc::clone(&two), fresh: false };
+    let unreadable = || Input::Loaded(gid("t"), Load::Unreadable { why: "torn".to_owned() });
+    // Found at start, when nobody has asked.
+    let commands = driver.input(unreadable());
+    assert_eq!(commands.alarms.len(), 1);
+    assert!(commands.alarms[0].1.contains("(torn); mend them"), "{:?}", commands.alarms);
+    assert_eq!(driver.ring.census().set_aside, 1);
+    // The gid is not free, and one alarm is enough.
+    driver.ask(&gid("t"), begin(), Until::Accepted);
+    driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
+    let commands = driver.input(unreadable());
+    assert_eq!(replies(&commands), ["1 SetAside", "2 SetAside"]);
+    assert_eq!((commands.alarms.len(), records(&commands).len()), (0, 0));
+    // Mended by hand: it goes on as if nothing had been.
+    driver.ask(&gid("t"), begin(), Until::Accepted);
+    let stored = Stored::begun(Arc::clone(&two));
+    let commands = driver.input(Input::Loaded(gid("t"), Load::Found(Box::new(stored))));
+    assert_eq!(replies(&commands), ["3 200 trying"]);
+    assert_eq!(calls(&commands), ["a try 1", "b try 1"]);
+    assert_eq!(driver.ring.census().set_aside, 0);
 }

@@ -1,5 +1,5 @@
-//! What every request passes through, in one place: refusing while the node stops,
-//! catching panics, and counting.
+//! What every request passes through, in one place: refusing our own calls to participants
+//! and, while the node stops, new work; catching panics, and counting.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -10,7 +10,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Method;
-use tercet_protocol::wire::ProblemCode;
+use tercet_protocol::wire::{self, ProblemCode};
 use tracing::Instrument as _;
 
 use crate::api::problem::Failure;
@@ -31,7 +31,9 @@ pub(super) async fn around(State(around): State<Around>, request: Request, next:
     let route = matched.as_ref().map(MatchedPath::as_str);
     let span = tracing::debug_span!("request", method = %request.method(), route);
     // Every POST is work; what only reads is answered until the connections close.
-    let response = if around.readiness.is_stopping() && request.method() == Method::POST {
+    let response = if request.headers().contains_key(wire::header::OP) {
+        called_by_a_coordinator().into_response()
+    } else if around.readiness.is_stopping() && request.method() == Method::POST {
         let detail = "this node takes no new work; nothing happened";
         Failure::new(ProblemCode::ShuttingDown, detail).into_response()
     } else {
@@ -39,6 +41,15 @@ pub(super) async fn around(State(around): State<Around>, request: Request, next:
     };
     around.metrics.answered(route, response.status(), watch.elapsed());
     response
+}
+
+/// A call to a participant that arrived at a coordinator. A URL of its own address is refused
+/// when a transaction begins, but what a name resolves to, or a proxy leads to, is seen only
+/// here; let in, such a call could ask for decisions in a loop.
+fn called_by_a_coordinator() -> Failure {
+    let detail = "Tercet-Op: a coordinator's call to a participant has arrived at a coordinator; \
+                  a branch has the address of Tercet itself, not of its participant";
+    Failure::new(ProblemCode::InvalidRequest, detail)
 }
 
 /// A panic in a handler is a fault of ours and gets an answer, like every other fault;

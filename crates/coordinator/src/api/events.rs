@@ -80,7 +80,8 @@ fn lines(summary: &SummaryView, stored: Vec<Happening>) -> Vec<EventView> {
     if let Some(at) = summary.decided_at {
         // What led to it may be of the same millisecond, and so may what it led to.
         let later = |line: &EventView| {
-            let tells_it = matches!(line.op, Some(Op::Confirm | Op::Cancel));
+            let tells_it = matches!(line.op, Some(Op::Confirm | Op::Cancel))
+                || line.kind == EventKind::Resolved;
             line.kind != EventKind::Begun && (line.at > at || tells_it)
         };
         let place = lines.iter().position(later).unwrap_or(lines.len());

@@ -19,6 +19,7 @@ fn summary(status: Status, decided_at: Option<i64>, finished_at: Option<i64>) ->
         deadline_at: Wall(1_000),
         decided_at: decided_at.map(Wall),
         finished_at: finished_at.map(Wall),
+        mixed: false,
         metadata: None,
         branch_count: None,
     }

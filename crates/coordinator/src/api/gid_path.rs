@@ -1,9 +1,9 @@
-//! The `{gid}` of a path.
+//! The `{gid}` and `{id}` of a path.
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use tercet_protocol::Gid;
 use tercet_protocol::wire::Invalid;
+use tercet_protocol::{BranchId, Gid};
 
 use crate::api::problem::Failure;
 
@@ -21,5 +21,21 @@ impl<S: Send + Sync> FromRequestParts<S> for GidPath {
         let Path(text) = text.map_err(|_| Invalid::new("gid", "must be UTF-8"))?;
         let gid = text.parse().map_err(|error| Invalid::new("gid", error))?;
         Ok(Self(gid))
+    }
+}
+
+/// A branch of a transaction, likewise.
+#[derive(Debug)]
+pub(super) struct BranchPath(pub(super) Gid, pub(super) BranchId);
+
+impl<S: Send + Sync> FromRequestParts<S> for BranchPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let text = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((gid, id)) = text.map_err(|_| Invalid::new("gid, id", "must be UTF-8"))?;
+        let gid = gid.parse().map_err(|error| Invalid::new("gid", error))?;
+        let id = id.parse().map_err(|error| Invalid::new("id", error))?;
+        Ok(Self(gid, id))
     }
 }

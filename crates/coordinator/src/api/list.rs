@@ -44,26 +44,40 @@ pub(super) async fn list(
 ) -> Result<Json<Page<SummaryView>>, Failure> {
     let query = list_query(params)?;
     // The list is read from the database; what was told before this request is in it.
-    api.engine.settled().await.map_err(|_| {
-        let detail = "the journal did not answer in time; ask again";
-        Failure::new(ProblemCode::JournalUnavailable, detail)
-    })?;
+    settled(&api).await?;
     let page = api.journal.list(&query).await;
     page.map(Json).map_err(|error| Failure::unreadable(&error))
 }
 
+/// Waits until what was told before is durable, and so in what is read from the database.
+pub(super) async fn settled(api: &Api) -> Result<(), Failure> {
+    api.engine.settled().await.map_err(|_| {
+        let detail = "the journal did not answer in time; ask again";
+        Failure::new(ProblemCode::JournalUnavailable, detail)
+    })
+}
+
 fn list_query(mut params: Params) -> Result<ListQuery, Invalid> {
     let query = ListQuery {
+        limit: params.take_number("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT),
+        cursor: params.take("cursor", str::parse)?,
+        ..filter(&mut params)?
+    };
+    params.finish()?;
+    Ok(query)
+}
+
+/// Which transactions, a full page at a time from the first.
+pub(super) fn filter(params: &mut Params) -> Result<ListQuery, Invalid> {
+    Ok(ListQuery {
         statuses: params.take("status", statuses)?.unwrap_or_default(),
         parked: params.take_word("parked", &[("true", true)])?.unwrap_or(false),
         participant: params.take("participant", participant)?,
         created_after: params.take("created_after", str::parse)?,
         created_before: params.take("created_before", str::parse)?,
-        limit: params.take_number("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT),
-        cursor: params.take("cursor", str::parse)?,
-    };
-    params.finish()?;
-    Ok(query)
+        limit: MAX_LIMIT,
+        cursor: None,
+    })
 }
 
 fn statuses(text: &str) -> Result<Vec<Status>, tercet_protocol::UnknownName> {
@@ -129,7 +143,7 @@ mod tests {
             ("limit=-1", "limit: "),
             ("limit=5&limit=6", "limit: is given twice"),
             ("cursor=x", "cursor: must be the next_cursor"),
-            ("order=desc", "order: is not known; there are status, parked, participant,"),
+            ("order=desc", "order: is not known; there are limit, cursor, status, parked,"),
         ] {
             let error = parse(query).expect_err(query);
             assert!(error.starts_with(expected), "{query}: {error}");

@@ -13,6 +13,7 @@ use utoipa::OpenApi;
     ),
     tags(
         (name = "transactions", description = "For initiators and participants"),
+        (name = "operator", description = "For those who are called when something does not get on"),
         (name = "health", description = "For those who run it"),
     ),
 )]

@@ -63,6 +63,18 @@ impl Failure {
                 let detail = format!("{gid} was begun with its branches and decides for itself");
                 Self::new(ProblemCode::NotOpen, detail)
             }
+            Refusal::NotDecided => {
+                let detail = format!("{gid} is trying: nothing is decided that could be resolved");
+                Self::new(ProblemCode::NotDecided, detail)
+            }
+            Refusal::AlreadyFinished(branch) => {
+                let detail = format!("branch {branch} has ended; it was not resolved as asked");
+                Self::new(ProblemCode::AlreadyFinished, detail).naming(vec![branch])
+            }
+            Refusal::BranchNotFound(branch) => {
+                let detail = format!("{gid} has no branch {branch}");
+                Self::new(ProblemCode::BranchNotFound, detail).naming(vec![branch])
+            }
             Refusal::TriesOutstanding(branches) => {
                 let names: Vec<&str> = branches.iter().map(BranchId::as_str).collect();
                 let detail = format!("no Try has succeeded yet of: {}", names.join(", "));
@@ -95,7 +107,8 @@ impl Failure {
                 Self::new(ProblemCode::NotAccepted, "nothing was written: send it again")
             }
             Refusal::SetAside => {
-                let detail = format!("{gid} met a fault of ours and is set aside");
+                let detail =
+                    format!("{gid} is set aside: people must look at it; the log says why");
                 Self::new(ProblemCode::Internal, detail)
             }
         };

@@ -17,7 +17,10 @@ use crate::api::openapi::Contract;
 use crate::api::problem::Failure;
 use crate::api::request_metrics::RequestMetrics;
 use crate::api::state::Api;
-use crate::api::{begin, decide, docs_page, events, health, list, problems_page, register, show};
+use crate::api::{
+    begin, decide, docs_page, events, health, list, participants, problems_page, register, resolve,
+    retry, retry_all, show, stats,
+};
 
 /// Pages for people and tools; they are not part of the contract they describe.
 const PAGES: [&str; 4] = ["/openapi.json", "/docs", "/problems", "/problems/{code}"];
@@ -46,6 +49,11 @@ fn contract_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(decide::confirm))
         .routes(routes!(decide::cancel))
         .routes(routes!(events::events))
+        .routes(routes!(retry::retry))
+        .routes(routes!(resolve::resolve))
+        .routes(routes!(retry_all::retry_all))
+        .routes(routes!(participants::participants))
+        .routes(routes!(stats::stats))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

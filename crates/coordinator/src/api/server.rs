@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -13,6 +15,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tower::util::MapRequest;
+
+use crate::api::who::Peer;
+
+use crate::api::write_timeout::WriteTimeout;
 
 /// How long accepting rests after it failed: when the process has no file handles
 /// left, trying again at once would only burn the processor.
@@ -28,6 +35,8 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Longest time for a request's head to arrive, also on a connection kept open.
     pub header_read_timeout: Duration,
+    /// Longest time in which a client takes nothing of its answer.
+    pub write_timeout: Duration,
     /// How long answers under way are waited for once the server stops.
     pub grace: Duration,
 }
@@ -52,8 +61,8 @@ pub async fn serve(
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, place)) => {
-                let connection = connection(stream, router.clone(), settings);
+            Ok((stream, peer, place)) => {
+                let connection = connection(stream, peer, router.clone(), settings);
                 let connection = graceful.watch(connection);
                 connections.spawn(async move {
                     // Broken connections are the other side's affair, and frequent.
@@ -85,23 +94,37 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, address) = listener.accept().await?;
     // Answers are small; holding them back to fill a packet costs 40 ms. It fails only on a
     // connection that is gone already.
     let _ = stream.set_nodelay(true);
-    Ok((stream, place))
+    Ok((stream, Peer(address), place))
 }
+
+/// Writes into each request whom it is from.
+trait Named: Fn(Request<Incoming>) -> Request<Incoming> + Clone {}
+
+impl<F: Fn(Request<Incoming>) -> Request<Incoming> + Clone> Named for F {}
 
 fn connection(
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     settings: ServerSettings,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+) -> http1::Connection<
+    TokioIo<WriteTimeout<TcpStream>>,
+    TowerToHyperService<MapRequest<Router, impl Named>>,
+> {
+    let stream = WriteTimeout::new(stream, settings.write_timeout);
+    let named = MapRequest::new(router, move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.header_read_timeout)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(named))
 }

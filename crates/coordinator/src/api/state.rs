@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tercet_protocol::ParticipantHealth;
 use tercet_protocol::wire::Limits;
 
 use crate::api::readiness::Readiness;
@@ -24,12 +25,14 @@ pub struct Api {
     pub limits: Limits,
     /// How large and slow a request may be as a whole.
     pub requests: RequestLimits,
-    /// Lines of history kept of one transaction.
+    /// The most lines of history kept of one transaction, people's among them.
     pub history_lines: u32,
     /// Whether this node takes work.
     pub readiness: Readiness,
     /// Writes what `/metrics` answers.
     pub metrics: PrometheusHandle,
+    /// Tells how it stands with the participants.
+    pub participants: Arc<dyn Fn() -> Vec<ParticipantHealth> + Send + Sync>,
     /// What is counted of transactions.
     pub transactions: TransactionMetrics,
 }

@@ -38,6 +38,12 @@ impl WaitFor {
         Ok(Self { until, within: within(params)?.unwrap_or(millis(DEFAULT_MS)) })
     }
 
+    /// Of resolving a branch: until the call under way has ended.
+    pub(super) fn of_resolution(params: &mut Params) -> Result<Self, Invalid> {
+        let within = within(params)?.unwrap_or(millis(DEFAULT_MS));
+        Ok(Self { until: Until::Accepted, within })
+    }
+
     /// Of reading: not at all, unless asked to.
     pub(super) fn of_read(params: &mut Params) -> Result<Self, Invalid> {
         let words = [("decided", Until::Decided), ("finished", Until::Finished)];

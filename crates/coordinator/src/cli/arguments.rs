@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cli::tx::Tx;
 use crate::config::{ConfigError, Flags, Layers};
 use crate::journal::Kept;
 
@@ -38,6 +39,11 @@ pub(super) enum Command {
         #[command(flatten)]
         flags: DatabaseFlags,
     },
+    /// Look after transactions of a coordinator that runs
+    ///
+    /// TERCET_TOKEN is sent as bearer token. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not
+    /// found, 4 conflict, 5 not allowed, 6 nobody answers.
+    Tx(Tx),
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]

@@ -14,6 +14,14 @@ pub(super) enum Exit {
     Failed,
     /// It was asked for something that makes no sense.
     Usage,
+    /// There is no such transaction or branch.
+    NotFound,
+    /// It is not so that this could be done.
+    Conflict,
+    /// It needs a token, or another one.
+    Auth,
+    /// Nobody is there to ask, or cannot be asked now.
+    Unreachable,
 }
 
 impl Exit {
@@ -42,6 +50,10 @@ impl From<Exit> for ExitCode {
             Exit::Well => Self::SUCCESS,
             Exit::Failed => Self::from(1),
             Exit::Usage => Self::from(2),
+            Exit::NotFound => Self::from(3),
+            Exit::Conflict => Self::from(4),
+            Exit::Auth => Self::from(5),
+            Exit::Unreachable => Self::from(6),
         }
     }
 }
@@ -51,6 +63,7 @@ pub(super) fn say(text: impl Display) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-fn complain(text: impl Display) {
+/// Prints to stderr.
+pub(super) fn complain(text: impl Display) {
     let _ = writeln!(io::stderr(), "tercet: {text}");
 }

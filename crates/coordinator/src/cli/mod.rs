@@ -6,6 +6,7 @@ mod dev;
 mod exit;
 mod migrate;
 mod run;
+mod tx;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use crate::cli::arguments::{Arguments, Command};
 use crate::cli::exit::Exit;
 
 /// Does what the command line asks for and says how it ended: 0 well, 1 not, 2 wrong usage
-/// or settings.
+/// or settings; `tx` also 3 not found, 4 conflict, 5 not allowed, 6 nobody there.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -31,6 +32,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dev(flags) => dev::dev(&flags),
         Command::Migrate { what, flags } => migrate::migrate(what, &flags),
         Command::Config { what, flags } => config::config(what, &flags),
+        Command::Tx(flags) => tx::tx(flags),
     };
     exit.into()
 }

@@ -12,9 +12,9 @@ mod show;
 pub use error::ConfigError;
 pub use layers::{Flags, Layers, Origin};
 pub use settings::{
-    DatabaseSettings, DispatcherSection, HistorySettings, JournalSection, LimitSettings,
-    LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection, Settings,
-    ShutdownSettings,
+    AlertSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
+    LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection,
+    Settings, ShutdownSettings,
 };
 
 #[cfg(test)]

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 
 use toml::Value;
 use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use crate::alerts::Secret;
 
 const HOUR_MS: i64 = 3_600_000;
 const MIB: i64 = 1_048_576;
@@ -14,10 +17,13 @@ const NUMBERS: &[(&str, i64, i64)] = &[
     ("server.max_connections", 1, 1_000_000),
     ("server.header_read_timeout_ms", 100, HOUR_MS),
     ("server.body_read_timeout_ms", 100, HOUR_MS),
+    ("server.write_timeout_ms", 100, HOUR_MS),
     ("server.max_request_bytes", 1_024, 64 * MIB),
     ("database.read_connections", 1, 1_000),
     ("journal.batch_records", 1, 1_024),
     ("journal.batch_bytes", 4_096, 64 * MIB),
+    ("journal.queue_records", 1, 10_000_000),
+    ("journal.queue_bytes", 4_096, 16_384 * MIB),
     ("journal.answer_within_ms", 10, HOUR_MS),
     ("limits.branches", 1, 1_024),
     ("limits.url_bytes", 16, 65_536),
@@ -44,14 +50,24 @@ const NUMBERS: &[(&str, i64, i64)] = &[
     ("dispatcher.per_destination_concurrency", 1, 100_000),
     ("dispatcher.per_destination_queue", 0, 1_000_000),
     ("dispatcher.per_destination_queue_bytes", 0, 1_024 * MIB),
+    // One alone would let a single poisoned payload stop all others.
+    ("dispatcher.breaker_failures", 2, 1_000),
+    ("dispatcher.probe_every_ms", 10, HOUR_MS),
+    ("dispatcher.probe_timeout_ms", 10, HOUR_MS),
     ("dispatcher.connect_timeout_ms", 10, HOUR_MS),
+    ("dispatcher.first_byte_timeout_ms", 0, HOUR_MS),
     ("dispatcher.idle_connection_ms", 0, HOUR_MS),
+    ("alerts.gather_ms", 0, HOUR_MS),
+    ("alerts.queue", 1, 100_000),
+    ("alerts.timeout_ms", 10, HOUR_MS),
+    ("alerts.give_up_after_ms", 1_000, 7 * 24 * HOUR_MS),
     ("history.lines_per_transaction", 0, 10_000),
     ("retention.branches_days", 0, 36_500),
     ("retention.transactions_days", 0, 36_500),
     ("retention.max_finished", 0, 1_000_000_000),
     ("retention.every_ms", 10, 24 * HOUR_MS),
     ("shutdown.grace_ms", 0, HOUR_MS),
+    ("node.longest_stop_ms", 0, 365 * 24 * HOUR_MS),
 ];
 
 /// Why this setting cannot have this value, which is of its type.
@@ -81,6 +97,12 @@ fn text_objection(key: &str, text: &str) -> Option<String> {
             "an address and port, such as 127.0.0.1:7200"
         }
         "database.url" if !text.contains("://") => "a URL such as sqlite://tercet.db",
+        "alerts.webhook_url" if !text.is_empty() && !is_http_url(text) => {
+            "empty, or an http or https URL"
+        }
+        "alerts.webhook_secret" if !text.is_empty() && text.parse::<Secret>().is_err() => {
+            "empty, or whsec_ and then 24 to 64 random bytes in base64"
+        }
         "log.format" if !matches!(text, "text" | "json") => "text or json",
         "log.filter" if EnvFilter::builder().parse(text).is_err() => {
             "a list of levels, such as info,tercet_coordinator=debug"
@@ -89,8 +111,14 @@ fn text_objection(key: &str, text: &str) -> Option<String> {
         _ => return None,
     };
     // A URL can hold a password, and one that is no URL can too.
-    let shown = if key == "database.url" { String::new() } else { format!(", not {text:?}") };
+    let secret = matches!(key, "database.url" | "alerts.webhook_url" | "alerts.webhook_secret");
+    let shown = if secret { String::new() } else { format!(", not {text:?}") };
     Some(format!("must be {must_be}{shown}"))
+}
+
+fn is_http_url(text: &str) -> bool {
+    let url = text.parse::<Url>();
+    url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 fn is_node_id(text: &str) -> bool {

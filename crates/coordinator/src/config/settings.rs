@@ -1,6 +1,7 @@
 //! Settings as the rest of the daemon gets them. What each means stands in
 //! config/tercet.toml.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use tercet_protocol::Backoff;
 use tercet_protocol::wire::Limits;
 
+use crate::alerts::AlertSettings;
 use crate::telemetry::LogFormat;
 
 /// All of them.
@@ -26,6 +28,8 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// Calls on their way.
     pub dispatcher: DispatcherSection,
+    /// Telling people.
+    pub alerts: AlertSection,
     /// What is kept of what went wrong.
     pub history: HistorySettings,
     /// How long finished transactions are kept.
@@ -67,6 +71,9 @@ pub struct ServerSection {
     /// For a request's body to arrive.
     #[serde(rename = "body_read_timeout_ms", deserialize_with = "millis")]
     pub body_read_timeout: Duration,
+    /// For an answer, or what is left of it, to be taken a little further by who asked.
+    #[serde(rename = "write_timeout_ms", deserialize_with = "millis")]
+    pub write_timeout: Duration,
     /// Bytes of a request's body.
     pub max_request_bytes: usize,
 }
@@ -89,6 +96,10 @@ pub struct JournalSection {
     pub batch_records: usize,
     /// Bytes in one batch.
     pub batch_bytes: usize,
+    /// Records that are not durable yet, beyond which begins are refused.
+    pub queue_records: usize,
+    /// Bytes of them.
+    pub queue_bytes: usize,
     /// How long a request waits for a journal that does not answer.
     #[serde(rename = "answer_within_ms", deserialize_with = "millis")]
     pub answer_within: Duration,
@@ -189,12 +200,69 @@ pub struct DispatcherSection {
     pub per_destination_queue: usize,
     /// Bytes of payload waiting for one destination.
     pub per_destination_queue_bytes: usize,
+    /// Distinct transactions whose calls fail in a row until a destination is only probed.
+    pub breaker_failures: usize,
+    /// From one probe to the next, at least; at most twice.
+    #[serde(rename = "probe_every_ms", deserialize_with = "millis")]
+    pub probe_every: Duration,
+    /// How long a probe may be silent before the next.
+    #[serde(rename = "probe_timeout_ms", deserialize_with = "millis")]
+    pub probe_timeout: Duration,
     /// For a connection to be made.
     #[serde(rename = "connect_timeout_ms", deserialize_with = "millis")]
     pub connect_timeout: Duration,
+    /// For an answer's status line to come; zero: the call's own timeout.
+    #[serde(rename = "first_byte_timeout_ms", deserialize_with = "millis")]
+    pub first_byte_timeout: Duration,
     /// How long an unused connection is kept.
     #[serde(rename = "idle_connection_ms", deserialize_with = "millis")]
     pub idle_connection: Duration,
+}
+
+/// `[alerts]`
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertSection {
+    /// Who receives them; may hold a key. Empty: nobody.
+    pub webhook_url: String,
+    /// What they are signed with. Empty: nothing.
+    pub webhook_secret: String,
+    /// How long news is gathered into one alert.
+    #[serde(rename = "gather_ms", deserialize_with = "millis")]
+    pub gather: Duration,
+    /// Alerts that wait to be sent.
+    pub queue: usize,
+    /// For one delivery.
+    #[serde(rename = "timeout_ms", deserialize_with = "millis")]
+    pub timeout: Duration,
+    /// How long after it was raised an alert is given up.
+    #[serde(rename = "give_up_after_ms", deserialize_with = "millis")]
+    pub give_up_after: Duration,
+}
+
+impl fmt::Debug for AlertSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AlertSection").finish_non_exhaustive()
+    }
+}
+
+impl AlertSection {
+    /// What alerting works with, if somebody is to be told; failed deliveries are repeated
+    /// with these pauses.
+    #[must_use]
+    pub fn of_webhook(&self, backoff: Backoff) -> Option<AlertSettings> {
+        // Both were read when they were set, so the only one that is none is the empty one.
+        let url = self.webhook_url.parse().ok()?;
+        Some(AlertSettings {
+            url,
+            secret: self.webhook_secret.parse().ok(),
+            gather: self.gather,
+            queue: self.queue,
+            timeout: self.timeout,
+            give_up_after: self.give_up_after,
+            backoff,
+        })
+    }
 }
 
 /// `[history]`
@@ -247,6 +315,9 @@ pub struct ShutdownSettings {
 pub struct NodeSettings {
     /// Its name, if it was given one; see `Settings::node_id`.
     pub id: String,
+    /// How long it may have been down before its clock is doubted.
+    #[serde(rename = "longest_stop_ms", deserialize_with = "millis")]
+    pub longest_stop: Duration,
 }
 
 fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use toml::Value;
+use url::Url;
 
 use crate::config::layers::{Layers, Origin};
 
@@ -34,12 +35,33 @@ impl fmt::Display for Layers {
     }
 }
 
-/// The password of a database's URL is nobody's business.
+/// The password of a database's URL is nobody's business, nor is what lets somebody speak as
+/// this node.
 fn masked(name: &str, value: &Value) -> String {
     match (name, value) {
         ("database.url", Value::String(url)) => Value::from(without_password(url)).to_string(),
+        ("alerts.webhook_url", Value::String(url)) => Value::from(place_of(url)).to_string(),
+        ("alerts.webhook_secret", Value::String(secret)) if !secret.is_empty() => {
+            Value::from("***").to_string()
+        }
         _ => value.to_string(),
     }
+}
+
+/// Scheme, host and port: receivers of webhooks put their keys into user info, query and path.
+fn place_of(url: &str) -> String {
+    let Ok(mut shown) = url.parse::<Url>() else { return String::new() };
+    let has_more = shown.path() != "/" || shown.query().is_some() || !shown.username().is_empty();
+    if !has_more && shown.password().is_none() {
+        return url.to_owned();
+    }
+    // Refused only for URLs without a host, which no setting is.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.set_path("/***");
+    shown.to_string()
 }
 
 /// By hand rather than by a URL parser, which would refuse just the URLs that somebody

@@ -93,7 +93,7 @@ fn what_is_no_setting_is_named_with_its_origin_and_what_there_is() {
         ),
         (
             "[sever]\nlisten = 1",
-            "file my.toml: there is no setting sever.listen; the sections are database, ",
+            "file my.toml: there is no setting sever.listen; the sections are alerts, ",
         ),
         ("[sever]", "file my.toml: there is no setting sever.*; the sections are "),
         ("listen = 1", "file my.toml: there is no setting listen; the sections are "),
@@ -177,6 +177,42 @@ fn what_is_shown_can_be_given_back_and_hides_passwords() {
     ] {
         let layers = gather("", &[("TERCET_DATABASE__URL", url)], &Flags::new()).expect(url);
         assert!(layers.to_string().contains(&format!("url = \"{expected}\" ")), "{layers}");
+    }
+}
+
+#[test]
+fn whom_alerts_go_to_is_checked_and_what_lets_somebody_send_one_is_hidden() {
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    for (url, shown) in [
+        ("", ""),
+        ("http://pager.example", "http://pager.example"),
+        ("http://pager.example:81/", "http://pager.example:81/"),
+        ("https://hooks.example/T0/k3y", "https://hooks.example/***"),
+        ("https://pager.example?token=k3y", "https://pager.example/***"),
+        ("https://me:k3y@pager.example", "https://pager.example/***"),
+    ] {
+        let text = format!("[alerts]\nwebhook_url = \"{url}\"\nwebhook_secret = \"{SECRET}\"");
+        let layers = gather(&text, &[], &Flags::new()).expect(url);
+        let printed = layers.to_string();
+        assert!(printed.contains(&format!("webhook_url = \"{shown}\" ")), "{printed}");
+        assert!(printed.contains("webhook_secret = \"***\" "), "{printed}");
+        assert!(!printed.contains("k3y") && !printed.contains("MfKQ"), "{printed}");
+        let settings = layers.settings().expect("valid");
+        let webhook = settings.alerts.of_webhook(Backoff::default());
+        assert_eq!(webhook.is_some_and(|to| to.secret.is_some()), !url.is_empty(), "{url}");
+        let debugged = format!("{settings:?}");
+        assert!(!debugged.contains("k3y") && !debugged.contains("MfKQ"), "{debugged}");
+    }
+    for (key, value) in [
+        ("webhook_url", "k3y"),
+        ("webhook_url", "ftp://k3y"),
+        ("webhook_secret", "k3y"),
+        ("webhook_secret", "whsec_k3y"),
+    ] {
+        let text = format!("[alerts]\n{key} = \"{value}\"");
+        let error = gather(&text, &[], &Flags::new()).expect_err(value);
+        assert!(error.starts_with(&format!("file my.toml: alerts.{key} must be empty, or ")));
+        assert!(!error.contains("k3y"), "{error}");
     }
 }
 

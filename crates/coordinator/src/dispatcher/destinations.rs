@@ -1,12 +1,12 @@
 //! All destinations that are called, and those that were called not long ago.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tercet_protocol::{Destination as Name, host_port};
+use tercet_protocol::{Destination, LineSettings, ParticipantHealth, host_port};
 use url::Url;
 
-use super::destination::Destination;
+use super::route::Route;
 use crate::metrics::Participants;
 
 /// Most destinations are called again, so they are kept when they have no calls; when
@@ -15,43 +15,96 @@ use crate::metrics::Participants;
 const REMEMBERED: usize = 1_024;
 
 /// All destinations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Destinations {
+    settings: LineSettings,
+    path_segments: usize,
     participants: Participants,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    by_key: HashMap<Box<str>, Arc<Destination>>,
+    by_key: HashMap<Box<str>, Arc<Route>>,
     /// How many there were after the last forgetting.
     busy: usize,
 }
 
 impl Destinations {
+    pub(super) fn new(settings: LineSettings, path_segments: usize) -> Self {
+        let (participants, known) = (Participants::default(), Mutex::default());
+        Self { settings, path_segments, participants, known }
+    }
+
     /// The destination of a URL.
-    pub(super) fn of(&self, url: &Url, path_segments: usize) -> Arc<Destination> {
-        let key = Name::key(url, path_segments);
-        // Nothing done under this lock panics half-way, so a poisoned map is a whole one.
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(destination) = known.by_key.get(key) {
-            return Arc::clone(destination);
+    pub(super) fn of(&self, url: &Url) -> Arc<Route> {
+        let key = Destination::key(url, self.path_segments);
+        let mut known = self.lock();
+        if let Some(route) = known.by_key.get(key) {
+            return Arc::clone(route);
         }
         // Looking through all of them pays only when their number has doubled since.
         if known.by_key.len() >= REMEMBERED.max(known.busy * 2) {
-            // Whoever has calls there holds a clone, and clones are handed out under this lock only.
-            known.by_key.retain(|_, destination| Arc::strong_count(destination) > 1);
+            // Whoever has calls there, or watches over those that wait, holds a clone; and clones
+            // are handed out under this lock only.
+            known.by_key.retain(|_, route| Arc::strong_count(route) > 1);
             known.busy = known.by_key.len();
         }
-        let destination = Arc::new(Destination::new(self.participants.of(&host_port(url))));
-        known.by_key.insert(Box::from(key), Arc::clone(&destination));
-        destination
+        let participant = host_port(url);
+        let metrics = self.participants.of(&participant);
+        let name = Destination::of(url, self.path_segments);
+        let route = Arc::new(Route::new(name, participant, metrics, self.settings));
+        known.by_key.insert(Box::from(key), Arc::clone(&route));
+        route
     }
+
+    /// A destination, unless it has been forgotten.
+    pub(super) fn named(&self, name: &Destination) -> Option<Arc<Route>> {
+        self.lock().by_key.get(name.as_str()).map(Arc::clone)
+    }
+
+    /// How it stands with every participant that is known, by name.
+    pub(super) fn participants(&self) -> Vec<ParticipantHealth> {
+        let mut all: BTreeMap<String, ParticipantHealth> = BTreeMap::new();
+        for health in self.all().iter().map(|route| route.health()) {
+            match all.get_mut(&health.participant) {
+                Some(sum) => add(sum, &health),
+                None => {
+                    all.insert(health.participant.clone(), health);
+                }
+            }
+        }
+        all.into_values().collect()
+    }
+
+    /// Every one that is known.
+    pub(super) fn all(&self) -> Vec<Arc<Route>> {
+        self.lock().by_key.values().map(Arc::clone).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        // Nothing done under this lock panics half-way, so a poisoned map is a whole one.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Two destinations of one participant.
+fn add(sum: &mut ParticipantHealth, other: &ParticipantHealth) {
+    sum.in_flight += other.in_flight;
+    sum.waiting += other.waiting;
+    sum.breaker = sum.breaker.max(other.breaker);
+    sum.calls += other.calls;
+    sum.failures += other.failures;
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::DispatcherSettings;
     use super::*;
+
+    fn destinations() -> Destinations {
+        Destinations::new(DispatcherSettings::default().line, 1)
+    }
 
     fn url(n: usize) -> Url {
         Url::parse(&format!("http://h{n}/service/try")).expect("a URL")
@@ -59,21 +112,27 @@ mod tests {
 
     #[test]
     fn destinations_without_calls_are_forgotten_and_those_with_calls_are_not() {
-        let destinations = Destinations::default();
-        let busy = destinations.of(&url(0), 1);
+        let destinations = destinations();
+        let busy = destinations.of(&url(0));
         for n in 1..REMEMBERED * 3 {
-            let _ = destinations.of(&url(n), 1);
+            let _ = destinations.of(&url(n));
             let known = destinations.known.lock().expect("not poisoned").by_key.len();
             assert!(known <= REMEMBERED, "{known} are known after {n}");
         }
-        assert!(Arc::ptr_eq(&busy, &destinations.of(&url(0), 1)));
+        assert!(Arc::ptr_eq(&busy, &destinations.of(&url(0))));
+        assert!(destinations.named(&busy.name).is_some());
+        assert!(destinations.participants().len() <= REMEMBERED);
     }
 
     #[test]
     fn the_legs_of_a_participant_share_one_destination() {
-        let destinations = Destinations::default();
+        let destinations = destinations();
         let confirm = Url::parse("http://h0/service/confirm?x=1").expect("a URL");
-        assert!(Arc::ptr_eq(&destinations.of(&url(0), 1), &destinations.of(&confirm, 1)));
-        assert!(!Arc::ptr_eq(&destinations.of(&url(0), 1), &destinations.of(&url(1), 1)));
+        assert!(Arc::ptr_eq(&destinations.of(&url(0)), &destinations.of(&confirm)));
+        assert!(!Arc::ptr_eq(&destinations.of(&url(0)), &destinations.of(&url(1))));
+        let other = Url::parse("http://h0/other/try").expect("a URL");
+        assert!(!Arc::ptr_eq(&destinations.of(&url(0)), &destinations.of(&other)));
+        let names = destinations.participants().into_iter().map(|health| health.participant);
+        assert_eq!(names.collect::<Vec<_>>(), ["h0:80", "h1:80"]);
     }
 }

@@ -1,21 +1,22 @@
 //! Takes calls in, makes each when it is its turn, and puts the answer into its place.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
-use tercet_protocol::{Answer, Call, Ticket};
+use tercet_protocol::{
+    Admission, Answer, Call, Destination, Expired, Moved, Next, Offered, ParticipantHealth, Room,
+    Ticket,
+};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::OwnedPermit;
 
-use super::destination::{Admission, Destination, Pending};
 use super::destinations::Destinations;
 use super::exchange::{Exchange, StartError};
+use super::route::{Pending, Route, Watch};
 use super::settings::DispatcherSettings;
-use crate::clock::{Clock, Stopwatch};
-use crate::metrics::CallResult;
+use super::vacancies::Vacancies;
+use super::{news, turns};
+use crate::clock::Clock;
 
 /// Calls participants. Cheap to clone.
 #[derive(Clone)]
@@ -23,10 +24,12 @@ pub struct Dispatcher {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     settings: DispatcherSettings,
-    exchange: Exchange,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) exchange: Exchange,
     destinations: Destinations,
+    vacancies: Vacancies,
     runtime: Handle,
 }
 
@@ -35,6 +38,8 @@ struct Shared {
 pub struct NoRoom {
     /// Which call.
     pub ticket: Ticket,
+    /// Where there was no room.
+    pub destination: Destination,
     /// The place it would have used.
     pub place: OwnedPermit<(Ticket, Answer)>,
 }
@@ -51,9 +56,11 @@ pub fn start(
     clock: Arc<dyn Clock>,
 ) -> Result<Dispatcher, StartError> {
     let shared = Shared {
-        exchange: Exchange::new(&settings, clock)?,
+        exchange: Exchange::new(&settings, Arc::clone(&clock))?,
+        clock,
+        destinations: Destinations::new(settings.line, settings.path_segments),
+        vacancies: Vacancies::default(),
         settings,
-        destinations: Destinations::default(),
         runtime: Handle::current(),
     };
     Ok(Dispatcher { shared: Arc::new(shared) })
@@ -62,7 +69,8 @@ pub fn start(
 impl Dispatcher {
     /// Makes a call as soon as it is its turn at its destination, and puts the answer into
     /// `place`: exactly once, whatever happens, unless the runtime itself is shut down first.
-    /// Never waits.
+    /// A Try whose turn does not come within its timeout, since its destination's breaker is
+    /// open, is answered that nothing came. Never waits.
     ///
     /// # Errors
     /// The destination's queue is full; nothing was or will be sent.
@@ -78,18 +86,98 @@ impl Dispatcher {
             place.send((call.ticket, Answer::Nothing { why }));
             return Ok(());
         };
-        let destination = shared.destinations.of(&url, shared.settings.path_segments);
-        match destination.admit(Pending { call, url, place }, &shared.settings) {
-            Admission::Now(pending) => {
-                let take_turns = take_turns(Arc::clone(shared), destination, pending);
-                drop(shared.runtime.spawn(take_turns));
-            }
+        let route = shared.destinations.of(&url);
+        let offered = Offered::of(call, |call| Pending { call, url, place });
+        let (admission, watch) = route.offer(offered, shared.clock.now());
+        shared.watch(&route, watch);
+        match admission {
+            Admission::Now(next) => shared.spawn(&route, next),
             Admission::Queued => {}
-            Admission::Full(Pending { call, place, .. }) => {
-                return Err(Box::new(NoRoom { ticket: call.ticket, place }));
+            Admission::Full(offered) => {
+                let Pending { call, place, .. } = offered.call;
+                let destination = route.name.clone();
+                return Err(Box::new(NoRoom { ticket: call.ticket, destination, place }));
             }
         }
         Ok(())
+    }
+
+    /// Has the room of this destination told by [`Dispatcher::vacancies`] once there is any.
+    pub fn await_room(&self, destination: &Destination) {
+        let shared = &self.shared;
+        let Some(route) = shared.destinations.named(destination) else {
+            // It has had no calls for long enough to be forgotten.
+            let places = shared.settings.line.concurrency;
+            return shared.vacancies.tell(destination, Room { places, healed: false });
+        };
+        let (room, watch) = route.await_room(shared.clock.now());
+        shared.watch(&route, watch);
+        if let Some(room) = room {
+            shared.vacancies.tell(destination, room);
+        }
+    }
+
+    /// Takes a call back that still waits for its turn: it is not made, and its place is free.
+    /// Whether it was found waiting.
+    pub fn retract(&self, ticket: &Ticket) -> bool {
+        self.shared.destinations.all().iter().any(|route| {
+            let (found, watch) = route.retract(ticket);
+            self.shared.watch(route, watch);
+            found
+        })
+    }
+
+    /// Tells which destinations have room again: those that were asked for by
+    /// [`Dispatcher::await_room`], and those whose breaker was open and that answer again.
+    #[must_use]
+    pub fn vacancies(&self) -> Vacancies {
+        self.shared.vacancies.clone()
+    }
+
+    /// How it stands with every participant that has calls or had some not long ago, by name.
+    #[must_use]
+    pub fn participants(&self) -> Vec<ParticipantHealth> {
+        self.shared.destinations.participants()
+    }
+}
+
+impl Shared {
+    /// Does what follows from the end of a call or from time, beside the calls to be made.
+    pub(super) fn attend(&self, route: &Route, moved: Moved<Pending>) -> Vec<Next<Pending>> {
+        let Moved { next, expired, room, turned } = moved;
+        for Expired { offered, waited } in expired {
+            let Pending { call, place, .. } = offered.call;
+            let waited_ms = waited.as_millis();
+            let why = format!(
+                "{} does not answer: waited {waited_ms} ms behind its open breaker",
+                route.name
+            );
+            place.send((call.ticket, Answer::Nothing { why }));
+        }
+        if let Some(turned) = turned {
+            news::tell(route, turned);
+        }
+        if let Some(room) = room {
+            self.vacancies.tell(&route.name, room);
+        }
+        next
+    }
+
+    /// Has somebody come back when the line says, unless somebody does already.
+    pub(super) fn watch(self: &Arc<Self>, route: &Arc<Route>, watch: Watch) {
+        match watch {
+            Watch::Start => {
+                let watching = turns::watch(Arc::clone(self), Arc::clone(route));
+                drop(self.runtime.spawn(watching));
+            }
+            Watch::AsItIs => {}
+        }
+    }
+
+    /// Makes a call, and those whose turn comes by its end.
+    pub(super) fn spawn(self: &Arc<Self>, route: &Arc<Route>, next: Next<Pending>) {
+        let taking = turns::take(Arc::clone(self), Arc::clone(route), next);
+        drop(self.runtime.spawn(taking));
     }
 }
 
@@ -99,59 +187,4 @@ impl fmt::Debug for Dispatcher {
             .field("settings", &self.shared.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// Makes a call, then those that waited for it to end, until none waits.
-async fn take_turns(shared: Arc<Shared>, destination: Arc<Destination>, first: Pending) {
-    let mut turn = Some(first);
-    while let Some(Pending { call, url, place }) = turn {
-        let answer = answer(&shared.exchange, &destination, &call, &url).await;
-        // The turn passes on before the answer is known to anybody: who reacts to it at
-        // once finds the room that it has left.
-        turn = destination.next();
-        place.send((call.ticket, answer));
-    }
-}
-
-async fn answer(
-    exchange: &Exchange,
-    destination: &Destination,
-    call: &Call,
-    url: &url::Url,
-) -> Answer {
-    let stopwatch = Stopwatch::start();
-    let answer = match caught(exchange.call(call, url)).await {
-        Some(answer) => answer,
-        None => Answer::Nothing { why: "the coordinator failed to make the call".to_owned() },
-    };
-    let took = stopwatch.elapsed();
-    let op = call.ticket.op;
-    let result = CallResult::of(op, &answer);
-    destination.metrics.ended(op, result, took);
-    tracing::debug!(
-        gid = %call.ticket.gid,
-        branch = %call.ticket.branch,
-        op = op.as_str(),
-        attempt = call.ticket.attempt,
-        participant = destination.metrics.label(),
-        result = result.as_str(),
-        ms = took.as_secs_f64() * 1e3,
-        "{}",
-        answer.summary()
-    );
-    answer
-}
-
-/// Turns a panic into `None`: a bug met by one call must neither keep its place in the
-/// inbox nor the turn of those behind it. The panic hook has told people by then.
-async fn caught<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => Poll::Ready(None),
-        }
-    })
-    .await
 }

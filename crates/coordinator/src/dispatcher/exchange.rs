@@ -2,11 +2,12 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, retry};
-use tercet_protocol::{Answer, Call};
+use reqwest::{Client, ClientBuilder, Request, Response, retry};
+use tercet_protocol::{Answer, Call, Health, health};
 use thiserror::Error;
 use tokio::time::sleep;
 use url::Url;
@@ -30,7 +31,17 @@ pub struct StartError(#[from] reqwest::Error);
 /// Makes calls.
 pub(super) struct Exchange {
     client: Client,
+    /// Keeps no connections, so that each call of it makes one.
+    fresh: Client,
+    first_byte_timeout: Duration,
     clock: Arc<dyn Clock>,
+}
+
+/// What came of a call.
+pub(super) struct Exchanged {
+    pub(super) answer: Answer,
+    /// What it says of the destination.
+    pub(super) health: Health,
 }
 
 impl Exchange {
@@ -40,51 +51,59 @@ impl Exchange {
     ) -> Result<Self, StartError> {
         // Refused only where one is installed already, which then does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            Client::builder()
-                .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
-                .redirect(Policy::none())
-                .retry(retry::never())
-                .referer(false)
-                .no_proxy()
-                .tcp_nodelay(true)
-                .connect_timeout(settings.connect_timeout)
-                .pool_idle_timeout(settings.idle_connection)
-                // Several destinations can share a host, so a bound on its idle connections by
-                // one destination's limit would have the others connect again and again. There
-                // are never more than calls were under way within `idle_connection`.
-                .pool_max_idle_per_host(usize::MAX)
+        // Several destinations can share a host, so a bound on its idle connections by one
+        // destination's limit would have the others connect again and again. There are never
+        // more than calls were under way within `idle_connection`.
+        let builder = || client(settings).pool_max_idle_per_host(usize::MAX);
+        let fresh = || client(settings).pool_max_idle_per_host(0);
+        let (client, fresh) = match builder().build() {
+            Ok(client) => (client, fresh().build()?),
+            Err(error) => {
+                // A container without certificate authorities still serves participants on http.
+                tracing::warn!(
+                    cause = %failure::roots(&error),
+                    "no certificate authorities: participants on https cannot be called"
+                );
+                (builder().tls_certs_only([]).build()?, fresh().tls_certs_only([]).build()?)
+            }
         };
-        let client = builder().build().or_else(|error| {
-            // A container without certificate authorities still serves participants on http.
-            tracing::warn!(
-                cause = %failure::roots(&error),
-                "no certificate authorities: participants on https cannot be called"
-            );
-            builder().tls_certs_only([]).build()
-        })?;
-        Ok(Self { client, clock })
+        Ok(Self { client, fresh, first_byte_timeout: settings.first_byte_timeout, clock })
     }
 
-    /// Makes a call and waits for its answer, at most the branch's timeout from now.
-    pub(super) async fn call(&self, call: &Call, url: &Url) -> Answer {
-        let timeout = call.branch.timeout;
+    /// Makes a call, on a connection of its own if it is to be `fresh`, and waits for its
+    /// answer, at most the branch's timeout from now.
+    pub(super) async fn call(&self, call: &Call, url: &Url, fresh: bool) -> Exchanged {
         let request = match request::request(call, url, self.clock.now().luck) {
             Ok(request) => request,
-            Err(unwritable) => return Answer::Nothing { why: unwritable.to_string() },
+            Err(unwritable) => {
+                let answer = Answer::Nothing { why: unwritable.to_string() };
+                return Exchanged { answer, health: Health::Unknown };
+            }
+        };
+        let client = if fresh { &self.fresh } else { &self.client };
+        let answer = self.answer(client, request, call.branch.timeout).await;
+        Exchanged { health: health(&answer), answer }
+    }
+
+    async fn answer(&self, client: &Client, request: Request, timeout: Duration) -> Answer {
+        let (first, what) = match self.first_byte_timeout {
+            first if first.is_zero() || first >= timeout => (timeout, "timeout"),
+            first => (first, "no first byte"),
         };
         // One timer for both halves. An answer that is there when it fires still counts.
-        let mut timer = pin!(sleep(timeout));
+        let mut timer = pin!(sleep(first));
         let mut response = tokio::select! {
             biased;
-            response = self.client.execute(request) => match response {
+            response = client.execute(request) => match response {
                 Ok(response) => response,
                 Err(error) => return Answer::Nothing { why: failure::why(&error) },
             },
             () = &mut timer => {
-                return Answer::Nothing { why: format!("timeout after {} ms", timeout.as_millis()) };
+                return Answer::Nothing { why: format!("{what} after {} ms", first.as_millis()) };
             }
         };
+        let end = timer.deadline() + (timeout - first);
+        timer.as_mut().reset(end);
         // The status line has decided: what becomes of the body changes nothing but the excerpt.
         let mut beginning = Vec::new();
         tokio::select! {
@@ -99,10 +118,23 @@ impl Exchange {
         }
     }
 
-    fn retry_after(&self, response: &Response) -> Option<std::time::Duration> {
+    fn retry_after(&self, response: &Response) -> Option<Duration> {
         let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
         retry_after::parse(value, self.clock.now().wall)
     }
+}
+
+/// A client that does what it is told and nothing by itself.
+fn client(settings: &DispatcherSettings) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .no_proxy()
+        .tcp_nodelay(true)
+        .connect_timeout(settings.connect_timeout)
+        .pool_idle_timeout(settings.idle_connection)
 }
 
 /// Reads the body to its end, or until it is longer than anybody needs, and keeps its

@@ -2,28 +2,37 @@
 //!
 //! ```text
 //!            send(call, place)                       one task per call under way
-//!  runtime ───────────────────▶ destination ─ turn? ─▶ exchange ──▶ participant
-//!     ▲ ▲                          │    │                 │
-//!     │ └── NoRoom ◀── queue full ─┘    └ queue ◀─ next ──┤
-//!     └──────────────── place ◀── answer ─────────────────┘
+//!  runtime ───────────────────▶ route: line ─ turn? ─▶ exchange ──▶ participant
+//!   ▲ ▲ ▲                        │  ▲  │                 │
+//!   │ │ └── NoRoom ◀── no room ──┘  │  └ next turns ◀────┤ health
+//!   │ └──── vacancies ◀── room ─────┤                    │
+//!   └────── place ◀── answer ───────┼────────────────────┘
+//!                                 watch: comes back when the line says
 //! ```
 //!
 //! The dispatcher never waits for anybody and nobody waits for it: a call has its place in
 //! the runtime's inbox before it is sent, and what a destination has no room for goes back
 //! to the engine at once. It knows nothing of transactions: it reports what was answered,
-//! and what that means is the protocol's verdict.
+//! and what that means is the protocol's verdict. Whose turn it is, and whether a destination
+//! is well enough to be called, is decided by the protocol's `Line`; here are its time, its
+//! luck, and the calls.
 
-mod destination;
 mod destinations;
 mod dispatch;
 mod exchange;
 mod failure;
+mod news;
 mod request;
 mod retry_after;
+mod route;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod vacancies;
 
 pub use dispatch::{Dispatcher, NoRoom, start};
 pub use exchange::StartError;
+pub use retry_after::parse as parse_retry_after;
 pub use settings::DispatcherSettings;
+pub use vacancies::Vacancies;

@@ -6,7 +6,7 @@ use tercet_protocol::Wall;
 
 /// How long the participant asks us to wait; `None` for what is neither a number of
 /// seconds nor a date. A date in the past asks for no wait. Bounds are the verdict's.
-pub(super) fn parse(value: &str, now: Wall) -> Option<Duration> {
+pub fn parse(value: &str, now: Wall) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More seconds than fit is still a request to wait very long.

@@ -8,7 +8,7 @@ use tercet_protocol::{Gid, Happening, Record, Stored, Wall};
 use tokio::sync::{mpsc, watch};
 
 use super::JournalEvent;
-use super::batch::Weight;
+use super::backlog::Backlog;
 use super::database::{Address, Database};
 use super::error::JournalError;
 use super::memory::MemoryRows;
@@ -34,19 +34,12 @@ pub(super) struct Shared {
     pub(super) asks: mpsc::UnboundedSender<Asked>,
     pub(super) store: Arc<dyn Store>,
     pub(super) meter: Arc<QueueMeter>,
+    /// Most that may wait.
+    pub(super) most: Backlog,
     /// Dropped or written to: the thread stops at once.
     pub(super) stop: watch::Sender<()>,
     /// Its sender is dropped when the thread has let go of everything.
     pub(super) ended: watch::Receiver<()>,
-}
-
-/// What was appended and is not durable yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backlog {
-    /// How many records.
-    pub records: usize,
-    /// About how many bytes they take.
-    pub bytes: usize,
 }
 
 impl Journal {
@@ -98,9 +91,8 @@ impl Journal {
         if records.is_empty() {
             return;
         }
-        let bytes = records.iter().map(|record| Weight::of(record).bytes).sum();
-        self.shared.meter.add(records.len(), bytes);
-        let count = records.len();
+        let Backlog { records: count, bytes } = Backlog::of(&records);
+        self.shared.meter.add(count, bytes);
         // A writer that has ended was fenced or closed, and has said so: they are lost.
         if self.shared.queue.send(Command::Append(records)).is_err() {
             self.shared.meter.remove(count, bytes);
@@ -137,6 +129,15 @@ impl Journal {
     #[must_use]
     pub fn backlog(&self) -> Backlog {
         Backlog { records: self.shared.meter.records(), bytes: self.shared.meter.bytes() }
+    }
+
+    /// Whether so much waits, with what is about to be appended, that no new transactions are
+    /// to be begun. What belongs to those there are is always taken.
+    #[must_use]
+    pub fn is_full(&self, about_to_come: Backlog) -> bool {
+        let (backlog, most) = (self.backlog(), self.shared.most);
+        backlog.records.saturating_add(about_to_come.records) >= most.records
+            || backlog.bytes.saturating_add(about_to_come.bytes) >= most.bytes
     }
 
     /// A page of this incarnation's unfinished transactions, by gid, those after `after`. A

@@ -19,6 +19,7 @@
 //! count says at once that this node has not been replaced (its fence), and whether an
 //! earlier submission whose outcome nobody knows had happened after all.
 
+mod backlog;
 mod batch;
 #[cfg(test)]
 mod conformance;
@@ -41,9 +42,10 @@ mod writer;
 
 use tercet_protocol::{Gid, Load, Seq};
 
+pub use backlog::Backlog;
 pub use database::{migrate_up, migration_status, put_together};
 pub use error::JournalError;
-pub use handle::{Backlog, Journal};
+pub use handle::Journal;
 pub use kept::Kept;
 pub use memory::MemoryRows;
 pub use settings::{JournalSettings, Retention};

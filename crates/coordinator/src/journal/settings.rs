@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tercet_protocol::{Backoff, Incarnation};
 
+use super::backlog::Backlog;
+
 /// How a journal is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalSettings {
@@ -22,6 +24,8 @@ pub struct JournalSettings {
     pub batch_bytes: usize,
     /// Most connections that read at once.
     pub read_connections: u32,
+    /// Most that may wait to be durable before no new transactions are to be begun.
+    pub queue: Backlog,
     /// The pauses before a batch that failed is submitted again.
     pub resubmit: Backoff,
     /// How long a node writes nothing at most. What it writes then is its sign of life: its
@@ -44,6 +48,7 @@ impl JournalSettings {
             batch_records: 512,
             batch_bytes: 4 * 1024 * 1024,
             read_connections: 4,
+            queue: Backlog { records: 100_000, bytes: 64 * 1024 * 1024 },
             resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5) },
             longest_silence: Duration::from_secs(60),
             retention: Retention::default(),

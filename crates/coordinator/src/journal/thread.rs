@@ -33,6 +33,7 @@ where
     let (end, ended) = watch::channel(());
     let (ready, made) = oneshot::channel();
     let meter = Arc::new(QueueMeter::register());
+    let most = settings.queue;
     let meter_of_writer = Arc::clone(&meter);
     let meters = Meters::register();
 
@@ -83,7 +84,7 @@ where
         .spawn(body)
         .map_err(JournalError::Thread)?;
     let store = made.await.map_err(|_| JournalError::Closed)??;
-    Ok(Journal::new(Shared { queue, asks, store, meter, stop, ended }))
+    Ok(Journal::new(Shared { queue, asks, store, meter, most, stop, ended }))
 }
 
 /// Writes and reads side by side until the writer has ended or is told to stop.

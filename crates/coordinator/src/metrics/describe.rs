@@ -29,11 +29,19 @@ pub(super) fn describe() {
     );
     describe_gauge!(name::BRANCHES_PARKED, "Branches that do not get on by themselves.");
     describe_gauge!(
+        name::TRANSACTIONS_SET_ASIDE,
+        "Transactions nothing is done with, after a fault of ours or damage to their rows."
+    );
+    describe_gauge!(
         name::OLDEST_ACTIVE,
         Unit::Seconds,
         "Age of the oldest unfinished transaction, by status."
     );
     describe_gauge!(name::PARTICIPANT_QUEUE, "Calls waiting for their turn at a participant.");
+    describe_gauge!(
+        name::PARTICIPANT_BREAKER_OPEN,
+        "Destinations of a participant that do not answer, or have only begun to again."
+    );
     describe_histogram!(
         name::JOURNAL_COMMIT_DURATION,
         Unit::Seconds,
@@ -51,6 +59,11 @@ pub(super) fn describe() {
         Unit::Seconds,
         "Time to answer a request, by route, waits asked for included."
     );
+    describe_counter!(
+        name::ALERTS,
+        "Alerts by what became of them; failed counts attempts, which are made again."
+    );
+    describe_gauge!(name::ALERTS_WAITING, "Alerts that wait to be delivered.");
     describe_gauge!(name::BUILD_INFO, "Always 1; the version is the label.");
 
     gauge!(name::JOURNAL_QUEUE).set(0.0);

@@ -1,6 +1,7 @@
 //! What is counted and measured. Names stand in `name`, and nowhere else; labels are
 //! bounded, so that no amount of traffic grows the set (see `Participants`).
 
+mod alerts;
 mod describe;
 pub mod name;
 mod participants;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 
+pub use alerts::{AlertFate, AlertMetrics};
 pub use participants::{CallResult, ParticipantMetrics, Participants};
 pub use transactions::TransactionMetrics;
 
@@ -107,8 +109,10 @@ mod tests {
             name::BRANCH_CALLS,
             name::BRANCH_CALL_DURATION,
             name::BRANCHES_PARKED,
+            name::TRANSACTIONS_SET_ASIDE,
             name::OLDEST_ACTIVE,
             name::PARTICIPANT_QUEUE,
+            name::PARTICIPANT_BREAKER_OPEN,
             name::JOURNAL_QUEUE,
             name::RECOVERED_TRANSACTIONS,
             name::BUILD_INFO,

@@ -2,6 +2,7 @@
 //! so their number is not ours to choose: the first hundred get a label of their own,
 //! all others share one.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -115,6 +116,7 @@ impl Participants {
 pub struct ParticipantMetrics {
     label: Arc<str>,
     waiting: OnceLock<Gauge>,
+    open_breakers: OnceLock<Gauge>,
     calls: PerOp<[OnceLock<Counter>; CallResult::ALL.len()]>,
     durations: PerOp<OnceLock<Histogram>>,
 }
@@ -124,6 +126,7 @@ impl ParticipantMetrics {
         Self {
             label: Arc::from(label),
             waiting: OnceLock::new(),
+            open_breakers: OnceLock::new(),
             calls: PerOp::default(),
             durations: PerOp::default(),
         }
@@ -154,23 +157,39 @@ impl ParticipantMetrics {
             )
         });
         durations.record(took);
-        // The queue's length is shown from the first call on, also if none ever waits.
+        // Shown from the first call on, also if none ever waits or fails.
         self.waiting();
+        self.open_breakers();
     }
 
-    /// A call waits for its turn.
-    pub fn queued(&self) {
-        self.waiting().increment(1.0);
+    /// So many calls waited for their turn at one destination, and now so many do.
+    pub fn waiting_changed(&self, before: usize, now: usize) {
+        match now.cmp(&before) {
+            Ordering::Less => self.waiting().decrement((before - now) as f64),
+            Ordering::Equal => {}
+            Ordering::Greater => self.waiting().increment((now - before) as f64),
+        }
     }
 
-    /// A call that waited has its turn.
-    pub fn unqueued(&self) {
-        self.waiting().decrement(1.0);
+    /// One of the participant's destinations does not answer.
+    pub fn breaker_opened(&self) {
+        self.open_breakers().increment(1.0);
+    }
+
+    /// It answers again, or is not called any more.
+    pub fn breaker_closed(&self) {
+        self.open_breakers().decrement(1.0);
     }
 
     fn waiting(&self) -> &Gauge {
         self.waiting.get_or_init(
             || gauge!(name::PARTICIPANT_QUEUE, "participant" => Arc::clone(&self.label)),
+        )
+    }
+
+    fn open_breakers(&self) -> &Gauge {
+        self.open_breakers.get_or_init(
+            || gauge!(name::PARTICIPANT_BREAKER_OPEN, "participant" => Arc::clone(&self.label)),
         )
     }
 }

@@ -19,6 +19,7 @@ pub struct TransactionMetrics {
     try_phase: Histogram,
     second_phase: Histogram,
     parked: Gauge,
+    set_aside: Gauge,
     recovered: Counter,
 }
 
@@ -45,6 +46,8 @@ impl TransactionMetrics {
             |outcome: Status| histogram!(name::TRANSACTION_DURATION, "outcome" => outcome.as_str());
         let parked = gauge!(name::BRANCHES_PARKED);
         parked.set(0.0);
+        let set_aside = gauge!(name::TRANSACTIONS_SET_ASIDE);
+        set_aside.set(0.0);
         Self {
             confirmed: ended(Status::Confirmed, ""),
             cancelled: Reason::ALL
@@ -58,6 +61,7 @@ impl TransactionMetrics {
             try_phase: histogram!(name::PHASE_DURATION, "phase" => "try"),
             second_phase: histogram!(name::PHASE_DURATION, "phase" => "second"),
             parked,
+            set_aside,
             recovered: counter!(name::RECOVERED_TRANSACTIONS),
         }
     }
@@ -96,6 +100,7 @@ impl TransactionMetrics {
             oldest.set(age.as_secs_f64());
         }
         self.parked.set(census.parked_branches as f64);
+        self.set_aside.set(census.set_aside as f64);
     }
 
     /// This many unfinished transactions were found at start-up.

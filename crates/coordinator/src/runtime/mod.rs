@@ -12,6 +12,7 @@
 //! so a participant's answer never waits for room, and nothing waits for an answer's.
 
 mod handle;
+mod parking;
 mod recovery;
 mod replies;
 mod shell;

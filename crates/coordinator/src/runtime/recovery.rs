@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use tercet_protocol::{Commands, Event, Input, Ring};
+use tercet_protocol::{Commands, Event, Input, Load, Ring};
 use thiserror::Error;
 
+use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Unreadable};
 
 /// Transactions read at once.
 const PAGE: u32 = 500;
@@ -24,8 +25,6 @@ pub struct Recovered {
     pub commands: Vec<Commands>,
     /// Transactions taken up.
     pub taken_up: u64,
-    /// Transactions whose rows could not be understood; they stay in the journal as they are.
-    pub unreadable: u64,
 }
 
 /// Puts every unfinished transaction of this incarnation into the ring.
@@ -36,6 +35,7 @@ pub async fn recover(
     ring: &mut Ring,
     journal: &Journal,
     clock: &Arc<dyn Clock>,
+    alerts: &Alerts,
 ) -> Result<Recovered, RecoveryError> {
     let mut recovered = Recovered::default();
     let mut after = None;
@@ -50,16 +50,19 @@ pub async fn recover(
             match found {
                 Ok(stored) => {
                     recovered.taken_up += 1;
+                    if alerts.is_on() {
+                        for branch in ParkedBranch::all_of(&stored) {
+                            alerts.still_parked(branch, clock.now());
+                        }
+                    }
                     let event = Event::Input(Input::Adopt(Box::new(stored)));
                     recovered.commands.push(ring.step(event, clock.now()));
                 }
                 Err(unreadable) => {
-                    recovered.unreadable += 1;
-                    tracing::error!(
-                        gid = %unreadable.gid, why = %unreadable.why,
-                        "a transaction in the journal cannot be understood; it is left as it is, \
-                         all others go on: mend its rows and restart"
-                    );
+                    // The engine says so, and remembers that the gid is taken.
+                    let Unreadable { gid, why } = unreadable;
+                    let event = Event::Input(Input::Loaded(gid, Load::Unreadable { why }));
+                    recovered.commands.push(ring.step(event, clock.now()));
                 }
             }
         }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::{
-    Answer, Call, Change, Commands, Event, Input, Record, Request, Ring, Ticket, Wait,
+    Answer, Call, Change, Commands, Destination, Event, Input, Record, Request, Ring, Ticket, Wait,
 };
 use tokio::sync::{mpsc, watch};
 
+use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{Dispatcher, Vacancies};
 use crate::journal::{Journal, JournalEvent};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::handle::{Asked, Control, Lanes};
+use crate::runtime::parking::ParkingLog;
 use crate::runtime::recovery::Recovered;
 use crate::runtime::replies::Replies;
 
@@ -29,6 +31,8 @@ pub struct Outward {
     pub dispatcher: Dispatcher,
     /// What is counted on the way.
     pub metrics: TransactionMetrics,
+    /// What people are told.
+    pub alerts: Alerts,
 }
 
 /// Why the loop ended.
@@ -49,13 +53,15 @@ pub struct Shell {
     answers: mpsc::Receiver<(Ticket, Answer)>,
     answer_places: mpsc::Sender<(Ticket, Answer)>,
     outward: Outward,
+    vacancies: Vacancies,
     replies: Replies,
+    parking: ParkingLog,
     /// Records of this round; the journal gets them in one piece.
     unsent: Vec<Record>,
     /// Calls that found no room. They come back to the ring in their turn, not at once: while
     /// thousands do, the first become due again, and at once would have no end. Nor would the
     /// records this leads to be in order with those of commands not yet carried out.
-    without_room: VecDeque<Ticket>,
+    without_room: VecDeque<(Ticket, Option<Destination>)>,
     calls_in_flight: usize,
     fenced: bool,
     healthy: watch::Sender<bool>,
@@ -80,8 +86,10 @@ impl Shell {
             journal_events,
             answers,
             answer_places,
+            vacancies: outward.dispatcher.vacancies(),
             outward,
             replies: Replies::default(),
+            parking: ParkingLog::default(),
             unsent: Vec::new(),
             without_room: VecDeque::new(),
             calls_in_flight: 0,
@@ -112,6 +120,7 @@ impl Shell {
             self.one_round(&mut stop, stop_at.is_some()).await;
             self.flush();
             self.tell_health();
+            self.parking.tell_overdue(self.clock.now().mono);
             if self.fenced {
                 return Ended::Fenced;
             }
@@ -145,6 +154,7 @@ impl Shell {
                 }
             },
             Some(answered) = self.answers.recv() => self.answered(answered),
+            vacancy = self.vacancies.next() => self.step(Event::Input(Input::Vacant(vacancy))),
             Some(control) = self.lanes.control.recv() => self.control(control),
             Some(asked) = self.lanes.requests.recv() => self.ask(asked),
             Some(asked) = self.lanes.begins.recv() => self.ask(asked),
@@ -166,8 +176,12 @@ impl Shell {
             self.answered(answered);
         }
         for _ in 0..ROUND {
-            let Some(ticket) = self.without_room.pop_front() else { break };
-            self.step(Event::Input(Input::NotSent(ticket, None)));
+            let Some((ticket, at)) = self.without_room.pop_front() else { break };
+            self.step(Event::Input(Input::NotSent(ticket, at)));
+        }
+        for _ in 0..ROUND {
+            let Some(vacancy) = self.vacancies.take() else { break };
+            self.step(Event::Input(Input::Vacant(vacancy)));
         }
         for _ in 0..ROUND {
             let Ok(control) = self.lanes.control.try_recv() else { break };
@@ -202,7 +216,8 @@ impl Shell {
         // While stopping, look often: the grace may be over before anything else happens.
         let longest = if stopping { Duration::from_millis(50) } else { Duration::from_secs(3600) };
         let now = self.clock.now().mono;
-        self.ring.next_deadline().map_or(longest, |at| at.since(now)).min(longest)
+        let due = self.ring.next_deadline().into_iter().chain(self.parking.next_due()).min();
+        due.map_or(longest, |at| at.since(now)).min(longest)
     }
 
     fn ask(&mut self, asked: Asked) {
@@ -231,7 +246,6 @@ impl Shell {
             JournalEvent::Exists(gid) => self.step(Event::Input(Input::Exists(gid))),
             JournalEvent::SetAside(gid) => self.step(Event::Input(Input::SetAside(gid))),
             JournalEvent::Loaded(gid, load) => self.step(Event::Input(Input::Loaded(gid, load))),
-            // The engine keeps all of its transactions in memory and asks for no sweep.
             JournalEvent::Swept(gids) => self.step(Event::Input(Input::Swept(gids))),
             JournalEvent::Failing { why } => {
                 tracing::error!(
@@ -267,11 +281,13 @@ impl Shell {
             loads,
             alarms,
             sweeps,
-            await_room: _,
+            await_room,
+            retract,
         } = commands;
         for record in &append {
             self.count(record);
         }
+        self.parking.look(&append, &self.ring, self.clock.now());
         self.unsent.extend(append);
         if !loads.is_empty() {
             self.outward.journal.load(loads);
@@ -289,26 +305,36 @@ impl Shell {
             self.replies.unsettled(reply_to);
         }
         for (gid, why) in alarms {
+            self.outward.alerts.set_aside(&gid, &why, self.clock.now());
             tracing::error!(%gid, %why, "this transaction is set aside; all others go on. Please report it");
         }
         for call in calls {
-            if let Err(ticket) = self.send(call) {
-                self.without_room.push_back(ticket);
+            if let Err(not_sent) = self.send(call) {
+                self.without_room.push_back(not_sent);
             }
+        }
+        for ticket in retract {
+            if self.outward.dispatcher.retract(&ticket) {
+                self.calls_in_flight -= 1;
+                self.without_room.push_back((ticket, None));
+            }
+        }
+        for destination in await_room {
+            self.outward.dispatcher.await_room(&destination);
         }
     }
 
     /// Sends a call, if there is room for it and for its answer.
-    fn send(&mut self, call: Call) -> Result<(), Ticket> {
+    fn send(&mut self, call: Call) -> Result<(), (Ticket, Option<Destination>)> {
         let Ok(place) = self.answer_places.clone().try_reserve_owned() else {
-            return Err(call.ticket);
+            return Err((call.ticket, None));
         };
         match self.outward.dispatcher.send(call, place) {
             Ok(()) => {
                 self.calls_in_flight += 1;
                 Ok(())
             }
-            Err(no_room) => Err(no_room.ticket),
+            Err(no_room) => Err((no_room.ticket, Some(no_room.destination))),
         }
     }
 
@@ -329,6 +355,14 @@ impl Shell {
             Change::Finished { .. } => {
                 if let Some(transaction) = self.ring.engine().transaction(&record.gid) {
                     self.outward.metrics.finished(transaction);
+                }
+            }
+            Change::Outcome(outcome) if outcome.parked && self.outward.alerts.is_on() => {
+                let transaction = self.ring.engine().transaction(&record.gid);
+                let now = self.clock.now();
+                let parked = transaction.and_then(|of| ParkedBranch::of(of, outcome, now.wall));
+                if let Some(parked) = parked {
+                    self.outward.alerts.parked(parked, now);
                 }
             }
             Change::Begun(_)

@@ -84,6 +84,7 @@ async fn taken_up(
         dispatcher: dispatcher::start(DispatcherSettings::default(), Arc::clone(&clock))
             .expect("a client"),
         metrics: TransactionMetrics::register(),
+        alerts: Alerts::off(),
     };
     let (_, lanes) = lanes(1, 1);
     let shell = Shell::new(ring, clock, lanes, events, outward, 1);

@@ -7,6 +7,7 @@ use crate::dispatch::{Destination, Vacancy};
 use crate::ids::{BranchId, Epoch, Gid, Instance, Seq};
 use crate::op::Op;
 use crate::spec::{BranchSpec, Fingerprint, Spec};
+use crate::status::ResolvedAs;
 use crate::stored::Stored;
 use crate::time::Mono;
 use crate::verdict::Answer;
@@ -57,6 +58,11 @@ pub enum Load {
     Found(Box<Stored>),
     /// It could not be read; ask again later.
     Failed,
+    /// There is something, and it makes no sense: damaged, or of a newer program.
+    Unreadable {
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// Somebody asks something of one transaction.
@@ -91,8 +97,28 @@ pub enum Ask {
         /// The caller's own words.
         detail: Option<Arc<str>>,
     },
+    /// Call at once what is waiting.
+    Retry {
+        /// Who asks, for the history.
+        who: Arc<str>,
+    },
+    /// End a branch by hand.
+    Resolve(Box<Resolution>),
     /// Show it.
     Read,
+}
+
+/// An operator's word about a branch that does not get on by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Resolution {
+    /// Which branch.
+    pub branch: BranchId,
+    /// What it is to count as.
+    pub as_: ResolvedAs,
+    /// Why, in the operator's words.
+    pub note: Option<Arc<str>>,
+    /// Who says so, for the history.
+    pub who: Arc<str>,
 }
 
 /// A branch to be registered.

@@ -9,7 +9,7 @@ use crate::engine::input::{Ask, Request, Ticket};
 use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply};
 use crate::engine::slot::{Fault, Purpose, Waiter};
 use crate::engine::{Engine, at_once};
-use crate::ids::{Gid, Seq};
+use crate::ids::{BranchId, Epoch, Gid, Seq};
 use crate::invariants::moved_rightly;
 use crate::op::Op;
 use crate::record::{Change, Record};
@@ -29,6 +29,9 @@ impl Engine {
             asked.unwrap_or(Err(Refusal::SetAside))
         };
         let Some(slot) = self.live.get_mut(&gid) else { return };
+        if let Ok(Purpose::Resolve { branch, .. }) = &purpose {
+            output.retract.extend(call_under_way(self.epoch, &slot.transaction, branch));
+        }
         match purpose {
             Ok(purpose) => {
                 let mut wait = wait;
@@ -221,8 +224,24 @@ fn asked(transaction: &mut Transaction, ask: Ask, step: &mut Step<'_>) -> Result
             transaction.cancel(detail, step)?;
             Ok(Purpose::Decide { op: Op::Cancel, repeat })
         }
+        Ask::Retry { who } => {
+            transaction.retry(&who, step);
+            Ok(Purpose::Read)
+        }
+        Ask::Resolve(word) => {
+            let purpose = Purpose::Resolve { branch: word.branch.clone(), as_: word.as_ };
+            transaction.resolve(word)?;
+            Ok(purpose)
+        }
         Ask::Read => Ok(Purpose::Read),
     }
+}
+
+/// The call of a branch that is under way, or waits for its turn at the dispatcher.
+fn call_under_way(epoch: Epoch, transaction: &Transaction, id: &BranchId) -> Option<Ticket> {
+    let Calling::InFlight { op, attempt } = *transaction.branch(id)?.calling() else { return None };
+    let (gid, branch) = (transaction.gid().clone(), id.clone());
+    Some(Ticket { epoch, gid, instance: transaction.instance(), branch, op, attempt })
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

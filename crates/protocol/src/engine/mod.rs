@@ -102,6 +102,8 @@ pub struct Engine {
     resting: Resting,
     /// Finished transactions, by the record that must be durable before they leave.
     leaving: BTreeSet<(Seq, Gid)>,
+    /// Transactions in the journal whose rows make no sense, as far as it was noticed.
+    unreadable: BTreeSet<Gid>,
     /// The last record written.
     last: Seq,
     /// The last record known to be durable.
@@ -128,7 +130,7 @@ pub struct Census {
     pub by_status: BTreeMap<Status, (usize, Wall)>,
     /// Branches shown to people.
     pub parked_branches: usize,
-    /// Transactions set aside after a fault of ours.
+    /// Transactions set aside: after a fault of ours, or because their rows make no sense.
     pub set_aside: usize,
     /// Of those counted, how many rest in the journal until their participants have room.
     pub resting: usize,
@@ -154,6 +156,7 @@ impl Engine {
             leaving_to_rest: BTreeSet::new(),
             resting: Resting::default(),
             leaving: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
             last: Seq(0),
             durable: Seq(0),
             accepting: true,
@@ -210,7 +213,7 @@ impl Engine {
     /// Counts the live transactions.
     #[must_use]
     pub fn census(&self) -> Census {
-        let mut census = Census::default();
+        let mut census = Census { set_aside: self.unreadable.len(), ..Census::default() };
         for slot in self.live.values() {
             let transaction = slot.transaction();
             let created_at = transaction.spec().created_at;

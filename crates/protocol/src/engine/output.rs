@@ -19,6 +19,9 @@ pub struct Output {
     pub effects: Vec<Held>,
     /// Destinations whose room is waited for: to be told once, when there is some.
     pub await_room: Vec<Destination>,
+    /// Calls that need not be made if they still wait for their turn: an operator has ended
+    /// their branch. They come back as not sent; those under way are answered as ever.
+    pub retract: Vec<Ticket>,
     /// The journal is to say which transactions rest in it.
     pub sweep: Option<Sweep>,
 }
@@ -50,7 +53,7 @@ pub enum Effect {
     Call(Call),
     /// Ask the journal about a gid.
     Load,
-    /// Tell the operator that this transaction was set aside after a fault of ours.
+    /// Tell the operator that this transaction was set aside.
     Alarm {
         /// What went wrong.
         why: String,
@@ -128,6 +131,12 @@ pub enum Refusal {
     AlreadyCancelled,
     /// The transaction decides for itself.
     NotOpen,
+    /// Nothing is decided, so there is nothing a branch could be resolved as.
+    NotDecided,
+    /// The branch has ended already: by its acknowledgement, or by an earlier word.
+    AlreadyFinished(BranchId),
+    /// The transaction has no such branch.
+    BranchNotFound(BranchId),
     /// These branches' Tries are not answered.
     TriesOutstanding(Vec<BranchId>),
     /// The transaction has as many branches as it may.
@@ -154,6 +163,7 @@ pub enum Refusal {
     JournalUnavailable,
     /// Refused before anything was written.
     NotAccepted,
-    /// The rules of this transaction failed; it is set aside.
+    /// This transaction is set aside: its rules failed, or its rows cannot be written or
+    /// understood.
     SetAside,
 }

@@ -215,7 +215,8 @@ impl Engine {
         self.resting.reached = gids.last().cloned();
         let due = now.mono.after(self.settings.load_within);
         for gid in gids {
-            if self.live.contains_key(&gid) || self.loading.contains_key(&gid) {
+            let is_known = self.live.contains_key(&gid) || self.loading.contains_key(&gid);
+            if is_known || self.unreadable.contains(&gid) {
                 continue;
             }
             self.resting.found = true;

@@ -6,6 +6,7 @@ use crate::engine::output::{Refusal, Reply, Snapshot, Told};
 use crate::ids::{BranchId, Seq};
 use crate::op::Op;
 use crate::record::Decision;
+use crate::status::ResolvedAs;
 use crate::time::{Mono, Now};
 use crate::transaction::{Rules, Standing, Transaction, already};
 
@@ -69,6 +70,8 @@ pub(super) enum Purpose {
     Register { branch: BranchId, created: bool },
     /// Confirm or cancel; whether the decision stood before.
     Decide { op: Op, repeat: bool },
+    /// Resolve a branch by hand.
+    Resolve { branch: BranchId, as_: ResolvedAs },
     /// Read.
     Read,
 }
@@ -177,7 +180,7 @@ impl Slot {
 pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Option<Reply> {
     let created = match &waiter.purpose {
         Purpose::Begin { created } | Purpose::Register { created, .. } => *created,
-        Purpose::Decide { .. } | Purpose::Read => false,
+        Purpose::Decide { .. } | Purpose::Resolve { .. } | Purpose::Read => false,
     };
     let told = match what_came(transaction, waiter) {
         Came::Yes if created => Told::Created,
@@ -194,9 +197,10 @@ pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Op
         Purpose::Register { branch, .. } => {
             Reply::Branch { told, snapshot, branch: branch.clone() }
         }
-        Purpose::Begin { .. } | Purpose::Decide { .. } | Purpose::Read => {
-            Reply::Transaction { told, snapshot }
-        }
+        Purpose::Begin { .. }
+        | Purpose::Decide { .. }
+        | Purpose::Resolve { .. }
+        | Purpose::Read => Reply::Transaction { told, snapshot },
     })
 }
 
@@ -232,10 +236,20 @@ fn what_came(transaction: &Transaction, waiter: &Waiter) -> Came {
             Some(_) if waiter.wait.until == Until::Accepted && !repeat => Came::OnlyAccepted,
             Some(_) => reached.into(),
         },
+        Purpose::Resolve { branch, as_ } => resolution_came(transaction, branch, *as_),
         Purpose::Register { branch, .. } => match waiter.wait.until {
             Until::Accepted => Came::Yes,
             Until::Tried | Until::Decided | Until::Finished => try_came(transaction, branch),
         },
+    }
+}
+
+/// An acknowledgement that came first wins, and so does an earlier word.
+fn resolution_came(transaction: &Transaction, id: &BranchId, as_: ResolvedAs) -> Came {
+    match transaction.branch(id) {
+        Some(branch) if branch.resolved_as() == Some(as_) => Came::Yes,
+        Some(branch) if branch.is_done() => Came::Never(Refusal::AlreadyFinished(id.clone())),
+        Some(_) | None => Came::No,
     }
 }
 

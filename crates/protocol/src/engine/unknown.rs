@@ -14,6 +14,9 @@ use crate::stored::Stored;
 use crate::time::Now;
 use crate::transaction::{Resume, Transaction};
 
+/// Transactions remembered as unreadable: alarms for so many are enough.
+const MOST_UNREADABLE: usize = 10_000;
+
 impl Engine {
     pub(super) fn ask_unknown(&mut self, request: Request, now: Now, output: &mut Output) {
         match &request.ask {
@@ -25,6 +28,8 @@ impl Engine {
             | Ask::Register(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
             | Ask::Read => {
                 output.effects.push(at_once(&request.gid, Effect::Load));
                 let due = now.mono.after(self.settings.load_within);
@@ -47,11 +52,13 @@ impl Engine {
         let waiting = loading.map(|loading| loading.requests).unwrap_or_default();
         match load {
             Load::Nothing => {
+                self.unreadable.remove(gid);
                 for request in waiting {
                     self.ask_absent(request, now, output);
                 }
             }
             Load::Found(stored) => {
+                self.unreadable.remove(gid);
                 if !self.live.contains_key(gid) {
                     self.rests_no_more(&stored);
                     self.adopt(&stored, Resume::FromRest, now, output);
@@ -68,13 +75,35 @@ impl Engine {
                     let refusal = match request.ask {
                         // Nothing was written, and nothing will be.
                         Ask::Begin { .. } => Refusal::NotAccepted,
-                        Ask::Register(_) | Ask::Confirm | Ask::Cancel { .. } | Ask::Read => {
-                            Refusal::JournalUnavailable
-                        }
+                        Ask::Register(_)
+                        | Ask::Confirm
+                        | Ask::Cancel { .. }
+                        | Ask::Retry { .. }
+                        | Ask::Resolve(_)
+                        | Ask::Read => Refusal::JournalUnavailable,
                     };
                     refuse(&request, refusal, output);
                 }
             }
+            Load::Unreadable { why } => {
+                self.leave_unreadable(gid, &why, output);
+                for request in waiting {
+                    refuse(&request, Refusal::SetAside, output);
+                }
+            }
+        }
+    }
+
+    /// The rows of this transaction make no sense. They stay as they are, and so does the gid:
+    /// it is not free. It is not remembered what is wrong with them: who asks next may find
+    /// them mended.
+    fn leave_unreadable(&mut self, gid: &Gid, why: &str, output: &mut Output) {
+        if self.unreadable.len() < MOST_UNREADABLE && self.unreadable.insert(gid.clone()) {
+            let why = format!(
+                "its rows in the journal cannot be understood ({why}); mend them, and the next \
+                 request for it takes it up again"
+            );
+            output.effects.push(at_once(gid, Effect::Alarm { why }));
         }
     }
 
@@ -96,7 +125,7 @@ impl Engine {
 
     fn adopt(&mut self, stored: &Stored, resume: Resume, now: Now, output: &mut Output) {
         let gid = &stored.spec.gid;
-        self.hold(gid, Slot::new(Transaction::restore(stored, resume, now)));
+        self.hold(gid, Slot::new(Transaction::resume(stored, resume, now)));
         self.run(gid, now, output, |_, _| ());
     }
 
@@ -136,7 +165,12 @@ impl Engine {
                 let spec = Arc::clone(spec);
                 self.begin(spec, request, now, output);
             }
-            Ask::Register(_) | Ask::Confirm | Ask::Cancel { .. } | Ask::Read => {
+            Ask::Register(_)
+            | Ask::Confirm
+            | Ask::Cancel { .. }
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
+            | Ask::Read => {
                 refuse(&request, Refusal::NotFound, output);
             }
         }

@@ -6,7 +6,7 @@ use crate::op::Op;
 use crate::record::TryAnswer;
 use crate::status::EventKind;
 use crate::transaction::branch::{Branch, Calling, Standing};
-use crate::transaction::step::Line;
+use crate::transaction::history::Line;
 use crate::transaction::{Phase, Step, Transaction};
 use crate::verdict::{Answer, Trouble, Verdict, verdict};
 
@@ -35,7 +35,7 @@ impl Transaction {
                 let kind = EventKind::TryRefused;
                 let detail = &answer.summary();
                 let line = Line { kind, branch: &branch.spec.id, op, attempt, detail };
-                step.happened(&mut self.history_len, line);
+                step.happened(&mut self.history, line);
             }
             Verdict::InProgress(pause) => {
                 branch.trouble.wrong_in_a_row = 0;
@@ -56,7 +56,7 @@ impl Transaction {
                 branch.calling = Calling::Due(step.now.mono.after(pause));
                 let kind = EventKind::CallFailed;
                 let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &summary };
-                step.happened(&mut self.history_len, line);
+                step.happened(&mut self.history, line);
                 if op != Op::Try {
                     self.park_if_stuck(position, op, trouble, step);
                 }
@@ -102,7 +102,7 @@ impl Transaction {
         let detail = branch.last_error.clone().unwrap_or_else(|| Arc::from("in progress"));
         let kind = EventKind::Parked;
         let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &detail };
-        step.happened(&mut self.history_len, line);
+        step.happened(&mut self.history, line);
         self.write_row(position, step);
         self.write_parked(step);
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::dispatch::Destination;
+use crate::engine::input::Resolution;
 use crate::ids::BranchId;
 use crate::op::{Op, PerOp};
 use crate::record::{Decision, Outcome, TryAnswer};
@@ -23,6 +24,8 @@ pub struct Branch {
     pub(super) last_error: Option<Arc<str>>,
     pub(super) answer: Option<TryAnswer>,
     pub(super) resolved_as: Option<ResolvedAs>,
+    /// What an operator made of it, while a call is under way that may still be answered.
+    pub(super) ruling: Option<Box<Resolution>>,
     /// What the journal holds of this branch beyond its transaction's status.
     pub(super) row: Option<Box<Outcome>>,
 }
@@ -36,7 +39,7 @@ pub enum Standing {
     Tried,
     /// Its Try was refused.
     Refused,
-    /// It acknowledged the decision, or has no leg for it.
+    /// It acknowledged the decision, has no leg for it, or was resolved by an operator.
     Done {
         /// When.
         at: Wall,
@@ -98,6 +101,7 @@ impl Branch {
             last_error: None,
             answer: None,
             resolved_as: None,
+            ruling: None,
             row: None,
         }
     }
@@ -138,7 +142,13 @@ impl Branch {
         self.parked
     }
 
-    /// Whether it has acknowledged the decision.
+    /// How an operator ended it, if one did.
+    #[must_use]
+    pub fn resolved_as(&self) -> Option<ResolvedAs> {
+        self.resolved_as
+    }
+
+    /// Whether it has acknowledged the decision, or has been resolved by hand.
     #[must_use]
     pub fn is_done(&self) -> bool {
         matches!(self.standing, Standing::Done { .. })

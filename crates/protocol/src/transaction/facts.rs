@@ -5,7 +5,7 @@
 use crate::op::{Op, PerOp};
 use crate::record::{Change, Outcome};
 use crate::spec::BranchSpec;
-use crate::status::{BranchStatus, Status, TryBy};
+use crate::status::{BranchStatus, ResolvedAs, Status, TryBy};
 use crate::transaction::branch::{Branch, Standing};
 use crate::transaction::{Step, Transaction};
 
@@ -47,7 +47,7 @@ pub(super) fn read(spec: &BranchSpec, status: Status, row: Option<&Outcome>) -> 
     let Some(row) = row else { return implied };
     let mut known = row.clone();
     if status.is_finished() {
-        known.status = implied.status;
+        known.status = row.resolved_as.map_or(implied.status, ResolvedAs::status);
         known.parked = false;
     }
     // A row written with an acknowledgement is exact; an earlier one counts the calls there
@@ -80,8 +80,12 @@ impl Branch {
     }
 
     /// What is known before the decision is acknowledged. (An acknowledged branch's row
-    /// keeps `tried`: its `acknowledged_at` says the rest, in the decision's terms.)
+    /// keeps `tried`: its `acknowledged_at` says the rest, in the decision's terms. One that
+    /// was resolved by hand may not be what the decision says, so its row says what it is.)
     fn standing_as_status(&self) -> BranchStatus {
+        if let Some(resolved_as) = self.resolved_as {
+            return resolved_as.status();
+        }
         match self.standing {
             Standing::Registered => BranchStatus::Registered,
             Standing::Tried | Standing::Done { .. } => BranchStatus::Tried,
@@ -124,7 +128,7 @@ impl Transaction {
             Status::Cancelled => BranchStatus::Cancelled,
             Status::Trying | Status::Confirming | Status::Cancelling => return,
         };
-        let mut actual = branch.as_row(finished);
+        let mut actual = branch.as_row(branch.resolved_as.map_or(finished, ResolvedAs::status));
         let Standing::Done { unwritten_since, .. } = &mut branch.standing else { return };
         if unwritten_since.take().is_some() {
             // It rides with completion: acknowledged when the transaction finished.

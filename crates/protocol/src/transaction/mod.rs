@@ -7,13 +7,15 @@
 //!    └──────────────────────────────────▶ Telling(Cancel) ───────────▶ Finished
 //! ```
 //!
-//! `requests`, `answers` and time change what is known; `settle` alone says what follows from
+//! `requests`, `by_hand`, `answers` and time change what is known; `settle` alone says what follows from
 //! it: the decision, the calls, the end. After a crash the rows give what is known, and
 //! `settle` goes on: recovery has no rules of its own (P5).
 
 mod answers;
 mod branch;
+mod by_hand;
 mod facts;
+mod history;
 mod requests;
 mod rest;
 mod restore;
@@ -25,6 +27,8 @@ mod view;
 use std::sync::Arc;
 
 pub use branch::{Branch, Calling, Standing};
+use history::History;
+pub use history::history_bound;
 pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
 pub use step::Rules;
@@ -42,7 +46,7 @@ pub struct Transaction {
     spec: Arc<Spec>,
     phase: Phase,
     branches: Vec<Branch>,
-    history_len: u32,
+    history: History,
 }
 
 /// How far a transaction is.
@@ -73,7 +77,7 @@ impl Transaction {
         Self {
             branches: branches.collect(),
             phase: Phase::Trying { deadline },
-            history_len: 0,
+            history: History::default(),
             spec,
         }
     }
@@ -146,6 +150,14 @@ impl Transaction {
             Phase::Trying { .. } | Phase::Telling(_) => None,
             Phase::Finished { at, .. } => Some(*at),
         }
+    }
+
+    /// Whether a branch was resolved by hand as the opposite of what was decided.
+    #[must_use]
+    pub fn is_mixed(&self) -> bool {
+        let decided = self.decision().map(Decision::op);
+        let resolved = self.branches.iter().filter_map(Branch::resolved_as);
+        resolved.into_iter().any(|resolved_as| decided != Some(resolved_as.op()))
     }
 
     /// Whether a branch is shown to people.

@@ -11,6 +11,7 @@ use crate::status::BranchStatus;
 use crate::stored::Stored;
 use crate::time::{Mono, Now};
 use crate::transaction::branch::{Branch, Calling, Standing, Troubles};
+use crate::transaction::history::History;
 use crate::transaction::{Phase, Step, Transaction, facts};
 
 /// The least that one more round of Try is given.
@@ -30,9 +31,14 @@ pub(crate) enum Resume {
 }
 
 impl Transaction {
-    /// The transaction that these rows describe.
+    /// The transaction that these rows describe, to be looked at.
     #[must_use]
-    pub(crate) fn restore(stored: &Stored, resume: Resume, now: Now) -> Self {
+    pub fn restore(stored: &Stored, now: Now) -> Self {
+        Self::resume(stored, Resume::FromRest, now)
+    }
+
+    /// The transaction that these rows describe, to be gone on with.
+    pub(crate) fn resume(stored: &Stored, resume: Resume, now: Now) -> Self {
         let phase = match (&stored.decided, stored.finished_at) {
             (None, _) => Phase::Trying { deadline: deadline(stored, resume, now) },
             (Some(decided), None) => Phase::Telling(decided.clone()),
@@ -46,7 +52,7 @@ impl Transaction {
             spec: Arc::clone(&stored.spec),
             phase,
             branches: branches.collect(),
-            history_len: stored.history_len,
+            history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
         transaction
@@ -86,6 +92,7 @@ fn restore_branch(
         last_error: known.last_error,
         answer: known.answer,
         resolved_as: known.resolved_as,
+        ruling: None,
         row: row.cloned().map(Box::new),
     };
     let needs = branch.needs(stored.decision());

@@ -9,7 +9,7 @@ use crate::record::Decision;
 use crate::status::EventKind;
 use crate::time::{Mono, Now};
 use crate::transaction::branch::{Branch, Calling};
-use crate::transaction::step::Line;
+use crate::transaction::history::Line;
 use crate::transaction::{Rules, Step, Transaction};
 use crate::verdict::Trouble;
 
@@ -136,7 +136,7 @@ impl Transaction {
             branch.calling = Calling::Due(step.now.mono.after(pause));
             let (kind, branch) = (EventKind::CallFailed, &branch.spec.id);
             let line = Line { kind, branch, op, attempt, detail: NO_ROOM };
-            step.happened(&mut self.history_len, line);
+            step.happened(&mut self.history, line);
         }
     }
 }

@@ -18,6 +18,7 @@ impl Transaction {
         if let Some(decision) = self.due_decision(step) {
             self.decide(decision, step);
         }
+        self.resolve_what_is_free(step);
         self.finish_if_everyone_acknowledged(step);
         self.write_acknowledgements_that_wait_alone(step);
         self.call_what_is_due(step);

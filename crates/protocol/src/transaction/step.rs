@@ -1,13 +1,10 @@
 //! What one input leads to, collected while the rules run.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::{Backoff, spread};
-use crate::ids::BranchId;
 use crate::op::Op;
-use crate::record::{Change, Happening};
-use crate::status::EventKind;
+use crate::record::Change;
 use crate::time::Now;
 
 /// The numbers in the rules; all in config.
@@ -26,7 +23,7 @@ pub struct Rules {
     /// The pause before a call that the dispatcher had no room for is offered again; it
     /// doubles, to at most 64 times this, from refusal to refusal.
     pub no_room_pause: Duration,
-    /// Lines of history kept of one transaction.
+    /// Lines of history kept of one transaction; what people did has room beyond them.
     pub history_lines: u32,
     /// Branches one transaction may have.
     pub branches: usize,
@@ -80,41 +77,4 @@ impl<'a> Step<'a> {
     pub(super) fn luck(&self, branch: usize) -> u64 {
         spread(self.now.luck, branch as u64)
     }
-
-    /// Adds a line of history, unless the history is full; the last line says that it is.
-    pub(super) fn happened(&mut self, history_len: &mut u32, line: Line<'_>) {
-        if *history_len >= self.rules.history_lines {
-            return;
-        }
-        *history_len += 1;
-        let number = *history_len;
-        let at = self.now.wall;
-        let last = number == self.rules.history_lines;
-        let happening = if last {
-            let detail = format!("{} lines are kept of one transaction", self.rules.history_lines);
-            let (branch, op, attempt) = (None, None, None);
-            let detail = Some(Arc::from(detail));
-            Happening { number, at, kind: EventKind::Truncated, branch, op, attempt, detail }
-        } else {
-            Happening {
-                number,
-                at,
-                kind: line.kind,
-                branch: Some(line.branch.clone()),
-                op: Some(line.op),
-                attempt: Some(line.attempt),
-                detail: Some(Arc::from(line.detail)),
-            }
-        };
-        self.changes.push(Change::Happened(happening));
-    }
-}
-
-/// A line of history about a call.
-pub(super) struct Line<'a> {
-    pub(super) kind: EventKind,
-    pub(super) branch: &'a BranchId,
-    pub(super) op: Op,
-    pub(super) attempt: u32,
-    pub(super) detail: &'a str,
 }

@@ -52,6 +52,7 @@ impl Transaction {
             finished_at: self.finished_at(),
             // It was parsed from JSON; if the row was damaged since, it is shown as null.
             metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
+            mixed: self.is_mixed(),
             branch_count: None,
         }
     }
@@ -74,9 +75,10 @@ fn branch_view(branch: &Branch, transaction: &Transaction, at: Now) -> BranchVie
         (Standing::Refused, _) => (BranchStatus::Refused, None),
         (Standing::Done { .. }, None) => (BranchStatus::Tried, None),
         (Standing::Done { at, .. }, Some(decision)) => {
-            let status = match decision {
-                Decision::Confirm => BranchStatus::Confirmed,
-                Decision::Cancel { .. } => BranchStatus::Cancelled,
+            let status = match (branch.resolved_as, decision) {
+                (Some(resolved_as), _) => resolved_as.status(),
+                (None, Decision::Confirm) => BranchStatus::Confirmed,
+                (None, Decision::Cancel { .. }) => BranchStatus::Cancelled,
             };
             let journaled = branch.row.as_deref().and_then(|row| row.acknowledged_at);
             (status, journaled.or(finished_at).or(Some(*at)))

@@ -235,6 +235,17 @@ fn other_content_has_another_fingerprint() {
 }
 
 #[test]
+fn metadata_that_is_shown_and_sent_back_is_the_same_content() {
+    let begun = spec(r#"{"metadata":{"a":1234567890127345678901234567890,"b":5e-324}}"#);
+    let metadata = begun.metadata.expect("given");
+    let again = spec(&format!(r#"{{"metadata":{metadata}}}"#));
+    assert_eq!(
+        (again.metadata.as_deref(), again.fingerprint),
+        (Some(&*metadata), begun.fingerprint)
+    );
+}
+
+#[test]
 fn a_fingerprint_never_changes_once_it_is_stored() {
     let body = r#"{"timeout_ms":5000,"metadata":{"a":1},"branches":[{"endpoint":"http://h:1/a","payload":[1]}]}"#;
     let fingerprint = spec(body).fingerprint;

@@ -10,6 +10,7 @@ mod json;
 mod limits;
 mod list;
 mod object;
+mod operator;
 mod problem;
 mod target;
 mod traceparent;
@@ -21,6 +22,10 @@ pub use invalid::Invalid;
 pub use limits::Limits;
 pub use list::{Cursor, InvalidCursor, ListQuery};
 pub use object::Object;
+pub use operator::{
+    NodeView, ParticipantView, ParticipantsView, ResolveRequest, RetriedView, StatsView,
+    check_resolve,
+};
 pub use problem::{Problem, ProblemCode};
 pub use view::{
     AnswerView, AttemptsView, BranchView, EventView, Page, SummaryView, TransactionView,

@@ -81,6 +81,11 @@ fn check_url(text: &str, field: &str, limits: &Limits) -> Result<Url, Invalid> {
     if !url.username().is_empty() || url.password().is_some() {
         return invalid("may not carry a user name or password; send them as headers");
     }
+    if let Some(Host::Domain(name)) = url.host()
+        && !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    {
+        return invalid("must name a host by letters, digits, dots and hyphens, or an address");
+    }
     if url.fragment().is_some() {
         return invalid("may not have a fragment (#…): it is never sent");
     }
@@ -162,6 +167,8 @@ mod tests {
             (r#"{"try":"http://h/\u0007"}"#, "try", "control"),
             (r#"{"try":"http://h:99999/"}"#, "try", "port"),
             (r#"{"try":"http:///"}"#, "try", "whole URL"),
+            (r#"{"try":"http://h`/"}"#, "try", "name a host"),
+            (r#"{"try":"http://a,b;c/"}"#, "try", "name a host"),
             (&long, "cancel", "at most 2048"),
             (&grows, "endpoint", "at most 2048"),
         ];

@@ -43,6 +43,9 @@ pub struct SummaryView {
     pub reason_detail: Option<String>,
     /// Whether a branch needs people.
     pub parked: bool,
+    /// Whether an operator resolved a branch as the opposite of what was decided; absent if not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub mixed: bool,
     /// When it was accepted.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Wall,
@@ -130,4 +133,10 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Ask with `cursor=` this for what follows; null at the end.
     pub next_cursor: Option<String>,
+}
+
+/// What is nearly never true is left out where it is not.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes every field by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }

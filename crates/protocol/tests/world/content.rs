@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::{
-    BranchSpec, Fingerprint, Gid, Instance, NewBranch, Op, Pattern, PerOp, Spec, TryBy, Wall,
+    BranchSpec, Fingerprint, Gid, Instance, NewBranch, Op, Pattern, PerOp, Resolution, ResolvedAs,
+    Spec, TryBy, Wall,
 };
 
 pub(crate) const CREATED_AT: Wall = Wall(1_763_640_000_000);
@@ -39,6 +40,12 @@ pub(crate) fn with_legs(id: &str, position: u32, legs: &[Op]) -> BranchSpec {
 
 pub(crate) fn new_branch(id: &str) -> NewBranch {
     NewBranch { spec: branch(id, 0) }
+}
+
+/// What an operator says of a branch.
+pub(crate) fn resolution(id: &str, as_: ResolvedAs) -> Resolution {
+    let (note, who) = (Some(Arc::from("seen in their books")), Arc::from("10.0.0.9"));
+    Resolution { branch: id.parse().expect("an id"), as_, note, who }
 }
 
 /// Called by the initiator itself.

@@ -17,8 +17,8 @@ use tercet_protocol::invariants::{
 };
 use tercet_protocol::{
     Answer, Ask, BranchId, Commands, Engine, EngineSettings, Epoch, Event, Gid, Input, Load, Mono,
-    Now, Op, Record, Reply, ReplyTo, Request, Ring, Rules, Seq, Spec, Stored, Ticket, Told, Until,
-    Wait, Wall,
+    Now, Op, Record, Reply, ReplyTo, Request, ResolvedAs, Ring, Rules, Seq, Spec, Stored, Ticket,
+    Told, Until, Wait, Wall,
 };
 
 use participant::Participant;
@@ -52,13 +52,24 @@ pub(crate) struct World {
     pub(crate) broken: Option<String>,
 }
 
-/// What the initiator asks, as data.
+/// What the initiator asks, or an operator, as data.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Asked {
     Begin,
     Register(&'static str),
     Confirm,
     Cancel,
+    Resolve(&'static str, ResolvedAs),
+}
+
+impl Asked {
+    /// The branch it registers, if it registers one.
+    pub(crate) fn registers(&self) -> Option<&'static str> {
+        match self {
+            Self::Register(id) => Some(*id),
+            Self::Begin | Self::Confirm | Self::Cancel | Self::Resolve(..) => None,
+        }
+    }
 }
 
 impl World {
@@ -94,6 +105,10 @@ impl World {
             Asked::Register(id) => (Ask::Register(Box::new(content::new_branch(id))), Until::Tried),
             Asked::Confirm => (Ask::Confirm, Until::Finished),
             Asked::Cancel => (Ask::Cancel { detail: None }, Until::Finished),
+            Asked::Resolve(id, as_) => {
+                let word = content::resolution(id, *as_);
+                (Ask::Resolve(Box::new(word)), Until::Accepted)
+            }
         };
         self.waiting.insert(reply_to, asked);
         let wait = Wait { until, give_up: NEVER };
@@ -213,6 +228,7 @@ impl World {
         for (reply_to, reply) in replies {
             if let Some(asked) = self.waiting.remove(&reply_to) {
                 self.check_reply(&reply);
+                self.check_resolved(&asked, &reply);
                 self.replies.push((asked, in_short(&reply)));
             }
         }
@@ -243,12 +259,38 @@ impl World {
                 let untold = transaction.branches().iter().find(|branch| {
                     let participant = self.participants.get(branch.id());
                     let called = decision.is_some_and(|op| branch.spec().url(op).is_some());
-                    called && participant.is_some_and(|it| it.acknowledged() != decision)
+                    let by_hand = branch.resolved_as().is_some();
+                    called
+                        && !by_hand
+                        && participant.is_some_and(|it| it.acknowledged() != decision)
                 });
                 if let Some(branch) = untold {
                     self.note(Err(format!("told finished, but {} was not called", branch.id())));
                 }
             }
+        }
+    }
+
+    /// Whoever hears that a branch is resolved acts on it, so no call to it may be under way.
+    fn check_resolved(&mut self, asked: &Asked, reply: &Reply) {
+        let (Asked::Resolve(id, as_), Reply::Transaction { told: Told::Reached, snapshot }) =
+            (asked, reply)
+        else {
+            return;
+        };
+        let id: BranchId = id.parse().expect("an id");
+        let resolved = snapshot.transaction.branch(&id).and_then(|branch| branch.resolved_as());
+        if resolved != Some(*as_) {
+            self.note(Err(format!("{id} was told to be resolved as {as_}: {resolved:?}")));
+        }
+        let current = |ticket: &Ticket| ticket.branch == id && ticket.epoch == Epoch(self.epoch);
+        let calls = self.calls.iter().map(|(ticket, _)| ticket);
+        if let Some(call) =
+            calls.chain(self.answers.iter().map(|(ticket, _)| ticket)).find(|it| current(it))
+            && call.op == as_.op()
+        {
+            let why = format!("{id} was resolved while its {} was under way", call.op);
+            self.note(Err(why));
         }
     }
 
@@ -267,7 +309,14 @@ impl World {
     pub(crate) fn outcome(&self, gid: &Gid) -> String {
         let status = self.rows.get(gid).map(|rows| rows.status.as_str());
         let participants = self.participants.iter();
-        let states = participants.map(|(id, state)| format!("{id}={}", state.in_short()));
+        let outcomes = self.rows.get(gid).map(|rows| &rows.outcomes[..]).unwrap_or_default();
+        let by_hand = |id: &BranchId| {
+            let row = outcomes.iter().find(|row| row.branch == *id);
+            let resolved_as = row.and_then(|row| row.resolved_as);
+            resolved_as.map(|as_| format!(" ({as_} by hand)")).unwrap_or_default()
+        };
+        let states =
+            participants.map(|(id, state)| format!("{id}={}{}", state.in_short(), by_hand(id)));
         format!("{} {}", status.unwrap_or("absent"), states.collect::<Vec<_>>().join(" "))
     }
 }

@@ -15,6 +15,7 @@ use crate::api::{ServerSettings, serve};
 const SETTINGS: ServerSettings = ServerSettings {
     max_connections: 8,
     header_read_timeout: Duration::from_secs(30),
+    write_timeout: Duration::from_secs(30),
     grace: Duration::from_secs(30),
 };
 
@@ -63,6 +64,21 @@ async fn a_connection_that_never_ends_its_headers_is_closed() {
     assert!(!answer.contains("200 OK"), "{answer}");
     let answer = all(sent(served.address, GET).await).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answers_loses_its_connection() {
+    let face = Face::gone().await;
+    let write_timeout = Duration::from_millis(50);
+    let settings = ServerSettings { write_timeout, max_connections: 1, ..SETTINGS };
+    let served = served(&face, settings).await;
+    let mut deaf = TcpStream::connect(served.address).await.expect("a connection");
+    // Pipelined, until neither side's buffers take any more; then the connection ends.
+    let asks = "GET /openapi.json HTTP/1.1\r\nhost: t\r\n\r\n".repeat(100);
+    let asking = async { while deaf.write_all(asks.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.expect("it is closed");
+    // Its place is free again.
+    assert!(all(sent(served.address, GET).await).await.contains("200 OK"));
 }
 
 #[tokio::test]

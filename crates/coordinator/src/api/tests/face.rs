@@ -115,6 +115,7 @@ impl Face {
             history_lines: 100,
             readiness: readiness.clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
+            participants: Arc::new(Vec::new),
             transactions: TransactionMetrics::register(),
         });
         Self { router, readiness, seen }

@@ -173,6 +173,25 @@ async fn a_status_that_does_not_come_in_time_is_a_timeout() {
 }
 
 #[tokio::test]
+async fn a_status_must_come_in_the_time_for_the_first_byte_and_the_body_may_take_the_call_s() {
+    let settings =
+        DispatcherSettings { first_byte_timeout: TIMEOUT, ..DispatcherSettings::default() };
+    let mut participant = Participant::start().await;
+    let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
+    inbox.send(&dispatcher, patient(&participant));
+    let silent = participant.arrival().await;
+    assert_eq!(inbox.answer().await, nothing("no first byte after 100 ms"));
+    drop(silent);
+
+    inbox.send(&dispatcher, patient(&participant));
+    let mut slow = participant.arrival().await;
+    slow.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n").await.expect("taken");
+    tokio::time::sleep(TIMEOUT * 2).await;
+    slow.write("ok").await.expect("taken");
+    assert_eq!(inbox.answer().await, status(200, "ok"));
+}
+
+#[tokio::test]
 async fn an_answer_after_the_timeout_is_taken_for_no_other_call() {
     let mut participant = Participant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());

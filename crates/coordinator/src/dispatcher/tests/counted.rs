@@ -1,11 +1,11 @@
 //! What calls leave in the metrics.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use tercet_protocol::LineSettings;
 
-use super::super::DispatcherSettings;
 use super::inbox::Inbox;
 use super::participant::Participant;
-use super::{call, dispatcher_with};
+use super::{call, dispatcher_with, line, with_line};
 
 #[test]
 fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
@@ -17,7 +17,7 @@ fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
         runtime.expect("a runtime").block_on(async {
             let mut participant = Participant::start().await;
             let name = participant.host_port().to_owned();
-            let settings = DispatcherSettings { concurrency: 1, ..DispatcherSettings::default() };
+            let settings = with_line(LineSettings { concurrency: 1, ..line() });
             let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
             // A query is no part of a label.
             let url = participant.url("/payment?customer=17");
@@ -41,6 +41,35 @@ fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
                 "tercet_branch_call_duration_seconds_count{{participant=\"{name}\",op=\"confirm\"}} 3\n"
             );
             assert!(text.contains(&measured), "{text}");
+        });
+    });
+}
+
+#[test]
+fn a_breaker_that_is_open_is_a_metric_until_it_closes_or_is_forgotten() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.expect("a runtime").block_on(async {
+            let mut participant = Participant::start().await;
+            let (dispatcher, mut inbox) = (dispatcher_with(with_line(line())), Inbox::new());
+            let gauge = format!(
+                "tercet_participant_breaker_open{{participant=\"{}\"}}",
+                participant.host_port()
+            );
+            for (n, open) in [0, 0, 0, 0, 1].into_iter().enumerate() {
+                inbox.send(&dispatcher, call(&participant.url("/payment"), &format!("a{n}")));
+                participant.arrival().await.answer("504 Gateway Timeout", b"").await;
+                inbox.next().await;
+                let text = handle.render();
+                assert!(text.contains(&format!("{gauge} {open}\n")), "after {n}: {text}");
+            }
+            drop(dispatcher);
+            // What it had spawned has ended with its last call.
+            while !handle.render().contains(&format!("{gauge} 0\n")) {
+                tokio::task::yield_now().await;
+            }
         });
     });
 }

@@ -1,6 +1,7 @@
 //! The dispatcher against participants that behave and misbehave.
 
 mod answers;
+mod breaker;
 mod counted;
 mod environment;
 mod inbox;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::{
-    BranchSpec, Call, Epoch, Fingerprint, Incarnation, Instance, Mono, Now, Op, Pattern, PerOp,
-    Spec, Ticket, TryBy, Wall,
+    BranchSpec, Call, Epoch, Fingerprint, Incarnation, Instance, LineSettings, Mono, Now, Op,
+    Pattern, PerOp, Spec, Ticket, TryBy, Wall,
 };
 
 use super::{Dispatcher, DispatcherSettings, start};
@@ -53,6 +54,15 @@ fn dispatcher() -> Dispatcher {
 
 fn dispatcher_with(settings: DispatcherSettings) -> Dispatcher {
     start(settings, Arc::new(Still)).expect("a client")
+}
+
+/// What a destination may take by default.
+fn line() -> LineSettings {
+    DispatcherSettings::default().line
+}
+
+fn with_line(line: LineSettings) -> DispatcherSettings {
+    DispatcherSettings { line, ..DispatcherSettings::default() }
 }
 
 /// A branch with all three legs at one URL, and the given payload.

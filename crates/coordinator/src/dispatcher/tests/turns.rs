@@ -1,17 +1,18 @@
 //! Whose turn it is, and that nobody waits for a stranger.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tercet_protocol::{Answer, Incarnation, Instance, Now, Op, PerOp};
+use tercet_protocol::{Answer, Incarnation, Instance, LineSettings, Now, Op, PerOp};
 
 use super::super::{DispatcherSettings, start};
 use super::inbox::Inbox;
 use super::participant::Participant;
-use super::{branch, call, call_of, dispatcher, dispatcher_with};
+use super::{branch, call, call_of, dispatcher, dispatcher_with, line, with_line};
 use crate::clock::Clock;
 
 fn narrow() -> DispatcherSettings {
-    DispatcherSettings { concurrency: 2, queue_entries: 2, ..DispatcherSettings::default() }
+    with_line(LineSettings { concurrency: 2, queue_entries: 2, ..line() })
 }
 
 #[tokio::test]
@@ -24,6 +25,7 @@ async fn a_destination_has_so_many_calls_under_way_so_many_waiting_and_no_more()
     }
     let full = dispatcher.send(call(&url, "a5"), inbox.place()).expect_err("the queue is full");
     assert_eq!(full.ticket.gid.as_str(), "a5");
+    assert_eq!(full.destination.as_str(), url);
     // The place is still good for something else.
     let _ = full.place.send((full.ticket, Answer::Nothing { why: "unused".to_owned() }));
     assert_eq!(inbox.next().await.0.gid.as_str(), "a5");
@@ -62,8 +64,7 @@ async fn a_destination_has_so_many_calls_under_way_so_many_waiting_and_no_more()
 #[tokio::test]
 async fn a_queue_is_bounded_in_bytes_too() {
     let mut participant = Participant::start().await;
-    let settings =
-        DispatcherSettings { concurrency: 1, queue_bytes: 10, ..DispatcherSettings::default() };
+    let settings = with_line(LineSettings { concurrency: 1, queue_bytes: 10, ..line() });
     let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
     let url = participant.url("/payment");
     let sized = |gid: &str, len: usize| call_of(branch(&url, &"1".repeat(len)), Op::Try, gid);
@@ -107,12 +108,19 @@ async fn a_destination_that_does_not_answer_delays_no_other() {
     drop(held);
 }
 
-/// A clock in which somebody left a bug.
-struct Broken;
+/// A clock in which somebody left a bug, met by whoever asks in the middle of a call: it is
+/// asked twice to take two calls in, then within a call and after it, in turn.
+#[derive(Default)]
+struct Broken {
+    asked: AtomicUsize,
+}
 
 impl Clock for Broken {
     fn now(&self) -> Now {
-        panic!("a bug in the coordinator")
+        match self.asked.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 | 3 | 5 => Now::default(),
+            _ => panic!("a bug in the coordinator"),
+        }
     }
 
     fn new_instance(&self) -> Instance {
@@ -127,8 +135,8 @@ impl Clock for Broken {
 #[tokio::test]
 async fn a_panic_within_a_call_is_answered_and_passes_the_turn_on() {
     let participant = Participant::start().await;
-    let settings = DispatcherSettings { concurrency: 1, ..DispatcherSettings::default() };
-    let dispatcher = start(settings, Arc::new(Broken)).expect("a client");
+    let settings = with_line(LineSettings { concurrency: 1, ..line() });
+    let dispatcher = start(settings, Arc::new(Broken::default())).expect("a client");
     let mut inbox = Inbox::new();
     for gid in ["a1", "a2"] {
         inbox.send(&dispatcher, call(&participant.url("/payment"), gid));

@@ -204,6 +204,7 @@ impl Running {
                 Some(Stored { history, ..*stored })
             }
             Load::Failed => panic!("{gid} cannot be read"),
+            Load::Unreadable { why } => panic!("{gid}: {why}"),
         }
     }
 

@@ -29,7 +29,8 @@ pub(super) async fn commit(
     match write(&transaction, own, batch, nets, meters).await {
         Ok((Turn::Write, taken)) => {
             meters.statements.increment(1);
-            transaction.commit().await?;
+            // Whatever COMMIT says when it fails, the outcome may be unknown: look again.
+            transaction.commit().await.map_err(|error| CommitError::Again(error.to_string()))?;
             meters.commits.increment(1);
             Ok(taken)
         }

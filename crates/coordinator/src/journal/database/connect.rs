@@ -10,9 +10,9 @@ use super::address::Address;
 
 /// How long a batch waits for a lock that somebody from outside holds. Short: it is submitted
 /// again, and meanwhile people are told.
-pub(super) const BATCH_LOCK_WAIT: Duration = Duration::from_millis(200);
+const BATCH_LOCK_WAIT: Duration = Duration::from_millis(200);
 /// How long starting up waits for such a lock, which is not tried again.
-pub(super) const START_LOCK_WAIT: Duration = Duration::from_secs(5);
+const START_LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long a read waits. In WAL mode only recovery and the last checkpoint keep readers out.
 const READ_LOCK_WAIT: Duration = Duration::from_secs(2);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -21,14 +21,25 @@ const WAL_PAGES: &str = "4000";
 /// Bytes to which the log is cut back after a burst.
 const WAL_BYTES_KEPT: &str = "67108864";
 
-/// The one connection that writes; makes the file if it is missing.
-pub(super) async fn writing(
+/// A connection to start with; makes the file if it is missing.
+pub(super) async fn starting(address: &Address) -> Result<DatabaseConnection, JournalError> {
+    keeping_its_word(address, START_LOCK_WAIT, true).await
+}
+
+/// The one connection that writes. A file that has gone meanwhile is not made anew: an empty
+/// one in its place would only hide that.
+pub(super) async fn writing(address: &Address) -> Result<DatabaseConnection, JournalError> {
+    keeping_its_word(address, BATCH_LOCK_WAIT, false).await
+}
+
+async fn keeping_its_word(
     address: &Address,
     lock_wait: Duration,
+    make: bool,
 ) -> Result<DatabaseConnection, JournalError> {
     let connection = connect(address, 1, move |options| {
         options
-            .create_if_missing(true)
+            .create_if_missing(make)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(lock_wait)

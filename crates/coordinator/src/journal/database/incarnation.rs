@@ -50,6 +50,12 @@ pub(super) async fn register(
             ],
         ),
         statement("UPDATE global_transactions SET owner = ? WHERE owner IS NOT NULL", [own.into()]),
+        // One that has lost its owner, to somebody with a shell say, must not wait for ever.
+        statement(
+            "UPDATE global_transactions SET owner = ? \
+             WHERE status IN ('trying', 'confirming', 'cancelling') AND owner IS NULL",
+            [own.into()],
+        ),
     ];
     for statement in statements {
         transaction.execute_raw(statement).await?;

@@ -11,7 +11,8 @@ use tercet_protocol::Status;
 use tercet_protocol::wire::{Cursor, ListQuery, Page, SummaryView};
 
 use super::super::error::JournalError;
-use super::entities::{branch, detail, transaction};
+use super::each::readable;
+use super::entities::{branch, detail, outcome, transaction};
 use super::rows::summary;
 
 /// A page of a list.
@@ -35,8 +36,8 @@ async fn read(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let names = || rows.iter().map(|row| row.gid.as_str());
-    let details =
-        detail::Entity::find().filter(detail::Column::Gid.is_in(names())).all(snapshot).await?;
+    let details = detail::Entity::find().filter(detail::Column::Gid.is_in(names()));
+    let details = readable(snapshot, details).await?;
     let details: HashMap<&str, &detail::Model> =
         details.iter().map(|row| (&*row.gid, row)).collect();
     let counts: Vec<(String, i64)> = branch::Entity::find()
@@ -50,10 +51,22 @@ async fn read(
         .await?;
     let counts: HashMap<String, i64> = counts.into_iter().collect();
 
+    let resolved: Vec<(String, String)> = outcome::Entity::find()
+        .select_only()
+        .column(outcome::Column::Gid)
+        .column(outcome::Column::ResolvedAs)
+        .filter(outcome::Column::Gid.is_in(names()))
+        .filter(outcome::Column::ResolvedAs.is_not_null())
+        .into_tuple()
+        .all(snapshot)
+        .await?;
+
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
+        let of_it = resolved.iter().filter(|(gid, _)| *gid == row.gid);
+        let resolved: Vec<&str> = of_it.map(|(_, resolved_as)| &**resolved_as).collect();
         let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
-        match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0)) {
+        match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0), &resolved) {
             Ok(item) => items.push(item),
             Err(why) => tracing::error!(gid = row.gid, why, "a transaction cannot be listed"),
         }
@@ -77,7 +90,7 @@ async fn newest(
     let one_more = u64::from(query.limit).saturating_add(1);
     let unfinished_only = query.parked || query.participant.is_some();
     if query.statuses.is_empty() && !unfinished_only {
-        return conditions(query).limit(one_more).all(snapshot).await;
+        return readable(snapshot, conditions(query).limit(one_more)).await;
     }
     let asked = |status: &&Status| {
         (query.statuses.is_empty() || query.statuses.contains(status))
@@ -88,7 +101,7 @@ async fn newest(
         let of_status = conditions(query)
             .filter(transaction::Column::Status.eq(status.as_str()))
             .limit(one_more);
-        rows.extend(of_status.all(snapshot).await?);
+        rows.extend(readable(snapshot, of_status).await?);
     }
     rows.sort_by(|a, b| (b.created_at, &b.gid).cmp(&(a.created_at, &a.gid)));
     rows.truncate(usize::try_from(one_more).unwrap_or(usize::MAX));

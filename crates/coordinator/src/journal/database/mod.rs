@@ -4,6 +4,7 @@
 mod address;
 mod commit;
 mod connect;
+mod each;
 mod entities;
 mod incarnation;
 mod list;
@@ -11,6 +12,7 @@ mod lock;
 mod read;
 mod retention;
 mod rows;
+mod same_file;
 mod schema;
 mod statements;
 mod summary;
@@ -26,6 +28,7 @@ use tercet_protocol::{Gid, Happening, Incarnation, Load, Stored, Wall};
 
 pub(super) use self::address::Address;
 use self::lock::FileLock;
+use self::same_file::SameFile;
 pub use self::schema::{migrate_up, migration_status};
 pub use self::statements::put_together;
 use super::batch::Batch;
@@ -45,6 +48,7 @@ pub(super) struct Database {
     /// when all went well, so that whatever is half done on it ends with it.
     writing: tokio::sync::Mutex<Option<DatabaseConnection>>,
     reading: DatabaseConnection,
+    file: SameFile,
     last_written: Option<Wall>,
     meters: StatementMeters,
     /// Held until the journal is closed: no other process may use the file.
@@ -69,12 +73,16 @@ impl Database {
         settings: &JournalSettings,
         started_at: Wall,
     ) -> Result<Self, JournalError> {
-        let starting = connect::writing(address, connect::START_LOCK_WAIT).await?;
+        let starting = connect::starting(address).await?;
         tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
         let last_written = incarnation::register(&starting, settings, started_at).await?;
         let reading = connect::reading(address, settings.read_connections).await?;
         connect::discard(starting).await;
+        let path = address.path();
+        let of_path = |source| JournalError::File { path: path.to_owned(), source };
+        let file = SameFile::of(path).map_err(of_path)?;
         Ok(Self {
+            file,
             address: address.clone(),
             incarnation: settings.incarnation,
             writing: tokio::sync::Mutex::new(None),
@@ -93,7 +101,7 @@ impl Database {
         let mut slot = self.writing.lock().await;
         let connection = match slot.take() {
             Some(connection) => connection,
-            None => connect::writing(&self.address, connect::BATCH_LOCK_WAIT).await?,
+            None => connect::writing(&self.address).await?,
         };
         let done = work(&connection).await;
         match done {
@@ -107,10 +115,14 @@ impl Database {
 #[async_trait]
 impl Store for Database {
     async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
-        self.write(async |connection| {
+        let commit = async |connection: &_| {
             commit::commit(connection, self.incarnation, batch, &self.meters).await
-        })
-        .await
+        };
+        let taken = self.write(commit).await?;
+        // Asked afterwards, since only then is it known where it went. Whatever is wrong, the
+        // batch will be found written when the file is back.
+        self.file.check().map_err(CommitError::Again)?;
+        Ok(taken)
     }
 
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {

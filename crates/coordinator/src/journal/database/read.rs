@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, TransactionTrait,
+    QuerySelect, QueryTrait, Select, TransactionTrait,
 };
-use tercet_protocol::{Gid, Happening, Incarnation, Load, Status, Stored};
+use tercet_protocol::{EventKind, Gid, Happening, Incarnation, Load, Status, Stored};
 
 use super::super::error::JournalError;
 use super::super::unreadable::Unreadable;
+use super::each::readable;
 use super::entities::{branch, detail, event, outcome, transaction};
 use super::rows::{Rows, happening};
 
@@ -27,10 +29,7 @@ pub(super) async fn load(
         let load = match found.remove(gid) {
             None => Load::Nothing,
             Some(Ok(stored)) => Load::Found(Box::new(stored)),
-            Some(Err(unreadable)) => {
-                tracing::error!(error = &unreadable as &dyn std::error::Error, "cannot load");
-                Load::Failed
-            }
+            Some(Err(unreadable)) => Load::Unreadable { why: unreadable.why },
         };
         loads.push((gid.clone(), load));
     }
@@ -46,16 +45,19 @@ pub(super) async fn unfinished(
 ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
     let mut after = after.map(|gid| gid.as_str().to_owned());
     loop {
-        let (gids, last) = page(reading, owned(own), after.as_deref(), limit).await?;
-        if last.is_none() {
+        let page = page(reading, owned(own), after.as_deref(), limit).await?;
+        for damaged in &page.damaged {
+            tracing::error!(gid = damaged, "an unfinished transaction has no gid");
+        }
+        if page.last.is_none() {
             return Ok(Vec::new());
         }
-        let mut found = stored(reading, &gids).await?;
-        let page: Vec<_> = gids.iter().filter_map(|gid| found.remove(gid)).collect();
-        if !page.is_empty() {
-            return Ok(page);
+        let mut found = stored(reading, &page.gids).await?;
+        let found: Vec<_> = page.gids.iter().filter_map(|gid| found.remove(gid)).collect();
+        if !found.is_empty() {
+            return Ok(found);
         }
-        after = last;
+        after = page.last;
     }
 }
 
@@ -68,11 +70,12 @@ pub(super) async fn sweep(
 ) -> Result<Vec<Gid>, JournalError> {
     let mut after = after.map(|gid| gid.as_str().to_owned());
     loop {
-        let (gids, last) = page(reading, decided(own), after.as_deref(), limit).await?;
-        if !gids.is_empty() || last.is_none() {
-            return Ok(gids);
+        // Recovery has named those that have no gid.
+        let page = page(reading, decided(own), after.as_deref(), limit).await?;
+        if !page.gids.is_empty() || page.last.is_none() {
+            return Ok(page.gids);
         }
-        after = last;
+        after = page.last;
     }
 }
 
@@ -104,26 +107,51 @@ pub(super) fn gids(
     }
 }
 
-/// Reads a page of gids. Returned beside them is the last name read, which may be none: where
-/// the next page begins, if there was anything.
+/// A page of gids, and where the next one begins.
+struct Gids {
+    gids: Vec<Gid>,
+    /// Those that are none.
+    damaged: Vec<String>,
+    /// The last that is text, gid or not; none if there are no more.
+    last: Option<String>,
+}
+
+/// Reads a page of gids.
 async fn page(
     reading: &DatabaseConnection,
     of: Select<transaction::Entity>,
     after: Option<&str>,
     limit: u32,
-) -> Result<(Vec<Gid>, Option<String>), JournalError> {
-    let names: Vec<String> = gids(of, after, limit).into_tuple().all(reading).await?;
-    let mut gids: Vec<Gid> = Vec::new();
-    for name in &names {
-        match name.parse() {
-            Ok(gid) => gids.push(gid),
-            Err(error) => {
-                let error: tercet_protocol::InvalidId = error;
-                tracing::error!(gid = name, %error, "an unfinished transaction has no gid");
+) -> Result<Gids, JournalError> {
+    let mut limit = Ord::max(limit, 1);
+    loop {
+        let select = gids(of.clone(), after, limit).build(reading.get_database_backend());
+        let rows = reading.query_all_raw(select).await?;
+        let mut page = Gids { gids: Vec::new(), damaged: Vec::new(), last: None };
+        for row in &rows {
+            let name = match row.try_get_by_index::<String>(0) {
+                Ok(name) => name,
+                Err(error) => {
+                    page.damaged.push(error.to_string());
+                    continue;
+                }
+            };
+            match name.parse() {
+                Ok(gid) => page.gids.push(gid),
+                Err(error) => {
+                    let error: tercet_protocol::InvalidId = error;
+                    page.damaged.push(format!("{name:?}: {error}"));
+                }
             }
+            page.last = Some(name);
         }
+        // What is no text is no place to go on from: then what is behind it is read with it.
+        let full = u32::try_from(rows.len()).is_ok_and(|rows| rows == limit);
+        if page.last.is_some() || !full {
+            return Ok(page);
+        }
+        limit = limit.saturating_mul(2);
     }
-    Ok((gids, names.last().cloned()))
 }
 
 /// Lines of history with a number greater than `after`, oldest first.
@@ -133,13 +161,12 @@ pub(super) async fn history(
     after: u32,
     limit: u32,
 ) -> Result<Vec<Happening>, JournalError> {
-    let rows = event::Entity::find()
+    let lines = event::Entity::find()
         .filter(event::Column::Gid.eq(gid.as_str()))
         .filter(event::Column::Number.gt(after))
         .order_by_asc(event::Column::Number)
-        .limit(u64::from(limit))
-        .all(reading)
-        .await?;
+        .limit(u64::from(limit));
+    let rows = readable(reading, lines).await?;
     let mut lines = Vec::with_capacity(rows.len());
     for row in &rows {
         match happening(row) {
@@ -224,16 +251,22 @@ async fn read(snapshot: &impl ConnectionTrait, gids: &[Gid]) -> Result<Found, Db
     for row in found.all(snapshot).await? {
         outcomes.entry(row.gid.clone()).or_default().push(row);
     }
-    let lengths: Vec<(String, i64)> = event::Entity::find()
+    let by_hand = EventKind::ALL.iter().filter(|kind| kind.is_by_hand());
+    let is_by_hand = event::Column::Kind.is_in(by_hand.map(|kind| kind.as_str()));
+    // What is not counted is null, and a count passes over it.
+    let by_hand = Expr::expr(Expr::case(is_by_hand, 1)).count();
+    let lengths: Vec<(String, i64, i64)> = event::Entity::find()
         .select_only()
         .column(event::Column::Gid)
         .column_as(event::Column::Number.max(), "history_len")
+        .column_as(by_hand, "history_by_hand")
         .filter(event::Column::Gid.is_in(names()))
         .group_by(event::Column::Gid)
         .into_tuple()
         .all(snapshot)
         .await?;
-    let lengths: HashMap<String, i64> = lengths.into_iter().collect();
+    let lengths: HashMap<String, (i64, i64)> =
+        lengths.into_iter().map(|(gid, lines, by_hand)| (gid, (lines, by_hand))).collect();
 
     let mut transactions: HashMap<String, transaction::Model> =
         transactions.into_iter().map(|row| (row.gid.clone(), row)).collect();
@@ -241,12 +274,14 @@ async fn read(snapshot: &impl ConnectionTrait, gids: &[Gid]) -> Result<Found, Db
     for gid in gids {
         let name = gid.as_str();
         let Some(transaction) = transactions.remove(name) else { continue };
+        let (history_len, history_by_hand) = lengths.get(name).copied().unwrap_or_default();
         let rows = Rows {
             transaction,
             detail: details.remove(name),
             branches: branches.remove(name).unwrap_or_default(),
             outcomes: outcomes.remove(name).unwrap_or_default(),
-            history_len: lengths.get(name).copied().unwrap_or(0),
+            history_len,
+            history_by_hand,
         };
         let stored = rows.stored().map_err(|why| Unreadable { gid: gid.clone(), why });
         all.insert(gid.clone(), stored);

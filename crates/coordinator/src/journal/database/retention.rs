@@ -3,12 +3,13 @@
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Statement, Value,
 };
 use tercet_protocol::{Status, Wall};
 
 use super::super::error::JournalError;
 use super::super::store::{Forgotten, Place, Stripped};
+use super::each::each;
 use super::entities::transaction;
 use super::incarnation::begin;
 
@@ -67,14 +68,13 @@ pub(super) async fn due_for_stripping(
             .add(Column::Gid.gt(gid.as_str()));
         walk = walk.filter(Column::CreatedAt.gte(created_at.0)).filter(later);
     }
-    let seen = walk.all(reading).await?;
+    let (seen, full) = page(reading, walk, rows).await?;
     // A damaged gid is no place to go on from; the one before it is.
     let last = seen.iter().rev().find_map(|row| {
         let created_at = Wall(row.created_at);
         row.gid.parse().ok().map(|gid| Place { created_at, gid })
     });
     // Without a step forward there is nothing more to come in this walk.
-    let full = u32::try_from(seen.len()).is_ok_and(|seen| seen == rows);
     let more = full && last.as_ref().is_some_and(|last| Some(last) != after);
     let due = seen.iter().filter(|row| row.finished_at.is_some_and(|at| at < finished_before.0));
     let oldest = due.clone().filter_map(|row| row.finished_at).min().map(Wall);
@@ -89,7 +89,7 @@ pub(super) async fn due_for_forgetting(
     rows: u32,
 ) -> Result<Due, JournalError> {
     use transaction::Column;
-    let mut found = Vec::new();
+    let (mut found, mut more) = (Vec::new(), false);
     for status in Status::ALL.iter().filter(|status| status.is_finished()) {
         // What finished before a moment was begun before it, which the index can tell.
         let of_status = transaction::Entity::find()
@@ -99,13 +99,26 @@ pub(super) async fn due_for_forgetting(
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Gid)
             .limit(u64::from(rows));
-        found.extend(of_status.all(reading).await?);
+        let (readable, full) = page(reading, of_status, rows).await?;
+        found.extend(readable);
+        more |= full;
     }
     found.sort_by(|a, b| (a.created_at, &a.gid).cmp(&(b.created_at, &b.gid)));
     found.truncate(usize::try_from(rows).unwrap_or(usize::MAX));
     let oldest = found.iter().filter_map(|row| row.finished_at).min().map(Wall);
-    let more = u32::try_from(found.len()).is_ok_and(|found| found == rows);
     Ok(Due { gids: found.into_iter().map(|row| row.gid).collect(), oldest, seen: None, more })
+}
+
+/// Reads a page of at most `rows` rows; says whether it is full. Rows that cannot be read are
+/// left out and left alone.
+async fn page(
+    reading: &DatabaseConnection,
+    select: Select<transaction::Entity>,
+    rows: u32,
+) -> Result<(Vec<transaction::Model>, bool), DbErr> {
+    let page = each(reading, select).await?;
+    let full = u32::try_from(page.len()).is_ok_and(|seen| seen == rows);
+    Ok((page.into_iter().filter_map(Result::ok).collect(), full))
 }
 
 /// Deletes branches, outcomes and history of what is due, at most `rows` rows of each table.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tercet_protocol::wire::SummaryView;
 use tercet_protocol::{
-    BranchSpec, Decided, Decision, Fingerprint, Happening, Outcome, PerOp, Spec, Status, Stored,
-    TryAnswer, Wall,
+    BranchSpec, Decided, Decision, Fingerprint, Happening, Outcome, PerOp, ResolvedAs, Spec,
+    Status, Stored, TryAnswer, Wall,
 };
 
 use super::entities::{branch, detail, event, outcome, transaction};
@@ -26,6 +26,7 @@ pub(super) struct Rows {
     pub(super) branches: Vec<branch::Model>,
     pub(super) outcomes: Vec<outcome::Model>,
     pub(super) history_len: i64,
+    pub(super) history_by_hand: i64,
 }
 
 impl Rows {
@@ -65,6 +66,7 @@ impl Rows {
             outcomes,
             history: Vec::new(),
             history_len: small("number", self.history_len)?,
+            history_by_hand: small("number", self.history_by_hand)?,
         })
     }
 }
@@ -154,19 +156,23 @@ pub(super) fn happening(row: &event::Model) -> Result<Happening, Wrong> {
     })
 }
 
-/// A transaction as lists show it.
+/// A transaction as lists show it; `resolved` says what branches were resolved as by hand.
 pub(super) fn summary(
     row: &transaction::Model,
     detail: Option<&detail::Model>,
     branch_count: u32,
+    resolved: &[&str],
 ) -> Result<SummaryView, Wrong> {
+    let status: Status = parse("status", &row.status)?;
+    let resolved = resolved.iter().map(|word| parse("resolved_as", word));
+    let resolved = resolved.collect::<Result<Vec<ResolvedAs>, Wrong>>()?;
     let metadata = detail.and_then(|detail| detail.metadata.as_deref());
     let metadata = metadata.map(serde_json::from_str).transpose();
     Ok(SummaryView {
         gid: parse("gid", &row.gid)?,
         instance: parse("instance", &row.instance)?,
         pattern: parse("pattern", &row.pattern)?,
-        status: parse("status", &row.status)?,
+        status,
         open: row.open,
         reason: maybe("reason", row.reason.as_deref())?,
         reason_detail: detail.and_then(|detail| detail.reason_detail.clone()),
@@ -176,6 +182,7 @@ pub(super) fn summary(
         decided_at: row.decided_at.map(Wall),
         finished_at: row.finished_at.map(Wall),
         metadata: metadata.map_err(|error| wrong("metadata", error))?,
+        mixed: resolved.iter().any(|resolved_as| status.decided_op() != Some(resolved_as.op())),
         branch_count: Some(branch_count),
     })
 }

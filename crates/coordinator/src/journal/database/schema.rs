@@ -15,7 +15,7 @@ use super::lock::FileLock;
 pub async fn migrate_up(database_url: &str) -> Result<(), JournalError> {
     let address = Address::parse(database_url)?;
     let _lock = FileLock::take(&address)?;
-    let connection = connect::writing(&address, connect::START_LOCK_WAIT).await?;
+    let connection = connect::starting(&address).await?;
     let done = tercet_migrations::up(&connection).await.map_err(JournalError::Migration);
     connect::discard(connection).await;
     done

@@ -2,12 +2,13 @@
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, TransactionTrait,
+    QuerySelect, QueryTrait, Select, TransactionTrait,
 };
 use tercet_protocol::{Incarnation, Status, Wall};
 
 use super::super::error::JournalError;
 use super::super::summary::{JournalSummary, NodeRow};
+use super::each::readable;
 use super::entities::{node, transaction};
 
 /// What there is, counted at one moment.
@@ -21,9 +22,11 @@ pub(super) async fn summary(reading: &DatabaseConnection) -> Result<JournalSumma
 
 async fn count(snapshot: &impl ConnectionTrait) -> Result<JournalSummary, DbErr> {
     let mut summary = JournalSummary::default();
-    let counts: Vec<(String, i64)> = by_status().into_tuple().all(snapshot).await?;
-    for (word, count) in counts {
-        let count = u64::try_from(count).unwrap_or(0);
+    let counts = by_status().build(snapshot.get_database_backend());
+    for row in snapshot.query_all_raw(counts).await? {
+        let count = u64::try_from(row.try_get_by_index::<i64>(1)?).unwrap_or(0);
+        // A word that is not even text is no status either.
+        let word = row.try_get_by_index::<String>(0).unwrap_or_default();
         match word.parse::<Status>() {
             Ok(status) => {
                 summary.by_status.insert(status, count);
@@ -38,7 +41,8 @@ async fn count(snapshot: &impl ConnectionTrait) -> Result<JournalSummary, DbErr>
         let parked: Option<i64> = parked(*status).into_tuple().one(snapshot).await?;
         summary.parked += parked.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
     }
-    let nodes = node::Entity::find().order_by_asc(node::Column::NodeId).all(snapshot).await?;
+    let nodes = node::Entity::find().order_by_asc(node::Column::NodeId);
+    let nodes = readable(snapshot, nodes).await?;
     summary.nodes = nodes.into_iter().map(node_row).collect();
     Ok(summary)
 }

@@ -1,7 +1,7 @@
 //! Lists over rows in memory.
 
 use tercet_protocol::wire::{Cursor, ListQuery, Page, SummaryView};
-use tercet_protocol::{Decision, Stored};
+use tercet_protocol::{Decision, ResolvedAs, Stored};
 
 use super::super::store::Place;
 use super::as_count;
@@ -52,6 +52,10 @@ fn summary(stored: &Stored) -> SummaryView {
         deadline_at: spec.deadline_at,
         decided_at: stored.decided.as_ref().map(|decided| decided.at),
         finished_at: stored.finished_at,
+        mixed: stored.outcomes.iter().any(|row| {
+            let resolved_as = row.resolved_as.map(ResolvedAs::op);
+            resolved_as.is_some() && resolved_as != stored.status.decided_op()
+        }),
         metadata: spec.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         branch_count: Some(branches),
     }

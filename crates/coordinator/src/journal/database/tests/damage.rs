@@ -1,13 +1,23 @@
 //! Rows that make no sense, and values the database will not take.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tercet_protocol::{Change, EventKind, Happening, Load, Record, Seq, Spec, Stored, Wall};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tercet_protocol::wire::ListQuery;
+use tercet_protocol::{
+    BranchStatus, Change, Engine, EngineSettings, Epoch, EventKind, Gid, Happening, Load, Op,
+    Outcome, PerOp, Record, Ring, Seq, Spec, Stored, Wall,
+};
 
-use super::super::super::JournalEvent;
-use super::super::super::conformance::{Rig, Running, record, trying};
-use super::super::retention::due_for_stripping;
+use super::super::super::conformance::{Rig, Running, finished, record, trying};
+use super::super::super::{JournalEvent, migrate_up};
+use super::super::retention::{due_for_forgetting, due_for_stripping};
 use super::{open, outsider, run};
+use crate::alerts::Alerts;
+use crate::clock::Clock;
+use crate::runtime::recover;
 
 async fn three(rig: &Rig) -> (Running, Vec<Arc<Spec>>) {
     let mut running = open(rig, rig.next_life()).await.unwrap();
@@ -45,11 +55,141 @@ async fn a_row_that_makes_no_sense_does_not_keep_the_others_from_being_read() {
         running.journal.load(specs.iter().map(|spec| spec.gid.clone()).collect());
         for spec in &specs {
             let loaded = match spec.gid.as_str() {
-                "tx-2" => Load::Failed,
+                "tx-2" => Load::Unreadable { why: read[1].as_ref().unwrap_err().why.clone() },
                 _ => Load::Found(Box::new(expected(spec))),
             };
             assert_eq!(running.event().await, JournalEvent::Loaded(spec.gid.clone(), loaded));
         }
+        // Its gid is taken all the same.
+        let other = trying("tx-2", 9, 0);
+        let told = running.write(vec![record(9, &other, Change::Begun(other.clone()))]).await;
+        assert_eq!(told, [JournalEvent::Exists(other.gid.clone()), JournalEvent::Durable(Seq(9))]);
+        let read = running.journal.unfinished(None, 10).await.unwrap();
+        assert!(read[1].is_err(), "{damage}");
+    }
+}
+
+/// What a value can be damaged to; what its column does not take stays as it is.
+const DAMAGES: [&str; 7] =
+    ["'junk'", "x'ff'", "CAST(x'ff' AS TEXT)", "-1", "9223372036854775807", "''", "NULL"];
+
+/// All tables with their columns, as the database lists them.
+async fn tables(connection: &DatabaseConnection) -> BTreeMap<String, Vec<String>> {
+    let ask = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c \
+               WHERE t.type = 'table' AND t.name <> 'schema_steps'";
+    let ask = Statement::from_string(DbBackend::Sqlite, ask);
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in connection.query_all_raw(ask).await.unwrap() {
+        let name = |place| row.try_get_by_index::<String>(place).unwrap();
+        tables.entry(name(0)).or_default().push(name(1));
+    }
+    tables
+}
+
+/// A transaction that has a row in every table.
+fn with_every_row(gid: &str, life: u64) -> impl Iterator<Item = Record> {
+    let spec = trying(gid, life, 0);
+    let happened = Happening {
+        number: 1,
+        at: Wall(1),
+        kind: EventKind::CallFailed,
+        branch: Some(spec.branches[0].id.clone()),
+        op: Some(Op::Try),
+        attempt: Some(1),
+        detail: Some("timeout".into()),
+    };
+    let outcome = Outcome {
+        branch: spec.branches[0].id.clone(),
+        status: BranchStatus::Registered,
+        attempts: PerOp { try_: 1, confirm: 0, cancel: 0 },
+        parked: false,
+        last_error: Some("timeout".into()),
+        answer: None,
+        resolved_as: None,
+        acknowledged_at: None,
+    };
+    let changes =
+        [Change::Begun(spec.clone()), Change::Happened(happened), Change::Outcome(outcome)];
+    (life * 10..).zip(changes).map(move |(seq, change)| record(seq, &spec, change))
+}
+
+/// Damages every value of a table, each in a transaction of its own. A node has one row, so
+/// its values are damaged together: to the `round`th damage.
+async fn damage(outsider: &DatabaseConnection, table: &str, columns: &[String], round: usize) {
+    for (place, column) in columns.iter().enumerate() {
+        for (number, damage) in DAMAGES.iter().enumerate() {
+            let which = match table {
+                "nodes" if number == round => "1".to_owned(),
+                "nodes" => continue,
+                _ => format!("gid = 'tx-{place}-{number}'"),
+            };
+            let damage = format!("UPDATE {table} SET {column} = {damage} WHERE {which}");
+            // What its column does not take it refuses: then nothing is damaged.
+            let _ = outsider.execute_unprepared(&damage).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_written() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let tables = tables(&outsider(&rig).await).await;
+    assert_eq!(tables.len(), 6, "{tables:?}");
+    let sound = ["tx", "tx-5", "tx-9-9"];
+    for (table, columns) in tables {
+        let rounds = if table == "nodes" { DAMAGES.len() } else { 1 };
+        for round in 0..rounds {
+            let rig = Rig::on_sqlite();
+            let mut running = open(&rig, rig.next_life()).await.unwrap();
+            let damaged = (0..columns.len())
+                .flat_map(|place| (0..DAMAGES.len()).map(move |n| format!("tx-{place}-{n}")));
+            let damaged: Vec<String> = damaged.collect();
+            let gids = sound.into_iter().chain(damaged.iter().map(String::as_str));
+            let records = (1..).zip(gids).flat_map(|(life, gid)| with_every_row(gid, life));
+            running.write(records.collect()).await;
+            running.crash().await;
+            let outsider = outsider(&rig).await;
+            damage(&outsider, &table, &columns, round).await;
+
+            let mut running = open(&rig, rig.next_life()).await.unwrap();
+            let clock = Arc::clone(&rig.clock) as Arc<dyn Clock>;
+            let engine = Engine::new(Epoch(1), EngineSettings::default());
+            let mut ring = Ring::new(engine, Duration::from_secs(5));
+            recover(&mut ring, &running.journal, &clock, &Alerts::off()).await.unwrap();
+            let listed = running.journal.list(&everything()).await.unwrap();
+            for gid in sound {
+                let gid: Gid = gid.parse().unwrap();
+                assert!(ring.engine().transaction(&gid).is_some(), "{gid} with {table}");
+                assert!(running.stored(&gid).await.is_some(), "{gid} with {table}");
+                assert!(listed.items.iter().any(|item| item.gid == gid), "{gid} with {table}");
+            }
+            running.journal.summary().await.unwrap();
+            due_for_stripping(&outsider, None, Wall::MAX, 50).await.unwrap();
+            due_for_forgetting(&outsider, Wall::MAX, 50).await.unwrap();
+            for gid in &damaged {
+                running.journal.history(&gid.parse().unwrap(), 0, 10).await.unwrap();
+            }
+            let spec = trying("tx", 1, 0);
+            let [_, decided, _] = finished(&spec, 1, 2).try_into().unwrap();
+            let told = running.write(vec![record(1, &spec, decided)]).await;
+            assert_eq!(told, [JournalEvent::Durable(Seq(1))], "{table}");
+            running.journal.sweep(None);
+            let JournalEvent::Swept(swept) = running.event().await else { panic!("no sweep") };
+            assert!(swept.contains(&spec.gid), "{swept:?} with {table}");
+        }
+    }
+}
+
+fn everything() -> ListQuery {
+    ListQuery {
+        statuses: Vec::new(),
+        parked: false,
+        participant: None,
+        created_after: None,
+        created_before: None,
+        limit: 1_000,
+        cursor: None,
     }
 }
 

@@ -4,8 +4,10 @@
 
 mod damage;
 mod files;
+mod gone;
 mod held;
 mod plans;
+mod resubmit;
 
 use std::sync::Arc;
 
@@ -26,7 +28,7 @@ async fn open(rig: &Rig, settings: JournalSettings) -> Result<Running, JournalEr
 /// A connection from outside.
 async fn outsider(rig: &Rig) -> DatabaseConnection {
     let address = Address::parse(&rig.settings.database_url).unwrap();
-    super::connect::writing(&address, super::connect::START_LOCK_WAIT).await.unwrap()
+    super::connect::starting(&address).await.unwrap()
 }
 
 async fn run(connection: &DatabaseConnection, sql: &str) {

@@ -1,0 +1,34 @@
+//! Tells people, by a webhook, what will not get on without them: branches that are parked
+//! and transactions that were set aside.
+//!
+//! ```text
+//!            parked, set_aside            one alert per participant and second
+//!  runtime ──────────────────▶ gathering ────────────────────────────────────▶ queue
+//!                                                                                │ ▲
+//!                                              receiver ◀── POST, signed ── task ┘ │
+//!                                                  └── no 2xx: to the queue's end ─┘
+//! ```
+//!
+//! Nobody waits for it: whoever has news leaves it under a lock that is held for a moment, and
+//! one task sends. What waits is bounded in number, and the oldest goes first when there is
+//! too much. Alerts live in memory alone: at a start, those that are still parked are told
+//! again, which covers what a restart has lost.
+//!
+//! An alert does not wait for the disk. It says what was seen, not what was decided: a branch
+//! is parked only after calls that tell the decision, and those had waited for it.
+
+mod body;
+mod delivery;
+mod gathering;
+mod handle;
+mod news;
+mod queue;
+mod settings;
+mod signature;
+mod task;
+
+pub use delivery::StartError;
+pub use handle::{Alerts, start};
+pub use news::ParkedBranch;
+pub use settings::AlertSettings;
+pub use signature::{InvalidSecret, Secret};

@@ -1,0 +1,27 @@
+//! What alerting works with.
+
+use std::time::Duration;
+
+use tercet_protocol::Backoff;
+use url::Url;
+
+use super::signature::Secret;
+
+/// Where alerts go, and how much is kept for how long.
+#[derive(Debug, Clone)]
+pub struct AlertSettings {
+    /// Who receives them.
+    pub url: Url,
+    /// What they are signed with, if they are.
+    pub secret: Option<Secret>,
+    /// How long news of one kind and participant is gathered into one alert.
+    pub gather: Duration,
+    /// Alerts that wait to be sent.
+    pub queue: usize,
+    /// The longest one delivery may take.
+    pub timeout: Duration,
+    /// How long after it was raised an alert is given up.
+    pub give_up_after: Duration,
+    /// The pauses between failed deliveries.
+    pub backoff: Backoff,
+}

@@ -1,0 +1,129 @@
+//! What an operator can ask for.
+
+use clap::{Args, Subcommand, ValueEnum};
+use url::Url;
+
+/// `tercet tx`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Tx {
+    #[command(subcommand)]
+    pub(super) what: What,
+    /// Where the coordinator listens
+    #[arg(long, value_name = "URL", env = "TERCET_URL", default_value = "http://127.0.0.1:7200")]
+    #[arg(global = true)]
+    pub(super) url: Url,
+    /// How the answer looks; json is the coordinator's own
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", global = true)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum What {
+    /// List transactions, newest first
+    List(List),
+    /// Show one with its branches and its history
+    Show {
+        /// Which transaction
+        gid: String,
+    },
+    /// Call now what is waiting: of one transaction, or of all that a filter finds
+    Retry(Retry),
+    /// Ask for confirm, of an open transaction
+    Confirm {
+        /// Which transaction
+        gid: String,
+    },
+    /// Ask for cancel, of a transaction that is not decided
+    Cancel {
+        /// Which transaction
+        gid: String,
+        /// Why, for the history
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// End by hand a branch that will never acknowledge the decision by itself
+    Resolve(Resolve),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    pub(super) filter: Filter,
+    /// At most this many: 1 to 500
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<u32>,
+    /// Go on after an earlier page
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) cursor: Option<String>,
+}
+
+#[derive(Debug, Default, Args)]
+pub(super) struct Filter {
+    /// Any of these, with commas between
+    #[arg(long, value_name = "STATUS")]
+    pub(super) status: Option<String>,
+    /// Only those that need people
+    #[arg(long)]
+    pub(super) parked: bool,
+    /// Only those with a branch of this host:port
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) participant: Option<String>,
+    /// Begun at this RFC 3339 time or later
+    #[arg(long, value_name = "TIME")]
+    pub(super) created_after: Option<String>,
+    /// Begun before this RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    pub(super) created_before: Option<String>,
+}
+
+impl Filter {
+    /// As the query's parameters.
+    pub(super) fn parameters(&self) -> Vec<(&'static str, String)> {
+        let given = [
+            ("status", self.status.clone()),
+            ("parked", self.parked.then(|| "true".to_owned())),
+            ("participant", self.participant.clone()),
+            ("created_after", self.created_after.clone()),
+            ("created_before", self.created_before.clone()),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    /// Which transaction
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(super) gid: Option<String>,
+    /// All unfinished ones that the filter finds
+    #[arg(long)]
+    pub(super) all: bool,
+    #[command(flatten)]
+    pub(super) filter: Filter,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Resolve {
+    /// Which transaction
+    pub(super) gid: String,
+    /// Which branch
+    pub(super) branch: String,
+    /// What it is to count as
+    #[arg(long = "as", value_name = "confirmed|cancelled")]
+    pub(super) as_: As,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    pub(super) note: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum As {
+    Confirmed,
+    Cancelled,
+}

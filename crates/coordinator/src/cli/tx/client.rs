@@ -1,0 +1,249 @@
+//! Asks a coordinator over HTTP.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client as Http, Method};
+use serde_json::Value;
+use tercet_protocol::wire::{Problem, ProblemCode};
+use thiserror::Error;
+use url::Url;
+
+/// Longer than anybody waits for a coordinator that is there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than any wait that is asked for here.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+/// A retry of all takes as long as it takes; a coordinator that is gone is noticed sooner.
+const WALK_TIMEOUT: Duration = Duration::from_secs(3_600);
+
+/// Why nothing was done, or nobody knows.
+#[derive(Debug, Error)]
+pub(super) enum ClientError {
+    /// The client itself could not be made.
+    #[error("the HTTP client could not be built")]
+    Build(#[source] reqwest::Error),
+    /// The URL can have no path.
+    #[error("--url: {0} is no http or https URL")]
+    Url(Url),
+    /// No answer came.
+    #[error("no answer from {url}")]
+    Unreachable {
+        /// Where it was asked, without what is secret in it.
+        url: String,
+        /// What happened.
+        #[source]
+        cause: reqwest::Error,
+    },
+    /// The coordinator said no.
+    #[error("{}: {}", .0.title, .0.detail)]
+    Refused(Box<Problem>),
+    /// Something answered that is no coordinator.
+    #[error("{url} answered {status}, and not as a coordinator does")]
+    Strange {
+        /// Where it was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+/// What the coordinator answered.
+#[derive(Debug)]
+pub(super) struct Answered {
+    /// 200, 201 or 202.
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+/// Asks a coordinator.
+pub(super) struct Client {
+    http: Http,
+    base: Url,
+    token: Option<String>,
+}
+
+impl Client {
+    pub(super) fn new(base: Url, token: Option<String>) -> Result<Self, ClientError> {
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(ClientError::Url(base));
+        }
+        // Refused only where one is installed already, which then does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            Http::builder()
+                .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::none())
+                .no_proxy()
+                .connect_timeout(CONNECT_TIMEOUT)
+        };
+        // A machine without certificate authorities can still ask on http.
+        let http = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+        Ok(Self { http: http.map_err(ClientError::Build)?, base, token })
+    }
+
+    pub(super) async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&'static str, String)],
+    ) -> Result<Answered, ClientError> {
+        self.send(Method::GET, path, query, None, ANSWER_TIMEOUT).await
+    }
+
+    pub(super) async fn post(
+        &self,
+        path: &[&str],
+        query: &[(&'static str, String)],
+        body: Option<Value>,
+    ) -> Result<Answered, ClientError> {
+        self.send(Method::POST, path, query, body, ANSWER_TIMEOUT).await
+    }
+
+    /// As `post`, for what can take long.
+    pub(super) async fn walk(
+        &self,
+        path: &[&str],
+        query: &[(&'static str, String)],
+    ) -> Result<Answered, ClientError> {
+        self.send(Method::POST, path, query, None, WALK_TIMEOUT).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&'static str, String)],
+        body: Option<Value>,
+        timeout: Duration,
+    ) -> Result<Answered, ClientError> {
+        let url = self.address(path, query)?;
+        let mut request = self.http.request(method, url).timeout(timeout);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            let json = ("content-type", "application/json");
+            request = request.header(json.0, json.1).body(body.to_string());
+        }
+        // The URL is shown by us: what it may hold of a password is not.
+        let unreachable = |cause: reqwest::Error| {
+            let cause = cause.without_url();
+            ClientError::Unreachable { url: self.shown(), cause }
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let text = response.text().await.map_err(unreachable)?;
+        let strange = || ClientError::Strange { url: self.shown(), status };
+        match status {
+            200..=202 => {
+                let body = serde_json::from_str(&text).map_err(|_| strange())?;
+                Ok(Answered { status, body })
+            }
+            _ => {
+                let problem = serde_json::from_str(&text).map_err(|_| strange())?;
+                Err(ClientError::Refused(Box::new(problem)))
+            }
+        }
+    }
+
+    /// The address of a resource; whatever stands in an id is one segment of its path.
+    fn address(&self, path: &[&str], query: &[(&'static str, String)]) -> Result<Url, ClientError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| ClientError::Url(self.base.clone()))?
+            .pop_if_empty()
+            .extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    fn shown(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+}
+
+/// What the operator's script is to make of it; see the table of exit codes in API and docs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Usage,
+    NotFound,
+    Conflict,
+    Auth,
+    Unreachable,
+    Failed,
+}
+
+impl ClientError {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Build(_) => Kind::Failed,
+            Self::Url(_) => Kind::Usage,
+            Self::Unreachable { .. } => Kind::Unreachable,
+            Self::Refused(problem) => of_problem(problem.code),
+            Self::Strange { status, .. } => match status {
+                401 | 403 => Kind::Auth,
+                502..=504 => Kind::Unreachable,
+                _ => Kind::Failed,
+            },
+        }
+    }
+}
+
+fn of_problem(code: ProblemCode) -> Kind {
+    match code.status() {
+        400 | 405 | 413 | 415 => Kind::Usage,
+        401 | 403 => Kind::Auth,
+        404 => Kind::NotFound,
+        409 => Kind::Conflict,
+        // It is there, and cannot be asked now.
+        503 => Kind::Unreachable,
+        _ => Kind::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(base: &str) -> Client {
+        Client::new(base.parse().expect("a URL"), None).expect("a client")
+    }
+
+    #[test]
+    fn an_address_stands_below_the_url_and_an_id_is_one_segment_of_it() {
+        let query = [("participant", "pay:80".to_owned())];
+        let address = |base: &str, path: &[&str]| {
+            client(base).address(path, &query).expect("an address").to_string()
+        };
+        let expected = "http://h:7200/v1/transactions/a%2F..%3Fb?participant=pay%3A80";
+        assert_eq!(address("http://h:7200", &["v1", "transactions", "a/..?b"]), expected);
+        let below = "https://h/tercet/v1/retry?participant=pay%3A80";
+        assert_eq!(address("https://h/tercet/", &["v1", "retry"]), below);
+        assert_eq!(address("https://h/tercet", &["v1", "retry"]), below);
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_not_shown() {
+        assert_eq!(client("http://me:secret@h:7200/x").shown(), "http://h:7200");
+    }
+
+    #[test]
+    fn every_code_is_of_a_kind_that_a_script_can_tell() {
+        use ProblemCode as Code;
+        for (code, kind) in [
+            (Code::InvalidRequest, Kind::Usage),
+            (Code::Unauthorized, Kind::Auth),
+            (Code::Forbidden, Kind::Auth),
+            (Code::TransactionNotFound, Kind::NotFound),
+            (Code::BranchNotFound, Kind::NotFound),
+            (Code::AlreadyFinished, Kind::Conflict),
+            (Code::NotDecided, Kind::Conflict),
+            (Code::JournalUnavailable, Kind::Unreachable),
+            (Code::ShuttingDown, Kind::Unreachable),
+            (Code::Internal, Kind::Failed),
+        ] {
+            assert_eq!(of_problem(code), kind, "{code}");
+        }
+    }
+}

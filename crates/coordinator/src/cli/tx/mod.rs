@@ -1,0 +1,185 @@
+//! `tercet tx`: what operators do, over the HTTP API. What is printed goes to stdout, why
+//! something was not done to stderr; the exit code says which it was.
+
+mod arguments;
+mod client;
+mod table;
+mod text;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tercet_protocol::Wall;
+use tercet_protocol::wire::{EventView, Page, RetriedView, SummaryView};
+
+pub(super) use arguments::Tx;
+
+use crate::cli::exit::{Exit, say};
+use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What};
+use crate::cli::tx::client::{Answered, Client, ClientError, Kind};
+use crate::clock::{Clock as _, SystemClock};
+
+/// The longest that a resolution waits for a call under way, in milliseconds.
+const RESOLVE_WAIT_MS: u32 = 60_000;
+/// Lines of history shown; `-o json` and the API have all.
+const HISTORY_LINES: u32 = 500;
+
+pub(super) fn tx(flags: Tx) -> Exit {
+    let Tx { what, url, output } = flags;
+    // Not a flag: command lines are seen by everybody on the machine.
+    let token = std::env::var("TERCET_TOKEN").ok().filter(|token| !token.is_empty());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return Exit::failed(&error),
+    };
+    let now = SystemClock::start().now().wall;
+    let done = Client::new(url, token).and_then(|client| {
+        let desk = Desk { client, output, now };
+        runtime.block_on(desk.work(what))
+    });
+    match done {
+        Ok(exit) => exit,
+        Err(error) => refused(&error, output),
+    }
+}
+
+/// Says why nothing was done. Scripts that asked for JSON get the problem as it came.
+fn refused(error: &ClientError, output: Output) -> Exit {
+    if let (Output::Json, ClientError::Refused(problem)) = (output, error) {
+        say(json!(problem));
+    }
+    let exit = Exit::failed(error);
+    if let (Output::Text, ClientError::Refused(problem)) = (output, error) {
+        crate::cli::exit::complain(problem.code.what_to_do());
+    }
+    match error.kind() {
+        Kind::Usage => Exit::Usage,
+        Kind::NotFound => Exit::NotFound,
+        Kind::Conflict => Exit::Conflict,
+        Kind::Auth => Exit::Auth,
+        Kind::Unreachable => Exit::Unreachable,
+        Kind::Failed => exit,
+    }
+}
+
+/// Where the operator's wishes are seen to.
+struct Desk {
+    client: Client,
+    output: Output,
+    now: Wall,
+}
+
+impl Desk {
+    async fn work(&self, what: What) -> Result<Exit, ClientError> {
+        match what {
+            What::List(list) => self.list(list).await,
+            What::Show { gid } => self.show(&gid).await,
+            What::Retry(retry) => self.retry(retry).await,
+            What::Confirm { gid } => self.decide(&gid, "confirm", None).await,
+            What::Cancel { gid, reason } => {
+                self.decide(&gid, "cancel", reason.map(|reason| json!({ "reason": reason }))).await
+            }
+            What::Resolve(resolve) => self.resolve(resolve).await,
+        }
+    }
+
+    async fn list(&self, list: List) -> Result<Exit, ClientError> {
+        let mut query = list.filter.parameters();
+        query.extend(list.limit.map(|limit| ("limit", limit.to_string())));
+        query.extend(list.cursor.map(|cursor| ("cursor", cursor)));
+        let Answered { body, .. } = self.client.get(&["v1", "transactions"], &query).await?;
+        self.print(&body, |page: &Page<SummaryView>| {
+            text::list(&page.items, page.next_cursor.as_deref(), self.now)
+        });
+        Ok(Exit::Well)
+    }
+
+    async fn show(&self, gid: &str) -> Result<Exit, ClientError> {
+        let path = ["v1", "transactions", gid];
+        let Answered { body, .. } = self.client.get(&path, &[]).await?;
+        self.print(&body, |view| text::transaction(view, self.now));
+        if self.output == Output::Text {
+            let path = ["v1", "transactions", gid, "events"];
+            let query = [("limit", HISTORY_LINES.to_string())];
+            let Answered { body, .. } = self.client.get(&path, &query).await?;
+            self.print(&body, |page: &Page<EventView>| {
+                text::history(&page.items, page.next_cursor.is_some())
+            });
+        }
+        Ok(Exit::Well)
+    }
+
+    async fn retry(&self, retry: Retry) -> Result<Exit, ClientError> {
+        let Some(gid) = retry.gid else {
+            let parameters = retry.filter.parameters();
+            let Answered { body, .. } = self.client.walk(&["v1", "retry"], &parameters).await?;
+            self.print(&body, |RetriedView { retried }| {
+                vec![format!("{retried} transactions: what was waiting is called now")]
+            });
+            return Ok(Exit::Well);
+        };
+        let path = ["v1", "transactions", &gid, "retry"];
+        let Answered { body, .. } = self.client.post(&path, &[], None).await?;
+        self.print(&body, |view| text::transaction(view, self.now));
+        Ok(Exit::Well)
+    }
+
+    async fn decide(
+        &self,
+        gid: &str,
+        decision: &str,
+        body: Option<Value>,
+    ) -> Result<Exit, ClientError> {
+        let path = ["v1", "transactions", gid, decision];
+        let Answered { status, body } = self.client.post(&path, &[], body).await?;
+        self.print(&body, |view| text::transaction(view, self.now));
+        if status == 202 {
+            self.remark("not finished yet: it goes on by itself");
+        }
+        Ok(Exit::Well)
+    }
+
+    async fn resolve(&self, resolve: Resolve) -> Result<Exit, ClientError> {
+        let Resolve { gid, branch, as_, note } = resolve;
+        let as_ = match as_ {
+            As::Confirmed => "confirmed",
+            As::Cancelled => "cancelled",
+        };
+        let body = match note {
+            Some(note) => json!({ "as": as_, "note": note }),
+            None => json!({ "as": as_ }),
+        };
+        let path = ["v1", "transactions", &gid, "branches", &branch, "resolve"];
+        let query = [("wait_ms", RESOLVE_WAIT_MS.to_string())];
+        let Answered { status, body } = self.client.post(&path, &query, Some(body)).await?;
+        self.print(&body, |view| text::transaction(view, self.now));
+        if status == 202 {
+            // It was asked for and has not happened: a script must not take it for done.
+            self.remark(
+                "NOT resolved yet: a call is under way. See what came of it with tercet tx show",
+            );
+            return Ok(Exit::Failed);
+        }
+        Ok(Exit::Well)
+    }
+
+    /// What the coordinator said: as it came, or as text if it is what we know.
+    fn print<T: DeserializeOwned>(&self, body: &Value, text: impl Fn(&T) -> Vec<String>) {
+        let read = match self.output {
+            Output::Json => None,
+            // Of a newer coordinator there may be words we do not know: then as it came.
+            Output::Text => T::deserialize(body).ok(),
+        };
+        match read {
+            Some(value) => text(&value).iter().for_each(say),
+            None => say(body),
+        }
+    }
+
+    fn remark(&self, what: &str) {
+        match self.output {
+            Output::Text => say(format_args!("\n{what}")),
+            Output::Json => crate::cli::exit::complain(what),
+        }
+    }
+}

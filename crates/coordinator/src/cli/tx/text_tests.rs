@@ -1,0 +1,69 @@
+use super::*;
+
+const NOW: Wall = Wall(1_763_640_600_000);
+
+fn stuck() -> TransactionView {
+    serde_json::from_str(
+        r#"{"gid":"order-1001","instance":"01938d1c-7f00-7abc-8def-0123456789ab","pattern":"tcc",
+        "status":"confirming","open":false,"reason":null,"reason_detail":null,"parked":true,
+        "mixed":true,
+        "created_at":"2025-11-20T12:00:00.000Z","deadline_at":"2025-11-20T12:00:30.000Z",
+        "decided_at":"2025-11-20T12:00:01.000Z","finished_at":null,"metadata":null,
+        "branches":[
+         {"id":"inventory","participant":"127.0.0.1:7301","status":"cancelled","parked":false,
+          "attempts":{"try":1,"confirm":3,"cancel":0},"next_attempt_at":null,
+          "last_error":"answered 410","answer":null,"resolved_as":"cancelled",
+          "finished_at":"2025-11-20T12:05:00.000Z"},
+         {"id":"payment","participant":"127.0.0.1:7302","status":"tried","parked":true,
+          "attempts":{"try":1,"confirm":7,"cancel":0},
+          "next_attempt_at":"2025-11-20T12:10:12.000Z","last_error":"connection\nrefused",
+          "answer":null,"resolved_as":null,"finished_at":null}]}"#,
+    )
+    .expect("a transaction")
+}
+
+#[test]
+fn a_stuck_transaction_says_who_holds_it_up_and_what_can_be_done() {
+    let expected = "\
+order-1001  confirming, parked, mixed
+
+  instance  01938d1c-7f00-7abc-8def-0123456789ab
+  begun     2025-11-20T12:00:00.000Z  (10 min 0 s ago)
+  decided   2025-11-20T12:00:01.000Z  (9 min 59 s ago)
+  mixed     an operator resolved a branch as the opposite of what was decided
+
+BRANCH     STATUS              PARTICIPANT     CALLS             NEXT CALL  LAST ERROR
+inventory  cancelled  by hand  127.0.0.1:7301  try 1, confirm 3             answered 410
+payment    tried      PARKED   127.0.0.1:7302  try 1, confirm 7  in 12 s    connection refused
+
+A parked branch does not get on by itself, and is still called.
+  when its participant is repaired:  tercet tx retry order-1001
+  if it can never acknowledge:       tercet tx resolve order-1001 payment --as confirmed|cancelled --note WHY";
+    assert_eq!(transaction(&stuck(), NOW).join("\n"), expected);
+}
+
+#[test]
+fn a_list_has_a_line_per_transaction_and_says_how_to_go_on() {
+    let mut item = stuck().summary;
+    item.branch_count = Some(2);
+    let expected = "\
+GID         STATUS      PARKED  AGE         BRANCHES  REASON
+order-1001  confirming  parked  10 min 0 s  2         mixed
+
+There are more: --cursor 31";
+    assert_eq!(list(&[item], Some("31"), NOW).join("\n"), expected);
+    assert_eq!(list(&[], None, NOW), ["no transactions"]);
+}
+
+#[test]
+fn times_are_told_in_their_two_largest_units() {
+    for (ms, told) in [
+        (7, "7 ms"),
+        (59_999, "59 s"),
+        (61_000, "1 min 1 s"),
+        (7_380_000, "2 h 3 min"),
+        (180_000_000, "2 d 2 h"),
+    ] {
+        assert_eq!(lasting(Duration::from_millis(ms)), told);
+    }
+}

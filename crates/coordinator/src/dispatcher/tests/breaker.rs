@@ -1,0 +1,170 @@
+//! A participant that does not answer, and one that does again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tercet_protocol::{
+    Answer, BreakerSettings, BreakerState, Destination, Incarnation, Instance, LineSettings, Mono,
+    Now, Op, Vacancy,
+};
+
+use super::super::{Dispatcher, start};
+use super::inbox::Inbox;
+use super::participant::Participant;
+use super::{branch, call, call_of, line, soon, with_line};
+use crate::clock::Clock;
+
+/// A clock that goes when the test says. Luck is none, so that pauses are the shortest.
+#[derive(Default)]
+struct Hand {
+    millis: AtomicU64,
+}
+
+impl Hand {
+    fn forward(&self, millis: u64) {
+        self.millis.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Now {
+        Now { mono: Mono(self.millis.load(Ordering::Relaxed)), ..Now::default() }
+    }
+
+    fn new_instance(&self) -> Instance {
+        Instance(uuid::Uuid::nil())
+    }
+
+    fn new_incarnation(&self) -> Incarnation {
+        Incarnation(1)
+    }
+}
+
+const PROBE_EVERY_MS: u64 = 20;
+
+/// A dispatcher with room for four that wait; by its clock it probes often.
+fn dispatcher() -> (Dispatcher, Arc<Hand>) {
+    let probe_every = Duration::from_millis(PROBE_EVERY_MS);
+    let breaker = BreakerSettings { probe_every, ..line().breaker };
+    let settings = with_line(LineSettings { breaker, queue_entries: 4, ..line() });
+    let clock = Arc::new(Hand::default());
+    let dispatcher = start(settings, Arc::clone(&clock) as Arc<dyn Clock>).expect("a client");
+    (dispatcher, clock)
+}
+
+const DOWN: &str = "503 Service Unavailable";
+
+/// Has five transactions fail one after the other; all by one connection.
+async fn fail(participant: &mut Participant, dispatcher: &Dispatcher, inbox: &mut Inbox) {
+    for gid in ["f1", "f2", "f3", "f4", "f5"] {
+        inbox.send(dispatcher, call(&participant.url("/payment"), gid));
+        participant.arrival().await.answer(DOWN, b"").await;
+        inbox.next().await;
+    }
+    assert_eq!(dispatcher.participants()[0].breaker, BreakerState::Open);
+}
+
+#[tokio::test]
+async fn a_probe_goes_by_a_connection_of_its_own_and_each_is_another_call() {
+    let mut participant = Participant::start().await;
+    let ((dispatcher, clock), mut inbox) = (dispatcher(), Inbox::new());
+    fail(&mut participant, &dispatcher, &mut inbox).await;
+    let url = participant.url("/payment");
+    for gid in ["a1", "a2", "a3"] {
+        inbox.send(&dispatcher, call(&url, gid));
+    }
+    // The connection of the calls before is still there; as after a network that was cut, it
+    // might lead nowhere.
+    for (gid, connection) in [("a1", 2), ("a2", 3)] {
+        clock.forward(PROBE_EVERY_MS);
+        let probe = participant.arrival().await;
+        assert_eq!((probe.header("tercet-gid"), probe.connection), (Some(gid), connection));
+        assert!(participant.nothing_arrived(), "one at a time");
+        probe.answer(DOWN, b"").await;
+        assert_eq!(inbox.next().await.0.gid.as_str(), gid);
+    }
+    clock.forward(PROBE_EVERY_MS);
+    participant.arrival().await.answer("200 OK", b"").await;
+    inbox.next().await;
+    // It is well: the connections that are kept are used again.
+    inbox.send(&dispatcher, call(&url, "a4"));
+    let arrival = participant.arrival().await;
+    assert_eq!(arrival.connection, 1);
+    arrival.answer("200 OK", b"").await;
+    inbox.next().await;
+}
+
+#[tokio::test]
+async fn a_try_behind_an_open_breaker_is_answered_after_its_timeout() {
+    let mut participant = Participant::start().await;
+    let ((dispatcher, clock), mut inbox) = (dispatcher(), Inbox::new());
+    fail(&mut participant, &dispatcher, &mut inbox).await;
+    let url = participant.url("/payment");
+    inbox.send(&dispatcher, call(&url, "a1"));
+    clock.forward(PROBE_EVERY_MS);
+    let probe = participant.arrival().await;
+    let mut impatient = branch(&url, "{}");
+    impatient.timeout = Duration::from_millis(50);
+    inbox.send(&dispatcher, call_of(impatient, Op::Try, "a2"));
+    clock.forward(50);
+    let (ticket, answer) = inbox.next().await;
+    assert_eq!(ticket.gid.as_str(), "a2");
+    let why = format!("{url} does not answer: waited 50 ms behind its open breaker");
+    assert_eq!(answer, Answer::Nothing { why });
+    assert!(participant.nothing_arrived(), "it was not sent");
+    probe.answer("200 OK", b"").await;
+    inbox.next().await;
+}
+
+#[tokio::test]
+async fn a_destination_that_answers_again_is_told_once_and_one_that_has_room_when_asked() {
+    let mut participant = Participant::start().await;
+    let ((dispatcher, clock), mut inbox) = (dispatcher(), Inbox::new());
+    let vacancies = dispatcher.vacancies();
+    fail(&mut participant, &dispatcher, &mut inbox).await;
+    let url = participant.url("/payment");
+    for gid in ["a1", "a2", "a3", "a4"] {
+        inbox.send(&dispatcher, call(&url, gid));
+    }
+    let full = dispatcher.send(call(&url, "a5"), inbox.place()).expect_err("four wait");
+    dispatcher.await_room(&full.destination);
+    let destination = Destination::of(&url.parse().expect("a URL"), 1);
+    clock.forward(PROBE_EVERY_MS);
+    let probe = participant.arrival().await;
+    let told = soon("room", vacancies.next()).await;
+    assert_eq!(told, Vacancy { destination: destination.clone(), places: 1, healed: false });
+    probe.answer("200 OK", b"").await;
+    let told = soon("that it is healed", vacancies.next()).await;
+    assert!(told.healed && told.places > 0, "{told:?}");
+    for _ in 0..3 {
+        participant.arrival().await.answer("200 OK", b"").await;
+    }
+    for _ in 0..4 {
+        inbox.next().await;
+    }
+    assert_eq!(vacancies.take(), None);
+
+    // One that nothing is known of has all the room there is.
+    let stranger = Destination::of(&"http://h/".parse().expect("a URL"), 1);
+    dispatcher.await_room(&stranger);
+    assert_eq!(vacancies.take().map(|vacancy| vacancy.destination), Some(stranger));
+}
+
+#[tokio::test]
+async fn participants_are_shown_with_the_worst_of_their_destinations() {
+    let mut participant = Participant::start().await;
+    let ((dispatcher, _), mut inbox) = (dispatcher(), Inbox::new());
+    fail(&mut participant, &dispatcher, &mut inbox).await;
+    // Another service behind the same host is called as ever.
+    inbox.send(&dispatcher, call(&participant.url("/inventory"), "b1"));
+    let held = participant.arrival().await;
+    inbox.send(&dispatcher, call(&participant.url("/payment"), "a1"));
+    let shown = dispatcher.participants();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].participant, participant.host_port());
+    assert_eq!((shown[0].calls, shown[0].failures), (5, 5));
+    assert_eq!(shown[0].in_flight + shown[0].waiting, 2);
+    assert_eq!(shown[0].breaker, BreakerState::Open);
+    held.answer("200 OK", b"").await;
+}

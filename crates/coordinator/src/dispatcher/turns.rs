@@ -1,0 +1,96 @@
+//! Makes calls in their turn, and comes back to a line when it asks for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tercet_protocol::{Answer, Call, Health, Next};
+use tokio::time::sleep;
+use url::Url;
+
+use super::dispatch::Shared;
+use super::exchange::{Exchange, Exchanged};
+use super::route::{Pending, Route};
+use crate::clock::Stopwatch;
+use crate::metrics::CallResult;
+
+/// Makes a call, then one that waited for it to end, until none does.
+pub(super) async fn take(shared: Arc<Shared>, route: Arc<Route>, first: Next<Pending>) {
+    let mut turn = Some(first);
+    while let Some(Next { offered, turn: this }) = turn {
+        let Pending { call, url, place } = offered.call;
+        let Exchanged { answer, health } =
+            exchanged(&shared.exchange, &route, &call, &url, this.is_probe()).await;
+        // The turn passes on before the answer is known to anybody: who reacts to it at
+        // once finds the room that it has left.
+        let (moved, watch) = route.ended(this, health, &offered.gid, shared.clock.now());
+        shared.watch(&route, watch);
+        let mut next = shared.attend(&route, moved).into_iter();
+        turn = next.next();
+        // A destination that recovers gets more calls with each answer.
+        next.for_each(|one_more| shared.spawn(&route, one_more));
+        place.send((call.ticket, answer));
+    }
+}
+
+/// Comes back to a line whenever it asks for it, until it does no more.
+pub(super) async fn watch(shared: Arc<Shared>, route: Arc<Route>) {
+    while let Some(at) = route.watch_until() {
+        let wait = at.since(shared.clock.now().mono);
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = route.look_again.notified() => {}
+        }
+        let now = shared.clock.now();
+        if at <= now.mono {
+            let moved = route.wake(now);
+            let next = shared.attend(&route, moved);
+            next.into_iter().for_each(|next| shared.spawn(&route, next));
+        }
+    }
+}
+
+async fn exchanged(
+    exchange: &Exchange,
+    route: &Route,
+    call: &Call,
+    url: &Url,
+    fresh: bool,
+) -> Exchanged {
+    let stopwatch = Stopwatch::start();
+    let exchanged = caught(exchange.call(call, url, fresh)).await.unwrap_or_else(|| Exchanged {
+        answer: Answer::Nothing { why: "the coordinator failed to make the call".to_owned() },
+        health: Health::Unknown,
+    });
+    let took = stopwatch.elapsed();
+    let op = call.ticket.op;
+    let result = CallResult::of(op, &exchanged.answer);
+    route.metrics.ended(op, result, took);
+    tracing::debug!(
+        gid = %call.ticket.gid,
+        branch = %call.ticket.branch,
+        op = op.as_str(),
+        attempt = call.ticket.attempt,
+        participant = route.metrics.label(),
+        result = result.as_str(),
+        ms = took.as_secs_f64() * 1e3,
+        "{}",
+        exchanged.answer.summary()
+    );
+    exchanged
+}
+
+/// Turns a panic into `None`: a bug met by one call must neither keep its place in the
+/// inbox nor the turn of those behind it. The panic hook has told people by then.
+async fn caught<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+}

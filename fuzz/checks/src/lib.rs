@@ -1,0 +1,40 @@
+//! What must hold whatever comes in. Each check takes any bytes and panics if a promise is
+//! broken; libFuzzer (`make fuzz`) drives them with nightly, `tests/kept.rs` drives them with
+//! the kept corpus and mutants of it in every `make test`.
+
+mod bodies;
+mod choices;
+mod clock;
+mod damage;
+mod drive;
+mod face;
+mod headers;
+mod journal;
+mod rows;
+mod store;
+mod texts;
+mod urls;
+
+/// A check and the name its corpus goes by.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every check there is.
+pub const TARGETS: [Target; 7] = [
+    ("bodies", bodies::check),
+    ("face", face::check),
+    ("headers", headers::check),
+    ("journal", journal::check),
+    ("rows", rows::check),
+    ("texts", texts::check),
+    ("urls", urls::check),
+];
+
+/// Runs the check of this name.
+///
+/// # Panics
+/// There is none, or the input breaks a promise.
+pub fn check(target: &str, data: &[u8]) {
+    let found = TARGETS.iter().find(|(name, _)| *name == target);
+    let (_, check) = found.unwrap_or_else(|| panic!("no target {target}"));
+    check(data);
+}

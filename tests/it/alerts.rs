@@ -1,0 +1,190 @@
+//! What people are told by the webhook, and that nobody waits for it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use http::Method;
+use sea_orm::{ConnectionTrait as _, Database};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tercet_protocol::{Op, Wall};
+use tercet_tests::{Client, Delivery, Participant, Reaction, Receiver, Tercet, soon};
+
+use crate::bodies::{begin, begin_open, branch};
+use crate::expected::transaction;
+
+/// The key in base64, as receivers are given it.
+const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A daemon that tells this receiver soon, and that parks nothing for doubt.
+async fn telling(receiver: &Receiver, more: &[(&str, &str)]) -> Tercet {
+    let (url, secret) = (receiver.url(), format!("whsec_{KEY}"));
+    let mut settings = vec![
+        ("ALERTS__WEBHOOK_URL", url.as_str()),
+        ("ALERTS__WEBHOOK_SECRET", secret.as_str()),
+        ("ALERTS__GATHER_MS", "50"),
+        ("RETRY__FIRST_MS", "10"),
+        ("RETRY__CAP_MS", "50"),
+    ];
+    settings.extend_from_slice(more);
+    Tercet::start_with(&settings).await
+}
+
+/// Begins a transaction of which `stock` answers its Confirm with 410 until `mended`.
+async fn park(client: &Client, participant: &Participant, gid: &str) -> Value {
+    participant.always("stock", Op::Confirm, Reaction::status(410).body("gone"));
+    let body = begin(gid, &[branch(participant, "stock")]);
+    let begun = client.begin("?wait=decided", &body).await;
+    assert_eq!(begun.status, 201, "{}", begun.text);
+    client.event(gid, "parked").await;
+    begun.json
+}
+
+/// Whether the delivery is signed as the specification says, by somebody who has the key.
+fn is_signed(delivery: &Delivery) -> bool {
+    let header = |name: &str| delivery.headers[name].as_str();
+    let key = STANDARD.decode(KEY).expect("base64");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("a key");
+    let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
+    mac.update(format!("{id}.{timestamp}.{}", delivery.text).as_bytes());
+    let signature = header("webhook-signature").strip_prefix("v1,").expect("version 1");
+    mac.verify_slice(&STANDARD.decode(signature).expect("base64")).is_ok()
+}
+
+/// The value of a metric, as soon as it is there and not zero.
+async fn counted(client: &Client, metric: &str) -> f64 {
+    let asking = async {
+        loop {
+            let page = client.send(Method::GET, "/metrics", None).await;
+            let line = page.text.lines().find_map(|line| line.strip_prefix(metric));
+            let value = line.and_then(|value| value.trim().parse::<f64>().ok());
+            if let Some(value) = value.filter(|value| *value > 0.0) {
+                return value;
+            }
+        }
+    };
+    soon(metric, asking).await
+}
+
+#[tokio::test]
+async fn a_parked_branch_is_told_once_and_signed() {
+    let (receiver, participant) = (Receiver::start(&[]).await, Participant::start().await);
+    let tercet = telling(&receiver, &[]).await;
+    let client = tercet.client();
+    let begun = park(&client, &participant, "order-1").await;
+    let told = receiver.delivered(1).await.remove(0);
+    assert!(is_signed(&told), "{told:?}");
+    assert_eq!(told.headers["content-type"], "application/json");
+    assert_eq!(told.json["type"], "branches.parked");
+    assert!(told.json["timestamp"].as_str().is_some_and(|at| at.parse::<Wall>().is_ok()));
+    let data = &told.json["data"];
+    assert_eq!(
+        (&data["participant"], &data["count"]),
+        (&json!(participant.host_port()), &json!(1))
+    );
+    assert!(data["what_to_do"].as_str().is_some_and(|text| text.contains("/retry")));
+    let item = &data["items"][0];
+    assert_eq!((&item["gid"], &item["branch"]), (&json!("order-1"), &json!("stock")));
+    assert_eq!((&item["instance"], &item["op"]), (&begun["instance"], &json!("confirm")));
+    assert_eq!(item["attempts"], 1);
+    assert!(item["last_error"].as_str().is_some_and(|why| why.contains("410")), "{item}");
+    assert!(item["parked_at"].as_str().is_some_and(|at| at.parse::<Wall>().is_ok()));
+    // It is called again and again, and parked only once; what is parked next is told next.
+    participant.called("stock", Op::Confirm, 4).await;
+    park(&client, &participant, "order-2").await;
+    let told = receiver.delivered(2).await;
+    assert_eq!(told[1].json["data"]["items"][0]["gid"], "order-2", "{told:#?}");
+    assert_eq!(told[1].json["data"]["count"], 1);
+}
+
+#[tokio::test]
+async fn an_alert_that_is_not_taken_is_sent_again_until_it_is() {
+    let (receiver, participant) = (Receiver::start(&[500, 302]).await, Participant::start().await);
+    let tercet = telling(&receiver, &[]).await;
+    park(&tercet.client(), &participant, "order-1").await;
+    let told = receiver.delivered(3).await;
+    for delivery in &told {
+        assert_eq!(delivery.text, told[0].text, "the same alert");
+        assert_eq!(delivery.headers["webhook-id"], told[0].headers["webhook-id"]);
+        assert!(is_signed(delivery), "{delivery:?}");
+    }
+    tercet.logged("an alert could not be delivered").await;
+    tercet.logged("alerts are delivered again").await;
+    let client = tercet.client();
+    let delivered = counted(&client, "tercet_alerts_total{result=\"delivered\"}").await;
+    let failed = counted(&client, "tercet_alerts_total{result=\"failed\"}").await;
+    assert_eq!((delivered, failed, receiver.deliveries().len()), (1.0, 2.0, 3));
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_down_holds_up_nobody_and_the_oldest_alerts_are_dropped() {
+    let (mut receiver, participant) = (Receiver::down(&[]), Participant::start().await);
+    let tercet = telling(&receiver, &[("ALERTS__QUEUE", "2"), ("ALERTS__GATHER_MS", "0")]).await;
+    let client = tercet.client();
+    for number in 1..=4 {
+        // Each at a participant of its own, or they could be told together.
+        let elsewhere = Participant::start().await;
+        park(&client, &elsewhere, &format!("order-{number}")).await;
+    }
+    tercet.logged("the oldest are dropped").await;
+    assert!(counted(&client, "tercet_alerts_total{result=\"dropped\"}").await >= 1.0);
+    // Nothing else notices.
+    let body = begin("order-5", &[branch(&participant, "other")]);
+    transaction(&client.begin("", &body).await, 201, "confirmed");
+    receiver.listen().await;
+    let told = receiver.delivered(1).await;
+    tercet.logged("alerts are delivered again").await;
+    assert!(told.iter().all(|alert| alert.json["data"]["items"][0]["gid"] != "order-1"));
+}
+
+#[tokio::test]
+async fn what_is_still_parked_after_a_restart_is_told_again() {
+    let (receiver, participant) = (Receiver::start(&[]).await, Participant::start().await);
+    let mut tercet = telling(&receiver, &[("ALERTS__GATHER_MS", "300")]).await;
+    for gid in ["order-1", "order-2"] {
+        park(&tercet.client(), &participant, gid).await;
+    }
+    let before = receiver.delivered(1).await.len();
+    tercet.kill().await;
+    tercet.restart().await;
+    let mut known = before;
+    let again = loop {
+        let told = receiver.delivered(known + 1).await;
+        known = told.len();
+        let is = |alert: &&Delivery| alert.json["type"] == "branches.still-parked";
+        if let Some(again) = told.iter().find(is) {
+            break again.clone();
+        }
+    };
+    let data = &again.json["data"];
+    assert_eq!(
+        (&data["count"], &data["participant"]),
+        (&json!(2), &json!(participant.host_port()))
+    );
+    let items = data["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let gids: Vec<&Value> = items.iter().map(|item| &item["gid"]).collect();
+    assert_eq!(gids, ["order-1", "order-2"]);
+}
+
+#[tokio::test]
+async fn a_transaction_whose_rows_make_no_sense_is_told() {
+    let (receiver, participant) = (Receiver::start(&[]).await, Participant::start().await);
+    let mut tercet = telling(&receiver, &[]).await;
+    for gid in ["order-1", "order-2"] {
+        let body = begin_open(gid, &[branch(&participant, "stock")]);
+        assert_eq!(tercet.client().begin("", &body).await.status, 201);
+    }
+    tercet.kill().await;
+    let url = format!("sqlite://{}", tercet.database().display());
+    let outsider = Database::connect(url).await.expect("the database is there");
+    let damage = "UPDATE global_transactions SET instance = '?' WHERE gid = 'order-1'";
+    outsider.execute_unprepared(damage).await.expect("damaged");
+    outsider.close().await.expect("the connection closes");
+    tercet.restart().await;
+    let told = receiver.delivered(1).await.remove(0);
+    assert_eq!(told.json["type"], "transactions.set-aside");
+    let data = &told.json["data"];
+    assert_eq!((&data["count"], &data["items"][0]["gid"]), (&json!(1), &json!("order-1")));
+    assert!(data["items"][0]["why"].as_str().is_some_and(|why| why.contains("instance")), "{data}");
+    transaction(&tercet.client().get("order-2").await, 200, "trying");
+}

@@ -1,0 +1,77 @@
+//! What is shown of the whole: participants and counts.
+
+use http::Method;
+use serde_json::{Value, json};
+use tercet_protocol::Op;
+use tercet_tests::{Client, Gate, Participant, Reaction, Tercet};
+
+use crate::bodies::{begin, begin_open, branch};
+use crate::expected::problem;
+
+async fn get(client: &Client, path: &str) -> Value {
+    let response = client.send(Method::GET, path, None).await;
+    assert_eq!(response.status, 200, "{}", response.text);
+    response.json
+}
+
+#[tokio::test]
+async fn stats_count_what_was_told_before() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let client = tercet.client();
+    let empty = get(&client, "/v1/stats").await;
+    let none =
+        json!({ "trying": 0, "confirming": 0, "cancelling": 0, "confirmed": 0, "cancelled": 0 });
+    assert_eq!(empty["by_status"], none);
+    assert_eq!(empty["oldest_unfinished_seconds"], Value::Null);
+    participant.always("stuck", Op::Confirm, Reaction::status(404));
+    participant.next("refuses", Op::Try, [Reaction::status(409)]);
+    client.begin("", &begin("a", &[branch(&participant, "stock")])).await;
+    client.begin("", &begin("b", &[branch(&participant, "refuses")])).await;
+    client.begin("", &begin_open("c", &[])).await;
+    client.begin("?wait=decided", &begin("d", &[branch(&participant, "stuck")])).await;
+    client.event("d", "parked").await;
+    // A finished transaction may be told of before its end is written; a list waits for it.
+    client.finished("a").await;
+    let stats = get(&client, "/v1/stats").await;
+    let counts =
+        json!({ "trying": 1, "confirming": 1, "cancelling": 0, "confirmed": 1, "cancelled": 1 });
+    assert_eq!(stats["by_status"], counts);
+    assert_eq!((&stats["parked"], &stats["set_aside"]), (&json!(1), &json!(0)));
+    assert!(
+        stats["oldest_unfinished_seconds"].as_f64().is_some_and(|age| (0.0..60.0).contains(&age))
+    );
+    let node = &stats["nodes"][0];
+    assert_eq!(node["state"], "live", "{stats}");
+    assert_eq!(node["url"], format!("http://{}", tercet.address()));
+    assert!(node["id"].is_string() && node["since"].is_string(), "{stats}");
+    let refused = client.send(Method::GET, "/v1/stats?since=1", None).await;
+    problem(&refused, "invalid-request", None);
+}
+
+#[tokio::test]
+async fn participants_show_what_is_under_way_and_how_much_failed() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let (dead, client) = (Participant::start().await, tercet.client());
+    assert_eq!(get(&client, "/v1/participants").await, json!({ "items": [] }));
+    let gate = Gate::closed();
+    participant.next("stock", Op::Try, [Reaction::status(200).behind(&gate)]);
+    client.begin("?wait=accepted", &begin("order-1", &[branch(&participant, "stock")])).await;
+    participant.called("stock", Op::Try, 1).await;
+    dead.next("away", Op::Try, [Reaction::status(503)]);
+    client.begin("", &begin("order-2", &[branch(&dead, "away")])).await;
+    client.finished("order-2").await;
+    let participants = get(&client, "/v1/participants").await;
+    let of = |at: &Participant| {
+        let items = participants["items"].as_array().expect("items");
+        let found = items.iter().find(|item| item["participant"] == at.host_port());
+        found.cloned().unwrap_or_else(|| panic!("{} in {participants}", at.host_port()))
+    };
+    let busy = of(&participant);
+    assert_eq!((&busy["in_flight"], &busy["waiting"]), (&json!(1), &json!(0)), "{busy}");
+    assert_eq!((&busy["breaker"], &busy["calls"]), (&json!("closed"), &json!(0)), "{busy}");
+    let troubled = of(&dead);
+    assert_eq!((&troubled["calls"], &troubled["failures"]), (&json!(3), &json!(1)), "{troubled}");
+    assert_eq!(troubled["failure_rate"], 0.333, "{troubled}");
+    gate.open();
+    client.finished("order-1").await;
+}
