@@ -5,44 +5,52 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Instructions of each workload, for each transaction.
-#[derive(Debug, Default)]
-pub(crate) struct Counts(BTreeMap<String, f64>);
+#[derive(Debug)]
+pub(crate) struct Counts {
+    /// What compiled what was counted.
+    pub(crate) compiler: String,
+    counts: BTreeMap<String, f64>,
+}
 
 const ABOUT: &str = "\
 # Instructions for each transaction, counted by callgrind; `make instructions` compares with them
-# and `make instructions-update` writes them anew. They depend on the compiler: a new one is a
-# reason to write them anew, in a commit of its own.
+# and `make instructions-update` writes them anew. They depend on the compiler: with another one
+# the comparison is shown and fails nobody, and they are to be written anew.
 ";
 
 impl Counts {
+    /// None yet, of what was compiled by this compiler.
+    pub(crate) fn new(compiler: String) -> Self {
+        Self { compiler, counts: BTreeMap::new() }
+    }
+
     /// Reads them.
     pub(crate) fn read() -> Result<Self, String> {
         let path = path();
         let said = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = std::fs::read_to_string(&path).map_err(|error| said(&error))?;
-        let counts: BTreeMap<String, f64> = toml::from_str::<BTreeMap<String, toml::Value>>(&text)
-            .map_err(|error| said(&error))?
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, as_count(&value)?)))
-            .collect();
-        Ok(Self(counts))
+        let table: toml::Table = toml::from_str(&text).map_err(|error| said(&error))?;
+        let compiler = table.get("compiler").and_then(toml::Value::as_str).unwrap_or_default();
+        let counts =
+            table.iter().filter_map(|(name, value)| Some((name.clone(), as_count(value)?)));
+        Ok(Self { compiler: compiler.to_owned(), counts: counts.collect() })
     }
 
     /// Of one workload.
     pub(crate) fn of(&self, name: &str) -> Result<f64, String> {
-        let count = self.0.get(name).copied();
+        let count = self.counts.get(name).copied();
         count.ok_or_else(|| format!("no count is kept of {name}: make instructions-update"))
     }
 
     /// Says what it is.
     pub(crate) fn set(&mut self, name: &str, count: f64) {
-        self.0.insert(name.to_owned(), count);
+        self.counts.insert(name.to_owned(), count);
     }
 
     /// Writes them.
     pub(crate) fn write(&self) -> Result<(), String> {
-        let mut text = ABOUT.to_owned();
-        for (name, count) in &self.0 {
+        let mut text = format!("{ABOUT}compiler = \"{}\"\n", self.compiler);
+        for (name, count) in &self.counts {
             // Writing to a text cannot fail.
             let _ = writeln!(text, "{name} = {count:.0}");
         }

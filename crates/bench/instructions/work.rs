@@ -48,7 +48,16 @@ impl Workload {
         }
     }
 
-    /// Does it so many times.
+    /// What it does besides, and has a count of its own: taken off.
+    pub(crate) fn beneath(self) -> Option<Self> {
+        match self {
+            Self::Check => None,
+            Self::Confirmed | Self::Cancelled => Some(Self::Check),
+            Self::Statements => Some(Self::Confirmed),
+        }
+    }
+
+    /// Does it so many times, on top of what is beneath it.
     pub(crate) fn run(self, transactions: u64) {
         match self {
             Self::Check => (1..=transactions).for_each(|number| {
@@ -60,8 +69,6 @@ impl Workload {
             Self::Cancelled => {
                 black_box(through_the_ring(transactions, Some("b2"), |_| {}));
             }
-            // The ring is part of it; what is compared is both together, and the ring's own
-            // count stands beside it.
             Self::Statements => {
                 black_box(through_the_ring(transactions, None, |records| {
                     let count = put_together(records, Incarnation(1));

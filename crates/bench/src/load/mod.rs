@@ -3,6 +3,8 @@
 
 mod counted;
 mod generator;
+#[cfg(test)]
+mod generator_tests;
 mod lane;
 mod pace;
 mod script;

@@ -25,6 +25,7 @@ use crate::run::Outcome;
 /// A file cannot be written.
 pub(crate) fn publish(outcome: &Outcome, below: &Path) -> io::Result<()> {
     let about = format!("{}, `{}`: {}", outcome.day, outcome.command, outcome.machine);
+    let about = if outcome.counts { about } else { about + " (too short to mean anything)" };
     fs::create_dir_all(below)?;
     fs::write(below.join("latency.svg"), plot::plot(&outcome.rates))?;
     let tables = tables(outcome);

@@ -9,8 +9,9 @@ use crate::run::{AtRate, Figures, Measured, Outcome, Spread, ratio};
 /// All tables of a run, in the order in which they are read.
 pub(crate) fn tables(outcome: &Outcome) -> Vec<Table> {
     let rounds = outcome.main.first().map_or(0, |measured| measured.sqlite.len());
-    vec![
-        targets(outcome),
+    // A run that is too short for them reaches no target, and misses none.
+    let targets = outcome.counts.then(|| targets(outcome));
+    let measured = [
         cases(
             format!("Closed loop: the main cases, median (min–max) of {rounds} rounds"),
             &outcome.main,
@@ -18,7 +19,8 @@ pub(crate) fn tables(outcome: &Outcome) -> Vec<Table> {
         cases("Closed loop: other cases, one round each".to_owned(), &outcome.side),
         rates(&outcome.rates),
         memory(outcome),
-    ]
+    ];
+    targets.into_iter().chain(measured).collect()
 }
 
 const HEAD: [&str; 13] = [

@@ -53,6 +53,7 @@ pub(crate) fn run(
     Ok(Outcome {
         day: clock::today(),
         command: command.to_owned(),
+        counts: plan.counts,
         machine,
         main,
         side,

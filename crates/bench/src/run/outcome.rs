@@ -10,6 +10,8 @@ use crate::rig::{Journal, Machine};
 pub(crate) struct Outcome {
     pub(crate) day: String,
     pub(crate) command: String,
+    /// Whether it was long enough for its figures to mean anything.
+    pub(crate) counts: bool,
     pub(crate) machine: Machine,
     pub(crate) main: Vec<Measured>,
     pub(crate) side: Vec<Measured>,

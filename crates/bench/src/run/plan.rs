@@ -8,6 +8,8 @@ use crate::load::Until;
 /// How much is measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
+    /// Whether it is long enough for its figures to mean anything.
+    pub(crate) counts: bool,
     /// Rounds of the main cases; the others have one.
     pub(crate) rounds: usize,
     pub(crate) main: Timing,
@@ -25,6 +27,7 @@ impl Plan {
     /// About four minutes.
     pub(crate) fn whole() -> Self {
         Self {
+            counts: true,
             rounds: 3,
             main: seconds(1.0, 4.0),
             side: seconds(0.5, 3.0),
@@ -39,6 +42,7 @@ impl Plan {
     pub(crate) fn smoke() -> Self {
         let few = |count| Timing { warm_up: Duration::ZERO, until: Until::Begun(count) };
         Self {
+            counts: false,
             rounds: 1,
             main: few(200),
             side: few(200),
