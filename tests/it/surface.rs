@@ -32,6 +32,8 @@ async fn after_the_first_transaction_every_metric_is_there_and_counts() {
         "participant_queue",
         "journal_commit_duration_seconds",
         "journal_batch_records",
+        "journal_statements_total",
+        "journal_commits_total",
         "journal_queue",
         "recovered_transactions_total",
         "http_requests_total",
