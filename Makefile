@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-without-guard test check verify fix model fuzz
+.PHONY: help run demo demo-without-guard test check verify fix model sim mutants fuzz chaos waiting
 .PHONY: bench bench-growth bench-smoke instructions instructions-update
 
 help: ## List these targets
@@ -44,6 +44,15 @@ fix: ## Format, and mend what clippy can mend
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-protocol --test model -- --nocapture
 
+# One seed is one world; the same seed does the same again. TRACE=1 prints every event of SEED.
+SEED ?= 1
+RUNS ?= 2000
+sim: ## Run RUNS simulated worlds full of faults from SEED on, on all cores
+	cargo run --release --quiet -p tercet-sim -- $(if $(TRACE),--trace) $(SEED) $(RUNS)
+
+mutants: ## Put bugs back one at a time, and see what catches each
+	cargo test -p tercet-tests --test mutants -- --nocapture
+
 # What comes in by default; `make fuzz TARGET=rows SECONDS=300` for another, or longer.
 TARGET ?= bodies
 SECONDS ?= 60
@@ -51,19 +60,32 @@ SECONDS ?= 60
 fuzz: ## Search for inputs that break a promise: TARGET=bodies|face|headers|journal|rows|texts|urls SECONDS=60
 	@fuzz/run "$(TARGET)" "$(SECONDS)"
 
+CHAOS := $(or $(CARGO_TARGET_DIR),target)/release/tercet-chaos
+
+chaos: ## Kill, stop, cut off and fill up the real programs under load; write docs/chaos.md (root; 7 minutes)
+	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins
+	$(CHAOS) run --report docs/chaos.md
+
+waiting: ## Let 100 000 transactions wait for a dead participant; write docs/chaos.md (3 minutes)
+	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins
+	$(CHAOS) waiting --report docs/chaos.md
+
 # Measured is what would run: the release build. Both are built in one go, so that they share
 # what they depend on.
-BENCH := cargo build --release -p tercet-coordinator -p tercet-bench --bins && target/release/tercet-bench
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+BENCH := cargo build --release -p tercet-coordinator -p tercet-bench --bins
 
 bench: ## Measure the daemon against its own bound: tables, target/bench/report.md, a plot; under ten minutes
-	$(BENCH) run
+	$(BENCH)
+	$(BUILT)/release/tercet-bench run --daemon $(BUILT)/release/tercet
 
 bench-growth: ## Measure how cost grows with finished, waiting and failing transactions; about fifteen minutes
-	$(BENCH) growth
+	$(BENCH)
+	$(BUILT)/release/tercet-bench growth --daemon $(BUILT)/release/tercet
 
 bench-smoke: ## Run every case of the benchmark for a moment: every answer must be right, no figure counts
 	cargo build --workspace --bins
-	target/debug/tercet-bench smoke --daemon target/debug/tercet --below target/bench-smoke
+	$(BUILT)/debug/tercet-bench smoke --daemon $(BUILT)/debug/tercet --below target/bench-smoke
 
 # Needs valgrind; on Debian: apt-get install valgrind.
 INSTRUCTIONS := cargo bench -q -p tercet-coordinator -p tercet-bench --bench instructions

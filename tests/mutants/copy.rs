@@ -1,16 +1,23 @@
-//! A copy of the pure crate that can be broken without harm.
+//! A copy of the rules, the guard and the simulation that can be broken without harm.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
-use crate::bugs::Bug;
+use crate::bugs::{Bug, CaughtBy};
 
-/// What the copy's tests said.
+/// The crates that are copied. The guard's comes without its database.
+const CRATES: [&str; 3] = ["crates/protocol", "crates/participant-sdk", "tests/sim"];
+
+/// Seeds that are run for a bug. Most are noticed within the first hundred.
+const SEEDS: &str = "5000";
+
+/// What was said about the copy.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ran {
     Passed,
-    Failed,
+    /// Which test failed, or which seed broke what.
+    Failed(String),
     NotBuilt(String),
 }
 
@@ -25,11 +32,14 @@ impl Copy {
         let root = project.join("target/mutants/tree");
         // What an earlier run left is replaced; its compiled dependencies stay beside it.
         let _absent = fs::remove_dir_all(&root);
-        copy_tree(&project.join("crates/protocol"), &root.join("crates/protocol"));
+        for name in CRATES {
+            copy_tree(&project.join(name), &root.join(name));
+        }
         let manifest = read(&project.join("Cargo.toml"));
         let members = manifest.find("members = [").expect("the workspace lists its members");
         let end = members + manifest[members..].find(']').expect("the list ends");
-        let alone = "members = [\"crates/protocol\"";
+        let alone = format!("members = {CRATES:?}");
+        let alone = alone.trim_end_matches(']');
         let manifest = format!("{}{alone}{}", &manifest[..members], &manifest[end..]);
         write(&root.join("Cargo.toml"), &manifest);
         write(&root.join("Cargo.lock"), &read(&project.join("Cargo.lock")));
@@ -38,7 +48,7 @@ impl Copy {
 
     /// Puts a bug in; returns the file as it was.
     pub(crate) fn put_in(&self, bug: &Bug) -> String {
-        let path = self.path(bug);
+        let path = self.root.join(bug.file);
         let untouched = read(&path);
         let places = untouched.matches(bug.instead_of).count();
         assert_eq!(places, 1, "{}: `{}` stands {places} times", bug.name, bug.instead_of);
@@ -47,31 +57,62 @@ impl Copy {
     }
 
     pub(crate) fn restore(&self, bug: &Bug, untouched: &str) {
-        write(&self.path(bug), untouched);
+        write(&self.root.join(bug.file), untouched);
     }
 
-    pub(crate) fn test(&self) -> Ran {
-        let tests = ["--test", "model", "--test", "recovery"];
-        let built = self.cargo().args(tests).arg("--no-run").output().expect("cargo runs");
-        if !built.status.success() {
-            return Ran::NotBuilt(String::from_utf8_lossy(&built.stderr).into_owned());
+    pub(crate) fn run(&self, by: CaughtBy) -> Ran {
+        match by {
+            CaughtBy::ModelOrRecovery => self.test(),
+            CaughtBy::Simulation => self.simulate(),
         }
-        let ran = self.cargo().args(tests).output().expect("cargo runs");
-        if ran.status.success() { Ran::Passed } else { Ran::Failed }
+    }
+
+    fn test(&self) -> Ran {
+        let tests = ["test", "-p", "tercet-protocol", "--test", "model", "--test", "recovery"];
+        let built = output(self.cargo().args(tests).arg("--no-run"));
+        if !built.status.success() {
+            return not_built(&built);
+        }
+        let ran = output(self.cargo().args(tests));
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let failed =
+            said.lines().find(|line| line.contains("... FAILED") || line.ends_with("FAILED"));
+        let failed = failed.unwrap_or("model or recovery").trim().to_owned();
+        if ran.status.success() { Ran::Passed } else { Ran::Failed(failed) }
+    }
+
+    fn simulate(&self) -> Ran {
+        let simulation = ["-p", "tercet-sim"];
+        let built = output(self.cargo().arg("build").args(simulation));
+        if !built.status.success() {
+            return not_built(&built);
+        }
+        let ran = output(self.cargo().arg("run").args(simulation).args(["--", "1", SEEDS]));
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let seed = said.lines().find(|line| line.starts_with("seed "));
+        match (ran.status.success(), seed) {
+            (true, _) => Ran::Passed,
+            (false, Some(seed)) => Ran::Failed(seed.to_owned()),
+            (false, None) => Ran::NotBuilt(said),
+        }
     }
 
     fn cargo(&self) -> Command {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(&self.root).args(["test", "--quiet"]);
+        cargo.current_dir(&self.root).arg("--quiet");
         cargo.env("CARGO_TARGET_DIR", self.root.join("../target"));
         // A bug may be unused code; that is not what it is to be caught by.
         cargo.env("RUSTFLAGS", "-A warnings");
         cargo
     }
+}
 
-    fn path(&self, bug: &Bug) -> PathBuf {
-        self.root.join("crates/protocol/src").join(bug.file)
-    }
+fn output(command: &mut Command) -> Output {
+    command.output().expect("cargo runs")
+}
+
+fn not_built(built: &Output) -> Ran {
+    Ran::NotBuilt(String::from_utf8_lossy(&built.stderr).into_owned())
 }
 
 fn copy_tree(from: &Path, to: &Path) {

@@ -11,6 +11,7 @@ mod participant;
 mod port;
 mod receiver;
 mod script;
+mod small_disk;
 mod tercet;
 
 use std::time::Duration;
@@ -18,8 +19,10 @@ use std::time::Duration;
 pub use binary::tercet as daemon;
 pub use client::{Client, Response};
 pub use participant::{Participant, Received};
+pub use port::Port;
 pub use receiver::{Delivery, Receiver};
 pub use script::{Gate, Reaction};
+pub use small_disk::SmallDisk;
 pub use tercet::{Tercet, program};
 
 /// Longer than anything takes that happens at all.

@@ -11,14 +11,18 @@ const BACKLOG: u32 = 1_024;
 /// could be given the port, and the restart would fail: so it is kept by a socket that is
 /// bound to it and never listens.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     address: SocketAddr,
     _kept: Option<TcpSocket>,
 }
 
 impl Port {
     /// A free one.
-    pub(crate) fn free() -> Self {
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn free() -> Self {
         let socket = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
         let address = socket.local_addr().expect("an address");
         // Elsewhere two sockets cannot be bound to one port, not even like this; there the
@@ -27,7 +31,9 @@ impl Port {
         Self { address, _kept: kept }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// With loopback's address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -35,7 +41,7 @@ impl Port {
     ///
     /// # Panics
     /// Somebody does already.
-    pub(crate) fn listen(&self) -> TcpListener {
+    pub fn listen(&self) -> TcpListener {
         bound(self.address).listen(BACKLOG).expect("nobody else listens on it")
     }
 }

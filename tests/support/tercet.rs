@@ -9,6 +9,7 @@ use tokio::process::{Child, Command};
 
 use crate::log::Log;
 use crate::port::Port;
+use crate::small_disk::SmallDisk;
 use crate::{Client, binary, soon};
 
 /// A running daemon, or one that was stopped and can be started again on the same address
@@ -21,6 +22,8 @@ pub struct Tercet {
     settings: Vec<(String, String)>,
     log: Log,
     directory: TempDir,
+    /// Where the database is, if not there.
+    disk: Option<PathBuf>,
 }
 
 impl Tercet {
@@ -31,6 +34,15 @@ impl Tercet {
 
     /// Starts one with other settings, each as `("SECTION__KEY", "value")`.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_at(None, settings).await
+    }
+
+    /// Starts one whose database is on a disk that can be full.
+    pub async fn start_on(disk: &SmallDisk, settings: &[(&str, &str)]) -> Self {
+        Self::start_at(Some(disk.path().to_owned()), settings).await
+    }
+
+    async fn start_at(disk: Option<PathBuf>, settings: &[(&str, &str)]) -> Self {
         let owned = |(key, value): &(&str, &str)| (format!("TERCET_{key}"), (*value).to_owned());
         let mut tercet = Self {
             child: None,
@@ -38,6 +50,7 @@ impl Tercet {
             settings: settings.iter().map(owned).collect(),
             log: Log::new(),
             directory: TempDir::new().expect("a directory"),
+            disk,
         };
         tercet.restart().await;
         tercet
@@ -93,7 +106,7 @@ impl Tercet {
     /// # Panics
     /// It does not run.
     pub async fn signal(&self, name: &str) {
-        let pid = self.child.as_ref().and_then(Child::id).expect("it runs");
+        let pid = self.pid();
         let kill = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().await;
         assert!(kill.expect("a shell").success(), "no process {pid} to send {name}");
     }
@@ -123,7 +136,16 @@ impl Tercet {
     /// The database's file.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        database(self.directory.path())
+        self.disk.as_deref().unwrap_or(self.directory.path()).join("tercet.db")
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("it runs")
     }
 
     /// What it has logged, over all its lives.
@@ -143,7 +165,10 @@ impl Tercet {
     }
 
     fn command(&self, command: &str) -> Command {
-        let mut process = program(self.directory.path());
+        let mut process = match self.disk {
+            None => program(self.directory.path()),
+            Some(_) => patient_program(self.directory.path()),
+        };
         process
             .envs(self.settings.iter().map(|(key, value)| (key, value)))
             .arg(command)
@@ -169,7 +194,10 @@ impl Drop for Tercet {
 /// test.
 #[must_use]
 pub fn program(directory: &Path) -> Command {
-    let mut process = Command::new(binary::tercet());
+    in_peace(Command::new(binary::tercet()), directory)
+}
+
+fn in_peace(mut process: Command, directory: &Path) -> Command {
     // The tester's own settings are none of the test's.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TERCET_") {
@@ -180,8 +208,12 @@ pub fn program(directory: &Path) -> Command {
     process
 }
 
-fn database(directory: &Path) -> PathBuf {
-    directory.join("tercet.db")
+/// As `program`, but a file that may not grow any more is an error to it, not its end.
+fn patient_program(directory: &Path) -> Command {
+    let ignoring = "trap '' XFSZ; exec \"$0\" \"$@\"";
+    let mut process = in_peace(Command::new("sh"), directory);
+    process.args(["-c", ignoring]).arg(binary::tercet());
+    process
 }
 
 /// The address in the line that says it is ready.

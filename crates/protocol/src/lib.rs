@@ -11,6 +11,7 @@ mod ids;
 pub mod invariants;
 mod op;
 mod record;
+mod recovery;
 mod ring;
 mod spec;
 mod status;
@@ -35,6 +36,7 @@ pub use ids::{
 };
 pub use op::{Op, PerOp, UnknownOp};
 pub use record::{Change, Decided, Decision, Happening, Outcome, Record, TryAnswer};
+pub use recovery::{PageRead, Unreadable, read_page};
 pub use ring::{Commands, Event, Ring};
 pub use spec::{BranchSpec, Fingerprint, Spec, host_port};
 pub use status::{

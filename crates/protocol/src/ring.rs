@@ -106,6 +106,8 @@ impl Ring {
     /// Takes one event in; says what is to be done.
     pub fn step(&mut self, event: Event, now: Now) -> Commands {
         let mut commands = Commands::default();
+        let keeping_up = self.is_journal_keeping_up(now);
+        self.engine.set_accepting(keeping_up && !self.journal_full);
         match event {
             Event::Input(input) => self.input(input, now, &mut commands),
             Event::Settle(reply_to) => self.settle(reply_to, now, &mut commands),
@@ -118,9 +120,6 @@ impl Ring {
     /// Says whether so much waits for the journal that no new transactions are to be begun.
     pub fn set_journal_full(&mut self, full: bool) {
         self.journal_full = full;
-        if full {
-            self.engine.set_accepting(false);
-        }
     }
 
     /// When `step` wants an `Input::Tick` although nothing comes in.
@@ -139,6 +138,12 @@ impl Ring {
     #[must_use]
     pub fn census(&self) -> Census {
         self.engine.census()
+    }
+
+    /// Effects that wait for the disk.
+    #[must_use]
+    pub fn held_effects(&self) -> usize {
+        self.held.values().map(Vec::len).sum()
     }
 
     /// Whether the journal keeps up: nothing has waited for it longer than it may.
@@ -254,11 +259,9 @@ impl Ring {
         self.held.retain(|_, waiting| !waiting.is_empty());
     }
 
-    /// While the journal does not keep up, begins are refused, and who has waited too long
-    /// is told that the outcome is unknown.
+    /// While the journal does not keep up, who has waited too long is told that the outcome is
+    /// unknown.
     fn watch_the_journal(&mut self, now: Now, commands: &mut Commands) {
-        let keeping_up = self.is_journal_keeping_up(now);
-        self.engine.set_accepting(keeping_up && !self.journal_full);
         if self.next_give_up().is_none_or(|at| at > now.mono) {
             return;
         }

@@ -2,7 +2,9 @@
 
 mod world;
 
-use tercet_protocol::{Call, Input};
+use tercet_protocol::{
+    BranchStatus, Call, Change, Decided, Decision, Input, Outcome, PerOp, Stored, Wall,
+};
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, records};
 
@@ -50,4 +52,30 @@ fn a_branch_that_finds_no_room_for_a_minute_is_shown_to_people() {
         }
     }
     panic!("nobody was told");
+}
+
+/// A crash may come between the row that ends a branch's trouble and the one that says of the
+/// transaction that nobody need look at it any more.
+#[test]
+fn what_was_parked_when_the_node_stopped_is_not_shown_for_ever() {
+    let mut stored = Stored::begun(spec("t", false, vec![branch("a", 0), branch("b", 1)]));
+    let at = Wall(1_763_640_001_000);
+    let acknowledged = Outcome {
+        branch: "a".parse().expect("an id"),
+        status: BranchStatus::Tried,
+        attempts: PerOp { try_: 1, confirm: 4, cancel: 0 },
+        parked: false,
+        last_error: None,
+        answer: None,
+        resolved_as: None,
+        acknowledged_at: Some(at),
+    };
+    let decided = Decided { at, decision: Decision::Confirm };
+    for change in [Change::Decided(decided), Change::Parked(true), Change::Outcome(acknowledged)] {
+        stored.apply(&change).expect("it fits");
+    }
+    let mut driver = Driver::new();
+    let commands = driver.input(Input::Adopt(Box::new(stored)));
+    let shown = commands.append.iter().map(|record| &record.change).collect::<Vec<_>>();
+    assert_eq!(shown, [&Change::Parked(false)]);
 }

@@ -170,6 +170,21 @@ fn what_rests_is_found_by_whoever_asks_for_it() {
 }
 
 #[test]
+fn what_rests_is_not_forgotten_while_somebody_asks_for_it_in_vain() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    node.stuck("t1");
+    node.input(Input::Loaded(gid("t1"), Load::Failed));
+    node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
+    for _ in 0..6 {
+        let passed = node.driver.pass(500);
+        node.settle(passed);
+    }
+    node.input(Input::Loaded(gid("t1"), Load::Failed));
+    assert_eq!(node.driver.ring.census().resting, 1);
+    assert!(node.driver.next_in_ms().is_some(), "it is looked for again");
+}
+
+#[test]
 fn when_there_is_room_again_all_that_rested_finishes() {
     let mut node = Node::with(two_may_wait());
     let ids: Vec<String> = (10..40).map(|n| format!("t{n}")).collect();

@@ -127,6 +127,15 @@ fn what_the_participant_asked_to_wait_for_is_not_woken() {
     let confirm = confirming(&mut driver, "t");
     driver.answer(&confirm, 202);
     assert!(calls(&vacant(&mut driver, &confirm, 1, true)).is_empty());
+    // Nor is it if calls failed before: the pause of the moment counts.
+    let again = driver.pass(1_000).calls.remove(0);
+    driver.now.luck = 50;
+    driver.answer(&again, 500);
+    driver.durable();
+    let pause = driver.next_in_ms().expect("a pause");
+    let again = driver.pass(pause).calls.remove(0);
+    driver.answer(&again, 202);
+    assert!(calls(&vacant(&mut driver, &again, 1, true)).is_empty());
 }
 
 #[test]

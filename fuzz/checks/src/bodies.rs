@@ -1,12 +1,14 @@
 //! Bodies of requests: what is refused is refused by name, and what is taken means the same
 //! however it is written.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use tercet_protocol::wire::{
     Arrival, BeginRequest, BranchRequest, CancelRequest, CheckedBegin, Invalid, Limits, Object,
-    TransactionView, check_begin, check_branch, check_cancel,
+    ResolveRequest, TransactionView, check_begin, check_branch, check_cancel, check_resolve,
 };
-use tercet_protocol::{NewBranch, Snapshot, Transaction};
+use tercet_protocol::{BranchId, NewBranch, Snapshot, Transaction};
 
 use crate::choices::Choices;
 use crate::clock::{NOW, instance};
@@ -14,12 +16,13 @@ use crate::clock::{NOW, instance};
 /// The first byte says which body, the rest is the body.
 pub(crate) fn check(data: &[u8]) {
     let mut choices = Choices::new(data);
-    let which = choices.below(3);
+    let which = choices.below(4);
     let Ok(text) = std::str::from_utf8(choices.rest()) else { return };
     match which {
         0 => check_of_begin(text),
         1 => check_of_branch(text),
-        _ => check_of_cancel(text),
+        2 => check_of_cancel(text),
+        _ => check_of_resolve(text),
     }
 }
 
@@ -92,6 +95,15 @@ fn check_of_cancel(text: &str) {
     match check_cancel(request) {
         Ok(reason) => assert_eq!(reason.as_deref(), given.as_deref()),
         Err(invalid) => names(&invalid, &["reason"]),
+    }
+}
+
+fn check_of_resolve(text: &str) {
+    let Some(request) = read::<ResolveRequest>(text) else { return };
+    let (as_, note) = (request.as_, request.note.clone());
+    match check_resolve(request, BranchId::by_position(0), Arc::from("somebody")) {
+        Ok(word) => assert_eq!((word.as_, word.note.as_deref()), (as_, note.as_deref())),
+        Err(invalid) => names(&invalid, &["note"]),
     }
 }
 

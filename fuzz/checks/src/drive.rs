@@ -10,8 +10,8 @@ use tercet_protocol::invariants::{
     call_follows_the_journal, decision_is_final, reply_follows_the_journal,
 };
 use tercet_protocol::{
-    Answer, Ask, Commands, Engine, EngineSettings, Epoch, Event, Gid, Input, Load, Now, Record,
-    ReplyTo, Request, Ring, Seq, Stored, Ticket, Until, Wait,
+    Answer, Ask, BranchId, Commands, Engine, EngineSettings, Epoch, Event, Gid, Input, Load, Now,
+    Record, ReplyTo, Request, Resolution, ResolvedAs, Ring, Seq, Stored, Ticket, Until, Wait,
 };
 
 use crate::choices::Choices;
@@ -19,6 +19,8 @@ use crate::clock::NOW;
 
 /// What participants answer.
 const CODES: [u16; 10] = [200, 204, 202, 404, 409, 410, 429, 500, 503, 302];
+/// How long those wait who ask.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How far time jumps, in milliseconds.
 const JUMPS: [u64; 6] = [0, 1, 150, 2_000, 61_000, 86_400_000];
 
@@ -70,12 +72,14 @@ impl Drive {
             if choices.is_over() {
                 return;
             }
-            match choices.below(8) {
+            match choices.below(10) {
                 0..3 => self.answer(choices),
                 3 => self.ask(Ask::Confirm),
                 4 => self.ask(Ask::Cancel { detail: Some(Arc::from("by chance")) }),
                 5 => self.ask(Ask::Read),
                 6 => self.become_durable(choices),
+                7 => self.ask(Ask::Retry { who: Arc::from("somebody") }),
+                8 => self.resolve(choices),
                 _ => {
                     let jump = Duration::from_millis(*choices.pick(&JUMPS));
                     self.now.mono = self.now.mono.after(jump);
@@ -88,9 +92,19 @@ impl Drive {
 
     fn ask(&mut self, ask: Ask) {
         self.asked += 1;
-        let wait = Wait { until: Until::Finished, give_up: self.now.mono.after(JUMP) };
+        let wait = Wait { until: Until::Finished, give_up: self.now.mono.after(PATIENCE) };
         let request = Request { reply_to: ReplyTo(self.asked), gid: self.gid.clone(), ask, wait };
         self.step(Event::Input(Input::Request(request)));
+    }
+
+    fn resolve(&mut self, choices: &mut Choices<'_>) {
+        let known = self.rows.branches.get(choices.below(3)).map(|branch| branch.id.clone());
+        self.ask(Ask::Resolve(Box::new(Resolution {
+            branch: known.unwrap_or_else(|| BranchId::by_position(0)),
+            as_: *choices.pick(&[ResolvedAs::Confirmed, ResolvedAs::Cancelled]),
+            note: None,
+            who: Arc::from("somebody"),
+        })));
     }
 
     fn answer(&mut self, choices: &mut Choices<'_>) {
@@ -136,6 +150,3 @@ impl Drive {
         }
     }
 }
-
-/// How long those wait who ask.
-const JUMP: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ use crate::choices::Choices;
 use crate::clock::Standing;
 
 /// What the first byte begins the request with.
-const BEGINNINGS: [(Method, &str); 10] = [
+const BEGINNINGS: [(Method, &str); 13] = [
     (Method::POST, "/v1/transactions"),
     (Method::GET, "/v1/transactions"),
     (Method::GET, "/v1/transactions/"),
@@ -33,6 +33,9 @@ const BEGINNINGS: [(Method, &str); 10] = [
     (Method::GET, "/problems/"),
     (Method::POST, "/"),
     (Method::DELETE, "/v1/transactions/order-1"),
+    (Method::POST, "/v1/transactions/order-1/retry"),
+    (Method::POST, "/v1/transactions/order-1/branches/b1/resolve"),
+    (Method::POST, "/v1/retry"),
 ];
 
 struct Face {

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tercet_coordinator::journal::Unreadable;
+use tercet_protocol::wire::ListQuery;
 use tercet_protocol::{
     BranchStatus, Change, Decided, Decision, EventKind, Happening, Load, Op, Outcome, PerOp,
     Reason, Status, Stored, TryAnswer, Wall,
@@ -44,6 +45,19 @@ pub(crate) fn check(data: &[u8]) {
     if let Load::Found(stored) = store.load(&chosen) {
         drive::asked_for(&stored, &mut choices);
     }
+    let everything = ListQuery {
+        statuses: Vec::new(),
+        parked: false,
+        participant: None,
+        created_after: None,
+        created_before: None,
+        limit: 100,
+        cursor: None,
+    };
+    let page = store.runtime.block_on(store.journal.list(&everything));
+    assert!(page.is_ok(), "{sql}: {page:?}");
+    let history = store.runtime.block_on(store.journal.history(&chosen, 0, 100));
+    assert!(history.is_ok(), "{sql}: {history:?}");
 }
 
 fn unfinished(store: &Store) -> Vec<Result<Stored, Unreadable>> {

@@ -19,7 +19,7 @@ pub(crate) fn check(data: &[u8]) {
     let mut choices = Choices::new(data);
     let own = choices.pick(&OWN).parse().expect("an address");
     let limits = Limits { own_addresses: vec![own], url_bytes: 256, ..Limits::default() };
-    let is_endpoint = choices.byte() % 2 == 0;
+    let is_endpoint = choices.byte().is_multiple_of(2);
     let Ok(text) = std::str::from_utf8(choices.rest()) else { return };
     let request = |text: &str, is_endpoint: bool| {
         let (endpoint, confirm) = match is_endpoint {

@@ -1,3 +1,4 @@
+//! libFuzzer on `tercet_fuzz_checks`, target `urls`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| tercet_fuzz_checks::check("urls", data));

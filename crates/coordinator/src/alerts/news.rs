@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tercet_protocol::{
-    BranchId, BranchSpec, Gid, Instance, Op, Outcome, Stored, Transaction, Wall,
+    BranchId, BranchSpec, Change, Gid, Instance, Op, Outcome, Record, Stored, Transaction, Wall,
 };
 
 /// A branch that is shown to people.
@@ -29,12 +29,31 @@ pub struct ParkedBranch {
 impl ParkedBranch {
     /// The branch of this outcome, if it is parked now: an undecided transaction has no
     /// parked branch, nor has an acknowledged one.
-    #[must_use]
-    pub fn of(transaction: &Transaction, outcome: &Outcome, at: Wall) -> Option<Self> {
+    fn of(transaction: &Transaction, outcome: &Outcome, at: Wall) -> Option<Self> {
         let branch = transaction.branch(&outcome.branch)?;
         let op = transaction.decision()?.op();
         let (gid, instance) = (transaction.gid(), transaction.instance());
         Self::from_parts(gid, instance, branch.spec(), op, outcome, Some(at))
+    }
+
+    /// The branches that become parked by these records, which are as the engine wrote them.
+    ///
+    /// A row that says "parked" is written for other reasons too; where the branch becomes so,
+    /// the transaction's own flag follows.
+    pub fn all_parked_by<'a>(
+        records: &'a [Record],
+        transaction: impl Fn(&Gid) -> Option<&'a Transaction> + 'a,
+        at: Wall,
+    ) -> impl Iterator<Item = Self> + 'a {
+        records.windows(2).filter_map(move |pair| {
+            let [row, flag] = pair else { return None };
+            match (&row.change, &flag.change) {
+                (Change::Outcome(outcome), Change::Parked(true)) if row.gid == flag.gid => {
+                    Self::of(transaction(&row.gid)?, outcome, at)
+                }
+                _ => None,
+            }
+        })
     }
 
     /// Every parked branch of a transaction as the journal has it.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::cli::arguments::ServeFlags;
 use crate::cli::exit::Exit;
 use crate::config::{Flags, Settings};
-use crate::journal::Kept;
+use crate::journal::{Kept, untrusted_file_system};
 use crate::serve::serve as serve_until_stopped;
 use crate::signals::stop_on_signals;
 use crate::{metrics, telemetry};
@@ -14,8 +14,19 @@ use crate::{metrics, telemetry};
 pub(super) fn serve(flags: &ServeFlags) -> Exit {
     let settings = flags.gather(Flags::new()).and_then(|layers| layers.settings());
     match settings {
-        Ok(settings) => run(&settings, flags.kept(), |_| {}),
+        Ok(settings) => run(&settings, flags.kept(), |_| match flags.kept() {
+            Kept::InDatabase => warn_of(&settings.database.url),
+            // That nothing lasts has been said already.
+            Kept::InMemoryForBenchmarks => {}
+        }),
         Err(error) => Exit::usage(error),
+    }
+}
+
+/// What `tercet dev` need not hear, whose database is to be gone anyway.
+fn warn_of(database_url: &str) {
+    if let Some(why) = untrusted_file_system(database_url) {
+        tracing::warn!(why, "the database may lose what it has acknowledged");
     }
 }
 

@@ -43,7 +43,7 @@ mod writer;
 use tercet_protocol::{Gid, Load, Seq};
 
 pub use backlog::Backlog;
-pub use database::{migrate_up, migration_status, put_together};
+pub use database::{migrate_up, migration_status, put_together, untrusted_file_system};
 pub use error::JournalError;
 pub use handle::Journal;
 pub use kept::Kept;

@@ -49,7 +49,9 @@ impl JournalSettings {
             batch_bytes: 4 * 1024 * 1024,
             read_connections: 4,
             queue: Backlog { records: 100_000, bytes: 64 * 1024 * 1024 },
-            resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5) },
+            // The cap is what recovery takes once there is room again, and everybody waits for it;
+            // asking a full disk some times a second costs nothing.
+            resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_millis(500) },
             longest_silence: Duration::from_secs(60),
             retention: Retention::default(),
         }

@@ -8,7 +8,8 @@ use tercet_protocol::{Backoff, Change, Mono, Record, Seq};
 use tokio::sync::mpsc;
 
 use super::JournalEvent;
-use super::batch::{Batch, Caps, Weight, cut};
+use super::backlog::Backlog;
+use super::batch::{Batch, Caps, cut};
 use super::life::{LeftOut, Life};
 use super::meters::{Meters, QueueMeter};
 use super::retention::Sweeper;
@@ -118,12 +119,9 @@ impl Writer {
                 continue;
             }
             let records = cut(&mut self.waiting, self.caps);
-            let bytes = records.iter().map(|record| Weight::of(record).bytes).sum();
-            let count = records.len();
             if let Err(Fenced) = self.write(records).await {
                 return self.tell(JournalEvent::Fenced);
             }
-            self.queue.remove(count, bytes);
             let now = self.clock.now();
             if self.sweeper.is_urgent(now) {
                 self.sweeper.step(&*self.store, now, &self.meters).await;
@@ -175,6 +173,7 @@ impl Writer {
     /// rejected concerns one transaction, which is set aside; the rest is written.
     async fn write(&mut self, records: Vec<Record>) -> Result<(), Fenced> {
         let Some(last) = records.last() else { return Ok(()) };
+        let size = Backlog::of(&records);
         let mut parts = vec![Part { covers: last.seq, records }];
         while let Some(mut part) = parts.pop() {
             part.records.retain(|record| !self.left_out.covers(record));
@@ -199,6 +198,10 @@ impl Writer {
                         continue;
                     }
                 }
+            }
+            if parts.is_empty() {
+                // First, so that who hears that it is durable finds the room that it took.
+                self.queue.remove(size.records, size.bytes);
             }
             self.tell(JournalEvent::Durable(part.covers));
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tercet_protocol::{Change, Mono, Now, Record, Ring};
+use tercet_protocol::Mono;
 
 use crate::alerts::ParkedBranch;
 
@@ -38,24 +38,10 @@ enum Line {
 }
 
 impl ParkingLog {
-    /// Looks for branches that were parked just now among what is to be written.
-    pub(super) fn look(&mut self, records: &[Record], ring: &Ring, now: Now) {
-        // A row that says "parked" is written for other reasons too; when the branch becomes
-        // so, the transaction's own flag follows.
-        for pair in records.windows(2) {
-            let [row, flag] = pair else { continue };
-            let (Change::Outcome(outcome), Change::Parked(true)) = (&row.change, &flag.change)
-            else {
-                continue;
-            };
-            if !outcome.parked || row.gid != flag.gid {
-                continue;
-            }
-            let transaction = ring.engine().transaction(&row.gid);
-            let parked = transaction.and_then(|of| ParkedBranch::of(of, outcome, now.wall));
-            if let Some(line) = parked.and_then(|parked| self.parked(parked, now.mono)) {
-                write(&line);
-            }
+    /// A branch has just been parked.
+    pub(super) fn tell(&mut self, parked: ParkedBranch, now: Mono) {
+        if let Some(line) = self.parked(parked, now) {
+            write(&line);
         }
     }
 

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use tercet_protocol::{Commands, Event, Input, Load, Ring};
+use tercet_protocol::{Commands, Event, Input, Ring, read_page};
 use thiserror::Error;
 
 use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
-use crate::journal::{Journal, JournalError, Unreadable};
+use crate::journal::{Journal, JournalError};
 
 /// Transactions read at once.
 const PAGE: u32 = 500;
@@ -40,31 +40,21 @@ pub async fn recover(
     let mut recovered = Recovered::default();
     let mut after = None;
     loop {
-        let page = journal.unfinished(after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else { return Ok(recovered) };
-        after = Some(match last {
-            Ok(stored) => stored.spec.gid.clone(),
-            Err(unreadable) => unreadable.gid.clone(),
-        });
-        for found in page {
-            match found {
-                Ok(stored) => {
-                    recovered.taken_up += 1;
-                    if alerts.is_on() {
-                        for branch in ParkedBranch::all_of(&stored) {
-                            alerts.still_parked(branch, clock.now());
-                        }
+        let page = read_page(journal.unfinished(after.as_ref(), PAGE).await?);
+        for event in page.events {
+            if let Event::Input(Input::Adopt(stored)) = &event {
+                recovered.taken_up += 1;
+                if alerts.is_on() {
+                    for branch in ParkedBranch::all_of(stored) {
+                        alerts.still_parked(branch, clock.now());
                     }
-                    let event = Event::Input(Input::Adopt(Box::new(stored)));
-                    recovered.commands.push(ring.step(event, clock.now()));
-                }
-                Err(unreadable) => {
-                    // The engine says so, and remembers that the gid is taken.
-                    let Unreadable { gid, why } = unreadable;
-                    let event = Event::Input(Input::Loaded(gid, Load::Unreadable { why }));
-                    recovered.commands.push(ring.step(event, clock.now()));
                 }
             }
+            recovered.commands.push(ring.step(event, clock.now()));
+        }
+        after = page.after;
+        if after.is_none() {
+            return Ok(recovered);
         }
     }
 }

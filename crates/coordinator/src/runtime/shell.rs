@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::{
-    Answer, Call, Change, Commands, Destination, Event, Input, Record, Request, Ring, Ticket, Wait,
+    Answer, Call, Change, Commands, Destination, Event, Gid, Input, Record, Request, Ring, Ticket,
+    Wait,
 };
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{Alerts, ParkedBranch};
 use crate::clock::Clock;
 use crate::dispatcher::{Dispatcher, Vacancies};
-use crate::journal::{Journal, JournalEvent};
+use crate::journal::{Backlog, Journal, JournalEvent};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::handle::{Asked, Control, Lanes};
 use crate::runtime::parking::ParkingLog;
@@ -58,6 +59,8 @@ pub struct Shell {
     parking: ParkingLog,
     /// Records of this round; the journal gets them in one piece.
     unsent: Vec<Record>,
+    /// How much they are.
+    unsent_size: Backlog,
     /// Calls that found no room. They come back to the ring in their turn, not at once: while
     /// thousands do, the first become due again, and at once would have no end. Nor would the
     /// records this leads to be in order with those of commands not yet carried out.
@@ -91,6 +94,7 @@ impl Shell {
             replies: Replies::default(),
             parking: ParkingLog::default(),
             unsent: Vec::new(),
+            unsent_size: Backlog::default(),
             without_room: VecDeque::new(),
             calls_in_flight: 0,
             fenced: false,
@@ -265,6 +269,7 @@ impl Shell {
 
     fn step(&mut self, event: Event) {
         let now = self.clock.now();
+        self.ring.set_journal_full(self.outward.journal.is_full(self.unsent_size));
         let commands = self.ring.step(event, now);
         self.carry_out(commands);
     }
@@ -287,7 +292,8 @@ impl Shell {
         for record in &append {
             self.count(record);
         }
-        self.parking.look(&append, &self.ring, self.clock.now());
+        self.tell_of_parked(&append);
+        self.unsent_size = self.unsent_size.and(Backlog::of(&append));
         self.unsent.extend(append);
         if !loads.is_empty() {
             self.outward.journal.load(loads);
@@ -341,6 +347,7 @@ impl Shell {
     /// The journal gets all records of a round in one piece.
     fn flush(&mut self) {
         if !self.unsent.is_empty() {
+            self.unsent_size = Backlog::default();
             self.outward.journal.append(std::mem::take(&mut self.unsent));
         }
     }
@@ -350,19 +357,21 @@ impl Shell {
         self.healthy.send_if_modified(|told| std::mem::replace(told, healthy) != healthy);
     }
 
+    /// People hear of it in the log and by the webhook.
+    fn tell_of_parked(&mut self, records: &[Record]) {
+        let (now, engine) = (self.clock.now(), self.ring.engine());
+        let transaction = |gid: &Gid| engine.transaction(gid);
+        for parked in ParkedBranch::all_parked_by(records, transaction, now.wall) {
+            self.outward.alerts.parked(parked.clone(), now);
+            self.parking.tell(parked, now.mono);
+        }
+    }
+
     fn count(&self, record: &Record) {
         match &record.change {
             Change::Finished { .. } => {
                 if let Some(transaction) = self.ring.engine().transaction(&record.gid) {
                     self.outward.metrics.finished(transaction);
-                }
-            }
-            Change::Outcome(outcome) if outcome.parked && self.outward.alerts.is_on() => {
-                let transaction = self.ring.engine().transaction(&record.gid);
-                let now = self.clock.now();
-                let parked = transaction.and_then(|of| ParkedBranch::of(of, outcome, now.wall));
-                if let Some(parked) = parked {
-                    self.outward.alerts.parked(parked, now);
                 }
             }
             Change::Begun(_)

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tercet_protocol::{
-    BranchSpec, Engine, EngineSettings, Epoch, Fingerprint, Incarnation, Instance, Mono, Now, Op,
-    Pattern, PerOp, Spec, Status, Stored, TryBy, Wall,
+    Ask, BranchSpec, Engine, EngineSettings, Epoch, Fingerprint, Incarnation, Instance, Mono, Now,
+    Op, Pattern, PerOp, Refusal, Reply, Spec, Status, Stored, TryBy, Until, Wall,
 };
 use tokio::sync::mpsc::OwnedPermit;
 
@@ -76,9 +76,20 @@ async fn taken_up(
     let adopt = |stored| Event::Input(Input::Adopt(Box::new(stored)));
     let commands = transactions.into_iter().map(|stored| ring.step(adopt(stored), now)).collect();
     let settings = JournalSettings::new("", "node", Incarnation(1));
+    let shell = shell(ring, clock, &MemoryRows::new(), settings).await;
+    let only_place = shell.answer_places.clone().try_reserve_owned().expect("the only place");
+    (shell, commands, only_place)
+}
+
+/// A shell on these rows, with room for one call and one message.
+async fn shell(
+    ring: Ring,
+    clock: Arc<dyn Clock>,
+    rows: &MemoryRows,
+    settings: JournalSettings,
+) -> Shell {
     let (tell, events) = mpsc::unbounded_channel();
-    let rows = MemoryRows::new();
-    let journal = Journal::in_memory(&rows, settings, tell, Arc::new(Passing::default()));
+    let journal = Journal::in_memory(rows, settings, tell, Arc::new(Passing::default()));
     let outward = Outward {
         journal: journal.await.expect("a thread"),
         dispatcher: dispatcher::start(DispatcherSettings::default(), Arc::clone(&clock))
@@ -87,9 +98,7 @@ async fn taken_up(
         alerts: Alerts::off(),
     };
     let (_, lanes) = lanes(1, 1);
-    let shell = Shell::new(ring, clock, lanes, events, outward, 1);
-    let only_place = shell.answer_places.clone().try_reserve_owned().expect("the only place");
-    (shell, commands, only_place)
+    Shell::new(ring, clock, lanes, events, outward, 1)
 }
 
 /// Calls without room go back to the ring; the records that all of it has led to.
@@ -130,4 +139,60 @@ async fn calls_that_find_no_room_leave_everybody_else_their_turn() {
     let gid = "busy".parse().expect("a gid");
     let busy = shell.ring.engine().transaction(&gid).expect("live");
     assert_eq!(busy.status(), Status::Trying, "it went round until the day was over");
+}
+
+/// Whether a begin is refused at once.
+fn is_refused(shell: &mut Shell, gid: &str) -> bool {
+    let (reply, mut answer) = tokio::sync::oneshot::channel();
+    let spec = Arc::clone(&stored(gid, 86_400_000, 0).spec);
+    let ask = Ask::Begin { spec, fresh: true };
+    let gid = gid.parse().expect("a gid");
+    shell.ask(Asked { gid, ask, until: Until::Accepted, wait: Duration::from_secs(60), reply });
+    match answer.try_recv() {
+        Ok(Reply::Refused(Refusal::NotAccepted)) => true,
+        Ok(other) => panic!("{other:?}"),
+        // It waits for the journal.
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn begins_are_refused_while_too_much_waits_for_the_journal() {
+    let a_begin = |gid: &str| {
+        let spec = Arc::clone(&stored(gid, 0, 0).spec);
+        let (gid, instance) = (spec.gid.clone(), spec.instance);
+        Backlog::of(&[Record {
+            seq: tercet_protocol::Seq(1),
+            gid,
+            instance,
+            change: Change::Begun(spec),
+        }])
+    };
+    let bytes = a_begin("t-1").bytes * 3;
+    for queue in [Backlog { records: 3, bytes: usize::MAX }, Backlog { records: usize::MAX, bytes }]
+    {
+        let clock: Arc<dyn Clock> = Arc::new(Passing::default());
+        let engine = Engine::new(Epoch(1), EngineSettings::default());
+        let ring = Ring::new(engine, Duration::from_secs(3_600));
+        let rows = MemoryRows::new();
+        let settings =
+            JournalSettings { queue, ..JournalSettings::new("", "node", Incarnation(1)) };
+        let mut shell = shell(ring, clock, &rows, settings).await;
+        rows.stall();
+        // Also those of the round under way count.
+        let refused = |shell: &mut Shell, gids: [&str; 2]| gids.map(|gid| is_refused(shell, gid));
+        assert_eq!(refused(&mut shell, ["t-1", "t-2"]), [false, false], "{queue:?}");
+        assert_eq!(refused(&mut shell, ["t-3", "t-4"]), [false, true], "{queue:?}");
+        shell.flush();
+        assert_eq!(refused(&mut shell, ["t-5", "t-6"]), [true, true], "{queue:?}");
+        rows.release();
+        let until_taken = async {
+            while is_refused(&mut shell, "t-7") {
+                let event = shell.journal_events.recv().await.expect("the journal says more");
+                shell.journal_event(event);
+                shell.flush();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), until_taken).await.expect("room again");
+    }
 }

@@ -140,6 +140,14 @@ impl Breaker {
         }
     }
 
+    /// Calls under way that were begun since the recovery.
+    pub(super) fn of_recovery(&self) -> usize {
+        match self.phase {
+            Phase::Closed | Phase::Open { .. } => 0,
+            Phase::HalfOpen { under_way, .. } => under_way,
+        }
+    }
+
     /// When the next probe is due, while it is open.
     pub(super) fn probe_at(&self, settings: &BreakerSettings) -> Option<Mono> {
         match self.phase {

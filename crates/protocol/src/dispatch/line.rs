@@ -168,9 +168,9 @@ impl<T> Line<T> {
     pub fn next_wake(&self) -> Option<Mono> {
         match self.breaker.state() {
             BreakerState::Closed => None,
-            BreakerState::HalfOpen => match self.queue.is_empty() {
+            BreakerState::HalfOpen => match self.queue.is_empty() && !self.is_full_of_old() {
                 true => self.breaker.settles_at(&self.settings.breaker),
-                // The answers of those under way move it on.
+                // The ends of those under way move it on.
                 false => None,
             },
             BreakerState::Open => {
@@ -222,9 +222,7 @@ impl<T> Line<T> {
         }
         let mut next = Vec::new();
         self.fill(&mut next);
-        let is_calm = self.queue.is_empty();
-        let (concurrency, settings) = (self.settings.concurrency, self.settings.breaker);
-        let closed = self.breaker.settle(concurrency, is_calm, now, &settings);
+        let closed = self.settle(now);
         if closed.is_some() {
             self.fill(&mut next);
         }
@@ -246,8 +244,27 @@ impl<T> Line<T> {
 
     /// How many more calls may be made now, beside probes.
     fn turns(&self) -> usize {
-        let free = self.settings.concurrency.saturating_sub(self.under_way);
-        self.breaker.turns(free, self.has_spare_place())
+        self.breaker.turns(self.free(), self.has_spare_place())
+    }
+
+    fn free(&self) -> usize {
+        self.settings.concurrency.saturating_sub(self.under_way)
+    }
+
+    /// Ends a recovery. While calls from before it hang in all places it goes on, since its
+    /// spare place is then the only one that moves.
+    fn settle(&mut self, now: Mono) -> Option<Change> {
+        if self.is_full_of_old() {
+            return None;
+        }
+        let LineSettings { concurrency, breaker, .. } = self.settings;
+        self.breaker.settle(concurrency, self.queue.is_empty(), now, &breaker)
+    }
+
+    /// Whether every place is taken by a call from before the recovery.
+    fn is_full_of_old(&self) -> bool {
+        let old = self.under_way.saturating_sub(self.breaker.of_recovery());
+        old >= self.settings.concurrency
     }
 
     fn is_probe_due(&self, now: Mono) -> bool {

@@ -89,8 +89,8 @@ impl World {
 
     fn offered(n: usize) -> Offered<usize> {
         // Every third is a Try; one in ten is larger than the queue may hold.
-        let patience = (n % 3 == 0).then_some(Duration::from_millis(TIMEOUT_MS));
-        let bytes = if n % 10 == 0 { 50 } else { n % 10 };
+        let patience = n.is_multiple_of(3).then_some(Duration::from_millis(TIMEOUT_MS));
+        let bytes = if n.is_multiple_of(10) { 50 } else { n % 10 };
         Offered { gid: format!("g{n}").parse().expect("an id"), bytes, patience, call: n }
     }
 

@@ -215,11 +215,14 @@ impl Engine {
         self.resting.reached = gids.last().cloned();
         let due = now.mono.after(self.settings.load_within);
         for gid in gids {
-            let is_known = self.live.contains_key(&gid) || self.loading.contains_key(&gid);
-            if is_known || self.unreadable.contains(&gid) {
+            if self.live.contains_key(&gid) || self.unreadable.contains(&gid) {
                 continue;
             }
             self.resting.found = true;
+            // Somebody asked for it. If that load fails, it still rests.
+            if self.loading.contains_key(&gid) {
+                continue;
+            }
             self.resting.loads += 1;
             output.effects.push(at_once(&gid, Effect::Load));
             self.loads_due.insert((due, gid.clone()));

@@ -40,6 +40,7 @@ impl Transaction {
             Verdict::InProgress(pause) => {
                 branch.trouble.wrong_in_a_row = 0;
                 branch.trouble.since.get_or_insert(step.now.mono);
+                branch.trouble.pause_asked = true;
                 branch.calling = Calling::Due(step.now.mono.after(pause));
                 if op != Op::Try {
                     self.park_if_stuck(position, op, Trouble::Doubt, step);
@@ -51,6 +52,7 @@ impl Transaction {
                 if op == Op::Try {
                     branch.answer = Some(try_answer(answer));
                 }
+                branch.trouble.pause_asked = pause.is_some();
                 let luck = step.luck(position);
                 let pause = step.rules.backoff.pause(branch.trouble.failures, luck, pause);
                 branch.calling = Calling::Due(step.now.mono.after(pause));
@@ -104,7 +106,7 @@ impl Transaction {
         let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &detail };
         step.happened(&mut self.history, line);
         self.write_row(position, step);
-        self.write_parked(step);
+        self.write_parked_if_untold(step);
     }
 }
 

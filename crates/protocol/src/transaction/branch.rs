@@ -78,6 +78,8 @@ pub(super) struct Troubles {
     pub(super) failures: u32,
     /// The latest failures in a row that cannot become right by themselves.
     pub(super) wrong_in_a_row: u32,
+    /// Whether the participant asked for the present pause.
+    pub(super) pause_asked: bool,
     /// Times in a row that there was no room for a call.
     pub(super) no_room: u32,
     /// When the first answer came that was not the end of it.

@@ -64,7 +64,6 @@ impl Transaction {
 
     /// Ends the branches that an operator resolved and that have no call under way any more.
     pub(super) fn resolve_what_is_free(&mut self, step: &mut Step<'_>) {
-        let mut unparked = false;
         for position in 0..self.branches.len() {
             let Some(branch) = self.branches.get_mut(position) else { continue };
             let waits = match branch.calling {
@@ -82,14 +81,11 @@ impl Transaction {
             branch.standing = Standing::Done { at: step.now.wall, unwritten_since: None };
             branch.calling = Calling::Idle;
             branch.resolved_as = Some(word.as_);
-            unparked |= std::mem::take(&mut branch.parked);
+            branch.parked = false;
             branch.write_row_into(step);
             let Resolution { branch, as_, note, who } = *word;
             let note = note.map(|note| format!(": {note}")).unwrap_or_default();
             self.was_resolved(branch, &format!("as {as_} by {who}{note}"), step);
-        }
-        if unparked {
-            self.write_parked(step);
         }
     }
 }

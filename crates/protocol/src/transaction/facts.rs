@@ -142,7 +142,11 @@ impl Transaction {
         branch.row = Some(Box::new(actual));
     }
 
-    pub(super) fn write_parked(&self, step: &mut Step<'_>) {
-        step.changes.push(Change::Parked(self.is_parked()));
+    /// Writes whether a branch is shown to people, where the journal says otherwise.
+    pub(super) fn write_parked_if_untold(&mut self, step: &mut Step<'_>) {
+        let parked = self.is_parked();
+        if std::mem::replace(&mut self.parked_row, parked) != parked {
+            step.changes.push(Change::Parked(parked));
+        }
     }
 }

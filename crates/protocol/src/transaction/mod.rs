@@ -47,6 +47,8 @@ pub struct Transaction {
     phase: Phase,
     branches: Vec<Branch>,
     history: History,
+    /// Whether the journal says that a branch is shown to people.
+    parked_row: bool,
 }
 
 /// How far a transaction is.
@@ -78,6 +80,7 @@ impl Transaction {
             branches: branches.collect(),
             phase: Phase::Trying { deadline },
             history: History::default(),
+            parked_row: false,
             spec,
         }
     }

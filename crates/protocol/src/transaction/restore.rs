@@ -53,6 +53,7 @@ impl Transaction {
             phase,
             branches: branches.collect(),
             history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
+            parked_row: stored.parked,
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
         transaction
@@ -73,6 +74,7 @@ fn restore_branch(
     now: Now,
 ) -> Branch {
     let known = facts::read(spec, stored.status, row);
+    let failures = failures(stored, &known, resume);
     let acknowledged_at = known.acknowledged_at.or(stored.finished_at);
     let standing = match (acknowledged_at, known.status) {
         (Some(at), _) => Standing::Done { at, unwritten_since: None },
@@ -87,7 +89,11 @@ fn restore_branch(
         standing,
         calling: Calling::Idle,
         attempts: known.attempts,
-        trouble: Troubles { since: in_doubt_since(stored, resume, now), ..Troubles::default() },
+        trouble: Troubles {
+            since: in_doubt_since(stored, resume, now),
+            failures,
+            ..Troubles::default()
+        },
         parked: known.parked && acknowledged_at.is_none(),
         last_error: known.last_error,
         answer: known.answer,
@@ -114,6 +120,15 @@ fn deadline(stored: &Stored, resume: Resume, now: Now) -> Mono {
             now.mono.after(left.max(calls.max().unwrap_or(SHORTEST_ROUND).max(SHORTEST_ROUND)))
         }
         Resume::AtStart { clock_doubted: false } | Resume::FromRest => now.mono.after(left),
+    }
+}
+
+/// How often its present leg has failed, as far as the pause between calls goes. One that rests
+/// and returns again and again would else begin with the shortest pause each time.
+fn failures(stored: &Stored, known: &Outcome, resume: Resume) -> u32 {
+    match (resume, stored.decision()) {
+        (Resume::FromRest, Some(decision)) => *known.attempts.get(decision.op()),
+        (Resume::FromRest, None) | (Resume::AtStart { .. }, _) => 0,
     }
 }
 

@@ -149,7 +149,8 @@ fn pauses_at(
     now: Now,
 ) -> bool {
     let pauses = matches!(branch.calling, Calling::Due(at) if at > now.mono);
-    if !pauses || branch.trouble.failures == 0 {
+    // A pause that the participant asked for is kept: whoever heals is not to be overrun.
+    if !pauses || branch.trouble.failures == 0 || branch.trouble.pause_asked {
         return false;
     }
     let url = branch.needs(decision).and_then(|op| branch.spec.url(op));

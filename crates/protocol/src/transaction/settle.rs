@@ -21,6 +21,7 @@ impl Transaction {
         self.resolve_what_is_free(step);
         self.finish_if_everyone_acknowledged(step);
         self.write_acknowledgements_that_wait_alone(step);
+        self.write_parked_if_untold(step);
         self.call_what_is_due(step);
     }
 
@@ -112,7 +113,6 @@ impl Transaction {
             return;
         }
         let (at, status) = (step.now.wall, decided.decision.finished_status());
-        let was_parked = self.is_parked();
         for branch in &mut self.branches {
             branch.parked = false;
         }
@@ -120,7 +120,7 @@ impl Transaction {
         for position in 0..self.branches.len() {
             self.write_final_row(position, step);
         }
-        if was_parked {
+        if std::mem::take(&mut self.parked_row) {
             step.completion.push(Change::Parked(false));
         }
         step.completion.push(Change::Finished { status, at });
@@ -132,18 +132,14 @@ impl Transaction {
             Phase::Telling(_) => {}
             Phase::Trying { .. } | Phase::Finished { .. } => return,
         }
-        let mut unparked = false;
         for branch in &mut self.branches {
             let Standing::Done { unwritten_since, .. } = &mut branch.standing else { continue };
             let waited = unwritten_since.map(|since| step.now.mono.since(since));
             if waited.is_some_and(|waited| waited >= step.rules.ack_alone_after) {
                 *unwritten_since = None;
-                unparked |= std::mem::take(&mut branch.parked);
+                branch.parked = false;
                 branch.write_row_into(step);
             }
-        }
-        if unparked {
-            self.write_parked(step);
         }
     }
 

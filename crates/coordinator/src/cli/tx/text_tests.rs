@@ -1,3 +1,5 @@
+//! What operators see, to the letter.
+
 use super::*;
 
 const NOW: Wall = Wall(1_763_640_600_000);

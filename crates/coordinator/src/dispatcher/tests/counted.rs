@@ -5,7 +5,7 @@ use tercet_protocol::LineSettings;
 
 use super::inbox::Inbox;
 use super::participant::Participant;
-use super::{call, dispatcher_with, line, with_line};
+use super::{call, dispatcher_with, line, soon, with_line};
 
 #[test]
 fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
@@ -67,9 +67,12 @@ fn a_breaker_that_is_open_is_a_metric_until_it_closes_or_is_forgotten() {
             }
             drop(dispatcher);
             // What it had spawned has ended with its last call.
-            while !handle.render().contains(&format!("{gauge} 0\n")) {
-                tokio::task::yield_now().await;
-            }
+            let forgotten = async {
+                while !handle.render().contains(&format!("{gauge} 0\n")) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            soon("the gauge without its destination", forgotten).await;
         });
     });
 }

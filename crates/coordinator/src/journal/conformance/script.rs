@@ -150,7 +150,12 @@ impl Script {
             6 => Change::Parked(self.pick(2) == 0),
             7..=9 => {
                 let of = self.pick(3);
-                Change::Outcome(self.outcome(&format!("b{of}"), at))
+                let mut outcome = self.outcome(&format!("b{of}"), at);
+                // Nobody acknowledges what is not decided, and reading says so.
+                if !stored.status.is_decided() {
+                    (outcome.resolved_as, outcome.acknowledged_at) = (None, None);
+                }
+                Change::Outcome(outcome)
             }
             _ => Change::Happened(self.happening(stored.history_len + 1, at)),
         }

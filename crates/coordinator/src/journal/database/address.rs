@@ -28,7 +28,8 @@ impl Address {
         if path.is_empty() {
             return Err(JournalError::InvalidUrl { why: "the path is empty" });
         }
-        if path.starts_with(':') || path.contains('?') {
+        // SQLite would take these for a database in memory, or for a URL of its own.
+        if path.starts_with(':') || path.starts_with("file:") || path.contains('?') {
             return Err(JournalError::InvalidUrl { why: "it may have no parameters" });
         }
         if path.ends_with('/') {
@@ -71,6 +72,8 @@ mod tests {
             ("sqlite:tercet.db", Err(format!("{form}// must follow the scheme"))),
             ("sqlite://", Err(format!("{form}the path is empty"))),
             ("sqlite://:memory:", Err(format!("{form}it may have no parameters"))),
+            ("sqlite://file::memory:", Err(format!("{form}it may have no parameters"))),
+            ("sqlite::memory:", Err(format!("{form}// must follow the scheme"))),
             ("sqlite://x.db?mode=ro", Err(format!("{form}it may have no parameters"))),
             ("sqlite:///var/lib/", Err(format!("{form}the path is that of a directory"))),
             (

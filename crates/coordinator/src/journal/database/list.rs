@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, Select, TransactionTrait,
+    QueryOrder, QuerySelect, QueryTrait, Select, TransactionTrait,
 };
 use tercet_protocol::Status;
 use tercet_protocol::wire::{Cursor, ListQuery, Page, SummaryView};
@@ -51,19 +51,22 @@ async fn read(
         .await?;
     let counts: HashMap<String, i64> = counts.into_iter().collect();
 
-    let resolved: Vec<(String, String)> = outcome::Entity::find()
+    let resolved = outcome::Entity::find()
         .select_only()
         .column(outcome::Column::Gid)
         .column(outcome::Column::ResolvedAs)
         .filter(outcome::Column::Gid.is_in(names()))
         .filter(outcome::Column::ResolvedAs.is_not_null())
-        .into_tuple()
-        .all(snapshot)
-        .await?;
+        .build(snapshot.get_database_backend());
+    let mut resolutions: Vec<(String, String)> = Vec::new();
+    for row in snapshot.query_all_raw(resolved).await? {
+        // A word that is not even text is none of ours, and its transaction cannot be listed.
+        resolutions.push((row.try_get_by_index(0)?, row.try_get_by_index(1).unwrap_or_default()));
+    }
 
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
-        let of_it = resolved.iter().filter(|(gid, _)| *gid == row.gid);
+        let of_it = resolutions.iter().filter(|(gid, _)| *gid == row.gid);
         let resolved: Vec<&str> = of_it.map(|(_, resolved_as)| &**resolved_as).collect();
         let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
         match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0), &resolved) {

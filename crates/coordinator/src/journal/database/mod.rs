@@ -6,6 +6,7 @@ mod commit;
 mod connect;
 mod each;
 mod entities;
+mod file_system;
 mod incarnation;
 mod list;
 mod lock;
@@ -27,6 +28,7 @@ use tercet_protocol::wire::{ListQuery, Page, SummaryView};
 use tercet_protocol::{Gid, Happening, Incarnation, Load, Stored, Wall};
 
 pub(super) use self::address::Address;
+pub use self::file_system::untrusted_file_system;
 use self::lock::FileLock;
 use self::same_file::SameFile;
 pub use self::schema::{migrate_up, migration_status};

@@ -56,6 +56,13 @@ impl Rows {
         if row.finished_at.is_some() != Status::is_finished(status) {
             return Err(format!("it is {status}, which does not fit its finished_at"));
         }
+        // Such a branch would be taken for one that was told a decision nobody has taken.
+        let ended = |row: &&Outcome| row.acknowledged_at.is_some() || row.resolved_as.is_some();
+        if !Status::is_decided(status)
+            && let Some(early) = outcomes.iter().find(ended)
+        {
+            return Err(format!("{} has ended, and the transaction is {status}", early.branch));
+        }
         Ok(Stored {
             spec: Arc::new(spec),
             branches: branches.into_iter().map(|(_, branch)| branch).collect(),

@@ -40,6 +40,10 @@ async fn a_row_that_makes_no_sense_does_not_keep_the_others_from_being_read() {
         "UPDATE branch_transactions SET headers = '[1]' WHERE gid = 'tx-2'",
         "UPDATE branch_transactions SET payload = x'ff' WHERE gid = 'tx-2'",
         "UPDATE branch_transactions SET position = -1 WHERE gid = 'tx-2'",
+        "INSERT INTO branch_outcomes (gid, branch_id, status, try_attempts, confirm_attempts, \
+         cancel_attempts, parked, resolved_as) VALUES ('tx-2', 'b0', 'tried', 1, 0, 0, 0, 'confirmed')",
+        "INSERT INTO branch_outcomes (gid, branch_id, status, try_attempts, confirm_attempts, \
+         cancel_attempts, parked, acknowledged_at) VALUES ('tx-2', 'b0', 'tried', 1, 0, 0, 0, 7)",
         "DELETE FROM global_details WHERE gid = 'tx-2'",
     ];
     for damage in damages {

@@ -1,0 +1,162 @@
+//! What goes wrong, and how it is put right again.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::link::Weather;
+use crate::stage::Stage;
+use crate::trouble::Trouble;
+
+/// A fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Fault {
+    /// `kill -9` of the coordinator, and a restart a second later.
+    CoordinatorKilled,
+    /// `kill -9` of a participant, and a restart.
+    ParticipantKilled,
+    /// SIGSTOP of a participant, and SIGCONT.
+    ParticipantStopped,
+    /// No packet passes between coordinator and participants.
+    Partition,
+    /// Packets are late, and some are lost.
+    FoulNetwork,
+    /// The coordinator's disk is full.
+    DiskFull,
+    /// A participant is killed, and while it is down the coordinator too.
+    Both,
+}
+
+/// What a fault needs that not every machine gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    Nothing,
+    /// Root, network namespaces, iproute2.
+    TroubledLink,
+    /// Root, for a mount.
+    SmallDisk,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::CoordinatorKilled,
+        Self::ParticipantKilled,
+        Self::ParticipantStopped,
+        Self::Partition,
+        Self::FoulNetwork,
+        Self::DiskFull,
+        Self::Both,
+    ];
+
+    pub(crate) fn need(self) -> Need {
+        match self {
+            Self::CoordinatorKilled
+            | Self::ParticipantKilled
+            | Self::ParticipantStopped
+            | Self::Both => Need::Nothing,
+            Self::Partition | Self::FoulNetwork => Need::TroubledLink,
+            Self::DiskFull => Need::SmallDisk,
+        }
+    }
+
+    /// Whether participants can be called by the test kit all the while.
+    pub(crate) fn spares_participants(self) -> bool {
+        match self {
+            Self::CoordinatorKilled | Self::FoulNetwork | Self::DiskFull => true,
+            Self::ParticipantKilled | Self::ParticipantStopped | Self::Partition | Self::Both => {
+                false
+            }
+        }
+    }
+
+    /// How long it lasts, of a usual length of `usual`.
+    pub(crate) fn lasts(self, usual: Duration) -> Duration {
+        match self {
+            Self::CoordinatorKilled => usual / 5,
+            Self::FoulNetwork => usual * 2,
+            Self::ParticipantKilled
+            | Self::ParticipantStopped
+            | Self::Partition
+            | Self::DiskFull
+            | Self::Both => usual,
+        }
+    }
+
+    /// Lets it happen, for so long; tells when it was put right: the moment before the cause was
+    /// taken away, so that a restart counts from the start of the process.
+    pub(crate) async fn strike(
+        self,
+        stage: &mut Stage<'_>,
+        lasts: Duration,
+    ) -> Result<Instant, Trouble> {
+        let healed;
+        match self {
+            Self::CoordinatorKilled => {
+                stage.coordinator.kill().await?;
+                tokio::time::sleep(lasts).await;
+                healed = clock::now();
+                stage.coordinator.start().await?;
+            }
+            Self::ParticipantKilled => {
+                stage.cast.inventory.kill().await?;
+                tokio::time::sleep(lasts).await;
+                healed = clock::now();
+                stage.cast.inventory.start().await?;
+            }
+            Self::ParticipantStopped => {
+                stage.cast.inventory.signal("STOP").await?;
+                tokio::time::sleep(lasts).await;
+                healed = clock::now();
+                stage.cast.inventory.signal("CONT").await?;
+            }
+            Self::Partition => {
+                stage.link.cut().await?;
+                tokio::time::sleep(lasts).await;
+                healed = clock::now();
+                stage.link.mend().await?;
+            }
+            Self::FoulNetwork => {
+                stage.link.weather(Weather::FOUL).await?;
+                tokio::time::sleep(lasts).await;
+                healed = clock::now();
+                stage.link.weather(Weather::FAIR).await?;
+            }
+            Self::DiskFull => {
+                if let Some(disk) = &stage.disk {
+                    disk.fill()?;
+                }
+                tokio::time::sleep(lasts).await;
+                healed = clock::now();
+                if let Some(disk) = &stage.disk {
+                    disk.clear()?;
+                }
+            }
+            Self::Both => {
+                stage.cast.inventory.kill().await?;
+                tokio::time::sleep(lasts / 2).await;
+                stage.coordinator.kill().await?;
+                tokio::time::sleep(lasts / 4).await;
+                stage.coordinator.start().await?;
+                tokio::time::sleep(lasts / 4).await;
+                healed = clock::now();
+                stage.cast.inventory.start().await?;
+            }
+        }
+        Ok(healed)
+    }
+}
+
+/// As the table names it.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CoordinatorKilled => "coordinator kill -9",
+            Self::ParticipantKilled => "participant down (kill -9)",
+            Self::ParticipantStopped => "participant frozen (SIGSTOP)",
+            Self::Partition => "partition",
+            Self::FoulNetwork => "200 ms + 5 % loss",
+            Self::DiskFull => "disk full",
+            Self::Both => "participant down, and coordinator kill -9 meanwhile",
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! An initiator that asks with the same gid until it knows.
+
+use std::sync::Once;
+use std::time::Duration;
+
+use reqwest::Client;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::story::{Story, Told};
+use crate::clock;
+use crate::trouble::Trouble;
+
+/// How long an answer is waited for; longer than the coordinator lets anybody wait.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// What is asked of the coordinator: to answer at the end, or after this long.
+const WAIT_MS: u32 = 10_000;
+
+/// The pause after a refusal or a broken connection. It is part of what an initiator sees of a
+/// restart, so it is short.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Talks to the coordinator as an initiator does.
+#[derive(Debug, Clone)]
+pub(crate) struct Initiator {
+    http: Client,
+    base: String,
+}
+
+/// How often which answer came that was not the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Detours {
+    /// Connections refused or broken, answers not in time.
+    pub(crate) unanswered: u64,
+    /// 429 and 503.
+    pub(crate) refused: u64,
+}
+
+impl Initiator {
+    /// One for the coordinator at this URL.
+    pub(crate) fn new(base: &str) -> Result<Self, Trouble> {
+        static TLS: Once = Once::new();
+        // The client insists on a TLS provider although nothing here uses TLS.
+        TLS.call_once(|| {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        let built = Client::builder().no_proxy().tls_certs_only([]).timeout(ANSWER_WITHIN).build();
+        let http = built.map_err(|error| Trouble::Answer(format!("an HTTP client: {error}")))?;
+        Ok(Self { http, base: base.to_owned() })
+    }
+
+    /// Begins the transaction, again and again with the same gid, until its end is told.
+    pub(crate) async fn carry_through(&self, story: &mut Story, body: &str) -> Detours {
+        let mut detours = Detours::default();
+        let url = format!("{}/v1/transactions?wait=finished&wait_ms={WAIT_MS}", self.base);
+        loop {
+            let request = self.http.post(&url).header("content-type", "application/json");
+            match request.body(body.to_owned()).send().await {
+                Ok(answer) if answer.status().is_success() => {
+                    if let Ok(told) = answer.json::<Told>().await {
+                        story.hear(&told);
+                        if told.status.is_final() {
+                            story.finished = Some(clock::now());
+                            return detours;
+                        }
+                        // It goes on: the repeat waits for it as well.
+                        continue;
+                    }
+                    detours.unanswered += 1;
+                }
+                Ok(answer) if matches!(answer.status().as_u16(), 429 | 503) => detours.refused += 1,
+                Ok(answer) => {
+                    let status = answer.status();
+                    let said = answer.text().await.unwrap_or_default();
+                    story.contradictions.push(format!("begin was answered {status}: {said}"));
+                    return detours;
+                }
+                Err(_) => detours.unanswered += 1,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Begins the transaction, again and again with the same gid, until it is known to exist.
+    pub(crate) async fn hand_over(&self, body: &str) -> Result<(), Trouble> {
+        let url = format!("{}/v1/transactions?wait=accepted", self.base);
+        loop {
+            let request = self.http.post(&url).header("content-type", "application/json");
+            match request.body(body.to_owned()).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) if !matches!(answer.status().as_u16(), 429 | 503) => {
+                    let said = answer.text().await.unwrap_or_default();
+                    return Err(Trouble::Answer(format!("begin was refused: {said}")));
+                }
+                Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// How a transaction stands; `None` if it is not known.
+    pub(crate) async fn look(&self, gid: &str) -> Result<Option<Told>, Trouble> {
+        let answer = self.get(&format!("/v1/transactions/{gid}")).await?;
+        match answer.status().as_u16() {
+            200 => Ok(Some(read(gid, answer).await?)),
+            404 => Ok(None),
+            other => Err(Trouble::Answer(format!("reading {gid} was answered {other}"))),
+        }
+    }
+
+    /// Whether every transaction is finished; with a participant (host:port), every one of its.
+    pub(crate) async fn all_finished(&self, participant: Option<&str>) -> Result<bool, Trouble> {
+        #[derive(Deserialize)]
+        struct List {
+            items: Vec<serde_json::Value>,
+        }
+        let mut path = "/v1/transactions?status=trying,confirming,cancelling&limit=1".to_owned();
+        if let Some(participant) = participant {
+            path.push_str(&format!("&participant={participant}"));
+        }
+        let list: List = read("the list", self.get(&path).await?).await?;
+        Ok(list.items.is_empty())
+    }
+
+    /// Reads what is at this URL as JSON.
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        url: &str,
+    ) -> Result<T, Trouble> {
+        let sent = self.http.get(url).send().await;
+        read(what, sent.map_err(|error| Trouble::Answer(format!("GET {url}: {error}")))?).await
+    }
+
+    async fn get(&self, path: &str) -> Result<reqwest::Response, Trouble> {
+        let sent = self.http.get(format!("{}{path}", self.base)).send().await;
+        sent.map_err(|error| Trouble::Answer(format!("GET {path}: {error}")))
+    }
+}
+
+async fn read<T: DeserializeOwned>(what: &str, answer: reqwest::Response) -> Result<T, Trouble> {
+    let read = answer.json().await;
+    read.map_err(|error| Trouble::Answer(format!("{what} was answered unreadably: {error}")))
+}

@@ -1,0 +1,103 @@
+//! A sale on a bad network: far more orders a second than there is stock, so that nearly all are
+//! refused, once in fair weather and once in foul.
+
+use std::time::Duration;
+
+use crate::clock;
+use crate::link::{Link, Weather};
+use crate::load::{Detours, Load, Pace, Story, order};
+use crate::row::{Rates, Row, ordinary, rate, recovery};
+use crate::spread::Spread;
+use crate::stage::{Kind, Plan, Programs, Stage};
+use crate::trial::{Scale, WIDE};
+use crate::trouble::Trouble;
+use crate::verdict::Verdict;
+
+/// Begins every gid of the sale.
+const PREFIX: &str = "sale";
+
+/// Pieces in stock.
+const PIECES: i64 = 1_000;
+
+/// Orders under way at a time; who comes when there are as many is turned away.
+const UNDER_WAY: usize = 1_500;
+
+/// One of the two runs.
+struct Half {
+    stories: Vec<Story>,
+    detours: Detours,
+    verdict: Verdict,
+    during: f64,
+    healed: f64,
+    recovery: Spread,
+    ordinary: Spread,
+}
+
+/// Measures the sale with so many orders offered a second.
+pub(crate) async fn run(
+    per_second: u32,
+    programs: &Programs,
+    link: &Link,
+    scale: Scale,
+) -> Result<Row, Trouble> {
+    let pace = Pace::Offered { per_second, under_way: UNDER_WAY };
+    let fair = half(pace, Weather::FAIR, programs, link, scale.fault).await?;
+    let foul = half(pace, Weather::FOUL, programs, link, scale.fault).await?;
+    let mut verdict = foul.verdict;
+    // Both halves must be right; what was wrong in fair weather is told as well.
+    verdict.begun += fair.verdict.begun;
+    verdict.confirmed += fair.verdict.confirmed;
+    verdict.right += fair.verdict.right;
+    verdict.lost += fair.verdict.lost;
+    verdict.sums.extend(fair.verdict.sums);
+    verdict.wrong.extend(fair.verdict.wrong);
+    Ok(Row {
+        fault: format!(
+            "200 ms + 5 % loss, {per_second}/s offered, {PIECES} in stock ({} orders)",
+            foul.stories.len()
+        ),
+        recovery: foul.recovery,
+        ordinary: fair.ordinary,
+        verdict,
+        detours: foul.detours,
+        rates: Rates { without: fair.during, during: foul.during, healed: foul.healed },
+        kit: String::new(),
+        kit_broken: false,
+    })
+}
+
+async fn half(
+    pace: Pace,
+    weather: Weather,
+    programs: &Programs,
+    link: &Link,
+    lasts: Duration,
+) -> Result<Half, Trouble> {
+    let plan = Plan {
+        programs,
+        settings: &[WIDE],
+        pieces: PIECES,
+        on_small_disk: false,
+        kind: Kind::Light,
+    };
+    let stage = Stage::set(plan, link).await?;
+    link.weather(weather).await?;
+    let begun = clock::now();
+    let load = Load::start(pace, stage.initiator()?, order(&stage.cast.at), PREFIX);
+    tokio::time::sleep(lasts).await;
+    let healed = clock::now();
+    link.weather(Weather::FAIR).await?;
+    load.until_known(healed).await;
+    let recovered = clock::now();
+    let (stories, detours) = load.stop().await;
+    let verdict = stage.judge(&stories, PREFIX).await?;
+    Ok(Half {
+        during: rate(&stories, begun, healed),
+        healed: rate(&stories, healed, recovered),
+        recovery: recovery(&stories, &[healed]),
+        ordinary: ordinary(&stories, &[(begun, healed)]),
+        stories,
+        detours,
+        verdict,
+    })
+}

@@ -1,0 +1,37 @@
+//! The programs under test.
+
+use std::path::PathBuf;
+
+use crate::trouble::Trouble;
+
+/// Where they are.
+#[derive(Debug, Clone)]
+pub(crate) struct Programs {
+    pub(crate) tercet: String,
+    pub(crate) demo: String,
+    /// What the demo's services are started with beside the usual.
+    pub(crate) demo_options: Vec<String>,
+    /// This one.
+    pub(crate) own: String,
+}
+
+impl Programs {
+    /// Those in this directory; without one, those beside this program.
+    pub(crate) fn find(
+        directory: Option<PathBuf>,
+        demo_options: Vec<String>,
+    ) -> Result<Self, Trouble> {
+        let own = std::env::current_exe().map_err(Trouble::io("find this program"))?;
+        let beside = || own.parent().map(PathBuf::from).unwrap_or_default();
+        let directory = directory.unwrap_or_else(beside);
+        let find = |name: &str| {
+            let path = directory.join(name);
+            let found = path.canonicalize();
+            let found =
+                found.map_err(Trouble::io(format!("find the program {}", path.display())))?;
+            Ok::<_, Trouble>(found.display().to_string())
+        };
+        let (tercet, demo) = (find("tercet")?, find("tercet-demo")?);
+        Ok(Self { tercet, demo, demo_options, own: own.display().to_string() })
+    }
+}

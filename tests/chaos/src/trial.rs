@@ -1,0 +1,162 @@
+//! One fault under load: before, during, after, and then the books.
+//!
+//! ```text
+//!   warm-up │ window without fault │ fault │ recovery │ window without fault │ load ends │ books
+//!                                          ▲ healed
+//! ```
+
+use std::time::Duration;
+
+use crate::clock;
+use crate::fault::{Fault, Need};
+use crate::kit::{self, Finding};
+use crate::link::Link;
+use crate::load::{Load, Pace, order};
+use crate::row::{Rates, Row, ordinary, rate, recovery};
+use crate::spread::Short;
+use crate::stage::{Kind, Plan, Programs, Stage};
+use crate::trouble::Trouble;
+
+/// Begins every gid of the load.
+const PREFIX: &str = "load";
+
+/// Where 200 ms are to be hidden, many calls must be under way.
+pub(crate) const WIDE: (&str, &str) = ("DISPATCHER__PER_DESTINATION_CONCURRENCY", "1024");
+
+/// How much is done, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    /// The usual length of a fault.
+    pub(crate) fault: Duration,
+    /// The length of a window without fault.
+    pub(crate) window: Duration,
+    /// Initiators at a time.
+    pub(crate) initiators: usize,
+}
+
+impl Scale {
+    /// What runs before anything is measured.
+    fn warm_up(self) -> Duration {
+        self.window / 2
+    }
+
+    /// As many initiators as this fault needs to be measured.
+    fn pace(self, fault: Fault) -> Pace {
+        let initiators = match fault {
+            Fault::FoulNetwork => self.initiators * 6,
+            Fault::CoordinatorKilled
+            | Fault::ParticipantKilled
+            | Fault::ParticipantStopped
+            | Fault::Partition
+            | Fault::DiskFull
+            | Fault::Both => self.initiators,
+        };
+        Pace::Closed { initiators }
+    }
+}
+
+/// Measures one fault.
+pub(crate) async fn run(
+    fault: Fault,
+    programs: &Programs,
+    link: &Link,
+    scale: Scale,
+) -> Result<Row, Trouble> {
+    let wide = [WIDE];
+    let plan = Plan {
+        programs,
+        settings: if fault == Fault::FoulNetwork { &wide } else { &[] },
+        pieces: i64::from(u32::MAX),
+        on_small_disk: fault.need() == Need::SmallDisk,
+        kind: Kind::Demo,
+    };
+    let mut stage = Stage::set(plan, link).await?;
+    let load = Load::start(scale.pace(fault), stage.initiator()?, order(&stage.cast.at), PREFIX);
+    tokio::time::sleep(scale.warm_up()).await;
+    let before = clock::now();
+    tokio::time::sleep(scale.window).await;
+    let lasts = fault.lasts(scale.fault);
+    let kit =
+        fault.spares_participants().then(|| kit::begin(&stage.cast.at, lasts + 2 * scale.window));
+    let struck = clock::now();
+    let healed = fault.strike(&mut stage, lasts).await?;
+    load.until_known(healed).await;
+    let first_seconds = scale.window.saturating_sub(healed.elapsed());
+    tokio::time::sleep(first_seconds).await;
+    let after = clock::now();
+    tokio::time::sleep(scale.window).await;
+    let end = clock::now();
+    let (stories, detours) = load.stop().await;
+    let finding = match kit {
+        Some(kit) => {
+            kit.await.unwrap_or_else(|error| Finding { words: error.to_string(), broken: true })
+        }
+        None => Finding::default(),
+    };
+    let verdict = stage.judge(&stories, PREFIX).await?;
+    let without = f64::midpoint(rate(&stories, before, struck), rate(&stories, after, end));
+    Ok(Row {
+        fault: format!("{fault}, {}", Short(healed.duration_since(struck))),
+        recovery: recovery(&stories, &[healed]),
+        ordinary: ordinary(&stories, &[(before, struck), (after, end)]),
+        verdict,
+        detours,
+        rates: Rates {
+            without,
+            during: rate(&stories, struck, healed),
+            healed: rate(&stories, healed, healed + scale.window),
+        },
+        kit: finding.words,
+        kit_broken: finding.broken,
+    })
+}
+
+/// Kills the coordinator again and again under load, each time at another moment.
+pub(crate) async fn kills(
+    times: usize,
+    programs: &Programs,
+    link: &Link,
+    scale: Scale,
+) -> Result<Row, Trouble> {
+    /// Transactions that end between two kills, at least.
+    const BETWEEN: usize = 20;
+    let pieces = i64::from(u32::MAX);
+    let plan = Plan { programs, settings: &[], pieces, on_small_disk: false, kind: Kind::Demo };
+    let mut stage = Stage::set(plan, link).await?;
+    let pace = Pace::Closed { initiators: scale.initiators };
+    let load = Load::start(pace, stage.initiator()?, order(&stage.cast.at), PREFIX);
+    tokio::time::sleep(scale.warm_up()).await;
+    let before = clock::now();
+    tokio::time::sleep(scale.window).await;
+    let struck = clock::now();
+    let mut luck = fastrand::Rng::with_seed(1);
+    let mut healed = Vec::new();
+    for _ in 0..times {
+        load.until_ended(load.ended() + BETWEEN).await?;
+        tokio::time::sleep(Duration::from_millis(luck.u64(..200))).await;
+        stage.coordinator.kill().await?;
+        healed.push(clock::now());
+        stage.coordinator.start().await?;
+    }
+    let last = clock::now();
+    load.until_known(last).await;
+    let after = clock::now();
+    tokio::time::sleep(scale.window).await;
+    let end = clock::now();
+    let (stories, detours) = load.stop().await;
+    let verdict = stage.judge(&stories, PREFIX).await?;
+    Ok(Row {
+        fault: format!("coordinator kill -9, {times} times in a row"),
+        recovery: recovery(&stories, &healed),
+        ordinary: ordinary(&stories, &[(before, struck), (after, end)]),
+        verdict,
+        detours,
+        rates: Rates {
+            without: f64::midpoint(rate(&stories, before, struck), rate(&stories, after, end)),
+            during: rate(&stories, struck, last),
+            healed: rate(&stories, after, end),
+        },
+        kit: String::new(),
+        kit_broken: false,
+    })
+}
