@@ -44,6 +44,10 @@ async fn after_the_first_transaction_every_metric_is_there_and_counts() {
         let sample = |line: &str| line.starts_with(&format!("tercet_{name}"));
         assert!(metrics.text.lines().any(sample), "{name} has no value");
     }
+    for counter in ["journal_statements_total", "journal_commits_total"] {
+        let nothing = format!("tercet_{counter} 0");
+        assert!(!metrics.text.lines().any(|line| line == nothing), "{counter}");
+    }
     let value = |name: &str, labels: &[&str]| {
         let is = |line: &&str| {
             line.starts_with(&format!("tercet_{name}{{")) && labels.iter().all(|l| line.contains(l))
