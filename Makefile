@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run demo demo-without-guard test check verify fix model sim mutants fuzz chaos waiting
-.PHONY: bench bench-growth bench-smoke instructions instructions-update
+.PHONY: bench bench-figures bench-growth bench-smoke instructions instructions-update
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,11 @@ BENCH := cargo build --release -p tercet-coordinator -p tercet-bench --bins
 bench: ## Measure the daemon against its own bound: tables, target/bench/report.md, a plot; under ten minutes
 	$(BENCH)
 	$(BUILT)/release/tercet-bench run --daemon $(BUILT)/release/tercet
+
+bench-figures: ## Put the last report of `make bench` into docs/performance.md
+	sed -i '/^<!-- figures -->$$/q' docs/performance.md
+	cat target/bench/report.md >> docs/performance.md
+	cp target/bench/latency.svg docs/latency.svg
 
 bench-growth: ## Measure how cost grows with finished, waiting and failing transactions; about fifteen minutes
 	$(BENCH)

@@ -160,7 +160,7 @@ async fn who_acknowledged_long_before_the_crash_is_not_called_again() {
 #[tokio::test]
 async fn a_deadline_that_only_a_doubted_clock_calls_over_waits_for_one_more_round_of_try() {
     // Any time that has passed is more than this node may have been down.
-    let settings = [("TERCET_NODE__LONGEST_STOP_MS", "0")];
+    let settings = [("NODE__LONGEST_STOP_MS", "0")];
     let (mut tercet, participant) =
         (Tercet::start_with(&settings).await, Participant::start().await);
     let held = Gate::closed();

@@ -200,8 +200,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P6: branches are called one after another",
         file: "crates/protocol/src/transaction/settle.rs",
-        instead_of: "step.calls.push(Wanted { branch: position, op, attempt });",
-        put: "step.calls.push(Wanted { branch: position, op, attempt });\n            break;",
+        instead_of: "let decision = self.decision().cloned();\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            let due =",
+        put: "let decision = self.decision().cloned();\n        let busy = self.branches.iter().any(|branch| matches!(branch.calling, Calling::InFlight { .. }));\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            if busy || !step.calls.is_empty() {\n                break;\n            }\n            let due =",
         caught_by: Simulation,
     },
     Bug {

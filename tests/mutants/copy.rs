@@ -9,6 +9,9 @@ use crate::bugs::{Bug, CaughtBy};
 /// The crates that are copied. The guard's comes without its database.
 const CRATES: [&str; 3] = ["crates/protocol", "crates/participant-sdk", "tests/sim"];
 
+/// What the simulation is made of, as far as the workspace has it optimised.
+const QUICKLY_BUILT: [&str; 2] = ["tercet-protocol", "tercet-sim"];
+
 /// Seeds that are run for a bug. Most are noticed within the first hundred.
 const SEEDS: &str = "5000";
 
@@ -82,12 +85,15 @@ impl Copy {
     }
 
     fn simulate(&self) -> Ran {
-        let simulation = ["-p", "tercet-sim"];
-        let built = output(self.cargo().arg("build").args(simulation));
+        // A bug is built once and shows itself soon, so it is building that takes the time.
+        let quickly = QUICKLY_BUILT.map(|name| format!("profile.dev.package.{name}.opt-level=0"));
+        let quickly = quickly.iter().flat_map(|setting| ["--config", setting]);
+        let arguments: Vec<&str> = quickly.chain(["-p", "tercet-sim"]).collect();
+        let built = output(self.cargo().arg("build").args(&arguments));
         if !built.status.success() {
             return not_built(&built);
         }
-        let ran = output(self.cargo().arg("run").args(simulation).args(["--", "1", SEEDS]));
+        let ran = output(self.cargo().arg("run").args(&arguments).args(["--", "1", SEEDS]));
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         let seed = said.lines().find(|line| line.starts_with("seed "));
         match (ran.status.success(), seed) {

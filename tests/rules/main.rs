@@ -1,6 +1,7 @@
 //! Rules about the repository itself: who may import whom, what a file may look like, which
 //! licences our dependencies may have.
 
+mod documents;
 mod imports;
 mod licences;
 mod sources;

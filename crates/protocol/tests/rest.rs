@@ -185,6 +185,33 @@ fn what_rests_is_not_forgotten_while_somebody_asks_for_it_in_vain() {
 }
 
 #[test]
+fn while_a_load_hangs_the_journal_is_not_swept_without_a_pause() {
+    let mut node = Node::with(two_may_wait());
+    let stuck = ["t1", "t2", "t3"].map(|id| {
+        node.driver.pass(1);
+        node.stuck(id).0
+    });
+    node.input(Input::Loaded(gid("t1"), Load::Failed));
+    let mut asked = node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted).sweeps;
+    // The others finish, so that there is room.
+    let vacancy = Vacancy { destination: destination(&stuck[0]), places: 64, healed: false };
+    let vacant = node.driver.input(Input::Vacant(vacancy));
+    asked.extend(vacant.sweeps);
+    for call in vacant.calls {
+        asked.extend(node.driver.answer(&call, 200).sweeps);
+    }
+    asked.extend(node.driver.pass(500).sweeps);
+    let mut sweeps = 0;
+    while let (Some(sweep), true) = (asked.pop(), sweeps < 10) {
+        sweeps += 1;
+        let mut page = node.page(sweep.after.as_ref());
+        page.retain(|resting| *resting == gid("t1"));
+        asked.extend(node.driver.input(Input::Swept(page)).sweeps);
+    }
+    assert!(sweeps <= 3, "the end of one round, and one more; not {sweeps}");
+}
+
+#[test]
 fn when_there_is_room_again_all_that_rested_finishes() {
     let mut node = Node::with(two_may_wait());
     let ids: Vec<String> = (10..40).map(|n| format!("t{n}")).collect();

@@ -73,7 +73,12 @@ pub(crate) fn machine() -> String {
     let model = field(&cpus, "model name").unwrap_or_else(|| "an unnamed processor".to_owned());
     let kib = field(&memory, "MemTotal").and_then(|kb| kb.split(' ').next()?.parse::<u64>().ok());
     let gib = kib.unwrap_or(0) / (1 << 20);
-    format!("{cores} cores ({model}), {gib} GiB, Linux {}", kernel.trim())
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').nth(2).unwrap_or("unknown");
+    format!(
+        "{cores} cores ({model}), {gib} GiB, Linux {}; load average over 15 minutes: {load}",
+        kernel.trim()
+    )
 }
 
 impl fmt::Display for Report {

@@ -50,11 +50,15 @@ pub(crate) fn rate(stories: &[Story], from: Instant, until: Instant) -> f64 {
     if seconds > 0.0 { count / seconds } else { 0.0 }
 }
 
-/// How long those took that were begun within one of these windows.
+/// How long those took that were begun and ended within one of these windows, so that no fault
+/// has met them.
 pub(crate) fn ordinary(stories: &[Story], windows: &[(Instant, Instant)]) -> Spread {
-    let within = |begun| windows.iter().any(|(from, until)| *from <= begun && begun < *until);
-    let begun = stories.iter().filter(|story| within(story.begun));
-    Spread::of(begun.filter_map(|story| Some(story.finished?.duration_since(story.begun))))
+    let took = |story: &Story| -> Option<Duration> {
+        let (begun, finished) = (story.begun, story.finished?);
+        let within = windows.iter().any(|(from, until)| *from <= begun && finished < *until);
+        within.then(|| finished.duration_since(begun))
+    };
+    Spread::of(stories.iter().filter_map(took))
 }
 
 /// From each healing to the end of what was begun before it and ended after it, and before the

@@ -8,4 +8,5 @@ pub const PAST: &[(u64, &str)] = &[
     (11, "called before the time it had asked for, since its destination had healed"),
     (4413, "called 26 times in 10 s, since what rests forgot its pace"),
     (24792, "it rested, was asked for in vain, and was never looked for again"),
+    (12157, "it swept the journal without a pause while a load hung"),
 ];

@@ -1,6 +1,7 @@
 //! `GET /problems` and `/problems/{code}`: what each code means and what to do about it.
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use tercet_protocol::wire::ProblemCode;
@@ -10,8 +11,13 @@ use crate::api::problem::Failure;
 
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
 
-pub(super) async fn one(Path(code): Path<String>, headers: HeaderMap) -> Result<Response, Failure> {
-    let code: ProblemCode = code.parse().map_err(|_| {
+pub(super) async fn one(
+    code: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    // What does not decode to UTF-8 is no code either.
+    let code = code.ok().and_then(|Path(code)| code.parse::<ProblemCode>().ok());
+    let code = code.ok_or_else(|| {
         Failure::new(ProblemCode::NotFound, "there is no such problem; see /problems")
     })?;
     let (status, title, what_to_do) = (code.status(), code.title(), code.what_to_do());

@@ -110,7 +110,7 @@ impl Journal {
     }
 
     /// Asks for the gids of this incarnation's decided and unfinished transactions, by gid,
-    /// those after `after`, at most 500. Answered by `JournalEvent::Swept`, with none only at
+    /// those after `after`, at most 100. Answered by `JournalEvent::Swept`, with none only at
     /// the end; once for each time it was asked, in that order, and however long the
     /// database does not answer.
     pub fn sweep(&self, after: Option<Gid>) {

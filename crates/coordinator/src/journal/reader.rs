@@ -15,7 +15,7 @@ use crate::clock::Clock;
 /// Most gids in one read.
 const MOST_AT_ONCE: usize = 256;
 /// Most gids in the answer to a sweep.
-const MOST_SWEPT: u32 = 500;
+const MOST_SWEPT: u32 = 100;
 
 /// What reaches the reader.
 #[derive(Debug)]

@@ -136,7 +136,10 @@ impl Engine {
         let room = self.only_wait.len() < most.div_ceil(2)
             && self.only_wait_bytes < most_bytes.div_ceil(2)
             && self.live.len() < self.settings.live_transactions;
-        if self.resting.waits_for_its_turn() && (room || now.mono >= self.resting.next_turn) {
+        // A new round waits for its time: what is being read already would else be swept over
+        // again and again.
+        let goes_on = room && self.resting.reached.is_some();
+        if self.resting.waits_for_its_turn() && (goes_on || now.mono >= self.resting.next_turn) {
             self.resting.asked = true;
             self.resting.next_turn = now.mono.after(TURN);
             output.sweep = Some(Sweep { after: self.resting.reached.clone() });

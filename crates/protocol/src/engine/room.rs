@@ -8,6 +8,10 @@ use crate::engine::output::Output;
 use crate::ids::Gid;
 use crate::time::Now;
 
+/// Calls made in one step for one destination. Thousands may have waited for it, and others
+/// get their turn between its steps.
+const AT_ONCE: usize = 64;
+
 impl Engine {
     /// A destination has room: those that have waited longest are called.
     pub(super) fn vacant(&mut self, vacancy: &Vacancy, now: Now, output: &mut Output) {
@@ -15,7 +19,7 @@ impl Engine {
         if *healed {
             self.wake_those_that_pause(destination, now, output);
         }
-        for _ in 0..*places {
+        for _ in 0..(*places).min(AT_ONCE) {
             let Some(waiting) = self.waiting.get(destination) else { return };
             let Some((_, gid)) = waiting.first().cloned() else { return };
             self.run(&gid, now, output, |transaction, step| {

@@ -109,7 +109,14 @@ async fn a_reply_that_does_not_fit_is_a_fault_of_ours_not_a_lie() {
 #[tokio::test]
 async fn what_is_no_route_is_a_problem_too() {
     let face = Face::gone().await;
-    for uri in ["/", "/v1", "/v1/transactions/", "/v1/transactions/a/b/c", "/problems/none"] {
+    for uri in [
+        "/",
+        "/v1",
+        "/v1/transactions/",
+        "/v1/transactions/a/b/c",
+        "/problems/none",
+        "/problems/%ff",
+    ] {
         let answer = face.get(uri).await;
         assert_eq!((answer.problem().0.as_str(), answer.status.as_u16()), ("not-found", 404));
     }

@@ -151,10 +151,10 @@ impl Script {
             7..=9 => {
                 let of = self.pick(3);
                 let mut outcome = self.outcome(&format!("b{of}"), at);
-                // Nobody acknowledges what is not decided, and reading says so.
-                if !stored.status.is_decided() {
-                    (outcome.resolved_as, outcome.acknowledged_at) = (None, None);
-                }
+                // Nobody acknowledges what is not decided, and what was resolved has ended:
+                // reading says so.
+                outcome.acknowledged_at.take_if(|_| !stored.status.is_decided());
+                outcome.resolved_as.take_if(|_| outcome.acknowledged_at.is_none());
                 Change::Outcome(outcome)
             }
             _ => Change::Happened(self.happening(stored.history_len + 1, at)),

@@ -63,6 +63,10 @@ impl Rows {
         {
             return Err(format!("{} has ended, and the transaction is {status}", early.branch));
         }
+        let unsaid = |row: &&Outcome| row.resolved_as.is_some() && row.acknowledged_at.is_none();
+        if let Some(row) = outcomes.iter().find(unsaid) {
+            return Err(format!("{} was resolved by hand and has not ended", row.branch));
+        }
         Ok(Stored {
             spec: Arc::new(spec),
             branches: branches.into_iter().map(|(_, branch)| branch).collect(),
