@@ -5,9 +5,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run demo demo-without-guard test check verify fix model sim mutants fuzz chaos waiting
+.PHONY: bench bench-figures bench-growth bench-smoke instructions instructions-update
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Keep a coordinator and its participants up to play with, until Ctrl-C
 	@deploy/demo/run.sh
@@ -25,6 +26,7 @@ DATABASE_TESTS := cargo test -p tercet-participant --features postgres,mysql
 test: ## Build everything and run every test
 	cargo build --workspace --bins
 	cargo test --workspace
+	$(MAKE) bench-smoke
 	tests/databases $(DATABASE_TESTS)
 
 check: ## Check format, lints and documentation; changes nothing
@@ -67,3 +69,34 @@ chaos: ## Kill, stop, cut off and fill up the real programs under load; write do
 waiting: ## Let 100 000 transactions wait for a dead participant; write docs/chaos.md (3 minutes)
 	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins
 	$(CHAOS) waiting --report docs/chaos.md
+
+# Measured is what would run: the release build. Both are built in one go, so that they share
+# what they depend on.
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+BENCH := cargo build --release -p tercet-coordinator -p tercet-bench --bins
+
+bench: ## Measure the daemon against its own bound: tables, target/bench/report.md, a plot; under ten minutes
+	$(BENCH)
+	$(BUILT)/release/tercet-bench run --daemon $(BUILT)/release/tercet
+
+bench-figures: ## Put the last report of `make bench` into docs/performance.md
+	sed -i '/^<!-- figures -->$$/q' docs/performance.md
+	cat target/bench/report.md >> docs/performance.md
+	cp target/bench/latency.svg docs/latency.svg
+
+bench-growth: ## Measure how cost grows with finished, waiting and failing transactions; about fifteen minutes
+	$(BENCH)
+	$(BUILT)/release/tercet-bench growth --daemon $(BUILT)/release/tercet
+
+bench-smoke: ## Run every case of the benchmark for a moment: every answer must be right, no figure counts
+	cargo build --workspace --bins
+	$(BUILT)/debug/tercet-bench smoke --daemon $(BUILT)/debug/tercet --below target/bench-smoke
+
+# Needs valgrind; on Debian: apt-get install valgrind.
+INSTRUCTIONS := cargo bench -q -p tercet-coordinator -p tercet-bench --bench instructions
+
+instructions: ## Compare the instructions of the pure parts with the counts in crates/bench/instructions.toml
+	$(INSTRUCTIONS)
+
+instructions-update: ## Write these counts anew
+	$(INSTRUCTIONS) -- --update

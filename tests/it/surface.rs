@@ -32,6 +32,8 @@ async fn after_the_first_transaction_every_metric_is_there_and_counts() {
         "participant_queue",
         "journal_commit_duration_seconds",
         "journal_batch_records",
+        "journal_statements_total",
+        "journal_commits_total",
         "journal_queue",
         "recovered_transactions_total",
         "http_requests_total",
@@ -41,6 +43,10 @@ async fn after_the_first_transaction_every_metric_is_there_and_counts() {
         assert!(metrics.text.contains(&format!("# TYPE tercet_{name} ")), "{name}");
         let sample = |line: &str| line.starts_with(&format!("tercet_{name}"));
         assert!(metrics.text.lines().any(sample), "{name} has no value");
+    }
+    for counter in ["journal_statements_total", "journal_commits_total"] {
+        let nothing = format!("tercet_{counter} 0");
+        assert!(!metrics.text.lines().any(|line| line == nothing), "{counter}");
     }
     let value = |name: &str, labels: &[&str]| {
         let is = |line: &&str| {

@@ -51,6 +51,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "Ring",
         ],
     ),
+    // What measures must not share what is measured, nor its cost.
+    ("crates/bench/src", &["tercet_coordinator", "tercet_protocol", "tokio", "reqwest"]),
     ("crates/participant-sdk/src", &["tercet_coordinator"]),
     ("crates/demo-participant/src", &["tercet_coordinator", "tercet_protocol"]),
 ];

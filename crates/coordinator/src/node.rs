@@ -18,7 +18,9 @@ use crate::api::Readiness;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher, DispatcherSettings, StartError};
-use crate::journal::{Backlog, Journal, JournalError, JournalSettings, Retention};
+use crate::journal::{
+    Backlog, Journal, JournalError, JournalSettings, Kept, MemoryRows, Retention,
+};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Ended, Outward, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
@@ -75,6 +77,7 @@ impl Node {
     /// The journal cannot be opened or read, or the HTTP client not built.
     pub async fn start(
         settings: &Settings,
+        kept: Kept,
         listens_on: SocketAddr,
         clock: &Arc<dyn Clock>,
         readiness: &Readiness,
@@ -83,7 +86,13 @@ impl Node {
         let transactions = TransactionMetrics::register();
         let (tell, journal_events) = mpsc::unbounded_channel();
         let of_journal = journal_settings(settings, listens_on, clock.as_ref());
-        let journal = Journal::open(of_journal, tell, Arc::clone(clock)).await?;
+        let journal = match kept {
+            Kept::InDatabase => Journal::open(of_journal, tell, Arc::clone(clock)).await?,
+            Kept::InMemoryForBenchmarks => {
+                let rows = MemoryRows::of_live_transactions_alone();
+                Journal::in_memory(&rows, of_journal, tell, Arc::clone(clock)).await?
+            }
+        };
 
         let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
         let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));

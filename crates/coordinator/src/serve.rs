@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::api::{self, Api, Readiness, RequestLimits, ServerSettings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
+use crate::journal::Kept;
 use crate::node::{Node, NodeError};
 
 /// Why the daemon could not run.
@@ -40,10 +41,17 @@ pub enum ServeError {
 /// It could not start, or its engine ended by itself.
 pub async fn serve(
     settings: &Settings,
+    kept: Kept,
     metrics: PrometheusHandle,
     stop: watch::Receiver<bool>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
+    if kept == Kept::InMemoryForBenchmarks {
+        tracing::warn!(
+            "NOT DURABLE: --memory-journal-for-benchmarks keeps transactions in memory alone; \
+             all of them are lost when this process ends"
+        );
+    }
     let address = settings.server.listen;
     let listen = |cause| ServeError::Listen { address, cause };
     // The address comes first, since the node is known by it; who connects before the node
@@ -52,7 +60,7 @@ pub async fn serve(
     let address = listener.local_addr().map_err(listen)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let readiness = Readiness::default();
-    let node = Node::start(settings, address, &clock, &readiness, stop.clone()).await?;
+    let node = Node::start(settings, kept, address, &clock, &readiness, stop.clone()).await?;
     let dispatcher = node.dispatcher.clone();
     let router = api::router(Api {
         engine: node.engine.clone(),

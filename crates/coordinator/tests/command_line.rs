@@ -126,6 +126,26 @@ fn a_served_coordinator_says_where_it_listens_and_ends_well_when_asked_to() {
 }
 
 #[test]
+fn a_journal_in_memory_says_loudly_that_it_is_not_durable_and_writes_no_file() {
+    let directory = TempDir::new().expect("a directory");
+    let (_, help, _) = ran(&mut tercet(directory.path(), "serve --help"));
+    assert!(help.contains("NOT DURABLE"), "{help}");
+    let line = "serve --listen 127.0.0.1:0 --memory-journal-for-benchmarks";
+    let mut command = tercet(directory.path(), line);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut running = Running(child.expect("it starts"));
+    let mut log = BufReader::new(running.0.stderr.take().expect("piped"));
+    let mut first = String::new();
+    log.read_line(&mut first).expect("a line");
+    assert!(first.contains("WARN") && first.contains("NOT DURABLE"), "{first}");
+    let address = address(log);
+    assert!(get(&address, "/readyz").starts_with("HTTP/1.1 200 OK"));
+    assert_eq!(terminate(&mut running), Some(0));
+    let left: Vec<_> = std::fs::read_dir(directory.path()).expect("readable").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn dev_prints_three_lines_to_try_and_leaves_no_database_behind() {
     let directory = TempDir::new().expect("a directory");
     let mut command = tercet(directory.path(), "dev --listen 127.0.0.1:0");

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cli::tx::Tx;
 use crate::config::{ConfigError, Flags, Layers};
+use crate::journal::Kept;
 
 /// Tercet coordinates Try-Confirm-Cancel transactions across services.
 ///
@@ -77,6 +78,10 @@ pub(super) struct ServeFlags {
     /// How log lines look: text or json
     #[arg(long, value_name = "FORMAT")]
     pub(super) log_format: Option<String>,
+    /// NOT DURABLE: keep transactions in memory alone, to measure what the journal costs; all
+    /// of them are lost when the process ends
+    #[arg(long)]
+    pub(super) memory_journal_for_benchmarks: bool,
 }
 
 #[derive(Debug, Args)]
@@ -103,6 +108,15 @@ pub(super) struct DatabaseFlags {
 }
 
 impl ServeFlags {
+    /// Where the journal is to keep its rows.
+    pub(super) fn kept(&self) -> Kept {
+        if self.memory_journal_for_benchmarks {
+            Kept::InMemoryForBenchmarks
+        } else {
+            Kept::InDatabase
+        }
+    }
+
     /// The settings that hold. `extra` goes over everything else.
     pub(super) fn gather(&self, extra: Flags) -> Result<Layers, ConfigError> {
         let given = [
@@ -128,7 +142,7 @@ impl From<&DevFlags> for ServeFlags {
             config: config.clone(),
             listen: listen.clone(),
             log_format: log_format.clone(),
-            database_url: None,
+            ..Self::default()
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::cli::arguments::{DevFlags, ServeFlags};
 use crate::cli::exit::{Exit, say};
 use crate::cli::run::run;
+use crate::journal::Kept;
 
 pub(super) fn dev(flags: &DevFlags) -> Exit {
     let directory = match tempfile::Builder::new().prefix("tercet-dev-").tempdir() {
@@ -24,7 +25,7 @@ pub(super) fn dev(flags: &DevFlags) -> Exit {
             "dev listens on loopback only, not on {listen}; use tercet serve"
         ));
     }
-    run(&settings, |address| say(three_lines(address)))
+    run(&settings, Kept::InDatabase, |address| say(three_lines(address)))
 }
 
 /// A whole transaction without any participant: an open one that has no branches.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::cli::arguments::ServeFlags;
 use crate::cli::exit::Exit;
 use crate::config::{Flags, Settings};
-use crate::journal::untrusted_file_system;
+use crate::journal::{Kept, untrusted_file_system};
 use crate::serve::serve as serve_until_stopped;
 use crate::signals::stop_on_signals;
 use crate::{metrics, telemetry};
@@ -14,7 +14,11 @@ use crate::{metrics, telemetry};
 pub(super) fn serve(flags: &ServeFlags) -> Exit {
     let settings = flags.gather(Flags::new()).and_then(|layers| layers.settings());
     match settings {
-        Ok(settings) => run(&settings, |_| warn_of(&settings.database.url)),
+        Ok(settings) => run(&settings, flags.kept(), |_| match flags.kept() {
+            Kept::InDatabase => warn_of(&settings.database.url),
+            // That nothing lasts has been said already.
+            Kept::InMemoryForBenchmarks => {}
+        }),
         Err(error) => Exit::usage(error),
     }
 }
@@ -27,11 +31,11 @@ fn warn_of(database_url: &str) {
 }
 
 /// Runs the daemon until a signal stops it; `ready` is told where it listens.
-pub(super) fn run(settings: &Settings, ready: impl FnOnce(SocketAddr)) -> Exit {
+pub(super) fn run(settings: &Settings, kept: Kept, ready: impl FnOnce(SocketAddr)) -> Exit {
     if let Err(error) = telemetry::init(settings.log.format, &settings.log.filter) {
         return Exit::usage(error);
     }
-    match serve_on_runtime(settings, ready) {
+    match serve_on_runtime(settings, kept, ready) {
         Ok(()) => Exit::Well,
         Err(error) => Exit::failed(error.as_ref()),
     }
@@ -39,6 +43,7 @@ pub(super) fn run(settings: &Settings, ready: impl FnOnce(SocketAddr)) -> Exit {
 
 fn serve_on_runtime(
     settings: &Settings,
+    kept: Kept,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), Box<dyn Error>> {
     let metrics_handle = metrics::install()?;
@@ -46,7 +51,7 @@ fn serve_on_runtime(
     let served = runtime.block_on(async {
         let stop = stop_on_signals()?;
         tokio::spawn(metrics::keep_up(metrics_handle.clone()));
-        serve_until_stopped(settings, metrics_handle, stop, ready).await?;
+        serve_until_stopped(settings, kept, metrics_handle, stop, ready).await?;
         Ok(())
     });
     // What is left are calls nobody waits for any more; the next start makes them again.

@@ -13,6 +13,8 @@ const QUEUE: &str = "tercet_journal_queue";
 const QUEUE_BYTES: &str = "tercet_journal_queue_bytes";
 const FAILURES: &str = "tercet_journal_failures_total";
 const SET_ASIDE: &str = "tercet_journal_set_aside_total";
+const STATEMENTS: &str = "tercet_journal_statements_total";
+const COMMITS: &str = "tercet_journal_commits_total";
 const RETENTION_LAG: &str = "tercet_retention_lag_seconds";
 
 /// Registered handles.
@@ -45,6 +47,22 @@ impl Meters {
 
     pub(super) fn lag(&self, lag: Duration) {
         self.retention_lag.set(lag.as_secs_f64());
+    }
+}
+
+/// What writing batches asks of a database.
+pub(super) struct StatementMeters {
+    /// Statements, `BEGIN` and `COMMIT` among them.
+    pub(super) statements: Counter,
+    /// Transactions that were committed.
+    pub(super) commits: Counter,
+}
+
+impl StatementMeters {
+    pub(super) fn register() -> Self {
+        describe_counter!(STATEMENTS, "SQL statements that wrote batches, BEGIN and COMMIT too.");
+        describe_counter!(COMMITS, "SQL transactions that wrote a batch.");
+        Self { statements: counter!(STATEMENTS), commits: counter!(COMMITS) }
     }
 }
 

@@ -8,6 +8,7 @@ use tercet_protocol::{Incarnation, Instance};
 use super::super::batch::Batch;
 use super::super::error::JournalError;
 use super::super::life::Life;
+use super::super::meters::StatementMeters;
 use super::super::net::{Net, net};
 use super::super::store::CommitError;
 use super::incarnation::{Turn, begin, take_turn};
@@ -19,14 +20,18 @@ pub(super) async fn commit(
     connection: &DatabaseConnection,
     own: Incarnation,
     batch: &Batch,
+    meters: &StatementMeters,
 ) -> Result<Vec<Life>, CommitError> {
     let nets = net(&batch.records)?;
+    meters.statements.increment(1);
     let transaction = begin(connection).await?;
     // The turn is known, and with it that this batch is to be written, before COMMIT is sent.
-    match write(&transaction, own, batch, nets).await {
+    match write(&transaction, own, batch, nets, meters).await {
         Ok((Turn::Write, taken)) => {
+            meters.statements.increment(1);
             // Whatever COMMIT says when it fails, the outcome may be unknown: look again.
             transaction.commit().await.map_err(|error| CommitError::Again(error.to_string()))?;
+            meters.commits.increment(1);
             Ok(taken)
         }
         Ok((Turn::Written, taken)) => {
@@ -46,13 +51,16 @@ async fn write(
     own: Incarnation,
     batch: &Batch,
     mut nets: Vec<Net<'_>>,
+    meters: &StatementMeters,
 ) -> Result<(Turn, Vec<Life>), CommitError> {
+    meters.statements.increment(1);
     let turn = take_turn(transaction, own, batch.number, batch.written_at).await?;
     if turn == Turn::Written {
         return Ok((turn, taken_from(transaction, &nets).await?));
     }
     let mut taken = Vec::new();
     if let Some(begin) = statements::begin(&nets, own) {
+        meters.statements.increment(1);
         let inserted = transaction.execute_raw(begin.statement).await?.rows_affected();
         if inserted < begin.rows {
             taken = taken_from(transaction, &nets).await?;
@@ -67,14 +75,17 @@ async fn write(
         }
     }
     if let Some(advance) = statements::advance(&nets) {
+        meters.statements.increment(1);
         execute(transaction, advance).await?;
     }
     if let Some(stay) = statements::stay(&nets) {
+        meters.statements.increment(1);
         let row = transaction.query_one_raw(stay.statement).await?;
         let found: i64 = row.map_or(Ok(0), |row| row.try_get("", "found"))?;
         check(stay.what, stay.rows, u64::try_from(found).unwrap_or(0))?;
     }
     for write in statements::rest(&nets) {
+        meters.statements.increment(1);
         execute(transaction, write).await?;
     }
     Ok((turn, taken))

@@ -32,9 +32,11 @@ pub use self::file_system::untrusted_file_system;
 use self::lock::FileLock;
 use self::same_file::SameFile;
 pub use self::schema::{migrate_up, migration_status};
+pub use self::statements::put_together;
 use super::batch::Batch;
 use super::error::JournalError;
 use super::life::Life;
+use super::meters::StatementMeters;
 use super::settings::JournalSettings;
 use super::store::{CommitError, Forgotten, Place, Store, Stripped};
 use super::summary::JournalSummary;
@@ -50,6 +52,7 @@ pub(super) struct Database {
     reading: DatabaseConnection,
     file: SameFile,
     last_written: Option<Wall>,
+    meters: StatementMeters,
     /// Held until the journal is closed: no other process may use the file.
     lock: Mutex<Option<FileLock>>,
 }
@@ -87,6 +90,7 @@ impl Database {
             writing: tokio::sync::Mutex::new(None),
             reading,
             last_written,
+            meters: StatementMeters::register(),
             lock: Mutex::new(None),
         })
     }
@@ -113,8 +117,9 @@ impl Database {
 #[async_trait]
 impl Store for Database {
     async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
-        let commit =
-            async |connection: &_| commit::commit(connection, self.incarnation, batch).await;
+        let commit = async |connection: &_| {
+            commit::commit(connection, self.incarnation, batch, &self.meters).await
+        };
         let taken = self.write(commit).await?;
         // Asked afterwards, since only then is it known where it went. Whatever is wrong, the
         // batch will be found written when the file is back.

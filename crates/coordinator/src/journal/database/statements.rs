@@ -2,9 +2,9 @@
 //! rows as the batch has, whatever its size. All values are bound.
 
 use sea_orm::{DbBackend, Statement, Value};
-use tercet_protocol::{BranchSpec, Decision, Gid, Incarnation, Op, Reason};
+use tercet_protocol::{BranchSpec, Decision, Gid, Incarnation, Misfit, Op, Reason, Record};
 
-use super::super::net::Net;
+use super::super::net::{Net, net};
 
 /// A statement that changes rows, and how many it must change.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,18 @@ pub(super) struct Write {
     pub(super) what: &'static str,
     pub(super) statement: Statement,
     pub(super) rows: u64,
+}
+
+/// Puts together the statements that write these records as one batch, and says how many
+/// there are. It is the part of the journal's work that no database takes part in, so that
+/// what it costs can be counted.
+///
+/// # Errors
+/// A record does not fit the one before it.
+pub fn put_together(records: &[Record], owner: Incarnation) -> Result<usize, Misfit> {
+    let nets = net(records)?;
+    let first = [begin(&nets, owner), advance(&nets), stay(&nets)];
+    Ok(first.into_iter().flatten().chain(rest(&nets)).count())
 }
 
 /// Rows of bound values, as they follow `VALUES`.

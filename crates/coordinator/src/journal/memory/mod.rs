@@ -51,6 +51,15 @@ impl MemoryRows {
         Self::default()
     }
 
+    /// No rows, and never any of finished transactions: they are forgotten as they finish, so
+    /// that what a benchmark leaves behind is bounded by what is live.
+    #[must_use]
+    pub fn of_live_transactions_alone() -> Self {
+        let rows = Self::default();
+        lock(&rows.state).forget_as_they_finish();
+        rows
+    }
+
     /// The next submissions fail, this many of them, without having happened.
     pub fn fail_before(&self, times: u32) {
         lock(&self.faults).fail_before = times;

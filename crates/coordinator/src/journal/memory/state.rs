@@ -20,6 +20,8 @@ pub(super) struct State {
     written_at: Option<Wall>,
     transactions: BTreeMap<Gid, Stored>,
     by_begin: BTreeSet<Place>,
+    /// Finished transactions are not kept.
+    live_alone: bool,
 }
 
 impl State {
@@ -28,6 +30,10 @@ impl State {
     pub(super) fn register(&mut self, incarnation: Incarnation) -> Option<Wall> {
         self.live = Some((incarnation, 0));
         self.written_at
+    }
+
+    pub(super) fn forget_as_they_finish(&mut self) {
+        self.live_alone = true;
     }
 
     pub(super) fn stored(&self, gid: &Gid) -> Option<&Stored> {
@@ -94,8 +100,13 @@ impl State {
             }
         }
         for (gid, stored) in changed {
-            self.by_begin.insert(place(&stored));
-            self.transactions.insert(gid, stored);
+            if self.live_alone && stored.status.is_finished() {
+                self.by_begin.remove(&place(&stored));
+                self.transactions.remove(&gid);
+            } else {
+                self.by_begin.insert(place(&stored));
+                self.transactions.insert(gid, stored);
+            }
         }
         self.live = Some((incarnation, batch.number));
         self.written_at = Some(batch.written_at);

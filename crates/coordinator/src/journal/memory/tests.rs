@@ -9,7 +9,7 @@ use tercet_protocol::{Change, Seq};
 
 use super::MemoryRows;
 use crate::clock::Clock;
-use crate::journal::conformance::{Rig, Running, record, trying};
+use crate::journal::conformance::{Rig, Running, finished, record, trying};
 use crate::journal::{Journal, JournalEvent};
 
 async fn open(rig: &Rig, rows: &MemoryRows) -> Running {
@@ -34,6 +34,20 @@ async fn failures_on_request_are_told_and_nothing_is_lost() {
         assert_eq!(rest, [JournalEvent::Healed, JournalEvent::Durable(Seq(seq))]);
         assert_eq!(running.stored(&spec.gid).await.unwrap().spec, spec);
     }
+}
+
+#[tokio::test]
+async fn rows_of_live_transactions_alone_keep_none_that_finished() {
+    let (rig, rows) = (Rig::in_memory(), MemoryRows::of_live_transactions_alone());
+    let mut running = open(&rig, &rows).await;
+    let (live, over) = (trying("tx-1", 1, 0), trying("tx-2", 2, 0));
+    running.write(vec![record(1, &live, Change::Begun(live.clone()))]).await;
+    for (seq, change) in (2..).zip(finished(&over, 8, 9)) {
+        assert!(seq == 2 || running.stored(&over.gid).await.is_some(), "forgotten too early");
+        running.write(vec![record(seq, &over, change)]).await;
+    }
+    assert!(running.stored(&live.gid).await.is_some());
+    assert_eq!(running.stored(&over.gid).await, None);
 }
 
 #[tokio::test]

@@ -1,0 +1,134 @@
+//! What can be asked for.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::load::{Counted, Driven, Load, Pace, Script, Shape, Until};
+use crate::rig::RigError;
+use crate::run::{self, CONNECTIONS, Plan};
+use crate::sink::{self, Manner};
+use crate::{report, run::growth};
+
+/// Measures a Tercet daemon: puts load on it, and says what it did and what that cost.
+#[derive(Debug, Parser)]
+#[command(name = "tercet-bench", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything, in about four minutes
+    Run(Place),
+    /// Every case for a moment, to see that it works; no figure of it means anything
+    Smoke(Place),
+    /// How cost grows with what is finished, what waits, and what fails; about fifteen minutes
+    Growth {
+        #[command(flatten)]
+        place: Place,
+        /// Most finished transactions, and a tenth of it those that wait
+        #[arg(long, default_value_t = 1_000_000)]
+        most: u64,
+    },
+    /// Load on a daemon that runs already
+    Load(LoadFlags),
+    /// The participant alone: prints where it listens, answers until its standard input ends
+    Sink,
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The daemon's program
+    #[arg(long, default_value = "target/release/tercet")]
+    daemon: PathBuf,
+    /// Where results are written and daemons keep their files
+    #[arg(long, default_value = "target/bench")]
+    below: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct LoadFlags {
+    /// Where the daemon listens
+    #[arg(long)]
+    address: SocketAddr,
+    /// Where the sink listens
+    #[arg(long)]
+    sink: SocketAddr,
+    #[arg(long, default_value_t = CONNECTIONS)]
+    connections: usize,
+    #[arg(long, default_value_t = 2)]
+    branches: u32,
+    /// Bytes of each payload
+    #[arg(long, default_value_t = 200)]
+    payload: usize,
+    /// The initiator drives: begin, register each branch, confirm
+    #[arg(long)]
+    open: bool,
+    /// Transactions each second; without it as many as it can
+    #[arg(long)]
+    rate: Option<f64>,
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+}
+
+impl Arguments {
+    /// Does it. False: something was answered wrongly.
+    pub(crate) fn run(self) -> Result<bool, RigError> {
+        match self.command {
+            Command::Run(place) => all(&place, &Plan::whole(), "make bench"),
+            Command::Smoke(place) => all(&place, &Plan::smoke(), "make bench-smoke"),
+            Command::Growth { place, most } => {
+                let outcome = growth::run(&place.daemon, &place.below, most)?;
+                growth::publish(&outcome, &place.below)?;
+                Ok(outcome.wrong.is_empty())
+            }
+            Command::Load(flags) => flags.run(),
+            Command::Sink => Ok(sink::serve().map(|()| true)?),
+        }
+    }
+}
+
+fn all(place: &Place, plan: &Plan, command: &str) -> Result<bool, RigError> {
+    let outcome = run::run(&place.daemon, &place.below, plan, command)?;
+    report::publish(&outcome, &place.below)?;
+    Ok(outcome.wrong.is_empty())
+}
+
+impl LoadFlags {
+    fn run(&self) -> Result<bool, RigError> {
+        let shape = Shape {
+            branches: self.branches,
+            payload_bytes: self.payload,
+            manner: Manner::Accept,
+            refused_of: None,
+            driven: if self.open { Driven::Initiator } else { Driven::Coordinator },
+        };
+        let script = Script::new(shape, self.address, self.sink);
+        let load = Load {
+            address: self.address,
+            script: &script,
+            connections: self.connections,
+            pace: self.rate.map_or(Pace::Closed, Pace::Rate),
+            warm_up: Duration::from_secs(1),
+            until: Until::Passed(Duration::from_secs_f64(self.seconds)),
+        };
+        let counted: Counted = load.run(&mut |_| {})?;
+        println!(
+            "{:.0} tx/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, generator {:.1} µs/tx, {} wrong",
+            counted.per_second(),
+            counted.latency_ms(50.0),
+            counted.latency_ms(99.0),
+            counted.latency_ms(99.9),
+            counted.each_us(counted.cpu),
+            counted.wrong,
+        );
+        if let Some(first) = &counted.first_wrong {
+            println!("the first: {first}");
+        }
+        Ok(counted.wrong == 0)
+    }
+}

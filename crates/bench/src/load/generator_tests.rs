@@ -1,0 +1,78 @@
+//! What the generator makes of a coordinator that stands still.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use super::{Counted, Driven, Load, Pace, Script, Shape, Until};
+use crate::sink::Manner;
+
+/// How long it stands still, once.
+const STILL: Duration = Duration::from_millis(300);
+/// Transactions each second.
+const RATE: f64 = 200.0;
+
+/// Answers every begin on one connection, and stands still before the twentieth.
+fn coordinator(listener: TcpListener, status: &'static str) {
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut bytes = [0; 16 * 1024];
+        for number in 1.. {
+            if stream.read(&mut bytes).map_or(0, |count| count) == 0 {
+                return;
+            }
+            if number == 20 {
+                thread::sleep(STILL);
+            }
+            let answer = format!(
+                "HTTP/1.1 201 Created\r\ntercet-status: {status}\r\ncontent-length: 0\r\n\r\n"
+            );
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn load(pace: Pace, until: Until, status: &'static str) -> Counted {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address: SocketAddr = listener.local_addr().expect("an address");
+    coordinator(listener, status);
+    let shape = Shape {
+        branches: 2,
+        payload_bytes: 200,
+        manner: Manner::Accept,
+        refused_of: None,
+        driven: Driven::Coordinator,
+    };
+    let script = Script::new(shape, address, address);
+    let warm_up = Duration::ZERO;
+    let load = Load { address, script: &script, connections: 1, pace, warm_up, until };
+    load.run(&mut |_| {}).expect("answers")
+}
+
+#[test]
+fn who_would_have_come_while_it_stood_still_has_waited_too() {
+    let until = Until::Passed(Duration::from_millis(600));
+    let counted = load(Pace::Rate(RATE), until, "confirmed");
+    assert_eq!(counted.wrong, 0, "{:?}", counted.first_wrong);
+    // Sixty were to begin in that time, forty of them at least a third of it before its end.
+    let waited = counted.latency.count_between(100_000, u64::MAX);
+    assert!((35..=60).contains(&waited), "{waited} of {}", counted.latency.len());
+}
+
+#[test]
+fn in_a_closed_loop_only_the_one_under_way_has() {
+    let counted = load(Pace::Closed, Until::Begun(100), "confirmed");
+    assert_eq!((counted.ended, counted.wrong), (100, 0));
+    assert_eq!(counted.latency.count_between(100_000, u64::MAX), 1);
+}
+
+#[test]
+fn what_is_answered_wrongly_is_counted_and_told() {
+    let counted = load(Pace::Closed, Until::Begun(5), "cancelled");
+    assert_eq!((counted.ended, counted.wrong), (5, 5));
+    let first = counted.first_wrong.expect("told");
+    assert!(first.contains("confirmed") && first.contains("cancelled"), "{first}");
+}

@@ -1,0 +1,100 @@
+//! One connection of the generator, and the transaction under way on it.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+use mio::{Registry, Token};
+
+use super::script::Script;
+use crate::wire::{Connection, response};
+
+/// A connection; one transaction at a time is under way on it.
+#[derive(Debug)]
+pub(super) struct Lane {
+    connection: Connection,
+    under_way: Option<UnderWay>,
+    request: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    number: u64,
+    /// When it was to begin.
+    due: Instant,
+    step: usize,
+    location: String,
+}
+
+/// A transaction that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) due: Instant,
+    /// Why its last answer was wrong, if it was.
+    pub(super) wrong: Option<String>,
+}
+
+impl Lane {
+    /// Connects, and waits for that.
+    pub(super) fn connect(
+        address: SocketAddr,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        let stream = std::net::TcpStream::connect(address)?;
+        stream.set_nonblocking(true)?;
+        let connection = Connection::new(TcpStream::from_std(stream), registry, token)?;
+        connection.set_no_delay()?;
+        Ok(Self { connection, under_way: None, request: Vec::new() })
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&mut self, script: &Script, number: u64, due: Instant) -> io::Result<()> {
+        self.under_way = Some(UnderWay { number, due, step: 0, location: String::new() });
+        self.ask(script)
+    }
+
+    fn ask(&mut self, script: &Script) -> io::Result<()> {
+        let Some(UnderWay { number, step, location, .. }) = &self.under_way else { return Ok(()) };
+        script.request(*number, *step, location, &mut self.request);
+        self.connection.send(&self.request)
+    }
+
+    /// What is under way, when the connection is of no more use.
+    pub(super) fn lost(&mut self, why: &io::Error) -> Option<Ended> {
+        let UnderWay { due, .. } = self.under_way.take()?;
+        Some(Ended { due, wrong: Some(format!("the connection was lost: {why}")) })
+    }
+
+    /// Takes what has come; says if that ended the transaction.
+    pub(super) fn attend(&mut self, script: &Script, writable: bool) -> io::Result<Option<Ended>> {
+        if writable {
+            self.connection.flush()?;
+        }
+        let open = self.connection.receive()?;
+        let ended = self.answered(script)?;
+        if open { Ok(ended) } else { Err(ErrorKind::UnexpectedEof.into()) }
+    }
+
+    fn answered(&mut self, script: &Script) -> io::Result<Option<Ended>> {
+        let found = response(self.connection.received());
+        let Some(found) = found.map_err(io::Error::other)? else { return Ok(None) };
+        let Some(mut under_way) = self.under_way.take() else {
+            return Err(io::Error::other("an answer that nobody asked for"));
+        };
+        let checked = script.check(under_way.number, under_way.step, &found);
+        if script.steps() > 1 && under_way.step == 0 {
+            under_way.location.push_str(found.location.unwrap_or_default());
+        }
+        let length = found.length;
+        self.connection.take(length);
+        under_way.step += 1;
+        if checked.is_err() || under_way.step == script.steps() {
+            return Ok(Some(Ended { due: under_way.due, wrong: checked.err() }));
+        }
+        self.under_way = Some(under_way);
+        self.ask(script)?;
+        Ok(None)
+    }
+}
