@@ -228,8 +228,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "what rests in the journal is not read again",
         file: "crates/protocol/src/engine/rest.rs",
-        instead_of: "output.effects.push(at_once(&gid, Effect::Load));",
-        put: "",
+        instead_of: "self.load(&gid, loading, output);",
+        put: "self.loading.insert(gid, loading);",
         caught_by: Simulation,
     },
     Bug {

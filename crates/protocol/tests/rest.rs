@@ -18,11 +18,18 @@ struct Node {
     rows: BTreeMap<Gid, Stored>,
     /// Else what rests stays where it is.
     answers_loads: bool,
+    /// What it was asked for and has not answered.
+    loads: Vec<Gid>,
 }
 
 impl Node {
     fn with(settings: EngineSettings) -> Self {
-        Self { driver: Driver::with(settings), rows: BTreeMap::new(), answers_loads: false }
+        Self {
+            driver: Driver::with(settings),
+            rows: BTreeMap::new(),
+            answers_loads: false,
+            loads: Vec::new(),
+        }
     }
 
     fn keep(&mut self, records: &[Record]) {
@@ -47,12 +54,13 @@ impl Node {
             self.keep(&todo.append);
             all.calls.append(&mut todo.calls);
             all.replies.append(&mut todo.replies);
+            self.loads.append(&mut todo.loads);
             todo = if let Some(sweep) = todo.sweeps.pop() {
-                assert!(todo.loads.is_empty() && todo.sweeps.is_empty(), "one page at a time");
+                assert!(todo.sweeps.is_empty(), "one page at a time");
                 self.driver.input(Input::Swept(self.page(sweep.after.as_ref())))
-            } else if !todo.loads.is_empty() && self.answers_loads {
+            } else if !self.loads.is_empty() && self.answers_loads {
                 let mut next = Commands::default();
-                for gid in todo.loads {
+                for gid in std::mem::take(&mut self.loads) {
                     let load = Load::Found(Box::new(self.rows[&gid].clone()));
                     let found = self.driver.input(Input::Loaded(gid, load));
                     next.append.extend(found.append);
@@ -280,4 +288,28 @@ fn begin_is_refused_when_as_many_rest_as_may() {
     node.stuck("t1");
     let refused = node.driver.begin(&spec("t2", false, vec![branch("a", 0)]), Until::Accepted);
     assert_eq!(replies(&refused), ["2 TooManyResting { limit: 1 }"]);
+}
+
+#[test]
+fn an_answer_of_the_journal_that_nobody_waits_for_any_more_brings_nothing_back_to_life() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    node.stuck("t1");
+    let old = Box::new(node.rows[&gid("t1")].clone());
+    // The page's load takes too long, and so does whoever asks: who asks again waits for the
+    // same answer.
+    node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
+    let passed = node.driver.pass(5_000);
+    assert_eq!(replies(&passed), ["2 JournalUnavailable"]);
+    node.settle(passed);
+    let again = node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
+    assert!(again.loads.is_empty(), "it is asked for already");
+    let found = node.input(Input::Loaded(gid("t1"), Load::Found(old.clone())));
+    assert_eq!(replies(&found), ["3 200 confirming"]);
+    let acknowledged = node.driver.answer(&found.calls[0], 200);
+    node.settle(acknowledged);
+    assert!(node.rows[&gid("t1")].status.is_finished() && !node.is_live("t1"));
+    // What comes unasked for tells of a time that is over.
+    let stale = node.input(Input::Loaded(gid("t1"), Load::Found(old)));
+    assert_eq!(stale, Commands::default());
+    assert!(!node.is_live("t1"));
 }

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::dispatch::Destination;
-use crate::engine::input::{Input, Load, Request};
+use crate::engine::input::{Input, Request};
 use crate::engine::output::{Effect, Held, Output, Refusal, Reply};
 use crate::engine::rest::Resting;
 use crate::engine::slot::Slot;
@@ -114,10 +114,12 @@ pub struct Engine {
     last_wait: Option<Mono>,
 }
 
-/// A gid that the journal was asked about.
+/// A gid that the journal was asked about. It stays until the journal has answered, so that no
+/// answer is on its way that nobody expects: it could tell of a time that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Loading {
-    due: Mono,
+    /// When those who wait are told that the journal does not answer; none while nobody does.
+    due: Option<Mono>,
     requests: Vec<Request>,
     /// It is one of a page of those that rest.
     from_rest: bool,
@@ -258,8 +260,8 @@ impl Engine {
         }
         if self.live.contains_key(&request.gid) {
             self.ask_known(request, now, output);
-        } else if let Some(loading) = self.loading.get_mut(&request.gid) {
-            loading.requests.push(request);
+        } else if self.loading.contains_key(&request.gid) {
+            self.wait_for_the_load(request, now);
         } else {
             self.ask_unknown(request, now, output);
         }
@@ -312,7 +314,7 @@ impl Engine {
             if at > now.mono {
                 break;
             }
-            self.loaded(&gid, Load::Failed, now, output);
+            self.load_takes_too_long(&gid, output);
         }
     }
 }

@@ -15,9 +15,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::output::{Effect, Output, Sweep};
+use crate::engine::output::{Output, Sweep};
 use crate::engine::slot::{Rest, Slot};
-use crate::engine::{Engine, Loading, at_once};
+use crate::engine::{Engine, Loading};
 use crate::ids::{Gid, Seq};
 use crate::status::Status;
 use crate::stored::Stored;
@@ -216,7 +216,7 @@ impl Engine {
             return;
         }
         self.resting.reached = gids.last().cloned();
-        let due = now.mono.after(self.settings.load_within);
+        let due = Some(now.mono.after(self.settings.load_within));
         for gid in gids {
             if self.live.contains_key(&gid) || self.unreadable.contains(&gid) {
                 continue;
@@ -227,10 +227,8 @@ impl Engine {
                 continue;
             }
             self.resting.loads += 1;
-            output.effects.push(at_once(&gid, Effect::Load));
-            self.loads_due.insert((due, gid.clone()));
             let loading = Loading { due, requests: Vec::new(), from_rest: true };
-            self.loading.insert(gid, loading);
+            self.load(&gid, loading, output);
         }
     }
 
