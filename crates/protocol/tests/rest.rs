@@ -102,6 +102,16 @@ impl Node {
         (confirm, commands)
     }
 
+    /// Whether the journal is asked for it within some seconds.
+    fn is_looked_for(&mut self, gid: &Gid) -> bool {
+        (0..10).any(|_| {
+            self.loads.clear();
+            let passed = self.driver.pass(500);
+            self.settle(passed);
+            self.loads.contains(gid)
+        })
+    }
+
     fn is_live(&self, id: &str) -> bool {
         self.driver.ring.engine().transaction(&gid(id)).is_some()
     }
@@ -312,4 +322,35 @@ fn an_answer_of_the_journal_that_nobody_waits_for_any_more_brings_nothing_back_t
     let stale = node.input(Input::Loaded(gid("t1"), Load::Found(old)));
     assert_eq!(stale, Commands::default());
     assert!(!node.is_live("t1"));
+}
+
+#[test]
+fn rows_that_are_mended_do_not_make_what_rests_be_forgotten() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut elsewhere = Node::with(EngineSettings::default());
+    elsewhere.stuck("damaged");
+    let mended = Box::new(elsewhere.rows[&gid("damaged")].clone());
+    let damaged = Load::Unreadable { why: "damaged".to_owned() };
+    node.input(Input::Loaded(gid("damaged"), damaged));
+    node.stuck("t1");
+    node.input(Input::Loaded(gid("t1"), Load::Failed));
+    node.driver.read(&gid("damaged"));
+    let found = node.input(Input::Loaded(gid("damaged"), Load::Found(mended)));
+    assert_eq!(calls(&found), ["a confirm 1"]);
+    assert_eq!(node.driver.ring.census().resting, 1, "it was never counted");
+    assert!(node.is_looked_for(&gid("t1")));
+}
+
+#[test]
+fn what_rests_is_looked_for_until_a_whole_round_finds_nothing_whatever_is_counted() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    node.stuck("t1");
+    node.input(Input::Loaded(gid("t1"), Load::Failed));
+    // Somebody asks for one that rests in the journal and was never counted.
+    let mut elsewhere = Node::with(EngineSettings::default());
+    elsewhere.stuck("t2");
+    node.driver.read(&gid("t2"));
+    let stranger = Box::new(elsewhere.rows[&gid("t2")].clone());
+    node.input(Input::Loaded(gid("t2"), Load::Found(stranger)));
+    assert!(node.is_looked_for(&gid("t1")));
 }

@@ -29,6 +29,10 @@ const TURN: Duration = Duration::from_millis(500);
 /// What rests in the journal, as far as memory knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Resting {
+    /// Whether the journal is swept: from the first that rests until a whole round finds none.
+    /// What is counted decides nothing here, since some cannot be counted: rows that could not
+    /// be read do not say what they are.
+    sweeping: bool,
     /// How many by status, and when the oldest of them was begun.
     by_status: BTreeMap<Status, (usize, Wall)>,
     parked_branches: usize,
@@ -59,6 +63,7 @@ impl Resting {
     fn add(&mut self, status: Status, created_at: Wall, parked_branches: usize) {
         let (count, oldest) = self.by_status.entry(status).or_insert((0, created_at));
         *count += 1;
+        self.sweeping = true;
         // It may have a gid that the page of the moment is past: there is one more round.
         self.found = true;
         *oldest = (*oldest).min(created_at);
@@ -76,7 +81,7 @@ impl Resting {
     }
 
     fn waits_for_its_turn(&self) -> bool {
-        self.count() > 0 && !self.asked && self.loads == 0
+        self.sweeping && !self.asked && self.loads == 0
     }
 
     pub(super) fn due(&self) -> Option<Mono> {
@@ -208,7 +213,8 @@ impl Engine {
     pub(super) fn swept(&mut self, gids: Vec<Gid>, now: Now, output: &mut Output) {
         self.resting.asked = false;
         if gids.is_empty() {
-            // Once round. What was counted and is nowhere was finished by somebody else.
+            // Once round. What was counted and is nowhere was finished by somebody else, or is
+            // not to be read.
             if self.resting.reached.take().is_none() || !self.resting.found {
                 self.resting = Resting { next_turn: self.resting.next_turn, ..Resting::default() };
             }

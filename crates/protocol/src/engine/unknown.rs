@@ -103,9 +103,12 @@ impl Engine {
                 }
             }
             Load::Found(stored) => {
-                self.unreadable.remove(gid);
+                // What could not be read when it was met is not among those that are counted.
+                let is_counted = !self.unreadable.remove(gid);
                 if !self.live.contains_key(gid) {
-                    self.rests_no_more(&stored);
+                    if is_counted {
+                        self.rests_no_more(&stored);
+                    }
                     self.adopt(&stored, Resume::FromRest, now, output);
                 }
                 for request in waiting {
