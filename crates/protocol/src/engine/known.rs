@@ -24,8 +24,9 @@ impl Engine {
             // Reading changes nothing, so it works even for one whose rules failed.
             Ok(Purpose::Read)
         } else {
-            let asked =
-                self.change(&gid, now, output, |transaction, step| asked(transaction, ask, step));
+            let room = self.room_for_more();
+            let asked = self
+                .change(&gid, now, output, |transaction, step| asked(transaction, ask, room, step));
             asked.unwrap_or(Err(Refusal::SetAside))
         };
         let Some(slot) = self.live.get_mut(&gid) else { return };
@@ -40,10 +41,13 @@ impl Engine {
                 }
                 slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
             }
-            // A refusal tells how the transaction stands, so it waits like any other answer.
             Err(refusal) => {
+                // A refusal tells how the transaction stands, so it waits like any other answer,
+                // unless it tells how it stands with the node.
+                let of_the_node =
+                    matches!(refusal, Refusal::NotAccepted | Refusal::TooManyBytes { .. });
+                let after = if of_the_node { Seq(0) } else { slot.release_after };
                 let effect = Effect::Reply(reply_to, Reply::Refused(refusal));
-                let after = slot.release_after;
                 output.effects.push(Held { after, gid: gid.clone(), effect });
             }
         }
@@ -205,7 +209,12 @@ impl Engine {
 }
 
 /// What a request other than a read means for a transaction that exists.
-fn asked(transaction: &mut Transaction, ask: Ask, step: &mut Step<'_>) -> Result<Purpose, Refusal> {
+fn asked(
+    transaction: &mut Transaction,
+    ask: Ask,
+    room: Result<(), Refusal>,
+    step: &mut Step<'_>,
+) -> Result<Purpose, Refusal> {
     let repeat = transaction.decision().is_some();
     match ask {
         Ask::Begin { spec, .. } => match transaction.spec().fingerprint == spec.fingerprint {
@@ -213,7 +222,7 @@ fn asked(transaction: &mut Transaction, ask: Ask, step: &mut Step<'_>) -> Result
             false => Err(Refusal::GidReused),
         },
         Ask::Register(new) => {
-            let created = transaction.register(&new, step)? == Registered::New;
+            let created = transaction.register(&new, room, step)? == Registered::New;
             Ok(Purpose::Register { branch: new.id().clone(), created })
         }
         Ask::Confirm => {

@@ -214,17 +214,25 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, spec: Arc<Spec>, request: Request, now: Now, output: &mut Output) {
-        let limit = self.settings.live_transactions;
+    /// Whether anything new is taken: a transaction, or a further branch of one.
+    pub(super) fn room_for_more(&self) -> Result<(), Refusal> {
+        let limit = self.settings.live_bytes;
         if !self.accepting {
-            return refuse(&request, Refusal::NotAccepted, output);
+            return Err(Refusal::NotAccepted);
         }
+        if self.live_bytes >= limit {
+            return Err(Refusal::TooManyBytes { limit });
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, spec: Arc<Spec>, request: Request, now: Now, output: &mut Output) {
+        if let Err(refusal) = self.room_for_more() {
+            return refuse(&request, refusal, output);
+        }
+        let limit = self.settings.live_transactions;
         if self.live.len() >= limit {
             return refuse(&request, Refusal::TooManyTransactions { limit }, output);
-        }
-        let limit = self.settings.live_bytes;
-        if self.live_bytes >= limit {
-            return refuse(&request, Refusal::TooManyBytes { limit }, output);
         }
         let limit = self.settings.resting_transactions;
         if self.resting.count() >= limit {
