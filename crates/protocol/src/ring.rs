@@ -62,6 +62,14 @@ pub struct Commands {
     pub alarms: Vec<(Gid, String)>,
 }
 
+impl Commands {
+    /// Whether there is nothing to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The engine and what waits for the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ring {
