@@ -203,7 +203,7 @@ impl Engine {
             }
             slot.due = due;
         }
-        self.index_rooms(gid, output);
+        self.index_rooms(gid, now, output);
         self.index_rest(gid, now);
     }
 }

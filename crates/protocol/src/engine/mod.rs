@@ -26,6 +26,7 @@ use crate::dispatch::Destination;
 use crate::engine::input::{Input, Request};
 use crate::engine::output::{Effect, Held, Output, Refusal, Reply};
 use crate::engine::rest::Resting;
+use crate::engine::room::Rooms;
 use crate::engine::slot::Slot;
 use crate::ids::{Epoch, Gid, Seq};
 use crate::status::Status;
@@ -93,7 +94,11 @@ pub struct Engine {
     /// When each live transaction has something to do by itself; one entry each at most.
     due: BTreeSet<(Mono, Gid)>,
     /// Who waits for room at which destination, those that wait longest first.
-    waiting: BTreeMap<Destination, BTreeSet<(Mono, Gid)>>,
+    waiting: Rooms,
+    /// Who pauses after a call failed at which destination, likewise.
+    pausing: Rooms,
+    /// Destinations that answer again, and since when: who has paused since before is woken.
+    healed: BTreeMap<Destination, Mono>,
     /// Those that only wait, and could rest in the journal instead; longest first.
     only_wait: BTreeSet<(Mono, Gid)>,
     only_wait_bytes: usize,
@@ -152,7 +157,9 @@ impl Engine {
             loading: BTreeMap::new(),
             loads_due: BTreeSet::new(),
             due: BTreeSet::new(),
-            waiting: BTreeMap::new(),
+            waiting: Rooms::new(),
+            pausing: Rooms::new(),
+            healed: BTreeMap::new(),
             only_wait: BTreeSet::new(),
             only_wait_bytes: 0,
             leaving_to_rest: BTreeSet::new(),
@@ -169,6 +176,10 @@ impl Engine {
     /// Handles one input.
     pub fn handle(&mut self, input: Input, now: Now) -> Output {
         let mut output = Output::default();
+        if let Input::Vacant(vacancy) = &input {
+            self.heals(vacancy, now);
+        }
+        self.wake_those_that_pause(now, &mut output);
         match input {
             Input::Request(request) => self.request(request, now, &mut output),
             Input::Answered(ticket, answer) => self.answered(&ticket, &answer, now, &mut output),
@@ -192,7 +203,9 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let timers = self.due.first().into_iter().chain(self.loads_due.first()).map(|(at, _)| *at);
-        timers.chain(self.resting.due()).min()
+        // These were due when the destination answered.
+        let woken = self.healed.values().copied();
+        timers.chain(self.resting.due()).chain(woken).min()
     }
 
     /// The last record written.
@@ -292,13 +305,13 @@ impl Engine {
     }
 
     fn forget(&mut self, gid: &Gid) -> Option<Slot> {
-        let slot = self.live.remove(gid)?;
+        let mut slot = self.live.remove(gid)?;
         if let Some(at) = slot.due() {
             self.due.remove(&(at, gid.clone()));
         }
         self.live_bytes -= slot.bytes;
         self.unindex_rest(gid, slot.rest, slot.bytes);
-        self.leave_rooms(gid, slot.waits_at.clone());
+        self.leave_rooms(gid, &mut slot);
         Some(slot)
     }
 

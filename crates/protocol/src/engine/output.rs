@@ -44,6 +44,13 @@ pub struct Held {
     pub effect: Effect,
 }
 
+impl Held {
+    /// Whether it is a call.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(self.effect, Effect::Call(_))
+    }
+}
+
 /// Something that others will notice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {

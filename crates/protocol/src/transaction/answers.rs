@@ -21,7 +21,7 @@ impl Transaction {
     ) {
         let Some(branch) = self.branches.get_mut(position) else { return };
         let attempt = *branch.attempts.get(op);
-        branch.trouble.no_room = 0;
+        (branch.trouble.no_room, branch.trouble.no_room_since) = (0, None);
         match verdict(op, answer) {
             Verdict::Done => match op {
                 Op::Try => tried(branch, self.spec.open, step),

@@ -82,6 +82,9 @@ pub(super) struct Troubles {
     pub(super) pause_asked: bool,
     /// Times in a row that there was no room for a call.
     pub(super) no_room: u32,
+    /// Since when, until a call is really made: who is offered and sent away again has not
+    /// waited any less.
+    pub(super) no_room_since: Option<Mono>,
     /// When the first answer came that was not the end of it.
     pub(super) since: Option<Mono>,
 }
