@@ -193,7 +193,6 @@ impl Ring {
         commands.append.extend(output.records);
         commands.await_room.extend(output.await_room);
         commands.sweeps.extend(output.sweep);
-        commands.retract.extend(output.retract);
         for held in output.effects {
             if held.after <= self.durable {
                 self.let_out(held, commands);
@@ -202,6 +201,26 @@ impl Ring {
                 self.held.entry(held.after).or_default().push(Waiting { held, since });
             }
         }
+        for ticket in output.retract {
+            if self.take_back(&ticket) {
+                let not_sent = self.engine.handle(Input::NotSent(ticket, None), now);
+                self.take(not_sent, now, commands);
+            } else {
+                commands.retract.push(ticket);
+            }
+        }
+    }
+
+    /// Drops a call that waits for the disk, if it does: the dispatcher has not seen it yet.
+    fn take_back(&mut self, ticket: &Ticket) -> bool {
+        let is_it = |waiting: &Waiting| match &waiting.held.effect {
+            Effect::Call(call) => call.ticket == *ticket,
+            Effect::Reply(..) | Effect::Load | Effect::Alarm { .. } => false,
+        };
+        self.held.values_mut().any(|waiting| {
+            let position = waiting.iter().position(is_it);
+            position.map(|position| waiting.remove(position)).is_some()
+        })
     }
 
     fn release(&mut self, durable: Seq, commands: &mut Commands) {
