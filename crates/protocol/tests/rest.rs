@@ -6,8 +6,8 @@ mod world;
 use std::collections::BTreeMap;
 
 use tercet_protocol::{
-    Ask, Call, Change, Commands, Destination, EngineSettings, Gid, Input, Load, Record, Rules,
-    Status, Stored, Until, Vacancy,
+    Answer, Ask, Call, Change, Commands, Destination, EngineSettings, Gid, Input, Load, Record,
+    Rules, Status, Stored, Until, Vacancy,
 };
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, calls, replies};
@@ -93,7 +93,11 @@ impl Node {
 
     /// A transaction that is confirming and finds no room; nobody waits for it.
     fn stuck(&mut self, id: &str) -> (Call, Commands) {
-        let begun = self.driver.begin(&spec(id, false, vec![branch("a", 0)]), Until::Accepted);
+        self.stuck_at(id, "a")
+    }
+
+    fn stuck_at(&mut self, id: &str, at: &str) -> (Call, Commands) {
+        let begun = self.driver.begin(&spec(id, false, vec![branch(at, 0)]), Until::Accepted);
         let tries = self.settle(begun).calls;
         let tried = self.driver.answer(&tries[0], 200);
         let confirm = self.settle(tried).calls.remove(0);
@@ -353,4 +357,75 @@ fn what_rests_is_looked_for_until_a_whole_round_finds_nothing_whatever_is_counte
     let stranger = Box::new(elsewhere.rows[&gid("t2")].clone());
     node.input(Input::Loaded(gid("t2"), Load::Found(stranger)));
     assert!(node.is_looked_for(&gid("t1")));
+}
+
+#[test]
+fn what_waits_for_one_that_answers_again_does_not_rest_behind_all_that_wait_for_another() {
+    let mut node = Node::with(two_may_wait());
+    for n in 100..400 {
+        node.stuck_at(&format!("d{n}"), "dead");
+    }
+    let back: Vec<Call> = (0..3).map(|n| node.stuck_at(&format!("z{n}"), "back").0).collect();
+    node.driver.pass(1);
+    for n in 400..410 {
+        node.stuck_at(&format!("d{n}"), "dead");
+    }
+    assert!(!node.is_live("z0") && !node.is_live("z2"));
+    node.answers_loads = true;
+    let vacancy = Vacancy { destination: destination(&back[0]), places: 64, healed: true };
+    let mut commands = node.input(Input::Vacant(vacancy));
+    let mut woken = Vec::new();
+    // Three turns: the present page, the end of its round, and the beginning of the next.
+    for _ in 0..3 {
+        while let Some(call) = commands.calls.pop() {
+            let further = match call.ticket.branch.as_str() {
+                "back" => {
+                    woken.push(call.ticket.gid.to_string());
+                    node.driver.answer(&call, 200)
+                }
+                _ => {
+                    let at = Some(destination(&call));
+                    node.driver.input(Input::NotSent(call.ticket, at))
+                }
+            };
+            commands.calls.extend(node.settle(further).calls);
+        }
+        let passed = node.driver.pass(500);
+        commands = node.settle(passed);
+    }
+    woken.sort();
+    assert_eq!(woken, ["z0", "z1", "z2"], "not one of them waits for the turn of 300 others");
+    assert_eq!(node.driver.ring.census().by_status[&Status::Confirming].0, 310);
+}
+
+#[test]
+fn who_rests_is_not_called_before_the_time_its_participant_asked_for() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    node.answers_loads = true;
+    let begun = node.driver.begin(&spec("t1", false, vec![branch("a", 0)]), Until::Accepted);
+    let tries = node.settle(begun).calls;
+    let tried = node.driver.answer(&tries[0], 200);
+    let confirm = node.settle(tried).calls.remove(0);
+    let retry_after = Some(std::time::Duration::from_secs(20));
+    let busy = Answer::Status { code: 429, retry_after, excerpt: String::new() };
+    node.input(Input::Answered(confirm.ticket, busy));
+    assert!(!node.is_live("t1"));
+    // Also not by somebody who only looks at it.
+    let read = node.driver.read(&gid("t1"));
+    assert!(node.settle(read).calls.is_empty());
+    for _ in 0..38 {
+        let passed = node.driver.pass(500);
+        assert!(node.settle(passed).calls.is_empty());
+    }
+    let mut passed = node.driver.pass(1_000);
+    let mut called = node.settle(passed).calls;
+    passed = node.driver.pass(1_000);
+    called.extend(node.settle(passed).calls);
+    assert_eq!(called.len(), 1);
+    // Who asks for it is heard at once.
+    let busy = Answer::Status { code: 429, retry_after, excerpt: String::new() };
+    node.input(Input::Answered(called[0].ticket.clone(), busy));
+    let retried =
+        node.driver.ask(&gid("t1"), Ask::Retry { who: "somebody".into() }, Until::Accepted);
+    assert_eq!(calls(&node.settle(retried)), ["a confirm 3"]);
 }

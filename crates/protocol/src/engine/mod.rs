@@ -14,6 +14,7 @@
 pub(crate) mod input;
 mod known;
 pub(crate) mod output;
+mod pauses;
 mod rest;
 mod room;
 mod slot;

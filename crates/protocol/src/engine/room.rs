@@ -45,6 +45,7 @@ impl Engine {
     pub(super) fn heals(&mut self, vacancy: &Vacancy, now: Now) {
         if vacancy.healed {
             self.healed.insert(vacancy.destination.clone(), now.mono);
+            self.call_back(&vacancy.destination);
         }
     }
 

@@ -84,11 +84,12 @@ impl Engine {
     pub(super) fn loaded(&mut self, gid: &Gid, load: Load, now: Now, output: &mut Output) {
         let loading = self.loading.remove(gid);
         let is_expected = loading.is_some();
+        let of_page = loading.as_ref().is_some_and(|loading| loading.from_rest);
         if let Some(loading) = &loading {
             if let Some(due) = loading.due {
                 self.loads_due.remove(&(due, gid.clone()));
             }
-            if loading.from_rest {
+            if of_page {
                 self.page_load_answered();
             }
         }
@@ -96,6 +97,8 @@ impl Engine {
         match load {
             // It was not asked for, so nobody knows of which time it tells.
             Load::Nothing | Load::Found(_) if !is_expected => {}
+            Load::Found(stored)
+                if of_page && waiting.is_empty() && self.is_passed_over(&stored) => {}
             Load::Nothing => {
                 self.unreadable.remove(gid);
                 for request in waiting {
@@ -110,6 +113,7 @@ impl Engine {
                         self.rests_no_more(&stored);
                     }
                     self.adopt(&stored, Resume::FromRest, now, output);
+                    self.wake_if_called_back(gid, now, output);
                 }
                 for request in waiting {
                     self.ask_known(request, now, output);
@@ -163,7 +167,9 @@ impl Engine {
 
     fn adopt(&mut self, stored: &Stored, resume: Resume, now: Now, output: &mut Output) {
         let gid = &stored.spec.gid;
-        self.hold(gid, Slot::new(Transaction::resume(stored, resume, now)));
+        let mut transaction = Transaction::resume(stored, resume, now);
+        transaction.resume_pauses(self.pauses_of(gid));
+        self.hold(gid, Slot::new(transaction));
         self.run(gid, now, output, |_, _| ());
     }
 
