@@ -253,4 +253,18 @@ pub(crate) const BUGS: &[Bug] = &[
         put: "parked_row: false,",
         caught_by: Simulation,
     },
+    Bug {
+        name: "people are told of a parked branch before that is durable",
+        file: "crates/protocol/src/engine/known.rs",
+        instead_of: "(slot.release_after, Effect::Parked(parked))",
+        put: "(Seq(0), Effect::Parked(parked))",
+        caught_by: Simulation,
+    },
+    Bug {
+        name: "who rests forgets the pause that a participant asked for",
+        file: "crates/protocol/src/engine/unknown.rs",
+        instead_of: "transaction.resume_pauses(self.pauses_of(gid));",
+        put: "let _forgotten = self.pauses_of(gid);",
+        caught_by: Simulation,
+    },
 ];

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::dispatch::Destination;
 use crate::engine::input::{Input, ReplyTo, Ticket};
-use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply, Sweep};
+use crate::engine::output::{Call, Effect, Held, Output, Parked, Refusal, Reply, Sweep};
 use crate::engine::{Census, Engine};
 use crate::ids::{Gid, Seq};
 use crate::op::Op;
@@ -58,6 +58,8 @@ pub struct Commands {
     pub await_room: Vec<Destination>,
     /// Calls to be given back if they still wait for their turn.
     pub retract: Vec<Ticket>,
+    /// Branches that were parked, and durably so.
+    pub parked: Vec<(Gid, Parked)>,
     /// Transactions that were set aside, and why.
     pub alarms: Vec<(Gid, String)>,
 }
@@ -215,7 +217,7 @@ impl Ring {
     fn take_back(&mut self, ticket: &Ticket) -> bool {
         let is_it = |waiting: &Waiting| match &waiting.held.effect {
             Effect::Call(call) => call.ticket == *ticket,
-            Effect::Reply(..) | Effect::Load | Effect::Alarm { .. } => false,
+            Effect::Reply(..) | Effect::Load | Effect::Parked(_) | Effect::Alarm { .. } => false,
         };
         self.held.values_mut().any(|waiting| {
             let position = waiting.iter().position(is_it);
@@ -255,6 +257,7 @@ impl Ring {
                 }
             }
             Effect::Load => commands.loads.push(held.gid),
+            Effect::Parked(parked) => commands.parked.push((held.gid, parked)),
             Effect::Alarm { why } => commands.alarms.push((held.gid, why)),
         }
     }
@@ -300,7 +303,11 @@ impl Ring {
                     commands.replies.push((*reply_to, reply));
                     false
                 }
-                Effect::Reply(..) | Effect::Call(_) | Effect::Load | Effect::Alarm { .. } => true,
+                Effect::Reply(..)
+                | Effect::Call(_)
+                | Effect::Load
+                | Effect::Parked(_)
+                | Effect::Alarm { .. } => true,
             });
         }
         self.held.retain(|_, waiting| !waiting.is_empty());

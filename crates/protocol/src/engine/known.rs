@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
-use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply};
+use crate::engine::output::{Call, Effect, Held, Output, Parked, Refusal, Reply};
 use crate::engine::slot::{Fault, Purpose, Waiter};
 use crate::engine::{Engine, at_once};
 use crate::ids::{BranchId, Epoch, Gid, Seq};
@@ -14,7 +14,7 @@ use crate::invariants::moved_rightly;
 use crate::op::Op;
 use crate::record::{Change, Record};
 use crate::time::Now;
-use crate::transaction::{Calling, Registered, Step, Transaction};
+use crate::transaction::{Calling, ParkedNow, Registered, Step, Transaction};
 use crate::verdict::Answer;
 
 impl Engine {
@@ -144,7 +144,7 @@ impl Engine {
             }
         };
         slot.transaction = next;
-        let Step { changes, completion, calls, .. } = step;
+        let Step { changes, completion, calls, parked, .. } = step;
         let instance = slot.transaction.instance();
         let mut last = self.last;
         let mut write = |change: Change| {
@@ -160,6 +160,21 @@ impl Engine {
             self.leaving.insert((needs, gid.clone()));
         }
         self.last = last;
+        for ParkedNow { branch, op, attempts } in parked {
+            let branch = slot.transaction.branches().get(branch);
+            // An operator's word may have ended it in the same moment.
+            let Some(branch) = branch.filter(|branch| branch.is_parked()) else { continue };
+            let parked = Parked {
+                instance,
+                branch: Arc::clone(branch.spec()),
+                op,
+                attempts,
+                last_error: branch.last_error().cloned(),
+                at: now.wall,
+            };
+            let (after, effect) = (slot.release_after, Effect::Parked(parked));
+            output.effects.push(Held { after, gid: gid.clone(), effect });
+        }
         for wanted in calls {
             let Some(branch) = slot.transaction.branches().get(wanted.branch) else { continue };
             let call = Call {

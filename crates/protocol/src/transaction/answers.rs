@@ -7,6 +7,7 @@ use crate::record::TryAnswer;
 use crate::status::EventKind;
 use crate::transaction::branch::{Branch, Calling, Standing};
 use crate::transaction::history::Line;
+use crate::transaction::step::ParkedNow;
 use crate::transaction::{Phase, Step, Transaction};
 use crate::verdict::{Answer, Trouble, Verdict, verdict};
 
@@ -107,6 +108,7 @@ impl Transaction {
         step.happened(&mut self.history, line);
         self.write_row(position, step);
         self.write_parked_if_untold(step);
+        step.parked.push(ParkedNow { branch: position, op, attempts: attempt });
     }
 }
 

@@ -147,6 +147,11 @@ impl Branch {
         self.parked
     }
 
+    /// How its last call failed, if it did.
+    pub(crate) fn last_error(&self) -> Option<&Arc<str>> {
+        self.last_error.as_ref()
+    }
+
     /// How an operator ended it, if one did.
     #[must_use]
     pub fn resolved_as(&self) -> Option<ResolvedAs> {

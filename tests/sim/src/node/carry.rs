@@ -39,6 +39,7 @@ impl Running {
             sweeps,
             await_room,
             retract,
+            parked,
             alarms,
         } = commands;
         self.unsent.extend(append);
@@ -59,6 +60,9 @@ impl Running {
             let delay = network::delay(stage);
             let heard = Heard::Reply(Box::new(reply));
             stage.after(delay, Happening::Heard { actor, number, heard });
+        }
+        for (gid, parked) in parked {
+            around.oracle.parked(&gid, &parked, around.rows, stage);
         }
         for (gid, why) in alarms {
             around.oracle.alarm(&gid, &why, around.rows, stage);
