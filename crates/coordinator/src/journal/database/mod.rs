@@ -38,7 +38,7 @@ use super::error::JournalError;
 use super::life::Life;
 use super::meters::StatementMeters;
 use super::settings::JournalSettings;
-use super::store::{CommitError, Forgotten, Place, Store, Stripped};
+use super::store::{CommitError, Due, Most, Place, Store};
 use super::summary::JournalSummary;
 use super::unreadable::Unreadable;
 
@@ -168,31 +168,29 @@ impl Store for Database {
         retention::count_finished(&self.reading).await
     }
 
-    async fn strip(
+    async fn due_for_stripping(
         &self,
         after: Option<&Place>,
         finished_before: Wall,
-        rows: u32,
-    ) -> Result<Stripped, JournalError> {
-        let due = retention::due_for_stripping(&self.reading, after, finished_before, rows).await?;
-        if due.gids.is_empty() {
-            return Ok(due.nothing_deleted());
-        }
-        self.write(async |connection| {
-            retention::strip(connection, &due, after, finished_before, rows).await
-        })
-        .await
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        retention::due_for_stripping(&self.reading, after, finished_before, most).await
     }
 
-    async fn forget(&self, finished_before: Wall, rows: u32) -> Result<Forgotten, JournalError> {
-        let due = retention::due_for_forgetting(&self.reading, finished_before, rows).await?;
-        if due.gids.is_empty() {
-            return Ok(Forgotten::default());
-        }
-        self.write(async |connection| {
-            retention::forget(connection, &due, finished_before, rows).await
-        })
-        .await
+    async fn due_for_forgetting(
+        &self,
+        finished_before: Wall,
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        retention::due_for_forgetting(&self.reading, finished_before, most).await
+    }
+
+    async fn strip(&self, due: &Due) -> Result<(), JournalError> {
+        self.write(async |connection| retention::strip(connection, due).await).await
+    }
+
+    async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
+        self.write(async |connection| retention::forget(connection, due).await).await
     }
 
     async fn close(&self) {

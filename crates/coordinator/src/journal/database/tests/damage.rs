@@ -12,6 +12,7 @@ use tercet_protocol::{
 };
 
 use super::super::super::conformance::{Rig, Running, finished, record, trying};
+use super::super::super::store::Most;
 use super::super::super::{JournalEvent, migrate_up};
 use super::super::retention::{due_for_forgetting, due_for_stripping};
 use super::{open, outsider, run};
@@ -169,8 +170,9 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
                 assert!(listed.items.iter().any(|item| item.gid == gid), "{gid} with {table}");
             }
             running.journal.summary().await.unwrap();
-            due_for_stripping(&outsider, None, Wall::MAX, 50).await.unwrap();
-            due_for_forgetting(&outsider, Wall::MAX, 50).await.unwrap();
+            let most = Most { transactions: 50, rows: 50 };
+            due_for_stripping(&outsider, None, Wall::MAX, most).await.unwrap();
+            due_for_forgetting(&outsider, Wall::MAX, most).await.unwrap();
             for gid in &damaged {
                 running.journal.history(&gid.parse().unwrap(), 0, 10).await.unwrap();
             }
@@ -214,18 +216,21 @@ async fn a_row_without_a_gid_keeps_no_walk_of_the_retention_from_its_end() {
     let (_running, _) = three(&rig).await;
     let connection = outsider(&rig).await;
     run(&connection, "UPDATE global_transactions SET gid = '!' WHERE gid = 'tx-3'").await;
-    for rows in 1..=3 {
+    for transactions in 1..=3 {
         let mut after = None;
         let mut steps = 0;
         loop {
-            let due =
-                due_for_stripping(&connection, after.as_ref(), Wall::MAX, rows).await.unwrap();
-            let walked = due.nothing_deleted();
+            let most = Most { transactions, rows: 100 };
+            let walked =
+                due_for_stripping(&connection, after.as_ref(), Wall::MAX, most).await.unwrap();
             steps += 1;
             if !walked.more {
                 break;
             }
-            assert!(steps < 10 && walked.reached > after, "{rows} at a time, from {after:?}");
+            assert!(
+                steps < 10 && walked.reached > after,
+                "{transactions} at a time, from {after:?}"
+            );
             after = walked.reached;
         }
     }
