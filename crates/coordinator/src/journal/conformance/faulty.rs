@@ -45,7 +45,7 @@ pub(in crate::journal) struct Faults {
     look_ups: Arc<LookUps>,
 }
 
-/// Look-ups of the retention's.
+/// Look-ups of the retention's, lists and counts.
 #[derive(Debug)]
 struct LookUps {
     stalled: watch::Sender<bool>,
@@ -90,14 +90,24 @@ impl Faults {
         self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await.unwrap();
     }
 
-    /// From now on the retention's look-ups do not answer.
+    /// From now on neither lists and counts nor the retention's look-ups answer.
     pub(in crate::journal) fn stall_look_ups(&self) {
         self.look_ups.stalled.send_replace(true);
     }
 
-    /// Returns once a look-up of the retention's waits for an answer.
-    pub(in crate::journal) async fn until_a_look_up_waits(&self) {
-        self.look_ups.waiting.subscribe().wait_for(|waiting| *waiting > 0).await.unwrap();
+    /// They answer.
+    pub(in crate::journal) fn release_look_ups(&self) {
+        self.look_ups.stalled.send_replace(false);
+    }
+
+    /// Returns once so many of them have been asked for and not answered.
+    pub(in crate::journal) async fn until_look_ups_wait(&self, many: usize) {
+        self.look_ups.waiting.subscribe().wait_for(|waiting| *waiting >= many).await.unwrap();
+    }
+
+    /// How many have been asked for while none were answered.
+    pub(in crate::journal) fn look_ups_waiting(&self) -> usize {
+        *self.look_ups.waiting.borrow()
     }
 
     async fn until_looked_up(&self) {
@@ -167,6 +177,7 @@ impl Store for Faulty {
     }
 
     async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        self.faults.until_looked_up().await;
         self.store.summary().await
     }
 
@@ -175,6 +186,7 @@ impl Store for Faulty {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
+        self.faults.until_looked_up().await;
         self.store.list(query).await
     }
 

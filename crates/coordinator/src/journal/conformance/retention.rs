@@ -315,7 +315,7 @@ async fn looking_up_what_is_due_holds_up_no_batch(mut rig: Rig) {
         Retention { max_finished: 0, every: Duration::from_millis(1), ..Retention::default() };
     let mut running = rig.open().await;
     running.faults.stall_look_ups();
-    running.faults.until_a_look_up_waits().await;
+    running.faults.until_look_ups_wait(1).await;
     running.write(parts(&mut 0, "tx-1", 1, 1_000)).await;
 }
 

@@ -42,6 +42,9 @@ use super::store::{CommitError, Due, Most, Place, Store};
 use super::summary::JournalSummary;
 use super::unreadable::Unreadable;
 
+/// The node's own reads at once: the reader's, and the retention's.
+const OWN_READS: u32 = 2;
+
 /// Rows in a database.
 pub(super) struct Database {
     address: Address,
@@ -49,7 +52,11 @@ pub(super) struct Database {
     /// The one connection that writes. It is taken out while it is used and put back only
     /// when all went well, so that whatever is half done on it ends with it.
     writing: tokio::sync::Mutex<Option<DatabaseConnection>>,
+    /// What the node itself reads: loads, sweeps, recovery, what is past its retention.
     reading: DatabaseConnection,
+    /// What people read: lists, histories, counts. However slow these are, the node's own
+    /// reads do not wait for them.
+    showing: DatabaseConnection,
     file: SameFile,
     last_written: Option<Wall>,
     meters: StatementMeters,
@@ -78,7 +85,8 @@ impl Database {
         let starting = connect::starting(address).await?;
         tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
         let last_written = incarnation::register(&starting, settings, started_at).await?;
-        let reading = connect::reading(address, settings.read_connections).await?;
+        let reading = connect::reading(address, OWN_READS).await?;
+        let showing = connect::reading(address, settings.read_connections).await?;
         connect::discard(starting).await;
         let path = address.path();
         let of_path = |source| JournalError::File { path: path.to_owned(), source };
@@ -89,6 +97,7 @@ impl Database {
             incarnation: settings.incarnation,
             writing: tokio::sync::Mutex::new(None),
             reading,
+            showing,
             last_written,
             meters: StatementMeters::register(),
             lock: Mutex::new(None),
@@ -144,7 +153,7 @@ impl Store for Database {
     }
 
     async fn summary(&self) -> Result<JournalSummary, JournalError> {
-        summary::summary(&self.reading).await
+        summary::summary(&self.showing).await
     }
 
     fn last_written(&self) -> Option<Wall> {
@@ -152,7 +161,7 @@ impl Store for Database {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
-        list::page(&self.reading, query).await
+        list::page(&self.showing, query).await
     }
 
     async fn history(
@@ -161,7 +170,7 @@ impl Store for Database {
         after: u32,
         limit: u32,
     ) -> Result<Vec<Happening>, JournalError> {
-        read::history(&self.reading, gid, after, limit).await
+        read::history(&self.showing, gid, after, limit).await
     }
 
     async fn count_finished(&self) -> Result<u64, JournalError> {
@@ -198,6 +207,7 @@ impl Store for Database {
             connect::discard(connection).await;
         }
         connect::discard(self.reading.clone()).await;
+        connect::discard(self.showing.clone()).await;
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
