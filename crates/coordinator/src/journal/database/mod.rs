@@ -10,6 +10,7 @@ mod file_system;
 mod incarnation;
 mod list;
 mod lock;
+mod newest;
 mod read;
 mod retention;
 mod rows;
