@@ -143,8 +143,8 @@ impl Journal {
             || backlog.bytes.saturating_add(about_to_come.bytes) >= most.bytes
     }
 
-    /// A page of this incarnation's unfinished transactions, by gid, those after `after`. A
-    /// page is empty only when there are no more. Those whose rows make no sense are
+    /// A page of this incarnation's unfinished transactions, by gid, those after `after`: at most
+    /// `limit`, and fewer where they are large. A page is empty only when there are no more. Those whose rows make no sense are
     /// among them, as errors.
     ///
     /// # Errors

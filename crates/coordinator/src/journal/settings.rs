@@ -27,6 +27,8 @@ pub struct JournalSettings {
     pub read_connections: u32,
     /// How long each of these may take, its wait for the others included.
     pub read_within: Duration,
+    /// Bytes of payloads and headers read at once, unless a single transaction has more.
+    pub page_bytes: u64,
     /// Most that may wait to be durable before no new transactions are to be begun.
     pub queue: Backlog,
     /// The pauses before a batch that failed is submitted again.
@@ -52,6 +54,7 @@ impl JournalSettings {
             batch_bytes: 4 * 1024 * 1024,
             read_connections: 4,
             read_within: Duration::from_secs(5),
+            page_bytes: 16 * 1024 * 1024,
             queue: Backlog { records: 100_000, bytes: 64 * 1024 * 1024 },
             // The cap is what recovery takes once there is room again, and everybody waits for it;
             // asking a full disk some times a second costs nothing.

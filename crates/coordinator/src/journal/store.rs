@@ -21,10 +21,12 @@ pub(super) trait Store: Send + Sync + 'static {
     /// returns the same.
     async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError>;
 
-    /// Reads transactions, whoever owns them. The gids differ.
+    /// Reads transactions, whoever owns them: from the first on, as many as may be in memory at
+    /// once; of some, at least one. The gids differ.
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError>;
 
-    /// A page of this incarnation's unfinished transactions, by gid.
+    /// A page of this incarnation's unfinished transactions, by gid: at most `limit`, and no
+    /// more than may be in memory at once. Empty only when there are no more.
     async fn unfinished(
         &self,
         after: Option<&Gid>,
@@ -118,18 +120,16 @@ pub(super) struct Most {
     pub(super) rows: u64,
 }
 
-impl Most {
-    /// How many of the transactions that have so many rows, from the first: at least one that
-    /// has any.
-    pub(super) fn first_of(self, rows: impl IntoIterator<Item = u64>) -> usize {
-        let mut total: u64 = 0;
-        let fits = |rows: &u64| {
-            let is_first = total == 0;
-            total = total.saturating_add(*rows);
-            is_first || *rows == 0 || total <= self.rows
-        };
-        rows.into_iter().take_while(fits).count()
-    }
+/// How many of these, from the first, are no more than `most` together: at least one that is
+/// any.
+pub(super) fn first_within(most: u64, sizes: impl IntoIterator<Item = u64>) -> usize {
+    let mut total: u64 = 0;
+    let fits = |size: &u64| {
+        let is_first = total == 0;
+        total = total.saturating_add(*size);
+        is_first || *size == 0 || total <= most
+    };
+    sizes.into_iter().take_while(fits).count()
 }
 
 /// What may be deleted. It is looked up beside the writer; whoever deletes asks again whether

@@ -58,6 +58,7 @@ pub(super) struct Database {
     /// What people read: lists, histories, counts. However slow these are, the node's own
     /// reads do not wait for them.
     showing: DatabaseConnection,
+    page_bytes: u64,
     file: SameFile,
     last_written: Option<Wall>,
     meters: StatementMeters,
@@ -99,6 +100,7 @@ impl Database {
             writing: tokio::sync::Mutex::new(None),
             reading,
             showing,
+            page_bytes: settings.page_bytes,
             last_written,
             meters: StatementMeters::register(),
             lock: Mutex::new(None),
@@ -138,7 +140,7 @@ impl Store for Database {
     }
 
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
-        read::load(&self.reading, gids).await
+        read::load(&self.reading, gids, self.page_bytes).await
     }
 
     async fn unfinished(
@@ -146,7 +148,7 @@ impl Store for Database {
         after: Option<&Gid>,
         limit: u32,
     ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
-        read::unfinished(&self.reading, self.incarnation, after, limit).await
+        read::unfinished(&self.reading, self.incarnation, after, limit, self.page_bytes).await
     }
 
     async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {

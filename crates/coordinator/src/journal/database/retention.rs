@@ -11,7 +11,7 @@ use sea_orm::{
 use tercet_protocol::{Status, Wall};
 
 use super::super::error::JournalError;
-use super::super::store::{Due, Most, Place};
+use super::super::store::{Due, Most, Place, first_within};
 use super::each::each;
 use super::entities::{branch, event, outcome, transaction};
 use super::incarnation::begin;
@@ -60,7 +60,7 @@ pub(super) async fn due_for_stripping(
         |row: &&transaction::Model| row.finished_at.is_some_and(|at| at < finished_before.0);
     let parts = parts(reading, seen.iter().filter(is_due)).await?;
     let rows = seen.iter().map(|row| parts.get(&row.gid).copied().unwrap_or(0));
-    let first = most.first_of(rows);
+    let first = first_within(most.rows, rows);
     let rest = first < seen.len();
     seen.truncate(first);
     // A damaged gid is no place to go on from; the one before it is.
@@ -106,7 +106,7 @@ pub(super) async fn due_for_forgetting(
     found.truncate(usize::try_from(most.transactions).unwrap_or(usize::MAX));
     let parts = parts(reading, &found).await?;
     let rows = found.iter().map(|row| NARROW_ROWS + parts.get(&row.gid).copied().unwrap_or(0));
-    let first = most.first_of(rows);
+    let first = first_within(most.rows, rows);
     let more = full || first < found.len();
     found.truncate(first);
     Ok(Due {

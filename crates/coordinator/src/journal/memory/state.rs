@@ -8,7 +8,7 @@ use tercet_protocol::{Change, Gid, Incarnation, Misfit, Stored, Wall};
 
 use super::super::batch::Batch;
 use super::super::life::Life;
-use super::super::store::{CommitError, Due, Most, Place};
+use super::super::store::{CommitError, Due, Most, Place, first_within};
 use super::super::summary::{JournalSummary, NodeRow};
 use super::as_count;
 
@@ -171,7 +171,7 @@ impl State {
             .collect();
         let full = seen.len() == as_count(most.transactions);
         let due = |place: &Place| self.finished(&place.gid, finished_before);
-        let first = most.first_of(seen.iter().map(|place| due(place).map_or(0, parts)));
+        let first = first_within(most.rows, seen.iter().map(|place| due(place).map_or(0, parts)));
         let more = full || first < seen.len();
         seen.truncate(first);
         let due: Vec<&Stored> =
@@ -192,7 +192,7 @@ impl State {
             .take(as_count(most.transactions))
             .collect();
         let full = due.len() == as_count(most.transactions);
-        let first = most.first_of(due.iter().map(|stored| 1 + parts(stored)));
+        let first = first_within(most.rows, due.iter().map(|stored| 1 + parts(stored)));
         let more = full || first < due.len();
         due.truncate(first);
         Due {
