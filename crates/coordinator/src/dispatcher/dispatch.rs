@@ -10,8 +10,9 @@ use tercet_protocol::{
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::OwnedPermit;
 
+use super::connect::StartError;
 use super::destinations::Destinations;
-use super::exchange::{Exchange, StartError};
+use super::exchange::Exchange;
 use super::route::{Pending, Route, Watch};
 use super::settings::DispatcherSettings;
 use super::vacancies::Vacancies;

@@ -4,14 +4,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
-use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Request, Response, retry};
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tercet_protocol::{Answer, Call, Health, health};
-use thiserror::Error;
 use tokio::time::sleep;
 use url::Url;
 
+use super::connect::{Connector, StartError};
 use super::settings::DispatcherSettings;
 use super::{failure, request, retry_after};
 use crate::clock::Clock;
@@ -23,16 +27,16 @@ const EXCERPT_MAX: usize = 1024;
 /// The longest character of UTF-8 that begins within the excerpt may end this much after it.
 const CHAR_MAX: usize = 4;
 
-/// The HTTP client could not be built.
-#[derive(Debug, Error)]
-#[error("the HTTP client for calls could not be built: {0}")]
-pub struct StartError(#[from] reqwest::Error);
+/// What carries the calls: hyper's client does what it is told and nothing by itself. It
+/// follows no redirects, knows no proxies, and sends again only what was never sent, on a
+/// connection that turned out to be closed.
+type Calls = Client<Connector, Full<Bytes>>;
 
 /// Makes calls.
 pub(super) struct Exchange {
-    client: Client,
+    client: Calls,
     /// Keeps no connections, so that each call of it makes one.
-    fresh: Client,
+    fresh: Calls,
     first_byte_timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -49,24 +53,18 @@ impl Exchange {
         settings: &DispatcherSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        // Refused only where one is installed already, which then does as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let connector = Connector::new(settings)?;
+        let calls = |idle_connections| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(settings.idle_connection)
+                .pool_max_idle_per_host(idle_connections)
+                .build(connector.clone())
+        };
         // Several destinations can share a host, so a bound on its idle connections by one
         // destination's limit would have the others connect again and again. There are never
         // more than calls were under way within `idle_connection`.
-        let builder = || client(settings).pool_max_idle_per_host(usize::MAX);
-        let fresh = || client(settings).pool_max_idle_per_host(0);
-        let (client, fresh) = match builder().build() {
-            Ok(client) => (client, fresh().build()?),
-            Err(error) => {
-                // A container without certificate authorities still serves participants on http.
-                tracing::warn!(
-                    cause = %failure::roots(&error),
-                    "no certificate authorities: participants on https cannot be called"
-                );
-                (builder().tls_certs_only([]).build()?, fresh().tls_certs_only([]).build()?)
-            }
-        };
+        let (client, fresh) = (calls(usize::MAX), calls(0));
         Ok(Self { client, fresh, first_byte_timeout: settings.first_byte_timeout, clock })
     }
 
@@ -85,7 +83,12 @@ impl Exchange {
         Exchanged { health: health(&answer), answer }
     }
 
-    async fn answer(&self, client: &Client, request: Request, timeout: Duration) -> Answer {
+    async fn answer(
+        &self,
+        client: &Calls,
+        request: Request<Full<Bytes>>,
+        timeout: Duration,
+    ) -> Answer {
         let (first, what) = match self.first_byte_timeout {
             first if first.is_zero() || first >= timeout => (timeout, "timeout"),
             first => (first, "no first byte"),
@@ -94,7 +97,7 @@ impl Exchange {
         let mut timer = pin!(sleep(first));
         let mut response = tokio::select! {
             biased;
-            response = client.execute(request) => match response {
+            response = client.request(request) => match response {
                 Ok(response) => response,
                 Err(error) => return Answer::Nothing { why: failure::why(&error) },
             },
@@ -108,7 +111,7 @@ impl Exchange {
         let mut beginning = Vec::new();
         tokio::select! {
             biased;
-            () = read(&mut response, &mut beginning) => {}
+            () = read(response.body_mut(), &mut beginning) => {}
             () = &mut timer => {}
         }
         Answer::Status {
@@ -118,31 +121,20 @@ impl Exchange {
         }
     }
 
-    fn retry_after(&self, response: &Response) -> Option<Duration> {
+    fn retry_after(&self, response: &Response<Incoming>) -> Option<Duration> {
         let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
         retry_after::parse(value, self.clock.now().wall)
     }
 }
 
-/// A client that does what it is told and nothing by itself.
-fn client(settings: &DispatcherSettings) -> ClientBuilder {
-    Client::builder()
-        .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .retry(retry::never())
-        .referer(false)
-        .no_proxy()
-        .tcp_nodelay(true)
-        .connect_timeout(settings.connect_timeout)
-        .pool_idle_timeout(settings.idle_connection)
-}
-
 /// Reads the body to its end, or until it is longer than anybody needs, and keeps its
 /// beginning. A body left unread takes its connection with it.
-async fn read(response: &mut Response, beginning: &mut Vec<u8>) {
+async fn read(body: &mut Incoming, beginning: &mut Vec<u8>) {
     let mut len = 0;
     // An error ends the body like its end does.
-    while let Ok(Some(chunk)) = response.chunk().await {
+    while let Some(Ok(frame)) = body.frame().await {
+        // Trailers say nothing that is asked for.
+        let Ok(chunk) = frame.into_data() else { continue };
         let room = (EXCERPT_MAX + CHAR_MAX).saturating_sub(beginning.len());
         beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
         len += chunk.len();

@@ -4,11 +4,14 @@
 use std::error::Error;
 use std::io;
 
+use hyper_util::client::legacy::Error as CallError;
+
+use super::connect::NotInTime;
+
 /// Why a call got no status line.
-pub(super) fn why(error: &reqwest::Error) -> String {
-    // Only the time to connect is the client's to watch; the call's own is watched outside.
-    if error.is_connect() && error.is_timeout() {
-        return "no connection in time".to_owned();
+pub(super) fn why(error: &CallError) -> String {
+    if causes(error).any(|cause| cause.is::<NotInTime>()) {
+        return NotInTime.to_string();
     }
     // The resolver's error has no type of its own to go by.
     if causes(error).any(|cause| cause.to_string() == "dns error") {
@@ -35,7 +38,7 @@ pub(super) fn why(error: &reqwest::Error) -> String {
 }
 
 /// What caused an error, outermost first.
-fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| within(*cause))
 }
 
@@ -61,9 +64,4 @@ fn io_failure(kind: io::ErrorKind, connecting: bool) -> String {
         (kind, true) => format!("no connection: {kind}"),
         (kind, false) => format!("no answer: {kind}"),
     }
-}
-
-/// Why the system's certificate authorities could not be used.
-pub(super) fn roots(error: &reqwest::Error) -> String {
-    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }

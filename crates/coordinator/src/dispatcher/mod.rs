@@ -17,6 +17,7 @@
 //! is well enough to be called, is decided by the protocol's `Line`; here are its time, its
 //! luck, and the calls.
 
+mod connect;
 mod destinations;
 mod dispatch;
 mod exchange;
@@ -31,8 +32,8 @@ mod tests;
 mod turns;
 mod vacancies;
 
+pub use connect::StartError;
 pub use dispatch::{Dispatcher, NoRoom, start};
-pub use exchange::StartError;
 pub use retry_after::parse as parse_retry_after;
 pub use settings::DispatcherSettings;
 pub use vacancies::Vacancies;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
-use reqwest::Request;
+use http::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT,
+};
+use http::{Method, Request, Uri};
+use http_body_util::Full;
 use tercet_protocol::wire::header;
 use tercet_protocol::{Call, Instance};
 use thiserror::Error;
@@ -19,21 +21,31 @@ pub(super) enum Unwritable {
     Name,
     #[error("the value of header {0} cannot be sent")]
     Value(HeaderName),
+    #[error("the URL of the branch cannot be called")]
+    Url,
 }
 
+/// Who calls, as it is written in every request.
+const CALLER: HeaderValue = HeaderValue::from_static(concat!("tercet/", env!("CARGO_PKG_VERSION")));
+
 /// The request for a call. `luck` becomes the span id.
-pub(super) fn request(call: &Call, url: &Url, luck: u64) -> Result<Request, Unwritable> {
-    let mut request = Request::new(Method::POST, url.clone());
-    *request.headers_mut() = headers(call, luck)?;
+pub(super) fn request(
+    call: &Call,
+    url: &Url,
+    luck: u64,
+) -> Result<Request<Full<Bytes>>, Unwritable> {
     // The payload is shared with the engine, not copied.
     let payload: Arc<[u8]> = Arc::from(Arc::clone(&call.branch.payload));
-    *request.body_mut() = Some(Bytes::from_owner(payload).into());
+    let mut request = Request::new(Full::new(Bytes::from_owner(payload)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::try_from(url.as_str()).map_err(|_| Unwritable::Url)?;
+    *request.headers_mut() = headers(call, luck)?;
     Ok(request)
 }
 
 fn headers(call: &Call, luck: u64) -> Result<HeaderMap, Unwritable> {
     let ticket = &call.ticket;
-    let mut headers = HeaderMap::with_capacity(12 + call.branch.headers.len());
+    let mut headers = HeaderMap::with_capacity(13 + call.branch.headers.len());
     for (name, value) in &call.branch.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Unwritable::Name)?;
         let mut value =
@@ -62,6 +74,7 @@ fn headers(call: &Call, luck: u64) -> Result<HeaderMap, Unwritable> {
     own(header::IDEMPOTENCY_KEY, HeaderValue::try_from(key))?;
     let trace = traceparent(&call.spec.traceparent, ticket.instance, luck);
     own(header::TRACEPARENT, HeaderValue::try_from(trace))?;
+    own(USER_AGENT.as_str(), Ok(CALLER))?;
     own(CONTENT_TYPE.as_str(), Ok(HeaderValue::from_static("application/json")))?;
     Ok(headers)
 }

@@ -1,7 +1,7 @@
 //! What SQLite is told when a batch is written: a handful of statements, each with as many
 //! rows as the batch has, whatever its size. All values are bound.
 
-use sea_orm::{DbBackend, Statement, Value};
+use sea_orm::{DbBackend, Statement, Value, Values};
 use tercet_protocol::{BranchSpec, Decision, Gid, Incarnation, Misfit, Op, Reason, Record};
 
 use super::super::net::{Net, net};
@@ -25,6 +25,21 @@ pub fn put_together(records: &[Record], owner: Incarnation) -> Result<usize, Mis
     let nets = net(records)?;
     let first = [begin(&nets, owner), advance(&nets), stay(&nets)];
     Ok(first.into_iter().flatten().chain(rest(&nets)).count())
+}
+
+/// Writes in this order as one text: the database's thread is woken once for all of them.
+/// None of them can change more rows than it must, so that all have changed as many as they
+/// must where the sum is right.
+pub(super) fn together(writes: impl IntoIterator<Item = Write>) -> Write {
+    let (mut sql, mut values, mut rows) = (String::new(), Vec::new(), 0);
+    for Write { statement, rows: these, .. } in writes {
+        sql.push_str(&statement.sql);
+        sql.push(';');
+        values.extend(statement.values.into_iter().flat_map(|Values(values)| values));
+        rows += these;
+    }
+    let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+    Write { what: "batch", statement, rows }
 }
 
 /// Rows of bound values, as they follow `VALUES`.
