@@ -215,6 +215,7 @@ fn journal_settings(
             bytes: settings.journal.queue_bytes,
         },
         read_connections: settings.database.read_connections,
+        read_within: settings.journal.answer_within,
         retention: Retention {
             branches: settings.retention.branches,
             transactions: settings.retention.transactions,

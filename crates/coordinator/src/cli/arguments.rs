@@ -175,4 +175,25 @@ mod tests {
             assert_eq!(flags.database_url.as_deref(), Some("u"), "{line}");
         }
     }
+
+    #[test]
+    fn a_filter_is_never_passed_over_in_silence() {
+        for (line, is_right) in [
+            ("tercet tx retry order-1", true),
+            ("tercet tx retry --all", true),
+            ("tercet tx retry --all --parked --participant pay:80", true),
+            ("tercet tx list --status trying --created-after 2026-11-20T12:00:00Z", true),
+            ("tercet tx retry", false),
+            ("tercet tx retry --parked", false),
+            ("tercet tx retry order-1 --all", false),
+            ("tercet tx retry order-1 --parked", false),
+            ("tercet tx retry order-1 --participant pay:80", false),
+            ("tercet tx retry order-1 --status trying", false),
+            ("tercet tx retry order-1 --created-after 2026-11-20T12:00:00Z", false),
+            ("tercet tx retry order-1 --created-before 2026-11-20T12:00:00Z", false),
+        ] {
+            let parsed = Arguments::try_parse_from(line.split(' '));
+            assert_eq!(parsed.is_ok(), is_right, "{line}");
+        }
+    }
 }

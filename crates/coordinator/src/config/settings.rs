@@ -84,7 +84,7 @@ pub struct ServerSection {
 pub struct DatabaseSettings {
     /// Where the journal is; may carry a password.
     pub url: String,
-    /// Connections that read.
+    /// Connections that read for people.
     pub read_connections: u32,
 }
 

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sea_orm::DbErr;
 use thiserror::Error;
@@ -51,6 +52,12 @@ pub enum JournalError {
     /// A statement failed.
     #[error("the database does not answer")]
     Database(#[from] DbErr),
+    /// A read for people took longer than it may.
+    #[error("the database does not answer within {within:?}")]
+    TooSlow {
+        /// As long as that.
+        within: Duration,
+    },
     /// The journal's thread could not be started.
     #[error("cannot start the journal's thread")]
     Thread(#[source] io::Error),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tercet_protocol::wire::{ListQuery, Page, SummaryView};
 use tercet_protocol::{Gid, Happening, Record, Stored, Wall};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::JournalEvent;
 use super::backlog::Backlog;
@@ -33,6 +33,9 @@ pub(super) struct Shared {
     pub(super) queue: mpsc::UnboundedSender<Command>,
     pub(super) asks: mpsc::UnboundedSender<Asked>,
     pub(super) store: Arc<dyn Store>,
+    /// As many reads for people as may run at once.
+    pub(super) reads: Semaphore,
+    pub(super) read_within: Duration,
     pub(super) meter: Arc<QueueMeter>,
     /// Most that may wait.
     pub(super) most: Backlog,
@@ -140,8 +143,8 @@ impl Journal {
             || backlog.bytes.saturating_add(about_to_come.bytes) >= most.bytes
     }
 
-    /// A page of this incarnation's unfinished transactions, by gid, those after `after`. A
-    /// page is empty only when there are no more. Those whose rows make no sense are
+    /// A page of this incarnation's unfinished transactions, by gid, those after `after`: at most
+    /// `limit`, and fewer where they are large. A page is empty only when there are no more. Those whose rows make no sense are
     /// among them, as errors.
     ///
     /// # Errors
@@ -158,30 +161,45 @@ impl Journal {
     /// it when somebody looks, not on the way of a transaction.
     ///
     /// # Errors
-    /// The database does not answer.
+    /// The database does not answer, or not in time.
     pub async fn summary(&self) -> Result<JournalSummary, JournalError> {
-        self.shared.store.summary().await
+        self.shown(self.shared.store.summary()).await
     }
 
     /// A page of a list, newest first.
     ///
     /// # Errors
-    /// The database does not answer.
+    /// The database does not answer, or not in time.
     pub async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
-        self.shared.store.list(query).await
+        self.shown(self.shared.store.list(query)).await
     }
 
     /// Lines of a transaction's history with a number greater than `after`, oldest first.
     ///
     /// # Errors
-    /// The database does not answer.
+    /// The database does not answer, or not in time.
     pub async fn history(
         &self,
         gid: &Gid,
         after: u32,
         limit: u32,
     ) -> Result<Vec<Happening>, JournalError> {
-        self.shared.store.history(gid, after, limit).await
+        self.shown(self.shared.store.history(gid, after, limit)).await
+    }
+
+    /// Reads for people: so many at once, and each within its time.
+    async fn shown<T>(
+        &self,
+        read: impl Future<Output = Result<T, JournalError>>,
+    ) -> Result<T, JournalError> {
+        let within = self.shared.read_within;
+        let read = async {
+            // It is never closed; if it were, reading without a place would do no harm.
+            let _place = self.shared.reads.acquire().await;
+            read.await
+        };
+        let read = tokio::time::timeout(within, read).await;
+        read.unwrap_or(Err(JournalError::TooSlow { within }))
     }
 
     /// Makes durable what was appended, taking at most this long, then stops the thread and

@@ -99,7 +99,9 @@ impl Reader {
 
     async fn answer_loads(&mut self) {
         let gids: Vec<Gid> = std::mem::take(&mut self.loads).into_iter().collect();
-        for some in gids.chunks(MOST_AT_ONCE) {
+        let mut rest = &gids[..];
+        while !rest.is_empty() {
+            let some = &rest[..rest.len().min(MOST_AT_ONCE)];
             let loaded = match self.store.load(some).await {
                 Ok(loaded) => loaded,
                 Err(error) => {
@@ -107,6 +109,8 @@ impl Reader {
                     some.iter().map(|gid| (gid.clone(), Load::Failed)).collect()
                 }
             };
+            // Large ones come fewer at a time. None would be a fault of the store's.
+            rest = &rest[loaded.len().clamp(1, some.len())..];
             for (gid, load) in loaded {
                 self.tell(JournalEvent::Loaded(gid, load));
             }

@@ -22,8 +22,13 @@ pub struct JournalSettings {
     pub batch_records: usize,
     /// Most bytes in a batch, unless a single record has more.
     pub batch_bytes: usize,
-    /// Most connections that read at once.
+    /// Most reads for people at once: lists, histories, counts. The node's own have connections
+    /// of their own.
     pub read_connections: u32,
+    /// How long each of these may take, its wait for the others included.
+    pub read_within: Duration,
+    /// Bytes of payloads and headers read at once, unless a single transaction has more.
+    pub page_bytes: u64,
     /// Most that may wait to be durable before no new transactions are to be begun.
     pub queue: Backlog,
     /// The pauses before a batch that failed is submitted again.
@@ -48,6 +53,8 @@ impl JournalSettings {
             batch_records: 512,
             batch_bytes: 4 * 1024 * 1024,
             read_connections: 4,
+            read_within: Duration::from_secs(5),
+            page_bytes: 16 * 1024 * 1024,
             queue: Backlog { records: 100_000, bytes: 64 * 1024 * 1024 },
             // The cap is what recovery takes once there is room again, and everybody waits for it;
             // asking a full disk some times a second costs nothing.

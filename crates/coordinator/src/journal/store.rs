@@ -21,10 +21,12 @@ pub(super) trait Store: Send + Sync + 'static {
     /// returns the same.
     async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError>;
 
-    /// Reads transactions, whoever owns them. The gids differ.
+    /// Reads transactions, whoever owns them: from the first on, as many as may be in memory at
+    /// once; of some, at least one. The gids differ.
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError>;
 
-    /// A page of this incarnation's unfinished transactions, by gid.
+    /// A page of this incarnation's unfinished transactions, by gid: at most `limit`, and no
+    /// more than may be in memory at once. Empty only when there are no more.
     async fn unfinished(
         &self,
         after: Option<&Gid>,
@@ -55,18 +57,28 @@ pub(super) trait Store: Send + Sync + 'static {
     /// How many finished transactions there are.
     async fn count_finished(&self) -> Result<u64, JournalError>;
 
-    /// Deletes branches, outcomes and history of transactions that finished before a moment,
-    /// at most `rows` rows of each, in the order in which the transactions were begun.
-    async fn strip(
+    /// The next transactions in the order of their begin, after `after`, and which of them
+    /// may be stripped since they finished before a moment.
+    async fn due_for_stripping(
         &self,
         after: Option<&Place>,
         finished_before: Wall,
-        rows: u32,
-    ) -> Result<Stripped, JournalError>;
+        most: Most,
+    ) -> Result<Due, JournalError>;
 
-    /// Deletes all of at most `rows` transactions that finished before a moment; of the
-    /// oldest by their begin. Their gids are free from then on.
-    async fn forget(&self, finished_before: Wall, rows: u32) -> Result<Forgotten, JournalError>;
+    /// The oldest transactions by begin that finished before a moment.
+    async fn due_for_forgetting(
+        &self,
+        finished_before: Wall,
+        most: Most,
+    ) -> Result<Due, JournalError>;
+
+    /// Deletes branches, outcomes and history of what is due and still finished.
+    async fn strip(&self, due: &Due) -> Result<(), JournalError>;
+
+    /// Deletes all of what is due and still finished, and says how many transactions that
+    /// was. Their gids are free from then on.
+    async fn forget(&self, due: &Due) -> Result<u64, JournalError>;
 
     /// Lets go of files and connections. Nothing is asked of it afterwards.
     async fn close(&self);
@@ -99,26 +111,39 @@ pub(super) struct Place {
     pub(super) gid: Gid,
 }
 
-/// What one step of stripping did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Stripped {
-    /// Rows deleted.
+/// How much is deleted in one turn of the writer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Most {
+    /// Transactions looked at.
+    pub(super) transactions: u32,
+    /// Rows of all tables, unless a single transaction has more.
     pub(super) rows: u64,
-    /// When the transaction finished that has waited longest among those that had rows deleted.
-    pub(super) oldest: Option<Wall>,
-    /// The last place seen of which nothing is left to delete now.
-    pub(super) reached: Option<Place>,
-    /// Whether there may be more to delete.
-    pub(super) more: bool,
 }
 
-/// What one step of forgetting did.
+/// How many of these, from the first, are no more than `most` together: at least one that is
+/// any.
+pub(super) fn first_within(most: u64, sizes: impl IntoIterator<Item = u64>) -> usize {
+    let mut total: u64 = 0;
+    let fits = |size: &u64| {
+        let is_first = total == 0;
+        total = total.saturating_add(*size);
+        is_first || *size == 0 || total <= most
+    };
+    sizes.into_iter().take_while(fits).count()
+}
+
+/// What may be deleted. It is looked up beside the writer; whoever deletes asks again whether
+/// each has finished, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Forgotten {
-    /// Transactions deleted.
-    pub(super) transactions: u64,
-    /// Whether there may be more that are due.
-    pub(super) more: bool,
-    /// When the transaction finished that has waited longest among those found.
+pub(super) struct Due {
+    /// Of the transactions. They may be damaged, so they are text.
+    pub(super) gids: Vec<String>,
+    /// They finished before this.
+    pub(super) finished_before: Wall,
+    /// When the one among them finished that has waited longest.
     pub(super) oldest: Option<Wall>,
+    /// The last transaction that a walk has seen.
+    pub(super) reached: Option<Place>,
+    /// Whether there may be more.
+    pub(super) more: bool,
 }

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::JournalEvent;
 use super::error::JournalError;
@@ -34,6 +34,9 @@ where
     let (ready, made) = oneshot::channel();
     let meter = Arc::new(QueueMeter::register());
     let most = settings.queue;
+    let reads = usize::try_from(settings.read_connections.max(1)).unwrap_or(usize::MAX);
+    let reads = Semaphore::new(reads.min(Semaphore::MAX_PERMITS));
+    let read_within = settings.read_within;
     let meter_of_writer = Arc::clone(&meter);
     let meters = Meters::register();
 
@@ -84,7 +87,7 @@ where
         .spawn(body)
         .map_err(JournalError::Thread)?;
     let store = made.await.map_err(|_| JournalError::Closed)??;
-    Ok(Journal::new(Shared { queue, asks, store, meter, most, stop, ended }))
+    Ok(Journal::new(Shared { queue, asks, store, reads, read_within, meter, most, stop, ended }))
 }
 
 /// Writes and reads side by side until the writer has ended or is told to stop.

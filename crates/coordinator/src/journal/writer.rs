@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{Backoff, Change, Mono, Record, Seq};
+use tercet_protocol::{Backoff, Mono, Record, Seq};
 use tokio::sync::mpsc;
 
 use super::JournalEvent;
@@ -79,7 +79,7 @@ impl Writer {
     ) -> Self {
         let now = clock.now();
         Self {
-            sweeper: Sweeper::new(settings.retention, now),
+            sweeper: Sweeper::new(Arc::clone(&store), settings.retention, now),
             longest_silence: settings.longest_silence,
             silent_until: now.mono.after(settings.longest_silence),
             store,
@@ -125,7 +125,9 @@ impl Writer {
             }
             let now = self.clock.now();
             if self.sweeper.is_urgent(now) {
-                self.sweeper.step(&*self.store, now, &self.meters).await;
+                self.sweeper.step(now, &self.meters).await;
+                // A look-up gets its turn even if no batch ever has to wait for anything.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -136,29 +138,27 @@ impl Writer {
         loop {
             let now = self.clock.now();
             let pause = self.sweeper.pause(now).min(self.silent_until.since(now.mono));
-            match tokio::time::timeout(pause, self.commands.recv()).await {
-                Ok(Some(command)) => {
-                    self.take(command);
+            tokio::select! {
+                // What was appended comes before what is to be deleted.
+                biased;
+                command = self.commands.recv() => {
+                    match command {
+                        Some(command) => self.take(command),
+                        None => self.closing = true,
+                    }
                     return Ok(());
                 }
-                Ok(None) => {
-                    self.closing = true;
-                    return Ok(());
-                }
-                Err(_) => {
-                    let now = self.clock.now();
-                    if now.mono >= self.silent_until {
-                        let nothing = Batch {
-                            number: self.number + 1,
-                            written_at: now.wall,
-                            records: Vec::new(),
-                        };
-                        self.submit(&nothing).await?;
-                    }
-                    if self.sweeper.pause(now).is_zero() {
-                        self.sweeper.step(&*self.store, now, &self.meters).await;
-                    }
-                }
+                () = self.sweeper.answered(|| self.clock.now(), &self.meters) => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            let now = self.clock.now();
+            if now.mono >= self.silent_until {
+                let nothing =
+                    Batch { number: self.number + 1, written_at: now.wall, records: Vec::new() };
+                self.submit(&nothing).await?;
+            }
+            if self.sweeper.pause(now).is_zero() {
+                self.sweeper.step(now, &self.meters).await;
             }
         }
     }
@@ -248,8 +248,7 @@ impl Writer {
             #[expect(clippy::cast_precision_loss, reason = "batches are capped far below 2^53")]
             self.meters.batch_records.record(batch.records.len() as f64);
         }
-        let finished = |record: &&Record| matches!(record.change, Change::Finished { .. });
-        self.sweeper.finished(batch.records.iter().filter(finished).count());
+        self.sweeper.written(&batch.records);
         for life in taken {
             self.tell(JournalEvent::Exists(life.gid.clone()));
             self.left_out.add(life);

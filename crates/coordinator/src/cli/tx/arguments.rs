@@ -64,6 +64,7 @@ pub(super) struct List {
 }
 
 #[derive(Debug, Default, Args)]
+#[group(id = "filter", multiple = true)]
 pub(super) struct Filter {
     /// Any of these, with commas between
     #[arg(long, value_name = "STATUS")]
@@ -99,7 +100,7 @@ impl Filter {
 #[derive(Debug, Args)]
 pub(super) struct Retry {
     /// Which transaction
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present = "all", conflicts_with_all = ["all", "filter"])]
     pub(super) gid: Option<String>,
     /// All unfinished ones that the filter finds
     #[arg(long)]

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::journal::batch::Batch;
 use crate::journal::error::JournalError;
 use crate::journal::life::Life;
-use crate::journal::store::{CommitError, Forgotten, Place, Store, Stripped};
+use crate::journal::store::{CommitError, Due, Most, Place, Store};
 use crate::journal::summary::JournalSummary;
 use crate::journal::unreadable::Unreadable;
 
@@ -42,6 +42,14 @@ pub(in crate::journal) struct Faults {
     stalled: Arc<watch::Sender<bool>>,
     waiting: Arc<watch::Sender<usize>>,
     sweeps_to_fail: Arc<AtomicU32>,
+    look_ups: Arc<LookUps>,
+}
+
+/// Look-ups of the retention's, lists and counts.
+#[derive(Debug)]
+struct LookUps {
+    stalled: watch::Sender<bool>,
+    waiting: watch::Sender<usize>,
 }
 
 impl Faults {
@@ -53,6 +61,10 @@ impl Faults {
             stalled: Arc::new(watch::Sender::new(false)),
             waiting: Arc::new(watch::Sender::new(0)),
             sweeps_to_fail: Arc::default(),
+            look_ups: Arc::new(LookUps {
+                stalled: watch::Sender::new(false),
+                waiting: watch::Sender::new(0),
+            }),
         }
     }
 
@@ -76,6 +88,32 @@ impl Faults {
     /// Returns once a submission waits for `release`.
     pub(in crate::journal) async fn until_stalled(&self) {
         self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await.unwrap();
+    }
+
+    /// From now on neither lists and counts nor the retention's look-ups answer.
+    pub(in crate::journal) fn stall_look_ups(&self) {
+        self.look_ups.stalled.send_replace(true);
+    }
+
+    /// They answer.
+    pub(in crate::journal) fn release_look_ups(&self) {
+        self.look_ups.stalled.send_replace(false);
+    }
+
+    /// Returns once so many of them have been asked for and not answered.
+    pub(in crate::journal) async fn until_look_ups_wait(&self, many: usize) {
+        self.look_ups.waiting.subscribe().wait_for(|waiting| *waiting >= many).await.unwrap();
+    }
+
+    /// How many have been asked for while none were answered.
+    pub(in crate::journal) fn look_ups_waiting(&self) -> usize {
+        *self.look_ups.waiting.borrow()
+    }
+
+    async fn until_looked_up(&self) {
+        let mut stalled = self.look_ups.stalled.subscribe();
+        self.look_ups.waiting.send_modify(|waiting| *waiting += usize::from(*stalled.borrow()));
+        stalled.wait_for(|stalled| !stalled).await.unwrap();
     }
 
     /// Every submission so far, repeated ones too.
@@ -139,6 +177,7 @@ impl Store for Faulty {
     }
 
     async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        self.faults.until_looked_up().await;
         self.store.summary().await
     }
 
@@ -147,6 +186,7 @@ impl Store for Faulty {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
+        self.faults.until_looked_up().await;
         self.store.list(query).await
     }
 
@@ -160,22 +200,37 @@ impl Store for Faulty {
     }
 
     async fn count_finished(&self) -> Result<u64, JournalError> {
+        self.faults.until_looked_up().await;
         self.store.count_finished().await
     }
 
-    async fn strip(
+    async fn due_for_stripping(
         &self,
         after: Option<&Place>,
         finished_before: Wall,
-        rows: u32,
-    ) -> Result<Stripped, JournalError> {
-        self.store.strip(after, finished_before, rows).await
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.due_for_stripping(after, finished_before, most).await
     }
 
-    async fn forget(&self, finished_before: Wall, rows: u32) -> Result<Forgotten, JournalError> {
+    async fn due_for_forgetting(
+        &self,
+        finished_before: Wall,
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.due_for_forgetting(finished_before, most).await
+    }
+
+    async fn strip(&self, due: &Due) -> Result<(), JournalError> {
+        self.store.strip(due).await
+    }
+
+    async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
         let submitted = self.faults.submitted().len();
         self.faults.forgotten.lock().unwrap().push(submitted);
-        self.store.forget(finished_before, rows).await
+        self.store.forget(due).await
     }
 
     async fn close(&self) {

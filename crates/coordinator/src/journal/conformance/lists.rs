@@ -1,13 +1,16 @@
 //! Lists say what there is, newest first, page by page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tercet_protocol::wire::{ListQuery, SummaryView};
 use tercet_protocol::{
     Change, Decided, Decision, EventKind, Happening, Reason, Record, Status, Wall,
 };
 
-use super::rig::Running;
+use super::rig::{Running, patiently};
+use crate::journal::JournalError;
+
 use super::{Rig, finished, on_each_store, open_transaction, record, trying};
 
 on_each_store!(
@@ -15,6 +18,8 @@ on_each_store!(
     pages_follow_each_other_without_gaps,
     a_summary_says_what_the_transaction_is,
     history_is_read_from_any_line_on,
+    no_more_are_read_at_once_than_may_be,
+    one_that_does_not_come_in_time_is_given_up_and_said_so,
 );
 
 fn all() -> ListQuery {
@@ -173,4 +178,34 @@ async fn history_is_read_from_any_line_on(rig: Rig) {
     }
     assert_eq!(running.journal.history(&spec.gid, 9, 10).await.unwrap(), []);
     assert_eq!(running.journal.history(&"nobody".parse().unwrap(), 0, 10).await.unwrap(), []);
+}
+
+async fn no_more_are_read_at_once_than_may_be(mut rig: Rig) {
+    rig.settings.read_connections = 2;
+    let running = rig.open().await;
+    running.faults.stall_look_ups();
+    let list = || {
+        let journal = running.journal.clone();
+        tokio::spawn(async move { journal.list(&all()).await.map(|page| page.items.len()) })
+    };
+    let first = [list(), list()];
+    running.faults.until_look_ups_wait(2).await;
+    let third = list();
+    // It gets its turn, and gets no further than to wait for one of the others.
+    tokio::task::yield_now().await;
+    assert_eq!(running.faults.look_ups_waiting(), 2);
+    running.faults.release_look_ups();
+    for listed in first.into_iter().chain([third]) {
+        assert_eq!(listed.await.unwrap().unwrap(), 0);
+    }
+}
+
+async fn one_that_does_not_come_in_time_is_given_up_and_said_so(mut rig: Rig) {
+    rig.settings.read_within = Duration::from_millis(10);
+    let running = rig.open().await;
+    running.faults.stall_look_ups();
+    let listed = patiently(running.journal.list(&all())).await;
+    assert!(matches!(listed, Err(JournalError::TooSlow { .. })), "{listed:?}");
+    running.faults.release_look_ups();
+    running.journal.list(&all()).await.unwrap();
 }

@@ -15,7 +15,7 @@ mod script;
 mod sweeps;
 
 pub(super) use self::faulty::Fault;
-pub(super) use self::rig::{Rig, Running};
+pub(super) use self::rig::{Rig, Running, patiently};
 pub(super) use self::script::{Script, finished, open_transaction, record, trying};
 
 /// Names a promise and runs its test on each kind of store.

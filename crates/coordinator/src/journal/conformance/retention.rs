@@ -1,18 +1,20 @@
 //! What has finished is kept as long as it should be and no longer; what has not is kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tercet_protocol::{
-    Change, Decided, Decision, Mono, Now, Outcome, PerOp, Reason, Record, Status, Wall,
+    BranchSpec, Change, Decided, Decision, Mono, Now, Outcome, PerOp, Reason, Record, Status, Wall,
 };
 
 use super::rig::Running;
 use super::{Rig, finished, on_each_store, record, trying};
+use crate::journal::batch::Batch;
 use crate::journal::meters::Meters;
 use crate::journal::retention::Sweeper;
 use crate::journal::settings::Retention;
-use crate::journal::store::Store;
+use crate::journal::store::Most;
 use crate::journal::{JournalEvent, settings};
 
 on_each_store!(
@@ -20,10 +22,14 @@ on_each_store!(
     what_is_unfinished_is_kept_whatever_its_age,
     no_more_are_kept_than_the_bound_and_the_newest_stay,
     a_round_takes_many_steps_of_few_rows,
-    a_step_deletes_no_more_rows_of_a_table_than_it_may,
+    a_step_deletes_no_more_rows_than_it_may,
     what_a_walk_passed_by_is_found_by_the_next_days,
     a_writer_that_is_never_idle_deletes_all_the_same,
     how_overdue_deleting_is_can_be_seen,
+    how_overdue_deleting_is_can_be_seen_before_the_round_ends,
+    looking_up_what_is_due_holds_up_no_batch,
+    a_round_goes_on_although_the_writer_is_never_idle,
+    deleting_keeps_up_with_what_finishes_however_many_branches_it_has,
 );
 
 const DAY: i64 = 24 * 60 * 60 * 1_000;
@@ -32,11 +38,18 @@ fn at(wall: i64) -> Now {
     Now { mono: Mono(u64::try_from(wall).unwrap()), wall: Wall(wall), luck: 0 }
 }
 
-/// One round, at one moment. Returns the steps it took.
-async fn round(sweeper: &mut Sweeper, store: &dyn Store, wall: i64) -> usize {
+/// Steps until the round is over, at one moment. Returns how many it took.
+async fn round(sweeper: &mut Sweeper, wall: i64) -> usize {
+    rounds_end(sweeper, wall, &Meters::register()).await
+}
+
+async fn rounds_end(sweeper: &mut Sweeper, wall: i64, meters: &Meters) -> usize {
     let now = at(wall);
     for steps in 1..10_000 {
-        sweeper.step(store, now, &Meters::register()).await;
+        sweeper.step(now, meters).await;
+        if sweeper.is_looking() {
+            sweeper.answered(|| now, meters).await;
+        }
         if sweeper.pause(now) > Duration::ZERO {
             return steps;
         }
@@ -47,8 +60,8 @@ async fn round(sweeper: &mut Sweeper, store: &dyn Store, wall: i64) -> usize {
 /// Lets deletions due at a moment happen, in the journal's stead.
 async fn sweep(rig: &Rig, retention: Retention, wall: i64) {
     let store = rig.only_store().await;
-    let mut sweeper = Sweeper::new(retention, at(0));
-    round(&mut sweeper, &*store, wall).await;
+    let mut sweeper = Sweeper::new(Arc::clone(&store), retention, at(0));
+    round(&mut sweeper, wall).await;
     store.close().await;
 }
 
@@ -149,7 +162,7 @@ async fn no_more_are_kept_than_the_bound_and_the_newest_stay(rig: Rig) {
         running.write(records.map(|(seq, change)| record(seq, &spec, change)).collect()).await;
     }
     running.crash().await;
-    sweep(&rig, retention, 10_000).await;
+    sweep(&rig, retention, 100_000).await;
     let store = rig.only_store().await;
     assert_eq!(store.count_finished().await.unwrap(), 7);
     let mut running = rig.open().await;
@@ -167,9 +180,9 @@ async fn a_round_takes_many_steps_of_few_rows(rig: Rig) {
     many(&mut running, 1_100).await;
     running.crash().await;
     let store = rig.only_store().await;
-    let mut sweeper = Sweeper::new(Retention::default(), at(0));
-    // 2 200 branches and 1 100 outcomes, at most 500 of each in a step.
-    let steps = round(&mut sweeper, &*store, 8 * DAY).await;
+    let mut sweeper = Sweeper::new(store, Retention::default(), at(0));
+    // 2 200 branches and 1 100 outcomes, at most 500 rows in a step.
+    let steps = round(&mut sweeper, 8 * DAY).await;
     assert!((7..20).contains(&steps), "{steps} steps");
     let mut running = rig.open().await;
     for gid in ["tx-0001", "tx-0500", "tx-1100"] {
@@ -178,28 +191,37 @@ async fn a_round_takes_many_steps_of_few_rows(rig: Rig) {
     }
     running.crash().await;
     // A round with nothing to do is short, and does not walk it all again.
-    assert!(round(&mut sweeper, &*rig.only_store().await, 8 * DAY + 100_000).await <= 3);
+    assert!(round(&mut sweeper, 8 * DAY + 100_000).await <= 3);
 }
 
-async fn a_step_deletes_no_more_rows_of_a_table_than_it_may(rig: Rig) {
+async fn a_step_deletes_no_more_rows_than_it_may(rig: Rig) {
     let mut running = rig.open().await;
     many(&mut running, 300).await;
     running.crash().await;
     let store = rig.only_store().await;
-    let (mut steps, mut deleted, mut after) = (0, 0, None);
+    let most = Most { transactions: 200, rows: 100 };
+    let (mut deleted, mut after) = (Vec::new(), None);
     loop {
-        let stripped = store.strip(after.as_ref(), Wall(9_000), 100).await.unwrap();
-        // 100 transactions have 200 branches and 100 outcomes.
-        assert!(stripped.rows <= 200, "{stripped:?}");
-        (steps, deleted, after) = (steps + 1, deleted + stripped.rows, stripped.reached);
-        if !stripped.more {
+        let due = store.due_for_stripping(after.as_ref(), Wall(9_000), most).await.unwrap();
+        store.strip(&due).await.unwrap();
+        // Two branches and an outcome of each.
+        assert!(due.gids.len() <= 33, "{due:?}");
+        deleted.extend(due.gids);
+        after = due.reached;
+        if !due.more {
             break;
         }
-        assert!(steps < 100, "it ends");
     }
-    assert_eq!(deleted, 900);
-    let forgotten = store.forget(Wall(9_000), 100).await.unwrap();
-    assert_eq!((forgotten.transactions, forgotten.more), (100, true));
+    let all: Vec<String> = (1..=300).map(|number| format!("tx-{number:04}")).collect();
+    assert_eq!(deleted, all);
+    let few = Most { transactions: 40, rows: 1_000 };
+    let due = store.due_for_forgetting(Wall(9_000), few).await.unwrap();
+    assert_eq!((due.gids.len(), due.more), (40, true));
+    assert_eq!(store.forget(&due).await.unwrap(), 40);
+    // One that has more rows than may be deleted at once is deleted all the same.
+    let next = Most { transactions: 40, rows: 1 };
+    let due = store.due_for_forgetting(Wall(9_000), next).await.unwrap();
+    assert_eq!((due.gids, due.more), (vec!["tx-0041".to_owned()], true));
 }
 
 async fn what_a_walk_passed_by_is_found_by_the_next_days(rig: Rig) {
@@ -218,7 +240,7 @@ async fn what_a_walk_passed_by_is_found_by_the_next_days(rig: Rig) {
         running.crash().await;
         rig.only_store().await
     };
-    let mut sweeper = Sweeper::new(Retention::default(), at(0));
+    let mut sweeper = Sweeper::new(Arc::clone(&store), Retention::default(), at(0));
     let branches = async |gid: &str| {
         let loaded = store.load(&[gid.parse().unwrap()]).await.unwrap();
         match &loaded[0].1 {
@@ -226,9 +248,9 @@ async fn what_a_walk_passed_by_is_found_by_the_next_days(rig: Rig) {
             other => panic!("{other:?}"),
         }
     };
-    round(&mut sweeper, &*store, 7 * DAY + DAY - 5).await;
+    round(&mut sweeper, 7 * DAY + DAY - 5).await;
     assert_eq!((branches("long").await, branches("short").await), (2, 0));
-    round(&mut sweeper, &*store, 9 * DAY).await;
+    round(&mut sweeper, 9 * DAY).await;
     assert_eq!(branches("long").await, 0);
 }
 
@@ -263,13 +285,104 @@ async fn how_overdue_deleting_is_can_be_seen(rig: Rig) {
     let recorder = PrometheusBuilder::new().build_recorder();
     let meters = metrics::with_local_recorder(&recorder, Meters::register);
     let store = rig.only_store().await;
-    let mut sweeper = Sweeper::new(Retention::default(), at(0));
+    let mut sweeper = Sweeper::new(store, Retention::default(), at(0));
     for (wall, lag) in [(7 * DAY, 0), (9 * DAY, DAY / 1_000), (10 * DAY, 0)] {
-        let now = at(wall);
-        while sweeper.pause(now) == Duration::ZERO {
-            sweeper.step(&*store, now, &meters).await;
-        }
+        rounds_end(&mut sweeper, wall, &meters).await;
         let shown = recorder.handle().render();
         assert!(shown.contains(&format!("tercet_retention_lag_seconds {lag}\n")), "{shown}");
     }
+}
+
+async fn how_overdue_deleting_is_can_be_seen_before_the_round_ends(rig: Rig) {
+    let mut running = rig.open().await;
+    many(&mut running, 300).await;
+    running.crash().await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let meters = metrics::with_local_recorder(&recorder, Meters::register);
+    let mut sweeper = Sweeper::new(rig.only_store().await, Retention::default(), at(0));
+    let now = at(1_001 + 8 * DAY);
+    while !recorder.handle().render().contains(&format!("lag_seconds {}\n", DAY / 1_000)) {
+        sweeper.step(now, &meters).await;
+        if sweeper.is_looking() {
+            sweeper.answered(|| now, &meters).await;
+        }
+        assert!(sweeper.pause(now).is_zero(), "the round has ended");
+    }
+}
+
+async fn looking_up_what_is_due_holds_up_no_batch(mut rig: Rig) {
+    rig.settings.retention =
+        Retention { max_finished: 0, every: Duration::from_millis(1), ..Retention::default() };
+    let mut running = rig.open().await;
+    running.faults.stall_look_ups();
+    running.faults.until_look_ups_wait(1).await;
+    running.write(parts(&mut 0, "tx-1", 1, 1_000)).await;
+}
+
+/// A batch in which transactions with so many branches begin and end.
+fn batch_of(number: i64, transactions: u64, branches: u32, ended: i64) -> Batch {
+    let mut records = Vec::new();
+    for place in 1..=transactions {
+        let life = u64::try_from(number).unwrap() * 1_000 + place;
+        let mut spec = Arc::unwrap_or_clone(trying(&format!("tx-{life:06}"), life, ended - 10));
+        let first = Arc::clone(&spec.branches[0]);
+        spec.branches = (0..branches)
+            .map(|position| {
+                let id = format!("b{position}").parse().unwrap();
+                Arc::new(BranchSpec { id, position, ..BranchSpec::clone(&first) })
+            })
+            .collect();
+        let spec = Arc::new(spec);
+        let changes = finished(&spec, ended - 5, ended);
+        records.extend(changes.into_iter().map(|change| record(life, &spec, change)));
+    }
+    Batch { number, written_at: Wall(ended), records }
+}
+
+/// What the writer does between two batches when it is never idle.
+async fn between_batches(sweeper: &mut Sweeper, now: Now) {
+    let meters = Meters::register();
+    if sweeper.is_urgent(now) {
+        sweeper.step(now, &meters).await;
+    }
+    if sweeper.is_looking() {
+        sweeper.answered(|| now, &meters).await;
+    }
+}
+
+async fn a_round_goes_on_although_the_writer_is_never_idle(rig: Rig) {
+    let store = rig.only_store().await;
+    let retention = Retention { every: Duration::from_secs(60), ..Retention::default() };
+    let mut sweeper = Sweeper::new(Arc::clone(&store), retention, at(0));
+    for number in 1..=20 {
+        store.commit(&batch_of(number, 50, 2, 100)).await.unwrap();
+    }
+    // A month later the first round is due, and overdue a minute after that.
+    let overdue = 31 * DAY + 120_000;
+    for number in 21..=60 {
+        // Batches come every ten milliseconds, so all of this takes less than a second.
+        let now = at(overdue + number * 10);
+        let batch = batch_of(number, 50, 2, now.wall.0);
+        store.commit(&batch).await.unwrap();
+        sweeper.written(&batch.records);
+        between_batches(&mut sweeper, now).await;
+    }
+    // 1 000 were due.
+    assert_eq!(store.count_finished().await.unwrap(), 40 * 50);
+}
+
+async fn deleting_keeps_up_with_what_finishes_however_many_branches_it_has(rig: Rig) {
+    let store = rig.only_store().await;
+    let retention = Retention { max_finished: 100, ..Retention::default() };
+    let mut sweeper = Sweeper::new(Arc::clone(&store), retention, at(0));
+    for number in 1..=30 {
+        let now = at(120_000 + number * 10);
+        let batch = batch_of(number, 40, 30, now.wall.0);
+        store.commit(&batch).await.unwrap();
+        sweeper.written(&batch.records);
+        between_batches(&mut sweeper, now).await;
+    }
+    // What two batches finished is looked up, and deleted after the next.
+    let finished = store.count_finished().await.unwrap();
+    assert!(finished <= 100 + 3 * 40, "{finished}");
 }

@@ -10,6 +10,7 @@ mod file_system;
 mod incarnation;
 mod list;
 mod lock;
+mod newest;
 mod read;
 mod retention;
 mod rows;
@@ -38,9 +39,12 @@ use super::error::JournalError;
 use super::life::Life;
 use super::meters::StatementMeters;
 use super::settings::JournalSettings;
-use super::store::{CommitError, Forgotten, Place, Store, Stripped};
+use super::store::{CommitError, Due, Most, Place, Store};
 use super::summary::JournalSummary;
 use super::unreadable::Unreadable;
+
+/// The node's own reads at once: the reader's, and the retention's.
+const OWN_READS: u32 = 2;
 
 /// Rows in a database.
 pub(super) struct Database {
@@ -49,7 +53,12 @@ pub(super) struct Database {
     /// The one connection that writes. It is taken out while it is used and put back only
     /// when all went well, so that whatever is half done on it ends with it.
     writing: tokio::sync::Mutex<Option<DatabaseConnection>>,
+    /// What the node itself reads: loads, sweeps, recovery, what is past its retention.
     reading: DatabaseConnection,
+    /// What people read: lists, histories, counts. However slow these are, the node's own
+    /// reads do not wait for them.
+    showing: DatabaseConnection,
+    page_bytes: u64,
     file: SameFile,
     last_written: Option<Wall>,
     meters: StatementMeters,
@@ -78,7 +87,8 @@ impl Database {
         let starting = connect::starting(address).await?;
         tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
         let last_written = incarnation::register(&starting, settings, started_at).await?;
-        let reading = connect::reading(address, settings.read_connections).await?;
+        let reading = connect::reading(address, OWN_READS).await?;
+        let showing = connect::reading(address, settings.read_connections).await?;
         connect::discard(starting).await;
         let path = address.path();
         let of_path = |source| JournalError::File { path: path.to_owned(), source };
@@ -89,6 +99,8 @@ impl Database {
             incarnation: settings.incarnation,
             writing: tokio::sync::Mutex::new(None),
             reading,
+            showing,
+            page_bytes: settings.page_bytes,
             last_written,
             meters: StatementMeters::register(),
             lock: Mutex::new(None),
@@ -128,7 +140,7 @@ impl Store for Database {
     }
 
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
-        read::load(&self.reading, gids).await
+        read::load(&self.reading, gids, self.page_bytes).await
     }
 
     async fn unfinished(
@@ -136,7 +148,7 @@ impl Store for Database {
         after: Option<&Gid>,
         limit: u32,
     ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
-        read::unfinished(&self.reading, self.incarnation, after, limit).await
+        read::unfinished(&self.reading, self.incarnation, after, limit, self.page_bytes).await
     }
 
     async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {
@@ -144,7 +156,7 @@ impl Store for Database {
     }
 
     async fn summary(&self) -> Result<JournalSummary, JournalError> {
-        summary::summary(&self.reading).await
+        summary::summary(&self.showing).await
     }
 
     fn last_written(&self) -> Option<Wall> {
@@ -152,7 +164,7 @@ impl Store for Database {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
-        list::page(&self.reading, query).await
+        list::page(&self.showing, query).await
     }
 
     async fn history(
@@ -161,38 +173,36 @@ impl Store for Database {
         after: u32,
         limit: u32,
     ) -> Result<Vec<Happening>, JournalError> {
-        read::history(&self.reading, gid, after, limit).await
+        read::history(&self.showing, gid, after, limit).await
     }
 
     async fn count_finished(&self) -> Result<u64, JournalError> {
         retention::count_finished(&self.reading).await
     }
 
-    async fn strip(
+    async fn due_for_stripping(
         &self,
         after: Option<&Place>,
         finished_before: Wall,
-        rows: u32,
-    ) -> Result<Stripped, JournalError> {
-        let due = retention::due_for_stripping(&self.reading, after, finished_before, rows).await?;
-        if due.gids.is_empty() {
-            return Ok(due.nothing_deleted());
-        }
-        self.write(async |connection| {
-            retention::strip(connection, &due, after, finished_before, rows).await
-        })
-        .await
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        retention::due_for_stripping(&self.reading, after, finished_before, most).await
     }
 
-    async fn forget(&self, finished_before: Wall, rows: u32) -> Result<Forgotten, JournalError> {
-        let due = retention::due_for_forgetting(&self.reading, finished_before, rows).await?;
-        if due.gids.is_empty() {
-            return Ok(Forgotten::default());
-        }
-        self.write(async |connection| {
-            retention::forget(connection, &due, finished_before, rows).await
-        })
-        .await
+    async fn due_for_forgetting(
+        &self,
+        finished_before: Wall,
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        retention::due_for_forgetting(&self.reading, finished_before, most).await
+    }
+
+    async fn strip(&self, due: &Due) -> Result<(), JournalError> {
+        self.write(async |connection| retention::strip(connection, due).await).await
+    }
+
+    async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
+        self.write(async |connection| retention::forget(connection, due).await).await
     }
 
     async fn close(&self) {
@@ -200,6 +210,7 @@ impl Store for Database {
             connect::discard(connection).await;
         }
         connect::discard(self.reading.clone()).await;
+        connect::discard(self.showing.clone()).await;
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

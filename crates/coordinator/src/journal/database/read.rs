@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select, TransactionTrait,
 };
-use tercet_protocol::{EventKind, Gid, Happening, Incarnation, Load, Status, Stored};
+use tercet_protocol::{BranchSpec, EventKind, Gid, Happening, Incarnation, Load, Status, Stored};
 
 use super::super::error::JournalError;
+use super::super::store::first_within;
 use super::super::unreadable::Unreadable;
 use super::each::readable;
 use super::entities::{branch, detail, event, outcome, transaction};
@@ -18,14 +19,15 @@ use super::rows::{Rows, happening};
 /// Most gids asked for in one statement.
 const MOST_GIDS: usize = 500;
 
-/// What the journal knows of each gid.
+/// What the journal knows of each gid, from the first on: as many as the bytes allow.
 pub(super) async fn load(
     reading: &DatabaseConnection,
     gids: &[Gid],
+    bytes: u64,
 ) -> Result<Vec<(Gid, Load)>, JournalError> {
-    let mut found = stored(reading, gids).await?;
-    let mut loads = Vec::with_capacity(gids.len());
-    for gid in gids {
+    let (mut found, read) = stored(reading, gids, bytes).await?;
+    let mut loads = Vec::with_capacity(read.len());
+    for gid in read {
         let load = match found.remove(gid) {
             None => Load::Nothing,
             Some(Ok(stored)) => Load::Found(Box::new(stored)),
@@ -36,12 +38,14 @@ pub(super) async fn load(
     Ok(loads)
 }
 
-/// A page of an incarnation's unfinished transactions, by gid. Empty only at the end.
+/// A page of an incarnation's unfinished transactions, by gid, as many as the bytes allow.
+/// Empty only at the end.
 pub(super) async fn unfinished(
     reading: &DatabaseConnection,
     own: Incarnation,
     after: Option<&Gid>,
     limit: u32,
+    bytes: u64,
 ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
     let mut after = after.map(|gid| gid.as_str().to_owned());
     loop {
@@ -52,12 +56,15 @@ pub(super) async fn unfinished(
         if page.last.is_none() {
             return Ok(Vec::new());
         }
-        let mut found = stored(reading, &page.gids).await?;
-        let found: Vec<_> = page.gids.iter().filter_map(|gid| found.remove(gid)).collect();
+        let (mut found, read) = stored(reading, &page.gids, bytes).await?;
+        let found: Vec<_> = read.iter().filter_map(|gid| found.remove(gid)).collect();
         if !found.is_empty() {
             return Ok(found);
         }
-        after = page.last;
+        after = match read.last() {
+            Some(last) if read.len() < page.gids.len() => Some(last.as_str().to_owned()),
+            Some(_) | None => page.last,
+        };
     }
 }
 
@@ -179,33 +186,50 @@ pub(super) async fn history(
 
 type Found = HashMap<Gid, Result<Stored, Unreadable>>;
 
-/// Those of the transactions that are there. Where a value is not even of its column's type,
-/// which fails the statement for all, they are read one by one.
-async fn stored(reading: &DatabaseConnection, gids: &[Gid]) -> Result<Found, JournalError> {
-    let mut found = Found::new();
-    for some in gids.chunks(MOST_GIDS) {
-        let error = match together(reading, some).await {
-            Ok(more) => {
-                found.extend(more);
-                continue;
+/// Those of the transactions that are there, and which gids were looked for: from the first on
+/// as many as the bytes allow. Where a value is not even of its column's type, which fails the
+/// statement for all, they are read one by one.
+async fn stored<'a>(
+    reading: &DatabaseConnection,
+    gids: &'a [Gid],
+    bytes: u64,
+) -> Result<(Found, &'a [Gid]), JournalError> {
+    let some = &gids[..gids.len().min(MOST_GIDS)];
+    let error = match together(reading, some, bytes).await {
+        Ok(read) => return Ok(read),
+        Err(error) => error,
+    };
+    if !is_of_one_row(&error) {
+        return Err(error.into());
+    }
+    let (mut found, mut total) = (Found::new(), 0);
+    for (place, gid) in some.iter().enumerate() {
+        match together(reading, std::slice::from_ref(gid), bytes).await {
+            Ok((one, _)) => {
+                total += one.values().flatten().map(size).sum::<u64>();
+                found.extend(one);
             }
-            Err(error) => error,
-        };
-        if !is_of_one_row(&error) {
-            return Err(error.into());
+            Err(error) if is_of_one_row(&error) => {
+                let unreadable = Unreadable { gid: gid.clone(), why: error.to_string() };
+                found.insert(gid.clone(), Err(unreadable));
+            }
+            Err(error) => return Err(error.into()),
         }
-        for gid in some {
-            match together(reading, std::slice::from_ref(gid)).await {
-                Ok(one) => found.extend(one),
-                Err(error) if is_of_one_row(&error) => {
-                    let unreadable = Unreadable { gid: gid.clone(), why: error.to_string() };
-                    found.insert(gid.clone(), Err(unreadable));
-                }
-                Err(error) => return Err(error.into()),
-            }
+        if total >= bytes {
+            return Ok((found, &some[..=place]));
         }
     }
-    Ok(found)
+    Ok((found, some))
+}
+
+/// The bytes of its payloads and headers, which alone can be many.
+fn size(stored: &Stored) -> u64 {
+    let header = |(name, value): (&String, &String)| name.len() + value.len();
+    let branch = |branch: &BranchSpec| {
+        branch.payload.len() + branch.headers.iter().map(header).sum::<usize>()
+    };
+    let size: usize = stored.branches.iter().map(|spec| branch(spec)).sum();
+    u64::try_from(size).unwrap_or(u64::MAX)
 }
 
 /// Whether a value is at fault, not the database.
@@ -220,23 +244,32 @@ fn is_of_one_row(error: &DbErr) -> bool {
     }
 }
 
-async fn together(reading: &DatabaseConnection, gids: &[Gid]) -> Result<Found, DbErr> {
+async fn together<'a>(
+    reading: &DatabaseConnection,
+    gids: &'a [Gid],
+    bytes: u64,
+) -> Result<(Found, &'a [Gid]), DbErr> {
     let snapshot = reading.begin().await?;
-    let read = read(&snapshot, gids).await;
+    let read = read(&snapshot, gids, bytes).await;
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
     read
 }
 
-async fn read(snapshot: &impl ConnectionTrait, gids: &[Gid]) -> Result<Found, DbErr> {
-    let names = || gids.iter().map(|gid| gid.as_str());
+async fn read<'a>(
+    snapshot: &impl ConnectionTrait,
+    gids: &'a [Gid],
+    bytes: u64,
+) -> Result<(Found, &'a [Gid]), DbErr> {
     let transactions = transaction::Entity::find()
-        .filter(transaction::Column::Gid.is_in(names()))
+        .filter(transaction::Column::Gid.is_in(gids.iter().map(Gid::as_str)))
         .all(snapshot)
         .await?;
     if transactions.is_empty() {
-        return Ok(Found::new());
+        return Ok((Found::new(), gids));
     }
+    let gids = within(snapshot, gids, bytes).await?;
+    let names = || gids.iter().map(Gid::as_str);
     let details =
         detail::Entity::find().filter(detail::Column::Gid.is_in(names())).all(snapshot).await?;
     let mut details: HashMap<String, detail::Model> =
@@ -286,5 +319,31 @@ async fn read(snapshot: &impl ConnectionTrait, gids: &[Gid]) -> Result<Found, Db
         let stored = rows.stored().map_err(|why| Unreadable { gid: gid.clone(), why });
         all.insert(gid.clone(), stored);
     }
-    Ok(all)
+    Ok((all, gids))
+}
+
+/// From the first on, as many as have no more bytes together than these: at least one that has
+/// any.
+async fn within<'a>(
+    snapshot: &impl ConnectionTrait,
+    gids: &'a [Gid],
+    bytes: u64,
+) -> Result<&'a [Gid], DbErr> {
+    use branch::Column;
+    // It counts what a text takes without reading it.
+    let octets = |column| Func::cust("octet_length").arg(Expr::col(column));
+    let sizes = branch::Entity::find()
+        .select_only()
+        .column(Column::Gid)
+        .column_as(Expr::expr(octets(Column::Payload)).add(octets(Column::Headers)).sum(), "size")
+        .filter(Column::Gid.is_in(gids.iter().map(Gid::as_str)))
+        .group_by(Column::Gid)
+        .build(snapshot.get_database_backend());
+    let mut of_each: HashMap<String, u64> = HashMap::new();
+    for row in snapshot.query_all_raw(sizes).await? {
+        let size: Option<i64> = row.try_get_by_index(1)?;
+        of_each.insert(row.try_get_by_index(0)?, size.map_or(0, i64::unsigned_abs));
+    }
+    let rows = gids.iter().map(|gid| of_each.get(gid.as_str()).copied().unwrap_or(0));
+    Ok(&gids[..first_within(bytes, rows)])
 }

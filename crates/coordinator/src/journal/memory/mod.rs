@@ -17,7 +17,7 @@ use self::state::State;
 use super::batch::Batch;
 use super::error::JournalError;
 use super::life::Life;
-use super::store::{CommitError, Forgotten, Place, Store, Stripped};
+use super::store::{CommitError, Due, Most, Place, Store};
 use super::summary::JournalSummary;
 use super::unreadable::Unreadable;
 
@@ -178,17 +178,30 @@ impl Store for MemoryStore {
         Ok(self.state().count_finished())
     }
 
-    async fn strip(
+    async fn due_for_stripping(
         &self,
         after: Option<&Place>,
         finished_before: Wall,
-        rows: u32,
-    ) -> Result<Stripped, JournalError> {
-        Ok(self.state().strip(after, finished_before, as_count(rows)))
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        Ok(self.state().due_for_stripping(after, finished_before, most))
     }
 
-    async fn forget(&self, finished_before: Wall, rows: u32) -> Result<Forgotten, JournalError> {
-        Ok(self.state().forget(finished_before, as_count(rows)))
+    async fn due_for_forgetting(
+        &self,
+        finished_before: Wall,
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        Ok(self.state().due_for_forgetting(finished_before, most))
+    }
+
+    async fn strip(&self, due: &Due) -> Result<(), JournalError> {
+        self.state().strip(due);
+        Ok(())
+    }
+
+    async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
+        Ok(self.state().forget(due))
     }
 
     async fn close(&self) {}

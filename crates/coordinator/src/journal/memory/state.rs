@@ -8,8 +8,9 @@ use tercet_protocol::{Change, Gid, Incarnation, Misfit, Stored, Wall};
 
 use super::super::batch::Batch;
 use super::super::life::Life;
-use super::super::store::{CommitError, Forgotten, Place, Stripped};
+use super::super::store::{CommitError, Due, Most, Place, first_within};
 use super::super::summary::{JournalSummary, NodeRow};
+use super::as_count;
 
 /// All rows.
 #[derive(Debug, Default)]
@@ -156,61 +157,91 @@ impl State {
         u64::try_from(finished.count()).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn strip(
-        &mut self,
+    pub(super) fn due_for_stripping(
+        &self,
         after: Option<&Place>,
         finished_before: Wall,
-        rows: usize,
-    ) -> Stripped {
+        most: Most,
+    ) -> Due {
         let from = after.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
         let walk = self.by_begin.range((from, Bound::Unbounded));
-        let seen: Vec<&Place> =
-            walk.take_while(|place| place.created_at < finished_before).take(rows).collect();
-        let mut stripped =
-            Stripped { rows: 0, oldest: None, reached: after.cloned(), more: seen.len() == rows };
-        let mut room = rows;
-        for place in seen {
-            if let Some(stored) = self.transactions.get_mut(&place.gid)
-                && stored.finished_at.is_some_and(|at| at < finished_before)
+        let mut seen: Vec<&Place> = walk
+            .take_while(|place| place.created_at < finished_before)
+            .take(as_count(most.transactions))
+            .collect();
+        let full = seen.len() == as_count(most.transactions);
+        let due = |place: &Place| self.finished(&place.gid, finished_before);
+        let first = first_within(most.rows, seen.iter().map(|place| due(place).map_or(0, parts)));
+        let more = full || first < seen.len();
+        seen.truncate(first);
+        let due: Vec<&Stored> =
+            seen.iter().filter_map(|place| due(place)).filter(|stored| parts(stored) > 0).collect();
+        Due {
+            gids: due.iter().map(|stored| stored.spec.gid.as_str().to_owned()).collect(),
+            finished_before,
+            oldest: due.iter().filter_map(|stored| stored.finished_at).min(),
+            reached: seen.last().copied().or(after).cloned(),
+            more,
+        }
+    }
+
+    pub(super) fn due_for_forgetting(&self, finished_before: Wall, most: Most) -> Due {
+        let by_begin = self.by_begin.iter();
+        let mut due: Vec<&Stored> = by_begin
+            .filter_map(|place| self.finished(&place.gid, finished_before))
+            .take(as_count(most.transactions))
+            .collect();
+        let full = due.len() == as_count(most.transactions);
+        let first = first_within(most.rows, due.iter().map(|stored| 1 + parts(stored)));
+        let more = full || first < due.len();
+        due.truncate(first);
+        Due {
+            gids: due.iter().map(|stored| stored.spec.gid.as_str().to_owned()).collect(),
+            finished_before,
+            oldest: due.iter().filter_map(|stored| stored.finished_at).min(),
+            reached: None,
+            more,
+        }
+    }
+
+    pub(super) fn strip(&mut self, due: &Due) {
+        for gid in due.gids.iter().filter_map(|gid| gid.parse().ok()) {
+            if self.finished(&gid, due.finished_before).is_some()
+                && let Some(stored) = self.transactions.get_mut(&gid)
             {
-                let parts = stored.branches.len() + stored.outcomes.len() + stored.history.len();
-                if parts > room && room < rows {
-                    stripped.more = true;
-                    return stripped;
-                }
-                if parts > 0 {
-                    let oldest = stripped.oldest.min(stored.finished_at);
-                    stripped.oldest = oldest.or(stored.finished_at);
-                }
-                room = room.saturating_sub(parts);
-                stripped.rows += u64::try_from(parts).unwrap_or(u64::MAX);
                 stored.branches.clear();
                 stored.outcomes.clear();
                 stored.history.clear();
                 stored.history_len = 0;
                 Arc::make_mut(&mut stored.spec).branches.clear();
             }
-            stripped.reached = Some(place.clone());
         }
-        stripped
     }
 
-    pub(super) fn forget(&mut self, finished_before: Wall, rows: usize) -> Forgotten {
-        let due = |stored: &&Stored| stored.finished_at.is_some_and(|at| at < finished_before);
-        let by_begin = self.by_begin.iter().filter_map(|place| self.transactions.get(&place.gid));
-        let due: Vec<(Place, Option<Wall>)> = by_begin
-            .filter(due)
-            .take(rows)
-            .map(|stored| (place(stored), stored.finished_at))
-            .collect();
-        let oldest = due.iter().filter_map(|(_, at)| *at).min();
-        for (place, _) in &due {
-            self.transactions.remove(&place.gid);
-            self.by_begin.remove(place);
+    pub(super) fn forget(&mut self, due: &Due) -> u64 {
+        let mut forgotten = 0;
+        for gid in due.gids.iter().filter_map(|gid| gid.parse().ok()) {
+            if let Some(stored) = self.finished(&gid, due.finished_before) {
+                let place = place(stored);
+                self.by_begin.remove(&place);
+                self.transactions.remove(&gid);
+                forgotten += 1;
+            }
         }
-        let transactions = u64::try_from(due.len()).unwrap_or(u64::MAX);
-        Forgotten { transactions, more: due.len() == rows, oldest }
+        forgotten
     }
+
+    /// One that finished before a moment.
+    fn finished(&self, gid: &Gid, before: Wall) -> Option<&Stored> {
+        let stored = self.transactions.get(gid)?;
+        stored.finished_at.is_some_and(|at| at < before).then_some(stored)
+    }
+}
+
+/// What stripping takes from it.
+fn parts(stored: &Stored) -> u64 {
+    let parts = stored.branches.len() + stored.outcomes.len() + stored.history.len();
+    u64::try_from(parts).unwrap_or(u64::MAX)
 }
 
 fn place(stored: &Stored) -> Place {

@@ -8,10 +8,11 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tercet_protocol::wire::ListQuery;
 use tercet_protocol::{
     BranchStatus, Change, Engine, EngineSettings, Epoch, EventKind, Gid, Happening, Load, Op,
-    Outcome, PerOp, Record, Ring, Seq, Spec, Stored, Wall,
+    Outcome, PerOp, Record, Ring, Seq, Spec, Status, Stored, Wall,
 };
 
 use super::super::super::conformance::{Rig, Running, finished, record, trying};
+use super::super::super::store::Most;
 use super::super::super::{JournalEvent, migrate_up};
 use super::super::retention::{due_for_forgetting, due_for_stripping};
 use super::{open, outsider, run};
@@ -169,8 +170,9 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
                 assert!(listed.items.iter().any(|item| item.gid == gid), "{gid} with {table}");
             }
             running.journal.summary().await.unwrap();
-            due_for_stripping(&outsider, None, Wall::MAX, 50).await.unwrap();
-            due_for_forgetting(&outsider, Wall::MAX, 50).await.unwrap();
+            let most = Most { transactions: 50, rows: 50 };
+            due_for_stripping(&outsider, None, Wall::MAX, most).await.unwrap();
+            due_for_forgetting(&outsider, Wall::MAX, most).await.unwrap();
             for gid in &damaged {
                 running.journal.history(&gid.parse().unwrap(), 0, 10).await.unwrap();
             }
@@ -214,18 +216,21 @@ async fn a_row_without_a_gid_keeps_no_walk_of_the_retention_from_its_end() {
     let (_running, _) = three(&rig).await;
     let connection = outsider(&rig).await;
     run(&connection, "UPDATE global_transactions SET gid = '!' WHERE gid = 'tx-3'").await;
-    for rows in 1..=3 {
+    for transactions in 1..=3 {
         let mut after = None;
         let mut steps = 0;
         loop {
-            let due =
-                due_for_stripping(&connection, after.as_ref(), Wall::MAX, rows).await.unwrap();
-            let walked = due.nothing_deleted();
+            let most = Most { transactions, rows: 100 };
+            let walked =
+                due_for_stripping(&connection, after.as_ref(), Wall::MAX, most).await.unwrap();
             steps += 1;
             if !walked.more {
                 break;
             }
-            assert!(steps < 10 && walked.reached > after, "{rows} at a time, from {after:?}");
+            assert!(
+                steps < 10 && walked.reached > after,
+                "{transactions} at a time, from {after:?}"
+            );
             after = walked.reached;
         }
     }
@@ -256,5 +261,100 @@ async fn what_the_database_will_never_take_is_set_aside_alone() {
         let stored = running.stored(&specs[place].gid).await.unwrap();
         // Of the one set aside the first line may have been written, if halving parted the two.
         assert!(stored.history.len() == lines || place == 1, "{stored:?}");
+    }
+}
+
+/// What a list gives, all its pages by `limit`.
+async fn listed(running: &Running, query: ListQuery) -> Vec<String> {
+    let mut gids: Vec<String> = Vec::new();
+    let mut query = query;
+    for _ in 0..50 {
+        let page = running.journal.list(&query).await.unwrap();
+        assert!(page.items.len() <= usize::try_from(query.limit).unwrap());
+        gids.extend(page.items.into_iter().map(|item| item.gid.as_str().to_owned()));
+        match page.next_cursor {
+            Some(cursor) => query.cursor = Some(cursor.parse().unwrap()),
+            None => return gids,
+        }
+    }
+    panic!("the list has no end: {gids:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_row_ends_no_list_early() {
+    let damages = [
+        "status = 'exploded'",
+        "status = x'ff'",
+        "instance = x'ff'",
+        "open = 'junk'",
+        "created_at = 'noon'",
+        "gid = '!'",
+        "gid = x'ff'",
+        "gid = CAST(x'ff' AS TEXT)",
+    ];
+    for damage in damages {
+        for place in 1..=6 {
+            let rig = Rig::on_sqlite();
+            let mut running = open(&rig, rig.next_life()).await.unwrap();
+            // Two of each number begin at one moment.
+            let specs: Vec<Arc<Spec>> = (1..=6)
+                .map(|number| {
+                    trying(&format!("tx-{number}"), number, i64::try_from(number / 2).unwrap())
+                })
+                .collect();
+            let mut records = Vec::new();
+            for (seq, spec) in (1..).zip(&specs) {
+                records.push(record(seq, spec, Change::Begun(spec.clone())));
+            }
+            for (seq, spec) in (10..).zip(&specs).step_by(2) {
+                let [_, decided, _] = finished(spec, 10, 11).try_into().unwrap();
+                records.push(record(seq, spec, decided));
+            }
+            running.write(records).await;
+            let damage =
+                format!("UPDATE global_transactions SET {damage} WHERE gid = 'tx-{place}'");
+            run(&outsider(&rig).await, &damage).await;
+            let sound: Vec<String> =
+                (1..=6).rev().filter(|n| *n != place).map(|n| format!("tx-{n}")).collect();
+            for limit in 1..=3 {
+                let by_status = ListQuery {
+                    statuses: vec![Status::Trying, Status::Confirming],
+                    limit,
+                    ..everything()
+                };
+                assert_eq!(listed(&running, by_status).await, sound, "{damage}, by {limit}");
+                let all = ListQuery { limit, ..everything() };
+                assert_eq!(listed(&running, all).await, sound, "{damage}, by {limit}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_that_are_damaged_in_part_or_as_a_whole_leave_out_nothing_else() {
+    let rig = Rig::on_sqlite();
+    let mut running = open(&rig, rig.next_life()).await.unwrap();
+    let specs: Vec<Arc<Spec>> =
+        (11..=22).map(|number| trying(&format!("tx-{number}"), number, 0)).collect();
+    let mut records = Vec::new();
+    for (seq, spec) in (1..).zip(&specs) {
+        records.push(record(seq, spec, Change::Begun(spec.clone())));
+    }
+    // The oldest are of another status.
+    for (seq, spec) in (20..).zip(&specs[..3]) {
+        let [_, decided, _] = finished(spec, 10, 11).try_into().unwrap();
+        records.push(record(seq, spec, decided));
+    }
+    running.write(records).await;
+    let damage = "UPDATE global_transactions SET gid = gid || '!' \
+                  WHERE gid IN ('tx-22', 'tx-21', 'tx-18', 'tx-17', 'tx-16', 'tx-15')";
+    run(&outsider(&rig).await, damage).await;
+    let sound = ["tx-20", "tx-19", "tx-14", "tx-13", "tx-12", "tx-11"];
+    for limit in 1..=6 {
+        let all = ListQuery { limit, ..everything() };
+        assert_eq!(listed(&running, all.clone()).await, sound, "by {limit}");
+        let statuses = vec![Status::Trying, Status::Confirming];
+        let by_status = ListQuery { statuses, ..all };
+        assert_eq!(listed(&running, by_status).await, sound, "by {limit}");
     }
 }

@@ -7,6 +7,7 @@ mod files;
 mod gone;
 mod held;
 mod plans;
+mod reads;
 mod resubmit;
 
 use std::sync::Arc;

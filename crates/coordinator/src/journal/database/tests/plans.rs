@@ -13,7 +13,7 @@ use super::super::super::migrate_up;
 use super::super::super::net::net;
 use super::super::entities::transaction;
 use super::super::statements::{self, Write};
-use super::super::{list, read, summary};
+use super::super::{newest, read, summary};
 use super::outsider;
 
 async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<String> {
@@ -110,7 +110,7 @@ async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
         (&later, false, "global_transactions_created (created_at>? AND created_at<?)"),
         (&later, true, "global_transactions_status (status=? AND created_at>? AND created_at<?)"),
     ] {
-        let mut select = list::conditions(query).limit(51);
+        let mut select = newest::conditions(query).limit(51);
         if status {
             select = select.filter(transaction::Column::Status.eq("trying"));
         }
