@@ -42,6 +42,9 @@ pub enum Event {
 pub struct Commands {
     /// Records to append to the journal.
     pub append: Vec<Record>,
+    /// Somebody waits for a record of these, or of earlier ones. What nobody waits for may be
+    /// written when it suits the journal.
+    pub hurry: bool,
     /// Calls to send to participants.
     pub calls: Vec<Call>,
     /// Replies to requests.
@@ -200,6 +203,7 @@ impl Ring {
                 self.let_out(held, commands);
             } else {
                 let since = now.mono;
+                commands.hurry = true;
                 self.held.entry(held.after).or_default().push(Waiting { held, since });
             }
         }
@@ -267,6 +271,7 @@ impl Ring {
         if last <= self.durable {
             commands.settled.push(reply_to);
         } else {
+            commands.hurry = true;
             self.settling.entry(last).or_default().push((reply_to, now.mono));
         }
     }

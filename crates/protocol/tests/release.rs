@@ -37,6 +37,20 @@ fn no_confirm_leaves_before_the_decision_is_durable() {
 }
 
 #[test]
+fn the_journal_is_hurried_only_where_somebody_waits() {
+    let mut driver = Driver::new();
+    assert!(driver.begin(&spec("t", false, vec![branch("a", 0)]), Until::Finished).hurry);
+    let tries = driver.durable().calls;
+    assert!(driver.answer(&tries[0], 200).hurry, "its Confirm waits for the decision");
+    let confirms = driver.durable().calls;
+    let finished = driver.answer(&confirms[0], 200);
+    assert_eq!(records(&finished), ["Finished"]);
+    assert_eq!(replies(&finished), ["1 201 confirmed"]);
+    assert!(!finished.hurry, "everybody has been told");
+    assert!(driver.event(Event::Settle(ReplyTo(9))).hurry, "a list waits for all that is written");
+}
+
+#[test]
 fn hold_the_journal_confirm_confirm_again_read_and_cancel_and_nothing_answers() {
     let mut driver = Driver::new();
     let open = spec("t", true, vec![]);

@@ -89,15 +89,25 @@ impl Journal {
 
     /// Hands records over to be made durable, after all appended before. Never blocks and
     /// never fails: what becomes of them is told by `JournalEvent`s. Whoever appends sees to
-    /// it that the backlog stays within bounds.
+    /// it that the backlog stays within bounds. Without records, it hurries those appended at
+    /// leisure.
     pub fn append(&self, records: Vec<Record>) {
-        if records.is_empty() {
-            return;
+        self.hand_over(records, true);
+    }
+
+    /// The same for records that nobody waits for yet: they are written with the next that
+    /// somebody waits for, or a few milliseconds later.
+    pub fn append_at_leisure(&self, records: Vec<Record>) {
+        if !records.is_empty() {
+            self.hand_over(records, false);
         }
+    }
+
+    fn hand_over(&self, records: Vec<Record>, hurry: bool) {
         let Backlog { records: count, bytes } = Backlog::of(&records);
         self.shared.meter.add(count, bytes);
         // A writer that has ended was fenced or closed, and has said so: they are lost.
-        if self.shared.queue.send(Command::Append(records)).is_err() {
+        if self.shared.queue.send(Command::Append { records, hurry }).is_err() {
             self.shared.meter.remove(count, bytes);
         }
     }

@@ -60,6 +60,8 @@ pub struct Shell {
     unsent: Vec<Record>,
     /// How much they are.
     unsent_size: Backlog,
+    /// Somebody waits for these, or for some handed over before.
+    hurry: bool,
     /// Calls that found no room. They come back to the ring in their turn, not at once: while
     /// thousands do, the first become due again, and at once would have no end. Nor would the
     /// records this leads to be in order with those of commands not yet carried out.
@@ -94,6 +96,7 @@ impl Shell {
             parking: ParkingLog::default(),
             unsent: Vec::new(),
             unsent_size: Backlog::default(),
+            hurry: false,
             without_room: VecDeque::new(),
             calls_in_flight: 0,
             fenced: false,
@@ -278,6 +281,7 @@ impl Shell {
     fn carry_out(&mut self, commands: Commands) {
         let Commands {
             append,
+            hurry,
             calls,
             replies,
             settled,
@@ -294,6 +298,7 @@ impl Shell {
         }
         self.unsent_size = self.unsent_size.and(Backlog::of(&append));
         self.unsent.extend(append);
+        self.hurry |= hurry;
         if !loads.is_empty() {
             self.outward.journal.load(loads);
         }
@@ -348,9 +353,12 @@ impl Shell {
 
     /// The journal gets all records of a round in one piece.
     fn flush(&mut self) {
-        if !self.unsent.is_empty() {
-            self.unsent_size = Backlog::default();
-            self.outward.journal.append(std::mem::take(&mut self.unsent));
+        self.unsent_size = Backlog::default();
+        let records = std::mem::take(&mut self.unsent);
+        if std::mem::take(&mut self.hurry) {
+            self.outward.journal.append(records);
+        } else {
+            self.outward.journal.append_at_leisure(records);
         }
     }
 

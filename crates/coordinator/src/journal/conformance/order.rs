@@ -19,6 +19,8 @@ on_each_store!(
     a_batch_stays_within_its_caps,
     transactions_of_many_branches_are_written_however_many_wait,
     what_waits_is_taken_together,
+    what_nobody_waits_for_goes_with_what_somebody_waits_for,
+    what_nobody_waits_for_is_written_soon_all_the_same,
     nothing_is_told_while_the_journal_stalls,
     a_crash_loses_what_was_not_durable_and_nothing_else,
     closing_writes_what_was_appended,
@@ -167,6 +169,23 @@ async fn a_crash_loses_what_was_not_durable_and_nothing_else(rig: Rig) {
         running.write(script.records[durable..].to_vec()).await;
         check(&mut running, &script.after(40)).await;
     }
+}
+
+async fn what_nobody_waits_for_goes_with_what_somebody_waits_for(rig: Rig) {
+    let mut running = rig.open().await;
+    let script = Script::of(5, 4, 12);
+    running.journal.append_at_leisure(script.records[..9].to_vec());
+    running.journal.append(script.records[9..].to_vec());
+    let told = running.until_durable(Seq(12)).await;
+    assert_eq!(told, [JournalEvent::Durable(Seq(12))]);
+}
+
+async fn what_nobody_waits_for_is_written_soon_all_the_same(rig: Rig) {
+    let mut running = rig.open().await;
+    let script = Script::of(7, 4, 12);
+    running.journal.append_at_leisure(script.records.clone());
+    running.until_durable(Seq(12)).await;
+    check(&mut running, &script.after(12)).await;
 }
 
 async fn closing_writes_what_was_appended(rig: Rig) {
