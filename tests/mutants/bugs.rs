@@ -228,8 +228,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "what rests in the journal is not read again",
         file: "crates/protocol/src/engine/rest.rs",
-        instead_of: "output.effects.push(at_once(&gid, Effect::Load));",
-        put: "",
+        instead_of: "self.load(&gid, loading, output);",
+        put: "self.loading.insert(gid, loading);",
         caught_by: Simulation,
     },
     Bug {
@@ -251,6 +251,20 @@ pub(crate) const BUGS: &[Bug] = &[
         file: "crates/protocol/src/transaction/restore.rs",
         instead_of: "parked_row: stored.parked,",
         put: "parked_row: false,",
+        caught_by: Simulation,
+    },
+    Bug {
+        name: "people are told of a parked branch before that is durable",
+        file: "crates/protocol/src/engine/known.rs",
+        instead_of: "(slot.release_after, Effect::Parked(parked))",
+        put: "(Seq(0), Effect::Parked(parked))",
+        caught_by: Simulation,
+    },
+    Bug {
+        name: "who rests forgets the pause that a participant asked for",
+        file: "crates/protocol/src/engine/unknown.rs",
+        instead_of: "transaction.resume_pauses(self.pauses_of(gid));",
+        put: "let _forgotten = self.pauses_of(gid);",
         caught_by: Simulation,
     },
 ];

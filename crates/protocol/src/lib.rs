@@ -29,7 +29,9 @@ pub use dispatch::{
 pub use engine::input::{
     Ask, Input, Load, NewBranch, ReplyTo, Request, Resolution, Ticket, Until, Wait,
 };
-pub use engine::output::{Call, Effect, Held, Output, Refusal, Reply, Snapshot, Sweep, Told};
+pub use engine::output::{
+    Call, Effect, Held, Output, Parked, Refusal, Reply, Snapshot, Sweep, Told,
+};
 pub use engine::{Census, Engine, EngineSettings};
 pub use ids::{
     BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::dispatch::Destination;
 use crate::engine::input::{Input, ReplyTo, Ticket};
-use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply, Sweep};
+use crate::engine::output::{Call, Effect, Held, Output, Parked, Refusal, Reply, Sweep};
 use crate::engine::{Census, Engine};
 use crate::ids::{Gid, Seq};
 use crate::op::Op;
@@ -58,8 +58,18 @@ pub struct Commands {
     pub await_room: Vec<Destination>,
     /// Calls to be given back if they still wait for their turn.
     pub retract: Vec<Ticket>,
+    /// Branches that were parked, and durably so.
+    pub parked: Vec<(Gid, Parked)>,
     /// Transactions that were set aside, and why.
     pub alarms: Vec<(Gid, String)>,
+}
+
+impl Commands {
+    /// Whether there is nothing to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The engine and what waits for the disk.
@@ -185,7 +195,6 @@ impl Ring {
         commands.append.extend(output.records);
         commands.await_room.extend(output.await_room);
         commands.sweeps.extend(output.sweep);
-        commands.retract.extend(output.retract);
         for held in output.effects {
             if held.after <= self.durable {
                 self.let_out(held, commands);
@@ -194,6 +203,26 @@ impl Ring {
                 self.held.entry(held.after).or_default().push(Waiting { held, since });
             }
         }
+        for ticket in output.retract {
+            if self.take_back(&ticket) {
+                let not_sent = self.engine.handle(Input::NotSent(ticket, None), now);
+                self.take(not_sent, now, commands);
+            } else {
+                commands.retract.push(ticket);
+            }
+        }
+    }
+
+    /// Drops a call that waits for the disk, if it does: the dispatcher has not seen it yet.
+    fn take_back(&mut self, ticket: &Ticket) -> bool {
+        let is_it = |waiting: &Waiting| match &waiting.held.effect {
+            Effect::Call(call) => call.ticket == *ticket,
+            Effect::Reply(..) | Effect::Load | Effect::Parked(_) | Effect::Alarm { .. } => false,
+        };
+        self.held.values_mut().any(|waiting| {
+            let position = waiting.iter().position(is_it);
+            position.map(|position| waiting.remove(position)).is_some()
+        })
     }
 
     fn release(&mut self, durable: Seq, commands: &mut Commands) {
@@ -228,6 +257,7 @@ impl Ring {
                 }
             }
             Effect::Load => commands.loads.push(held.gid),
+            Effect::Parked(parked) => commands.parked.push((held.gid, parked)),
             Effect::Alarm { why } => commands.alarms.push((held.gid, why)),
         }
     }
@@ -273,7 +303,11 @@ impl Ring {
                     commands.replies.push((*reply_to, reply));
                     false
                 }
-                Effect::Reply(..) | Effect::Call(_) | Effect::Load | Effect::Alarm { .. } => true,
+                Effect::Reply(..)
+                | Effect::Call(_)
+                | Effect::Load
+                | Effect::Parked(_)
+                | Effect::Alarm { .. } => true,
             });
         }
         self.held.retain(|_, waiting| !waiting.is_empty());

@@ -240,3 +240,20 @@ fn a_history_full_of_failed_calls_still_says_what_people_did_and_not_without_end
     assert_eq!((of(EventKind::Retried), of(EventKind::Resolved)), (20, 1), "{told:?}");
     assert_eq!(told.len() as u32, tercet_protocol::history_bound(3, 1));
 }
+
+#[test]
+fn a_call_that_still_waits_for_the_disk_is_not_made_once_its_branch_is_resolved() {
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0), branch("b", 1)]));
+    for call in &tries {
+        driver.answer(call, 200);
+    }
+    // The decision is taken and not durable: both Confirms wait for it.
+    let resolved = driver.ask(&gid("t"), resolve("b", ResolvedAs::Confirmed), Until::Accepted);
+    assert!(resolved.retract.is_empty(), "the dispatcher has not seen it");
+    assert_eq!(records(&resolved), ["Outcome", "Happened"]);
+    let durable = driver.durable();
+    assert_eq!(calls(&durable), ["a confirm 1"]);
+    assert_eq!(replies(&durable), ["2 200 confirming"]);
+    assert_eq!(driver.ring.held_effects(), 0);
+}

@@ -6,7 +6,10 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{Answer, Ask, EngineSettings, Input, Load, Record, Rules, Stored, Until};
+use tercet_protocol::{
+    Answer, Ask, BranchSpec, EngineSettings, Event, Input, Load, NewBranch, Record, Rules, Stored,
+    Until,
+};
 use world::content::{branch, gid, initiators, new_branch, spec, with_legs};
 use world::driver::{Driver, calls, records, replies};
 
@@ -406,4 +409,30 @@ fn more_timers_at_once_than_one_step_takes_are_due_again_at_once() {
         decided += records(&driver.pass(0)).len();
     }
     assert_eq!(decided, 2 * many, "each is decided and finished");
+}
+
+#[test]
+fn a_further_branch_is_refused_where_a_begin_would_be_and_nothing_else_is() {
+    let live_bytes = 5_000;
+    let mut driver = Driver::with(EngineSettings { live_bytes, ..EngineSettings::default() });
+    driver.begun(&spec("t", true, vec![branch("a", 0)]));
+    let register = |id: &str| Ask::Register(Box::new(NewBranch { spec: with_payload(id, 4_000) }));
+    assert_eq!(driver.ask(&gid("t"), register("b"), Until::Accepted).append.len(), 1);
+    let refused = driver.ask(&gid("t"), register("c"), Until::Accepted);
+    assert_eq!(replies(&refused), ["3 TooManyBytes { limit: 5000 }"]);
+    assert_eq!(records(&refused), NOTHING);
+    // The same while the journal does not keep up, and it does not wait for it.
+    driver.event(Event::Journal { healthy: false });
+    let refused = driver.ask(&gid("t"), register("c"), Until::Accepted);
+    assert_eq!(replies(&refused), ["4 NotAccepted"]);
+    // A repeat, a read and a decision are welcome.
+    driver.ask(&gid("t"), register("b"), Until::Accepted);
+    driver.read(&gid("t"));
+    driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
+    let told = ["2 201 b registered", "5 200 b registered", "6 200 trying", "7 200 cancelling"];
+    assert_eq!(replies(&driver.durable()), told);
+}
+
+fn with_payload(id: &str, bytes: usize) -> BranchSpec {
+    BranchSpec { payload: Arc::from("x".repeat(bytes)), ..branch(id, 0) }
 }

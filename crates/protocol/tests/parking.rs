@@ -3,7 +3,8 @@
 mod world;
 
 use tercet_protocol::{
-    BranchStatus, Call, Change, Decided, Decision, Input, Outcome, PerOp, Stored, Wall,
+    BranchStatus, Call, Change, Commands, Decided, Decision, Input, Outcome, Parked, PerOp, Stored,
+    Wall,
 };
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, records};
@@ -78,4 +79,35 @@ fn what_was_parked_when_the_node_stopped_is_not_shown_for_ever() {
     let commands = driver.input(Input::Adopt(Box::new(stored)));
     let shown = commands.append.iter().map(|record| &record.change).collect::<Vec<_>>();
     assert_eq!(shown, [&Change::Parked(false)]);
+}
+
+#[test]
+fn people_are_told_of_each_branch_that_is_parked_and_not_before_that_is_durable() {
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0), branch("b", 1)]));
+    for call in &tries {
+        driver.answer(call, 200);
+    }
+    let confirms = driver.durable().calls;
+    // One is parked now, the other a minute later, while the transaction is shown already.
+    for call in &confirms {
+        let code = if call.ticket.branch.as_str() == "a" { 410 } else { 503 };
+        assert!(driver.answer(call, code).parked.is_empty(), "it is not durable");
+        let told = told(&driver.durable());
+        let expected: &[_] = if code == 410 { &["t/a confirm 1 answered 410"] } else { &[] };
+        assert_eq!(told, expected);
+    }
+    let again = driver.pass(60_000).calls;
+    let call = again.iter().find(|call| call.ticket.branch.as_str() == "b").expect("called again");
+    assert!(driver.answer(call, 503).parked.is_empty(), "it is not durable");
+    assert_eq!(told(&driver.durable()), ["t/b confirm 2 answered 503"]);
+}
+
+/// What people are told of.
+fn told(commands: &Commands) -> Vec<String> {
+    let told = commands.parked.iter().map(|(gid, parked)| {
+        let Parked { branch, op, attempts, last_error, .. } = parked;
+        format!("{gid}/{} {op} {attempts} {}", branch.id, last_error.as_deref().unwrap_or("-"))
+    });
+    told.collect()
 }

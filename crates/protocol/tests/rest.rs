@@ -6,8 +6,8 @@ mod world;
 use std::collections::BTreeMap;
 
 use tercet_protocol::{
-    Ask, Call, Change, Commands, Destination, EngineSettings, Gid, Input, Load, Record, Rules,
-    Status, Stored, Until, Vacancy,
+    Answer, Ask, Call, Change, Commands, Destination, EngineSettings, Gid, Input, Load, Record,
+    Rules, Status, Stored, Until, Vacancy,
 };
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, calls, replies};
@@ -18,11 +18,18 @@ struct Node {
     rows: BTreeMap<Gid, Stored>,
     /// Else what rests stays where it is.
     answers_loads: bool,
+    /// What it was asked for and has not answered.
+    loads: Vec<Gid>,
 }
 
 impl Node {
     fn with(settings: EngineSettings) -> Self {
-        Self { driver: Driver::with(settings), rows: BTreeMap::new(), answers_loads: false }
+        Self {
+            driver: Driver::with(settings),
+            rows: BTreeMap::new(),
+            answers_loads: false,
+            loads: Vec::new(),
+        }
     }
 
     fn keep(&mut self, records: &[Record]) {
@@ -47,12 +54,13 @@ impl Node {
             self.keep(&todo.append);
             all.calls.append(&mut todo.calls);
             all.replies.append(&mut todo.replies);
+            self.loads.append(&mut todo.loads);
             todo = if let Some(sweep) = todo.sweeps.pop() {
-                assert!(todo.loads.is_empty() && todo.sweeps.is_empty(), "one page at a time");
+                assert!(todo.sweeps.is_empty(), "one page at a time");
                 self.driver.input(Input::Swept(self.page(sweep.after.as_ref())))
-            } else if !todo.loads.is_empty() && self.answers_loads {
+            } else if !self.loads.is_empty() && self.answers_loads {
                 let mut next = Commands::default();
-                for gid in todo.loads {
+                for gid in std::mem::take(&mut self.loads) {
                     let load = Load::Found(Box::new(self.rows[&gid].clone()));
                     let found = self.driver.input(Input::Loaded(gid, load));
                     next.append.extend(found.append);
@@ -85,13 +93,27 @@ impl Node {
 
     /// A transaction that is confirming and finds no room; nobody waits for it.
     fn stuck(&mut self, id: &str) -> (Call, Commands) {
-        let begun = self.driver.begin(&spec(id, false, vec![branch("a", 0)]), Until::Accepted);
+        self.stuck_at(id, "a")
+    }
+
+    fn stuck_at(&mut self, id: &str, at: &str) -> (Call, Commands) {
+        let begun = self.driver.begin(&spec(id, false, vec![branch(at, 0)]), Until::Accepted);
         let tries = self.settle(begun).calls;
         let tried = self.driver.answer(&tries[0], 200);
         let confirm = self.settle(tried).calls.remove(0);
         let no_room = Input::NotSent(confirm.ticket.clone(), Some(destination(&confirm)));
         let commands = self.input(no_room);
         (confirm, commands)
+    }
+
+    /// Whether the journal is asked for it within some seconds.
+    fn is_looked_for(&mut self, gid: &Gid) -> bool {
+        (0..10).any(|_| {
+            self.loads.clear();
+            let passed = self.driver.pass(500);
+            self.settle(passed);
+            self.loads.contains(gid)
+        })
     }
 
     fn is_live(&self, id: &str) -> bool {
@@ -280,4 +302,130 @@ fn begin_is_refused_when_as_many_rest_as_may() {
     node.stuck("t1");
     let refused = node.driver.begin(&spec("t2", false, vec![branch("a", 0)]), Until::Accepted);
     assert_eq!(replies(&refused), ["2 TooManyResting { limit: 1 }"]);
+}
+
+#[test]
+fn an_answer_of_the_journal_that_nobody_waits_for_any_more_brings_nothing_back_to_life() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    node.stuck("t1");
+    let old = Box::new(node.rows[&gid("t1")].clone());
+    // The page's load takes too long, and so does whoever asks: who asks again waits for the
+    // same answer.
+    node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
+    let passed = node.driver.pass(5_000);
+    assert_eq!(replies(&passed), ["2 JournalUnavailable"]);
+    node.settle(passed);
+    let again = node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
+    assert!(again.loads.is_empty(), "it is asked for already");
+    let found = node.input(Input::Loaded(gid("t1"), Load::Found(old.clone())));
+    assert_eq!(replies(&found), ["3 200 confirming"]);
+    let acknowledged = node.driver.answer(&found.calls[0], 200);
+    node.settle(acknowledged);
+    assert!(node.rows[&gid("t1")].status.is_finished() && !node.is_live("t1"));
+    // What comes unasked for tells of a time that is over.
+    let stale = node.input(Input::Loaded(gid("t1"), Load::Found(old)));
+    assert_eq!(stale, Commands::default());
+    assert!(!node.is_live("t1"));
+}
+
+#[test]
+fn rows_that_are_mended_do_not_make_what_rests_be_forgotten() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut elsewhere = Node::with(EngineSettings::default());
+    elsewhere.stuck("damaged");
+    let mended = Box::new(elsewhere.rows[&gid("damaged")].clone());
+    let damaged = Load::Unreadable { why: "damaged".to_owned() };
+    node.input(Input::Loaded(gid("damaged"), damaged));
+    node.stuck("t1");
+    node.input(Input::Loaded(gid("t1"), Load::Failed));
+    node.driver.read(&gid("damaged"));
+    let found = node.input(Input::Loaded(gid("damaged"), Load::Found(mended)));
+    assert_eq!(calls(&found), ["a confirm 1"]);
+    assert_eq!(node.driver.ring.census().resting, 1, "it was never counted");
+    assert!(node.is_looked_for(&gid("t1")));
+}
+
+#[test]
+fn what_rests_is_looked_for_until_a_whole_round_finds_nothing_whatever_is_counted() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    node.stuck("t1");
+    node.input(Input::Loaded(gid("t1"), Load::Failed));
+    // Somebody asks for one that rests in the journal and was never counted.
+    let mut elsewhere = Node::with(EngineSettings::default());
+    elsewhere.stuck("t2");
+    node.driver.read(&gid("t2"));
+    let stranger = Box::new(elsewhere.rows[&gid("t2")].clone());
+    node.input(Input::Loaded(gid("t2"), Load::Found(stranger)));
+    assert!(node.is_looked_for(&gid("t1")));
+}
+
+#[test]
+fn what_waits_for_one_that_answers_again_does_not_rest_behind_all_that_wait_for_another() {
+    let mut node = Node::with(two_may_wait());
+    for n in 100..400 {
+        node.stuck_at(&format!("d{n}"), "dead");
+    }
+    let back: Vec<Call> = (0..3).map(|n| node.stuck_at(&format!("z{n}"), "back").0).collect();
+    node.driver.pass(1);
+    for n in 400..410 {
+        node.stuck_at(&format!("d{n}"), "dead");
+    }
+    assert!(!node.is_live("z0") && !node.is_live("z2"));
+    node.answers_loads = true;
+    let vacancy = Vacancy { destination: destination(&back[0]), places: 64, healed: true };
+    let mut commands = node.input(Input::Vacant(vacancy));
+    let mut woken = Vec::new();
+    // Three turns: the present page, the end of its round, and the beginning of the next.
+    for _ in 0..3 {
+        while let Some(call) = commands.calls.pop() {
+            let further = match call.ticket.branch.as_str() {
+                "back" => {
+                    woken.push(call.ticket.gid.to_string());
+                    node.driver.answer(&call, 200)
+                }
+                _ => {
+                    let at = Some(destination(&call));
+                    node.driver.input(Input::NotSent(call.ticket, at))
+                }
+            };
+            commands.calls.extend(node.settle(further).calls);
+        }
+        let passed = node.driver.pass(500);
+        commands = node.settle(passed);
+    }
+    woken.sort();
+    assert_eq!(woken, ["z0", "z1", "z2"], "not one of them waits for the turn of 300 others");
+    assert_eq!(node.driver.ring.census().by_status[&Status::Confirming].0, 310);
+}
+
+#[test]
+fn who_rests_is_not_called_before_the_time_its_participant_asked_for() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    node.answers_loads = true;
+    let begun = node.driver.begin(&spec("t1", false, vec![branch("a", 0)]), Until::Accepted);
+    let tries = node.settle(begun).calls;
+    let tried = node.driver.answer(&tries[0], 200);
+    let confirm = node.settle(tried).calls.remove(0);
+    let retry_after = Some(std::time::Duration::from_secs(20));
+    let busy = Answer::Status { code: 429, retry_after, excerpt: String::new() };
+    node.input(Input::Answered(confirm.ticket, busy));
+    assert!(!node.is_live("t1"));
+    // Also not by somebody who only looks at it.
+    let read = node.driver.read(&gid("t1"));
+    assert!(node.settle(read).calls.is_empty());
+    for _ in 0..38 {
+        let passed = node.driver.pass(500);
+        assert!(node.settle(passed).calls.is_empty());
+    }
+    let mut passed = node.driver.pass(1_000);
+    let mut called = node.settle(passed).calls;
+    passed = node.driver.pass(1_000);
+    called.extend(node.settle(passed).calls);
+    assert_eq!(called.len(), 1);
+    // Who asks for it is heard at once.
+    let busy = Answer::Status { code: 429, retry_after, excerpt: String::new() };
+    node.input(Input::Answered(called[0].ticket.clone(), busy));
+    let retried =
+        node.driver.ask(&gid("t1"), Ask::Retry { who: "somebody".into() }, Until::Accepted);
+    assert_eq!(calls(&node.settle(retried)), ["a confirm 3"]);
 }

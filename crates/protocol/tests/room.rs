@@ -3,7 +3,8 @@
 mod world;
 
 use tercet_protocol::{
-    Ask, Call, Commands, Destination, Input, Resolution, ResolvedAs, Until, Vacancy,
+    Ask, BranchSpec, Call, Calling, Commands, Destination, Input, Mono, Resolution, ResolvedAs,
+    Until, Vacancy,
 };
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, calls, records};
@@ -154,4 +155,90 @@ fn who_resolves_a_branch_takes_back_its_call_if_it_still_waits_for_its_turn() {
     let given_back = driver.input(Input::NotSent(confirm.ticket.clone(), None));
     assert_eq!(records(&given_back), ["Outcome", "Happened", "Finished"]);
     assert!(given_back.calls.is_empty());
+}
+
+#[test]
+fn who_is_sent_away_again_has_not_waited_any_less() {
+    let mut driver = Driver::new();
+    let first = confirming(&mut driver, "t1");
+    let second = confirming(&mut driver, "t2");
+    no_room(&mut driver, &first);
+    driver.pass(5);
+    no_room(&mut driver, &second);
+    driver.pass(5);
+    let offered = vacant(&mut driver, &first, 1, false);
+    assert_eq!(offered.calls[0].ticket, first.ticket);
+    no_room(&mut driver, &first);
+    let offered = vacant(&mut driver, &first, 1, false);
+    assert_eq!(offered.calls[0].ticket, first.ticket, "it is still the one that waits longest");
+}
+
+#[test]
+fn a_try_that_is_sent_away_again_and_again_waits_no_longer_than_its_call_may_take() {
+    let mut driver = Driver::new();
+    let tried = driver.begun(&spec("t", false, vec![branch("a", 0)])).remove(0);
+    for _ in 0..3 {
+        no_room(&mut driver, &tried);
+        assert!(records(&driver.pass(900)).is_empty());
+        assert_eq!(calls(&vacant(&mut driver, &tried, 1, false)), ["a try 1"]);
+    }
+    no_room(&mut driver, &tried);
+    assert_eq!(driver.next_in_ms(), Some(300), "three seconds in all");
+    assert_eq!(records(&driver.pass(300)), ["Happened"]);
+}
+
+#[test]
+fn room_for_some_calls_is_not_room_for_as_many_transactions() {
+    let mut driver = Driver::new();
+    for id in ["t1", "t2"] {
+        let alike = ["a", "b", "c"].map(|name| branch_at(name, "a"));
+        let tries = driver.begun(&spec(id, false, alike.into()));
+        for call in &tries {
+            no_room(&mut driver, call);
+        }
+        driver.pass(1);
+    }
+    let call = confirming(&mut driver, "t3");
+    let some = vacant(&mut driver, &call, 2, false);
+    assert_eq!(calls(&some).len(), 3, "all of one transaction, and none of the next");
+    assert_eq!(some.await_room.len(), 1);
+}
+
+/// A branch of its own with the URLs of another.
+fn branch_at(id: &str, at: &str) -> BranchSpec {
+    BranchSpec { urls: branch(at, 0).urls, ..branch(id, 0) }
+}
+
+/// Of these, how many wait for room now.
+fn waiting(driver: &Driver, calls: &[Call]) -> usize {
+    let waits = |call: &&Call| {
+        let transaction = driver.ring.engine().transaction(&call.ticket.gid).expect("live");
+        matches!(transaction.branches()[0].calling(), Calling::Waiting { .. })
+    };
+    calls.iter().filter(waits).count()
+}
+
+#[test]
+fn thousands_that_pause_are_woken_some_at_a_time_and_who_fails_since_is_not() {
+    const MANY: usize = 1_000;
+    let mut driver = Driver::new();
+    driver.now.luck = u64::MAX;
+    let confirms: Vec<Call> =
+        (0..MANY).map(|n| confirming(&mut driver, &format!("t{n}"))).collect();
+    for confirm in &confirms {
+        driver.answer(confirm, 503);
+    }
+    driver.durable();
+    driver.now.mono = Mono(driver.now.mono.0 + 1);
+    let first = vacant(&mut driver, &confirms[0], 1, true).calls.remove(0);
+    assert_eq!(waiting(&driver, &confirms), 63, "one of them is called");
+    assert_eq!(driver.next_in_ms(), Some(0), "the others have their turn at once");
+    // It fails once more, and pauses like anybody whose call fails.
+    driver.now.mono = Mono(driver.now.mono.0 + 1);
+    driver.answer(&first, 503);
+    for steps in 2..=16 {
+        assert_eq!(waiting(&driver, &confirms), (64 * steps).min(MANY) - 1);
+        driver.input(Input::Tick);
+    }
+    assert_ne!(driver.next_in_ms(), Some(0));
 }

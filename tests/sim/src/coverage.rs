@@ -102,7 +102,7 @@ listed!(
     /// Faults.
     Mishap {
         CallLost, CallDoubled, CallLate, AnswerLost, RequestDoubled,
-        CommitFailsBefore, CommitFailsAfter, CommitStalls, DiskFull, LoadFails, LoadSilent,
+        CommitFailsBefore, CommitFailsAfter, CommitStalls, DiskFull, LoadFails, LoadLate,
         Rejected, RowsDamaged,
         Refusal, OddAnswer, WrongForEver, SlowBusiness, ServiceDown, Partition, ServiceCrash,
         NodeCrash, CrashAgain, Freeze, WallForward, WallBack, WallJumpAcrossRestart,

@@ -59,7 +59,8 @@ pub(crate) struct JournalPlan {
     /// Windows in which nothing can be written: the disk is full.
     pub(crate) full: u64,
     pub(crate) load_fails: u64,
-    pub(crate) load_silent: u64,
+    /// Reads whose answer comes late, past those that were asked for after them.
+    pub(crate) load_late: u64,
     /// Transactions whose records the database rejects.
     pub(crate) rejected: u64,
     /// Transactions whose rows cannot be read after a crash.
@@ -155,7 +156,7 @@ impl Plan {
                 stall: often(chance, 10),
                 full: seldom(chance, 2),
                 load_fails: often(chance, 50),
-                load_silent: seldom(chance, 50),
+                load_late: seldom(chance, 50),
                 rejected: seldom(chance, 20),
                 unreadable: seldom(chance, 30),
             },

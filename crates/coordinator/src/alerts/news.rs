@@ -1,9 +1,7 @@
 //! What there is to tell: the single facts that an alert is made of.
 
 use serde::Serialize;
-use tercet_protocol::{
-    BranchId, BranchSpec, Change, Gid, Instance, Op, Outcome, Record, Stored, Transaction, Wall,
-};
+use tercet_protocol::{BranchId, BranchSpec, Gid, Instance, Op, Outcome, Parked, Stored, Wall};
 
 /// A branch that is shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,33 +25,20 @@ pub struct ParkedBranch {
 }
 
 impl ParkedBranch {
-    /// The branch of this outcome, if it is parked now: an undecided transaction has no
-    /// parked branch, nor has an acknowledged one.
-    fn of(transaction: &Transaction, outcome: &Outcome, at: Wall) -> Option<Self> {
-        let branch = transaction.branch(&outcome.branch)?;
-        let op = transaction.decision()?.op();
-        let (gid, instance) = (transaction.gid(), transaction.instance());
-        Self::from_parts(gid, instance, branch.spec(), op, outcome, Some(at))
-    }
-
-    /// The branches that become parked by these records, which are as the engine wrote them.
-    ///
-    /// A row that says "parked" is written for other reasons too; where the branch becomes so,
-    /// the transaction's own flag follows.
-    pub fn all_parked_by<'a>(
-        records: &'a [Record],
-        transaction: impl Fn(&Gid) -> Option<&'a Transaction> + 'a,
-        at: Wall,
-    ) -> impl Iterator<Item = Self> + 'a {
-        records.windows(2).filter_map(move |pair| {
-            let [row, flag] = pair else { return None };
-            match (&row.change, &flag.change) {
-                (Change::Outcome(outcome), Change::Parked(true)) if row.gid == flag.gid => {
-                    Self::of(transaction(&row.gid)?, outcome, at)
-                }
-                _ => None,
-            }
-        })
+    /// A branch that has just been parked, durably.
+    #[must_use]
+    pub fn new(gid: Gid, parked: Parked) -> Self {
+        let Parked { instance, branch, op, attempts, last_error, at } = parked;
+        Self {
+            gid,
+            instance,
+            branch: branch.id.clone(),
+            participant: branch.participant(),
+            op,
+            attempts,
+            last_error: last_error.as_deref().map(str::to_owned),
+            parked_at: Some(at),
+        }
     }
 
     /// Every parked branch of a transaction as the journal has it.
@@ -63,17 +48,16 @@ impl ParkedBranch {
         parked.filter_map(move |outcome| {
             let branch = stored.branches.iter().find(|branch| branch.id == outcome.branch)?;
             let (gid, instance) = (&stored.spec.gid, stored.spec.instance);
-            Self::from_parts(gid, instance, branch, op?, outcome, None)
+            Self::from_row(gid, instance, branch, op?, outcome)
         })
     }
 
-    fn from_parts(
+    fn from_row(
         gid: &Gid,
         instance: Instance,
         branch: &BranchSpec,
         op: Op,
         outcome: &Outcome,
-        parked_at: Option<Wall>,
     ) -> Option<Self> {
         (outcome.parked && outcome.acknowledged_at.is_none()).then(|| Self {
             gid: gid.clone(),
@@ -83,7 +67,7 @@ impl ParkedBranch {
             op,
             attempts: *outcome.attempts.get(op),
             last_error: outcome.last_error.as_deref().map(str::to_owned),
-            parked_at,
+            parked_at: None,
         })
     }
 }

@@ -40,6 +40,8 @@ use crate::api::wait::WaitFor;
             description = "`branch-reused`, `already-confirmed`, `already-cancelled` or `not-open`"),
         (status = 413, body = Problem, content_type = PROBLEM_JSON, description = "`payload-too-large`"),
         (status = 415, body = Problem, content_type = PROBLEM_JSON, description = "`unsupported-media-type`"),
+        (status = 429, body = Problem, content_type = PROBLEM_JSON, description = "`too-many-requests`",
+            headers(("Retry-After" = u32))),
         (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `not-accepted` or `shutting-down`"),
     ),
 )]

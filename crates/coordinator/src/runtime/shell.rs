@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::{
-    Answer, Call, Change, Commands, Destination, Event, Gid, Input, Mono, Record, Request, Ring,
-    Ticket, Wait,
+    Answer, Call, Change, Commands, Destination, Event, Input, Mono, Record, Request, Ring, Ticket,
+    Wait,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -300,6 +300,7 @@ impl Shell {
             settled,
             unsettled,
             loads,
+            parked,
             alarms,
             sweeps,
             await_room,
@@ -308,7 +309,6 @@ impl Shell {
         for record in &append {
             self.count(record);
         }
-        self.tell_of_parked(&append);
         self.unsent_size = self.unsent_size.and(Backlog::of(&append));
         self.unsent.extend(append);
         if !loads.is_empty() {
@@ -325,6 +325,9 @@ impl Shell {
         }
         for reply_to in unsettled {
             self.replies.unsettled(reply_to);
+        }
+        for (gid, parked) in parked {
+            self.tell_of_parked(ParkedBranch::new(gid, parked));
         }
         for (gid, why) in alarms {
             self.outward.alerts.set_aside(&gid, &why, self.clock.now());
@@ -374,13 +377,10 @@ impl Shell {
     }
 
     /// People hear of it in the log and by the webhook.
-    fn tell_of_parked(&mut self, records: &[Record]) {
-        let (now, engine) = (self.clock.now(), self.ring.engine());
-        let transaction = |gid: &Gid| engine.transaction(gid);
-        for parked in ParkedBranch::all_parked_by(records, transaction, now.wall) {
-            self.outward.alerts.parked(parked.clone(), now);
-            self.parking.tell(parked, now.mono);
-        }
+    fn tell_of_parked(&mut self, parked: ParkedBranch) {
+        let now = self.clock.now();
+        self.outward.alerts.parked(parked.clone(), now);
+        self.parking.tell(parked, now.mono);
     }
 
     fn count(&self, record: &Record) {

@@ -14,6 +14,7 @@ use crate::clock::SystemClock;
 use crate::dispatcher::{self, DispatcherSettings};
 use crate::journal::{JournalSettings, MemoryRows};
 use crate::runtime::handle::lanes;
+use crate::runtime::recovery::recover;
 
 const START: Wall = Wall(1_763_640_000_000);
 
@@ -258,4 +259,30 @@ async fn stopping_waits_for_no_call_that_only_waits_for_a_dead_participant() {
     stop.send(true).expect("it runs");
     let ended = tokio::time::timeout(patience, &mut running).await.expect("it ends at once");
     assert!(matches!(ended.expect("no panic"), Ended::Stopped { .. }));
+}
+
+#[tokio::test]
+async fn recovery_keeps_nothing_of_a_transaction_that_asks_for_nothing() {
+    let rows = MemoryRows::new();
+    let clock: Arc<dyn Clock> = Arc::new(Passing::default());
+    let settings = JournalSettings::new("", "node", Incarnation(1));
+    let (tell, mut events) = mpsc::unbounded_channel();
+    let journal = Journal::in_memory(&rows, settings, tell, Arc::clone(&clock));
+    let journal = journal.await.expect("a thread");
+    // Open ones without branches wait for their initiators; the last one has a Try to be called.
+    let transactions = [stored("x", 86_400_000, 0), stored("y", 86_400_000, 0), stored("z", 0, 1)];
+    let records = transactions.iter().zip(1..).map(|(stored, seq)| Record {
+        seq: tercet_protocol::Seq(seq),
+        gid: stored.spec.gid.clone(),
+        instance: stored.spec.instance,
+        change: Change::Begun(Arc::clone(&stored.spec)),
+    });
+    journal.append(records.collect());
+    let durable = JournalEvent::Durable(tercet_protocol::Seq(3));
+    assert_eq!(events.recv().await, Some(durable));
+    let engine = Engine::new(Epoch(2), EngineSettings::default());
+    let mut ring = Ring::new(engine, Duration::from_secs(3_600));
+    let recovered = recover(&mut ring, &journal, &clock, &Alerts::off()).await;
+    let recovered = recovered.expect("it can be read");
+    assert_eq!((recovered.taken_up, recovered.commands.len()), (3, 1));
 }

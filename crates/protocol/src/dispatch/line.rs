@@ -133,7 +133,10 @@ impl<T> Line<T> {
                 return Admission::Now(self.probe(offered, now, luck));
             }
         }
-        if !self.has_room_for(offered.bytes) {
+        // While room is asked for it belongs to those who asked: they have waited longer, and
+        // under lasting overload each place that becomes free would go to whoever comes just
+        // then. Once it is told of, they come by this same way.
+        if self.is_asked() || !self.has_room_for(offered.bytes) {
             let wish = self.wish.get_or_insert_default();
             wish.bytes = wish.bytes.max(offered.bytes);
             return Admission::Full(offered);

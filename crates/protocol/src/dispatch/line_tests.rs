@@ -469,3 +469,19 @@ fn a_call_that_waits_can_be_given_back_and_one_under_way_cannot() {
     assert_eq!(line.retract(|call| *call == 3), Some(confirm(3)));
     assert_eq!((line.waiting(), line.under_way()), (1, 1));
 }
+
+#[test]
+fn while_room_is_asked_for_it_is_kept_for_those_who_asked() {
+    let mut bench = Bench::new(LineSettings { concurrency: 1, queue_entries: 8, ..SETTINGS });
+    for n in 1..=9 {
+        bench.offer(confirm(n));
+    }
+    assert_eq!(bench.offer(confirm(10)), "full");
+    assert_eq!(bench.line.await_room(Mono(0)), None);
+    // As many come as go: they wait in line behind the one that asked.
+    assert_eq!(bench.end(1, Health::Alive).room, None, "one place alone is not told of");
+    assert_eq!(bench.offer(confirm(11)), "full");
+    let told = bench.end(2, Health::Alive).room;
+    assert_eq!(told, Some(Room { places: 2, healed: false }));
+    assert_eq!([10, 11].map(|n| bench.offer(confirm(n))), ["queued", "queued"]);
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
-use crate::engine::output::{Call, Effect, Held, Output, Refusal, Reply};
+use crate::engine::output::{Call, Effect, Held, Output, Parked, Refusal, Reply};
 use crate::engine::slot::{Fault, Purpose, Waiter};
 use crate::engine::{Engine, at_once};
 use crate::ids::{BranchId, Epoch, Gid, Seq};
@@ -14,7 +14,7 @@ use crate::invariants::moved_rightly;
 use crate::op::Op;
 use crate::record::{Change, Record};
 use crate::time::Now;
-use crate::transaction::{Calling, Registered, Step, Transaction};
+use crate::transaction::{Calling, ParkedNow, Registered, Step, Transaction};
 use crate::verdict::Answer;
 
 impl Engine {
@@ -24,8 +24,9 @@ impl Engine {
             // Reading changes nothing, so it works even for one whose rules failed.
             Ok(Purpose::Read)
         } else {
-            let asked =
-                self.change(&gid, now, output, |transaction, step| asked(transaction, ask, step));
+            let room = self.room_for_more();
+            let asked = self
+                .change(&gid, now, output, |transaction, step| asked(transaction, ask, room, step));
             asked.unwrap_or(Err(Refusal::SetAside))
         };
         let Some(slot) = self.live.get_mut(&gid) else { return };
@@ -40,10 +41,13 @@ impl Engine {
                 }
                 slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
             }
-            // A refusal tells how the transaction stands, so it waits like any other answer.
             Err(refusal) => {
+                // A refusal tells how the transaction stands, so it waits like any other answer,
+                // unless it tells how it stands with the node.
+                let of_the_node =
+                    matches!(refusal, Refusal::NotAccepted | Refusal::TooManyBytes { .. });
+                let after = if of_the_node { Seq(0) } else { slot.release_after };
                 let effect = Effect::Reply(reply_to, Reply::Refused(refusal));
-                let after = slot.release_after;
                 output.effects.push(Held { after, gid: gid.clone(), effect });
             }
         }
@@ -140,7 +144,7 @@ impl Engine {
             }
         };
         slot.transaction = next;
-        let Step { changes, completion, calls, .. } = step;
+        let Step { changes, completion, calls, parked, .. } = step;
         let instance = slot.transaction.instance();
         let mut last = self.last;
         let mut write = |change: Change| {
@@ -156,6 +160,21 @@ impl Engine {
             self.leaving.insert((needs, gid.clone()));
         }
         self.last = last;
+        for ParkedNow { branch, op, attempts } in parked {
+            let branch = slot.transaction.branches().get(branch);
+            // An operator's word may have ended it in the same moment.
+            let Some(branch) = branch.filter(|branch| branch.is_parked()) else { continue };
+            let parked = Parked {
+                instance,
+                branch: Arc::clone(branch.spec()),
+                op,
+                attempts,
+                last_error: branch.last_error().cloned(),
+                at: now.wall,
+            };
+            let (after, effect) = (slot.release_after, Effect::Parked(parked));
+            output.effects.push(Held { after, gid: gid.clone(), effect });
+        }
         for wanted in calls {
             let Some(branch) = slot.transaction.branches().get(wanted.branch) else { continue };
             let call = Call {
@@ -199,13 +218,18 @@ impl Engine {
             }
             slot.due = due;
         }
-        self.index_rooms(gid, output);
+        self.index_rooms(gid, now, output);
         self.index_rest(gid, now);
     }
 }
 
 /// What a request other than a read means for a transaction that exists.
-fn asked(transaction: &mut Transaction, ask: Ask, step: &mut Step<'_>) -> Result<Purpose, Refusal> {
+fn asked(
+    transaction: &mut Transaction,
+    ask: Ask,
+    room: Result<(), Refusal>,
+    step: &mut Step<'_>,
+) -> Result<Purpose, Refusal> {
     let repeat = transaction.decision().is_some();
     match ask {
         Ask::Begin { spec, .. } => match transaction.spec().fingerprint == spec.fingerprint {
@@ -213,7 +237,7 @@ fn asked(transaction: &mut Transaction, ask: Ask, step: &mut Step<'_>) -> Result
             false => Err(Refusal::GidReused),
         },
         Ask::Register(new) => {
-            let created = transaction.register(&new, step)? == Registered::New;
+            let created = transaction.register(&new, room, step)? == Registered::New;
             Ok(Purpose::Register { branch: new.id().clone(), created })
         }
         Ask::Confirm => {

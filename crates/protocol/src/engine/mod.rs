@@ -14,6 +14,7 @@
 pub(crate) mod input;
 mod known;
 pub(crate) mod output;
+mod pauses;
 mod rest;
 mod room;
 mod slot;
@@ -23,9 +24,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::dispatch::Destination;
-use crate::engine::input::{Input, Load, Request};
+use crate::engine::input::{Input, Request};
 use crate::engine::output::{Effect, Held, Output, Refusal, Reply};
 use crate::engine::rest::Resting;
+use crate::engine::room::Rooms;
 use crate::engine::slot::Slot;
 use crate::ids::{Epoch, Gid, Seq};
 use crate::status::Status;
@@ -93,7 +95,11 @@ pub struct Engine {
     /// When each live transaction has something to do by itself; one entry each at most.
     due: BTreeSet<(Mono, Gid)>,
     /// Who waits for room at which destination, those that wait longest first.
-    waiting: BTreeMap<Destination, BTreeSet<(Mono, Gid)>>,
+    waiting: Rooms,
+    /// Who pauses after a call failed at which destination, likewise.
+    pausing: Rooms,
+    /// Destinations that answer again, and since when: who has paused since before is woken.
+    healed: BTreeMap<Destination, Mono>,
     /// Those that only wait, and could rest in the journal instead; longest first.
     only_wait: BTreeSet<(Mono, Gid)>,
     only_wait_bytes: usize,
@@ -114,10 +120,12 @@ pub struct Engine {
     last_wait: Option<Mono>,
 }
 
-/// A gid that the journal was asked about.
+/// A gid that the journal was asked about. It stays until the journal has answered, so that no
+/// answer is on its way that nobody expects: it could tell of a time that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Loading {
-    due: Mono,
+    /// When those who wait are told that the journal does not answer; none while nobody does.
+    due: Option<Mono>,
     requests: Vec<Request>,
     /// It is one of a page of those that rest.
     from_rest: bool,
@@ -150,7 +158,9 @@ impl Engine {
             loading: BTreeMap::new(),
             loads_due: BTreeSet::new(),
             due: BTreeSet::new(),
-            waiting: BTreeMap::new(),
+            waiting: Rooms::new(),
+            pausing: Rooms::new(),
+            healed: BTreeMap::new(),
             only_wait: BTreeSet::new(),
             only_wait_bytes: 0,
             leaving_to_rest: BTreeSet::new(),
@@ -167,6 +177,10 @@ impl Engine {
     /// Handles one input.
     pub fn handle(&mut self, input: Input, now: Now) -> Output {
         let mut output = Output::default();
+        if let Input::Vacant(vacancy) = &input {
+            self.heals(vacancy, now);
+        }
+        self.wake_those_that_pause(now, &mut output);
         match input {
             Input::Request(request) => self.request(request, now, &mut output),
             Input::Answered(ticket, answer) => self.answered(&ticket, &answer, now, &mut output),
@@ -190,7 +204,9 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let timers = self.due.first().into_iter().chain(self.loads_due.first()).map(|(at, _)| *at);
-        timers.chain(self.resting.due()).min()
+        // These were due when the destination answered.
+        let woken = self.healed.values().copied();
+        timers.chain(self.resting.due()).chain(woken).min()
     }
 
     /// The last record written.
@@ -258,8 +274,8 @@ impl Engine {
         }
         if self.live.contains_key(&request.gid) {
             self.ask_known(request, now, output);
-        } else if let Some(loading) = self.loading.get_mut(&request.gid) {
-            loading.requests.push(request);
+        } else if self.loading.contains_key(&request.gid) {
+            self.wait_for_the_load(request, now);
         } else {
             self.ask_unknown(request, now, output);
         }
@@ -290,13 +306,13 @@ impl Engine {
     }
 
     fn forget(&mut self, gid: &Gid) -> Option<Slot> {
-        let slot = self.live.remove(gid)?;
+        let mut slot = self.live.remove(gid)?;
         if let Some(at) = slot.due() {
             self.due.remove(&(at, gid.clone()));
         }
         self.live_bytes -= slot.bytes;
         self.unindex_rest(gid, slot.rest, slot.bytes);
-        self.leave_rooms(gid, slot.waits_at.clone());
+        self.leave_rooms(gid, &mut slot);
         Some(slot)
     }
 
@@ -312,7 +328,7 @@ impl Engine {
             if at > now.mono {
                 break;
             }
-            self.loaded(&gid, Load::Failed, now, output);
+            self.load_takes_too_long(&gid, output);
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::dispatch::Destination;
 use crate::engine::input::{ReplyTo, Ticket};
-use crate::ids::{BranchId, Gid, Seq};
+use crate::ids::{BranchId, Gid, Instance, Seq};
+use crate::op::Op;
 use crate::record::Record;
 use crate::spec::{BranchSpec, Spec};
 use crate::time::{Now, Wall};
@@ -44,6 +45,13 @@ pub struct Held {
     pub effect: Effect,
 }
 
+impl Held {
+    /// Whether it is a call.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(self.effect, Effect::Call(_))
+    }
+}
+
 /// Something that others will notice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
@@ -53,11 +61,30 @@ pub enum Effect {
     Call(Call),
     /// Ask the journal about a gid.
     Load,
+    /// Tell people that a branch is parked.
+    Parked(Parked),
     /// Tell the operator that this transaction was set aside.
     Alarm {
         /// What went wrong.
         why: String,
     },
+}
+
+/// A branch that does not get on by itself, as it was when it was parked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Parked {
+    /// Which life of its gid.
+    pub instance: Instance,
+    /// The branch.
+    pub branch: Arc<BranchSpec>,
+    /// The call that is not acknowledged.
+    pub op: Op,
+    /// How often it was made.
+    pub attempts: u32,
+    /// How the last one failed, if one did.
+    pub last_error: Option<Arc<str>>,
+    /// When it was parked.
+    pub at: Wall,
 }
 
 /// A call to a participant.

@@ -10,18 +10,26 @@
 //! ```
 //!
 //! Pages come as fast as there is room for them, and else one now and then, in turn, so that
-//! what could go on does not rest for ever behind what cannot.
+//! what could go on does not rest for ever behind what cannot. Once a destination answers again
+//! all pages are read through without a pause, and only what waits for it comes back of them: it
+//! may be a few among a million that wait for another.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::output::{Effect, Output, Sweep};
+use url::Url;
+
+use crate::dispatch::Destination;
+use crate::engine::output::{Output, Sweep};
+use crate::engine::pauses::Pauses;
 use crate::engine::slot::{Rest, Slot};
-use crate::engine::{Engine, Loading, at_once};
-use crate::ids::{Gid, Seq};
+use crate::engine::{Engine, Loading};
+use crate::ids::{BranchId, Gid, Seq};
+use crate::record::Decision;
 use crate::status::Status;
 use crate::stored::Stored;
 use crate::time::{Mono, Now, Wall};
+use crate::transaction::Pause;
 
 /// The pause between pages while there is no room for more.
 const TURN: Duration = Duration::from_millis(500);
@@ -29,9 +37,19 @@ const TURN: Duration = Duration::from_millis(500);
 /// What rests in the journal, as far as memory knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Resting {
+    /// Whether the journal is swept: from the first that rests until a whole round finds none.
+    /// What is counted decides nothing here, since some cannot be counted: rows that could not
+    /// be read do not say what they are.
+    sweeping: bool,
     /// How many by status, and when the oldest of them was begun.
     by_status: BTreeMap<Status, (usize, Wall)>,
     parked_branches: usize,
+    pauses: Pauses,
+    /// Destinations that answer again, and how many more ends of a round are to be reached
+    /// until all that rested by then have been looked at.
+    healed: BTreeMap<Destination, u8>,
+    /// Whether the page of the moment is read in passing: only for what waits for those.
+    in_passing: bool,
     /// The last gid of the last page.
     reached: Option<Gid>,
     asked: bool,
@@ -59,6 +77,7 @@ impl Resting {
     fn add(&mut self, status: Status, created_at: Wall, parked_branches: usize) {
         let (count, oldest) = self.by_status.entry(status).or_insert((0, created_at));
         *count += 1;
+        self.sweeping = true;
         // It may have a gid that the page of the moment is past: there is one more round.
         self.found = true;
         *oldest = (*oldest).min(created_at);
@@ -76,7 +95,7 @@ impl Resting {
     }
 
     fn waits_for_its_turn(&self) -> bool {
-        self.count() > 0 && !self.asked && self.loads == 0
+        self.sweeping && !self.asked && self.loads == 0
     }
 
     pub(super) fn due(&self) -> Option<Mono> {
@@ -133,17 +152,74 @@ impl Engine {
             let Some((_, gid)) = self.only_wait.first().cloned() else { break };
             self.leave_to_rest(&gid, now, output);
         }
-        let room = self.only_wait.len() < most.div_ceil(2)
-            && self.only_wait_bytes < most_bytes.div_ceil(2)
-            && self.live.len() < self.settings.live_transactions;
+        if !self.resting.waits_for_its_turn() {
+            return;
+        }
+        let (room, due) = (self.has_room_to_return(), now.mono >= self.resting.next_turn);
         // A new round waits for its time: what is being read already would else be swept over
         // again and again.
-        let goes_on = room && self.resting.reached.is_some();
-        if self.resting.waits_for_its_turn() && (goes_on || now.mono >= self.resting.next_turn) {
+        let goes_on = self.resting.reached.is_some() && (room || self.is_called_back());
+        if due || goes_on {
             self.resting.asked = true;
-            self.resting.next_turn = now.mono.after(TURN);
+            self.resting.in_passing = !due && !room;
+            if !self.resting.in_passing {
+                self.resting.next_turn = now.mono.after(TURN);
+            }
             output.sweep = Some(Sweep { after: self.resting.reached.clone() });
         }
+    }
+
+    fn has_room_to_return(&self) -> bool {
+        self.only_wait.len() < self.settings.waiting_transactions.div_ceil(2)
+            && self.only_wait_bytes < self.settings.waiting_bytes.div_ceil(2)
+            && self.live.len() < self.settings.live_transactions
+    }
+
+    /// Whether a destination answers again and nobody here waits for room at it, so that what
+    /// rests and waits for it alone is looked for among all others, however many they are.
+    fn is_called_back(&self) -> bool {
+        self.resting.healed.keys().any(|healed| !self.waiting.contains_key(healed))
+    }
+
+    /// A destination answers again.
+    pub(super) fn call_back(&mut self, healed: &Destination) {
+        if self.resting.sweeping {
+            // Those before the present place have their turn in the next round.
+            let ends = if self.resting.reached.is_some() { 2 } else { 1 };
+            self.resting.healed.insert(healed.clone(), ends);
+        }
+    }
+
+    /// Whether what was read of a page is left where it is: it does not wait for what the page
+    /// was read for.
+    pub(super) fn is_passed_over(&self, stored: &Stored) -> bool {
+        let path_segments = self.settings.destination_path_segments;
+        let Some(op) = stored.decision().map(Decision::op) else { return false };
+        let acknowledged = |id: &BranchId| {
+            let row = stored.outcomes.iter().find(|row| row.branch == *id);
+            row.is_some_and(|row| row.acknowledged_at.is_some())
+        };
+        let open = stored.branches.iter().filter(|branch| !acknowledged(&branch.id));
+        let mut urls = open.filter_map(|branch| branch.url(op));
+        let of_healed =
+            |url: &Url| self.resting.healed.keys().any(|healed| healed.is_of(url, path_segments));
+        self.resting.in_passing && !urls.any(|url| of_healed(url))
+    }
+
+    /// One of those that rested is back: it does not pause for a destination that answers again.
+    pub(super) fn wake_if_called_back(&mut self, gid: &Gid, now: Now, output: &mut Output) {
+        let path_segments = self.settings.destination_path_segments;
+        let healed: Vec<Destination> = self.resting.healed.keys().cloned().collect();
+        for destination in healed {
+            self.run(gid, now, output, |transaction, step| {
+                transaction.destination_healed(&destination, path_segments, step);
+            });
+        }
+    }
+
+    /// The pauses that one that rested goes on with.
+    pub(super) fn pauses_of(&mut self, gid: &Gid) -> Vec<Pause> {
+        self.resting.pauses.take(gid)
     }
 
     /// Writes what the rows do not say yet; the transaction leaves once that is durable, if
@@ -189,6 +265,7 @@ impl Engine {
             let parked = transaction.branches().iter().filter(|branch| branch.is_parked());
             let created_at = transaction.spec().created_at;
             self.resting.add(transaction.status(), created_at, parked.count());
+            self.resting.pauses.remember(transaction);
         }
     }
 
@@ -208,15 +285,21 @@ impl Engine {
     pub(super) fn swept(&mut self, gids: Vec<Gid>, now: Now, output: &mut Output) {
         self.resting.asked = false;
         if gids.is_empty() {
-            // Once round. What was counted and is nowhere was finished by somebody else.
+            // Once round. What was counted and is nowhere was finished by somebody else, or is
+            // not to be read.
             if self.resting.reached.take().is_none() || !self.resting.found {
                 self.resting = Resting { next_turn: self.resting.next_turn, ..Resting::default() };
             }
             self.resting.found = false;
+            self.resting.healed.retain(|_, ends| {
+                *ends -= 1;
+                *ends > 0
+            });
             return;
         }
+        let looks_at_all = self.has_room_to_return() || self.resting.in_passing;
         self.resting.reached = gids.last().cloned();
-        let due = now.mono.after(self.settings.load_within);
+        let due = Some(now.mono.after(self.settings.load_within));
         for gid in gids {
             if self.live.contains_key(&gid) || self.unreadable.contains(&gid) {
                 continue;
@@ -226,11 +309,13 @@ impl Engine {
             if self.loading.contains_key(&gid) {
                 continue;
             }
+            // It would only be in the way here.
+            if !looks_at_all && self.resting.pauses.are_on(&gid, now.mono) {
+                continue;
+            }
             self.resting.loads += 1;
-            output.effects.push(at_once(&gid, Effect::Load));
-            self.loads_due.insert((due, gid.clone()));
             let loading = Loading { due, requests: Vec::new(), from_rest: true };
-            self.loading.insert(gid, loading);
+            self.load(&gid, loading, output);
         }
     }
 

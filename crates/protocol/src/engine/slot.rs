@@ -21,6 +21,8 @@ pub(super) struct Slot {
     pub(super) due: Option<Mono>,
     /// Its entries among those that wait for room.
     pub(super) waits_at: Vec<(Destination, Mono)>,
+    /// Its entries among those that pause after a call failed.
+    pub(super) pauses_at: Vec<(Destination, Mono)>,
     /// Its place among those that could rest.
     pub(super) rest: Rest,
     /// What it counts for in memory.
@@ -83,6 +85,7 @@ impl Slot {
             release_after: Seq(0),
             due: None,
             waits_at: Vec::new(),
+            pauses_at: Vec::new(),
             rest: Rest::Needed,
             bytes: transaction.bytes(),
             counted_branches: transaction.branches().len(),

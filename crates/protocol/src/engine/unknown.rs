@@ -17,6 +17,9 @@ use crate::transaction::{Resume, Transaction};
 /// Transactions remembered as unreadable: alarms for so many are enough.
 const MOST_UNREADABLE: usize = 10_000;
 
+/// Gids that the journal is asked about at a time. So many wait only where it does not answer.
+const MOST_LOADING: usize = 10_000;
+
 impl Engine {
     pub(super) fn ask_unknown(&mut self, request: Request, now: Now, output: &mut Output) {
         match &request.ask {
@@ -31,26 +34,71 @@ impl Engine {
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::Read => {
-                output.effects.push(at_once(&request.gid, Effect::Load));
-                let due = now.mono.after(self.settings.load_within);
-                self.loads_due.insert((due, request.gid.clone()));
-                let requests = vec![request.clone()];
-                let loading = Loading { due, requests, from_rest: false };
-                self.loading.insert(request.gid, loading);
+                if self.loading.len() >= MOST_LOADING {
+                    return refuse_unread(&request, output);
+                }
+                let due = Some(now.mono.after(self.settings.load_within));
+                let gid = request.gid.clone();
+                let loading = Loading { due, requests: vec![request], from_rest: false };
+                self.load(&gid, loading, output);
             }
+        }
+    }
+
+    /// Asks the journal about a gid.
+    pub(super) fn load(&mut self, gid: &Gid, loading: Loading, output: &mut Output) {
+        output.effects.push(at_once(gid, Effect::Load));
+        self.loads_due.extend(loading.due.map(|due| (due, gid.clone())));
+        self.loading.insert(gid.clone(), loading);
+    }
+
+    /// The journal is asked about this gid already. It is not asked again: its second answer
+    /// would tell how things stood before what the first one leads to.
+    pub(super) fn wait_for_the_load(&mut self, request: Request, now: Now) {
+        let Some(loading) = self.loading.get_mut(&request.gid) else { return };
+        if loading.due.is_none() {
+            let due = now.mono.after(self.settings.load_within);
+            loading.due = Some(due);
+            self.loads_due.insert((due, request.gid.clone()));
+        }
+        loading.requests.push(request);
+    }
+
+    /// Those who wait for this load are told that the journal does not answer. Its answer is
+    /// waited for all the same.
+    pub(super) fn load_takes_too_long(&mut self, gid: &Gid, output: &mut Output) {
+        let Some(loading) = self.loading.get_mut(gid) else { return };
+        let (due, of_page) = (loading.due.take(), std::mem::take(&mut loading.from_rest));
+        let requests = std::mem::take(&mut loading.requests);
+        if let Some(due) = due {
+            self.loads_due.remove(&(due, gid.clone()));
+        }
+        if of_page {
+            self.page_load_answered();
+        }
+        for request in requests {
+            refuse_unread(&request, output);
         }
     }
 
     pub(super) fn loaded(&mut self, gid: &Gid, load: Load, now: Now, output: &mut Output) {
         let loading = self.loading.remove(gid);
+        let is_expected = loading.is_some();
+        let of_page = loading.as_ref().is_some_and(|loading| loading.from_rest);
         if let Some(loading) = &loading {
-            self.loads_due.remove(&(loading.due, gid.clone()));
-            if loading.from_rest {
+            if let Some(due) = loading.due {
+                self.loads_due.remove(&(due, gid.clone()));
+            }
+            if of_page {
                 self.page_load_answered();
             }
         }
         let waiting = loading.map(|loading| loading.requests).unwrap_or_default();
         match load {
+            // It was not asked for, so nobody knows of which time it tells.
+            Load::Nothing | Load::Found(_) if !is_expected => {}
+            Load::Found(stored)
+                if of_page && waiting.is_empty() && self.is_passed_over(&stored) => {}
             Load::Nothing => {
                 self.unreadable.remove(gid);
                 for request in waiting {
@@ -58,10 +106,14 @@ impl Engine {
                 }
             }
             Load::Found(stored) => {
-                self.unreadable.remove(gid);
+                // What could not be read when it was met is not among those that are counted.
+                let is_counted = !self.unreadable.remove(gid);
                 if !self.live.contains_key(gid) {
-                    self.rests_no_more(&stored);
+                    if is_counted {
+                        self.rests_no_more(&stored);
+                    }
                     self.adopt(&stored, Resume::FromRest, now, output);
+                    self.wake_if_called_back(gid, now, output);
                 }
                 for request in waiting {
                     self.ask_known(request, now, output);
@@ -72,17 +124,7 @@ impl Engine {
             }
             Load::Failed => {
                 for request in waiting {
-                    let refusal = match request.ask {
-                        // Nothing was written, and nothing will be.
-                        Ask::Begin { .. } => Refusal::NotAccepted,
-                        Ask::Register(_)
-                        | Ask::Confirm
-                        | Ask::Cancel { .. }
-                        | Ask::Retry { .. }
-                        | Ask::Resolve(_)
-                        | Ask::Read => Refusal::JournalUnavailable,
-                    };
-                    refuse(&request, refusal, output);
+                    refuse_unread(&request, output);
                 }
             }
             Load::Unreadable { why } => {
@@ -125,7 +167,9 @@ impl Engine {
 
     fn adopt(&mut self, stored: &Stored, resume: Resume, now: Now, output: &mut Output) {
         let gid = &stored.spec.gid;
-        self.hold(gid, Slot::new(Transaction::resume(stored, resume, now)));
+        let mut transaction = Transaction::resume(stored, resume, now);
+        transaction.resume_pauses(self.pauses_of(gid));
+        self.hold(gid, Slot::new(transaction));
         self.run(gid, now, output, |_, _| ());
     }
 
@@ -176,17 +220,25 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, spec: Arc<Spec>, request: Request, now: Now, output: &mut Output) {
-        let limit = self.settings.live_transactions;
+    /// Whether anything new is taken: a transaction, or a further branch of one.
+    pub(super) fn room_for_more(&self) -> Result<(), Refusal> {
+        let limit = self.settings.live_bytes;
         if !self.accepting {
-            return refuse(&request, Refusal::NotAccepted, output);
+            return Err(Refusal::NotAccepted);
         }
+        if self.live_bytes >= limit {
+            return Err(Refusal::TooManyBytes { limit });
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, spec: Arc<Spec>, request: Request, now: Now, output: &mut Output) {
+        if let Err(refusal) = self.room_for_more() {
+            return refuse(&request, refusal, output);
+        }
+        let limit = self.settings.live_transactions;
         if self.live.len() >= limit {
             return refuse(&request, Refusal::TooManyTransactions { limit }, output);
-        }
-        let limit = self.settings.live_bytes;
-        if self.live_bytes >= limit {
-            return refuse(&request, Refusal::TooManyBytes { limit }, output);
         }
         let limit = self.settings.resting_transactions;
         if self.resting.count() >= limit {
@@ -212,4 +264,19 @@ impl Engine {
 fn refuse(request: &Request, refusal: Refusal, output: &mut Output) {
     let effect = Effect::Reply(request.reply_to, Reply::Refused(refusal));
     output.effects.push(at_once(&request.gid, effect));
+}
+
+/// The journal cannot say in time whether it knows the gid.
+fn refuse_unread(request: &Request, output: &mut Output) {
+    let refusal = match request.ask {
+        // Nothing was written, and nothing will be.
+        Ask::Begin { .. } => Refusal::NotAccepted,
+        Ask::Register(_)
+        | Ask::Confirm
+        | Ask::Cancel { .. }
+        | Ask::Retry { .. }
+        | Ask::Resolve(_)
+        | Ask::Read => Refusal::JournalUnavailable,
+    };
+    refuse(request, refusal, output);
 }

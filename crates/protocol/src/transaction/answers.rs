@@ -7,6 +7,7 @@ use crate::record::TryAnswer;
 use crate::status::EventKind;
 use crate::transaction::branch::{Branch, Calling, Standing};
 use crate::transaction::history::Line;
+use crate::transaction::step::ParkedNow;
 use crate::transaction::{Phase, Step, Transaction};
 use crate::verdict::{Answer, Trouble, Verdict, verdict};
 
@@ -21,7 +22,7 @@ impl Transaction {
     ) {
         let Some(branch) = self.branches.get_mut(position) else { return };
         let attempt = *branch.attempts.get(op);
-        branch.trouble.no_room = 0;
+        (branch.trouble.no_room, branch.trouble.no_room_since) = (0, None);
         match verdict(op, answer) {
             Verdict::Done => match op {
                 Op::Try => tried(branch, self.spec.open, step),
@@ -107,6 +108,7 @@ impl Transaction {
         step.happened(&mut self.history, line);
         self.write_row(position, step);
         self.write_parked_if_untold(step);
+        step.parked.push(ParkedNow { branch: position, op, attempts: attempt });
     }
 }
 

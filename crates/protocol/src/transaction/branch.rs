@@ -82,6 +82,9 @@ pub(super) struct Troubles {
     pub(super) pause_asked: bool,
     /// Times in a row that there was no room for a call.
     pub(super) no_room: u32,
+    /// Since when, until a call is really made: who is offered and sent away again has not
+    /// waited any less.
+    pub(super) no_room_since: Option<Mono>,
     /// When the first answer came that was not the end of it.
     pub(super) since: Option<Mono>,
 }
@@ -142,6 +145,11 @@ impl Branch {
     #[must_use]
     pub fn is_parked(&self) -> bool {
         self.parked
+    }
+
+    /// How its last call failed, if it did.
+    pub(crate) fn last_error(&self) -> Option<&Arc<str>> {
+        self.last_error.as_ref()
     }
 
     /// How an operator ended it, if one did.

@@ -30,9 +30,10 @@ pub use branch::{Branch, Calling, Standing};
 use history::History;
 pub use history::history_bound;
 pub(crate) use requests::{Registered, already};
+pub(crate) use rest::Pause;
 pub(crate) use restore::Resume;
 pub use step::Rules;
-pub(crate) use step::Step;
+pub(crate) use step::{ParkedNow, Step};
 
 use crate::ids::{BranchId, Gid, Instance};
 use crate::record::{Decided, Decision};

@@ -21,10 +21,11 @@ pub(crate) enum Registered {
 }
 
 impl Transaction {
-    /// Registers a branch.
+    /// Registers a branch, a new one only if there is `room` for more in the node.
     pub(crate) fn register(
         &mut self,
         new: &NewBranch,
+        room: Result<(), Refusal>,
         step: &mut Step<'_>,
     ) -> Result<Registered, Refusal> {
         match &self.phase {
@@ -45,6 +46,7 @@ impl Transaction {
         if self.branches.len() >= step.rules.branches {
             return Err(Refusal::TooManyBranches { limit: step.rules.branches });
         }
+        room?;
         let mut spec = new.spec.clone();
         spec.position = u32::try_from(self.branches.len()).unwrap_or(u32::MAX);
         let spec = Arc::new(spec);

@@ -1,7 +1,8 @@
 //! A transaction that only waits may leave memory and rest in its rows.
 
 use crate::op::Op;
-use crate::transaction::branch::{Calling, Standing};
+use crate::time::Mono;
+use crate::transaction::branch::{Calling, Standing, Troubles};
 use crate::transaction::{Phase, Step, Transaction};
 
 /// About what a transaction takes in memory beyond the texts it was given, and each of its
@@ -9,7 +10,44 @@ use crate::transaction::{Phase, Step, Transaction};
 const TRANSACTION_BYTES: usize = 1_024;
 const BRANCH_BYTES: usize = 1_024;
 
+/// A branch that is to be called after a pause, and why: the rows do not say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Pause {
+    position: usize,
+    until: Mono,
+    trouble: Troubles,
+}
+
 impl Transaction {
+    /// The pauses of its branches, and when the first of them needs it here: at once, if a
+    /// branch waits for room.
+    pub(crate) fn pauses(&self) -> (Option<Mono>, Vec<Pause>) {
+        let mut pauses = Vec::new();
+        let mut waits = false;
+        for (position, branch) in self.branches.iter().enumerate() {
+            match branch.calling {
+                Calling::Due(until) => {
+                    pauses.push(Pause { position, until, trouble: branch.trouble.clone() });
+                }
+                Calling::Waiting { .. } | Calling::InFlight { .. } => waits = true,
+                Calling::Idle => {}
+            }
+        }
+        let first = pauses.iter().map(|pause| pause.until).min();
+        (first.filter(|_| !waits), pauses)
+    }
+
+    /// The rows were read again: its branches go on with the pauses they had.
+    pub(crate) fn resume_pauses(&mut self, pauses: Vec<Pause>) {
+        for Pause { position, until, trouble } in pauses {
+            let Some(branch) = self.branches.get_mut(position) else { continue };
+            if matches!(branch.calling, Calling::Due(_)) {
+                branch.calling = Calling::Due(until);
+                branch.trouble = trouble;
+            }
+        }
+    }
+
     /// Whether it is decided and nothing is under way: it waits for time to pass or for room.
     pub(crate) fn only_waits(&self) -> bool {
         let under_way = |calling: &Calling| match calling {

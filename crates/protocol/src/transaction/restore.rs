@@ -17,6 +17,9 @@ use crate::transaction::{Phase, Step, Transaction, facts};
 /// The least that one more round of Try is given.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 
+/// The most failures that attempts are taken for: a pause of some seconds follows from them.
+const MOST_FAILURES: u32 = 7;
+
 /// Why a transaction is taken up from its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resume {
@@ -124,10 +127,13 @@ fn deadline(stored: &Stored, resume: Resume, now: Now) -> Mono {
 }
 
 /// How often its present leg has failed, as far as the pause between calls goes. One that rests
-/// and returns again and again would else begin with the shortest pause each time.
+/// and returns again and again would else begin with the shortest pause each time; but not every
+/// attempt was a failure, where a participant was busy and said so.
 fn failures(stored: &Stored, known: &Outcome, resume: Resume) -> u32 {
     match (resume, stored.decision()) {
-        (Resume::FromRest, Some(decision)) => *known.attempts.get(decision.op()),
+        (Resume::FromRest, Some(decision)) => {
+            (*known.attempts.get(decision.op())).min(MOST_FAILURES)
+        }
         (Resume::FromRest, None) | (Resume::AtStart { .. }, _) => 0,
     }
 }

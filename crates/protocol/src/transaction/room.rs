@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::dispatch::Destination;
 use crate::op::Op;
 use crate::record::Decision;
 use crate::status::EventKind;
-use crate::time::{Mono, Now};
+use crate::time::Mono;
 use crate::transaction::branch::{Branch, Calling};
 use crate::transaction::history::Line;
 use crate::transaction::{Rules, Step, Transaction};
@@ -32,8 +34,9 @@ impl Transaction {
         let Some(branch) = self.branches.get_mut(position) else { return };
         let attempts = branch.attempts.get_mut(op);
         *attempts = attempts.saturating_sub(1);
+        let since = *branch.trouble.no_room_since.get_or_insert(step.now.mono);
         branch.calling = match at {
-            Some(at) => Calling::Waiting { since: step.now.mono, at },
+            Some(at) => Calling::Waiting { since, at },
             None => Calling::Due(step.now.mono.after(pause(branch, step.rules, luck))),
         };
         if op != Op::Try {
@@ -62,23 +65,21 @@ impl Transaction {
     ) {
         let decision = self.decision().cloned();
         for branch in &mut self.branches {
-            if pauses_at(branch, decision.as_ref(), destination, path_segments, step.now) {
+            let url = paused_call(branch, decision.as_ref());
+            if url.is_some_and(|url| destination.is_of(url, path_segments)) {
                 branch.calling = Calling::Waiting { since: step.now.mono, at: destination.clone() };
             }
         }
     }
 
-    /// Whether a branch pauses after a call to this destination failed.
-    pub(crate) fn pauses_at(
-        &self,
-        destination: &Destination,
-        path_segments: usize,
-        now: Now,
-    ) -> bool {
+    /// Where this transaction pauses after a call failed.
+    pub(crate) fn pauses_at(&self, path_segments: usize) -> Vec<Destination> {
         let decision = self.decision();
-        self.branches
-            .iter()
-            .any(|branch| pauses_at(branch, decision, destination, path_segments, now))
+        let urls = self.branches.iter().filter_map(|branch| paused_call(branch, decision));
+        let mut places: Vec<_> = urls.map(|url| Destination::of(url, path_segments)).collect();
+        places.sort();
+        places.dedup();
+        places
     }
 
     /// Where this transaction waits for room, and since when.
@@ -132,6 +133,7 @@ impl Transaction {
             *attempts = attempts.saturating_add(1);
             let attempt = *attempts;
             branch.failed(Trouble::Doubt, NO_ROOM, step.now.mono);
+            branch.trouble.no_room_since = None;
             let pause = step.rules.backoff.pause(branch.trouble.failures, luck, None);
             branch.calling = Calling::Due(step.now.mono.after(pause));
             let (kind, branch) = (EventKind::CallFailed, &branch.spec.id);
@@ -141,20 +143,15 @@ impl Transaction {
     }
 }
 
-fn pauses_at(
-    branch: &Branch,
-    decision: Option<&Decision>,
-    destination: &Destination,
-    path_segments: usize,
-    now: Now,
-) -> bool {
-    let pauses = matches!(branch.calling, Calling::Due(at) if at > now.mono);
+/// The call that a branch makes again after a pause, having failed.
+fn paused_call<'a>(branch: &'a Branch, decision: Option<&Decision>) -> Option<&'a Url> {
+    let pauses = matches!(branch.calling, Calling::Due(_));
     // A pause that the participant asked for is kept: whoever heals is not to be overrun.
     if !pauses || branch.trouble.failures == 0 || branch.trouble.pause_asked {
-        return false;
+        return None;
     }
     let url = branch.needs(decision).and_then(|op| branch.spec.url(op));
-    url.is_some_and(|url| destination.is_of(url, path_segments))
+    url.map(AsRef::as_ref)
 }
 
 /// The pause before a call is offered again. Thousands may wait for the same room: each offers

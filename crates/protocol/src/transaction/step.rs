@@ -55,6 +55,17 @@ pub(crate) struct Wanted {
     pub(crate) attempt: u32,
 }
 
+/// A branch that has become parked. Its next call may be made in the same step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ParkedNow {
+    /// Position of the branch.
+    pub(crate) branch: usize,
+    /// The call that it does not acknowledge.
+    pub(crate) op: Op,
+    /// How often that was made.
+    pub(crate) attempts: u32,
+}
+
 /// What one input leads to.
 #[derive(Debug)]
 pub(crate) struct Step<'a> {
@@ -66,11 +77,19 @@ pub(crate) struct Step<'a> {
     /// calls that are idempotent.
     pub(crate) completion: Vec<Change>,
     pub(crate) calls: Vec<Wanted>,
+    pub(crate) parked: Vec<ParkedNow>,
 }
 
 impl<'a> Step<'a> {
     pub(crate) fn new(now: Now, rules: &'a Rules) -> Self {
-        Self { now, rules, changes: Vec::new(), completion: Vec::new(), calls: Vec::new() }
+        Self {
+            now,
+            rules,
+            changes: Vec::new(),
+            completion: Vec::new(),
+            calls: Vec::new(),
+            parked: Vec::new(),
+        }
     }
 
     /// Luck for one branch, different from its siblings'.

@@ -131,7 +131,7 @@ problems! {
     UnsupportedMediaType = "unsupported-media-type", 415, "The body is not JSON",
         "Send `Content-Type: application/json`.";
     TooManyRequests = "too-many-requests", 429, "Too many transactions are under way",
-        "Nothing happened. Begin again after `Retry-After`. Confirm, cancel and reads are never limited.";
+        "Nothing happened. Begin, or register the branch, again after `Retry-After`. Confirm, cancel and reads are never limited.";
     Internal = "internal", 500, "This transaction is set aside after a fault of ours",
         "Its state is safe in the journal and nothing else is affected. The log names the fault; a restart takes the transaction up again.";
     JournalUnavailable = "journal-unavailable", 503, "The journal does not answer; the outcome is unknown",

@@ -39,15 +39,14 @@ impl Running {
             sweeps,
             await_room,
             retract,
+            parked,
             alarms,
         } = commands;
         self.unsent.extend(append);
         if !loads.is_empty() {
             let life = self.life;
             let wait = stage.chance.mostly_small(stage.plan.journal.commit);
-            if !stage.fault(stage.plan.journal.load_silent, Mishap::LoadSilent) {
-                stage.after(wait, Happening::Load { life, gids: loads });
-            }
+            stage.after(wait, Happening::Load { life, gids: loads });
         }
         for sweep in sweeps {
             let wait = stage.chance.mostly_small(stage.plan.journal.commit);
@@ -61,6 +60,9 @@ impl Running {
             let delay = network::delay(stage);
             let heard = Heard::Reply(Box::new(reply));
             stage.after(delay, Happening::Heard { actor, number, heard });
+        }
+        for (gid, parked) in parked {
+            around.oracle.parked(&gid, &parked, around.rows, stage);
         }
         for (gid, why) in alarms {
             around.oracle.alarm(&gid, &why, around.rows, stage);
@@ -137,7 +139,14 @@ impl Node {
             FromJournal::Loaded(gid, load)
         });
         let read = read.collect();
-        self.is_read(life, read, around.stage);
+        let stage = &mut *around.stage;
+        if stage.fault(stage.plan.journal.load_late, Mishap::LoadLate) {
+            // Whoever asked is told something else by then, and may have asked again.
+            let most = u64::try_from(stage.plan.answer_within.as_millis()).unwrap_or(u64::MAX);
+            let late = stage.chance.between(1, most.saturating_mul(3));
+            return stage.after(late, Happening::Read { life, read });
+        }
+        self.is_read(life, read, stage);
     }
 
     /// The database reads which transactions rest.

@@ -62,7 +62,7 @@ impl Calls {
                     again.pop_back();
                 }
             }
-            // An operator asks for calls at once, and one that rested remembers no pause.
+            // An operator asks for calls at once.
             Event::Input(Input::Request(request)) if matches!(request.ask, Ask::Retry { .. }) => {
                 self.forget_pauses(&request.gid);
             }
@@ -70,10 +70,8 @@ impl Calls {
                 self.taken_up += 1;
                 self.forget_pauses(&stored.spec.gid);
             }
-            Event::Input(Input::Loaded(gid, _)) => {
+            Event::Input(Input::Loaded(..)) => {
                 self.taken_up += 1;
-                self.forget_pauses(gid);
-                self.again.retain(|(of, ..), _| of != gid);
             }
             Event::Input(
                 Input::Answered(..)

@@ -13,7 +13,9 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_protocol::invariants::decision_is_final;
-use tercet_protocol::{Commands, Decision, Event, Gid, Instance, Now, Op, Ring, Status, Stored};
+use tercet_protocol::{
+    Commands, Decision, Event, Gid, Instance, Now, Op, Outcome, Parked, Ring, Status, Stored,
+};
 
 use crate::coverage::Sometimes;
 use crate::journal::{Changed, Rows};
@@ -101,6 +103,18 @@ impl Oracle {
             Status::Confirmed => stage.saw(Sometimes::Confirmed),
             Status::Cancelled => stage.saw(Sometimes::Cancelled),
             Status::Trying | Status::Confirming | Status::Cancelling => {}
+        }
+    }
+
+    /// People are told that a branch is parked: who looks finds it so, or finds it ended.
+    pub(crate) fn parked(&self, gid: &Gid, parked: &Parked, rows: &Rows, stage: &mut Stage) {
+        let id = &parked.branch.id;
+        let stored = rows.get(gid).filter(|stored| stored.spec.instance == parked.instance);
+        let row = stored.and_then(|stored| stored.outcomes.iter().find(|row| row.branch == *id));
+        let is_so = |row: &Outcome| row.parked || row.acknowledged_at.is_some();
+        let is_over = stored.is_some_and(|stored| stored.status.is_finished());
+        if !is_over && !row.is_some_and(is_so) {
+            stage.broke(format!("{gid}/{id} was told to be parked before that was durable"));
         }
     }
 

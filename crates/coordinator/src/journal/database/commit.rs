@@ -11,7 +11,7 @@ use super::super::life::Life;
 use super::super::meters::StatementMeters;
 use super::super::net::{Net, net};
 use super::super::store::CommitError;
-use super::incarnation::{Turn, begin, take_turn, turn};
+use super::incarnation::{Turn, begin, take_turn};
 use super::statements::{self, Write};
 
 /// Writes a batch, or finds that it was written. Returns the lives left out because their gid
@@ -23,15 +23,15 @@ pub(super) async fn commit(
     meters: &StatementMeters,
 ) -> Result<Vec<Life>, CommitError> {
     let nets = net(&batch.records)?;
-    if at_once(connection, own, batch, &nets, meters).await? {
-        return Ok(Vec::new());
-    }
     meters.statements.increment(1);
     let transaction = begin(connection).await?;
     // The turn is known, and with it that this batch is to be written, before COMMIT is sent.
-    match step_by_step(&transaction, own, batch, nets, meters).await {
+    match write(&transaction, own, batch, nets, meters).await {
         Ok((Turn::Write, taken)) => {
-            end(transaction, meters).await?;
+            meters.statements.increment(1);
+            // Whatever COMMIT says when it fails, the outcome may be unknown: look again.
+            transaction.commit().await.map_err(|error| CommitError::Again(error.to_string()))?;
+            meters.commits.increment(1);
             Ok(taken)
         }
         Ok((Turn::Written, taken)) => {
@@ -46,62 +46,7 @@ pub(super) async fn commit(
     }
 }
 
-/// Writes a batch of which every statement does what it must, as nearly every batch is, and
-/// says whether it was one. Nothing is written otherwise: it is then to be found out, step by
-/// step, what is the matter.
-async fn at_once(
-    connection: &DatabaseConnection,
-    own: Incarnation,
-    batch: &Batch,
-    nets: &[Net<'_>],
-    meters: &StatementMeters,
-) -> Result<bool, CommitError> {
-    let turn = turn(own, batch.number, batch.written_at);
-    let narrow = [Some(turn), statements::begin(nets, own), statements::advance(nets)];
-    let writes: Vec<Write> = narrow.into_iter().flatten().chain(statements::rest(nets)).collect();
-    meters.statements.increment(1 + u64::try_from(writes.len()).unwrap_or(u64::MAX));
-    let writes = statements::together(writes);
-    let transaction = begin(connection).await?;
-    let stay = match statements::stay(nets) {
-        None => Ok(()),
-        Some(stay) => check_stay(&transaction, stay, meters).await,
-    };
-    let written = match stay {
-        Ok(()) => match transaction.execute_raw(writes.statement).await {
-            Ok(done) => check(writes.what, writes.rows, done.rows_affected()),
-            Err(error) => Err(error.into()),
-        },
-        Err(error) => Err(error),
-    };
-    match written {
-        Ok(()) => {
-            end(transaction, meters).await?;
-            Ok(true)
-        }
-        Err(CommitError::Rejected(_)) => {
-            transaction.rollback().await?;
-            Ok(false)
-        }
-        Err(error) => {
-            // Should this fail too, the connection is discarded, which ends the transaction.
-            let _ = transaction.rollback().await;
-            Err(error)
-        }
-    }
-}
-
-async fn end(
-    transaction: DatabaseTransaction,
-    meters: &StatementMeters,
-) -> Result<(), CommitError> {
-    meters.statements.increment(1);
-    // Whatever COMMIT says when it fails, the outcome may be unknown: look again.
-    transaction.commit().await.map_err(|error| CommitError::Again(error.to_string()))?;
-    meters.commits.increment(1);
-    Ok(())
-}
-
-async fn step_by_step(
+async fn write(
     transaction: &DatabaseTransaction,
     own: Incarnation,
     batch: &Batch,
@@ -134,24 +79,16 @@ async fn step_by_step(
         execute(transaction, advance).await?;
     }
     if let Some(stay) = statements::stay(&nets) {
-        check_stay(transaction, stay, meters).await?;
+        meters.statements.increment(1);
+        let row = transaction.query_one_raw(stay.statement).await?;
+        let found: i64 = row.map_or(Ok(0), |row| row.try_get("", "found"))?;
+        check(stay.what, stay.rows, u64::try_from(found).unwrap_or(0))?;
     }
     for write in statements::rest(&nets) {
         meters.statements.increment(1);
         execute(transaction, write).await?;
     }
     Ok((turn, taken))
-}
-
-async fn check_stay(
-    transaction: &DatabaseTransaction,
-    stay: Write,
-    meters: &StatementMeters,
-) -> Result<(), CommitError> {
-    meters.statements.increment(1);
-    let row = transaction.query_one_raw(stay.statement).await?;
-    let found: i64 = row.map_or(Ok(0), |row| row.try_get("", "found"))?;
-    check(stay.what, stay.rows, u64::try_from(found).unwrap_or(0))
 }
 
 async fn execute(transaction: &DatabaseTransaction, write: Write) -> Result<(), CommitError> {

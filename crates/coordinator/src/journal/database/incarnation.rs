@@ -8,7 +8,6 @@ use tercet_protocol::{Incarnation, Wall};
 
 use super::super::settings::JournalSettings;
 use super::super::store::CommitError;
-use super::statements::Write;
 
 /// Begins a transaction that holds SQLite's write lock from its first moment, so that none of
 /// its statements can fail for want of it.
@@ -74,25 +73,19 @@ pub(super) enum Turn {
     Written,
 }
 
-/// Batch `number`'s turn: heartbeat, fence and the batch's identity in one write.
-pub(super) fn turn(own: Incarnation, number: i64, written_at: Wall) -> Write {
-    let statement = statement(
-        "UPDATE nodes SET batch_no = ?, written_at = ? \
-         WHERE incarnation = ? AND state = 'live' AND batch_no = ?",
-        [number.into(), written_at.0.into(), own.0.into(), (number - 1).into()],
-    );
-    Write { what: "turn", statement, rows: 1 }
-}
-
-/// Takes batch `number`'s turn, or says why there is none.
+/// Takes batch `number`'s turn: heartbeat, fence and the batch's identity in one write.
 pub(super) async fn take_turn(
     transaction: &DatabaseTransaction,
     own: Incarnation,
     number: i64,
     written_at: Wall,
 ) -> Result<Turn, CommitError> {
-    let turn = turn(own, number, written_at).statement;
-    if transaction.execute_raw(turn).await.map_err(again)?.rows_affected() == 1 {
+    let advance = statement(
+        "UPDATE nodes SET batch_no = ?, written_at = ? \
+         WHERE incarnation = ? AND state = 'live' AND batch_no = ?",
+        [number.into(), written_at.0.into(), own.0.into(), (number - 1).into()],
+    );
+    if transaction.execute_raw(advance).await.map_err(again)?.rows_affected() == 1 {
         return Ok(Turn::Write);
     }
     let look = statement("SELECT state, batch_no FROM nodes WHERE incarnation = ?", [own.0.into()]);

@@ -1,7 +1,7 @@
 //! What SQLite is told when a batch is written: a handful of statements, each with as many
 //! rows as the batch has, whatever its size. All values are bound.
 
-use sea_orm::{DbBackend, Statement, Value, Values};
+use sea_orm::{DbBackend, Statement, Value};
 use tercet_protocol::{BranchSpec, Decision, Gid, Incarnation, Misfit, Op, Reason, Record};
 
 use super::super::net::{Net, net};
@@ -27,48 +27,48 @@ pub fn put_together(records: &[Record], owner: Incarnation) -> Result<usize, Mis
     Ok(first.into_iter().flatten().chain(rest(&nets)).count())
 }
 
-/// Writes in this order as one text: the database's thread is woken once for all of them.
-/// None of them can change more rows than it must, so that all have changed as many as they
-/// must where the sum is right.
-pub(super) fn together(writes: impl IntoIterator<Item = Write>) -> Write {
-    let (mut sql, mut values, mut rows) = (String::new(), Vec::new(), 0);
-    for Write { statement, rows: these, .. } in writes {
-        sql.push_str(&statement.sql);
-        sql.push(';');
-        values.extend(statement.values.into_iter().flat_map(|Values(values)| values));
-        rows += these;
-    }
-    let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
-    Write { what: "batch", statement, rows }
+/// How many rows a statement for this many has: there are few kinds of statements, so that
+/// SQLite has nearly always compiled it before. At most a quarter more; up to eight, none.
+fn padded(count: usize) -> usize {
+    // Four sizes from each power of two to the next.
+    let step = (count.next_power_of_two() / 8).max(1);
+    count.next_multiple_of(step)
 }
 
 /// Rows of bound values, as they follow `VALUES`.
 #[derive(Default)]
 struct Rows {
-    text: String,
     values: Vec<Value>,
-    count: u64,
+    width: usize,
+    count: usize,
 }
 
 impl Rows {
     fn push<const N: usize>(&mut self, row: [Value; N]) {
-        self.text.push_str(if self.count == 0 { "(?" } else { ",(?" });
-        for _ in 1..N {
-            self.text.push_str(",?");
-        }
-        self.text.push(')');
         self.values.extend(row);
+        self.width = N;
         self.count += 1;
     }
 
     /// The statement made of what comes before the rows and after; none if there are no rows.
+    /// Rows of nothing but nulls follow the others, and must mean nothing to it.
     fn between(self, what: &'static str, before: &str, after: &str) -> Option<Write> {
-        if self.count == 0 {
+        let Self { mut values, width, count } = self;
+        if count == 0 {
             return None;
         }
-        let sql = format!("{before}{}{after}", self.text);
-        let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, self.values);
-        Some(Write { what, statement, rows: self.count })
+        let rows = padded(count);
+        values.resize(rows * width, Value::Int(None));
+        let row = format!(",(?{})", ",?".repeat(width - 1));
+        let sql = format!("{before}{}{after}", &row.repeat(rows)[1..]);
+        let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+        Some(Write { what, statement, rows: u64::try_from(count).unwrap_or(u64::MAX) })
+    }
+
+    /// The same, for rows that are inserted. Their first column is never null.
+    fn inserted(self, what: &'static str, into: &str, after: &str) -> Option<Write> {
+        let before = format!("INSERT INTO {into} SELECT * FROM (VALUES ");
+        self.between(what, &before, &format!(") WHERE column1 IS NOT NULL{after}"))
     }
 }
 
@@ -93,10 +93,10 @@ pub(super) fn begin(nets: &[Net<'_>], owner: Incarnation) -> Option<Write> {
             net.finished_at.map(|at| at.0).into(),
         ]);
     }
-    rows.between(
+    rows.inserted(
         "begin",
-        "INSERT INTO global_transactions (gid, instance, pattern, status, owner, open, reason, \
-         parked, created_at, deadline_at, decided_at, finished_at) VALUES ",
+        "global_transactions (gid, instance, pattern, status, owner, open, reason, \
+         parked, created_at, deadline_at, decided_at, finished_at)",
         " ON CONFLICT (gid) DO NOTHING",
     )
 }
@@ -177,10 +177,9 @@ fn details(nets: &[Net<'_>]) -> Option<Write> {
             maybe_text(reason_detail(net)),
         ]);
     }
-    rows.between(
+    rows.inserted(
         "details",
-        "INSERT INTO global_details (gid, fingerprint, metadata, traceparent, reason_detail) \
-         VALUES ",
+        "global_details (gid, fingerprint, metadata, traceparent, reason_detail)",
         "",
     )
 }
@@ -223,11 +222,11 @@ fn branches(nets: &[Net<'_>]) -> Option<Write> {
             ]);
         }
     }
-    rows.between(
+    rows.inserted(
         "branches",
-        "INSERT INTO branch_transactions (gid, branch_id, position, stage, registered, \
+        "branch_transactions (gid, branch_id, position, stage, registered, \
          participant, try_url, confirm_url, cancel_url, headers, payload, timeout_ms, try_by, \
-         fingerprint) VALUES ",
+         fingerprint)",
         "",
     )
 }
@@ -253,11 +252,11 @@ fn outcomes(nets: &[Net<'_>]) -> Option<Write> {
             ]);
         }
     }
-    rows.between(
+    rows.inserted(
         "outcomes",
-        "INSERT INTO branch_outcomes (gid, branch_id, status, try_attempts, confirm_attempts, \
+        "branch_outcomes (gid, branch_id, status, try_attempts, confirm_attempts, \
          cancel_attempts, parked, last_error, answer_status, answer_body, resolved_as, \
-         acknowledged_at) VALUES ",
+         acknowledged_at)",
         " ON CONFLICT (gid, branch_id) DO UPDATE SET status = excluded.status, \
          try_attempts = excluded.try_attempts, confirm_attempts = excluded.confirm_attempts, \
          cancel_attempts = excluded.cancel_attempts, parked = excluded.parked, \
@@ -283,10 +282,9 @@ fn events(nets: &[Net<'_>]) -> Option<Write> {
             ]);
         }
     }
-    rows.between(
+    rows.inserted(
         "events",
-        "INSERT INTO transaction_events (gid, number, at, kind, branch_id, op, attempt, detail) \
-         VALUES ",
+        "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)",
         "",
     )
 }
@@ -321,4 +319,21 @@ fn text(text: &str) -> Value {
 
 fn maybe_text(text: Option<&str>) -> Value {
     text.map(str::to_owned).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::padded;
+
+    #[test]
+    fn few_sizes_of_statements_serve_all_batches_with_little_padding() {
+        let exact: Vec<usize> = (1..=8).map(padded).collect();
+        assert_eq!(exact, [1, 2, 3, 4, 5, 6, 7, 8]);
+        for count in 1..=4_096 {
+            assert!(padded(count) >= count && padded(count) * 4 <= count * 5, "{count}");
+        }
+        let mut sizes: Vec<usize> = (1..=512).map(padded).collect();
+        sizes.dedup();
+        assert_eq!(sizes.len(), 32);
+    }
 }
