@@ -6,6 +6,7 @@ use tercet_tests::{Gate, Participant, Reaction, Tercet, soon};
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::transaction;
+use crate::journal_hold::Hold;
 use crate::raw::Raw;
 
 #[tokio::test]
@@ -133,4 +134,29 @@ async fn a_transaction_that_nobody_waits_for_does_not_keep_the_daemon_from_endin
     participant.always("stock", Op::Confirm, Reaction::status(200));
     tercet.restart().await;
     transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
+}
+
+#[tokio::test]
+async fn a_held_journal_does_not_keep_a_node_beyond_its_grace() {
+    let settings = [("SHUTDOWN__GRACE_MS", "4000")];
+    let mut tercet = Tercet::start_with(&settings).await;
+    let client = tercet.client();
+    transaction(&client.begin("", &begin_open("order-1", &[])).await, 201, "trying");
+    let hold = Hold::take(&tercet.database()).await;
+    // It waits to be durable until the process ends.
+    let waiting = tokio::spawn(async move {
+        let body = begin_open("order-2", &[]);
+        client.try_send(http::Method::POST, "/v1/transactions", Some(&body)).await
+    });
+    tercet.logged("the journal cannot write").await;
+    // One grace, what stopping at once may take, and no second grace.
+    let in_time = std::time::Duration::from_millis(4_000 + 2_500);
+    let ended = tokio::time::timeout(in_time, tercet.terminate()).await.expect("in one grace");
+    assert_ne!(ended.code(), Some(0), "it could not write all of it");
+    hold.release().await;
+    // Whatever this one heard, it was not that it was begun.
+    let heard = soon("the one who waited hears something", waiting).await.expect("no panic");
+    assert!(heard.is_err() || heard.is_ok_and(|told| told.status == 503));
+    tercet.restart().await;
+    transaction(&tercet.client().confirm("order-1", "").await, 200, "confirmed");
 }

@@ -1,8 +1,8 @@
 //! Journal, dispatcher and engine, put together and running.
 //!
 //! Starting: journal (lock, schema, incarnation) → recovery → the ring's shell. Stopping goes
-//! the other way: the shell finishes what is in flight within the grace, then the journal
-//! writes what is queued and lets go of the database.
+//! the other way: the shell finishes what is in flight within most of the grace, then the
+//! journal writes what is queued within the rest of it and lets go of the database.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,7 +55,6 @@ pub enum NodeError {
 }
 
 /// Journal, dispatcher and engine, running.
-#[derive(Debug)]
 pub struct Node {
     /// Asks the engine.
     pub engine: RuntimeHandle,
@@ -67,7 +66,7 @@ pub struct Node {
     pub transactions: TransactionMetrics,
     shell: JoinHandle<Ended>,
     ended: watch::Receiver<()>,
-    grace: Duration,
+    clock: Arc<dyn Clock>,
 }
 
 impl Node {
@@ -119,7 +118,8 @@ impl Node {
             drop(end);
             ended
         });
-        Ok(Self { engine, journal, dispatcher, transactions, shell, ended, grace })
+        let clock = Arc::clone(clock);
+        Ok(Self { engine, journal, dispatcher, transactions, shell, ended, clock })
     }
 
     /// Ends when the engine does: after `stop`, or by itself if this node was fenced.
@@ -128,13 +128,16 @@ impl Node {
         async move { while ended.changed().await.is_ok() {} }
     }
 
-    /// Waits until what was in flight has ended, and closes the journal.
+    /// Waits until what was in flight has ended, and closes the journal, within one grace.
     ///
     /// # Errors
     /// The node was fenced, or the journal could not write all that was queued.
     pub async fn stopped(self) -> Result<(), NodeError> {
         match self.shell.await {
-            Ok(Ended::Stopped) => Ok(self.journal.close(self.grace).await?),
+            Ok(Ended::Stopped { grace_ends }) => {
+                let rest = grace_ends.since(self.clock.now().mono);
+                Ok(self.journal.close(rest).await?)
+            }
             // What this life had queued belongs to nobody; the next reads what is durable.
             Ok(Ended::Fenced) => Err(NodeError::Fenced),
             Err(failed) => Err(NodeError::Failed(failed)),

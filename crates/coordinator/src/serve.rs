@@ -16,6 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::journal::Kept;
 use crate::node::{Node, NodeError};
+use crate::runtime::for_what_is_in_flight;
 
 /// Why the daemon could not run.
 #[derive(Debug, Error)]
@@ -84,7 +85,7 @@ pub async fn serve(
         max_connections: settings.server.max_connections,
         header_read_timeout: settings.server.header_read_timeout,
         write_timeout: settings.server.write_timeout,
-        grace: settings.shutdown.grace,
+        grace: for_what_is_in_flight(settings.shutdown.grace),
     };
     tracing::info!(
         listen = %format_args!("http://{address}"),

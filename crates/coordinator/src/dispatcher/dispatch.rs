@@ -128,6 +128,12 @@ impl Dispatcher {
         })
     }
 
+    /// How many calls wait for their turn, over all destinations.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.destinations.all().iter().map(|route| route.health().waiting).sum()
+    }
+
     /// Tells which destinations have room again: those that were asked for by
     /// [`Dispatcher::await_room`], and those whose breaker was open and that answer again.
     #[must_use]

@@ -22,6 +22,9 @@ use super::unreadable::Unreadable;
 use super::writer::Command;
 use crate::clock::Clock;
 
+/// How long a thread that was told to stop at once is waited for.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
 /// The journal. Cheap to clone. When the last clone is dropped without [`Journal::close`],
 /// what is queued is lost, as it would be in a crash.
 #[derive(Clone)]
@@ -213,7 +216,7 @@ impl Journal {
     }
 
     /// Makes durable what was appended, taking at most this long, then stops the thread and
-    /// lets go of the database. What is appended afterwards is lost.
+    /// lets go of the database; reads under way are given a moment. What is appended afterwards is lost.
     ///
     /// # Errors
     /// The time was up, or the writer was fenced, before all of it was durable.
@@ -223,7 +226,8 @@ impl Journal {
         let _ = self.shared.queue.send(Command::Close);
         if tokio::time::timeout(within, until_dropped(&mut ended)).await.is_err() {
             let _ = self.shared.stop.send(());
-            until_dropped(&mut ended).await;
+            // A disk that does not answer keeps the thread as long as it likes.
+            let _ = tokio::time::timeout(LETTING_GO, until_dropped(&mut ended)).await;
         }
         match self.shared.meter.records() {
             0 => Ok(()),

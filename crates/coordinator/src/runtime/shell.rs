@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_protocol::{
-    Answer, Call, Change, Commands, Destination, Event, Input, Record, Request, Ring, Ticket, Wait,
+    Answer, Call, Change, Commands, Destination, Event, Input, Mono, Record, Request, Ring, Ticket,
+    Wait,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -35,11 +36,24 @@ pub struct Outward {
     pub alerts: Alerts,
 }
 
+/// How much of the grace waits for answers: those that come last still get out.
+const WAITS: f64 = 0.8;
+
+/// The part of the grace that is for what is in flight. The rest is the journal's, to write down
+/// what has come of it.
+#[must_use]
+pub fn for_what_is_in_flight(grace: Duration) -> Duration {
+    grace.mul_f64(0.9)
+}
+
 /// Why the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to stop, and nothing was in flight or the grace was over.
-    Stopped,
+    /// It was asked to stop, and nothing was in flight or its part of the grace was over.
+    Stopped {
+        /// When all of the grace is.
+        grace_ends: Mono,
+    },
     /// Another incarnation has taken this one's transactions over.
     Fenced,
 }
@@ -110,7 +124,7 @@ impl Shell {
         self.healthy.subscribe()
     }
 
-    /// Runs until `stop` turns true and nothing is in flight, or `grace` has passed since.
+    /// Runs until `stop` turns true and nothing is in flight, or most of `grace` has passed since.
     pub async fn run(
         mut self,
         recovered: Recovered,
@@ -132,17 +146,16 @@ impl Shell {
             }
             if *stop.borrow() {
                 let now = self.clock.now().mono;
-                let end = match stop_at {
-                    Some(end) => end,
+                let stopped_at = match stop_at {
+                    Some(stopped_at) => stopped_at,
                     None => {
-                        // Long enough before the end that the answers still get out.
-                        let last_wait = now.after(grace.mul_f64(0.8));
+                        let last_wait = now.after(grace.mul_f64(WAITS));
                         self.step(Event::Input(Input::NobodyWaitsBeyond(last_wait)));
-                        *stop_at.insert(now.after(grace))
+                        *stop_at.insert(now)
                     }
                 };
-                if self.is_idle() || now >= end {
-                    return Ended::Stopped;
+                if self.is_idle() || now >= stopped_at.after(for_what_is_in_flight(grace)) {
+                    return Ended::Stopped { grace_ends: stopped_at.after(grace) };
                 }
             }
         }
@@ -208,11 +221,15 @@ impl Shell {
         self.step(Event::Input(Input::Answered(ticket, answer)));
     }
 
+    /// Whether nothing that could still be finished is under way. A call that waits for its
+    /// turn was not sent, and would not be for as long as its destination's breaker is open.
     fn is_idle(&self) -> bool {
         let lanes = &self.lanes;
         let nothing_waits =
             lanes.begins.is_empty() && lanes.requests.is_empty() && lanes.control.is_empty();
-        nothing_waits && self.replies.nobody_waits() && self.calls_in_flight == 0
+        nothing_waits
+            && self.replies.nobody_waits()
+            && self.calls_in_flight <= self.outward.dispatcher.waiting()
     }
 
     fn until_deadline(&self, stopping: bool) -> Duration {

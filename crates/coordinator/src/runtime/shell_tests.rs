@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tercet_protocol::{
-    Ask, BranchSpec, Engine, EngineSettings, Epoch, Fingerprint, Incarnation, Instance, Mono, Now,
-    Op, Pattern, PerOp, Refusal, Reply, Spec, Status, Stored, TryBy, Until, Wall,
+    Ask, BranchSpec, Decided, Decision, Engine, EngineSettings, Epoch, Fingerprint, Incarnation,
+    Instance, Mono, Now, Op, Pattern, PerOp, Refusal, Reply, Spec, Status, Stored, TryBy, Until,
+    Wall,
 };
 use tokio::sync::mpsc::OwnedPermit;
 
 use super::*;
+use crate::clock::SystemClock;
 use crate::dispatcher::{self, DispatcherSettings};
 use crate::journal::{JournalSettings, MemoryRows};
 use crate::runtime::handle::lanes;
@@ -77,13 +79,14 @@ async fn taken_up(
     let adopt = |stored| Event::Input(Input::Adopt(Box::new(stored)));
     let commands = transactions.into_iter().map(|stored| ring.step(adopt(stored), now)).collect();
     let settings = JournalSettings::new("", "node", Incarnation(1));
-    let shell = shell(ring, clock, &MemoryRows::new(), settings).await;
+    let shell = shell(1, ring, clock, &MemoryRows::new(), settings).await;
     let only_place = shell.answer_places.clone().try_reserve_owned().expect("the only place");
     (shell, commands, only_place)
 }
 
-/// A shell on these rows, with room for one call and one message.
+/// A shell on these rows, with room for so many calls and one message.
 async fn shell(
+    calls: usize,
     ring: Ring,
     clock: Arc<dyn Clock>,
     rows: &MemoryRows,
@@ -99,7 +102,7 @@ async fn shell(
         alerts: Alerts::off(),
     };
     let (_, lanes) = lanes(1, 1);
-    Shell::new(ring, clock, lanes, events, outward, 1)
+    Shell::new(ring, clock, lanes, events, outward, calls)
 }
 
 /// Calls without room go back to the ring; the records that all of it has led to.
@@ -178,7 +181,7 @@ async fn begins_are_refused_while_too_much_waits_for_the_journal() {
         let rows = MemoryRows::new();
         let settings =
             JournalSettings { queue, ..JournalSettings::new("", "node", Incarnation(1)) };
-        let mut shell = shell(ring, clock, &rows, settings).await;
+        let mut shell = shell(1, ring, clock, &rows, settings).await;
         rows.stall();
         // Also those of the round under way count.
         let refused = |shell: &mut Shell, gids: [&str; 2]| gids.map(|gid| is_refused(shell, gid));
@@ -196,6 +199,66 @@ async fn begins_are_refused_while_too_much_waits_for_the_journal() {
         };
         tokio::time::timeout(Duration::from_secs(30), until_taken).await.expect("room again");
     }
+}
+
+/// One that is to be confirmed.
+fn decided(gid: &str) -> Stored {
+    let mut stored = stored(gid, 86_400_000, 1);
+    stored.status = Status::Confirming;
+    stored.decided = Some(Decided { at: START, decision: Decision::Confirm });
+    stored
+}
+
+/// Writes these as an earlier life of the node would have.
+async fn write(rows: &MemoryRows, transactions: &[Stored]) {
+    let (tell, _events) = mpsc::unbounded_channel();
+    let settings = JournalSettings::new("", "node", Incarnation(1));
+    let journal = Journal::in_memory(rows, settings, tell, Arc::new(Passing::default()));
+    let journal = journal.await.expect("a thread");
+    let mut records = Vec::new();
+    for Stored { spec, decided, .. } in transactions {
+        let decided = decided.clone().expect("a decision");
+        for change in [Change::Begun(Arc::clone(spec)), Change::Decided(decided)] {
+            let seq = tercet_protocol::Seq(records.len() as u64 + 1);
+            let (gid, instance) = (spec.gid.clone(), spec.instance);
+            records.push(Record { seq, gid, instance, change });
+        }
+    }
+    journal.append(records);
+    journal.close(Duration::from_secs(30)).await.expect("all of it is written");
+}
+
+#[tokio::test]
+async fn stopping_waits_for_no_call_that_only_waits_for_a_dead_participant() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let engine = Engine::new(Epoch(1), EngineSettings::default());
+    let mut ring = Ring::new(engine, Duration::from_secs(3_600));
+    // Nobody listens where these go: a breaker opens, and most wait behind it without end.
+    let decided: Vec<Stored> = (0..20).map(|number| decided(&format!("tx-{number}"))).collect();
+    let rows = MemoryRows::new();
+    write(&rows, &decided).await;
+    let adopt = |stored| Event::Input(Input::Adopt(Box::new(stored)));
+    let commands = decided.into_iter().map(|stored| ring.step(adopt(stored), clock.now()));
+    let recovered = Recovered { commands: commands.collect(), taken_up: 20 };
+    let settings = JournalSettings::new("", "node", Incarnation(2));
+    let shell = shell(64, ring, clock, &rows, settings).await;
+    let dispatcher = shell.outward.dispatcher.clone();
+    let (stop, stopped) = watch::channel(false);
+    let grace = Duration::from_secs(3_600);
+    let mut running = tokio::spawn(shell.run(recovered, stopped, grace));
+    let until_they_wait = async {
+        while dispatcher.waiting() < 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = Duration::from_secs(10);
+    tokio::time::timeout(patience, until_they_wait)
+        .await
+        .unwrap_or_else(|_| panic!("{:?}", dispatcher.participants()));
+    assert!(!running.is_finished());
+    stop.send(true).expect("it runs");
+    let ended = tokio::time::timeout(patience, &mut running).await.expect("it ends at once");
+    assert!(matches!(ended.expect("no panic"), Ended::Stopped { .. }));
 }
 
 #[tokio::test]

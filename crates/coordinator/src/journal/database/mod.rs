@@ -22,6 +22,7 @@ mod summary;
 mod tests;
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
@@ -45,6 +46,9 @@ use super::unreadable::Unreadable;
 
 /// The node's own reads at once: the reader's, and the retention's.
 const OWN_READS: u32 = 2;
+
+/// How long reads under way are waited for when the journal is closed.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// Rows in a database.
 pub(super) struct Database {
@@ -206,11 +210,19 @@ impl Store for Database {
     }
 
     async fn close(&self) {
-        if let Some(connection) = self.writing.lock().await.take() {
-            connect::discard(connection).await;
+        let all = async {
+            if let Some(connection) = self.writing.lock().await.take() {
+                connect::discard(connection).await;
+            }
+            tokio::join!(
+                connect::discard(self.reading.clone()),
+                connect::discard(self.showing.clone())
+            );
+        };
+        if tokio::time::timeout(CLOSING, all).await.is_err() {
+            // They have only read, and end with the process.
+            tracing::warn!("the database is let go of while it is being read");
         }
-        connect::discard(self.reading.clone()).await;
-        connect::discard(self.showing.clone()).await;
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

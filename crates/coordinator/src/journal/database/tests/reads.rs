@@ -82,3 +82,16 @@ async fn pages(running: &Running) -> Vec<usize> {
         pages.push(page.len());
     }
 }
+
+#[tokio::test]
+async fn closing_waits_for_no_read_without_end() {
+    let rig = Rig::on_sqlite();
+    let address = Address::parse(&rig.settings.database_url).unwrap();
+    let database = Database::open(&address, &rig.next_life(), Wall(0)).await.unwrap();
+    let list = database.showing.begin().await.unwrap();
+    let load = database.reading.begin().await.unwrap();
+    patiently(database.close()).await;
+    // The file is free for the next process.
+    Database::open(&address, &rig.next_life(), Wall(0)).await.unwrap();
+    drop((list, load));
+}
