@@ -193,7 +193,9 @@ impl Engine {
                 break;
             }
             self.leaving_to_rest.remove(&(needs, gid.clone()));
-            let unchanged = |slot: &Slot| slot.release_after == needs;
+            let unchanged = |slot: &Slot| {
+                slot.release_after == needs && !slot.transaction.knows_more_than_its_rows()
+            };
             if self.live.get(&gid).is_some_and(unchanged) {
                 self.rest(&gid);
             } else if let Some(slot) = self.live.get_mut(&gid) {
@@ -249,7 +251,12 @@ impl Engine {
         self.resting.reached = gids.last().cloned();
         let due = Some(now.mono.after(self.settings.load_within));
         for gid in gids {
-            if self.live.contains_key(&gid) || self.unreadable.contains(&gid) {
+            if let Some(slot) = self.live.get(&gid) {
+                // Until it is durable it may turn out that the gid is taken, by what rests.
+                self.resting.found |= slot.release_after > self.durable;
+                continue;
+            }
+            if self.unreadable.contains(&gid) {
                 continue;
             }
             self.resting.found = true;
