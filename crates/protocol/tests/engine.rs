@@ -436,3 +436,14 @@ fn a_further_branch_is_refused_where_a_begin_would_be_and_nothing_else_is() {
 fn with_payload(id: &str, bytes: usize) -> BranchSpec {
     BranchSpec { payload: Arc::from("x".repeat(bytes)), ..branch(id, 0) }
 }
+
+#[test]
+fn beyond_what_the_journal_may_be_asked_at_a_time_a_request_is_refused_at_once() {
+    let mut driver = Driver::new();
+    for n in 0..10_000 {
+        assert_eq!(driver.read(&gid(&format!("t{n}"))).loads.len(), 1);
+    }
+    let refused = driver.read(&gid("one-more"));
+    assert_eq!(replies(&refused), ["10001 JournalUnavailable"]);
+    assert!(refused.loads.is_empty());
+}

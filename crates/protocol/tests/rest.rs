@@ -6,8 +6,8 @@ mod world;
 use std::collections::BTreeMap;
 
 use tercet_protocol::{
-    Answer, Ask, Call, Change, Commands, Destination, EngineSettings, Gid, Input, Load, Record,
-    Rules, Status, Stored, Until, Vacancy,
+    Answer, Ask, Call, Change, Commands, Destination, EngineSettings, Gid, Input, Load, Outcome,
+    Record, Rules, Status, Stored, Until, Vacancy,
 };
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, calls, replies};
@@ -428,4 +428,25 @@ fn who_rests_is_not_called_before_the_time_its_participant_asked_for() {
     let retried =
         node.driver.ask(&gid("t1"), Ask::Retry { who: "somebody".into() }, Until::Accepted);
     assert_eq!(calls(&node.settle(retried)), ["a confirm 3"]);
+}
+
+#[test]
+fn an_acknowledgement_that_comes_late_while_it_leaves_is_not_forgotten() {
+    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let branches = vec![branch("a", 0), branch("b", 1)];
+    let begun = node.driver.begin(&spec("t1", false, branches), Until::Accepted);
+    let mut confirms = Vec::new();
+    for call in node.settle(begun).calls {
+        let tried = node.driver.answer(&call, 200);
+        confirms = node.settle(tried).calls;
+    }
+    node.driver.now.luck = u64::MAX;
+    let mut written = node.driver.answer(&confirms[0], 503);
+    written.append.extend(node.driver.answer(&confirms[1], 503).append);
+    // It leaves once this is durable. Its first call is answered again, by chance or twice.
+    written.append.extend(node.driver.answer(&confirms[0], 200).append);
+    node.settle(written);
+    let acknowledged = |row: &Outcome| row.branch.as_str() == "a" && row.acknowledged_at.is_some();
+    assert!(node.rows[&gid("t1")].outcomes.iter().any(acknowledged));
+    assert!(!node.is_live("t1"));
 }

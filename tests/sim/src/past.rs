@@ -9,4 +9,8 @@ pub const PAST: &[(u64, &str)] = &[
     (4413, "called 26 times in 10 s, since what rests forgot its pace"),
     (24792, "it rested, was asked for in vain, and was never looked for again"),
     (12157, "it swept the journal without a pause while a load hung"),
+    (719, "a late answer of the journal brought a finished transaction back to life"),
+    (14, "called before the time it had asked for, since it had rested meanwhile"),
+    (54224, "it rested while a new one had its gid by chance, and was never looked for again"),
+    (58236, "called though it had acknowledged, late, while it was leaving to rest"),
 ];

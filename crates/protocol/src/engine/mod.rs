@@ -11,6 +11,7 @@
 //! Memory is the truth for live transactions: the hot path reads nothing. A finished
 //! transaction leaves once its last record is durable, so nobody sees it go back.
 
+mod called_back;
 pub(crate) mod input;
 mod known;
 pub(crate) mod output;

@@ -10,26 +10,21 @@
 //! ```
 //!
 //! Pages come as fast as there is room for them, and else one now and then, in turn, so that
-//! what could go on does not rest for ever behind what cannot. Once a destination answers again
-//! all pages are read through without a pause, and only what waits for it comes back of them: it
-//! may be a few among a million that wait for another.
+//! what could go on does not rest for ever behind what cannot. Where a destination answers again
+//! they come at once (`called_back.rs`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-use url::Url;
 
 use crate::dispatch::Destination;
 use crate::engine::output::{Output, Sweep};
 use crate::engine::pauses::Pauses;
 use crate::engine::slot::{Rest, Slot};
 use crate::engine::{Engine, Loading};
-use crate::ids::{BranchId, Gid, Seq};
-use crate::record::Decision;
+use crate::ids::{Gid, Seq};
 use crate::status::Status;
 use crate::stored::Stored;
 use crate::time::{Mono, Now, Wall};
-use crate::transaction::Pause;
 
 /// The pause between pages while there is no room for more.
 const TURN: Duration = Duration::from_millis(500);
@@ -40,18 +35,18 @@ pub(super) struct Resting {
     /// Whether the journal is swept: from the first that rests until a whole round finds none.
     /// What is counted decides nothing here, since some cannot be counted: rows that could not
     /// be read do not say what they are.
-    sweeping: bool,
+    pub(super) sweeping: bool,
     /// How many by status, and when the oldest of them was begun.
     by_status: BTreeMap<Status, (usize, Wall)>,
     parked_branches: usize,
-    pauses: Pauses,
+    pub(super) pauses: Pauses,
     /// Destinations that answer again, and how many more ends of a round are to be reached
     /// until all that rested by then have been looked at.
-    healed: BTreeMap<Destination, u8>,
+    pub(super) healed: BTreeMap<Destination, u8>,
     /// Whether the page of the moment is read in passing: only for what waits for those.
-    in_passing: bool,
+    pub(super) in_passing: bool,
     /// The last gid of the last page.
-    reached: Option<Gid>,
+    pub(super) reached: Option<Gid>,
     asked: bool,
     /// Loads of the last page that are not answered yet.
     loads: usize,
@@ -175,53 +170,6 @@ impl Engine {
             && self.live.len() < self.settings.live_transactions
     }
 
-    /// Whether a destination answers again and nobody here waits for room at it, so that what
-    /// rests and waits for it alone is looked for among all others, however many they are.
-    fn is_called_back(&self) -> bool {
-        self.resting.healed.keys().any(|healed| !self.waiting.contains_key(healed))
-    }
-
-    /// A destination answers again.
-    pub(super) fn call_back(&mut self, healed: &Destination) {
-        if self.resting.sweeping {
-            // Those before the present place have their turn in the next round.
-            let ends = if self.resting.reached.is_some() { 2 } else { 1 };
-            self.resting.healed.insert(healed.clone(), ends);
-        }
-    }
-
-    /// Whether what was read of a page is left where it is: it does not wait for what the page
-    /// was read for.
-    pub(super) fn is_passed_over(&self, stored: &Stored) -> bool {
-        let path_segments = self.settings.destination_path_segments;
-        let Some(op) = stored.decision().map(Decision::op) else { return false };
-        let acknowledged = |id: &BranchId| {
-            let row = stored.outcomes.iter().find(|row| row.branch == *id);
-            row.is_some_and(|row| row.acknowledged_at.is_some())
-        };
-        let open = stored.branches.iter().filter(|branch| !acknowledged(&branch.id));
-        let mut urls = open.filter_map(|branch| branch.url(op));
-        let of_healed =
-            |url: &Url| self.resting.healed.keys().any(|healed| healed.is_of(url, path_segments));
-        self.resting.in_passing && !urls.any(|url| of_healed(url))
-    }
-
-    /// One of those that rested is back: it does not pause for a destination that answers again.
-    pub(super) fn wake_if_called_back(&mut self, gid: &Gid, now: Now, output: &mut Output) {
-        let path_segments = self.settings.destination_path_segments;
-        let healed: Vec<Destination> = self.resting.healed.keys().cloned().collect();
-        for destination in healed {
-            self.run(gid, now, output, |transaction, step| {
-                transaction.destination_healed(&destination, path_segments, step);
-            });
-        }
-    }
-
-    /// The pauses that one that rested goes on with.
-    pub(super) fn pauses_of(&mut self, gid: &Gid) -> Vec<Pause> {
-        self.resting.pauses.take(gid)
-    }
-
     /// Writes what the rows do not say yet; the transaction leaves once that is durable, if
     /// nothing has happened to it by then.
     fn leave_to_rest(&mut self, gid: &Gid, now: Now, output: &mut Output) {
@@ -245,7 +193,9 @@ impl Engine {
                 break;
             }
             self.leaving_to_rest.remove(&(needs, gid.clone()));
-            let unchanged = |slot: &Slot| slot.release_after == needs;
+            let unchanged = |slot: &Slot| {
+                slot.release_after == needs && !slot.transaction.knows_more_than_its_rows()
+            };
             if self.live.get(&gid).is_some_and(unchanged) {
                 self.rest(&gid);
             } else if let Some(slot) = self.live.get_mut(&gid) {
@@ -301,7 +251,12 @@ impl Engine {
         self.resting.reached = gids.last().cloned();
         let due = Some(now.mono.after(self.settings.load_within));
         for gid in gids {
-            if self.live.contains_key(&gid) || self.unreadable.contains(&gid) {
+            if let Some(slot) = self.live.get(&gid) {
+                // Until it is durable it may turn out that the gid is taken, by what rests.
+                self.resting.found |= slot.release_after > self.durable;
+                continue;
+            }
+            if self.unreadable.contains(&gid) {
                 continue;
             }
             self.resting.found = true;

@@ -60,6 +60,15 @@ impl Transaction {
         }
     }
 
+    /// Whether a branch has acknowledged, which may yet be written with its siblings'.
+    pub(crate) fn knows_more_than_its_rows(&self) -> bool {
+        let unwritten = |standing: &Standing| match standing {
+            Standing::Done { unwritten_since, .. } => unwritten_since.is_some(),
+            Standing::Registered | Standing::Tried | Standing::Refused => false,
+        };
+        self.branches.iter().any(|branch| unwritten(&branch.standing))
+    }
+
     /// Writes what is known and the rows do not say, so that the rows are enough to go on from.
     pub(crate) fn write_all_that_is_known(&mut self, step: &mut Step<'_>) {
         for position in 0..self.branches.len() {
