@@ -31,6 +31,8 @@ impl Running {
         let stage = &mut *around.stage;
         let Commands {
             append,
+            // This journal writes when it likes anyway.
+            hurry: _,
             calls,
             replies,
             settled: _,
