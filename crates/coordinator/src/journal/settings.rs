@@ -29,6 +29,9 @@ pub struct JournalSettings {
     pub read_within: Duration,
     /// Bytes of payloads and headers read at once, unless a single transaction has more.
     pub page_bytes: u64,
+    /// How long what nobody waits for may wait for what somebody does. A transaction's last
+    /// record is such, so that with few under way a third of all commits is saved.
+    pub leisure: Duration,
     /// Most that may wait to be durable before no new transactions are to be begun.
     pub queue: Backlog,
     /// The pauses before a batch that failed is submitted again.
@@ -59,6 +62,7 @@ impl JournalSettings {
             // The cap is what recovery takes once there is room again, and everybody waits for it;
             // asking a full disk some times a second costs nothing.
             resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_millis(500) },
+            leisure: Duration::from_millis(10),
             longest_silence: Duration::from_secs(60),
             retention: Retention::default(),
         }

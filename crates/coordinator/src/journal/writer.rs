@@ -21,10 +21,6 @@ use crate::clock::{Clock, Stopwatch};
 /// with a quarter more of them to pad it.
 const MOST_BINDS: usize = 26_000;
 
-/// How long what nobody waits for may wait for what somebody does. A transaction's last record
-/// is such, so that with few under way a third of all commits is saved.
-const LEISURE: Duration = Duration::from_millis(10);
-
 /// What reaches the writer.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -56,6 +52,7 @@ pub(super) struct Writer {
     /// Of the last batch known to be durable.
     number: i64,
     longest_silence: Duration,
+    leisure: Duration,
     /// When the next sign of life is due.
     silent_until: Mono,
     closing: bool,
@@ -91,6 +88,7 @@ impl Writer {
         Self {
             sweeper: Sweeper::new(Arc::clone(&store), settings.retention, now),
             longest_silence: settings.longest_silence,
+            leisure: settings.leisure,
             silent_until: now.mono.after(settings.longest_silence),
             store,
             commands,
@@ -147,7 +145,7 @@ impl Writer {
 
     /// Waits until somebody waits for what waits to be written, but not for long.
     async fn wait_at_leisure(&mut self) {
-        let until = self.clock.now().mono.after(LEISURE);
+        let until = self.clock.now().mono.after(self.leisure);
         while !self.awaited && !self.closing && self.waiting.len() < self.caps.records {
             let left = until.since(self.clock.now().mono);
             match tokio::time::timeout(left, self.commands.recv()).await {

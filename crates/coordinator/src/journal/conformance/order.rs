@@ -171,13 +171,20 @@ async fn a_crash_loses_what_was_not_durable_and_nothing_else(rig: Rig) {
     }
 }
 
-async fn what_nobody_waits_for_goes_with_what_somebody_waits_for(rig: Rig) {
+async fn what_nobody_waits_for_goes_with_what_somebody_waits_for(mut rig: Rig) {
+    rig.settings.leisure = Duration::from_secs(3_600);
     let mut running = rig.open().await;
-    let script = Script::of(5, 4, 12);
+    let script = Script::of(5, 4, 15);
     running.journal.append_at_leisure(script.records[..9].to_vec());
-    running.journal.append(script.records[9..].to_vec());
-    let told = running.until_durable(Seq(12)).await;
-    assert_eq!(told, [JournalEvent::Durable(Seq(12))]);
+    // Time enough for a writer in haste.
+    assert_eq!(running.unfinished(3).await, []);
+    running.journal.append(script.records[9..12].to_vec());
+    assert_eq!(running.until_durable(Seq(12)).await, [JournalEvent::Durable(Seq(12))]);
+    // Somebody may come to wait for it later.
+    running.journal.append_at_leisure(script.records[12..].to_vec());
+    running.journal.append(Vec::new());
+    assert_eq!(running.until_durable(Seq(15)).await, [JournalEvent::Durable(Seq(15))]);
+    check(&mut running, &script.after(15)).await;
 }
 
 async fn what_nobody_waits_for_is_written_soon_all_the_same(rig: Rig) {
