@@ -52,6 +52,9 @@ pub enum JournalError {
     /// A statement failed.
     #[error("the database does not answer")]
     Database(#[from] DbErr),
+    /// A statement of the writer's failed.
+    #[error("the database does not take what is written")]
+    Writing(#[from] rusqlite::Error),
     /// A read for people took longer than it may.
     #[error("the database does not answer within {within:?}")]
     TooSlow {

@@ -137,9 +137,9 @@ impl Writer {
             let now = self.clock.now();
             if self.sweeper.is_urgent(now) {
                 self.sweeper.step(now, &self.meters).await;
-                // A look-up gets its turn even if no batch ever has to wait for anything.
-                tokio::task::yield_now().await;
             }
+            // A look-up gets its turn even if no batch ever has to wait for anything.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr};
+use rusqlite::{Connection, Error, ErrorCode, Transaction};
 use tercet_protocol::{Incarnation, Instance};
 
 use super::super::batch::Batch;
@@ -11,59 +11,57 @@ use super::super::life::Life;
 use super::super::meters::StatementMeters;
 use super::super::net::{Net, net};
 use super::super::store::CommitError;
-use super::incarnation::{Turn, begin, take_turn};
+use super::incarnation::{Turn, take_turn};
 use super::statements::{self, Write};
+use super::writing::{begin, execute, query};
 
 /// Writes a batch, or finds that it was written. Returns the lives left out because their gid
 /// belongs to another.
-pub(super) async fn commit(
-    connection: &DatabaseConnection,
+pub(super) fn commit(
+    connection: &mut Connection,
     own: Incarnation,
     batch: &Batch,
     meters: &StatementMeters,
 ) -> Result<Vec<Life>, CommitError> {
     let nets = net(&batch.records)?;
     meters.statements.increment(1);
-    let transaction = begin(connection).await?;
+    let transaction = begin(connection)?;
     // The turn is known, and with it that this batch is to be written, before COMMIT is sent.
-    match write(&transaction, own, batch, nets, meters).await {
+    match write(&transaction, own, batch, nets, meters) {
         Ok((Turn::Write, taken)) => {
             meters.statements.increment(1);
             // Whatever COMMIT says when it fails, the outcome may be unknown: look again.
-            transaction.commit().await.map_err(|error| CommitError::Again(error.to_string()))?;
+            transaction.commit().map_err(|error| CommitError::Again(error.to_string()))?;
             meters.commits.increment(1);
             Ok(taken)
         }
         Ok((Turn::Written, taken)) => {
-            transaction.rollback().await?;
+            transaction.rollback()?;
             Ok(taken)
         }
-        Err(error) => {
-            // Should this fail too, the connection is discarded, which ends the transaction.
-            let _ = transaction.rollback().await;
-            Err(error)
-        }
+        // The connection is discarded, which ends the transaction.
+        Err(error) => Err(error),
     }
 }
 
-async fn write(
-    transaction: &DatabaseTransaction,
+fn write(
+    transaction: &Transaction<'_>,
     own: Incarnation,
     batch: &Batch,
     mut nets: Vec<Net<'_>>,
     meters: &StatementMeters,
 ) -> Result<(Turn, Vec<Life>), CommitError> {
     meters.statements.increment(1);
-    let turn = take_turn(transaction, own, batch.number, batch.written_at).await?;
+    let turn = take_turn(transaction, own, batch.number, batch.written_at)?;
     if turn == Turn::Written {
-        return Ok((turn, taken_from(transaction, &nets).await?));
+        return Ok((turn, taken_from(transaction, &nets)?));
     }
     let mut taken = Vec::new();
     if let Some(begin) = statements::begin(&nets, own) {
         meters.statements.increment(1);
-        let inserted = transaction.execute_raw(begin.statement).await?.rows_affected();
+        let inserted = execute(transaction, &begin.statement)?;
         if inserted < begin.rows {
-            taken = taken_from(transaction, &nets).await?;
+            taken = taken_from(transaction, &nets)?;
             let left = u64::try_from(taken.len()).unwrap_or(u64::MAX);
             if inserted + left != begin.rows {
                 let why = "a transaction that begins is there already".to_owned();
@@ -76,24 +74,22 @@ async fn write(
     }
     if let Some(advance) = statements::advance(&nets) {
         meters.statements.increment(1);
-        execute(transaction, advance).await?;
+        change(transaction, &advance)?;
     }
     if let Some(stay) = statements::stay(&nets) {
         meters.statements.increment(1);
-        let row = transaction.query_one_raw(stay.statement).await?;
-        let found: i64 = row.map_or(Ok(0), |row| row.try_get("", "found"))?;
-        check(stay.what, stay.rows, u64::try_from(found).unwrap_or(0))?;
+        let found: Vec<i64> = query(transaction, &stay.statement, |row| row.get(0))?;
+        check(stay.what, stay.rows, u64::try_from(found.into_iter().sum::<i64>()).unwrap_or(0))?;
     }
     for write in statements::rest(&nets) {
         meters.statements.increment(1);
-        execute(transaction, write).await?;
+        change(transaction, &write)?;
     }
     Ok((turn, taken))
 }
 
-async fn execute(transaction: &DatabaseTransaction, write: Write) -> Result<(), CommitError> {
-    let done = transaction.execute_raw(write.statement).await?;
-    check(write.what, write.rows, done.rows_affected())
+fn change(transaction: &Transaction<'_>, write: &Write) -> Result<(), CommitError> {
+    check(write.what, write.rows, execute(transaction, &write.statement)?)
 }
 
 /// The guard of every write: fewer rows than it must change mean that one of them is not in
@@ -107,8 +103,8 @@ fn check(what: &str, wanted: u64, found: u64) -> Result<(), CommitError> {
 }
 
 /// The lives that begin here although another holds their gid.
-async fn taken_from(
-    transaction: &DatabaseTransaction,
+fn taken_from(
+    transaction: &Transaction<'_>,
     nets: &[Net<'_>],
 ) -> Result<Vec<Life>, CommitError> {
     let begun = || nets.iter().filter(|net| net.begun.is_some());
@@ -116,10 +112,8 @@ async fn taken_from(
         return Ok(Vec::new());
     }
     let ask = statements::holders(begun().map(|net| net.gid));
-    let mut holders: HashMap<String, String> = HashMap::new();
-    for row in transaction.query_all_raw(ask).await? {
-        holders.insert(row.try_get("", "gid")?, row.try_get("", "instance")?);
-    }
+    let held = query(transaction, &ask, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let holders: HashMap<String, String> = held.into_iter().collect();
     let other = |net: &&Net<'_>| {
         let holder = holders.get(net.gid.as_str());
         // A holder that is no instance at all is another one too.
@@ -131,15 +125,12 @@ async fn taken_from(
 
 impl From<JournalError> for CommitError {
     fn from(error: JournalError) -> Self {
-        match error {
-            JournalError::Database(error) => error.into(),
-            other => Self::Again(other.to_string()),
-        }
+        Self::Again(error.to_string())
     }
 }
 
-impl From<DbErr> for CommitError {
-    fn from(error: DbErr) -> Self {
+impl From<Error> for CommitError {
+    fn from(error: Error) -> Self {
         if is_of_the_data(&error) {
             Self::Rejected(error.to_string())
         } else {
@@ -150,17 +141,7 @@ impl From<DbErr> for CommitError {
 
 /// Whether SQLite says that the values are at fault, so that they will never be taken. All
 /// else (locks, disks, damage, a schema that is not ours) is not theirs, and may pass.
-fn is_of_the_data(error: &DbErr) -> bool {
-    const TOO_BIG: u32 = 18;
-    const CONSTRAINT: u32 = 19;
-    const MISMATCH: u32 = 20;
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) =
-        error
-    else {
-        return false;
-    };
-    let code = cause.as_database_error().and_then(|error| error.code());
-    // The lowest byte of an extended result code is the primary one.
-    let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
-    matches!(primary, Some(TOO_BIG | CONSTRAINT | MISMATCH))
+fn is_of_the_data(error: &Error) -> bool {
+    use ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    matches!(error.sqlite_error_code(), Some(TooBig | ConstraintViolation | TypeMismatch))
 }

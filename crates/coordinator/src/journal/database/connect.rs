@@ -1,59 +1,34 @@
-//! Connections to SQLite.
+//! Connections to SQLite, but for the one that writes (`writing`).
 
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr};
 
-use super::super::error::JournalError;
 use super::address::Address;
 
-/// How long a batch waits for a lock that somebody from outside holds. Short: it is submitted
-/// again, and meanwhile people are told.
-const BATCH_LOCK_WAIT: Duration = Duration::from_millis(200);
 /// How long starting up waits for such a lock, which is not tried again.
 const START_LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long a read waits. In WAL mode only recovery and the last checkpoint keep readers out.
 const READ_LOCK_WAIT: Duration = Duration::from_secs(2);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Pages in the log before they are copied into the file: fewer and larger copies than by default.
-const WAL_PAGES: &str = "4000";
+pub(super) const WAL_PAGES: u32 = 4_000;
 /// Bytes to which the log is cut back after a burst.
-const WAL_BYTES_KEPT: &str = "67108864";
+pub(super) const WAL_BYTES_KEPT: u32 = 64 << 20;
 
 /// A connection to start with; makes the file if it is missing.
-pub(super) async fn starting(address: &Address) -> Result<DatabaseConnection, JournalError> {
-    keeping_its_word(address, START_LOCK_WAIT, true).await
-}
-
-/// The one connection that writes. A file that has gone meanwhile is not made anew: an empty
-/// one in its place would only hide that.
-pub(super) async fn writing(address: &Address) -> Result<DatabaseConnection, JournalError> {
-    keeping_its_word(address, BATCH_LOCK_WAIT, false).await
-}
-
-async fn keeping_its_word(
-    address: &Address,
-    lock_wait: Duration,
-    make: bool,
-) -> Result<DatabaseConnection, JournalError> {
-    let connection = connect(address, 1, move |options| {
+pub(super) async fn starting(address: &Address) -> Result<DatabaseConnection, DbErr> {
+    connect(address, 1, |options| {
         options
-            .create_if_missing(make)
+            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(lock_wait)
-            .pragma("wal_autocheckpoint", WAL_PAGES)
-            .pragma("journal_size_limit", WAL_BYTES_KEPT)
-            // What a statement may have to take back is kept in memory: a batch is bounded,
-            // and a file for it costs an open and an unlink each time.
-            .pragma("temp_store", "MEMORY")
+            .busy_timeout(START_LOCK_WAIT)
+            .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
+            .pragma("journal_size_limit", WAL_BYTES_KEPT.to_string())
     })
-    .await?;
-    // A file system without shared memory, say, keeps SQLite from switching, and it does not mind.
-    expect(&connection, "journal_mode", "wal").await?;
-    expect(&connection, "synchronous", "2").await?;
-    Ok(connection)
+    .await
 }
 
 /// A pool of connections that read.
@@ -92,26 +67,4 @@ async fn connect(
             with(options.filename(&path).foreign_keys(false))
         });
     sea_orm::Database::connect(options).await
-}
-
-/// Refuses a connection that would not keep what it acknowledges.
-pub(super) async fn expect(
-    connection: &DatabaseConnection,
-    setting: &'static str,
-    value: &str,
-) -> Result<(), JournalError> {
-    let ask = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {setting}"));
-    let row = connection.query_one_raw(ask).await?;
-    let found = match &row {
-        None => "nothing".to_owned(),
-        Some(row) => match row.try_get_by_index::<String>(0) {
-            Ok(word) => word,
-            Err(_) => row.try_get_by_index::<i64>(0)?.to_string(),
-        },
-    };
-    if found.eq_ignore_ascii_case(value) {
-        Ok(())
-    } else {
-        Err(JournalError::NotDurable { setting, found })
-    }
 }

@@ -1,23 +1,15 @@
 //! A node's row, which is its fence.
 
+use rusqlite::{Error, Transaction};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait, Value,
 };
 use tercet_protocol::{Incarnation, Wall};
 
 use super::super::settings::JournalSettings;
 use super::super::store::CommitError;
-
-/// Begins a transaction that holds SQLite's write lock from its first moment, so that none of
-/// its statements can fail for want of it.
-pub(super) async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    };
-    connection.begin_with_options(options).await
-}
+use super::writing::{execute, query};
 
 /// Registers an incarnation. One process uses a SQLite file, so every other incarnation in it
 /// is over, whatever its node was called: their rows go, which fences them should one still
@@ -29,7 +21,11 @@ pub(super) async fn register(
     started_at: Wall,
 ) -> Result<Option<Wall>, DbErr> {
     let own = settings.incarnation.0;
-    let transaction = begin(connection).await?;
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = connection.begin_with_options(options).await?;
     let ask = statement("SELECT written_at FROM nodes ORDER BY started_at DESC LIMIT 1", []);
     let written_at = match transaction.query_one_raw(ask).await? {
         None => None,
@@ -74,8 +70,8 @@ pub(super) enum Turn {
 }
 
 /// Takes batch `number`'s turn: heartbeat, fence and the batch's identity in one write.
-pub(super) async fn take_turn(
-    transaction: &DatabaseTransaction,
+pub(super) fn take_turn(
+    transaction: &Transaction<'_>,
     own: Incarnation,
     number: i64,
     written_at: Wall,
@@ -85,15 +81,14 @@ pub(super) async fn take_turn(
          WHERE incarnation = ? AND state = 'live' AND batch_no = ?",
         [number.into(), written_at.0.into(), own.0.into(), (number - 1).into()],
     );
-    if transaction.execute_raw(advance).await.map_err(again)?.rows_affected() == 1 {
+    if execute(transaction, &advance).map_err(again)? == 1 {
         return Ok(Turn::Write);
     }
     let look = statement("SELECT state, batch_no FROM nodes WHERE incarnation = ?", [own.0.into()]);
-    let Some(row) = transaction.query_one_raw(look).await.map_err(again)? else {
+    let found = query(transaction, &look, |row| Ok((row.get(0)?, row.get(1)?))).map_err(again)?;
+    let Some((state, last)): Option<(String, i64)> = found.into_iter().next() else {
         return Err(CommitError::Fenced("this incarnation's row is gone".to_owned()));
     };
-    let state: String = row.try_get("", "state").map_err(again)?;
-    let last: i64 = row.try_get("", "batch_no").map_err(again)?;
     if state == "live" && last == number {
         return Ok(Turn::Written);
     }
@@ -102,7 +97,7 @@ pub(super) async fn take_turn(
     )))
 }
 
-fn again(error: DbErr) -> CommitError {
+fn again(error: Error) -> CommitError {
     CommitError::Again(error.to_string())
 }
 

@@ -20,11 +20,13 @@ mod statements;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use sea_orm::DatabaseConnection;
 use tercet_protocol::wire::{ListQuery, Page, SummaryView};
 use tercet_protocol::{Gid, Happening, Incarnation, Load, Stored, Wall};
@@ -56,7 +58,7 @@ pub(super) struct Database {
     incarnation: Incarnation,
     /// The one connection that writes. It is taken out while it is used and put back only
     /// when all went well, so that whatever is half done on it ends with it.
-    writing: tokio::sync::Mutex<Option<DatabaseConnection>>,
+    writing: Mutex<Option<Connection>>,
     /// What the node itself reads: loads, sweeps, recovery, what is past its retention.
     reading: DatabaseConnection,
     /// What people read: lists, histories, counts. However slow these are, the node's own
@@ -94,6 +96,7 @@ impl Database {
         let reading = connect::reading(address, OWN_READS).await?;
         let showing = connect::reading(address, settings.read_connections).await?;
         connect::discard(starting).await;
+        let writing = writing::open(address)?;
         let path = address.path();
         let of_path = |source| JournalError::File { path: path.to_owned(), source };
         let file = SameFile::of(path).map_err(of_path)?;
@@ -101,7 +104,7 @@ impl Database {
             file,
             address: address.clone(),
             incarnation: settings.incarnation,
-            writing: tokio::sync::Mutex::new(None),
+            writing: Mutex::new(Some(writing)),
             reading,
             showing,
             page_bytes: settings.page_bytes,
@@ -112,31 +115,27 @@ impl Database {
     }
 
     /// Works on the connection that writes, and makes a new one after any failure.
-    async fn write<T, E: From<JournalError>>(
+    fn write<T, E: From<JournalError>>(
         &self,
-        work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, E>,
+        work: impl FnOnce(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut slot = self.writing.lock().await;
-        let connection = match slot.take() {
+        let mut slot = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = match slot.take() {
             Some(connection) => connection,
-            None => connect::writing(&self.address).await?,
+            None => writing::open(&self.address)?,
         };
-        let done = work(&connection).await;
-        match done {
-            Ok(_) => *slot = Some(connection),
-            Err(_) => connect::discard(connection).await,
-        }
-        done
+        let done = work(&mut connection)?;
+        *slot = Some(connection);
+        Ok(done)
     }
 }
 
 #[async_trait]
 impl Store for Database {
     async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
-        let commit = async |connection: &_| {
-            commit::commit(connection, self.incarnation, batch, &self.meters).await
-        };
-        let taken = self.write(commit).await?;
+        let taken = self.write(|connection| {
+            commit::commit(connection, self.incarnation, batch, &self.meters)
+        })?;
         // Asked afterwards, since only then is it known where it went. Whatever is wrong, the
         // batch will be found written when the file is back.
         self.file.check().map_err(CommitError::Again)?;
@@ -202,18 +201,16 @@ impl Store for Database {
     }
 
     async fn strip(&self, due: &Due) -> Result<(), JournalError> {
-        self.write(async |connection| retention::strip(connection, due).await).await
+        self.write(|connection| retention::strip(connection, due))
     }
 
     async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
-        self.write(async |connection| retention::forget(connection, due).await).await
+        self.write(|connection| retention::forget(connection, due))
     }
 
     async fn close(&self) {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
         let all = async {
-            if let Some(connection) = self.writing.lock().await.take() {
-                connect::discard(connection).await;
-            }
             tokio::join!(
                 connect::discard(self.reading.clone()),
                 connect::discard(self.showing.clone())

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use rusqlite::{Connection, Error, Transaction};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr,
     EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Statement, Value,
 };
 use tercet_protocol::{Status, Wall};
@@ -14,7 +15,7 @@ use super::super::error::JournalError;
 use super::super::store::{Due, Most, Place, first_within};
 use super::each::each;
 use super::entities::{branch, event, outcome, transaction};
-use super::incarnation::begin;
+use super::writing::{begin, execute};
 
 /// Rows of a transaction that stripping leaves: its own and its details.
 const NARROW_ROWS: u64 = 2;
@@ -170,31 +171,31 @@ async fn count<E: EntityTrait>(
 }
 
 /// Deletes branches, outcomes and history of what is due.
-pub(super) async fn strip(writing: &DatabaseConnection, due: &Due) -> Result<(), JournalError> {
-    let transaction = begin(writing).await?;
-    delete_parts(&transaction, due).await?;
-    Ok(transaction.commit().await?)
+pub(super) fn strip(writing: &mut Connection, due: &Due) -> Result<(), JournalError> {
+    let transaction = begin(writing)?;
+    delete_parts(&transaction, due)?;
+    Ok(transaction.commit()?)
 }
 
 /// Deletes all of what is due, its parts first. Returns how many transactions that was.
-pub(super) async fn forget(writing: &DatabaseConnection, due: &Due) -> Result<u64, JournalError> {
-    let transaction = begin(writing).await?;
-    delete_parts(&transaction, due).await?;
-    delete(&transaction, "global_details", due).await?;
-    let transactions = delete(&transaction, "global_transactions", due).await?;
-    transaction.commit().await?;
+pub(super) fn forget(writing: &mut Connection, due: &Due) -> Result<u64, JournalError> {
+    let transaction = begin(writing)?;
+    delete_parts(&transaction, due)?;
+    delete(&transaction, "global_details", due)?;
+    let transactions = delete(&transaction, "global_transactions", due)?;
+    transaction.commit()?;
     Ok(transactions)
 }
 
-async fn delete_parts(transaction: &DatabaseTransaction, due: &Due) -> Result<(), DbErr> {
+fn delete_parts(transaction: &Transaction<'_>, due: &Due) -> Result<(), Error> {
     for table in ["branch_transactions", "branch_outcomes", "transaction_events"] {
-        delete(transaction, table, due).await?;
+        delete(transaction, table, due)?;
     }
     Ok(())
 }
 
 /// Deletes the rows that one table has of what is due.
-async fn delete(transaction: &DatabaseTransaction, table: &str, due: &Due) -> Result<u64, DbErr> {
+fn delete(transaction: &Transaction<'_>, table: &str, due: &Due) -> Result<u64, Error> {
     let marks = vec!["?"; due.gids.len()].join(",");
     let sql = format!(
         "DELETE FROM {table} WHERE gid IN \
@@ -203,5 +204,5 @@ async fn delete(transaction: &DatabaseTransaction, table: &str, due: &Due) -> Re
     let mut values: Vec<Value> = due.gids.iter().map(|gid| gid.as_str().into()).collect();
     values.push(due.finished_before.0.into());
     let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
-    Ok(transaction.execute_raw(statement).await?.rows_affected())
+    execute(transaction, &statement)
 }
