@@ -103,10 +103,7 @@ fn check(what: &str, wanted: u64, found: u64) -> Result<(), CommitError> {
 }
 
 /// The lives that begin here although another holds their gid.
-fn taken_from(
-    transaction: &Transaction<'_>,
-    nets: &[Net<'_>],
-) -> Result<Vec<Life>, CommitError> {
+fn taken_from(transaction: &Transaction<'_>, nets: &[Net<'_>]) -> Result<Vec<Life>, CommitError> {
     let begun = || nets.iter().filter(|net| net.begun.is_some());
     if begun().next().is_none() {
         return Ok(Vec::new());

@@ -80,10 +80,7 @@ pub(super) fn query<T>(
     prepared.raw_query().mapped(make).collect()
 }
 
-fn bind(
-    prepared: &mut rusqlite::Statement<'_>,
-    statement: &Statement,
-) -> Result<(), Error> {
+fn bind(prepared: &mut rusqlite::Statement<'_>, statement: &Statement) -> Result<(), Error> {
     for (index, value) in statement.values.iter().flat_map(|values| values.iter()).enumerate() {
         prepared.raw_bind_parameter(index + 1, Bound(value))?;
     }

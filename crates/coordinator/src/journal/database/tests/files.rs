@@ -112,13 +112,17 @@ async fn a_node_of_another_name_takes_over_what_the_file_holds() {
     assert_eq!(second.unfinished(10).await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_database_that_would_forget_is_refused() {
-    let connection = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
-    let refused = super::super::connect::expect(&connection, "journal_mode", "wal").await;
+#[test]
+fn a_database_that_would_forget_is_refused() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let refused = super::super::writing::expect(&connection);
     let Err(error @ JournalError::NotDurable { .. }) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().contains("journal_mode = memory"), "{error}");
-    super::run(&connection, "PRAGMA synchronous = NORMAL").await;
-    let refused = super::super::connect::expect(&connection, "synchronous", "2").await;
-    assert!(matches!(refused, Err(JournalError::NotDurable { .. })), "{refused:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("x.db")).unwrap();
+    connection.pragma_update(None, "journal_mode", "wal").unwrap();
+    connection.pragma_update(None, "synchronous", "NORMAL").unwrap();
+    let refused = super::super::writing::expect(&connection);
+    let Err(error @ JournalError::NotDurable { .. }) = refused else { panic!("{refused:?}") };
+    assert!(error.to_string().contains("synchronous = 1"), "{error}");
 }

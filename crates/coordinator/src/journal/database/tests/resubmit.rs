@@ -11,7 +11,7 @@ use tercet_protocol::{
 use super::super::super::batch::Batch;
 use super::super::super::conformance::{Rig, finished, record, trying};
 use super::super::super::store::{CommitError, Store};
-use super::super::{Address, Database, connect};
+use super::super::{Address, Database, writing};
 use super::{outsider, run};
 
 /// Each table is written by a statement of its own, in this order.
@@ -123,9 +123,9 @@ async fn a_batch_whose_commit_fails_is_written_once() {
                    BEGIN INSERT INTO b VALUES (7); END";
     run(&outsider, trigger).await;
     let address = Address::parse(&rig.settings.database_url).unwrap();
-    let strict = connect::writing(&address).await.unwrap();
-    run(&strict, "PRAGMA foreign_keys = ON").await;
-    *store.writing.lock().await = Some(strict);
+    let strict = writing::open(&address).unwrap();
+    strict.pragma_update(None, "foreign_keys", true).unwrap();
+    *store.writing.lock().unwrap() = Some(strict);
     let spec = trying("tx-1", 1, 0);
     let batch = batch(1, &spec, None);
     let failed = store.commit(&batch).await;
@@ -144,9 +144,10 @@ async fn a_connection_on_which_a_batch_failed_is_not_used_again() {
     let store = opened(&rig).await;
     let address = Address::parse(&rig.settings.database_url).unwrap();
     // To this one, and to no other, the disk is full.
-    let full = connect::writing(&address).await.unwrap();
-    run(&full, "PRAGMA max_page_count = 1").await;
-    *store.writing.lock().await = Some(full);
+    let full = writing::open(&address).unwrap();
+    // It answers with what it has now set.
+    full.pragma_update_and_check(None, "max_page_count", 1, |_| Ok(())).unwrap();
+    *store.writing.lock().unwrap() = Some(full);
     let mut spec = Arc::unwrap_or_clone(trying("tx-1", 1, 0));
     spec.metadata = Some("x".repeat(100_000).into());
     let spec = Arc::new(spec);
