@@ -79,12 +79,18 @@ impl BranchSpec {
     /// The legs it has, as in the `Tercet-Legs` header. A Try that the initiator
     /// calls is a leg like any other: the participant will see it.
     #[must_use]
-    pub fn legs(&self) -> String {
-        let has = |op: &Op| {
-            self.url(*op).is_some() || (*op == Op::Try && self.try_by == TryBy::Initiator)
-        };
-        let legs: Vec<&str> = Op::ALL.iter().filter(|op| has(op)).map(|op| op.as_str()).collect();
-        legs.join(",")
+    pub fn legs(&self) -> &'static str {
+        let has_try = self.url(Op::Try).is_some() || self.try_by == TryBy::Initiator;
+        match (has_try, self.url(Op::Confirm).is_some(), self.url(Op::Cancel).is_some()) {
+            (true, true, true) => "try,confirm,cancel",
+            (true, true, false) => "try,confirm",
+            (true, false, true) => "try,cancel",
+            (true, false, false) => "try",
+            (false, true, true) => "confirm,cancel",
+            (false, true, false) => "confirm",
+            (false, false, true) => "cancel",
+            (false, false, false) => "",
+        }
     }
 }
 

@@ -19,6 +19,9 @@ use tower::{BoxError, Service};
 
 use super::settings::DispatcherSettings;
 
+/// A connection's two directions, encrypted or not.
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
 /// The HTTP client for calls could not be built.
 #[derive(Debug, Error)]
 #[error("the HTTP client for calls could not be built: {0}")]
@@ -71,7 +74,7 @@ fn tls() -> Result<ClientConfig, StartError> {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Stream;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 

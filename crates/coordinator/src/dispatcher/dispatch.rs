@@ -1,7 +1,8 @@
 //! Takes calls in, makes each when it is its turn, and puts the answer into its place.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tercet_protocol::{
     Admission, Answer, Call, Destination, Expired, Moved, Next, Offered, ParticipantHealth, Room,
@@ -9,6 +10,7 @@ use tercet_protocol::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::OwnedPermit;
+use tokio::time::sleep;
 
 use super::connect::StartError;
 use super::destinations::Destinations;
@@ -18,6 +20,10 @@ use super::settings::DispatcherSettings;
 use super::vacancies::Vacancies;
 use super::{news, turns};
 use crate::clock::Clock;
+
+/// Unused connections are looked through when the shortest-lived may have ended, but no more
+/// often than this.
+const TIDY_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 /// Calls participants. Cheap to clone.
 #[derive(Clone)]
@@ -64,7 +70,19 @@ pub fn start(
         settings,
         runtime: Handle::current(),
     };
-    Ok(Dispatcher { shared: Arc::new(shared) })
+    let shared = Arc::new(shared);
+    drop(shared.runtime.spawn(tidy(Arc::downgrade(&shared))));
+    Ok(Dispatcher { shared })
+}
+
+/// Closes connections that are not used any more, for as long as calls are made.
+async fn tidy(shared: Weak<Shared>) {
+    while let Some(pause) = shared.upgrade().map(|shared| shared.settings.idle_connection) {
+        sleep(pause.max(TIDY_AT_MOST_EVERY)).await;
+        if let Some(shared) = shared.upgrade() {
+            shared.exchange.tidy();
+        }
+    }
 }
 
 impl Dispatcher {
@@ -184,7 +202,8 @@ impl Shared {
     /// Makes a call, and those whose turn comes by its end.
     pub(super) fn spawn(self: &Arc<Self>, route: &Arc<Route>, next: Next<Pending>) {
         let taking = turns::take(Arc::clone(self), Arc::clone(route), next);
-        drop(self.runtime.spawn(taking));
+        // In a box: the runtime moves what it runs about several times.
+        drop(self.runtime.spawn(Box::pin(taking)));
     }
 }
 

@@ -4,18 +4,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::Response;
 use http::header::RETRY_AFTER;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tercet_protocol::{Answer, Call, Health, health};
 use tokio::time::sleep;
 use url::Url;
 
 use super::connect::{Connector, StartError};
+use super::connections::{CallError, Connection, Connections};
 use super::settings::DispatcherSettings;
 use super::{failure, request, retry_after};
 use crate::clock::Clock;
@@ -27,16 +24,9 @@ const EXCERPT_MAX: usize = 1024;
 /// The longest character of UTF-8 that begins within the excerpt may end this much after it.
 const CHAR_MAX: usize = 4;
 
-/// What carries the calls: hyper's client does what it is told and nothing by itself. It
-/// follows no redirects, knows no proxies, and sends again only what was never sent, on a
-/// connection that turned out to be closed.
-type Calls = Client<Connector, Full<Bytes>>;
-
 /// Makes calls.
 pub(super) struct Exchange {
-    client: Calls,
-    /// Keeps no connections, so that each call of it makes one.
-    fresh: Calls,
+    connections: Connections,
     first_byte_timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -53,40 +43,36 @@ impl Exchange {
         settings: &DispatcherSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let connector = Connector::new(settings)?;
-        let calls = |idle_connections| {
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(settings.idle_connection)
-                .pool_max_idle_per_host(idle_connections)
-                .build(connector.clone())
-        };
-        // Several destinations can share a host, so a bound on its idle connections by one
-        // destination's limit would have the others connect again and again. There are never
-        // more than calls were under way within `idle_connection`.
-        let (client, fresh) = (calls(usize::MAX), calls(0));
-        Ok(Self { client, fresh, first_byte_timeout: settings.first_byte_timeout, clock })
+        let connections = Connections::new(Connector::new(settings)?, settings.idle_connection);
+        Ok(Self { connections, first_byte_timeout: settings.first_byte_timeout, clock })
+    }
+
+    /// Closes connections that are not used any more.
+    pub(super) fn tidy(&self) {
+        self.connections.tidy(self.clock.now().mono);
     }
 
     /// Makes a call, on a connection of its own if it is to be `fresh`, and waits for its
     /// answer, at most the branch's timeout from now.
     pub(super) async fn call(&self, call: &Call, url: &Url, fresh: bool) -> Exchanged {
-        let request = match request::request(call, url, self.clock.now().luck) {
+        let now = self.clock.now();
+        let request = match request::request(call, url, now.luck) {
             Ok(request) => request,
             Err(unwritable) => {
                 let answer = Answer::Nothing { why: unwritable.to_string() };
                 return Exchanged { answer, health: Health::Unknown };
             }
         };
-        let client = if fresh { &self.fresh } else { &self.client };
-        let answer = self.answer(client, request, call.branch.timeout).await;
+        let sent = self.connections.send(url, request, fresh, now.mono);
+        let answer = self.answer(sent, url, fresh, call.branch.timeout).await;
         Exchanged { health: health(&answer), answer }
     }
 
     async fn answer(
         &self,
-        client: &Calls,
-        request: Request<Full<Bytes>>,
+        sent: impl Future<Output = Result<(Connection, Response<Incoming>), CallError>>,
+        url: &Url,
+        fresh: bool,
         timeout: Duration,
     ) -> Answer {
         let (first, what) = match self.first_byte_timeout {
@@ -95,10 +81,10 @@ impl Exchange {
         };
         // One timer for both halves. An answer that is there when it fires still counts.
         let mut timer = pin!(sleep(first));
-        let mut response = tokio::select! {
+        let (mut connection, mut response) = tokio::select! {
             biased;
-            response = client.request(request) => match response {
-                Ok(response) => response,
+            sent = sent => match sent {
+                Ok(answered) => answered,
                 Err(error) => return Answer::Nothing { why: failure::why(&error) },
             },
             () = &mut timer => {
@@ -109,10 +95,13 @@ impl Exchange {
         timer.as_mut().reset(end);
         // The status line has decided: what becomes of the body changes nothing but the excerpt.
         let mut beginning = Vec::new();
-        tokio::select! {
+        let is_whole = tokio::select! {
             biased;
-            () = read(response.body_mut(), &mut beginning) => {}
-            () = &mut timer => {}
+            is_whole = read(&mut connection, response.body_mut(), &mut beginning) => is_whole,
+            () = &mut timer => false,
+        };
+        if is_whole && !fresh {
+            self.connections.keep(url, connection, self.clock.now().mono);
         }
         Answer::Status {
             code: response.status().as_u16(),
@@ -128,20 +117,21 @@ impl Exchange {
 }
 
 /// Reads the body to its end, or until it is longer than anybody needs, and keeps its
-/// beginning. A body left unread takes its connection with it.
-async fn read(body: &mut Incoming, beginning: &mut Vec<u8>) {
+/// beginning. Whether it was read to its end: a body left unread takes its connection with it.
+async fn read(connection: &mut Connection, body: &mut Incoming, beginning: &mut Vec<u8>) -> bool {
     let mut len = 0;
     // An error ends the body like its end does.
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Some(frame) = connection.next(body).await {
         // Trailers say nothing that is asked for.
         let Ok(chunk) = frame.into_data() else { continue };
         let room = (EXCERPT_MAX + CHAR_MAX).saturating_sub(beginning.len());
         beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
         len += chunk.len();
         if len > BODY_MAX {
-            return;
+            return false;
         }
     }
+    true
 }
 
 /// The beginning of a body as text: at most 1 KiB, no half characters at its end.

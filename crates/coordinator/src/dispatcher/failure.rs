@@ -4,9 +4,8 @@
 use std::error::Error;
 use std::io;
 
-use hyper_util::client::legacy::Error as CallError;
-
 use super::connect::NotInTime;
+use super::connections::CallError;
 
 /// Why a call got no status line.
 pub(super) fn why(error: &CallError) -> String {
@@ -20,9 +19,10 @@ pub(super) fn why(error: &CallError) -> String {
     if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         return format!("TLS failed: {tls}");
     }
+    let connecting = matches!(error, CallError::Connect(_));
     // The innermost is the operating system's.
     if let Some(io) = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last() {
-        return io_failure(io.kind(), error.is_connect());
+        return io_failure(io.kind(), connecting);
     }
     if let Some(http) = causes(error).find_map(|cause| cause.downcast_ref::<hyper::Error>()) {
         return if http.is_parse() {
@@ -31,7 +31,7 @@ pub(super) fn why(error: &CallError) -> String {
             "connection lost before an answer".to_owned()
         };
     }
-    match error.is_connect() {
+    match connecting {
         true => "no connection".to_owned(),
         false => "no answer".to_owned(),
     }

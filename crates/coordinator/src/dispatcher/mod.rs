@@ -18,6 +18,7 @@
 //! luck, and the calls.
 
 mod connect;
+mod connections;
 mod destinations;
 mod dispatch;
 mod exchange;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT,
+    CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT,
 };
 use http::{Method, Request, Uri};
 use http_body_util::Full;
-use tercet_protocol::wire::header;
 use tercet_protocol::{Call, Instance};
 use thiserror::Error;
-use url::Url;
+use url::{Position, Url};
+use uuid::Uuid;
 
 /// A call that cannot be written. Its values were checked when the branch was logged,
 /// so this is a bug of ours; it names no value, since they may be secrets.
@@ -38,8 +38,12 @@ pub(super) fn request(
     let payload: Arc<[u8]> = Arc::from(Arc::clone(&call.branch.payload));
     let mut request = Request::new(Full::new(Bytes::from_owner(payload)));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = Uri::try_from(url.as_str()).map_err(|_| Unwritable::Url)?;
-    *request.headers_mut() = headers(call, luck)?;
+    let target = &url[Position::BeforePath..Position::AfterQuery];
+    *request.uri_mut() = Uri::try_from(target).map_err(|_| Unwritable::Url)?;
+    let mut headers = headers(call, luck)?;
+    let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]);
+    headers.insert(HOST, host.map_err(|_| Unwritable::Url)?);
+    *request.headers_mut() = headers;
     Ok(request)
 }
 
@@ -54,58 +58,78 @@ fn headers(call: &Call, luck: u64) -> Result<HeaderMap, Unwritable> {
         headers.insert(name, value);
     }
     // Ours come last and replace: a branch cannot speak in our name.
-    let mut own = |name: &'static str, value: Result<HeaderValue, InvalidHeaderValue>| {
-        let name = HeaderName::from_static(name);
+    let mut own = |name: HeaderName, value: Result<HeaderValue, InvalidHeaderValue>| {
         let value = value.map_err(|_| Unwritable::Value(name.clone()))?;
         headers.insert(name, value);
         Ok(())
     };
+    let (gid, branch, op) = (ticket.gid.as_str(), ticket.branch.as_str(), ticket.op.as_str());
     // A structured string (RFC 9651, 3.3.3); ids hold neither quotes nor backslashes.
-    let key = format!("\"{}/{}/{}\"", ticket.gid, ticket.branch, ticket.op);
-    own(header::GID, HeaderValue::from_str(ticket.gid.as_str()))?;
-    own(header::BRANCH, HeaderValue::from_str(ticket.branch.as_str()))?;
-    own(header::INSTANCE, HeaderValue::try_from(ticket.instance.to_string()))?;
-    own(header::LEGS, HeaderValue::try_from(call.branch.legs()))?;
-    own(header::OP, Ok(HeaderValue::from_static(ticket.op.as_str())))?;
-    own(header::ATTEMPT, Ok(HeaderValue::from(ticket.attempt)))?;
+    let key = ["\"", gid, "/", branch, "/", op, "\""].concat();
+    let mut instance = Uuid::encode_buffer();
+    let instance = ticket.instance.0.hyphenated().encode_lower(&mut instance);
+    own(name::GID, HeaderValue::from_str(gid))?;
+    own(name::BRANCH, HeaderValue::from_str(branch))?;
+    own(name::INSTANCE, HeaderValue::from_str(instance))?;
+    own(name::LEGS, Ok(HeaderValue::from_static(call.branch.legs())))?;
+    own(name::OP, Ok(HeaderValue::from_static(op)))?;
+    own(name::ATTEMPT, Ok(HeaderValue::from(ticket.attempt)))?;
     if let Some(deadline) = call.deadline_at {
-        own(header::DEADLINE, HeaderValue::try_from(deadline.to_string()))?;
+        own(name::DEADLINE, HeaderValue::try_from(deadline.to_string()))?;
     }
-    own(header::IDEMPOTENCY_KEY, HeaderValue::try_from(key))?;
+    own(name::IDEMPOTENCY_KEY, HeaderValue::try_from(key))?;
     let trace = traceparent(&call.spec.traceparent, ticket.instance, luck);
-    own(header::TRACEPARENT, HeaderValue::try_from(trace))?;
-    own(USER_AGENT.as_str(), Ok(CALLER))?;
-    own(CONTENT_TYPE.as_str(), Ok(HeaderValue::from_static("application/json")))?;
+    own(name::TRACEPARENT, HeaderValue::try_from(trace))?;
+    own(USER_AGENT, Ok(CALLER))?;
+    own(CONTENT_TYPE, Ok(HeaderValue::from_static("application/json")))?;
     Ok(headers)
+}
+
+/// The names of our headers, made when the program is: to make one takes a look-up.
+mod name {
+    use http::header::HeaderName;
+    use tercet_protocol::wire::header;
+
+    pub(super) const GID: HeaderName = HeaderName::from_static(header::GID);
+    pub(super) const BRANCH: HeaderName = HeaderName::from_static(header::BRANCH);
+    pub(super) const INSTANCE: HeaderName = HeaderName::from_static(header::INSTANCE);
+    pub(super) const LEGS: HeaderName = HeaderName::from_static(header::LEGS);
+    pub(super) const OP: HeaderName = HeaderName::from_static(header::OP);
+    pub(super) const ATTEMPT: HeaderName = HeaderName::from_static(header::ATTEMPT);
+    pub(super) const DEADLINE: HeaderName = HeaderName::from_static(header::DEADLINE);
+    pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(header::IDEMPOTENCY_KEY);
+    pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(header::TRACEPARENT);
 }
 
 /// The trace of the transaction with a span of this call's own. A transaction whose
 /// `traceparent` is none gets a trace made from its instance: the same in every call,
 /// and after a restart. Source: W3C Trace Context, 3.2.
 fn traceparent(of_transaction: &str, instance: Instance, luck: u64) -> String {
+    let mut own = Uuid::encode_buffer();
     let (trace, flags) = match parts(of_transaction) {
-        Some((trace, flags)) => (trace.to_owned(), flags),
-        None => (instance.0.simple().to_string(), "01"),
+        Some(parts) => parts,
+        None => (&*instance.0.simple().encode_lower(&mut own), "01"),
     };
     // A span id of zeros means none.
     let span = luck.max(1);
     format!("00-{trace}-{span:016x}-{flags}")
 }
 
-/// Trace id and flags, if the text is a `traceparent`. A later version may have more parts.
+/// Trace id and flags, if the text is a `traceparent`: four parts of 2, 32, 16 and 2 hex
+/// digits. A later version may have more parts.
 fn parts(text: &str) -> Option<(&str, &str)> {
-    let hex = |part: &&str, len: usize| {
-        let digits = part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        part.len() == len && digits
-    };
-    let mut parts = text.split('-');
-    let version = parts.next().filter(|part| hex(part, 2) && *part != "ff")?;
+    let hex = |part: &&str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let nonzero = |part: &&str| part.bytes().any(|b| b != b'0');
-    let trace = parts.next().filter(|part| hex(part, 32)).filter(nonzero)?;
-    parts.next().filter(|part| hex(part, 16)).filter(nonzero)?;
-    let flags = parts.next().filter(|part| hex(part, 2))?;
-    let ended = parts.next().is_none();
-    (ended || version != "00").then_some((trace, flags))
+    let dashes = [2, 35, 52].iter().all(|place| text.as_bytes().get(*place) == Some(&b'-'));
+    let version = text.get(..2).filter(hex).filter(|version| dashes && *version != "ff")?;
+    let trace = text.get(3..35).filter(hex).filter(nonzero)?;
+    text.get(36..52).filter(hex).filter(nonzero)?;
+    let flags = text.get(53..55).filter(hex)?;
+    let ends_well = match text.as_bytes().get(55) {
+        None => true,
+        Some(next) => version != "00" && *next == b'-',
+    };
+    ends_well.then_some((trace, flags))
 }
 
 #[cfg(test)]

@@ -52,9 +52,9 @@ fn what_was_given_is_kept() {
     assert_eq!((spec.gid.as_str(), spec.deadline_at), ("order-1", Wall(1_100)));
     assert_eq!(spec.metadata.as_deref(), Some(r#"{"a":[true],"b":1}"#));
     let [first, second] = &spec.branches[..] else { panic!("two branches") };
-    assert_eq!((first.id.as_str(), first.legs().as_str()), ("b1", "confirm"));
+    assert_eq!((first.id.as_str(), first.legs()), ("b1", "confirm"));
     assert_eq!((second.id.as_str(), second.position), ("pay", 1));
-    assert_eq!((&*second.payload, second.legs().as_str()), (r#"{ "n":1.50 }"#, "try"));
+    assert_eq!((&*second.payload, second.legs()), (r#"{ "n":1.50 }"#, "try"));
     assert_eq!(second.headers.get("x-t").map(String::as_str), Some("eu"));
     assert_eq!(second.timeout, Duration::from_millis(10));
 }

@@ -1,5 +1,6 @@
 //! What SQLite is told when a batch is written: a handful of statements, each with as many
-//! rows as the batch has, whatever its size. All values are bound.
+//! rows as the batch has, whatever its size. All values are bound. A statement that fails takes
+//! the batch with it, so that SQLite need not remember how to take back that statement alone.
 
 use sea_orm::{DbBackend, Statement, Value};
 use tercet_protocol::{BranchSpec, Decision, Gid, Incarnation, Misfit, Op, Reason, Record};
@@ -67,7 +68,7 @@ impl Rows {
 
     /// The same, for rows that are inserted. Their first column is never null.
     fn inserted(self, what: &'static str, into: &str, after: &str) -> Option<Write> {
-        let before = format!("INSERT INTO {into} SELECT * FROM (VALUES ");
+        let before = format!("INSERT OR ROLLBACK INTO {into} SELECT * FROM (VALUES ");
         self.between(what, &before, &format!(") WHERE column1 IS NOT NULL{after}"))
     }
 }
@@ -127,7 +128,7 @@ pub(super) fn advance(nets: &[Net<'_>]) -> Option<Write> {
     }
     rows.between(
         "advance",
-        "UPDATE global_transactions AS g SET \
+        "UPDATE OR ROLLBACK global_transactions AS g SET \
          status = COALESCE(v.column4, g.status), \
          owner = CASE WHEN v.column8 IS NULL THEN g.owner END, \
          reason = COALESCE(v.column5, g.reason), \
@@ -193,7 +194,7 @@ fn reasons(nets: &[Net<'_>]) -> Option<Write> {
     }
     rows.between(
         "reasons",
-        "UPDATE global_details AS d SET reason_detail = v.column2 FROM (VALUES ",
+        "UPDATE OR ROLLBACK global_details AS d SET reason_detail = v.column2 FROM (VALUES ",
         ") AS v WHERE d.gid = v.column1",
     )
 }
