@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::Url;
+use url::{Position, Url};
 
 use crate::ids::{BranchId, Gid, Instance};
 use crate::op::{Op, PerOp};
@@ -97,6 +97,9 @@ impl BranchSpec {
 /// `host:port` of a URL, with the scheme's port where the URL names none.
 #[must_use]
 pub fn host_port(url: &Url) -> String {
+    if url.port().is_some() {
+        return url[Position::BeforeHost..Position::AfterPort].to_owned();
+    }
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
     format!("{host}:{port}")

@@ -111,8 +111,10 @@ fn traceparent(of_transaction: &str, instance: Instance, luck: u64) -> String {
         None => (&*instance.0.simple().encode_lower(&mut own), "01"),
     };
     // A span id of zeros means none.
-    let span = luck.max(1);
-    format!("00-{trace}-{span:016x}-{flags}")
+    let mut span = Uuid::encode_buffer();
+    // The second half of a number's 32 digits.
+    let span = &Uuid::from_u64_pair(0, luck.max(1)).simple().encode_lower(&mut span)[16..];
+    ["00-", trace, "-", span, "-", flags].concat()
 }
 
 /// Trace id and flags, if the text is a `traceparent`: four parts of 2, 32, 16 and 2 hex

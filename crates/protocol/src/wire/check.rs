@@ -157,13 +157,13 @@ fn check_branch_at(
         };
         return Err(Invalid::new(field, format!("a branch needs at least one URL: give {legs}")));
     }
-    let headers = check_headers(request.headers, &format!("{path}headers"), limits)?;
+    let headers = check_headers(request.headers, &[path, "headers"].concat(), limits)?;
     let payload = request.payload.as_deref().map_or(NO_PAYLOAD, |raw| raw.get());
     if payload.len() > limits.payload_bytes {
         let field = format!("{path}payload");
         return Err(Invalid::too_large(field, payload.len(), limits.payload_bytes));
     }
-    let timeout_field = format!("{path}timeout_ms");
+    let timeout_field = [path, "timeout_ms"].concat();
     let timeout = check_timeout(request.timeout_ms, CALL_TIMEOUT_MS, 10..=600_000, &timeout_field)?;
     let fingerprint = fingerprint::of_branch(&id, &urls, &headers, payload, timeout, try_by);
     let payload = Arc::from(payload);

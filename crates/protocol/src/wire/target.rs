@@ -19,7 +19,7 @@ pub(crate) fn check_urls(
     let mut urls = PerOp::default();
     match &request.endpoint {
         Some(endpoint) => {
-            let field = format!("{path}endpoint");
+            let field = [path, "endpoint"].concat();
             if let Some(op) = Op::ALL.into_iter().find(|op| legs.get(*op).is_some()) {
                 let what = format!("stands for all three URLs; give it or `{op}`, not both");
                 return Err(Invalid::new(field, what));
@@ -36,7 +36,7 @@ pub(crate) fn check_urls(
         None => {
             for op in Op::ALL {
                 if let Some(text) = legs.get(op) {
-                    let url = check_url(text, &format!("{path}{op}"), limits)?;
+                    let url = check_url(text, &[path, op.as_str()].concat(), limits)?;
                     *urls.get_mut(op) = Some(Arc::new(url));
                 }
             }
@@ -48,7 +48,7 @@ pub(crate) fn check_urls(
 fn leg_of(base: &Url, op: Op, field: &str, limits: &Limits) -> Result<Url, Invalid> {
     let mut url = base.clone();
     let path = base.path();
-    url.set_path(&format!("{}/{op}", path.strip_suffix('/').unwrap_or(path)));
+    url.set_path(&[path.strip_suffix('/').unwrap_or(path), "/", op.as_str()].concat());
     check_length(url.as_str(), field, limits)?;
     Ok(url)
 }
