@@ -85,11 +85,11 @@ impl Connections {
         }
     }
 
-    async fn connect(&self, url: &Url) -> Result<Connection, CallError> {
+    pub(super) async fn connect(&self, url: &Url) -> Result<Connection, CallError> {
         let target: Uri = url[..Position::AfterPath].parse()?;
         let stream = self.connector.clone().oneshot(target).await.map_err(CallError::Connect)?;
         let (requests, driver) = http1::handshake(stream).await?;
-        Ok(Connection { requests, driver: Box::new(driver), is_over: false })
+        Ok(Connection { requests, driver: Some(Box::new(driver)) })
     }
 
     /// Takes the connection that was kept last, if it is still good.
@@ -135,6 +135,12 @@ impl Connections {
         });
     }
 
+    /// How many are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.idle().values().map(VecDeque::len).sum()
+    }
+
     fn idle(&self) -> MutexGuard<'_, HashMap<String, VecDeque<Idle>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,20 +154,19 @@ fn origin(url: &Url) -> &str {
 /// A connection, used by one call at a time.
 pub(super) struct Connection {
     requests: http1::SendRequest<Full<Bytes>>,
-    driver: Box<http1::Connection<Stream, Full<Bytes>>>,
-    is_over: bool,
+    /// Gone once the connection is over: with it go the promises to whoever still waits.
+    driver: Option<Box<http1::Connection<Stream, Full<Bytes>>>>,
 }
 
 impl Connection {
-    async fn send(
+    pub(super) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
         let mut answer = pin!(self.requests.try_send_request(request));
-        let (driver, is_over) = (&mut self.driver, &mut self.is_over);
         poll_fn(|context| {
-            drive(driver, is_over, context);
-            answer.as_mut().poll(&mut unwoken())
+            drive(&mut self.driver, context);
+            answer.as_mut().poll(context)
         })
         .await
     }
@@ -169,8 +174,8 @@ impl Connection {
     /// The next part of an answer's body; `None` at its end, or where it breaks off.
     pub(super) async fn next(&mut self, body: &mut Incoming) -> Option<Frame<Bytes>> {
         poll_fn(|context| {
-            drive(&mut self.driver, &mut self.is_over, context);
-            Pin::new(&mut *body).poll_frame(&mut unwoken())
+            drive(&mut self.driver, context);
+            Pin::new(&mut *body).poll_frame(context)
         })
         .await?
         .ok()
@@ -178,25 +183,18 @@ impl Connection {
 
     /// Whether it takes another request. From then on nobody is woken by what comes on it.
     fn can_be_used_again(&mut self) -> bool {
-        drive(&mut self.driver, &mut self.is_over, &mut unwoken());
-        !self.is_over && self.requests.is_ready()
+        drive(&mut self.driver, &mut Context::from_waker(Waker::noop()));
+        self.driver.is_some() && self.requests.is_ready()
     }
 }
 
 /// Lets a connection write and read what it can.
 fn drive(
-    driver: &mut http1::Connection<Stream, Full<Bytes>>,
-    is_over: &mut bool,
+    driver: &mut Option<Box<http1::Connection<Stream, Full<Bytes>>>>,
     context: &mut Context<'_>,
 ) {
-    if !*is_over {
-        // An error of the connection is the request's too, if there is one.
-        *is_over = Pin::new(driver).poll(context).is_ready();
+    // What it ends with is told to the request under way, if there is one.
+    if driver.as_mut().is_some_and(|driver| Pin::new(driver).poll(context).is_ready()) {
+        *driver = None;
     }
-}
-
-/// For what becomes ready only when its connection is driven, by whoever asks for it: there is
-/// nobody else to be woken.
-fn unwoken() -> Context<'static> {
-    Context::from_waker(Waker::noop())
 }

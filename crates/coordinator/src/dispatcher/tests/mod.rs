@@ -2,6 +2,7 @@
 
 mod answers;
 mod breaker;
+mod connections;
 mod counted;
 mod environment;
 mod inbox;
