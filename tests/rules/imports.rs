@@ -14,6 +14,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         "crates/coordinator/src/api",
         &[
             "sea_orm",
+            "rusqlite",
             "reqwest",
             "crate::dispatcher",
             "tercet_protocol::Engine",
@@ -21,7 +22,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "journal::database",
         ],
     ),
-    ("crates/coordinator/src/runtime", &["axum", "sea_orm", "reqwest", "hyper", "crate::api"]),
+    (
+        "crates/coordinator/src/runtime",
+        &["axum", "sea_orm", "rusqlite", "reqwest", "hyper", "crate::api"],
+    ),
     (
         "crates/coordinator/src/journal",
         &[
@@ -37,12 +41,22 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ),
     (
         "crates/coordinator/src/dispatcher",
-        &["sea_orm", "axum", "crate::api", "crate::runtime", "crate::journal", "Engine", "Ring"],
+        &[
+            "sea_orm",
+            "rusqlite",
+            "axum",
+            "crate::api",
+            "crate::runtime",
+            "crate::journal",
+            "Engine",
+            "Ring",
+        ],
     ),
     (
         "crates/coordinator/src/alerts",
         &[
             "sea_orm",
+            "rusqlite",
             "axum",
             "crate::api",
             "crate::runtime",
