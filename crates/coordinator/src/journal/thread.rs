@@ -1,10 +1,13 @@
-//! The journal's own thread. Commits would otherwise wait behind whatever else the main
-//! runtime has to do, and everything waits for commits.
+//! The journal's own thread, on which the writer runs. Commits would otherwise wait behind
+//! whatever else the main runtime has to do, and everything waits for commits. Nothing else
+//! runs on it: while a disk or a lock keeps the writer, the reader still reads.
 
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use super::JournalEvent;
 use super::error::JournalError;
@@ -16,8 +19,8 @@ use super::store::Store;
 use super::writer::Writer;
 use crate::clock::Clock;
 
-/// Starts the thread, makes the store on it (its connections belong to the thread's
-/// runtime), and returns once it is ready.
+/// Starts the thread, makes the store on it, and returns once it is ready. The reader runs on
+/// the runtime this is called from.
 pub(super) async fn start<F>(
     settings: JournalSettings,
     events: mpsc::UnboundedSender<JournalEvent>,
@@ -39,6 +42,7 @@ where
     let read_within = settings.read_within;
     let meter_of_writer = Arc::clone(&meter);
     let meters = Meters::register();
+    let callers = Handle::current();
 
     let body = move || {
         let last_word = LastWord { events: events.clone(), _end: end };
@@ -75,7 +79,11 @@ where
                     meters,
                     meter_of_writer,
                 );
-                drive(writer, reader, stopped).await;
+                let mut reading = JoinSet::new();
+                reading.spawn_on(reader.run(), &callers);
+                drive(writer, &mut reading, stopped).await;
+                // A read under way is given up.
+                reading.shutdown().await;
             }
             store.close().await;
         });
@@ -90,10 +98,15 @@ where
     Ok(Journal::new(Shared { queue, asks, store, reads, read_within, meter, most, stop, ended }))
 }
 
-/// Writes and reads side by side until the writer has ended or is told to stop.
-async fn drive(writer: Writer, reader: Reader, mut stopped: watch::Receiver<()>) {
+/// Writes until the writer has ended or is told to stop.
+async fn drive(writer: Writer, reading: &mut JoinSet<()>, mut stopped: watch::Receiver<()>) {
     let reading = async {
-        reader.run().await;
+        if let Some(Err(failed)) = reading.join_next().await
+            && let Ok(panic) = failed.try_into_panic()
+        {
+            // Without its reader the journal is as good as gone.
+            std::panic::resume_unwind(panic);
+        }
         // Nobody can ask any more, but what was appended is still being written.
         std::future::pending::<()>().await;
     };

@@ -138,7 +138,7 @@ impl Writer {
             if self.sweeper.is_urgent(now) {
                 self.sweeper.step(now, &self.meters).await;
             }
-            // A look-up gets its turn even if no batch ever has to wait for anything.
+            // Whoever tells it to stop is heard even if no batch ever has to wait for anything.
             tokio::task::yield_now().await;
         }
     }
