@@ -78,7 +78,10 @@ impl Connections {
             }
         }
         // In a box: it takes far more room than the rest of a call, and is seldom needed.
-        let mut connection = Box::pin(self.connect(url)).await?;
+        let connected = Box::pin(self.connect(url)).await;
+        // Meanwhile another call may have done with its connection.
+        let instead = |error| if fresh { None } else { self.take(url, now) }.ok_or(error);
+        let mut connection = connected.or_else(instead)?;
         match connection.send(request).await {
             Ok(response) => Ok((connection, response)),
             Err(failed) => Err(failed.into_error().into()),
@@ -100,13 +103,14 @@ impl Connections {
             if now.since(since) < self.kept_for && connection.can_be_used_again() {
                 return Some(connection);
             }
+            connection.close();
         }
     }
 
     /// Keeps a connection whose answer was read to its end, if it can be used again.
     pub(super) fn keep(&self, url: &Url, mut connection: Connection, now: Mono) {
         if self.kept_for.is_zero() || !connection.can_be_used_again() {
-            return;
+            return connection.close();
         }
         let idle = Idle { connection, since: now };
         let mut all = self.idle();
@@ -118,7 +122,6 @@ impl Connections {
 
     /// Closes what was kept for long enough, and what the other side has closed.
     pub(super) fn tidy(&self, now: Mono) {
-        // They are closed when the lock is free again.
         let mut closed = Vec::new();
         self.idle().retain(|_, same| {
             let good = |idle: &mut Idle| {
@@ -133,6 +136,9 @@ impl Connections {
             }
             !same.is_empty()
         });
+        for idle in closed {
+            idle.connection.close();
+        }
     }
 
     /// How many are kept.
@@ -179,6 +185,13 @@ impl Connection {
         })
         .await?
         .ok()
+    }
+
+    /// Ends it in order: on TLS the other side is told.
+    pub(super) fn close(self) {
+        let Self { requests, mut driver } = self;
+        drop(requests);
+        drive(&mut driver, &mut Context::from_waker(Waker::noop()));
     }
 
     /// Whether it takes another request. From then on nobody is woken by what comes on it.

@@ -21,9 +21,10 @@ use super::vacancies::Vacancies;
 use super::{news, turns};
 use crate::clock::Clock;
 
-/// Unused connections are looked through when the shortest-lived may have ended, but no more
-/// often than this.
+/// Unused connections are looked through when the first may have been kept long enough, but
+/// neither more often than this nor, for those that the other side has closed, less.
 const TIDY_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+const TIDY_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 
 /// Calls participants. Cheap to clone.
 #[derive(Clone)]
@@ -78,7 +79,7 @@ pub fn start(
 /// Closes connections that are not used any more, for as long as calls are made.
 async fn tidy(shared: Weak<Shared>) {
     while let Some(pause) = shared.upgrade().map(|shared| shared.settings.idle_connection) {
-        sleep(pause.max(TIDY_AT_MOST_EVERY)).await;
+        sleep(pause.clamp(TIDY_AT_MOST_EVERY, TIDY_AT_LEAST_EVERY)).await;
         if let Some(shared) = shared.upgrade() {
             shared.exchange.tidy();
         }

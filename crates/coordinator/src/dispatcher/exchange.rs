@@ -100,8 +100,11 @@ impl Exchange {
             is_whole = read(&mut connection, response.body_mut(), &mut beginning) => is_whole,
             () = &mut timer => false,
         };
-        if is_whole && !fresh {
-            self.connections.keep(url, connection, self.clock.now().mono);
+        match (is_whole, fresh) {
+            (true, false) => self.connections.keep(url, connection, self.clock.now().mono),
+            (true, true) => connection.close(),
+            // Closed as it is: there is no order in what was broken off.
+            (false, _) => drop(connection),
         }
         Answer::Status {
             code: response.status().as_u16(),

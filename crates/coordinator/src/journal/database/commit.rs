@@ -122,7 +122,10 @@ fn taken_from(transaction: &Transaction<'_>, nets: &[Net<'_>]) -> Result<Vec<Lif
 
 impl From<JournalError> for CommitError {
     fn from(error: JournalError) -> Self {
-        Self::Again(error.to_string())
+        match error {
+            JournalError::Writing(error) => Self::Again(error.to_string()),
+            other => Self::Again(other.to_string()),
+        }
     }
 }
 
@@ -136,9 +139,11 @@ impl From<Error> for CommitError {
     }
 }
 
-/// Whether SQLite says that the values are at fault, so that they will never be taken. All
-/// else (locks, disks, damage, a schema that is not ours) is not theirs, and may pass.
+/// Whether the values are at fault, so that they will never be taken. All else (locks, disks,
+/// damage, a schema that is not ours) is not theirs, and may pass.
 fn is_of_the_data(error: &Error) -> bool {
     use ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
-    matches!(error.sqlite_error_code(), Some(TooBig | ConstraintViolation | TypeMismatch))
+    let code = error.sqlite_error_code();
+    matches!(code, Some(TooBig | ConstraintViolation | TypeMismatch))
+        || matches!(error, Error::ToSqlConversionFailure(_))
 }

@@ -91,12 +91,13 @@ impl Database {
         started_at: Wall,
     ) -> Result<Self, JournalError> {
         let starting = connect::starting(address).await?;
+        // Before anything is written: it refuses a database that would forget.
+        let writing = writing::open(address)?;
         tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
         let last_written = incarnation::register(&starting, settings, started_at).await?;
         let reading = connect::reading(address, OWN_READS).await?;
         let showing = connect::reading(address, settings.read_connections).await?;
         connect::discard(starting).await;
-        let writing = writing::open(address)?;
         let path = address.path();
         let of_path = |source| JournalError::File { path: path.to_owned(), source };
         let file = SameFile::of(path).map_err(of_path)?;
