@@ -123,6 +123,7 @@ fn taken_from(transaction: &Transaction<'_>, nets: &[Net<'_>]) -> Result<Vec<Lif
 impl From<JournalError> for CommitError {
     fn from(error: JournalError) -> Self {
         match error {
+            // SQLite's own words say more than ours about it.
             JournalError::Writing(error) => Self::Again(error.to_string()),
             other => Self::Again(other.to_string()),
         }

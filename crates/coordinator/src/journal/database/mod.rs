@@ -1,5 +1,5 @@
-//! Rows in a database, through sea-orm. SQLite so far: what another database says in other
-//! words stands in `connect`, `statements` and `retention`.
+//! Rows in a database: read through sea-orm, written by `writing`. SQLite so far: what another
+//! database says in other words stands in `connect`, `writing`, `statements` and `retention`.
 
 mod address;
 mod commit;
