@@ -42,7 +42,7 @@ fix: ## Format, and mend what clippy can mend
 	cargo fmt --all
 
 model: ## Explore every state of the model over the real engine
-	cargo test -p tercet-protocol --test model -- --nocapture
+	cargo test -p tercet-engine --test model -- --nocapture
 
 # One seed is one world; the same seed does the same again. TRACE=1 prints every event of SEED.
 SEED ?= 1
@@ -51,14 +51,14 @@ sim: ## Run RUNS simulated worlds full of faults from SEED on, on all cores
 	cargo run --release --quiet -p tercet-sim -- $(if $(TRACE),--trace) $(SEED) $(RUNS)
 
 mutants: ## Put bugs back one at a time, and see what catches each
-	cargo test -p tercet-tests --test mutants -- --nocapture
+	cargo test -p tercet-mutants -- --nocapture
 
 # What comes in by default; `make fuzz TARGET=rows SECONDS=300` for another, or longer.
 TARGET ?= bodies
 SECONDS ?= 60
 
 fuzz: ## Search for inputs that break a promise: TARGET=bodies|face|headers|journal|rows|texts|urls SECONDS=60
-	@fuzz/run "$(TARGET)" "$(SECONDS)"
+	@tools/fuzz/run "$(TARGET)" "$(SECONDS)"
 
 CHAOS := $(or $(CARGO_TARGET_DIR),target)/release/tercet-chaos
 
@@ -95,7 +95,7 @@ bench-smoke: ## Run every case of the benchmark for a moment: every answer must 
 # Needs valgrind; on Debian: apt-get install valgrind.
 INSTRUCTIONS := cargo bench -q -p tercet-coordinator -p tercet-bench --bench instructions
 
-instructions: ## Compare the instructions of the pure parts with the counts in crates/bench/instructions.toml
+instructions: ## Compare the instructions of the pure parts with the counts in tools/bench/instructions.toml
 	$(INSTRUCTIONS)
 
 instructions-update: ## Write these counts anew

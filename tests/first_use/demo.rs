@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use tercet_participant::test_kit::TestKit;
-use tercet_tests::{daemon, soon};
+use tercet_testing::{daemon, soon};
 
 use crate::process::Process;
 

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use process::Process;
 use serde_json::{Value, json};
-use tercet_tests::{Client, daemon, soon};
+use tercet_testing::{Client, daemon, soon};
 
 /// The profile of the workspace, so that what it has compiled is not compiled again.
 const SAME_PROFILE: [&str; 3] = [

@@ -7,8 +7,8 @@ use http::Method;
 use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tercet_protocol::{Op, Wall};
-use tercet_tests::{Client, Delivery, Participant, Reaction, Receiver, Tercet, soon};
+use tercet_testing::{Client, Delivery, Participant, Reaction, Receiver, Tercet, soon};
+use tercet_wire::{Op, Wall};
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::transaction;

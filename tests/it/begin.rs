@@ -1,8 +1,8 @@
 //! Begin is idempotent: a gid and its content are one transaction, and no other.
 
 use serde_json::{Value, json};
-use tercet_protocol::Op;
-use tercet_tests::{Participant, Tercet};
+use tercet_testing::{Participant, Tercet};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, branch, with};
 use crate::expected::{problem, transaction};

@@ -1,7 +1,7 @@
 //! Bodies of requests, as the tests vary them.
 
 use serde_json::{Value, json};
-use tercet_tests::Participant;
+use tercet_testing::Participant;
 
 /// A branch with all three legs at this participant. It is patient: a call that a test holds
 /// shall not run into its timeout, however busy the machine is.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use tercet_protocol::{Op, Wall};
-use tercet_tests::{Gate, Participant, Reaction, Received, Tercet};
+use tercet_testing::{Gate, Participant, Reaction, Received, Tercet};
+use tercet_wire::{Op, Wall};
 
 use crate::bodies::{begin, begin_open, branch, with};
 use crate::expected::transaction;

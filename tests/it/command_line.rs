@@ -1,6 +1,6 @@
 //! The program's own commands: what they print and how they end.
 
-use tercet_tests::Tercet;
+use tercet_testing::Tercet;
 
 use crate::ran::{directory, run};
 

@@ -1,8 +1,8 @@
 //! What begin was given arrives as it was given, and is shown as it is.
 
 use serde_json::{Value, json};
-use tercet_protocol::Op;
-use tercet_tests::{Participant, Tercet};
+use tercet_testing::{Participant, Tercet};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, branch, with};
 use crate::expected::transaction;

@@ -1,8 +1,8 @@
 //! The daemon is killed at each step of a transaction. After the restart it goes on, and
 //! everybody has seen one decision.
 
-use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::transaction;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::Method;
-use tercet_protocol::Op;
-use tercet_tests::{Client, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Client, Participant, Reaction, Tercet, soon};
+use tercet_wire::Op;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use tercet_tests::{program, soon};
+use tercet_testing::{program, soon};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 

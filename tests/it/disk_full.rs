@@ -2,8 +2,8 @@
 
 use http::Method;
 use serde_json::json;
-use tercet_protocol::Op;
-use tercet_tests::{Participant, SmallDisk, Tercet, soon};
+use tercet_testing::{Participant, SmallDisk, Tercet, soon};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch, with};
 use crate::expected::{problem, transaction};

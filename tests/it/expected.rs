@@ -1,6 +1,6 @@
 //! What the contract says an answer must look like.
 
-use tercet_tests::Response;
+use tercet_testing::Response;
 
 /// The codes of the contract and the status each is sent with.
 pub(crate) const CODES: [(&str, u16); 21] = [

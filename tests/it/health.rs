@@ -3,8 +3,8 @@
 
 use http::Method;
 use serde_json::json;
-use tercet_protocol::Op;
-use tercet_tests::{Client, Gate, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Client, Gate, Participant, Reaction, Tercet, soon};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, branch, with};
 use crate::expected::transaction;

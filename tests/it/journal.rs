@@ -2,8 +2,8 @@
 
 use http::Method;
 use serde_json::json;
-use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet, program, soon};
+use tercet_testing::{Gate, Participant, Reaction, Tercet, program, soon};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::{problem, transaction};

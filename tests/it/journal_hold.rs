@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
-use tercet_tests::{Client, soon};
+use tercet_testing::{Client, soon};
 
 /// While it is there the daemon cannot write.
 #[derive(Debug)]

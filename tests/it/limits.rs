@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
-use tercet_tests::{Tercet, soon};
+use tercet_testing::{Tercet, soon};
 
 use crate::bodies::begin_open;
 use crate::raw::Raw;

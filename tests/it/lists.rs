@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use http::Method;
 use serde_json::Value;
-use tercet_protocol::Op;
-use tercet_tests::{Client, Gate, Participant, Reaction, Response, Tercet};
+use tercet_testing::{Client, Gate, Participant, Reaction, Response, Tercet};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::problem;

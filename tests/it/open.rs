@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_wire::Op;
 
 use crate::bodies::{begin_open, branch, with};
 use crate::expected::{problem, transaction};
@@ -104,7 +104,7 @@ async fn the_deadline_cancels_what_nobody_decided_the_unanswered_try_included() 
             (participant.calls_of(id, Op::Confirm), participant.calls_of(id, Op::Cancel));
         assert_eq!((confirms.len(), cancels.len()), (0, 1), "{id}");
     }
-    let time = |name: &str| ended.word(name).parse::<tercet_protocol::Wall>().expect(name).0;
+    let time = |name: &str| ended.word(name).parse::<tercet_wire::Wall>().expect(name).0;
     let late_ms = time("decided_at") - time("deadline_at");
     assert!((0..1_000).contains(&late_ms), "decided {late_ms} ms after the deadline");
     problem(&client.confirm("order-1", "").await, "already-cancelled", Some("order-1"));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tercet_protocol::Op;
-use tercet_tests::{Client, Participant, Response, Tercet, soon};
+use tercet_testing::{Client, Participant, Response, Tercet, soon};
+use tercet_wire::Op;
 use tokio::task::JoinSet;
 
 use crate::bodies::begin_open;

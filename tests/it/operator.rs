@@ -2,8 +2,8 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use tercet_protocol::Op;
-use tercet_tests::{Client, Participant, Reaction, Response, Tercet, soon};
+use tercet_testing::{Client, Participant, Reaction, Response, Tercet, soon};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::{problem, transaction};

@@ -2,8 +2,8 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use tercet_protocol::Op;
-use tercet_tests::{Client, Gate, Participant, Reaction, Response, Tercet, soon};
+use tercet_testing::{Client, Gate, Participant, Reaction, Response, Tercet, soon};
+use tercet_wire::Op;
 use tokio::task::JoinHandle;
 
 use crate::bodies::{begin, branch};

@@ -3,7 +3,7 @@
 
 use http::Method;
 use serde_json::json;
-use tercet_tests::Tercet;
+use tercet_testing::Tercet;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 

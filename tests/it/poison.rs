@@ -2,7 +2,7 @@
 
 use http::Method;
 use sea_orm::{ConnectionTrait, Database};
-use tercet_tests::{Participant, Tercet};
+use tercet_testing::{Participant, Tercet};
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::transaction;

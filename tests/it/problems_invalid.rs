@@ -1,7 +1,7 @@
 //! Requests that are not as the contract says: each is 400 and names the field.
 
 use serde_json::{Map, Value, json};
-use tercet_tests::{Participant, Tercet};
+use tercet_testing::{Participant, Tercet};
 
 use crate::bodies::{begin_open, branch, with};
 use crate::expected::problem;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use tercet_tests::{program, soon};
+use tercet_testing::{program, soon};
 
 /// A directory that goes away with the test.
 pub(crate) fn directory() -> tempfile::TempDir {

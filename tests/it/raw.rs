@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tercet_tests::soon;
+use tercet_testing::soon;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

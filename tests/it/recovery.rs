@@ -1,7 +1,7 @@
 //! What is found again after a restart: everything that was told, and nothing else.
 
-use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet};
+use tercet_testing::{Gate, Participant, Reaction, Tercet};
+use tercet_wire::Op;
 use tokio::task::JoinSet;
 
 use crate::bodies::{begin, begin_open, branch};

@@ -1,8 +1,8 @@
 //! SIGTERM: no new work is taken, what is in flight is finished, and the rest goes on at the
 //! next start.
 
-use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::transaction;

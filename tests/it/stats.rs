@@ -2,8 +2,8 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use tercet_protocol::Op;
-use tercet_tests::{Client, Gate, Participant, Reaction, Tercet};
+use tercet_testing::{Client, Gate, Participant, Reaction, Tercet};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::problem;

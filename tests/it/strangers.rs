@@ -1,8 +1,8 @@
 //! Nobody waits for a stranger: a participant that is slow or dead is felt by its own
 //! transactions alone, however many there are.
 
-use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, branch};
 use crate::expected::transaction;

@@ -1,8 +1,8 @@
 //! `tercet tx`: what it prints, and the exit codes that scripts go by.
 
 use serde_json::{Value, json};
-use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet};
+use tercet_testing::{Gate, Participant, Reaction, Tercet};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::transaction;

@@ -4,8 +4,8 @@
 //! daemon do for a whole table.
 
 use serde_json::json;
-use tercet_protocol::Op;
-use tercet_tests::{Client, Gate, Participant, Reaction, Response, Tercet};
+use tercet_testing::{Client, Gate, Participant, Reaction, Response, Tercet};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet};
+use tercet_testing::{Gate, Participant, Reaction, Tercet};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch, with};
 
@@ -167,6 +167,6 @@ async fn no_participant_can_ask_for_a_pause_of_more_than_a_minute() {
 }
 
 fn millis(text: &str) -> i64 {
-    let wall: tercet_protocol::Wall = text.parse().expect("RFC 3339");
+    let wall: tercet_wire::Wall = text.parse().expect("RFC 3339");
     wall.0
 }

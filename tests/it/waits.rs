@@ -1,7 +1,7 @@
 //! What begin and reading wait for, and what is answered when it comes or does not.
 
-use tercet_protocol::Op;
-use tercet_tests::{Client, Gate, Participant, Reaction, Tercet};
+use tercet_testing::{Client, Gate, Participant, Reaction, Tercet};
+use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::{problem, transaction};

@@ -1,8 +1,8 @@
 //! What confirm, cancel and register wait for.
 
 use serde_json::json;
-use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet};
+use tercet_testing::{Gate, Participant, Reaction, Tercet};
+use tercet_wire::Op;
 
 use crate::bodies::{begin_open, branch, with};
 use crate::expected::{problem, transaction};
@@ -85,7 +85,7 @@ async fn register_waits_for_its_own_try_and_answers_201_or_202_and_repeats_200_o
     client.begin("", &begin_open("order-1", &[])).await;
     let stock = branch(&participant, "stock").to_string();
     let register = async |query: &str| client.register("order-1", query, &stock).await;
-    let told = |response: &tercet_tests::Response| {
+    let told = |response: &tercet_testing::Response| {
         assert_eq!(response.word("id"), "stock", "{}", response.text);
         assert_eq!(response.header("tercet-status"), "trying", "{}", response.text);
         (response.status, response.word("status").to_owned())

@@ -33,7 +33,7 @@ pub(crate) fn rust_files(below: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn all() -> Vec<(PathBuf, String)> {
-    ["crates", "fuzz", "migrations", "tests"].into_iter().flat_map(rust_files).collect()
+    ["crates", "migrations", "tests", "tools"].into_iter().flat_map(rust_files).collect()
 }
 
 #[test]

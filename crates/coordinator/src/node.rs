@@ -8,19 +8,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{BreakerSettings, Engine, EngineSettings, LineSettings, Ring, Rules, Wall};
+use tercet_clock::Clock;
+use tercet_engine::{BreakerSettings, Engine, EngineSettings, LineSettings, Ring, Rules};
+use tercet_journal::{
+    Backlog, Journal, JournalError, JournalSettings, Kept, MemoryRows, Retention,
+};
+use tercet_wire::Wall;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::alerts;
-use crate::api::Readiness;
-use crate::clock::Clock;
 use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher, DispatcherSettings, StartError};
-use crate::journal::{
-    Backlog, Journal, JournalError, JournalSettings, Kept, MemoryRows, Retention,
-};
+use crate::http::Readiness;
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Ended, Outward, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 

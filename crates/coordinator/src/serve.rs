@@ -6,15 +6,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tercet_protocol::history_bound;
+use tercet_clock::{Clock, SystemClock};
+use tercet_engine::history_bound;
+use tercet_journal::Kept;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::api::{self, Api, Readiness, RequestLimits, ServerSettings};
-use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
-use crate::journal::Kept;
+use crate::http::{self, Api, Readiness, RequestLimits, ServerSettings};
 use crate::node::{Node, NodeError};
 use crate::runtime::for_what_is_in_flight;
 
@@ -63,7 +63,7 @@ pub async fn serve(
     let readiness = Readiness::default();
     let node = Node::start(settings, kept, address, &clock, &readiness, stop.clone()).await?;
     let dispatcher = node.dispatcher.clone();
-    let router = api::router(Api {
+    let router = http::router(Api {
         engine: node.engine.clone(),
         journal: node.journal.clone(),
         clock,
@@ -93,7 +93,7 @@ pub async fn serve(
         "ready"
     );
     ready(address);
-    api::serve(listener, router, server, stopped(stop, node.ended(), readiness)).await;
+    http::serve(listener, router, server, stopped(stop, node.ended(), readiness)).await;
     node.stopped().await?;
     tracing::info!("stopped");
     Ok(())

@@ -4,8 +4,6 @@
 //! reserves twice, a Cancel without its Try gives back what was never taken. Nobody wants this; it is
 //! here because sums that are off explain the guard better than words.
 
-use std::sync::Arc;
-
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -16,6 +14,7 @@ use sea_orm::{
     DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait as _,
 };
 use serde_json::json;
+use std::sync::Arc;
 use tercet_participant::{Context, Failure, Op, Participant, Store};
 
 /// What stands between a call and the business code.

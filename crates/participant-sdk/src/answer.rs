@@ -5,7 +5,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tercet_protocol::Op;
+use tercet_wire::Op;
 
 use crate::context::{BadHeader, Context};
 use crate::failure::Failure;

@@ -4,7 +4,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the door")]
 
-use tercet_protocol::Wall;
+use tercet_wire::Wall;
 use uuid::Uuid;
 
 /// The time of day, as this machine has it.

@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tercet_protocol::wire::header;
-use tercet_protocol::{BranchId, Gid, Instance, Op, Wall};
+use tercet_wire::{BranchId, Gid, Instance, Op, Wall, header};
 use thiserror::Error;
 
 use crate::legs::Legs;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tercet_protocol::{Op, UnknownOp};
+use tercet_wire::{Op, UnknownOp};
 
 /// The legs of a branch, as `Tercet-Legs` lists them. The guard needs them: a Confirm
 /// without a Try before it is right for a branch that has no Try, and wrong for any other.

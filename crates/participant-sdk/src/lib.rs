@@ -46,9 +46,7 @@ pub use legs::Legs;
 pub use participant::Participant;
 #[cfg(feature = "sea-orm")]
 pub use router::router;
-pub use tercet_protocol::wire::{
-    AnswerView, BranchView, Problem, ProblemCode, SummaryView, TransactionView,
-};
-pub use tercet_protocol::{BranchId, Gid, Instance, InvalidId, Op, UnknownOp, Wall};
-pub use tercet_protocol::{BranchStatus, Reason, Status};
-pub use tercet_protocol::{Trouble, Verdict};
+pub use tercet_wire::{AnswerView, BranchView, Problem, ProblemCode, SummaryView, TransactionView};
+pub use tercet_wire::{BranchId, Gid, Instance, InvalidId, Op, UnknownOp, Wall};
+pub use tercet_wire::{BranchStatus, Reason, Status};
+pub use tercet_wire::{Trouble, Verdict};

@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
-use tercet_protocol::Op;
+use tercet_wire::Op;
 
 use crate::answer;
 use crate::context::Context;

@@ -1,11 +1,9 @@
 //! What the tests of this crate share.
 
-use tercet_protocol::Instance;
 #[cfg(feature = "sea-orm")]
-use tercet_protocol::Op;
-
 #[cfg(feature = "sea-orm")]
 use crate::{context::Context, legs::Legs};
+use tercet_wire::{Instance, Op};
 
 /// One of several lives of a gid.
 pub(crate) fn instance(number: u128) -> Instance {

@@ -2,7 +2,7 @@
 //! them one by one, and what to do.
 
 use serde::Serialize;
-use tercet_protocol::Wall;
+use tercet_wire::Wall;
 
 use super::news::{ParkedBranch, SetAside};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::redirect::Policy;
 use reqwest::{Client, retry};
-use tercet_protocol::Wall;
+use tercet_wire::Wall;
 use thiserror::Error;
 use url::Url;
 

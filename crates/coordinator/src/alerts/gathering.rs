@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tercet_protocol::{Mono, Now};
+use tercet_wire::{Mono, Now};
 
 use super::body::{Body, Item, Kind};
 
@@ -77,7 +77,7 @@ impl Gathering {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use tercet_protocol::{Op, Wall};
+    use tercet_wire::{Op, Wall};
 
     use super::*;
     use crate::alerts::news::{ParkedBranch, SetAside};

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tercet_protocol::{Gid, Mono, Now};
+use tercet_clock::Clock;
+use tercet_wire::{Gid, Mono, Now};
 use tokio::sync::Notify;
 
 use super::body::{Body, Item, Kind};
@@ -11,7 +12,6 @@ use super::gathering::Gathering;
 use super::news::{ParkedBranch, SetAside};
 use super::settings::AlertSettings;
 use super::task::Task;
-use crate::clock::Clock;
 use crate::metrics::AlertMetrics;
 
 /// Takes news. Cheap to clone; never waits.

@@ -1,7 +1,8 @@
 //! What there is to tell: the single facts that an alert is made of.
 
 use serde::Serialize;
-use tercet_protocol::{BranchId, BranchSpec, Gid, Instance, Op, Outcome, Parked, Stored, Wall};
+use tercet_engine::{Outcome, Parked, Stored};
+use tercet_wire::{BranchId, BranchSpec, Gid, Instance, Op, Wall};
 
 /// A branch that is shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,7 +44,7 @@ impl ParkedBranch {
 
     /// Every parked branch of a transaction as the journal has it.
     pub fn all_of(stored: &Stored) -> impl Iterator<Item = Self> {
-        let op = stored.decision().map(tercet_protocol::Decision::op);
+        let op = stored.decision().map(tercet_engine::Decision::op);
         let parked = stored.outcomes.iter().filter(|_| !stored.status.is_finished());
         parked.filter_map(move |outcome| {
             let branch = stored.branches.iter().find(|branch| branch.id == outcome.branch)?;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tercet_protocol::Mono;
+use tercet_wire::Mono;
 
 /// An alert that is ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tercet_protocol::Backoff;
+use tercet_wire::Backoff;
 use url::Url;
 
 use super::signature::Secret;

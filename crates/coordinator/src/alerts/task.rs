@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{Mono, Now};
+use tercet_clock::Clock;
+use tercet_wire::{Mono, Now};
 
 use super::body::Body;
 use super::delivery::Delivery;
 use super::handle::Desk;
 use super::queue::{Alert, Queue};
 use super::settings::AlertSettings;
-use crate::clock::Clock;
 use crate::metrics::{AlertFate, AlertMetrics};
 
 /// How long it sleeps at most when there is nothing to do.

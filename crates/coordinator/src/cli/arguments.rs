@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tercet_journal::Kept;
 
 use crate::cli::tx::Tx;
 use crate::config::{ConfigError, Flags, Layers};
-use crate::journal::Kept;
 
 /// Tercet coordinates Try-Confirm-Cancel transactions across services.
 ///

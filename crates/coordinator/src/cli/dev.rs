@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use tercet_journal::Kept;
+
 use crate::cli::arguments::{DevFlags, ServeFlags};
 use crate::cli::exit::{Exit, say};
 use crate::cli::run::run;
-use crate::journal::Kept;
 
 pub(super) fn dev(flags: &DevFlags) -> Exit {
     let directory = match tempfile::Builder::new().prefix("tercet-dev-").tempdir() {

@@ -1,9 +1,10 @@
 //! `tercet migrate up` and `status`.
 
+use tercet_journal::{migrate_up, migration_status};
+
 use crate::cli::arguments::{DatabaseFlags, Migrate, ServeFlags};
 use crate::cli::exit::{Exit, say};
 use crate::config::Flags;
-use crate::journal::{migrate_up, migration_status};
 
 pub(super) fn migrate(what: Migrate, flags: &DatabaseFlags) -> Exit {
     let settings = ServeFlags::from(flags).gather(Flags::new());

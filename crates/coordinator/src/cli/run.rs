@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::net::SocketAddr;
 
+use tercet_journal::{Kept, untrusted_file_system};
+
 use crate::cli::arguments::ServeFlags;
 use crate::cli::exit::Exit;
 use crate::config::{Flags, Settings};
-use crate::journal::{Kept, untrusted_file_system};
 use crate::serve::serve as serve_until_stopped;
 use crate::signals::stop_on_signals;
 use crate::{metrics, telemetry};

@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use tercet_protocol::Backoff;
-use tercet_protocol::wire::Limits;
+use tercet_wire::{Backoff, Limits};
 
 use crate::alerts::AlertSettings;
 use crate::telemetry::LogFormat;

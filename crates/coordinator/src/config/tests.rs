@@ -5,8 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tercet_protocol::Backoff;
-use tercet_protocol::wire::Limits;
+use tercet_wire::{Backoff, Limits};
 
 use super::layers::DEFAULTS;
 use super::*;

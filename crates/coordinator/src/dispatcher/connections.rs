@@ -16,7 +16,7 @@ use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::client::conn::{TrySendError, http1};
-use tercet_protocol::Mono;
+use tercet_wire::Mono;
 use thiserror::Error;
 use tower::{BoxError, ServiceExt as _};
 use url::{Position, Url};

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tercet_protocol::{Destination, LineSettings, ParticipantHealth, host_port};
+use tercet_engine::{Destination, LineSettings, ParticipantHealth};
+use tercet_wire::host_port;
 use url::Url;
 
 use super::route::Route;

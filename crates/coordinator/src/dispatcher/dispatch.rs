@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tercet_protocol::{
-    Admission, Answer, Call, Destination, Expired, Moved, Next, Offered, ParticipantHealth, Room,
-    Ticket,
+use tercet_clock::Clock;
+use tercet_engine::{
+    Admission, Call, Destination, Expired, Moved, Next, Offered, ParticipantHealth, Room, Ticket,
 };
+use tercet_wire::Answer;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::OwnedPermit;
 use tokio::time::sleep;
@@ -19,7 +20,6 @@ use super::route::{Pending, Route, Watch};
 use super::settings::DispatcherSettings;
 use super::vacancies::Vacancies;
 use super::{news, turns};
-use crate::clock::Clock;
 
 /// Unused connections are looked through when the first may have been kept long enough, but
 /// neither more often than this nor, for those that the other side has closed, less.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::Response;
 use http::header::RETRY_AFTER;
 use hyper::body::Incoming;
-use tercet_protocol::{Answer, Call, Health, health};
+use tercet_clock::Clock;
+use tercet_engine::{Call, Health, health};
+use tercet_wire::Answer;
 use tokio::time::sleep;
 use url::Url;
 
@@ -15,7 +17,6 @@ use super::connect::{Connector, StartError};
 use super::connections::{CallError, Connection, Connections};
 use super::settings::DispatcherSettings;
 use super::{failure, request, retry_after};
-use crate::clock::Clock;
 
 /// As much of a body as is read: enough to use the connection again after any ordinary answer.
 const BODY_MAX: usize = 64 * 1024;

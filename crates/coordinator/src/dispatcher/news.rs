@@ -1,6 +1,6 @@
 //! What people are told of a destination: that it does not answer, and that it does again.
 
-use tercet_protocol::Turned;
+use tercet_engine::Turned;
 
 use super::route::Route;
 

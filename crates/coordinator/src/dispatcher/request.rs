@@ -8,7 +8,8 @@ use http::header::{
 };
 use http::{Method, Request, Uri};
 use http_body_util::Full;
-use tercet_protocol::{Call, Instance};
+use tercet_engine::Call;
+use tercet_wire::Instance;
 use thiserror::Error;
 use url::{Position, Url};
 use uuid::Uuid;
@@ -88,7 +89,7 @@ fn headers(call: &Call, luck: u64) -> Result<HeaderMap, Unwritable> {
 /// The names of our headers, made when the program is: to make one takes a look-up.
 mod name {
     use http::header::HeaderName;
-    use tercet_protocol::wire::header;
+    use tercet_wire::header;
 
     pub(super) const GID: HeaderName = HeaderName::from_static(header::GID);
     pub(super) const BRANCH: HeaderName = HeaderName::from_static(header::BRANCH);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tercet_protocol::Wall;
+use tercet_wire::Wall;
 
 /// How long the participant asks us to wait; `None` for what is neither a number of
 /// seconds nor a date. A date in the past asks for no wait. Bounds are the verdict's.

@@ -4,10 +4,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tercet_protocol::{
-    Admission, Answer, BreakerState, Call, Destination, Gid, Health, Line, LineSettings, Mono,
-    Moved, Now, Offered, ParticipantHealth, Room, Ticket, Turn,
+use tercet_engine::{
+    Admission, BreakerState, Call, Destination, Health, Line, LineSettings, Moved, Offered,
+    ParticipantHealth, Room, Ticket, Turn,
 };
+use tercet_wire::{Answer, Gid, Mono, Now};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::OwnedPermit;
 use url::Url;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tercet_protocol::{BreakerSettings, LineSettings};
+use tercet_engine::{BreakerSettings, LineSettings};
 
 /// Limits and patience of the dispatcher; all from config.
 #[derive(Debug, Clone, PartialEq, Eq)]

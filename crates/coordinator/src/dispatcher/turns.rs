@@ -5,14 +5,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tercet_protocol::{Answer, Call, Health, Next};
+use tercet_clock::Stopwatch;
+use tercet_engine::{Call, Health, Next};
+use tercet_wire::Answer;
 use tokio::time::sleep;
 use url::Url;
 
 use super::dispatch::Shared;
 use super::exchange::{Exchange, Exchanged};
 use super::route::{Pending, Route};
-use crate::clock::Stopwatch;
 use crate::metrics::CallResult;
 
 /// Makes a call, then one that waited for it to end, until none does.

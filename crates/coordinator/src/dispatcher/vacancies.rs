@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tercet_protocol::{Destination, Room, Vacancy};
+use tercet_engine::{Destination, Room, Vacancy};
 use tokio::sync::Notify;
 
 /// Destinations that have room, as they are told.

@@ -9,11 +9,10 @@ mod transactions;
 
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use thiserror::Error;
-
 pub use alerts::{AlertFate, AlertMetrics};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 pub use participants::{CallResult, ParticipantMetrics, Participants};
+use thiserror::Error;
 pub use transactions::TransactionMetrics;
 
 /// How often samples waiting in memory are folded into their buckets.
@@ -66,8 +65,8 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 
 #[cfg(test)]
 mod tests {
-    use tercet_protocol::wire::{Arrival, Limits, check_begin};
-    use tercet_protocol::{Change, Decided, Decision, Now, Status, Stored, Transaction, Wall};
+    use tercet_engine::{Change, Decided, Decision, Stored, Transaction};
+    use tercet_wire::{Arrival, Limits, Now, Status, Wall, check_begin};
 
     use super::*;
 
@@ -94,7 +93,7 @@ mod tests {
             let transactions = TransactionMetrics::register();
             let participants = Participants::default();
             participants.of("127.0.0.1:7301").ended(
-                tercet_protocol::Op::Try,
+                tercet_wire::Op::Try,
                 CallResult::Done,
                 Duration::from_millis(3),
             );

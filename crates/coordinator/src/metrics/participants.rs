@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use tercet_protocol::{Answer, Op, PerOp, Trouble, Verdict, verdict};
+use tercet_wire::{Answer, Op, PerOp, Trouble, Verdict, verdict};
 
 use super::name;
 

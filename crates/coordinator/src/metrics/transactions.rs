@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use tercet_protocol::{Census, Decision, Reason, Status, Transaction, Wall};
+use tercet_engine::{Census, Decision, Transaction};
+use tercet_wire::{Reason, Status, Wall};
 
 use super::name;
 

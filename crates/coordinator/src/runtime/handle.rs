@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tercet_protocol::{Ask, Census, Gid, Refusal, Reply, Until};
+use tercet_engine::{Ask, Census, Refusal, Reply, Until};
+use tercet_wire::Gid;
 use tokio::sync::{mpsc, oneshot};
 
 /// A request on its way to the engine.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tercet_protocol::Mono;
+use tercet_wire::Mono;
 
 use crate::alerts::ParkedBranch;
 
@@ -118,8 +118,9 @@ fn write(line: &Line) {
 
 #[cfg(test)]
 mod tests {
+    use tercet_wire::Op;
+
     use super::*;
-    use tercet_protocol::Op;
 
     fn parked(participant: &str, gid: &str) -> ParkedBranch {
         ParkedBranch {

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use tercet_protocol::{Commands, Event, Input, Ring, read_page};
+use tercet_clock::Clock;
+use tercet_engine::{Commands, Event, Input, Ring, read_page};
+use tercet_journal::{Journal, JournalError};
 use thiserror::Error;
 
 use crate::alerts::{Alerts, ParkedBranch};
-use crate::clock::Clock;
-use crate::journal::{Journal, JournalError};
 
 /// Transactions read at once.
 const PAGE: u32 = 500;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tercet_protocol::{Reply, ReplyTo};
+use tercet_engine::{Reply, ReplyTo};
 use tokio::sync::oneshot;
 
 /// Everybody who waits for a reply, by the number the ring knows them by.

@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{
-    Answer, Call, Change, Commands, Destination, Event, Input, Mono, Record, Request, Ring, Ticket,
-    Wait,
+use tercet_clock::Clock;
+use tercet_engine::{
+    Call, Change, Commands, Destination, Event, Input, Record, Request, Ring, Ticket, Wait,
 };
+use tercet_journal::{Backlog, Journal, JournalEvent};
+use tercet_wire::{Answer, Mono};
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{Alerts, ParkedBranch};
-use crate::clock::Clock;
 use crate::dispatcher::{Dispatcher, Vacancies};
-use crate::journal::{Backlog, Journal, JournalEvent};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::handle::{Asked, Control, Lanes};
 use crate::runtime::parking::ParkingLog;

@@ -2,17 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tercet_protocol::{
-    Ask, BranchSpec, Decided, Decision, Engine, EngineSettings, Epoch, Fingerprint, Incarnation,
-    Instance, Mono, Now, Op, Pattern, PerOp, Refusal, Reply, Spec, Status, Stored, TryBy, Until,
-    Wall,
+use tercet_clock::SystemClock;
+use tercet_engine::{
+    Ask, Decided, Decision, Engine, EngineSettings, Refusal, Reply, Stored, Until,
+};
+use tercet_journal::{JournalSettings, MemoryRows};
+use tercet_wire::{
+    BranchSpec, Epoch, Fingerprint, Incarnation, Instance, Mono, Now, Op, Pattern, PerOp, Spec,
+    Status, TryBy, Wall,
 };
 use tokio::sync::mpsc::OwnedPermit;
 
 use super::*;
-use crate::clock::SystemClock;
 use crate::dispatcher::{self, DispatcherSettings};
-use crate::journal::{JournalSettings, MemoryRows};
 use crate::runtime::handle::lanes;
 use crate::runtime::recovery::recover;
 
@@ -166,7 +168,7 @@ async fn begins_are_refused_while_too_much_waits_for_the_journal() {
         let spec = Arc::clone(&stored(gid, 0, 0).spec);
         let (gid, instance) = (spec.gid.clone(), spec.instance);
         Backlog::of(&[Record {
-            seq: tercet_protocol::Seq(1),
+            seq: tercet_wire::Seq(1),
             gid,
             instance,
             change: Change::Begun(spec),
@@ -219,7 +221,7 @@ async fn write(rows: &MemoryRows, transactions: &[Stored]) {
     for Stored { spec, decided, .. } in transactions {
         let decided = decided.clone().expect("a decision");
         for change in [Change::Begun(Arc::clone(spec)), Change::Decided(decided)] {
-            let seq = tercet_protocol::Seq(records.len() as u64 + 1);
+            let seq = tercet_wire::Seq(records.len() as u64 + 1);
             let (gid, instance) = (spec.gid.clone(), spec.instance);
             records.push(Record { seq, gid, instance, change });
         }
@@ -272,13 +274,13 @@ async fn recovery_keeps_nothing_of_a_transaction_that_asks_for_nothing() {
     // Open ones without branches wait for their initiators; the last one has a Try to be called.
     let transactions = [stored("x", 86_400_000, 0), stored("y", 86_400_000, 0), stored("z", 0, 1)];
     let records = transactions.iter().zip(1..).map(|(stored, seq)| Record {
-        seq: tercet_protocol::Seq(seq),
+        seq: tercet_wire::Seq(seq),
         gid: stored.spec.gid.clone(),
         instance: stored.spec.instance,
         change: Change::Begun(Arc::clone(&stored.spec)),
     });
     journal.append(records.collect());
-    let durable = JournalEvent::Durable(tercet_protocol::Seq(3));
+    let durable = JournalEvent::Durable(tercet_wire::Seq(3));
     assert_eq!(events.recv().await, Some(durable));
     let engine = Engine::new(Epoch(2), EngineSettings::default());
     let mut ring = Ring::new(engine, Duration::from_secs(3_600));

@@ -1,7 +1,6 @@
 //! How a request can fail.
 
-use tercet_protocol::wire::{Problem, ProblemCode};
-use tercet_protocol::{Gid, InvalidId};
+use tercet_wire::{Gid, InvalidId, Problem, ProblemCode};
 
 /// A request to the coordinator failed. A transaction that was cancelled is not among these: it
 /// is an [`Outcome`](super::Outcome).

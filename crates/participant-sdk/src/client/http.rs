@@ -6,8 +6,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use reqwest::redirect;
 use serde::de::DeserializeOwned;
-use tercet_protocol::wire::{Problem, header};
-use tercet_protocol::{Backoff, Gid};
+use tercet_wire::{Backoff, Gid, Problem, header};
 
 use super::error::ClientError;
 use crate::clock;

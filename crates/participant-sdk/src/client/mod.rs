@@ -9,14 +9,12 @@ mod request;
 
 use std::time::Duration;
 
-use tercet_protocol::Gid;
-use tercet_protocol::wire::TransactionView;
-
 pub use error::ClientError;
 pub use open::{OpenTransaction, Registered};
 pub use outcome::{Cancellation, NotConfirmed, Outcome};
 pub use own_try::OwnTry;
 pub use request::{NewBranch, NewTransaction};
+use tercet_wire::{Gid, TransactionView};
 
 use self::http::{Http, Reply, Sent};
 

@@ -1,7 +1,6 @@
 //! Open transactions: branches are registered one by one, and the initiator asks for the decision.
 
-use tercet_protocol::wire::{BranchView, CancelRequest, TransactionView};
-use tercet_protocol::{Gid, Instance, Op, Wall};
+use tercet_wire::{BranchView, CancelRequest, Gid, Instance, Op, TransactionView, Wall};
 
 use super::Client;
 use super::error::ClientError;

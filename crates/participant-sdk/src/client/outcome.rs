@@ -1,7 +1,6 @@
 //! How a transaction stands, as a type that cannot be mistaken.
 
-use tercet_protocol::wire::{BranchView, TransactionView};
-use tercet_protocol::{BranchStatus, Gid, Reason, Status};
+use tercet_wire::{BranchStatus, BranchView, Gid, Reason, Status, TransactionView};
 
 /// How a transaction stands after a request. An answer is not a success: look which one it is, or
 /// call [`confirmed`](Self::confirmed).

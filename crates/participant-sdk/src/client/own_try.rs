@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use tercet_protocol::{Answer, Op, Verdict, verdict};
+use tercet_wire::{Answer, Op, Verdict, verdict};
 
 use crate::context::Context;
 

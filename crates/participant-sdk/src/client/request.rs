@@ -5,8 +5,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use tercet_protocol::wire::{BeginRequest, BranchRequest, header};
-use tercet_protocol::{Gid, Op, TryBy};
+use tercet_wire::{BeginRequest, BranchRequest, Gid, Op, TryBy, header};
 
 use super::error::ClientError;
 use super::http::Sent;

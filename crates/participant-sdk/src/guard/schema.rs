@@ -1,7 +1,7 @@
 //! Making the guard's table.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
-use tercet_protocol::Backoff;
+use tercet_wire::Backoff;
 
 use super::contention::{contention, is_made_meanwhile};
 use super::statements::Statements;

@@ -8,7 +8,7 @@ use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode,
     TransactionOptions, TransactionTrait,
 };
-use tercet_protocol::{Backoff, Op};
+use tercet_wire::{Backoff, Op};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::contention::{Contention, contention, contention_behind};

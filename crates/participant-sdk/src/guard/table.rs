@@ -6,10 +6,9 @@
 //! | Confirm | no Try leg: run, record; else gone | run, record | repeat | gone | gone |
 //! | Cancel | record, not run: the empty Cancel | run, record | refuse | repeat | gone |
 
-use std::time::Duration;
-
 use http::StatusCode;
-use tercet_protocol::{Instance, Op, Wall};
+use std::time::Duration;
+use tercet_wire::{Instance, Op, Wall};
 
 use crate::legs::Legs;
 

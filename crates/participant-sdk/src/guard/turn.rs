@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tercet_protocol::{BranchId, Gid};
+use tercet_wire::{BranchId, Gid};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::context::Context;
@@ -84,8 +84,9 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    use tercet_wire::Op;
+
     use crate::tests_support::context;
-    use tercet_protocol::Op;
 
     #[tokio::test]
     async fn calls_of_one_branch_take_turns_and_leave_nothing_behind() {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
-use tercet_protocol::wire::header;
+use tercet_wire::header;
 use thiserror::Error;
 
 /// Longest key, in characters. A UUID has 36.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use tercet_protocol::Op;
+use tercet_wire::Op;
 
 /// Where a branch can stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,8 +156,9 @@ fn after(kind: Kind, stand: Stand, op: Op, done: bool) -> Option<Stand> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use Op::{Cancel, Confirm, Try};
+
+    use super::*;
 
     fn after_all(steps: &[&[Settled]]) -> Option<Vec<Stand>> {
         let mut belief = Belief::new(Kind::Usual);

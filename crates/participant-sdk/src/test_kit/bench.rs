@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tercet_protocol::{Instance, Op, Wall};
+use tercet_wire::{Instance, Op, Wall};
 use tokio::task::JoinSet;
 
 use super::balances::Balances;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Url, redirect};
-use tercet_protocol::{Answer, Op, Trouble, Verdict, verdict};
+use tercet_wire::{Answer, Op, Trouble, Verdict, verdict};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 

@@ -1,6 +1,6 @@
 //! What a Try and a Confirm change is not asked, but seen.
 
-use tercet_protocol::Op;
+use tercet_wire::Op;
 
 use super::balances::Balances;
 use super::bench::Bench;

@@ -1,12 +1,11 @@
 //! Courses of events, as data.
 
-use tercet_protocol::Op;
-use tercet_protocol::wire::header;
+use Op::{Cancel, Confirm, Try};
+use tercet_wire::{Op, header};
 
 use super::belief::Kind;
 use super::caller::Twist;
 use super::rule::Rule;
-use Op::{Cancel, Confirm, Try};
 
 /// A course of events, and the rule that is broken if it does not go as it should.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tercet_protocol::Op;
+use tercet_wire::Op;
 
 use super::balances::Balances;
 use super::belief::{Belief, Stand};

@@ -1,7 +1,7 @@
 //! Courses of events that a seed makes up.
 
 use fastrand::Rng;
-use tercet_protocol::Op;
+use tercet_wire::Op;
 
 use super::belief::Kind;
 use super::rule::Rule;

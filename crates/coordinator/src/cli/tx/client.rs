@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client as Http, Method};
 use serde_json::Value;
-use tercet_protocol::wire::{Problem, ProblemCode};
+use tercet_wire::{Problem, ProblemCode};
 use thiserror::Error;
 use url::Url;
 

@@ -6,17 +6,15 @@ mod client;
 mod table;
 mod text;
 
+pub(super) use arguments::Tx;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tercet_protocol::Wall;
-use tercet_protocol::wire::{EventView, Page, RetriedView, SummaryView};
-
-pub(super) use arguments::Tx;
+use tercet_clock::{Clock as _, SystemClock};
+use tercet_wire::{EventView, Page, RetriedView, SummaryView, Wall};
 
 use crate::cli::exit::{Exit, say};
 use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What};
 use crate::cli::tx::client::{Answered, Client, ClientError, Kind};
-use crate::clock::{Clock as _, SystemClock};
 
 /// The longest that a resolution waits for a call under way, in milliseconds.
 const RESOLVE_WAIT_MS: u32 = 60_000;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use tercet_protocol::wire::{BranchView, EventView, SummaryView, TransactionView};
-use tercet_protocol::{Op, Wall};
+use tercet_wire::{BranchView, EventView, Op, SummaryView, TransactionView, Wall};
 
 use crate::cli::tx::table::{Table, one_line};
 

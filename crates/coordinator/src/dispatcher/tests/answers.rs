@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tercet_protocol::{Answer, Call, Op};
+use tercet_engine::Call;
+use tercet_wire::{Answer, Op};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::super::DispatcherSettings;

@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tercet_protocol::{
-    Answer, BreakerSettings, BreakerState, Destination, Incarnation, Instance, LineSettings, Mono,
-    Now, Op, Vacancy,
-};
+use tercet_clock::Clock;
+use tercet_engine::{BreakerSettings, BreakerState, Destination, LineSettings, Vacancy};
+use tercet_wire::{Answer, Incarnation, Instance, Mono, Now, Op};
 
 use super::super::{Dispatcher, start};
 use super::inbox::Inbox;
 use super::participant::Participant;
 use super::{branch, call, call_of, line, soon, with_line};
-use crate::clock::Clock;
 
 /// A clock that goes when the test says. Luck is none, so that pauses are the shortest.
 #[derive(Default)]

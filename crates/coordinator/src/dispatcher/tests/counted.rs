@@ -1,7 +1,7 @@
 //! What calls leave in the metrics.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tercet_protocol::LineSettings;
+use tercet_engine::LineSettings;
 
 use super::inbox::Inbox;
 use super::participant::Participant;

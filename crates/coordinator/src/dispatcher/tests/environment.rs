@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use tercet_protocol::Answer;
+use tercet_wire::Answer;
 
 use super::inbox::Inbox;
 use super::participant::Participant;

@@ -1,6 +1,7 @@
 //! The runtime's side: an inbox in which every call has its place.
 
-use tercet_protocol::{Answer, Call, Ticket};
+use tercet_engine::{Call, Ticket};
+use tercet_wire::Answer;
 use tokio::sync::mpsc::{self, OwnedPermit};
 
 use super::super::Dispatcher;

@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_protocol::{
-    BranchSpec, Call, Epoch, Fingerprint, Incarnation, Instance, LineSettings, Mono, Now, Op,
-    Pattern, PerOp, Spec, Ticket, TryBy, Wall,
+use tercet_clock::Clock;
+use tercet_engine::{Call, LineSettings, Ticket};
+use tercet_wire::{
+    BranchSpec, Epoch, Fingerprint, Incarnation, Instance, Mono, Now, Op, Pattern, PerOp, Spec,
+    TryBy, Wall,
 };
 
 use super::{Dispatcher, DispatcherSettings, start};
-use crate::clock::Clock;
 
 /// Longer than anything here takes unless it never happens.
 const GUARD: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! What participants are sent.
 
-use tercet_protocol::Op;
+use tercet_wire::Op;
 
 use super::inbox::Inbox;
 use super::participant::Participant;

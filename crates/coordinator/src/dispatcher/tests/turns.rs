@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tercet_protocol::{Answer, Incarnation, Instance, LineSettings, Now, Op, PerOp};
+use tercet_clock::Clock;
+use tercet_engine::LineSettings;
+use tercet_wire::{Answer, Incarnation, Instance, Now, Op, PerOp};
 
 use super::super::{DispatcherSettings, start};
 use super::inbox::Inbox;
 use super::participant::Participant;
 use super::{branch, call, call_of, dispatcher, dispatcher_with, line, with_line};
-use crate::clock::Clock;
 
 fn narrow() -> DispatcherSettings {
     with_line(LineSettings { concurrency: 2, queue_entries: 2, ..line() })

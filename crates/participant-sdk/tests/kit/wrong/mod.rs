@@ -11,10 +11,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+pub(crate) use flaw::Flaw;
 use tercet_participant::{Action, Arrival, BadHeader, Context, Contradiction, Op, decide};
 use tokio::net::TcpListener;
-
-pub(crate) use flaw::Flaw;
 use world::{World, gap};
 
 /// The pause in which others come between, where a flaw leaves room for them.

@@ -1,0 +1,26 @@
+//! Who asks: the address a request came from, for the histories that say who did what.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+/// The other end of a connection; the server writes it into every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) struct Peer(pub(in crate::http) SocketAddr);
+
+/// Who asks.
+#[derive(Debug)]
+pub(in crate::http) struct Who(pub(in crate::http) Arc<str>);
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // The port is the system's choice for this one connection and says nothing of anybody.
+        let address = parts.extensions.get::<Peer>().map(|Peer(address)| address.ip().to_string());
+        Ok(Self(Arc::from(address.unwrap_or_else(|| "an unknown address".to_owned()))))
+    }
+}

@@ -1,0 +1,14 @@
+//! One file for each endpoint: extract, ask, translate.
+
+pub(super) mod begin;
+pub(super) mod decide;
+pub(super) mod events;
+pub(super) mod health;
+pub(super) mod list;
+pub(super) mod participants;
+pub(super) mod register;
+pub(super) mod resolve;
+pub(super) mod retry;
+pub(super) mod retry_all;
+pub(super) mod show;
+pub(super) mod stats;

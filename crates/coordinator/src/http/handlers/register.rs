@@ -1,0 +1,59 @@
+//! `POST /v1/transactions/{gid}/branches`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use tercet_engine::Ask;
+use tercet_wire::{BranchRequest, BranchView, Problem, check_branch};
+
+use crate::http::extract::body::Body;
+use crate::http::extract::gid_path::GidPath;
+use crate::http::extract::params::Params;
+use crate::http::extract::wait::WaitFor;
+use crate::http::response::answer;
+use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::state::Api;
+
+/// Register a branch
+///
+/// Of an open transaction that is not decided. Tercet calls its Try if it has one; a
+/// refused Try cancels the transaction. Idempotent by the branch's `id`.
+#[utoipa::path(
+    post,
+    path = "/v1/transactions/{gid}/branches",
+    tag = "transactions",
+    params(
+        ("gid" = String, Path, description = "Which transaction."),
+        ("wait" = Option<String>, Query, description = "What to wait for: `tried` (default) or `accepted`."),
+        ("wait_ms" = Option<u32>, Query, description = "For how long, in milliseconds: 0 to 60 000. Default 10 000."),
+    ),
+    request_body = BranchRequest,
+    responses(
+        (status = 201, body = BranchView, description = "Registered; `tried` or `refused` once its Try was answered.",
+            headers(("Tercet-Status" = String))),
+        (status = 200, body = BranchView, description = "A repeat, likewise."),
+        (status = 202, body = BranchView, description = "The wait ran out first."),
+        (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
+        (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
+        (status = 409, body = Problem, content_type = PROBLEM_JSON,
+            description = "`branch-reused`, `already-confirmed`, `already-cancelled` or `not-open`"),
+        (status = 413, body = Problem, content_type = PROBLEM_JSON, description = "`payload-too-large`"),
+        (status = 415, body = Problem, content_type = PROBLEM_JSON, description = "`unsupported-media-type`"),
+        (status = 429, body = Problem, content_type = PROBLEM_JSON, description = "`too-many-requests`",
+            headers(("Retry-After" = u32))),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `not-accepted` or `shutting-down`"),
+    ),
+)]
+pub(in crate::http) async fn register(
+    State(api): State<Arc<Api>>,
+    GidPath(gid): GidPath,
+    mut params: Params,
+    Body(request): Body<BranchRequest>,
+) -> Result<Response, Failure> {
+    let wait = WaitFor::of_branch(&mut params)?;
+    params.finish()?;
+    let ask = Ask::Register(Box::new(check_branch(request, &api.limits)?));
+    let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
+    answer::branch(reply, &gid)
+}

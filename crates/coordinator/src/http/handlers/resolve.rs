@@ -1,0 +1,55 @@
+//! `POST /v1/transactions/{gid}/branches/{id}/resolve`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use tercet_engine::Ask;
+use tercet_wire::{Problem, ResolveRequest, TransactionView, check_resolve};
+
+use crate::http::extract::body::Body;
+use crate::http::extract::gid_path::BranchPath;
+use crate::http::extract::params::Params;
+use crate::http::extract::wait::WaitFor;
+use crate::http::extract::who::Who;
+use crate::http::response::answer;
+use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::state::Api;
+
+/// End a branch by hand
+///
+/// For a branch that will never acknowledge the decision by itself. It is not called any more;
+/// if a call is under way, its answer is waited for, and an acknowledgement wins (409). Recorded
+/// with who and why. It need not be what was decided: then the transaction says `mixed`.
+#[utoipa::path(
+    post,
+    path = "/v1/transactions/{gid}/branches/{id}/resolve",
+    tag = "operator",
+    params(
+        ("gid" = String, Path, description = "Which transaction."),
+        ("id" = String, Path, description = "Which branch."),
+        ("wait_ms" = Option<u32>, Query, description = "For how long to wait for a call under way, in milliseconds: 0 to 60 000. Default 10 000."),
+    ),
+    request_body = ResolveRequest,
+    responses(
+        (status = 200, body = TransactionView, description = "The branch is resolved, durably.", headers(("Tercet-Status" = String))),
+        (status = 202, body = TransactionView, description = "A call is still under way. The branch is resolved when it ends without an acknowledgement, unless the node stops before: look again."),
+        (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
+        (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found` or `branch-not-found`"),
+        (status = 409, body = Problem, content_type = PROBLEM_JSON, description = "`not-decided` or `already-finished`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable` or `shutting-down`"),
+    ),
+)]
+pub(in crate::http) async fn resolve(
+    State(api): State<Arc<Api>>,
+    BranchPath(gid, id): BranchPath,
+    mut params: Params,
+    Who(who): Who,
+    Body(request): Body<ResolveRequest>,
+) -> Result<Response, Failure> {
+    let wait = WaitFor::of_resolution(&mut params)?;
+    params.finish()?;
+    let ask = Ask::Resolve(Box::new(check_resolve(request, id, who)?));
+    let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
+    answer::transaction(reply, &gid)
+}

@@ -1,0 +1,62 @@
+//! `GET /v1/stats`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use tercet_journal::JournalSummary;
+use tercet_wire::{NodeView, Problem, ProblemCode, StatsView, Status, Wall};
+
+use crate::http::extract::params::Params;
+use crate::http::handlers::list::settled;
+use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::state::Api;
+
+/// Show what there is
+///
+/// Counted in the journal, so it is the same whichever node is asked, and not older than
+/// anything that was told before.
+#[utoipa::path(
+    get,
+    path = "/v1/stats",
+    tag = "operator",
+    responses(
+        (status = 200, body = StatsView, description = "At this moment."),
+        (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`"),
+    ),
+)]
+pub(in crate::http) async fn stats(
+    State(api): State<Arc<Api>>,
+    params: Params,
+) -> Result<Json<StatsView>, Failure> {
+    params.finish()?;
+    settled(&api).await?;
+    let summary = api.journal.summary().await.map_err(|error| Failure::unreadable(&error))?;
+    let Some(census) = api.engine.census().await else {
+        let detail = "the engine has stopped; ask again";
+        return Err(Failure::new(ProblemCode::JournalUnavailable, detail));
+    };
+    Ok(Json(view(summary, census.set_aside, api.clock.now().wall)))
+}
+
+fn view(summary: JournalSummary, set_aside: usize, now: Wall) -> StatsView {
+    let count = |status: Status| summary.by_status.get(&status).copied().unwrap_or(0);
+    let set_aside = u64::try_from(set_aside).unwrap_or(u64::MAX);
+    let nodes = summary.nodes.into_iter().map(|node| NodeView {
+        id: node.node_id,
+        url: node.url,
+        state: node.state,
+        since: node.started_at,
+    });
+    StatsView {
+        by_status: Status::ALL.iter().map(|status| (*status, count(*status))).collect(),
+        parked: summary.parked,
+        oldest_unfinished_seconds: summary
+            .oldest_unfinished
+            .map(|begun| now.since(begun).as_secs_f64()),
+        // One whose status is no word of ours is not driven either.
+        set_aside: set_aside.saturating_add(summary.of_no_status),
+        nodes: nodes.collect(),
+    }
+}

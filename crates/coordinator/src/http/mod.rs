@@ -1,0 +1,28 @@
+//! The HTTP face: extract, ask the engine, translate.
+//!
+//! ```text
+//!  server (connections, timeouts, stopping)
+//!    └─ router (every route, every middleware)
+//!         └─ handler: extract ──▶ RuntimeHandle::ask ──▶ answer | problem
+//! ```
+//!
+//! Nothing here knows the rules of a transaction: requests become checked values in
+//! `tercet_wire`, replies become bodies in `response::answer`, refusals in `response::problem`.
+
+mod extract;
+mod handlers;
+mod middleware;
+mod pages;
+mod readiness;
+mod response;
+mod router;
+mod server;
+mod state;
+
+pub use readiness::Readiness;
+pub use router::router;
+pub use server::{ServerSettings, serve};
+pub use state::{Api, RequestLimits};
+
+#[cfg(test)]
+mod tests;

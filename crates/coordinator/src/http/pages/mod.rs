@@ -1,0 +1,6 @@
+//! Pages for people, and the description of the contract for tools.
+
+pub(super) mod docs_page;
+pub(super) mod openapi;
+pub(super) mod page;
+pub(super) mod problems_page;

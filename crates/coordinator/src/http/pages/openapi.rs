@@ -1,0 +1,20 @@
+//! The contract as OpenAPI 3.1, generated from the handlers and the wire types.
+
+use utoipa::OpenApi;
+
+/// What the handlers do not say themselves.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tercet coordinator",
+        description = "Coordinates Try–Confirm–Cancel transactions across services.\n\n\
+            JSON in and out, UTF-8; times are RFC 3339 in UTC with milliseconds. Unknown fields and parameters \
+            are errors that name them. Errors are RFC 9457 problems; each code has a page at `/problems/{code}`."
+    ),
+    tags(
+        (name = "transactions", description = "For initiators and participants"),
+        (name = "operator", description = "For those who are called when something does not get on"),
+        (name = "health", description = "For those who run it"),
+    ),
+)]
+pub(in crate::http) struct Contract;

@@ -1,0 +1,145 @@
+//! The one place that turns what went wrong into an answer: RFC 9457 problems.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use tercet_engine::Refusal;
+use tercet_journal::JournalError;
+use tercet_wire::{BranchId, Gid, Invalid, Problem, ProblemCode};
+
+/// The media type of problems.
+pub(in crate::http) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What `Retry-After` says on refusals that pass by themselves, in seconds.
+const RETRY_AFTER: &str = "1";
+
+/// An answer that says no. Boxed, since nearly every answer says yes.
+#[derive(Debug)]
+pub(in crate::http) struct Failure(Box<Problem>);
+
+impl Failure {
+    pub(in crate::http) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self(Box::new(Problem::new(code, detail)))
+    }
+
+    /// A fault of ours; the log has said more.
+    pub(in crate::http) fn internal() -> Self {
+        Self::new(ProblemCode::Internal, "the request met a fault of ours; the log names it")
+    }
+
+    /// Names the transaction, which every problem about one does.
+    pub(in crate::http) fn about(self, gid: &Gid) -> Self {
+        Self(Box::new(self.0.about(gid)))
+    }
+
+    fn naming(mut self, branches: Vec<BranchId>) -> Self {
+        self.0.branches = branches;
+        self
+    }
+
+    /// What the engine said no with.
+    pub(in crate::http) fn refused(refusal: Refusal, gid: &Gid) -> Self {
+        let failure = match refusal {
+            Refusal::NotFound => {
+                let detail = format!("no transaction {gid} is known here");
+                Self::new(ProblemCode::TransactionNotFound, detail)
+            }
+            Refusal::GidReused => {
+                let detail = format!("{gid} was begun with other content");
+                Self::new(ProblemCode::GidReused, detail)
+            }
+            Refusal::BranchReused(branch) => {
+                let detail = format!("branch {branch} was registered with other content");
+                Self::new(ProblemCode::BranchReused, detail).naming(vec![branch])
+            }
+            Refusal::AlreadyConfirmed => {
+                Self::new(ProblemCode::AlreadyConfirmed, format!("{gid} was decided: confirm"))
+            }
+            Refusal::AlreadyCancelled => {
+                Self::new(ProblemCode::AlreadyCancelled, format!("{gid} was decided: cancel"))
+            }
+            Refusal::NotOpen => {
+                let detail = format!("{gid} was begun with its branches and decides for itself");
+                Self::new(ProblemCode::NotOpen, detail)
+            }
+            Refusal::NotDecided => {
+                let detail = format!("{gid} is trying: nothing is decided that could be resolved");
+                Self::new(ProblemCode::NotDecided, detail)
+            }
+            Refusal::AlreadyFinished(branch) => {
+                let detail = format!("branch {branch} has ended; it was not resolved as asked");
+                Self::new(ProblemCode::AlreadyFinished, detail).naming(vec![branch])
+            }
+            Refusal::BranchNotFound(branch) => {
+                let detail = format!("{gid} has no branch {branch}");
+                Self::new(ProblemCode::BranchNotFound, detail).naming(vec![branch])
+            }
+            Refusal::TriesOutstanding(branches) => {
+                let names: Vec<&str> = branches.iter().map(BranchId::as_str).collect();
+                let detail = format!("no Try has succeeded yet of: {}", names.join(", "));
+                Self::new(ProblemCode::TriesOutstanding, detail).naming(branches)
+            }
+            Refusal::TooManyBranches { limit } => {
+                let detail = format!("branches: {gid} has {limit}, which is as many as it may");
+                Self::new(ProblemCode::InvalidRequest, detail)
+            }
+            Refusal::TooManyTransactions { limit } => {
+                let detail =
+                    format!("{limit} are under way or waiting to begin, as many as may be");
+                Self::new(ProblemCode::TooManyRequests, detail)
+            }
+            Refusal::TooManyBytes { limit } => {
+                let detail = format!("what is under way takes {limit} bytes, as many as may be");
+                Self::new(ProblemCode::TooManyRequests, detail)
+            }
+            Refusal::TooManyResting { limit } => {
+                let detail = format!(
+                    "{limit} decided transactions wait for their participants, as many as may"
+                );
+                Self::new(ProblemCode::TooManyRequests, detail)
+            }
+            Refusal::JournalUnavailable => {
+                let detail = "the journal did not answer in time; ask again with the same gid";
+                Self::new(ProblemCode::JournalUnavailable, detail)
+            }
+            Refusal::NotAccepted => {
+                Self::new(ProblemCode::NotAccepted, "nothing was written: send it again")
+            }
+            Refusal::SetAside => {
+                let detail =
+                    format!("{gid} is set aside: people must look at it; the log says why");
+                Self::new(ProblemCode::Internal, detail)
+            }
+        };
+        failure.about(gid)
+    }
+
+    /// A read from the journal that did not work. Logged here, where it is handled.
+    pub(in crate::http) fn unreadable(error: &JournalError) -> Self {
+        let error: &(dyn std::error::Error + 'static) = error;
+        tracing::warn!(error, "a request could not be answered from the journal");
+        Self::new(ProblemCode::JournalUnavailable, "the journal could not be read; ask again")
+    }
+}
+
+impl From<Invalid> for Failure {
+    fn from(invalid: Invalid) -> Self {
+        Self::new(invalid.code(), invalid.to_string())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let code = self.0.code;
+        // The codes' table holds valid statuses only; 500 if that is ever not so.
+        let status = StatusCode::from_u16(code.status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(*self.0)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
+    }
+}

@@ -1,0 +1,47 @@
+//! What the handlers work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tercet_clock::Clock;
+use tercet_engine::ParticipantHealth;
+use tercet_journal::Journal;
+use tercet_wire::Limits;
+
+use crate::http::readiness::Readiness;
+use crate::metrics::TransactionMetrics;
+use crate::runtime::RuntimeHandle;
+
+/// Everything a request can need.
+pub struct Api {
+    /// Asks the engine.
+    pub engine: RuntimeHandle,
+    /// Reads lists and histories.
+    pub journal: Journal,
+    /// Time and new ids.
+    pub clock: Arc<dyn Clock>,
+    /// How large the parts of a request may be, and where this node listens.
+    pub limits: Limits,
+    /// How large and slow a request may be as a whole.
+    pub requests: RequestLimits,
+    /// The most lines of history kept of one transaction, people's among them.
+    pub history_lines: u32,
+    /// Whether this node takes work.
+    pub readiness: Readiness,
+    /// Writes what `/metrics` answers.
+    pub metrics: PrometheusHandle,
+    /// Tells how it stands with the participants.
+    pub participants: Arc<dyn Fn() -> Vec<ParticipantHealth> + Send + Sync>,
+    /// What is counted of transactions.
+    pub transactions: TransactionMetrics,
+}
+
+/// How large and slow a request may be as a whole.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// Longest body, in bytes.
+    pub max_bytes: usize,
+    /// Longest time a body may take to arrive.
+    pub body_timeout: Duration,
+}

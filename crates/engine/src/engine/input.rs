@@ -1,0 +1,146 @@
+//! What comes into the engine: requests, participants' answers, the journal's
+//! answers, and the passing of time. All by one door, so there is one order of events.
+
+use std::sync::Arc;
+
+use tercet_wire::{
+    Answer, BranchId, BranchSpec, Epoch, Gid, Instance, Mono, Op, Resolution, Seq, Spec,
+};
+
+use crate::dispatch::{Destination, Vacancy};
+use crate::stored::Stored;
+
+/// Whom a reply goes to: the shell's own number for a waiting request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyTo(pub u64);
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Somebody asks something of one transaction.
+    Request(Request),
+    /// A call was answered, or gave up.
+    Answered(Ticket, Answer),
+    /// There was no room for a call, at this destination or, where none is named, in the
+    /// node: it was never made.
+    NotSent(Ticket, Option<Destination>),
+    /// A destination has room that was waited for, or answers again.
+    Vacant(Vacancy),
+    /// The journal's answer to `Effect::Load`.
+    Loaded(Gid, Load),
+    /// The journal's answer to `Output::sweep`: decided and unfinished transactions of this
+    /// node, by gid. None: there are no more after the one that was named.
+    Swept(Vec<Gid>),
+    /// An unfinished transaction found at start-up, or taken over.
+    Adopt(Box<Stored>),
+    /// Everything up to here is durable.
+    Durable(Seq),
+    /// The gid of a new transaction turned out to be taken in the journal: its
+    /// records were not written.
+    Exists(Gid),
+    /// The journal could not write this transaction's records, and only these: it is
+    /// set aside so that the others go on.
+    SetAside(Gid),
+    /// The node stops: nobody waits beyond this moment any more.
+    NobodyWaitsBeyond(Mono),
+    /// Nothing but time has passed.
+    Tick,
+}
+
+/// What the journal knows of a gid.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Load {
+    /// Nothing.
+    Nothing,
+    /// Its rows.
+    Found(Box<Stored>),
+    /// It could not be read; ask again later.
+    Failed,
+    /// There is something, and it makes no sense: damaged, or of a newer program.
+    Unreadable {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Somebody asks something of one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Request {
+    /// Whom to answer.
+    pub reply_to: ReplyTo,
+    /// Which transaction.
+    pub gid: Gid,
+    /// What is asked.
+    pub ask: Ask,
+    /// How long to wait for what.
+    pub wait: Wait,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Ask {
+    /// Begin a transaction.
+    Begin {
+        /// What was asked for.
+        spec: Arc<Spec>,
+        /// The gid was made here just now, so the journal cannot know it.
+        fresh: bool,
+    },
+    /// Register a branch. Its position is given by the engine, whatever it says.
+    Register(Box<BranchSpec>),
+    /// Decide to confirm.
+    Confirm,
+    /// Decide to cancel.
+    Cancel {
+        /// The caller's own words.
+        detail: Option<Arc<str>>,
+    },
+    /// Call at once what is waiting.
+    Retry {
+        /// Who asks, for the history.
+        who: Arc<str>,
+    },
+    /// End a branch by hand.
+    Resolve(Box<Resolution>),
+    /// Show it.
+    Read,
+}
+
+/// How long a request waits for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wait {
+    /// What it waits for.
+    pub until: Until,
+    /// When it stops waiting and is told how things stand.
+    pub give_up: Mono,
+}
+
+/// What a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Until {
+    /// That it is logged.
+    Accepted,
+    /// That a registered branch's Try was answered.
+    Tried,
+    /// That the decision is durable.
+    Decided,
+    /// That everyone has acknowledged.
+    Finished,
+}
+
+/// Which call an answer belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket {
+    /// The engine's life that made the call.
+    pub epoch: Epoch,
+    /// The transaction.
+    pub gid: Gid,
+    /// Which life of the gid.
+    pub instance: Instance,
+    /// The branch.
+    pub branch: BranchId,
+    /// The call.
+    pub op: Op,
+    /// Which attempt.
+    pub attempt: u32,
+}

@@ -1,0 +1,272 @@
+//! What is done with a transaction that is in memory.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Op, Seq};
+
+use crate::dispatch::Destination;
+use crate::engine::input::{Ask, Request, Ticket};
+use crate::engine::output::{Call, Effect, Held, Output, Parked, Refusal, Reply};
+use crate::engine::slot::{Fault, Purpose, Waiter};
+use crate::engine::{Engine, at_once};
+use crate::invariants::moved_rightly;
+use crate::record::{Change, Record};
+use crate::transaction::{Calling, ParkedNow, Registered, Step, Transaction};
+
+impl Engine {
+    pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
+        let Request { reply_to, gid, ask, wait } = request;
+        let purpose = if matches!(ask, Ask::Read) {
+            // Reading changes nothing, so it works even for one whose rules failed.
+            Ok(Purpose::Read)
+        } else {
+            let room = self.room_for_more();
+            let asked = self
+                .change(&gid, now, output, |transaction, step| asked(transaction, ask, room, step));
+            asked.unwrap_or(Err(Refusal::SetAside))
+        };
+        let Some(slot) = self.live.get_mut(&gid) else { return };
+        if let Ok(Purpose::Resolve { branch, .. }) = &purpose {
+            output.retract.extend(call_under_way(self.epoch, &slot.transaction, branch));
+        }
+        match purpose {
+            Ok(purpose) => {
+                let mut wait = wait;
+                if slot.waiters.len() >= self.settings.waiters {
+                    wait.give_up = now.mono;
+                }
+                slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
+            }
+            Err(refusal) => {
+                // A refusal tells how the transaction stands, so it waits like any other answer,
+                // unless it tells how it stands with the node.
+                let of_the_node =
+                    matches!(refusal, Refusal::NotAccepted | Refusal::TooManyBytes { .. });
+                let after = if of_the_node { Seq(0) } else { slot.release_after };
+                let effect = Effect::Reply(reply_to, Reply::Refused(refusal));
+                output.effects.push(Held { after, gid: gid.clone(), effect });
+            }
+        }
+        self.attend(&gid, now, output);
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        ticket: &Ticket,
+        answer: &Answer,
+        now: Now,
+        output: &mut Output,
+    ) {
+        let Some((position, current)) = self.find_call(ticket) else { return };
+        let op = ticket.op;
+        self.run(&ticket.gid, now, output, |transaction, step| match current {
+            true => transaction.answered(position, op, answer, step),
+            false => transaction.answered_late(position, op, answer, step),
+        });
+    }
+
+    pub(super) fn not_sent(
+        &mut self,
+        ticket: &Ticket,
+        at: Option<Destination>,
+        now: Now,
+        output: &mut Output,
+    ) {
+        let Some((position, true)) = self.find_call(ticket) else { return };
+        let op = ticket.op;
+        self.run(&ticket.gid, now, output, |transaction, step| {
+            transaction.not_sent(position, op, at, step);
+        });
+    }
+
+    /// Whether the transaction still wants this call: a Try that had to wait for the
+    /// journal may have been overtaken by the decision.
+    pub(crate) fn wants(&self, ticket: &Ticket) -> bool {
+        self.find_call(ticket).is_some_and(|(_, current)| current)
+    }
+
+    /// The position of the branch a ticket names, and whether the call is the one under way.
+    fn find_call(&self, ticket: &Ticket) -> Option<(usize, bool)> {
+        let transaction = self.live.get(&ticket.gid)?.transaction();
+        if transaction.instance() != ticket.instance {
+            return None;
+        }
+        let position = transaction.position(&ticket.branch)?;
+        let expected = Calling::InFlight { op: ticket.op, attempt: ticket.attempt };
+        let calling = transaction.branches().get(position)?.calling();
+        Some((position, ticket.epoch == self.epoch && *calling == expected))
+    }
+
+    /// Changes a transaction, and attends to those who wait for it.
+    pub(super) fn run(
+        &mut self,
+        gid: &Gid,
+        now: Now,
+        output: &mut Output,
+        change: impl FnOnce(&mut Transaction, &mut Step<'_>),
+    ) {
+        self.change(gid, now, output, change);
+        self.attend(gid, now, output);
+    }
+
+    /// Runs the rules of one transaction on a copy, and puts the copy in its place. If they
+    /// panic the old value stays, is set aside, and nobody else notices.
+    pub(super) fn change<R>(
+        &mut self,
+        gid: &Gid,
+        now: Now,
+        output: &mut Output,
+        change: impl FnOnce(&mut Transaction, &mut Step<'_>) -> R,
+    ) -> Option<R> {
+        let slot = self.live.get_mut(gid).filter(|slot| !slot.is_set_aside())?;
+        let mut next = slot.transaction.clone();
+        let mut step = Step::new(now, &self.settings.rules);
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let result = change(&mut next, &mut step);
+            next.settle(&mut step);
+            // A change that breaks a promise is a fault of ours: it must not get out.
+            if let Err(broken) = moved_rightly(&slot.transaction, &next) {
+                panic!("{broken}");
+            }
+            result
+        }));
+        let result = match ran {
+            Ok(result) => result,
+            Err(panic) => {
+                slot.set_aside = Some(Fault::Rules);
+                let why = format!("its rules failed: {}", message(panic.as_ref()));
+                output.effects.push(at_once(gid, Effect::Alarm { why }));
+                return None;
+            }
+        };
+        slot.transaction = next;
+        let Step { changes, completion, calls, parked, .. } = step;
+        let instance = slot.transaction.instance();
+        let mut last = self.last;
+        let mut write = |change: Change| {
+            last = Seq(last.0 + 1);
+            output.records.push(Record { seq: last, gid: gid.clone(), instance, change });
+            last
+        };
+        for change in changes {
+            slot.release_after = write(change);
+        }
+        // Nobody waits for completion, but the transaction stays until it is durable.
+        if let Some(needs) = completion.into_iter().map(&mut write).last() {
+            self.leaving.insert((needs, gid.clone()));
+        }
+        self.last = last;
+        for ParkedNow { branch, op, attempts } in parked {
+            let branch = slot.transaction.branches().get(branch);
+            // An operator's word may have ended it in the same moment.
+            let Some(branch) = branch.filter(|branch| branch.is_parked()) else { continue };
+            let parked = Parked {
+                instance,
+                branch: Arc::clone(branch.spec()),
+                op,
+                attempts,
+                last_error: branch.last_error().cloned(),
+                at: now.wall,
+            };
+            let (after, effect) = (slot.release_after, Effect::Parked(parked));
+            output.effects.push(Held { after, gid: gid.clone(), effect });
+        }
+        for wanted in calls {
+            let Some(branch) = slot.transaction.branches().get(wanted.branch) else { continue };
+            let call = Call {
+                ticket: Ticket {
+                    epoch: self.epoch,
+                    gid: gid.clone(),
+                    instance,
+                    branch: branch.id().clone(),
+                    op: wanted.op,
+                    attempt: wanted.attempt,
+                },
+                branch: Arc::clone(branch.spec()),
+                spec: Arc::clone(slot.transaction.spec()),
+                deadline_at: slot.transaction.deadline_for(wanted.op),
+            };
+            let after = slot.release_after;
+            output.effects.push(Held { after, gid: gid.clone(), effect: Effect::Call(call) });
+        }
+        Some(result)
+    }
+
+    /// Answers those who have waited long enough or for what has come, and sets the timer.
+    pub(super) fn attend(&mut self, gid: &Gid, now: Now, output: &mut Output) {
+        let Some(slot) = self.live.get_mut(gid) else { return };
+        for waiter in slot.take_hopeless() {
+            let reply = Reply::Refused(Refusal::SetAside);
+            output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
+        }
+        let after = slot.release_after;
+        for (reply_to, reply) in slot.take_answers(now) {
+            let effect = Effect::Reply(reply_to, reply);
+            output.effects.push(Held { after, gid: gid.clone(), effect });
+        }
+        let due = slot.next_due(&self.settings.rules);
+        if due != slot.due {
+            if let Some(at) = slot.due {
+                self.due.remove(&(at, gid.clone()));
+            }
+            if let Some(at) = due {
+                self.due.insert((at, gid.clone()));
+            }
+            slot.due = due;
+        }
+        self.index_rooms(gid, now, output);
+        self.index_rest(gid, now);
+    }
+}
+
+/// What a request other than a read means for a transaction that exists.
+fn asked(
+    transaction: &mut Transaction,
+    ask: Ask,
+    room: Result<(), Refusal>,
+    step: &mut Step<'_>,
+) -> Result<Purpose, Refusal> {
+    let repeat = transaction.decision().is_some();
+    match ask {
+        Ask::Begin { spec, .. } => match transaction.spec().fingerprint == spec.fingerprint {
+            true => Ok(Purpose::Begin { created: false }),
+            false => Err(Refusal::GidReused),
+        },
+        Ask::Register(new) => {
+            let created = transaction.register(&new, room, step)? == Registered::New;
+            Ok(Purpose::Register { branch: new.id.clone(), created })
+        }
+        Ask::Confirm => {
+            transaction.confirm(step)?;
+            Ok(Purpose::Decide { op: Op::Confirm, repeat })
+        }
+        Ask::Cancel { detail } => {
+            transaction.cancel(detail, step)?;
+            Ok(Purpose::Decide { op: Op::Cancel, repeat })
+        }
+        Ask::Retry { who } => {
+            transaction.retry(&who, step);
+            Ok(Purpose::Read)
+        }
+        Ask::Resolve(word) => {
+            let purpose = Purpose::Resolve { branch: word.branch.clone(), as_: word.as_ };
+            transaction.resolve(word)?;
+            Ok(purpose)
+        }
+        Ask::Read => Ok(Purpose::Read),
+    }
+}
+
+/// The call of a branch that is under way, or waits for its turn at the dispatcher.
+fn call_under_way(epoch: Epoch, transaction: &Transaction, id: &BranchId) -> Option<Ticket> {
+    let Calling::InFlight { op, attempt } = *transaction.branch(id)?.calling() else { return None };
+    let (gid, branch) = (transaction.gid().clone(), id.clone());
+    Some(Ticket { epoch, gid, instance: transaction.instance(), branch, op, attempt })
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

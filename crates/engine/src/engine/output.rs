@@ -1,0 +1,194 @@
+//! What goes out of the engine: records to be made durable, and effects that wait for them.
+
+use std::sync::Arc;
+
+use tercet_wire::{BranchId, BranchSpec, Gid, Instance, Now, Op, Seq, Spec, Wall};
+
+use crate::dispatch::Destination;
+use crate::engine::input::{ReplyTo, Ticket};
+use crate::record::Record;
+use crate::transaction::Transaction;
+
+/// What handling one input led to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Output {
+    /// To be made durable, in this order.
+    pub records: Vec<Record>,
+    /// To be let out, each once what it waits for is durable.
+    pub effects: Vec<Held>,
+    /// Destinations whose room is waited for: to be told once, when there is some.
+    pub await_room: Vec<Destination>,
+    /// Calls that need not be made if they still wait for their turn: an operator has ended
+    /// their branch. They come back as not sent; those under way are answered as ever.
+    pub retract: Vec<Ticket>,
+    /// The journal is to say which transactions rest in it.
+    pub sweep: Option<Sweep>,
+}
+
+/// Which transactions the journal is asked for: decided, unfinished, this node's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Sweep {
+    /// Those after this gid; from the first where it is none.
+    pub after: Option<Gid>,
+}
+
+/// An effect and what must be durable before it is let out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// The last record that the effect depends on.
+    pub after: Seq,
+    /// Whose effect it is.
+    pub gid: Gid,
+    /// What is to happen.
+    pub effect: Effect,
+}
+
+impl Held {
+    /// Whether it is a call.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(self.effect, Effect::Call(_))
+    }
+}
+
+/// Something that others will notice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Answer a request.
+    Reply(ReplyTo, Reply),
+    /// Call a participant.
+    Call(Call),
+    /// Ask the journal about a gid.
+    Load,
+    /// Tell people that a branch is parked.
+    Parked(Parked),
+    /// Tell the operator that this transaction was set aside.
+    Alarm {
+        /// What went wrong.
+        why: String,
+    },
+}
+
+/// A branch that does not get on by itself, as it was when it was parked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Parked {
+    /// Which life of its gid.
+    pub instance: Instance,
+    /// The branch.
+    pub branch: Arc<BranchSpec>,
+    /// The call that is not acknowledged.
+    pub op: Op,
+    /// How often it was made.
+    pub attempts: u32,
+    /// How the last one failed, if one did.
+    pub last_error: Option<Arc<str>>,
+    /// When it was parked.
+    pub at: Wall,
+}
+
+/// A call to a participant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Call {
+    /// Comes back with the answer.
+    pub ticket: Ticket,
+    /// The branch: URL, payload, headers, timeout.
+    pub branch: Arc<BranchSpec>,
+    /// The transaction: trace context.
+    pub spec: Arc<Spec>,
+    /// On a Try: when it will be given up.
+    pub deadline_at: Option<Wall>,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// The transaction as it stands.
+    Transaction {
+        /// Whether what was waited for has come.
+        told: Told,
+        /// The transaction.
+        snapshot: Snapshot,
+    },
+    /// A registered branch as it stands.
+    Branch {
+        /// Whether what was waited for has come.
+        told: Told,
+        /// Its transaction.
+        snapshot: Snapshot,
+        /// Which branch.
+        branch: BranchId,
+    },
+    /// No.
+    Refused(Refusal),
+}
+
+/// Whether what was waited for has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Told {
+    /// It has, and the request created something (201).
+    Created,
+    /// It has (200).
+    Reached,
+    /// Not yet; it goes on (202).
+    NotYet,
+}
+
+/// A transaction at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Snapshot {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// The moment.
+    pub at: Now,
+}
+
+/// Why a request is not met. The API turns each into a problem.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// There is no such transaction.
+    NotFound,
+    /// The gid is taken by other content.
+    GidReused,
+    /// The branch id is taken by other content.
+    BranchReused(BranchId),
+    /// Confirm was decided.
+    AlreadyConfirmed,
+    /// Cancel was decided.
+    AlreadyCancelled,
+    /// The transaction decides for itself.
+    NotOpen,
+    /// Nothing is decided, so there is nothing a branch could be resolved as.
+    NotDecided,
+    /// The branch has ended already: by its acknowledgement, or by an earlier word.
+    AlreadyFinished(BranchId),
+    /// The transaction has no such branch.
+    BranchNotFound(BranchId),
+    /// These branches' Tries are not answered.
+    TriesOutstanding(Vec<BranchId>),
+    /// The transaction has as many branches as it may.
+    TooManyBranches {
+        /// The limit.
+        limit: usize,
+    },
+    /// There are as many live transactions as there may be.
+    TooManyTransactions {
+        /// The limit.
+        limit: usize,
+    },
+    /// The live transactions take as many bytes as they may.
+    TooManyBytes {
+        /// The limit.
+        limit: usize,
+    },
+    /// As many transactions as may wait for their participants rest in the journal.
+    TooManyResting {
+        /// The limit.
+        limit: usize,
+    },
+    /// The journal has not made the answer durable in time: the outcome is unknown.
+    JournalUnavailable,
+    /// Refused before anything was written.
+    NotAccepted,
+    /// This transaction is set aside: its rules failed, or its rows cannot be written or
+    /// understood.
+    SetAside,
+}

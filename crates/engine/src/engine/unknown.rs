@@ -1,0 +1,281 @@
+//! What is done about a gid that is not in memory. Absent from memory does not mean
+//! absent: the journal is asked, and requests for that gid wait in order meanwhile.
+
+use std::sync::Arc;
+
+use tercet_wire::{Gid, Now, Spec};
+
+use crate::engine::input::{Ask, Load, Request};
+use crate::engine::output::{Effect, Output, Refusal, Reply};
+use crate::engine::slot::{Fault, Purpose, Slot, Waiter};
+use crate::engine::{Engine, Loading, at_once};
+use crate::record::Change;
+use crate::stored::Stored;
+use crate::transaction::{Resume, Transaction};
+
+/// Transactions remembered as unreadable: alarms for so many are enough.
+const MOST_UNREADABLE: usize = 10_000;
+
+/// Gids that the journal is asked about at a time. So many wait only where it does not answer.
+const MOST_LOADING: usize = 10_000;
+
+impl Engine {
+    pub(super) fn ask_unknown(&mut self, request: Request, now: Now, output: &mut Output) {
+        match &request.ask {
+            Ask::Begin { spec, fresh: true } => {
+                let spec = Arc::clone(spec);
+                self.begin(spec, request, now, output);
+            }
+            Ask::Begin { fresh: false, .. }
+            | Ask::Register(_)
+            | Ask::Confirm
+            | Ask::Cancel { .. }
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
+            | Ask::Read => {
+                if self.loading.len() >= MOST_LOADING {
+                    return refuse_unread(&request, output);
+                }
+                let due = Some(now.mono.after(self.settings.load_within));
+                let gid = request.gid.clone();
+                let loading = Loading { due, requests: vec![request], from_rest: false };
+                self.load(&gid, loading, output);
+            }
+        }
+    }
+
+    /// Asks the journal about a gid.
+    pub(super) fn load(&mut self, gid: &Gid, loading: Loading, output: &mut Output) {
+        output.effects.push(at_once(gid, Effect::Load));
+        self.loads_due.extend(loading.due.map(|due| (due, gid.clone())));
+        self.loading.insert(gid.clone(), loading);
+    }
+
+    /// The journal is asked about this gid already. It is not asked again: its second answer
+    /// would tell how things stood before what the first one leads to.
+    pub(super) fn wait_for_the_load(&mut self, request: Request, now: Now) {
+        let Some(loading) = self.loading.get_mut(&request.gid) else { return };
+        if loading.due.is_none() {
+            let due = now.mono.after(self.settings.load_within);
+            loading.due = Some(due);
+            self.loads_due.insert((due, request.gid.clone()));
+        }
+        loading.requests.push(request);
+    }
+
+    /// Those who wait for this load are told that the journal does not answer. Its answer is
+    /// waited for all the same.
+    pub(super) fn load_takes_too_long(&mut self, gid: &Gid, output: &mut Output) {
+        let Some(loading) = self.loading.get_mut(gid) else { return };
+        let (due, of_page) = (loading.due.take(), std::mem::take(&mut loading.from_rest));
+        let requests = std::mem::take(&mut loading.requests);
+        if let Some(due) = due {
+            self.loads_due.remove(&(due, gid.clone()));
+        }
+        if of_page {
+            self.page_load_answered();
+        }
+        for request in requests {
+            refuse_unread(&request, output);
+        }
+    }
+
+    pub(super) fn loaded(&mut self, gid: &Gid, load: Load, now: Now, output: &mut Output) {
+        let loading = self.loading.remove(gid);
+        let is_expected = loading.is_some();
+        let of_page = loading.as_ref().is_some_and(|loading| loading.from_rest);
+        if let Some(loading) = &loading {
+            if let Some(due) = loading.due {
+                self.loads_due.remove(&(due, gid.clone()));
+            }
+            if of_page {
+                self.page_load_answered();
+            }
+        }
+        let waiting = loading.map(|loading| loading.requests).unwrap_or_default();
+        match load {
+            // It was not asked for, so nobody knows of which time it tells.
+            Load::Nothing | Load::Found(_) if !is_expected => {}
+            Load::Found(stored)
+                if of_page && waiting.is_empty() && self.is_passed_over(&stored) => {}
+            Load::Nothing => {
+                self.unreadable.remove(gid);
+                for request in waiting {
+                    self.ask_absent(request, now, output);
+                }
+            }
+            Load::Found(stored) => {
+                // What could not be read when it was met is not among those that are counted.
+                let is_counted = !self.unreadable.remove(gid);
+                if !self.live.contains_key(gid) {
+                    if is_counted {
+                        self.rests_no_more(&stored);
+                    }
+                    self.adopt(&stored, Resume::FromRest, now, output);
+                    self.wake_if_called_back(gid, now, output);
+                }
+                for request in waiting {
+                    self.ask_known(request, now, output);
+                }
+                if stored.status.is_finished() {
+                    self.forget(gid);
+                }
+            }
+            Load::Failed => {
+                for request in waiting {
+                    refuse_unread(&request, output);
+                }
+            }
+            Load::Unreadable { why } => {
+                self.leave_unreadable(gid, &why, output);
+                for request in waiting {
+                    refuse(&request, Refusal::SetAside, output);
+                }
+            }
+        }
+    }
+
+    /// The rows of this transaction make no sense. They stay as they are, and so does the gid:
+    /// it is not free. It is not remembered what is wrong with them: who asks next may find
+    /// them mended.
+    fn leave_unreadable(&mut self, gid: &Gid, why: &str, output: &mut Output) {
+        if self.unreadable.len() < MOST_UNREADABLE && self.unreadable.insert(gid.clone()) {
+            let why = format!(
+                "its rows in the journal cannot be understood ({why}); mend them, and the next \
+                 request for it takes it up again"
+            );
+            output.effects.push(at_once(gid, Effect::Alarm { why }));
+        }
+    }
+
+    /// Takes up a transaction at start-up: every one that is not decided, and as many others
+    /// as there is room for.
+    pub(super) fn take_up(&mut self, stored: &Stored, now: Now, output: &mut Output) {
+        if self.live.contains_key(&stored.spec.gid) {
+            return;
+        }
+        let settings = &self.settings;
+        let full = self.live.len() >= settings.waiting_transactions
+            || self.live_bytes >= settings.waiting_bytes;
+        if full && stored.status.is_decided() {
+            return self.rests_already(stored);
+        }
+        let clock_doubted = settings.clock_doubted;
+        self.adopt(stored, Resume::AtStart { clock_doubted }, now, output);
+    }
+
+    fn adopt(&mut self, stored: &Stored, resume: Resume, now: Now, output: &mut Output) {
+        let gid = &stored.spec.gid;
+        let mut transaction = Transaction::resume(stored, resume, now);
+        transaction.resume_pauses(self.pauses_of(gid));
+        self.hold(gid, Slot::new(transaction));
+        self.run(gid, now, output, |_, _| ());
+    }
+
+    fn hold(&mut self, gid: &Gid, slot: Slot) {
+        self.live_bytes += slot.bytes;
+        self.live.insert(gid.clone(), slot);
+    }
+
+    /// The gid of a new transaction is taken: nothing of ours was written. Whoever asked
+    /// is told to ask again, and will meet the transaction that holds the gid.
+    pub(super) fn drop_unwritten(&mut self, gid: &Gid, output: &mut Output) {
+        self.leaving.retain(|(_, leaving)| leaving != gid);
+        let Some(slot) = self.forget(gid) else { return };
+        for waiter in slot.waiters {
+            let reply = Reply::Refused(Refusal::JournalUnavailable);
+            output.effects.push(at_once(gid, Effect::Reply(waiter.reply_to, reply)));
+        }
+    }
+
+    /// The journal cannot write this transaction's records.
+    pub(super) fn set_aside(&mut self, gid: &Gid, now: Now, output: &mut Output) {
+        let Some(slot) = self.live.get_mut(gid) else { return };
+        slot.set_aside = Some(Fault::Journal);
+        let why = "the journal cannot write its records".to_owned();
+        output.effects.push(at_once(gid, Effect::Alarm { why }));
+        self.leaving.retain(|(_, leaving)| leaving != gid);
+        self.attend(gid, now, output);
+    }
+
+    fn ask_absent(&mut self, request: Request, now: Now, output: &mut Output) {
+        // An earlier request in the same line may have begun it.
+        if self.live.contains_key(&request.gid) {
+            return self.ask_known(request, now, output);
+        }
+        match &request.ask {
+            Ask::Begin { spec, .. } => {
+                let spec = Arc::clone(spec);
+                self.begin(spec, request, now, output);
+            }
+            Ask::Register(_)
+            | Ask::Confirm
+            | Ask::Cancel { .. }
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
+            | Ask::Read => {
+                refuse(&request, Refusal::NotFound, output);
+            }
+        }
+    }
+
+    /// Whether anything new is taken: a transaction, or a further branch of one.
+    pub(super) fn room_for_more(&self) -> Result<(), Refusal> {
+        let limit = self.settings.live_bytes;
+        if !self.accepting {
+            return Err(Refusal::NotAccepted);
+        }
+        if self.live_bytes >= limit {
+            return Err(Refusal::TooManyBytes { limit });
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, spec: Arc<Spec>, request: Request, now: Now, output: &mut Output) {
+        if let Err(refusal) = self.room_for_more() {
+            return refuse(&request, refusal, output);
+        }
+        let limit = self.settings.live_transactions;
+        if self.live.len() >= limit {
+            return refuse(&request, Refusal::TooManyTransactions { limit }, output);
+        }
+        let limit = self.settings.resting_transactions;
+        if self.resting.count() >= limit {
+            return refuse(&request, Refusal::TooManyResting { limit }, output);
+        }
+        let Request { reply_to, gid, wait, .. } = request;
+        let mut slot = Slot::new(Transaction::begin(Arc::clone(&spec), now));
+        let purpose = Purpose::Begin { created: true };
+        slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
+        self.hold(&gid, slot);
+        let begun = self.change(&gid, now, output, |_, step| {
+            // First of all: what follows from it must not be written before it.
+            step.changes.push(Change::Begun(spec));
+        });
+        self.attend(&gid, now, output);
+        if begun.is_none() {
+            // Its rules failed before anything was written: there is no such transaction.
+            self.forget(&gid);
+        }
+    }
+}
+
+fn refuse(request: &Request, refusal: Refusal, output: &mut Output) {
+    let effect = Effect::Reply(request.reply_to, Reply::Refused(refusal));
+    output.effects.push(at_once(&request.gid, effect));
+}
+
+/// The journal cannot say in time whether it knows the gid.
+fn refuse_unread(request: &Request, output: &mut Output) {
+    let refusal = match request.ask {
+        // Nothing was written, and nothing will be.
+        Ask::Begin { .. } => Refusal::NotAccepted,
+        Ask::Register(_)
+        | Ask::Confirm
+        | Ask::Cancel { .. }
+        | Ask::Retry { .. }
+        | Ask::Resolve(_)
+        | Ask::Read => Refusal::JournalUnavailable,
+    };
+    refuse(request, refusal, output);
+}

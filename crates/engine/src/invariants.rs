@@ -1,0 +1,227 @@
+//! What must always hold, as named functions. The engine asserts those about one
+//! transaction on every change; the model and the simulation check all of them.
+
+use tercet_wire::{BranchId, Gid, Op};
+use thiserror::Error;
+
+use crate::engine::output::{Call, Refusal, Reply};
+use crate::record::Decision;
+use crate::stored::Stored;
+use crate::transaction::{Branch, Calling, Phase, Transaction};
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Error)]
+pub enum Broken {
+    /// P1.
+    #[error("{op} of {gid}/{branch} left before it was durable")]
+    CalledBeforeLogged {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+        /// The call.
+        op: Op,
+    },
+    /// P2.
+    #[error("the decision of {0} changed")]
+    DecisionChanged(Gid),
+    /// P3.
+    #[error("the decision of {0} was told before it was durable")]
+    ToldBeforeDecided(Gid),
+    /// P4.
+    #[error("{gid} took branch {branch} after the decision")]
+    BranchAfterDecision {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+    },
+    /// P7.
+    #[error("{gid} finished although {branch} has not acknowledged")]
+    FinishedTooEarly {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+    },
+    /// An operator's word was told, and a crash would forget it.
+    #[error("{gid}/{branch} was told to be resolved before that was durable")]
+    ToldBeforeResolved {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+    },
+    /// A branch was resolved by hand where nothing may be, or is not what it was resolved as.
+    #[error("{gid}/{branch}: {what}")]
+    WronglyResolved {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+        /// In what way.
+        what: &'static str,
+    },
+    /// Confirm was decided although a Try that the coordinator calls was not done.
+    #[error("{gid} confirms although {branch} was not tried")]
+    ConfirmedUntried {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+    },
+}
+
+/// P1 and P3 for calls: the branch is durable before any call, the decision before
+/// Confirm or Cancel.
+///
+/// # Errors
+/// The call left too early.
+pub fn call_follows_the_journal(call: &Call, rows: Option<&Stored>) -> Result<(), Broken> {
+    let ticket = &call.ticket;
+    let durable = rows.filter(|rows| rows.spec.instance == ticket.instance).is_some_and(|rows| {
+        let logged = rows.branches.iter().any(|branch| branch.id == ticket.branch);
+        let decided = match ticket.op {
+            Op::Try => true,
+            Op::Confirm | Op::Cancel => {
+                rows.decision().is_some_and(|decision| decision.op() == ticket.op)
+            }
+        };
+        logged && decided
+    });
+    if durable {
+        return Ok(());
+    }
+    let (gid, branch, op) = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+    Err(Broken::CalledBeforeLogged { gid, branch, op })
+}
+
+/// P3 for answers: whatever lets the reader conclude the decision is durable.
+///
+/// # Errors
+/// The answer left too early.
+pub fn reply_follows_the_journal(
+    gid: &Gid,
+    reply: &Reply,
+    rows: Option<&Stored>,
+) -> Result<(), Broken> {
+    let told = match reply {
+        Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. } => {
+            snapshot.transaction.decision().map(Decision::op)
+        }
+        Reply::Refused(Refusal::AlreadyConfirmed) => Some(Op::Confirm),
+        Reply::Refused(Refusal::AlreadyCancelled) => Some(Op::Cancel),
+        Reply::Refused(_) => None,
+    };
+    let durable = rows.and_then(Stored::decision).map(Decision::op);
+    match told {
+        Some(told) if durable != Some(told) => Err(Broken::ToldBeforeDecided(gid.clone())),
+        Some(_) | None => resolution_follows_the_journal(gid, reply, rows),
+    }
+}
+
+/// What an operator made of a branch is durable before anybody is told: unlike an
+/// acknowledgement it could not be had again by asking the participant.
+fn resolution_follows_the_journal(
+    gid: &Gid,
+    reply: &Reply,
+    rows: Option<&Stored>,
+) -> Result<(), Broken> {
+    let (Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. }) = reply else {
+        return Ok(());
+    };
+    let outcomes = rows.map(|rows| &rows.outcomes[..]).unwrap_or_default();
+    let is_durable = |branch: &&Branch| {
+        let row = outcomes.iter().find(|row| row.branch == *branch.id());
+        row.and_then(|row| row.resolved_as) == branch.resolved_as()
+    };
+    let mut resolved =
+        snapshot.transaction.branches().iter().filter(|branch| branch.resolved_as().is_some());
+    match resolved.find(|branch| !is_durable(branch)) {
+        None => Ok(()),
+        Some(branch) => {
+            let (gid, branch) = (gid.clone(), branch.id().clone());
+            Err(Broken::ToldBeforeResolved { gid, branch })
+        }
+    }
+}
+
+/// P2: once there is a decision it stays.
+///
+/// # Errors
+/// It did not.
+pub fn decision_is_final(before: &Stored, after: &Stored) -> Result<(), Broken> {
+    match (before.decision(), after.decision()) {
+        (None, _) => Ok(()),
+        (Some(before), Some(after)) if before == after => Ok(()),
+        (Some(_), _) => Err(Broken::DecisionChanged(before.spec.gid.clone())),
+    }
+}
+
+/// What one change may do to a transaction.
+///
+/// # Errors
+/// It did something else.
+pub fn moved_rightly(before: &Transaction, after: &Transaction) -> Result<(), Broken> {
+    let gid = || after.gid().clone();
+    match (before.decided(), after.decided()) {
+        (None, _) => {}
+        (Some(was), Some(is)) if was == is => {}
+        (Some(_), _) => return Err(Broken::DecisionChanged(gid())),
+    }
+    if before.decided().is_some()
+        && let Some(late) = after.branches().get(before.branches().len())
+    {
+        return Err(Broken::BranchAfterDecision { gid: gid(), branch: late.id().clone() });
+    }
+    let tried_first = before.decided().is_some() || after.decision() != Some(&Decision::Confirm);
+    let untried = after.branches().iter().find(|branch| branch.is_try_outstanding());
+    if let (false, Some(branch)) = (tried_first, untried) {
+        return Err(Broken::ConfirmedUntried { gid: gid(), branch: branch.id().clone() });
+    }
+    for (position, branch) in after.branches().iter().enumerate() {
+        let before_it = before.branches().get(position);
+        if let Some(what) = resolved_wrongly(before_it, branch, after.decided().is_some()) {
+            let branch = branch.id().clone();
+            return Err(Broken::WronglyResolved { gid: gid(), branch, what });
+        }
+    }
+    match after.phase() {
+        Phase::Trying { .. } | Phase::Telling(_) => Ok(()),
+        Phase::Finished { .. } => everyone_acknowledged(after),
+    }
+}
+
+/// What is wrong with how an operator's word moved a branch, if anything.
+fn resolved_wrongly(
+    before: Option<&Branch>,
+    after: &Branch,
+    decided: bool,
+) -> Option<&'static str> {
+    let was = before.and_then(Branch::resolved_as);
+    match after.resolved_as() {
+        None => was.map(|_| "an operator's word was taken back"),
+        Some(_) if !decided => Some("resolved before the decision"),
+        Some(_) if !after.is_done() => Some("resolved and not done"),
+        Some(_) if *after.calling() != Calling::Idle => Some("resolved and still called"),
+        Some(is) if was.is_some_and(|was| was != is) => Some("resolved twice"),
+        Some(_) if was.is_none() && before.is_some_and(Branch::is_done) => {
+            Some("resolved although it had ended")
+        }
+        Some(_) => None,
+    }
+}
+
+/// P7: a transaction that is finished has every acknowledgement, or an operator's word.
+///
+/// # Errors
+/// One is missing.
+pub fn everyone_acknowledged(transaction: &Transaction) -> Result<(), Broken> {
+    match transaction.branches().iter().find(|branch| !branch.is_done()) {
+        None => Ok(()),
+        Some(branch) => Err(Broken::FinishedTooEarly {
+            gid: transaction.gid().clone(),
+            branch: branch.id().clone(),
+        }),
+    }
+}

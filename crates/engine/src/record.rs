@@ -1,0 +1,148 @@
+//! What the engine has the journal write. Every record says what became true; the
+//! journal turns many into a few statements, and `Stored::apply` into a value.
+
+use std::sync::Arc;
+
+use tercet_wire::{
+    BranchId, BranchSpec, BranchStatus, EventKind, Gid, Instance, Op, PerOp, Reason, ResolvedAs,
+    Seq, Spec, Status, Wall,
+};
+
+/// One durable step of one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// Its place in the order of all records of this engine.
+    pub seq: Seq,
+    /// Whose it is.
+    pub gid: Gid,
+    /// Which life of the gid.
+    pub instance: Instance,
+    /// What became true.
+    pub change: Change,
+}
+
+/// What became true.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// The transaction exists, with the branches it was begun with; status `trying`.
+    Begun(Arc<Spec>),
+    /// A branch was added while `trying`.
+    Registered(Arc<BranchSpec>),
+    /// Confirm or cancel: the one write that leaves `trying`. Guarded by status `trying`.
+    Decided(Decided),
+    /// What is known of one branch replaces what was known.
+    Outcome(Outcome),
+    /// Everyone has acknowledged. Guarded by the status the decision gave.
+    Finished {
+        /// `confirmed` or `cancelled`.
+        status: Status,
+        /// When the last acknowledgement arrived.
+        at: Wall,
+    },
+    /// Whether any branch is shown to people.
+    Parked(bool),
+    /// A line of history.
+    Happened(Happening),
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Decided {
+    /// When it was taken.
+    pub at: Wall,
+    /// Which it is.
+    pub decision: Decision,
+}
+
+/// Confirm or cancel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Every branch is told to take what it reserved.
+    Confirm,
+    /// Every branch is told to release what it reserved.
+    Cancel {
+        /// Why.
+        reason: Reason,
+        /// The caller's own words, if any.
+        detail: Option<Arc<str>>,
+    },
+}
+
+impl Decision {
+    /// The call that tells a branch.
+    #[must_use]
+    pub fn op(&self) -> Op {
+        match self {
+            Self::Confirm => Op::Confirm,
+            Self::Cancel { .. } => Op::Cancel,
+        }
+    }
+
+    /// The status until everyone has acknowledged.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Confirm => Status::Confirming,
+            Self::Cancel { .. } => Status::Cancelling,
+        }
+    }
+
+    /// The status once everyone has acknowledged.
+    #[must_use]
+    pub fn finished_status(&self) -> Status {
+        match self {
+            Self::Confirm => Status::Confirmed,
+            Self::Cancel { .. } => Status::Cancelled,
+        }
+    }
+}
+
+/// What is known of a branch beyond what its transaction's status says. A branch
+/// of which all is as expected has none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Outcome {
+    /// Which branch.
+    pub branch: BranchId,
+    /// Where it stands.
+    pub status: BranchStatus,
+    /// Calls made so far.
+    pub attempts: PerOp<u32>,
+    /// Whether it is shown to people.
+    pub parked: bool,
+    /// How the last call failed, if it did.
+    pub last_error: Option<Arc<str>>,
+    /// The last answer of a Try that was refused or failed.
+    pub answer: Option<TryAnswer>,
+    /// How an operator ended it, if one did.
+    pub resolved_as: Option<ResolvedAs>,
+    /// When it acknowledged the decision; absent where that is the transaction's own finish.
+    pub acknowledged_at: Option<Wall>,
+}
+
+/// The last answer of a Try that was refused or failed, for the initiator.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TryAnswer {
+    /// The HTTP status; absent if none arrived.
+    pub status: Option<u16>,
+    /// The body, at most 1 KiB of it; or, if no answer arrived, why not.
+    pub body: Arc<str>,
+}
+
+/// A line of history.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Happening {
+    /// Its place within the transaction's history, from 1.
+    pub number: u32,
+    /// When.
+    pub at: Wall,
+    /// What.
+    pub kind: EventKind,
+    /// Which branch, if one.
+    pub branch: Option<BranchId>,
+    /// Which call, if one.
+    pub op: Option<Op>,
+    /// Which attempt of it.
+    pub attempt: Option<u32>,
+    /// In words.
+    pub detail: Option<Arc<str>>,
+}

@@ -1,0 +1,137 @@
+//! What participants' answers mean for a transaction.
+
+use std::sync::Arc;
+
+use tercet_wire::{Answer, EventKind, Op, Trouble, Verdict, verdict};
+
+use crate::record::TryAnswer;
+use crate::transaction::branch::{Branch, Calling, Standing};
+use crate::transaction::history::Line;
+use crate::transaction::step::ParkedNow;
+use crate::transaction::{Phase, Step, Transaction};
+
+impl Transaction {
+    /// The call under way was answered.
+    pub(crate) fn answered(
+        &mut self,
+        position: usize,
+        op: Op,
+        answer: &Answer,
+        step: &mut Step<'_>,
+    ) {
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        let attempt = *branch.attempts.get(op);
+        (branch.trouble.no_room, branch.trouble.no_room_since) = (0, None);
+        match verdict(op, answer) {
+            Verdict::Done => match op {
+                Op::Try => tried(branch, self.spec.open, step),
+                Op::Confirm | Op::Cancel => acknowledged(branch, step),
+            },
+            Verdict::Refused => {
+                branch.standing = Standing::Refused;
+                branch.calling = Calling::Idle;
+                branch.last_error = Some(Arc::from(answer.summary()));
+                branch.answer = Some(try_answer(answer));
+                let kind = EventKind::TryRefused;
+                let detail = &answer.summary();
+                let line = Line { kind, branch: &branch.spec.id, op, attempt, detail };
+                step.happened(&mut self.history, line);
+            }
+            Verdict::InProgress(pause) => {
+                branch.trouble.wrong_in_a_row = 0;
+                branch.trouble.since.get_or_insert(step.now.mono);
+                branch.trouble.pause_asked = true;
+                branch.calling = Calling::Due(step.now.mono.after(pause));
+                if op != Op::Try {
+                    self.park_if_stuck(position, op, Trouble::Doubt, step);
+                }
+            }
+            Verdict::Again { trouble, pause } => {
+                let summary = answer.summary();
+                branch.failed(trouble, &summary, step.now.mono);
+                if op == Op::Try {
+                    branch.answer = Some(try_answer(answer));
+                }
+                branch.trouble.pause_asked = pause.is_some();
+                let luck = step.luck(position);
+                let pause = step.rules.backoff.pause(branch.trouble.failures, luck, pause);
+                branch.calling = Calling::Due(step.now.mono.after(pause));
+                let kind = EventKind::CallFailed;
+                let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &summary };
+                step.happened(&mut self.history, line);
+                if op != Op::Try {
+                    self.park_if_stuck(position, op, trouble, step);
+                }
+            }
+        }
+    }
+
+    /// An answer to a call that is no longer the one under way: of an earlier epoch, or
+    /// overtaken. All it can still do is acknowledge the decision.
+    pub(crate) fn answered_late(
+        &mut self,
+        position: usize,
+        op: Op,
+        answer: &Answer,
+        step: &mut Step<'_>,
+    ) {
+        let decided_op = match &self.phase {
+            Phase::Trying { .. } | Phase::Finished { .. } => return,
+            Phase::Telling(decided) => decided.decision.op(),
+        };
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        if op == decided_op && !branch.is_done() && verdict(op, answer) == Verdict::Done {
+            acknowledged(branch, step);
+        }
+    }
+
+    pub(super) fn park_if_stuck(
+        &mut self,
+        position: usize,
+        op: Op,
+        trouble: Trouble,
+        step: &mut Step<'_>,
+    ) {
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        let since = branch.trouble.since.unwrap_or(step.now.mono);
+        let doubted = step.now.mono.since(since) >= step.rules.park_after_doubt;
+        let wrong = branch.trouble.wrong_in_a_row >= step.rules.park_after_wrong;
+        if branch.parked || !(doubted || wrong || trouble == Trouble::Gone) {
+            return;
+        }
+        branch.parked = true;
+        let attempt = *branch.attempts.get(op);
+        let detail = branch.last_error.clone().unwrap_or_else(|| Arc::from("in progress"));
+        let kind = EventKind::Parked;
+        let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &detail };
+        step.happened(&mut self.history, line);
+        self.write_row(position, step);
+        self.write_parked_if_untold(step);
+        step.parked.push(ParkedNow { branch: position, op, attempts: attempt });
+    }
+}
+
+fn tried(branch: &mut Branch, open: bool, step: &mut Step<'_>) {
+    branch.standing = Standing::Tried;
+    branch.calling = Calling::Idle;
+    branch.answer = None;
+    // An initiator is told of each Try and builds on it, so it must survive a crash; in a
+    // transaction that decides for itself the Try would only be asked again.
+    if open {
+        branch.write_row_into(step);
+    }
+}
+
+fn acknowledged(branch: &mut Branch, step: &mut Step<'_>) {
+    branch.standing = Standing::Done { at: step.now.wall, unwritten_since: Some(step.now.mono) };
+    branch.calling = Calling::Idle;
+}
+
+fn try_answer(answer: &Answer) -> TryAnswer {
+    match answer {
+        Answer::Status { code, excerpt, .. } => {
+            TryAnswer { status: Some(*code), body: Arc::from(excerpt.as_str()) }
+        }
+        Answer::Nothing { why } => TryAnswer { status: None, body: Arc::from(why.as_str()) },
+    }
+}

@@ -1,0 +1,98 @@
+//! The lines of a transaction's history, and how many of them are kept.
+
+use std::sync::Arc;
+
+use tercet_wire::{BranchId, EventKind, Op};
+
+use crate::record::{Change, Happening};
+use crate::transaction::{Step, Transaction};
+
+/// Lines kept of retries asked for by hand. (Of resolutions there is one per branch at most.)
+const RETRIED_LINES: u32 = 20;
+
+/// The most lines the history of a transaction can have: what happened by itself, and beyond
+/// that, so that a history full of failed calls still says it, what people did.
+#[must_use]
+pub fn history_bound(lines: u32, branches: usize) -> u32 {
+    let resolved = u32::try_from(branches).unwrap_or(u32::MAX);
+    lines.saturating_add(RETRIED_LINES).saturating_add(resolved)
+}
+
+/// How long a transaction's history is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct History {
+    /// Lines in all; the number of the last one.
+    pub(super) lines: u32,
+    /// Those of them that say what people did.
+    pub(super) by_hand: u32,
+}
+
+/// A line about a call.
+pub(super) struct Line<'a> {
+    pub(super) kind: EventKind,
+    pub(super) branch: &'a BranchId,
+    pub(super) op: Op,
+    pub(super) attempt: u32,
+    pub(super) detail: &'a str,
+}
+
+impl Step<'_> {
+    /// Adds a line about a call, unless the history is full; the last line says that it is.
+    pub(super) fn happened(&mut self, history: &mut History, line: Line<'_>) {
+        let by_itself = history.lines.saturating_sub(history.by_hand);
+        if by_itself >= self.rules.history_lines {
+            return;
+        }
+        history.lines += 1;
+        let (number, at) = (history.lines, self.now.wall);
+        let last = by_itself + 1 == self.rules.history_lines;
+        let happening = if last {
+            let detail = format!("{} lines are kept of one transaction", self.rules.history_lines);
+            let (branch, op, attempt) = (None, None, None);
+            let detail = Some(Arc::from(detail));
+            Happening { number, at, kind: EventKind::Truncated, branch, op, attempt, detail }
+        } else {
+            Happening {
+                number,
+                at,
+                kind: line.kind,
+                branch: Some(line.branch.clone()),
+                op: Some(line.op),
+                attempt: Some(line.attempt),
+                detail: Some(Arc::from(line.detail)),
+            }
+        };
+        self.changes.push(Change::Happened(happening));
+    }
+}
+
+impl Transaction {
+    /// Adds a line about a retry that somebody asked for, unless there are many already.
+    pub(super) fn was_retried(&mut self, detail: &str, step: &mut Step<'_>) {
+        let resolved = self.branches.iter().filter(|branch| branch.resolved_as.is_some()).count();
+        let resolved = u32::try_from(resolved).unwrap_or(u32::MAX);
+        if self.history.by_hand.saturating_sub(resolved) < RETRIED_LINES {
+            self.by_hand(EventKind::Retried, None, detail, step);
+        }
+    }
+
+    /// Adds a line about a branch that was resolved: there is one per branch, so each is kept.
+    pub(super) fn was_resolved(&mut self, branch: BranchId, detail: &str, step: &mut Step<'_>) {
+        self.by_hand(EventKind::Resolved, Some(branch), detail, step);
+    }
+
+    fn by_hand(
+        &mut self,
+        kind: EventKind,
+        branch: Option<BranchId>,
+        detail: &str,
+        step: &mut Step<'_>,
+    ) {
+        self.history.lines += 1;
+        self.history.by_hand += 1;
+        let (number, at) = (self.history.lines, step.now.wall);
+        let (op, attempt, detail) = (None, None, Some(Arc::from(detail)));
+        let line = Happening { number, at, kind, branch, op, attempt, detail };
+        step.changes.push(Change::Happened(line));
+    }
+}

@@ -1,0 +1,169 @@
+//! One transaction: its state, and the rules that move it.
+//!
+//! ```text
+//!            all Tries done (or confirm asked)          every branch acknowledged
+//!  Trying ───────────────────────────────▶ Telling(Confirm) ──────────▶ Finished
+//!    │  a Try refused · cancel asked · deadline
+//!    └──────────────────────────────────▶ Telling(Cancel) ───────────▶ Finished
+//! ```
+//!
+//! `requests`, `by_hand`, `answers` and time change what is known; `settle` alone says what follows from
+//! it: the decision, the calls, the end. After a crash the rows give what is known, and
+//! `settle` goes on: recovery has no rules of its own (P5).
+
+mod answers;
+mod branch;
+mod by_hand;
+mod facts;
+mod history;
+mod requests;
+mod rest;
+mod restore;
+mod room;
+mod settle;
+mod step;
+mod view;
+
+use std::sync::Arc;
+
+pub use branch::{Branch, Calling, Standing};
+use history::History;
+pub use history::history_bound;
+pub(crate) use requests::{Registered, already};
+pub(crate) use rest::Pause;
+pub(crate) use restore::Resume;
+pub use step::Rules;
+pub(crate) use step::{ParkedNow, Step};
+use tercet_wire::{BranchId, Gid, Instance, Mono, Now, Spec, Status, Wall};
+
+use crate::record::{Decided, Decision};
+
+/// One transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Transaction {
+    spec: Arc<Spec>,
+    phase: Phase,
+    branches: Vec<Branch>,
+    history: History,
+    /// Whether the journal says that a branch is shown to people.
+    parked_row: bool,
+}
+
+/// How far a transaction is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Nothing is decided.
+    Trying {
+        /// When it is cancelled for want of a decision.
+        deadline: Mono,
+    },
+    /// The decision is taken and being told.
+    Telling(Decided),
+    /// Everyone has acknowledged.
+    Finished {
+        /// The decision.
+        decided: Decided,
+        /// When the last acknowledgement came.
+        at: Wall,
+    },
+}
+
+impl Transaction {
+    /// A transaction that has just been asked for.
+    #[must_use]
+    pub fn begin(spec: Arc<Spec>, now: Now) -> Self {
+        let deadline = now.mono_at(spec.deadline_at);
+        let branches = spec.branches.iter().map(|spec| Branch::new(Arc::clone(spec), now));
+        Self {
+            branches: branches.collect(),
+            phase: Phase::Trying { deadline },
+            history: History::default(),
+            parked_row: false,
+            spec,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn gid(&self) -> &Gid {
+        &self.spec.gid
+    }
+
+    /// Which life of the gid.
+    #[must_use]
+    pub fn instance(&self) -> Instance {
+        self.spec.instance
+    }
+
+    /// What was asked for at begin.
+    #[must_use]
+    pub fn spec(&self) -> &Arc<Spec> {
+        &self.spec
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Its branches, by position.
+    #[must_use]
+    pub fn branches(&self) -> &[Branch] {
+        &self.branches
+    }
+
+    /// The branch of this id.
+    #[must_use]
+    pub fn branch(&self, id: &BranchId) -> Option<&Branch> {
+        self.branches.iter().find(|branch| branch.id() == id)
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match &self.phase {
+            Phase::Trying { .. } => Status::Trying,
+            Phase::Telling(decided) => decided.decision.status(),
+            Phase::Finished { decided, .. } => decided.decision.finished_status(),
+        }
+    }
+
+    /// The decision, once taken.
+    #[must_use]
+    pub fn decided(&self) -> Option<&Decided> {
+        match &self.phase {
+            Phase::Trying { .. } => None,
+            Phase::Telling(decided) | Phase::Finished { decided, .. } => Some(decided),
+        }
+    }
+
+    /// The decision, once taken.
+    #[must_use]
+    pub fn decision(&self) -> Option<&Decision> {
+        self.decided().map(|decided| &decided.decision)
+    }
+
+    /// When everyone had acknowledged.
+    #[must_use]
+    pub fn finished_at(&self) -> Option<Wall> {
+        match &self.phase {
+            Phase::Trying { .. } | Phase::Telling(_) => None,
+            Phase::Finished { at, .. } => Some(*at),
+        }
+    }
+
+    /// Whether a branch was resolved by hand as the opposite of what was decided.
+    #[must_use]
+    pub fn is_mixed(&self) -> bool {
+        let decided = self.decision().map(Decision::op);
+        let resolved = self.branches.iter().filter_map(Branch::resolved_as);
+        resolved.into_iter().any(|resolved_as| decided != Some(resolved_as.op()))
+    }
+
+    /// Whether a branch is shown to people.
+    #[must_use]
+    pub fn is_parked(&self) -> bool {
+        self.branches.iter().any(Branch::is_parked)
+    }
+}

@@ -1,0 +1,150 @@
+//! From the journal's rows back to a transaction. No rules here: what is known is
+//! read, everything that is needed is due now, and `settle` goes on from there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_wire::{BranchId, BranchSpec, BranchStatus, Mono, Now};
+
+use crate::record::Outcome;
+use crate::stored::Stored;
+use crate::transaction::branch::{Branch, Calling, Standing, Troubles};
+use crate::transaction::history::History;
+use crate::transaction::{Phase, Step, Transaction, facts};
+
+/// The least that one more round of Try is given.
+const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+
+/// The most failures that attempts are taken for: a pause of some seconds follows from them.
+const MOST_FAILURES: u32 = 7;
+
+/// Why a transaction is taken up from its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// The node starts.
+    AtStart {
+        /// The wall clock is further ahead of the journal than any stop explains, so that what
+        /// it says of deadlines is not to be believed at once.
+        clock_doubted: bool,
+    },
+    /// It had left memory, or is only looked at.
+    FromRest,
+}
+
+impl Transaction {
+    /// The transaction that these rows describe, to be looked at.
+    #[must_use]
+    pub fn restore(stored: &Stored, now: Now) -> Self {
+        Self::resume(stored, Resume::FromRest, now)
+    }
+
+    /// The transaction that these rows describe, to be gone on with.
+    pub(crate) fn resume(stored: &Stored, resume: Resume, now: Now) -> Self {
+        let phase = match (&stored.decided, stored.finished_at) {
+            (None, _) => Phase::Trying { deadline: deadline(stored, resume, now) },
+            (Some(decided), None) => Phase::Telling(decided.clone()),
+            (Some(decided), Some(at)) => Phase::Finished { decided: decided.clone(), at },
+        };
+        let branches = stored.branches.iter().map(|spec| {
+            let row = stored.outcomes.iter().find(|row| row.branch == spec.id);
+            restore_branch(spec, stored, row, resume, now)
+        });
+        let mut transaction = Self {
+            spec: Arc::clone(&stored.spec),
+            phase,
+            branches: branches.collect(),
+            history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
+            parked_row: stored.parked,
+        };
+        transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
+        transaction
+    }
+
+    /// Position of a branch.
+    #[must_use]
+    pub(crate) fn position(&self, id: &BranchId) -> Option<usize> {
+        self.branches.iter().position(|branch| branch.id() == id)
+    }
+}
+
+fn restore_branch(
+    spec: &Arc<BranchSpec>,
+    stored: &Stored,
+    row: Option<&Outcome>,
+    resume: Resume,
+    now: Now,
+) -> Branch {
+    let known = facts::read(spec, stored.status, row);
+    let failures = failures(stored, &known, resume);
+    let acknowledged_at = known.acknowledged_at.or(stored.finished_at);
+    let standing = match (acknowledged_at, known.status) {
+        (Some(at), _) => Standing::Done { at, unwritten_since: None },
+        (None, BranchStatus::Registered) => Standing::Registered,
+        (None, BranchStatus::Tried | BranchStatus::Confirmed | BranchStatus::Cancelled) => {
+            Standing::Tried
+        }
+        (None, BranchStatus::Refused) => Standing::Refused,
+    };
+    let mut branch = Branch {
+        spec: Arc::clone(spec),
+        standing,
+        calling: Calling::Idle,
+        attempts: known.attempts,
+        trouble: Troubles {
+            since: in_doubt_since(stored, resume, now),
+            failures,
+            ..Troubles::default()
+        },
+        parked: known.parked && acknowledged_at.is_none(),
+        last_error: known.last_error,
+        answer: known.answer,
+        resolved_as: known.resolved_as,
+        ruling: None,
+        row: row.cloned().map(Box::new),
+    };
+    let needs = branch.needs(stored.decision());
+    if needs.is_some_and(|op| spec.url(op).is_some()) {
+        branch.calling = Calling::Due(now.mono);
+    }
+    branch
+}
+
+/// When it is given up. A wall clock that was set back must not put that off, nor one that was
+/// set forward bring it on before what is outstanding was asked once more.
+fn deadline(stored: &Stored, resume: Resume, now: Now) -> Mono {
+    let spec = &stored.spec;
+    let given = spec.deadline_at.since(spec.created_at);
+    let left = spec.deadline_at.since(now.wall).min(given);
+    match resume {
+        Resume::AtStart { clock_doubted: true } => {
+            let calls = stored.branches.iter().map(|branch| branch.timeout);
+            now.mono.after(left.max(calls.max().unwrap_or(SHORTEST_ROUND).max(SHORTEST_ROUND)))
+        }
+        Resume::AtStart { clock_doubted: false } | Resume::FromRest => now.mono.after(left),
+    }
+}
+
+/// How often its present leg has failed, as far as the pause between calls goes. One that rests
+/// and returns again and again would else begin with the shortest pause each time; but not every
+/// attempt was a failure, where a participant was busy and said so.
+fn failures(stored: &Stored, known: &Outcome, resume: Resume) -> u32 {
+    match (resume, stored.decision()) {
+        (Resume::FromRest, Some(decision)) => {
+            (*known.attempts.get(decision.op())).min(MOST_FAILURES)
+        }
+        (Resume::FromRest, None) | (Resume::AtStart { .. }, _) => 0,
+    }
+}
+
+/// Since when its branches are in doubt. While it rested nobody could see how its calls went;
+/// a node that stopped is no sign of trouble at a participant.
+fn in_doubt_since(stored: &Stored, resume: Resume, now: Now) -> Option<Mono> {
+    match resume {
+        Resume::AtStart { .. } => None,
+        Resume::FromRest => {
+            let decided = stored.decided.as_ref()?;
+            let ago = u64::try_from(now.wall.since(decided.at).as_millis()).unwrap_or(u64::MAX);
+            Some(Mono(now.mono.0.saturating_sub(ago)))
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What one input leads to, collected while the rules run.
+
+use std::time::Duration;
+
+use tercet_wire::{Backoff, Now, Op, spread};
+
+use crate::record::Change;
+
+/// The numbers in the rules; all in config.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Rules {
+    /// Calls of a Try that may fail in doubt before the transaction is cancelled.
+    pub try_attempts: u32,
+    /// The pause between failed calls.
+    pub backoff: Backoff,
+    /// Failures in a row that cannot become right by themselves before a branch is parked.
+    pub park_after_wrong: u32,
+    /// How long a branch may go without the answer it needs before it is parked.
+    pub park_after_doubt: Duration,
+    /// How long an acknowledgement waits for its siblings' before it is journaled alone.
+    pub ack_alone_after: Duration,
+    /// The pause before a call that the dispatcher had no room for is offered again; it
+    /// doubles, to at most 64 times this, from refusal to refusal.
+    pub no_room_pause: Duration,
+    /// Lines of history kept of one transaction; what people did has room beyond them.
+    pub history_lines: u32,
+    /// Branches one transaction may have.
+    pub branches: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            try_attempts: 3,
+            backoff: Backoff::default(),
+            park_after_wrong: 3,
+            park_after_doubt: Duration::from_secs(60),
+            ack_alone_after: Duration::from_secs(1),
+            no_room_pause: Duration::from_millis(50),
+            history_lines: 100,
+            branches: 64,
+        }
+    }
+}
+
+/// A call that a transaction needs now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Position of the branch.
+    pub(crate) branch: usize,
+    /// Which call.
+    pub(crate) op: Op,
+    /// Which attempt.
+    pub(crate) attempt: u32,
+}
+
+/// A branch that has become parked. Its next call may be made in the same step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ParkedNow {
+    /// Position of the branch.
+    pub(crate) branch: usize,
+    /// The call that it does not acknowledge.
+    pub(crate) op: Op,
+    /// How often that was made.
+    pub(crate) attempts: u32,
+}
+
+/// What one input leads to.
+#[derive(Debug)]
+pub(crate) struct Step<'a> {
+    pub(crate) now: Now,
+    pub(crate) rules: &'a Rules,
+    /// To be durable before anything of this transaction is let out.
+    pub(crate) changes: Vec<Change>,
+    /// Journaled like the rest, but nobody waits for it: losing it only repeats
+    /// calls that are idempotent.
+    pub(crate) completion: Vec<Change>,
+    pub(crate) calls: Vec<Wanted>,
+    pub(crate) parked: Vec<ParkedNow>,
+}
+
+impl<'a> Step<'a> {
+    pub(crate) fn new(now: Now, rules: &'a Rules) -> Self {
+        Self {
+            now,
+            rules,
+            changes: Vec::new(),
+            completion: Vec::new(),
+            calls: Vec::new(),
+            parked: Vec::new(),
+        }
+    }
+
+    /// Luck for one branch, different from its siblings'.
+    pub(super) fn luck(&self, branch: usize) -> u64 {
+        spread(self.now.luck, branch as u64)
+    }
+}

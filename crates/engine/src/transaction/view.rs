@@ -1,0 +1,106 @@
+//! A transaction as people and programs see it.
+
+use tercet_wire::{
+    AnswerView, BranchId, BranchStatus, BranchView, Now, Reason, SummaryView, TransactionView,
+};
+
+use crate::engine::output::Snapshot;
+use crate::record::{Decision, TryAnswer};
+use crate::transaction::Transaction;
+use crate::transaction::branch::{Branch, Calling, Standing};
+
+impl Snapshot {
+    /// The transaction with its branches.
+    #[must_use]
+    pub fn view(&self) -> TransactionView {
+        let branches = self.transaction.branches.iter();
+        TransactionView {
+            summary: self.transaction.summary(),
+            branches: branches.map(|branch| self.show(branch)).collect(),
+        }
+    }
+
+    /// One of its branches.
+    #[must_use]
+    pub fn branch_view(&self, id: &BranchId) -> Option<BranchView> {
+        self.transaction.branch(id).map(|branch| self.show(branch))
+    }
+
+    fn show(&self, branch: &Branch) -> BranchView {
+        branch_view(branch, &self.transaction, self.at)
+    }
+}
+
+impl Transaction {
+    /// Everything but the branches.
+    #[must_use]
+    pub fn summary(&self) -> SummaryView {
+        let (reason, reason_detail) = self.reason();
+        let metadata = self.spec.metadata.as_deref();
+        SummaryView {
+            gid: self.spec.gid.clone(),
+            instance: self.spec.instance,
+            pattern: self.spec.pattern,
+            status: self.status(),
+            open: self.spec.open,
+            reason,
+            reason_detail,
+            parked: self.is_parked(),
+            created_at: self.spec.created_at,
+            deadline_at: self.spec.deadline_at,
+            decided_at: self.decided().map(|decided| decided.at),
+            finished_at: self.finished_at(),
+            // It was parsed from JSON; if the row was damaged since, it is shown as null.
+            metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
+            mixed: self.is_mixed(),
+            branch_count: None,
+        }
+    }
+
+    fn reason(&self) -> (Option<Reason>, Option<String>) {
+        match self.decision() {
+            None | Some(Decision::Confirm) => (None, None),
+            Some(Decision::Cancel { reason, detail }) => {
+                (Some(*reason), detail.as_deref().map(str::to_owned))
+            }
+        }
+    }
+}
+
+fn branch_view(branch: &Branch, transaction: &Transaction, at: Now) -> BranchView {
+    let finished_at = transaction.finished_at();
+    let (status, finished_at) = match (&branch.standing, transaction.decision()) {
+        (Standing::Registered, _) => (BranchStatus::Registered, None),
+        (Standing::Tried, _) => (BranchStatus::Tried, None),
+        (Standing::Refused, _) => (BranchStatus::Refused, None),
+        (Standing::Done { .. }, None) => (BranchStatus::Tried, None),
+        (Standing::Done { at, .. }, Some(decision)) => {
+            let status = match (branch.resolved_as, decision) {
+                (Some(resolved_as), _) => resolved_as.status(),
+                (None, Decision::Confirm) => BranchStatus::Confirmed,
+                (None, Decision::Cancel { .. }) => BranchStatus::Cancelled,
+            };
+            let journaled = branch.row.as_deref().and_then(|row| row.acknowledged_at);
+            (status, journaled.or(finished_at).or(Some(*at)))
+        }
+    };
+    BranchView {
+        id: branch.id().clone(),
+        participant: branch.spec.participant(),
+        status,
+        parked: branch.parked,
+        attempts: branch.attempts,
+        next_attempt_at: match branch.calling {
+            Calling::Due(due) => Some(at.wall_at(due)),
+            Calling::Idle | Calling::Waiting { .. } | Calling::InFlight { .. } => None,
+        },
+        last_error: branch.last_error.as_deref().map(str::to_owned),
+        answer: branch.answer.as_ref().map(answer_view),
+        resolved_as: branch.resolved_as,
+        finished_at,
+    }
+}
+
+fn answer_view(answer: &TryAnswer) -> AnswerView {
+    AnswerView { status: answer.status, body: answer.body.as_ref().to_owned() }
+}

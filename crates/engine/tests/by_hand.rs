@@ -1,0 +1,257 @@
+//! What operators do: calls made at once, and branches ended by hand. P2, P4, P7.
+
+mod world;
+
+use std::sync::Arc;
+
+use tercet_engine::{Ask, Call, Change, Input, Load, Record, Rules, Stored, Transaction, Until};
+use tercet_wire::{BranchStatus, EventKind, ResolvedAs};
+use world::content::{branch, gid, resolution, spec};
+use world::driver::{Driver, calls, records, replies};
+
+const NOTHING: [&str; 0] = [];
+
+/// Branches `a` and `b`, confirming; their Confirms are under way.
+fn confirming(driver: &mut Driver) -> Vec<Call> {
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0), branch("b", 1)]));
+    for call in &tries {
+        driver.answer(call, 200);
+    }
+    driver.durable().calls
+}
+
+fn resolve(id: &str, as_: ResolvedAs) -> Ask {
+    Ask::Resolve(Box::new(resolution(id, as_)))
+}
+
+fn retry() -> Ask {
+    Ask::Retry { who: Arc::from("10.0.0.9") }
+}
+
+fn transaction(driver: &Driver) -> &Transaction {
+    driver.ring.engine().transaction(&gid("t")).expect("live")
+}
+
+/// The lines of history among these records, as `kind detail`.
+fn lines(records: &[Record]) -> Vec<String> {
+    let lines = records.iter().filter_map(|record| match &record.change {
+        Change::Happened(line) => {
+            Some(format!("{} {}", line.kind, line.detail.as_deref().unwrap_or_default()))
+        }
+        _ => None,
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_word_about_a_waiting_branch_is_durable_before_it_is_told_and_finishes_the_rest() {
+    let mut driver = Driver::new();
+    driver.now.luck = u64::MAX;
+    let confirms = confirming(&mut driver);
+    driver.answer(&confirms[0], 200);
+    driver.answer(&confirms[1], 404);
+    driver.durable();
+    let commands = driver.ask(&gid("t"), resolve("b", ResolvedAs::Confirmed), Until::Accepted);
+    assert_eq!(records(&commands), ["Outcome", "Happened", "Finished"]);
+    assert_eq!(lines(&commands.append), ["resolved as confirmed by 10.0.0.9: seen in their books"]);
+    // The end rests on the word too, so nobody hears of either before it is durable.
+    assert_eq!(replies(&commands), NOTHING);
+    let word = commands.append[1].seq;
+    assert_eq!(replies(&driver.durable_to(word.0)), ["1 201 confirmed", "2 200 confirmed"]);
+}
+
+#[test]
+fn a_word_waits_for_the_call_under_way_and_no_other_call_is_made() {
+    let mut driver = Driver::new();
+    let confirms = confirming(&mut driver);
+    let commands = driver.ask(&gid("t"), resolve("b", ResolvedAs::Cancelled), Until::Accepted);
+    assert_eq!((records(&commands), replies(&commands)), (vec![], vec![]));
+    assert_eq!(calls(&driver.ask(&gid("t"), retry(), Until::Accepted)), NOTHING);
+    // Luck is nothing here: without the word the branch would be called again at once.
+    let commands = driver.answer(&confirms[1], 503);
+    assert_eq!(records(&commands), ["Happened", "Outcome", "Happened"]);
+    let commands = driver.durable();
+    assert_eq!(calls(&commands), NOTHING);
+    assert_eq!(replies(&commands), ["2 200 confirming"]);
+    assert!(transaction(&driver).is_mixed());
+    assert_eq!(replies(&driver.answer(&confirms[0], 200)), ["1 201 confirmed"]);
+}
+
+#[test]
+fn an_acknowledgement_that_comes_first_wins_over_the_word() {
+    let mut driver = Driver::new();
+    let confirms = confirming(&mut driver);
+    driver.ask(&gid("t"), resolve("b", ResolvedAs::Cancelled), Until::Accepted);
+    let commands = driver.answer(&confirms[1], 200);
+    assert_eq!(replies(&commands), ["2 AlreadyFinished(b)"]);
+    assert_eq!(records(&commands), NOTHING);
+    assert!(!transaction(&driver).is_mixed());
+    assert_eq!(replies(&driver.answer(&confirms[0], 200)), ["1 201 confirmed"]);
+}
+
+#[test]
+fn of_two_words_the_first_is_heard() {
+    let mut driver = Driver::new();
+    let confirms = confirming(&mut driver);
+    for as_ in [ResolvedAs::Confirmed, ResolvedAs::Cancelled, ResolvedAs::Confirmed] {
+        driver.ask(&gid("t"), resolve("b", as_), Until::Accepted);
+    }
+    driver.answer(&confirms[1], 503);
+    let told = ["2 200 confirming", "3 AlreadyFinished(b)", "4 200 confirming"];
+    assert_eq!(replies(&driver.durable()), told);
+}
+
+#[test]
+fn what_cannot_be_resolved_is_refused_by_name() {
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0), branch("b", 1)]));
+    let confirmed = ResolvedAs::Confirmed;
+    let ask = |driver: &mut Driver, id| {
+        replies(&driver.ask(&gid("t"), resolve(id, confirmed), Until::Accepted))
+    };
+    assert_eq!(ask(&mut driver, "x"), ["2 BranchNotFound(x)"]);
+    assert_eq!(ask(&mut driver, "a"), ["3 NotDecided"]);
+    driver.answer(&tries[0], 200);
+    driver.answer(&tries[1], 200);
+    let confirms = driver.durable().calls;
+    driver.answer(&confirms[0], 200);
+    assert_eq!(ask(&mut driver, "a"), ["4 AlreadyFinished(a)"]);
+    driver.read(&gid("u"));
+    driver.ask(&gid("u"), resolve("a", confirmed), Until::Accepted);
+    driver.ask(&gid("u"), retry(), Until::Accepted);
+    let commands = driver.input(Input::Loaded(gid("u"), Load::Nothing));
+    assert_eq!(replies(&commands), ["5 NotFound", "6 NotFound", "7 NotFound"]);
+}
+
+#[test]
+fn a_resolved_branch_shows_it_before_and_after_a_restart_and_after_the_end() {
+    let mut driver = Driver::new();
+    let two = spec("t", false, vec![branch("a", 0), branch("b", 1)]);
+    let mut written = driver.begin(&two, Until::Decided).append;
+    let tries = driver.durable().calls;
+    for call in &tries {
+        written.extend(driver.answer(call, 200).append);
+    }
+    let confirms = driver.durable().calls;
+    let word = resolve("b", ResolvedAs::Cancelled);
+    written.extend(driver.ask(&gid("t"), word, Until::Accepted).append);
+    written.extend(driver.answer(&confirms[1], 410).append);
+    let at = driver.now;
+    let shown = |transaction: &Transaction| {
+        let branch = &transaction.branches()[1];
+        assert!(!branch.is_parked() && transaction.is_mixed() && branch.is_done());
+        assert_eq!(branch.resolved_as(), Some(ResolvedAs::Cancelled));
+        let summary = transaction.summary();
+        assert!(summary.mixed && !summary.parked);
+        let snapshot = tercet_engine::Snapshot { transaction: transaction.clone(), at };
+        let view = snapshot.branch_view(branch.id()).expect("the branch");
+        assert_eq!(view.status, BranchStatus::Cancelled);
+        assert!(view.finished_at.is_some());
+    };
+    shown(transaction(&driver));
+    shown(&Transaction::restore(&rows(&written), driver.now));
+    // Its sibling ends it all; the row of the one resolved stays as it was written.
+    let end = driver.answer(&confirms[0], 200);
+    assert_eq!(records(&end), ["Finished"]);
+    written.extend(end.append);
+    let stored = rows(&written);
+    assert_eq!(stored.status, tercet_wire::Status::Confirmed);
+    shown(&Transaction::restore(&stored, driver.now));
+}
+
+#[test]
+fn after_a_restart_a_resolved_branch_is_not_called_again_nor_acknowledged() {
+    let mut first = Driver::new();
+    let two = spec("t", false, vec![branch("a", 0), branch("b", 1)]);
+    let mut written = first.begin(&two, Until::Decided).append;
+    for call in first.durable().calls {
+        written.extend(first.answer(&call, 200).append);
+    }
+    let confirms = first.durable().calls;
+    first.now.luck = u64::MAX;
+    written.extend(first.answer(&confirms[1], 503).append);
+    let word = resolve("b", ResolvedAs::Cancelled);
+    written.extend(first.ask(&gid("t"), word, Until::Accepted).append);
+    let mut second = Driver::new();
+    second.ring = tercet_engine::Ring::new(
+        tercet_engine::Engine::new(tercet_wire::Epoch(2), Default::default()),
+        std::time::Duration::from_secs(5),
+    );
+    let commands = second.input(Input::Adopt(Box::new(rows(&written))));
+    assert_eq!(calls(&commands), ["a confirm 1"]);
+    // An answer that the first life was too short for.
+    assert_eq!(records(&second.answer(&confirms[1], 200)), NOTHING);
+    assert_eq!(transaction(&second).branches()[1].resolved_as(), Some(ResolvedAs::Cancelled));
+}
+
+/// The rows after these records.
+fn rows(records: &[Record]) -> Stored {
+    let Change::Begun(spec) = &records[0].change else { panic!("{records:?}") };
+    let mut rows = Stored::begun(Arc::clone(spec));
+    for record in &records[1..] {
+        rows.apply(&record.change).expect("it fits");
+    }
+    rows
+}
+
+#[test]
+fn a_retry_calls_at_once_what_waits_and_nothing_beside_a_call_under_way() {
+    let mut driver = Driver::new();
+    driver.now.luck = u64::MAX;
+    let confirms = confirming(&mut driver);
+    driver.answer(&confirms[0], 503);
+    assert_eq!(calls(&driver.durable()), NOTHING);
+    let commands = driver.ask(&gid("t"), retry(), Until::Accepted);
+    assert_eq!(lines(&commands.append), ["retried by 10.0.0.9"]);
+    let commands = driver.durable();
+    assert_eq!(calls(&commands), ["a confirm 2"]);
+    assert_eq!(replies(&commands), ["2 200 confirming"]);
+    // Both are under way now: nothing is left to hasten, and nothing to write down.
+    let commands = driver.ask(&gid("t"), retry(), Until::Accepted);
+    assert_eq!((records(&commands), calls(&commands)), (vec![], vec![]));
+    assert_eq!(replies(&commands), ["3 200 confirming"]);
+}
+
+#[test]
+fn a_history_full_of_failed_calls_still_says_what_people_did_and_not_without_end() {
+    let rules = Rules { history_lines: 3, park_after_wrong: 1_000, ..Rules::default() };
+    let mut driver = Driver::rules(rules);
+    driver.now.luck = u64::MAX;
+    let confirms = confirming(&mut driver);
+    let mut told = Vec::new();
+    let mut call = confirms[1].clone();
+    for _ in 0..30 {
+        told.extend(lines(&driver.answer(&call, 500).append));
+        driver.durable();
+        let retried = driver.ask(&gid("t"), retry(), Until::Accepted);
+        told.extend(lines(&retried.append));
+        // A retry that is not written down has nothing to wait for.
+        let mut again = retried.calls;
+        again.extend(driver.durable().calls);
+        call = again.pop().expect("called again");
+    }
+    let ask = resolve("a", ResolvedAs::Confirmed);
+    driver.ask(&gid("t"), ask, Until::Accepted);
+    told.extend(lines(&driver.answer(&confirms[0], 500).append));
+    let of = |kind: EventKind| told.iter().filter(|line| line.starts_with(kind.as_str())).count();
+    assert_eq!(of(EventKind::CallFailed) + of(EventKind::Truncated), 3, "{told:?}");
+    assert_eq!((of(EventKind::Retried), of(EventKind::Resolved)), (20, 1), "{told:?}");
+    assert_eq!(told.len() as u32, tercet_engine::history_bound(3, 1));
+}
+
+#[test]
+fn a_call_that_still_waits_for_the_disk_is_not_made_once_its_branch_is_resolved() {
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0), branch("b", 1)]));
+    for call in &tries {
+        driver.answer(call, 200);
+    }
+    // The decision is taken and not durable: both Confirms wait for it.
+    let resolved = driver.ask(&gid("t"), resolve("b", ResolvedAs::Confirmed), Until::Accepted);
+    assert!(resolved.retract.is_empty(), "the dispatcher has not seen it");
+    assert_eq!(records(&resolved), ["Outcome", "Happened"]);
+    let durable = driver.durable();
+    assert_eq!(calls(&durable), ["a confirm 1"]);
+    assert_eq!(replies(&durable), ["2 200 confirming"]);
+    assert_eq!(driver.ring.held_effects(), 0);
+}

@@ -1,0 +1,261 @@
+//! Every order of events, exhaustively: two branches, an initiator who may ask for anything at
+//! any moment, a process that dies, calls and answers that are lost, doubled or late, commits
+//! whose success nobody hears of, timers that fire at the worst moment. stateright walks all of
+//! it over the real ring and checks the promises in every state.
+//!
+//! `make model` prints how many states there were. `tools/mutants` puts bugs into the rules, one
+//! at a time, and expects this to fail.
+
+mod world;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use stateright::{Checker, HasDiscoveries, Model, Property};
+use tercet_engine::Rules;
+use tercet_wire::{Op, Spec, Status};
+use world::content::{branch, spec};
+use world::{Asked, World};
+
+/// What may go wrong, and how often, on one path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Faults {
+    crashes: u8,
+    lost: u8,
+    doubled: u8,
+}
+
+struct Case {
+    spec: Arc<Spec>,
+    /// Asked in this order, each at any moment after the one before was answered.
+    asks: Vec<Asked>,
+    /// Asked by somebody else, at any moment after the initiator has begun.
+    others: Vec<Asked>,
+    may_refuse: bool,
+    faults: Faults,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    world: World,
+    to_ask: VecDeque<Asked>,
+    others: VecDeque<Asked>,
+    left: Faults,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Action {
+    Ask,
+    OtherAsks,
+    Write,
+    TellDurable,
+    DeliverCall { index: usize, refuse: bool, keep: bool },
+    LoseCall(usize),
+    LoseAnswer(usize),
+    DeliverAnswer(usize),
+    PassTime,
+    Crash,
+}
+
+impl Model for Case {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let registered = self.asks.iter().filter_map(Asked::registers);
+        let rules = Rules { history_lines: 0, ..Rules::default() };
+        vec![State {
+            world: World::new(rules, &self.spec, &registered.collect::<Vec<_>>()),
+            to_ask: self.asks.iter().cloned().collect(),
+            others: self.others.iter().cloned().collect(),
+            left: self.faults,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        let world = &state.world;
+        if world.broken.is_some() {
+            return;
+        }
+        let hears_nothing_yet = world.waiting.values().any(|asked| self.asks.contains(asked));
+        if !state.to_ask.is_empty() && !hears_nothing_yet {
+            actions.push(Action::Ask);
+        }
+        if !state.others.is_empty() && state.to_ask.len() < self.asks.len() {
+            actions.push(Action::OtherAsks);
+        }
+        if !world.queue.is_empty() && world.untold.is_none() {
+            actions.push(Action::Write);
+        }
+        if world.untold.is_some() {
+            actions.push(Action::TellDurable);
+        }
+        for (index, (_, op)) in world.calls.iter().enumerate() {
+            actions.push(Action::DeliverCall { index, refuse: false, keep: false });
+            if *op == Op::Try && self.may_refuse {
+                actions.push(Action::DeliverCall { index, refuse: true, keep: false });
+            }
+            if state.left.doubled > 0 {
+                actions.push(Action::DeliverCall { index, refuse: false, keep: true });
+            }
+            if state.left.lost > 0 {
+                actions.push(Action::LoseCall(index));
+            }
+        }
+        for index in 0..world.answers.len() {
+            actions.push(Action::DeliverAnswer(index));
+            if state.left.lost > 0 {
+                actions.push(Action::LoseAnswer(index));
+            }
+        }
+        if world.ring.next_deadline().is_some_and(|due| due.0 < u64::MAX) {
+            actions.push(Action::PassTime);
+        }
+        if state.left.crashes > 0 {
+            actions.push(Action::Crash);
+        }
+    }
+
+    fn next_state(&self, before: &State, action: Action) -> Option<State> {
+        let mut state = before.clone();
+        let world = &mut state.world;
+        match action {
+            Action::Ask => world.ask(&self.spec, state.to_ask.pop_front()?),
+            Action::OtherAsks => world.ask(&self.spec, state.others.pop_front()?),
+            Action::Write => world.write_one(),
+            Action::TellDurable => world.tell_durable(),
+            Action::DeliverCall { index, refuse, keep } => {
+                state.left.doubled -= u8::from(keep);
+                world.deliver_call(index, refuse, keep);
+            }
+            Action::LoseCall(index) => {
+                state.left.lost -= 1;
+                world.lose_call(index);
+            }
+            Action::LoseAnswer(index) => {
+                state.left.lost -= 1;
+                world.lose_answer(index);
+            }
+            Action::DeliverAnswer(index) => world.deliver_answer(index),
+            Action::PassTime => {
+                world.pass_time();
+            }
+            Action::Crash => {
+                state.left.crashes -= 1;
+                let mut unanswered = world.crash();
+                unanswered.sort();
+                for asked in unanswered.into_iter().rev() {
+                    state.to_ask.push_front(asked);
+                }
+            }
+        }
+        state.world.forget_what_was_said();
+        (state != *before).then_some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("no promise is broken", |_, state: &State| {
+                state.world.broken.is_none()
+            }),
+            Property::always("all or nothing", |_, state: &State| {
+                let taken = state.world.participants.values().any(|it| it.in_short() == "taken");
+                let released =
+                    state.world.participants.values().any(|it| it.in_short() == "released");
+                !(taken && released)
+            }),
+            Property::always("at rest everything is finished", |case: &Case, state: &State| {
+                let mut actions = Vec::new();
+                case.actions(state, &mut actions);
+                actions.retain(|action| *action != Action::Crash);
+                let rows = state.world.rows.values();
+                !actions.is_empty()
+                    || state.world.broken.is_some()
+                    || (rows.clone().all(|rows| rows.status.is_finished())
+                        && state.world.waiting.is_empty())
+            }),
+            Property::sometimes("confirmed", |_, state: &State| finished(state, Status::Confirmed)),
+            Property::sometimes("cancelled", |_, state: &State| finished(state, Status::Cancelled)),
+        ]
+    }
+}
+
+fn finished(state: &State, status: Status) -> bool {
+    state.world.rows.values().any(|rows| rows.status == status)
+}
+
+fn check(name: &str, case: Case) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let checker =
+        case.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).spawn_dfs().join();
+    println!("{name}: {} states, {} deep", checker.unique_state_count(), checker.max_depth());
+    for (property, path) in checker.discoveries() {
+        let last = path.last_state();
+        println!("{property}: {:?}\n  by {:?}", last.world.broken, path.clone().into_actions());
+    }
+    checker.assert_properties();
+}
+
+const NO_FAULTS: Faults = Faults { crashes: 0, lost: 0, doubled: 0 };
+
+fn two_branches(faults: Faults, others: &[Asked]) -> Case {
+    Case {
+        spec: spec("t", false, vec![branch("a", 0), branch("b", 1)]),
+        asks: vec![Asked::Begin],
+        others: others.to_vec(),
+        may_refuse: true,
+        faults,
+    }
+}
+
+#[test]
+fn two_branches_and_a_crash() {
+    check("crash", two_branches(Faults { crashes: 1, ..NO_FAULTS }, &[]));
+}
+
+#[test]
+fn two_branches_a_crash_and_a_loss() {
+    check("crash and loss", two_branches(Faults { crashes: 1, lost: 1, ..NO_FAULTS }, &[]));
+}
+
+#[test]
+fn two_branches_and_a_bad_network() {
+    check("bad network", two_branches(Faults { lost: 1, doubled: 1, ..NO_FAULTS }, &[]));
+}
+
+#[test]
+fn two_branches_and_somebody_who_cancels() {
+    let faults = Faults { doubled: 1, ..NO_FAULTS };
+    check("cancel", two_branches(faults, &[Asked::Cancel, Asked::Cancel]));
+}
+
+fn open(asks: &[Asked], others: &[Asked], faults: Faults) -> Case {
+    Case {
+        spec: spec("t", true, vec![branch("a", 0)]),
+        asks: asks.to_vec(),
+        others: others.to_vec(),
+        may_refuse: true,
+        faults,
+    }
+}
+
+#[test]
+fn an_open_transaction_and_a_crash() {
+    let asks = [Asked::Begin, Asked::Register("b"), Asked::Confirm];
+    check("open, crash", open(&asks, &[], Faults { crashes: 1, ..NO_FAULTS }));
+}
+
+#[test]
+fn an_open_transaction_of_which_two_want_different_things() {
+    let asks = [Asked::Begin, Asked::Register("b"), Asked::Confirm];
+    check("open, contested", open(&asks, &[Asked::Cancel, Asked::Confirm], NO_FAULTS));
+}
+
+#[test]
+fn an_operator_who_ends_a_branch_while_it_is_called() {
+    let faults = Faults { crashes: 1, lost: 1, ..NO_FAULTS };
+    let asks = [Asked::Begin, Asked::Confirm];
+    let word = Asked::Resolve("a", tercet_wire::ResolvedAs::Cancelled);
+    let case = Case { may_refuse: false, ..open(&asks, &[word], faults) };
+    check("by hand", case);
+}

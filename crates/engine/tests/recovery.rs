@@ -1,0 +1,219 @@
+//! "Cut the journal after each record, recover, same outcome", for every shape of
+//! transaction and every course it can take. P5.
+
+mod world;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tercet_engine::{Rules, Ticket};
+use tercet_wire::{Op, ResolvedAs, Spec};
+use world::content::{branch, initiators, spec, with_legs};
+use world::{Asked, World};
+
+/// A transaction, what its initiator asks, and how its participants behave.
+struct Script {
+    name: &'static str,
+    spec: Arc<Spec>,
+    asks: Vec<Asked>,
+    /// Participants that refuse their Try.
+    refuse: BTreeSet<&'static str>,
+    /// Calls that are lost, by the order in which they are made.
+    lose: BTreeSet<usize>,
+    /// A participant that never acknowledges a decision, and what an operator makes of it.
+    by_hand: Option<(&'static str, ResolvedAs)>,
+    outcome: &'static str,
+}
+
+fn scripts() -> Vec<Script> {
+    use Asked::{Begin, Cancel, Confirm, Register};
+    let none = BTreeSet::new;
+    let script = |name, spec, asks: &[Asked], outcome| Script {
+        name,
+        spec,
+        asks: asks.to_vec(),
+        refuse: none(),
+        lose: BTreeSet::new(),
+        by_hand: None,
+        outcome,
+    };
+    let two = || spec("two", false, vec![branch("a", 0), branch("b", 1)]);
+    let open = || spec("open", true, vec![]);
+    vec![
+        script("everyone tries and confirms", two(), &[Begin], "confirmed a=taken b=taken"),
+        Script {
+            refuse: BTreeSet::from(["b"]),
+            ..script("one refuses", two(), &[Begin], "cancelled a=released b=released")
+        },
+        Script {
+            refuse: BTreeSet::from(["a", "b"]),
+            ..script("both refuse", two(), &[Begin], "cancelled a=released b=released")
+        },
+        Script {
+            lose: BTreeSet::from([0, 2, 4]),
+            ..script("some calls are lost", two(), &[Begin], "confirmed a=taken b=taken")
+        },
+        script(
+            "only confirm legs: a reliable message",
+            spec("message", false, vec![with_legs("a", 0, &[Op::Confirm])]),
+            &[Begin],
+            "confirmed a=taken",
+        ),
+        script(
+            "a saga step has no confirm",
+            spec("saga", false, vec![with_legs("a", 0, &[Op::Try, Op::Cancel]), branch("b", 1)]),
+            &[Begin],
+            "confirmed a=reserved b=taken",
+        ),
+        script(
+            "open: registered, tried, confirmed",
+            open(),
+            &[Begin, Register("a"), Register("b"), Confirm],
+            "confirmed a=taken b=taken",
+        ),
+        script(
+            "open: cancelled on request",
+            open(),
+            &[Begin, Register("a"), Cancel],
+            "cancelled a=released",
+        ),
+        Script {
+            refuse: BTreeSet::from(["b"]),
+            ..script(
+                "open: a refused Try cancels",
+                open(),
+                &[Begin, Register("a"), Register("b")],
+                "cancelled a=released b=released",
+            )
+        },
+        script("open: confirmed empty", open(), &[Begin, Confirm], "confirmed "),
+        script(
+            "open: the initiator vanishes, the deadline cleans up",
+            open(),
+            &[Begin, Register("a")],
+            "cancelled a=released",
+        ),
+        script(
+            "open: the initiator calls Try itself and dies",
+            spec("own", true, vec![initiators("a")]),
+            &[Begin],
+            "cancelled a=released",
+        ),
+        Script {
+            by_hand: Some(("b", ResolvedAs::Confirmed)),
+            ..script(
+                "one never confirms, and an operator says that it did",
+                two(),
+                &[Begin],
+                "confirmed a=taken b=reserved (confirmed by hand)",
+            )
+        },
+        Script {
+            by_hand: Some(("a", ResolvedAs::Cancelled)),
+            ..script(
+                "one never confirms, and an operator gives it up",
+                two(),
+                &[Begin],
+                "confirmed a=reserved (cancelled by hand) b=taken",
+            )
+        },
+        Script {
+            refuse: BTreeSet::from(["a"]),
+            by_hand: Some(("b", ResolvedAs::Cancelled)),
+            ..script(
+                "one never cancels, and an operator says that it did",
+                two(),
+                &[Begin],
+                "cancelled a=released b=reserved (cancelled by hand)",
+            )
+        },
+    ]
+}
+
+impl Script {
+    fn participants(&self) -> Vec<&'static str> {
+        self.asks.iter().filter_map(Asked::registers).collect()
+    }
+
+    /// Whether this call is one that is never acknowledged.
+    fn never(&self, ticket: &Ticket) -> bool {
+        let stuck = self.by_hand.is_some_and(|(id, _)| id == ticket.branch.as_str());
+        stuck && ticket.op != Op::Try
+    }
+
+    /// Once everyone else has acknowledged, be a call under way or not.
+    fn operator_steps_in(&self, world: &World) -> bool {
+        let Some((id, _)) = self.by_hand else { return false };
+        let stuck = world.ring.engine().transaction(&self.spec.gid).is_some_and(|transaction| {
+            let branches = transaction.branches().iter();
+            transaction.decision().is_some()
+                && branches.filter(|branch| !branch.is_done()).all(|it| it.id().as_str() == id)
+        });
+        stuck && !world.waiting.values().any(|asked| matches!(asked, Asked::Resolve(..)))
+    }
+
+    /// Runs it to the end, with the process killed as soon as this many records are written.
+    /// Returns the world and how many records it took in all.
+    fn run(&self, kill_after: Option<usize>) -> (World, usize) {
+        let mut world = World::new(Rules::default(), &self.spec, &self.participants());
+        let (mut written, mut called, mut killed) = (0, 0, kill_after.is_none());
+        let mut to_ask: Vec<Asked> = self.asks.iter().rev().cloned().collect();
+        for _ in 0..10_000 {
+            if !killed && kill_after == Some(written) {
+                killed = true;
+                // Nobody heard anything, so everybody asks again, first things first.
+                let mut unanswered = world.crash();
+                unanswered.sort();
+                to_ask.extend(unanswered.into_iter().rev());
+            } else if !world.queue.is_empty() {
+                world.write_one();
+                written += 1;
+                // Told at once, unless the process dies between commit and notice.
+                if killed || kill_after != Some(written) {
+                    world.tell_durable();
+                }
+            } else if self.operator_steps_in(&world) {
+                let (id, as_) = self.by_hand.expect("there is an operator");
+                world.ask(&self.spec, Asked::Resolve(id, as_));
+            } else if !world.calls.is_empty() {
+                // The one that never acknowledges is called again and again; others come first.
+                let others = world.calls.iter().position(|(ticket, _)| !self.never(ticket));
+                let next = others.unwrap_or(0);
+                let (ticket, _) = world.calls[next].clone();
+                if self.lose.contains(&called) || self.never(&ticket) {
+                    world.lose_call(next);
+                } else {
+                    world.deliver_call(next, self.refuse.contains(ticket.branch.as_str()), false);
+                }
+                called += 1;
+            } else if !world.answers.is_empty() {
+                let others = world.answers.iter().position(|(ticket, _)| !self.never(ticket));
+                world.deliver_answer(others.unwrap_or(0));
+            } else if world.waiting.is_empty() && !to_ask.is_empty() {
+                let asked = to_ask.pop().expect("not empty");
+                world.ask(&self.spec, asked);
+            } else if !world.waiting.is_empty() && self.spec.open && !to_ask.is_empty() {
+                // An open begin is answered at once, so this cannot be reached.
+                unreachable!("an open transaction keeps its initiator waiting");
+            } else if !world.pass_time() {
+                break;
+            }
+        }
+        assert_eq!(world.broken, None, "{} killed after {kill_after:?}", self.name);
+        (world, written)
+    }
+}
+
+#[test]
+fn a_crash_after_any_record_changes_no_outcome() {
+    for script in scripts() {
+        let (world, records) = script.run(None);
+        assert_eq!(world.outcome(&script.spec.gid), script.outcome, "{}", script.name);
+        for cut in 0..=records {
+            let (world, _) = script.run(Some(cut));
+            let outcome = world.outcome(&script.spec.gid);
+            assert_eq!(outcome, script.outcome, "{} killed after {cut} records", script.name);
+            assert!(world.waiting.is_empty(), "{}: {:?} unanswered", script.name, world.waiting);
+        }
+    }
+}

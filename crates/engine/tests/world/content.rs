@@ -1,0 +1,74 @@
+//! Transactions to test with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_wire::{
+    BranchSpec, Fingerprint, Gid, Instance, Op, Pattern, PerOp, Resolution, ResolvedAs, Spec,
+    TryBy, Wall,
+};
+
+pub(crate) const CREATED_AT: Wall = Wall(1_763_640_000_000);
+
+pub(crate) fn gid(text: &str) -> Gid {
+    text.parse().expect("a gid")
+}
+
+/// A branch with all three legs.
+pub(crate) fn branch(id: &str, position: u32) -> BranchSpec {
+    with_legs(id, position, &Op::ALL)
+}
+
+pub(crate) fn with_legs(id: &str, position: u32, legs: &[Op]) -> BranchSpec {
+    let url = |op: Op| {
+        let url = format!("http://127.0.0.1:7301/{id}/{op}");
+        legs.contains(&op).then(|| Arc::new(url.parse().expect("a URL")))
+    };
+    BranchSpec {
+        id: id.parse().expect("an id"),
+        position,
+        stage: 0,
+        urls: PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) },
+        headers: BTreeMap::new(),
+        payload: Arc::from("{}"),
+        timeout: Duration::from_secs(3),
+        try_by: TryBy::Coordinator,
+        fingerprint: Fingerprint::from_text(id),
+    }
+}
+
+pub(crate) fn new_branch(id: &str) -> BranchSpec {
+    branch(id, 0)
+}
+
+/// What an operator says of a branch.
+pub(crate) fn resolution(id: &str, as_: ResolvedAs) -> Resolution {
+    let (note, who) = (Some(Arc::from("seen in their books")), Arc::from("10.0.0.9"));
+    Resolution { branch: id.parse().expect("an id"), as_, note, who }
+}
+
+/// Called by the initiator itself.
+pub(crate) fn initiators(id: &str) -> BranchSpec {
+    let try_by = TryBy::Initiator;
+    BranchSpec { try_by, ..with_legs(id, 0, &[Op::Confirm, Op::Cancel]) }
+}
+
+pub(crate) fn spec(gid_text: &str, open: bool, branches: Vec<BranchSpec>) -> Arc<Spec> {
+    Arc::new(Spec {
+        gid: gid(gid_text),
+        instance: instance(1),
+        pattern: Pattern::Tcc,
+        open,
+        created_at: CREATED_AT,
+        deadline_at: CREATED_AT.after(Duration::from_secs(30)),
+        fingerprint: Fingerprint::from_text(gid_text),
+        metadata: None,
+        traceparent: Arc::from("00-00000000000000000000000000000001-0000000000000001-00"),
+        branches: branches.into_iter().map(Arc::new).collect(),
+    })
+}
+
+pub(crate) fn instance(number: u32) -> Instance {
+    format!("01980000-0000-7000-8000-{number:012}").parse().expect("a UUID")
+}

@@ -1,0 +1,144 @@
+//! Drives a ring by hand: one line per event, the time given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_engine::{
+    Ask, Call, Commands, Engine, EngineSettings, Event, Input, Record, Reply, ReplyTo, Request,
+    Ring, Rules, Told, Until, Wait,
+};
+use tercet_wire::{Answer, Epoch, Gid, Mono, Now, Seq, Spec};
+
+use super::content;
+
+/// The moment a test begins at.
+pub(crate) const START: Mono = Mono(1_000_000);
+
+pub(crate) struct Driver {
+    pub(crate) ring: Ring,
+    pub(crate) now: Now,
+    last_reply: u64,
+}
+
+impl Driver {
+    pub(crate) fn new() -> Self {
+        Self::with(EngineSettings::default())
+    }
+
+    pub(crate) fn with(settings: EngineSettings) -> Self {
+        let engine = Engine::new(Epoch(1), settings);
+        Self {
+            ring: Ring::new(engine, Duration::from_secs(5)),
+            now: Now { mono: START, wall: content::CREATED_AT, luck: 0 },
+            last_reply: 0,
+        }
+    }
+
+    pub(crate) fn rules(rules: Rules) -> Self {
+        Self::with(EngineSettings { rules, ..EngineSettings::default() })
+    }
+
+    pub(crate) fn event(&mut self, event: Event) -> Commands {
+        self.ring.step(event, self.now)
+    }
+
+    pub(crate) fn input(&mut self, input: Input) -> Commands {
+        self.event(Event::Input(input))
+    }
+
+    /// Asks, waiting for at most ten seconds.
+    pub(crate) fn ask(&mut self, gid: &Gid, ask: Ask, until: Until) -> Commands {
+        self.last_reply += 1;
+        let reply_to = ReplyTo(self.last_reply);
+        let wait = Wait { until, give_up: self.now.mono.after(Duration::from_secs(10)) };
+        let gid = gid.clone();
+        self.input(Input::Request(Request { reply_to, gid, ask, wait }))
+    }
+
+    pub(crate) fn begin(&mut self, spec: &Arc<Spec>, until: Until) -> Commands {
+        let ask = Ask::Begin { spec: Arc::clone(spec), fresh: true };
+        self.ask(&spec.gid, ask, until)
+    }
+
+    pub(crate) fn read(&mut self, gid: &Gid) -> Commands {
+        self.ask(gid, Ask::Read, Until::Accepted)
+    }
+
+    /// Everything written so far becomes durable.
+    pub(crate) fn durable(&mut self) -> Commands {
+        let last = self.ring.engine().last_record();
+        self.durable_to(last.0)
+    }
+
+    pub(crate) fn durable_to(&mut self, seq: u64) -> Commands {
+        self.input(Input::Durable(Seq(seq)))
+    }
+
+    pub(crate) fn answer(&mut self, call: &Call, code: u16) -> Commands {
+        let answer = Answer::Status { code, retry_after: None, excerpt: String::new() };
+        self.input(Input::Answered(call.ticket.clone(), answer))
+    }
+
+    /// Begins, durably, and returns the Try calls.
+    pub(crate) fn begun(&mut self, spec: &Arc<Spec>) -> Vec<Call> {
+        self.begin(spec, Until::Finished);
+        self.durable().calls
+    }
+
+    /// Time passes, and is told.
+    pub(crate) fn pass(&mut self, ms: u64) -> Commands {
+        self.now.mono = Mono(self.now.mono.0 + ms);
+        self.now.wall = self.now.wall.after(Duration::from_millis(ms));
+        self.input(Input::Tick)
+    }
+
+    /// When the ring next wants to be woken, from now.
+    pub(crate) fn next_in_ms(&self) -> Option<u64> {
+        let at = self.ring.next_deadline()?;
+        Some(at.0.saturating_sub(self.now.mono.0))
+    }
+}
+
+/// The calls, as `branch op attempt`.
+pub(crate) fn calls(commands: &Commands) -> Vec<String> {
+    let calls = commands.calls.iter().map(|call| &call.ticket);
+    calls.map(|it| format!("{} {} {}", it.branch, it.op, it.attempt)).collect()
+}
+
+/// The replies, as `code status` or the refusal, in the order of their requests.
+pub(crate) fn replies(commands: &Commands) -> Vec<String> {
+    let mut replies: Vec<_> = commands.replies.iter().collect();
+    replies.sort_by_key(|(reply_to, _)| *reply_to);
+    replies
+        .into_iter()
+        .map(|(reply_to, reply)| format!("{} {}", reply_to.0, in_short(reply)))
+        .collect()
+}
+
+fn in_short(reply: &Reply) -> String {
+    let code = |told: &Told| match told {
+        Told::Created => 201,
+        Told::Reached => 200,
+        Told::NotYet => 202,
+    };
+    match reply {
+        Reply::Transaction { told, snapshot } => {
+            format!("{} {}", code(told), snapshot.transaction.status())
+        }
+        Reply::Branch { told, snapshot, branch } => {
+            let view = snapshot.branch_view(branch).expect("the branch");
+            format!("{} {branch} {}", code(told), view.status)
+        }
+        Reply::Refused(refusal) => format!("{refusal:?}"),
+    }
+}
+
+/// The records, by the name of their change.
+pub(crate) fn records(commands: &Commands) -> Vec<String> {
+    commands.append.iter().map(record).collect()
+}
+
+fn record(record: &Record) -> String {
+    let text = format!("{:?}", record.change);
+    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+}

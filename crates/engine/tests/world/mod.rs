@@ -1,0 +1,352 @@
+//! A whole world in one value: the real ring, a journal, a network, participants with a
+//! guard, and an initiator. Deterministic, cloneable and hashable, so that a test can script
+//! it and the model can explore all of it.
+
+#![allow(dead_code, reason = "each test that includes this uses its own part")]
+
+pub(crate) mod content;
+pub(crate) mod driver;
+pub(crate) mod participant;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use participant::Participant;
+use tercet_engine::{
+    Ask, Commands, Engine, EngineSettings, Event, Input, Load, Record, Reply, ReplyTo, Request,
+    Ring, Rules, Stored, Ticket, Told, Until, Wait,
+    invariants::{call_follows_the_journal, decision_is_final, reply_follows_the_journal},
+};
+use tercet_wire::{Answer, BranchId, Epoch, Gid, Mono, Now, Op, ResolvedAs, Seq, Spec, Wall};
+
+/// Long enough that no wait of a request runs out by itself.
+const NEVER: Mono = Mono(u64::MAX);
+
+/// Everything there is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    pub(crate) rules: Rules,
+    pub(crate) ring: Ring,
+    pub(crate) now: Now,
+    pub(crate) epoch: u64,
+    /// Records the journal has been given and has not written.
+    pub(crate) queue: VecDeque<Record>,
+    /// What the journal has written.
+    pub(crate) rows: BTreeMap<Gid, Stored>,
+    /// The last record written that the ring has not been told of.
+    pub(crate) untold: Option<Seq>,
+    /// Calls on their way to participants.
+    pub(crate) calls: Vec<(Ticket, Op)>,
+    /// Answers on their way back.
+    pub(crate) answers: Vec<(Ticket, Answer)>,
+    pub(crate) participants: BTreeMap<BranchId, Participant>,
+    /// Requests without a reply, to be repeated after a crash.
+    pub(crate) waiting: BTreeMap<ReplyTo, Asked>,
+    pub(crate) replies: Vec<(Asked, String)>,
+    next_reply: u64,
+    /// The first promise that was seen broken.
+    pub(crate) broken: Option<String>,
+}
+
+/// What the initiator asks, or an operator, as data.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Asked {
+    Begin,
+    Register(&'static str),
+    Confirm,
+    Cancel,
+    Resolve(&'static str, ResolvedAs),
+}
+
+impl Asked {
+    /// The branch it registers, if it registers one.
+    pub(crate) fn registers(&self) -> Option<&'static str> {
+        match self {
+            Self::Register(id) => Some(*id),
+            Self::Begin | Self::Confirm | Self::Cancel | Self::Resolve(..) => None,
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn new(rules: Rules, spec: &Spec, others: &[&'static str]) -> Self {
+        let begun = spec.branches.iter().map(|branch| {
+            let without_try = branch.url(Op::Try).is_none();
+            (branch.id.clone(), Participant::new(without_try))
+        });
+        let others = others.iter().map(|id| (id.parse().expect("an id"), Participant::default()));
+        Self {
+            ring: ring(&rules, 1),
+            rules,
+            now: Now { mono: Mono(1_000), wall: content::CREATED_AT, luck: 0 },
+            epoch: 1,
+            queue: VecDeque::new(),
+            rows: BTreeMap::new(),
+            untold: None,
+            calls: Vec::new(),
+            answers: Vec::new(),
+            participants: begun.chain(others).collect(),
+            waiting: BTreeMap::new(),
+            replies: Vec::new(),
+            next_reply: 0,
+            broken: None,
+        }
+    }
+
+    pub(crate) fn ask(&mut self, spec: &Arc<Spec>, asked: Asked) {
+        self.next_reply += 1;
+        let reply_to = ReplyTo(self.next_reply);
+        let (ask, until) = match &asked {
+            Asked::Begin => (Ask::Begin { spec: Arc::clone(spec), fresh: false }, Until::Finished),
+            Asked::Register(id) => (Ask::Register(Box::new(content::new_branch(id))), Until::Tried),
+            Asked::Confirm => (Ask::Confirm, Until::Finished),
+            Asked::Cancel => (Ask::Cancel { detail: None }, Until::Finished),
+            Asked::Resolve(id, as_) => {
+                let word = content::resolution(id, *as_);
+                (Ask::Resolve(Box::new(word)), Until::Accepted)
+            }
+        };
+        self.waiting.insert(reply_to, asked);
+        let wait = Wait { until, give_up: NEVER };
+        let request = Request { reply_to, gid: spec.gid.clone(), ask, wait };
+        self.step(Event::Input(Input::Request(request)));
+    }
+
+    /// The journal writes the next record. The ring is not told yet.
+    pub(crate) fn write_one(&mut self) {
+        let Some(record) = self.queue.pop_front() else { return };
+        self.untold = Some(record.seq);
+        match (self.rows.get_mut(&record.gid), &record.change) {
+            (None, tercet_engine::Change::Begun(spec)) => {
+                self.rows.insert(record.gid.clone(), Stored::begun(Arc::clone(spec)));
+            }
+            (None, change) => self.note(Err(format!("written before it was begun: {change:?}"))),
+            (Some(rows), change) => {
+                let before = rows.clone();
+                let applied = rows.apply(change).map_err(|misfit| misfit.to_string());
+                let is_final =
+                    decision_is_final(&before, rows).map_err(|broken| broken.to_string());
+                self.note(applied.and(is_final));
+            }
+        }
+    }
+
+    /// The ring learns what has been written.
+    pub(crate) fn tell_durable(&mut self) {
+        if let Some(seq) = self.untold.take() {
+            self.step(Event::Input(Input::Durable(seq)));
+        }
+    }
+
+    /// A call arrives and is answered; the answer is on its way. `keep`: the network delivers
+    /// it once more later.
+    pub(crate) fn deliver_call(&mut self, index: usize, refuse: bool, keep: bool) {
+        let (ticket, op) = self.calls[index].clone();
+        if !keep {
+            self.calls.remove(index);
+        }
+        let participant = self.participants.get_mut(&ticket.branch).expect("a participant");
+        let code = match participant.called(op, refuse) {
+            Ok(code) => code,
+            Err(why) => {
+                self.note(Err(format!("{}: {why}", ticket.branch)));
+                return;
+            }
+        };
+        let answer = Answer::Status { code, retry_after: None, excerpt: String::new() };
+        self.add_answer(ticket, answer);
+    }
+
+    /// A call is lost: its caller hears nothing.
+    pub(crate) fn lose_call(&mut self, index: usize) {
+        let (ticket, _) = self.calls.remove(index);
+        self.add_answer(ticket, Answer::Nothing { why: "timeout".to_owned() });
+    }
+
+    /// The call was made, its answer is lost.
+    pub(crate) fn lose_answer(&mut self, index: usize) {
+        self.answers[index].1 = Answer::Nothing { why: "timeout".to_owned() };
+        self.answers.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+
+    pub(crate) fn deliver_answer(&mut self, index: usize) {
+        let (ticket, answer) = self.answers.remove(index);
+        self.step(Event::Input(Input::Answered(ticket, answer)));
+    }
+
+    /// Time passes until something is due.
+    pub(crate) fn pass_time(&mut self) -> bool {
+        let Some(due) = self.ring.next_deadline().filter(|due| *due != NEVER) else { return false };
+        let passed = due.since(self.now.mono);
+        self.now.mono = self.now.mono.max(due);
+        self.now.wall = self.now.wall.after(passed);
+        self.step(Event::Input(Input::Tick));
+        true
+    }
+
+    /// The process dies and starts again: what was not written is gone, what is under way in
+    /// the network stays so, and whoever waits hears nothing.
+    pub(crate) fn crash(&mut self) -> Vec<Asked> {
+        self.queue.clear();
+        self.untold = None;
+        self.epoch += 1;
+        self.ring = ring(&self.rules, self.epoch);
+        let unanswered = std::mem::take(&mut self.waiting).into_values().collect();
+        for stored in self.rows.values().cloned().collect::<Vec<_>>() {
+            if !stored.status.is_finished() {
+                self.step(Event::Input(Input::Adopt(Box::new(stored))));
+            }
+        }
+        unanswered
+    }
+
+    /// For the model: what was answered has been checked; keeping it would only tell apart
+    /// states that do not differ.
+    pub(crate) fn forget_what_was_said(&mut self) {
+        self.replies.clear();
+    }
+
+    fn step(&mut self, event: Event) {
+        let commands = self.ring.step(event, self.now);
+        self.carry_out(commands);
+    }
+
+    fn carry_out(&mut self, commands: Commands) {
+        let Commands { append, calls, replies, loads, alarms, .. } = commands;
+        self.queue.extend(append);
+        for call in calls {
+            let rows = self.rows.get(&call.ticket.gid);
+            self.note(call_follows_the_journal(&call, rows).map_err(|broken| broken.to_string()));
+            let op = call.ticket.op;
+            self.calls.push((call.ticket, op));
+            self.calls.sort();
+        }
+        for (reply_to, reply) in replies {
+            if let Some(asked) = self.waiting.remove(&reply_to) {
+                self.check_reply(&reply);
+                self.check_resolved(&asked, &reply);
+                self.replies.push((asked, in_short(&reply)));
+            }
+        }
+        for (gid, why) in alarms {
+            self.note(Err(format!("{gid} was set aside: {why}")));
+        }
+        for gid in loads {
+            let load = match self.rows.get(&gid) {
+                None => Load::Nothing,
+                Some(stored) => Load::Found(Box::new(stored.clone())),
+            };
+            self.step(Event::Input(Input::Loaded(gid, load)));
+        }
+    }
+
+    fn check_reply(&mut self, reply: &Reply) {
+        for (gid, rows) in self.rows.clone() {
+            let follows = reply_follows_the_journal(&gid, reply, Some(&rows));
+            self.note(follows.map_err(|broken| broken.to_string()));
+        }
+        if let Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. } = reply {
+            let transaction = &snapshot.transaction;
+            if !self.rows.contains_key(transaction.gid()) {
+                self.note(Err("told of a transaction that is not durable".to_owned()));
+            }
+            if transaction.status().is_finished() {
+                let decision = transaction.decision().map(tercet_engine::Decision::op);
+                let untold = transaction.branches().iter().find(|branch| {
+                    let participant = self.participants.get(branch.id());
+                    let called = decision.is_some_and(|op| branch.spec().url(op).is_some());
+                    let by_hand = branch.resolved_as().is_some();
+                    called
+                        && !by_hand
+                        && participant.is_some_and(|it| it.acknowledged() != decision)
+                });
+                if let Some(branch) = untold {
+                    self.note(Err(format!("told finished, but {} was not called", branch.id())));
+                }
+            }
+        }
+    }
+
+    /// Whoever hears that a branch is resolved acts on it, so no call to it may be under way.
+    fn check_resolved(&mut self, asked: &Asked, reply: &Reply) {
+        let (Asked::Resolve(id, as_), Reply::Transaction { told: Told::Reached, snapshot }) =
+            (asked, reply)
+        else {
+            return;
+        };
+        let id: BranchId = id.parse().expect("an id");
+        let resolved = snapshot.transaction.branch(&id).and_then(|branch| branch.resolved_as());
+        if resolved != Some(*as_) {
+            self.note(Err(format!("{id} was told to be resolved as {as_}: {resolved:?}")));
+        }
+        let current = |ticket: &Ticket| ticket.branch == id && ticket.epoch == Epoch(self.epoch);
+        let calls = self.calls.iter().map(|(ticket, _)| ticket);
+        if let Some(call) =
+            calls.chain(self.answers.iter().map(|(ticket, _)| ticket)).find(|it| current(it))
+            && call.op == as_.op()
+        {
+            let why = format!("{id} was resolved while its {} was under way", call.op);
+            self.note(Err(why));
+        }
+    }
+
+    fn note(&mut self, result: Result<(), String>) {
+        if let (Err(why), None) = (result, &self.broken) {
+            self.broken = Some(why);
+        }
+    }
+
+    fn add_answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.answers.push((ticket, answer));
+        self.answers.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+
+    /// How the transaction ended, in the journal and at the participants.
+    pub(crate) fn outcome(&self, gid: &Gid) -> String {
+        let status = self.rows.get(gid).map(|rows| rows.status.as_str());
+        let participants = self.participants.iter();
+        let outcomes = self.rows.get(gid).map(|rows| &rows.outcomes[..]).unwrap_or_default();
+        let by_hand = |id: &BranchId| {
+            let row = outcomes.iter().find(|row| row.branch == *id);
+            let resolved_as = row.and_then(|row| row.resolved_as);
+            resolved_as.map(|as_| format!(" ({as_} by hand)")).unwrap_or_default()
+        };
+        let states =
+            participants.map(|(id, state)| format!("{id}={}{}", state.in_short(), by_hand(id)));
+        format!("{} {}", status.unwrap_or("absent"), states.collect::<Vec<_>>().join(" "))
+    }
+}
+
+fn ring(rules: &Rules, epoch: u64) -> Ring {
+    let settings = EngineSettings {
+        rules: rules.clone(),
+        load_within: Duration::from_millis(u64::MAX),
+        ..EngineSettings::default()
+    };
+    // For ever: here the journal is only ever slow, and nobody is told so.
+    Ring::new(Engine::new(Epoch(epoch), settings), Duration::from_millis(u64::MAX))
+}
+
+fn in_short(reply: &Reply) -> String {
+    let told = |told: &Told| match told {
+        Told::Created => 201,
+        Told::Reached => 200,
+        Told::NotYet => 202,
+    };
+    match reply {
+        Reply::Transaction { told: code, snapshot } => {
+            format!("{} {}", told(code), snapshot.transaction.status())
+        }
+        Reply::Branch { told: code, snapshot, branch } => {
+            let view = snapshot.branch_view(branch).expect("the branch");
+            format!("{} {} {}", told(code), branch, view.status)
+        }
+        Reply::Refused(refusal) => format!("{refusal:?}"),
+    }
+}
+
+/// The wall time of the end of a transaction's time.
+pub(crate) fn deadline(spec: &Spec) -> Wall {
+    spec.deadline_at
+}

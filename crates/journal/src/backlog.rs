@@ -1,0 +1,29 @@
+//! How much waits.
+
+use tercet_engine::Record;
+
+use super::batch::Weight;
+
+/// Records that are not durable yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// How many.
+    pub records: usize,
+    /// About how many bytes they take.
+    pub bytes: usize,
+}
+
+impl Backlog {
+    /// What these records add to it.
+    #[must_use]
+    pub fn of(records: &[Record]) -> Self {
+        let bytes = records.iter().map(|record| Weight::of(record).bytes).sum();
+        Self { records: records.len(), bytes }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { records: self.records + other.records, bytes: self.bytes + other.bytes }
+    }
+}

@@ -1,0 +1,254 @@
+//! A store between the journal and a real one, which fails on request.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use async_trait::async_trait;
+use tercet_engine::{Happening, Load, Stored};
+use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
+use tokio::sync::watch;
+
+use crate::batch::Batch;
+use crate::error::JournalError;
+use crate::life::Life;
+use crate::store::{CommitError, Due, Most, Place, Store};
+use crate::summary::JournalSummary;
+use crate::unreadable::Unreadable;
+
+/// What becomes of one submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing special.
+    None,
+    /// It fails without having happened.
+    Before,
+    /// It happens and is reported as failed.
+    After,
+    /// It is given up after it has waited this many times: somewhere in its middle, and
+    /// nobody knows whether it happened.
+    CutAfter(u32),
+}
+
+/// Says what becomes of the next submissions, and remembers them.
+#[derive(Debug, Clone)]
+pub(crate) struct Faults {
+    next: Arc<Mutex<VecDeque<Fault>>>,
+    submitted: Arc<Mutex<Vec<Batch>>>,
+    forgotten: Arc<Mutex<Vec<usize>>>,
+    stalled: Arc<watch::Sender<bool>>,
+    waiting: Arc<watch::Sender<usize>>,
+    sweeps_to_fail: Arc<AtomicU32>,
+    look_ups: Arc<LookUps>,
+}
+
+/// Look-ups of the retention's, lists and counts.
+#[derive(Debug)]
+struct LookUps {
+    stalled: watch::Sender<bool>,
+    waiting: watch::Sender<usize>,
+}
+
+impl Faults {
+    pub(super) fn none() -> Self {
+        Self {
+            next: Arc::default(),
+            submitted: Arc::default(),
+            forgotten: Arc::default(),
+            stalled: Arc::new(watch::Sender::new(false)),
+            waiting: Arc::new(watch::Sender::new(0)),
+            sweeps_to_fail: Arc::default(),
+            look_ups: Arc::new(LookUps {
+                stalled: watch::Sender::new(false),
+                waiting: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    pub(crate) fn then(&self, faults: &[Fault]) {
+        self.next.lock().unwrap().extend(faults);
+    }
+
+    /// The next sweeps cannot be read, this many of them.
+    pub(crate) fn fail_sweeps(&self, times: u32) {
+        self.sweeps_to_fail.store(times, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stall(&self) {
+        self.stalled.send_replace(true);
+    }
+
+    pub(crate) fn release(&self) {
+        self.stalled.send_replace(false);
+    }
+
+    /// Returns once a submission waits for `release`.
+    pub(crate) async fn until_stalled(&self) {
+        self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await.unwrap();
+    }
+
+    /// From now on neither lists and counts nor the retention's look-ups answer.
+    pub(crate) fn stall_look_ups(&self) {
+        self.look_ups.stalled.send_replace(true);
+    }
+
+    /// They answer.
+    pub(crate) fn release_look_ups(&self) {
+        self.look_ups.stalled.send_replace(false);
+    }
+
+    /// Returns once so many of them have been asked for and not answered.
+    pub(crate) async fn until_look_ups_wait(&self, many: usize) {
+        self.look_ups.waiting.subscribe().wait_for(|waiting| *waiting >= many).await.unwrap();
+    }
+
+    /// How many have been asked for while none were answered.
+    pub(crate) fn look_ups_waiting(&self) -> usize {
+        *self.look_ups.waiting.borrow()
+    }
+
+    async fn until_looked_up(&self) {
+        let mut stalled = self.look_ups.stalled.subscribe();
+        self.look_ups.waiting.send_modify(|waiting| *waiting += usize::from(*stalled.borrow()));
+        stalled.wait_for(|stalled| !stalled).await.unwrap();
+    }
+
+    /// Every submission so far, repeated ones too.
+    pub(crate) fn submitted(&self) -> Vec<Batch> {
+        self.submitted.lock().unwrap().clone()
+    }
+
+    /// How many submissions there had been at each step of forgetting.
+    pub(crate) fn forgotten(&self) -> Vec<usize> {
+        self.forgotten.lock().unwrap().clone()
+    }
+}
+
+pub(super) struct Faulty {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) faults: Faults,
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
+        let mut stalled = self.faults.stalled.subscribe();
+        self.faults.waiting.send_modify(|waiting| *waiting += 1);
+        stalled.wait_for(|stalled| !stalled).await.unwrap();
+        self.faults.waiting.send_modify(|waiting| *waiting -= 1);
+        self.faults.submitted.lock().unwrap().push(batch.clone());
+        let fault = self.faults.next.lock().unwrap().pop_front().unwrap_or(Fault::None);
+        let failed = || CommitError::Again(format!("{fault:?}"));
+        match fault {
+            Fault::None => self.store.commit(batch).await,
+            Fault::Before => Err(failed()),
+            Fault::After => {
+                self.store.commit(batch).await?;
+                Err(failed())
+            }
+            Fault::CutAfter(waits) => {
+                cut_after(waits, self.store.commit(batch)).await.unwrap_or_else(|| Err(failed()))
+            }
+        }
+    }
+
+    async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
+        self.store.load(gids).await
+    }
+
+    async fn unfinished(
+        &self,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+        self.store.unfinished(after, limit).await
+    }
+
+    async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {
+        let to_fail = &self.faults.sweeps_to_fail;
+        let one_less = |times: u32| times.checked_sub(1);
+        if to_fail.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+            return Err(JournalError::Closed);
+        }
+        self.store.sweep(after, limit).await
+    }
+
+    async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.summary().await
+    }
+
+    fn last_written(&self) -> Option<Wall> {
+        self.store.last_written()
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.list(query).await
+    }
+
+    async fn history(
+        &self,
+        gid: &Gid,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<Happening>, JournalError> {
+        self.store.history(gid, after, limit).await
+    }
+
+    async fn count_finished(&self) -> Result<u64, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.count_finished().await
+    }
+
+    async fn due_for_stripping(
+        &self,
+        after: Option<&Place>,
+        finished_before: Wall,
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.due_for_stripping(after, finished_before, most).await
+    }
+
+    async fn due_for_forgetting(
+        &self,
+        finished_before: Wall,
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.due_for_forgetting(finished_before, most).await
+    }
+
+    async fn strip(&self, due: &Due) -> Result<(), JournalError> {
+        self.store.strip(due).await
+    }
+
+    async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
+        let submitted = self.faults.submitted().len();
+        self.faults.forgotten.lock().unwrap().push(submitted);
+        self.store.forget(due).await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+/// Drops a future once it has waited more often than this.
+async fn cut_after<F: Future>(waits: u32, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut waited = 0;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if waited == waits => Poll::Ready(None),
+        Poll::Pending => {
+            waited += 1;
+            Poll::Pending
+        }
+    })
+    .await
+}

@@ -1,0 +1,115 @@
+//! What one life of a node leaves to the next, and what can be counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tercet_engine::{Change, Decided, Decision};
+use tercet_wire::{Reason, Seq, Status, Wall};
+
+use super::rig::patiently;
+use super::{Fault, Rig, finished, on_each_store, record, trying};
+use crate::JournalEvent;
+
+on_each_store!(
+    the_next_life_knows_when_the_last_batch_was_written,
+    a_batch_submitted_again_keeps_the_moment_it_was_first_submitted,
+    a_journal_nobody_writes_into_gives_a_sign_of_life,
+    a_summary_counts_what_there_is,
+);
+
+async fn the_next_life_knows_when_the_last_batch_was_written(rig: Rig) {
+    let mut first = rig.open().await;
+    assert_eq!(first.journal.last_written(), None);
+    let spec = trying("tx-1", 1, 0);
+    for (seq, change) in (1..).zip(finished(&spec, 1, 2)) {
+        rig.clock.set(Wall(i64::try_from(seq).unwrap() * 1_000));
+        first.write(vec![record(seq, &spec, change)]).await;
+    }
+    assert_eq!(first.journal.last_written(), None, "by earlier lives");
+    first.crash().await;
+    // A life that writes nothing passes on what it knows.
+    for _ in 0..2 {
+        let idle = rig.open().await;
+        assert_eq!(idle.journal.last_written(), Some(Wall(3_000)));
+        idle.crash().await;
+    }
+    // The clock was set right meanwhile: what was written last counts, not what is greatest.
+    let mut mended = rig.open().await;
+    rig.clock.set(Wall(50));
+    let other = trying("tx-2", 2, 0);
+    mended.write(vec![record(1, &other, Change::Begun(other.clone()))]).await;
+    mended.crash().await;
+    assert_eq!(rig.open().await.journal.last_written(), Some(Wall(50)));
+}
+
+async fn a_batch_submitted_again_keeps_the_moment_it_was_first_submitted(rig: Rig) {
+    let mut running = rig.open().await;
+    rig.clock.set(Wall(7));
+    running.faults.then(&[Fault::After]);
+    running.faults.stall();
+    let spec = trying("tx-1", 1, 0);
+    running.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))]);
+    running.faults.until_stalled().await;
+    rig.clock.set(Wall(9));
+    running.faults.release();
+    running.until_durable(Seq(1)).await;
+    let submitted = running.faults.submitted();
+    assert_eq!(submitted.len(), 2);
+    assert!(submitted.iter().all(|batch| batch.written_at == Wall(7)), "{submitted:?}");
+}
+
+async fn a_journal_nobody_writes_into_gives_a_sign_of_life(mut rig: Rig) {
+    rig.settings.longest_silence = Duration::from_millis(1);
+    rig.clock.set(Wall(5));
+    let mut running = rig.open().await;
+    running.faults.stall();
+    patiently(running.faults.until_stalled()).await;
+    // It numbers its batches on, so that those with records follow.
+    let spec = trying("tx-1", 1, 0);
+    running.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))]);
+    running.faults.release();
+    assert_eq!(running.until_durable(Seq(1)).await, [JournalEvent::Durable(Seq(1))]);
+    assert_eq!(running.faults.submitted()[0].records, []);
+    running.crash().await;
+    assert_eq!(rig.open().await.journal.last_written(), Some(Wall(5)));
+}
+
+async fn a_summary_counts_what_there_is(rig: Rig) {
+    let mut running = rig.open().await;
+    assert_eq!(running.journal.summary().await.unwrap().by_status, BTreeMap::new());
+    let mut changes = Vec::new();
+    for number in 0..12_u64 {
+        let spec = trying(&format!("tx-{number}"), number, 100 - i64::try_from(number).unwrap());
+        let cancel = Decision::Cancel { reason: Reason::Requested, detail: None };
+        let [begun, confirm, finish] = finished(&spec, 1, 2).try_into().unwrap();
+        let cancel = Change::Decided(Decided { at: Wall(1), decision: cancel });
+        changes.push((spec.clone(), begun));
+        match number {
+            0..=2 => {}
+            3..=4 => changes.push((spec, confirm)),
+            5..=5 => changes.extend([(spec.clone(), cancel), (spec, Change::Parked(true))]),
+            // One that was shown to people and has finished is shown to nobody.
+            6..=6 => changes.extend([
+                (spec.clone(), confirm),
+                (spec.clone(), Change::Parked(true)),
+                (spec, finish),
+            ]),
+            _ => changes.extend([(spec.clone(), confirm), (spec, finish)]),
+        }
+    }
+    let records =
+        (1..).zip(&changes).map(|(seq, (spec, change))| record(seq, spec, change.clone()));
+    running.write(records.collect()).await;
+    let summary = running.journal.summary().await.unwrap();
+    let expected = [
+        (Status::Trying, 3),
+        (Status::Confirming, 2),
+        (Status::Cancelling, 1),
+        (Status::Confirmed, 6),
+    ];
+    assert_eq!(summary.by_status, BTreeMap::from(expected));
+    assert_eq!((summary.parked, summary.of_no_status), (1, 0));
+    assert_eq!(summary.oldest_unfinished, Some(Wall(95)));
+    let [node] = &summary.nodes[..] else { panic!("{summary:?}") };
+    assert_eq!((node.batches, node.state.as_str()), (1, "live"));
+}

@@ -1,0 +1,36 @@
+//! What every store must keep. Each promise is tested on memory and on SQLite alike, through
+//! the journal as the runtime uses it.
+
+#![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+mod faults;
+mod faulty;
+mod guards;
+mod lists;
+mod lives;
+mod order;
+mod retention;
+mod rig;
+mod script;
+mod sweeps;
+
+pub(super) use self::faulty::Fault;
+pub(super) use self::rig::{Rig, Running, patiently};
+pub(super) use self::script::{Script, finished, open_transaction, record, trying};
+
+/// Names a promise and runs its test on each kind of store.
+macro_rules! on_each_store {
+    ($($(#[$doc:meta])* $promise:ident),+ $(,)?) => {
+        mod in_memory {
+            $(#[tokio::test] async fn $promise() {
+                super::$promise($crate::conformance::Rig::in_memory()).await;
+            })+
+        }
+        mod on_sqlite {
+            $(#[tokio::test] async fn $promise() {
+                super::$promise($crate::conformance::Rig::on_sqlite()).await;
+            })+
+        }
+    };
+}
+use on_each_store;

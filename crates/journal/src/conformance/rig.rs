@@ -1,0 +1,230 @@
+//! A journal with its events, on either kind of store, that can be opened again.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tercet_clock::Clock;
+use tercet_engine::{Happening, Load, Record, Stored};
+use tercet_wire::{Epoch, Gid, Incarnation, Instance, Mono, Now, Seq, Wall};
+use tokio::sync::mpsc;
+
+use super::faulty::{Faults, Faulty};
+use crate::database::{Address, Database};
+use crate::store::Store;
+use crate::{Journal, JournalEvent, JournalSettings, MemoryRows, thread};
+
+/// Far more than anything takes: a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time that passes when it is told to; without luck, so that pauses between submissions are none.
+#[derive(Debug, Default)]
+pub(crate) struct TestClock {
+    now: Mutex<(u64, i64)>,
+}
+
+impl TestClock {
+    pub(crate) fn set(&self, wall: Wall) {
+        self.now.lock().unwrap().1 = wall.0;
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Now {
+        let mut now = self.now.lock().unwrap();
+        // Each look is a little later, so that nothing waits for time to pass by itself.
+        now.0 += 1;
+        Now { mono: Mono(now.0), wall: Wall(now.1), luck: 0 }
+    }
+
+    fn new_instance(&self) -> Instance {
+        unreachable!("the journal makes no instances")
+    }
+
+    fn new_incarnation(&self) -> Incarnation {
+        unreachable!("the journal makes no incarnations")
+    }
+
+    fn new_epoch(&self) -> Epoch {
+        unreachable!("the journal makes no epochs")
+    }
+}
+
+/// Where the rows are.
+enum Place {
+    Memory(MemoryRows),
+    Sqlite {
+        /// Deleted when this is dropped.
+        _dir: TempDir,
+    },
+}
+
+/// Where rows are, and how journals are opened on them.
+pub(crate) struct Rig {
+    place: Place,
+    lives: AtomicI64,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) settings: JournalSettings,
+}
+
+/// A journal and what it tells.
+pub(crate) struct Running {
+    pub(crate) journal: Journal,
+    pub(crate) faults: Faults,
+    events: mpsc::UnboundedReceiver<JournalEvent>,
+}
+
+impl Rig {
+    pub(crate) fn in_memory() -> Self {
+        Self::at(Place::Memory(MemoryRows::new()), String::new())
+    }
+
+    pub(crate) fn on_sqlite() -> Self {
+        let dir = TempDir::new().unwrap();
+        let url = format!("sqlite://{}/tercet.db", dir.path().display());
+        Self::at(Place::Sqlite { _dir: dir }, url)
+    }
+
+    /// The same with no rows yet.
+    pub(crate) fn fresh(&self) -> Self {
+        let fresh = match self.place {
+            Place::Memory(_) => Self::in_memory(),
+            Place::Sqlite { .. } => Self::on_sqlite(),
+        };
+        let database_url = fresh.settings.database_url.clone();
+        let settings = JournalSettings { database_url, ..self.settings.clone() };
+        Self { settings, ..fresh }
+    }
+
+    fn at(place: Place, url: String) -> Self {
+        let settings = JournalSettings::new(&url, "node-1", Incarnation(0));
+        Self { place, lives: AtomicI64::new(0), clock: Arc::default(), settings }
+    }
+
+    /// Settings for the next life of the node.
+    pub(crate) fn next_life(&self) -> JournalSettings {
+        let life = self.lives.fetch_add(1, Ordering::Relaxed) + 1;
+        JournalSettings { incarnation: Incarnation(life), ..self.settings.clone() }
+    }
+
+    /// The store for one life. Several lives may run at once: the lock is not part of it.
+    async fn store(&self, settings: &JournalSettings) -> Arc<dyn Store> {
+        match &self.place {
+            Place::Memory(rows) => Arc::new(rows.open(settings.incarnation)),
+            Place::Sqlite { .. } => {
+                let address = Address::parse(&settings.database_url).unwrap();
+                Arc::new(Database::open_unlocked(&address, settings, Wall(0)).await.unwrap())
+            }
+        }
+    }
+
+    /// The store alone, as a new life of the node.
+    pub(crate) async fn only_store(&self) -> Arc<dyn Store> {
+        self.store(&self.next_life()).await
+    }
+
+    /// Opens the journal as a new life of the node.
+    pub(crate) async fn open(&self) -> Running {
+        let settings = self.next_life();
+        let store = self.store(&settings).await;
+        let faults = Faults::none();
+        let faulty = Arc::new(Faulty { store, faults: faults.clone() }) as Arc<dyn Store>;
+        let (tell, events) = mpsc::unbounded_channel();
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let journal = thread::start(settings, tell, clock, async move || Ok(faulty)).await.unwrap();
+        Running { journal, faults, events }
+    }
+}
+
+impl Running {
+    /// A journal that was opened otherwise.
+    pub(crate) fn with(journal: Journal, events: mpsc::UnboundedReceiver<JournalEvent>) -> Self {
+        Self { journal, faults: Faults::none(), events }
+    }
+
+    pub(crate) async fn event(&mut self) -> JournalEvent {
+        patiently(self.events.recv()).await.expect("the journal tells more")
+    }
+
+    /// All events up to the one that says that everything up to `seq` is durable.
+    pub(crate) async fn until_durable(&mut self, seq: Seq) -> Vec<JournalEvent> {
+        let mut seen = Vec::new();
+        loop {
+            let event = self.event().await;
+            seen.push(event.clone());
+            match event {
+                JournalEvent::Durable(durable) if durable >= seq => return seen,
+                _ => {}
+            }
+        }
+    }
+
+    /// Appends records and waits until they are durable.
+    pub(crate) async fn write(&mut self, records: Vec<Record>) -> Vec<JournalEvent> {
+        let last = records.last().expect("something to write").seq;
+        self.journal.append(records);
+        self.until_durable(last).await
+    }
+
+    /// Events that were told already.
+    pub(crate) fn told(&mut self) -> Vec<JournalEvent> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+
+    /// What a load answers.
+    pub(crate) async fn load(&mut self, gid: &Gid) -> Load {
+        self.journal.load(vec![gid.clone()]);
+        loop {
+            match self.event().await {
+                JournalEvent::Loaded(of, load) if of == *gid => return load,
+                JournalEvent::Loaded(..)
+                | JournalEvent::Durable(_)
+                | JournalEvent::Swept(_)
+                | JournalEvent::Exists(_)
+                | JournalEvent::SetAside(_)
+                | JournalEvent::Failing { .. }
+                | JournalEvent::Healed
+                | JournalEvent::Fenced => {}
+            }
+        }
+    }
+
+    /// A transaction with its history, if it is there.
+    pub(crate) async fn stored(&mut self, gid: &Gid) -> Option<Stored> {
+        match self.load(gid).await {
+            Load::Nothing => None,
+            Load::Found(stored) => {
+                let history: Vec<Happening> = self.journal.history(gid, 0, 10_000).await.unwrap();
+                Some(Stored { history, ..*stored })
+            }
+            Load::Failed => panic!("{gid} cannot be read"),
+            Load::Unreadable { why } => panic!("{gid}: {why}"),
+        }
+    }
+
+    /// All unfinished transactions, by pages of `limit`.
+    pub(crate) async fn unfinished(&self, limit: u32) -> Vec<Stored> {
+        let mut all: Vec<Stored> = Vec::new();
+        loop {
+            let after = all.last().map(|stored| stored.spec.gid.clone());
+            let page = self.journal.unfinished(after.as_ref(), limit).await.unwrap();
+            if page.is_empty() {
+                return all;
+            }
+            assert!(page.len() <= usize::try_from(limit).unwrap());
+            all.extend(page.into_iter().map(Result::unwrap));
+        }
+    }
+
+    /// Stops at once, as a crash would.
+    pub(crate) async fn crash(self) {
+        // How much was lost does not matter.
+        let _ = patiently(self.journal.close(Duration::ZERO)).await;
+    }
+}
+
+pub(crate) async fn patiently<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it comes in time")
+}

@@ -1,0 +1,247 @@
+//! How the runtime and the API reach the journal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_clock::Clock;
+use tercet_engine::{Happening, Record, Stored};
+use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::JournalEvent;
+use super::backlog::Backlog;
+use super::database::{Address, Database};
+use super::error::JournalError;
+use super::memory::MemoryRows;
+use super::meters::QueueMeter;
+use super::reader::Asked;
+use super::settings::JournalSettings;
+use super::store::Store;
+use super::summary::JournalSummary;
+use super::thread;
+use super::unreadable::Unreadable;
+use super::writer::Command;
+
+/// How long a thread that was told to stop at once is waited for.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
+/// The journal. Cheap to clone. When the last clone is dropped without [`Journal::close`],
+/// what is queued is lost, as it would be in a crash.
+#[derive(Clone)]
+pub struct Journal {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) queue: mpsc::UnboundedSender<Command>,
+    pub(super) asks: mpsc::UnboundedSender<Asked>,
+    pub(super) store: Arc<dyn Store>,
+    /// As many reads for people as may run at once.
+    pub(super) reads: Semaphore,
+    pub(super) read_within: Duration,
+    pub(super) meter: Arc<QueueMeter>,
+    /// Most that may wait.
+    pub(super) most: Backlog,
+    /// Dropped or written to: the thread stops at once.
+    pub(super) stop: watch::Sender<()>,
+    /// Its sender is dropped when the thread has let go of everything.
+    pub(super) ended: watch::Receiver<()>,
+}
+
+impl Journal {
+    /// Opens the database: takes its lock, brings its schema up to date, registers this
+    /// incarnation (which fences every earlier one of the node and takes over its unfinished
+    /// transactions), and starts the writer. What happens then is told through `events`.
+    ///
+    /// # Errors
+    /// The URL is not understood, another process uses the file, the database cannot be used
+    /// or would not keep what it acknowledges.
+    pub async fn open(
+        settings: JournalSettings,
+        events: mpsc::UnboundedSender<JournalEvent>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, JournalError> {
+        let address = Address::parse(&settings.database_url)?;
+        let started_at = clock.now().wall;
+        let for_store = settings.clone();
+        let make = async move || {
+            let store = Database::open(&address, &for_store, started_at).await?;
+            Ok(Arc::new(store) as Arc<dyn Store>)
+        };
+        thread::start(settings, events, clock, make).await
+    }
+
+    /// A journal that keeps its rows in memory: same queue, batches and events, no IO.
+    /// Opening another on the same rows is a restart of the node.
+    ///
+    /// # Errors
+    /// The thread could not be started.
+    pub async fn in_memory(
+        rows: &MemoryRows,
+        settings: JournalSettings,
+        events: mpsc::UnboundedSender<JournalEvent>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, JournalError> {
+        let store = Arc::new(rows.open(settings.incarnation)) as Arc<dyn Store>;
+        thread::start(settings, events, clock, async move || Ok(store)).await
+    }
+
+    pub(super) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Hands records over to be made durable, after all appended before. Never blocks and
+    /// never fails: what becomes of them is told by `JournalEvent`s. Whoever appends sees to
+    /// it that the backlog stays within bounds. Without records, it hurries those appended at
+    /// leisure.
+    pub fn append(&self, records: Vec<Record>) {
+        self.hand_over(records, true);
+    }
+
+    /// The same for records that nobody waits for yet: they are written with the next that
+    /// somebody waits for, or a few milliseconds later.
+    pub fn append_at_leisure(&self, records: Vec<Record>) {
+        if !records.is_empty() {
+            self.hand_over(records, false);
+        }
+    }
+
+    fn hand_over(&self, records: Vec<Record>, hurry: bool) {
+        let Backlog { records: count, bytes } = Backlog::of(&records);
+        self.shared.meter.add(count, bytes);
+        // A writer that has ended was fenced or closed, and has said so: they are lost.
+        if self.shared.queue.send(Command::Append { records, hurry }).is_err() {
+            self.shared.meter.remove(count, bytes);
+        }
+    }
+
+    /// Asks for what the journal knows of these gids. Each is answered by
+    /// `JournalEvent::Loaded`, with what is durable when it is read; a gid asked for again
+    /// before it is answered is answered once.
+    pub fn load(&self, gids: Vec<Gid>) {
+        if !gids.is_empty() {
+            // A reader that has ended was fenced or closed, and the writer has said so.
+            let _ = self.shared.asks.send(Asked::Load(gids));
+        }
+    }
+
+    /// Asks for the gids of this incarnation's decided and unfinished transactions, by gid,
+    /// those after `after`, at most 100. Answered by `JournalEvent::Swept`, with none only at
+    /// the end; once for each time it was asked, in that order, and however long the
+    /// database does not answer.
+    pub fn sweep(&self, after: Option<Gid>) {
+        // As above.
+        let _ = self.shared.asks.send(Asked::Sweep(after));
+    }
+
+    /// When the node's earlier lives wrote last, by their wall clock: at most a minute before
+    /// they ended, if they could write. None if this is its first.
+    #[must_use]
+    pub fn last_written(&self) -> Option<Wall> {
+        self.shared.store.last_written()
+    }
+
+    /// What was appended and is not durable yet.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        Backlog { records: self.shared.meter.records(), bytes: self.shared.meter.bytes() }
+    }
+
+    /// Whether so much waits, with what is about to be appended, that no new transactions are
+    /// to be begun. What belongs to those there are is always taken.
+    #[must_use]
+    pub fn is_full(&self, about_to_come: Backlog) -> bool {
+        let (backlog, most) = (self.backlog(), self.shared.most);
+        backlog.records.saturating_add(about_to_come.records) >= most.records
+            || backlog.bytes.saturating_add(about_to_come.bytes) >= most.bytes
+    }
+
+    /// A page of this incarnation's unfinished transactions, by gid, those after `after`: at most
+    /// `limit`, and fewer where they are large. A page is empty only when there are no more. Those whose rows make no sense are
+    /// among them, as errors.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn unfinished(
+        &self,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+        self.shared.store.unfinished(after, limit).await
+    }
+
+    /// What there is, counted. Every finished transaction is counted by an index, so ask for
+    /// it when somebody looks, not on the way of a transaction.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        self.shown(self.shared.store.summary()).await
+    }
+
+    /// A page of a list, newest first.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
+        self.shown(self.shared.store.list(query)).await
+    }
+
+    /// Lines of a transaction's history with a number greater than `after`, oldest first.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn history(
+        &self,
+        gid: &Gid,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<Happening>, JournalError> {
+        self.shown(self.shared.store.history(gid, after, limit)).await
+    }
+
+    /// Reads for people: so many at once, and each within its time.
+    async fn shown<T>(
+        &self,
+        read: impl Future<Output = Result<T, JournalError>>,
+    ) -> Result<T, JournalError> {
+        let within = self.shared.read_within;
+        let read = async {
+            // It is never closed; if it were, reading without a place would do no harm.
+            let _place = self.shared.reads.acquire().await;
+            read.await
+        };
+        let read = tokio::time::timeout(within, read).await;
+        read.unwrap_or(Err(JournalError::TooSlow { within }))
+    }
+
+    /// Makes durable what was appended, taking at most this long, then stops the thread and
+    /// lets go of the database; reads under way are given a moment. What is appended afterwards is lost.
+    ///
+    /// # Errors
+    /// The time was up, or the writer was fenced, before all of it was durable.
+    pub async fn close(&self, within: Duration) -> Result<(), JournalError> {
+        let mut ended = self.shared.ended.clone();
+        // Neither matters if the thread has ended already.
+        let _ = self.shared.queue.send(Command::Close);
+        if tokio::time::timeout(within, until_dropped(&mut ended)).await.is_err() {
+            let _ = self.shared.stop.send(());
+            // A disk that does not answer keeps the thread as long as it likes.
+            let _ = tokio::time::timeout(LETTING_GO, until_dropped(&mut ended)).await;
+        }
+        match self.shared.meter.records() {
+            0 => Ok(()),
+            records => Err(JournalError::NotFlushed { records }),
+        }
+    }
+}
+
+async fn until_dropped(ended: &mut watch::Receiver<()>) {
+    while ended.changed().await.is_ok() {}
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("backlog", &self.backlog()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,217 @@
+//! Rows in memory, without IO: for tests, which can have it fail in every way a database can,
+//! and for measuring everything but the disk.
+
+mod list;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tercet_engine::{Happening, Load, Stored};
+use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
+use tokio::sync::watch;
+
+use self::state::State;
+use super::batch::Batch;
+use super::error::JournalError;
+use super::life::Life;
+use super::store::{CommitError, Due, Most, Place, Store};
+use super::summary::JournalSummary;
+use super::unreadable::Unreadable;
+
+/// Rows in memory: what a database file is to the journal on a database. They outlive the
+/// journals opened on them. To lose what was appended and not committed, as a crash would,
+/// close the journal with no time given.
+#[derive(Debug, Clone)]
+pub struct MemoryRows {
+    state: Arc<Mutex<State>>,
+    faults: Arc<Mutex<Faults>>,
+    stalled: Arc<watch::Sender<bool>>,
+}
+
+#[derive(Debug, Default)]
+struct Faults {
+    fail_before: u32,
+    fail_after: u32,
+}
+
+impl Default for MemoryRows {
+    fn default() -> Self {
+        let stalled = Arc::new(watch::Sender::new(false));
+        Self { state: Arc::default(), faults: Arc::default(), stalled }
+    }
+}
+
+impl MemoryRows {
+    /// No rows.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No rows, and never any of finished transactions: they are forgotten as they finish, so
+    /// that what a benchmark leaves behind is bounded by what is live.
+    #[must_use]
+    pub fn of_live_transactions_alone() -> Self {
+        let rows = Self::default();
+        lock(&rows.state).forget_as_they_finish();
+        rows
+    }
+
+    /// The next submissions fail, this many of them, without having happened.
+    pub fn fail_before(&self, times: u32) {
+        lock(&self.faults).fail_before = times;
+    }
+
+    /// The next submissions happen, and are reported as failed, this many of them.
+    pub fn fail_after(&self, times: u32) {
+        lock(&self.faults).fail_after = times;
+    }
+
+    /// From now on submissions wait for [`MemoryRows::release`].
+    pub fn stall(&self) {
+        self.stalled.send_replace(true);
+    }
+
+    /// What waits goes on.
+    pub fn release(&self) {
+        self.stalled.send_replace(false);
+    }
+
+    /// Registers an incarnation: every earlier one is fenced.
+    pub(super) fn open(&self, incarnation: Incarnation) -> MemoryStore {
+        let last_written = lock(&self.state).register(incarnation);
+        MemoryStore { rows: self.clone(), incarnation, last_written }
+    }
+}
+
+/// Nothing panics between two changes that belong together, so the value is whole even if a
+/// thread that held it failed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one incarnation does with the rows.
+pub(super) struct MemoryStore {
+    rows: MemoryRows,
+    incarnation: Incarnation,
+    last_written: Option<Wall>,
+}
+
+impl MemoryStore {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.rows.state)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
+        let mut stalled = self.rows.stalled.subscribe();
+        // The sender lives as long as the rows.
+        let _ = stalled.wait_for(|stalled| !stalled).await;
+        let mut faults = lock(&self.rows.faults);
+        if faults.fail_before > 0 {
+            faults.fail_before -= 1;
+            return Err(CommitError::Again("failed on request".to_owned()));
+        }
+        let taken = self.state().commit(self.incarnation, batch)?;
+        if faults.fail_after > 0 {
+            faults.fail_after -= 1;
+            return Err(CommitError::Again("happened, failed on request".to_owned()));
+        }
+        Ok(taken)
+    }
+
+    async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
+        let state = self.state();
+        let load = |gid: &Gid| match state.stored(gid) {
+            None => (gid.clone(), Load::Nothing),
+            Some(stored) => (gid.clone(), Load::Found(Box::new(without_history(stored)))),
+        };
+        Ok(gids.iter().map(load).collect())
+    }
+
+    async fn unfinished(
+        &self,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+        let state = self.state();
+        let page = state.owned_by(self.incarnation, after).take(as_count(limit));
+        Ok(page.map(|stored| Ok(without_history(stored))).collect())
+    }
+
+    async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {
+        let state = self.state();
+        let decided = state.owned_by(self.incarnation, after).filter(|s| s.status.is_decided());
+        Ok(decided.map(|stored| stored.spec.gid.clone()).take(as_count(limit)).collect())
+    }
+
+    async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        Ok(self.state().summary())
+    }
+
+    fn last_written(&self) -> Option<Wall> {
+        self.last_written
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
+        Ok(list::page(&self.state(), query))
+    }
+
+    async fn history(
+        &self,
+        gid: &Gid,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<Happening>, JournalError> {
+        let state = self.state();
+        let history = state.stored(gid).map_or(&[][..], |stored| &stored.history);
+        let wanted = history.iter().filter(|happening| happening.number > after);
+        Ok(wanted.take(as_count(limit)).cloned().collect())
+    }
+
+    async fn count_finished(&self) -> Result<u64, JournalError> {
+        Ok(self.state().count_finished())
+    }
+
+    async fn due_for_stripping(
+        &self,
+        after: Option<&Place>,
+        finished_before: Wall,
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        Ok(self.state().due_for_stripping(after, finished_before, most))
+    }
+
+    async fn due_for_forgetting(
+        &self,
+        finished_before: Wall,
+        most: Most,
+    ) -> Result<Due, JournalError> {
+        Ok(self.state().due_for_forgetting(finished_before, most))
+    }
+
+    async fn strip(&self, due: &Due) -> Result<(), JournalError> {
+        self.state().strip(due);
+        Ok(())
+    }
+
+    async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
+        Ok(self.state().forget(due))
+    }
+
+    async fn close(&self) {}
+}
+
+/// As a load gives it: the lines of history counted, not told.
+fn without_history(stored: &Stored) -> Stored {
+    Stored { history: Vec::new(), ..stored.clone() }
+}
+
+fn as_count(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}

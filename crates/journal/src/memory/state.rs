@@ -1,0 +1,250 @@
+//! The rows themselves. Their meaning is that of `Stored::apply`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use tercet_engine::{Change, Misfit, Stored};
+use tercet_wire::{Gid, Incarnation, Wall};
+
+use super::super::batch::Batch;
+use super::super::life::Life;
+use super::super::store::{CommitError, Due, Most, Place, first_within};
+use super::super::summary::{JournalSummary, NodeRow};
+use super::as_count;
+
+/// All rows.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The incarnation that may write, and its last batch.
+    live: Option<(Incarnation, i64)>,
+    /// When the last batch was written.
+    written_at: Option<Wall>,
+    transactions: BTreeMap<Gid, Stored>,
+    by_begin: BTreeSet<Place>,
+    /// Finished transactions are not kept.
+    live_alone: bool,
+}
+
+impl State {
+    /// There is one node, so every unfinished transaction is the new incarnation's. Returns
+    /// when the earlier ones wrote last.
+    pub(super) fn register(&mut self, incarnation: Incarnation) -> Option<Wall> {
+        self.live = Some((incarnation, 0));
+        self.written_at
+    }
+
+    pub(super) fn forget_as_they_finish(&mut self) {
+        self.live_alone = true;
+    }
+
+    pub(super) fn stored(&self, gid: &Gid) -> Option<&Stored> {
+        self.transactions.get(gid)
+    }
+
+    pub(super) fn owned_by(
+        &self,
+        incarnation: Incarnation,
+        after: Option<&Gid>,
+    ) -> impl Iterator<Item = &Stored> {
+        let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
+        let owner = self.live.map(|(live, _)| live);
+        let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
+        later.filter(move |stored| !stored.status.is_finished() && owner == Some(incarnation))
+    }
+
+    /// Newest first.
+    pub(super) fn newest_before<'a>(
+        &'a self,
+        place: Option<&Place>,
+    ) -> impl Iterator<Item = &'a Stored> {
+        let to = place.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
+        let older = self.by_begin.range((Bound::Unbounded, to)).rev();
+        older.filter_map(|place| self.transactions.get(&place.gid))
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        incarnation: Incarnation,
+        batch: &Batch,
+    ) -> Result<Vec<Life>, CommitError> {
+        match self.live {
+            Some((live, last)) if live == incarnation && last == batch.number - 1 => {}
+            Some((live, last)) if live == incarnation && last == batch.number => {
+                return Ok(self.taken_from(batch));
+            }
+            Some(_) | None => {
+                let why = format!("batch {} meets {:?}", batch.number, self.live);
+                return Err(CommitError::Fenced(why));
+            }
+        }
+        let mut changed: BTreeMap<Gid, Stored> = BTreeMap::new();
+        let mut taken: Vec<Life> = Vec::new();
+        for record in &batch.records {
+            let life = Life::of(record);
+            if taken.contains(&life) {
+                continue;
+            }
+            let known = changed.get(&life.gid).or_else(|| self.transactions.get(&life.gid));
+            match (&record.change, known) {
+                (Change::Begun(spec), None) => {
+                    changed.insert(life.gid, Stored::begun(spec.clone()));
+                }
+                (Change::Begun(_), Some(stored)) if stored.spec.instance != life.instance => {
+                    taken.push(life);
+                }
+                (change, Some(stored)) if stored.spec.instance == life.instance => {
+                    let mut stored = stored.clone();
+                    stored.apply(change)?;
+                    changed.insert(life.gid, stored);
+                }
+                (_, Some(_) | None) => return Err(Misfit::Missing(life.gid).into()),
+            }
+        }
+        for (gid, stored) in changed {
+            if self.live_alone && stored.status.is_finished() {
+                self.by_begin.remove(&place(&stored));
+                self.transactions.remove(&gid);
+            } else {
+                self.by_begin.insert(place(&stored));
+                self.transactions.insert(gid, stored);
+            }
+        }
+        self.live = Some((incarnation, batch.number));
+        self.written_at = Some(batch.written_at);
+        Ok(taken)
+    }
+
+    fn taken_from(&self, batch: &Batch) -> Vec<Life> {
+        let begun = batch.records.iter().filter(|record| matches!(record.change, Change::Begun(_)));
+        let other = |life: &Life| {
+            let stored = self.transactions.get(&life.gid);
+            stored.is_some_and(|stored| stored.spec.instance != life.instance)
+        };
+        begun.map(Life::of).filter(other).collect()
+    }
+
+    pub(super) fn summary(&self) -> JournalSummary {
+        let mut summary = JournalSummary::default();
+        for stored in self.transactions.values() {
+            *summary.by_status.entry(stored.status).or_insert(0) += 1;
+            if !stored.status.is_finished() {
+                summary.parked += u64::from(stored.parked);
+                let created_at = stored.spec.created_at;
+                let oldest = summary.oldest_unfinished.map_or(created_at, |at| at.min(created_at));
+                summary.oldest_unfinished = Some(oldest);
+            }
+        }
+        summary.nodes =
+            self.live.iter().map(|(incarnation, batch)| self.node(*incarnation, *batch)).collect();
+        summary
+    }
+
+    /// Memory is no database that nodes share: what they would tell each other is not kept.
+    fn node(&self, incarnation: Incarnation, batch: i64) -> NodeRow {
+        NodeRow {
+            node_id: String::new(),
+            url: String::new(),
+            incarnation,
+            state: "live".to_owned(),
+            batches: u64::try_from(batch).unwrap_or(0),
+            started_at: Wall(0),
+            written_at: self.written_at,
+        }
+    }
+
+    pub(super) fn count_finished(&self) -> u64 {
+        let finished = self.transactions.values().filter(|stored| stored.status.is_finished());
+        u64::try_from(finished.count()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn due_for_stripping(
+        &self,
+        after: Option<&Place>,
+        finished_before: Wall,
+        most: Most,
+    ) -> Due {
+        let from = after.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
+        let walk = self.by_begin.range((from, Bound::Unbounded));
+        let mut seen: Vec<&Place> = walk
+            .take_while(|place| place.created_at < finished_before)
+            .take(as_count(most.transactions))
+            .collect();
+        let full = seen.len() == as_count(most.transactions);
+        let due = |place: &Place| self.finished(&place.gid, finished_before);
+        let first = first_within(most.rows, seen.iter().map(|place| due(place).map_or(0, parts)));
+        let more = full || first < seen.len();
+        seen.truncate(first);
+        let due: Vec<&Stored> =
+            seen.iter().filter_map(|place| due(place)).filter(|stored| parts(stored) > 0).collect();
+        Due {
+            gids: due.iter().map(|stored| stored.spec.gid.as_str().to_owned()).collect(),
+            finished_before,
+            oldest: due.iter().filter_map(|stored| stored.finished_at).min(),
+            reached: seen.last().copied().or(after).cloned(),
+            more,
+        }
+    }
+
+    pub(super) fn due_for_forgetting(&self, finished_before: Wall, most: Most) -> Due {
+        let by_begin = self.by_begin.iter();
+        let mut due: Vec<&Stored> = by_begin
+            .filter_map(|place| self.finished(&place.gid, finished_before))
+            .take(as_count(most.transactions))
+            .collect();
+        let full = due.len() == as_count(most.transactions);
+        let first = first_within(most.rows, due.iter().map(|stored| 1 + parts(stored)));
+        let more = full || first < due.len();
+        due.truncate(first);
+        Due {
+            gids: due.iter().map(|stored| stored.spec.gid.as_str().to_owned()).collect(),
+            finished_before,
+            oldest: due.iter().filter_map(|stored| stored.finished_at).min(),
+            reached: None,
+            more,
+        }
+    }
+
+    pub(super) fn strip(&mut self, due: &Due) {
+        for gid in due.gids.iter().filter_map(|gid| gid.parse().ok()) {
+            if self.finished(&gid, due.finished_before).is_some()
+                && let Some(stored) = self.transactions.get_mut(&gid)
+            {
+                stored.branches.clear();
+                stored.outcomes.clear();
+                stored.history.clear();
+                stored.history_len = 0;
+                Arc::make_mut(&mut stored.spec).branches.clear();
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, due: &Due) -> u64 {
+        let mut forgotten = 0;
+        for gid in due.gids.iter().filter_map(|gid| gid.parse().ok()) {
+            if let Some(stored) = self.finished(&gid, due.finished_before) {
+                let place = place(stored);
+                self.by_begin.remove(&place);
+                self.transactions.remove(&gid);
+                forgotten += 1;
+            }
+        }
+        forgotten
+    }
+
+    /// One that finished before a moment.
+    fn finished(&self, gid: &Gid, before: Wall) -> Option<&Stored> {
+        let stored = self.transactions.get(gid)?;
+        stored.finished_at.is_some_and(|at| at < before).then_some(stored)
+    }
+}
+
+/// What stripping takes from it.
+fn parts(stored: &Stored) -> u64 {
+    let parts = stored.branches.len() + stored.outcomes.len() + stored.history.len();
+    u64::try_from(parts).unwrap_or(u64::MAX)
+}
+
+fn place(stored: &Stored) -> Place {
+    Place { created_at: stored.spec.created_at, gid: stored.spec.gid.clone() }
+}

@@ -1,0 +1,323 @@
+//! Deletes what is past its retention, a few rows at a time. What is due is looked up beside
+//! the writer; only the deleting takes a turn of the writer's: while it is idle, and between
+//! two batches when deleting is urgent.
+//!
+//! A round first forgets transactions: those beyond the bound on their number, then those
+//! past their time. Then it strips the younger ones of branches and history, walking by
+//! begin from where it stopped before. A transaction that was too young, or unfinished, when
+//! the walk passed it is stripped on a later walk: once a day it begins anew, and the
+//! finished are counted anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_engine::{Change, Record};
+use tercet_wire::{Mono, Now, Wall};
+use tokio::task::JoinSet;
+
+use super::error::JournalError;
+use super::meters::Meters;
+use super::settings::Retention;
+use super::store::{Due, Most, Place, Store};
+
+/// Rows of all tables deleted in one turn of an idle writer's: a batch that arrives meanwhile
+/// waits for it, some milliseconds.
+const ROWS_PER_STEP: u64 = 500;
+/// Rows deleted in one turn at most, however much the batches before it wrote.
+const MOST_ROWS_PER_STEP: u64 = 6_000;
+/// Transactions looked at in one look-up at most.
+const MOST_LOOKED_AT: u64 = 1_000;
+/// How often the walk begins anew.
+const WALK_EVERY: Duration = Duration::from_hours(24);
+
+/// Deletes what is past its retention.
+pub(super) struct Sweeper {
+    store: Arc<dyn Store>,
+    settings: Retention,
+    task: Task,
+    /// When the next look-up may begin.
+    due: Mono,
+    /// When the round under way was due, or the next one is.
+    round_due: Mono,
+    /// The look-up under way, if there is one. Dropped, it ends.
+    looking: JoinSet<Result<Found, JournalError>>,
+    /// What waits for a turn of the writer's.
+    found: Option<Found>,
+    /// How many finished transactions there are, as far as this node knows.
+    finished: u64,
+    /// About how many rows batches have written since something was deleted last.
+    written: u64,
+    /// The same between the two times before.
+    written_before: u64,
+    /// How far stripping has come.
+    stripped: Option<Place>,
+    walk_again: Mono,
+    /// Of the round under way.
+    lag: Duration,
+}
+
+/// What the next look-up is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Count,
+    Forget,
+    Strip,
+}
+
+/// What a look-up found.
+#[derive(Debug)]
+enum Found {
+    Finished(u64),
+    ToForget {
+        due: Due,
+        /// Whether it was asked for because there are too many.
+        crowded: bool,
+    },
+    ToStrip(Due),
+}
+
+impl Sweeper {
+    /// One whose first round is due a round's pause from now: starting up is busy enough.
+    pub(super) fn new(store: Arc<dyn Store>, settings: Retention, now: Now) -> Self {
+        Self {
+            store,
+            settings,
+            task: Task::Count,
+            due: now.mono.after(settings.every),
+            round_due: now.mono.after(settings.every),
+            looking: JoinSet::new(),
+            found: None,
+            finished: 0,
+            written: 0,
+            written_before: 0,
+            stripped: None,
+            walk_again: now.mono,
+            lag: Duration::ZERO,
+        }
+    }
+
+    /// How long nothing needs to be done, unless a look-up answers.
+    pub(super) fn pause(&self, now: Now) -> Duration {
+        if self.found.is_some() {
+            Duration::ZERO
+        } else if self.is_looking() {
+            self.settings.every
+        } else {
+            self.due.since(now.mono)
+        }
+    }
+
+    /// Whether a look-up is under way.
+    pub(super) fn is_looking(&self) -> bool {
+        !self.looking.is_empty()
+    }
+
+    /// These have become durable.
+    pub(super) fn written(&mut self, records: &[Record]) {
+        for record in records {
+            let (finished, rows) = match &record.change {
+                Change::Begun(spec) => (0, 2 + spec.branches.len()),
+                Change::Finished { .. } => (1, 1),
+                Change::Registered(_) | Change::Outcome(_) | Change::Happened(_) => (0, 1),
+                Change::Decided(_) | Change::Parked(_) => (0, 0),
+            };
+            self.finished = self.finished.saturating_add(finished);
+            self.written = self.written.saturating_add(u64::try_from(rows).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Whether a turn is to be taken although batches wait: when there are too many finished
+    /// transactions, or a round is overdue since the writer has not been idle. Then as often
+    /// as batches have written what makes a turn worth its own commit.
+    pub(super) fn is_urgent(&self, now: Now) -> bool {
+        let overdue = now.mono.since(self.round_due);
+        now.mono >= self.due
+            && (self.is_crowded() || overdue >= self.settings.every)
+            && self.written >= ROWS_PER_STEP / 2
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.finished > self.settings.max_finished
+    }
+
+    /// Rows to be deleted in the next turn: more than were written since the last, or what is
+    /// overdue would only grow while the writer is never idle.
+    fn rows_of_a_step(&self) -> u64 {
+        let written = self.written.max(self.written_before);
+        let more_than_written = written.saturating_add(written / 2);
+        more_than_written.clamp(ROWS_PER_STEP, MOST_ROWS_PER_STEP)
+    }
+
+    /// Takes the writer's turn: deletes what was found. If nothing was, a look-up begins.
+    pub(super) async fn step(&mut self, now: Now, meters: &Meters) {
+        self.take_answer(now, meters);
+        if let Some(found) = self.found.take() {
+            let deleted = self.delete(found, now, meters).await;
+            self.written_before = std::mem::take(&mut self.written);
+            if let Err(error) = deleted {
+                self.put_off(&error, now);
+            }
+        } else {
+            self.look_up(now);
+        }
+    }
+
+    /// Waits until the look-up under way has answered; without one, for ever. Safe to give up.
+    pub(super) async fn answered(&mut self, clock: impl Fn() -> Now, meters: &Meters) {
+        match self.looking.join_next().await {
+            Some(answer) => self.take(answer, clock(), meters),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes the answer of a look-up that has ended.
+    fn take_answer(&mut self, now: Now, meters: &Meters) {
+        if let Some(answer) = self.looking.try_join_next() {
+            self.take(answer, now, meters);
+        }
+    }
+
+    fn take(
+        &mut self,
+        answer: Result<Result<Found, JournalError>, tokio::task::JoinError>,
+        now: Now,
+        meters: &Meters,
+    ) {
+        let found = match answer {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return self.put_off(&error, now),
+            Err(failed) => return self.put_off(&failed, now),
+        };
+        match found {
+            Found::Finished(count) => {
+                // What finished while they were counted may be missing until tomorrow.
+                self.finished = count;
+                self.stripped = None;
+                self.walk_again = now.mono.after(WALK_EVERY);
+                self.task = Task::Forget;
+            }
+            Found::ToForget { due, crowded } => {
+                self.behind(before(now, self.settings.transactions), &due, meters);
+                if due.gids.is_empty() {
+                    self.forgotten(0, false, crowded);
+                } else {
+                    self.found = Some(Found::ToForget { due, crowded });
+                }
+            }
+            Found::ToStrip(due) => {
+                self.behind(due.finished_before, &due, meters);
+                if due.gids.is_empty() {
+                    self.walked(due, now, meters);
+                } else {
+                    self.found = Some(Found::ToStrip(due));
+                }
+            }
+        }
+    }
+
+    /// How overdue the deletion is that follows now: shown at once, since the round may take
+    /// long.
+    fn behind(&mut self, horizon: Wall, due: &Due, meters: &Meters) {
+        if let Some(oldest) = due.oldest {
+            self.lag = self.lag.max(horizon.since(oldest));
+            meters.lag(self.lag);
+        }
+    }
+
+    fn look_up(&mut self, now: Now) {
+        if self.is_looking() || now.mono < self.due {
+            return;
+        }
+        let crowded = self.is_crowded();
+        if crowded {
+            self.task = Task::Forget;
+        } else if self.task == Task::Count {
+            self.lag = Duration::ZERO;
+            if self.walk_again > now.mono {
+                self.task = Task::Forget;
+            }
+        }
+        let store = Arc::clone(&self.store);
+        let rows = self.rows_of_a_step();
+        let most = move |transactions: u64| Most {
+            transactions: u32::try_from(transactions.min(MOST_LOOKED_AT)).unwrap_or(u32::MAX),
+            rows,
+        };
+        match self.task {
+            Task::Count => {
+                self.looking.spawn(async move { store.count_finished().await.map(Found::Finished) })
+            }
+            Task::Forget => {
+                // Each has two rows at least.
+                let (horizon, most) = if crowded {
+                    let excess = self.finished - self.settings.max_finished;
+                    (Wall::MAX, most(excess.min(rows / 2)))
+                } else {
+                    (before(now, self.settings.transactions), most(rows / 2))
+                };
+                self.looking.spawn(async move {
+                    let due = store.due_for_forgetting(horizon, most).await?;
+                    Ok(Found::ToForget { due, crowded })
+                })
+            }
+            Task::Strip => {
+                let (after, horizon) = (self.stripped.clone(), before(now, self.settings.branches));
+                self.looking.spawn(async move {
+                    let due = store.due_for_stripping(after.as_ref(), horizon, most(rows)).await?;
+                    Ok(Found::ToStrip(due))
+                })
+            }
+        };
+    }
+
+    async fn delete(
+        &mut self,
+        found: Found,
+        now: Now,
+        meters: &Meters,
+    ) -> Result<(), JournalError> {
+        match found {
+            Found::Finished(_) => {}
+            Found::ToForget { due, crowded } => {
+                let transactions = self.store.forget(&due).await?;
+                self.forgotten(transactions, due.more, crowded);
+            }
+            Found::ToStrip(due) => {
+                self.store.strip(&due).await?;
+                self.walked(due, now, meters);
+            }
+        }
+        Ok(())
+    }
+
+    fn forgotten(&mut self, transactions: u64, more: bool, crowded: bool) {
+        self.finished = self.finished.saturating_sub(transactions);
+        if crowded && transactions == 0 {
+            // The count was wrong: another node has deleted them.
+            self.finished = self.finished.min(self.settings.max_finished);
+        } else if !crowded && (!more || transactions == 0) {
+            self.task = Task::Strip;
+        }
+    }
+
+    fn walked(&mut self, due: Due, now: Now, meters: &Meters) {
+        self.stripped = due.reached;
+        if !due.more {
+            meters.lag(self.lag);
+            self.task = Task::Count;
+            self.round_due = now.mono.after(self.settings.every);
+            self.due = self.round_due;
+        }
+    }
+
+    /// What failed is tried again in the next round.
+    fn put_off(&mut self, error: &(dyn std::error::Error + 'static), now: Now) {
+        tracing::warn!(error, "cannot delete old rows");
+        self.due = now.mono.after(self.settings.every);
+    }
+}
+
+fn before(now: Now, kept: Duration) -> Wall {
+    let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+    Wall(now.wall.0.saturating_sub(kept))
+}

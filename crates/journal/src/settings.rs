@@ -1,0 +1,95 @@
+//! How a journal is opened.
+
+use std::time::Duration;
+
+use tercet_wire::{Backoff, Incarnation};
+
+use super::backlog::Backlog;
+
+/// How a journal is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// Where the database is: `sqlite://PATH`, relative to the working directory or absolute;
+    /// the file is made if it is missing. Unused by a journal in memory.
+    pub database_url: String,
+    /// The node's name, the same across its restarts.
+    pub node_id: String,
+    /// Where other nodes reach this one.
+    pub node_url: String,
+    /// This life of the node: random, never used before.
+    pub incarnation: Incarnation,
+    /// Most records in a batch.
+    pub batch_records: usize,
+    /// Most bytes in a batch, unless a single record has more.
+    pub batch_bytes: usize,
+    /// Most reads for people at once: lists, histories, counts. The node's own have connections
+    /// of their own.
+    pub read_connections: u32,
+    /// How long each of these may take, its wait for the others included.
+    pub read_within: Duration,
+    /// Bytes of payloads and headers read at once, unless a single transaction has more.
+    pub page_bytes: u64,
+    /// How long what nobody waits for may wait for what somebody does. A transaction's last
+    /// record is such, so that with few under way a third of all commits is saved.
+    pub leisure: Duration,
+    /// Most that may wait to be durable before no new transactions are to be begun.
+    pub queue: Backlog,
+    /// The pauses before a batch that failed is submitted again.
+    pub resubmit: Backoff,
+    /// How long a node writes nothing at most. What it writes then is its sign of life: its
+    /// next life takes the time since for the time it was down, and a journal that has become
+    /// unwritable while nobody needed it is noticed.
+    pub longest_silence: Duration,
+    /// How long finished transactions are kept.
+    pub retention: Retention,
+}
+
+impl JournalSettings {
+    /// The defaults for one life of a node on a database.
+    #[must_use]
+    pub fn new(database_url: &str, node_id: &str, incarnation: Incarnation) -> Self {
+        Self {
+            database_url: database_url.to_owned(),
+            node_id: node_id.to_owned(),
+            node_url: String::new(),
+            incarnation,
+            batch_records: 512,
+            batch_bytes: 4 * 1024 * 1024,
+            read_connections: 4,
+            read_within: Duration::from_secs(5),
+            page_bytes: 16 * 1024 * 1024,
+            queue: Backlog { records: 100_000, bytes: 64 * 1024 * 1024 },
+            // The cap is what recovery takes once there is room again, and everybody waits for it;
+            // asking a full disk some times a second costs nothing.
+            resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_millis(500) },
+            leisure: Duration::from_millis(10),
+            longest_silence: Duration::from_secs(60),
+            retention: Retention::default(),
+        }
+    }
+}
+
+/// How long finished transactions are kept. Unfinished ones are kept whatever their age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// From the finish until branches, payloads and history are deleted.
+    pub branches: Duration,
+    /// From the finish until the transaction is forgotten and its gid is free again.
+    pub transactions: Duration,
+    /// Most finished transactions kept; beyond it the oldest go first, whatever their age.
+    pub max_finished: u64,
+    /// From the end of one round of deleting to the next.
+    pub every: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_hours(24);
+        Self {
+            branches: DAY * 7,
+            transactions: DAY * 30,
+            max_finished: 5_000_000,
+            every: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the journal holds, counted.
+
+use std::collections::BTreeMap;
+
+use tercet_wire::{Incarnation, Status, Wall};
+
+/// What the journal holds, counted at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JournalSummary {
+    /// Transactions by status; a status that none has is left out.
+    pub by_status: BTreeMap<Status, u64>,
+    /// Transactions whose status is no word of ours: their rows are damaged, or a newer
+    /// program wrote them.
+    pub of_no_status: u64,
+    /// Unfinished transactions of which a branch is shown to people.
+    pub parked: u64,
+    /// When the oldest unfinished transaction was begun.
+    pub oldest_unfinished: Option<Wall>,
+    /// The nodes that write into this journal, by name.
+    pub nodes: Vec<NodeRow>,
+}
+
+/// A node, as it registered when it started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Its name.
+    pub node_id: String,
+    /// Where other nodes reach it.
+    pub url: String,
+    /// This life of it.
+    pub incarnation: Incarnation,
+    /// `live`, or what else was written there.
+    pub state: String,
+    /// How many batches it has written.
+    pub batches: u64,
+    /// When it started, by its own clock.
+    pub started_at: Wall,
+    /// When it wrote last, by its own clock; of an earlier life if this one has not written yet.
+    pub written_at: Option<Wall>,
+}

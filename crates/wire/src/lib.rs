@@ -1,0 +1,39 @@
+//! What Tercet says over HTTP, and what a participant's answer means: ids, times, header names,
+//! bodies of requests and responses, problems, the verdict. Initiators, participants and the
+//! coordinator all stand on this; it knows neither the rules of a transaction nor any IO.
+
+mod backoff;
+pub mod header;
+mod ids;
+mod op;
+mod problem;
+mod request;
+mod response;
+mod spec;
+mod status;
+mod time;
+mod verdict;
+
+pub use backoff::{Backoff, spread};
+pub use ids::{
+    BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,
+};
+pub use op::{Op, PerOp, UnknownOp};
+pub use problem::{Problem, ProblemCode};
+pub use request::{
+    Arrival, BeginRequest, BranchRequest, CancelRequest, CheckedBegin, Cursor, Invalid,
+    InvalidCursor, Limits, ListQuery, Object, Resolution, ResolveRequest, check_begin,
+    check_branch, check_cancel, check_resolve,
+};
+pub use response::{
+    AnswerView, AttemptsView, BranchView, EventView, NodeView, Page, ParticipantView,
+    ParticipantsView, RetriedView, StatsView, SummaryView, TransactionView,
+};
+pub use spec::{BranchSpec, Fingerprint, Spec, host_port};
+pub use status::{
+    BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,
+};
+pub use time::{InvalidTime, Mono, Now, Wall};
+pub use verdict::{
+    Answer, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Trouble, Verdict, verdict,
+};

@@ -1,0 +1,115 @@
+//! Bodies of requests.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use crate::Object;
+use crate::status::TryBy;
+
+/// Begins a transaction.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BeginRequest {
+    /// Makes begin idempotent. 1 to 128 of `[A-Za-z0-9._:-]`, beginning with a letter
+    /// or digit. Default: a new UUIDv7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<String>,
+    /// The branches. With none the transaction is open.
+    #[serde(default, deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
+    pub branches: Vec<BranchRequest>,
+    /// Whether branches may be registered later and the initiator asks for the decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
+    /// How long it may stay undecided, in milliseconds: 100 to 86 400 000. Default 30 000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The initiator's own data; at most 4 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Describes a branch, at begin or when it is registered.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BranchRequest {
+    /// Unique in the transaction; 1 to 64 of `[A-Za-z0-9._:-]`. Required when
+    /// registering; at begin the default is `b1`, `b2`, … by position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Short for `{endpoint}/try`, `{endpoint}/confirm` and `{endpoint}/cancel`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// URL of Try. Absent: nothing to reserve.
+    #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
+    pub try_: Option<String>,
+    /// URL of Confirm. Absent: nothing to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
+    /// URL of Cancel. Absent: nothing to release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<String>,
+    /// Body of every call, sent to the byte as it came. Default `{}`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
+    pub payload: Option<Box<RawValue>>,
+    /// Headers sent with every call; treated as secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// The longest one call may take, in milliseconds: 10 to 600 000. Default 3 000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Who calls Try. `initiator` goes without a `try` URL, in an open transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub try_by: Option<TryBy>,
+}
+
+/// Asks for the cancel decision; the body may be absent.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CancelRequest {
+    /// Why, in the caller's words; shown as `reason_detail`. At most 1 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+fn objects<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<BranchRequest>, D::Error> {
+    let branches = Vec::<Object<BranchRequest>>::deserialize(from)?;
+    Ok(branches.into_iter().map(|Object(branch)| branch).collect())
+}
+
+/// A payload of `null` is a payload, unlike an absent one.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(from).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(body: &str) -> Option<String> {
+        let branch: BranchRequest = serde_json::from_str(body).expect("valid");
+        branch.payload.map(|raw| raw.get().to_owned())
+    }
+
+    #[test]
+    fn a_payload_keeps_its_bytes() {
+        assert_eq!(
+            payload(r#"{"payload": { "b" :1.50, "a":"\u00e9"} }"#).as_deref(),
+            Some(r#"{ "b" :1.50, "a":"\u00e9"}"#)
+        );
+        assert_eq!(payload(r#"{"payload":null}"#).as_deref(), Some("null"));
+        assert_eq!(payload("{}"), None);
+    }
+
+    #[test]
+    fn an_unknown_field_is_named() {
+        let error = serde_json::from_str::<BeginRequest>(r#"{"gird":"a"}"#).expect_err("unknown");
+        assert!(error.to_string().contains("`gird`"), "{error}");
+    }
+}

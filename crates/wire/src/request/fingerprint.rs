@@ -1,0 +1,106 @@
+//! Short names for content: a repeat of begin or of a registration has the fingerprint
+//! of the first, other content has another.
+//!
+//! Fingerprints are stored, so the rule behind them is fixed for as long as their version is
+//! `1`: a field counts only when its value differs from the wire's constant default. A
+//! field added to the wire later leaves the fingerprints of requests without it alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::ids::BranchId;
+use crate::op::{Op, PerOp};
+use crate::request::check::{CALL_TIMEOUT_MS, NO_PAYLOAD, TIMEOUT_MS};
+use crate::spec::{BranchSpec, Fingerprint};
+use crate::status::TryBy;
+
+/// Of a begin. The gid is not part of it: it is what the fingerprint is compared under.
+pub(crate) fn of_begin(
+    open: bool,
+    timeout: Duration,
+    metadata: Option<&str>,
+    branches: &[Arc<BranchSpec>],
+) -> Fingerprint {
+    let mut content = Content::default();
+    if open {
+        content.field("open", "true");
+    }
+    content.millis("timeout_ms", timeout, TIMEOUT_MS);
+    if let Some(metadata) = metadata {
+        content.field("metadata", metadata);
+    }
+    for branch in branches {
+        content.field("branch", branch.fingerprint.as_str());
+    }
+    content.fingerprint()
+}
+
+/// Of a branch.
+pub(crate) fn of_branch(
+    id: &BranchId,
+    urls: &PerOp<Option<Arc<Url>>>,
+    headers: &BTreeMap<String, String>,
+    payload: &str,
+    timeout: Duration,
+    try_by: TryBy,
+) -> Fingerprint {
+    let mut content = Content::default();
+    content.field("id", id.as_str());
+    for op in Op::ALL {
+        if let Some(url) = urls.get(op) {
+            content.field(op.as_str(), url.as_str());
+        }
+    }
+    for (name, value) in headers {
+        content.field("header", name);
+        content.field("value", value);
+    }
+    if payload != NO_PAYLOAD {
+        content.field("payload", payload);
+    }
+    content.millis("timeout_ms", timeout, CALL_TIMEOUT_MS);
+    if try_by != TryBy::Coordinator {
+        content.field("try_by", try_by.as_str());
+    }
+    content.fingerprint()
+}
+
+/// What is hashed: each field as its name and its value, each with its length before
+/// it, so that no two contents run together to the same text.
+#[derive(Default)]
+struct Content(Sha256);
+
+impl Content {
+    fn field(&mut self, name: &str, value: &str) {
+        for text in [name, value] {
+            // 64 bits on every machine: the fingerprint outlives the process.
+            self.0.update((text.len() as u64).to_be_bytes());
+            self.0.update(text);
+        }
+    }
+
+    fn millis(&mut self, name: &str, value: Duration, default_ms: u64) {
+        if value != Duration::from_millis(default_ms) {
+            self.field(name, &value.as_millis().to_string());
+        }
+    }
+
+    fn fingerprint(self) -> Fingerprint {
+        let mut text = String::with_capacity(2 + 64);
+        text.push_str("1:");
+        for byte in self.0.finalize() {
+            text.push(hex_digit(byte >> 4));
+            text.push(hex_digit(byte & 0x0f));
+        }
+        Fingerprint::from_text(&text)
+    }
+}
+
+/// The digit of a value below 16. (Formatting each byte costs more than hashing a small request.)
+fn hex_digit(value: u8) -> char {
+    char::from(b"0123456789abcdef"[usize::from(value & 0x0f)])
+}

@@ -1,0 +1,22 @@
+//! What is asked for: bodies and queries as they come, and the checks that turn them into values.
+
+mod begin;
+mod branch_headers;
+mod check;
+mod fingerprint;
+mod invalid;
+mod json;
+mod limits;
+mod list;
+mod object;
+mod resolve;
+mod target;
+mod traceparent;
+
+pub use begin::{BeginRequest, BranchRequest, CancelRequest};
+pub use check::{Arrival, CheckedBegin, check_begin, check_branch, check_cancel};
+pub use invalid::Invalid;
+pub use limits::Limits;
+pub use list::{Cursor, InvalidCursor, ListQuery};
+pub use object::Object;
+pub use resolve::{Resolution, ResolveRequest, check_resolve};

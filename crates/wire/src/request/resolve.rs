@@ -1,0 +1,55 @@
+//! An operator's word about a branch.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::BranchId;
+use crate::request::invalid::Invalid;
+use crate::status::ResolvedAs;
+
+/// The longest note, in bytes.
+const NOTE_BYTES: usize = 1_024;
+
+/// Ends a branch by hand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResolveRequest {
+    /// What the branch is to count as. It need not be what was decided.
+    #[serde(rename = "as")]
+    pub as_: ResolvedAs,
+    /// Why, for the history. At most 1 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Checks an operator's word about a branch.
+///
+/// # Errors
+/// The note is too long.
+pub fn check_resolve(
+    request: ResolveRequest,
+    branch: BranchId,
+    who: Arc<str>,
+) -> Result<Resolution, Invalid> {
+    let ResolveRequest { as_, note } = request;
+    if let Some(note) = note.as_deref().filter(|note| note.len() > NOTE_BYTES) {
+        let what = format!("must be at most {NOTE_BYTES} bytes long, this has {}", note.len());
+        return Err(Invalid::new("note", what));
+    }
+    Ok(Resolution { branch, as_, note: note.map(Arc::from), who })
+}
+
+/// An operator's word about a branch that does not get on by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Resolution {
+    /// Which branch.
+    pub branch: BranchId,
+    /// What it is to count as.
+    pub as_: ResolvedAs,
+    /// Why, in the operator's words.
+    pub note: Option<Arc<str>>,
+    /// Who says so, for the history.
+    pub who: Arc<str>,
+}

@@ -1,0 +1,9 @@
+//! What is answered: the bodies of responses.
+
+mod operator;
+mod view;
+
+pub use operator::{NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView};
+pub use view::{
+    AnswerView, AttemptsView, BranchView, EventView, Page, SummaryView, TransactionView,
+};

@@ -1,0 +1,129 @@
+//! The figures of one round, and what several rounds say together.
+
+use serde::Serialize;
+
+use crate::load::Counted;
+
+/// The figures of one round.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Figures {
+    /// Transactions each second.
+    pub(crate) per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+    /// Processor time of each program for each transaction.
+    pub(crate) daemon_us: f64,
+    pub(crate) generator_us: f64,
+    pub(crate) sink_us: f64,
+    /// SQL statements, batches and records of the journal.
+    pub(crate) statements_per_transaction: f64,
+    pub(crate) statements_per_batch: f64,
+    pub(crate) commits_per_transaction: f64,
+    pub(crate) records_per_batch: f64,
+    /// Transactions that ended, with those that were not measured.
+    pub(crate) transactions: u64,
+    /// Answers that were not right.
+    pub(crate) wrong: u64,
+}
+
+/// What the daemon counted of its journal during a round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JournalCounts {
+    pub(super) statements: f64,
+    pub(super) commits: f64,
+    pub(super) batches: f64,
+    pub(super) records: f64,
+}
+
+/// Processor time used during a round.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Used {
+    pub(super) daemon: std::time::Duration,
+    pub(super) sink: std::time::Duration,
+}
+
+impl Figures {
+    pub(super) fn new(counted: &Counted, used: Used, journal: JournalCounts) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^53")]
+        let ended = counted.ended as f64;
+        Self {
+            per_second: counted.per_second(),
+            p50_ms: counted.latency_ms(50.0),
+            p99_ms: counted.latency_ms(99.0),
+            p999_ms: counted.latency_ms(99.9),
+            daemon_us: counted.each_us(used.daemon),
+            generator_us: counted.each_us(counted.cpu),
+            sink_us: counted.each_us(used.sink),
+            statements_per_transaction: ratio(journal.statements, ended),
+            statements_per_batch: ratio(journal.statements, journal.commits),
+            commits_per_transaction: ratio(journal.commits, ended),
+            records_per_batch: ratio(journal.records, journal.batches),
+            transactions: counted.ended,
+            wrong: counted.wrong,
+        }
+    }
+}
+
+/// One by another; of nothing, nothing.
+pub(crate) fn ratio(of: f64, to: f64) -> f64 {
+    if to > 0.0 { of / to } else { 0.0 }
+}
+
+/// Several rounds of one figure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+impl Spread {
+    /// Of a figure over some rounds; of none, zero.
+    pub(crate) fn of(rounds: &[Figures], figure: impl Fn(&Figures) -> f64) -> Self {
+        let mut values: Vec<f64> = rounds.iter().map(figure).collect();
+        values.sort_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
+        let middle = values.len() / 2;
+        let median = if values.len().is_multiple_of(2) && middle > 0 {
+            f64::midpoint(at(middle - 1), at(middle))
+        } else {
+            at(middle)
+        };
+        Self { median, min: at(0), max: at(values.len().saturating_sub(1)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_spread_is_the_middle_and_both_ends() {
+        let counts = JournalCounts { statements: 0.0, commits: 0.0, batches: 0.0, records: 0.0 };
+        let nothing = Counted {
+            measured: 0,
+            window: Duration::ZERO,
+            ended: 0,
+            wrong: 0,
+            first_wrong: None,
+            latency: hdrhistogram::Histogram::new(3).expect("a histogram"),
+            cpu: Duration::ZERO,
+        };
+        let round =
+            |per_second| Figures { per_second, ..Figures::new(&nothing, Used::default(), counts) };
+        let table: [(&[f64], f64, f64, f64); 4] = [
+            (&[], 0.0, 0.0, 0.0),
+            (&[3.0], 3.0, 3.0, 3.0),
+            (&[5.0, 1.0, 2.0], 2.0, 1.0, 5.0),
+            (&[4.0, 1.0], 2.5, 1.0, 4.0),
+        ];
+        for (values, median, min, max) in table {
+            let rounds: Vec<Figures> = values.iter().copied().map(round).collect();
+            let spread = Spread::of(&rounds, |figures| figures.per_second);
+            assert_eq!(spread, Spread { median, min, max }, "{values:?}");
+        }
+    }
+}

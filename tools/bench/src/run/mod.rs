@@ -1,0 +1,120 @@
+//! A run: rounds of each case, those of the bound and of the durable daemon in turns, so that
+//! whatever else the machine does befalls both.
+
+mod case;
+mod figures;
+pub(crate) mod growth;
+mod memory;
+mod outcome;
+mod plan;
+mod stage;
+
+use std::path::Path;
+
+pub(crate) use case::CONNECTIONS;
+use case::{Case, USUAL};
+pub(crate) use figures::{Figures, Spread, ratio};
+pub(crate) use outcome::{AtRate, Measured, Outcome};
+pub(crate) use plan::Plan;
+use stage::{Stage, Timing};
+
+use crate::clock;
+use crate::load::Pace;
+use crate::rig::{Daemon, Journal, Machine, RigError};
+
+/// Connections over which a fixed rate is offered.
+const RATE_CONNECTIONS: usize = 256;
+
+/// The daemons, each with what it keeps its journal in.
+type Daemons = [(Journal, Daemon); 2];
+
+/// Measures everything in the plan.
+///
+/// # Errors
+/// A program does not start, ends, or does not answer.
+pub(crate) fn run(
+    program: &Path,
+    below: &Path,
+    plan: &Plan,
+    command: &str,
+) -> Result<Outcome, RigError> {
+    let machine = Machine::look(below)?;
+    eprintln!("{machine}");
+    let mut stage = Stage::new(program, below)?;
+    let daemons = [Journal::Memory, Journal::Sqlite];
+    let [memory, sqlite] = daemons.map(|journal| stage.daemon(journal, &[]));
+    let daemons = [(Journal::Memory, memory?), (Journal::Sqlite, sqlite?)];
+    let main = rounds(&mut stage, &daemons, Case::main(), plan.rounds, plan.main)?;
+    let side = rounds(&mut stage, &daemons, Case::side(), 1, plan.side)?;
+    let rates = rates(&mut stage, &daemons, plan, capacity(&main))?;
+    drop(daemons);
+    let memory = memory::look(&mut stage, plan)?;
+    Ok(Outcome {
+        day: clock::today(),
+        command: command.to_owned(),
+        counts: plan.counts,
+        machine,
+        main,
+        side,
+        rates,
+        memory,
+        wrong: stage.wrong().to_vec(),
+    })
+}
+
+/// What the durable daemon did each second over the usual number of connections.
+fn capacity(main: &[Measured]) -> f64 {
+    let usual = main.iter().find(|measured| measured.connections == CONNECTIONS);
+    usual.map_or(0.0, |usual| Spread::of(&usual.sqlite, |figures| figures.per_second).median)
+}
+
+fn rounds(
+    stage: &mut Stage,
+    daemons: &Daemons,
+    cases: Vec<Case>,
+    rounds: usize,
+    timing: Timing,
+) -> Result<Vec<Measured>, RigError> {
+    let empty = |case: &Case| Measured {
+        case: case.name.clone(),
+        connections: case.connections,
+        memory: Vec::new(),
+        sqlite: Vec::new(),
+    };
+    let mut measured: Vec<Measured> = cases.iter().map(empty).collect();
+    for round in 1..=rounds {
+        for (case, measured) in cases.iter().zip(&mut measured) {
+            for (journal, daemon) in daemons {
+                let figures = stage.round(daemon, case, Pace::Closed, timing)?;
+                eprintln!(
+                    "round {round}/{rounds}  {:<36} {:<7} {:>7.0} tx/s",
+                    case.name,
+                    journal.name(),
+                    figures.per_second
+                );
+                measured.add(*journal, figures);
+            }
+        }
+    }
+    Ok(measured)
+}
+
+fn rates(
+    stage: &mut Stage,
+    daemons: &Daemons,
+    plan: &Plan,
+    capacity: f64,
+) -> Result<Vec<AtRate>, RigError> {
+    let case = Case::new("fixed rate", RATE_CONNECTIONS, USUAL);
+    let mut rates = Vec::new();
+    for part in &plan.rates {
+        // Round figures are easier to talk about.
+        let offered = (capacity * part / 50.0).round().max(1.0) * 50.0;
+        for (journal, daemon) in daemons {
+            let figures = stage.round(daemon, &case, Pace::Rate(offered), plan.rate)?;
+            eprintln!("{offered:>6.0} offered {:<7} p99 {:.1} ms", journal.name(), figures.p99_ms);
+            rates.push(AtRate { journal: *journal, offered, figures });
+        }
+    }
+    Ok(rates)
+}

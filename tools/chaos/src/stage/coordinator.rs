@@ -1,0 +1,30 @@
+//! The coordinator as a process.
+
+use std::path::Path;
+
+use tercet_testing::Port;
+
+use super::Programs;
+use crate::process::Process;
+use crate::tool::words;
+use crate::trouble::Trouble;
+
+/// Starts one on this port, with its database in `data`, its log in `directory` and these
+/// settings, each as `("SECTION__KEY", "value")`.
+pub(crate) async fn start<K: AsRef<str>, V: AsRef<str>>(
+    programs: &Programs,
+    port: &Port,
+    data: &Path,
+    directory: &Path,
+    settings: &[(K, V)],
+) -> Result<Process, Trouble> {
+    let (listen, file) = (port.address().to_string(), data.join("tercet.db"));
+    let url = format!("sqlite://{}", file.display());
+    let command = words([&programs.tercet, "serve", "--listen", &listen, "--database-url", &url]);
+    let mut coordinator = Process::new("coordinator", command, directory, "ready");
+    for (key, value) in settings {
+        coordinator.set(format!("TERCET_{}", key.as_ref()), value.as_ref());
+    }
+    coordinator.start().await?;
+    Ok(coordinator)
+}

@@ -1,0 +1,98 @@
+//! Everything that takes part in a run: the coordinator, three participants, the link between
+//! them, and where they keep their files.
+
+mod cast;
+pub(crate) mod coordinator;
+mod disk;
+mod programs;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tercet_testing::Port;
+
+use self::cast::Cast;
+pub(crate) use self::cast::Kind;
+use self::disk::SmallDisk;
+pub(crate) use self::programs::Programs;
+use crate::clock;
+use crate::link::Link;
+use crate::load::{Initiator, Story};
+use crate::process::Process;
+use crate::trouble::Trouble;
+use crate::verdict::{Known, Verdict};
+
+/// How long everything unfinished has to finish once the load has stopped.
+const FINISHED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Pause between two looks at a coordinator that is not asked to wait.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What is started, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) programs: &'a Programs,
+    /// Settings of the coordinator, as `("SECTION__KEY", "value")`.
+    pub(crate) settings: &'a [(&'a str, &'a str)],
+    /// What the load may buy.
+    pub(crate) pieces: i64,
+    /// Whether the coordinator's file lies on a disk that can be filled.
+    pub(crate) on_small_disk: bool,
+    pub(crate) kind: Kind,
+}
+
+/// A running system on empty databases. It ends with this value.
+#[derive(Debug)]
+pub(crate) struct Stage<'a> {
+    // Processes go first, then what they stand on.
+    pub(crate) coordinator: Process,
+    pub(crate) cast: Cast,
+    pub(crate) link: &'a Link,
+    pub(crate) disk: Option<SmallDisk>,
+    /// The coordinator's, which stays its own while it is down.
+    port: Port,
+    pieces: i64,
+    _directory: TempDir,
+}
+
+impl<'a> Stage<'a> {
+    /// Starts all of it.
+    pub(crate) async fn set(plan: Plan<'_>, link: &'a Link) -> Result<Self, Trouble> {
+        let Plan { programs, settings, pieces, on_small_disk, kind } = plan;
+        let directory = TempDir::new().map_err(Trouble::io("make a directory"))?;
+        let at = directory.path();
+        let disk = if on_small_disk { Some(SmallDisk::mount(at).await?) } else { None };
+        let data = disk.as_ref().map_or(at, SmallDisk::path);
+        let port = Port::free();
+        let coordinator = coordinator::start(programs, &port, data, at, settings).await?;
+        let cast = Cast::start(kind, programs, link, at, pieces).await?;
+        Ok(Self { coordinator, cast, link, disk, port, pieces, _directory: directory })
+    }
+
+    /// An initiator at its coordinator.
+    pub(crate) fn initiator(&self) -> Result<Initiator, Trouble> {
+        Initiator::new(&format!("http://{}", self.port.address()))
+    }
+
+    /// Waits until nothing is unfinished, and compares everybody's books.
+    pub(crate) async fn judge(&self, stories: &[Story], prefix: &str) -> Result<Verdict, Trouble> {
+        let initiator = self.initiator()?;
+        let begun = clock::now();
+        while !initiator.all_finished(None).await? {
+            if begun.elapsed() > FINISHED_WITHIN {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let mut known = BTreeMap::new();
+        for story in stories {
+            if let Some(told) = initiator.look(&story.gid).await? {
+                let end = told.status.decision().filter(|_| told.status.is_final());
+                known.insert(story.gid.clone(), Known { instance: told.instance, end });
+            }
+        }
+        let entries = self.cast.read(&initiator, prefix).await?;
+        Ok(Verdict::of(stories, &known, &entries, self.pieces))
+    }
+}

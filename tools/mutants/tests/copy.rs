@@ -1,0 +1,143 @@
+//! A copy of the rules, the guard and the simulation that can be broken without harm.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::bugs::{Bug, CaughtBy};
+
+/// The crates that are copied. The guard's comes without its database.
+const CRATES: [&str; 4] = ["crates/wire", "crates/engine", "crates/participant-sdk", "tools/sim"];
+
+/// What the simulation is made of, as far as the workspace has it optimised.
+const QUICKLY_BUILT: [&str; 3] = ["tercet-wire", "tercet-engine", "tercet-sim"];
+
+/// Seeds that are run for a bug. Most are noticed within the first hundred.
+const SEEDS: &str = "5000";
+
+/// What was said about the copy.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    Passed,
+    /// Which test failed, or which seed broke what.
+    Failed(String),
+    NotBuilt(String),
+}
+
+/// The copy.
+pub(crate) struct Copy {
+    root: PathBuf,
+}
+
+impl Copy {
+    pub(crate) fn make() -> Self {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = project.join("target/mutants/tree");
+        // What an earlier run left is replaced; its compiled dependencies stay beside it.
+        let _absent = fs::remove_dir_all(&root);
+        for name in CRATES {
+            copy_tree(&project.join(name), &root.join(name));
+        }
+        let manifest = read(&project.join("Cargo.toml"));
+        let members = manifest.find("members = [").expect("the workspace lists its members");
+        let end = members + manifest[members..].find(']').expect("the list ends");
+        let alone = format!("members = {CRATES:?}");
+        let alone = alone.trim_end_matches(']');
+        let manifest = format!("{}{alone}{}", &manifest[..members], &manifest[end..]);
+        write(&root.join("Cargo.toml"), &manifest);
+        write(&root.join("Cargo.lock"), &read(&project.join("Cargo.lock")));
+        Self { root }
+    }
+
+    /// Puts a bug in; returns the file as it was.
+    pub(crate) fn put_in(&self, bug: &Bug) -> String {
+        let path = self.root.join(bug.file);
+        let untouched = read(&path);
+        let places = untouched.matches(bug.instead_of).count();
+        assert_eq!(places, 1, "{}: `{}` stands {places} times", bug.name, bug.instead_of);
+        write(&path, &untouched.replace(bug.instead_of, bug.put));
+        untouched
+    }
+
+    pub(crate) fn restore(&self, bug: &Bug, untouched: &str) {
+        write(&self.root.join(bug.file), untouched);
+    }
+
+    pub(crate) fn run(&self, by: CaughtBy) -> Ran {
+        match by {
+            CaughtBy::ModelOrRecovery => self.test(),
+            CaughtBy::Simulation => self.simulate(),
+        }
+    }
+
+    fn test(&self) -> Ran {
+        let tests = ["test", "-p", "tercet-engine", "--test", "model", "--test", "recovery"];
+        let built = output(self.cargo().args(tests).arg("--no-run"));
+        if !built.status.success() {
+            return not_built(&built);
+        }
+        let ran = output(self.cargo().args(tests));
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let failed =
+            said.lines().find(|line| line.contains("... FAILED") || line.ends_with("FAILED"));
+        let failed = failed.unwrap_or("model or recovery").trim().to_owned();
+        if ran.status.success() { Ran::Passed } else { Ran::Failed(failed) }
+    }
+
+    fn simulate(&self) -> Ran {
+        // A bug is built once and shows itself soon, so it is building that takes the time.
+        let quickly = QUICKLY_BUILT.map(|name| format!("profile.dev.package.{name}.opt-level=0"));
+        let quickly = quickly.iter().flat_map(|setting| ["--config", setting]);
+        let arguments: Vec<&str> = quickly.chain(["-p", "tercet-sim"]).collect();
+        let built = output(self.cargo().arg("build").args(&arguments));
+        if !built.status.success() {
+            return not_built(&built);
+        }
+        let ran = output(self.cargo().arg("run").args(&arguments).args(["--", "1", SEEDS]));
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let seed = said.lines().find(|line| line.starts_with("seed "));
+        match (ran.status.success(), seed) {
+            (true, _) => Ran::Passed,
+            (false, Some(seed)) => Ran::Failed(seed.to_owned()),
+            (false, None) => Ran::NotBuilt(said),
+        }
+    }
+
+    fn cargo(&self) -> Command {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(&self.root).arg("--quiet");
+        cargo.env("CARGO_TARGET_DIR", self.root.join("../target"));
+        // A bug may be unused code; that is not what it is to be caught by.
+        cargo.env("RUSTFLAGS", "-A warnings");
+        cargo
+    }
+}
+
+fn output(command: &mut Command) -> Output {
+    command.output().expect("cargo runs")
+}
+
+fn not_built(built: &Output) -> Ran {
+    Ran::NotBuilt(String::from_utf8_lossy(&built.stderr).into_owned())
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory for the copy");
+    for entry in fs::read_dir(from).expect("the crate's directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("its type").is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).expect("a copied file");
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}

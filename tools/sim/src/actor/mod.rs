@@ -1,0 +1,234 @@
+//! Initiators and others who ask: each has a script, asks again when it hears nothing, and may
+//! vanish between any two steps.
+
+mod script;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub(crate) use script::{Step, contender, initiator, operator};
+use tercet_engine::{Refusal, Reply, Until};
+use tercet_wire::{Answer, BranchId, BranchSpec, Gid, Instance, Op, ResolvedAs};
+
+use crate::content::{Content, quantity_of, service_of};
+use crate::coverage::{Mishap, Sometimes};
+use crate::happening::{Arriving, Asked, Caller, Happening, Heard};
+use crate::network;
+use crate::stage::Stage;
+
+/// How often one thing is asked for.
+const ATTEMPTS: u32 = 30;
+
+/// Somebody who asks.
+#[derive(Debug)]
+pub(crate) struct Actor {
+    number: usize,
+    gid: Gid,
+    content: Arc<Content>,
+    script: VecDeque<Step>,
+    /// The request whose answer it waits for.
+    asking: Option<u64>,
+    requests: u64,
+    attempts: u32,
+    /// The life of the gid, once it was told.
+    instance: Option<Instance>,
+}
+
+/// What is asked of the coordinator.
+#[derive(Debug, Clone)]
+pub(crate) enum Asking {
+    Begin { content: Arc<Content>, fresh: bool },
+    Register(Box<BranchSpec>),
+    Confirm,
+    Cancel,
+    Read,
+    Retry,
+    Resolve(BranchId, ResolvedAs),
+}
+
+/// What follows from an answer.
+enum Then {
+    /// The next step.
+    GoOn,
+    /// The same again, a little later.
+    Again,
+    /// An own Try has failed for good: cancel.
+    Cancel,
+    /// Nothing more.
+    End,
+}
+
+impl Actor {
+    pub(crate) fn new(number: usize, content: Arc<Content>, script: VecDeque<Step>) -> Self {
+        Self {
+            number,
+            gid: content.gid.clone(),
+            content,
+            script,
+            asking: None,
+            requests: 0,
+            attempts: 0,
+            instance: None,
+        }
+    }
+
+    /// Does the next thing in its script.
+    pub(crate) fn acts(&mut self, stage: &mut Stage) {
+        if self.asking.is_some() {
+            return;
+        }
+        let Some(step) = self.script.front().cloned() else { return };
+        if self.attempts > 0 && stage.fault(stage.plan.actor.vanish, Mishap::InitiatorVanishes) {
+            return self.script.clear();
+        }
+        self.requests += 1;
+        self.attempts += 1;
+        let number = self.requests;
+        self.asking = Some(number);
+        if let Step::OwnTry(index) = step {
+            return self.tries_itself(index, number, stage);
+        }
+        let until = step.until(&mut stage.chance);
+        let wait_ms = stage.chance.pick(&[0, 100, 2_000, 10_000, 60_000]);
+        let asking = match step {
+            Step::Begin { other, fresh } => {
+                let content = match other {
+                    true => Arc::new(self.content.other()),
+                    false => Arc::clone(&self.content),
+                };
+                // Whoever asks again knows that the gid may be taken: by itself.
+                Asking::Begin { content, fresh: fresh && self.attempts == 1 }
+            }
+            Step::Register(index) => match self.content.later.get(index) {
+                Some(branch) => Asking::Register(Box::new(branch.clone())),
+                None => return,
+            },
+            Step::OwnTry(_) => return,
+            Step::Confirm => Asking::Confirm,
+            Step::Cancel => Asking::Cancel,
+            Step::Read => Asking::Read,
+            Step::Retry => Asking::Retry,
+            Step::Resolve(branch, as_) => Asking::Resolve(branch, as_),
+        };
+        let gid = self.gid.clone();
+        let asked = Asked { actor: self.number, number, gid, asking, until, wait_ms };
+        let (actor, heard) = (self.number, Heard::Nothing);
+        let patience = wait_ms + stage.chance.pick(&[50, 20_000]);
+        stage.after(patience, Happening::Heard { actor, number, heard });
+        if stage.fault(stage.plan.actor.repeat / 2, Mishap::RequestDoubled) {
+            let delay = network::delay(stage);
+            stage.after(delay, Happening::Ask(asked.clone()));
+        }
+        let delay = network::delay(stage);
+        stage.after(delay, Happening::Ask(asked));
+    }
+
+    /// Calls the Try of a branch that the coordinator leaves to it.
+    fn tries_itself(&mut self, index: usize, number: u64, stage: &mut Stage) {
+        let (Some(branch), Some(instance)) = (self.content.later.get(index), self.instance) else {
+            self.asking = None;
+            return self.script.clear();
+        };
+        let Ok(legs) = branch.legs().parse() else { return };
+        stage.saw(Sometimes::InitiatorTries);
+        let (actor, heard) = (self.number, Heard::Nothing);
+        stage.after(2_000, Happening::Heard { actor, number, heard });
+        let arriving = Arriving {
+            service: service_of(branch),
+            gid: self.gid.clone(),
+            branch: branch.id.clone(),
+            instance,
+            op: Op::Try,
+            legs,
+            deadline: None,
+            quantity: quantity_of(branch),
+            from: Caller::Actor { actor, number },
+        };
+        network::call(arriving, stage);
+    }
+
+    /// Hears what became of a request, or that nothing did.
+    pub(crate) fn hears(&mut self, number: u64, heard: Heard, stage: &mut Stage) {
+        if self.asking != Some(number) {
+            return;
+        }
+        self.asking = None;
+        let then = match heard {
+            Heard::Nothing if self.is_own_try() && self.attempts >= 3 => Then::Cancel,
+            Heard::Nothing | Heard::TooBusy => Then::Again,
+            Heard::Try(answer) => self.own_try_answered(&answer),
+            Heard::Reply(reply) => self.answered(&reply),
+        };
+        let pause = match then {
+            Then::GoOn => {
+                self.attempts = 0;
+                self.script.pop_front();
+                stage.chance.mostly_small(500)
+            }
+            Then::Again if self.attempts < ATTEMPTS => stage.chance.between(10, 1_000),
+            Then::Cancel => {
+                self.attempts = 0;
+                self.script = VecDeque::from([Step::Cancel]);
+                0
+            }
+            Then::Again | Then::End => return self.script.clear(),
+        };
+        stage.after(pause, Happening::Act { actor: self.number });
+    }
+
+    fn is_own_try(&self) -> bool {
+        matches!(self.script.front(), Some(Step::OwnTry(_)))
+    }
+
+    fn own_try_answered(&self, answer: &Answer) -> Then {
+        match tercet_wire::verdict(Op::Try, answer) {
+            tercet_wire::Verdict::Done => Then::GoOn,
+            tercet_wire::Verdict::Refused => Then::Cancel,
+            tercet_wire::Verdict::InProgress(_) | tercet_wire::Verdict::Again { .. } => {
+                if self.attempts < 3 { Then::Again } else { Then::Cancel }
+            }
+        }
+    }
+
+    fn answered(&mut self, reply: &Reply) -> Then {
+        match reply {
+            Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. } => {
+                self.instance = Some(snapshot.transaction.instance());
+                Then::GoOn
+            }
+            Reply::Refused(refusal) => match refusal {
+                Refusal::JournalUnavailable
+                | Refusal::NotAccepted
+                | Refusal::TooManyTransactions { .. }
+                | Refusal::TooManyBytes { .. }
+                | Refusal::TooManyResting { .. }
+                | Refusal::NotDecided
+                | Refusal::TriesOutstanding(_)
+                | Refusal::SetAside => Then::Again,
+                Refusal::NotFound
+                | Refusal::GidReused
+                | Refusal::BranchReused(_)
+                | Refusal::AlreadyConfirmed
+                | Refusal::AlreadyCancelled
+                | Refusal::NotOpen
+                | Refusal::AlreadyFinished(_)
+                | Refusal::BranchNotFound(_)
+                | Refusal::TooManyBranches { .. } => Then::End,
+            },
+        }
+    }
+}
+
+impl Step {
+    fn until(&self, chance: &mut crate::chance::Chance) -> Until {
+        match self {
+            Self::Register(_) => chance.pick(&[Until::Tried, Until::Tried, Until::Accepted]),
+            Self::Begin { .. } | Self::OwnTry(_) | Self::Confirm | Self::Cancel => {
+                chance.pick(&[Until::Finished, Until::Decided, Until::Accepted])
+            }
+            Self::Read | Self::Retry | Self::Resolve(..) => {
+                chance.pick(&[Until::Finished, Until::Decided, Until::Accepted])
+            }
+        }
+    }
+}

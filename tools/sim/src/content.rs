@@ -1,0 +1,127 @@
+//! What transactions are about: branches of every shape, on services that can run out of stock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_wire::{BranchSpec, Fingerprint, Gid, Instance, Op, Pattern, PerOp, Spec, TryBy, Wall};
+
+use crate::chance::Chance;
+use crate::plan::Plan;
+
+/// What somebody wants done.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    pub(crate) gid: Gid,
+    pub(crate) open: bool,
+    pub(crate) timeout_ms: u64,
+    /// Given at begin.
+    pub(crate) branches: Vec<BranchSpec>,
+    /// Registered later.
+    pub(crate) later: Vec<BranchSpec>,
+    /// Tells contents under one gid apart.
+    pub(crate) variant: u64,
+}
+
+/// The legs that a branch can have, and who calls its Try.
+const SHAPES: [(&[Op], TryBy); 6] = [
+    (&[Op::Try, Op::Confirm, Op::Cancel], TryBy::Coordinator),
+    (&[Op::Try, Op::Confirm, Op::Cancel], TryBy::Coordinator),
+    (&[Op::Try, Op::Cancel], TryBy::Coordinator),
+    (&[Op::Confirm], TryBy::Coordinator),
+    (&[Op::Confirm, Op::Cancel], TryBy::Coordinator),
+    (&[Op::Confirm, Op::Cancel], TryBy::Initiator),
+];
+
+impl Content {
+    pub(crate) fn draw(number: u64, plan: &Plan, chance: &mut Chance) -> Self {
+        let open = chance.one_in(2);
+        let count = chance.between(1, 3);
+        let mut all: Vec<BranchSpec> = (0..count)
+            .map(|position| {
+                let shapes = if open { SHAPES.len() } else { SHAPES.len() - 1 };
+                let (legs, try_by) = SHAPES[chance.index(shapes)];
+                branch(position, chance.index(plan.services), legs, try_by, chance)
+            })
+            .collect();
+        let at_begin = if open { chance.index(all.len()) } else { all.len() };
+        // Only a registration says that the initiator calls Try.
+        let own = all.iter().position(|branch| branch.try_by == TryBy::Initiator);
+        let later = all.split_off(own.map_or(at_begin, |own| own.min(at_begin)));
+        Self {
+            gid: gid(number),
+            open,
+            timeout_ms: chance.pick(&[100, 2_000, 30_000, 60_000]),
+            branches: all,
+            later,
+            variant: 0,
+        }
+    }
+
+    /// The same gid, and something else wanted under it.
+    pub(crate) fn other(&self) -> Self {
+        Self { variant: self.variant + 1, ..self.clone() }
+    }
+
+    /// As the coordinator's API makes it of the request.
+    pub(crate) fn spec(&self, instance: Instance, created_at: Wall) -> Arc<Spec> {
+        Arc::new(Spec {
+            gid: self.gid.clone(),
+            instance,
+            pattern: Pattern::Tcc,
+            open: self.open,
+            created_at,
+            deadline_at: created_at.after(Duration::from_millis(self.timeout_ms)),
+            fingerprint: Fingerprint::from_text(&format!("{}-{}", self.gid, self.variant)),
+            metadata: None,
+            traceparent: Arc::from("00-00000000000000000000000000000001-0000000000000001-00"),
+            branches: self.branches.iter().cloned().map(Arc::new).collect(),
+        })
+    }
+}
+
+pub(crate) fn gid(number: u64) -> Gid {
+    parsed(&format!("t{number}"))
+}
+
+/// The number of the service that a branch is with.
+pub(crate) fn service_of(branch: &BranchSpec) -> usize {
+    let url = Op::ALL.into_iter().find_map(|op| branch.url(op));
+    let host = url.and_then(|url| url.host_str()).unwrap_or_default();
+    host.trim_start_matches('s').parse().unwrap_or_default()
+}
+
+/// How much a branch is about.
+pub(crate) fn quantity_of(branch: &BranchSpec) -> i64 {
+    branch.payload.parse().unwrap_or_default()
+}
+
+fn branch(
+    position: u64,
+    service: usize,
+    legs: &[Op],
+    try_by: TryBy,
+    chance: &mut Chance,
+) -> BranchSpec {
+    let url = |op: Op| {
+        let called = legs.contains(&op) && !(op == Op::Try && try_by == TryBy::Initiator);
+        called.then(|| Arc::new(parsed(&format!("http://s{service}/svc/{op}"))))
+    };
+    let id = format!("b{}", position + 1);
+    BranchSpec {
+        position: u32::try_from(position).unwrap_or(u32::MAX),
+        stage: 0,
+        urls: PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) },
+        headers: BTreeMap::new(),
+        payload: Arc::from(chance.between(1, 3).to_string()),
+        timeout: Duration::from_millis(chance.pick(&[50, 500, 3_000])),
+        try_by,
+        fingerprint: Fingerprint::from_text(&id),
+        id: parsed(&id),
+    }
+}
+
+/// A value from a text of our own making.
+fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("the simulation writes what can be read")
+}

@@ -1,0 +1,265 @@
+//! What must have happened in some seed: a promise that was never put to the test is not proven.
+//! The list is written out, so that what is not reached is known by name.
+
+use std::collections::BTreeMap;
+
+use tercet_engine::Standing;
+use tercet_participant::{Action, Arrival, Contradiction, Recorded, State};
+use tercet_wire::{Op, Status, Trouble, Verdict};
+
+/// Something that should happen in some seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Point {
+    /// A request about a transaction that stands so.
+    Asked(Option<Status>, Kind),
+    /// An answer to a call of a branch that stands so, in its time or late.
+    Answered(Place, Op, Meaning),
+    /// A call that had no room, of a transaction that stands so.
+    NotSent(Status),
+    /// A timer that ran while a transaction stood so.
+    Timer(Status),
+    /// A crash while something was under way.
+    CrashPoint(CrashPoint),
+    /// A fault.
+    Mishap(Mishap),
+    /// What the guard's table said.
+    Guard(Op, Recordedly, Doing),
+    /// Something in particular.
+    Sometimes(Sometimes),
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Begin,
+    Repeat,
+    OtherContent,
+    Register,
+    Confirm,
+    Cancel,
+    Retry,
+    Resolve,
+    Read,
+}
+
+/// Where a branch stands when its call is answered, and whether that call is the one under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Registered,
+    Tried,
+    Refused,
+    /// Its answer was overtaken: by a timeout, the decision, or a restart.
+    Late,
+}
+
+/// A verdict without its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Meaning {
+    Done,
+    Refused,
+    InProgress,
+    Doubt,
+    Wrong,
+    Gone,
+}
+
+/// What is recorded at the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Recordedly {
+    Nothing,
+    Tried,
+    Confirmed,
+    Cancelled,
+}
+
+/// What the guard does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Doing {
+    Run,
+    Record,
+    Repeat,
+    Refuse,
+}
+
+macro_rules! listed {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum $name { $($variant),+ }
+
+        impl $name {
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),+];
+        }
+
+        impl From<$name> for Point {
+            fn from(it: $name) -> Self {
+                Self::$name(it)
+            }
+        }
+    };
+}
+
+listed!(
+    /// Faults.
+    Mishap {
+        CallLost, CallDoubled, CallLate, AnswerLost, RequestDoubled,
+        CommitFailsBefore, CommitFailsAfter, CommitStalls, DiskFull, LoadFails, LoadLate,
+        Rejected, RowsDamaged,
+        Refusal, OddAnswer, WrongForEver, SlowBusiness, ServiceDown, Partition, ServiceCrash,
+        NodeCrash, CrashAgain, Freeze, WallForward, WallBack, WallJumpAcrossRestart,
+        InitiatorVanishes,
+    }
+);
+
+listed!(
+    /// What a crash interrupts.
+    CrashPoint {
+        Idle, RecordsWait, Submitting, HappenedUntold, DurableUnheard, EffectsHeld, CallsUnderWay,
+        AnswersWait, SomebodyWaits, InRecovery,
+    }
+);
+
+listed!(
+    /// Something in particular.
+    Sometimes {
+        ResubmittedAfterItHappened, OrphanHappened, OrphanFenced, GidTaken, Rejected, Bisected,
+        Unreadable, SetAside,
+        AnswerAfterItsTime, AnswerOfAnOldLife, LateAcknowledgement, Timeout, ConnectionRefused,
+        NoRoom, NoRoomInTheInbox, Queued, BeginLaneFull, AwaitedRoom, RoomTold,
+        BreakerOpened, BreakerClosed, Probe, Healed, ExpiredBehindABreaker,
+        Rested, Swept, TooManyResting, ClockDoubted, Resolved, Retracted,
+        EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
+        InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
+        NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, GidReused, NotOpen, NotYet,
+        DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled,
+        TookUpTrying, TookUpConfirming, TookUpCancelling,
+    }
+);
+
+/// How often each was seen.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Coverage {
+    seen: BTreeMap<Point, u64>,
+}
+
+impl Coverage {
+    pub(crate) fn saw(&mut self, point: Point) {
+        *self.seen.entry(point).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (point, count) in &other.seen {
+            *self.seen.entry(*point).or_default() += count;
+        }
+    }
+
+    /// What is on the list and was not seen.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let missing = list().into_iter().filter(|point| !self.seen.contains_key(point));
+        missing.map(|point| format!("{point:?}")).collect()
+    }
+
+    /// Everything on the list, with its count.
+    pub(crate) fn table(&self) -> Vec<(String, u64)> {
+        let count = |point: &Point| self.seen.get(point).copied().unwrap_or_default();
+        list().iter().map(|point| (format!("{point:?}"), count(point))).collect()
+    }
+}
+
+impl Point {
+    /// What the guard's table said.
+    pub(crate) fn guard(recorded: Option<Recorded>, arrival: Arrival, action: Action) -> Self {
+        let recorded = match recorded.map(|recorded| recorded.state) {
+            None => Recordedly::Nothing,
+            Some(State::Tried) => Recordedly::Tried,
+            Some(State::Confirmed) => Recordedly::Confirmed,
+            Some(State::Cancelled) => Recordedly::Cancelled,
+        };
+        let doing = match action {
+            Action::Run => Doing::Run,
+            Action::Record => Doing::Record,
+            Action::Repeat => Doing::Repeat,
+            Action::Refuse(Contradiction::LateTry) => return Sometimes::LateTry.into(),
+            Action::Refuse(_) => Doing::Refuse,
+        };
+        Self::Guard(arrival.op, recorded, doing)
+    }
+}
+
+impl From<&Standing> for Place {
+    fn from(standing: &Standing) -> Self {
+        match standing {
+            Standing::Registered => Self::Registered,
+            Standing::Tried => Self::Tried,
+            Standing::Refused => Self::Refused,
+            // No call of a branch that is done is under way.
+            Standing::Done { .. } => Self::Late,
+        }
+    }
+}
+
+impl From<Verdict> for Meaning {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Done => Self::Done,
+            Verdict::Refused => Self::Refused,
+            Verdict::InProgress(_) => Self::InProgress,
+            Verdict::Again { trouble: Trouble::Doubt, .. } => Self::Doubt,
+            Verdict::Again { trouble: Trouble::Wrong, .. } => Self::Wrong,
+            Verdict::Again { trouble: Trouble::Gone, .. } => Self::Gone,
+        }
+    }
+}
+
+/// Everything that must be reached.
+fn list() -> Vec<Point> {
+    use Kind::{Begin, Cancel, Confirm, OtherContent, Read, Register, Repeat, Resolve, Retry};
+    use Meaning::{Done, Doubt, Gone, InProgress, Refused, Wrong};
+
+    let mut list = Vec::new();
+    // A begin of what exists is a repeat, or wants something else under the same gid.
+    list.extend(
+        [Begin, Register, Confirm, Cancel, Retry, Resolve, Read]
+            .map(|kind| Point::Asked(None, kind)),
+    );
+    for status in Status::ALL {
+        let kinds = [Repeat, OtherContent, Register, Confirm, Cancel, Retry, Resolve, Read];
+        list.extend(kinds.map(|kind| Point::Asked(Some(*status), kind)));
+    }
+    for status in [Status::Trying, Status::Confirming, Status::Cancelling] {
+        list.extend([Point::NotSent(status), Point::Timer(status)]);
+    }
+    let answers: [(Op, &[Place], &[Meaning]); 4] = [
+        (Op::Try, &[Place::Registered], &[Done, Refused, InProgress, Doubt]),
+        (Op::Try, &[Place::Late], &[Done, Refused, InProgress, Doubt]),
+        (Op::Confirm, &[Place::Tried, Place::Late], &[Done, InProgress, Doubt, Wrong, Gone]),
+        // Gone is done for a Cancel.
+        (
+            Op::Cancel,
+            &[Place::Registered, Place::Tried, Place::Refused, Place::Late],
+            &[Done, InProgress, Doubt, Wrong],
+        ),
+    ];
+    for (op, places, meanings) in answers {
+        for place in places {
+            list.extend(meanings.iter().map(|meaning| Point::Answered(*place, op, *meaning)));
+        }
+    }
+    let guard = [
+        (Op::Try, Recordedly::Nothing, Doing::Run),
+        (Op::Try, Recordedly::Tried, Doing::Repeat),
+        (Op::Try, Recordedly::Confirmed, Doing::Repeat),
+        (Op::Try, Recordedly::Cancelled, Doing::Refuse),
+        (Op::Confirm, Recordedly::Nothing, Doing::Run),
+        (Op::Confirm, Recordedly::Tried, Doing::Run),
+        (Op::Confirm, Recordedly::Confirmed, Doing::Repeat),
+        (Op::Cancel, Recordedly::Nothing, Doing::Record),
+        (Op::Cancel, Recordedly::Tried, Doing::Run),
+        (Op::Cancel, Recordedly::Cancelled, Doing::Repeat),
+    ];
+    list.extend(guard.map(|(op, recorded, doing)| Point::Guard(op, recorded, doing)));
+    list.extend(CrashPoint::ALL.iter().copied().map(Point::CrashPoint));
+    list.extend(Mishap::ALL.iter().copied().map(Point::Mishap));
+    list.extend(Sometimes::ALL.iter().copied().map(Point::Sometimes));
+    list
+}

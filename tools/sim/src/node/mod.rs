@@ -1,0 +1,129 @@
+//! The coordinator's process: the real ring, driven as the real shell drives it (`runtime/shell.rs`
+//! in the coordinator), with lanes, a journal's writer and a dispatcher of its own. It can be killed,
+//! started and frozen at any moment.
+
+mod carry;
+mod dispatch;
+mod life;
+mod requests;
+mod round;
+
+use std::collections::{BTreeMap, VecDeque};
+
+pub(crate) use dispatch::Dispatch;
+use tercet_engine::{Destination, Load, Record, ReplyTo, Ring, Room, Ticket};
+use tercet_wire::{Answer, Gid, Mono, Now, Wall};
+
+use crate::happening::Asked;
+use crate::journal::{Rows, Said, Writer};
+use crate::oracle::Oracle;
+use crate::service::Service;
+use crate::stage::Stage;
+
+/// The wall time at which the world begins.
+const BEGINNING: i64 = 1_763_640_000_000;
+
+/// What the coordinator reaches beyond its own process.
+pub(crate) struct Around<'a> {
+    pub(crate) stage: &'a mut Stage,
+    pub(crate) rows: &'a mut Rows,
+    pub(crate) services: &'a [Service],
+    pub(crate) oracle: &'a mut Oracle,
+}
+
+/// The machine on which the coordinator runs.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    pub(crate) running: Option<Running>,
+    /// Lives so far.
+    pub(crate) lives: u64,
+    wall_offset: i64,
+    disk_full_until: u64,
+    /// The latest wall time that the journal holds.
+    last_written: Option<Wall>,
+}
+
+/// One life of the coordinator's process.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) life: u64,
+    pub(crate) ring: Ring,
+    /// What its monotonic clock showed when the world began, were it that old.
+    mono_offset: u64,
+    frozen_until: u64,
+    /// When it ran last or was thawed: what was due before could not be done before.
+    awake_since: u64,
+    from_journal: VecDeque<FromJournal>,
+    answers: VecDeque<(Ticket, Answer)>,
+    without_room: VecDeque<(Ticket, Option<Destination>)>,
+    /// What is newer of one destination counts; that it has recovered is not lost.
+    vacancies: BTreeMap<Destination, Room>,
+    /// When the journal's reader has told all it was asked for.
+    reads_until: u64,
+    requests: VecDeque<Asked>,
+    begins: VecDeque<Asked>,
+    unsent: Vec<Record>,
+    writer: Writer,
+    pub(crate) dispatch: Dispatch,
+    /// Who waits for which reply.
+    waiting: BTreeMap<ReplyTo, Waiting>,
+    next_reply: u64,
+    /// The next round that is on the agenda.
+    round_at: Option<u64>,
+    fenced: bool,
+}
+
+/// Somebody who waits: the actor, its own number for the request, and what it is about.
+#[derive(Debug)]
+struct Waiting {
+    actor: usize,
+    number: u64,
+    gid: Gid,
+}
+
+/// What comes from the journal.
+#[derive(Debug, Clone)]
+pub(crate) enum FromJournal {
+    Said(Said),
+    Loaded(Gid, Load),
+    Swept(Vec<Gid>),
+}
+
+impl Node {
+    /// The wall clock of its machine. Participants share it: whether clocks agree is not what
+    /// anything rests on.
+    pub(crate) fn wall(&self, stage: &Stage) -> Wall {
+        let passed = i64::try_from(stage.now).unwrap_or(i64::MAX);
+        Wall(BEGINNING + passed + self.wall_offset)
+    }
+
+    pub(crate) fn wall_jumps(&mut self, by_ms: i64) {
+        self.wall_offset += by_ms;
+    }
+
+    pub(crate) fn disk_is_full(&mut self, until: u64) {
+        self.disk_full_until = until;
+    }
+
+    /// When it can do something again, if it is frozen.
+    pub(crate) fn frozen_until(&self, stage: &Stage) -> Option<u64> {
+        let until = self.running.as_ref()?.frozen_until;
+        (until > stage.now).then_some(until)
+    }
+}
+
+impl Running {
+    fn now(&self, wall: Wall, stage: &mut Stage) -> Now {
+        Now { mono: self.mono(stage.now), wall, luck: stage.chance.next() }
+    }
+
+    /// What a request that waits is about.
+    pub(crate) fn asked_about(&self, reply_to: ReplyTo) -> Option<&Gid> {
+        self.waiting.get(&reply_to).map(|waiting| &waiting.gid)
+    }
+
+    /// What its monotonic clock shows at a moment.
+    pub(crate) fn mono(&self, at: u64) -> Mono {
+        Mono(at + self.mono_offset)
+    }
+}

@@ -1,0 +1,73 @@
+//! How requests come in: what the API makes of them, and the lanes they wait in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_engine::{Ask, Event, Input, ReplyTo, Request, Wait};
+use tercet_wire::{Instance, Resolution, Wall};
+
+use crate::actor::Asking;
+use crate::coverage::Sometimes;
+use crate::happening::{Asked, Happening, Heard};
+use crate::node::{Around, Node, Running, Waiting};
+use crate::stage::Stage;
+
+const OPERATOR: &str = "an operator";
+
+impl Node {
+    /// A request arrives.
+    pub(crate) fn asked(&mut self, asked: Asked, stage: &mut Stage) {
+        let (actor, number) = (asked.actor, asked.number);
+        let Some(running) = &mut self.running else {
+            let heard = Heard::Nothing;
+            return stage.after(1, Happening::Heard { actor, number, heard });
+        };
+        let is_begin = matches!(asked.asking, Asking::Begin { .. });
+        if is_begin && running.begins.len() >= stage.plan.begin_lane {
+            stage.saw(Sometimes::BeginLaneFull);
+            let heard = Heard::TooBusy;
+            return stage.after(1, Happening::Heard { actor, number, heard });
+        }
+        if is_begin {
+            running.begins.push_back(asked)
+        } else {
+            running.requests.push_back(asked)
+        }
+        let delay = stage.chance.below(2);
+        self.wake(delay, stage);
+    }
+}
+
+impl Running {
+    pub(super) fn ask(&mut self, asked: Asked, wall: Wall, around: &mut Around<'_>) {
+        let Asked { actor, number, gid, asking, until, wait_ms } = asked;
+        let now = self.now(wall, around.stage);
+        let ask = match asking {
+            Asking::Begin { content, fresh } => {
+                let instance = instance(&mut around.stage.chance);
+                Ask::Begin { spec: content.spec(instance, wall), fresh }
+            }
+            Asking::Register(spec) => Ask::Register(spec),
+            Asking::Confirm => Ask::Confirm,
+            Asking::Cancel => Ask::Cancel { detail: None },
+            Asking::Retry => Ask::Retry { who: Arc::from(OPERATOR) },
+            Asking::Resolve(branch, as_) => {
+                let (note, who) = (None, Arc::from(OPERATOR));
+                Ask::Resolve(Box::new(Resolution { branch, as_, note, who }))
+            }
+            Asking::Read => Ask::Read,
+        };
+        self.next_reply += 1;
+        let reply_to = ReplyTo(self.next_reply);
+        self.waiting.insert(reply_to, Waiting { actor, number, gid: gid.clone() });
+        let wait = Wait { until, give_up: now.mono.after(Duration::from_millis(wait_ms)) };
+        let request = Request { reply_to, gid, ask, wait };
+        self.step(Event::Input(Input::Request(request)), now, around);
+    }
+}
+
+fn instance(chance: &mut crate::chance::Chance) -> Instance {
+    let number = chance.next() >> 16;
+    let text = format!("01980000-0000-7000-8000-{number:012x}");
+    text.parse().expect("a UUID as it is written")
+}

@@ -1,0 +1,180 @@
+//! What calls may leave: after the journal (P1, P3), of the decision that stands, all branches at
+//! once (P6), and after a failure no more often than the backoff allows.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use tercet_engine::{
+    Ask, Calling, Commands, Event, Input, Ticket, Transaction, invariants::call_follows_the_journal,
+};
+use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
+
+use crate::journal::Rows;
+use crate::node::Running;
+use crate::stage::Stage;
+
+/// More calls than these after failures, of one leg of one branch in this time, are a storm. With
+/// pauses that double up to half a minute eight or nine are usual; chance alone does not lead here.
+const STORM: usize = 25;
+const STORM_WITHIN: Duration = Duration::from_secs(10);
+
+type Leg = (Gid, BranchId, Op);
+
+/// Calls of the present life.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    life: u64,
+    taken_up: usize,
+    /// Legs that were called at least once.
+    called: BTreeSet<Leg>,
+    /// What the last answer to a leg's call said: whether it failed, and until when it asked
+    /// not to be called again.
+    last: BTreeMap<Leg, (bool, Mono)>,
+    /// When a leg was called again after a failure.
+    again: BTreeMap<Leg, VecDeque<Mono>>,
+}
+
+impl Calls {
+    /// Transactions that this life took up from the journal: they may exceed the limit.
+    pub(super) fn taken_up(&self, life: u64) -> usize {
+        if self.life == life { self.taken_up } else { 0 }
+    }
+
+    pub(super) fn before(&mut self, event: &Event, running: &Running, now: Now) {
+        if self.life != running.life {
+            *self = Self { life: running.life, ..Self::default() };
+        }
+        match event {
+            Event::Input(Input::Answered(ticket, answer)) if is_under_way(ticket, running) => {
+                let (failed, pause) = match verdict(ticket.op, answer) {
+                    Verdict::Done | Verdict::Refused => return,
+                    Verdict::InProgress(pause) => (false, pause),
+                    Verdict::Again { pause, .. } => (true, pause.unwrap_or_default()),
+                };
+                let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+                self.last.insert(leg, (failed, now.mono.after(pause)));
+            }
+            Event::Input(Input::NotSent(ticket, _)) => {
+                // It was never made, so what it was made after still stands.
+                let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+                if let Some(again) = self.again.get_mut(&leg) {
+                    again.pop_back();
+                }
+            }
+            // An operator asks for calls at once.
+            Event::Input(Input::Request(request)) if matches!(request.ask, Ask::Retry { .. }) => {
+                self.forget_pauses(&request.gid);
+            }
+            Event::Input(Input::Adopt(stored)) => {
+                self.taken_up += 1;
+                self.forget_pauses(&stored.spec.gid);
+            }
+            Event::Input(Input::Loaded(..)) => {
+                self.taken_up += 1;
+            }
+            Event::Input(
+                Input::Answered(..)
+                | Input::Request(_)
+                | Input::Durable(_)
+                | Input::Vacant(_)
+                | Input::Swept(_)
+                | Input::Exists(_)
+                | Input::SetAside(_)
+                | Input::NobodyWaitsBeyond(_)
+                | Input::Tick,
+            )
+            | Event::Settle(_)
+            | Event::Journal { .. } => {}
+        }
+    }
+
+    pub(super) fn after(
+        &mut self,
+        commands: &Commands,
+        running: &Running,
+        now: Now,
+        rows: &Rows,
+        stage: &mut Stage,
+    ) {
+        let mut gids: BTreeSet<&Gid> = commands.append.iter().map(|record| &record.gid).collect();
+        for call in &commands.calls {
+            let ticket = &call.ticket;
+            let stored = rows.get(&ticket.gid);
+            stage.check(call_follows_the_journal(call, stored));
+            if ticket.op == Op::Try && stored.is_some_and(|stored| stored.decided.is_some()) {
+                stage.broke(format!(
+                    "{}/{}: a Try left after the decision",
+                    ticket.gid, ticket.branch
+                ));
+            }
+            let outcomes = stored.map(|stored| &stored.outcomes[..]).unwrap_or_default();
+            let of_branch = outcomes.iter().find(|outcome| outcome.branch == ticket.branch);
+            if of_branch.is_some_and(|outcome| outcome.resolved_as.is_some()) {
+                let (gid, branch) = (&ticket.gid, &ticket.branch);
+                stage.broke(format!("{gid}/{branch}: called although it was resolved"));
+            }
+            gids.insert(&ticket.gid);
+            let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+            self.called.insert(leg.clone());
+            self.is_no_storm(leg, now.mono, &ticket.gid, stage);
+        }
+        for gid in gids {
+            if let Some(transaction) = running.ring.engine().transaction(gid) {
+                self.nobody_waits(transaction, now.mono, stage);
+            }
+        }
+    }
+
+    fn forget_pauses(&mut self, gid: &Gid) {
+        self.last.retain(|(of, ..), _| of != gid);
+    }
+
+    fn is_no_storm(&mut self, leg: Leg, now: Mono, gid: &Gid, stage: &mut Stage) {
+        let Some((failed, not_before)) = self.last.get(&leg) else { return };
+        if now < *not_before {
+            let (branch, op) = (&leg.1, leg.2);
+            stage.broke(format!("{gid}/{branch}: {op} was called before the time it asked for"));
+        }
+        if !failed {
+            return;
+        }
+        let again = self.again.entry(leg.clone()).or_default();
+        again.push_back(now);
+        while again.front().is_some_and(|first| now.since(*first) > STORM_WITHIN) {
+            again.pop_front();
+        }
+        if again.len() > STORM {
+            let (branch, op) = (&leg.1, leg.2);
+            stage.broke(format!("{gid}/{branch}: {op} was called {} times in 10 s", again.len()));
+        }
+    }
+
+    /// P6: what a branch needs it is called for at once, whatever its siblings do; only what was
+    /// called before may pause.
+    fn nobody_waits(&self, transaction: &Transaction, now: Mono, stage: &mut Stage) {
+        for branch in transaction.branches() {
+            let Some(op) = branch.needs(transaction.decision()) else { continue };
+            if branch.spec().url(op).is_none() {
+                continue;
+            }
+            let leg = (transaction.gid().clone(), branch.id().clone(), op);
+            let waits = match branch.calling() {
+                Calling::InFlight { .. } | Calling::Waiting { .. } => false,
+                Calling::Idle => true,
+                Calling::Due(at) => *at <= now || !self.called.contains(&leg),
+            };
+            if waits {
+                let (gid, id) = (transaction.gid(), branch.id());
+                stage.broke(format!("{gid}/{id}: its {op} is not called although it can be"));
+            }
+        }
+    }
+}
+
+/// Whether an answer is to the call under way, and not to one that was overtaken.
+fn is_under_way(ticket: &Ticket, running: &Running) -> bool {
+    let transaction = running.ring.engine().transaction(&ticket.gid);
+    let branch = transaction.and_then(|transaction| transaction.branch(&ticket.branch));
+    let expected = Calling::InFlight { op: ticket.op, attempt: ticket.attempt };
+    ticket.epoch.0 == running.life && branch.is_some_and(|branch| *branch.calling() == expected)
+}

@@ -1,0 +1,100 @@
+//! Deadlines fire within a millisecond of their time while the coordinator is up, and never
+//! before, whatever the wall clock does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tercet_engine::{Change, Commands, Decision, Event, Input, Load, Phase, Stored};
+use tercet_wire::{Gid, Mono, Now, Reason};
+
+use crate::coverage::Sometimes;
+use crate::node::Running;
+use crate::stage::Stage;
+
+/// When each transaction of this life may be cancelled for want of a decision.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    life: u64,
+    not_before: BTreeMap<Gid, Mono>,
+}
+
+impl Deadlines {
+    pub(super) fn before(&mut self, event: &Event, running: &Running, now: Now) {
+        if self.life != running.life {
+            *self = Self { life: running.life, ..Self::default() };
+        }
+        match event {
+            Event::Input(Input::Adopt(stored)) => self.taken_up(stored, now),
+            Event::Input(Input::Loaded(_, Load::Found(stored))) => self.taken_up(stored, now),
+            Event::Input(_) | Event::Settle(_) | Event::Journal { .. } => {}
+        }
+    }
+
+    fn taken_up(&mut self, stored: &Stored, now: Now) {
+        let gid = stored.spec.gid.clone();
+        // A clock that was set back does not give it more time than it had.
+        let spec = &stored.spec;
+        let given = spec.deadline_at.since(spec.created_at);
+        let left = spec.deadline_at.since(now.wall).min(given);
+        self.not_before.entry(gid).or_insert(now.mono.after(left));
+    }
+
+    pub(super) fn after(&mut self, commands: &Commands, now: Now, stage: &mut Stage) {
+        for record in &commands.append {
+            match &record.change {
+                Change::Begun(spec) => {
+                    self.not_before.insert(record.gid.clone(), now.mono_at(spec.deadline_at));
+                }
+                Change::Decided(decided) => {
+                    let due = self.not_before.remove(&record.gid);
+                    match &decided.decision {
+                        Decision::Cancel { reason: Reason::Deadline, .. } => {
+                            stage.saw(Sometimes::DeadlineCancels);
+                            if due.is_none_or(|due| now.mono < due) {
+                                stage.broke(format!(
+                                    "{}: cancelled before its deadline",
+                                    record.gid
+                                ));
+                            }
+                        }
+                        Decision::Cancel { reason: Reason::TryFailed, .. } => {
+                            stage.saw(Sometimes::AttemptsUsedUp);
+                        }
+                        Decision::Cancel { .. } | Decision::Confirm => {}
+                    }
+                }
+                Change::Registered(_)
+                | Change::Outcome(_)
+                | Change::Finished { .. }
+                | Change::Parked(_)
+                | Change::Happened(_) => {}
+            }
+        }
+    }
+
+    /// After a round nothing is overdue by more than a millisecond, unless the process was not
+    /// there to notice.
+    pub(super) fn round_ended(
+        &mut self,
+        running: &Running,
+        awake_since: u64,
+        excused: &BTreeSet<Gid>,
+        stage: &mut Stage,
+    ) {
+        let now = running.mono(stage.now);
+        let awake = running.mono(awake_since);
+        let overdue = |due: Mono| due < Mono(now.0.saturating_sub(1)) && due >= awake;
+        let late = self.not_before.iter().find(|(gid, due)| {
+            let transaction = running.ring.engine().transaction(gid);
+            overdue(**due)
+                && !excused.contains(*gid)
+                && transaction.is_some_and(|transaction| match transaction.phase() {
+                    // A deadline may be later than the rows say, never earlier.
+                    Phase::Trying { deadline } => overdue(*deadline),
+                    Phase::Telling(_) | Phase::Finished { .. } => false,
+                })
+        });
+        if let Some((gid, due)) = late {
+            stage.broke(format!("{gid}: its deadline was {} ms ago", now.0 - due.0));
+        }
+    }
+}

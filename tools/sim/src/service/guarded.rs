@@ -1,0 +1,56 @@
+//! One call, guarded: the SDK's table says what is done, and what is recorded commits together
+//! with the business change.
+
+use tercet_participant::{Action, Arrival, Contradiction, Recorded, State, decide, is_long_past};
+use tercet_wire::{Answer, Op, Wall};
+
+use crate::coverage::{Point, Sometimes};
+use crate::happening::Arriving;
+use crate::service::business::{Business, Refused};
+use crate::service::status;
+use crate::stage::Stage;
+
+pub(super) fn run(
+    business: &mut Business,
+    call: &Arriving,
+    wall: Wall,
+    refuses: bool,
+    stage: &mut Stage,
+) -> Answer {
+    let (op, instance) = (call.op, call.instance);
+    let key = (call.gid.clone(), call.branch.clone());
+    let recorded = business.recorded.get(&key).copied();
+    let long_past = op == Op::Try && is_long_past(call.deadline, wall);
+    let arrival = Arrival { op, legs: call.legs, instance, long_past };
+    let action = decide(recorded, arrival);
+    stage.saw(Point::guard(recorded, arrival, action));
+    match action {
+        Action::Run if refuses => status(409, None),
+        Action::Run => match business.run(call, stage) {
+            Ok(()) => {
+                business.recorded.insert(key, Recorded { instance, state: State::after(op) });
+                status(200, None)
+            }
+            Err(Refused) => {
+                stage.saw(Sometimes::OutOfStock);
+                status(409, None)
+            }
+        },
+        Action::Record => {
+            stage.saw(Sometimes::EmptyCancel);
+            business.recorded.insert(key, Recorded { instance, state: State::after(op) });
+            status(200, None)
+        }
+        Action::Repeat => status(200, None),
+        Action::Refuse(why) => {
+            // Such a call can only come from a fault of the coordinator's.
+            if why.is_alarming() {
+                stage.broke(format!("{}/{}: {op}: {}", call.gid, call.branch, why.detail()));
+            }
+            if why == Contradiction::HangingTry {
+                stage.saw(Sometimes::HangingTry);
+            }
+            status(why.status().as_u16(), None)
+        }
+    }
+}
