@@ -22,9 +22,9 @@ async fn telling(receiver: &Receiver, more: &[(&str, &str)]) -> Tercet {
     let mut settings = vec![
         ("ALERTS__WEBHOOK_URL", url.as_str()),
         ("ALERTS__WEBHOOK_SECRET", secret.as_str()),
-        ("ALERTS__GATHER_MS", "50"),
-        ("RETRY__FIRST_MS", "10"),
-        ("RETRY__CAP_MS", "50"),
+        ("ALERTS__GROUP_WAIT_MS", "50"),
+        ("RETRY__INITIAL_BACKOFF_MS", "10"),
+        ("RETRY__MAX_BACKOFF_MS", "50"),
     ];
     settings.extend_from_slice(more);
     Tercet::start_with(&settings).await
@@ -119,7 +119,9 @@ async fn an_alert_that_is_not_taken_is_sent_again_until_it_is() {
 #[tokio::test]
 async fn a_receiver_that_is_down_holds_up_nobody_and_the_oldest_alerts_are_dropped() {
     let (mut receiver, participant) = (Receiver::down(&[]), Participant::start().await);
-    let tercet = telling(&receiver, &[("ALERTS__QUEUE", "2"), ("ALERTS__GATHER_MS", "0")]).await;
+    let tercet =
+        telling(&receiver, &[("ALERTS__QUEUE_CAPACITY", "2"), ("ALERTS__GROUP_WAIT_MS", "0")])
+            .await;
     let client = tercet.client();
     for number in 1..=4 {
         // Each at a participant of its own, or they could be told together.
@@ -140,7 +142,7 @@ async fn a_receiver_that_is_down_holds_up_nobody_and_the_oldest_alerts_are_dropp
 #[tokio::test]
 async fn what_is_still_parked_after_a_restart_is_told_again() {
     let (receiver, participant) = (Receiver::start(&[]).await, Participant::start().await);
-    let mut tercet = telling(&receiver, &[("ALERTS__GATHER_MS", "300")]).await;
+    let mut tercet = telling(&receiver, &[("ALERTS__GROUP_WAIT_MS", "300")]).await;
     for gid in ["order-1", "order-2"] {
         park(&tercet.client(), &participant, gid).await;
     }
@@ -151,7 +153,9 @@ async fn what_is_still_parked_after_a_restart_is_told_again() {
     let again = loop {
         let told = receiver.delivered(known + 1).await;
         known = told.len();
-        let is = |alert: &&Delivery| alert.json["type"] == "branches.still-parked";
+        let is = |alert: &&Delivery| {
+            alert.json["type"] == "branches.parked" && alert.json["data"]["found_at_start"] == true
+        };
         if let Some(again) = told.iter().find(is) {
             break again.clone();
         }
@@ -182,7 +186,7 @@ async fn a_transaction_whose_rows_make_no_sense_is_told() {
     outsider.close().await.expect("the connection closes");
     tercet.restart().await;
     let told = receiver.delivered(1).await.remove(0);
-    assert_eq!(told.json["type"], "transactions.set-aside");
+    assert_eq!(told.json["type"], "transactions.quarantined");
     let data = &told.json["data"];
     assert_eq!((&data["count"], &data["items"][0]["gid"]), (&json!(1), &json!("order-1")));
     assert!(data["items"][0]["why"].as_str().is_some_and(|why| why.contains("instance")), "{data}");

@@ -57,8 +57,8 @@ async fn config_check_names_what_is_wrong_and_where_it_stands() {
     for (text, named) in [
         ("[retry]\ncap = 7000\n", ["retry.cap", "mine.toml"]),
         ("[retries]\ncap_ms = 7000\n", ["retries", "mine.toml"]),
-        ("[retry]\ncap_ms = \"soon\"\n", ["retry.cap_ms", "mine.toml"]),
-        ("[retry]\ncap_ms = -1\n", ["retry.cap_ms", "mine.toml"]),
+        ("[retry]\ncap_ms = \"soon\"\n", ["retry.max_backoff_ms", "mine.toml"]),
+        ("[retry]\ncap_ms = -1\n", ["retry.max_backoff_ms", "mine.toml"]),
         ("[retry\n", ["1", "mine.toml"]),
     ] {
         names(&check(text, &[]).await, &named);

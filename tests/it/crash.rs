@@ -132,7 +132,7 @@ async fn after_the_decision_a_crash_leads_to_the_same_decision() {
 
 #[tokio::test]
 async fn who_acknowledged_long_before_the_crash_is_not_called_again() {
-    let settings = [("RETRY__ACK_ALONE_AFTER_MS", "20")];
+    let settings = [("RETRY__ACK_FLUSH_AFTER_MS", "20")];
     let (mut tercet, participant) =
         (Tercet::start_with(&settings).await, Participant::start().await);
     // In progress, asked again every 100 ms: at the third call the other acknowledgement
@@ -160,7 +160,7 @@ async fn who_acknowledged_long_before_the_crash_is_not_called_again() {
 #[tokio::test]
 async fn a_deadline_that_only_a_doubted_clock_calls_over_waits_for_one_more_round_of_try() {
     // Any time that has passed is more than this node may have been down.
-    let settings = [("NODE__LONGEST_STOP_MS", "0")];
+    let settings = [("NODE__MAX_EXPECTED_DOWNTIME_MS", "0")];
     let (mut tercet, participant) =
         (Tercet::start_with(&settings).await, Participant::start().await);
     let held = Gate::closed();

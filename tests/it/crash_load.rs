@@ -28,7 +28,7 @@ struct Load {
 
 #[tokio::test]
 async fn killed_ten_times_under_load_every_transaction_ends_one_way_for_everybody() {
-    let settings = [("RETRY__CAP_MS", "100")];
+    let settings = [("RETRY__MAX_BACKOFF_MS", "100")];
     let mut tercet = Tercet::start_with(&settings).await;
     let participants = Arc::new([Participant::start().await, Participant::start().await]);
     participants[1].always("refuses", Op::Try, Reaction::status(409));

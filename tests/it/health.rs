@@ -39,7 +39,7 @@ async fn a_participant_that_dies_is_probed_and_when_it_returns_all_finish_withou
     const AT_ONCE: usize = 8;
     let settings = [
         ("DISPATCHER__PER_DESTINATION_CONCURRENCY", "8"),
-        ("DISPATCHER__PROBE_EVERY_MS", "50"),
+        ("DISPATCHER__PROBE_INTERVAL_MS", "50"),
         // Held probes are held by the test.
         ("DISPATCHER__PROBE_TIMEOUT_MS", "60000"),
     ];
@@ -87,7 +87,7 @@ fn confirms(participant: &Participant) -> usize {
 
 #[tokio::test]
 async fn one_poisonous_payload_that_fails_for_ever_stops_nobody() {
-    let settings = [("RETRY__FIRST_MS", "1"), ("RETRY__CAP_MS", "5")];
+    let settings = [("RETRY__INITIAL_BACKOFF_MS", "1"), ("RETRY__MAX_BACKOFF_MS", "5")];
     let (tercet, shop) = (Tercet::start_with(&settings).await, Participant::start().await);
     let client = tercet.client();
     // One service: the branches' ids tell the payloads apart.
@@ -106,7 +106,7 @@ async fn one_poisonous_payload_that_fails_for_ever_stops_nobody() {
 
 #[tokio::test]
 async fn a_failing_service_behind_a_shared_gateway_stops_no_other_service_there() {
-    let settings = [("RETRY__FIRST_MS", "1"), ("RETRY__CAP_MS", "5")];
+    let settings = [("RETRY__INITIAL_BACKOFF_MS", "1"), ("RETRY__MAX_BACKOFF_MS", "5")];
     let (tercet, gateway) = (Tercet::start_with(&settings).await, Participant::start().await);
     let client = tercet.client();
     for op in [Op::Try, Op::Cancel] {
@@ -125,8 +125,8 @@ async fn a_failing_service_behind_a_shared_gateway_stops_no_other_service_there(
 async fn a_try_that_waits_for_a_dead_participant_uses_up_its_attempts_and_delays_nobody() {
     const MANY: usize = 100;
     let settings = [
-        ("RETRY__FIRST_MS", "1"),
-        ("RETRY__CAP_MS", "5"),
+        ("RETRY__INITIAL_BACKOFF_MS", "1"),
+        ("RETRY__MAX_BACKOFF_MS", "5"),
         ("RETRY__TRY_ATTEMPTS", "2"),
         ("DISPATCHER__PER_DESTINATION_CONCURRENCY", "8"),
     ];

@@ -9,7 +9,7 @@ use crate::bodies::{begin, begin_open, branch};
 use crate::expected::{problem, transaction};
 use crate::journal_hold::{Hold, until_ready_is};
 
-const HASTY: [(&str, &str); 1] = [("JOURNAL__ANSWER_WITHIN_MS", "1000")];
+const HASTY: [(&str, &str); 1] = [("JOURNAL__REQUEST_TIMEOUT_MS", "1000")];
 
 #[tokio::test]
 async fn while_the_journal_is_held_nobody_is_told_or_called_and_then_all_hear_the_same() {

@@ -23,7 +23,7 @@ fn gids(page: &Response) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_list_is_filtered_by_what_the_transactions_are() {
-    let settings = [("RETRY__CAP_MS", "20")];
+    let settings = [("RETRY__MAX_BACKOFF_MS", "20")];
     let (tercet, participant) = (Tercet::start_with(&settings).await, Participant::start().await);
     let client = tercet.client();
     let (held, elsewhere) = (Gate::closed(), Participant::start().await);

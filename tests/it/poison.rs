@@ -1,4 +1,4 @@
-//! A transaction whose rows are damaged is set aside, and stops nobody.
+//! A transaction whose rows are damaged is quarantined, and stops nobody.
 
 use http::Method;
 use sea_orm::{ConnectionTrait, Database};
@@ -15,9 +15,9 @@ async fn by_hand(tercet: &Tercet, sql: &str) {
     connection.close().await.expect("the connection closes");
 }
 
-async fn set_aside(tercet: &Tercet) -> String {
+async fn quarantined(tercet: &Tercet) -> String {
     let metrics = tercet.client().send(Method::GET, "/metrics", None).await.text;
-    let name = "tercet_transactions_set_aside ";
+    let name = "tercet_transactions_quarantined ";
     metrics.lines().find_map(|line| line.strip_prefix(name)).expect("the metric").to_owned()
 }
 
@@ -33,7 +33,7 @@ async fn a_damaged_row_sets_its_transaction_aside_until_it_is_mended_and_stops_n
     by_hand(&tercet, "UPDATE branch_transactions SET headers = 'torn' WHERE gid = 'order-2'").await;
     tercet.restart().await;
     let client = tercet.client();
-    assert_eq!(set_aside(&tercet).await, "1");
+    assert_eq!(quarantined(&tercet).await, "1");
     let line = tercet.logged("its rows in the journal cannot be understood").await;
     assert!(line.contains("order-2") && line.contains("mend them"), "{line}");
     // The others go on, and new ones begin.
@@ -51,5 +51,5 @@ async fn a_damaged_row_sets_its_transaction_aside_until_it_is_mended_and_stops_n
     }
     by_hand(&tercet, "UPDATE branch_transactions SET headers = '{}' WHERE gid = 'order-2'").await;
     transaction(&client.confirm("order-2", "").await, 200, "confirmed");
-    assert_eq!(set_aside(&tercet).await, "0");
+    assert_eq!(quarantined(&tercet).await, "0");
 }

@@ -16,7 +16,7 @@ async fn becomes(client: &Client, gid: &str, what: &str, is: impl Fn(&Response) 
 
 #[tokio::test]
 async fn a_gid_that_was_forgotten_is_free_for_another_transaction() {
-    let settings = [("RETENTION__TRANSACTIONS_DAYS", "0"), ("RETENTION__EVERY_MS", "10")];
+    let settings = [("RETENTION__TRANSACTIONS_DAYS", "0"), ("RETENTION__INTERVAL_MS", "10")];
     let (tercet, participant) = (Tercet::start_with(&settings).await, Participant::start().await);
     let client = tercet.client();
     client.begin("", &begin_open("live", &[branch(&participant, "kept")])).await;
@@ -36,7 +36,7 @@ async fn a_gid_that_was_forgotten_is_free_for_another_transaction() {
 
 #[tokio::test]
 async fn without_its_branches_a_finished_transaction_still_answers_its_repeats() {
-    let settings = [("RETENTION__BRANCHES_DAYS", "0"), ("RETENTION__EVERY_MS", "10")];
+    let settings = [("RETENTION__BRANCHES_DAYS", "0"), ("RETENTION__INTERVAL_MS", "10")];
     let (mut tercet, participant) =
         (Tercet::start_with(&settings).await, Participant::start().await);
     let body = begin("order-1", &[branch(&participant, "stock")]);
@@ -63,7 +63,7 @@ async fn without_its_branches_a_finished_transaction_still_answers_its_repeats()
 
 #[tokio::test]
 async fn beyond_the_bound_the_oldest_finished_ones_are_forgotten_and_no_live_one() {
-    let settings = [("RETENTION__MAX_FINISHED", "3"), ("RETENTION__EVERY_MS", "10")];
+    let settings = [("RETENTION__MAX_FINISHED", "3"), ("RETENTION__INTERVAL_MS", "10")];
     let tercet = Tercet::start_with(&settings).await;
     let client = tercet.client();
     client.begin("", &begin_open("live", &[])).await;

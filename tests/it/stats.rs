@@ -36,7 +36,7 @@ async fn stats_count_what_was_told_before() {
     let counts =
         json!({ "trying": 1, "confirming": 1, "cancelling": 0, "confirmed": 1, "cancelled": 1 });
     assert_eq!(stats["by_status"], counts);
-    assert_eq!((&stats["parked"], &stats["set_aside"]), (&json!(1), &json!(0)));
+    assert_eq!((&stats["parked"], &stats["quarantined"]), (&json!(1), &json!(0)));
     assert!(
         stats["oldest_unfinished_seconds"].as_f64().is_some_and(|age| (0.0..60.0).contains(&age))
     );

@@ -78,7 +78,7 @@ async fn recovered_transactions_are_counted_and_said_once() {
     tercet.kill().await;
     tercet.restart().await;
     let metrics = tercet.client().send(Method::GET, "/metrics", None).await;
-    assert!(metrics.text.contains("tercet_recovered_transactions_total 2"), "{}", metrics.text);
+    assert!(metrics.text.contains("tercet_transactions_recovered_total 2"), "{}", metrics.text);
     let ready = tercet.log().lines().filter(|line| line.contains("ready")).count();
     assert_eq!(ready, 2, "one line each time: {}", tercet.log());
 }

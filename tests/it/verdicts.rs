@@ -67,7 +67,7 @@ const TABLE: [(u16, Option<&str>, [Means; 3]); 35] = [
 ];
 
 /// Pauses short enough that four failures in a row take no time.
-const QUICK: [(&str, &str); 1] = [("RETRY__CAP_MS", "50")];
+const QUICK: [(&str, &str); 1] = [("RETRY__MAX_BACKOFF_MS", "50")];
 
 fn id(status: u16, retry_after: Option<&str>) -> String {
     format!("says-{status}{}", retry_after.map(|_| "-later").unwrap_or_default())

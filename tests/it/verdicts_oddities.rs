@@ -100,7 +100,7 @@ async fn a_try_that_is_always_too_late_cancels_and_says_that_no_status_came() {
 
 #[tokio::test]
 async fn a_participant_that_is_down_is_doubt_and_confirm_reaches_it_when_it_returns() {
-    let settings = [("RETRY__CAP_MS", "50")];
+    let settings = [("RETRY__MAX_BACKOFF_MS", "50")];
     let (tercet, mut participant) =
         (Tercet::start_with(&settings).await, Participant::start().await);
     let client = tercet.client();

@@ -1,5 +1,5 @@
 //! The one place where clocks are read and dice are thrown. Everything else is given
-//! time and luck as values, so that it can be tested, simulated and repeated;
+//! time and entropy as values, so that it can be tested, simulated and repeated;
 //! `clippy.toml` forbids reading them elsewhere.
 #![expect(clippy::disallowed_methods, reason = "this is the door they come in by")]
 
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 use tercet_wire::{Epoch, Incarnation, Instance, Mono, Now, Wall};
 use uuid::Uuid;
 
-/// Time and luck.
+/// time and entropy.
 pub trait Clock: Send + Sync + 'static {
-    /// The moment, and fresh luck for it.
+    /// The moment, and fresh entropy for it.
     fn now(&self) -> Now;
 
     /// A life of a gid, never given twice. Also the text of a gid that we make. Later
@@ -22,7 +22,7 @@ pub trait Clock: Send + Sync + 'static {
 
     /// A life of the engine within this process.
     fn new_epoch(&self) -> Epoch {
-        Epoch(self.now().luck)
+        Epoch(self.now().entropy)
     }
 }
 
@@ -47,7 +47,7 @@ impl Clock for SystemClock {
         Now {
             mono: Mono::default().after(self.started.elapsed()),
             wall: Wall::default().after(wall),
-            luck: fastrand::u64(..),
+            entropy: fastrand::u64(..),
         }
     }
 

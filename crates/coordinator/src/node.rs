@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{BreakerSettings, Engine, EngineSettings, LineSettings, Ring, Rules};
+use tercet_engine::{
+    BreakerSettings, Core, DestinationQueueSettings, Engine, EngineSettings, Rules,
+};
 use tercet_journal::{
-    Backlog, Journal, JournalError, JournalSettings, Kept, MemoryRows, Retention,
+    Backlog, Journal, JournalError, JournalSettings, MemoryRows, Retention, StoreKind,
 };
 use tercet_wire::Wall;
 use thiserror::Error;
@@ -23,7 +25,7 @@ use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher, DispatcherSettings, StartError};
 use crate::http::Readiness;
 use crate::metrics::TransactionMetrics;
-use crate::runtime::{Ended, Outward, RecoveryError, RuntimeHandle, Shell, lanes, recover};
+use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
 /// Calls that may be under way or queued at once, over all destinations: room for the full
 /// queues of a hundred dead ones. Memory is taken only for what is there.
@@ -77,7 +79,7 @@ impl Node {
     /// The journal cannot be opened or read, or the HTTP client not built.
     pub async fn start(
         settings: &Settings,
-        kept: Kept,
+        store: StoreKind,
         listens_on: SocketAddr,
         clock: &Arc<dyn Clock>,
         readiness: &Readiness,
@@ -86,9 +88,9 @@ impl Node {
         let transactions = TransactionMetrics::register();
         let (tell, journal_events) = mpsc::unbounded_channel();
         let of_journal = journal_settings(settings, listens_on, clock.as_ref());
-        let journal = match kept {
-            Kept::InDatabase => Journal::open(of_journal, tell, Arc::clone(clock)).await?,
-            Kept::InMemoryForBenchmarks => {
+        let journal = match store {
+            StoreKind::InDatabase => Journal::open(of_journal, tell, Arc::clone(clock)).await?,
+            StoreKind::InMemoryForBenchmarks => {
                 let rows = MemoryRows::of_live_transactions_alone();
                 Journal::in_memory(&rows, of_journal, tell, Arc::clone(clock)).await?
             }
@@ -96,10 +98,10 @@ impl Node {
 
         let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
         let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));
-        let mut ring = Ring::new(engine, settings.journal.answer_within);
+        let mut core = Core::new(engine, settings.journal.request_timeout);
         let webhook = settings.alerts.of_webhook(settings.retry.backoff());
         let alerts = alerts::start(webhook, Arc::clone(clock))?;
-        let recovered = recover(&mut ring, &journal, clock, &alerts).await?;
+        let recovered = recover(&mut core, &journal, clock, &alerts).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
             tracing::info!(transactions = recovered.taken_up, "took up what was unfinished");
@@ -107,10 +109,10 @@ impl Node {
 
         let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
         let metrics = transactions.clone();
-        let outward =
-            Outward { journal: journal.clone(), dispatcher: dispatcher.clone(), metrics, alerts };
+        let ports =
+            Ports { journal: journal.clone(), dispatcher: dispatcher.clone(), metrics, alerts };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
-        let shell = Shell::new(ring, Arc::clone(clock), lanes, journal_events, outward, CALLS);
+        let shell = Shell::new(core, Arc::clone(clock), lanes, journal_events, ports, CALLS);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));
         let grace = settings.shutdown.grace;
         let (end, ended) = watch::channel(());
@@ -168,11 +170,11 @@ fn is_clock_doubted(last_written: Option<Wall>, settings: &Settings, now: Wall) 
              put off by it, timestamps may go back"
         );
     }
-    let doubted = ahead > settings.node.longest_stop;
+    let doubted = ahead > settings.node.max_expected_downtime;
     if doubted {
         tracing::warn!(
             ahead_ms = ahead.as_millis(),
-            "the clock is ahead of what was last written here by more than node.longest_stop_ms: \
+            "the clock is ahead of what was last written here by more than node.max_expected_downtime_ms: \
              was it set forward? Deadlines that have passed fire after one more round of Try"
         );
     }
@@ -185,22 +187,22 @@ fn engine_settings(settings: &Settings, clock_doubted: bool) -> EngineSettings {
         rules: Rules {
             try_attempts: retry.try_attempts,
             backoff: retry.backoff(),
-            park_after_wrong: retry.park_after_wrong,
-            park_after_doubt: retry.park_after_doubt,
-            ack_alone_after: retry.ack_alone_after,
-            no_room_pause: retry.no_room_pause,
+            park_after_permanent_errors: retry.park_after_permanent_errors,
+            park_after: retry.park_after,
+            ack_flush_after: retry.ack_flush_after,
             history_lines: settings.history.lines_per_transaction,
             branches: settings.limits.branches,
+            ..Rules::default()
         },
         live_transactions: settings.limits.live_transactions,
         live_bytes: settings.limits.live_bytes,
-        waiting_transactions: settings.limits.waiting_transactions,
-        waiting_bytes: settings.limits.waiting_bytes,
-        resting_transactions: settings.limits.resting_transactions,
+        in_memory_waiting_transactions: settings.limits.in_memory_waiting_transactions,
+        in_memory_waiting_bytes: settings.limits.in_memory_waiting_bytes,
+        paged_out_transactions: settings.limits.paged_out_transactions,
         destination_path_segments: settings.dispatcher.destination_path_segments,
         clock_doubted,
         waiters: settings.limits.waiters_per_transaction,
-        load_within: settings.journal.answer_within,
+        load_within: settings.journal.request_timeout,
     }
 }
 
@@ -219,12 +221,12 @@ fn journal_settings(
             bytes: settings.journal.queue_bytes,
         },
         read_connections: settings.database.read_connections,
-        read_within: settings.journal.answer_within,
+        read_within: settings.journal.request_timeout,
         retention: Retention {
             branches: settings.retention.branches,
             transactions: settings.retention.transactions,
             max_finished: settings.retention.max_finished,
-            every: settings.retention.every,
+            every: settings.retention.interval,
         },
         ..JournalSettings::new(&settings.database.url, &node_id, clock.new_incarnation())
     }
@@ -233,19 +235,19 @@ fn journal_settings(
 fn dispatcher_settings(settings: &Settings) -> DispatcherSettings {
     let dispatcher = &settings.dispatcher;
     DispatcherSettings {
-        line: LineSettings {
+        queue: DestinationQueueSettings {
             concurrency: dispatcher.per_destination_concurrency,
             queue_entries: dispatcher.per_destination_queue,
             queue_bytes: dispatcher.per_destination_queue_bytes,
             breaker: BreakerSettings {
-                failures: dispatcher.breaker_failures,
-                probe_every: dispatcher.probe_every,
+                failures: dispatcher.breaker_threshold,
+                probe_interval: dispatcher.probe_interval,
                 probe_timeout: dispatcher.probe_timeout,
             },
         },
         path_segments: dispatcher.destination_path_segments,
         connect_timeout: dispatcher.connect_timeout,
         first_byte_timeout: dispatcher.first_byte_timeout,
-        idle_connection: dispatcher.idle_connection,
+        pool_idle_timeout: dispatcher.pool_idle_timeout,
     }
 }

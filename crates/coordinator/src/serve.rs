@@ -8,7 +8,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tercet_clock::{Clock, SystemClock};
 use tercet_engine::history_bound;
-use tercet_journal::Kept;
+use tercet_journal::StoreKind;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -42,12 +42,12 @@ pub enum ServeError {
 /// It could not start, or its engine ended by itself.
 pub async fn serve(
     settings: &Settings,
-    kept: Kept,
+    store: StoreKind,
     metrics: PrometheusHandle,
     stop: watch::Receiver<bool>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
-    if kept == Kept::InMemoryForBenchmarks {
+    if store == StoreKind::InMemoryForBenchmarks {
         tracing::warn!(
             "NOT DURABLE: --memory-journal-for-benchmarks keeps transactions in memory alone; \
              all of them are lost when this process ends"
@@ -61,7 +61,7 @@ pub async fn serve(
     let address = listener.local_addr().map_err(listen)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let readiness = Readiness::default();
-    let node = Node::start(settings, kept, address, &clock, &readiness, stop.clone()).await?;
+    let node = Node::start(settings, store, address, &clock, &readiness, stop.clone()).await?;
     let dispatcher = node.dispatcher.clone();
     let router = http::router(Api {
         engine: node.engine.clone(),

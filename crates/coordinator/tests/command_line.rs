@@ -52,7 +52,8 @@ fn help_explains_and_a_mistake_is_told_apart_from_a_failure() {
 #[test]
 fn config_shows_where_each_value_came_from_and_check_names_what_is_wrong() {
     let directory = TempDir::new().expect("a directory");
-    std::fs::write(directory.path().join("my.toml"), "[retry]\nfirst_ms = 7\n").expect("written");
+    std::fs::write(directory.path().join("my.toml"), "[retry]\ninitial_backoff_ms = 7\n")
+        .expect("written");
     let mut show =
         tercet(directory.path(), "config show --config my.toml --database-url sqlite://x");
     let (code, stdout, stderr) = ran(show.env("TERCET_LOG__FORMAT", "json"));
@@ -61,7 +62,7 @@ fn config_shows_where_each_value_came_from_and_check_names_what_is_wrong() {
         let line = stdout.lines().find(|line| line.starts_with(setting));
         line.and_then(|line| line.split_once('#')).map_or("", |(_, origin)| origin.trim())
     };
-    assert_eq!(origin("first_ms = 7 "), "file my.toml");
+    assert_eq!(origin("initial_backoff_ms = 7 "), "file my.toml");
     assert_eq!(origin("url = \"sqlite://x\" "), "flag --database-url");
     assert_eq!(origin("format = \"json\" "), "environment TERCET_LOG__FORMAT");
     assert_eq!(origin("listen = \"127.0.0.1:7200\" "), "default");

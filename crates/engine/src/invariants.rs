@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::engine::output::{Call, Refusal, Reply};
 use crate::record::Decision;
-use crate::stored::Stored;
-use crate::transaction::{Branch, Calling, Phase, Transaction};
+use crate::stored::StoredTransaction;
+use crate::transaction::{Branch, CallState, Phase, Transaction};
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Error)]
@@ -77,7 +77,10 @@ pub enum Broken {
 ///
 /// # Errors
 /// The call left too early.
-pub fn call_follows_the_journal(call: &Call, rows: Option<&Stored>) -> Result<(), Broken> {
+pub fn call_follows_the_journal(
+    call: &Call,
+    rows: Option<&StoredTransaction>,
+) -> Result<(), Broken> {
     let ticket = &call.ticket;
     let durable = rows.filter(|rows| rows.spec.instance == ticket.instance).is_some_and(|rows| {
         let logged = rows.branches.iter().any(|branch| branch.id == ticket.branch);
@@ -103,7 +106,7 @@ pub fn call_follows_the_journal(call: &Call, rows: Option<&Stored>) -> Result<()
 pub fn reply_follows_the_journal(
     gid: &Gid,
     reply: &Reply,
-    rows: Option<&Stored>,
+    rows: Option<&StoredTransaction>,
 ) -> Result<(), Broken> {
     let told = match reply {
         Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. } => {
@@ -113,7 +116,7 @@ pub fn reply_follows_the_journal(
         Reply::Refused(Refusal::AlreadyCancelled) => Some(Op::Cancel),
         Reply::Refused(_) => None,
     };
-    let durable = rows.and_then(Stored::decision).map(Decision::op);
+    let durable = rows.and_then(StoredTransaction::decision).map(Decision::op);
     match told {
         Some(told) if durable != Some(told) => Err(Broken::ToldBeforeDecided(gid.clone())),
         Some(_) | None => resolution_follows_the_journal(gid, reply, rows),
@@ -125,14 +128,14 @@ pub fn reply_follows_the_journal(
 fn resolution_follows_the_journal(
     gid: &Gid,
     reply: &Reply,
-    rows: Option<&Stored>,
+    rows: Option<&StoredTransaction>,
 ) -> Result<(), Broken> {
     let (Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. }) = reply else {
         return Ok(());
     };
-    let outcomes = rows.map(|rows| &rows.outcomes[..]).unwrap_or_default();
+    let branch_records = rows.map(|rows| &rows.branch_records[..]).unwrap_or_default();
     let is_durable = |branch: &&Branch| {
-        let row = outcomes.iter().find(|row| row.branch == *branch.id());
+        let row = branch_records.iter().find(|row| row.branch == *branch.id());
         row.and_then(|row| row.resolved_as) == branch.resolved_as()
     };
     let mut resolved =
@@ -150,7 +153,10 @@ fn resolution_follows_the_journal(
 ///
 /// # Errors
 /// It did not.
-pub fn decision_is_final(before: &Stored, after: &Stored) -> Result<(), Broken> {
+pub fn decision_is_final(
+    before: &StoredTransaction,
+    after: &StoredTransaction,
+) -> Result<(), Broken> {
     match (before.decision(), after.decision()) {
         (None, _) => Ok(()),
         (Some(before), Some(after)) if before == after => Ok(()),
@@ -187,7 +193,7 @@ pub fn moved_rightly(before: &Transaction, after: &Transaction) -> Result<(), Br
         }
     }
     match after.phase() {
-        Phase::Trying { .. } | Phase::Telling(_) => Ok(()),
+        Phase::Trying { .. } | Phase::SecondPhase(_) => Ok(()),
         Phase::Finished { .. } => everyone_acknowledged(after),
     }
 }
@@ -203,7 +209,7 @@ fn resolved_wrongly(
         None => was.map(|_| "an operator's word was taken back"),
         Some(_) if !decided => Some("resolved before the decision"),
         Some(_) if !after.is_done() => Some("resolved and not done"),
-        Some(_) if *after.calling() != Calling::Idle => Some("resolved and still called"),
+        Some(_) if *after.call_state() != CallState::Idle => Some("resolved and still called"),
         Some(is) if was.is_some_and(|was| was != is) => Some("resolved twice"),
         Some(_) if was.is_none() && before.is_some_and(Branch::is_done) => {
             Some("resolved although it had ended")

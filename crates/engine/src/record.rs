@@ -1,5 +1,5 @@
 //! What the engine has the journal write. Every record says what became true; the
-//! journal turns many into a few statements, and `Stored::apply` into a value.
+//! journal turns many into a few statements, and `StoredTransaction::apply` into a value.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub enum Change {
     /// Confirm or cancel: the one write that leaves `trying`. Guarded by status `trying`.
     Decided(Decided),
     /// What is known of one branch replaces what was known.
-    Outcome(Outcome),
+    BranchRecord(BranchRecord),
     /// Everyone has acknowledged. Guarded by the status the decision gave.
     Finished {
         /// `confirmed` or `cancelled`.
@@ -42,7 +42,7 @@ pub enum Change {
     /// Whether any branch is shown to people.
     Parked(bool),
     /// A line of history.
-    Happened(Happening),
+    History(HistoryEvent),
 }
 
 /// The decision.
@@ -100,7 +100,7 @@ impl Decision {
 /// What is known of a branch beyond what its transaction's status says. A branch
 /// of which all is as expected has none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Outcome {
+pub struct BranchRecord {
     /// Which branch.
     pub branch: BranchId,
     /// Where it stands.
@@ -130,7 +130,7 @@ pub struct TryAnswer {
 
 /// A line of history.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Happening {
+pub struct HistoryEvent {
     /// Its place within the transaction's history, from 1.
     pub number: u32,
     /// When.

@@ -4,9 +4,9 @@
 use tercet_wire::Gid;
 use thiserror::Error;
 
+use crate::core::Event;
 use crate::engine::input::{Input, Load};
-use crate::ring::Event;
-use crate::stored::Stored;
+use crate::stored::StoredTransaction;
 
 /// A transaction whose rows make no sense: damaged, or written by a newer program. The others
 /// are read all the same.
@@ -32,7 +32,7 @@ pub struct PageRead {
 /// none of the others from being taken up; the engine says so, and remembers that its gid is
 /// taken.
 #[must_use]
-pub fn read_page(page: Vec<Result<Stored, Unreadable>>) -> PageRead {
+pub fn read_page(page: Vec<Result<StoredTransaction, Unreadable>>) -> PageRead {
     let mut read = PageRead { events: Vec::new(), after: None };
     for found in page {
         let (gid, input) = match found {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tercet_wire::{BranchSpec, Gid, Instance, Spec, Status, Wall};
 use thiserror::Error;
 
-use crate::record::{Change, Decided, Decision, Happening, Outcome};
+use crate::record::{BranchRecord, Change, Decided, Decision, HistoryEvent};
 
 /// All rows of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Stored {
+pub struct StoredTransaction {
     /// What was asked for. Its `branches` are those given at begin.
     pub spec: Arc<Spec>,
     /// Every branch, by position: those of begin and those registered later.
@@ -25,9 +25,9 @@ pub struct Stored {
     /// Whether a branch is shown to people.
     pub parked: bool,
     /// What left the happy path; at most one per branch.
-    pub outcomes: Vec<Outcome>,
+    pub branch_records: Vec<BranchRecord>,
     /// The lines of history. A load leaves them out and gives their number only.
-    pub history: Vec<Happening>,
+    pub history: Vec<HistoryEvent>,
     /// How many lines of history there are.
     pub history_len: u32,
     /// How many of them say what people did.
@@ -36,7 +36,7 @@ pub struct Stored {
 
 /// A record that does not fit the rows it is applied to: a bug of ours, never the world's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Misfit {
+pub enum ApplyError {
     /// The transaction is not there.
     #[error("no transaction {0}")]
     Missing(Gid),
@@ -58,7 +58,7 @@ pub enum Misfit {
     },
 }
 
-impl Stored {
+impl StoredTransaction {
     /// The rows that `Change::Begun` writes.
     #[must_use]
     pub fn begun(spec: Arc<Spec>) -> Self {
@@ -69,7 +69,7 @@ impl Stored {
             decided: None,
             finished_at: None,
             parked: false,
-            outcomes: Vec::new(),
+            branch_records: Vec::new(),
             history: Vec::new(),
             history_len: 0,
             history_by_hand: 0,
@@ -80,14 +80,17 @@ impl Stored {
     ///
     /// # Errors
     /// The change's source state is not the one found; the rows are as before.
-    pub fn apply(&mut self, change: &Change) -> Result<(), Misfit> {
+    pub fn apply(&mut self, change: &Change) -> Result<(), ApplyError> {
         let guard = |expected: bool| match expected {
             true => Ok(()),
-            false => Err(Misfit::Guard { gid: self.spec.gid.clone(), found: self.status }),
+            false => Err(ApplyError::Guard { gid: self.spec.gid.clone(), found: self.status }),
         };
         match change {
             Change::Begun(spec) => {
-                return Err(Misfit::Exists { gid: spec.gid.clone(), instance: self.spec.instance });
+                return Err(ApplyError::Exists {
+                    gid: spec.gid.clone(),
+                    instance: self.spec.instance,
+                });
             }
             Change::Registered(branch) => {
                 guard(self.status == Status::Trying)?;
@@ -98,10 +101,10 @@ impl Stored {
                 self.status = decided.decision.status();
                 self.decided = Some(decided.clone());
             }
-            Change::Outcome(outcome) => {
-                self.outcomes.retain(|known| known.branch != outcome.branch);
-                self.outcomes.push(outcome.clone());
-                self.outcomes.sort_by(|a, b| a.branch.cmp(&b.branch));
+            Change::BranchRecord(outcome) => {
+                self.branch_records.retain(|known| known.branch != outcome.branch);
+                self.branch_records.push(outcome.clone());
+                self.branch_records.sort_by(|a, b| a.branch.cmp(&b.branch));
             }
             Change::Finished { status, at } => {
                 let decision = self.decided.as_ref().map(|decided| &decided.decision);
@@ -111,7 +114,7 @@ impl Stored {
                 self.finished_at = Some(*at);
             }
             Change::Parked(parked) => self.parked = *parked,
-            Change::Happened(happening) => {
+            Change::History(happening) => {
                 self.history.push(happening.clone());
                 self.history_len = self.history_len.max(happening.number);
                 self.history_by_hand += u32::from(happening.kind.is_by_hand());

@@ -4,7 +4,9 @@ mod world;
 
 use std::sync::Arc;
 
-use tercet_engine::{Ask, Call, Change, Input, Load, Record, Rules, Stored, Transaction, Until};
+use tercet_engine::{
+    Ask, Call, Change, Input, Load, Record, Rules, StoredTransaction, Transaction, Until,
+};
 use tercet_wire::{BranchStatus, EventKind, ResolvedAs};
 use world::content::{branch, gid, resolution, spec};
 use world::driver::{Driver, calls, records, replies};
@@ -29,13 +31,13 @@ fn retry() -> Ask {
 }
 
 fn transaction(driver: &Driver) -> &Transaction {
-    driver.ring.engine().transaction(&gid("t")).expect("live")
+    driver.core.engine().transaction(&gid("t")).expect("live")
 }
 
 /// The lines of history among these records, as `kind detail`.
 fn lines(records: &[Record]) -> Vec<String> {
     let lines = records.iter().filter_map(|record| match &record.change {
-        Change::Happened(line) => {
+        Change::History(line) => {
             Some(format!("{} {}", line.kind, line.detail.as_deref().unwrap_or_default()))
         }
         _ => None,
@@ -46,7 +48,7 @@ fn lines(records: &[Record]) -> Vec<String> {
 #[test]
 fn a_word_about_a_waiting_branch_is_durable_before_it_is_told_and_finishes_the_rest() {
     let mut driver = Driver::new();
-    driver.now.luck = u64::MAX;
+    driver.now.entropy = u64::MAX;
     let confirms = confirming(&mut driver);
     driver.answer(&confirms[0], 200);
     driver.answer(&confirms[1], 404);
@@ -168,12 +170,12 @@ fn after_a_restart_a_resolved_branch_is_not_called_again_nor_acknowledged() {
         written.extend(first.answer(&call, 200).append);
     }
     let confirms = first.durable().calls;
-    first.now.luck = u64::MAX;
+    first.now.entropy = u64::MAX;
     written.extend(first.answer(&confirms[1], 503).append);
     let word = resolve("b", ResolvedAs::Cancelled);
     written.extend(first.ask(&gid("t"), word, Until::Accepted).append);
     let mut second = Driver::new();
-    second.ring = tercet_engine::Ring::new(
+    second.core = tercet_engine::Core::new(
         tercet_engine::Engine::new(tercet_wire::Epoch(2), Default::default()),
         std::time::Duration::from_secs(5),
     );
@@ -185,9 +187,9 @@ fn after_a_restart_a_resolved_branch_is_not_called_again_nor_acknowledged() {
 }
 
 /// The rows after these records.
-fn rows(records: &[Record]) -> Stored {
+fn rows(records: &[Record]) -> StoredTransaction {
     let Change::Begun(spec) = &records[0].change else { panic!("{records:?}") };
-    let mut rows = Stored::begun(Arc::clone(spec));
+    let mut rows = StoredTransaction::begun(Arc::clone(spec));
     for record in &records[1..] {
         rows.apply(&record.change).expect("it fits");
     }
@@ -197,7 +199,7 @@ fn rows(records: &[Record]) -> Stored {
 #[test]
 fn a_retry_calls_at_once_what_waits_and_nothing_beside_a_call_under_way() {
     let mut driver = Driver::new();
-    driver.now.luck = u64::MAX;
+    driver.now.entropy = u64::MAX;
     let confirms = confirming(&mut driver);
     driver.answer(&confirms[0], 503);
     assert_eq!(calls(&driver.durable()), NOTHING);
@@ -214,9 +216,9 @@ fn a_retry_calls_at_once_what_waits_and_nothing_beside_a_call_under_way() {
 
 #[test]
 fn a_history_full_of_failed_calls_still_says_what_people_did_and_not_without_end() {
-    let rules = Rules { history_lines: 3, park_after_wrong: 1_000, ..Rules::default() };
+    let rules = Rules { history_lines: 3, park_after_permanent_errors: 1_000, ..Rules::default() };
     let mut driver = Driver::rules(rules);
-    driver.now.luck = u64::MAX;
+    driver.now.entropy = u64::MAX;
     let confirms = confirming(&mut driver);
     let mut told = Vec::new();
     let mut call = confirms[1].clone();
@@ -253,5 +255,5 @@ fn a_call_that_still_waits_for_the_disk_is_not_made_once_its_branch_is_resolved(
     let durable = driver.durable();
     assert_eq!(calls(&durable), ["a confirm 1"]);
     assert_eq!(replies(&durable), ["2 200 confirming"]);
-    assert_eq!(driver.ring.held_effects(), 0);
+    assert_eq!(driver.core.held_effects(), 0);
 }

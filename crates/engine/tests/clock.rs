@@ -4,7 +4,7 @@ mod world;
 
 use std::time::Duration;
 
-use tercet_engine::{EngineSettings, Input, Stored, Until};
+use tercet_engine::{EngineSettings, Input, StoredTransaction, Until};
 use tercet_wire::{Now, Wall};
 use world::content::{CREATED_AT, branch, spec};
 use world::driver::{Driver, calls, records};
@@ -16,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 fn started(ahead_ms: i64, clock_doubted: bool) -> (Driver, Vec<String>, Vec<String>) {
     let mut driver = Driver::with(EngineSettings { clock_doubted, ..EngineSettings::default() });
     driver.now = Now { wall: Wall(CREATED_AT.0 + ahead_ms), ..driver.now };
-    let stored = Stored::begun(spec("t", false, vec![branch("a", 0)]));
+    let stored = StoredTransaction::begun(spec("t", false, vec![branch("a", 0)]));
     let commands = driver.input(Input::Adopt(Box::new(stored)));
     let (calls, records) = (calls(&commands), records(&commands));
     (driver, calls, records)

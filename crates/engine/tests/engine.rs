@@ -6,7 +6,9 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_engine::{Ask, EngineSettings, Event, Input, Load, Record, Rules, Stored, Until};
+use tercet_engine::{
+    Ask, EngineSettings, Event, Input, Load, Record, Rules, StoredTransaction, Until,
+};
 use tercet_wire::{Answer, BranchSpec};
 use world::content::{branch, gid, initiators, new_branch, spec, with_legs};
 use world::driver::{Driver, calls, records, replies};
@@ -18,12 +20,12 @@ fn two() -> Arc<tercet_wire::Spec> {
 }
 
 /// The rows after these records.
-fn rows(records: &[Record]) -> Stored {
-    let mut rows: Option<Stored> = None;
+fn rows(records: &[Record]) -> StoredTransaction {
+    let mut rows: Option<StoredTransaction> = None;
     for record in records {
         match (&mut rows, &record.change) {
             (None, tercet_engine::Change::Begun(spec)) => {
-                rows = Some(Stored::begun(Arc::clone(spec)))
+                rows = Some(StoredTransaction::begun(Arc::clone(spec)))
             }
             (Some(rows), change) => rows.apply(change).expect("it fits"),
             (None, change) => panic!("{change:?} of nothing"),
@@ -71,7 +73,7 @@ fn a_finished_transaction_answers_from_its_rows_and_does_not_stay() {
         ["1 200 confirmed", "2 200 confirmed", "3 AlreadyConfirmed", "4 GidReused"]
     );
     assert_eq!(records(&commands), NOTHING);
-    assert!(second.ring.engine().transaction(&gid("t")).is_none());
+    assert!(second.core.engine().transaction(&gid("t")).is_none());
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn a_try_in_doubt_is_called_again_three_times_and_then_given_up() {
     driver.answer(&tries[0], 500);
     let commands = driver.durable();
     assert_eq!(calls(&commands), ["a cancel 1"]);
-    let transaction = driver.ring.engine().transaction(&gid("t")).expect("live");
+    let transaction = driver.core.engine().transaction(&gid("t")).expect("live");
     let view = transaction.summary();
     assert_eq!(view.reason, Some(tercet_wire::Reason::TryFailed));
     assert_eq!(view.reason_detail.as_deref(), Some("a: answered 500"));
@@ -190,7 +192,7 @@ fn confirm_is_called_until_it_is_acknowledged_and_parked_after_three_wrong_answe
         assert_eq!(parked, attempt == 3);
         confirm = driver.durable().calls.remove(0);
     }
-    assert_eq!(driver.ring.census().parked_branches, 1);
+    assert_eq!(driver.core.census().parked_branches, 1);
     let commands = driver.answer(&confirm, 200);
     assert_eq!(records(&commands), ["Outcome", "Parked", "Finished"]);
     assert_eq!(replies(&commands), ["1 201 confirmed"]);
@@ -347,7 +349,7 @@ fn the_history_is_bounded_and_says_so() {
     let kinds: Vec<_> = written
         .iter()
         .filter_map(|record| match &record.change {
-            tercet_engine::Change::Happened(line) => Some(line.kind.as_str()),
+            tercet_engine::Change::History(line) => Some(line.kind.as_str()),
             _ => None,
         })
         .collect();

@@ -108,7 +108,7 @@ impl Model for Case {
                 actions.push(Action::LoseAnswer(index));
             }
         }
-        if world.ring.next_deadline().is_some_and(|due| due.0 < u64::MAX) {
+        if world.core.next_deadline().is_some_and(|due| due.0 < u64::MAX) {
             actions.push(Action::PassTime);
         }
         if state.left.crashes > 0 {

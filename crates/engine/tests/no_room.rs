@@ -9,7 +9,7 @@ use world::driver::{Driver, calls};
 #[test]
 fn a_call_is_offered_to_a_full_queue_less_and_less_often() {
     let mut driver = Driver::new();
-    driver.now.luck = 12_345;
+    driver.now.entropy = 12_345;
     let mut tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
     for most_ms in [100, 200, 400, 800, 1_600] {
         driver.input(Input::NotSent(tries[0].ticket.clone(), None));

@@ -2,7 +2,9 @@
 
 mod world;
 
-use tercet_engine::{Call, Change, Commands, Decided, Decision, Input, Outcome, Parked, Stored};
+use tercet_engine::{
+    BranchRecord, Call, Change, Commands, Decided, Decision, Input, Parked, StoredTransaction,
+};
 use tercet_wire::{BranchStatus, PerOp, Wall};
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, records};
@@ -23,7 +25,7 @@ fn a_participant_that_is_at_it_for_a_minute_is_shown_to_people() {
         confirm = driver.pass(1_000).calls.remove(0);
     }
     assert_eq!(records(&driver.answer(&confirm, 202)), ["Happened", "Outcome", "Parked"]);
-    let transaction = driver.ring.engine().transaction(&gid("t")).expect("live");
+    let transaction = driver.core.engine().transaction(&gid("t")).expect("live");
     assert!(transaction.is_parked());
     // It goes on at its own pace, and is shown once.
     let mut commands = driver.durable();
@@ -57,9 +59,10 @@ fn a_branch_that_finds_no_room_for_a_minute_is_shown_to_people() {
 /// transaction that nobody need look at it any more.
 #[test]
 fn what_was_parked_when_the_node_stopped_is_not_shown_for_ever() {
-    let mut stored = Stored::begun(spec("t", false, vec![branch("a", 0), branch("b", 1)]));
+    let mut stored =
+        StoredTransaction::begun(spec("t", false, vec![branch("a", 0), branch("b", 1)]));
     let at = Wall(1_763_640_001_000);
-    let acknowledged = Outcome {
+    let acknowledged = BranchRecord {
         branch: "a".parse().expect("an id"),
         status: BranchStatus::Tried,
         attempts: PerOp { try_: 1, confirm: 4, cancel: 0 },
@@ -70,7 +73,9 @@ fn what_was_parked_when_the_node_stopped_is_not_shown_for_ever() {
         acknowledged_at: Some(at),
     };
     let decided = Decided { at, decision: Decision::Confirm };
-    for change in [Change::Decided(decided), Change::Parked(true), Change::Outcome(acknowledged)] {
+    for change in
+        [Change::Decided(decided), Change::Parked(true), Change::BranchRecord(acknowledged)]
+    {
         stored.apply(&change).expect("it fits");
     }
     let mut driver = Driver::new();

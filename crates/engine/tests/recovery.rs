@@ -144,7 +144,7 @@ impl Script {
     /// Once everyone else has acknowledged, be a call under way or not.
     fn operator_steps_in(&self, world: &World) -> bool {
         let Some((id, _)) = self.by_hand else { return false };
-        let stuck = world.ring.engine().transaction(&self.spec.gid).is_some_and(|transaction| {
+        let stuck = world.core.engine().transaction(&self.spec.gid).is_some_and(|transaction| {
             let branches = transaction.branches().iter();
             transaction.decision().is_some()
                 && branches.filter(|branch| !branch.is_done()).all(|it| it.id().as_str() == id)

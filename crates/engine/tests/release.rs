@@ -47,7 +47,7 @@ fn the_journal_is_hurried_only_where_somebody_waits() {
     assert_eq!(records(&finished), ["Finished"]);
     assert_eq!(replies(&finished), ["1 201 confirmed"]);
     assert!(!finished.hurry, "everybody has been told");
-    assert!(driver.event(Event::Settle(ReplyTo(9))).hurry, "a list waits for all that is written");
+    assert!(driver.event(Event::Sync(ReplyTo(9))).hurry, "a list waits for all that is written");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn completion_is_told_before_it_is_durable_and_nobody_sees_it_go_back() {
     // It stays in memory, and so what is read stays true, until the row says the same.
     assert_eq!(replies(&driver.read(&gid("t"))), ["2 200 confirmed"]);
     driver.durable();
-    assert!(driver.ring.engine().transaction(&gid("t")).is_none());
+    assert!(driver.core.engine().transaction(&gid("t")).is_none());
 }
 
 #[test]
@@ -134,13 +134,13 @@ fn a_try_that_the_decision_overtook_while_it_waited_is_not_sent_after_its_cancel
 #[test]
 fn settled_means_that_all_that_was_written_before_is_durable() {
     let mut driver = Driver::new();
-    assert_eq!(driver.event(Event::Settle(ReplyTo(90))).settled, [ReplyTo(90)]);
+    assert_eq!(driver.event(Event::Sync(ReplyTo(90))).synced, [ReplyTo(90)]);
     driver.begin(&two(), Until::Finished);
-    assert_eq!(driver.event(Event::Settle(ReplyTo(91))).settled, []);
-    assert_eq!(driver.durable().settled, [ReplyTo(91)]);
+    assert_eq!(driver.event(Event::Sync(ReplyTo(91))).synced, []);
+    assert_eq!(driver.durable().synced, [ReplyTo(91)]);
     driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
-    driver.event(Event::Settle(ReplyTo(92)));
-    assert_eq!(driver.pass(5_000).unsettled, [ReplyTo(92)]);
+    driver.event(Event::Sync(ReplyTo(92)));
+    assert_eq!(driver.pass(5_000).unsynced, [ReplyTo(92)]);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_gid_that_turns_out_to_be_taken_lets_nothing_out() {
     assert_eq!(replies(&commands), ["1 JournalUnavailable", "2 JournalUnavailable"]);
     let commands = driver.durable();
     assert_eq!(calls(&commands), NOTHING);
-    assert!(driver.ring.engine().transaction(&gid("t")).is_none());
+    assert!(driver.core.engine().transaction(&gid("t")).is_none());
     assert_eq!(driver.next_in_ms(), None);
 }
 
@@ -162,17 +162,17 @@ fn a_transaction_the_journal_cannot_write_is_set_aside_and_stops_nobody_else() {
     let other = spec("other", false, vec![branch("a", 0)]);
     driver.begin(&two(), Until::Finished);
     driver.begin(&other, Until::Finished);
-    let commands = driver.input(Input::SetAside(gid("t")));
-    assert_eq!(replies(&commands), ["1 SetAside"]);
+    let commands = driver.input(Input::Quarantined(gid("t")));
+    assert_eq!(replies(&commands), ["1 Quarantined"]);
     assert_eq!(commands.alarms.len(), 1);
     assert_eq!(calls(&driver.durable()), ["a try 1"]);
     assert_eq!(
         replies(&driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided)),
-        ["3 SetAside"]
+        ["3 Quarantined"]
     );
     // Its begin was not written, so there is nothing to be told of it.
-    assert_eq!(replies(&driver.read(&gid("t"))), ["4 SetAside"]);
-    assert_eq!(driver.ring.census().set_aside, 1);
+    assert_eq!(replies(&driver.read(&gid("t"))), ["4 Quarantined"]);
+    assert_eq!(driver.core.census().quarantined, 1);
     // Its deadline passes and nothing happens to it.
     let commands = driver.pass(60_000);
     assert!(commands.append.iter().all(|record| record.gid == gid("other")), "{commands:?}");
@@ -186,11 +186,11 @@ fn a_transaction_whose_rules_panic_keeps_its_last_value_and_stops_nobody_else() 
     let tries = driver.begun(&two());
     let other = driver.begun(&spec("other", false, vec![branch("a", 0)]));
     let commands = driver.input(Input::NotSent(tries[1].ticket.clone(), None));
-    assert_eq!(replies(&commands), ["1 SetAside"]);
-    let (set_aside, why) = &commands.alarms[0];
-    assert_eq!((set_aside, why.contains("overflow")), (&gid("t"), true), "{why}");
+    assert_eq!(replies(&commands), ["1 Quarantined"]);
+    let (quarantined, why) = &commands.alarms[0];
+    assert_eq!((quarantined, why.contains("overflow")), (&gid("t"), true), "{why}");
     assert_eq!(replies(&driver.read(&gid("t"))), ["3 200 trying"]);
-    assert_eq!(replies(&driver.ask(&gid("t"), Ask::Confirm, Until::Decided)), ["4 SetAside"]);
+    assert_eq!(replies(&driver.ask(&gid("t"), Ask::Confirm, Until::Decided)), ["4 Quarantined"]);
     assert_eq!(records(&driver.answer(&tries[0], 409)), NOTHING);
     driver.answer(&other[0], 200);
     assert_eq!(calls(&driver.durable()), ["a confirm 1"]);

@@ -6,8 +6,8 @@ mod world;
 use std::collections::BTreeMap;
 
 use tercet_engine::{
-    Ask, Call, Change, Commands, Destination, EngineSettings, Input, Load, Outcome, Record, Rules,
-    Stored, Until, Vacancy,
+    Ask, BranchRecord, Call, CapacityFreed, Change, Commands, Destination, EngineSettings, Input,
+    Load, Record, Rules, StoredTransaction, Until,
 };
 use tercet_wire::{Answer, Gid, Status};
 use world::content::{branch, gid, spec};
@@ -16,7 +16,7 @@ use world::driver::{Driver, calls, replies};
 /// A driver whose journal keeps what it is given.
 struct Node {
     driver: Driver,
-    rows: BTreeMap<Gid, Stored>,
+    rows: BTreeMap<Gid, StoredTransaction>,
     /// Else what rests stays where it is.
     answers_loads: bool,
     /// What it was asked for and has not answered.
@@ -37,7 +37,7 @@ impl Node {
         for record in records {
             match &record.change {
                 Change::Begun(spec) => {
-                    self.rows.insert(record.gid.clone(), Stored::begun(spec.clone()));
+                    self.rows.insert(record.gid.clone(), StoredTransaction::begun(spec.clone()));
                 }
                 change => {
                     let rows = self.rows.get_mut(&record.gid).expect("begun before");
@@ -49,16 +49,16 @@ impl Node {
 
     /// The journal does what it is asked, until nothing follows from it; calls and replies
     /// are returned.
-    fn settle(&mut self, mut todo: Commands) -> Commands {
+    fn advance(&mut self, mut todo: Commands) -> Commands {
         let mut all = Commands::default();
         loop {
             self.keep(&todo.append);
             all.calls.append(&mut todo.calls);
             all.replies.append(&mut todo.replies);
             self.loads.append(&mut todo.loads);
-            todo = if let Some(sweep) = todo.sweeps.pop() {
-                assert!(todo.sweeps.is_empty(), "one page at a time");
-                self.driver.input(Input::Swept(self.page(sweep.after.as_ref())))
+            todo = if let Some(sweep) = todo.page_requests.pop() {
+                assert!(todo.page_requests.is_empty(), "one page at a time");
+                self.driver.input(Input::PageOfGids(self.page(sweep.after.as_ref())))
             } else if !self.loads.is_empty() && self.answers_loads {
                 let mut next = Commands::default();
                 for gid in std::mem::take(&mut self.loads) {
@@ -67,7 +67,7 @@ impl Node {
                     next.append.extend(found.append);
                     next.calls.extend(found.calls);
                     next.replies.extend(found.replies);
-                    next.sweeps.extend(found.sweeps);
+                    next.page_requests.extend(found.page_requests);
                 }
                 next
             } else if todo.append.is_empty() {
@@ -89,7 +89,7 @@ impl Node {
 
     fn input(&mut self, input: Input) -> Commands {
         let commands = self.driver.input(input);
-        self.settle(commands)
+        self.advance(commands)
     }
 
     /// A transaction that is confirming and finds no room; nobody waits for it.
@@ -99,9 +99,9 @@ impl Node {
 
     fn stuck_at(&mut self, id: &str, at: &str) -> (Call, Commands) {
         let begun = self.driver.begin(&spec(id, false, vec![branch(at, 0)]), Until::Accepted);
-        let tries = self.settle(begun).calls;
+        let tries = self.advance(begun).calls;
         let tried = self.driver.answer(&tries[0], 200);
-        let confirm = self.settle(tried).calls.remove(0);
+        let confirm = self.advance(tried).calls.remove(0);
         let no_room = Input::NotSent(confirm.ticket.clone(), Some(destination(&confirm)));
         let commands = self.input(no_room);
         (confirm, commands)
@@ -112,13 +112,13 @@ impl Node {
         (0..10).any(|_| {
             self.loads.clear();
             let passed = self.driver.pass(500);
-            self.settle(passed);
+            self.advance(passed);
             self.loads.contains(gid)
         })
     }
 
     fn is_live(&self, id: &str) -> bool {
-        self.driver.ring.engine().transaction(&gid(id)).is_some()
+        self.driver.core.engine().transaction(&gid(id)).is_some()
     }
 }
 
@@ -127,7 +127,7 @@ fn destination(call: &Call) -> Destination {
 }
 
 fn two_may_wait() -> EngineSettings {
-    EngineSettings { waiting_transactions: 2, ..EngineSettings::default() }
+    EngineSettings { in_memory_waiting_transactions: 2, ..EngineSettings::default() }
 }
 
 #[test]
@@ -138,49 +138,51 @@ fn beyond_the_bound_those_that_waited_longest_leave_memory_and_are_counted_all_t
         node.driver.pass(1);
     }
     assert_eq!(["t1", "t2", "t3", "t4"].map(|id| node.is_live(id)), [false, false, true, true]);
-    let census = node.driver.ring.census();
+    let census = node.driver.core.census();
     assert_eq!(census.resting, 2);
     assert_eq!(census.by_status[&Status::Confirming].0, 4);
     // The rows say what memory knew: the attempt that found no room is none.
     assert_eq!(
-        node.rows[&gid("t1")].outcomes[0].last_error.as_deref(),
+        node.rows[&gid("t1")].branch_records[0].last_error.as_deref(),
         Some("no room at its destination")
     );
 }
 
 #[test]
 fn bytes_are_a_bound_too() {
-    let settings = EngineSettings { waiting_bytes: 5_000, ..EngineSettings::default() };
+    let settings = EngineSettings { in_memory_waiting_bytes: 5_000, ..EngineSettings::default() };
     let mut node = Node::with(settings);
     for id in ["t1", "t2", "t3", "t4"] {
         node.stuck(id);
     }
-    let census = node.driver.ring.census();
+    let census = node.driver.core.census();
     assert!(census.resting >= 2 && census.live_bytes <= 5_000, "{census:?}");
 }
 
 #[test]
 fn one_that_somebody_waits_for_or_that_is_not_decided_stays() {
-    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     let begun = node.driver.begin(&spec("waited", false, vec![branch("a", 0)]), Until::Finished);
-    let tries = node.settle(begun).calls;
+    let tries = node.advance(begun).calls;
     let tried = node.driver.answer(&tries[0], 200);
-    let confirm = node.settle(tried).calls.remove(0);
+    let confirm = node.advance(tried).calls.remove(0);
     node.input(Input::NotSent(confirm.ticket.clone(), Some(destination(&confirm))));
     let begun = node.driver.begin(&spec("trying", false, vec![branch("a", 0)]), Until::Accepted);
-    let tries = node.settle(begun).calls;
+    let tries = node.advance(begun).calls;
     node.input(Input::NotSent(tries[0].ticket.clone(), Some(destination(&tries[0]))));
     assert!(node.is_live("waited") && node.is_live("trying"));
     // Once its initiator has been told 202 it may go.
     let told = node.driver.pass(10_000);
     assert_eq!(replies(&told), ["1 202 confirming"]);
-    node.settle(told);
+    node.advance(told);
     assert!(!node.is_live("waited"));
 }
 
 #[test]
 fn what_rests_is_found_by_whoever_asks_for_it() {
-    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.stuck("t1");
     assert!(!node.is_live("t1"));
     // Its page is being read already; who asks meanwhile waits for the same load.
@@ -189,21 +191,22 @@ fn what_rests_is_found_by_whoever_asks_for_it() {
     let found = node.input(Input::Loaded(gid("t1"), Load::Found(rows)));
     assert_eq!(replies(&found), ["2 200 confirming"]);
     assert_eq!(calls(&found), ["a confirm 1"], "and it is offered again");
-    assert_eq!(node.driver.ring.census().resting, 0);
+    assert_eq!(node.driver.core.census().resting, 0);
 }
 
 #[test]
 fn what_rests_is_not_forgotten_while_somebody_asks_for_it_in_vain() {
-    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.stuck("t1");
     node.input(Input::Loaded(gid("t1"), Load::Failed));
     node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
     for _ in 0..6 {
         let passed = node.driver.pass(500);
-        node.settle(passed);
+        node.advance(passed);
     }
     node.input(Input::Loaded(gid("t1"), Load::Failed));
-    assert_eq!(node.driver.ring.census().resting, 1);
+    assert_eq!(node.driver.core.census().resting, 1);
     assert!(node.driver.next_in_ms().is_some(), "it is looked for again");
 }
 
@@ -215,23 +218,23 @@ fn while_a_load_hangs_the_journal_is_not_swept_without_a_pause() {
         node.stuck(id).0
     });
     node.input(Input::Loaded(gid("t1"), Load::Failed));
-    let mut asked = node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted).sweeps;
+    let mut asked = node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted).page_requests;
     // The others finish, so that there is room.
-    let vacancy = Vacancy { destination: destination(&stuck[0]), places: 64, healed: false };
-    let vacant = node.driver.input(Input::Vacant(vacancy));
-    asked.extend(vacant.sweeps);
-    for call in vacant.calls {
-        asked.extend(node.driver.answer(&call, 200).sweeps);
+    let freed = CapacityFreed { destination: destination(&stuck[0]), places: 64, healed: false };
+    let capacity_freed = node.driver.input(Input::CapacityFreed(freed));
+    asked.extend(capacity_freed.page_requests);
+    for call in capacity_freed.calls {
+        asked.extend(node.driver.answer(&call, 200).page_requests);
     }
-    asked.extend(node.driver.pass(500).sweeps);
-    let mut sweeps = 0;
-    while let (Some(sweep), true) = (asked.pop(), sweeps < 10) {
-        sweeps += 1;
+    asked.extend(node.driver.pass(500).page_requests);
+    let mut page_requests = 0;
+    while let (Some(sweep), true) = (asked.pop(), page_requests < 10) {
+        page_requests += 1;
         let mut page = node.page(sweep.after.as_ref());
         page.retain(|resting| *resting == gid("t1"));
-        asked.extend(node.driver.input(Input::Swept(page)).sweeps);
+        asked.extend(node.driver.input(Input::PageOfGids(page)).page_requests);
     }
-    assert!(sweeps <= 3, "the end of one round, and one more; not {sweeps}");
+    assert!(page_requests <= 3, "the end of one round, and one more; not {page_requests}");
 }
 
 #[test]
@@ -242,63 +245,68 @@ fn when_there_is_room_again_all_that_rested_finishes() {
         node.stuck(id);
         node.driver.pass(1);
     }
-    assert_eq!(node.driver.ring.census().resting, 28);
+    assert_eq!(node.driver.core.census().resting, 28);
     let some = node.stuck("t40").0;
     // The participant is back: it tells that it has room, and takes what it is offered.
     node.answers_loads = true;
-    let vacancy = Vacancy { destination: destination(&some), places: 64, healed: true };
-    let mut commands = node.input(Input::Vacant(vacancy));
+    let freed = CapacityFreed { destination: destination(&some), places: 64, healed: true };
+    let mut commands = node.input(Input::CapacityFreed(freed));
     for _ in 0..1_000 {
         let Some(call) = commands.calls.pop() else {
             let Some(pause) = node.driver.next_in_ms() else { break };
             let passed = node.driver.pass(pause);
-            commands = node.settle(passed);
+            commands = node.advance(passed);
             continue;
         };
         let answered = node.driver.answer(&call, 200);
-        commands.calls.extend(node.settle(answered).calls);
+        commands.calls.extend(node.advance(answered).calls);
     }
     let unfinished = node.rows.values().filter(|rows| !rows.status.is_finished()).count();
-    assert_eq!((unfinished, node.driver.ring.census().resting), (0, 0));
+    assert_eq!((unfinished, node.driver.core.census().resting), (0, 0));
     assert_eq!(node.driver.next_in_ms(), None, "nothing is looked for any more");
 }
 
 #[test]
 fn at_start_up_memory_takes_no_more_than_its_bound_and_everything_undecided() {
-    let mut node = Node::with(EngineSettings { waiting_transactions: 100, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 100, ..two_may_wait() });
     for id in ["t1", "t2", "t3", "t4"] {
         node.stuck(id);
     }
     let begun = node.driver.begin(&spec("trying", false, vec![branch("a", 0)]), Until::Accepted);
-    node.settle(begun);
+    node.advance(begun);
     let mut again = Driver::with(two_may_wait());
-    let mut sweeps = 0;
+    let mut page_requests = 0;
     for stored in node.rows.values().cloned() {
-        sweeps += again.input(Input::Adopt(Box::new(stored))).sweeps.len();
+        page_requests += again.input(Input::Adopt(Box::new(stored))).page_requests.len();
     }
-    let census = again.ring.census();
-    assert_eq!((census.resting, sweeps), (2, 1));
-    assert!(again.ring.engine().transaction(&gid("trying")).is_some());
+    let census = again.core.census();
+    assert_eq!((census.resting, page_requests), (2, 1));
+    assert!(again.core.engine().transaction(&gid("trying")).is_some());
 }
 
 #[test]
 fn one_that_rested_for_a_minute_is_shown_to_people_when_it_fails_again() {
     let rules = Rules::default();
-    let mut node = Node::with(EngineSettings { waiting_transactions: 0, rules, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, rules, ..two_may_wait() });
     node.stuck("t1");
     node.driver.pass(61_000);
     node.answers_loads = true;
     let asked = node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
-    let found = node.settle(asked);
+    let found = node.advance(asked);
     node.driver.answer(&found.calls[0], 503);
-    let transaction = node.driver.ring.engine().transaction(&gid("t1")).expect("read");
+    let transaction = node.driver.core.engine().transaction(&gid("t1")).expect("read");
     assert!(transaction.is_parked());
 }
 
 #[test]
 fn begin_is_refused_when_as_many_rest_as_may() {
-    let settings =
-        EngineSettings { waiting_transactions: 0, resting_transactions: 1, ..two_may_wait() };
+    let settings = EngineSettings {
+        in_memory_waiting_transactions: 0,
+        paged_out_transactions: 1,
+        ..two_may_wait()
+    };
     let mut node = Node::with(settings);
     node.stuck("t1");
     let refused = node.driver.begin(&spec("t2", false, vec![branch("a", 0)]), Until::Accepted);
@@ -307,7 +315,8 @@ fn begin_is_refused_when_as_many_rest_as_may() {
 
 #[test]
 fn an_answer_of_the_journal_that_nobody_waits_for_any_more_brings_nothing_back_to_life() {
-    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.stuck("t1");
     let old = Box::new(node.rows[&gid("t1")].clone());
     // The page's load takes too long, and so does whoever asks: who asks again waits for the
@@ -315,13 +324,13 @@ fn an_answer_of_the_journal_that_nobody_waits_for_any_more_brings_nothing_back_t
     node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
     let passed = node.driver.pass(5_000);
     assert_eq!(replies(&passed), ["2 JournalUnavailable"]);
-    node.settle(passed);
+    node.advance(passed);
     let again = node.driver.ask(&gid("t1"), Ask::Read, Until::Accepted);
     assert!(again.loads.is_empty(), "it is asked for already");
     let found = node.input(Input::Loaded(gid("t1"), Load::Found(old.clone())));
     assert_eq!(replies(&found), ["3 200 confirming"]);
     let acknowledged = node.driver.answer(&found.calls[0], 200);
-    node.settle(acknowledged);
+    node.advance(acknowledged);
     assert!(node.rows[&gid("t1")].status.is_finished() && !node.is_live("t1"));
     // What comes unasked for tells of a time that is over.
     let stale = node.input(Input::Loaded(gid("t1"), Load::Found(old)));
@@ -331,7 +340,8 @@ fn an_answer_of_the_journal_that_nobody_waits_for_any_more_brings_nothing_back_t
 
 #[test]
 fn rows_that_are_mended_do_not_make_what_rests_be_forgotten() {
-    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     let mut elsewhere = Node::with(EngineSettings::default());
     elsewhere.stuck("damaged");
     let mended = Box::new(elsewhere.rows[&gid("damaged")].clone());
@@ -342,13 +352,14 @@ fn rows_that_are_mended_do_not_make_what_rests_be_forgotten() {
     node.driver.read(&gid("damaged"));
     let found = node.input(Input::Loaded(gid("damaged"), Load::Found(mended)));
     assert_eq!(calls(&found), ["a confirm 1"]);
-    assert_eq!(node.driver.ring.census().resting, 1, "it was never counted");
+    assert_eq!(node.driver.core.census().resting, 1, "it was never counted");
     assert!(node.is_looked_for(&gid("t1")));
 }
 
 #[test]
 fn what_rests_is_looked_for_until_a_whole_round_finds_nothing_whatever_is_counted() {
-    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.stuck("t1");
     node.input(Input::Loaded(gid("t1"), Load::Failed));
     // Somebody asks for one that rests in the journal and was never counted.
@@ -373,8 +384,8 @@ fn what_waits_for_one_that_answers_again_does_not_rest_behind_all_that_wait_for_
     }
     assert!(!node.is_live("z0") && !node.is_live("z2"));
     node.answers_loads = true;
-    let vacancy = Vacancy { destination: destination(&back[0]), places: 64, healed: true };
-    let mut commands = node.input(Input::Vacant(vacancy));
+    let freed = CapacityFreed { destination: destination(&back[0]), places: 64, healed: true };
+    let mut commands = node.input(Input::CapacityFreed(freed));
     let mut woken = Vec::new();
     // Three turns: the present page, the end of its round, and the beginning of the next.
     for _ in 0..3 {
@@ -389,65 +400,68 @@ fn what_waits_for_one_that_answers_again_does_not_rest_behind_all_that_wait_for_
                     node.driver.input(Input::NotSent(call.ticket, at))
                 }
             };
-            commands.calls.extend(node.settle(further).calls);
+            commands.calls.extend(node.advance(further).calls);
         }
         let passed = node.driver.pass(500);
-        commands = node.settle(passed);
+        commands = node.advance(passed);
     }
     woken.sort();
     assert_eq!(woken, ["z0", "z1", "z2"], "not one of them waits for the turn of 300 others");
-    assert_eq!(node.driver.ring.census().by_status[&Status::Confirming].0, 310);
+    assert_eq!(node.driver.core.census().by_status[&Status::Confirming].0, 310);
 }
 
 #[test]
 fn who_rests_is_not_called_before_the_time_its_participant_asked_for() {
-    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.answers_loads = true;
     let begun = node.driver.begin(&spec("t1", false, vec![branch("a", 0)]), Until::Accepted);
-    let tries = node.settle(begun).calls;
+    let tries = node.advance(begun).calls;
     let tried = node.driver.answer(&tries[0], 200);
-    let confirm = node.settle(tried).calls.remove(0);
+    let confirm = node.advance(tried).calls.remove(0);
     let retry_after = Some(std::time::Duration::from_secs(20));
     let busy = Answer::Status { code: 429, retry_after, excerpt: String::new() };
     node.input(Input::Answered(confirm.ticket, busy));
     assert!(!node.is_live("t1"));
     // Also not by somebody who only looks at it.
     let read = node.driver.read(&gid("t1"));
-    assert!(node.settle(read).calls.is_empty());
+    assert!(node.advance(read).calls.is_empty());
     for _ in 0..38 {
         let passed = node.driver.pass(500);
-        assert!(node.settle(passed).calls.is_empty());
+        assert!(node.advance(passed).calls.is_empty());
     }
     let mut passed = node.driver.pass(1_000);
-    let mut called = node.settle(passed).calls;
+    let mut called = node.advance(passed).calls;
     passed = node.driver.pass(1_000);
-    called.extend(node.settle(passed).calls);
+    called.extend(node.advance(passed).calls);
     assert_eq!(called.len(), 1);
     // Who asks for it is heard at once.
     let busy = Answer::Status { code: 429, retry_after, excerpt: String::new() };
     node.input(Input::Answered(called[0].ticket.clone(), busy));
     let retried =
         node.driver.ask(&gid("t1"), Ask::Retry { who: "somebody".into() }, Until::Accepted);
-    assert_eq!(calls(&node.settle(retried)), ["a confirm 3"]);
+    assert_eq!(calls(&node.advance(retried)), ["a confirm 3"]);
 }
 
 #[test]
 fn an_acknowledgement_that_comes_late_while_it_leaves_is_not_forgotten() {
-    let mut node = Node::with(EngineSettings { waiting_transactions: 0, ..two_may_wait() });
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     let branches = vec![branch("a", 0), branch("b", 1)];
     let begun = node.driver.begin(&spec("t1", false, branches), Until::Accepted);
     let mut confirms = Vec::new();
-    for call in node.settle(begun).calls {
+    for call in node.advance(begun).calls {
         let tried = node.driver.answer(&call, 200);
-        confirms = node.settle(tried).calls;
+        confirms = node.advance(tried).calls;
     }
-    node.driver.now.luck = u64::MAX;
+    node.driver.now.entropy = u64::MAX;
     let mut written = node.driver.answer(&confirms[0], 503);
     written.append.extend(node.driver.answer(&confirms[1], 503).append);
     // It leaves once this is durable. Its first call is answered again, by chance or twice.
     written.append.extend(node.driver.answer(&confirms[0], 200).append);
-    node.settle(written);
-    let acknowledged = |row: &Outcome| row.branch.as_str() == "a" && row.acknowledged_at.is_some();
-    assert!(node.rows[&gid("t1")].outcomes.iter().any(acknowledged));
+    node.advance(written);
+    let acknowledged =
+        |row: &BranchRecord| row.branch.as_str() == "a" && row.acknowledged_at.is_some();
+    assert!(node.rows[&gid("t1")].branch_records.iter().any(acknowledged));
     assert!(!node.is_live("t1"));
 }

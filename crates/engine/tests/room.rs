@@ -2,7 +2,7 @@
 
 mod world;
 
-use tercet_engine::{Ask, Call, Calling, Commands, Destination, Input, Until, Vacancy};
+use tercet_engine::{Ask, Call, CallState, CapacityFreed, Commands, Destination, Input, Until};
 use tercet_wire::{BranchSpec, Mono, Resolution, ResolvedAs};
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, calls, records};
@@ -17,9 +17,9 @@ fn no_room(driver: &mut Driver, call: &Call) -> Commands {
     driver.input(Input::NotSent(call.ticket.clone(), Some(destination(call))))
 }
 
-fn vacant(driver: &mut Driver, call: &Call, places: usize, healed: bool) -> Commands {
+fn capacity_freed(driver: &mut Driver, call: &Call, places: usize, healed: bool) -> Commands {
     let destination = destination(call);
-    driver.input(Input::Vacant(Vacancy { destination, places, healed }))
+    driver.input(Input::CapacityFreed(CapacityFreed { destination, places, healed }))
 }
 
 /// One branch, confirming, and its call.
@@ -35,18 +35,18 @@ fn what_finds_no_room_is_called_when_there_is_some_and_not_before() {
     let first = confirming(&mut driver, "t1");
     let second = confirming(&mut driver, "t2");
     let asked = no_room(&mut driver, &first);
-    assert_eq!(asked.await_room, [destination(&first)], "the destination is to tell");
+    assert_eq!(asked.notify_when_free, [destination(&first)], "the destination is to tell");
     driver.pass(5);
-    assert!(no_room(&mut driver, &second).await_room.is_empty(), "it is asked already");
+    assert!(no_room(&mut driver, &second).notify_when_free.is_empty(), "it is asked already");
     assert!(calls(&driver.pass(20_000)).is_empty(), "nobody asks again and again");
 
-    let one = vacant(&mut driver, &first, 1, false);
+    let one = capacity_freed(&mut driver, &first, 1, false);
     assert_eq!(one.calls.len(), 1);
     assert_eq!(one.calls[0].ticket, first.ticket, "who waited longest goes first");
-    assert_eq!(one.await_room, [destination(&first)], "the other still waits");
-    let two = vacant(&mut driver, &first, 7, false);
+    assert_eq!(one.notify_when_free, [destination(&first)], "the other still waits");
+    let two = capacity_freed(&mut driver, &first, 7, false);
     assert_eq!(two.calls[0].ticket, second.ticket);
-    assert!(two.await_room.is_empty(), "nobody waits any more");
+    assert!(two.notify_when_free.is_empty(), "nobody waits any more");
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn room_at_one_destination_is_no_room_at_another() {
     no_room(&mut driver, &tries[0]);
     no_room(&mut driver, &tries[1]);
     assert_ne!(destination(&tries[0]), destination(&tries[1]));
-    assert_eq!(calls(&vacant(&mut driver, &tries[1], 10, false)), ["b try 1"]);
-    assert_eq!(calls(&vacant(&mut driver, &tries[0], 10, false)), ["a try 1"]);
+    assert_eq!(calls(&capacity_freed(&mut driver, &tries[1], 10, false)), ["b try 1"]);
+    assert_eq!(calls(&capacity_freed(&mut driver, &tries[0], 10, false)), ["a try 1"]);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_decided_branch_without_room_is_shown_to_people_after_a_minute() {
 fn when_a_destination_answers_again_nobody_sleeps_on() {
     let mut driver = Driver::new();
     let mut confirm = confirming(&mut driver, "t");
-    driver.now.luck = u64::MAX;
+    driver.now.entropy = u64::MAX;
     for _ in 0..8 {
         driver.answer(&confirm, 503);
         driver.durable();
@@ -114,9 +114,9 @@ fn when_a_destination_answers_again_nobody_sleeps_on() {
     driver.answer(&confirm, 503);
     driver.durable();
     assert!(driver.next_in_ms().expect("a pause") > 1_000, "it has become long");
-    let healed = vacant(&mut driver, &confirm, 1, true);
+    let healed = capacity_freed(&mut driver, &confirm, 1, true);
     assert_eq!(healed.calls.len(), 1);
-    let transaction = driver.ring.engine().transaction(&gid("t")).expect("live");
+    let transaction = driver.core.engine().transaction(&gid("t")).expect("live");
     assert!(!transaction.status().is_finished());
 }
 
@@ -125,16 +125,16 @@ fn what_the_participant_asked_to_wait_for_is_not_woken() {
     let mut driver = Driver::new();
     let confirm = confirming(&mut driver, "t");
     driver.answer(&confirm, 202);
-    assert!(calls(&vacant(&mut driver, &confirm, 1, true)).is_empty());
+    assert!(calls(&capacity_freed(&mut driver, &confirm, 1, true)).is_empty());
     // Nor is it if calls failed before: the pause of the moment counts.
     let again = driver.pass(1_000).calls.remove(0);
-    driver.now.luck = 50;
+    driver.now.entropy = 50;
     driver.answer(&again, 500);
     driver.durable();
     let pause = driver.next_in_ms().expect("a pause");
     let again = driver.pass(pause).calls.remove(0);
     driver.answer(&again, 202);
-    assert!(calls(&vacant(&mut driver, &again, 1, true)).is_empty());
+    assert!(calls(&capacity_freed(&mut driver, &again, 1, true)).is_empty());
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn who_is_sent_away_again_has_not_waited_any_less() {
     driver.pass(5);
     no_room(&mut driver, &second);
     driver.pass(5);
-    let offered = vacant(&mut driver, &first, 1, false);
+    let offered = capacity_freed(&mut driver, &first, 1, false);
     assert_eq!(offered.calls[0].ticket, first.ticket);
     no_room(&mut driver, &first);
-    let offered = vacant(&mut driver, &first, 1, false);
+    let offered = capacity_freed(&mut driver, &first, 1, false);
     assert_eq!(offered.calls[0].ticket, first.ticket, "it is still the one that waits longest");
 }
 
@@ -178,7 +178,7 @@ fn a_try_that_is_sent_away_again_and_again_waits_no_longer_than_its_call_may_tak
     for _ in 0..3 {
         no_room(&mut driver, &tried);
         assert!(records(&driver.pass(900)).is_empty());
-        assert_eq!(calls(&vacant(&mut driver, &tried, 1, false)), ["a try 1"]);
+        assert_eq!(calls(&capacity_freed(&mut driver, &tried, 1, false)), ["a try 1"]);
     }
     no_room(&mut driver, &tried);
     assert_eq!(driver.next_in_ms(), Some(300), "three seconds in all");
@@ -197,9 +197,9 @@ fn room_for_some_calls_is_not_room_for_as_many_transactions() {
         driver.pass(1);
     }
     let call = confirming(&mut driver, "t3");
-    let some = vacant(&mut driver, &call, 2, false);
+    let some = capacity_freed(&mut driver, &call, 2, false);
     assert_eq!(calls(&some).len(), 3, "all of one transaction, and none of the next");
-    assert_eq!(some.await_room.len(), 1);
+    assert_eq!(some.notify_when_free.len(), 1);
 }
 
 /// A branch of its own with the URLs of another.
@@ -210,8 +210,8 @@ fn branch_at(id: &str, at: &str) -> BranchSpec {
 /// Of these, how many wait for room now.
 fn waiting(driver: &Driver, calls: &[Call]) -> usize {
     let waits = |call: &&Call| {
-        let transaction = driver.ring.engine().transaction(&call.ticket.gid).expect("live");
-        matches!(transaction.branches()[0].calling(), Calling::Waiting { .. })
+        let transaction = driver.core.engine().transaction(&call.ticket.gid).expect("live");
+        matches!(transaction.branches()[0].call_state(), CallState::Waiting { .. })
     };
     calls.iter().filter(waits).count()
 }
@@ -220,7 +220,7 @@ fn waiting(driver: &Driver, calls: &[Call]) -> usize {
 fn thousands_that_pause_are_woken_some_at_a_time_and_who_fails_since_is_not() {
     const MANY: usize = 1_000;
     let mut driver = Driver::new();
-    driver.now.luck = u64::MAX;
+    driver.now.entropy = u64::MAX;
     let confirms: Vec<Call> =
         (0..MANY).map(|n| confirming(&mut driver, &format!("t{n}"))).collect();
     for confirm in &confirms {
@@ -228,7 +228,7 @@ fn thousands_that_pause_are_woken_some_at_a_time_and_who_fails_since_is_not() {
     }
     driver.durable();
     driver.now.mono = Mono(driver.now.mono.0 + 1);
-    let first = vacant(&mut driver, &confirms[0], 1, true).calls.remove(0);
+    let first = capacity_freed(&mut driver, &confirms[0], 1, true).calls.remove(0);
     assert_eq!(waiting(&driver, &confirms), 63, "one of them is called");
     assert_eq!(driver.next_in_ms(), Some(0), "the others have their turn at once");
     // It fails once more, and pauses like anybody whose call fails.

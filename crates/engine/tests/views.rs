@@ -4,14 +4,14 @@ mod world;
 
 use std::sync::Arc;
 
-use tercet_engine::{Ask, Change, Input, Record, Stored, Transaction, Until};
+use tercet_engine::{Ask, Change, Input, Record, StoredTransaction, Transaction, Until};
 use world::content::{branch, gid, spec};
 use world::driver::Driver;
 
 /// The rows after these records.
-fn rows(records: &[Record]) -> Stored {
+fn rows(records: &[Record]) -> StoredTransaction {
     let Change::Begun(spec) = &records[0].change else { panic!("{records:?}") };
-    let mut rows = Stored::begun(Arc::clone(spec));
+    let mut rows = StoredTransaction::begun(Arc::clone(spec));
     for record in &records[1..] {
         rows.apply(&record.change).expect("it fits");
     }
@@ -27,7 +27,7 @@ fn a_try_that_was_never_made_is_not_counted_after_a_restart_either() {
     let cancel = Ask::Cancel { detail: None };
     records.extend(driver.ask(&gid("t"), cancel, Until::Decided).append);
     driver.durable();
-    let live = driver.ring.engine().transaction(&gid("t")).expect("live");
+    let live = driver.core.engine().transaction(&gid("t")).expect("live");
     assert_eq!(live.branches()[0].attempts().try_, 0);
     let restored = Transaction::restore(&rows(&records), driver.now);
     assert_eq!(restored.branches()[0].attempts().try_, 0);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tercet_engine::{Change, Outcome, Record};
+use tercet_engine::{BranchRecord, Change, Record};
 use tercet_wire::{BranchSpec, Wall};
 
 /// Records that become durable together, or not at all.
@@ -60,8 +60,8 @@ impl Weight {
                     }
                 },
             ),
-            Change::Outcome(outcome) => (0, outcome_bytes(outcome)),
-            Change::Happened(happening) => (0, happening.detail.as_deref().map_or(0, str::len)),
+            Change::BranchRecord(outcome) => (0, outcome_bytes(outcome)),
+            Change::History(happening) => (0, happening.detail.as_deref().map_or(0, str::len)),
             Change::Finished { .. } | Change::Parked(_) => (0, 0),
         };
         Self {
@@ -78,7 +78,7 @@ fn branch_bytes(branch: &Arc<BranchSpec>) -> usize {
     ROW_BYTES + headers + urls + branch.payload.len()
 }
 
-fn outcome_bytes(outcome: &Outcome) -> usize {
+fn outcome_bytes(outcome: &BranchRecord) -> usize {
     let error = outcome.last_error.as_deref().map_or(0, str::len);
     error + outcome.answer.as_ref().map_or(0, |answer| answer.body.len())
 }

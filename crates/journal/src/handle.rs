@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{Happening, Record, Stored};
+use tercet_engine::{HistoryEvent, Record, StoredTransaction};
 use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -126,12 +126,12 @@ impl Journal {
     }
 
     /// Asks for the gids of this incarnation's decided and unfinished transactions, by gid,
-    /// those after `after`, at most 100. Answered by `JournalEvent::Swept`, with none only at
+    /// those after `after`, at most 100. Answered by `JournalEvent::PageOfGids`, with none only at
     /// the end; once for each time it was asked, in that order, and however long the
     /// database does not answer.
     pub fn sweep(&self, after: Option<Gid>) {
         // As above.
-        let _ = self.shared.asks.send(Asked::Sweep(after));
+        let _ = self.shared.asks.send(Asked::PageRequest(after));
     }
 
     /// When the node's earlier lives wrote last, by their wall clock: at most a minute before
@@ -166,7 +166,7 @@ impl Journal {
         &self,
         after: Option<&Gid>,
         limit: u32,
-    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+    ) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError> {
         self.shared.store.unfinished(after, limit).await
     }
 
@@ -196,7 +196,7 @@ impl Journal {
         gid: &Gid,
         after: u32,
         limit: u32,
-    ) -> Result<Vec<Happening>, JournalError> {
+    ) -> Result<Vec<HistoryEvent>, JournalError> {
         self.shown(self.shared.store.history(gid, after, limit)).await
     }
 

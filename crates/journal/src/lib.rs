@@ -10,7 +10,7 @@
 //!   runtime's inbox ◀── JournalEvent::{Exists, Durable, …} ◀───────────────┘
 //!
 //!   load(gids) ──▶ reader: all that wait, one read ──▶ JournalEvent::Loaded
-//!   sweep(gid) ──▶ reader: again until it is read ──▶ JournalEvent::Swept
+//!   sweep(gid) ──▶ reader: again until it is read ──▶ JournalEvent::PageOfGids
 //!   unfinished, list, history, summary ──▶ store, by the caller's own task
 //! ```
 //!
@@ -21,22 +21,22 @@
 
 mod backlog;
 mod batch;
+mod batch_plan;
 #[cfg(test)]
 mod conformance;
 mod database;
 mod error;
 mod handle;
-mod kept;
-mod life;
 mod memory;
 mod meters;
-mod net;
 mod reader;
 mod retention;
 mod settings;
 mod store;
+mod store_kind;
 mod summary;
 mod thread;
+mod transaction_key;
 mod unreadable;
 mod writer;
 
@@ -44,9 +44,9 @@ pub use backlog::Backlog;
 pub use database::{migrate_up, migration_status, put_together, untrusted_file_system};
 pub use error::JournalError;
 pub use handle::Journal;
-pub use kept::Kept;
 pub use memory::MemoryRows;
 pub use settings::{JournalSettings, Retention};
+pub use store_kind::StoreKind;
 pub use summary::{JournalSummary, NodeRow};
 use tercet_engine::Load;
 pub use tercet_migrations::StepStatus;
@@ -65,11 +65,11 @@ pub enum JournalEvent {
     /// fault of ours. Its rows stay as they were last durable, none of its further records
     /// are written, and no effect of it may be let out. Comes before the `Durable` that
     /// covers the first record left out.
-    SetAside(Gid),
+    Quarantined(Gid),
     /// The answer to `Journal::load`.
     Loaded(Gid, Load),
     /// The answer to `Journal::sweep`: gids in order, none if there are no more.
-    Swept(Vec<Gid>),
+    PageOfGids(Vec<Gid>),
     /// A batch could not be written; it is submitted again until it can be.
     Failing {
         /// What the database said.

@@ -6,42 +6,43 @@ use std::time::Duration;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, gauge, histogram,
 };
-
-const COMMIT_DURATION: &str = "tercet_journal_commit_duration_seconds";
-const BATCH_RECORDS: &str = "tercet_journal_batch_records";
-const QUEUE: &str = "tercet_journal_queue";
-const QUEUE_BYTES: &str = "tercet_journal_queue_bytes";
-const FAILURES: &str = "tercet_journal_failures_total";
-const SET_ASIDE: &str = "tercet_journal_set_aside_total";
-const STATEMENTS: &str = "tercet_journal_statements_total";
-const COMMITS: &str = "tercet_journal_commits_total";
-const RETENTION_LAG: &str = "tercet_retention_lag_seconds";
+use tercet_wire::metric;
 
 /// Registered handles.
 pub(super) struct Meters {
     pub(super) commit_duration: Histogram,
     pub(super) batch_records: Histogram,
     pub(super) failures: Counter,
-    pub(super) set_aside: Counter,
+    pub(super) quarantined: Counter,
     pub(super) retention_lag: Gauge,
 }
 
 impl Meters {
     pub(super) fn register() -> Self {
-        describe_gauge!(QUEUE_BYTES, Unit::Bytes, "Size of the records not durable yet.");
-        describe_counter!(FAILURES, "Batches that could not be written and were submitted again.");
-        describe_counter!(SET_ASIDE, "Transactions whose records the journal would not take.");
         describe_gauge!(
-            RETENTION_LAG,
+            metric::JOURNAL_QUEUE_BYTES,
+            Unit::Bytes,
+            "Size of the records not durable yet."
+        );
+        describe_counter!(
+            metric::JOURNAL_FAILURES,
+            "Batches that could not be written and were submitted again."
+        );
+        describe_counter!(
+            metric::JOURNAL_QUARANTINED,
+            "Transactions whose records the journal would not take."
+        );
+        describe_gauge!(
+            metric::RETENTION_LAG,
             Unit::Seconds,
             "How long overdue the deletion of finished transactions is."
         );
         Self {
-            commit_duration: histogram!(COMMIT_DURATION),
-            batch_records: histogram!(BATCH_RECORDS),
-            failures: counter!(FAILURES),
-            set_aside: counter!(SET_ASIDE),
-            retention_lag: gauge!(RETENTION_LAG),
+            commit_duration: histogram!(metric::JOURNAL_COMMIT_DURATION),
+            batch_records: histogram!(metric::JOURNAL_BATCH_RECORDS),
+            failures: counter!(metric::JOURNAL_FAILURES),
+            quarantined: counter!(metric::JOURNAL_QUARANTINED),
+            retention_lag: gauge!(metric::RETENTION_LAG),
         }
     }
 
@@ -60,9 +61,15 @@ pub(super) struct StatementMeters {
 
 impl StatementMeters {
     pub(super) fn register() -> Self {
-        describe_counter!(STATEMENTS, "SQL statements that wrote batches, BEGIN and COMMIT too.");
-        describe_counter!(COMMITS, "SQL transactions that wrote a batch.");
-        Self { statements: counter!(STATEMENTS), commits: counter!(COMMITS) }
+        describe_counter!(
+            metric::JOURNAL_STATEMENTS,
+            "SQL statements that wrote batches, BEGIN and COMMIT too."
+        );
+        describe_counter!(metric::JOURNAL_COMMITS, "SQL transactions that wrote a batch.");
+        Self {
+            statements: counter!(metric::JOURNAL_STATEMENTS),
+            commits: counter!(metric::JOURNAL_COMMITS),
+        }
     }
 }
 
@@ -80,8 +87,8 @@ impl QueueMeter {
         Self {
             records: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            records_gauge: gauge!(QUEUE),
-            bytes_gauge: gauge!(QUEUE_BYTES),
+            records_gauge: gauge!(metric::JOURNAL_QUEUE_RECORDS),
+            bytes_gauge: gauge!(metric::JOURNAL_QUEUE_BYTES),
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) enum Asked {
     /// What is known of these?
     Load(Vec<Gid>),
     /// Which decided and unfinished transactions come after this one?
-    Sweep(Option<Gid>),
+    PageRequest(Option<Gid>),
 }
 
 /// Answers what is asked of the journal from the engine's side.
@@ -37,7 +37,7 @@ pub(super) struct Reader {
     pauses: Backoff,
     loads: BTreeSet<Gid>,
     /// Sweeps not answered yet, in the order they were asked for.
-    sweeps: VecDeque<Option<Gid>>,
+    page_requests: VecDeque<Option<Gid>>,
     /// How often the first of them has failed.
     failures: u32,
 }
@@ -57,7 +57,7 @@ impl Reader {
             clock,
             pauses,
             loads: BTreeSet::new(),
-            sweeps: VecDeque::new(),
+            page_requests: VecDeque::new(),
             failures: 0,
         }
     }
@@ -72,7 +72,7 @@ impl Reader {
                     None => return,
                 },
                 // A sweep that could not be read is read again: whoever asked waits for it.
-                () = tokio::time::sleep(pause), if !self.sweeps.is_empty() => {}
+                () = tokio::time::sleep(pause), if !self.page_requests.is_empty() => {}
             }
             while self.loads.len() < MOST_AT_ONCE
                 && let Ok(more) = self.asked.try_recv()
@@ -87,14 +87,14 @@ impl Reader {
     fn take(&mut self, asked: Asked) {
         match asked {
             Asked::Load(gids) => self.loads.extend(gids),
-            Asked::Sweep(after) => self.sweeps.push_back(after),
+            Asked::PageRequest(after) => self.page_requests.push_back(after),
         }
     }
 
     fn pause(&self) -> Duration {
         match self.failures {
             0 => Duration::ZERO,
-            failures => self.pauses.pause(failures, self.clock.now().luck, None),
+            failures => self.pauses.pause(failures, self.clock.now().entropy, None),
         }
     }
 
@@ -119,12 +119,12 @@ impl Reader {
     }
 
     async fn answer_sweeps(&mut self) {
-        while let Some(after) = self.sweeps.front() {
+        while let Some(after) = self.page_requests.front() {
             match self.store.sweep(after.as_ref(), MOST_SWEPT).await {
-                Ok(swept) => {
+                Ok(page_of_gids) => {
                     self.failures = 0;
-                    self.sweeps.pop_front();
-                    self.tell(JournalEvent::Swept(swept));
+                    self.page_requests.pop_front();
+                    self.tell(JournalEvent::PageOfGids(page_of_gids));
                 }
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;

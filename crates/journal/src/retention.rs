@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use super::error::JournalError;
 use super::meters::Meters;
 use super::settings::Retention;
-use super::store::{Due, Most, Place, Store};
+use super::store::{Keyset, PurgeBatch, PurgeLimits, Store};
 
 /// Rows of all tables deleted in one turn of an idle writer's: a batch that arrives meanwhile
 /// waits for it, some milliseconds.
@@ -50,7 +50,7 @@ pub(super) struct Sweeper {
     /// The same between the two times before.
     written_before: u64,
     /// How far stripping has come.
-    stripped: Option<Place>,
+    stripped: Option<Keyset>,
     walk_again: Mono,
     /// Of the round under way.
     lag: Duration,
@@ -69,11 +69,11 @@ enum Task {
 enum Found {
     Finished(u64),
     ToForget {
-        due: Due,
+        due: PurgeBatch,
         /// Whether it was asked for because there are too many.
         crowded: bool,
     },
-    ToStrip(Due),
+    ToStrip(PurgeBatch),
 }
 
 impl Sweeper {
@@ -118,7 +118,7 @@ impl Sweeper {
             let (finished, rows) = match &record.change {
                 Change::Begun(spec) => (0, 2 + spec.branches.len()),
                 Change::Finished { .. } => (1, 1),
-                Change::Registered(_) | Change::Outcome(_) | Change::Happened(_) => (0, 1),
+                Change::Registered(_) | Change::BranchRecord(_) | Change::History(_) => (0, 1),
                 Change::Decided(_) | Change::Parked(_) => (0, 0),
             };
             self.finished = self.finished.saturating_add(finished);
@@ -217,7 +217,7 @@ impl Sweeper {
 
     /// How overdue the deletion is that follows now: shown at once, since the round may take
     /// long.
-    fn behind(&mut self, horizon: Wall, due: &Due, meters: &Meters) {
+    fn behind(&mut self, horizon: Wall, due: &PurgeBatch, meters: &Meters) {
         if let Some(oldest) = due.oldest {
             self.lag = self.lag.max(horizon.since(oldest));
             meters.lag(self.lag);
@@ -239,7 +239,7 @@ impl Sweeper {
         }
         let store = Arc::clone(&self.store);
         let rows = self.rows_of_a_step();
-        let most = move |transactions: u64| Most {
+        let most = move |transactions: u64| PurgeLimits {
             transactions: u32::try_from(transactions.min(MOST_LOOKED_AT)).unwrap_or(u32::MAX),
             rows,
         };
@@ -256,14 +256,14 @@ impl Sweeper {
                     (before(now, self.settings.transactions), most(rows / 2))
                 };
                 self.looking.spawn(async move {
-                    let due = store.due_for_forgetting(horizon, most).await?;
+                    let due = store.due_for_purging(horizon, most).await?;
                     Ok(Found::ToForget { due, crowded })
                 })
             }
             Task::Strip => {
                 let (after, horizon) = (self.stripped.clone(), before(now, self.settings.branches));
                 self.looking.spawn(async move {
-                    let due = store.due_for_stripping(after.as_ref(), horizon, most(rows)).await?;
+                    let due = store.due_for_pruning(after.as_ref(), horizon, most(rows)).await?;
                     Ok(Found::ToStrip(due))
                 })
             }
@@ -279,11 +279,11 @@ impl Sweeper {
         match found {
             Found::Finished(_) => {}
             Found::ToForget { due, crowded } => {
-                let transactions = self.store.forget(&due).await?;
+                let transactions = self.store.purge(&due).await?;
                 self.forgotten(transactions, due.more, crowded);
             }
             Found::ToStrip(due) => {
-                self.store.strip(&due).await?;
+                self.store.prune(&due).await?;
                 self.walked(due, now, meters);
             }
         }
@@ -300,7 +300,7 @@ impl Sweeper {
         }
     }
 
-    fn walked(&mut self, due: Due, now: Now, meters: &Meters) {
+    fn walked(&mut self, due: PurgeBatch, now: Now, meters: &Meters) {
         self.stripped = due.reached;
         if !due.more {
             meters.lag(self.lag);

@@ -2,14 +2,14 @@
 //! disk. Both pass the same conformance suite.
 
 use async_trait::async_trait;
-use tercet_engine::{Happening, Load, Misfit, Stored};
+use tercet_engine::{ApplyError, HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
 use thiserror::Error;
 
 use super::batch::Batch;
 use super::error::JournalError;
-use super::life::Life;
 use super::summary::JournalSummary;
+use super::transaction_key::TransactionKey;
 use super::unreadable::Unreadable;
 
 /// Keeps the rows. Batches come from the one writer, one at a time.
@@ -19,7 +19,7 @@ pub(super) trait Store: Send + Sync + 'static {
     /// lives returned, whose gid belongs to another life. A batch that had happened
     /// already, in a submission whose outcome was not learned, is not done twice, and
     /// returns the same.
-    async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError>;
+    async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError>;
 
     /// Reads transactions, whoever owns them: from the first on, as many as may be in memory at
     /// once; of some, at least one. The gids differ.
@@ -31,7 +31,7 @@ pub(super) trait Store: Send + Sync + 'static {
         &self,
         after: Option<&Gid>,
         limit: u32,
-    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError>;
+    ) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError>;
 
     /// Gids of this incarnation's decided and unfinished transactions, by gid, those after
     /// `after`. None only when there are no more.
@@ -52,33 +52,33 @@ pub(super) trait Store: Send + Sync + 'static {
         gid: &Gid,
         after: u32,
         limit: u32,
-    ) -> Result<Vec<Happening>, JournalError>;
+    ) -> Result<Vec<HistoryEvent>, JournalError>;
 
     /// How many finished transactions there are.
     async fn count_finished(&self) -> Result<u64, JournalError>;
 
     /// The next transactions in the order of their begin, after `after`, and which of them
     /// may be stripped since they finished before a moment.
-    async fn due_for_stripping(
+    async fn due_for_pruning(
         &self,
-        after: Option<&Place>,
+        after: Option<&Keyset>,
         finished_before: Wall,
-        most: Most,
-    ) -> Result<Due, JournalError>;
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError>;
 
     /// The oldest transactions by begin that finished before a moment.
-    async fn due_for_forgetting(
+    async fn due_for_purging(
         &self,
         finished_before: Wall,
-        most: Most,
-    ) -> Result<Due, JournalError>;
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError>;
 
     /// Deletes branches, outcomes and history of what is due and still finished.
-    async fn strip(&self, due: &Due) -> Result<(), JournalError>;
+    async fn prune(&self, due: &PurgeBatch) -> Result<(), JournalError>;
 
     /// Deletes all of what is due and still finished, and says how many transactions that
     /// was. Their gids are free from then on.
-    async fn forget(&self, due: &Due) -> Result<u64, JournalError>;
+    async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError>;
 
     /// Lets go of files and connections. Nothing is asked of it afterwards.
     async fn close(&self);
@@ -98,22 +98,22 @@ pub(super) enum CommitError {
     Fenced(String),
 }
 
-impl From<Misfit> for CommitError {
-    fn from(misfit: Misfit) -> Self {
+impl From<ApplyError> for CommitError {
+    fn from(misfit: ApplyError) -> Self {
         Self::Rejected(misfit.to_string())
     }
 }
 
 /// A place in the order of transactions by begin.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct Keyset {
     pub(super) created_at: Wall,
     pub(super) gid: Gid,
 }
 
 /// How much is deleted in one turn of the writer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Most {
+pub(super) struct PurgeLimits {
     /// Transactions looked at.
     pub(super) transactions: u32,
     /// Rows of all tables, unless a single transaction has more.
@@ -135,7 +135,7 @@ pub(super) fn first_within(most: u64, sizes: impl IntoIterator<Item = u64>) -> u
 /// What may be deleted. It is looked up beside the writer; whoever deletes asks again whether
 /// each has finished, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Due {
+pub(super) struct PurgeBatch {
     /// Of the transactions. They may be damaged, so they are text.
     pub(super) gids: Vec<String>,
     /// They finished before this.
@@ -143,7 +143,7 @@ pub(super) struct Due {
     /// When the one among them finished that has waited longest.
     pub(super) oldest: Option<Wall>,
     /// The last transaction that a walk has seen.
-    pub(super) reached: Option<Place>,
+    pub(super) reached: Option<Keyset>,
     /// Whether there may be more.
     pub(super) more: bool,
 }

@@ -12,11 +12,11 @@ use tokio::sync::mpsc;
 use super::JournalEvent;
 use super::backlog::Backlog;
 use super::batch::{Batch, Caps, cut};
-use super::life::{LeftOut, Life};
 use super::meters::{Meters, QueueMeter};
 use super::retention::Sweeper;
 use super::settings::JournalSettings;
 use super::store::{CommitError, Store};
+use super::transaction_key::{LeftOut, TransactionKey};
 
 /// Most values bound in one batch: within the 32 766 that SQLite takes in one statement, even
 /// with a quarter more of them to pad it.
@@ -199,7 +199,7 @@ impl Writer {
     }
 
     /// Makes records durable. Where the database rejects them they are halved until what is
-    /// rejected concerns one transaction, which is set aside; the rest is written.
+    /// rejected concerns one transaction, which is quarantined; the rest is written.
     async fn write(&mut self, records: Vec<Record>) -> Result<(), Fenced> {
         let Some(last) = records.last() else { return Ok(()) };
         let size = Backlog::of(&records);
@@ -207,7 +207,7 @@ impl Writer {
         while let Some(mut part) = parts.pop() {
             part.records.retain(|record| !self.left_out.covers(record));
             if let Some(first) = part.records.first() {
-                let first = Life::of(first);
+                let first = TransactionKey::of(first);
                 let batch = Batch {
                     number: self.number + 1,
                     written_at: self.clock.now().wall,
@@ -215,8 +215,8 @@ impl Writer {
                 };
                 if let Submitted::Rejected(why) = self.submit(&batch).await? {
                     let mut records = batch.records;
-                    if records.iter().all(|record| Life::of(record) == first) {
-                        self.set_aside(first, &why);
+                    if records.iter().all(|record| TransactionKey::of(record) == first) {
+                        self.quarantined(first, &why);
                     } else {
                         let second = records.split_off(records.len() / 2);
                         parts.push(Part { records: second, covers: part.covers });
@@ -258,8 +258,8 @@ impl Writer {
                     if failures == 1 {
                         self.tell(JournalEvent::Failing { why });
                     }
-                    let luck = self.clock.now().luck;
-                    tokio::time::sleep(self.resubmit.pause(failures, luck, None)).await;
+                    let entropy = self.clock.now().entropy;
+                    tokio::time::sleep(self.resubmit.pause(failures, entropy, None)).await;
                 }
             }
         };
@@ -284,15 +284,15 @@ impl Writer {
         Ok(Submitted::Durable)
     }
 
-    fn set_aside(&mut self, life: Life, why: &str) {
+    fn quarantined(&mut self, life: TransactionKey, why: &str) {
         tracing::error!(
             gid = %life.gid,
             instance = %life.instance,
             why,
-            "ALARM: the journal cannot take this transaction's records; it is set aside"
+            "ALARM: the journal cannot take this transaction's records; it is quarantined"
         );
-        self.meters.set_aside.increment(1);
-        self.tell(JournalEvent::SetAside(life.gid.clone()));
+        self.meters.quarantined.increment(1);
+        self.tell(JournalEvent::Quarantined(life.gid.clone()));
         self.left_out.add(life);
     }
 

@@ -1,4 +1,4 @@
-//! Time and luck, read here and nowhere else in this crate. Nothing that must be right depends on
+//! time and entropy, read here and nowhere else in this crate. Nothing that must be right depends on
 //! them: they date rows, spread retries, name transactions, and turn away a Try whose deadline is an
 //! hour past.
 
@@ -15,7 +15,7 @@ pub(crate) fn now() -> Wall {
 }
 
 /// Uniformly random bits, from which jitter is taken.
-pub(crate) fn luck() -> u64 {
+pub(crate) fn entropy() -> u64 {
     fastrand::u64(..)
 }
 

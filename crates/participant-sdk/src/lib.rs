@@ -49,4 +49,4 @@ pub use router::router;
 pub use tercet_wire::{AnswerView, BranchView, Problem, ProblemCode, SummaryView, TransactionView};
 pub use tercet_wire::{BranchId, Gid, Instance, InvalidId, Op, UnknownOp, Wall};
 pub use tercet_wire::{BranchStatus, Reason, Status};
-pub use tercet_wire::{Trouble, Verdict};
+pub use tercet_wire::{FailureKind, Verdict};

@@ -21,14 +21,14 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Pause after the `failures`-th failure in a row (from 1). `luck` is uniformly
+    /// Pause after the `failures`-th failure in a row (from 1). `entropy` is uniformly
     /// random; `asked` is the least pause the participant asked for.
     #[must_use]
-    pub fn pause(&self, failures: u32, luck: u64, asked: Option<Duration>) -> Duration {
+    pub fn pause(&self, failures: u32, entropy: u64, asked: Option<Duration>) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let step = self.first.saturating_mul(1 << doublings).min(self.cap);
         let step_ms = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
-        let jittered = Duration::from_millis(luck % step_ms.saturating_add(1));
+        let jittered = Duration::from_millis(entropy % step_ms.saturating_add(1));
         jittered.max(asked.unwrap_or_default())
     }
 }
@@ -36,8 +36,8 @@ impl Backoff {
 /// Spreads one piece of luck over several uses within the same input, so that
 /// siblings do not get the same jitter. (SplitMix64's finalizer, Steele et al. 2014.)
 #[must_use]
-pub fn spread(luck: u64, use_: u64) -> u64 {
-    let mut z = luck.wrapping_add(use_.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+pub fn spread(entropy: u64, use_: u64) -> u64 {
+    let mut z = entropy.wrapping_add(use_.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
@@ -65,8 +65,8 @@ mod tests {
             let longest = Duration::from_millis(longest_ms);
             assert_eq!(backoff.pause(failures, longest_ms, None), longest, "{failures}");
             assert_eq!(backoff.pause(failures, longest_ms + 1, None), Duration::ZERO);
-            for luck in [0, 7, u64::MAX] {
-                assert!(backoff.pause(failures, luck, None) <= longest);
+            for entropy in [0, 7, u64::MAX] {
+                assert!(backoff.pause(failures, entropy, None) <= longest);
             }
         }
     }

@@ -5,6 +5,7 @@
 mod backoff;
 pub mod header;
 mod ids;
+pub mod metric;
 mod op;
 mod problem;
 mod request;
@@ -35,5 +36,5 @@ pub use status::{
 };
 pub use time::{InvalidTime, Mono, Now, Wall};
 pub use verdict::{
-    Answer, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Trouble, Verdict, verdict,
+    Answer, FailureKind, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Verdict, verdict,
 };

@@ -132,7 +132,7 @@ problems! {
         "Send `Content-Type: application/json`.";
     TooManyRequests = "too-many-requests", 429, "Too many transactions are under way",
         "Nothing happened. Begin, or register the branch, again after `Retry-After`. Confirm, cancel and reads are never limited.";
-    Internal = "internal", 500, "This transaction is set aside after a fault of ours",
+    Internal = "internal", 500, "This transaction is quarantined after a fault of ours",
         "Its state is safe in the journal and nothing else is affected. The log names the fault; a restart takes the transaction up again.";
     JournalUnavailable = "journal-unavailable", 503, "The journal does not answer; the outcome is unknown",
         "The transaction may exist and may go on. Ask again with the same gid (the problem names it): repeating is safe.";

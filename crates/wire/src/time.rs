@@ -95,7 +95,7 @@ pub struct Now {
     /// For timestamps.
     pub wall: Wall,
     /// Uniformly random bits, from which jitter is taken.
-    pub luck: u64,
+    pub entropy: u64,
 }
 
 impl Now {
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_wall_time_in_the_past_is_now_for_timers() {
-        let now = Now { mono: Mono(5), wall: Wall(1_000), luck: 0 };
+        let now = Now { mono: Mono(5), wall: Wall(1_000), entropy: 0 };
         assert_eq!(now.mono_at(Wall(900)), Mono(5));
         assert_eq!(now.mono_at(Wall(1_100)), Mono(105));
         assert_eq!(now.wall_at(Mono(105)), Wall(1_100));

@@ -53,7 +53,7 @@ pub enum Verdict {
     /// It failed, or nobody knows: call again.
     Again {
         /// How it failed.
-        trouble: Trouble,
+        failure: FailureKind,
         /// The least pause the participant asked for.
         pause: Option<Duration>,
     },
@@ -61,26 +61,28 @@ pub enum Verdict {
 
 /// How a call failed that is made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Trouble {
+pub enum FailureKind {
     /// Time may mend it: a timeout, no connection, an overload.
-    Doubt,
+    Transient,
     /// It cannot become right by itself: people should look after three in a row.
-    Wrong,
+    Permanent,
     /// The reservation is gone: people should look at once.
-    Gone,
+    ReservationLost,
 }
 
 /// Reads an answer. Source: README.md, "A participant".
 #[must_use]
 pub fn verdict(op: Op, answer: &Answer) -> Verdict {
     let (code, retry_after) = match answer {
-        Answer::Nothing { .. } => return Verdict::Again { trouble: Trouble::Doubt, pause: None },
+        Answer::Nothing { .. } => {
+            return Verdict::Again { failure: FailureKind::Transient, pause: None };
+        }
         Answer::Status { code, retry_after, .. } => (*code, *retry_after),
     };
     let asked = retry_after.map(|pause| pause.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
     let wrong = match op {
         Op::Try => Verdict::Refused,
-        Op::Confirm | Op::Cancel => Verdict::Again { trouble: Trouble::Wrong, pause: None },
+        Op::Confirm | Op::Cancel => Verdict::Again { failure: FailureKind::Permanent, pause: None },
     };
     match code {
         202 => Verdict::InProgress(asked.unwrap_or(IN_PROGRESS_PAUSE)),
@@ -91,14 +93,14 @@ pub fn verdict(op: Op, answer: &Answer) -> Verdict {
         },
         410 => match op {
             Op::Try => Verdict::Refused,
-            Op::Confirm => Verdict::Again { trouble: Trouble::Gone, pause: None },
+            Op::Confirm => Verdict::Again { failure: FailureKind::ReservationLost, pause: None },
             Op::Cancel => Verdict::Done,
         },
-        429 | 503 => Verdict::Again { trouble: Trouble::Doubt, pause: asked },
-        408 | 425 => Verdict::Again { trouble: Trouble::Doubt, pause: None },
+        429 | 503 => Verdict::Again { failure: FailureKind::Transient, pause: asked },
+        408 | 425 => Verdict::Again { failure: FailureKind::Transient, pause: None },
         400..=499 => wrong,
         // 1xx, 3xx, 5xx and whatever is no status at all: nobody knows.
-        _ => Verdict::Again { trouble: Trouble::Doubt, pause: None },
+        _ => Verdict::Again { failure: FailureKind::Transient, pause: None },
     }
 }
 
@@ -106,9 +108,9 @@ pub fn verdict(op: Op, answer: &Answer) -> Verdict {
 mod tests {
     use super::*;
 
-    const DOUBT: Verdict = Verdict::Again { trouble: Trouble::Doubt, pause: None };
-    const WRONG: Verdict = Verdict::Again { trouble: Trouble::Wrong, pause: None };
-    const GONE: Verdict = Verdict::Again { trouble: Trouble::Gone, pause: None };
+    const DOUBT: Verdict = Verdict::Again { failure: FailureKind::Transient, pause: None };
+    const WRONG: Verdict = Verdict::Again { failure: FailureKind::Permanent, pause: None };
+    const GONE: Verdict = Verdict::Again { failure: FailureKind::ReservationLost, pause: None };
 
     fn of(op: Op, code: u16, retry_after_ms: Option<u64>) -> Verdict {
         let retry_after = retry_after_ms.map(Duration::from_millis);
@@ -142,8 +144,10 @@ mod tests {
 
     #[test]
     fn retry_after_is_honoured_within_bounds_and_only_where_the_contract_says() {
-        let again =
-            |ms| Verdict::Again { trouble: Trouble::Doubt, pause: Some(Duration::from_millis(ms)) };
+        let again = |ms| Verdict::Again {
+            failure: FailureKind::Transient,
+            pause: Some(Duration::from_millis(ms)),
+        };
         let progress = |ms| Verdict::InProgress(Duration::from_millis(ms));
         for op in Op::ALL {
             assert_eq!(of(op, 202, Some(0)), progress(100));

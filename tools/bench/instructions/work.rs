@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, Call, Commands, Engine, EngineSettings, Event, Input, Record, ReplyTo, Request, Ring,
+    Ask, Call, Commands, Core, Engine, EngineSettings, Event, Input, Record, ReplyTo, Request,
     Until, Wait,
 };
 use tercet_journal::put_together;
@@ -97,9 +97,9 @@ fn through_the_ring(
     refuses: Option<&str>,
     mut write: impl FnMut(&[Record]),
 ) -> usize {
-    let mut ring =
-        Ring::new(Engine::new(Epoch(1), EngineSettings::default()), Duration::from_secs(5));
-    let mut now = Now { mono: Mono(1_000), wall: Wall(1_763_640_000_000), luck: 0 };
+    let mut core =
+        Core::new(Engine::new(Epoch(1), EngineSettings::default()), Duration::from_secs(5));
+    let mut now = Now { mono: Mono(1_000), wall: Wall(1_763_640_000_000), entropy: 0 };
     let mut replies = 0;
     let mut number = 0;
     while number < transactions {
@@ -112,20 +112,20 @@ fn through_the_ring(
             let give_up = now.mono.after(Duration::from_secs(10));
             let wait = Wait { until: Until::Finished, give_up };
             let request = Request { reply_to: ReplyTo(number), gid, ask, wait };
-            gather(&mut all, ring.step(Event::Input(Input::Request(request)), now));
+            gather(&mut all, core.step(Event::Input(Input::Request(request)), now));
         }
         // Written, told, called, answered: round after round, until nothing is left to do.
         while let Some(Record { seq, .. }) = all.append.last() {
             let durable: Seq = *seq;
             write(&all.append);
-            let mut next = ring.step(Event::Input(Input::Durable(durable)), now);
+            let mut next = core.step(Event::Input(Input::Durable(durable)), now);
             replies += all.replies.len();
             let calls =
                 std::mem::take(&mut all.calls).into_iter().chain(std::mem::take(&mut next.calls));
             all = next;
             for call in calls.collect::<Vec<_>>() {
                 let answer = Input::Answered(call.ticket.clone(), answer(&call, refuses));
-                gather(&mut all, ring.step(Event::Input(answer), now));
+                gather(&mut all, core.step(Event::Input(answer), now));
             }
         }
         replies += all.replies.len();

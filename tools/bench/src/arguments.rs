@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::load::{Counted, Driven, Load, Pace, Script, Shape, Until};
 use crate::rig::RigError;
 use crate::run::{self, CONNECTIONS, Plan};
-use crate::sink::{self, Manner};
+use crate::sink::{self, Profile};
 use crate::{report, run::growth};
 
 /// Measures a Tercet daemon: puts load on it, and says what it did and what that cost.
@@ -103,7 +103,7 @@ impl LoadFlags {
         let shape = Shape {
             branches: self.branches,
             payload_bytes: self.payload,
-            manner: Manner::Accept,
+            profile: Profile::Accept,
             refused_of: None,
             driven: if self.open { Driven::Initiator } else { Driven::Coordinator },
         };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbErr, QueryResult, Statement};
 use serde::{Deserialize, Serialize};
 
-use crate::trouble::Trouble;
+use crate::error::ChaosError;
 
 /// What the load buys.
 pub(crate) const SKU: &str = "chaos";
@@ -56,7 +56,7 @@ pub(crate) struct Entries {
 
 impl Books {
     /// Gives the load and the test kit what they need; `pieces` is what the load may buy.
-    pub(crate) async fn stock(&self, pieces: i64) -> Result<(), Trouble> {
+    pub(crate) async fn stock(&self, pieces: i64) -> Result<(), ChaosError> {
         let insert =
             format!("INSERT INTO stock VALUES ('{SKU}', {pieces}, 0), ('{KIT}', {PLENTY}, 0)");
         write(&self.inventory, &insert).await?;
@@ -67,7 +67,7 @@ impl Books {
     }
 
     /// Reads everything of the transactions whose gid begins so.
-    pub(crate) async fn read(&self, prefix: &str) -> Result<Entries, Trouble> {
+    pub(crate) async fn read(&self, prefix: &str) -> Result<Entries, ChaosError> {
         let orders =
             format!("SELECT \"order\", status FROM orders WHERE \"order\" LIKE '{prefix}-%'");
         let stock = format!("SELECT available, reserved FROM stock WHERE sku = '{SKU}'");
@@ -153,7 +153,7 @@ impl Entries {
     }
 }
 
-async fn guards(file: &Path, prefix: &str) -> Result<BTreeMap<String, Guarded>, Trouble> {
+async fn guards(file: &Path, prefix: &str) -> Result<BTreeMap<String, Guarded>, ChaosError> {
     // Where participants do without their guard there is no table, and nothing is recorded.
     let table = "SELECT name FROM sqlite_master WHERE name = 'tercet_guard'".to_owned();
     if rows(file, table, |row| row.try_get_by_index::<String>(0)).await?.is_empty() {
@@ -168,7 +168,7 @@ async fn guards(file: &Path, prefix: &str) -> Result<BTreeMap<String, Guarded>, 
     Ok(rows(file, guards, read).await?.into_iter().collect())
 }
 
-async fn balance(file: &Path, select: String) -> Result<Balance, Trouble> {
+async fn balance(file: &Path, select: String) -> Result<Balance, ChaosError> {
     let read = |row: &QueryResult| {
         Ok(Balance { free: row.try_get_by_index(0)?, promised: row.try_get_by_index(1)? })
     };
@@ -180,7 +180,7 @@ async fn rows<T>(
     file: &Path,
     select: String,
     read: impl Fn(&QueryResult) -> Result<T, DbErr>,
-) -> Result<Vec<T>, Trouble> {
+) -> Result<Vec<T>, ChaosError> {
     let db = open(file).await?;
     let found = db.query_all_raw(Statement::from_string(db.get_database_backend(), select)).await;
     let found = found.and_then(|rows| rows.iter().map(read).collect()).map_err(books(file));
@@ -188,18 +188,18 @@ async fn rows<T>(
     found
 }
 
-async fn write(file: &Path, sql: &str) -> Result<(), Trouble> {
+async fn write(file: &Path, sql: &str) -> Result<(), ChaosError> {
     let db = open(file).await?;
     let written = db.execute_unprepared(sql).await.map(drop).map_err(books(file));
     db.close().await.map_err(books(file))?;
     written
 }
 
-async fn open(file: &Path) -> Result<DatabaseConnection, Trouble> {
+async fn open(file: &Path) -> Result<DatabaseConnection, ChaosError> {
     Database::connect(format!("sqlite://{}?mode=rw", file.display())).await.map_err(books(file))
 }
 
-fn books(file: &Path) -> impl FnOnce(DbErr) -> Trouble {
+fn books(file: &Path) -> impl FnOnce(DbErr) -> ChaosError {
     let file = file.display().to_string();
-    move |source| Trouble::Books { file, source }
+    move |source| ChaosError::Books { file, source }
 }

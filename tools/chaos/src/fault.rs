@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::error::ChaosError;
 use crate::link::Weather;
-use crate::stage::Stage;
-use crate::trouble::Trouble;
+use crate::stage::Setup;
 
 /// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -86,9 +86,9 @@ impl Fault {
     /// taken away, so that a restart counts from the start of the process.
     pub(crate) async fn strike(
         self,
-        stage: &mut Stage<'_>,
+        stage: &mut Setup<'_>,
         lasts: Duration,
-    ) -> Result<Instant, Trouble> {
+    ) -> Result<Instant, ChaosError> {
         let healed;
         match self {
             Self::CoordinatorKilled => {
@@ -98,16 +98,16 @@ impl Fault {
                 stage.coordinator.start().await?;
             }
             Self::ParticipantKilled => {
-                stage.cast.inventory.kill().await?;
+                stage.participants.inventory.kill().await?;
                 tokio::time::sleep(lasts).await;
                 healed = clock::now();
-                stage.cast.inventory.start().await?;
+                stage.participants.inventory.start().await?;
             }
             Self::ParticipantStopped => {
-                stage.cast.inventory.signal("STOP").await?;
+                stage.participants.inventory.signal("STOP").await?;
                 tokio::time::sleep(lasts).await;
                 healed = clock::now();
-                stage.cast.inventory.signal("CONT").await?;
+                stage.participants.inventory.signal("CONT").await?;
             }
             Self::Partition => {
                 stage.link.cut().await?;
@@ -132,14 +132,14 @@ impl Fault {
                 }
             }
             Self::Both => {
-                stage.cast.inventory.kill().await?;
+                stage.participants.inventory.kill().await?;
                 tokio::time::sleep(lasts / 2).await;
                 stage.coordinator.kill().await?;
                 tokio::time::sleep(lasts / 4).await;
                 stage.coordinator.start().await?;
                 tokio::time::sleep(lasts / 4).await;
                 healed = clock::now();
-                stage.cast.inventory.start().await?;
+                stage.participants.inventory.start().await?;
             }
         }
         Ok(healed)

@@ -4,9 +4,10 @@
 
 mod books;
 mod clock;
+mod error;
 mod fault;
+mod in_memory;
 mod kit;
-mod light;
 mod link;
 mod load;
 mod process;
@@ -18,7 +19,6 @@ mod spread;
 mod stage;
 mod tool;
 mod trial;
-mod trouble;
 mod verdict;
 mod waiting;
 
@@ -29,14 +29,14 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::error::ChaosError;
 use self::fault::{Fault, Need};
-use self::light::Light;
+use self::in_memory::InMemoryServices;
 use self::link::Link;
 use self::report::Report;
 use self::row::Row;
 use self::stage::Programs;
 use self::trial::Scale;
-use self::trouble::Trouble;
 use self::waiting::Waiting;
 
 /// Troubles a running system under load, and checks the books.
@@ -62,7 +62,7 @@ enum Command {
     Waiting(Waiting),
     /// Participants in memory, for the sale.
     #[command(hide = true)]
-    Light(Light),
+    InMemoryServices(InMemoryServices),
 }
 
 #[derive(Debug, clap::Args)]
@@ -101,7 +101,7 @@ async fn main() -> ExitCode {
         match command {
             Command::Run(asked) => run(asked, &programs()?).await,
             Command::Waiting(asked) => wait(&asked, &programs()?).await,
-            Command::Light(asked) => light::run(asked).await,
+            Command::InMemoryServices(asked) => in_memory::run(asked).await,
         }
     };
     let ended = tokio::select! {
@@ -112,8 +112,8 @@ async fn main() -> ExitCode {
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(trouble) => {
-            eprintln!("{trouble}");
+        Err(error) => {
+            eprintln!("{error}");
             ExitCode::from(3)
         }
     }
@@ -131,7 +131,7 @@ async fn told_to_end() {
 }
 
 /// Whether every row that was asked for was measured and is clean.
-async fn run(asked: Run, programs: &Programs) -> Result<bool, Trouble> {
+async fn run(asked: Run, programs: &Programs) -> Result<bool, ChaosError> {
     let faults = if asked.only.is_empty() { Fault::ALL.to_vec() } else { asked.only };
     let link = if asked.loopback { Link::Loopback } else { troubled_link().await };
     let scale = Scale {
@@ -148,7 +148,7 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, Trouble> {
         }
         match trial::run(fault, programs, &link, scale).await {
             Ok(row) => report.add(told(row)),
-            Err(trouble) => report.cannot(fault, &trouble.to_string()),
+            Err(error) => report.cannot(fault, &error.to_string()),
         }
     }
     if asked.kills > 0 {
@@ -168,14 +168,14 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, Trouble> {
 async fn troubled_link() -> Link {
     match Link::troubled().await {
         Ok(link) => link,
-        Err(trouble) => {
-            eprintln!("no network that can be troubled: {trouble}");
+        Err(error) => {
+            eprintln!("no network that can be troubled: {error}");
             Link::Loopback
         }
     }
 }
 
-async fn wait(asked: &Waiting, programs: &Programs) -> Result<bool, Trouble> {
+async fn wait(asked: &Waiting, programs: &Programs) -> Result<bool, ChaosError> {
     let figures = waiting::run(asked, programs).await?;
     println!("{figures}");
     if let Some(file) = &asked.report {

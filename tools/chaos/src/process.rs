@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
-use crate::trouble::Trouble;
+use crate::error::ChaosError;
 
 /// Longer than any of them takes to start, also on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -50,7 +50,7 @@ impl Process {
     }
 
     /// Starts it, and waits for the line in which it says that it is ready.
-    pub(crate) async fn start(&mut self) -> Result<(), Trouble> {
+    pub(crate) async fn start(&mut self) -> Result<(), ChaosError> {
         let (sender, mut lines) = mpsc::unbounded_channel();
         self.spawn(&sender)?;
         drop(sender);
@@ -71,7 +71,7 @@ impl Process {
         }
     }
 
-    fn spawn(&mut self, lines: &mpsc::UnboundedSender<String>) -> Result<(), Trouble> {
+    fn spawn(&mut self, lines: &mpsc::UnboundedSender<String>) -> Result<(), ChaosError> {
         let (program, arguments) =
             self.command.split_first().map_or(("", [].as_slice()), |(p, a)| (p.as_str(), a));
         let mut command = Command::new(program);
@@ -90,7 +90,7 @@ impl Process {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(Trouble::io(format!("start {program}")))?;
+            .map_err(ChaosError::io(format!("start {program}")))?;
         if let Some(output) = child.stdout.take() {
             follow(output, self.log(), lines.clone());
         }
@@ -102,17 +102,17 @@ impl Process {
     }
 
     /// Ends it as a power cut would, and waits until it is gone.
-    pub(crate) async fn kill(&mut self) -> Result<(), Trouble> {
+    pub(crate) async fn kill(&mut self) -> Result<(), ChaosError> {
         match self.child.take() {
             Some(mut child) => {
-                child.kill().await.map_err(Trouble::io(format!("kill {}", self.name)))
+                child.kill().await.map_err(ChaosError::io(format!("kill {}", self.name)))
             }
             None => Ok(()),
         }
     }
 
     /// Sends it a signal by its name: `STOP`, `CONT`.
-    pub(crate) async fn signal(&self, signal: &str) -> Result<(), Trouble> {
+    pub(crate) async fn signal(&self, signal: &str) -> Result<(), ChaosError> {
         let Some(pid) = self.pid() else { return Err(self.died("is gone")) };
         crate::tool::run("sh", &["-c", &format!("kill -{signal} {pid}")]).await
     }
@@ -148,11 +148,11 @@ impl Process {
         self.directory.join(format!("{}.log", self.name))
     }
 
-    fn died(&self, how: &'static str) -> Trouble {
+    fn died(&self, how: &'static str) -> ChaosError {
         let log = std::fs::read_to_string(self.log()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
-        Trouble::Process { name: self.name, how, log: last }
+        ChaosError::Process { name: self.name, how, log: last }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::error::ChaosError;
 use crate::fault::Fault;
 use crate::row::{HEAD, Row};
 use crate::spread::Short;
 use crate::trial::Scale;
-use crate::trouble::Trouble;
 
 /// All that a run has found.
 #[derive(Debug)]
@@ -40,18 +40,18 @@ impl Report {
     }
 
     /// Puts the figures into a page, between its marks for `chaos`.
-    pub(crate) fn write(&self, file: &Path) -> Result<(), Trouble> {
+    pub(crate) fn write(&self, file: &Path) -> Result<(), ChaosError> {
         put(file, "chaos", &self.to_string())
     }
 }
 
 /// Replaces what stands in a page between `<!-- name -->` and `<!-- end of name -->`.
-pub(crate) fn put(file: &Path, name: &str, text: &str) -> Result<(), Trouble> {
+pub(crate) fn put(file: &Path, name: &str, text: &str) -> Result<(), ChaosError> {
     let shown = file.display();
-    let page = std::fs::read_to_string(file).map_err(Trouble::io(format!("read {shown}")))?;
+    let page = std::fs::read_to_string(file).map_err(ChaosError::io(format!("read {shown}")))?;
     let page = between(&page, name, text)
-        .ok_or_else(|| Trouble::Answer(format!("{shown} has no place for {name}")))?;
-    std::fs::write(file, page).map_err(Trouble::io(format!("write {shown}")))
+        .ok_or_else(|| ChaosError::Answer(format!("{shown} has no place for {name}")))?;
+    std::fs::write(file, page).map_err(ChaosError::io(format!("write {shown}")))
 }
 
 fn between(page: &str, name: &str, text: &str) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::load::{Detours, Story};
+use crate::load::{Detours, InitiatorLog};
 use crate::spread::{Short, Spread};
 use crate::verdict::Verdict;
 
@@ -42,34 +42,35 @@ pub(crate) struct Rates {
 }
 
 /// How many of these ended per second between two moments.
-pub(crate) fn rate(stories: &[Story], from: Instant, until: Instant) -> f64 {
-    let within = |story: &&Story| story.finished.is_some_and(|at| from <= at && at < until);
+pub(crate) fn rate(logs: &[InitiatorLog], from: Instant, until: Instant) -> f64 {
+    let within =
+        |ledger: &&InitiatorLog| ledger.finished.is_some_and(|at| from <= at && at < until);
     let seconds = until.saturating_duration_since(from).as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 transactions")]
-    let count = stories.iter().filter(within).count() as f64;
+    let count = logs.iter().filter(within).count() as f64;
     if seconds > 0.0 { count / seconds } else { 0.0 }
 }
 
 /// How long those took that were begun and ended within one of these windows, so that no fault
 /// has met them.
-pub(crate) fn ordinary(stories: &[Story], windows: &[(Instant, Instant)]) -> Spread {
-    let took = |story: &Story| -> Option<Duration> {
-        let (begun, finished) = (story.begun, story.finished?);
+pub(crate) fn ordinary(logs: &[InitiatorLog], windows: &[(Instant, Instant)]) -> Spread {
+    let took = |ledger: &InitiatorLog| -> Option<Duration> {
+        let (begun, finished) = (ledger.begun, ledger.finished?);
         let within = windows.iter().any(|(from, until)| *from <= begun && finished < *until);
         within.then(|| finished.duration_since(begun))
     };
-    Spread::of(stories.iter().filter_map(took))
+    Spread::of(logs.iter().filter_map(took))
 }
 
 /// From each healing to the end of what was begun before it and ended after it, and before the
 /// next.
-pub(crate) fn recovery(stories: &[Story], healed: &[Instant]) -> Spread {
-    let met = |story: &Story| -> Option<Duration> {
-        let finished = story.finished?;
+pub(crate) fn recovery(logs: &[InitiatorLog], healed: &[Instant]) -> Spread {
+    let met = |ledger: &InitiatorLog| -> Option<Duration> {
+        let finished = ledger.finished?;
         let healed = healed.iter().rev().find(|healed| **healed < finished)?;
-        (story.begun < *healed).then(|| finished.duration_since(*healed))
+        (ledger.begun < *healed).then(|| finished.duration_since(*healed))
     };
-    Spread::of(stories.iter().filter_map(met))
+    Spread::of(logs.iter().filter_map(met))
 }
 
 impl Row {
@@ -137,20 +138,20 @@ mod tests {
     fn what_a_fault_has_met_is_measured_from_the_last_healing_before_its_end() {
         let start = clock::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let story = |begun, finished| {
-            let mut story = Story::new("order-1".to_owned(), at(begun));
-            story.finished = Some(at(finished));
-            story
+        let ledger = |begun, finished| {
+            let mut ledger = InitiatorLog::new("order-1".to_owned(), at(begun));
+            ledger.finished = Some(at(finished));
+            ledger
         };
-        let stories = [
-            story(0, 5),       // Over before anything was healed.
-            story(0, 17),      // Met by the first fault.
-            story(0, 105),     // Met by both.
-            story(50, 120),    // Met by the second.
-            story(110, 1_000), // Begun after all was well.
+        let logs = [
+            ledger(0, 5),       // Over before anything was healed.
+            ledger(0, 17),      // Met by the first fault.
+            ledger(0, 105),     // Met by both.
+            ledger(50, 120),    // Met by the second.
+            ledger(110, 1_000), // Begun after all was well.
         ];
-        let recovery = recovery(&stories, &[at(10), at(100)]);
+        let recovery = recovery(&logs, &[at(10), at(100)]);
         assert_eq!(recovery, Spread::of([7, 5, 20].map(Duration::from_millis)));
-        assert!((rate(&stories, at(0), at(100)) - 20.0).abs() < 1e-9);
+        assert!((rate(&logs, at(0), at(100)) - 20.0).abs() < 1e-9);
     }
 }

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use crate::clock;
+use crate::error::ChaosError;
 use crate::link::{Link, Weather};
-use crate::load::{Detours, Load, Pace, Story, order};
+use crate::load::{Detours, InitiatorLog, Load, Pace, order};
 use crate::row::{Rates, Row, ordinary, rate, recovery};
 use crate::spread::Spread;
-use crate::stage::{Kind, Plan, Programs, Stage};
+use crate::stage::{Kind, Plan, Programs, Setup};
 use crate::trial::{Scale, WIDE};
-use crate::trouble::Trouble;
 use crate::verdict::Verdict;
 
 /// Begins every gid of the sale.
@@ -24,7 +24,7 @@ const UNDER_WAY: usize = 1_500;
 
 /// One of the two runs.
 struct Half {
-    stories: Vec<Story>,
+    logs: Vec<InitiatorLog>,
     detours: Detours,
     verdict: Verdict,
     during: f64,
@@ -39,10 +39,10 @@ pub(crate) async fn run(
     programs: &Programs,
     link: &Link,
     scale: Scale,
-) -> Result<Row, Trouble> {
+) -> Result<Row, ChaosError> {
     let pace = Pace::Offered { per_second, under_way: UNDER_WAY };
-    let fair = half(pace, Weather::FAIR, programs, link, scale.fault).await?;
-    let foul = half(pace, Weather::FOUL, programs, link, scale.fault).await?;
+    let fair = one_side(pace, Weather::FAIR, programs, link, scale.fault).await?;
+    let foul = one_side(pace, Weather::FOUL, programs, link, scale.fault).await?;
     let mut verdict = foul.verdict;
     // Both halves must be right; what was wrong in fair weather is told as well.
     verdict.begun += fair.verdict.begun;
@@ -54,7 +54,7 @@ pub(crate) async fn run(
     Ok(Row {
         fault: format!(
             "200 ms + 5 % loss, {per_second}/s offered, {PIECES} in stock ({} orders)",
-            foul.stories.len()
+            foul.logs.len()
         ),
         recovery: foul.recovery,
         ordinary: fair.ordinary,
@@ -66,23 +66,23 @@ pub(crate) async fn run(
     })
 }
 
-async fn half(
+async fn one_side(
     pace: Pace,
     weather: Weather,
     programs: &Programs,
     link: &Link,
     lasts: Duration,
-) -> Result<Half, Trouble> {
+) -> Result<Half, ChaosError> {
     let plan = Plan {
         programs,
         settings: &[WIDE],
         pieces: PIECES,
         on_small_disk: false,
-        kind: Kind::Light,
+        kind: Kind::InMemoryServices,
     };
-    let stage = Stage::set(plan, link).await?;
+    let stage = Setup::set(plan, link).await?;
     link.weather(weather).await?;
-    let load = Load::start(pace, stage.initiator()?, order(&stage.cast.at), PREFIX);
+    let load = Load::start(pace, stage.initiator()?, order(&stage.participants.at), PREFIX);
     // Connections are made first, which takes longer in foul weather and is not what is measured.
     tokio::time::sleep(lasts / 2).await;
     let begun = clock::now();
@@ -91,14 +91,14 @@ async fn half(
     link.weather(Weather::FAIR).await?;
     load.until_known(healed).await;
     let recovered = clock::now();
-    let (stories, detours) = load.stop().await;
-    let verdict = stage.judge(&stories, PREFIX).await?;
+    let (logs, detours) = load.stop().await;
+    let verdict = stage.judge(&logs, PREFIX).await?;
     Ok(Half {
-        during: rate(&stories, begun, healed),
-        healed: rate(&stories, healed, recovered),
-        recovery: recovery(&stories, &[healed]),
-        ordinary: ordinary(&stories, &[(begun, healed)]),
-        stories,
+        during: rate(&logs, begun, healed),
+        healed: rate(&logs, healed, recovered),
+        recovery: recovery(&logs, &[healed]),
+        ordinary: ordinary(&logs, &[(begun, healed)]),
+        logs,
         detours,
         verdict,
     })

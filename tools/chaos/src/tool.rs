@@ -2,18 +2,18 @@
 
 use tokio::process::Command;
 
-use crate::trouble::Trouble;
+use crate::error::ChaosError;
 
 /// Runs a tool to its end.
-pub(crate) async fn run(program: &str, arguments: &[&str]) -> Result<(), Trouble> {
+pub(crate) async fn run(program: &str, arguments: &[&str]) -> Result<(), ChaosError> {
     let command = format!("{program} {}", arguments.join(" "));
     let output = Command::new(program).args(arguments).output().await;
-    let output = output.map_err(Trouble::io(command.clone()))?;
+    let output = output.map_err(ChaosError::io(command.clone()))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Trouble::Command { command, said })
+    Err(ChaosError::Command { command, said })
 }
 
 /// Runs a tool while something is being dropped, where nothing can wait and nobody listens.

@@ -8,14 +8,14 @@
 use std::time::Duration;
 
 use crate::clock;
+use crate::error::ChaosError;
 use crate::fault::{Fault, Need};
 use crate::kit::{self, Finding};
 use crate::link::Link;
 use crate::load::{Load, Pace, order};
 use crate::row::{Rates, Row, ordinary, rate, recovery};
 use crate::spread::Short;
-use crate::stage::{Kind, Plan, Programs, Stage};
-use crate::trouble::Trouble;
+use crate::stage::{Kind, Plan, Programs, Setup};
 
 /// Begins every gid of the load.
 const PREFIX: &str = "load";
@@ -61,7 +61,7 @@ pub(crate) async fn run(
     programs: &Programs,
     link: &Link,
     scale: Scale,
-) -> Result<Row, Trouble> {
+) -> Result<Row, ChaosError> {
     let wide = [WIDE];
     let plan = Plan {
         programs,
@@ -70,14 +70,16 @@ pub(crate) async fn run(
         on_small_disk: fault.need() == Need::SmallDisk,
         kind: Kind::Demo,
     };
-    let mut stage = Stage::set(plan, link).await?;
-    let load = Load::start(scale.pace(fault), stage.initiator()?, order(&stage.cast.at), PREFIX);
+    let mut stage = Setup::set(plan, link).await?;
+    let load =
+        Load::start(scale.pace(fault), stage.initiator()?, order(&stage.participants.at), PREFIX);
     tokio::time::sleep(scale.warm_up()).await;
     let before = clock::now();
     tokio::time::sleep(scale.window).await;
     let lasts = fault.lasts(scale.fault);
-    let kit =
-        fault.spares_participants().then(|| kit::begin(&stage.cast.at, lasts + 2 * scale.window));
+    let kit = fault
+        .spares_participants()
+        .then(|| kit::begin(&stage.participants.at, lasts + 2 * scale.window));
     let struck = clock::now();
     let healed = fault.strike(&mut stage, lasts).await?;
     load.until_known(healed).await;
@@ -86,25 +88,25 @@ pub(crate) async fn run(
     let after = clock::now();
     tokio::time::sleep(scale.window).await;
     let end = clock::now();
-    let (stories, detours) = load.stop().await;
+    let (logs, detours) = load.stop().await;
     let finding = match kit {
         Some(kit) => {
             kit.await.unwrap_or_else(|error| Finding { words: error.to_string(), broken: true })
         }
         None => Finding::default(),
     };
-    let verdict = stage.judge(&stories, PREFIX).await?;
-    let without = f64::midpoint(rate(&stories, before, struck), rate(&stories, after, end));
+    let verdict = stage.judge(&logs, PREFIX).await?;
+    let without = f64::midpoint(rate(&logs, before, struck), rate(&logs, after, end));
     Ok(Row {
         fault: format!("{fault}, {}", Short(healed.duration_since(struck))),
-        recovery: recovery(&stories, &[healed]),
-        ordinary: ordinary(&stories, &[(before, struck), (after, end)]),
+        recovery: recovery(&logs, &[healed]),
+        ordinary: ordinary(&logs, &[(before, struck), (after, end)]),
         verdict,
         detours,
         rates: Rates {
             without,
-            during: rate(&stories, struck, healed),
-            healed: rate(&stories, healed, healed + scale.window),
+            during: rate(&logs, struck, healed),
+            healed: rate(&logs, healed, healed + scale.window),
         },
         kit: finding.words,
         kit_broken: finding.broken,
@@ -117,23 +119,23 @@ pub(crate) async fn kills(
     programs: &Programs,
     link: &Link,
     scale: Scale,
-) -> Result<Row, Trouble> {
+) -> Result<Row, ChaosError> {
     /// Transactions that end between two kills, at least.
     const BETWEEN: usize = 20;
     let pieces = i64::from(u32::MAX);
     let plan = Plan { programs, settings: &[], pieces, on_small_disk: false, kind: Kind::Demo };
-    let mut stage = Stage::set(plan, link).await?;
+    let mut stage = Setup::set(plan, link).await?;
     let pace = Pace::Closed { initiators: scale.initiators };
-    let load = Load::start(pace, stage.initiator()?, order(&stage.cast.at), PREFIX);
+    let load = Load::start(pace, stage.initiator()?, order(&stage.participants.at), PREFIX);
     tokio::time::sleep(scale.warm_up()).await;
     let before = clock::now();
     tokio::time::sleep(scale.window).await;
     let struck = clock::now();
-    let mut luck = fastrand::Rng::with_seed(1);
+    let mut entropy = fastrand::Rng::with_seed(1);
     let mut healed = Vec::new();
     for _ in 0..times {
         load.until_ended(load.ended() + BETWEEN).await?;
-        tokio::time::sleep(Duration::from_millis(luck.u64(..200))).await;
+        tokio::time::sleep(Duration::from_millis(entropy.u64(..200))).await;
         stage.coordinator.kill().await?;
         healed.push(clock::now());
         stage.coordinator.start().await?;
@@ -143,18 +145,18 @@ pub(crate) async fn kills(
     let after = clock::now();
     tokio::time::sleep(scale.window).await;
     let end = clock::now();
-    let (stories, detours) = load.stop().await;
-    let verdict = stage.judge(&stories, PREFIX).await?;
+    let (logs, detours) = load.stop().await;
+    let verdict = stage.judge(&logs, PREFIX).await?;
     Ok(Row {
         fault: format!("coordinator kill -9, {times} times in a row"),
-        recovery: recovery(&stories, &healed),
-        ordinary: ordinary(&stories, &[(before, struck), (after, end)]),
+        recovery: recovery(&logs, &healed),
+        ordinary: ordinary(&logs, &[(before, struck), (after, end)]),
         verdict,
         detours,
         rates: Rates {
-            without: f64::midpoint(rate(&stories, before, struck), rate(&stories, after, end)),
-            during: rate(&stories, struck, last),
-            healed: rate(&stories, after, end),
+            without: f64::midpoint(rate(&logs, before, struck), rate(&logs, after, end)),
+            during: rate(&logs, struck, last),
+            healed: rate(&logs, after, end),
         },
         kit: String::new(),
         kit_broken: false,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::books::{Balance, Entries, PRICE, purse};
-use crate::load::{End, Story};
+use crate::load::{End, InitiatorLog};
 
 /// What the coordinator says of a transaction in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,29 +38,29 @@ impl Verdict {
 
     /// Compares everything; `pieces` were in stock at the beginning.
     pub(crate) fn of(
-        stories: &[Story],
+        logs: &[InitiatorLog],
         known: &BTreeMap<String, Known>,
         entries: &Entries,
         pieces: i64,
     ) -> Self {
-        let mut verdict = Self { begun: stories.len(), ..Self::default() };
+        let mut verdict = Self { begun: logs.len(), ..Self::default() };
         let mut sold = 0;
-        for story in stories {
-            let known = known.get(&story.gid);
+        for ledger in logs {
+            let known = known.get(&ledger.gid);
             let confirmed = known.is_some_and(|known| known.end == Some(End::Confirmed));
             verdict.confirmed += usize::from(confirmed);
             sold += i64::from(confirmed);
-            let lost = losses(story, known);
+            let lost = losses(ledger, known);
             verdict.lost += usize::from(!lost.is_empty());
-            let wrong = [lost, differences(story, known, entries)].concat();
+            let wrong = [lost, differences(ledger, known, entries)].concat();
             if wrong.is_empty() {
                 verdict.right += 1;
             } else {
-                verdict.wrong.push(format!("{}: {}", story.gid, wrong.join("; ")));
+                verdict.wrong.push(format!("{}: {}", ledger.gid, wrong.join("; ")));
             }
         }
         let begun: std::collections::BTreeSet<&String> =
-            stories.iter().map(|story| &story.gid).collect();
+            logs.iter().map(|ledger| &ledger.gid).collect();
         let strangers = entries.guards.iter().flat_map(BTreeMap::keys);
         for gid in strangers.filter(|gid| !begun.contains(gid)) {
             verdict.sums.push(format!("{gid} was called for and never begun"));
@@ -81,16 +81,16 @@ impl Verdict {
 }
 
 /// What was acknowledged and is not so.
-fn losses(story: &Story, known: Option<&Known>) -> Vec<String> {
-    let mut losses = story.contradictions.clone();
-    match (&story.instance, known) {
+fn losses(ledger: &InitiatorLog, known: Option<&Known>) -> Vec<String> {
+    let mut losses = ledger.contradictions.clone();
+    match (&ledger.instance, known) {
         (Some(_), None) => losses.push("acknowledged, then not known".to_owned()),
         (Some(told), Some(known)) if *told != known.instance => {
             losses.push(format!("acknowledged as {told}, in the end {}", known.instance));
         }
         (Some(_), Some(_)) | (None, _) => {}
     }
-    if let (Some(told), Some(Known { end: Some(end), .. })) = (story.decision, known)
+    if let (Some(told), Some(Known { end: Some(end), .. })) = (ledger.decision, known)
         && told != *end
     {
         losses.push(format!("told {told:?}, in the end {end:?}"));
@@ -98,13 +98,13 @@ fn losses(story: &Story, known: Option<&Known>) -> Vec<String> {
     losses
 }
 
-/// Where coordinator and participants tell different stories.
-fn differences(story: &Story, known: Option<&Known>, entries: &Entries) -> Vec<String> {
+/// Where coordinator and participants tell different logs.
+fn differences(ledger: &InitiatorLog, known: Option<&Known>, entries: &Entries) -> Vec<String> {
     let mut differences = Vec::new();
     let Some(Known { instance, end: Some(end) }) = known else {
         return vec!["not finished".to_owned()];
     };
-    if story.finished.is_none() {
+    if ledger.finished.is_none() {
         differences.push("its initiator was never told the end".to_owned());
     }
     let (state, order) = match end {
@@ -112,12 +112,12 @@ fn differences(story: &Story, known: Option<&Known>, entries: &Entries) -> Vec<S
         End::Cancelled => ("cancelled", "void"),
     };
     for (name, guards) in ["order", "inventory", "payment"].into_iter().zip(&entries.guards) {
-        match guards.get(&story.gid) {
+        match guards.get(&ledger.gid) {
             Some(guarded) if guarded.state == state && guarded.instance == *instance => {}
             found => differences.push(format!("{state}, but {name} has {found:?}")),
         }
     }
-    match entries.orders.get(&story.gid) {
+    match entries.orders.get(&ledger.gid) {
         // An order that was never tried was never written.
         None if *end == End::Cancelled => {}
         Some(status) if status == order => {}
@@ -136,17 +136,17 @@ mod tests {
 
     /// One transaction that everybody tells in the same way.
     struct Scene {
-        story: Story,
+        ledger: InitiatorLog,
         known: Option<Known>,
         entries: Entries,
     }
 
     fn scene(end: End) -> Scene {
         let now = clock::now();
-        let mut story = Story::new("load-1".to_owned(), now);
-        story.finished = Some(now);
-        story.instance = Some("i".to_owned());
-        story.decision = Some(end);
+        let mut ledger = InitiatorLog::new("load-1".to_owned(), now);
+        ledger.finished = Some(now);
+        ledger.instance = Some("i".to_owned());
+        ledger.decision = Some(end);
         let (state, order, sold) = match end {
             End::Confirmed => ("confirmed", "placed", 1),
             End::Cancelled => ("cancelled", "void", 0),
@@ -159,14 +159,14 @@ mod tests {
             stock: Balance { free: PIECES - sold, promised: 0 },
             account: Balance { free: purse() - sold * PRICE, promised: 0 },
         };
-        Scene { story, known: Some(Known { instance: "i".to_owned(), end: Some(end) }), entries }
+        Scene { ledger, known: Some(Known { instance: "i".to_owned(), end: Some(end) }), entries }
     }
 
     impl Scene {
         fn verdict(&self) -> Verdict {
-            let known = self.known.clone().map(|known| (self.story.gid.clone(), known));
-            let stories = std::slice::from_ref(&self.story);
-            Verdict::of(stories, &known.into_iter().collect(), &self.entries, PIECES)
+            let known = self.known.clone().map(|known| (self.ledger.gid.clone(), known));
+            let logs = std::slice::from_ref(&self.ledger);
+            Verdict::of(logs, &known.into_iter().collect(), &self.entries, PIECES)
         }
     }
 
@@ -188,10 +188,10 @@ mod tests {
         let table: [(&str, Spoil, usize); 10] = [
             ("lost altogether", |s| s.known = None, 1),
             ("another life", |s| s.known.iter_mut().for_each(|k| k.instance = "j".into()), 1),
-            ("another decision", |s| s.story.decision = Some(End::Cancelled), 1),
-            ("contradicted", |s| s.story.contradictions.push("so it was".into()), 1),
+            ("another decision", |s| s.ledger.decision = Some(End::Cancelled), 1),
+            ("contradicted", |s| s.ledger.contradictions.push("so it was".into()), 1),
             ("not finished", |s| s.known.iter_mut().for_each(|k| k.end = None), 0),
-            ("never told", |s| s.story.finished = None, 0),
+            ("never told", |s| s.ledger.finished = None, 0),
             ("done by halves", |s| s.entries.guards[1].clear(), 0),
             ("order missing", |s| s.entries.orders.clear(), 0),
             ("still reserved", |s| s.entries.stock.promised = 1, 0),

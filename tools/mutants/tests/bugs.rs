@@ -24,14 +24,14 @@ use CaughtBy::{ModelOrRecovery, Simulation};
 pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P1, P3: effects leave before their records are durable",
-        file: "crates/engine/src/ring.rs",
+        file: "crates/engine/src/core.rs",
         instead_of: "if held.after <= self.durable {",
         put: "if true {",
         caught_by: ModelOrRecovery,
     },
     Bug {
         name: "P3: replies alone do not wait for the disk",
-        file: "crates/engine/src/ring.rs",
+        file: "crates/engine/src/core.rs",
         instead_of: "if held.after <= self.durable {",
         put: "if held.after <= self.durable || matches!(held.effect, Effect::Reply(..)) {",
         caught_by: ModelOrRecovery,
@@ -45,9 +45,9 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "P2: the deadline cancels what is being confirmed",
-        file: "crates/engine/src/transaction/settle.rs",
-        instead_of: "Phase::Telling(_) | Phase::Finished { .. } => return None,\n        };\n        let refused",
-        put: "Phase::Telling(_) => crate::time::Mono(31_000), Phase::Finished { .. } => return None,\n        };\n        let refused",
+        file: "crates/engine/src/transaction/advance.rs",
+        instead_of: "Phase::SecondPhase(_) | Phase::Finished { .. } => return None,\n        };\n        let refused",
+        put: "Phase::SecondPhase(_) => crate::time::Mono(31_000), Phase::Finished { .. } => return None,\n        };\n        let refused",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -59,14 +59,14 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "P4: a refused branch is not told the cancel",
-        file: "crates/engine/src/transaction/settle.rs",
+        file: "crates/engine/src/transaction/advance.rs",
         instead_of: "if branch.spec.url(op).is_none() && !branch.is_done() {",
-        put: "if branch.standing == Standing::Refused || branch.spec.url(op).is_none() && !branch.is_done() {",
+        put: "if branch.state == BranchState::Refused || branch.spec.url(op).is_none() && !branch.is_done() {",
         caught_by: ModelOrRecovery,
     },
     Bug {
         name: "P7: finished when the first branch acknowledged",
-        file: "crates/engine/src/transaction/settle.rs",
+        file: "crates/engine/src/transaction/advance.rs",
         instead_of: "if !self.branches.iter().all(super::Branch::is_done) {",
         put: "if !self.branches.iter().any(super::Branch::is_done) {",
         caught_by: ModelOrRecovery,
@@ -95,22 +95,22 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P5: a restart calls nobody",
         file: "crates/engine/src/transaction/restore.rs",
-        instead_of: "branch.calling = Calling::Due(now.mono);",
+        instead_of: "branch.call_state = CallState::PurgeBatch(now.mono);",
         put: "",
         caught_by: ModelOrRecovery,
     },
     Bug {
         name: "P5: a restart forgets that a registered branch was tried",
         file: "crates/engine/src/transaction/restore.rs",
-        instead_of: "(None, BranchStatus::Registered) => Standing::Registered,",
-        put: "(None, BranchStatus::Registered) => Standing::Tried,",
+        instead_of: "(None, BranchStatus::Registered) => BranchState::Registered,",
+        put: "(None, BranchStatus::Registered) => BranchState::Tried,",
         caught_by: ModelOrRecovery,
     },
     Bug {
         name: "a call that failed is not made again",
         file: "crates/engine/src/transaction/answers.rs",
-        instead_of: "let pause = step.rules.backoff.pause(branch.trouble.failures, luck, pause);\n                branch.calling = Calling::Due(step.now.mono.after(pause));",
-        put: "let _never = (luck, pause);\n                branch.calling = Calling::Idle;",
+        instead_of: "let pause = step.rules.backoff.pause(branch.failure_stats.failures, entropy, pause);\n                branch.call_state = CallState::PurgeBatch(step.now.mono.after(pause));",
+        put: "let _never = (entropy, pause);\n                branch.call_state = CallState::Idle;",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -123,8 +123,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P7: an operator's word does not wait for the call under way",
         file: "crates/engine/src/transaction/by_hand.rs",
-        instead_of: "Calling::InFlight { .. } => true,",
-        put: "Calling::InFlight { .. } => false,",
+        instead_of: "CallState::InFlight { .. } => true,",
+        put: "CallState::InFlight { .. } => false,",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -136,7 +136,7 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "P1: calls alone do not wait for the disk",
-        file: "crates/engine/src/ring.rs",
+        file: "crates/engine/src/core.rs",
         instead_of: "if held.after <= self.durable {",
         put: "if held.after <= self.durable || matches!(held.effect, Effect::Call(_)) {",
         caught_by: Simulation,
@@ -150,9 +150,9 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "P2: the deadline cancels what is being confirmed, at once",
-        file: "crates/engine/src/transaction/settle.rs",
-        instead_of: "Phase::Telling(_) | Phase::Finished { .. } => return None,\n        };\n        let refused",
-        put: "Phase::Telling(_) => crate::time::Mono(0), Phase::Finished { .. } => return None,\n        };\n        let refused",
+        file: "crates/engine/src/transaction/advance.rs",
+        instead_of: "Phase::SecondPhase(_) | Phase::Finished { .. } => return None,\n        };\n        let refused",
+        put: "Phase::SecondPhase(_) => crate::time::Mono(0), Phase::Finished { .. } => return None,\n        };\n        let refused",
         caught_by: Simulation,
     },
     Bug {
@@ -191,7 +191,7 @@ pub(crate) const BUGS: &[Bug] = &[
         caught_by: Simulation,
     },
     Bug {
-        name: "a retry storm: the pause does not grow",
+        name: "a retry race: the pause does not grow",
         file: "crates/wire/src/backoff.rs",
         instead_of: "let step = self.first.saturating_mul(1 << doublings).min(self.cap);",
         put: "let step = self.first;",
@@ -199,9 +199,9 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "P6: branches are called one after another",
-        file: "crates/engine/src/transaction/settle.rs",
+        file: "crates/engine/src/transaction/advance.rs",
         instead_of: "let decision = self.decision().cloned();\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            let due =",
-        put: "let decision = self.decision().cloned();\n        let busy = self.branches.iter().any(|branch| matches!(branch.calling, Calling::InFlight { .. }));\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            if busy || !step.calls.is_empty() {\n                break;\n            }\n            let due =",
+        put: "let decision = self.decision().cloned();\n        let busy = self.branches.iter().any(|branch| matches!(branch.call_state, CallState::InFlight { .. }));\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            if busy || !step.calls.is_empty() {\n                break;\n            }\n            let due =",
         caught_by: Simulation,
     },
     Bug {
@@ -213,7 +213,7 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "a deadline is five milliseconds late",
-        file: "crates/engine/src/transaction/settle.rs",
+        file: "crates/engine/src/transaction/advance.rs",
         instead_of: "Phase::Trying { deadline } => Some(*deadline),",
         put: "Phase::Trying { deadline } => Some(crate::time::Mono(deadline.0 + 5)),",
         caught_by: Simulation,
@@ -221,8 +221,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "those that still wait for room are forgotten",
         file: "crates/engine/src/engine/room.rs",
-        instead_of: "if self.waiting.contains_key(destination) {\n            output.await_room",
-        put: "if false {\n            output.await_room",
+        instead_of: "if self.waiting.contains_key(destination) {\n            output.notify_when_free",
+        put: "if false {\n            output.notify_when_free",
         caught_by: Simulation,
     },
     Bug {
@@ -234,7 +234,7 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "a destination loses its place with every call",
-        file: "crates/engine/src/dispatch/line.rs",
+        file: "crates/engine/src/dispatch/queue.rs",
         instead_of: "self.under_way -= 1;",
         put: "",
         caught_by: Simulation,
@@ -242,7 +242,7 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "a pause that a participant asked for is cut short",
         file: "crates/engine/src/transaction/room.rs",
-        instead_of: " || branch.trouble.pause_asked {",
+        instead_of: " || branch.failure_stats.pause_asked {",
         put: " {",
         caught_by: Simulation,
     },
@@ -256,7 +256,7 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "people are told of a parked branch before that is durable",
         file: "crates/engine/src/engine/known.rs",
-        instead_of: "(slot.release_after, Effect::Parked(parked))",
+        instead_of: "(live_transaction.release_after, Effect::Parked(parked))",
         put: "(Seq(0), Effect::Parked(parked))",
         caught_by: Simulation,
     },

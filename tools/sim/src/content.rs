@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tercet_wire::{BranchSpec, Fingerprint, Gid, Instance, Op, Pattern, PerOp, Spec, TryBy, Wall};
 
-use crate::chance::Chance;
 use crate::plan::Plan;
+use crate::rng::Rng;
 
 /// What somebody wants done.
 #[derive(Debug, Clone)]
@@ -34,24 +34,24 @@ const SHAPES: [(&[Op], TryBy); 6] = [
 ];
 
 impl Content {
-    pub(crate) fn draw(number: u64, plan: &Plan, chance: &mut Chance) -> Self {
-        let open = chance.one_in(2);
-        let count = chance.between(1, 3);
+    pub(crate) fn draw(number: u64, plan: &Plan, rng: &mut Rng) -> Self {
+        let open = rng.one_in(2);
+        let count = rng.between(1, 3);
         let mut all: Vec<BranchSpec> = (0..count)
             .map(|position| {
                 let shapes = if open { SHAPES.len() } else { SHAPES.len() - 1 };
-                let (legs, try_by) = SHAPES[chance.index(shapes)];
-                branch(position, chance.index(plan.services), legs, try_by, chance)
+                let (legs, try_by) = SHAPES[rng.index(shapes)];
+                branch(position, rng.index(plan.services), legs, try_by, rng)
             })
             .collect();
-        let at_begin = if open { chance.index(all.len()) } else { all.len() };
+        let at_begin = if open { rng.index(all.len()) } else { all.len() };
         // Only a registration says that the initiator calls Try.
         let own = all.iter().position(|branch| branch.try_by == TryBy::Initiator);
         let later = all.split_off(own.map_or(at_begin, |own| own.min(at_begin)));
         Self {
             gid: gid(number),
             open,
-            timeout_ms: chance.pick(&[100, 2_000, 30_000, 60_000]),
+            timeout_ms: rng.pick(&[100, 2_000, 30_000, 60_000]),
             branches: all,
             later,
             variant: 0,
@@ -96,13 +96,7 @@ pub(crate) fn quantity_of(branch: &BranchSpec) -> i64 {
     branch.payload.parse().unwrap_or_default()
 }
 
-fn branch(
-    position: u64,
-    service: usize,
-    legs: &[Op],
-    try_by: TryBy,
-    chance: &mut Chance,
-) -> BranchSpec {
+fn branch(position: u64, service: usize, legs: &[Op], try_by: TryBy, rng: &mut Rng) -> BranchSpec {
     let url = |op: Op| {
         let called = legs.contains(&op) && !(op == Op::Try && try_by == TryBy::Initiator);
         called.then(|| Arc::new(parsed(&format!("http://s{service}/svc/{op}"))))
@@ -113,8 +107,8 @@ fn branch(
         stage: 0,
         urls: PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) },
         headers: BTreeMap::new(),
-        payload: Arc::from(chance.between(1, 3).to_string()),
-        timeout: Duration::from_millis(chance.pick(&[50, 500, 3_000])),
+        payload: Arc::from(rng.between(1, 3).to_string()),
+        timeout: Duration::from_millis(rng.pick(&[50, 500, 3_000])),
         try_by,
         fingerprint: Fingerprint::from_text(&id),
         id: parsed(&id),

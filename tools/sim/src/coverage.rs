@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use tercet_engine::Standing;
+use tercet_engine::BranchState;
 use tercet_participant::{Action, Arrival, Contradiction, Recorded, State};
-use tercet_wire::{Op, Status, Trouble, Verdict};
+use tercet_wire::{FailureKind, Op, Status, Verdict};
 
 /// Something that should happen in some seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,11 +123,11 @@ listed!(
     /// Something in particular.
     Sometimes {
         ResubmittedAfterItHappened, OrphanHappened, OrphanFenced, GidTaken, Rejected, Bisected,
-        Unreadable, SetAside,
+        Unreadable, Quarantined,
         AnswerAfterItsTime, AnswerOfAnOldLife, LateAcknowledgement, Timeout, ConnectionRefused,
         NoRoom, NoRoomInTheInbox, Queued, BeginLaneFull, AwaitedRoom, RoomTold,
         BreakerOpened, BreakerClosed, Probe, Healed, ExpiredBehindABreaker,
-        Rested, Swept, TooManyResting, ClockDoubted, Resolved, Retracted,
+        Rested, PageOfGids, TooManyResting, ClockDoubted, Resolved, Retracted,
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, GidReused, NotOpen, NotYet,
@@ -186,14 +186,14 @@ impl Point {
     }
 }
 
-impl From<&Standing> for Place {
-    fn from(standing: &Standing) -> Self {
-        match standing {
-            Standing::Registered => Self::Registered,
-            Standing::Tried => Self::Tried,
-            Standing::Refused => Self::Refused,
+impl From<&BranchState> for Place {
+    fn from(state: &BranchState) -> Self {
+        match state {
+            BranchState::Registered => Self::Registered,
+            BranchState::Tried => Self::Tried,
+            BranchState::Refused => Self::Refused,
             // No call of a branch that is done is under way.
-            Standing::Done { .. } => Self::Late,
+            BranchState::Done { .. } => Self::Late,
         }
     }
 }
@@ -204,9 +204,9 @@ impl From<Verdict> for Meaning {
             Verdict::Done => Self::Done,
             Verdict::Refused => Self::Refused,
             Verdict::InProgress(_) => Self::InProgress,
-            Verdict::Again { trouble: Trouble::Doubt, .. } => Self::Doubt,
-            Verdict::Again { trouble: Trouble::Wrong, .. } => Self::Wrong,
-            Verdict::Again { trouble: Trouble::Gone, .. } => Self::Gone,
+            Verdict::Again { failure: FailureKind::Transient, .. } => Self::Doubt,
+            Verdict::Again { failure: FailureKind::Permanent, .. } => Self::Wrong,
+            Verdict::Again { failure: FailureKind::ReservationLost, .. } => Self::Gone,
         }
     }
 }

@@ -13,22 +13,22 @@
 //! the same seed does the same again. `make sim SEED=1 RUNS=1000000` runs many.
 
 mod actor;
-mod chance;
 mod content;
 mod coverage;
-mod happening;
+mod describe;
 mod journal;
 mod log;
 mod network;
 mod node;
 mod oracle;
-mod past;
 mod plan;
+mod regressions;
+mod rng;
+mod scheduled_event;
+mod scheduler;
 mod seeds;
 mod service;
-mod stage;
-mod told;
 mod world;
 
-pub use past::PAST;
+pub use regressions::REGRESSIONS;
 pub use seeds::{Failure, Outcome, run, trace};

@@ -4,43 +4,43 @@
 use tercet_wire::Answer;
 
 use crate::coverage::Mishap;
-use crate::happening::{Arriving, Caller, Happening, Heard};
-use crate::stage::Stage;
+use crate::scheduled_event::{Arriving, Caller, Heard, ScheduledEvent};
+use crate::scheduler::Scheduler;
 
 /// A call sets out.
-pub(crate) fn call(call: Arriving, stage: &mut Stage) {
-    let plan = stage.plan.net.clone();
-    if stage.fault(plan.lose_call, Mishap::CallLost) {
+pub(crate) fn call(call: Arriving, scheduler: &mut Scheduler) {
+    let plan = scheduler.plan.net.clone();
+    if scheduler.fault(plan.lose_call, Mishap::CallLost) {
         return;
     }
-    if stage.fault(plan.double, Mishap::CallDoubled) {
-        let delay = delay(stage);
-        stage.after(delay, Happening::Call(call.clone()));
+    if scheduler.fault(plan.double, Mishap::CallDoubled) {
+        let delay = delay(scheduler);
+        scheduler.after(delay, ScheduledEvent::Call(call.clone()));
     }
-    let delay = match stage.fault(plan.late, Mishap::CallLate) {
-        true => stage.chance.between(1_000, 120_000),
-        false => delay(stage),
+    let delay = match scheduler.fault(plan.late, Mishap::CallLate) {
+        true => scheduler.rng.between(1_000, 120_000),
+        false => delay(scheduler),
     };
-    stage.after(delay, Happening::Call(call));
+    scheduler.after(delay, ScheduledEvent::Call(call));
 }
 
 /// An answer sets out.
-pub(crate) fn answer(to: Caller, answer: Answer, stage: &mut Stage) {
-    if stage.fault(stage.plan.net.lose_answer, Mishap::AnswerLost) {
+pub(crate) fn answer(to: Caller, answer: Answer, scheduler: &mut Scheduler) {
+    if scheduler.fault(scheduler.plan.net.lose_answer, Mishap::AnswerLost) {
         return;
     }
-    let delay = delay(stage);
-    let happening = match to {
+    let delay = delay(scheduler);
+    let scheduled_event = match to {
         Caller::Actor { actor, number } => {
-            Happening::Heard { actor, number, heard: Heard::Try(answer) }
+            ScheduledEvent::Heard { actor, number, heard: Heard::Try(answer) }
         }
-        to @ Caller::Node { .. } => Happening::Answer { to, answer },
+        to @ Caller::Node { .. } => ScheduledEvent::Answer { to, answer },
     };
-    stage.after(delay, happening);
+    scheduler.after(delay, scheduled_event);
 }
 
 /// How long one message takes.
-pub(crate) fn delay(stage: &mut Stage) -> u64 {
-    let longest = if stage.healed { 1 } else { stage.plan.net.delay };
-    stage.chance.mostly_small(longest)
+pub(crate) fn delay(scheduler: &mut Scheduler) -> u64 {
+    let longest = if scheduler.healed { 1 } else { scheduler.plan.net.delay };
+    scheduler.rng.mostly_small(longest)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tercet_engine::Rules;
 use tercet_wire::Backoff;
 
-use crate::chance::Chance;
+use crate::rng::Rng;
 
 /// What one seed draws. Percentages are of single messages, times in virtual milliseconds.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub(crate) struct Plan {
     /// Decided transactions that only wait and may stay in memory.
     pub(crate) waiting: usize,
     pub(crate) resting: usize,
-    pub(crate) answer_within: Duration,
+    pub(crate) request_timeout: Duration,
     pub(crate) begin_lane: usize,
     /// Transactions read at once while recovering.
     pub(crate) page: usize,
@@ -75,7 +75,7 @@ pub(crate) struct DispatchPlan {
     pub(crate) queue: usize,
     /// Calls under way over all destinations.
     pub(crate) inbox: usize,
-    pub(crate) breaker_failures: usize,
+    pub(crate) breaker_threshold: usize,
 }
 
 /// What participants do.
@@ -116,90 +116,90 @@ pub(crate) struct ActorPlan {
 }
 
 impl Plan {
-    pub(crate) fn draw(chance: &mut Chance) -> Self {
-        let heal_at = chance.pick(&[2_000, 10_000, 30_000, 90_000]);
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let heal_at = rng.pick(&[2_000, 10_000, 30_000, 90_000]);
         let rules = Rules {
-            try_attempts: chance.pick(&[1, 3, 3, 6]),
+            try_attempts: rng.pick(&[1, 3, 3, 6]),
             backoff: Backoff::default(),
-            park_after_wrong: chance.pick(&[1, 3]),
-            park_after_doubt: Duration::from_millis(chance.pick(&[2_000, 60_000])),
-            ack_alone_after: Duration::from_millis(chance.pick(&[0, 100, 1_000])),
-            history_lines: chance.pick(&[0, 5, 100]),
-            branches: chance.pick(&[2, 64, 64]),
+            park_after_permanent_errors: rng.pick(&[1, 3]),
+            park_after: Duration::from_millis(rng.pick(&[2_000, 60_000])),
+            ack_flush_after: Duration::from_millis(rng.pick(&[0, 100, 1_000])),
+            history_lines: rng.pick(&[0, 5, 100]),
+            branches: rng.pick(&[2, 64, 64]),
             ..Rules::default()
         };
         Self {
-            services: chance.index(4) + 1,
-            transactions: chance.between(1, 8),
+            services: rng.index(4) + 1,
+            transactions: rng.between(1, 8),
             heal_at,
             rules,
-            live_transactions: chance.pick(&[2, 1_000, 1_000]),
-            waiters: chance.pick(&[1, 1_000, 1_000]),
-            waiting: chance.pick(&[0, 1, 2, 1_000, 1_000]),
-            resting: chance.pick(&[1, 1_000]),
-            answer_within: Duration::from_millis(chance.pick(&[200, 5_000])),
-            begin_lane: chance.pick(&[1, 100, 100]),
-            page: chance.pick(&[1, 2, 500]),
+            live_transactions: rng.pick(&[2, 1_000, 1_000]),
+            waiters: rng.pick(&[1, 1_000, 1_000]),
+            waiting: rng.pick(&[0, 1, 2, 1_000, 1_000]),
+            resting: rng.pick(&[1, 1_000]),
+            request_timeout: Duration::from_millis(rng.pick(&[200, 5_000])),
+            begin_lane: rng.pick(&[1, 100, 100]),
+            page: rng.pick(&[1, 2, 500]),
             net: NetPlan {
-                delay: chance.pick(&[0, 1, 20, 300]),
-                lose_call: often(chance, 40),
-                lose_answer: often(chance, 40),
-                double: often(chance, 50),
-                late: often(chance, 30),
-                stale: often(chance, 100),
-                partitions: often(chance, 3),
+                delay: rng.pick(&[0, 1, 20, 300]),
+                lose_call: often(rng, 40),
+                lose_answer: often(rng, 40),
+                double: often(rng, 50),
+                late: often(rng, 30),
+                stale: often(rng, 100),
+                partitions: often(rng, 3),
             },
             journal: JournalPlan {
-                batch: chance.pick(&[1, 3, 512, 512]),
-                commit: chance.pick(&[0, 2, 30]),
-                fail_before: often(chance, 50),
-                fail_after: often(chance, 50),
-                stall: often(chance, 10),
-                full: seldom(chance, 2),
-                load_fails: often(chance, 50),
-                load_late: seldom(chance, 50),
-                rejected: seldom(chance, 20),
-                unreadable: seldom(chance, 30),
+                batch: rng.pick(&[1, 3, 512, 512]),
+                commit: rng.pick(&[0, 2, 30]),
+                fail_before: often(rng, 50),
+                fail_after: often(rng, 50),
+                stall: often(rng, 10),
+                full: seldom(rng, 2),
+                load_fails: often(rng, 50),
+                load_late: seldom(rng, 50),
+                rejected: seldom(rng, 20),
+                unreadable: seldom(rng, 30),
             },
             dispatch: DispatchPlan {
-                concurrency: chance.pick(&[1, 2, 64]),
-                queue: chance.pick(&[0, 2, 1_024]),
-                inbox: chance.pick(&[1, 1_000, 1_000, 1_000]),
-                breaker_failures: chance.pick(&[1, 2, 5]),
+                concurrency: rng.pick(&[1, 2, 64]),
+                queue: rng.pick(&[0, 2, 1_024]),
+                inbox: rng.pick(&[1, 1_000, 1_000, 1_000]),
+                breaker_threshold: rng.pick(&[1, 2, 5]),
             },
             service: ServicePlan {
-                stock: chance.pick(&[3, 20, 1_000]),
-                refuse: often(chance, 30),
-                odd: often(chance, 40),
-                wrong: chance.one_in(5),
-                slow: often(chance, 30),
-                outages: often(chance, 3),
-                crashes: often(chance, 3),
+                stock: rng.pick(&[3, 20, 1_000]),
+                refuse: often(rng, 30),
+                odd: often(rng, 40),
+                wrong: rng.one_in(5),
+                slow: often(rng, 30),
+                outages: often(rng, 3),
+                crashes: often(rng, 3),
             },
             node: NodePlan {
-                crashes: often(chance, 4),
-                crash_again: often(chance, 60),
-                freezes: often(chance, 3),
-                wall_jumps: often(chance, 3),
+                crashes: often(rng, 4),
+                crash_again: often(rng, 60),
+                freezes: often(rng, 3),
+                wall_jumps: often(rng, 3),
             },
             actor: ActorPlan {
-                vanish: often(chance, 40),
-                contend: often(chance, 60),
-                repeat: often(chance, 50),
-                other_content: often(chance, 30),
-                taken_gid: seldom(chance, 50),
-                operators: seldom(chance, 30),
+                vanish: often(rng, 40),
+                contend: often(rng, 60),
+                repeat: often(rng, 50),
+                other_content: often(rng, 30),
+                taken_gid: seldom(rng, 50),
+                operators: seldom(rng, 30),
             },
         }
     }
 }
 
 /// On in half of the worlds, of any strength.
-fn often(chance: &mut Chance, most: u64) -> u64 {
-    if chance.one_in(2) { chance.between(1, most) } else { 0 }
+fn often(rng: &mut Rng, most: u64) -> u64 {
+    if rng.one_in(2) { rng.between(1, most) } else { 0 }
 }
 
 /// On in one world of five.
-fn seldom(chance: &mut Chance, most: u64) -> u64 {
-    if chance.one_in(5) { chance.between(1, most) } else { 0 }
+fn seldom(rng: &mut Rng, most: u64) -> u64 {
+    if rng.one_in(5) { rng.between(1, most) } else { 0 }
 }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use crate::actor::{Actor, contender, initiator, operator};
-use crate::chance::Chance;
 use crate::content::{Content, gid};
 use crate::coverage::{Coverage, Mishap, Sometimes};
-use crate::happening::{Caller, Fault, Happening};
 use crate::journal::Rows;
 use crate::log::Log;
 use crate::node::{Around, Node};
 use crate::oracle::{Oracle, at_rest};
+use crate::rng::Rng;
+use crate::scheduled_event::{Caller, Fault, ScheduledEvent};
+use crate::scheduler::Scheduler;
 use crate::service::Service;
-use crate::stage::Stage;
 
 /// So much happens in no world that comes to rest.
 const MOST: u64 = 200_000;
@@ -23,7 +23,7 @@ const REST_WITHIN_MS: u64 = 4 * 3_600_000;
 
 /// One world.
 pub(crate) struct World {
-    stage: Stage,
+    scheduler: Scheduler,
     node: Node,
     rows: Rows,
     services: Vec<Service>,
@@ -40,15 +40,15 @@ pub(crate) struct Ended {
 
 impl World {
     pub(crate) fn new(seed: u64, log: Log) -> Self {
-        let mut stage = Stage::new(Chance::new(seed), log);
-        let plan = stage.plan.clone();
+        let mut scheduler = Scheduler::new(Rng::new(seed), log);
+        let plan = scheduler.plan.clone();
         let stock = i64::try_from(plan.service.stock).unwrap_or(i64::MAX);
-        let wrong = plan.service.wrong.then(|| stage.chance.index(plan.services));
+        let wrong = plan.service.wrong.then(|| scheduler.rng.index(plan.services));
         let services = (0..plan.services)
             .map(|number| Service::new(number, stock, wrong == Some(number)))
             .collect();
         let mut world = Self {
-            stage,
+            scheduler,
             node: Node::default(),
             rows: Rows::default(),
             services,
@@ -63,49 +63,49 @@ impl World {
     /// Runs until everything rests or a promise is broken.
     pub(crate) fn run(mut self) -> Ended {
         for happened in 0.. {
-            if self.stage.broken.is_some() {
+            if self.scheduler.broken.is_some() {
                 break;
             }
             if happened > MOST {
-                self.stage.broke("the world does not come to rest");
+                self.scheduler.broke("the world does not come to rest");
                 break;
             }
-            let Some(happening) = self.stage.next() else {
+            let Some(scheduled_event) = self.scheduler.next() else {
                 self.rests();
                 break;
             };
-            if self.stage.now > self.stage.plan.heal_at + REST_WITHIN_MS {
+            if self.scheduler.now > self.scheduler.plan.heal_at + REST_WITHIN_MS {
                 self.rests();
                 break;
             }
-            self.happens(happening);
+            self.happens(scheduled_event);
         }
-        let Stage { broken, coverage, log, .. } = self.stage;
+        let Scheduler { broken, coverage, log, .. } = self.scheduler;
         Ended { broken, coverage, log }
     }
 
     /// Who wants what.
     fn cast(&mut self) {
-        let plan = self.stage.plan.clone();
+        let plan = self.scheduler.plan.clone();
         for number in 0..plan.transactions {
-            let chance = &mut self.stage.chance;
-            let content = Arc::new(Content::draw(number, &plan, chance));
-            let begins = chance.below(plan.heal_at);
-            let script = initiator(&content, chance);
+            let rng = &mut self.scheduler.rng;
+            let content = Arc::new(Content::draw(number, &plan, rng));
+            let begins = rng.below(plan.heal_at);
+            let script = initiator(&content, rng);
             self.enters(begins, &content, script);
-            while self.stage.chance.percent(plan.actor.contend.max(plan.actor.repeat) / 2) {
-                let later = begins + self.stage.chance.mostly_small(40_000);
-                let script = contender(&content, &plan, &mut self.stage.chance);
+            while self.scheduler.rng.percent(plan.actor.contend.max(plan.actor.repeat) / 2) {
+                let later = begins + self.scheduler.rng.mostly_small(40_000);
+                let script = contender(&content, &plan, &mut self.scheduler.rng);
                 self.enters(later, &content, script);
             }
-            if self.stage.chance.percent(plan.actor.operators) {
-                let later = begins + self.stage.chance.mostly_small(40_000);
-                let script = operator(&content, &mut self.stage.chance);
+            if self.scheduler.rng.percent(plan.actor.operators) {
+                let later = begins + self.scheduler.rng.mostly_small(40_000);
+                let script = operator(&content, &mut self.scheduler.rng);
                 self.enters(later, &content, script);
             }
-            if self.stage.chance.percent(plan.journal.rejected) {
+            if self.scheduler.rng.percent(plan.journal.rejected) {
                 self.rows.rejected.insert(gid(number));
-                self.stage.saw(Mishap::Rejected);
+                self.scheduler.saw(Mishap::Rejected);
             }
         }
     }
@@ -118,163 +118,165 @@ impl World {
     ) {
         let actor = self.actors.len();
         self.actors.push(Actor::new(actor, Arc::clone(content), script));
-        self.stage.at(at, Happening::Act { actor });
+        self.scheduler.at(at, ScheduledEvent::Act { actor });
     }
 
     /// What goes wrong, and when.
     fn plot(&mut self) {
-        let stage = &mut self.stage;
-        let plan = stage.plan.clone();
-        stage.at(0, Happening::Fault(Fault::NodeStarts));
-        stage.at(plan.heal_at, Happening::Heal);
-        let mut some = |count: u64, fault: fn(&mut Chance, usize) -> Fault| {
+        let scheduler = &mut self.scheduler;
+        let plan = scheduler.plan.clone();
+        scheduler.at(0, ScheduledEvent::Fault(Fault::NodeStarts));
+        scheduler.at(plan.heal_at, ScheduledEvent::Heal);
+        let mut some = |count: u64, fault: fn(&mut Rng, usize) -> Fault| {
             for _ in 0..count {
-                let at = stage.chance.below(plan.heal_at);
-                let fault = fault(&mut stage.chance, plan.services);
-                stage.at(at, Happening::Fault(fault));
+                let at = scheduler.rng.below(plan.heal_at);
+                let fault = fault(&mut scheduler.rng, plan.services);
+                scheduler.at(at, ScheduledEvent::Fault(fault));
             }
         };
         some(plan.node.crashes, |_, _| Fault::NodeDies);
-        some(plan.node.freezes, |chance, _| Fault::NodeFreezes {
-            for_ms: chance.mostly_small(60_000),
+        some(plan.node.freezes, |rng, _| Fault::NodeFreezes { for_ms: rng.mostly_small(60_000) });
+        some(plan.node.wall_jumps, |rng, _| Fault::WallJumps {
+            by_ms: rng.pick(&[-3_600_000, -5_000, 5_000, 3_600_000]),
         });
-        some(plan.node.wall_jumps, |chance, _| Fault::WallJumps {
-            by_ms: chance.pick(&[-3_600_000, -5_000, 5_000, 3_600_000]),
+        some(plan.journal.full, |rng, _| Fault::DiskFull { for_ms: rng.mostly_small(30_000) });
+        some(plan.service.outages, |rng, services| Fault::ServiceDown {
+            service: rng.index(services),
+            for_ms: rng.mostly_small(60_000),
         });
-        some(plan.journal.full, |chance, _| Fault::DiskFull {
-            for_ms: chance.mostly_small(30_000),
+        some(plan.net.partitions, |rng, services| Fault::Partition {
+            service: rng.index(services),
+            for_ms: rng.mostly_small(60_000),
         });
-        some(plan.service.outages, |chance, services| Fault::ServiceDown {
-            service: chance.index(services),
-            for_ms: chance.mostly_small(60_000),
-        });
-        some(plan.net.partitions, |chance, services| Fault::Partition {
-            service: chance.index(services),
-            for_ms: chance.mostly_small(60_000),
-        });
-        some(plan.service.crashes, |chance, services| Fault::ServiceCrashes {
-            service: chance.index(services),
+        some(plan.service.crashes, |rng, services| Fault::ServiceCrashes {
+            service: rng.index(services),
         });
     }
 
-    fn happens(&mut self, happening: Happening) {
+    fn happens(&mut self, scheduled_event: ScheduledEvent) {
         // A process that is frozen does nothing; what is meant for it waits.
-        if let Some(until) = self.node.frozen_until(&self.stage)
-            && happening.is_of_the_node()
+        if let Some(until) = self.node.frozen_until(&self.scheduler)
+            && scheduled_event.is_of_the_node()
         {
-            return self.stage.at(until, happening);
+            return self.scheduler.at(until, scheduled_event);
         }
-        let Self { stage, node, rows, services, actors, oracle } = self;
-        match happening {
-            Happening::Act { actor } => {
+        let Self { scheduler, node, rows, services, actors, oracle } = self;
+        match scheduled_event {
+            ScheduledEvent::Act { actor } => {
                 if let Some(actor) = actors.get_mut(actor) {
-                    actor.acts(stage);
+                    actor.acts(scheduler);
                 }
             }
-            Happening::Heard { actor, number, heard } => {
+            ScheduledEvent::Heard { actor, number, heard } => {
                 if let Some(actor) = actors.get_mut(actor) {
-                    actor.hears(number, heard, stage);
+                    actor.hears(number, heard, scheduler);
                 }
             }
-            Happening::Call(call) => {
+            ScheduledEvent::Call(call) => {
                 if let Some(service) = services.get_mut(call.service) {
-                    service.called(call, stage);
+                    service.called(call, scheduler);
                 }
             }
-            Happening::Commit { service, run } => {
-                let wall = node.wall(stage);
+            ScheduledEvent::Commit { service, run } => {
+                let wall = node.wall(scheduler);
                 if let Some(service) = services.get_mut(service) {
-                    service.commits(run, wall, stage);
+                    service.commits(run, wall, scheduler);
                 }
             }
-            Happening::TurnGivenUp { service, waiting } => {
+            ScheduledEvent::TurnGivenUp { service, waiting } => {
                 if let Some(service) = services.get_mut(service) {
-                    service.turn_given_up(waiting, stage);
+                    service.turn_given_up(waiting, scheduler);
                 }
             }
-            Happening::Ask(asked) => node.asked(asked, stage),
-            Happening::Orphan { life, batch } => match rows.commit(life, &batch) {
+            ScheduledEvent::Ask(asked) => node.asked(asked, scheduler),
+            ScheduledEvent::Orphan { life, batch } => match rows.commit(life, &batch) {
                 Ok((changed, _)) => {
-                    stage.saw(Sometimes::OrphanHappened);
+                    scheduler.saw(Sometimes::OrphanHappened);
                     for changed in changed {
-                        oracle.written(&changed, stage);
+                        oracle.written(&changed, scheduler);
                     }
                 }
-                Err(_) => stage.saw(Sometimes::OrphanFenced),
+                Err(_) => scheduler.saw(Sometimes::OrphanFenced),
             },
-            Happening::Fault(fault) => self.goes_wrong(fault),
-            Happening::Heal => self.heals(),
-            Happening::Round { life } => {
-                node.round(life, &mut Around { stage, rows, services, oracle });
+            ScheduledEvent::Fault(fault) => self.goes_wrong(fault),
+            ScheduledEvent::Heal => self.heals(),
+            ScheduledEvent::Round { life } => {
+                node.round(life, &mut Around { scheduler, rows, services, oracle });
             }
-            Happening::Submission { life } => {
-                node.submitted(life, &mut Around { stage, rows, services, oracle });
+            ScheduledEvent::Submission { life } => {
+                node.submitted(life, &mut Around { scheduler, rows, services, oracle });
             }
-            Happening::Load { life, gids } => {
-                node.loads(life, gids, &mut Around { stage, rows, services, oracle });
+            ScheduledEvent::Load { life, gids } => {
+                node.loads(life, gids, &mut Around { scheduler, rows, services, oracle });
             }
-            Happening::Sweep { life, after } => {
-                node.sweeps(life, after.as_ref(), &mut Around { stage, rows, services, oracle });
+            ScheduledEvent::PageRequest { life, after } => {
+                node.page_requests(
+                    life,
+                    after.as_ref(),
+                    &mut Around { scheduler, rows, services, oracle },
+                );
             }
-            Happening::Read { life, read } => node.has_read(life, read, stage),
-            Happening::Answer { to, answer } => {
-                if let Caller::Node { exchange, ticket } = to {
-                    node.answered(exchange, &ticket, answer, stage);
+            ScheduledEvent::Read { life, read } => node.has_read(life, read, scheduler),
+            ScheduledEvent::Answer { to, answer } => {
+                if let Caller::Node { http_call, ticket } = to {
+                    node.answered(http_call, &ticket, answer, scheduler);
                 }
             }
-            Happening::CallGivenUp { life, exchange } => {
-                node.call_given_up(life, exchange, stage);
+            ScheduledEvent::CallGivenUp { life, http_call } => {
+                node.call_given_up(life, http_call, scheduler);
             }
         }
     }
 
     fn goes_wrong(&mut self, fault: Fault) {
-        let Self { stage, node, rows, services, oracle, .. } = self;
+        let Self { scheduler, node, rows, services, oracle, .. } = self;
         let restarts = matches!(fault, Fault::NodeStarts);
-        if stage.healed && !restarts {
+        if scheduler.healed && !restarts {
             return;
         }
-        stage.note(|| format!("fault: {fault:?}"));
-        let now = stage.now;
+        scheduler.note(|| format!("fault: {fault:?}"));
+        let now = scheduler.now;
         match fault {
             Fault::NodeDies => {
                 if node.running.is_none() {
                     return;
                 }
-                stage.saw(Mishap::NodeCrash);
-                node.dies(&mut Around { stage, rows, services, oracle });
-                rows.damage(|| stage.fault(stage.plan.journal.unreadable, Mishap::RowsDamaged));
+                scheduler.saw(Mishap::NodeCrash);
+                node.dies(&mut Around { scheduler, rows, services, oracle });
+                rows.damage(|| {
+                    scheduler.fault(scheduler.plan.journal.unreadable, Mishap::RowsDamaged)
+                });
             }
-            Fault::NodeStarts => node.starts(&mut Around { stage, rows, services, oracle }),
+            Fault::NodeStarts => node.starts(&mut Around { scheduler, rows, services, oracle }),
             Fault::NodeFreezes { for_ms } => {
-                stage.saw(Mishap::Freeze);
-                node.freezes(for_ms, &mut Around { stage, rows, services, oracle });
+                scheduler.saw(Mishap::Freeze);
+                node.freezes(for_ms, &mut Around { scheduler, rows, services, oracle });
             }
             Fault::WallJumps { by_ms } => {
-                stage.saw(if by_ms > 0 { Mishap::WallForward } else { Mishap::WallBack });
+                scheduler.saw(if by_ms > 0 { Mishap::WallForward } else { Mishap::WallBack });
                 if node.running.is_none() {
-                    stage.saw(Mishap::WallJumpAcrossRestart);
+                    scheduler.saw(Mishap::WallJumpAcrossRestart);
                 }
                 node.wall_jumps(by_ms);
             }
             Fault::DiskFull { for_ms } => {
-                stage.saw(Mishap::DiskFull);
+                scheduler.saw(Mishap::DiskFull);
                 node.disk_is_full(now + for_ms);
             }
             Fault::ServiceDown { service, for_ms } => {
-                stage.saw(Mishap::ServiceDown);
+                scheduler.saw(Mishap::ServiceDown);
                 if let Some(service) = services.get_mut(service) {
                     service.goes_down(now + for_ms);
                 }
             }
             Fault::Partition { service, for_ms } => {
-                stage.saw(Mishap::Partition);
+                scheduler.saw(Mishap::Partition);
                 if let Some(service) = services.get_mut(service) {
                     service.is_cut_off(now + for_ms);
                 }
             }
             Fault::ServiceCrashes { service } => {
-                stage.saw(Mishap::ServiceCrash);
+                scheduler.saw(Mishap::ServiceCrash);
                 if let Some(service) = services.get_mut(service) {
                     service.crashes();
                 }
@@ -285,23 +287,23 @@ impl World {
     /// All faults end. Where rows were damaged or rejected an operator mends them and starts the
     /// coordinator again, as its log asks for.
     fn heals(&mut self) {
-        let Self { stage, node, rows, services, oracle, .. } = self;
-        stage.note(|| "all faults end".to_owned());
-        stage.healed = true;
+        let Self { scheduler, node, rows, services, oracle, .. } = self;
+        scheduler.note(|| "all faults end".to_owned());
+        scheduler.healed = true;
         for service in services.iter_mut() {
             service.heals();
         }
         rows.mend();
         if !oracle.excused.is_empty() {
-            node.dies(&mut Around { stage, rows, services, oracle });
+            node.dies(&mut Around { scheduler, rows, services, oracle });
         }
     }
 
     fn rests(&mut self) {
-        let Self { stage, node, rows, services, .. } = self;
+        let Self { scheduler, node, rows, services, .. } = self;
         match &node.running {
-            None => stage.broke("the coordinator is not there"),
-            Some(running) => at_rest(running, rows, services, stage),
+            None => scheduler.broke("the coordinator is not there"),
+            Some(running) => at_rest(running, rows, services, scheduler),
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use tercet_wire::Wall;
 
-use super::news::{ParkedBranch, SetAside};
+use super::news::{ParkedBranch, Quarantined};
 
 /// What an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -13,25 +13,25 @@ pub(super) enum Kind {
     #[serde(rename = "branches.parked")]
     Parked,
     /// Branches were found parked at a start.
-    #[serde(rename = "branches.still-parked")]
-    StillParked,
-    /// Transactions were set aside.
-    #[serde(rename = "transactions.set-aside")]
-    SetAside,
+    #[serde(rename = "branches.parked")]
+    FoundParked,
+    /// Transactions were quarantined.
+    #[serde(rename = "transactions.quarantined")]
+    Quarantined,
 }
 
 impl Kind {
     /// What whoever is woken by it can do.
     fn what_to_do(self) -> &'static str {
         match self {
-            Self::Parked | Self::StillParked => {
+            Self::Parked | Self::FoundParked => {
                 "The decision stands and the calls go on: repair the participant and these finish \
                  by themselves. GET /v1/transactions/{gid} shows last_error and next_attempt_at, \
                  /v1/transactions/{gid}/events what happened. POST /v1/transactions/{gid}/retry \
                  calls at once. If a branch can never acknowledge, set the books right at the \
                  participant and end it with POST /v1/transactions/{gid}/branches/{branch}/resolve."
             }
-            Self::SetAside => {
+            Self::Quarantined => {
                 "All other transactions go on. Keep a copy of the database and the log, and \
                  report it. A restart takes a transaction up again; one whose rows cannot be \
                  understood needs its rows mended first."
@@ -55,6 +55,9 @@ struct Data {
     /// Whom all of it concerns, if one.
     #[serde(skip_serializing_if = "Option::is_none")]
     participant: Option<String>,
+    /// Whether they were parked before this node started; absent if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    found_at_start: bool,
     /// How many there are; `items` has the first of them.
     count: u64,
     items: Vec<Item>,
@@ -67,8 +70,8 @@ struct Data {
 pub(super) enum Item {
     /// A parked branch.
     Branch(ParkedBranch),
-    /// A transaction that was set aside.
-    Transaction(SetAside),
+    /// A transaction that was quarantined.
+    Transaction(Quarantined),
 }
 
 impl Body {
@@ -80,6 +83,8 @@ impl Body {
         items: Vec<Item>,
     ) -> Self {
         let what_to_do = kind.what_to_do();
-        Self { kind, timestamp, data: Data { participant, count, items, what_to_do } }
+        let found_at_start = kind == Kind::FoundParked;
+        let data = Data { participant, found_at_start, count, items, what_to_do };
+        Self { kind, timestamp, data }
     }
 }

@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 
 use super::body::{Body, Item, Kind};
 use super::delivery::{Delivery, StartError};
-use super::gathering::Gathering;
-use super::news::{ParkedBranch, SetAside};
+use super::grouping::Grouping;
+use super::news::{ParkedBranch, Quarantined};
 use super::settings::AlertSettings;
 use super::task::Task;
 use crate::metrics::AlertMetrics;
@@ -18,13 +18,13 @@ use crate::metrics::AlertMetrics;
 #[derive(Debug, Clone)]
 pub struct Alerts {
     /// `None`: nobody wants to be told.
-    desk: Option<Arc<Desk>>,
+    inbox: Option<Arc<AlertInbox>>,
 }
 
 /// Where news is left and the task finds it.
 #[derive(Debug)]
-pub(super) struct Desk {
-    gathering: Mutex<Gathering>,
+pub(super) struct AlertInbox {
+    grouping: Mutex<Grouping>,
     news: Notify,
 }
 
@@ -35,24 +35,24 @@ pub(super) struct Desk {
 pub fn start(settings: Option<AlertSettings>, clock: Arc<dyn Clock>) -> Result<Alerts, StartError> {
     let Some(settings) = settings else { return Ok(Alerts::off()) };
     let delivery = Delivery::new(&settings)?;
-    let gathering = Mutex::new(Gathering::new(settings.gather));
-    let desk = Arc::new(Desk { gathering, news: Notify::new() });
-    let task = Task::new(Arc::clone(&desk), delivery, settings, clock, AlertMetrics::register());
+    let grouping = Mutex::new(Grouping::new(settings.group_wait));
+    let inbox = Arc::new(AlertInbox { grouping, news: Notify::new() });
+    let task = Task::new(Arc::clone(&inbox), delivery, settings, clock, AlertMetrics::register());
     drop(tokio::spawn(task.run()));
-    Ok(Alerts { desk: Some(desk) })
+    Ok(Alerts { inbox: Some(inbox) })
 }
 
 impl Alerts {
     /// Tells nobody.
     #[must_use]
     pub fn off() -> Self {
-        Self { desk: None }
+        Self { inbox: None }
     }
 
     /// Whether anybody is told: if not, news need not be put together.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.desk.is_some()
+        self.inbox.is_some()
     }
 
     /// A branch has been parked.
@@ -61,35 +61,35 @@ impl Alerts {
     }
 
     /// A branch was found parked at a start.
-    pub fn still_parked(&self, branch: ParkedBranch, now: Now) {
-        self.tell(Kind::StillParked, Item::Branch(branch), now);
+    pub fn found_parked(&self, branch: ParkedBranch, now: Now) {
+        self.tell(Kind::FoundParked, Item::Branch(branch), now);
     }
 
-    /// A transaction was set aside.
-    pub fn set_aside(&self, gid: &Gid, why: &str, now: Now) {
+    /// A transaction was quarantined.
+    pub fn quarantined(&self, gid: &Gid, why: &str, now: Now) {
         if self.is_on() {
-            let set_aside = SetAside { gid: gid.clone(), why: why.to_owned() };
-            self.tell(Kind::SetAside, Item::Transaction(set_aside), now);
+            let quarantined = Quarantined { gid: gid.clone(), why: why.to_owned() };
+            self.tell(Kind::Quarantined, Item::Transaction(quarantined), now);
         }
     }
 
     fn tell(&self, kind: Kind, item: Item, now: Now) {
-        let Some(desk) = &self.desk else { return };
+        let Some(inbox) = &self.inbox else { return };
         // Nothing in there panics half-way, so a poisoned gathering is a whole one.
-        let mut gathering = desk.gathering.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = gathering.add(kind, item, now);
-        drop(gathering);
+        let mut grouping = inbox.grouping.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = grouping.add(kind, item, now);
+        drop(grouping);
         if is_first {
-            desk.news.notify_one();
+            inbox.news.notify_one();
         }
     }
 }
 
-impl Desk {
+impl AlertInbox {
     /// The alerts whose time has come, and when the next one's does.
     pub(super) fn take_due(&self, now: Mono) -> (Vec<(Mono, Body)>, Option<Mono>) {
-        let mut gathering = self.gathering.lock().unwrap_or_else(PoisonError::into_inner);
-        (gathering.take_due(now), gathering.next_due())
+        let mut grouping = self.grouping.lock().unwrap_or_else(PoisonError::into_inner);
+        (grouping.take_due(now), grouping.next_due())
     }
 
     /// Ends when there is news of another kind or participant than is being gathered.

@@ -1,8 +1,8 @@
 //! Tells people, by a webhook, what will not get on without them: branches that are parked
-//! and transactions that were set aside.
+//! and transactions that were quarantined.
 //!
 //! ```text
-//!            parked, set_aside            one alert per participant and second
+//!            parked, quarantined            one alert per participant and second
 //!  runtime ──────────────────▶ gathering ────────────────────────────────────▶ queue
 //!                                                                                │ ▲
 //!                                              receiver ◀── POST, signed ── task ┘ │
@@ -19,7 +19,7 @@
 
 mod body;
 mod delivery;
-mod gathering;
+mod grouping;
 mod handle;
 mod news;
 mod queue;

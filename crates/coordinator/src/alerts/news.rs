@@ -1,7 +1,7 @@
 //! What there is to tell: the single facts that an alert is made of.
 
 use serde::Serialize;
-use tercet_engine::{Outcome, Parked, Stored};
+use tercet_engine::{BranchRecord, Parked, StoredTransaction};
 use tercet_wire::{BranchId, BranchSpec, Gid, Instance, Op, Wall};
 
 /// A branch that is shown to people.
@@ -43,9 +43,9 @@ impl ParkedBranch {
     }
 
     /// Every parked branch of a transaction as the journal has it.
-    pub fn all_of(stored: &Stored) -> impl Iterator<Item = Self> {
+    pub fn all_of(stored: &StoredTransaction) -> impl Iterator<Item = Self> {
         let op = stored.decision().map(tercet_engine::Decision::op);
-        let parked = stored.outcomes.iter().filter(|_| !stored.status.is_finished());
+        let parked = stored.branch_records.iter().filter(|_| !stored.status.is_finished());
         parked.filter_map(move |outcome| {
             let branch = stored.branches.iter().find(|branch| branch.id == outcome.branch)?;
             let (gid, instance) = (&stored.spec.gid, stored.spec.instance);
@@ -58,7 +58,7 @@ impl ParkedBranch {
         instance: Instance,
         branch: &BranchSpec,
         op: Op,
-        outcome: &Outcome,
+        outcome: &BranchRecord,
     ) -> Option<Self> {
         (outcome.parked && outcome.acknowledged_at.is_none()).then(|| Self {
             gid: gid.clone(),
@@ -73,9 +73,9 @@ impl ParkedBranch {
     }
 }
 
-/// A transaction that was set aside after a fault of ours, or whose rows make no sense.
+/// A transaction that was quarantined after a fault of ours, or whose rows make no sense.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct SetAside {
+pub(super) struct Quarantined {
     pub(super) gid: Gid,
     pub(super) why: String,
 }

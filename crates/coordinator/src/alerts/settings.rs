@@ -15,13 +15,13 @@ pub struct AlertSettings {
     /// What they are signed with, if they are.
     pub secret: Option<Secret>,
     /// How long news of one kind and participant is gathered into one alert.
-    pub gather: Duration,
+    pub group_wait: Duration,
     /// Alerts that wait to be sent.
-    pub queue: usize,
+    pub queue_capacity: usize,
     /// The longest one delivery may take.
     pub timeout: Duration,
     /// How long after it was raised an alert is given up.
-    pub give_up_after: Duration,
+    pub max_age: Duration,
     /// The pauses between failed deliveries.
     pub backoff: Backoff,
 }

@@ -8,7 +8,7 @@ use tercet_wire::{Mono, Now};
 
 use super::body::Body;
 use super::delivery::Delivery;
-use super::handle::Desk;
+use super::handle::AlertInbox;
 use super::queue::{Alert, Queue};
 use super::settings::AlertSettings;
 use crate::metrics::{AlertFate, AlertMetrics};
@@ -18,7 +18,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 
 /// Everything it needs.
 pub(super) struct Task {
-    desk: Arc<Desk>,
+    inbox: Arc<AlertInbox>,
     delivery: Delivery,
     settings: AlertSettings,
     clock: Arc<dyn Clock>,
@@ -34,16 +34,16 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(
-        desk: Arc<Desk>,
+        inbox: Arc<AlertInbox>,
         delivery: Delivery,
         settings: AlertSettings,
         clock: Arc<dyn Clock>,
         metrics: AlertMetrics,
     ) -> Self {
-        let queue = Queue::new(settings.queue);
+        let queue = Queue::new(settings.queue_capacity);
         let next_try = Mono::default();
         Self {
-            desk,
+            inbox,
             delivery,
             settings,
             clock,
@@ -59,7 +59,7 @@ impl Task {
     pub(super) async fn run(mut self) {
         loop {
             let now = self.clock.now();
-            let (bodies, next_due) = self.desk.take_due(now.mono);
+            let (bodies, next_due) = self.inbox.take_due(now.mono);
             for (raised, body) in bodies {
                 self.raise(raised, &body);
             }
@@ -75,7 +75,7 @@ impl Task {
             let next = next_due.into_iter().chain(next_try).min();
             let sleep = next.map_or(LONGEST_SLEEP, |at| at.since(now.mono)).min(LONGEST_SLEEP);
             tokio::select! {
-                () = self.desk.news() => {}
+                () = self.inbox.news() => {}
                 () = tokio::time::sleep(sleep) => {}
             }
         }
@@ -105,7 +105,7 @@ impl Task {
     }
 
     fn expire(&mut self, now: Now) {
-        let expired = self.queue.expire(now.mono, self.settings.give_up_after);
+        let expired = self.queue.expire(now.mono, self.settings.max_age);
         if expired > 0 {
             self.metrics.count(AlertFate::Expired, expired);
             tracing::warn!(alerts = expired, "alerts that nobody took are given up");
@@ -132,7 +132,7 @@ impl Task {
                     );
                 }
                 let now = self.clock.now();
-                let pause = self.settings.backoff.pause(self.failures, now.luck, None);
+                let pause = self.settings.backoff.pause(self.failures, now.entropy, None);
                 self.next_try = now.mono.after(pause);
                 // To the end: one that its receiver will never take does not hold up the others.
                 self.keep(alert);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use tercet_journal::Kept;
+use tercet_journal::StoreKind;
 
 use crate::cli::tx::Tx;
 use crate::config::{ConfigError, Flags, Layers};
@@ -109,11 +109,11 @@ pub(super) struct DatabaseFlags {
 
 impl ServeFlags {
     /// Where the journal is to keep its rows.
-    pub(super) fn kept(&self) -> Kept {
+    pub(super) fn store(&self) -> StoreKind {
         if self.memory_journal_for_benchmarks {
-            Kept::InMemoryForBenchmarks
+            StoreKind::InMemoryForBenchmarks
         } else {
-            Kept::InDatabase
+            StoreKind::InDatabase
         }
     }
 

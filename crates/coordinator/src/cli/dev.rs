@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tercet_journal::Kept;
+use tercet_journal::StoreKind;
 
 use crate::cli::arguments::{DevFlags, ServeFlags};
 use crate::cli::exit::{Exit, say};
@@ -26,7 +26,7 @@ pub(super) fn dev(flags: &DevFlags) -> Exit {
             "dev listens on loopback only, not on {listen}; use tercet serve"
         ));
     }
-    run(&settings, Kept::InDatabase, |address| say(three_lines(address)))
+    run(&settings, StoreKind::InDatabase, |address| say(three_lines(address)))
 }
 
 /// A whole transaction without any participant: an open one that has no branches.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 
-use tercet_journal::{Kept, untrusted_file_system};
+use tercet_journal::{StoreKind, untrusted_file_system};
 
 use crate::cli::arguments::ServeFlags;
 use crate::cli::exit::Exit;
@@ -15,10 +15,10 @@ use crate::{metrics, telemetry};
 pub(super) fn serve(flags: &ServeFlags) -> Exit {
     let settings = flags.gather(Flags::new()).and_then(|layers| layers.settings());
     match settings {
-        Ok(settings) => run(&settings, flags.kept(), |_| match flags.kept() {
-            Kept::InDatabase => warn_of(&settings.database.url),
+        Ok(settings) => run(&settings, flags.store(), |_| match flags.store() {
+            StoreKind::InDatabase => warn_of(&settings.database.url),
             // That nothing lasts has been said already.
-            Kept::InMemoryForBenchmarks => {}
+            StoreKind::InMemoryForBenchmarks => {}
         }),
         Err(error) => Exit::usage(error),
     }
@@ -32,11 +32,11 @@ fn warn_of(database_url: &str) {
 }
 
 /// Runs the daemon until a signal stops it; `ready` is told where it listens.
-pub(super) fn run(settings: &Settings, kept: Kept, ready: impl FnOnce(SocketAddr)) -> Exit {
+pub(super) fn run(settings: &Settings, store: StoreKind, ready: impl FnOnce(SocketAddr)) -> Exit {
     if let Err(error) = telemetry::init(settings.log.format, &settings.log.filter) {
         return Exit::usage(error);
     }
-    match serve_on_runtime(settings, kept, ready) {
+    match serve_on_runtime(settings, store, ready) {
         Ok(()) => Exit::Well,
         Err(error) => Exit::failed(error.as_ref()),
     }
@@ -44,7 +44,7 @@ pub(super) fn run(settings: &Settings, kept: Kept, ready: impl FnOnce(SocketAddr
 
 fn serve_on_runtime(
     settings: &Settings,
-    kept: Kept,
+    store: StoreKind,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), Box<dyn Error>> {
     let metrics_handle = metrics::install()?;
@@ -52,7 +52,7 @@ fn serve_on_runtime(
     let served = runtime.block_on(async {
         let stop = stop_on_signals()?;
         tokio::spawn(metrics::keep_up(metrics_handle.clone()));
-        serve_until_stopped(settings, kept, metrics_handle, stop, ready).await?;
+        serve_until_stopped(settings, store, metrics_handle, stop, ready).await?;
         Ok(())
     });
     // What is left are calls nobody waits for any more; the next start makes them again.

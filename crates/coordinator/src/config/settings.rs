@@ -100,8 +100,8 @@ pub struct JournalSection {
     /// Bytes of them.
     pub queue_bytes: usize,
     /// How long a request waits for a journal that does not answer.
-    #[serde(rename = "answer_within_ms", deserialize_with = "millis")]
-    pub answer_within: Duration,
+    #[serde(rename = "request_timeout_ms", deserialize_with = "millis")]
+    pub request_timeout: Duration,
 }
 
 /// `[limits]`
@@ -125,11 +125,11 @@ pub struct LimitSettings {
     /// Bytes they take.
     pub live_bytes: usize,
     /// Decided transactions that wait in memory for a participant.
-    pub waiting_transactions: usize,
+    pub in_memory_waiting_transactions: usize,
     /// Bytes they take.
-    pub waiting_bytes: usize,
+    pub in_memory_waiting_bytes: usize,
     /// Decided transactions that rest in the journal.
-    pub resting_transactions: usize,
+    pub paged_out_transactions: usize,
     /// Requests waiting for one transaction.
     pub waiters_per_transaction: usize,
     /// Begins waiting for their turn.
@@ -159,31 +159,28 @@ impl LimitSettings {
 #[serde(deny_unknown_fields)]
 pub struct RetrySettings {
     /// Longest pause after the first failure.
-    #[serde(rename = "first_ms", deserialize_with = "millis")]
-    pub first: Duration,
+    #[serde(rename = "initial_backoff_ms", deserialize_with = "millis")]
+    pub initial_backoff: Duration,
     /// Longest pause after any failure.
-    #[serde(rename = "cap_ms", deserialize_with = "millis")]
-    pub cap: Duration,
+    #[serde(rename = "max_backoff_ms", deserialize_with = "millis")]
+    pub max_backoff: Duration,
     /// Calls of a Try that may fail.
     pub try_attempts: u32,
     /// Hopeless answers in a row before a branch is parked.
-    pub park_after_wrong: u32,
+    pub park_after_permanent_errors: u32,
     /// Time without an answer before a branch is parked.
-    #[serde(rename = "park_after_doubt_ms", deserialize_with = "millis")]
-    pub park_after_doubt: Duration,
+    #[serde(rename = "park_after_ms", deserialize_with = "millis")]
+    pub park_after: Duration,
     /// How long an acknowledgement waits for its siblings'.
-    #[serde(rename = "ack_alone_after_ms", deserialize_with = "millis")]
-    pub ack_alone_after: Duration,
-    /// Before a call is offered again that a full queue did not take.
-    #[serde(rename = "no_room_pause_ms", deserialize_with = "millis")]
-    pub no_room_pause: Duration,
+    #[serde(rename = "ack_flush_after_ms", deserialize_with = "millis")]
+    pub ack_flush_after: Duration,
 }
 
 impl RetrySettings {
     /// The pauses between failed calls.
     #[must_use]
     pub fn backoff(&self) -> Backoff {
-        Backoff { first: self.first, cap: self.cap }
+        Backoff { first: self.initial_backoff, cap: self.max_backoff }
     }
 }
 
@@ -200,10 +197,10 @@ pub struct DispatcherSection {
     /// Bytes of payload waiting for one destination.
     pub per_destination_queue_bytes: usize,
     /// Distinct transactions whose calls fail in a row until a destination is only probed.
-    pub breaker_failures: usize,
+    pub breaker_threshold: usize,
     /// From one probe to the next, at least; at most twice.
-    #[serde(rename = "probe_every_ms", deserialize_with = "millis")]
-    pub probe_every: Duration,
+    #[serde(rename = "probe_interval_ms", deserialize_with = "millis")]
+    pub probe_interval: Duration,
     /// How long a probe may be silent before the next.
     #[serde(rename = "probe_timeout_ms", deserialize_with = "millis")]
     pub probe_timeout: Duration,
@@ -214,8 +211,8 @@ pub struct DispatcherSection {
     #[serde(rename = "first_byte_timeout_ms", deserialize_with = "millis")]
     pub first_byte_timeout: Duration,
     /// How long an unused connection is kept.
-    #[serde(rename = "idle_connection_ms", deserialize_with = "millis")]
-    pub idle_connection: Duration,
+    #[serde(rename = "pool_idle_timeout_ms", deserialize_with = "millis")]
+    pub pool_idle_timeout: Duration,
 }
 
 /// `[alerts]`
@@ -227,16 +224,16 @@ pub struct AlertSection {
     /// What they are signed with. Empty: nothing.
     pub webhook_secret: String,
     /// How long news is gathered into one alert.
-    #[serde(rename = "gather_ms", deserialize_with = "millis")]
-    pub gather: Duration,
+    #[serde(rename = "group_wait_ms", deserialize_with = "millis")]
+    pub group_wait: Duration,
     /// Alerts that wait to be sent.
-    pub queue: usize,
+    pub queue_capacity: usize,
     /// For one delivery.
     #[serde(rename = "timeout_ms", deserialize_with = "millis")]
     pub timeout: Duration,
     /// How long after it was raised an alert is given up.
-    #[serde(rename = "give_up_after_ms", deserialize_with = "millis")]
-    pub give_up_after: Duration,
+    #[serde(rename = "max_age_ms", deserialize_with = "millis")]
+    pub max_age: Duration,
 }
 
 impl fmt::Debug for AlertSection {
@@ -255,10 +252,10 @@ impl AlertSection {
         Some(AlertSettings {
             url,
             secret: self.webhook_secret.parse().ok(),
-            gather: self.gather,
-            queue: self.queue,
+            group_wait: self.group_wait,
+            queue_capacity: self.queue_capacity,
             timeout: self.timeout,
-            give_up_after: self.give_up_after,
+            max_age: self.max_age,
             backoff,
         })
     }
@@ -285,8 +282,8 @@ pub struct RetentionSettings {
     /// Finished transactions kept.
     pub max_finished: u64,
     /// From one round of deleting to the next.
-    #[serde(rename = "every_ms", deserialize_with = "millis")]
-    pub every: Duration,
+    #[serde(rename = "interval_ms", deserialize_with = "millis")]
+    pub interval: Duration,
 }
 
 /// `[log]`
@@ -315,8 +312,8 @@ pub struct NodeSettings {
     /// Its name, if it was given one; see `Settings::node_id`.
     pub id: String,
     /// How long it may have been down before its clock is doubted.
-    #[serde(rename = "longest_stop_ms", deserialize_with = "millis")]
-    pub longest_stop: Duration,
+    #[serde(rename = "max_expected_downtime_ms", deserialize_with = "millis")]
+    pub max_expected_downtime: Duration,
 }
 
 fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

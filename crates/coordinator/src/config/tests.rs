@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tercet_wire::{Backoff, Limits};
 
-use super::layers::DEFAULTS;
+use super::layers::{DEFAULTS, RENAMED};
 use super::*;
 
 /// A directory with a settings file, or none.
@@ -59,10 +59,11 @@ fn every_setting_has_a_comment_and_every_number_a_range_its_default_is_in() {
 
 #[test]
 fn later_layers_win_and_each_value_knows_where_it_came_from() {
-    let text = "[server]\nlisten = \"127.0.0.1:1\"\nmax_connections = 7\n[retry]\nfirst_ms = 5";
+    let text =
+        "[server]\nlisten = \"127.0.0.1:1\"\nmax_connections = 7\n[retry]\ninitial_backoff_ms = 5";
     let environment = [
         ("TERCET_SERVER__LISTEN", "127.0.0.1:2"),
-        ("TERCET_RETRY__CAP_MS", "60"),
+        ("TERCET_RETRY__MAX_BACKOFF_MS", "60"),
         ("HOME", "/"),
         ("TERCET_URL", "http://x"),
         ("TERCET_TOKEN", "t"),
@@ -72,15 +73,15 @@ fn later_layers_win_and_each_value_knows_where_it_came_from() {
     assert_eq!(layers.changed(), 4);
     let (value, from) = origin(&layers, "server.listen");
     assert_eq!((value.as_str(), from), ("\"127.0.0.1:3\"", &Origin::Flag("--listen")));
-    let (value, from) = origin(&layers, "retry.cap_ms");
-    let variable = Origin::Environment("TERCET_RETRY__CAP_MS".to_owned());
+    let (value, from) = origin(&layers, "retry.max_backoff_ms");
+    let variable = Origin::Environment("TERCET_RETRY__MAX_BACKOFF_MS".to_owned());
     assert_eq!((value.as_str(), from), ("60", &variable));
-    assert!(matches!(origin(&layers, "retry.first_ms").1, Origin::File(_)));
+    assert!(matches!(origin(&layers, "retry.initial_backoff_ms").1, Origin::File(_)));
     assert_eq!(origin(&layers, "node.id").1, &Origin::Default);
     let settings = layers.settings().expect("valid");
     assert_eq!(settings.server.listen.port(), 3);
     assert_eq!(settings.server.max_connections, 7);
-    assert_eq!(settings.retry.cap, Duration::from_millis(60));
+    assert_eq!(settings.retry.max_backoff, Duration::from_millis(60));
 }
 
 #[test]
@@ -108,13 +109,35 @@ fn what_is_no_setting_is_named_with_its_origin_and_what_there_is() {
 }
 
 #[test]
+fn an_old_name_is_refused_with_the_new_one() {
+    let layers = Layers::gather(None, [], &Flags::new()).expect("the defaults");
+    let known: Vec<&str> = layers.iter().map(|(name, ..)| name).collect();
+    for (old, new) in RENAMED {
+        assert!(known.contains(new), "{new} is no setting");
+        assert!(!known.contains(old), "{old} still is a setting");
+        let (section, key) = old.split_once('.').expect("section.key");
+        let expected = format!("file my.toml: there is no setting {old}; it is called {new} now");
+        let error = gather(&format!("[{section}]\n{key} = 1"), &[], &Flags::new());
+        assert_eq!(error.expect_err(old), expected);
+        let variable = format!("TERCET_{}__{}", section.to_uppercase(), key.to_uppercase());
+        let error = gather("", &[(&variable, "1")], &Flags::new()).expect_err(old);
+        assert!(error.ends_with(&format!("it is called {new} now")), "{error}");
+    }
+    let gone = gather("[retry]\nno_room_pause_ms = 1", &[], &Flags::new()).expect_err("gone");
+    assert!(gone.contains("retry.no_room_pause_ms; it is gone: "), "{gone}");
+}
+
+#[test]
 fn a_value_of_the_wrong_kind_or_out_of_range_is_named_with_its_origin() {
     for (text, expected) in [
         (
-            "[retry]\nfirst_ms = \"5\"",
-            "file my.toml: retry.first_ms must be a whole number, not a text",
+            "[retry]\ninitial_backoff_ms = \"5\"",
+            "file my.toml: retry.initial_backoff_ms must be a whole number, not a text",
         ),
-        ("[retry]\nfirst_ms = 0", "file my.toml: retry.first_ms must be 1 to 3600000, not 0"),
+        (
+            "[retry]\ninitial_backoff_ms = 0",
+            "file my.toml: retry.initial_backoff_ms must be 1 to 3600000, not 0",
+        ),
         (
             "[server]\nlisten = 7200",
             "file my.toml: server.listen must be a text, not a whole number",
@@ -137,8 +160,16 @@ fn a_value_of_the_wrong_kind_or_out_of_range_is_named_with_its_origin() {
         assert!(!error.contains("secret"), "{error}");
     }
     for (name, text, expected) in [
-        ("TERCET_RETRY__FIRST_MS", "soon", "retry.first_ms must be a whole number, not a text"),
-        ("TERCET_RETRY__FIRST_MS", "-1", "retry.first_ms must be 1 to 3600000, not -1"),
+        (
+            "TERCET_RETRY__INITIAL_BACKOFF_MS",
+            "soon",
+            "retry.initial_backoff_ms must be a whole number, not a text",
+        ),
+        (
+            "TERCET_RETRY__INITIAL_BACKOFF_MS",
+            "-1",
+            "retry.initial_backoff_ms must be 1 to 3600000, not -1",
+        ),
     ] {
         let error = gather("", &[(name, text)], &Flags::new()).expect_err(text);
         assert_eq!(error, format!("environment {name}: {expected}"));

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tercet_engine::{Destination, LineSettings, ParticipantHealth};
+use tercet_engine::{Destination, DestinationQueueSettings, ParticipantHealth};
 use tercet_wire::host_port;
 use url::Url;
 
-use super::route::Route;
+use super::destination::DestinationHandle;
 use crate::metrics::Participants;
 
 /// Most destinations are called again, so they are kept when they have no calls; when
@@ -18,7 +18,7 @@ const REMEMBERED: usize = 1_024;
 /// All destinations.
 #[derive(Debug)]
 pub(super) struct Destinations {
-    settings: LineSettings,
+    settings: DestinationQueueSettings,
     path_segments: usize,
     participants: Participants,
     known: Mutex<Known>,
@@ -26,48 +26,49 @@ pub(super) struct Destinations {
 
 #[derive(Debug, Default)]
 struct Known {
-    by_key: HashMap<Box<str>, Arc<Route>>,
+    by_key: HashMap<Box<str>, Arc<DestinationHandle>>,
     /// How many there were after the last forgetting.
     busy: usize,
 }
 
 impl Destinations {
-    pub(super) fn new(settings: LineSettings, path_segments: usize) -> Self {
+    pub(super) fn new(settings: DestinationQueueSettings, path_segments: usize) -> Self {
         let (participants, known) = (Participants::default(), Mutex::default());
         Self { settings, path_segments, participants, known }
     }
 
     /// The destination of a URL.
-    pub(super) fn of(&self, url: &Url) -> Arc<Route> {
+    pub(super) fn of(&self, url: &Url) -> Arc<DestinationHandle> {
         let key = Destination::key(url, self.path_segments);
         let mut known = self.lock();
-        if let Some(route) = known.by_key.get(key) {
-            return Arc::clone(route);
+        if let Some(destination) = known.by_key.get(key) {
+            return Arc::clone(destination);
         }
         // Looking through all of them pays only when their number has doubled since.
         if known.by_key.len() >= REMEMBERED.max(known.busy * 2) {
             // Whoever has calls there, or watches over those that wait, holds a clone; and clones
             // are handed out under this lock only.
-            known.by_key.retain(|_, route| Arc::strong_count(route) > 1);
+            known.by_key.retain(|_, destination| Arc::strong_count(destination) > 1);
             known.busy = known.by_key.len();
         }
         let participant = host_port(url);
         let metrics = self.participants.of(&participant);
         let name = Destination::of(url, self.path_segments);
-        let route = Arc::new(Route::new(name, participant, metrics, self.settings));
-        known.by_key.insert(Box::from(key), Arc::clone(&route));
-        route
+        let destination =
+            Arc::new(DestinationHandle::new(name, participant, metrics, self.settings));
+        known.by_key.insert(Box::from(key), Arc::clone(&destination));
+        destination
     }
 
     /// A destination, unless it has been forgotten.
-    pub(super) fn named(&self, name: &Destination) -> Option<Arc<Route>> {
+    pub(super) fn named(&self, name: &Destination) -> Option<Arc<DestinationHandle>> {
         self.lock().by_key.get(name.as_str()).map(Arc::clone)
     }
 
     /// How it stands with every participant that is known, by name.
     pub(super) fn participants(&self) -> Vec<ParticipantHealth> {
         let mut all: BTreeMap<String, ParticipantHealth> = BTreeMap::new();
-        for health in self.all().iter().map(|route| route.health()) {
+        for health in self.all().iter().map(|destination| destination.health()) {
             match all.get_mut(&health.participant) {
                 Some(sum) => add(sum, &health),
                 None => {
@@ -79,7 +80,7 @@ impl Destinations {
     }
 
     /// Every one that is known.
-    pub(super) fn all(&self) -> Vec<Arc<Route>> {
+    pub(super) fn all(&self) -> Vec<Arc<DestinationHandle>> {
         self.lock().by_key.values().map(Arc::clone).collect()
     }
 
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     fn destinations() -> Destinations {
-        Destinations::new(DispatcherSettings::default().line, 1)
+        Destinations::new(DispatcherSettings::default().queue, 1)
     }
 
     fn url(n: usize) -> Url {

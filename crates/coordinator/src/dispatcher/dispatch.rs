@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Admission, Call, Destination, Expired, Moved, Next, Offered, ParticipantHealth, Room, Ticket,
+    Admission, Call, Capacity, Destination, Expired, Moved, Next, Offered, ParticipantHealth,
+    Ticket,
 };
 use tercet_wire::Answer;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::OwnedPermit;
 use tokio::time::sleep;
 
+use super::capacity::FreedCapacity;
 use super::connect::StartError;
+use super::destination::{DestinationHandle, Pending, Watch};
 use super::destinations::Destinations;
-use super::exchange::Exchange;
-use super::route::{Pending, Route, Watch};
+use super::http_call::HttpCall;
 use super::settings::DispatcherSettings;
-use super::vacancies::Vacancies;
-use super::{news, turns};
+use super::{breaker_log, call_loop};
 
 /// Unused connections are looked through when the first may have been kept long enough, but
 /// neither more often than this nor, for those that the other side has closed, less.
@@ -35,9 +36,9 @@ pub struct Dispatcher {
 pub(super) struct Shared {
     settings: DispatcherSettings,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) exchange: Exchange,
+    pub(super) http_call: HttpCall,
     destinations: Destinations,
-    vacancies: Vacancies,
+    capacity: FreedCapacity,
     runtime: Handle,
 }
 
@@ -64,10 +65,10 @@ pub fn start(
     clock: Arc<dyn Clock>,
 ) -> Result<Dispatcher, StartError> {
     let shared = Shared {
-        exchange: Exchange::new(&settings, Arc::clone(&clock))?,
+        http_call: HttpCall::new(&settings, Arc::clone(&clock))?,
         clock,
-        destinations: Destinations::new(settings.line, settings.path_segments),
-        vacancies: Vacancies::default(),
+        destinations: Destinations::new(settings.queue, settings.path_segments),
+        capacity: FreedCapacity::default(),
         settings,
         runtime: Handle::current(),
     };
@@ -78,10 +79,10 @@ pub fn start(
 
 /// Closes connections that are not used any more, for as long as calls are made.
 async fn tidy(shared: Weak<Shared>) {
-    while let Some(pause) = shared.upgrade().map(|shared| shared.settings.idle_connection) {
+    while let Some(pause) = shared.upgrade().map(|shared| shared.settings.pool_idle_timeout) {
         sleep(pause.clamp(TIDY_AT_MOST_EVERY, TIDY_AT_LEAST_EVERY)).await;
         if let Some(shared) = shared.upgrade() {
-            shared.exchange.tidy();
+            shared.http_call.tidy();
         }
     }
 }
@@ -106,43 +107,43 @@ impl Dispatcher {
             place.send((call.ticket, Answer::Nothing { why }));
             return Ok(());
         };
-        let route = shared.destinations.of(&url);
+        let destination = shared.destinations.of(&url);
         let offered = Offered::of(call, |call| Pending { call, url, place });
-        let (admission, watch) = route.offer(offered, shared.clock.now());
-        shared.watch(&route, watch);
+        let (admission, watch) = destination.offer(offered, shared.clock.now());
+        shared.watch(&destination, watch);
         match admission {
-            Admission::Now(next) => shared.spawn(&route, next),
+            Admission::Now(next) => shared.spawn(&destination, next),
             Admission::Queued => {}
             Admission::Full(offered) => {
                 let Pending { call, place, .. } = offered.call;
-                let destination = route.name.clone();
+                let destination = destination.name.clone();
                 return Err(Box::new(NoRoom { ticket: call.ticket, destination, place }));
             }
         }
         Ok(())
     }
 
-    /// Has the room of this destination told by [`Dispatcher::vacancies`] once there is any.
-    pub fn await_room(&self, destination: &Destination) {
+    /// Has the room of this destination told by [`Dispatcher::capacity`] once there is any.
+    pub fn notify_when_free(&self, destination: &Destination) {
         let shared = &self.shared;
-        let Some(route) = shared.destinations.named(destination) else {
+        let Some(handle) = shared.destinations.named(destination) else {
             // It has had no calls for long enough to be forgotten.
-            let places = shared.settings.line.concurrency;
-            return shared.vacancies.tell(destination, Room { places, healed: false });
+            let places = shared.settings.queue.concurrency;
+            return shared.capacity.tell(destination, Capacity { places, healed: false });
         };
-        let (room, watch) = route.await_room(shared.clock.now());
-        shared.watch(&route, watch);
-        if let Some(room) = room {
-            shared.vacancies.tell(destination, room);
+        let (capacity, watch) = handle.notify_when_free(shared.clock.now());
+        shared.watch(&handle, watch);
+        if let Some(capacity) = capacity {
+            shared.capacity.tell(destination, capacity);
         }
     }
 
     /// Takes a call back that still waits for its turn: it is not made, and its place is free.
     /// Whether it was found waiting.
     pub fn retract(&self, ticket: &Ticket) -> bool {
-        self.shared.destinations.all().iter().any(|route| {
-            let (found, watch) = route.retract(ticket);
-            self.shared.watch(route, watch);
+        self.shared.destinations.all().iter().any(|destination| {
+            let (found, watch) = destination.retract(ticket);
+            self.shared.watch(destination, watch);
             found
         })
     }
@@ -150,14 +151,14 @@ impl Dispatcher {
     /// How many calls wait for their turn, over all destinations.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.destinations.all().iter().map(|route| route.health().waiting).sum()
+        self.shared.destinations.all().iter().map(|destination| destination.health().waiting).sum()
     }
 
     /// Tells which destinations have room again: those that were asked for by
-    /// [`Dispatcher::await_room`], and those whose breaker was open and that answer again.
+    /// [`Dispatcher::notify_when_free`], and those whose breaker was open and that answer again.
     #[must_use]
-    pub fn vacancies(&self) -> Vacancies {
-        self.shared.vacancies.clone()
+    pub fn capacity(&self) -> FreedCapacity {
+        self.shared.capacity.clone()
     }
 
     /// How it stands with every participant that has calls or had some not long ago, by name.
@@ -169,31 +170,35 @@ impl Dispatcher {
 
 impl Shared {
     /// Does what follows from the end of a call or from time, beside the calls to be made.
-    pub(super) fn attend(&self, route: &Route, moved: Moved<Pending>) -> Vec<Next<Pending>> {
+    pub(super) fn attend(
+        &self,
+        destination: &DestinationHandle,
+        moved: Moved<Pending>,
+    ) -> Vec<Next<Pending>> {
         let Moved { next, expired, room, turned } = moved;
         for Expired { offered, waited } in expired {
             let Pending { call, place, .. } = offered.call;
             let waited_ms = waited.as_millis();
             let why = format!(
                 "{} does not answer: waited {waited_ms} ms behind its open breaker",
-                route.name
+                destination.name
             );
             place.send((call.ticket, Answer::Nothing { why }));
         }
         if let Some(turned) = turned {
-            news::tell(route, turned);
+            breaker_log::tell(destination, turned);
         }
         if let Some(room) = room {
-            self.vacancies.tell(&route.name, room);
+            self.capacity.tell(&destination.name, room);
         }
         next
     }
 
     /// Has somebody come back when the line says, unless somebody does already.
-    pub(super) fn watch(self: &Arc<Self>, route: &Arc<Route>, watch: Watch) {
+    pub(super) fn watch(self: &Arc<Self>, destination: &Arc<DestinationHandle>, watch: Watch) {
         match watch {
             Watch::Start => {
-                let watching = turns::watch(Arc::clone(self), Arc::clone(route));
+                let watching = call_loop::watch(Arc::clone(self), Arc::clone(destination));
                 drop(self.runtime.spawn(watching));
             }
             Watch::AsItIs => {}
@@ -201,8 +206,12 @@ impl Shared {
     }
 
     /// Makes a call, and those whose turn comes by its end.
-    pub(super) fn spawn(self: &Arc<Self>, route: &Arc<Route>, next: Next<Pending>) {
-        let taking = turns::take(Arc::clone(self), Arc::clone(route), next);
+    pub(super) fn spawn(
+        self: &Arc<Self>,
+        destination: &Arc<DestinationHandle>,
+        next: Next<Pending>,
+    ) {
+        let taking = call_loop::take(Arc::clone(self), Arc::clone(destination), next);
         // In a box: the runtime moves what it runs about several times.
         drop(self.runtime.spawn(Box::pin(taking)));
     }

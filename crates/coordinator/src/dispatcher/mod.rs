@@ -14,27 +14,27 @@
 //! the runtime's inbox before it is sent, and what a destination has no room for goes back
 //! to the engine at once. It knows nothing of transactions: it reports what was answered,
 //! and what that means is the protocol's verdict. Whose turn it is, and whether a destination
-//! is well enough to be called, is decided by the protocol's `Line`; here are its time, its
-//! luck, and the calls.
+//! is well enough to be called, is decided by the protocol's `DestinationQueue`; here are its time, its
+//! entropy, and the calls.
 
+mod breaker_log;
+mod call_loop;
+mod capacity;
 mod connect;
 mod connections;
+mod destination;
 mod destinations;
 mod dispatch;
-mod exchange;
 mod failure;
-mod news;
+mod http_call;
 mod request;
 mod retry_after;
-mod route;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod turns;
-mod vacancies;
 
+pub use capacity::FreedCapacity;
 pub use connect::StartError;
 pub use dispatch::{Dispatcher, NoRoom, start};
 pub use retry_after::parse as parse_retry_after;
 pub use settings::DispatcherSettings;
-pub use vacancies::Vacancies;

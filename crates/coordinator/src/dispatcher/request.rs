@@ -29,11 +29,11 @@ pub(super) enum Unwritable {
 /// Who calls, as it is written in every request.
 const CALLER: HeaderValue = HeaderValue::from_static(concat!("tercet/", env!("CARGO_PKG_VERSION")));
 
-/// The request for a call. `luck` becomes the span id.
+/// The request for a call. `entropy` becomes the span id.
 pub(super) fn request(
     call: &Call,
     url: &Url,
-    luck: u64,
+    entropy: u64,
 ) -> Result<Request<Full<Bytes>>, Unwritable> {
     // The payload is shared with the engine, not copied.
     let payload: Arc<[u8]> = Arc::from(Arc::clone(&call.branch.payload));
@@ -41,14 +41,14 @@ pub(super) fn request(
     *request.method_mut() = Method::POST;
     let target = &url[Position::BeforePath..Position::AfterQuery];
     *request.uri_mut() = Uri::try_from(target).map_err(|_| Unwritable::Url)?;
-    let mut headers = headers(call, luck)?;
+    let mut headers = headers(call, entropy)?;
     let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]);
     headers.insert(HOST, host.map_err(|_| Unwritable::Url)?);
     *request.headers_mut() = headers;
     Ok(request)
 }
 
-fn headers(call: &Call, luck: u64) -> Result<HeaderMap, Unwritable> {
+fn headers(call: &Call, entropy: u64) -> Result<HeaderMap, Unwritable> {
     let ticket = &call.ticket;
     let mut headers = HeaderMap::with_capacity(13 + call.branch.headers.len());
     for (name, value) in &call.branch.headers {
@@ -79,7 +79,7 @@ fn headers(call: &Call, luck: u64) -> Result<HeaderMap, Unwritable> {
         own(name::DEADLINE, HeaderValue::try_from(deadline.to_string()))?;
     }
     own(name::IDEMPOTENCY_KEY, HeaderValue::try_from(key))?;
-    let trace = traceparent(&call.spec.traceparent, ticket.instance, luck);
+    let trace = traceparent(&call.spec.traceparent, ticket.instance, entropy);
     own(name::TRACEPARENT, HeaderValue::try_from(trace))?;
     own(USER_AGENT, Ok(CALLER))?;
     own(CONTENT_TYPE, Ok(HeaderValue::from_static("application/json")))?;
@@ -105,7 +105,7 @@ mod name {
 /// The trace of the transaction with a span of this call's own. A transaction whose
 /// `traceparent` is none gets a trace made from its instance: the same in every call,
 /// and after a restart. Source: W3C Trace Context, 3.2.
-fn traceparent(of_transaction: &str, instance: Instance, luck: u64) -> String {
+fn traceparent(of_transaction: &str, instance: Instance, entropy: u64) -> String {
     let mut own = Uuid::encode_buffer();
     let (trace, flags) = match parts(of_transaction) {
         Some(parts) => parts,
@@ -114,7 +114,7 @@ fn traceparent(of_transaction: &str, instance: Instance, luck: u64) -> String {
     // A span id of zeros means none.
     let mut span = Uuid::encode_buffer();
     // The second half of a number's 32 digits.
-    let span = &Uuid::from_u64_pair(0, luck.max(1)).simple().encode_lower(&mut span)[16..];
+    let span = &Uuid::from_u64_pair(0, entropy.max(1)).simple().encode_lower(&mut span)[16..];
     ["00-", trace, "-", span, "-", flags].concat()
 }
 
@@ -174,8 +174,8 @@ mod tests {
             ),
             (String::new(), u64::MAX, format!("00-{own}-ffffffffffffffff-01")),
         ];
-        for (given, luck, expected) in table {
-            assert_eq!(traceparent(&given, instance, luck), expected, "{given:?}");
+        for (given, entropy, expected) in table {
+            assert_eq!(traceparent(&given, instance, entropy), expected, "{given:?}");
         }
     }
 }

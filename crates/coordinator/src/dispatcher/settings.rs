@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tercet_engine::{BreakerSettings, LineSettings};
+use tercet_engine::{BreakerSettings, DestinationQueueSettings};
 
 /// Limits and patience of the dispatcher; all from config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DispatcherSettings {
     /// What one destination may take, and when it is not called any more.
-    pub line: LineSettings,
+    pub queue: DestinationQueueSettings,
     /// How many path segments, beside scheme, host and port, tell destinations apart:
     /// several services may share one gateway.
     pub path_segments: usize,
@@ -20,26 +20,26 @@ pub struct DispatcherSettings {
     /// How long an unused connection is kept. Servers that close theirs a moment before
     /// we use it again cost a call that nobody knows the fate of, so this stays below the
     /// shortest keep-alive in common use, which is 5 s.
-    pub idle_connection: Duration,
+    pub pool_idle_timeout: Duration,
 }
 
 impl Default for DispatcherSettings {
     fn default() -> Self {
         Self {
-            line: LineSettings {
+            queue: DestinationQueueSettings {
                 concurrency: 64,
                 queue_entries: 1_024,
                 queue_bytes: 16 * 1024 * 1024,
                 breaker: BreakerSettings {
                     failures: 5,
-                    probe_every: Duration::from_millis(250),
+                    probe_interval: Duration::from_millis(250),
                     probe_timeout: Duration::from_millis(500),
                 },
             },
             path_segments: 1,
             connect_timeout: Duration::from_secs(1),
             first_byte_timeout: Duration::ZERO,
-            idle_connection: Duration::from_secs(4),
+            pool_idle_timeout: Duration::from_secs(4),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing here knows the rules of a transaction: requests become checked values in
-//! `tercet_wire`, replies become bodies in `response::answer`, refusals in `response::problem`.
+//! `tercet_wire`, replies become bodies in `response::body`, refusals in `response::problem`.
 
 mod extract;
 mod handlers;

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tower::util::MapRequest;
 
-use crate::http::extract::who::Peer;
+use crate::http::extract::peer::Peer;
 
 use crate::http::middleware::write_timeout::WriteTimeout;
 

@@ -1,10 +1,9 @@
 //! Counts alerts.
 
 use std::fmt;
+use tercet_wire::metric;
 
 use metrics::{Counter, Gauge, counter, gauge};
-
-use super::name;
 
 /// What became of an alert, or of one attempt to deliver it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +33,11 @@ impl AlertMetrics {
     #[must_use]
     pub fn register() -> Self {
         let counted = |result: &'static str| {
-            let counted = counter!(name::ALERTS, "result" => result);
+            let counted = counter!(metric::ALERTS, "result" => result);
             counted.absolute(0);
             counted
         };
-        let waiting = gauge!(name::ALERTS_WAITING);
+        let waiting = gauge!(metric::ALERTS_WAITING);
         waiting.set(0.0);
         Self {
             delivered: counted("delivered"),

@@ -3,11 +3,11 @@
 
 mod alerts;
 mod describe;
-pub mod name;
-mod participants;
+pub mod participants;
 mod transactions;
 
 use std::time::Duration;
+use tercet_wire::metric;
 
 pub use alerts::{AlertFate, AlertMetrics};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -58,14 +58,14 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS)?
         .set_buckets_for_metric(
-            Matcher::Full(name::JOURNAL_BATCH_RECORDS.to_owned()),
+            Matcher::Full(metric::JOURNAL_BATCH_RECORDS.to_owned()),
             &BATCH_BUCKETS,
         )
 }
 
 #[cfg(test)]
 mod tests {
-    use tercet_engine::{Change, Decided, Decision, Stored, Transaction};
+    use tercet_engine::{Change, Decided, Decision, StoredTransaction, Transaction};
     use tercet_wire::{Arrival, Limits, Now, Status, Wall, check_begin};
 
     use super::*;
@@ -76,7 +76,7 @@ mod tests {
         let instance = "01938d1c-7f00-7abc-8def-0123456789ab".parse().expect("a UUID");
         let arrival = Arrival { instance, at: Wall(1_000), traceparent: None };
         let checked = check_begin(request, &Limits::default(), &arrival).expect("valid");
-        let mut stored = Stored::begun(checked.spec.into());
+        let mut stored = StoredTransaction::begun(checked.spec.into());
         let decided = Decided { at: Wall(1_004), decision: Decision::Confirm };
         stored.apply(&Change::Decided(decided)).expect("fits");
         let finished = Change::Finished { status: Status::Confirmed, at: Wall(1_006) };
@@ -101,25 +101,25 @@ mod tests {
         });
         let text = handle.render();
         for name in [
-            name::TRANSACTIONS,
-            name::TRANSACTIONS_ACTIVE,
-            name::TRANSACTION_DURATION,
-            name::PHASE_DURATION,
-            name::BRANCH_CALLS,
-            name::BRANCH_CALL_DURATION,
-            name::BRANCHES_PARKED,
-            name::TRANSACTIONS_SET_ASIDE,
-            name::OLDEST_ACTIVE,
-            name::PARTICIPANT_QUEUE,
-            name::PARTICIPANT_BREAKER_OPEN,
-            name::JOURNAL_QUEUE,
-            name::RECOVERED_TRANSACTIONS,
-            name::BUILD_INFO,
+            metric::TRANSACTIONS,
+            metric::TRANSACTIONS_ACTIVE,
+            metric::TRANSACTION_DURATION,
+            metric::PHASE_DURATION,
+            metric::BRANCH_CALLS,
+            metric::BRANCH_CALL_DURATION,
+            metric::BRANCHES_PARKED,
+            metric::TRANSACTIONS_QUARANTINED,
+            metric::TRANSACTIONS_OLDEST_AGE,
+            metric::PARTICIPANT_QUEUE,
+            metric::PARTICIPANT_BREAKER_OPEN,
+            metric::JOURNAL_QUEUE_RECORDS,
+            metric::TRANSACTIONS_RECOVERED,
+            metric::BUILD_INFO,
         ] {
             assert!(text.contains(&format!("# TYPE {name} ")), "{name} is missing in\n{text}");
             assert!(text.contains(&format!("# HELP {name} ")), "{name} has no words in\n{text}");
         }
-        let buckets = format!("{}_bucket", name::BRANCH_CALL_DURATION);
+        let buckets = format!("{}_bucket", metric::BRANCH_CALL_DURATION);
         assert!(
             text.contains(&format!(
                 "{buckets}{{participant=\"127.0.0.1:7301\",op=\"try\",le=\"0.005\"}} 1"

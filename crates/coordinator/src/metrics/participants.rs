@@ -9,9 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use tercet_wire::{Answer, Op, PerOp, Trouble, Verdict, verdict};
-
-use super::name;
+use tercet_wire::{Answer, FailureKind, Op, PerOp, Verdict, metric, verdict};
 
 /// How many participants have a label of their own.
 const MAX_PARTICIPANTS: usize = 100;
@@ -28,11 +26,11 @@ pub enum CallResult {
     /// The participant is at it.
     InProgress,
     /// An answer that time may mend: an overload, a fault of the participant's.
-    Doubt,
+    TransientError,
     /// An answer that cannot become right by itself.
-    Wrong,
+    PermanentError,
     /// The reservation is gone.
-    Gone,
+    ReservationLost,
     /// No answer.
     Unanswered,
 }
@@ -42,9 +40,9 @@ impl CallResult {
         Self::Done,
         Self::Refused,
         Self::InProgress,
-        Self::Doubt,
-        Self::Wrong,
-        Self::Gone,
+        Self::TransientError,
+        Self::PermanentError,
+        Self::ReservationLost,
         Self::Unanswered,
     ];
 
@@ -56,10 +54,10 @@ impl CallResult {
             (Verdict::Refused, _) => Self::Refused,
             (Verdict::InProgress(_), _) => Self::InProgress,
             (Verdict::Again { .. }, Answer::Nothing { .. }) => Self::Unanswered,
-            (Verdict::Again { trouble, .. }, Answer::Status { .. }) => match trouble {
-                Trouble::Doubt => Self::Doubt,
-                Trouble::Wrong => Self::Wrong,
-                Trouble::Gone => Self::Gone,
+            (Verdict::Again { failure, .. }, Answer::Status { .. }) => match failure {
+                FailureKind::Transient => Self::TransientError,
+                FailureKind::Permanent => Self::PermanentError,
+                FailureKind::ReservationLost => Self::ReservationLost,
             },
         }
     }
@@ -70,10 +68,10 @@ impl CallResult {
         match self {
             Self::Done => "done",
             Self::Refused => "refused",
-            Self::InProgress => "in-progress",
-            Self::Doubt => "doubt",
-            Self::Wrong => "wrong",
-            Self::Gone => "gone",
+            Self::InProgress => "in_progress",
+            Self::TransientError => "transient_error",
+            Self::PermanentError => "permanent_error",
+            Self::ReservationLost => "reservation_lost",
             Self::Unanswered => "unanswered",
         }
     }
@@ -142,7 +140,7 @@ impl ParticipantMetrics {
     pub fn ended(&self, op: Op, result: CallResult, took: Duration) {
         let calls = self.calls.get(op)[result as usize].get_or_init(|| {
             counter!(
-                name::BRANCH_CALLS,
+                metric::BRANCH_CALLS,
                 "participant" => Arc::clone(&self.label),
                 "op" => op.as_str(),
                 "result" => result.as_str()
@@ -151,7 +149,7 @@ impl ParticipantMetrics {
         calls.increment(1);
         let durations = self.durations.get(op).get_or_init(|| {
             histogram!(
-                name::BRANCH_CALL_DURATION,
+                metric::BRANCH_CALL_DURATION,
                 "participant" => Arc::clone(&self.label),
                 "op" => op.as_str()
             )
@@ -183,13 +181,13 @@ impl ParticipantMetrics {
 
     fn waiting(&self) -> &Gauge {
         self.waiting.get_or_init(
-            || gauge!(name::PARTICIPANT_QUEUE, "participant" => Arc::clone(&self.label)),
+            || gauge!(metric::PARTICIPANT_QUEUE, "participant" => Arc::clone(&self.label)),
         )
     }
 
     fn open_breakers(&self) -> &Gauge {
         self.open_breakers.get_or_init(
-            || gauge!(name::PARTICIPANT_BREAKER_OPEN, "participant" => Arc::clone(&self.label)),
+            || gauge!(metric::PARTICIPANT_BREAKER_OPEN, "participant" => Arc::clone(&self.label)),
         )
     }
 }
@@ -222,10 +220,10 @@ mod tests {
         let table = [
             (Op::Try, status(204), "done"),
             (Op::Try, status(409), "refused"),
-            (Op::Try, status(202), "in-progress"),
-            (Op::Confirm, status(500), "doubt"),
-            (Op::Confirm, status(404), "wrong"),
-            (Op::Confirm, status(410), "gone"),
+            (Op::Try, status(202), "in_progress"),
+            (Op::Confirm, status(500), "transient_error"),
+            (Op::Confirm, status(404), "permanent_error"),
+            (Op::Confirm, status(410), "reservation_lost"),
             (Op::Cancel, status(410), "done"),
             (Op::Cancel, Answer::Nothing { why: "timeout".to_owned() }, "unanswered"),
         ];

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tercet_engine::{Census, Decision, Transaction};
-use tercet_wire::{Reason, Status, Wall};
-
-use super::name;
+use tercet_wire::{Reason, Status, Wall, metric};
 
 /// The handles, registered once: counting then is an addition.
 #[derive(Clone)]
@@ -17,10 +15,10 @@ pub struct TransactionMetrics {
     oldest: Vec<(Status, Gauge)>,
     confirmed_duration: Histogram,
     cancelled_duration: Histogram,
-    try_phase: Histogram,
-    second_phase: Histogram,
+    decision_phase: Histogram,
+    completion_phase: Histogram,
     parked: Gauge,
-    set_aside: Gauge,
+    quarantined: Gauge,
     recovered: Counter,
 }
 
@@ -30,7 +28,7 @@ impl TransactionMetrics {
     pub fn register() -> Self {
         let ended = |outcome: Status, reason: &'static str| {
             let ended =
-                counter!(name::TRANSACTIONS, "outcome" => outcome.as_str(), "reason" => reason);
+                counter!(metric::TRANSACTIONS, "outcome" => outcome.as_str(), "reason" => reason);
             ended.absolute(0);
             ended
         };
@@ -43,27 +41,26 @@ impl TransactionMetrics {
             };
             unfinished.map(zeroed).collect()
         };
-        let lasted =
-            |outcome: Status| histogram!(name::TRANSACTION_DURATION, "outcome" => outcome.as_str());
-        let parked = gauge!(name::BRANCHES_PARKED);
+        let lasted = |outcome: Status| histogram!(metric::TRANSACTION_DURATION, "outcome" => outcome.as_str());
+        let parked = gauge!(metric::BRANCHES_PARKED);
         parked.set(0.0);
-        let set_aside = gauge!(name::TRANSACTIONS_SET_ASIDE);
-        set_aside.set(0.0);
+        let quarantined = gauge!(metric::TRANSACTIONS_QUARANTINED);
+        quarantined.set(0.0);
         Self {
             confirmed: ended(Status::Confirmed, ""),
             cancelled: Reason::ALL
                 .iter()
                 .map(|reason| (*reason, ended(Status::Cancelled, reason.as_str())))
                 .collect(),
-            active: by_status(name::TRANSACTIONS_ACTIVE),
-            oldest: by_status(name::OLDEST_ACTIVE),
+            active: by_status(metric::TRANSACTIONS_ACTIVE),
+            oldest: by_status(metric::TRANSACTIONS_OLDEST_AGE),
             confirmed_duration: lasted(Status::Confirmed),
             cancelled_duration: lasted(Status::Cancelled),
-            try_phase: histogram!(name::PHASE_DURATION, "phase" => "try"),
-            second_phase: histogram!(name::PHASE_DURATION, "phase" => "second"),
+            decision_phase: histogram!(metric::PHASE_DURATION, "phase" => "decision"),
+            completion_phase: histogram!(metric::PHASE_DURATION, "phase" => "completion"),
             parked,
-            set_aside,
-            recovered: counter!(name::RECOVERED_TRANSACTIONS),
+            quarantined,
+            recovered: counter!(metric::TRANSACTIONS_RECOVERED),
         }
     }
 
@@ -86,8 +83,8 @@ impl TransactionMetrics {
                 self.cancelled_duration.record(lasted);
             }
         }
-        self.try_phase.record(decided.at.since(created_at));
-        self.second_phase.record(finished_at.since(decided.at));
+        self.decision_phase.record(decided.at.since(created_at));
+        self.completion_phase.record(finished_at.since(decided.at));
     }
 
     /// How many transactions stand where, how old the oldest are, and how many branches are
@@ -101,7 +98,7 @@ impl TransactionMetrics {
             oldest.set(age.as_secs_f64());
         }
         self.parked.set(census.parked_branches as f64);
-        self.set_aside.set(census.set_aside as f64);
+        self.quarantined.set(census.quarantined as f64);
     }
 
     /// This many unfinished transactions were found at start-up.

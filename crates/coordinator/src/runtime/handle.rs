@@ -25,7 +25,7 @@ pub struct Asked {
 #[derive(Debug)]
 pub enum Control {
     /// Tell when all that is written now is durable.
-    Settle(oneshot::Sender<()>),
+    Sync(oneshot::Sender<()>),
     /// Count the live transactions.
     Census(oneshot::Sender<Census>),
 }
@@ -94,11 +94,11 @@ impl RuntimeHandle {
     ///
     /// # Errors
     /// The journal did not answer in time.
-    pub async fn settled(&self) -> Result<(), Refusal> {
-        let (done, settled) = oneshot::channel();
-        let sent = self.control.send(Control::Settle(done)).await;
+    pub async fn synced(&self) -> Result<(), Refusal> {
+        let (done, synced) = oneshot::channel();
+        let sent = self.control.send(Control::Sync(done)).await;
         sent.map_err(|_| Refusal::JournalUnavailable)?;
-        settled.await.map_err(|_| Refusal::JournalUnavailable)
+        synced.await.map_err(|_| Refusal::JournalUnavailable)
     }
 
     /// Counts the live transactions; nothing once the engine has stopped.

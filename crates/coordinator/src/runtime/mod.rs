@@ -19,4 +19,4 @@ mod shell;
 
 pub use handle::{Asked, Control, Lanes, RuntimeHandle, lanes};
 pub use recovery::{RecoveryError, recover};
-pub use shell::{Ended, Outward, Shell, for_what_is_in_flight};
+pub use shell::{Ended, Ports, Shell, for_what_is_in_flight};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tercet_clock::Clock;
-use tercet_engine::{Commands, Event, Input, Ring, read_page};
+use tercet_engine::{Commands, Core, Event, Input, read_page};
 use tercet_journal::{Journal, JournalError};
 use thiserror::Error;
 
@@ -32,7 +32,7 @@ pub struct Recovered {
 /// # Errors
 /// The journal could not be read. One transaction that cannot be understood is no error.
 pub async fn recover(
-    ring: &mut Ring,
+    core: &mut Core,
     journal: &Journal,
     clock: &Arc<dyn Clock>,
     alerts: &Alerts,
@@ -46,11 +46,11 @@ pub async fn recover(
                 recovered.taken_up += 1;
                 if alerts.is_on() {
                     for branch in ParkedBranch::all_of(stored) {
-                        alerts.still_parked(branch, clock.now());
+                        alerts.found_parked(branch, clock.now());
                     }
                 }
             }
-            let commands = ring.step(event, clock.now());
+            let commands = core.step(event, clock.now());
             // Most of a million only rest, and nothing follows from that.
             if !commands.is_empty() {
                 recovered.commands.push(commands);

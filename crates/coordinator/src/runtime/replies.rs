@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 pub(super) struct Replies {
     last: u64,
     requests: HashMap<ReplyTo, oneshot::Sender<Reply>>,
-    settling: HashMap<ReplyTo, oneshot::Sender<()>>,
+    syncing: HashMap<ReplyTo, oneshot::Sender<()>>,
 }
 
 impl Replies {
@@ -20,9 +20,9 @@ impl Replies {
         reply_to
     }
 
-    pub(super) fn expect_settled(&mut self, done: oneshot::Sender<()>) -> ReplyTo {
+    pub(super) fn expect_synced(&mut self, done: oneshot::Sender<()>) -> ReplyTo {
         let reply_to = self.next();
-        self.settling.insert(reply_to, done);
+        self.syncing.insert(reply_to, done);
         reply_to
     }
 
@@ -33,19 +33,19 @@ impl Replies {
         }
     }
 
-    pub(super) fn settled(&mut self, reply_to: ReplyTo) {
-        if let Some(sender) = self.settling.remove(&reply_to) {
+    pub(super) fn synced(&mut self, reply_to: ReplyTo) {
+        if let Some(sender) = self.syncing.remove(&reply_to) {
             let _hung_up = sender.send(());
         }
     }
 
     /// Dropping the sender tells who waits that nothing will come.
-    pub(super) fn unsettled(&mut self, reply_to: ReplyTo) {
-        self.settling.remove(&reply_to);
+    pub(super) fn unsynced(&mut self, reply_to: ReplyTo) {
+        self.syncing.remove(&reply_to);
     }
 
     pub(super) fn nobody_waits(&self) -> bool {
-        self.requests.is_empty() && self.settling.is_empty()
+        self.requests.is_empty() && self.syncing.is_empty()
     }
 
     fn next(&mut self) -> ReplyTo {

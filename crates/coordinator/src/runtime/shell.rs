@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Call, Change, Commands, Destination, Event, Input, Record, Request, Ring, Ticket, Wait,
+    Call, Change, Commands, Core, Destination, Event, Input, Record, Request, Ticket, Wait,
 };
 use tercet_journal::{Backlog, Journal, JournalEvent};
 use tercet_wire::{Answer, Mono};
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{Alerts, ParkedBranch};
-use crate::dispatcher::{Dispatcher, Vacancies};
+use crate::dispatcher::{Dispatcher, FreedCapacity};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::handle::{Asked, Control, Lanes};
 use crate::runtime::parking::ParkingLog;
@@ -25,7 +25,7 @@ const ROUND: usize = 1024;
 
 /// Where the ring's commands go.
 #[derive(Clone)]
-pub struct Outward {
+pub struct Ports {
     /// Records and loads.
     pub journal: Journal,
     /// Calls.
@@ -60,14 +60,14 @@ pub enum Ended {
 
 /// The ring and everything that moves its messages.
 pub struct Shell {
-    ring: Ring,
+    core: Core,
     clock: Arc<dyn Clock>,
     lanes: Lanes,
     journal_events: mpsc::UnboundedReceiver<JournalEvent>,
     answers: mpsc::Receiver<(Ticket, Answer)>,
     answer_places: mpsc::Sender<(Ticket, Answer)>,
-    outward: Outward,
-    vacancies: Vacancies,
+    ports: Ports,
+    capacity: FreedCapacity,
     replies: Replies,
     parking: ParkingLog,
     /// Records of this round; the journal gets them in one piece.
@@ -89,23 +89,23 @@ impl Shell {
     /// A shell around a ring. At most `calls` calls are in flight at once.
     #[must_use]
     pub fn new(
-        ring: Ring,
+        core: Core,
         clock: Arc<dyn Clock>,
         lanes: Lanes,
         journal_events: mpsc::UnboundedReceiver<JournalEvent>,
-        outward: Outward,
+        ports: Ports,
         calls: usize,
     ) -> Self {
         let (answer_places, answers) = mpsc::channel(calls.max(1));
         Self {
-            ring,
+            core,
             clock,
             lanes,
             journal_events,
             answers,
             answer_places,
-            vacancies: outward.dispatcher.vacancies(),
-            outward,
+            capacity: ports.dispatcher.capacity(),
+            ports,
             replies: Replies::default(),
             parking: ParkingLog::default(),
             unsent: Vec::new(),
@@ -173,7 +173,7 @@ impl Shell {
                 }
             },
             Some(answered) = self.answers.recv() => self.answered(answered),
-            vacancy = self.vacancies.next() => self.step(Event::Input(Input::Vacant(vacancy))),
+            freed = self.capacity.next() => self.step(Event::Input(Input::CapacityFreed(freed))),
             Some(control) = self.lanes.control.recv() => self.control(control),
             Some(asked) = self.lanes.requests.recv() => self.ask(asked),
             Some(asked) = self.lanes.begins.recv() => self.ask(asked),
@@ -199,8 +199,8 @@ impl Shell {
             self.step(Event::Input(Input::NotSent(ticket, at)));
         }
         for _ in 0..ROUND {
-            let Some(vacancy) = self.vacancies.take() else { break };
-            self.step(Event::Input(Input::Vacant(vacancy)));
+            let Some(freed) = self.capacity.take() else { break };
+            self.step(Event::Input(Input::CapacityFreed(freed)));
         }
         for _ in 0..ROUND {
             let Ok(control) = self.lanes.control.try_recv() else { break };
@@ -229,7 +229,7 @@ impl Shell {
             lanes.begins.is_empty() && lanes.requests.is_empty() && lanes.control.is_empty();
         nothing_waits
             && self.replies.nobody_waits()
-            && self.calls_in_flight <= self.outward.dispatcher.waiting()
+            && self.calls_in_flight <= self.ports.dispatcher.waiting()
     }
 
     fn until_deadline(&self, stopping: bool) -> Duration {
@@ -239,7 +239,7 @@ impl Shell {
         // While stopping, look often: the grace may be over before anything else happens.
         let longest = if stopping { Duration::from_millis(50) } else { Duration::from_secs(3600) };
         let now = self.clock.now().mono;
-        let due = self.ring.next_deadline().into_iter().chain(self.parking.next_due()).min();
+        let due = self.core.next_deadline().into_iter().chain(self.parking.next_due()).min();
         due.map_or(longest, |at| at.since(now)).min(longest)
     }
 
@@ -253,12 +253,12 @@ impl Shell {
 
     fn control(&mut self, control: Control) {
         match control {
-            Control::Settle(done) => {
-                let reply_to = self.replies.expect_settled(done);
-                self.step(Event::Settle(reply_to));
+            Control::Sync(done) => {
+                let reply_to = self.replies.expect_synced(done);
+                self.step(Event::Sync(reply_to));
             }
             Control::Census(reply) => {
-                let _hung_up = reply.send(self.ring.census());
+                let _hung_up = reply.send(self.core.census());
             }
         }
     }
@@ -267,9 +267,9 @@ impl Shell {
         match event {
             JournalEvent::Durable(seq) => self.step(Event::Input(Input::Durable(seq))),
             JournalEvent::Exists(gid) => self.step(Event::Input(Input::Exists(gid))),
-            JournalEvent::SetAside(gid) => self.step(Event::Input(Input::SetAside(gid))),
+            JournalEvent::Quarantined(gid) => self.step(Event::Input(Input::Quarantined(gid))),
             JournalEvent::Loaded(gid, load) => self.step(Event::Input(Input::Loaded(gid, load))),
-            JournalEvent::Swept(gids) => self.step(Event::Input(Input::Swept(gids))),
+            JournalEvent::PageOfGids(gids) => self.step(Event::Input(Input::PageOfGids(gids))),
             JournalEvent::Failing { why } => {
                 tracing::error!(
                     %why,
@@ -288,8 +288,8 @@ impl Shell {
 
     fn step(&mut self, event: Event) {
         let now = self.clock.now();
-        self.ring.set_journal_full(self.outward.journal.is_full(self.unsent_size));
-        let commands = self.ring.step(event, now);
+        self.core.set_journal_full(self.ports.journal.is_full(self.unsent_size));
+        let commands = self.core.step(event, now);
         self.carry_out(commands);
     }
 
@@ -301,13 +301,13 @@ impl Shell {
             hurry,
             calls,
             replies,
-            settled,
-            unsettled,
+            synced,
+            unsynced,
             loads,
             parked,
             alarms,
-            sweeps,
-            await_room,
+            page_requests,
+            notify_when_free,
             retract,
         } = commands;
         for record in &append {
@@ -317,26 +317,26 @@ impl Shell {
         self.unsent.extend(append);
         self.hurry |= hurry;
         if !loads.is_empty() {
-            self.outward.journal.load(loads);
+            self.ports.journal.load(loads);
         }
-        for sweep in sweeps {
-            self.outward.journal.sweep(sweep.after);
+        for sweep in page_requests {
+            self.ports.journal.sweep(sweep.after);
         }
         for (reply_to, reply) in replies {
             self.replies.send(reply_to, reply);
         }
-        for reply_to in settled {
-            self.replies.settled(reply_to);
+        for reply_to in synced {
+            self.replies.synced(reply_to);
         }
-        for reply_to in unsettled {
-            self.replies.unsettled(reply_to);
+        for reply_to in unsynced {
+            self.replies.unsynced(reply_to);
         }
         for (gid, parked) in parked {
             self.tell_of_parked(ParkedBranch::new(gid, parked));
         }
         for (gid, why) in alarms {
-            self.outward.alerts.set_aside(&gid, &why, self.clock.now());
-            tracing::error!(%gid, %why, "this transaction is set aside; all others go on. Please report it");
+            self.ports.alerts.quarantined(&gid, &why, self.clock.now());
+            tracing::error!(%gid, %why, "this transaction is quarantined; all others go on. Please report it");
         }
         for call in calls {
             if let Err(not_sent) = self.send(call) {
@@ -344,13 +344,13 @@ impl Shell {
             }
         }
         for ticket in retract {
-            if self.outward.dispatcher.retract(&ticket) {
+            if self.ports.dispatcher.retract(&ticket) {
                 self.calls_in_flight -= 1;
                 self.without_room.push_back((ticket, None));
             }
         }
-        for destination in await_room {
-            self.outward.dispatcher.await_room(&destination);
+        for destination in notify_when_free {
+            self.ports.dispatcher.notify_when_free(&destination);
         }
     }
 
@@ -359,7 +359,7 @@ impl Shell {
         let Ok(place) = self.answer_places.clone().try_reserve_owned() else {
             return Err((call.ticket, None));
         };
-        match self.outward.dispatcher.send(call, place) {
+        match self.ports.dispatcher.send(call, place) {
             Ok(()) => {
                 self.calls_in_flight += 1;
                 Ok(())
@@ -373,37 +373,37 @@ impl Shell {
         self.unsent_size = Backlog::default();
         let records = std::mem::take(&mut self.unsent);
         if std::mem::take(&mut self.hurry) {
-            self.outward.journal.append(records);
+            self.ports.journal.append(records);
         } else {
-            self.outward.journal.append_at_leisure(records);
+            self.ports.journal.append_at_leisure(records);
         }
     }
 
     fn tell_health(&self) {
-        let healthy = self.ring.is_journal_keeping_up(self.clock.now());
+        let healthy = self.core.is_journal_keeping_up(self.clock.now());
         self.healthy.send_if_modified(|told| std::mem::replace(told, healthy) != healthy);
     }
 
     /// People hear of it in the log and by the webhook.
     fn tell_of_parked(&mut self, parked: ParkedBranch) {
         let now = self.clock.now();
-        self.outward.alerts.parked(parked.clone(), now);
+        self.ports.alerts.parked(parked.clone(), now);
         self.parking.tell(parked, now.mono);
     }
 
     fn count(&self, record: &Record) {
         match &record.change {
             Change::Finished { .. } => {
-                if let Some(transaction) = self.ring.engine().transaction(&record.gid) {
-                    self.outward.metrics.finished(transaction);
+                if let Some(transaction) = self.core.engine().transaction(&record.gid) {
+                    self.ports.metrics.finished(transaction);
                 }
             }
             Change::Begun(_)
             | Change::Registered(_)
             | Change::Decided(_)
-            | Change::Outcome(_)
+            | Change::BranchRecord(_)
             | Change::Parked(_)
-            | Change::Happened(_) => {}
+            | Change::History(_) => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tercet_clock::SystemClock;
 use tercet_engine::{
-    Ask, Decided, Decision, Engine, EngineSettings, Refusal, Reply, Stored, Until,
+    Ask, Decided, Decision, Engine, EngineSettings, Refusal, Reply, StoredTransaction, Until,
 };
 use tercet_journal::{JournalSettings, MemoryRows};
 use tercet_wire::{
@@ -29,7 +29,7 @@ struct Passing {
 impl Clock for Passing {
     fn now(&self) -> Now {
         let looks = self.looks.fetch_add(1, Ordering::SeqCst) + 1;
-        Now { mono: Mono(looks * 1_000), wall: START, luck: 0 }
+        Now { mono: Mono(looks * 1_000), wall: START, entropy: 0 }
     }
 
     fn new_instance(&self) -> Instance {
@@ -42,7 +42,7 @@ impl Clock for Passing {
 }
 
 /// An undecided transaction with so many branches, as it was in the journal.
-fn stored(gid: &str, deadline_ms: i64, branches: u32) -> Stored {
+fn stored(gid: &str, deadline_ms: i64, branches: u32) -> StoredTransaction {
     let url = |op: Op| Some(Arc::new(format!("http://127.0.0.1:9/{op}").parse().expect("a URL")));
     let branch = |position| BranchSpec {
         id: format!("b{position}").parse().expect("an id"),
@@ -55,7 +55,7 @@ fn stored(gid: &str, deadline_ms: i64, branches: u32) -> Stored {
         try_by: TryBy::Coordinator,
         fingerprint: Fingerprint::from_text("1"),
     };
-    Stored::begun(Arc::new(Spec {
+    StoredTransaction::begun(Arc::new(Spec {
         gid: gid.parse().expect("a gid"),
         instance: "01980000-0000-7000-8000-000000000001".parse().expect("a UUID"),
         pattern: Pattern::Tcc,
@@ -72,16 +72,16 @@ fn stored(gid: &str, deadline_ms: i64, branches: u32) -> Stored {
 /// A shell that has taken these up a second before its clock begins, with room for no call;
 /// and what is to be done about each.
 async fn taken_up(
-    transactions: Vec<Stored>,
+    transactions: Vec<StoredTransaction>,
 ) -> (Shell, Vec<Commands>, OwnedPermit<(Ticket, Answer)>) {
     let clock: Arc<dyn Clock> = Arc::new(Passing::default());
-    let mut ring =
-        Ring::new(Engine::new(Epoch(1), EngineSettings::default()), Duration::from_secs(3_600));
-    let now = Now { mono: Mono(0), wall: START, luck: 0 };
+    let mut core =
+        Core::new(Engine::new(Epoch(1), EngineSettings::default()), Duration::from_secs(3_600));
+    let now = Now { mono: Mono(0), wall: START, entropy: 0 };
     let adopt = |stored| Event::Input(Input::Adopt(Box::new(stored)));
-    let commands = transactions.into_iter().map(|stored| ring.step(adopt(stored), now)).collect();
+    let commands = transactions.into_iter().map(|stored| core.step(adopt(stored), now)).collect();
     let settings = JournalSettings::new("", "node", Incarnation(1));
-    let shell = shell(1, ring, clock, &MemoryRows::new(), settings).await;
+    let shell = shell(1, core, clock, &MemoryRows::new(), settings).await;
     let only_place = shell.answer_places.clone().try_reserve_owned().expect("the only place");
     (shell, commands, only_place)
 }
@@ -89,14 +89,14 @@ async fn taken_up(
 /// A shell on these rows, with room for so many calls and one message.
 async fn shell(
     calls: usize,
-    ring: Ring,
+    core: Core,
     clock: Arc<dyn Clock>,
     rows: &MemoryRows,
     settings: JournalSettings,
 ) -> Shell {
     let (tell, events) = mpsc::unbounded_channel();
     let journal = Journal::in_memory(rows, settings, tell, Arc::new(Passing::default()));
-    let outward = Outward {
+    let ports = Ports {
         journal: journal.await.expect("a thread"),
         dispatcher: dispatcher::start(DispatcherSettings::default(), Arc::clone(&clock))
             .expect("a client"),
@@ -104,7 +104,7 @@ async fn shell(
         alerts: Alerts::off(),
     };
     let (_, lanes) = lanes(1, 1);
-    Shell::new(ring, clock, lanes, events, outward, calls)
+    Shell::new(core, clock, lanes, events, ports, calls)
 }
 
 /// Calls without room go back to the ring; the records that all of it has led to.
@@ -143,7 +143,7 @@ async fn calls_that_find_no_room_leave_everybody_else_their_turn() {
         shell.carry_out(commands);
     }
     let gid = "busy".parse().expect("a gid");
-    let busy = shell.ring.engine().transaction(&gid).expect("live");
+    let busy = shell.core.engine().transaction(&gid).expect("live");
     assert_eq!(busy.status(), Status::Trying, "it went round until the day was over");
 }
 
@@ -179,11 +179,11 @@ async fn begins_are_refused_while_too_much_waits_for_the_journal() {
     {
         let clock: Arc<dyn Clock> = Arc::new(Passing::default());
         let engine = Engine::new(Epoch(1), EngineSettings::default());
-        let ring = Ring::new(engine, Duration::from_secs(3_600));
+        let core = Core::new(engine, Duration::from_secs(3_600));
         let rows = MemoryRows::new();
         let settings =
             JournalSettings { queue, ..JournalSettings::new("", "node", Incarnation(1)) };
-        let mut shell = shell(1, ring, clock, &rows, settings).await;
+        let mut shell = shell(1, core, clock, &rows, settings).await;
         rows.stall();
         // Also those of the round under way count.
         let refused = |shell: &mut Shell, gids: [&str; 2]| gids.map(|gid| is_refused(shell, gid));
@@ -204,7 +204,7 @@ async fn begins_are_refused_while_too_much_waits_for_the_journal() {
 }
 
 /// One that is to be confirmed.
-fn decided(gid: &str) -> Stored {
+fn decided(gid: &str) -> StoredTransaction {
     let mut stored = stored(gid, 86_400_000, 1);
     stored.status = Status::Confirming;
     stored.decided = Some(Decided { at: START, decision: Decision::Confirm });
@@ -212,13 +212,13 @@ fn decided(gid: &str) -> Stored {
 }
 
 /// Writes these as an earlier life of the node would have.
-async fn write(rows: &MemoryRows, transactions: &[Stored]) {
+async fn write(rows: &MemoryRows, transactions: &[StoredTransaction]) {
     let (tell, _events) = mpsc::unbounded_channel();
     let settings = JournalSettings::new("", "node", Incarnation(1));
     let journal = Journal::in_memory(rows, settings, tell, Arc::new(Passing::default()));
     let journal = journal.await.expect("a thread");
     let mut records = Vec::new();
-    for Stored { spec, decided, .. } in transactions {
+    for StoredTransaction { spec, decided, .. } in transactions {
         let decided = decided.clone().expect("a decision");
         for change in [Change::Begun(Arc::clone(spec)), Change::Decided(decided)] {
             let seq = tercet_wire::Seq(records.len() as u64 + 1);
@@ -234,17 +234,18 @@ async fn write(rows: &MemoryRows, transactions: &[Stored]) {
 async fn stopping_waits_for_no_call_that_only_waits_for_a_dead_participant() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let engine = Engine::new(Epoch(1), EngineSettings::default());
-    let mut ring = Ring::new(engine, Duration::from_secs(3_600));
+    let mut core = Core::new(engine, Duration::from_secs(3_600));
     // Nobody listens where these go: a breaker opens, and most wait behind it without end.
-    let decided: Vec<Stored> = (0..20).map(|number| decided(&format!("tx-{number}"))).collect();
+    let decided: Vec<StoredTransaction> =
+        (0..20).map(|number| decided(&format!("tx-{number}"))).collect();
     let rows = MemoryRows::new();
     write(&rows, &decided).await;
     let adopt = |stored| Event::Input(Input::Adopt(Box::new(stored)));
-    let commands = decided.into_iter().map(|stored| ring.step(adopt(stored), clock.now()));
+    let commands = decided.into_iter().map(|stored| core.step(adopt(stored), clock.now()));
     let recovered = Recovered { commands: commands.collect(), taken_up: 20 };
     let settings = JournalSettings::new("", "node", Incarnation(2));
-    let shell = shell(64, ring, clock, &rows, settings).await;
-    let dispatcher = shell.outward.dispatcher.clone();
+    let shell = shell(64, core, clock, &rows, settings).await;
+    let dispatcher = shell.ports.dispatcher.clone();
     let (stop, stopped) = watch::channel(false);
     let grace = Duration::from_secs(3_600);
     let mut running = tokio::spawn(shell.run(recovered, stopped, grace));
@@ -283,8 +284,8 @@ async fn recovery_keeps_nothing_of_a_transaction_that_asks_for_nothing() {
     let durable = JournalEvent::Durable(tercet_wire::Seq(3));
     assert_eq!(events.recv().await, Some(durable));
     let engine = Engine::new(Epoch(2), EngineSettings::default());
-    let mut ring = Ring::new(engine, Duration::from_secs(3_600));
-    let recovered = recover(&mut ring, &journal, &clock, &Alerts::off()).await;
+    let mut core = Core::new(engine, Duration::from_secs(3_600));
+    let recovered = recover(&mut core, &journal, &clock, &Alerts::off()).await;
     let recovered = recovered.expect("it can be read");
     assert_eq!((recovered.taken_up, recovered.commands.len()), (3, 1));
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tercet_wire::{Gid, Mono};
 
 use super::Health;
-use super::row::Row;
+use super::failure_streak::FailureStreak;
 
 /// How a breaker judges; all from config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,7 +22,7 @@ pub struct BreakerSettings {
     /// Distinct transactions whose calls must fail in a row.
     pub failures: usize,
     /// The pause from one probe's beginning to the next's is between one and two of this.
-    pub probe_every: Duration,
+    pub probe_interval: Duration,
     /// How long a probe may be silent before the next one is sent. Its own call goes on to its
     /// own timeout, so that a participant that is merely slow is found to be alive.
     pub probe_timeout: Duration,
@@ -53,13 +53,13 @@ impl BreakerState {
 
 /// The right to make one call now. Given back when it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Turn {
+pub struct Permit {
     era: u64,
     /// Which probe of its era, if it is one.
     probe: Option<u64>,
 }
 
-impl Turn {
+impl Permit {
     /// Whether the call must be made on a fresh connection: the old ones may be as dead as
     /// the participant was.
     #[must_use]
@@ -83,7 +83,7 @@ pub(super) struct Breaker {
     /// One more with each recovery: how calls ended that were begun before says nothing
     /// about the time after.
     era: u64,
-    row: Row,
+    streak: FailureStreak,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -109,12 +109,12 @@ enum Phase {
     },
 }
 
-/// A recovery that nobody makes use of is over after this many times `probe_every`.
+/// A recovery that nobody makes use of is over after this many times `probe_interval`.
 const SETTLED_AFTER: u32 = 4;
 
 impl Breaker {
     pub(super) fn new() -> Self {
-        Self { phase: Phase::Closed, era: 0, row: Row::default() }
+        Self { phase: Phase::Closed, era: 0, streak: FailureStreak::default() }
     }
 
     pub(super) fn state(&self) -> BreakerState {
@@ -127,7 +127,7 @@ impl Breaker {
 
     /// How many more calls it lets through where there are `free` places, and whether there
     /// is a `spare` one beyond them.
-    pub(super) fn turns(&self, free: usize, spare: bool) -> usize {
+    pub(super) fn permits(&self, free: usize, spare: bool) -> usize {
         match self.phase {
             Phase::Closed => free,
             Phase::Open { .. } => 0,
@@ -163,59 +163,59 @@ impl Breaker {
     pub(super) fn settles_at(&self, settings: &BreakerSettings) -> Option<Mono> {
         match self.phase {
             Phase::HalfOpen { recovered_at, .. } => {
-                Some(recovered_at.after(settings.probe_every.saturating_mul(SETTLED_AFTER)))
+                Some(recovered_at.after(settings.probe_interval.saturating_mul(SETTLED_AFTER)))
             }
             Phase::Closed | Phase::Open { .. } => None,
         }
     }
 
     /// An ordinary call begins.
-    pub(super) fn begin(&mut self) -> Turn {
+    pub(super) fn begin(&mut self) -> Permit {
         match &mut self.phase {
             Phase::HalfOpen { under_way, .. } => *under_way += 1,
             Phase::Closed | Phase::Open { .. } => {}
         }
-        Turn { era: self.era, probe: None }
+        Permit { era: self.era, probe: None }
     }
 
     /// A probe begins.
-    pub(super) fn probe(&mut self, now: Mono, luck: u64, settings: &BreakerSettings) -> Turn {
+    pub(super) fn probe(&mut self, now: Mono, entropy: u64, settings: &BreakerSettings) -> Permit {
         let mut probe = None;
         match &mut self.phase {
             Phase::Open { probed_at, pause, latest, asking, .. } => {
                 *probed_at = now;
-                *pause = pause_of(luck, settings);
+                *pause = pause_of(entropy, settings);
                 *latest += 1;
                 *asking = true;
                 probe = Some(*latest);
             }
             Phase::Closed | Phase::HalfOpen { .. } => {}
         }
-        Turn { era: self.era, probe }
+        Permit { era: self.era, probe }
     }
 
     /// A call has ended.
     pub(super) fn ended(
         &mut self,
-        turn: Turn,
+        permit: Permit,
         health: Health,
         gid: &Gid,
         concurrency: usize,
-        (now, luck): (Mono, u64),
+        (now, entropy): (Mono, u64),
         settings: &BreakerSettings,
     ) -> Option<Change> {
-        let of_era = turn.era == self.era;
+        let of_era = permit.era == self.era;
         match &mut self.phase {
             Phase::Closed => match health {
-                Health::Alive => self.row.alive(),
-                Health::Failed if of_era && self.row.failed(gid, settings.failures) => {
-                    self.open(now, now, luck, settings);
+                Health::Alive => self.streak.alive(),
+                Health::Failed if of_era && self.streak.failed(gid, settings.failures) => {
+                    self.open(now, now, entropy, settings);
                     return Some(Change::Opened);
                 }
                 Health::Failed | Health::Unknown => {}
             },
             Phase::Open { since, latest, asking, .. } => {
-                if of_era && turn.probe == Some(*latest) {
+                if of_era && permit.probe == Some(*latest) {
                     *asking = false;
                 }
                 if health == Health::Alive {
@@ -224,7 +224,7 @@ impl Breaker {
                     let since = *since;
                     let window = concurrency.min(2);
                     self.era += 1;
-                    self.row = Row::default();
+                    self.streak = FailureStreak::default();
                     self.phase = Phase::HalfOpen { since, recovered_at: now, window, under_way: 0 };
                     return Some(Change::Recovered);
                 }
@@ -235,7 +235,7 @@ impl Breaker {
                 }
                 match health {
                     Health::Alive => {
-                        self.row.alive();
+                        self.streak.alive();
                         // One more for each answer: as many again with each round.
                         *window += usize::from(of_era);
                     }
@@ -243,9 +243,9 @@ impl Breaker {
                         // A failure among answers only slows the ramp down. It has failed when
                         // the calls that may be under way at a time have all failed in a row.
                         let needed = settings.failures.min(*window);
-                        if self.row.failed(gid, needed) {
+                        if self.streak.failed(gid, needed) {
                             let since = *since;
-                            self.open(since, now, luck, settings);
+                            self.open(since, now, entropy, settings);
                             return Some(Change::Reopened);
                         }
                     }
@@ -257,7 +257,7 @@ impl Breaker {
     }
 
     /// Ends a recovery that has reached the limit, or that nobody makes use of.
-    pub(super) fn settle(
+    pub(super) fn advance(
         &mut self,
         concurrency: usize,
         is_calm: bool,
@@ -274,15 +274,15 @@ impl Breaker {
         }
     }
 
-    fn open(&mut self, since: Mono, now: Mono, luck: u64, settings: &BreakerSettings) {
-        let pause = pause_of(luck, settings);
-        self.row = Row::default();
+    fn open(&mut self, since: Mono, now: Mono, entropy: u64, settings: &BreakerSettings) {
+        let pause = pause_of(entropy, settings);
+        self.streak = FailureStreak::default();
         self.phase = Phase::Open { since, probed_at: now, pause, latest: 0, asking: false };
     }
 }
 
-/// Between one and two of `probe_every`, so that the probes of many nodes do not meet.
-fn pause_of(luck: u64, settings: &BreakerSettings) -> Duration {
-    let every_ms = u64::try_from(settings.probe_every.as_millis()).unwrap_or(u64::MAX);
-    settings.probe_every + Duration::from_millis(luck % every_ms.saturating_add(1))
+/// Between one and two of `probe_interval`, so that the probes of many nodes do not meet.
+fn pause_of(entropy: u64, settings: &BreakerSettings) -> Duration {
+    let every_ms = u64::try_from(settings.probe_interval.as_millis()).unwrap_or(u64::MAX);
+    settings.probe_interval + Duration::from_millis(entropy % every_ms.saturating_add(1))
 }

@@ -11,7 +11,7 @@ pub struct Destination(Arc<str>);
 
 /// A destination can take calls again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Vacancy {
+pub struct CapacityFreed {
     /// Which.
     pub destination: Destination,
     /// How many.

@@ -8,21 +8,23 @@
 //!              └── room is told to who asked for it
 //! ```
 //!
-//! Time and luck are arguments, so that the dispatcher and a simulation run the same code.
+//! time and entropy are arguments, so that the dispatcher and a simulation run the same code.
 
 mod breaker;
 mod destination;
+mod destination_queue;
+#[cfg(test)]
+mod destination_queue_tests;
+#[cfg(test)]
+mod destination_queue_walk_tests;
+mod failure_streak;
 mod health;
-mod line;
-#[cfg(test)]
-mod line_tests;
-#[cfg(test)]
-mod line_walk_tests;
-mod queue;
-mod row;
+mod waiting_calls;
 
-pub use breaker::{BreakerSettings, BreakerState, Turn};
-pub use destination::{Destination, Vacancy};
+pub use breaker::{BreakerSettings, BreakerState, Permit};
+pub use destination::{CapacityFreed, Destination};
+pub use destination_queue::{
+    Admission, Capacity, DestinationQueue, DestinationQueueSettings, Expired, Moved, Next, Turned,
+};
 pub use health::{Health, ParticipantHealth, health};
-pub use line::{Admission, Expired, Line, LineSettings, Moved, Next, Room, Turned};
-pub use queue::Offered;
+pub use waiting_calls::Offered;

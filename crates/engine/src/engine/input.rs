@@ -7,8 +7,8 @@ use tercet_wire::{
     Answer, BranchId, BranchSpec, Epoch, Gid, Instance, Mono, Op, Resolution, Seq, Spec,
 };
 
-use crate::dispatch::{Destination, Vacancy};
-use crate::stored::Stored;
+use crate::dispatch::{CapacityFreed, Destination};
+use crate::stored::StoredTransaction;
 
 /// Whom a reply goes to: the shell's own number for a waiting request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,22 +25,22 @@ pub enum Input {
     /// node: it was never made.
     NotSent(Ticket, Option<Destination>),
     /// A destination has room that was waited for, or answers again.
-    Vacant(Vacancy),
+    CapacityFreed(CapacityFreed),
     /// The journal's answer to `Effect::Load`.
     Loaded(Gid, Load),
     /// The journal's answer to `Output::sweep`: decided and unfinished transactions of this
     /// node, by gid. None: there are no more after the one that was named.
-    Swept(Vec<Gid>),
+    PageOfGids(Vec<Gid>),
     /// An unfinished transaction found at start-up, or taken over.
-    Adopt(Box<Stored>),
+    Adopt(Box<StoredTransaction>),
     /// Everything up to here is durable.
     Durable(Seq),
     /// The gid of a new transaction turned out to be taken in the journal: its
     /// records were not written.
     Exists(Gid),
     /// The journal could not write this transaction's records, and only these: it is
-    /// set aside so that the others go on.
-    SetAside(Gid),
+    /// quarantined so that the others go on.
+    Quarantined(Gid),
     /// The node stops: nobody waits beyond this moment any more.
     NobodyWaitsBeyond(Mono),
     /// Nothing but time has passed.
@@ -53,7 +53,7 @@ pub enum Load {
     /// Nothing.
     Nothing,
     /// Its rows.
-    Found(Box<Stored>),
+    Found(Box<StoredTransaction>),
     /// It could not be read; ask again later.
     Failed,
     /// There is something, and it makes no sense: damaged, or of a newer program.

@@ -8,12 +8,12 @@ use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Op, Seq};
 
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
-use crate::engine::output::{Call, Effect, Held, Output, Parked, Refusal, Reply};
-use crate::engine::slot::{Fault, Purpose, Waiter};
+use crate::engine::live_transaction::{Fault, Purpose, Waiter};
+use crate::engine::output::{Call, DeferredEffect, Effect, Output, Parked, Refusal, Reply};
 use crate::engine::{Engine, at_once};
 use crate::invariants::moved_rightly;
 use crate::record::{Change, Record};
-use crate::transaction::{Calling, ParkedNow, Registered, Step, Transaction};
+use crate::transaction::{CallState, ParkedNow, Registered, Step, Transaction};
 
 impl Engine {
     pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
@@ -25,28 +25,32 @@ impl Engine {
             let room = self.room_for_more();
             let asked = self
                 .change(&gid, now, output, |transaction, step| asked(transaction, ask, room, step));
-            asked.unwrap_or(Err(Refusal::SetAside))
+            asked.unwrap_or(Err(Refusal::Quarantined))
         };
-        let Some(slot) = self.live.get_mut(&gid) else { return };
+        let Some(live_transaction) = self.live.get_mut(&gid) else { return };
         if let Ok(Purpose::Resolve { branch, .. }) = &purpose {
-            output.retract.extend(call_under_way(self.epoch, &slot.transaction, branch));
+            output.retract.extend(call_under_way(
+                self.epoch,
+                &live_transaction.transaction,
+                branch,
+            ));
         }
         match purpose {
             Ok(purpose) => {
                 let mut wait = wait;
-                if slot.waiters.len() >= self.settings.waiters {
+                if live_transaction.waiters.len() >= self.settings.waiters {
                     wait.give_up = now.mono;
                 }
-                slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
+                live_transaction.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
             }
             Err(refusal) => {
                 // A refusal tells how the transaction stands, so it waits like any other answer,
                 // unless it tells how it stands with the node.
                 let of_the_node =
                     matches!(refusal, Refusal::NotAccepted | Refusal::TooManyBytes { .. });
-                let after = if of_the_node { Seq(0) } else { slot.release_after };
+                let after = if of_the_node { Seq(0) } else { live_transaction.release_after };
                 let effect = Effect::Reply(reply_to, Reply::Refused(refusal));
-                output.effects.push(Held { after, gid: gid.clone(), effect });
+                output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
             }
         }
         self.attend(&gid, now, output);
@@ -94,9 +98,9 @@ impl Engine {
             return None;
         }
         let position = transaction.position(&ticket.branch)?;
-        let expected = Calling::InFlight { op: ticket.op, attempt: ticket.attempt };
-        let calling = transaction.branches().get(position)?.calling();
-        Some((position, ticket.epoch == self.epoch && *calling == expected))
+        let expected = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
+        let call_state = transaction.branches().get(position)?.call_state();
+        Some((position, ticket.epoch == self.epoch && *call_state == expected))
     }
 
     /// Changes a transaction, and attends to those who wait for it.
@@ -112,7 +116,7 @@ impl Engine {
     }
 
     /// Runs the rules of one transaction on a copy, and puts the copy in its place. If they
-    /// panic the old value stays, is set aside, and nobody else notices.
+    /// panic the old value stays, is quarantined, and nobody else notices.
     pub(super) fn change<R>(
         &mut self,
         gid: &Gid,
@@ -120,14 +124,15 @@ impl Engine {
         output: &mut Output,
         change: impl FnOnce(&mut Transaction, &mut Step<'_>) -> R,
     ) -> Option<R> {
-        let slot = self.live.get_mut(gid).filter(|slot| !slot.is_set_aside())?;
-        let mut next = slot.transaction.clone();
+        let live_transaction =
+            self.live.get_mut(gid).filter(|live_transaction| !live_transaction.is_quarantined())?;
+        let mut next = live_transaction.transaction.clone();
         let mut step = Step::new(now, &self.settings.rules);
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let result = change(&mut next, &mut step);
-            next.settle(&mut step);
+            next.advance(&mut step);
             // A change that breaks a promise is a fault of ours: it must not get out.
-            if let Err(broken) = moved_rightly(&slot.transaction, &next) {
+            if let Err(broken) = moved_rightly(&live_transaction.transaction, &next) {
                 panic!("{broken}");
             }
             result
@@ -135,15 +140,15 @@ impl Engine {
         let result = match ran {
             Ok(result) => result,
             Err(panic) => {
-                slot.set_aside = Some(Fault::Rules);
+                live_transaction.quarantined = Some(Fault::Rules);
                 let why = format!("its rules failed: {}", message(panic.as_ref()));
                 output.effects.push(at_once(gid, Effect::Alarm { why }));
                 return None;
             }
         };
-        slot.transaction = next;
+        live_transaction.transaction = next;
         let Step { changes, completion, calls, parked, .. } = step;
-        let instance = slot.transaction.instance();
+        let instance = live_transaction.transaction.instance();
         let mut last = self.last;
         let mut write = |change: Change| {
             last = Seq(last.0 + 1);
@@ -151,7 +156,7 @@ impl Engine {
             last
         };
         for change in changes {
-            slot.release_after = write(change);
+            live_transaction.release_after = write(change);
         }
         // Nobody waits for completion, but the transaction stays until it is durable.
         if let Some(needs) = completion.into_iter().map(&mut write).last() {
@@ -159,7 +164,7 @@ impl Engine {
         }
         self.last = last;
         for ParkedNow { branch, op, attempts } in parked {
-            let branch = slot.transaction.branches().get(branch);
+            let branch = live_transaction.transaction.branches().get(branch);
             // An operator's word may have ended it in the same moment.
             let Some(branch) = branch.filter(|branch| branch.is_parked()) else { continue };
             let parked = Parked {
@@ -170,11 +175,13 @@ impl Engine {
                 last_error: branch.last_error().cloned(),
                 at: now.wall,
             };
-            let (after, effect) = (slot.release_after, Effect::Parked(parked));
-            output.effects.push(Held { after, gid: gid.clone(), effect });
+            let (after, effect) = (live_transaction.release_after, Effect::Parked(parked));
+            output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
         for wanted in calls {
-            let Some(branch) = slot.transaction.branches().get(wanted.branch) else { continue };
+            let Some(branch) = live_transaction.transaction.branches().get(wanted.branch) else {
+                continue;
+            };
             let call = Call {
                 ticket: Ticket {
                     epoch: self.epoch,
@@ -185,36 +192,40 @@ impl Engine {
                     attempt: wanted.attempt,
                 },
                 branch: Arc::clone(branch.spec()),
-                spec: Arc::clone(slot.transaction.spec()),
-                deadline_at: slot.transaction.deadline_for(wanted.op),
+                spec: Arc::clone(live_transaction.transaction.spec()),
+                deadline_at: live_transaction.transaction.deadline_for(wanted.op),
             };
-            let after = slot.release_after;
-            output.effects.push(Held { after, gid: gid.clone(), effect: Effect::Call(call) });
+            let after = live_transaction.release_after;
+            output.effects.push(DeferredEffect {
+                after,
+                gid: gid.clone(),
+                effect: Effect::Call(call),
+            });
         }
         Some(result)
     }
 
     /// Answers those who have waited long enough or for what has come, and sets the timer.
     pub(super) fn attend(&mut self, gid: &Gid, now: Now, output: &mut Output) {
-        let Some(slot) = self.live.get_mut(gid) else { return };
-        for waiter in slot.take_hopeless() {
-            let reply = Reply::Refused(Refusal::SetAside);
+        let Some(live_transaction) = self.live.get_mut(gid) else { return };
+        for waiter in live_transaction.take_unanswerable() {
+            let reply = Reply::Refused(Refusal::Quarantined);
             output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
         }
-        let after = slot.release_after;
-        for (reply_to, reply) in slot.take_answers(now) {
+        let after = live_transaction.release_after;
+        for (reply_to, reply) in live_transaction.take_answers(now) {
             let effect = Effect::Reply(reply_to, reply);
-            output.effects.push(Held { after, gid: gid.clone(), effect });
+            output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
-        let due = slot.next_due(&self.settings.rules);
-        if due != slot.due {
-            if let Some(at) = slot.due {
+        let due = live_transaction.next_due(&self.settings.rules);
+        if due != live_transaction.due {
+            if let Some(at) = live_transaction.due {
                 self.due.remove(&(at, gid.clone()));
             }
             if let Some(at) = due {
                 self.due.insert((at, gid.clone()));
             }
-            slot.due = due;
+            live_transaction.due = due;
         }
         self.index_rooms(gid, now, output);
         self.index_rest(gid, now);
@@ -261,7 +272,9 @@ fn asked(
 
 /// The call of a branch that is under way, or waits for its turn at the dispatcher.
 fn call_under_way(epoch: Epoch, transaction: &Transaction, id: &BranchId) -> Option<Ticket> {
-    let Calling::InFlight { op, attempt } = *transaction.branch(id)?.calling() else { return None };
+    let CallState::InFlight { op, attempt } = *transaction.branch(id)?.call_state() else {
+        return None;
+    };
     let (gid, branch) = (transaction.gid().clone(), id.clone());
     Some(Ticket { epoch, gid, instance: transaction.instance(), branch, op, attempt })
 }

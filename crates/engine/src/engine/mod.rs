@@ -4,21 +4,19 @@
 //! ```text
 //!  Input ──▶ find the transaction ──▶ take it out ──▶ its rules ──▶ put it back ──▶ Output
 //!               │ not in memory           (a panic leaves the old value,          records: to be durable
-//!               ▼                          set aside, and stops nobody else)      effects: wait for them
+//!               ▼                          quarantined, and stops nobody else)      effects: wait for them
 //!            Effect::Load ──▶ Input::Loaded
 //! ```
 //!
 //! Memory is the truth for live transactions: the hot path reads nothing. A finished
 //! transaction leaves once its last record is durable, so nobody sees it go back.
 
-mod called_back;
+mod capacity;
 pub(crate) mod input;
 mod known;
+mod live_transaction;
 pub(crate) mod output;
-mod pauses;
-mod rest;
-mod room;
-mod slot;
+mod paging;
 mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,11 +25,11 @@ use std::time::Duration;
 use tercet_wire::{Epoch, Gid, Mono, Now, Seq, Status, Wall};
 
 use crate::dispatch::Destination;
+use crate::engine::capacity::Rooms;
 use crate::engine::input::{Input, Request};
-use crate::engine::output::{Effect, Held, Output, Refusal, Reply};
-use crate::engine::rest::Resting;
-use crate::engine::room::Rooms;
-use crate::engine::slot::Slot;
+use crate::engine::live_transaction::LiveTransaction;
+use crate::engine::output::{DeferredEffect, Effect, Output, Refusal, Reply};
+use crate::engine::paging::Paged;
 use crate::transaction::Rules;
 
 /// Timers run in one step.
@@ -47,11 +45,11 @@ pub struct EngineSettings {
     /// Bytes of live transactions beyond which begin is refused.
     pub live_bytes: usize,
     /// Decided transactions that only wait for a participant and stay in memory.
-    pub waiting_transactions: usize,
+    pub in_memory_waiting_transactions: usize,
     /// Bytes of those.
-    pub waiting_bytes: usize,
+    pub in_memory_waiting_bytes: usize,
     /// Transactions that rest in the journal beyond which begin is refused.
-    pub resting_transactions: usize,
+    pub paged_out_transactions: usize,
     /// Path segments that tell destinations apart, as for the dispatcher.
     pub destination_path_segments: usize,
     /// At this start the wall clock is further ahead of the journal than any stop explains:
@@ -69,9 +67,9 @@ impl Default for EngineSettings {
             rules: Rules::default(),
             live_transactions: 100_000,
             live_bytes: 256 * 1024 * 1024,
-            waiting_transactions: 10_000,
-            waiting_bytes: 64 * 1024 * 1024,
-            resting_transactions: 1_000_000,
+            in_memory_waiting_transactions: 10_000,
+            in_memory_waiting_bytes: 64 * 1024 * 1024,
+            paged_out_transactions: 1_000_000,
             destination_path_segments: 1,
             clock_doubted: false,
             waiters: 1_000,
@@ -85,7 +83,7 @@ impl Default for EngineSettings {
 pub struct Engine {
     settings: EngineSettings,
     epoch: Epoch,
-    live: BTreeMap<Gid, Slot>,
+    live: BTreeMap<Gid, LiveTransaction>,
     /// What they take, in bytes.
     live_bytes: usize,
     /// Requests that wait for the journal to say whether their gid is known.
@@ -105,7 +103,7 @@ pub struct Engine {
     only_wait_bytes: usize,
     /// Those that leave for the journal, by the record that must be durable before.
     leaving_to_rest: BTreeSet<(Seq, Gid)>,
-    resting: Resting,
+    resting: Paged,
     /// Finished transactions, by the record that must be durable before they leave.
     leaving: BTreeSet<(Seq, Gid)>,
     /// Transactions in the journal whose rows make no sense, as far as it was noticed.
@@ -138,8 +136,8 @@ pub struct Census {
     pub by_status: BTreeMap<Status, (usize, Wall)>,
     /// Branches shown to people.
     pub parked_branches: usize,
-    /// Transactions set aside: after a fault of ours, or because their rows make no sense.
-    pub set_aside: usize,
+    /// Transactions quarantined: after a fault of ours, or because their rows make no sense.
+    pub quarantined: usize,
     /// Of those counted, how many rest in the journal until their participants have room.
     pub resting: usize,
     /// Bytes of memory that live transactions take.
@@ -164,7 +162,7 @@ impl Engine {
             only_wait: BTreeSet::new(),
             only_wait_bytes: 0,
             leaving_to_rest: BTreeSet::new(),
-            resting: Resting::default(),
+            resting: Paged::default(),
             leaving: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             last: Seq(0),
@@ -177,21 +175,21 @@ impl Engine {
     /// Handles one input.
     pub fn handle(&mut self, input: Input, now: Now) -> Output {
         let mut output = Output::default();
-        if let Input::Vacant(vacancy) = &input {
-            self.heals(vacancy, now);
+        if let Input::CapacityFreed(freed) = &input {
+            self.heals(freed, now);
         }
         self.wake_those_that_pause(now, &mut output);
         match input {
             Input::Request(request) => self.request(request, now, &mut output),
             Input::Answered(ticket, answer) => self.answered(&ticket, &answer, now, &mut output),
             Input::NotSent(ticket, at) => self.not_sent(&ticket, at, now, &mut output),
-            Input::Vacant(vacancy) => self.vacant(&vacancy, now, &mut output),
+            Input::CapacityFreed(freed) => self.capacity_freed(&freed, now, &mut output),
             Input::Loaded(gid, load) => self.loaded(&gid, load, now, &mut output),
-            Input::Swept(gids) => self.swept(gids, now, &mut output),
+            Input::PageOfGids(gids) => self.page_of_gids(gids, now, &mut output),
             Input::Adopt(stored) => self.take_up(&stored, now, &mut output),
             Input::Durable(seq) => self.durable(seq, now),
             Input::Exists(gid) => self.drop_unwritten(&gid, &mut output),
-            Input::SetAside(gid) => self.set_aside(&gid, now, &mut output),
+            Input::Quarantined(gid) => self.quarantined(&gid, now, &mut output),
             Input::NobodyWaitsBeyond(moment) => self.nobody_waits_beyond(moment, now, &mut output),
             Input::Tick => {}
         }
@@ -223,21 +221,21 @@ impl Engine {
     /// The live transaction of this id.
     #[must_use]
     pub fn transaction(&self, gid: &Gid) -> Option<&crate::transaction::Transaction> {
-        self.live.get(gid).map(Slot::transaction)
+        self.live.get(gid).map(LiveTransaction::transaction)
     }
 
     /// Counts the live transactions.
     #[must_use]
     pub fn census(&self) -> Census {
-        let mut census = Census { set_aside: self.unreadable.len(), ..Census::default() };
-        for slot in self.live.values() {
-            let transaction = slot.transaction();
+        let mut census = Census { quarantined: self.unreadable.len(), ..Census::default() };
+        for live_transaction in self.live.values() {
+            let transaction = live_transaction.transaction();
             let created_at = transaction.spec().created_at;
             let seen = census.by_status.entry(transaction.status()).or_insert((0, created_at));
             *seen = (seen.0 + 1, seen.1.min(created_at));
             let parked = transaction.branches().iter().filter(|branch| branch.is_parked());
             census.parked_branches += parked.count();
-            census.set_aside += usize::from(slot.is_set_aside());
+            census.quarantined += usize::from(live_transaction.is_quarantined());
         }
         for (status, count, oldest) in self.resting.by_status() {
             let seen = census.by_status.entry(status).or_insert((0, oldest));
@@ -257,11 +255,11 @@ impl Engine {
         too_long: impl Fn(Mono) -> bool,
         output: &mut Output,
     ) {
-        for (gid, slot) in &mut self.live {
-            if slot.release_after() <= durable {
+        for (gid, live_transaction) in &mut self.live {
+            if live_transaction.release_after() <= durable {
                 continue;
             }
-            for waiter in slot.take_waiters(&too_long) {
+            for waiter in live_transaction.take_late_waiters(&too_long) {
                 let reply = Reply::Refused(Refusal::JournalUnavailable);
                 output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
             }
@@ -283,11 +281,12 @@ impl Engine {
 
     fn nobody_waits_beyond(&mut self, moment: Mono, now: Now, output: &mut Output) {
         self.last_wait = Some(moment);
-        let waited_for = self.live.iter().filter(|(_, slot)| slot.is_waited_for());
+        let waited_for =
+            self.live.iter().filter(|(_, live_transaction)| live_transaction.is_waited_for());
         let waited_for: Vec<Gid> = waited_for.map(|(gid, _)| gid.clone()).collect();
         for gid in waited_for {
-            if let Some(slot) = self.live.get_mut(&gid) {
-                slot.nobody_waits_beyond(moment);
+            if let Some(live_transaction) = self.live.get_mut(&gid) {
+                live_transaction.nobody_waits_beyond(moment);
             }
             self.attend(&gid, now, output);
         }
@@ -305,15 +304,15 @@ impl Engine {
         }
     }
 
-    fn forget(&mut self, gid: &Gid) -> Option<Slot> {
-        let mut slot = self.live.remove(gid)?;
-        if let Some(at) = slot.due() {
+    fn forget(&mut self, gid: &Gid) -> Option<LiveTransaction> {
+        let mut live_transaction = self.live.remove(gid)?;
+        if let Some(at) = live_transaction.due() {
             self.due.remove(&(at, gid.clone()));
         }
-        self.live_bytes -= slot.bytes;
-        self.unindex_rest(gid, slot.rest, slot.bytes);
-        self.leave_rooms(gid, &mut slot);
-        Some(slot)
+        self.live_bytes -= live_transaction.bytes;
+        self.unindex_rest(gid, live_transaction.rest, live_transaction.bytes);
+        self.leave_rooms(gid, &mut live_transaction);
+        Some(live_transaction)
     }
 
     fn run_what_is_due(&mut self, now: Now, output: &mut Output) {
@@ -334,6 +333,6 @@ impl Engine {
 }
 
 /// An effect that waits for nothing: what it says depends on no record.
-fn at_once(gid: &Gid, effect: Effect) -> Held {
-    Held { after: Seq(0), gid: gid.clone(), effect }
+fn at_once(gid: &Gid, effect: Effect) -> DeferredEffect {
+    DeferredEffect { after: Seq(0), gid: gid.clone(), effect }
 }

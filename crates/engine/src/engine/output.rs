@@ -15,26 +15,26 @@ pub struct Output {
     /// To be made durable, in this order.
     pub records: Vec<Record>,
     /// To be let out, each once what it waits for is durable.
-    pub effects: Vec<Held>,
+    pub effects: Vec<DeferredEffect>,
     /// Destinations whose room is waited for: to be told once, when there is some.
-    pub await_room: Vec<Destination>,
+    pub notify_when_free: Vec<Destination>,
     /// Calls that need not be made if they still wait for their turn: an operator has ended
     /// their branch. They come back as not sent; those under way are answered as ever.
     pub retract: Vec<Ticket>,
     /// The journal is to say which transactions rest in it.
-    pub sweep: Option<Sweep>,
+    pub sweep: Option<PageRequest>,
 }
 
 /// Which transactions the journal is asked for: decided, unfinished, this node's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Sweep {
+pub struct PageRequest {
     /// Those after this gid; from the first where it is none.
     pub after: Option<Gid>,
 }
 
 /// An effect and what must be durable before it is let out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Held {
+pub struct DeferredEffect {
     /// The last record that the effect depends on.
     pub after: Seq,
     /// Whose effect it is.
@@ -43,7 +43,7 @@ pub struct Held {
     pub effect: Effect,
 }
 
-impl Held {
+impl DeferredEffect {
     /// Whether it is a call.
     pub(crate) fn is_call(&self) -> bool {
         matches!(self.effect, Effect::Call(_))
@@ -61,7 +61,7 @@ pub enum Effect {
     Load,
     /// Tell people that a branch is parked.
     Parked(Parked),
-    /// Tell the operator that this transaction was set aside.
+    /// Tell the operator that this transaction was quarantined.
     Alarm {
         /// What went wrong.
         why: String,
@@ -104,14 +104,14 @@ pub enum Reply {
     /// The transaction as it stands.
     Transaction {
         /// Whether what was waited for has come.
-        told: Told,
+        told: ReplyKind,
         /// The transaction.
         snapshot: Snapshot,
     },
     /// A registered branch as it stands.
     Branch {
         /// Whether what was waited for has come.
-        told: Told,
+        told: ReplyKind,
         /// Its transaction.
         snapshot: Snapshot,
         /// Which branch.
@@ -123,7 +123,7 @@ pub enum Reply {
 
 /// Whether what was waited for has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Told {
+pub enum ReplyKind {
     /// It has, and the request created something (201).
     Created,
     /// It has (200).
@@ -188,7 +188,7 @@ pub enum Refusal {
     JournalUnavailable,
     /// Refused before anything was written.
     NotAccepted,
-    /// This transaction is set aside: its rules failed, or its rows cannot be written or
+    /// This transaction is quarantined: its rules failed, or its rows cannot be written or
     /// understood.
-    SetAside,
+    Quarantined,
 }

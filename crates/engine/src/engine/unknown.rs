@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tercet_wire::{Gid, Now, Spec};
 
 use crate::engine::input::{Ask, Load, Request};
+use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
 use crate::engine::output::{Effect, Output, Refusal, Reply};
-use crate::engine::slot::{Fault, Purpose, Slot, Waiter};
 use crate::engine::{Engine, Loading, at_once};
 use crate::record::Change;
-use crate::stored::Stored;
+use crate::stored::StoredTransaction;
 use crate::transaction::{Resume, Transaction};
 
 /// Transactions remembered as unreadable: alarms for so many are enough.
@@ -129,7 +129,7 @@ impl Engine {
             Load::Unreadable { why } => {
                 self.leave_unreadable(gid, &why, output);
                 for request in waiting {
-                    refuse(&request, Refusal::SetAside, output);
+                    refuse(&request, Refusal::Quarantined, output);
                 }
             }
         }
@@ -150,13 +150,13 @@ impl Engine {
 
     /// Takes up a transaction at start-up: every one that is not decided, and as many others
     /// as there is room for.
-    pub(super) fn take_up(&mut self, stored: &Stored, now: Now, output: &mut Output) {
+    pub(super) fn take_up(&mut self, stored: &StoredTransaction, now: Now, output: &mut Output) {
         if self.live.contains_key(&stored.spec.gid) {
             return;
         }
         let settings = &self.settings;
-        let full = self.live.len() >= settings.waiting_transactions
-            || self.live_bytes >= settings.waiting_bytes;
+        let full = self.live.len() >= settings.in_memory_waiting_transactions
+            || self.live_bytes >= settings.in_memory_waiting_bytes;
         if full && stored.status.is_decided() {
             return self.rests_already(stored);
         }
@@ -164,34 +164,34 @@ impl Engine {
         self.adopt(stored, Resume::AtStart { clock_doubted }, now, output);
     }
 
-    fn adopt(&mut self, stored: &Stored, resume: Resume, now: Now, output: &mut Output) {
+    fn adopt(&mut self, stored: &StoredTransaction, resume: Resume, now: Now, output: &mut Output) {
         let gid = &stored.spec.gid;
         let mut transaction = Transaction::resume(stored, resume, now);
         transaction.resume_pauses(self.pauses_of(gid));
-        self.hold(gid, Slot::new(transaction));
+        self.hold(gid, LiveTransaction::new(transaction));
         self.run(gid, now, output, |_, _| ());
     }
 
-    fn hold(&mut self, gid: &Gid, slot: Slot) {
-        self.live_bytes += slot.bytes;
-        self.live.insert(gid.clone(), slot);
+    fn hold(&mut self, gid: &Gid, live_transaction: LiveTransaction) {
+        self.live_bytes += live_transaction.bytes;
+        self.live.insert(gid.clone(), live_transaction);
     }
 
     /// The gid of a new transaction is taken: nothing of ours was written. Whoever asked
     /// is told to ask again, and will meet the transaction that holds the gid.
     pub(super) fn drop_unwritten(&mut self, gid: &Gid, output: &mut Output) {
         self.leaving.retain(|(_, leaving)| leaving != gid);
-        let Some(slot) = self.forget(gid) else { return };
-        for waiter in slot.waiters {
+        let Some(live_transaction) = self.forget(gid) else { return };
+        for waiter in live_transaction.waiters {
             let reply = Reply::Refused(Refusal::JournalUnavailable);
             output.effects.push(at_once(gid, Effect::Reply(waiter.reply_to, reply)));
         }
     }
 
     /// The journal cannot write this transaction's records.
-    pub(super) fn set_aside(&mut self, gid: &Gid, now: Now, output: &mut Output) {
-        let Some(slot) = self.live.get_mut(gid) else { return };
-        slot.set_aside = Some(Fault::Journal);
+    pub(super) fn quarantined(&mut self, gid: &Gid, now: Now, output: &mut Output) {
+        let Some(live_transaction) = self.live.get_mut(gid) else { return };
+        live_transaction.quarantined = Some(Fault::Journal);
         let why = "the journal cannot write its records".to_owned();
         output.effects.push(at_once(gid, Effect::Alarm { why }));
         self.leaving.retain(|(_, leaving)| leaving != gid);
@@ -239,15 +239,15 @@ impl Engine {
         if self.live.len() >= limit {
             return refuse(&request, Refusal::TooManyTransactions { limit }, output);
         }
-        let limit = self.settings.resting_transactions;
+        let limit = self.settings.paged_out_transactions;
         if self.resting.count() >= limit {
             return refuse(&request, Refusal::TooManyResting { limit }, output);
         }
         let Request { reply_to, gid, wait, .. } = request;
-        let mut slot = Slot::new(Transaction::begin(Arc::clone(&spec), now));
+        let mut live_transaction = LiveTransaction::new(Transaction::begin(Arc::clone(&spec), now));
         let purpose = Purpose::Begin { created: true };
-        slot.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
-        self.hold(&gid, slot);
+        live_transaction.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
+        self.hold(&gid, live_transaction);
         let begun = self.change(&gid, now, output, |_, step| {
             // First of all: what follows from it must not be written before it.
             step.changes.push(Change::Begun(spec));

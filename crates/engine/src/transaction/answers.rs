@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{Answer, EventKind, Op, Trouble, Verdict, verdict};
+use tercet_wire::{Answer, EventKind, FailureKind, Op, Verdict, verdict};
 
 use crate::record::TryAnswer;
-use crate::transaction::branch::{Branch, Calling, Standing};
+use crate::transaction::branch::{Branch, BranchState, CallState};
 use crate::transaction::history::Line;
 use crate::transaction::step::ParkedNow;
 use crate::transaction::{Phase, Step, Transaction};
@@ -21,15 +21,15 @@ impl Transaction {
     ) {
         let Some(branch) = self.branches.get_mut(position) else { return };
         let attempt = *branch.attempts.get(op);
-        (branch.trouble.no_room, branch.trouble.no_room_since) = (0, None);
+        (branch.failure_stats.no_room, branch.failure_stats.no_room_since) = (0, None);
         match verdict(op, answer) {
             Verdict::Done => match op {
                 Op::Try => tried(branch, self.spec.open, step),
                 Op::Confirm | Op::Cancel => acknowledged(branch, step),
             },
             Verdict::Refused => {
-                branch.standing = Standing::Refused;
-                branch.calling = Calling::Idle;
+                branch.state = BranchState::Refused;
+                branch.call_state = CallState::Idle;
                 branch.last_error = Some(Arc::from(answer.summary()));
                 branch.answer = Some(try_answer(answer));
                 let kind = EventKind::TryRefused;
@@ -38,29 +38,29 @@ impl Transaction {
                 step.happened(&mut self.history, line);
             }
             Verdict::InProgress(pause) => {
-                branch.trouble.wrong_in_a_row = 0;
-                branch.trouble.since.get_or_insert(step.now.mono);
-                branch.trouble.pause_asked = true;
-                branch.calling = Calling::Due(step.now.mono.after(pause));
+                branch.failure_stats.permanent_in_a_row = 0;
+                branch.failure_stats.since.get_or_insert(step.now.mono);
+                branch.failure_stats.pause_asked = true;
+                branch.call_state = CallState::Due(step.now.mono.after(pause));
                 if op != Op::Try {
-                    self.park_if_stuck(position, op, Trouble::Doubt, step);
+                    self.park_if_stuck(position, op, FailureKind::Transient, step);
                 }
             }
-            Verdict::Again { trouble, pause } => {
+            Verdict::Again { failure, pause } => {
                 let summary = answer.summary();
-                branch.failed(trouble, &summary, step.now.mono);
+                branch.failed(failure, &summary, step.now.mono);
                 if op == Op::Try {
                     branch.answer = Some(try_answer(answer));
                 }
-                branch.trouble.pause_asked = pause.is_some();
-                let luck = step.luck(position);
-                let pause = step.rules.backoff.pause(branch.trouble.failures, luck, pause);
-                branch.calling = Calling::Due(step.now.mono.after(pause));
+                branch.failure_stats.pause_asked = pause.is_some();
+                let entropy = step.entropy(position);
+                let pause = step.rules.backoff.pause(branch.failure_stats.failures, entropy, pause);
+                branch.call_state = CallState::Due(step.now.mono.after(pause));
                 let kind = EventKind::CallFailed;
                 let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &summary };
                 step.happened(&mut self.history, line);
                 if op != Op::Try {
-                    self.park_if_stuck(position, op, trouble, step);
+                    self.park_if_stuck(position, op, failure, step);
                 }
             }
         }
@@ -77,7 +77,7 @@ impl Transaction {
     ) {
         let decided_op = match &self.phase {
             Phase::Trying { .. } | Phase::Finished { .. } => return,
-            Phase::Telling(decided) => decided.decision.op(),
+            Phase::SecondPhase(decided) => decided.decision.op(),
         };
         let Some(branch) = self.branches.get_mut(position) else { return };
         if op == decided_op && !branch.is_done() && verdict(op, answer) == Verdict::Done {
@@ -89,14 +89,15 @@ impl Transaction {
         &mut self,
         position: usize,
         op: Op,
-        trouble: Trouble,
+        failure: FailureKind,
         step: &mut Step<'_>,
     ) {
         let Some(branch) = self.branches.get_mut(position) else { return };
-        let since = branch.trouble.since.unwrap_or(step.now.mono);
-        let doubted = step.now.mono.since(since) >= step.rules.park_after_doubt;
-        let wrong = branch.trouble.wrong_in_a_row >= step.rules.park_after_wrong;
-        if branch.parked || !(doubted || wrong || trouble == Trouble::Gone) {
+        let since = branch.failure_stats.since.unwrap_or(step.now.mono);
+        let doubted = step.now.mono.since(since) >= step.rules.park_after;
+        let wrong =
+            branch.failure_stats.permanent_in_a_row >= step.rules.park_after_permanent_errors;
+        if branch.parked || !(doubted || wrong || failure == FailureKind::ReservationLost) {
             return;
         }
         branch.parked = true;
@@ -112,8 +113,8 @@ impl Transaction {
 }
 
 fn tried(branch: &mut Branch, open: bool, step: &mut Step<'_>) {
-    branch.standing = Standing::Tried;
-    branch.calling = Calling::Idle;
+    branch.state = BranchState::Tried;
+    branch.call_state = CallState::Idle;
     branch.answer = None;
     // An initiator is told of each Try and builds on it, so it must survive a crash; in a
     // transaction that decides for itself the Try would only be asked again.
@@ -123,8 +124,8 @@ fn tried(branch: &mut Branch, open: bool, step: &mut Step<'_>) {
 }
 
 fn acknowledged(branch: &mut Branch, step: &mut Step<'_>) {
-    branch.standing = Standing::Done { at: step.now.wall, unwritten_since: Some(step.now.mono) };
-    branch.calling = Calling::Idle;
+    branch.state = BranchState::Done { at: step.now.wall, unwritten_since: Some(step.now.mono) };
+    branch.call_state = CallState::Idle;
 }
 
 fn try_answer(answer: &Answer) -> TryAnswer {

@@ -3,33 +3,33 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    BranchId, BranchSpec, Mono, Now, Op, PerOp, Resolution, ResolvedAs, Trouble, TryBy, Wall,
+    BranchId, BranchSpec, FailureKind, Mono, Now, Op, PerOp, Resolution, ResolvedAs, TryBy, Wall,
 };
 
 use crate::dispatch::Destination;
-use crate::record::{Decision, Outcome, TryAnswer};
+use crate::record::{BranchRecord, Decision, TryAnswer};
 
 /// One branch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Branch {
     pub(super) spec: Arc<BranchSpec>,
-    pub(super) standing: Standing,
-    pub(super) calling: Calling,
+    pub(super) state: BranchState,
+    pub(super) call_state: CallState,
     pub(super) attempts: PerOp<u32>,
-    pub(super) trouble: Troubles,
+    pub(super) failure_stats: FailureStats,
     pub(super) parked: bool,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) answer: Option<TryAnswer>,
     pub(super) resolved_as: Option<ResolvedAs>,
     /// What an operator made of it, while a call is under way that may still be answered.
-    pub(super) ruling: Option<Box<Resolution>>,
+    pub(super) pending_resolution: Option<Box<Resolution>>,
     /// What the journal holds of this branch beyond its transaction's status.
-    pub(super) row: Option<Box<Outcome>>,
+    pub(super) row: Option<Box<BranchRecord>>,
 }
 
 /// What is known of a branch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum BranchState {
     /// Logged; nothing is known of its Try.
     Registered,
     /// Its Try was done, or it has none.
@@ -47,7 +47,7 @@ pub enum Standing {
 
 /// Whether it is being called.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Calling {
+pub enum CallState {
     /// No.
     Idle,
     /// It is to be called from this moment on.
@@ -70,11 +70,11 @@ pub enum Calling {
 
 /// How the present leg has gone so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(super) struct Troubles {
+pub(super) struct FailureStats {
     /// Calls that failed; "in progress" is no failure.
     pub(super) failures: u32,
     /// The latest failures in a row that cannot become right by themselves.
-    pub(super) wrong_in_a_row: u32,
+    pub(super) permanent_in_a_row: u32,
     /// Whether the participant asked for the present pause.
     pub(super) pause_asked: bool,
     /// Times in a row that there was no room for a call.
@@ -88,22 +88,22 @@ pub(super) struct Troubles {
 
 impl Branch {
     pub(super) fn new(spec: Arc<BranchSpec>, now: Now) -> Self {
-        let (standing, calling) = match (spec.url(Op::Try), spec.try_by) {
-            (Some(_), _) => (Standing::Registered, Calling::Due(now.mono)),
-            (None, TryBy::Initiator) => (Standing::Registered, Calling::Idle),
-            (None, TryBy::Coordinator) => (Standing::Tried, Calling::Idle),
+        let (state, call_state) = match (spec.url(Op::Try), spec.try_by) {
+            (Some(_), _) => (BranchState::Registered, CallState::Due(now.mono)),
+            (None, TryBy::Initiator) => (BranchState::Registered, CallState::Idle),
+            (None, TryBy::Coordinator) => (BranchState::Tried, CallState::Idle),
         };
         Self {
             spec,
-            standing,
-            calling,
+            state,
+            call_state,
             attempts: PerOp::default(),
-            trouble: Troubles::default(),
+            failure_stats: FailureStats::default(),
             parked: false,
             last_error: None,
             answer: None,
             resolved_as: None,
-            ruling: None,
+            pending_resolution: None,
             row: None,
         }
     }
@@ -122,14 +122,14 @@ impl Branch {
 
     /// What is known of it.
     #[must_use]
-    pub fn standing(&self) -> &Standing {
-        &self.standing
+    pub fn state(&self) -> &BranchState {
+        &self.state
     }
 
     /// Whether it is being called.
     #[must_use]
-    pub fn calling(&self) -> &Calling {
-        &self.calling
+    pub fn call_state(&self) -> &CallState {
+        &self.call_state
     }
 
     /// Calls made so far.
@@ -158,13 +158,13 @@ impl Branch {
     /// Whether it has acknowledged the decision, or has been resolved by hand.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(self.standing, Standing::Done { .. })
+        matches!(self.state, BranchState::Done { .. })
     }
 
     /// Whether the coordinator waits for its Try.
     #[must_use]
     pub fn is_try_outstanding(&self) -> bool {
-        self.standing == Standing::Registered && self.spec.url(Op::Try).is_some()
+        self.state == BranchState::Registered && self.spec.url(Op::Try).is_some()
     }
 
     /// Whether its Try was answered in a way that the initiator can be shown.
@@ -181,13 +181,15 @@ impl Branch {
         }
     }
 
-    pub(super) fn failed(&mut self, trouble: Trouble, why: &str, now: Mono) {
-        self.trouble.failures = self.trouble.failures.saturating_add(1);
-        self.trouble.wrong_in_a_row = match trouble {
-            Trouble::Doubt => 0,
-            Trouble::Wrong | Trouble::Gone => self.trouble.wrong_in_a_row.saturating_add(1),
+    pub(super) fn failed(&mut self, failure: FailureKind, why: &str, now: Mono) {
+        self.failure_stats.failures = self.failure_stats.failures.saturating_add(1);
+        self.failure_stats.permanent_in_a_row = match failure {
+            FailureKind::Transient => 0,
+            FailureKind::Permanent | FailureKind::ReservationLost => {
+                self.failure_stats.permanent_in_a_row.saturating_add(1)
+            }
         };
-        self.trouble.since.get_or_insert(now);
+        self.failure_stats.since.get_or_insert(now);
         self.last_error = Some(Arc::from(why));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tercet_wire::{BranchId, EventKind, Op};
 
-use crate::record::{Change, Happening};
+use crate::record::{Change, HistoryEvent};
 use crate::transaction::{Step, Transaction};
 
 /// Lines kept of retries asked for by hand. (Of resolutions there is one per branch at most.)
@@ -50,9 +50,9 @@ impl Step<'_> {
             let detail = format!("{} lines are kept of one transaction", self.rules.history_lines);
             let (branch, op, attempt) = (None, None, None);
             let detail = Some(Arc::from(detail));
-            Happening { number, at, kind: EventKind::Truncated, branch, op, attempt, detail }
+            HistoryEvent { number, at, kind: EventKind::Truncated, branch, op, attempt, detail }
         } else {
-            Happening {
+            HistoryEvent {
                 number,
                 at,
                 kind: line.kind,
@@ -62,7 +62,7 @@ impl Step<'_> {
                 detail: Some(Arc::from(line.detail)),
             }
         };
-        self.changes.push(Change::Happened(happening));
+        self.changes.push(Change::History(happening));
     }
 }
 
@@ -92,7 +92,7 @@ impl Transaction {
         self.history.by_hand += 1;
         let (number, at) = (self.history.lines, step.now.wall);
         let (op, attempt, detail) = (None, None, Some(Arc::from(detail)));
-        let line = Happening { number, at, kind, branch, op, attempt, detail };
-        step.changes.push(Change::Happened(line));
+        let line = HistoryEvent { number, at, kind, branch, op, attempt, detail };
+        step.changes.push(Change::History(line));
     }
 }

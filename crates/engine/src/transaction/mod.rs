@@ -2,35 +2,35 @@
 //!
 //! ```text
 //!            all Tries done (or confirm asked)          every branch acknowledged
-//!  Trying ───────────────────────────────▶ Telling(Confirm) ──────────▶ Finished
+//!  Trying ───────────────────────────────▶ SecondPhase(Confirm) ──────────▶ Finished
 //!    │  a Try refused · cancel asked · deadline
-//!    └──────────────────────────────────▶ Telling(Cancel) ───────────▶ Finished
+//!    └──────────────────────────────────▶ SecondPhase(Cancel) ───────────▶ Finished
 //! ```
 //!
-//! `requests`, `by_hand`, `answers` and time change what is known; `settle` alone says what follows from
+//! `requests`, `operator`, `answers` and time change what is known; `advance` alone says what follows from
 //! it: the decision, the calls, the end. After a crash the rows give what is known, and
-//! `settle` goes on: recovery has no rules of its own (P5).
+//! `advance` goes on: recovery has no rules of its own (P5).
 
+mod advance;
 mod answers;
+mod backpressure;
 mod branch;
-mod by_hand;
-mod facts;
+mod branch_rows;
 mod history;
+mod operator;
+mod paging;
 mod requests;
-mod rest;
 mod restore;
-mod room;
-mod settle;
 mod step;
 mod view;
 
 use std::sync::Arc;
 
-pub use branch::{Branch, Calling, Standing};
+pub use branch::{Branch, BranchState, CallState};
 use history::History;
 pub use history::history_bound;
+pub(crate) use paging::Pause;
 pub(crate) use requests::{Registered, already};
-pub(crate) use rest::Pause;
 pub(crate) use restore::Resume;
 pub use step::Rules;
 pub(crate) use step::{ParkedNow, Step};
@@ -58,7 +58,7 @@ pub enum Phase {
         deadline: Mono,
     },
     /// The decision is taken and being told.
-    Telling(Decided),
+    SecondPhase(Decided),
     /// Everyone has acknowledged.
     Finished {
         /// The decision.
@@ -124,7 +124,7 @@ impl Transaction {
     pub fn status(&self) -> Status {
         match &self.phase {
             Phase::Trying { .. } => Status::Trying,
-            Phase::Telling(decided) => decided.decision.status(),
+            Phase::SecondPhase(decided) => decided.decision.status(),
             Phase::Finished { decided, .. } => decided.decision.finished_status(),
         }
     }
@@ -134,7 +134,7 @@ impl Transaction {
     pub fn decided(&self) -> Option<&Decided> {
         match &self.phase {
             Phase::Trying { .. } => None,
-            Phase::Telling(decided) | Phase::Finished { decided, .. } => Some(decided),
+            Phase::SecondPhase(decided) | Phase::Finished { decided, .. } => Some(decided),
         }
     }
 
@@ -148,7 +148,7 @@ impl Transaction {
     #[must_use]
     pub fn finished_at(&self) -> Option<Wall> {
         match &self.phase {
-            Phase::Trying { .. } | Phase::Telling(_) => None,
+            Phase::Trying { .. } | Phase::SecondPhase(_) => None,
             Phase::Finished { at, .. } => Some(*at),
         }
     }

@@ -1,5 +1,5 @@
 //! What initiators ask for. Each answer is a named refusal or a change of what is known;
-//! what follows from it is `settle`'s to say.
+//! what follows from it is `advance`'s to say.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(crate) enum Registered {
 }
 
 impl Transaction {
-    /// Registers a branch, a new one only if there is `room` for more in the node. Its position is
+    /// Registers a branch, a new one only if there is `backpressure` for more in the node. Its position is
     /// the next one, whatever `new` says.
     pub(crate) fn register(
         &mut self,
@@ -30,7 +30,7 @@ impl Transaction {
     ) -> Result<Registered, Refusal> {
         match &self.phase {
             Phase::Trying { .. } => {}
-            Phase::Telling(decided) | Phase::Finished { decided, .. } => {
+            Phase::SecondPhase(decided) | Phase::Finished { decided, .. } => {
                 return Err(already(&decided.decision));
             }
         }
@@ -67,7 +67,8 @@ impl Transaction {
                 self.decide(Decision::Confirm, step);
                 Ok(())
             }
-            Phase::Telling(decided) | Phase::Finished { decided, .. } => match decided.decision {
+            Phase::SecondPhase(decided) | Phase::Finished { decided, .. } => match decided.decision
+            {
                 Decision::Confirm => Ok(()),
                 Decision::Cancel { .. } => Err(Refusal::AlreadyCancelled),
             },
@@ -85,7 +86,8 @@ impl Transaction {
                 self.decide(Decision::Cancel { reason: Reason::Requested, detail }, step);
                 Ok(())
             }
-            Phase::Telling(decided) | Phase::Finished { decided, .. } => match decided.decision {
+            Phase::SecondPhase(decided) | Phase::Finished { decided, .. } => match decided.decision
+            {
                 Decision::Confirm => Err(Refusal::AlreadyConfirmed),
                 Decision::Cancel { .. } => Ok(()),
             },

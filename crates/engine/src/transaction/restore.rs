@@ -1,16 +1,16 @@
 //! From the journal's rows back to a transaction. No rules here: what is known is
-//! read, everything that is needed is due now, and `settle` goes on from there.
+//! read, everything that is needed is due now, and `advance` goes on from there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_wire::{BranchId, BranchSpec, BranchStatus, Mono, Now};
 
-use crate::record::Outcome;
-use crate::stored::Stored;
-use crate::transaction::branch::{Branch, Calling, Standing, Troubles};
+use crate::record::BranchRecord;
+use crate::stored::StoredTransaction;
+use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats};
 use crate::transaction::history::History;
-use crate::transaction::{Phase, Step, Transaction, facts};
+use crate::transaction::{Phase, Step, Transaction, branch_rows};
 
 /// The least that one more round of Try is given.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
@@ -34,19 +34,19 @@ pub(crate) enum Resume {
 impl Transaction {
     /// The transaction that these rows describe, to be looked at.
     #[must_use]
-    pub fn restore(stored: &Stored, now: Now) -> Self {
+    pub fn restore(stored: &StoredTransaction, now: Now) -> Self {
         Self::resume(stored, Resume::FromRest, now)
     }
 
     /// The transaction that these rows describe, to be gone on with.
-    pub(crate) fn resume(stored: &Stored, resume: Resume, now: Now) -> Self {
+    pub(crate) fn resume(stored: &StoredTransaction, resume: Resume, now: Now) -> Self {
         let phase = match (&stored.decided, stored.finished_at) {
             (None, _) => Phase::Trying { deadline: deadline(stored, resume, now) },
-            (Some(decided), None) => Phase::Telling(decided.clone()),
+            (Some(decided), None) => Phase::SecondPhase(decided.clone()),
             (Some(decided), Some(at)) => Phase::Finished { decided: decided.clone(), at },
         };
         let branches = stored.branches.iter().map(|spec| {
-            let row = stored.outcomes.iter().find(|row| row.branch == spec.id);
+            let row = stored.branch_records.iter().find(|row| row.branch == spec.id);
             restore_branch(spec, stored, row, resume, now)
         });
         let mut transaction = Self {
@@ -69,49 +69,49 @@ impl Transaction {
 
 fn restore_branch(
     spec: &Arc<BranchSpec>,
-    stored: &Stored,
-    row: Option<&Outcome>,
+    stored: &StoredTransaction,
+    row: Option<&BranchRecord>,
     resume: Resume,
     now: Now,
 ) -> Branch {
-    let known = facts::read(spec, stored.status, row);
+    let known = branch_rows::read(spec, stored.status, row);
     let failures = failures(stored, &known, resume);
     let acknowledged_at = known.acknowledged_at.or(stored.finished_at);
-    let standing = match (acknowledged_at, known.status) {
-        (Some(at), _) => Standing::Done { at, unwritten_since: None },
-        (None, BranchStatus::Registered) => Standing::Registered,
+    let state = match (acknowledged_at, known.status) {
+        (Some(at), _) => BranchState::Done { at, unwritten_since: None },
+        (None, BranchStatus::Registered) => BranchState::Registered,
         (None, BranchStatus::Tried | BranchStatus::Confirmed | BranchStatus::Cancelled) => {
-            Standing::Tried
+            BranchState::Tried
         }
-        (None, BranchStatus::Refused) => Standing::Refused,
+        (None, BranchStatus::Refused) => BranchState::Refused,
     };
     let mut branch = Branch {
         spec: Arc::clone(spec),
-        standing,
-        calling: Calling::Idle,
+        state,
+        call_state: CallState::Idle,
         attempts: known.attempts,
-        trouble: Troubles {
+        failure_stats: FailureStats {
             since: in_doubt_since(stored, resume, now),
             failures,
-            ..Troubles::default()
+            ..FailureStats::default()
         },
         parked: known.parked && acknowledged_at.is_none(),
         last_error: known.last_error,
         answer: known.answer,
         resolved_as: known.resolved_as,
-        ruling: None,
+        pending_resolution: None,
         row: row.cloned().map(Box::new),
     };
     let needs = branch.needs(stored.decision());
     if needs.is_some_and(|op| spec.url(op).is_some()) {
-        branch.calling = Calling::Due(now.mono);
+        branch.call_state = CallState::Due(now.mono);
     }
     branch
 }
 
 /// When it is given up. A wall clock that was set back must not put that off, nor one that was
 /// set forward bring it on before what is outstanding was asked once more.
-fn deadline(stored: &Stored, resume: Resume, now: Now) -> Mono {
+fn deadline(stored: &StoredTransaction, resume: Resume, now: Now) -> Mono {
     let spec = &stored.spec;
     let given = spec.deadline_at.since(spec.created_at);
     let left = spec.deadline_at.since(now.wall).min(given);
@@ -127,7 +127,7 @@ fn deadline(stored: &Stored, resume: Resume, now: Now) -> Mono {
 /// How often its present leg has failed, as far as the pause between calls goes. One that rests
 /// and returns again and again would else begin with the shortest pause each time; but not every
 /// attempt was a failure, where a participant was busy and said so.
-fn failures(stored: &Stored, known: &Outcome, resume: Resume) -> u32 {
+fn failures(stored: &StoredTransaction, known: &BranchRecord, resume: Resume) -> u32 {
     match (resume, stored.decision()) {
         (Resume::FromRest, Some(decision)) => {
             (*known.attempts.get(decision.op())).min(MOST_FAILURES)
@@ -138,7 +138,7 @@ fn failures(stored: &Stored, known: &Outcome, resume: Resume) -> u32 {
 
 /// Since when its branches are in doubt. While it rested nobody could see how its calls went;
 /// a node that stopped is no sign of trouble at a participant.
-fn in_doubt_since(stored: &Stored, resume: Resume, now: Now) -> Option<Mono> {
+fn in_doubt_since(stored: &StoredTransaction, resume: Resume, now: Now) -> Option<Mono> {
     match resume {
         Resume::AtStart { .. } => None,
         Resume::FromRest => {

@@ -14,11 +14,11 @@ pub struct Rules {
     /// The pause between failed calls.
     pub backoff: Backoff,
     /// Failures in a row that cannot become right by themselves before a branch is parked.
-    pub park_after_wrong: u32,
+    pub park_after_permanent_errors: u32,
     /// How long a branch may go without the answer it needs before it is parked.
-    pub park_after_doubt: Duration,
+    pub park_after: Duration,
     /// How long an acknowledgement waits for its siblings' before it is journaled alone.
-    pub ack_alone_after: Duration,
+    pub ack_flush_after: Duration,
     /// The pause before a call that the dispatcher had no room for is offered again; it
     /// doubles, to at most 64 times this, from refusal to refusal.
     pub no_room_pause: Duration,
@@ -33,9 +33,9 @@ impl Default for Rules {
         Self {
             try_attempts: 3,
             backoff: Backoff::default(),
-            park_after_wrong: 3,
-            park_after_doubt: Duration::from_secs(60),
-            ack_alone_after: Duration::from_secs(1),
+            park_after_permanent_errors: 3,
+            park_after: Duration::from_secs(60),
+            ack_flush_after: Duration::from_secs(1),
             no_room_pause: Duration::from_millis(50),
             history_lines: 100,
             branches: 64,
@@ -91,8 +91,8 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Luck for one branch, different from its siblings'.
-    pub(super) fn luck(&self, branch: usize) -> u64 {
-        spread(self.now.luck, branch as u64)
+    /// Entropy for one branch, different from its siblings'.
+    pub(super) fn entropy(&self, branch: usize) -> u64 {
+        spread(self.now.entropy, branch as u64)
     }
 }

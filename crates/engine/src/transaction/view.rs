@@ -7,7 +7,7 @@ use tercet_wire::{
 use crate::engine::output::Snapshot;
 use crate::record::{Decision, TryAnswer};
 use crate::transaction::Transaction;
-use crate::transaction::branch::{Branch, Calling, Standing};
+use crate::transaction::branch::{Branch, BranchState, CallState};
 
 impl Snapshot {
     /// The transaction with its branches.
@@ -69,12 +69,12 @@ impl Transaction {
 
 fn branch_view(branch: &Branch, transaction: &Transaction, at: Now) -> BranchView {
     let finished_at = transaction.finished_at();
-    let (status, finished_at) = match (&branch.standing, transaction.decision()) {
-        (Standing::Registered, _) => (BranchStatus::Registered, None),
-        (Standing::Tried, _) => (BranchStatus::Tried, None),
-        (Standing::Refused, _) => (BranchStatus::Refused, None),
-        (Standing::Done { .. }, None) => (BranchStatus::Tried, None),
-        (Standing::Done { at, .. }, Some(decision)) => {
+    let (status, finished_at) = match (&branch.state, transaction.decision()) {
+        (BranchState::Registered, _) => (BranchStatus::Registered, None),
+        (BranchState::Tried, _) => (BranchStatus::Tried, None),
+        (BranchState::Refused, _) => (BranchStatus::Refused, None),
+        (BranchState::Done { .. }, None) => (BranchStatus::Tried, None),
+        (BranchState::Done { at, .. }, Some(decision)) => {
             let status = match (branch.resolved_as, decision) {
                 (Some(resolved_as), _) => resolved_as.status(),
                 (None, Decision::Confirm) => BranchStatus::Confirmed,
@@ -90,9 +90,9 @@ fn branch_view(branch: &Branch, transaction: &Transaction, at: Now) -> BranchVie
         status,
         parked: branch.parked,
         attempts: branch.attempts,
-        next_attempt_at: match branch.calling {
-            Calling::Due(due) => Some(at.wall_at(due)),
-            Calling::Idle | Calling::Waiting { .. } | Calling::InFlight { .. } => None,
+        next_attempt_at: match branch.call_state {
+            CallState::Due(due) => Some(at.wall_at(due)),
+            CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
         },
         last_error: branch.last_error.as_deref().map(str::to_owned),
         answer: branch.answer.as_ref().map(answer_view),

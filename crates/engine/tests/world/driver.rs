@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, Call, Commands, Engine, EngineSettings, Event, Input, Record, Reply, ReplyTo, Request,
-    Ring, Rules, Told, Until, Wait,
+    Ask, Call, Commands, Core, Engine, EngineSettings, Event, Input, Record, Reply, ReplyKind,
+    ReplyTo, Request, Rules, Until, Wait,
 };
 use tercet_wire::{Answer, Epoch, Gid, Mono, Now, Seq, Spec};
 
@@ -15,7 +15,7 @@ use super::content;
 pub(crate) const START: Mono = Mono(1_000_000);
 
 pub(crate) struct Driver {
-    pub(crate) ring: Ring,
+    pub(crate) core: Core,
     pub(crate) now: Now,
     last_reply: u64,
 }
@@ -28,8 +28,8 @@ impl Driver {
     pub(crate) fn with(settings: EngineSettings) -> Self {
         let engine = Engine::new(Epoch(1), settings);
         Self {
-            ring: Ring::new(engine, Duration::from_secs(5)),
-            now: Now { mono: START, wall: content::CREATED_AT, luck: 0 },
+            core: Core::new(engine, Duration::from_secs(5)),
+            now: Now { mono: START, wall: content::CREATED_AT, entropy: 0 },
             last_reply: 0,
         }
     }
@@ -39,7 +39,7 @@ impl Driver {
     }
 
     pub(crate) fn event(&mut self, event: Event) -> Commands {
-        self.ring.step(event, self.now)
+        self.core.step(event, self.now)
     }
 
     pub(crate) fn input(&mut self, input: Input) -> Commands {
@@ -66,7 +66,7 @@ impl Driver {
 
     /// Everything written so far becomes durable.
     pub(crate) fn durable(&mut self) -> Commands {
-        let last = self.ring.engine().last_record();
+        let last = self.core.engine().last_record();
         self.durable_to(last.0)
     }
 
@@ -94,7 +94,7 @@ impl Driver {
 
     /// When the ring next wants to be woken, from now.
     pub(crate) fn next_in_ms(&self) -> Option<u64> {
-        let at = self.ring.next_deadline()?;
+        let at = self.core.next_deadline()?;
         Some(at.0.saturating_sub(self.now.mono.0))
     }
 }
@@ -116,10 +116,10 @@ pub(crate) fn replies(commands: &Commands) -> Vec<String> {
 }
 
 fn in_short(reply: &Reply) -> String {
-    let code = |told: &Told| match told {
-        Told::Created => 201,
-        Told::Reached => 200,
-        Told::NotYet => 202,
+    let code = |told: &ReplyKind| match told {
+        ReplyKind::Created => 201,
+        ReplyKind::Reached => 200,
+        ReplyKind::NotYet => 202,
     };
     match reply {
         Reply::Transaction { told, snapshot } => {

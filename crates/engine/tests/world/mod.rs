@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use participant::Participant;
 use tercet_engine::{
-    Ask, Commands, Engine, EngineSettings, Event, Input, Load, Record, Reply, ReplyTo, Request,
-    Ring, Rules, Stored, Ticket, Told, Until, Wait,
+    Ask, Commands, Core, Engine, EngineSettings, Event, Input, Load, Record, Reply, ReplyKind,
+    ReplyTo, Request, Rules, StoredTransaction, Ticket, Until, Wait,
     invariants::{call_follows_the_journal, decision_is_final, reply_follows_the_journal},
 };
 use tercet_wire::{Answer, BranchId, Epoch, Gid, Mono, Now, Op, ResolvedAs, Seq, Spec, Wall};
@@ -27,13 +27,13 @@ const NEVER: Mono = Mono(u64::MAX);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     pub(crate) rules: Rules,
-    pub(crate) ring: Ring,
+    pub(crate) core: Core,
     pub(crate) now: Now,
     pub(crate) epoch: u64,
     /// Records the journal has been given and has not written.
     pub(crate) queue: VecDeque<Record>,
     /// What the journal has written.
-    pub(crate) rows: BTreeMap<Gid, Stored>,
+    pub(crate) rows: BTreeMap<Gid, StoredTransaction>,
     /// The last record written that the ring has not been told of.
     pub(crate) untold: Option<Seq>,
     /// Calls on their way to participants.
@@ -77,9 +77,9 @@ impl World {
         });
         let others = others.iter().map(|id| (id.parse().expect("an id"), Participant::default()));
         Self {
-            ring: ring(&rules, 1),
+            core: core(&rules, 1),
             rules,
-            now: Now { mono: Mono(1_000), wall: content::CREATED_AT, luck: 0 },
+            now: Now { mono: Mono(1_000), wall: content::CREATED_AT, entropy: 0 },
             epoch: 1,
             queue: VecDeque::new(),
             rows: BTreeMap::new(),
@@ -119,7 +119,7 @@ impl World {
         self.untold = Some(record.seq);
         match (self.rows.get_mut(&record.gid), &record.change) {
             (None, tercet_engine::Change::Begun(spec)) => {
-                self.rows.insert(record.gid.clone(), Stored::begun(Arc::clone(spec)));
+                self.rows.insert(record.gid.clone(), StoredTransaction::begun(Arc::clone(spec)));
             }
             (None, change) => self.note(Err(format!("written before it was begun: {change:?}"))),
             (Some(rows), change) => {
@@ -177,7 +177,7 @@ impl World {
 
     /// Time passes until something is due.
     pub(crate) fn pass_time(&mut self) -> bool {
-        let Some(due) = self.ring.next_deadline().filter(|due| *due != NEVER) else { return false };
+        let Some(due) = self.core.next_deadline().filter(|due| *due != NEVER) else { return false };
         let passed = due.since(self.now.mono);
         self.now.mono = self.now.mono.max(due);
         self.now.wall = self.now.wall.after(passed);
@@ -191,7 +191,7 @@ impl World {
         self.queue.clear();
         self.untold = None;
         self.epoch += 1;
-        self.ring = ring(&self.rules, self.epoch);
+        self.core = core(&self.rules, self.epoch);
         let unanswered = std::mem::take(&mut self.waiting).into_values().collect();
         for stored in self.rows.values().cloned().collect::<Vec<_>>() {
             if !stored.status.is_finished() {
@@ -208,7 +208,7 @@ impl World {
     }
 
     fn step(&mut self, event: Event) {
-        let commands = self.ring.step(event, self.now);
+        let commands = self.core.step(event, self.now);
         self.carry_out(commands);
     }
 
@@ -230,7 +230,7 @@ impl World {
             }
         }
         for (gid, why) in alarms {
-            self.note(Err(format!("{gid} was set aside: {why}")));
+            self.note(Err(format!("{gid} was quarantined: {why}")));
         }
         for gid in loads {
             let load = match self.rows.get(&gid) {
@@ -270,7 +270,7 @@ impl World {
 
     /// Whoever hears that a branch is resolved acts on it, so no call to it may be under way.
     fn check_resolved(&mut self, asked: &Asked, reply: &Reply) {
-        let (Asked::Resolve(id, as_), Reply::Transaction { told: Told::Reached, snapshot }) =
+        let (Asked::Resolve(id, as_), Reply::Transaction { told: ReplyKind::Reached, snapshot }) =
             (asked, reply)
         else {
             return;
@@ -306,9 +306,10 @@ impl World {
     pub(crate) fn outcome(&self, gid: &Gid) -> String {
         let status = self.rows.get(gid).map(|rows| rows.status.as_str());
         let participants = self.participants.iter();
-        let outcomes = self.rows.get(gid).map(|rows| &rows.outcomes[..]).unwrap_or_default();
+        let branch_records =
+            self.rows.get(gid).map(|rows| &rows.branch_records[..]).unwrap_or_default();
         let by_hand = |id: &BranchId| {
-            let row = outcomes.iter().find(|row| row.branch == *id);
+            let row = branch_records.iter().find(|row| row.branch == *id);
             let resolved_as = row.and_then(|row| row.resolved_as);
             resolved_as.map(|as_| format!(" ({as_} by hand)")).unwrap_or_default()
         };
@@ -318,21 +319,21 @@ impl World {
     }
 }
 
-fn ring(rules: &Rules, epoch: u64) -> Ring {
+fn core(rules: &Rules, epoch: u64) -> Core {
     let settings = EngineSettings {
         rules: rules.clone(),
         load_within: Duration::from_millis(u64::MAX),
         ..EngineSettings::default()
     };
     // For ever: here the journal is only ever slow, and nobody is told so.
-    Ring::new(Engine::new(Epoch(epoch), settings), Duration::from_millis(u64::MAX))
+    Core::new(Engine::new(Epoch(epoch), settings), Duration::from_millis(u64::MAX))
 }
 
 fn in_short(reply: &Reply) -> String {
-    let told = |told: &Told| match told {
-        Told::Created => 201,
-        Told::Reached => 200,
-        Told::NotYet => 202,
+    let told = |told: &ReplyKind| match told {
+        ReplyKind::Created => 201,
+        ReplyKind::Reached => 200,
+        ReplyKind::NotYet => 202,
     };
     match reply {
         Reply::Transaction { told: code, snapshot } => {

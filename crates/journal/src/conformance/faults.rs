@@ -136,14 +136,14 @@ async fn what_the_journal_does_can_be_measured(rig: Rig) {
     running.journal.append(script.records);
     running.faults.until_stalled().await;
     let shown = recorder.handle().render();
-    assert!(shown.contains("tercet_journal_queue 5\n"), "{shown}");
+    assert!(shown.contains("tercet_journal_queue_records 5\n"), "{shown}");
     running.faults.then(&[Fault::Before, Fault::After]);
     running.faults.release();
     running.until_durable(Seq(5)).await;
     running.journal.close(Duration::from_secs(5)).await.unwrap();
     let shown = recorder.handle().render();
     for line in [
-        "tercet_journal_queue 0",
+        "tercet_journal_queue_records 0",
         "tercet_journal_queue_bytes 0",
         "tercet_journal_failures_total 2",
         "tercet_journal_commit_duration_seconds_count 1",

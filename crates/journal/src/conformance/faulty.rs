@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use async_trait::async_trait;
-use tercet_engine::{Happening, Load, Stored};
+use tercet_engine::{HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
 use tokio::sync::watch;
 
 use crate::batch::Batch;
 use crate::error::JournalError;
-use crate::life::Life;
-use crate::store::{CommitError, Due, Most, Place, Store};
+use crate::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, Store};
 use crate::summary::JournalSummary;
+use crate::transaction_key::TransactionKey;
 use crate::unreadable::Unreadable;
 
 /// What becomes of one submission.
@@ -134,7 +134,7 @@ pub(super) struct Faulty {
 
 #[async_trait]
 impl Store for Faulty {
-    async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
         let mut stalled = self.faults.stalled.subscribe();
         self.faults.waiting.send_modify(|waiting| *waiting += 1);
         stalled.wait_for(|stalled| !stalled).await.unwrap();
@@ -163,7 +163,7 @@ impl Store for Faulty {
         &self,
         after: Option<&Gid>,
         limit: u32,
-    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+    ) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError> {
         self.store.unfinished(after, limit).await
     }
 
@@ -195,7 +195,7 @@ impl Store for Faulty {
         gid: &Gid,
         after: u32,
         limit: u32,
-    ) -> Result<Vec<Happening>, JournalError> {
+    ) -> Result<Vec<HistoryEvent>, JournalError> {
         self.store.history(gid, after, limit).await
     }
 
@@ -204,33 +204,33 @@ impl Store for Faulty {
         self.store.count_finished().await
     }
 
-    async fn due_for_stripping(
+    async fn due_for_pruning(
         &self,
-        after: Option<&Place>,
+        after: Option<&Keyset>,
         finished_before: Wall,
-        most: Most,
-    ) -> Result<Due, JournalError> {
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError> {
         self.faults.until_looked_up().await;
-        self.store.due_for_stripping(after, finished_before, most).await
+        self.store.due_for_pruning(after, finished_before, most).await
     }
 
-    async fn due_for_forgetting(
+    async fn due_for_purging(
         &self,
         finished_before: Wall,
-        most: Most,
-    ) -> Result<Due, JournalError> {
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError> {
         self.faults.until_looked_up().await;
-        self.store.due_for_forgetting(finished_before, most).await
+        self.store.due_for_purging(finished_before, most).await
     }
 
-    async fn strip(&self, due: &Due) -> Result<(), JournalError> {
-        self.store.strip(due).await
+    async fn prune(&self, due: &PurgeBatch) -> Result<(), JournalError> {
+        self.store.prune(due).await
     }
 
-    async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
+    async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError> {
         let submitted = self.faults.submitted().len();
         self.faults.forgotten.lock().unwrap().push(submitted);
-        self.store.forget(due).await
+        self.store.purge(due).await
     }
 
     async fn close(&self) {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tercet_engine::{Change, Decided, Decision, Happening, Outcome, Record, Stored};
+use tercet_engine::{
+    BranchRecord, Change, Decided, Decision, HistoryEvent, Record, StoredTransaction,
+};
 use tercet_wire::{EventKind, PerOp, Seq, Spec, Status, Wall};
 
 use super::{Rig, finished, on_each_store, open_transaction, record, trying};
@@ -25,7 +27,7 @@ fn confirm() -> Change {
 }
 
 fn happened(number: u32) -> Change {
-    Change::Happened(Happening {
+    Change::History(HistoryEvent {
         number,
         at: Wall(9),
         kind: EventKind::CallFailed,
@@ -37,7 +39,7 @@ fn happened(number: u32) -> Change {
 }
 
 fn outcome() -> Change {
-    Change::Outcome(Outcome {
+    Change::BranchRecord(BranchRecord {
         branch: "b0".parse().unwrap(),
         status: tercet_wire::BranchStatus::Tried,
         attempts: PerOp::default(),
@@ -66,7 +68,7 @@ async fn a_taken_gid_is_told_and_the_rest_is_written(rig: Rig) {
     let told =
         running.write(vec![record(6, &other, outcome()), record(7, &third, confirm())]).await;
     assert_eq!(told, [JournalEvent::Durable(Seq(7))]);
-    assert_eq!(running.stored(&first.gid).await, Some(Stored::begun(first)));
+    assert_eq!(running.stored(&first.gid).await, Some(StoredTransaction::begun(first)));
     assert_eq!(running.stored(&third.gid).await.unwrap().status, Status::Confirming);
 }
 
@@ -81,7 +83,7 @@ async fn a_record_that_does_not_fit_sets_its_transaction_aside_alone(rig: Rig) {
         (10..).zip(&specs).map(|(seq, spec)| record(seq, spec, confirm())).collect();
     records[4].change = Change::Finished { status: Status::Confirmed, at: Wall(9) };
     let told = running.write(records).await;
-    let aside = JournalEvent::SetAside(culprit.gid.clone());
+    let aside = JournalEvent::Quarantined(culprit.gid.clone());
     assert_eq!(told.iter().filter(|event| **event == aside).count(), 1, "{told:?}");
     let place = told.iter().position(|event| *event == aside).unwrap();
     let durable_before: Vec<_> = told[..place]
@@ -166,9 +168,9 @@ async fn every_kind_of_misfit_is_found_out(rig: Rig) {
             let other = trying(&format!("other-{last}"), 100 + last, 0);
             records.push(begun(last, &other));
             let told = running.write(records).await;
-            let aside = JournalEvent::SetAside(spec.gid.clone());
+            let aside = JournalEvent::Quarantined(spec.gid.clone());
             assert!(told.contains(&aside), "{misfit:?} after {before:?}: {told:?}");
-            assert_eq!(running.stored(&other.gid).await, Some(Stored::begun(other)));
+            assert_eq!(running.stored(&other.gid).await, Some(StoredTransaction::begun(other)));
         }
     }
 }
@@ -181,7 +183,7 @@ async fn a_transaction_set_aside_keeps_what_was_durable(rig: Rig) {
     let told = running
         .write(vec![record(3, &spec, happened(2)), record(4, &spec, Change::Begun(spec.clone()))])
         .await;
-    assert_eq!(told, [JournalEvent::SetAside(spec.gid.clone()), JournalEvent::Durable(Seq(4))]);
+    assert_eq!(told, [JournalEvent::Quarantined(spec.gid.clone()), JournalEvent::Durable(Seq(4))]);
     assert_eq!(running.stored(&spec.gid).await, before);
     running.crash().await;
     // The next life takes it up as it was.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_engine::{Change, Decided, Decision, Happening, Record};
+use tercet_engine::{Change, Decided, Decision, HistoryEvent, Record};
 use tercet_wire::{EventKind, ListQuery, Reason, Status, SummaryView, Wall};
 
 use super::rig::{Running, patiently};
@@ -156,7 +156,7 @@ async fn a_summary_says_what_the_transaction_is(rig: Rig) {
 async fn history_is_read_from_any_line_on(rig: Rig) {
     let mut running = rig.open().await;
     let spec = trying("tx-1", 1, 0);
-    let happening = |number| Happening {
+    let happening = |number| HistoryEvent {
         number,
         at: Wall(i64::from(number)),
         kind: EventKind::CallFailed,
@@ -165,7 +165,7 @@ async fn history_is_read_from_any_line_on(rig: Rig) {
         attempt: None,
         detail: None,
     };
-    let lines = (1..=9).map(|number| Change::Happened(happening(number)));
+    let lines = (1..=9).map(|number| Change::History(happening(number)));
     let changes = std::iter::once(Change::Begun(spec.clone())).chain(lines);
     running
         .write((1..).zip(changes).map(|(seq, change)| record(seq, &spec, change)).collect())

@@ -9,10 +9,10 @@ mod guards;
 mod lists;
 mod lives;
 mod order;
+mod paging;
 mod retention;
 mod rig;
 mod script;
-mod sweeps;
 
 pub(super) use self::faulty::Fault;
 pub(super) use self::rig::{Rig, Running, patiently};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tercet_engine::{Change, Stored};
+use tercet_engine::{Change, StoredTransaction};
 use tercet_wire::{BranchSpec, Gid, Seq, Spec};
 
 use super::rig::{Running, patiently};
@@ -30,21 +30,21 @@ on_each_store!(
 );
 
 /// Compares everything that can be read with what it must be.
-pub(super) async fn check(running: &mut Running, expected: &BTreeMap<Gid, Stored>) {
+pub(super) async fn check(running: &mut Running, expected: &BTreeMap<Gid, StoredTransaction>) {
     for (gid, expected) in expected {
         assert_eq!(running.stored(gid).await.as_ref(), Some(expected), "{gid}");
     }
-    let unfinished: Vec<Stored> = expected
+    let unfinished: Vec<StoredTransaction> = expected
         .values()
         .filter(|stored| !stored.status.is_finished())
-        .map(|stored| Stored { history: Vec::new(), ..stored.clone() })
+        .map(|stored| StoredTransaction { history: Vec::new(), ..stored.clone() })
         .collect();
     assert_eq!(running.unfinished(3).await, unfinished);
 }
 
 async fn the_rows_are_what_applying_the_records_gives(mut rig: Rig) {
-    for luck in 0..12 {
-        let mut script = Script::of(luck, 8, 150);
+    for entropy in 0..12 {
+        let mut script = Script::of(entropy, 8, 150);
         rig.settings.batch_records = usize::try_from(script.pick(20)).unwrap() + 1;
         let rig = rig.fresh();
         let mut running = rig.open().await;
@@ -117,7 +117,7 @@ async fn transactions_of_many_branches_are_written_however_many_wait(rig: Rig) {
     running.write(begins.collect()).await;
     // One statement takes 32 766 values, and 100 times 64 branches of 14 are more.
     assert!(running.faults.submitted().len() > 2);
-    let expected = specs.into_iter().map(|spec| (spec.gid.clone(), Stored::begun(spec)));
+    let expected = specs.into_iter().map(|spec| (spec.gid.clone(), StoredTransaction::begun(spec)));
     check(&mut running, &expected.collect()).await;
 }
 
@@ -151,7 +151,7 @@ async fn nothing_is_told_while_the_journal_stalls(rig: Rig) {
     assert_eq!(running.told(), []);
     running.faults.release();
     assert_eq!(running.until_durable(Seq(1)).await, [JournalEvent::Durable(Seq(1))]);
-    assert_eq!(running.stored(&spec.gid).await, Some(Stored::begun(spec)));
+    assert_eq!(running.stored(&spec.gid).await, Some(StoredTransaction::begun(spec)));
 }
 
 async fn a_crash_loses_what_was_not_durable_and_nothing_else(rig: Rig) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tercet_engine::{Change, Decided, Decision, Outcome, Record};
+use tercet_engine::{BranchRecord, Change, Decided, Decision, Record};
 use tercet_wire::{BranchSpec, Mono, Now, PerOp, Reason, Status, Wall};
 
 use super::rig::Running;
@@ -13,7 +13,7 @@ use crate::batch::Batch;
 use crate::meters::Meters;
 use crate::retention::Sweeper;
 use crate::settings::Retention;
-use crate::store::Most;
+use crate::store::PurgeLimits;
 use crate::{JournalEvent, settings};
 
 on_each_store!(
@@ -34,7 +34,7 @@ on_each_store!(
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 fn at(wall: i64) -> Now {
-    Now { mono: Mono(u64::try_from(wall).unwrap()), wall: Wall(wall), luck: 0 }
+    Now { mono: Mono(u64::try_from(wall).unwrap()), wall: Wall(wall), entropy: 0 }
 }
 
 /// Steps until the round is over, at one moment. Returns how many it took.
@@ -69,7 +69,7 @@ fn parts(running_seq: &mut u64, name: &str, life: u64, ended: i64) -> Vec<Record
     let mut changes = finished(&spec, ended - 5, ended);
     changes.insert(
         1,
-        Change::Outcome(Outcome {
+        Change::BranchRecord(BranchRecord {
             branch: "b0".parse().unwrap(),
             status: tercet_wire::BranchStatus::Tried,
             attempts: PerOp::default(),
@@ -95,7 +95,7 @@ async fn branches_go_after_a_week_and_the_gid_is_free_after_a_month(rig: Rig) {
     running.write(parts(&mut 0, "tx-1", 1, ended)).await;
     let gid = "tx-1".parse().unwrap();
     let whole = running.stored(&gid).await.unwrap();
-    assert_eq!((whole.branches.len(), whole.outcomes.len()), (2, 1));
+    assert_eq!((whole.branches.len(), whole.branch_records.len()), (2, 1));
     running.crash().await;
 
     sweep(&rig, retention, ended + 7 * DAY).await;
@@ -107,7 +107,7 @@ async fn branches_go_after_a_week_and_the_gid_is_free_after_a_month(rig: Rig) {
     sweep(&rig, retention, ended + 30 * DAY).await;
     let mut running = rig.open().await;
     let narrow = running.stored(&gid).await.unwrap();
-    assert_eq!((narrow.branches.len(), narrow.outcomes.len()), (0, 0));
+    assert_eq!((narrow.branches.len(), narrow.branch_records.len()), (0, 0));
     assert_eq!((narrow.status, narrow.finished_at), (Status::Confirmed, Some(Wall(ended))));
     let again = trying("tx-1", 2, ended);
     let told = running.write(vec![record(1, &again, Change::Begun(again.clone()))]).await;
@@ -186,7 +186,7 @@ async fn a_round_takes_many_steps_of_few_rows(rig: Rig) {
     let mut running = rig.open().await;
     for gid in ["tx-0001", "tx-0500", "tx-1100"] {
         let stored = running.stored(&gid.parse().unwrap()).await.unwrap();
-        assert_eq!((stored.branches.len(), stored.outcomes.len()), (0, 0), "{gid}");
+        assert_eq!((stored.branches.len(), stored.branch_records.len()), (0, 0), "{gid}");
     }
     running.crash().await;
     // A round with nothing to do is short, and does not walk it all again.
@@ -198,11 +198,11 @@ async fn a_step_deletes_no_more_rows_than_it_may(rig: Rig) {
     many(&mut running, 300).await;
     running.crash().await;
     let store = rig.only_store().await;
-    let most = Most { transactions: 200, rows: 100 };
+    let most = PurgeLimits { transactions: 200, rows: 100 };
     let (mut deleted, mut after) = (Vec::new(), None);
     loop {
-        let due = store.due_for_stripping(after.as_ref(), Wall(9_000), most).await.unwrap();
-        store.strip(&due).await.unwrap();
+        let due = store.due_for_pruning(after.as_ref(), Wall(9_000), most).await.unwrap();
+        store.prune(&due).await.unwrap();
         // Two branches and an outcome of each.
         assert!(due.gids.len() <= 33, "{due:?}");
         deleted.extend(due.gids);
@@ -213,13 +213,13 @@ async fn a_step_deletes_no_more_rows_than_it_may(rig: Rig) {
     }
     let all: Vec<String> = (1..=300).map(|number| format!("tx-{number:04}")).collect();
     assert_eq!(deleted, all);
-    let few = Most { transactions: 40, rows: 1_000 };
-    let due = store.due_for_forgetting(Wall(9_000), few).await.unwrap();
+    let few = PurgeLimits { transactions: 40, rows: 1_000 };
+    let due = store.due_for_purging(Wall(9_000), few).await.unwrap();
     assert_eq!((due.gids.len(), due.more), (40, true));
-    assert_eq!(store.forget(&due).await.unwrap(), 40);
+    assert_eq!(store.purge(&due).await.unwrap(), 40);
     // One that has more rows than may be deleted at once is deleted all the same.
-    let next = Most { transactions: 40, rows: 1 };
-    let due = store.due_for_forgetting(Wall(9_000), next).await.unwrap();
+    let next = PurgeLimits { transactions: 40, rows: 1 };
+    let due = store.due_for_purging(Wall(9_000), next).await.unwrap();
     assert_eq!((due.gids, due.more), (vec!["tx-0041".to_owned()], true));
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tercet_clock::Clock;
-use tercet_engine::{Happening, Load, Record, Stored};
+use tercet_engine::{HistoryEvent, Load, Record, StoredTransaction};
 use tercet_wire::{Epoch, Gid, Incarnation, Instance, Mono, Now, Seq, Wall};
 use tokio::sync::mpsc;
 
@@ -36,7 +36,7 @@ impl Clock for TestClock {
         let mut now = self.now.lock().unwrap();
         // Each look is a little later, so that nothing waits for time to pass by itself.
         now.0 += 1;
-        Now { mono: Mono(now.0), wall: Wall(now.1), luck: 0 }
+        Now { mono: Mono(now.0), wall: Wall(now.1), entropy: 0 }
     }
 
     fn new_instance(&self) -> Instance {
@@ -53,7 +53,7 @@ impl Clock for TestClock {
 }
 
 /// Where the rows are.
-enum Place {
+enum Keyset {
     Memory(MemoryRows),
     Sqlite {
         /// Deleted when this is dropped.
@@ -63,7 +63,7 @@ enum Place {
 
 /// Where rows are, and how journals are opened on them.
 pub(crate) struct Rig {
-    place: Place,
+    place: Keyset,
     lives: AtomicI64,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) settings: JournalSettings,
@@ -78,27 +78,27 @@ pub(crate) struct Running {
 
 impl Rig {
     pub(crate) fn in_memory() -> Self {
-        Self::at(Place::Memory(MemoryRows::new()), String::new())
+        Self::at(Keyset::Memory(MemoryRows::new()), String::new())
     }
 
     pub(crate) fn on_sqlite() -> Self {
         let dir = TempDir::new().unwrap();
         let url = format!("sqlite://{}/tercet.db", dir.path().display());
-        Self::at(Place::Sqlite { _dir: dir }, url)
+        Self::at(Keyset::Sqlite { _dir: dir }, url)
     }
 
     /// The same with no rows yet.
     pub(crate) fn fresh(&self) -> Self {
         let fresh = match self.place {
-            Place::Memory(_) => Self::in_memory(),
-            Place::Sqlite { .. } => Self::on_sqlite(),
+            Keyset::Memory(_) => Self::in_memory(),
+            Keyset::Sqlite { .. } => Self::on_sqlite(),
         };
         let database_url = fresh.settings.database_url.clone();
         let settings = JournalSettings { database_url, ..self.settings.clone() };
         Self { settings, ..fresh }
     }
 
-    fn at(place: Place, url: String) -> Self {
+    fn at(place: Keyset, url: String) -> Self {
         let settings = JournalSettings::new(&url, "node-1", Incarnation(0));
         Self { place, lives: AtomicI64::new(0), clock: Arc::default(), settings }
     }
@@ -112,8 +112,8 @@ impl Rig {
     /// The store for one life. Several lives may run at once: the lock is not part of it.
     async fn store(&self, settings: &JournalSettings) -> Arc<dyn Store> {
         match &self.place {
-            Place::Memory(rows) => Arc::new(rows.open(settings.incarnation)),
-            Place::Sqlite { .. } => {
+            Keyset::Memory(rows) => Arc::new(rows.open(settings.incarnation)),
+            Keyset::Sqlite { .. } => {
                 let address = Address::parse(&settings.database_url).unwrap();
                 Arc::new(Database::open_unlocked(&address, settings, Wall(0)).await.unwrap())
             }
@@ -181,9 +181,9 @@ impl Running {
                 JournalEvent::Loaded(of, load) if of == *gid => return load,
                 JournalEvent::Loaded(..)
                 | JournalEvent::Durable(_)
-                | JournalEvent::Swept(_)
+                | JournalEvent::PageOfGids(_)
                 | JournalEvent::Exists(_)
-                | JournalEvent::SetAside(_)
+                | JournalEvent::Quarantined(_)
                 | JournalEvent::Failing { .. }
                 | JournalEvent::Healed
                 | JournalEvent::Fenced => {}
@@ -192,12 +192,13 @@ impl Running {
     }
 
     /// A transaction with its history, if it is there.
-    pub(crate) async fn stored(&mut self, gid: &Gid) -> Option<Stored> {
+    pub(crate) async fn stored(&mut self, gid: &Gid) -> Option<StoredTransaction> {
         match self.load(gid).await {
             Load::Nothing => None,
             Load::Found(stored) => {
-                let history: Vec<Happening> = self.journal.history(gid, 0, 10_000).await.unwrap();
-                Some(Stored { history, ..*stored })
+                let history: Vec<HistoryEvent> =
+                    self.journal.history(gid, 0, 10_000).await.unwrap();
+                Some(StoredTransaction { history, ..*stored })
             }
             Load::Failed => panic!("{gid} cannot be read"),
             Load::Unreadable { why } => panic!("{gid}: {why}"),
@@ -205,8 +206,8 @@ impl Running {
     }
 
     /// All unfinished transactions, by pages of `limit`.
-    pub(crate) async fn unfinished(&self, limit: u32) -> Vec<Stored> {
-        let mut all: Vec<Stored> = Vec::new();
+    pub(crate) async fn unfinished(&self, limit: u32) -> Vec<StoredTransaction> {
+        let mut all: Vec<StoredTransaction> = Vec::new();
         loop {
             let after = all.last().map(|stored| stored.spec.gid.clone());
             let page = self.journal.unfinished(after.as_ref(), limit).await.unwrap();

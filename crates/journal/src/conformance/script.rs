@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_engine::{Change, Decided, Decision, Happening, Outcome, Record, Stored, TryAnswer};
+use tercet_engine::{
+    BranchRecord, Change, Decided, Decision, HistoryEvent, Record, StoredTransaction, TryAnswer,
+};
 use tercet_wire::{
     BranchId, BranchSpec, BranchStatus, EventKind, Fingerprint, Gid, Instance, Op, Pattern, PerOp,
     Reason, ResolvedAs, Seq, Spec, Status, TryBy, Wall, spread,
@@ -75,22 +77,22 @@ pub(crate) fn finished(spec: &Arc<Spec>, decided: i64, finished: i64) -> Vec<Cha
 /// Records of several transactions, interleaved, that fit each other; the same for the same luck.
 pub(crate) struct Script {
     pub(crate) records: Vec<Record>,
-    luck: u64,
+    entropy: u64,
     used: u64,
-    oracle: BTreeMap<Gid, Stored>,
+    oracle: BTreeMap<Gid, StoredTransaction>,
 }
 
 impl Script {
-    pub(crate) fn of(luck: u64, transactions: u64, records: usize) -> Self {
-        let mut script = Self { records: Vec::new(), luck, used: 0, oracle: BTreeMap::new() };
+    pub(crate) fn of(entropy: u64, transactions: u64, records: usize) -> Self {
+        let mut script = Self { records: Vec::new(), entropy, used: 0, oracle: BTreeMap::new() };
         for number in 0..transactions {
-            let name = format!("tx-{:03}", spread(luck, 1_000 + number) % 1_000);
+            let name = format!("tx-{:03}", spread(entropy, 1_000 + number) % 1_000);
             let spec = match script.pick(3) {
                 0 => open_transaction(&name, number, 1_000 + i64::try_from(number).unwrap()),
                 _ => trying(&name, number, 1_000),
             };
             if !script.oracle.contains_key(&spec.gid) {
-                script.oracle.insert(spec.gid.clone(), Stored::begun(Arc::clone(&spec)));
+                script.oracle.insert(spec.gid.clone(), StoredTransaction::begun(Arc::clone(&spec)));
                 script.push(&spec, Change::Begun(Arc::clone(&spec)));
             }
         }
@@ -108,12 +110,12 @@ impl Script {
     }
 
     /// What the rows must be after the first of the records.
-    pub(crate) fn after(&self, records: usize) -> BTreeMap<Gid, Stored> {
-        let mut all: BTreeMap<Gid, Stored> = BTreeMap::new();
+    pub(crate) fn after(&self, records: usize) -> BTreeMap<Gid, StoredTransaction> {
+        let mut all: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         for record in &self.records[..records] {
             match &record.change {
                 Change::Begun(spec) => {
-                    all.insert(record.gid.clone(), Stored::begun(Arc::clone(spec)));
+                    all.insert(record.gid.clone(), StoredTransaction::begun(Arc::clone(spec)));
                 }
                 change => all.get_mut(&record.gid).unwrap().apply(change).unwrap(),
             }
@@ -124,7 +126,7 @@ impl Script {
     /// A number below `bound`.
     pub(crate) fn pick(&mut self, bound: u64) -> u64 {
         self.used += 1;
-        spread(self.luck, self.used) % bound
+        spread(self.entropy, self.used) % bound
     }
 
     fn push(&mut self, spec: &Spec, change: Change) {
@@ -155,16 +157,16 @@ impl Script {
                 // reading says so.
                 outcome.acknowledged_at.take_if(|_| !stored.status.is_decided());
                 outcome.resolved_as.take_if(|_| outcome.acknowledged_at.is_none());
-                Change::Outcome(outcome)
+                Change::BranchRecord(outcome)
             }
-            _ => Change::Happened(self.happening(stored.history_len + 1, at)),
+            _ => Change::History(self.happening(stored.history_len + 1, at)),
         }
     }
 
-    fn outcome(&mut self, branch: &str, at: Wall) -> Outcome {
+    fn outcome(&mut self, branch: &str, at: Wall) -> BranchRecord {
         let status = BranchStatus::ALL[usize::try_from(self.pick(5)).unwrap()];
         let answered = self.pick(3);
-        Outcome {
+        BranchRecord {
             branch: branch.parse().unwrap(),
             status,
             attempts: PerOp { try_: 1, confirm: 2, cancel: u32::MAX },
@@ -179,9 +181,9 @@ impl Script {
         }
     }
 
-    fn happening(&mut self, number: u32, at: Wall) -> Happening {
+    fn happening(&mut self, number: u32, at: Wall) -> HistoryEvent {
         let of_a_call = self.pick(2) == 0;
-        Happening {
+        HistoryEvent {
             number,
             at,
             kind: EventKind::ALL[usize::try_from(self.pick(4)).unwrap()],

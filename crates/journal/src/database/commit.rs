@@ -6,14 +6,14 @@ use rusqlite::{Connection, Error, ErrorCode, Transaction};
 use tercet_wire::{Incarnation, Instance};
 
 use super::super::batch::Batch;
+use super::super::batch_plan::{TransactionDelta, deltas};
 use super::super::error::JournalError;
-use super::super::life::Life;
 use super::super::meters::StatementMeters;
-use super::super::net::{Net, net};
 use super::super::store::CommitError;
+use super::super::transaction_key::TransactionKey;
 use super::incarnation::{Turn, take_turn};
 use super::statements::{self, Write};
-use super::writing::{begin, execute, query};
+use super::writer::{begin, execute, query};
 
 /// Writes a batch, or finds that it was written. Returns the lives left out because their gid
 /// belongs to another.
@@ -22,12 +22,12 @@ pub(super) fn commit(
     own: Incarnation,
     batch: &Batch,
     meters: &StatementMeters,
-) -> Result<Vec<Life>, CommitError> {
-    let nets = net(&batch.records)?;
+) -> Result<Vec<TransactionKey>, CommitError> {
+    let deltas = deltas(&batch.records)?;
     meters.statements.increment(1);
     let transaction = begin(connection)?;
     // The turn is known, and with it that this batch is to be written, before COMMIT is sent.
-    match write(&transaction, own, batch, nets, meters) {
+    match write(&transaction, own, batch, deltas, meters) {
         Ok((Turn::Write, taken)) => {
             meters.statements.increment(1);
             // Whatever COMMIT says when it fails, the outcome may be unknown: look again.
@@ -48,40 +48,42 @@ fn write(
     transaction: &Transaction<'_>,
     own: Incarnation,
     batch: &Batch,
-    mut nets: Vec<Net<'_>>,
+    mut deltas: Vec<TransactionDelta<'_>>,
     meters: &StatementMeters,
-) -> Result<(Turn, Vec<Life>), CommitError> {
+) -> Result<(Turn, Vec<TransactionKey>), CommitError> {
     meters.statements.increment(1);
     let turn = take_turn(transaction, own, batch.number, batch.written_at)?;
     if turn == Turn::Written {
-        return Ok((turn, taken_from(transaction, &nets)?));
+        return Ok((turn, taken_from(transaction, &deltas)?));
     }
     let mut taken = Vec::new();
-    if let Some(begin) = statements::begin(&nets, own) {
+    if let Some(begin) = statements::begin(&deltas, own) {
         meters.statements.increment(1);
         let inserted = execute(transaction, &begin.statement)?;
         if inserted < begin.rows {
-            taken = taken_from(transaction, &nets)?;
+            taken = taken_from(transaction, &deltas)?;
             let left = u64::try_from(taken.len()).unwrap_or(u64::MAX);
             if inserted + left != begin.rows {
                 let why = "a transaction that begins is there already".to_owned();
                 return Err(CommitError::Rejected(why));
             }
-            nets.retain(|net| {
-                !taken.iter().any(|life| life.gid == *net.gid && life.instance == net.instance)
+            deltas.retain(|deltas| {
+                !taken
+                    .iter()
+                    .any(|life| life.gid == *deltas.gid && life.instance == deltas.instance)
             });
         }
     }
-    if let Some(advance) = statements::advance(&nets) {
+    if let Some(advance) = statements::advance(&deltas) {
         meters.statements.increment(1);
         change(transaction, &advance)?;
     }
-    if let Some(stay) = statements::stay(&nets) {
+    if let Some(stay) = statements::stay(&deltas) {
         meters.statements.increment(1);
         let found: Vec<i64> = query(transaction, &stay.statement, |row| row.get(0))?;
         check(stay.what, stay.rows, u64::try_from(found.into_iter().sum::<i64>()).unwrap_or(0))?;
     }
-    for write in statements::rest(&nets) {
+    for write in statements::rest(&deltas) {
         meters.statements.increment(1);
         change(transaction, &write)?;
     }
@@ -103,20 +105,26 @@ fn check(what: &str, wanted: u64, found: u64) -> Result<(), CommitError> {
 }
 
 /// The lives that begin here although another holds their gid.
-fn taken_from(transaction: &Transaction<'_>, nets: &[Net<'_>]) -> Result<Vec<Life>, CommitError> {
-    let begun = || nets.iter().filter(|net| net.begun.is_some());
+fn taken_from(
+    transaction: &Transaction<'_>,
+    deltas: &[TransactionDelta<'_>],
+) -> Result<Vec<TransactionKey>, CommitError> {
+    let begun = || deltas.iter().filter(|deltas| deltas.begun.is_some());
     if begun().next().is_none() {
         return Ok(Vec::new());
     }
-    let ask = statements::holders(begun().map(|net| net.gid));
+    let ask = statements::holders(begun().map(|deltas| deltas.gid));
     let held = query(transaction, &ask, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let holders: HashMap<String, String> = held.into_iter().collect();
-    let other = |net: &&Net<'_>| {
-        let holder = holders.get(net.gid.as_str());
+    let other = |deltas: &&TransactionDelta<'_>| {
+        let holder = holders.get(deltas.gid.as_str());
         // A holder that is no instance at all is another one too.
-        holder.is_some_and(|holder| holder.parse() != Ok::<Instance, _>(net.instance))
+        holder.is_some_and(|holder| holder.parse() != Ok::<Instance, _>(deltas.instance))
     };
-    let life = |net: &Net<'_>| Life { gid: net.gid.clone(), instance: net.instance };
+    let life = |deltas: &TransactionDelta<'_>| TransactionKey {
+        gid: deltas.gid.clone(),
+        instance: deltas.instance,
+    };
     Ok(begun().filter(other).map(life).collect())
 }
 

@@ -1,4 +1,4 @@
-//! Connections to SQLite, but for the one that writes (`writing`).
+//! Connections to SQLite, but for the one that writes (`writer`).
 
 use std::time::Duration;
 
@@ -32,7 +32,10 @@ pub(super) async fn starting(address: &Address) -> Result<DatabaseConnection, Db
 }
 
 /// A pool of connections that read.
-pub(super) async fn reading(address: &Address, most: u32) -> Result<DatabaseConnection, DbErr> {
+pub(super) async fn recovery_pool(
+    address: &Address,
+    most: u32,
+) -> Result<DatabaseConnection, DbErr> {
     connect(address, most.max(1), |options| {
         options.create_if_missing(false).busy_timeout(READ_LOCK_WAIT).pragma("query_only", "ON")
     })

@@ -9,7 +9,7 @@ use tercet_wire::{Incarnation, Wall};
 
 use super::super::settings::JournalSettings;
 use super::super::store::CommitError;
-use super::writing::{execute, query};
+use super::writer::{execute, query};
 
 /// Registers an incarnation. One process uses a SQLite file, so every other incarnation in it
 /// is over, whatever its node was called: their rows go, which fences them should one still

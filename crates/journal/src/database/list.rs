@@ -9,18 +9,18 @@ use sea_orm::{
 use tercet_wire::{Cursor, ListQuery, Page, SummaryView};
 
 use super::super::error::JournalError;
-use super::super::store::Place;
-use super::each::readable;
+use super::super::store::Keyset;
 use super::entities::{branch, detail, outcome};
-use super::newest::{Newest, newest};
+use super::lenient_rows::readable;
+use super::list_query::{Newest, newest};
 use super::rows::summary;
 
 /// A page of a list.
 pub(super) async fn page(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     query: &ListQuery,
 ) -> Result<Page<SummaryView>, JournalError> {
-    let snapshot = reading.begin().await?;
+    let snapshot = recovery_pool.begin().await?;
     let read = read(&snapshot, query).await;
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
@@ -71,6 +71,6 @@ async fn read(
             Err(why) => tracing::error!(gid = row.gid, why, "a transaction cannot be listed"),
         }
     }
-    let cursor = next.map(|Place { created_at, gid }| Cursor { created_at, gid });
+    let cursor = next.map(|Keyset { created_at, gid }| Cursor { created_at, gid });
     Ok(Page { items, next_cursor: cursor.map(|cursor| cursor.to_string()) })
 }

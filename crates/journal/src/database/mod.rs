@@ -1,16 +1,16 @@
-//! Rows in a database: read through sea-orm, written by `writing`. SQLite so far: what another
-//! database says in other words stands in `connect`, `writing`, `statements` and `retention`.
+//! Rows in a database: read through sea-orm, written by `writer`. SQLite so far: what another
+//! database says in other words stands in `connect`, `writer`, `statements` and `retention`.
 
 mod address;
 mod commit;
 mod connect;
-mod each;
 mod entities;
 mod file_system;
 mod incarnation;
+mod lenient_rows;
 mod list;
+mod list_query;
 mod lock;
-mod newest;
 mod read;
 mod retention;
 mod rows;
@@ -20,7 +20,7 @@ mod statements;
 mod summary;
 #[cfg(test)]
 mod tests;
-mod writing;
+mod writer;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use sea_orm::DatabaseConnection;
-use tercet_engine::{Happening, Load, Stored};
+use tercet_engine::{HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 
 pub(super) use self::address::Address;
@@ -39,11 +39,11 @@ pub use self::schema::{migrate_up, migration_status};
 pub use self::statements::put_together;
 use super::batch::Batch;
 use super::error::JournalError;
-use super::life::Life;
 use super::meters::StatementMeters;
 use super::settings::JournalSettings;
-use super::store::{CommitError, Due, Most, Place, Store};
+use super::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, Store};
 use super::summary::JournalSummary;
+use super::transaction_key::TransactionKey;
 use super::unreadable::Unreadable;
 
 /// The node's own reads at once: the reader's, and the retention's.
@@ -58,12 +58,12 @@ pub(super) struct Database {
     incarnation: Incarnation,
     /// The one connection that writes. It is taken out while it is used and put back only
     /// when all went well, so that whatever is half done on it ends with it.
-    writing: Mutex<Option<Connection>>,
+    writer: Mutex<Option<Connection>>,
     /// What the node itself reads: loads, sweeps, recovery, what is past its retention.
-    reading: DatabaseConnection,
+    recovery_pool: DatabaseConnection,
     /// What people read: lists, histories, counts. However slow these are, the node's own
     /// reads do not wait for them.
-    showing: DatabaseConnection,
+    query_pool: DatabaseConnection,
     page_bytes: u64,
     file: SameFile,
     last_written: Option<Wall>,
@@ -92,11 +92,11 @@ impl Database {
     ) -> Result<Self, JournalError> {
         let starting = connect::starting(address).await?;
         // Before anything is written: it refuses a database that would forget.
-        let writing = writing::open(address)?;
+        let writer = writer::open(address)?;
         tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
         let last_written = incarnation::register(&starting, settings, started_at).await?;
-        let reading = connect::reading(address, OWN_READS).await?;
-        let showing = connect::reading(address, settings.read_connections).await?;
+        let recovery_pool = connect::recovery_pool(address, OWN_READS).await?;
+        let query_pool = connect::recovery_pool(address, settings.read_connections).await?;
         connect::discard(starting).await;
         let path = address.path();
         let of_path = |source| JournalError::File { path: path.to_owned(), source };
@@ -105,9 +105,9 @@ impl Database {
             file,
             address: address.clone(),
             incarnation: settings.incarnation,
-            writing: Mutex::new(Some(writing)),
-            reading,
-            showing,
+            writer: Mutex::new(Some(writer)),
+            recovery_pool,
+            query_pool,
             page_bytes: settings.page_bytes,
             last_written,
             meters: StatementMeters::register(),
@@ -120,10 +120,10 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut slot = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut connection = match slot.take() {
             Some(connection) => connection,
-            None => writing::open(&self.address)?,
+            None => writer::open(&self.address)?,
         };
         let done = work(&mut connection)?;
         *slot = Some(connection);
@@ -133,7 +133,7 @@ impl Database {
 
 #[async_trait]
 impl Store for Database {
-    async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
         let taken = self.write(|connection| {
             commit::commit(connection, self.incarnation, batch, &self.meters)
         })?;
@@ -144,23 +144,23 @@ impl Store for Database {
     }
 
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
-        read::load(&self.reading, gids, self.page_bytes).await
+        read::load(&self.recovery_pool, gids, self.page_bytes).await
     }
 
     async fn unfinished(
         &self,
         after: Option<&Gid>,
         limit: u32,
-    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
-        read::unfinished(&self.reading, self.incarnation, after, limit, self.page_bytes).await
+    ) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError> {
+        read::unfinished(&self.recovery_pool, self.incarnation, after, limit, self.page_bytes).await
     }
 
     async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {
-        read::sweep(&self.reading, self.incarnation, after, limit).await
+        read::sweep(&self.recovery_pool, self.incarnation, after, limit).await
     }
 
     async fn summary(&self) -> Result<JournalSummary, JournalError> {
-        summary::summary(&self.showing).await
+        summary::summary(&self.query_pool).await
     }
 
     fn last_written(&self) -> Option<Wall> {
@@ -168,7 +168,7 @@ impl Store for Database {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
-        list::page(&self.showing, query).await
+        list::page(&self.query_pool, query).await
     }
 
     async fn history(
@@ -176,45 +176,45 @@ impl Store for Database {
         gid: &Gid,
         after: u32,
         limit: u32,
-    ) -> Result<Vec<Happening>, JournalError> {
-        read::history(&self.showing, gid, after, limit).await
+    ) -> Result<Vec<HistoryEvent>, JournalError> {
+        read::history(&self.query_pool, gid, after, limit).await
     }
 
     async fn count_finished(&self) -> Result<u64, JournalError> {
-        retention::count_finished(&self.reading).await
+        retention::count_finished(&self.recovery_pool).await
     }
 
-    async fn due_for_stripping(
+    async fn due_for_pruning(
         &self,
-        after: Option<&Place>,
+        after: Option<&Keyset>,
         finished_before: Wall,
-        most: Most,
-    ) -> Result<Due, JournalError> {
-        retention::due_for_stripping(&self.reading, after, finished_before, most).await
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError> {
+        retention::due_for_pruning(&self.recovery_pool, after, finished_before, most).await
     }
 
-    async fn due_for_forgetting(
+    async fn due_for_purging(
         &self,
         finished_before: Wall,
-        most: Most,
-    ) -> Result<Due, JournalError> {
-        retention::due_for_forgetting(&self.reading, finished_before, most).await
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError> {
+        retention::due_for_purging(&self.recovery_pool, finished_before, most).await
     }
 
-    async fn strip(&self, due: &Due) -> Result<(), JournalError> {
-        self.write(|connection| retention::strip(connection, due))
+    async fn prune(&self, due: &PurgeBatch) -> Result<(), JournalError> {
+        self.write(|connection| retention::prune(connection, due))
     }
 
-    async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
-        self.write(|connection| retention::forget(connection, due))
+    async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError> {
+        self.write(|connection| retention::purge(connection, due))
     }
 
     async fn close(&self) {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let all = async {
             tokio::join!(
-                connect::discard(self.reading.clone()),
-                connect::discard(self.showing.clone())
+                connect::discard(self.recovery_pool.clone()),
+                connect::discard(self.query_pool.clone())
             );
         };
         if tokio::time::timeout(CLOSING, all).await.is_err() {

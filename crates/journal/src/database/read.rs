@@ -7,14 +7,14 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select, TransactionTrait,
 };
-use tercet_engine::{Happening, Load, Stored};
+use tercet_engine::{HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{BranchSpec, EventKind, Gid, Incarnation, Status};
 
 use super::super::error::JournalError;
 use super::super::store::first_within;
 use super::super::unreadable::Unreadable;
-use super::each::readable;
 use super::entities::{branch, detail, event, outcome, transaction};
+use super::lenient_rows::readable;
 use super::rows::{Rows, happening};
 
 /// Most gids asked for in one statement.
@@ -22,11 +22,11 @@ const MOST_GIDS: usize = 500;
 
 /// What the journal knows of each gid, from the first on: as many as the bytes allow.
 pub(super) async fn load(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     gids: &[Gid],
     bytes: u64,
 ) -> Result<Vec<(Gid, Load)>, JournalError> {
-    let (mut found, read) = stored(reading, gids, bytes).await?;
+    let (mut found, read) = stored(recovery_pool, gids, bytes).await?;
     let mut loads = Vec::with_capacity(read.len());
     for gid in read {
         let load = match found.remove(gid) {
@@ -42,22 +42,22 @@ pub(super) async fn load(
 /// A page of an incarnation's unfinished transactions, by gid, as many as the bytes allow.
 /// Empty only at the end.
 pub(super) async fn unfinished(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     own: Incarnation,
     after: Option<&Gid>,
     limit: u32,
     bytes: u64,
-) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError> {
     let mut after = after.map(|gid| gid.as_str().to_owned());
     loop {
-        let page = page(reading, owned(own), after.as_deref(), limit).await?;
+        let page = page(recovery_pool, owned(own), after.as_deref(), limit).await?;
         for damaged in &page.damaged {
             tracing::error!(gid = damaged, "an unfinished transaction has no gid");
         }
         if page.last.is_none() {
             return Ok(Vec::new());
         }
-        let (mut found, read) = stored(reading, &page.gids, bytes).await?;
+        let (mut found, read) = stored(recovery_pool, &page.gids, bytes).await?;
         let found: Vec<_> = read.iter().filter_map(|gid| found.remove(gid)).collect();
         if !found.is_empty() {
             return Ok(found);
@@ -71,7 +71,7 @@ pub(super) async fn unfinished(
 
 /// Gids of an incarnation's decided and unfinished transactions, in order. None only at the end.
 pub(super) async fn sweep(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     own: Incarnation,
     after: Option<&Gid>,
     limit: u32,
@@ -79,7 +79,7 @@ pub(super) async fn sweep(
     let mut after = after.map(|gid| gid.as_str().to_owned());
     loop {
         // Recovery has named those that have no gid.
-        let page = page(reading, decided(own), after.as_deref(), limit).await?;
+        let page = page(recovery_pool, decided(own), after.as_deref(), limit).await?;
         if !page.gids.is_empty() || page.last.is_none() {
             return Ok(page.gids);
         }
@@ -126,15 +126,15 @@ struct Gids {
 
 /// Reads a page of gids.
 async fn page(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     of: Select<transaction::Entity>,
     after: Option<&str>,
     limit: u32,
 ) -> Result<Gids, JournalError> {
     let mut limit = Ord::max(limit, 1);
     loop {
-        let select = gids(of.clone(), after, limit).build(reading.get_database_backend());
-        let rows = reading.query_all_raw(select).await?;
+        let select = gids(of.clone(), after, limit).build(recovery_pool.get_database_backend());
+        let rows = recovery_pool.query_all_raw(select).await?;
         let mut page = Gids { gids: Vec::new(), damaged: Vec::new(), last: None };
         for row in &rows {
             let name = match row.try_get_by_index::<String>(0) {
@@ -164,17 +164,17 @@ async fn page(
 
 /// Lines of history with a number greater than `after`, oldest first.
 pub(super) async fn history(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     gid: &Gid,
     after: u32,
     limit: u32,
-) -> Result<Vec<Happening>, JournalError> {
+) -> Result<Vec<HistoryEvent>, JournalError> {
     let lines = event::Entity::find()
         .filter(event::Column::Gid.eq(gid.as_str()))
         .filter(event::Column::Number.gt(after))
         .order_by_asc(event::Column::Number)
         .limit(u64::from(limit));
-    let rows = readable(reading, lines).await?;
+    let rows = readable(recovery_pool, lines).await?;
     let mut lines = Vec::with_capacity(rows.len());
     for row in &rows {
         match happening(row) {
@@ -185,18 +185,18 @@ pub(super) async fn history(
     Ok(lines)
 }
 
-type Found = HashMap<Gid, Result<Stored, Unreadable>>;
+type Found = HashMap<Gid, Result<StoredTransaction, Unreadable>>;
 
 /// Those of the transactions that are there, and which gids were looked for: from the first on
 /// as many as the bytes allow. Where a value is not even of its column's type, which fails the
 /// statement for all, they are read one by one.
 async fn stored<'a>(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     gids: &'a [Gid],
     bytes: u64,
 ) -> Result<(Found, &'a [Gid]), JournalError> {
     let some = &gids[..gids.len().min(MOST_GIDS)];
-    let error = match together(reading, some, bytes).await {
+    let error = match together(recovery_pool, some, bytes).await {
         Ok(read) => return Ok(read),
         Err(error) => error,
     };
@@ -205,7 +205,7 @@ async fn stored<'a>(
     }
     let (mut found, mut total) = (Found::new(), 0);
     for (place, gid) in some.iter().enumerate() {
-        match together(reading, std::slice::from_ref(gid), bytes).await {
+        match together(recovery_pool, std::slice::from_ref(gid), bytes).await {
             Ok((one, _)) => {
                 total += one.values().flatten().map(size).sum::<u64>();
                 found.extend(one);
@@ -224,7 +224,7 @@ async fn stored<'a>(
 }
 
 /// The bytes of its payloads and headers, which alone can be many.
-fn size(stored: &Stored) -> u64 {
+fn size(stored: &StoredTransaction) -> u64 {
     let header = |(name, value): (&String, &String)| name.len() + value.len();
     let branch = |branch: &BranchSpec| {
         branch.payload.len() + branch.headers.iter().map(header).sum::<usize>()
@@ -246,11 +246,11 @@ fn is_of_one_row(error: &DbErr) -> bool {
 }
 
 async fn together<'a>(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     gids: &'a [Gid],
     bytes: u64,
 ) -> Result<(Found, &'a [Gid]), DbErr> {
-    let snapshot = reading.begin().await?;
+    let snapshot = recovery_pool.begin().await?;
     let read = read(&snapshot, gids, bytes).await;
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
@@ -280,10 +280,10 @@ async fn read<'a>(
     for row in found.all(snapshot).await? {
         branches.entry(row.gid.clone()).or_default().push(row);
     }
-    let mut outcomes: HashMap<String, Vec<outcome::Model>> = HashMap::new();
+    let mut branch_records: HashMap<String, Vec<outcome::Model>> = HashMap::new();
     let found = outcome::Entity::find().filter(outcome::Column::Gid.is_in(names()));
     for row in found.all(snapshot).await? {
-        outcomes.entry(row.gid.clone()).or_default().push(row);
+        branch_records.entry(row.gid.clone()).or_default().push(row);
     }
     let by_hand = EventKind::ALL.iter().filter(|kind| kind.is_by_hand());
     let is_by_hand = event::Column::Kind.is_in(by_hand.map(|kind| kind.as_str()));
@@ -313,7 +313,7 @@ async fn read<'a>(
             transaction,
             detail: details.remove(name),
             branches: branches.remove(name).unwrap_or_default(),
-            outcomes: outcomes.remove(name).unwrap_or_default(),
+            branch_records: branch_records.remove(name).unwrap_or_default(),
             history_len,
             history_by_hand,
         };

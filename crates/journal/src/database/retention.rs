@@ -12,16 +12,18 @@ use sea_orm::{
 use tercet_wire::{Status, Wall};
 
 use super::super::error::JournalError;
-use super::super::store::{Due, Most, Place, first_within};
-use super::each::each;
+use super::super::store::{Keyset, PurgeBatch, PurgeLimits, first_within};
 use super::entities::{branch, event, outcome, transaction};
-use super::writing::{begin, execute};
+use super::lenient_rows::each;
+use super::writer::{begin, execute};
 
 /// Rows of a transaction that stripping leaves: its own and its details.
 const NARROW_ROWS: u64 = 2;
 
 /// How many finished transactions there are.
-pub(super) async fn count_finished(reading: &DatabaseConnection) -> Result<u64, JournalError> {
+pub(super) async fn count_finished(
+    recovery_pool: &DatabaseConnection,
+) -> Result<u64, JournalError> {
     let mut finished = 0;
     for status in Status::ALL.iter().filter(|status| status.is_finished()) {
         // Of a column that the index holds, so that no row is read.
@@ -30,7 +32,7 @@ pub(super) async fn count_finished(reading: &DatabaseConnection) -> Result<u64, 
             .column_as(transaction::Column::Gid.count(), "finished")
             .filter(transaction::Column::Status.eq(status.as_str()))
             .into_tuple()
-            .one(reading)
+            .one(recovery_pool)
             .await?;
         finished += counted.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
     }
@@ -38,28 +40,28 @@ pub(super) async fn count_finished(reading: &DatabaseConnection) -> Result<u64, 
 }
 
 /// The next transactions of a walk by begin, and those among them that may be stripped.
-pub(super) async fn due_for_stripping(
-    reading: &DatabaseConnection,
-    after: Option<&Place>,
+pub(super) async fn due_for_pruning(
+    recovery_pool: &DatabaseConnection,
+    after: Option<&Keyset>,
     finished_before: Wall,
-    most: Most,
-) -> Result<Due, JournalError> {
+    most: PurgeLimits,
+) -> Result<PurgeBatch, JournalError> {
     use transaction::Column;
     let mut walk = transaction::Entity::find()
         .filter(Column::CreatedAt.lt(finished_before.0))
         .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Gid)
         .limit(u64::from(most.transactions));
-    if let Some(Place { created_at, gid }) = after {
+    if let Some(Keyset { created_at, gid }) = after {
         let later = sea_orm::Condition::any()
             .add(Column::CreatedAt.gt(created_at.0))
             .add(Column::Gid.gt(gid.as_str()));
         walk = walk.filter(Column::CreatedAt.gte(created_at.0)).filter(later);
     }
-    let (mut seen, full) = page(reading, walk, most).await?;
+    let (mut seen, full) = page(recovery_pool, walk, most).await?;
     let is_due =
         |row: &&transaction::Model| row.finished_at.is_some_and(|at| at < finished_before.0);
-    let parts = parts(reading, seen.iter().filter(is_due)).await?;
+    let parts = parts(recovery_pool, seen.iter().filter(is_due)).await?;
     let rows = seen.iter().map(|row| parts.get(&row.gid).copied().unwrap_or(0));
     let first = first_within(most.rows, rows);
     let rest = first < seen.len();
@@ -67,13 +69,13 @@ pub(super) async fn due_for_stripping(
     // A damaged gid is no place to go on from; the one before it is.
     let last = seen.iter().rev().find_map(|row| {
         let created_at = Wall(row.created_at);
-        row.gid.parse().ok().map(|gid| Place { created_at, gid })
+        row.gid.parse().ok().map(|gid| Keyset { created_at, gid })
     });
     // Without a step forward there is nothing more to come in this walk, unless what kept it
     // from one is deleted now.
     let more = rest || full && last.as_ref().is_some_and(|last| Some(last) != after);
     let due: Vec<_> = seen.iter().filter(|row| parts.contains_key(&row.gid)).collect();
-    Ok(Due {
+    Ok(PurgeBatch {
         oldest: due.iter().filter_map(|row| row.finished_at).min().map(Wall),
         gids: due.into_iter().map(|row| row.gid.clone()).collect(),
         finished_before,
@@ -83,11 +85,11 @@ pub(super) async fn due_for_stripping(
 }
 
 /// The oldest finished transactions by begin that may be forgotten.
-pub(super) async fn due_for_forgetting(
-    reading: &DatabaseConnection,
+pub(super) async fn due_for_purging(
+    recovery_pool: &DatabaseConnection,
     finished_before: Wall,
-    most: Most,
-) -> Result<Due, JournalError> {
+    most: PurgeLimits,
+) -> Result<PurgeBatch, JournalError> {
     use transaction::Column;
     let (mut found, mut full) = (Vec::new(), false);
     for status in Status::ALL.iter().filter(|status| status.is_finished()) {
@@ -99,18 +101,18 @@ pub(super) async fn due_for_forgetting(
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Gid)
             .limit(u64::from(most.transactions));
-        let (of_status, is_full) = page(reading, of_status, most).await?;
+        let (of_status, is_full) = page(recovery_pool, of_status, most).await?;
         found.extend(of_status);
         full |= is_full;
     }
     found.sort_by(|a, b| (a.created_at, &a.gid).cmp(&(b.created_at, &b.gid)));
     found.truncate(usize::try_from(most.transactions).unwrap_or(usize::MAX));
-    let parts = parts(reading, &found).await?;
+    let parts = parts(recovery_pool, &found).await?;
     let rows = found.iter().map(|row| NARROW_ROWS + parts.get(&row.gid).copied().unwrap_or(0));
     let first = first_within(most.rows, rows);
     let more = full || first < found.len();
     found.truncate(first);
-    Ok(Due {
+    Ok(PurgeBatch {
         oldest: found.iter().filter_map(|row| row.finished_at).min().map(Wall),
         gids: found.into_iter().map(|row| row.gid).collect(),
         finished_before,
@@ -122,11 +124,11 @@ pub(super) async fn due_for_forgetting(
 /// Reads a page of transactions; says whether it is full. Rows that cannot be read are left
 /// out and left alone.
 async fn page(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     select: Select<transaction::Entity>,
-    most: Most,
+    most: PurgeLimits,
 ) -> Result<(Vec<transaction::Model>, bool), DbErr> {
-    let page = each(reading, select).await?;
+    let page = each(recovery_pool, select).await?;
     let full = u32::try_from(page.len()).is_ok_and(|seen| seen == most.transactions);
     Ok((page.into_iter().filter_map(Result::ok).collect(), full))
 }
@@ -134,7 +136,7 @@ async fn page(
 /// How many rows these transactions have beside their own and their details. Those that have
 /// none are not in it.
 async fn parts(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     of: impl IntoIterator<Item = &transaction::Model>,
 ) -> Result<HashMap<String, u64>, DbErr> {
     let gids: Vec<&str> = of.into_iter().map(|row| row.gid.as_str()).collect();
@@ -142,15 +144,15 @@ async fn parts(
     if gids.is_empty() {
         return Ok(rows);
     }
-    count(reading, &mut rows, branch::Entity::find(), branch::Column::Gid, &gids).await?;
-    count(reading, &mut rows, outcome::Entity::find(), outcome::Column::Gid, &gids).await?;
-    count(reading, &mut rows, event::Entity::find(), event::Column::Gid, &gids).await?;
+    count(recovery_pool, &mut rows, branch::Entity::find(), branch::Column::Gid, &gids).await?;
+    count(recovery_pool, &mut rows, outcome::Entity::find(), outcome::Column::Gid, &gids).await?;
+    count(recovery_pool, &mut rows, event::Entity::find(), event::Column::Gid, &gids).await?;
     Ok(rows)
 }
 
 /// Adds how many rows of a table belong to each.
 async fn count<E: EntityTrait>(
-    reading: &DatabaseConnection,
+    recovery_pool: &DatabaseConnection,
     rows: &mut HashMap<String, u64>,
     table: Select<E>,
     gid: E::Column,
@@ -162,8 +164,8 @@ async fn count<E: EntityTrait>(
         .column_as(Expr::col(gid).count(), "of_each")
         .filter(gid.is_in(gids.iter().copied()))
         .group_by(gid)
-        .build(reading.get_database_backend());
-    for row in reading.query_all_raw(of_each).await? {
+        .build(recovery_pool.get_database_backend());
+    for row in recovery_pool.query_all_raw(of_each).await? {
         let of_one: i64 = row.try_get_by_index(1)?;
         *rows.entry(row.try_get_by_index(0)?).or_default() += u64::try_from(of_one).unwrap_or(0);
     }
@@ -171,15 +173,15 @@ async fn count<E: EntityTrait>(
 }
 
 /// Deletes branches, outcomes and history of what is due.
-pub(super) fn strip(writing: &mut Connection, due: &Due) -> Result<(), JournalError> {
-    let transaction = begin(writing)?;
+pub(super) fn prune(writer: &mut Connection, due: &PurgeBatch) -> Result<(), JournalError> {
+    let transaction = begin(writer)?;
     delete_parts(&transaction, due)?;
     Ok(transaction.commit()?)
 }
 
 /// Deletes all of what is due, its parts first. Returns how many transactions that was.
-pub(super) fn forget(writing: &mut Connection, due: &Due) -> Result<u64, JournalError> {
-    let transaction = begin(writing)?;
+pub(super) fn purge(writer: &mut Connection, due: &PurgeBatch) -> Result<u64, JournalError> {
+    let transaction = begin(writer)?;
     delete_parts(&transaction, due)?;
     delete(&transaction, "global_details", due)?;
     let transactions = delete(&transaction, "global_transactions", due)?;
@@ -187,7 +189,7 @@ pub(super) fn forget(writing: &mut Connection, due: &Due) -> Result<u64, Journal
     Ok(transactions)
 }
 
-fn delete_parts(transaction: &Transaction<'_>, due: &Due) -> Result<(), Error> {
+fn delete_parts(transaction: &Transaction<'_>, due: &PurgeBatch) -> Result<(), Error> {
     for table in ["branch_transactions", "branch_outcomes", "transaction_events"] {
         delete(transaction, table, due)?;
     }
@@ -195,7 +197,7 @@ fn delete_parts(transaction: &Transaction<'_>, due: &Due) -> Result<(), Error> {
 }
 
 /// Deletes the rows that one table has of what is due.
-fn delete(transaction: &Transaction<'_>, table: &str, due: &Due) -> Result<u64, Error> {
+fn delete(transaction: &Transaction<'_>, table: &str, due: &PurgeBatch) -> Result<u64, Error> {
     let marks = vec!["?"; due.gids.len()].join(",");
     let sql = format!(
         "DELETE FROM {table} WHERE gid IN \

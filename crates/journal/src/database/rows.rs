@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_engine::{Decided, Decision, Happening, Outcome, Stored, TryAnswer};
+use tercet_engine::{BranchRecord, Decided, Decision, HistoryEvent, StoredTransaction, TryAnswer};
 use tercet_wire::{BranchSpec, Fingerprint, PerOp, ResolvedAs, Spec, Status, SummaryView, Wall};
 
 use super::entities::{branch, detail, event, outcome, transaction};
@@ -21,13 +21,13 @@ pub(super) struct Rows {
     pub(super) transaction: transaction::Model,
     pub(super) detail: Option<detail::Model>,
     pub(super) branches: Vec<branch::Model>,
-    pub(super) outcomes: Vec<outcome::Model>,
+    pub(super) branch_records: Vec<outcome::Model>,
     pub(super) history_len: i64,
     pub(super) history_by_hand: i64,
 }
 
 impl Rows {
-    pub(super) fn stored(mut self) -> Result<Stored, Wrong> {
+    pub(super) fn stored(mut self) -> Result<StoredTransaction, Wrong> {
         let row = &self.transaction;
         let detail = self.detail.as_ref().ok_or("its details are missing")?;
         self.branches.sort_by_key(|branch| branch.position);
@@ -46,32 +46,37 @@ impl Rows {
             traceparent: Arc::from(&*detail.traceparent),
             branches: begun.map(|(_, branch)| Arc::clone(branch)).collect(),
         };
-        let mut outcomes =
-            self.outcomes.iter().map(outcome).collect::<Result<Vec<Outcome>, Wrong>>()?;
-        outcomes.sort_by(|a, b| a.branch.cmp(&b.branch));
+        let mut branch_records = self
+            .branch_records
+            .iter()
+            .map(outcome)
+            .collect::<Result<Vec<BranchRecord>, Wrong>>()?;
+        branch_records.sort_by(|a, b| a.branch.cmp(&b.branch));
         let status = parse("status", &row.status)?;
         if row.finished_at.is_some() != Status::is_finished(status) {
             return Err(format!("it is {status}, which does not fit its finished_at"));
         }
         // Such a branch would be taken for one that was told a decision nobody has taken.
-        let ended = |row: &&Outcome| row.acknowledged_at.is_some() || row.resolved_as.is_some();
+        let ended =
+            |row: &&BranchRecord| row.acknowledged_at.is_some() || row.resolved_as.is_some();
         if !Status::is_decided(status)
-            && let Some(early) = outcomes.iter().find(ended)
+            && let Some(early) = branch_records.iter().find(ended)
         {
             return Err(format!("{} has ended, and the transaction is {status}", early.branch));
         }
-        let unsaid = |row: &&Outcome| row.resolved_as.is_some() && row.acknowledged_at.is_none();
-        if let Some(row) = outcomes.iter().find(unsaid) {
+        let unsaid =
+            |row: &&BranchRecord| row.resolved_as.is_some() && row.acknowledged_at.is_none();
+        if let Some(row) = branch_records.iter().find(unsaid) {
             return Err(format!("{} was resolved by hand and has not ended", row.branch));
         }
-        Ok(Stored {
+        Ok(StoredTransaction {
             spec: Arc::new(spec),
             branches: branches.into_iter().map(|(_, branch)| branch).collect(),
             status,
             decided: decided(row, status, detail.reason_detail.as_deref())?,
             finished_at: row.finished_at.map(Wall),
             parked: row.parked,
-            outcomes,
+            branch_records,
             history: Vec::new(),
             history_len: small("number", self.history_len)?,
             history_by_hand: small("number", self.history_by_hand)?,
@@ -131,11 +136,11 @@ fn branch(row: &branch::Model) -> Result<BranchSpec, Wrong> {
     })
 }
 
-fn outcome(row: &outcome::Model) -> Result<Outcome, Wrong> {
+fn outcome(row: &outcome::Model) -> Result<BranchRecord, Wrong> {
     let status = row.answer_status.map(u16::try_from).transpose();
     let status = status.map_err(|_| "answer_status is none of HTTP's")?;
     let answer = row.answer_body.as_deref().map(|body| TryAnswer { status, body: body.into() });
-    Ok(Outcome {
+    Ok(BranchRecord {
         branch: parse("branch_id", &row.branch_id)?,
         status: parse("status", &row.status)?,
         attempts: PerOp {
@@ -152,8 +157,8 @@ fn outcome(row: &outcome::Model) -> Result<Outcome, Wrong> {
 }
 
 /// A line of history.
-pub(super) fn happening(row: &event::Model) -> Result<Happening, Wrong> {
-    Ok(Happening {
+pub(super) fn happening(row: &event::Model) -> Result<HistoryEvent, Wrong> {
+    Ok(HistoryEvent {
         number: small("number", row.number)?,
         at: Wall(row.at),
         kind: parse("kind", &row.kind)?,

@@ -29,7 +29,7 @@ pub async fn migrate_up(database_url: &str) -> Result<(), JournalError> {
 pub async fn migration_status(database_url: &str) -> Result<Vec<StepStatus>, JournalError> {
     let address = Address::parse(database_url)?;
     let connection = if address.path().exists() {
-        connect::reading(&address, 1).await?
+        connect::recovery_pool(&address, 1).await?
     } else {
         sea_orm::Database::connect(ConnectOptions::new("sqlite::memory:")).await?
     };

@@ -3,10 +3,10 @@
 //! the batch with it, so that SQLite need not remember how to take back that statement alone.
 
 use sea_orm::{DbBackend, Statement, Value};
-use tercet_engine::{Decision, Misfit, Record};
+use tercet_engine::{ApplyError, Decision, Record};
 use tercet_wire::{BranchSpec, Gid, Incarnation, Op, Reason};
 
-use super::super::net::{Net, net};
+use super::super::batch_plan::{TransactionDelta, deltas};
 
 /// A statement that changes rows, and how many it must change.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +23,10 @@ pub(super) struct Write {
 ///
 /// # Errors
 /// A record does not fit the one before it.
-pub fn put_together(records: &[Record], owner: Incarnation) -> Result<usize, Misfit> {
-    let nets = net(records)?;
-    let first = [begin(&nets, owner), advance(&nets), stay(&nets)];
-    Ok(first.into_iter().flatten().chain(rest(&nets)).count())
+pub fn put_together(records: &[Record], owner: Incarnation) -> Result<usize, ApplyError> {
+    let deltas = deltas(records)?;
+    let first = [begin(&deltas, owner), advance(&deltas), stay(&deltas)];
+    Ok(first.into_iter().flatten().chain(rest(&deltas)).count())
 }
 
 /// How many rows a statement for this many has: there are few kinds of statements, so that
@@ -76,23 +76,23 @@ impl Rows {
 
 /// Inserts the narrow rows of transactions that begin, as they are at the end of the batch.
 /// Changes fewer rows where gids are taken.
-pub(super) fn begin(nets: &[Net<'_>], owner: Incarnation) -> Option<Write> {
+pub(super) fn begin(deltas: &[TransactionDelta<'_>], owner: Incarnation) -> Option<Write> {
     let mut rows = Rows::default();
-    for net in nets {
-        let (Some(spec), Some(status)) = (net.begun, net.status) else { continue };
+    for deltas in deltas {
+        let (Some(spec), Some(status)) = (deltas.begun, deltas.status) else { continue };
         rows.push([
-            text(net.gid.as_str()),
-            text(&net.instance.to_string()),
+            text(deltas.gid.as_str()),
+            text(&deltas.instance.to_string()),
             text(spec.pattern.as_str()),
             text(status.as_str()),
             (!status.is_finished()).then_some(owner.0).into(),
             spec.open.into(),
-            reason(net).map(Reason::as_str).map(str::to_owned).into(),
-            net.parked.unwrap_or(false).into(),
+            reason(deltas).map(Reason::as_str).map(str::to_owned).into(),
+            deltas.parked.unwrap_or(false).into(),
             spec.created_at.0.into(),
             spec.deadline_at.0.into(),
-            net.decided.map(|decided| decided.at.0).into(),
-            net.finished_at.map(|at| at.0).into(),
+            deltas.decided.map(|decided| decided.at.0).into(),
+            deltas.finished_at.map(|at| at.0).into(),
         ]);
     }
     rows.inserted(
@@ -113,18 +113,18 @@ pub(super) fn holders<'a>(gids: impl Iterator<Item = &'a Gid>) -> Statement {
 
 /// Moves narrow rows on. Each is found by its gid, and only as the life and with the status
 /// that the change starts from.
-pub(super) fn advance(nets: &[Net<'_>]) -> Option<Write> {
+pub(super) fn advance(deltas: &[TransactionDelta<'_>]) -> Option<Write> {
     let mut rows = Rows::default();
-    for net in nets.iter().filter(|net| net.begun.is_none() && net.moves()) {
+    for deltas in deltas.iter().filter(|deltas| deltas.begun.is_none() && deltas.moves()) {
         rows.push([
-            text(net.gid.as_str()),
-            text(&net.instance.to_string()),
-            net.from.map(|from| from.as_str().to_owned()).into(),
-            net.status.map(|status| status.as_str().to_owned()).into(),
-            reason(net).map(Reason::as_str).map(str::to_owned).into(),
-            net.parked.into(),
-            net.decided.map(|decided| decided.at.0).into(),
-            net.finished_at.map(|at| at.0).into(),
+            text(deltas.gid.as_str()),
+            text(&deltas.instance.to_string()),
+            deltas.from.map(|from| from.as_str().to_owned()).into(),
+            deltas.status.map(|status| status.as_str().to_owned()).into(),
+            reason(deltas).map(Reason::as_str).map(str::to_owned).into(),
+            deltas.parked.into(),
+            deltas.decided.map(|decided| decided.at.0).into(),
+            deltas.finished_at.map(|at| at.0).into(),
         ]);
     }
     rows.between(
@@ -144,13 +144,13 @@ pub(super) fn advance(nets: &[Net<'_>]) -> Option<Write> {
 
 /// Counts the narrow rows that must be there for what else is written of transactions whose
 /// narrow row stays as it is. `rows` says what the count must be.
-pub(super) fn stay(nets: &[Net<'_>]) -> Option<Write> {
+pub(super) fn stay(deltas: &[TransactionDelta<'_>]) -> Option<Write> {
     let mut rows = Rows::default();
-    for net in nets.iter().filter(|net| net.begun.is_none() && !net.moves()) {
+    for deltas in deltas.iter().filter(|deltas| deltas.begun.is_none() && !deltas.moves()) {
         rows.push([
-            text(net.gid.as_str()),
-            text(&net.instance.to_string()),
-            net.from.map(|from| from.as_str().to_owned()).into(),
+            text(deltas.gid.as_str()),
+            text(&deltas.instance.to_string()),
+            deltas.from.map(|from| from.as_str().to_owned()).into(),
         ]);
     }
     rows.between(
@@ -162,21 +162,27 @@ pub(super) fn stay(nets: &[Net<'_>]) -> Option<Write> {
 }
 
 /// Everything beside the narrow rows, in the order in which it must be written.
-pub(super) fn rest(nets: &[Net<'_>]) -> Vec<Write> {
-    let writes = [details(nets), reasons(nets), branches(nets), outcomes(nets), events(nets)];
+pub(super) fn rest(deltas: &[TransactionDelta<'_>]) -> Vec<Write> {
+    let writes = [
+        details(deltas),
+        reasons(deltas),
+        branches(deltas),
+        branch_records(deltas),
+        events(deltas),
+    ];
     writes.into_iter().flatten().collect()
 }
 
-fn details(nets: &[Net<'_>]) -> Option<Write> {
+fn details(deltas: &[TransactionDelta<'_>]) -> Option<Write> {
     let mut rows = Rows::default();
-    for net in nets {
-        let Some(spec) = net.begun else { continue };
+    for deltas in deltas {
+        let Some(spec) = deltas.begun else { continue };
         rows.push([
-            text(net.gid.as_str()),
+            text(deltas.gid.as_str()),
             text(spec.fingerprint.as_str()),
             maybe_text(spec.metadata.as_deref()),
             text(&spec.traceparent),
-            maybe_text(reason_detail(net)),
+            maybe_text(reason_detail(deltas)),
         ]);
     }
     rows.inserted(
@@ -186,11 +192,11 @@ fn details(nets: &[Net<'_>]) -> Option<Write> {
     )
 }
 
-fn reasons(nets: &[Net<'_>]) -> Option<Write> {
+fn reasons(deltas: &[TransactionDelta<'_>]) -> Option<Write> {
     let mut rows = Rows::default();
-    for net in nets.iter().filter(|net| net.begun.is_none()) {
-        if let Some(detail) = reason_detail(net) {
-            rows.push([text(net.gid.as_str()), text(detail)]);
+    for deltas in deltas.iter().filter(|deltas| deltas.begun.is_none()) {
+        if let Some(detail) = reason_detail(deltas) {
+            rows.push([text(deltas.gid.as_str()), text(detail)]);
         }
     }
     rows.between(
@@ -200,14 +206,14 @@ fn reasons(nets: &[Net<'_>]) -> Option<Write> {
     )
 }
 
-fn branches(nets: &[Net<'_>]) -> Option<Write> {
+fn branches(deltas: &[TransactionDelta<'_>]) -> Option<Write> {
     let mut rows = Rows::default();
-    for net in nets {
-        let begun = net.begun.iter().flat_map(|spec| &spec.branches).map(|spec| (spec, false));
-        let registered = net.registered.iter().map(|spec| (*spec, true));
+    for deltas in deltas {
+        let begun = deltas.begun.iter().flat_map(|spec| &spec.branches).map(|spec| (spec, false));
+        let registered = deltas.registered.iter().map(|spec| (*spec, true));
         for (branch, registered) in begun.chain(registered) {
             rows.push([
-                text(net.gid.as_str()),
+                text(deltas.gid.as_str()),
                 text(branch.id.as_str()),
                 branch.position.into(),
                 branch.stage.into(),
@@ -233,13 +239,13 @@ fn branches(nets: &[Net<'_>]) -> Option<Write> {
     )
 }
 
-fn outcomes(nets: &[Net<'_>]) -> Option<Write> {
+fn branch_records(deltas: &[TransactionDelta<'_>]) -> Option<Write> {
     let mut rows = Rows::default();
-    for net in nets {
-        for outcome in net.outcomes.values() {
+    for deltas in deltas {
+        for outcome in deltas.branch_records.values() {
             let answer = outcome.answer.as_ref();
             rows.push([
-                text(net.gid.as_str()),
+                text(deltas.gid.as_str()),
                 text(outcome.branch.as_str()),
                 text(outcome.status.as_str()),
                 outcome.attempts.try_.into(),
@@ -268,12 +274,12 @@ fn outcomes(nets: &[Net<'_>]) -> Option<Write> {
     )
 }
 
-fn events(nets: &[Net<'_>]) -> Option<Write> {
+fn events(deltas: &[TransactionDelta<'_>]) -> Option<Write> {
     let mut rows = Rows::default();
-    for net in nets {
-        for happening in &net.happened {
+    for deltas in deltas {
+        for happening in &deltas.happened {
             rows.push([
-                text(net.gid.as_str()),
+                text(deltas.gid.as_str()),
                 happening.number.into(),
                 happening.at.0.into(),
                 text(happening.kind.as_str()),
@@ -291,15 +297,15 @@ fn events(nets: &[Net<'_>]) -> Option<Write> {
     )
 }
 
-fn reason(net: &Net<'_>) -> Option<Reason> {
-    match net.decided.map(|decided| &decided.decision) {
+fn reason(deltas: &TransactionDelta<'_>) -> Option<Reason> {
+    match deltas.decided.map(|decided| &decided.decision) {
         Some(Decision::Cancel { reason, .. }) => Some(*reason),
         Some(Decision::Confirm) | None => None,
     }
 }
 
-fn reason_detail<'a>(net: &Net<'a>) -> Option<&'a str> {
-    match net.decided.map(|decided| &decided.decision) {
+fn reason_detail<'a>(deltas: &TransactionDelta<'a>) -> Option<&'a str> {
+    match deltas.decided.map(|decided| &decided.decision) {
         Some(Decision::Cancel { detail, .. }) => detail.as_deref(),
         Some(Decision::Confirm) | None => None,
     }

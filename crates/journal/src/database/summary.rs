@@ -8,12 +8,14 @@ use tercet_wire::{Incarnation, Status, Wall};
 
 use super::super::error::JournalError;
 use super::super::summary::{JournalSummary, NodeRow};
-use super::each::readable;
 use super::entities::{node, transaction};
+use super::lenient_rows::readable;
 
 /// What there is, counted at one moment.
-pub(super) async fn summary(reading: &DatabaseConnection) -> Result<JournalSummary, JournalError> {
-    let snapshot = reading.begin().await?;
+pub(super) async fn summary(
+    recovery_pool: &DatabaseConnection,
+) -> Result<JournalSummary, JournalError> {
+    let snapshot = recovery_pool.begin().await?;
     let counted = count(&snapshot).await;
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;

@@ -1,14 +1,14 @@
 //! Lists over rows in memory.
 
-use tercet_engine::{Decision, Stored};
+use tercet_engine::{Decision, StoredTransaction};
 use tercet_wire::{Cursor, ListQuery, Page, ResolvedAs, SummaryView};
 
-use super::super::store::Place;
+use super::super::store::Keyset;
 use super::as_count;
 use super::state::State;
 
 pub(super) fn page(state: &State, query: &ListQuery) -> Page<SummaryView> {
-    let place = query.cursor.clone().map(|Cursor { created_at, gid }| Place { created_at, gid });
+    let place = query.cursor.clone().map(|Cursor { created_at, gid }| Keyset { created_at, gid });
     let limit = as_count(query.limit);
     let wanted = state.newest_before(place.as_ref()).filter(|stored| matches(stored, query));
     let mut items: Vec<SummaryView> = wanted.take(limit.saturating_add(1)).map(summary).collect();
@@ -19,7 +19,7 @@ pub(super) fn page(state: &State, query: &ListQuery) -> Page<SummaryView> {
     Page { next_cursor: cursor.map(|cursor| cursor.to_string()), items }
 }
 
-fn matches(stored: &Stored, query: &ListQuery) -> bool {
+fn matches(stored: &StoredTransaction, query: &ListQuery) -> bool {
     let unfinished = !stored.status.is_finished();
     let created_at = stored.spec.created_at;
     let participant = |participant: &String| {
@@ -32,7 +32,7 @@ fn matches(stored: &Stored, query: &ListQuery) -> bool {
         && query.created_before.is_none_or(|before| created_at < before)
 }
 
-fn summary(stored: &Stored) -> SummaryView {
+fn summary(stored: &StoredTransaction) -> SummaryView {
     let (reason, reason_detail) = match stored.decision() {
         Some(Decision::Cancel { reason, detail }) => (Some(*reason), detail.clone()),
         Some(Decision::Confirm) | None => (None, None),
@@ -52,7 +52,7 @@ fn summary(stored: &Stored) -> SummaryView {
         deadline_at: spec.deadline_at,
         decided_at: stored.decided.as_ref().map(|decided| decided.at),
         finished_at: stored.finished_at,
-        mixed: stored.outcomes.iter().any(|row| {
+        mixed: stored.branch_records.iter().any(|row| {
             let resolved_as = row.resolved_as.map(ResolvedAs::op);
             resolved_as.is_some() && resolved_as != stored.status.decided_op()
         }),

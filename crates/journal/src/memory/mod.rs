@@ -9,16 +9,16 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tercet_engine::{Happening, Load, Stored};
+use tercet_engine::{HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use tokio::sync::watch;
 
 use self::state::State;
 use super::batch::Batch;
 use super::error::JournalError;
-use super::life::Life;
-use super::store::{CommitError, Due, Most, Place, Store};
+use super::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, Store};
 use super::summary::JournalSummary;
+use super::transaction_key::TransactionKey;
 use super::unreadable::Unreadable;
 
 /// Rows in memory: what a database file is to the journal on a database. They outlive the
@@ -108,7 +108,7 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn commit(&self, batch: &Batch) -> Result<Vec<Life>, CommitError> {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
         let mut stalled = self.rows.stalled.subscribe();
         // The sender lives as long as the rows.
         let _ = stalled.wait_for(|stalled| !stalled).await;
@@ -138,7 +138,7 @@ impl Store for MemoryStore {
         &self,
         after: Option<&Gid>,
         limit: u32,
-    ) -> Result<Vec<Result<Stored, Unreadable>>, JournalError> {
+    ) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError> {
         let state = self.state();
         let page = state.owned_by(self.incarnation, after).take(as_count(limit));
         Ok(page.map(|stored| Ok(without_history(stored))).collect())
@@ -167,7 +167,7 @@ impl Store for MemoryStore {
         gid: &Gid,
         after: u32,
         limit: u32,
-    ) -> Result<Vec<Happening>, JournalError> {
+    ) -> Result<Vec<HistoryEvent>, JournalError> {
         let state = self.state();
         let history = state.stored(gid).map_or(&[][..], |stored| &stored.history);
         let wanted = history.iter().filter(|happening| happening.number > after);
@@ -178,38 +178,38 @@ impl Store for MemoryStore {
         Ok(self.state().count_finished())
     }
 
-    async fn due_for_stripping(
+    async fn due_for_pruning(
         &self,
-        after: Option<&Place>,
+        after: Option<&Keyset>,
         finished_before: Wall,
-        most: Most,
-    ) -> Result<Due, JournalError> {
-        Ok(self.state().due_for_stripping(after, finished_before, most))
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError> {
+        Ok(self.state().due_for_pruning(after, finished_before, most))
     }
 
-    async fn due_for_forgetting(
+    async fn due_for_purging(
         &self,
         finished_before: Wall,
-        most: Most,
-    ) -> Result<Due, JournalError> {
-        Ok(self.state().due_for_forgetting(finished_before, most))
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError> {
+        Ok(self.state().due_for_purging(finished_before, most))
     }
 
-    async fn strip(&self, due: &Due) -> Result<(), JournalError> {
-        self.state().strip(due);
+    async fn prune(&self, due: &PurgeBatch) -> Result<(), JournalError> {
+        self.state().prune(due);
         Ok(())
     }
 
-    async fn forget(&self, due: &Due) -> Result<u64, JournalError> {
-        Ok(self.state().forget(due))
+    async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError> {
+        Ok(self.state().purge(due))
     }
 
     async fn close(&self) {}
 }
 
 /// As a load gives it: the lines of history counted, not told.
-fn without_history(stored: &Stored) -> Stored {
-    Stored { history: Vec::new(), ..stored.clone() }
+fn without_history(stored: &StoredTransaction) -> StoredTransaction {
+    StoredTransaction { history: Vec::new(), ..stored.clone() }
 }
 
 fn as_count(limit: u32) -> usize {

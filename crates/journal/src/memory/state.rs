@@ -1,16 +1,16 @@
-//! The rows themselves. Their meaning is that of `Stored::apply`.
+//! The rows themselves. Their meaning is that of `StoredTransaction::apply`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use tercet_engine::{Change, Misfit, Stored};
+use tercet_engine::{ApplyError, Change, StoredTransaction};
 use tercet_wire::{Gid, Incarnation, Wall};
 
 use super::super::batch::Batch;
-use super::super::life::Life;
-use super::super::store::{CommitError, Due, Most, Place, first_within};
+use super::super::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, first_within};
 use super::super::summary::{JournalSummary, NodeRow};
+use super::super::transaction_key::TransactionKey;
 use super::as_count;
 
 /// All rows.
@@ -20,8 +20,8 @@ pub(super) struct State {
     live: Option<(Incarnation, i64)>,
     /// When the last batch was written.
     written_at: Option<Wall>,
-    transactions: BTreeMap<Gid, Stored>,
-    by_begin: BTreeSet<Place>,
+    transactions: BTreeMap<Gid, StoredTransaction>,
+    by_begin: BTreeSet<Keyset>,
     /// Finished transactions are not kept.
     live_alone: bool,
 }
@@ -38,7 +38,7 @@ impl State {
         self.live_alone = true;
     }
 
-    pub(super) fn stored(&self, gid: &Gid) -> Option<&Stored> {
+    pub(super) fn stored(&self, gid: &Gid) -> Option<&StoredTransaction> {
         self.transactions.get(gid)
     }
 
@@ -46,7 +46,7 @@ impl State {
         &self,
         incarnation: Incarnation,
         after: Option<&Gid>,
-    ) -> impl Iterator<Item = &Stored> {
+    ) -> impl Iterator<Item = &StoredTransaction> {
         let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
         let owner = self.live.map(|(live, _)| live);
         let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
@@ -56,8 +56,8 @@ impl State {
     /// Newest first.
     pub(super) fn newest_before<'a>(
         &'a self,
-        place: Option<&Place>,
-    ) -> impl Iterator<Item = &'a Stored> {
+        place: Option<&Keyset>,
+    ) -> impl Iterator<Item = &'a StoredTransaction> {
         let to = place.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
         let older = self.by_begin.range((Bound::Unbounded, to)).rev();
         older.filter_map(|place| self.transactions.get(&place.gid))
@@ -67,7 +67,7 @@ impl State {
         &mut self,
         incarnation: Incarnation,
         batch: &Batch,
-    ) -> Result<Vec<Life>, CommitError> {
+    ) -> Result<Vec<TransactionKey>, CommitError> {
         match self.live {
             Some((live, last)) if live == incarnation && last == batch.number - 1 => {}
             Some((live, last)) if live == incarnation && last == batch.number => {
@@ -78,17 +78,17 @@ impl State {
                 return Err(CommitError::Fenced(why));
             }
         }
-        let mut changed: BTreeMap<Gid, Stored> = BTreeMap::new();
-        let mut taken: Vec<Life> = Vec::new();
+        let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
+        let mut taken: Vec<TransactionKey> = Vec::new();
         for record in &batch.records {
-            let life = Life::of(record);
+            let life = TransactionKey::of(record);
             if taken.contains(&life) {
                 continue;
             }
             let known = changed.get(&life.gid).or_else(|| self.transactions.get(&life.gid));
             match (&record.change, known) {
                 (Change::Begun(spec), None) => {
-                    changed.insert(life.gid, Stored::begun(spec.clone()));
+                    changed.insert(life.gid, StoredTransaction::begun(spec.clone()));
                 }
                 (Change::Begun(_), Some(stored)) if stored.spec.instance != life.instance => {
                     taken.push(life);
@@ -98,7 +98,7 @@ impl State {
                     stored.apply(change)?;
                     changed.insert(life.gid, stored);
                 }
-                (_, Some(_) | None) => return Err(Misfit::Missing(life.gid).into()),
+                (_, Some(_) | None) => return Err(ApplyError::Missing(life.gid).into()),
             }
         }
         for (gid, stored) in changed {
@@ -115,13 +115,13 @@ impl State {
         Ok(taken)
     }
 
-    fn taken_from(&self, batch: &Batch) -> Vec<Life> {
+    fn taken_from(&self, batch: &Batch) -> Vec<TransactionKey> {
         let begun = batch.records.iter().filter(|record| matches!(record.change, Change::Begun(_)));
-        let other = |life: &Life| {
+        let other = |life: &TransactionKey| {
             let stored = self.transactions.get(&life.gid);
             stored.is_some_and(|stored| stored.spec.instance != life.instance)
         };
-        begun.map(Life::of).filter(other).collect()
+        begun.map(TransactionKey::of).filter(other).collect()
     }
 
     pub(super) fn summary(&self) -> JournalSummary {
@@ -158,26 +158,26 @@ impl State {
         u64::try_from(finished.count()).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn due_for_stripping(
+    pub(super) fn due_for_pruning(
         &self,
-        after: Option<&Place>,
+        after: Option<&Keyset>,
         finished_before: Wall,
-        most: Most,
-    ) -> Due {
+        most: PurgeLimits,
+    ) -> PurgeBatch {
         let from = after.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
         let walk = self.by_begin.range((from, Bound::Unbounded));
-        let mut seen: Vec<&Place> = walk
+        let mut seen: Vec<&Keyset> = walk
             .take_while(|place| place.created_at < finished_before)
             .take(as_count(most.transactions))
             .collect();
         let full = seen.len() == as_count(most.transactions);
-        let due = |place: &Place| self.finished(&place.gid, finished_before);
+        let due = |place: &Keyset| self.finished(&place.gid, finished_before);
         let first = first_within(most.rows, seen.iter().map(|place| due(place).map_or(0, parts)));
         let more = full || first < seen.len();
         seen.truncate(first);
-        let due: Vec<&Stored> =
+        let due: Vec<&StoredTransaction> =
             seen.iter().filter_map(|place| due(place)).filter(|stored| parts(stored) > 0).collect();
-        Due {
+        PurgeBatch {
             gids: due.iter().map(|stored| stored.spec.gid.as_str().to_owned()).collect(),
             finished_before,
             oldest: due.iter().filter_map(|stored| stored.finished_at).min(),
@@ -186,9 +186,9 @@ impl State {
         }
     }
 
-    pub(super) fn due_for_forgetting(&self, finished_before: Wall, most: Most) -> Due {
+    pub(super) fn due_for_purging(&self, finished_before: Wall, most: PurgeLimits) -> PurgeBatch {
         let by_begin = self.by_begin.iter();
-        let mut due: Vec<&Stored> = by_begin
+        let mut due: Vec<&StoredTransaction> = by_begin
             .filter_map(|place| self.finished(&place.gid, finished_before))
             .take(as_count(most.transactions))
             .collect();
@@ -196,7 +196,7 @@ impl State {
         let first = first_within(most.rows, due.iter().map(|stored| 1 + parts(stored)));
         let more = full || first < due.len();
         due.truncate(first);
-        Due {
+        PurgeBatch {
             gids: due.iter().map(|stored| stored.spec.gid.as_str().to_owned()).collect(),
             finished_before,
             oldest: due.iter().filter_map(|stored| stored.finished_at).min(),
@@ -205,13 +205,13 @@ impl State {
         }
     }
 
-    pub(super) fn strip(&mut self, due: &Due) {
+    pub(super) fn prune(&mut self, due: &PurgeBatch) {
         for gid in due.gids.iter().filter_map(|gid| gid.parse().ok()) {
             if self.finished(&gid, due.finished_before).is_some()
                 && let Some(stored) = self.transactions.get_mut(&gid)
             {
                 stored.branches.clear();
-                stored.outcomes.clear();
+                stored.branch_records.clear();
                 stored.history.clear();
                 stored.history_len = 0;
                 Arc::make_mut(&mut stored.spec).branches.clear();
@@ -219,7 +219,7 @@ impl State {
         }
     }
 
-    pub(super) fn forget(&mut self, due: &Due) -> u64 {
+    pub(super) fn purge(&mut self, due: &PurgeBatch) -> u64 {
         let mut forgotten = 0;
         for gid in due.gids.iter().filter_map(|gid| gid.parse().ok()) {
             if let Some(stored) = self.finished(&gid, due.finished_before) {
@@ -233,18 +233,18 @@ impl State {
     }
 
     /// One that finished before a moment.
-    fn finished(&self, gid: &Gid, before: Wall) -> Option<&Stored> {
+    fn finished(&self, gid: &Gid, before: Wall) -> Option<&StoredTransaction> {
         let stored = self.transactions.get(gid)?;
         stored.finished_at.is_some_and(|at| at < before).then_some(stored)
     }
 }
 
 /// What stripping takes from it.
-fn parts(stored: &Stored) -> u64 {
-    let parts = stored.branches.len() + stored.outcomes.len() + stored.history.len();
+fn parts(stored: &StoredTransaction) -> u64 {
+    let parts = stored.branches.len() + stored.branch_records.len() + stored.history.len();
     u64::try_from(parts).unwrap_or(u64::MAX)
 }
 
-fn place(stored: &Stored) -> Place {
-    Place { created_at: stored.spec.created_at, gid: stored.spec.gid.clone() }
+fn place(stored: &StoredTransaction) -> Keyset {
+    Keyset { created_at: stored.spec.created_at, gid: stored.spec.gid.clone() }
 }

@@ -123,7 +123,7 @@ impl Http {
                 return Err(ClientError::Unanswered { gid: gid.clone(), attempts, last });
             }
             tracing::debug!(%gid, attempts, why = failed.why, "asked again");
-            tokio::time::sleep(BACKOFF.pause(attempts, clock::luck(), failed.asked)).await;
+            tokio::time::sleep(BACKOFF.pause(attempts, clock::entropy(), failed.asked)).await;
             attempts += 1;
         }
     }

@@ -69,7 +69,7 @@ impl Store {
             deleted += loop {
                 match self.delete(&keys, before_ms).await {
                     Err(error) if contention(&error).is_some() && round < ROUNDS => {
-                        tokio::time::sleep(ROUND_PAUSE.pause(round, clock::luck(), None)).await;
+                        tokio::time::sleep(ROUND_PAUSE.pause(round, clock::entropy(), None)).await;
                         round += 1;
                     }
                     done => break done?,

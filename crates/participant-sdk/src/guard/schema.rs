@@ -25,7 +25,7 @@ pub(crate) async fn make(
             if !passing || round == ROUNDS {
                 return Err(error);
             }
-            tokio::time::sleep(pause.pause(round, clock::luck(), None)).await;
+            tokio::time::sleep(pause.pause(round, clock::entropy(), None)).await;
             round += 1;
         }
     }

@@ -123,7 +123,7 @@ impl Store {
             if round > ROUNDS {
                 return Err(NotDone::InProgress);
             }
-            tokio::time::sleep(ROUND_PAUSE.pause(round, clock::luck(), None)).await;
+            tokio::time::sleep(ROUND_PAUSE.pause(round, clock::entropy(), None)).await;
         }
     }
 

@@ -344,7 +344,7 @@ async fn again<T, F: Future<Output = Result<T, DbErr>>>(
     loop {
         match statement().await {
             Err(error) if contention(&error).is_some() && round < ROUNDS => {
-                tokio::time::sleep(ROUND_PAUSE.pause(round, clock::luck(), None)).await;
+                tokio::time::sleep(ROUND_PAUSE.pause(round, clock::entropy(), None)).await;
                 round += 1;
             }
             settled => return settled,

@@ -52,7 +52,7 @@ where
     let claimant = Request {
         key: key::stored_as(&key, &parts.headers, &settings.separate_by),
         fingerprint: key::fingerprint(&parts, &body),
-        owner: clock::luck().cast_signed(),
+        owner: clock::entropy().cast_signed(),
     };
     let claim = settings.store.claim(&claimant, settings.terms, clock::now().0).await;
     match claim {

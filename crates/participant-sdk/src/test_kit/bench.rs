@@ -6,14 +6,14 @@ use tercet_wire::{Instance, Op, Wall};
 use tokio::task::JoinSet;
 
 use super::balances::Balances;
-use super::belief::Belief;
 use super::caller::{Caller, Ended, Twist};
 use super::error::KitError;
 use super::kit::TestKit;
+use super::model::Model;
 use super::report::Report;
 use super::rule::Rule;
 use super::scenario::{Role, Scenario, Step};
-use super::scene::{Actor, SETTLED, Scene, expected_of};
+use super::session::{Actor, SETTLED, Session, expected_of};
 use crate::clock;
 use crate::context::Context;
 use crate::legs::Legs;
@@ -48,32 +48,32 @@ impl Bench<'_> {
     /// Carries a scenario out. At the first breach it ends: from there on nobody knows where the
     /// branches stand.
     pub(super) async fn run(&mut self, scenario: &Scenario) -> Result<(), KitError> {
-        let mut scene = self.scene(scenario).await?;
+        let mut session = self.session(scenario).await?;
         for step in scenario.steps.iter().chain([&Step::Look]) {
             let breach = match step {
-                Step::Call(who, op) => self.call(&mut scene, *who, *op, Twist::None).await,
-                Step::Odd(who, op, twist) => self.call(&mut scene, *who, *op, *twist).await,
-                Step::AtOnce(calls) => self.at_once(&mut scene, calls).await,
+                Step::Call(who, op) => self.call(&mut session, *who, *op, Twist::None).await,
+                Step::Odd(who, op, twist) => self.call(&mut session, *who, *op, *twist).await,
+                Step::AtOnce(calls) => self.at_once(&mut session, calls).await,
                 Step::HangUp(who, op, after_ms) => {
                     let patience = Duration::from_millis(*after_ms);
-                    self.hang_up(&mut scene, *who, *op, patience).await;
+                    self.hang_up(&mut session, *who, *op, patience).await;
                     None
                 }
-                Step::Look => self.compare(&mut scene).await?,
+                Step::Look => self.compare(&mut session).await?,
             };
             if let Some((expected, seen)) = breach {
-                scene.breach(self.report, scene.rule, expected, seen);
+                session.breach(self.report, session.rule, expected, seen);
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    pub(super) async fn scene(&mut self, scenario: &Scenario) -> Result<Scene, KitError> {
+    pub(super) async fn session(&mut self, scenario: &Scenario) -> Result<Session, KitError> {
         self.number += 1;
         let before = self.kit.look(self.caller.http()).await?;
         let actors = scenario.cast.iter().map(|role| self.actor(role)).collect();
-        Ok(Scene { rule: scenario.rule, actors, before, sent: Vec::new(), hung_up: false })
+        Ok(Session { rule: scenario.rule, actors, before, sent: Vec::new(), hung_up: false })
     }
 
     fn actor(&self, role: &Role) -> Actor {
@@ -93,7 +93,7 @@ impl Bench<'_> {
             empty: false,
         };
         let body = self.kit.payload(role.kind, &gid, role.branch);
-        Actor { context, name, body, belief: Belief::new(role.kind) }
+        Actor { context, name, body, model: Model::new(role.kind) }
     }
 
     fn deadline(&self) -> Wall {
@@ -102,22 +102,22 @@ impl Bench<'_> {
 
     pub(super) async fn call(
         &mut self,
-        scene: &mut Scene,
+        session: &mut Session,
         who: usize,
         op: Op,
         twist: Twist,
     ) -> Option<(String, String)> {
-        let actor = &scene.actors[who];
+        let actor = &session.actors[who];
         let ended = self.caller.settle(actor.call(op, twist)).await;
         self.report.calls += u64::from(ended.attempts);
-        scene.sent.push(actor.line(op, twist, &ended));
+        session.sent.push(actor.line(op, twist, &ended));
         let seen = ended.answer.clone();
         if let Twist::Without(name) = twist {
             return (ended.done == Some(true))
                 .then(|| (format!("an error, since {name} is missing"), seen));
         }
-        let actor = &mut scene.actors[who];
-        let explained = actor.belief.clone();
+        let actor = &mut session.actors[who];
+        let explained = actor.model.clone();
         match actor.take(op, &ended) {
             true => None,
             false => Some((expected_of(&explained, op), seen)),
@@ -126,35 +126,35 @@ impl Bench<'_> {
 
     async fn at_once(
         &mut self,
-        scene: &mut Scene,
+        session: &mut Session,
         calls: &[(usize, Op)],
     ) -> Option<(String, String)> {
         let mut under_way = JoinSet::new();
         for (index, (who, op)) in calls.iter().enumerate() {
             let caller = self.caller.clone();
-            let call = scene.actors[*who].call(*op, Twist::None);
+            let call = session.actors[*who].call(*op, Twist::None);
             under_way.spawn(async move { (index, caller.settle(call).await) });
         }
         let mut ended: Vec<(usize, Ended)> = under_way.join_all().await;
         ended.sort_by_key(|(index, _)| *index);
-        scene.sent.push(format!("{} calls at once:", calls.len()));
-        let mut answers: Vec<Vec<(Op, bool)>> = vec![Vec::new(); scene.actors.len()];
+        session.sent.push(format!("{} calls at once:", calls.len()));
+        let mut answers: Vec<Vec<(Op, bool)>> = vec![Vec::new(); session.actors.len()];
         let mut unsettled = None;
         for (index, ended) in ended {
             let (who, op) = calls[index];
             self.report.calls += u64::from(ended.attempts);
-            let actor = &mut scene.actors[who];
-            scene.sent.push(format!("  {}", actor.line(op, Twist::None, &ended)));
+            let actor = &mut session.actors[who];
+            session.sent.push(format!("  {}", actor.line(op, Twist::None, &ended)));
             if ended.doubt {
-                actor.belief.unanswered(op);
+                actor.model.unanswered(op);
             }
             match ended.done {
                 Some(done) => answers[who].push((op, done)),
                 None => unsettled = Some((SETTLED.to_owned(), ended.answer)),
             }
         }
-        for (actor, answers) in scene.actors.iter_mut().zip(answers) {
-            if !actor.belief.answered(&answers) {
+        for (actor, answers) in session.actors.iter_mut().zip(answers) {
+            if !actor.model.answered(&answers) {
                 let expected = "answers that some order of these calls explains".to_owned();
                 return Some((expected, format!("none explains those of {}", actor.name)));
             }
@@ -162,28 +162,28 @@ impl Bench<'_> {
         unsettled
     }
 
-    async fn hang_up(&mut self, scene: &mut Scene, who: usize, op: Op, patience: Duration) {
-        let actor = &mut scene.actors[who];
+    async fn hang_up(&mut self, session: &mut Session, who: usize, op: Op, patience: Duration) {
+        let actor = &mut session.actors[who];
         let sent = self.caller.hang_up(&actor.call(op, Twist::None), patience).await;
         self.report.calls += 1;
-        actor.belief.unanswered(op);
+        actor.model.unanswered(op);
         let what = match sent {
             Ok(()) => format!("hung up after {} ms", patience.as_millis()),
             Err(error) => format!("could not be sent: {error}"),
         };
-        scene.sent.push(format!("{op} {} → {what}", actor.name));
-        scene.hung_up = true;
+        session.sent.push(format!("{op} {} → {what}", actor.name));
+        session.hung_up = true;
     }
 
     /// Compares the balances with what the answers allow.
     pub(super) async fn compare(
         &mut self,
-        scene: &mut Scene,
+        session: &mut Session,
     ) -> Result<Option<(String, String)>, KitError> {
-        let possible = scene.possible(&self.effects);
-        let (change, now) = self.settled(scene, |change| possible.contains(change)).await?;
+        let possible = session.possible(&self.effects);
+        let (change, now) = self.settled(session, |change| possible.contains(change)).await?;
         if let Some((expected, seen)) = self.sums(&now) {
-            scene.breach(self.report, Rule::Sums, expected, seen);
+            session.breach(self.report, Rule::Sums, expected, seen);
         }
         if possible.contains(&change) {
             return Ok(None);
@@ -195,16 +195,16 @@ impl Bench<'_> {
     /// What has changed, once it is as it should be or has had its time.
     pub(super) async fn settled(
         &self,
-        scene: &mut Scene,
+        session: &mut Session,
         is_right: impl Fn(&Balances) -> bool,
     ) -> Result<(Balances, Balances), KitError> {
         let mut waited = Duration::ZERO;
         loop {
-            if std::mem::take(&mut scene.hung_up) || !waited.is_zero() {
+            if std::mem::take(&mut session.hung_up) || !waited.is_zero() {
                 tokio::time::sleep(LOOK_PAUSE).await;
             }
             let now = self.kit.look(self.caller.http()).await?;
-            let change = now.since(&scene.before);
+            let change = now.since(&session.before);
             if is_right(&change) || waited >= self.kit.settling {
                 return Ok((change, now));
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Url, redirect};
-use tercet_wire::{Answer, Op, Trouble, Verdict, verdict};
+use tercet_wire::{Answer, FailureKind, Op, Verdict, verdict};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -194,8 +194,10 @@ fn read(op: Op, answer: &Answer) -> (Option<bool>, Duration) {
         Verdict::Done => (Some(true), PAUSE),
         Verdict::Refused => (Some(false), PAUSE),
         // The coordinator would go on and tell people; what the participant says is clear.
-        Verdict::Again { trouble: Trouble::Wrong | Trouble::Gone, .. } => (Some(false), PAUSE),
-        Verdict::Again { trouble: Trouble::Doubt, pause } => {
+        Verdict::Again {
+            failure: FailureKind::Permanent | FailureKind::ReservationLost, ..
+        } => (Some(false), PAUSE),
+        Verdict::Again { failure: FailureKind::Transient, pause } => {
             (None, pause.unwrap_or(PAUSE / 10).min(PAUSE))
         }
         Verdict::InProgress(pause) => (None, pause.min(PAUSE)),

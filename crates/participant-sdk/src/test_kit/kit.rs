@@ -8,15 +8,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::balances::Balances;
-use super::belief::Kind;
 use super::bench::{Bench, Effects};
 use super::caller::Caller;
 use super::error::KitError;
+use super::model::Kind;
 use super::probe::Probe;
+use super::race::race;
 use super::report::Report;
 use super::rule::Rule;
 use super::scenario;
-use super::storm::storm;
 use crate::clock;
 
 /// A participant that is to be checked. Nobody else may use it meanwhile.
@@ -216,7 +216,7 @@ impl TestKit {
         checked.extend([Rule::CancelReleases, Rule::ConfirmTakes]);
         let mut rng = fastrand::Rng::with_seed(self.seed);
         let mut scenarios = scenario::all(self.rounds, self.refused.is_some());
-        scenarios.extend((0..self.rounds).map(|_| storm(&mut rng)));
+        scenarios.extend((0..self.rounds).map(|_| race(&mut rng)));
         let mut left = scenarios.as_slice();
         while let Some((scenario, rest)) = left.split_first() {
             if bench.report.calls >= self.at_most_calls {

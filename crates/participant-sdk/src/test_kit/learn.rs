@@ -8,43 +8,43 @@ use super::caller::Twist;
 use super::error::KitError;
 use super::rule::Rule;
 use super::scenario::{Role, Scenario};
-use super::scene::Scene;
+use super::session::Session;
 
 impl Bench<'_> {
     /// Learns what a Try and a Confirm change. False if there is nothing to go by.
     pub(super) async fn learn(&mut self) -> Result<bool, KitError> {
-        let mut scene = self.learn_one(Rule::TryReserves).await?;
-        if let Some((expected, seen)) = self.call(&mut scene, 0, Op::Try, Twist::None).await {
-            let sent = scene.sent.join("; ");
+        let mut session = self.learn_one(Rule::TryReserves).await?;
+        if let Some((expected, seen)) = self.call(&mut session, 0, Op::Try, Twist::None).await {
+            let sent = session.sent.join("; ");
             return Err(KitError::NoTry { sent: format!("{sent} (expected {expected}, {seen})") });
         }
-        let (tried, now) = self.settled(&mut scene, |change| !change.is_nothing()).await?;
+        let (tried, now) = self.settled(&mut session, |change| !change.is_nothing()).await?;
         if tried.is_nothing() {
             let expected = "a change of the balances".to_owned();
-            scene.breach(self.report, Rule::TryReserves, expected, tried.to_string());
+            session.breach(self.report, Rule::TryReserves, expected, tried.to_string());
             return Ok(false);
         }
         if let Some(name) = self.kit.reserved.iter().find(|name| tried.get(name) <= 0) {
             let expected = format!("more {name} than before");
-            scene.breach(self.report, Rule::TryReserves, expected, tried.to_string());
+            session.breach(self.report, Rule::TryReserves, expected, tried.to_string());
         }
         if let Some((expected, seen)) = self.sums(&now) {
-            scene.breach(self.report, Rule::Sums, expected, seen);
+            session.breach(self.report, Rule::Sums, expected, seen);
         }
         self.effects.tried = tried;
-        scene.rule = Rule::CancelReleases;
-        let breach = match self.call(&mut scene, 0, Op::Cancel, Twist::None).await {
-            None => self.compare(&mut scene).await?,
+        session.rule = Rule::CancelReleases;
+        let breach = match self.call(&mut session, 0, Op::Cancel, Twist::None).await {
+            None => self.compare(&mut session).await?,
             breach => breach,
         };
         if let Some((expected, seen)) = breach {
-            scene.breach(self.report, scene.rule, expected, seen);
+            session.breach(self.report, session.rule, expected, seen);
         }
 
-        let mut scene = self.learn_one(Rule::ConfirmTakes).await?;
+        let mut session = self.learn_one(Rule::ConfirmTakes).await?;
         for op in [Op::Try, Op::Confirm] {
-            if let Some((expected, seen)) = self.call(&mut scene, 0, op, Twist::None).await {
-                scene.breach(self.report, scene.rule, expected, seen);
+            if let Some((expected, seen)) = self.call(&mut session, 0, op, Twist::None).await {
+                session.breach(self.report, session.rule, expected, seen);
                 return Ok(false);
             }
         }
@@ -55,18 +55,18 @@ impl Bench<'_> {
                 && !change.is_nothing()
                 && reserved.iter().all(|name| change.get(name) == 0)
         };
-        let (confirmed, _) = self.settled(&mut scene, is_taken).await?;
+        let (confirmed, _) = self.settled(&mut session, is_taken).await?;
         if !is_taken(&confirmed) {
             let expected =
                 format!("neither no change nor that of Try ({tried}), and nothing reserved");
-            scene.breach(self.report, scene.rule, expected, confirmed.to_string());
+            session.breach(self.report, session.rule, expected, confirmed.to_string());
         }
         self.effects.confirmed = confirmed;
         Ok(true)
     }
 
-    async fn learn_one(&mut self, rule: Rule) -> Result<Scene, KitError> {
+    async fn learn_one(&mut self, rule: Rule) -> Result<Session, KitError> {
         let scenario = Scenario { rule, cast: vec![Role::USUAL], steps: Vec::new() };
-        self.scene(&scenario).await
+        self.session(&scenario).await
     }
 }

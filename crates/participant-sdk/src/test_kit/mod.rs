@@ -33,18 +33,18 @@
 //! ```
 
 mod balances;
-mod belief;
 mod bench;
 mod caller;
 mod error;
 mod kit;
 mod learn;
+mod model;
 mod probe;
+mod race;
 mod report;
 mod rule;
 mod scenario;
-mod scene;
-mod storm;
+mod session;
 
 pub use balances::Balances;
 pub use error::KitError;

@@ -3,8 +3,8 @@
 use Op::{Cancel, Confirm, Try};
 use tercet_wire::{Op, header};
 
-use super::belief::Kind;
 use super::caller::Twist;
+use super::model::Kind;
 use super::rule::Rule;
 
 /// A course of events, and the rule that is broken if it does not go as it should.

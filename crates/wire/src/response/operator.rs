@@ -60,7 +60,7 @@ pub struct StatsView {
     pub oldest_unfinished_seconds: Option<f64>,
     /// Transactions that are not driven after a fault of ours, or because their rows cannot be
     /// understood; the log names them. Counted by this node.
-    pub set_aside: u64,
+    pub quarantined: u64,
     /// The nodes that write into this journal.
     pub nodes: Vec<NodeView>,
 }

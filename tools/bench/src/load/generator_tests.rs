@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Counted, Driven, Load, Pace, Script, Shape, Until};
-use crate::sink::Manner;
+use crate::sink::Profile;
 
 /// How long it stands still, once.
 const STILL: Duration = Duration::from_millis(300);
@@ -42,7 +42,7 @@ fn load(pace: Pace, until: Until, status: &'static str) -> Counted {
     let shape = Shape {
         branches: 2,
         payload_bytes: 200,
-        manner: Manner::Accept,
+        profile: Profile::Accept,
         refused_of: None,
         driven: Driven::Coordinator,
     };

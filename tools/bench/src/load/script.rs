@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::sink::Manner;
+use crate::sink::Profile;
 use crate::wire::Response;
 
 /// What a transaction is like.
@@ -15,7 +15,7 @@ pub(crate) struct Shape {
     /// Bytes of each branch's payload.
     pub(crate) payload_bytes: usize,
     /// How participants answer.
-    pub(crate) manner: Manner,
+    pub(crate) profile: Profile,
     /// Of so many transactions one is refused by its last branch.
     pub(crate) refused_of: Option<u64>,
     /// Who drives it.
@@ -48,31 +48,31 @@ pub(crate) struct Script {
 impl Script {
     /// The requests for a coordinator, whose branches lead to a sink.
     pub(crate) fn new(shape: Shape, coordinator: SocketAddr, sink: SocketAddr) -> Self {
-        let branch = |number: u32, manner: Manner| {
+        let branch = |number: u32, profile: Profile| {
             // Who is held must not stand in the way of the others: a service of its own.
-            let service = if manner == Manner::Hold { "held" } else { "b" };
+            let service = if profile == Profile::Hold { "held" } else { "b" };
             let mut branch = json!({
                 "id": format!("b{number}"),
-                "endpoint": format!("http://{sink}/{service}{number}/{manner}"),
+                "endpoint": format!("http://{sink}/{service}{number}/{profile}"),
                 "payload": payload(shape.payload_bytes),
             });
-            if manner == Manner::Hold {
+            if profile == Profile::Hold {
                 branch["timeout_ms"] = json!(HELD_CALL_MS);
             }
             branch
         };
-        let accepted = |number| branch(number, shape.manner);
-        let all = |last: Manner| -> Vec<Value> {
+        let accepted = |number| branch(number, shape.profile);
+        let all = |last: Profile| -> Vec<Value> {
             let before = (1..shape.branches).map(accepted);
             before.chain([branch(shape.branches, last)]).collect()
         };
         let (path, begin, refused) = match shape.driven {
             Driven::Coordinator => {
-                let refused = json!({ "branches": all(Manner::Refuse) });
-                ("/v1/transactions", json!({ "branches": all(shape.manner) }), refused)
+                let refused = json!({ "branches": all(Profile::Refuse) });
+                ("/v1/transactions", json!({ "branches": all(shape.profile) }), refused)
             }
             Driven::Unattended => {
-                let begin = json!({ "branches": all(shape.manner), "timeout_ms": HELD_MS });
+                let begin = json!({ "branches": all(shape.profile), "timeout_ms": HELD_MS });
                 ("/v1/transactions?wait=accepted", begin, Value::Null)
             }
             Driven::Initiator => ("/v1/transactions", json!({}), Value::Null),
@@ -176,7 +176,7 @@ mod tests {
         let shape = Shape {
             branches: 2,
             payload_bytes: 200,
-            manner: Manner::Accept,
+            profile: Profile::Accept,
             refused_of: Some(10),
             driven: Driven::Coordinator,
         };

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::load::{Driven, Shape};
-use crate::sink::Manner;
+use crate::sink::Profile;
 
 /// One case.
 #[derive(Debug, Clone, Serialize)]
@@ -20,7 +20,7 @@ pub(crate) struct Case {
 pub(crate) const USUAL: Shape = Shape {
     branches: 2,
     payload_bytes: 200,
-    manner: Manner::Accept,
+    profile: Profile::Accept,
     refused_of: None,
     driven: Driven::Coordinator,
 };
@@ -51,7 +51,7 @@ impl Case {
             ("10 % refused", Shape { refused_of: Some(10), ..USUAL }),
             ("open (begin, 2 × register, confirm)", open),
             ("payload 16 KiB", Shape { payload_bytes: 16 * 1024, ..USUAL }),
-            ("participants take 5 ms", Shape { manner: Manner::After(5), ..USUAL }),
+            ("participants take 5 ms", Shape { profile: Profile::After(5), ..USUAL }),
         ];
         shapes.map(|(name, shape)| Self::new(name, CONNECTIONS, shape)).into()
     }

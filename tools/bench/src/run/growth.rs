@@ -10,12 +10,12 @@ use super::case::{CONNECTIONS, Case, USUAL};
 use super::figures::Figures;
 use super::memory::{self, HELD, ROOM};
 use super::plan::seconds;
-use super::stage::{Stage, Timing};
+use super::testbed::{Testbed, Timing};
 use crate::clock;
 use crate::load::{Pace, Shape};
 use crate::report::{self, Table, mib, whole};
 use crate::rig::{Daemon, Journal, Machine, RigError};
-use crate::sink::Manner;
+use crate::sink::Profile;
 
 /// Rounds at each size; shown is the one in the middle by transactions each second.
 const ROUNDS: usize = 3;
@@ -47,14 +47,14 @@ struct AtSize {
 pub(crate) fn run(program: &Path, below: &Path, most: u64) -> Result<Growth, RigError> {
     let machine = Machine::look(below)?;
     eprintln!("{machine}");
-    let mut stage = Stage::new(program, below)?;
+    let mut testbed = Testbed::new(program, below)?;
     Ok(Growth {
         day: clock::today(),
         machine,
-        finished: finished(&mut stage, most)?,
-        waiting: waiting(&mut stage, most / 10)?,
-        history: history(&mut stage)?,
-        wrong: stage.wrong().to_vec(),
+        finished: finished(&mut testbed, most)?,
+        waiting: waiting(&mut testbed, most / 10)?,
+        history: history(&mut testbed)?,
+        wrong: testbed.wrong().to_vec(),
     })
 }
 
@@ -63,13 +63,13 @@ fn sizes(most: u64) -> [u64; 3] {
     [most / 100, most / 10, most]
 }
 
-fn finished(stage: &mut Stage, most: u64) -> Result<Vec<AtSize>, RigError> {
-    let daemon = stage.daemon(Journal::Sqlite, &[])?;
+fn finished(testbed: &mut Testbed, most: u64) -> Result<Vec<AtSize>, RigError> {
+    let daemon = testbed.daemon(Journal::Sqlite, &[])?;
     let mut at = Vec::new();
     let mut there = 0;
     for size in sizes(most) {
-        memory::run(stage, &daemon, "filling", USUAL, size.saturating_sub(there).max(1))?;
-        let measured = measure(stage, &daemon, format!("{size} finished"), USUAL)?;
+        memory::run(testbed, &daemon, "filling", USUAL, size.saturating_sub(there).max(1))?;
+        let measured = measure(testbed, &daemon, format!("{size} finished"), USUAL)?;
         let ended: u64 = measured.rounds.iter().map(|figures| figures.transactions).sum();
         there = size.max(there) + ended;
         at.push(measured);
@@ -77,29 +77,29 @@ fn finished(stage: &mut Stage, most: u64) -> Result<Vec<AtSize>, RigError> {
     Ok(at)
 }
 
-fn waiting(stage: &mut Stage, most: u64) -> Result<Vec<AtSize>, RigError> {
-    let daemon = stage.daemon(Journal::Sqlite, &ROOM)?;
-    let mut at = vec![measure(stage, &daemon, "none waiting".to_owned(), USUAL)?];
+fn waiting(testbed: &mut Testbed, most: u64) -> Result<Vec<AtSize>, RigError> {
+    let daemon = testbed.daemon(Journal::Sqlite, &ROOM)?;
+    let mut at = vec![measure(testbed, &daemon, "none waiting".to_owned(), USUAL)?];
     let mut there = 0;
     for size in sizes(most) {
-        memory::run(stage, &daemon, "those that wait", HELD, size.saturating_sub(there).max(1))?;
+        memory::run(testbed, &daemon, "those that wait", HELD, size.saturating_sub(there).max(1))?;
         there = size;
-        at.push(measure(stage, &daemon, format!("{size} waiting"), USUAL)?);
+        at.push(measure(testbed, &daemon, format!("{size} waiting"), USUAL)?);
     }
     Ok(at)
 }
 
-fn history(stage: &mut Stage) -> Result<Vec<AtSize>, RigError> {
-    let daemon = stage.daemon(Journal::Sqlite, &[])?;
-    let flaky = Shape { manner: Manner::Flaky, ..USUAL };
+fn history(testbed: &mut Testbed) -> Result<Vec<AtSize>, RigError> {
+    let daemon = testbed.daemon(Journal::Sqlite, &[])?;
+    let flaky = Shape { profile: Profile::Flaky, ..USUAL };
     Ok(vec![
-        measure(stage, &daemon, "no call fails, no history".to_owned(), USUAL)?,
-        measure(stage, &daemon, "every call fails once, 4 lines of history".to_owned(), flaky)?,
+        measure(testbed, &daemon, "no call fails, no history".to_owned(), USUAL)?,
+        measure(testbed, &daemon, "every call fails once, 4 lines of history".to_owned(), flaky)?,
     ])
 }
 
 fn measure(
-    stage: &mut Stage,
+    testbed: &mut Testbed,
     daemon: &Daemon,
     what: String,
     shape: Shape,
@@ -108,7 +108,7 @@ fn measure(
     let timing: Timing = seconds(1.0, 5.0);
     let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
-        rounds.push(stage.round(daemon, &case, Pace::Closed, timing)?);
+        rounds.push(testbed.round(daemon, &case, Pace::Closed, timing)?);
     }
     rounds.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
     let resident_kib = daemon.process.memory()?.resident_kib;

@@ -5,17 +5,18 @@ use std::time::Duration;
 use super::case::{CONNECTIONS, Case, USUAL};
 use super::outcome::MemoryOutcome;
 use super::plan::Plan;
-use super::stage::{Stage, Timing};
+use super::testbed::{Testbed, Timing};
 use crate::load::{Driven, Pace, Shape, Until};
 use crate::rig::{Daemon, Journal, RigError};
-use crate::sink::Manner;
+use crate::sink::Profile;
 
 /// Room for more that wait than the default has.
 pub(crate) const ROOM: [(&str, &str); 2] =
     [("TERCET_LIMITS__LIVE_TRANSACTIONS", "1000000"), ("TERCET_LIMITS__LIVE_BYTES", "4294967296")];
 
 /// Two branches whose Try is never answered.
-pub(crate) const HELD: Shape = Shape { manner: Manner::Hold, driven: Driven::Unattended, ..USUAL };
+pub(crate) const HELD: Shape =
+    Shape { profile: Profile::Hold, driven: Driven::Unattended, ..USUAL };
 
 /// Transactions before anything is compared: threads, pools and buffers are there then.
 const WARM: u64 = 2_000;
@@ -24,15 +25,15 @@ const WARM: u64 = 2_000;
 ///
 /// # Errors
 /// As of a round.
-pub(super) fn look(stage: &mut Stage, plan: &Plan) -> Result<MemoryOutcome, RigError> {
-    let daemon = stage.daemon(Journal::Sqlite, &[])?;
-    run(stage, &daemon, "memory after many", USUAL, plan.for_memory)?;
+pub(super) fn look(testbed: &mut Testbed, plan: &Plan) -> Result<MemoryOutcome, RigError> {
+    let daemon = testbed.daemon(Journal::Sqlite, &[])?;
+    run(testbed, &daemon, "memory after many", USUAL, plan.for_memory)?;
     let after = daemon.process.memory()?;
     drop(daemon);
-    let daemon = stage.daemon(Journal::Sqlite, &ROOM)?;
-    run(stage, &daemon, "before those that wait", USUAL, WARM.min(plan.waiting))?;
+    let daemon = testbed.daemon(Journal::Sqlite, &ROOM)?;
+    run(testbed, &daemon, "before those that wait", USUAL, WARM.min(plan.waiting))?;
     let before = daemon.process.memory()?;
-    run(stage, &daemon, "those that wait", HELD, plan.waiting)?;
+    run(testbed, &daemon, "those that wait", HELD, plan.waiting)?;
     let waiting = daemon.process.memory()?;
     Ok(MemoryOutcome {
         transactions: plan.for_memory,
@@ -48,7 +49,7 @@ pub(super) fn look(stage: &mut Stage, plan: &Plan) -> Result<MemoryOutcome, RigE
 
 /// Puts so many transactions through.
 pub(crate) fn run(
-    stage: &mut Stage,
+    testbed: &mut Testbed,
     daemon: &Daemon,
     name: &str,
     shape: Shape,
@@ -56,5 +57,5 @@ pub(crate) fn run(
 ) -> Result<(), RigError> {
     let timing = Timing { warm_up: Duration::ZERO, until: Until::Begun(count) };
     let case = Case::new(name, CONNECTIONS, shape);
-    stage.round(daemon, &case, Pace::Closed, timing).map(|_| ())
+    testbed.round(daemon, &case, Pace::Closed, timing).map(|_| ())
 }

@@ -7,7 +7,7 @@ pub(crate) mod growth;
 mod memory;
 mod outcome;
 mod plan;
-mod stage;
+mod testbed;
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use case::{Case, USUAL};
 pub(crate) use figures::{Figures, Spread, ratio};
 pub(crate) use outcome::{AtRate, Measured, Outcome};
 pub(crate) use plan::Plan;
-use stage::{Stage, Timing};
+use testbed::{Testbed, Timing};
 
 use crate::clock;
 use crate::load::Pace;
@@ -40,15 +40,15 @@ pub(crate) fn run(
 ) -> Result<Outcome, RigError> {
     let machine = Machine::look(below)?;
     eprintln!("{machine}");
-    let mut stage = Stage::new(program, below)?;
+    let mut testbed = Testbed::new(program, below)?;
     let daemons = [Journal::Memory, Journal::Sqlite];
-    let [memory, sqlite] = daemons.map(|journal| stage.daemon(journal, &[]));
+    let [memory, sqlite] = daemons.map(|journal| testbed.daemon(journal, &[]));
     let daemons = [(Journal::Memory, memory?), (Journal::Sqlite, sqlite?)];
-    let main = rounds(&mut stage, &daemons, Case::main(), plan.rounds, plan.main)?;
-    let side = rounds(&mut stage, &daemons, Case::side(), 1, plan.side)?;
-    let rates = rates(&mut stage, &daemons, plan, capacity(&main))?;
+    let main = rounds(&mut testbed, &daemons, Case::main(), plan.rounds, plan.main)?;
+    let side = rounds(&mut testbed, &daemons, Case::side(), 1, plan.side)?;
+    let rates = rates(&mut testbed, &daemons, plan, capacity(&main))?;
     drop(daemons);
-    let memory = memory::look(&mut stage, plan)?;
+    let memory = memory::look(&mut testbed, plan)?;
     Ok(Outcome {
         day: clock::today(),
         command: command.to_owned(),
@@ -58,7 +58,7 @@ pub(crate) fn run(
         side,
         rates,
         memory,
-        wrong: stage.wrong().to_vec(),
+        wrong: testbed.wrong().to_vec(),
     })
 }
 
@@ -69,7 +69,7 @@ fn capacity(main: &[Measured]) -> f64 {
 }
 
 fn rounds(
-    stage: &mut Stage,
+    testbed: &mut Testbed,
     daemons: &Daemons,
     cases: Vec<Case>,
     rounds: usize,
@@ -85,7 +85,7 @@ fn rounds(
     for round in 1..=rounds {
         for (case, measured) in cases.iter().zip(&mut measured) {
             for (journal, daemon) in daemons {
-                let figures = stage.round(daemon, case, Pace::Closed, timing)?;
+                let figures = testbed.round(daemon, case, Pace::Closed, timing)?;
                 eprintln!(
                     "round {round}/{rounds}  {:<36} {:<7} {:>7.0} tx/s",
                     case.name,
@@ -100,7 +100,7 @@ fn rounds(
 }
 
 fn rates(
-    stage: &mut Stage,
+    testbed: &mut Testbed,
     daemons: &Daemons,
     plan: &Plan,
     capacity: f64,
@@ -111,7 +111,7 @@ fn rates(
         // Round figures are easier to talk about.
         let offered = (capacity * part / 50.0).round().max(1.0) * 50.0;
         for (journal, daemon) in daemons {
-            let figures = stage.round(daemon, &case, Pace::Rate(offered), plan.rate)?;
+            let figures = testbed.round(daemon, &case, Pace::Rate(offered), plan.rate)?;
             eprintln!("{offered:>6.0} offered {:<7} p99 {:.1} ms", journal.name(), figures.p99_ms);
             rates.push(AtRate { journal: *journal, offered, figures });
         }

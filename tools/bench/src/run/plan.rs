@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::stage::Timing;
+use super::testbed::Timing;
 use crate::load::Until;
 
 /// How much is measured.

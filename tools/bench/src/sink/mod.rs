@@ -1,7 +1,7 @@
 //! A participant that costs next to nothing: one thread, canned answers, no state. What it
 //! costs is taken from the machine that is measured, so it is counted and shown.
 
-mod manner;
+mod profile;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -9,10 +9,10 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-pub(crate) use manner::Manner;
-use manner::{Reply, reply};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
+pub(crate) use profile::Profile;
+use profile::{Reply, reply};
 
 use crate::clock::{self, Alarm};
 use crate::wire::{Connection, request};

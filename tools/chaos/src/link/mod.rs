@@ -18,7 +18,7 @@ use tercet_testing::Port;
 pub(crate) use self::namespace::Namespace;
 use self::tunnel::Tunnel;
 use self::veth::Veth;
-use crate::trouble::Trouble;
+use crate::error::ChaosError;
 
 /// How bad a network is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) enum Link {
 
 impl Link {
     /// The best there is on this machine: netem where the kernel has it, else the relay.
-    pub(crate) async fn troubled() -> Result<Self, Trouble> {
+    pub(crate) async fn troubled() -> Result<Self, ChaosError> {
         let namespace = Namespace::new().await?;
         if namespace.has_netem().await {
             Ok(Self::Veth(Veth::new(namespace).await?))
@@ -94,7 +94,7 @@ impl Link {
     }
 
     /// Troubles every packet, from now on.
-    pub(crate) async fn weather(&self, weather: Weather) -> Result<(), Trouble> {
+    pub(crate) async fn weather(&self, weather: Weather) -> Result<(), ChaosError> {
         match self {
             Self::Loopback => Ok(()),
             Self::Veth(veth) => veth.weather(weather).await,
@@ -106,16 +106,16 @@ impl Link {
     }
 
     /// Loses every packet, both ways, without a word to either side.
-    pub(crate) async fn cut(&self) -> Result<(), Trouble> {
+    pub(crate) async fn cut(&self) -> Result<(), ChaosError> {
         self.carrier("down").await
     }
 
     /// Ends `cut`.
-    pub(crate) async fn mend(&self) -> Result<(), Trouble> {
+    pub(crate) async fn mend(&self) -> Result<(), ChaosError> {
         self.carrier("up").await
     }
 
-    async fn carrier(&self, state: &str) -> Result<(), Trouble> {
+    async fn carrier(&self, state: &str) -> Result<(), ChaosError> {
         match self {
             Self::Loopback => Ok(()),
             Self::Veth(Veth { namespace, inner, .. })

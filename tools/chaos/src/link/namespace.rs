@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use crate::error::ChaosError;
 use crate::tool::{self, words};
-use crate::trouble::Trouble;
 
 /// A network namespace and the two addresses of the link into it. It goes with this value.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ const FIRST_PORT: u16 = 7_301;
 
 impl Namespace {
     /// Makes one; needs root and iproute2.
-    pub(crate) async fn new() -> Result<Self, Trouble> {
+    pub(crate) async fn new() -> Result<Self, ChaosError> {
         let number = std::process::id();
         let made = Self {
             name: format!("tercet-chaos-{number}"),
@@ -75,17 +75,17 @@ impl Namespace {
     }
 
     /// `ip` in it.
-    pub(crate) async fn ip(&self, arguments: &[&str]) -> Result<(), Trouble> {
+    pub(crate) async fn ip(&self, arguments: &[&str]) -> Result<(), ChaosError> {
         tool::run("ip", &[&["-n", &self.name], arguments].concat()).await
     }
 
     /// `tc` in it.
-    pub(crate) async fn tc(&self, arguments: &[&str]) -> Result<(), Trouble> {
+    pub(crate) async fn tc(&self, arguments: &[&str]) -> Result<(), ChaosError> {
         tool::run("tc", &[&["-n", &self.name], arguments].concat()).await
     }
 
     /// Gives both ends of the link their addresses and brings them up.
-    pub(crate) async fn connect(&self) -> Result<(), Trouble> {
+    pub(crate) async fn connect(&self) -> Result<(), ChaosError> {
         let (outer, inner) = (self.outer().to_string(), self.inner().to_string());
         let (a, b) = (self.device('a'), self.device('b'));
         // A queue long enough that nothing is lost that is not meant to be.

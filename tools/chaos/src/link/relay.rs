@@ -54,12 +54,12 @@ pub(super) fn carry(from: &Arc<Tun>, to: &Arc<Tun>, seed: u64) -> Arc<Way> {
 }
 
 fn read(from: &Tun, to: &Tun, way: &Way, sender: &SyncSender<Due>, seed: u64) {
-    let mut luck = fastrand::Rng::with_seed(seed);
+    let mut entropy = fastrand::Rng::with_seed(seed);
     let mut packet = vec![0; PACKET_BYTES];
     // Fails once the device has gone with its namespace.
     while let Ok(length) = from.recv(&mut packet) {
         let packet = &packet[..length];
-        if luck.u32(..1_000) < way.lost_per_mille.load(Ordering::Relaxed) {
+        if entropy.u32(..1_000) < way.lost_per_mille.load(Ordering::Relaxed) {
             continue;
         }
         let delay = Duration::from_micros(way.delay_us.load(Ordering::Relaxed));

@@ -7,8 +7,8 @@ use tappers::{Interface, Tun};
 
 use super::relay::{self, Way};
 use super::{Namespace, Weather};
+use crate::error::ChaosError;
 use crate::tool;
-use crate::trouble::Trouble;
 
 /// Two tunnel devices, one of them in the participants' namespace, and the relay between them.
 pub(crate) struct Tunnel {
@@ -20,11 +20,11 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) async fn new(namespace: Namespace) -> Result<Self, Trouble> {
+    pub(super) async fn new(namespace: Namespace) -> Result<Self, ChaosError> {
         let (outer, inner) = (namespace.device('a'), namespace.device('b'));
         let open = |name: &str| {
             let opened = Interface::new(name).and_then(Tun::new_named).map(Arc::new);
-            opened.map_err(Trouble::io(format!("make the tun device {name}")))
+            opened.map_err(ChaosError::io(format!("make the tun device {name}")))
         };
         let (here, far) = (open(&outer)?, open(&inner)?);
         // The device moves, the open file stays with us: so one process can be on both sides.

@@ -1,8 +1,8 @@
 //! A link whose packets the kernel delays and loses.
 
 use super::{Namespace, Weather};
+use crate::error::ChaosError;
 use crate::tool;
-use crate::trouble::Trouble;
 
 /// A pair of virtual network cards, one of them in the participants' namespace.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Veth {
 }
 
 impl Veth {
-    pub(super) async fn new(namespace: Namespace) -> Result<Self, Trouble> {
+    pub(super) async fn new(namespace: Namespace) -> Result<Self, ChaosError> {
         let (outer, inner) = (namespace.device('a'), namespace.device('b'));
         let pair = ["link", "add", &outer, "type", "veth", "peer", "name", &inner];
         tool::run("ip", &[&pair[..], &["netns", namespace.name()]].concat()).await?;
@@ -23,7 +23,7 @@ impl Veth {
         Ok(veth)
     }
 
-    pub(super) async fn weather(&self, weather: Weather) -> Result<(), Trouble> {
+    pub(super) async fn weather(&self, weather: Weather) -> Result<(), ChaosError> {
         let delay = format!("{}ms", weather.delay.as_millis());
         let loss = format!("{}%", f64::from(weather.lost_per_mille) / 10.0);
         // The limit is in packets; the default of 1 000 would lose more than was asked for.

@@ -7,9 +7,9 @@ use reqwest::Client;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::story::{Story, Told};
+use super::initiator_log::{InitiatorLog, Told};
 use crate::clock;
-use crate::trouble::Trouble;
+use crate::error::ChaosError;
 
 /// How long an answer is waited for; longer than the coordinator lets anybody wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -39,19 +39,19 @@ pub(crate) struct Detours {
 
 impl Initiator {
     /// One for the coordinator at this URL.
-    pub(crate) fn new(base: &str) -> Result<Self, Trouble> {
+    pub(crate) fn new(base: &str) -> Result<Self, ChaosError> {
         static TLS: Once = Once::new();
         // The client insists on a TLS provider although nothing here uses TLS.
         TLS.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let built = Client::builder().no_proxy().tls_certs_only([]).timeout(ANSWER_WITHIN).build();
-        let http = built.map_err(|error| Trouble::Answer(format!("an HTTP client: {error}")))?;
+        let http = built.map_err(|error| ChaosError::Answer(format!("an HTTP client: {error}")))?;
         Ok(Self { http, base: base.to_owned() })
     }
 
     /// Begins the transaction, again and again with the same gid, until its end is told.
-    pub(crate) async fn carry_through(&self, story: &mut Story, body: &str) -> Detours {
+    pub(crate) async fn carry_through(&self, ledger: &mut InitiatorLog, body: &str) -> Detours {
         let mut detours = Detours::default();
         let url = format!("{}/v1/transactions?wait=finished&wait_ms={WAIT_MS}", self.base);
         loop {
@@ -59,9 +59,9 @@ impl Initiator {
             match request.body(body.to_owned()).send().await {
                 Ok(answer) if answer.status().is_success() => {
                     if let Ok(told) = answer.json::<Told>().await {
-                        story.hear(&told);
+                        ledger.hear(&told);
                         if told.status.is_final() {
-                            story.finished = Some(clock::now());
+                            ledger.finished = Some(clock::now());
                             return detours;
                         }
                         // It goes on: the repeat waits for it as well.
@@ -73,7 +73,7 @@ impl Initiator {
                 Ok(answer) => {
                     let status = answer.status();
                     let said = answer.text().await.unwrap_or_default();
-                    story.contradictions.push(format!("begin was answered {status}: {said}"));
+                    ledger.contradictions.push(format!("begin was answered {status}: {said}"));
                     return detours;
                 }
                 Err(_) => detours.unanswered += 1,
@@ -83,7 +83,7 @@ impl Initiator {
     }
 
     /// Begins the transaction, again and again with the same gid, until it is known to exist.
-    pub(crate) async fn hand_over(&self, body: &str) -> Result<(), Trouble> {
+    pub(crate) async fn hand_over(&self, body: &str) -> Result<(), ChaosError> {
         let url = format!("{}/v1/transactions?wait=accepted", self.base);
         loop {
             let request = self.http.post(&url).header("content-type", "application/json");
@@ -91,7 +91,7 @@ impl Initiator {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
                 Ok(answer) if !matches!(answer.status().as_u16(), 429 | 503) => {
                     let said = answer.text().await.unwrap_or_default();
-                    return Err(Trouble::Answer(format!("begin was refused: {said}")));
+                    return Err(ChaosError::Answer(format!("begin was refused: {said}")));
                 }
                 Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -99,17 +99,17 @@ impl Initiator {
     }
 
     /// How a transaction stands; `None` if it is not known.
-    pub(crate) async fn look(&self, gid: &str) -> Result<Option<Told>, Trouble> {
+    pub(crate) async fn look(&self, gid: &str) -> Result<Option<Told>, ChaosError> {
         let answer = self.get(&format!("/v1/transactions/{gid}")).await?;
         match answer.status().as_u16() {
             200 => Ok(Some(read(gid, answer).await?)),
             404 => Ok(None),
-            other => Err(Trouble::Answer(format!("reading {gid} was answered {other}"))),
+            other => Err(ChaosError::Answer(format!("reading {gid} was answered {other}"))),
         }
     }
 
     /// Whether every transaction is finished; with a participant (host:port), every one of its.
-    pub(crate) async fn all_finished(&self, participant: Option<&str>) -> Result<bool, Trouble> {
+    pub(crate) async fn all_finished(&self, participant: Option<&str>) -> Result<bool, ChaosError> {
         #[derive(Deserialize)]
         struct List {
             items: Vec<serde_json::Value>,
@@ -127,18 +127,18 @@ impl Initiator {
         &self,
         what: &str,
         url: &str,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, ChaosError> {
         let sent = self.http.get(url).send().await;
-        read(what, sent.map_err(|error| Trouble::Answer(format!("GET {url}: {error}")))?).await
+        read(what, sent.map_err(|error| ChaosError::Answer(format!("GET {url}: {error}")))?).await
     }
 
-    async fn get(&self, path: &str) -> Result<reqwest::Response, Trouble> {
+    async fn get(&self, path: &str) -> Result<reqwest::Response, ChaosError> {
         let sent = self.http.get(format!("{}{path}", self.base)).send().await;
-        sent.map_err(|error| Trouble::Answer(format!("GET {path}: {error}")))
+        sent.map_err(|error| ChaosError::Answer(format!("GET {path}: {error}")))
     }
 }
 
-async fn read<T: DeserializeOwned>(what: &str, answer: reqwest::Response) -> Result<T, Trouble> {
+async fn read<T: DeserializeOwned>(what: &str, answer: reqwest::Response) -> Result<T, ChaosError> {
     let read = answer.json().await;
-    read.map_err(|error| Trouble::Answer(format!("{what} was answered unreadably: {error}")))
+    read.map_err(|error| ChaosError::Answer(format!("{what} was answered unreadably: {error}")))
 }

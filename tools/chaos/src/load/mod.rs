@@ -2,8 +2,8 @@
 //! know the end of each.
 
 mod initiator;
+mod initiator_log;
 mod order;
-mod story;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,10 +15,10 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 pub(crate) use self::initiator::{Detours, Initiator};
+pub(crate) use self::initiator_log::{End, InitiatorLog};
 pub(crate) use self::order::{Endpoints, order};
-pub(crate) use self::story::{End, Story};
 use crate::clock;
-use crate::trouble::Trouble;
+use crate::error::ChaosError;
 
 /// How long a transaction may take. Nothing takes that long but what never ends.
 const KNOWN_WITHIN: Duration = Duration::from_secs(45);
@@ -56,7 +56,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Ledger {
     under_way: BTreeMap<u64, Instant>,
-    stories: Vec<Story>,
+    logs: Vec<InitiatorLog>,
     detours: Detours,
 }
 
@@ -93,12 +93,12 @@ impl Load {
 
     /// How many transactions have ended so far.
     pub(crate) fn ended(&self) -> usize {
-        self.shared.ledger().stories.len()
+        self.shared.ledger().logs.len()
     }
 
     /// Waits until so many have ended.
-    pub(crate) async fn until_ended(&self, count: usize) -> Result<(), Trouble> {
-        self.until(&format!("{count} transactions ended"), |ledger| ledger.stories.len() >= count)
+    pub(crate) async fn until_ended(&self, count: usize) -> Result<(), ChaosError> {
+        self.until(&format!("{count} transactions ended"), |ledger| ledger.logs.len() >= count)
             .await
     }
 
@@ -112,7 +112,7 @@ impl Load {
         }
     }
 
-    async fn until(&self, what: &str, is: impl Fn(&Ledger) -> bool) -> Result<(), Trouble> {
+    async fn until(&self, what: &str, is: impl Fn(&Ledger) -> bool) -> Result<(), ChaosError> {
         let seen = async {
             loop {
                 let ended = self.shared.ended.notified();
@@ -123,20 +123,20 @@ impl Load {
             }
         };
         let endless =
-            || Trouble::Endless { what: what.to_owned(), seconds: KNOWN_WITHIN.as_secs() };
+            || ChaosError::Endless { what: what.to_owned(), seconds: KNOWN_WITHIN.as_secs() };
         tokio::time::timeout(KNOWN_WITHIN, seen).await.map_err(|_| endless())
     }
 
     /// Begins nothing more, and waits for the end of what is under way. Those that have no end
     /// by then are in the ledger without one.
-    pub(crate) async fn stop(mut self) -> (Vec<Story>, Detours) {
+    pub(crate) async fn stop(mut self) -> (Vec<InitiatorLog>, Detours) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let all = async { while self.tasks.join_next().await.is_some() {} };
         // Who is cut off here has its story from `One::drop`.
         let _ = tokio::time::timeout(KNOWN_WITHIN, all).await;
         self.tasks.shutdown().await;
         let mut ledger = self.shared.ledger();
-        (std::mem::take(&mut ledger.stories), ledger.detours)
+        (std::mem::take(&mut ledger.logs), ledger.detours)
     }
 }
 
@@ -180,9 +180,9 @@ impl Shared {
         let gid = format!("{}-{number:08}", self.prefix);
         let body = (self.body)(&gid);
         self.ledger().under_way.insert(number, begun);
-        let mut one = One { shared: self, number, story: Some(Story::new(gid, begun)) };
-        if let Some(story) = &mut one.story {
-            let detours = self.initiator.carry_through(story, &body).await;
+        let mut one = One { shared: self, number, log: Some(InitiatorLog::new(gid, begun)) };
+        if let Some(log) = &mut one.log {
+            let detours = self.initiator.carry_through(log, &body).await;
             let mut ledger = self.ledger();
             ledger.detours.unanswered += detours.unanswered;
             ledger.detours.refused += detours.refused;
@@ -190,18 +190,18 @@ impl Shared {
     }
 }
 
-/// Puts a story into the ledger however it ends.
+/// Puts a log into the ledger however it ends.
 struct One<'a> {
     shared: &'a Shared,
     number: u64,
-    story: Option<Story>,
+    log: Option<InitiatorLog>,
 }
 
 impl Drop for One<'_> {
     fn drop(&mut self) {
         let mut ledger = self.shared.ledger();
         ledger.under_way.remove(&self.number);
-        ledger.stories.extend(self.story.take());
+        ledger.logs.extend(self.log.take());
         drop(ledger);
         self.shared.ended.notify_waiters();
     }

@@ -5,9 +5,9 @@ use std::path::Path;
 use tercet_testing::Port;
 
 use super::Programs;
+use crate::error::ChaosError;
 use crate::process::Process;
 use crate::tool::words;
-use crate::trouble::Trouble;
 
 /// Starts one on this port, with its database in `data`, its log in `directory` and these
 /// settings, each as `("SECTION__KEY", "value")`.
@@ -17,7 +17,7 @@ pub(crate) async fn start<K: AsRef<str>, V: AsRef<str>>(
     data: &Path,
     directory: &Path,
     settings: &[(K, V)],
-) -> Result<Process, Trouble> {
+) -> Result<Process, ChaosError> {
     let (listen, file) = (port.address().to_string(), data.join("tercet.db"));
     let url = format!("sqlite://{}", file.display());
     let command = words([&programs.tercet, "serve", "--listen", &listen, "--database-url", &url]);

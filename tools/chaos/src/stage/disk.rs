@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use crate::error::ChaosError;
 use crate::tool;
-use crate::trouble::Trouble;
 
 /// Room for the journal of a run, and little more.
 const SIZE: &str = "size=256m";
@@ -21,9 +21,9 @@ pub(crate) struct SmallDisk {
 
 impl SmallDisk {
     /// Mounts one below this directory; needs root.
-    pub(crate) async fn mount(below: &Path) -> Result<Self, Trouble> {
+    pub(crate) async fn mount(below: &Path) -> Result<Self, ChaosError> {
         let path = below.join("disk");
-        fs::create_dir(&path).map_err(Trouble::io("make a mount point"))?;
+        fs::create_dir(&path).map_err(ChaosError::io("make a mount point"))?;
         let at = path.display().to_string();
         tool::run("mount", &["-t", "tmpfs", "-o", SIZE, "tercet-chaos", &at]).await?;
         Ok(Self { path })
@@ -34,14 +34,14 @@ impl SmallDisk {
     }
 
     /// Leaves no byte of room.
-    pub(crate) fn fill(&self) -> Result<(), Trouble> {
-        let mut filler = File::create(self.filler()).map_err(Trouble::io("fill the disk"))?;
+    pub(crate) fn fill(&self) -> Result<(), ChaosError> {
+        let mut filler = File::create(self.filler()).map_err(ChaosError::io("fill the disk"))?;
         for block in [&BLOCK[..], &BLOCK[..1]] {
             loop {
                 match filler.write_all(block) {
                     Ok(()) => {}
                     Err(full) if full.kind() == ErrorKind::StorageFull => break,
-                    Err(other) => return Err(Trouble::io("fill the disk")(other)),
+                    Err(other) => return Err(ChaosError::io("fill the disk")(other)),
                 }
             }
         }
@@ -49,8 +49,8 @@ impl SmallDisk {
     }
 
     /// Makes room again.
-    pub(crate) fn clear(&self) -> Result<(), Trouble> {
-        fs::remove_file(self.filler()).map_err(Trouble::io("make room on the disk"))
+    pub(crate) fn clear(&self) -> Result<(), ChaosError> {
+        fs::remove_file(self.filler()).map_err(ChaosError::io("make room on the disk"))
     }
 
     fn filler(&self) -> PathBuf {

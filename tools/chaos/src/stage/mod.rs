@@ -1,9 +1,9 @@
 //! Everything that takes part in a run: the coordinator, three participants, the link between
 //! them, and where they keep their files.
 
-mod cast;
 pub(crate) mod coordinator;
 mod disk;
+mod participants;
 mod programs;
 
 use std::collections::BTreeMap;
@@ -12,15 +12,15 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tercet_testing::Port;
 
-use self::cast::Cast;
-pub(crate) use self::cast::Kind;
 use self::disk::SmallDisk;
+pub(crate) use self::participants::Kind;
+use self::participants::Participants;
 pub(crate) use self::programs::Programs;
 use crate::clock;
+use crate::error::ChaosError;
 use crate::link::Link;
-use crate::load::{Initiator, Story};
+use crate::load::{Initiator, InitiatorLog};
 use crate::process::Process;
-use crate::trouble::Trouble;
 use crate::verdict::{Known, Verdict};
 
 /// How long everything unfinished has to finish once the load has stopped.
@@ -44,10 +44,10 @@ pub(crate) struct Plan<'a> {
 
 /// A running system on empty databases. It ends with this value.
 #[derive(Debug)]
-pub(crate) struct Stage<'a> {
+pub(crate) struct Setup<'a> {
     // Processes go first, then what they stand on.
     pub(crate) coordinator: Process,
-    pub(crate) cast: Cast,
+    pub(crate) participants: Participants,
     pub(crate) link: &'a Link,
     pub(crate) disk: Option<SmallDisk>,
     /// The coordinator's, which stays its own while it is down.
@@ -56,27 +56,31 @@ pub(crate) struct Stage<'a> {
     _directory: TempDir,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Setup<'a> {
     /// Starts all of it.
-    pub(crate) async fn set(plan: Plan<'_>, link: &'a Link) -> Result<Self, Trouble> {
+    pub(crate) async fn set(plan: Plan<'_>, link: &'a Link) -> Result<Self, ChaosError> {
         let Plan { programs, settings, pieces, on_small_disk, kind } = plan;
-        let directory = TempDir::new().map_err(Trouble::io("make a directory"))?;
+        let directory = TempDir::new().map_err(ChaosError::io("make a directory"))?;
         let at = directory.path();
         let disk = if on_small_disk { Some(SmallDisk::mount(at).await?) } else { None };
         let data = disk.as_ref().map_or(at, SmallDisk::path);
         let port = Port::free();
         let coordinator = coordinator::start(programs, &port, data, at, settings).await?;
-        let cast = Cast::start(kind, programs, link, at, pieces).await?;
-        Ok(Self { coordinator, cast, link, disk, port, pieces, _directory: directory })
+        let participants = Participants::start(kind, programs, link, at, pieces).await?;
+        Ok(Self { coordinator, participants, link, disk, port, pieces, _directory: directory })
     }
 
     /// An initiator at its coordinator.
-    pub(crate) fn initiator(&self) -> Result<Initiator, Trouble> {
+    pub(crate) fn initiator(&self) -> Result<Initiator, ChaosError> {
         Initiator::new(&format!("http://{}", self.port.address()))
     }
 
     /// Waits until nothing is unfinished, and compares everybody's books.
-    pub(crate) async fn judge(&self, stories: &[Story], prefix: &str) -> Result<Verdict, Trouble> {
+    pub(crate) async fn judge(
+        &self,
+        logs: &[InitiatorLog],
+        prefix: &str,
+    ) -> Result<Verdict, ChaosError> {
         let initiator = self.initiator()?;
         let begun = clock::now();
         while !initiator.all_finished(None).await? {
@@ -86,13 +90,13 @@ impl<'a> Stage<'a> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         let mut known = BTreeMap::new();
-        for story in stories {
-            if let Some(told) = initiator.look(&story.gid).await? {
+        for ledger in logs {
+            if let Some(told) = initiator.look(&ledger.gid).await? {
                 let end = told.status.decision().filter(|_| told.status.is_final());
-                known.insert(story.gid.clone(), Known { instance: told.instance, end });
+                known.insert(ledger.gid.clone(), Known { instance: told.instance, end });
             }
         }
-        let entries = self.cast.read(&initiator, prefix).await?;
-        Ok(Verdict::of(stories, &known, &entries, self.pieces))
+        let entries = self.participants.read(&initiator, prefix).await?;
+        Ok(Verdict::of(logs, &known, &entries, self.pieces))
     }
 }

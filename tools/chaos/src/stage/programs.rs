@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::trouble::Trouble;
+use crate::error::ChaosError;
 
 /// Where they are.
 #[derive(Debug, Clone)]
@@ -20,16 +20,16 @@ impl Programs {
     pub(crate) fn find(
         directory: Option<PathBuf>,
         demo_options: Vec<String>,
-    ) -> Result<Self, Trouble> {
-        let own = std::env::current_exe().map_err(Trouble::io("find this program"))?;
+    ) -> Result<Self, ChaosError> {
+        let own = std::env::current_exe().map_err(ChaosError::io("find this program"))?;
         let beside = || own.parent().map(PathBuf::from).unwrap_or_default();
         let directory = directory.unwrap_or_else(beside);
         let find = |name: &str| {
             let path = directory.join(name);
             let found = path.canonicalize();
             let found =
-                found.map_err(Trouble::io(format!("find the program {}", path.display())))?;
-            Ok::<_, Trouble>(found.display().to_string())
+                found.map_err(ChaosError::io(format!("find the program {}", path.display())))?;
+            Ok::<_, ChaosError>(found.display().to_string())
         };
         let (tercet, demo) = (find("tercet")?, find("tercet-demo")?);
         Ok(Self { tercet, demo, demo_options, own: own.display().to_string() })

@@ -16,11 +16,11 @@ pub(crate) use self::figures::Figures;
 use self::figures::Window;
 use self::sink::Sink;
 use crate::clock;
-use crate::load::{Initiator, Load, Pace, Story};
+use crate::error::ChaosError;
+use crate::load::{Initiator, InitiatorLog, Load, Pace};
 use crate::process::Process;
 use crate::spread::Spread;
 use crate::stage::{Programs, coordinator};
-use crate::trouble::Trouble;
 
 /// How long the participant that came back takes over a call, so that calls at once can be seen.
 const TAKES: Duration = Duration::from_millis(5);
@@ -60,8 +60,8 @@ fn setting(given: &str) -> Result<(String, String), String> {
 }
 
 /// Runs it.
-pub(crate) async fn run(asked: &Waiting, programs: &Programs) -> Result<Figures, Trouble> {
-    let directory = TempDir::new().map_err(Trouble::io("make a directory"))?;
+pub(crate) async fn run(asked: &Waiting, programs: &Programs) -> Result<Figures, ChaosError> {
+    let directory = TempDir::new().map_err(ChaosError::io("make a directory"))?;
     let port = Port::free();
     let at = directory.path();
     let coordinator = coordinator::start(programs, &port, at, at, &asked.settings).await?;
@@ -83,7 +83,7 @@ pub(crate) async fn run(asked: &Waiting, programs: &Programs) -> Result<Figures,
     let back = watch.until(finished(asked.transactions, &initiator, &dead)).await;
     back.result?;
     let after = watch.until(tokio::time::sleep(window)).await;
-    let (stories, _) = load.stop().await;
+    let (logs, _) = load.stop().await;
     let measured = [
         ("before", before.time),
         ("while they are handed over", filling.time),
@@ -94,7 +94,7 @@ pub(crate) async fn run(asked: &Waiting, programs: &Programs) -> Result<Figures,
     Ok(Figures {
         transactions: asked.transactions,
         settings: asked.settings.clone(),
-        windows: measured.map(|(name, time)| window_of(name, time, &stories)).to_vec(),
+        windows: measured.map(|(name, time)| window_of(name, time, &logs)).to_vec(),
         memory: [
             ("before", memory_before),
             ("while they wait", memory_waiting),
@@ -126,7 +126,7 @@ async fn fill(
     initiator: &Initiator,
     dead: &Sink,
     healthy: &Sink,
-) -> Result<(), Trouble> {
+) -> Result<(), ChaosError> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut hands = JoinSet::new();
     for _ in 0..HANDS {
@@ -150,7 +150,11 @@ async fn fill(
 
 /// Waits until the participant that came back has been told of every transaction, and the
 /// coordinator says that none is left.
-async fn finished(transactions: usize, initiator: &Initiator, dead: &Sink) -> Result<(), Trouble> {
+async fn finished(
+    transactions: usize,
+    initiator: &Initiator,
+    dead: &Sink,
+) -> Result<(), ChaosError> {
     let begun = clock::now();
     loop {
         if dead.transactions() >= transactions && initiator.all_finished(Some(&dead.name())).await?
@@ -159,7 +163,7 @@ async fn finished(transactions: usize, initiator: &Initiator, dead: &Sink) -> Re
         }
         if begun.elapsed() > FINISHED_WITHIN {
             let what = format!("{} of {transactions} transactions told", dead.transactions());
-            return Err(Trouble::Endless { what, seconds: FINISHED_WITHIN.as_secs() });
+            return Err(ChaosError::Endless { what, seconds: FINISHED_WITHIN.as_secs() });
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -203,9 +207,9 @@ impl Watch<'_> {
 }
 
 /// How long the healthy participant's transactions took that were begun in this time.
-fn window_of(name: &'static str, time: Time, stories: &[Story]) -> Window {
-    let begun = stories.iter().filter(|story| time.from <= story.begun && story.begun < time.until);
-    let took = begun.filter_map(|story| Some(story.finished?.duration_since(story.begun)));
+fn window_of(name: &'static str, time: Time, logs: &[InitiatorLog]) -> Window {
+    let begun = logs.iter().filter(|ledger| time.from <= ledger.begun && ledger.begun < time.until);
+    let took = begun.filter_map(|ledger| Some(ledger.finished?.duration_since(ledger.begun)));
     Window {
         name,
         lasted: time.until - time.from,

@@ -6,11 +6,11 @@ use tercet_clock::Clock;
 use tercet_wire::{Incarnation, Instance, Mono, Now, Wall};
 
 /// The moment at which everything happens.
-pub(crate) const NOW: Now = Now { mono: Mono(1_000), wall: Wall(1_763_640_000_000), luck: 7 };
+pub(crate) const NOW: Now = Now { mono: Mono(1_000), wall: Wall(1_763_640_000_000), entropy: 7 };
 
 /// Stands still; gives instances by number.
 #[derive(Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct BranchState {
     instances: AtomicU64,
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn instance(number: u64) -> Instance {
     text.parse().expect("it has the form of a UUID")
 }
 
-impl Clock for Standing {
+impl Clock for BranchState {
     fn now(&self) -> Now {
         NOW
     }

@@ -1,14 +1,14 @@
 //! Drives one transaction through the real ring by chance, and checks every step: records fit
 //! the rows, the decision stays, nothing leaves before what it depends on is durable, and
-//! nothing is set aside.
+//! nothing is quarantined.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, Commands, Engine, EngineSettings, Event, Input, Load, Record, ReplyTo, Request, Ring,
-    Stored, Ticket, Until, Wait,
+    Ask, Commands, Core, Engine, EngineSettings, Event, Input, Load, Record, ReplyTo, Request,
+    StoredTransaction, Ticket, Until, Wait,
     invariants::{call_follows_the_journal, decision_is_final, reply_follows_the_journal},
 };
 use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Resolution, ResolvedAs, Seq};
@@ -24,25 +24,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const JUMPS: [u64; 6] = [0, 1, 150, 2_000, 61_000, 86_400_000];
 
 struct Drive {
-    ring: Ring,
+    core: Core,
     now: Now,
     gid: Gid,
     /// As the disk has them.
-    rows: Stored,
+    rows: StoredTransaction,
     unwritten: VecDeque<Record>,
     under_way: Vec<Ticket>,
     asked: u64,
 }
 
 /// Takes up what these rows say, as a restart does.
-pub(crate) fn taken_up(stored: &Stored, choices: &mut Choices<'_>) {
+pub(crate) fn taken_up(stored: &StoredTransaction, choices: &mut Choices<'_>) {
     let mut drive = Drive::new(stored);
     drive.step(Event::Input(Input::Adopt(Box::new(stored.clone()))));
     drive.run(choices);
 }
 
 /// Is asked about it before it is in memory, as after it has left.
-pub(crate) fn asked_for(stored: &Stored, choices: &mut Choices<'_>) {
+pub(crate) fn asked_for(stored: &StoredTransaction, choices: &mut Choices<'_>) {
     let mut drive = Drive::new(stored);
     drive.ask(Ask::Read);
     let found = Load::Found(Box::new(stored.clone()));
@@ -51,9 +51,9 @@ pub(crate) fn asked_for(stored: &Stored, choices: &mut Choices<'_>) {
 }
 
 impl Drive {
-    fn new(stored: &Stored) -> Self {
+    fn new(stored: &StoredTransaction) -> Self {
         Self {
-            ring: Ring::new(
+            core: Core::new(
                 Engine::new(Epoch(1), EngineSettings::default()),
                 Duration::from_secs(5),
             ),
@@ -135,7 +135,7 @@ impl Drive {
     }
 
     fn step(&mut self, event: Event) {
-        let commands = self.ring.step(event, self.now);
+        let commands = self.core.step(event, self.now);
         let Commands { append, calls, replies, alarms, .. } = commands;
         assert_eq!(alarms, [], "of {:?}", self.rows);
         self.unwritten.extend(append);

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tercet_engine::{Change, Load, Stored};
+use tercet_engine::{Change, Load, StoredTransaction};
 use tercet_wire::{BeginRequest, Spec};
 
 use crate::bodies;
@@ -29,7 +29,7 @@ pub(crate) fn check(data: &[u8]) {
     let gid = format!("order-{number}").parse().expect("a gid");
     let spec = Spec { gid, ..begun.spec };
     let (gid, instance) = (spec.gid.clone(), spec.instance);
-    let stored = Stored::begun(spec.into());
+    let stored = StoredTransaction::begun(spec.into());
     let told = store.write(&gid, instance, vec![Change::Begun(stored.spec.clone())]);
     assert_eq!(told, [], "{text}");
     match store.load(&gid) {

@@ -7,8 +7,8 @@ mod choices;
 mod clock;
 mod damage;
 mod drive;
-mod face;
 mod headers;
+mod http_api;
 mod journal;
 mod rows;
 mod store;
@@ -21,7 +21,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every check there is.
 pub const TARGETS: [Target; 7] = [
     ("bodies", bodies::check),
-    ("face", face::check),
+    ("face", http_api::check),
     ("headers", headers::check),
     ("journal", journal::check),
     ("rows", rows::check),

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tercet_engine::{Change, Decided, Decision, Happening, Load, Outcome, Stored, TryAnswer};
+use tercet_engine::{
+    BranchRecord, Change, Decided, Decision, HistoryEvent, Load, StoredTransaction, TryAnswer,
+};
 use tercet_journal::Unreadable;
 use tercet_wire::{BranchStatus, EventKind, ListQuery, Op, PerOp, Reason, Status, Wall};
 
@@ -15,7 +17,7 @@ use crate::{bodies, damage, drive};
 struct Rows {
     store: Store,
     /// The transactions there are, as they were written.
-    whole: Vec<Stored>,
+    whole: Vec<StoredTransaction>,
 }
 
 static ROWS: Mutex<Option<Rows>> = Mutex::new(None);
@@ -57,7 +59,7 @@ pub(crate) fn check(data: &[u8]) {
     assert!(history.is_ok(), "{sql}: {history:?}");
 }
 
-fn unfinished(store: &Store) -> Vec<Result<Stored, Unreadable>> {
+fn unfinished(store: &Store) -> Vec<Result<StoredTransaction, Unreadable>> {
     let page = store.runtime.block_on(store.journal.unfinished(None, 100));
     page.expect("the database answers")
 }
@@ -75,7 +77,7 @@ fn written() -> Rows {
         let request = bodies::read(&body).expect("a body");
         let begun = bodies::begin(request).expect("a begin");
         let spec = tercet_wire::Spec { instance: instance(number), ..begun.spec };
-        let mut stored = Stored::begun(Arc::new(spec));
+        let mut stored = StoredTransaction::begun(Arc::new(spec));
         let gid = stored.spec.gid.clone();
         for change in &changes {
             stored.apply(change).expect("it fits");
@@ -88,9 +90,9 @@ fn written() -> Rows {
         whole.push(stored);
     }
     assert!(store.tamper(&damage::keep()));
-    let read: Vec<Stored> =
+    let read: Vec<StoredTransaction> =
         unfinished(&store).into_iter().map(|read| read.expect("whole")).collect();
-    let live: Vec<Stored> =
+    let live: Vec<StoredTransaction> =
         whole.iter().filter(|stored| !stored.status.is_finished()).cloned().collect();
     assert_eq!(read, live);
     Rows { store, whole }
@@ -108,7 +110,7 @@ fn stories() -> Vec<(bool, Vec<Change>)> {
         Change::Registered(Arc::new(tercet_wire::BranchSpec { position: 2, ..branch }))
     };
     let row = |branch: &str, status, parked, acknowledged_at: Option<Wall>| {
-        Change::Outcome(Outcome {
+        Change::BranchRecord(BranchRecord {
             branch: branch.parse().expect("an id"),
             status,
             attempts: PerOp { try_: 1, confirm: 3, cancel: 0 },
@@ -119,7 +121,7 @@ fn stories() -> Vec<(bool, Vec<Change>)> {
             acknowledged_at,
         })
     };
-    let parked = Change::Happened(Happening {
+    let parked = Change::History(HistoryEvent {
         number: 1,
         at: NOW.wall,
         kind: EventKind::Parked,

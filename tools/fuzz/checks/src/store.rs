@@ -11,7 +11,7 @@ use tercet_wire::{Gid, Instance, Seq};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::clock::Standing;
+use crate::clock::BranchState;
 
 /// The journal, and who is outside.
 pub(crate) struct Store {
@@ -37,7 +37,7 @@ impl Store {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
         let (tell, events) = mpsc::unbounded_channel();
-        let clock = Arc::new(Standing::default());
+        let clock = Arc::new(BranchState::default());
         let (journal, outsider) = runtime.block_on(async {
             use tercet_clock::Clock as _;
             let settings = JournalSettings::new(&url, "fuzz", clock.new_incarnation());

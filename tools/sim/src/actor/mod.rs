@@ -12,9 +12,9 @@ use tercet_wire::{Answer, BranchId, BranchSpec, Gid, Instance, Op, ResolvedAs};
 
 use crate::content::{Content, quantity_of, service_of};
 use crate::coverage::{Mishap, Sometimes};
-use crate::happening::{Arriving, Asked, Caller, Happening, Heard};
 use crate::network;
-use crate::stage::Stage;
+use crate::scheduled_event::{Arriving, Asked, Caller, Heard, ScheduledEvent};
+use crate::scheduler::Scheduler;
 
 /// How often one thing is asked for.
 const ATTEMPTS: u32 = 30;
@@ -73,12 +73,14 @@ impl Actor {
     }
 
     /// Does the next thing in its script.
-    pub(crate) fn acts(&mut self, stage: &mut Stage) {
+    pub(crate) fn acts(&mut self, scheduler: &mut Scheduler) {
         if self.asking.is_some() {
             return;
         }
         let Some(step) = self.script.front().cloned() else { return };
-        if self.attempts > 0 && stage.fault(stage.plan.actor.vanish, Mishap::InitiatorVanishes) {
+        if self.attempts > 0
+            && scheduler.fault(scheduler.plan.actor.vanish, Mishap::InitiatorVanishes)
+        {
             return self.script.clear();
         }
         self.requests += 1;
@@ -86,10 +88,10 @@ impl Actor {
         let number = self.requests;
         self.asking = Some(number);
         if let Step::OwnTry(index) = step {
-            return self.tries_itself(index, number, stage);
+            return self.tries_itself(index, number, scheduler);
         }
-        let until = step.until(&mut stage.chance);
-        let wait_ms = stage.chance.pick(&[0, 100, 2_000, 10_000, 60_000]);
+        let until = step.until(&mut scheduler.rng);
+        let wait_ms = scheduler.rng.pick(&[0, 100, 2_000, 10_000, 60_000]);
         let asking = match step {
             Step::Begin { other, fresh } => {
                 let content = match other {
@@ -113,26 +115,26 @@ impl Actor {
         let gid = self.gid.clone();
         let asked = Asked { actor: self.number, number, gid, asking, until, wait_ms };
         let (actor, heard) = (self.number, Heard::Nothing);
-        let patience = wait_ms + stage.chance.pick(&[50, 20_000]);
-        stage.after(patience, Happening::Heard { actor, number, heard });
-        if stage.fault(stage.plan.actor.repeat / 2, Mishap::RequestDoubled) {
-            let delay = network::delay(stage);
-            stage.after(delay, Happening::Ask(asked.clone()));
+        let patience = wait_ms + scheduler.rng.pick(&[50, 20_000]);
+        scheduler.after(patience, ScheduledEvent::Heard { actor, number, heard });
+        if scheduler.fault(scheduler.plan.actor.repeat / 2, Mishap::RequestDoubled) {
+            let delay = network::delay(scheduler);
+            scheduler.after(delay, ScheduledEvent::Ask(asked.clone()));
         }
-        let delay = network::delay(stage);
-        stage.after(delay, Happening::Ask(asked));
+        let delay = network::delay(scheduler);
+        scheduler.after(delay, ScheduledEvent::Ask(asked));
     }
 
     /// Calls the Try of a branch that the coordinator leaves to it.
-    fn tries_itself(&mut self, index: usize, number: u64, stage: &mut Stage) {
+    fn tries_itself(&mut self, index: usize, number: u64, scheduler: &mut Scheduler) {
         let (Some(branch), Some(instance)) = (self.content.later.get(index), self.instance) else {
             self.asking = None;
             return self.script.clear();
         };
         let Ok(legs) = branch.legs().parse() else { return };
-        stage.saw(Sometimes::InitiatorTries);
+        scheduler.saw(Sometimes::InitiatorTries);
         let (actor, heard) = (self.number, Heard::Nothing);
-        stage.after(2_000, Happening::Heard { actor, number, heard });
+        scheduler.after(2_000, ScheduledEvent::Heard { actor, number, heard });
         let arriving = Arriving {
             service: service_of(branch),
             gid: self.gid.clone(),
@@ -144,11 +146,11 @@ impl Actor {
             quantity: quantity_of(branch),
             from: Caller::Actor { actor, number },
         };
-        network::call(arriving, stage);
+        network::call(arriving, scheduler);
     }
 
     /// Hears what became of a request, or that nothing did.
-    pub(crate) fn hears(&mut self, number: u64, heard: Heard, stage: &mut Stage) {
+    pub(crate) fn hears(&mut self, number: u64, heard: Heard, scheduler: &mut Scheduler) {
         if self.asking != Some(number) {
             return;
         }
@@ -163,9 +165,9 @@ impl Actor {
             Then::GoOn => {
                 self.attempts = 0;
                 self.script.pop_front();
-                stage.chance.mostly_small(500)
+                scheduler.rng.mostly_small(500)
             }
-            Then::Again if self.attempts < ATTEMPTS => stage.chance.between(10, 1_000),
+            Then::Again if self.attempts < ATTEMPTS => scheduler.rng.between(10, 1_000),
             Then::Cancel => {
                 self.attempts = 0;
                 self.script = VecDeque::from([Step::Cancel]);
@@ -173,7 +175,7 @@ impl Actor {
             }
             Then::Again | Then::End => return self.script.clear(),
         };
-        stage.after(pause, Happening::Act { actor: self.number });
+        scheduler.after(pause, ScheduledEvent::Act { actor: self.number });
     }
 
     fn is_own_try(&self) -> bool {
@@ -204,7 +206,7 @@ impl Actor {
                 | Refusal::TooManyResting { .. }
                 | Refusal::NotDecided
                 | Refusal::TriesOutstanding(_)
-                | Refusal::SetAside => Then::Again,
+                | Refusal::Quarantined => Then::Again,
                 Refusal::NotFound
                 | Refusal::GidReused
                 | Refusal::BranchReused(_)
@@ -220,14 +222,14 @@ impl Actor {
 }
 
 impl Step {
-    fn until(&self, chance: &mut crate::chance::Chance) -> Until {
+    fn until(&self, rng: &mut crate::rng::Rng) -> Until {
         match self {
-            Self::Register(_) => chance.pick(&[Until::Tried, Until::Tried, Until::Accepted]),
+            Self::Register(_) => rng.pick(&[Until::Tried, Until::Tried, Until::Accepted]),
             Self::Begin { .. } | Self::OwnTry(_) | Self::Confirm | Self::Cancel => {
-                chance.pick(&[Until::Finished, Until::Decided, Until::Accepted])
+                rng.pick(&[Until::Finished, Until::Decided, Until::Accepted])
             }
             Self::Read | Self::Retry | Self::Resolve(..) => {
-                chance.pick(&[Until::Finished, Until::Decided, Until::Accepted])
+                rng.pick(&[Until::Finished, Until::Decided, Until::Accepted])
             }
         }
     }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use tercet_wire::{BranchId, ResolvedAs, TryBy};
 
-use crate::chance::Chance;
 use crate::content::Content;
 use crate::plan::Plan;
+use crate::rng::Rng;
 
 /// One thing to do. Branches are named by their place among those to be registered.
 #[derive(Debug, Clone)]
@@ -22,8 +22,8 @@ pub(crate) enum Step {
 }
 
 /// Whoever begins a transaction.
-pub(crate) fn initiator(content: &Content, chance: &mut Chance) -> VecDeque<Step> {
-    let mut script = VecDeque::from([Step::Begin { other: false, fresh: chance.one_in(2) }]);
+pub(crate) fn initiator(content: &Content, rng: &mut Rng) -> VecDeque<Step> {
+    let mut script = VecDeque::from([Step::Begin { other: false, fresh: rng.one_in(2) }]);
     if content.open {
         for (index, branch) in content.later.iter().enumerate() {
             script.push_back(Step::Register(index));
@@ -31,31 +31,31 @@ pub(crate) fn initiator(content: &Content, chance: &mut Chance) -> VecDeque<Step
                 script.push_back(Step::OwnTry(index));
             }
         }
-        script.push_back(if chance.one_in(4) { Step::Cancel } else { Step::Confirm });
+        script.push_back(if rng.one_in(4) { Step::Cancel } else { Step::Confirm });
     }
-    if chance.one_in(2) {
+    if rng.one_in(2) {
         script.push_back(Step::Read);
     }
     script
 }
 
 /// Somebody else who has to do with the same transaction, or is mistaken about it.
-pub(crate) fn contender(content: &Content, plan: &Plan, chance: &mut Chance) -> VecDeque<Step> {
+pub(crate) fn contender(content: &Content, plan: &Plan, rng: &mut Rng) -> VecDeque<Step> {
     let mut script = VecDeque::new();
-    if chance.percent(plan.actor.other_content) {
-        let fresh = chance.percent(plan.actor.taken_gid);
+    if rng.percent(plan.actor.other_content) {
+        let fresh = rng.percent(plan.actor.taken_gid);
         script.push_back(Step::Begin { other: true, fresh });
     }
-    if chance.percent(plan.actor.repeat) {
+    if rng.percent(plan.actor.repeat) {
         script.push_back(Step::Begin { other: false, fresh: false });
     }
-    if chance.percent(plan.actor.contend) {
-        if !content.later.is_empty() && chance.one_in(3) {
-            script.push_back(Step::Register(chance.index(content.later.len())));
+    if rng.percent(plan.actor.contend) {
+        if !content.later.is_empty() && rng.one_in(3) {
+            script.push_back(Step::Register(rng.index(content.later.len())));
         }
         // Whoever confirms must know of every Try that the coordinator does not know of.
         let own = content.later.iter().any(|branch| branch.try_by == TryBy::Initiator);
-        let confirms = !own && chance.one_in(2);
+        let confirms = !own && rng.one_in(2);
         script.push_back(if confirms { Step::Confirm } else { Step::Cancel });
     }
     script.push_back(Step::Read);
@@ -63,15 +63,15 @@ pub(crate) fn contender(content: &Content, plan: &Plan, chance: &mut Chance) -> 
 }
 
 /// An operator who loses patience with a transaction.
-pub(crate) fn operator(content: &Content, chance: &mut Chance) -> VecDeque<Step> {
+pub(crate) fn operator(content: &Content, rng: &mut Rng) -> VecDeque<Step> {
     let mut script = VecDeque::new();
-    if chance.one_in(2) {
+    if rng.one_in(2) {
         script.push_back(Step::Retry);
     }
     let branches: Vec<_> = content.branches.iter().chain(&content.later).collect();
-    if chance.one_in(2) && !branches.is_empty() {
-        let branch = branches[chance.index(branches.len())].id.clone();
-        let as_ = chance.pick(&[ResolvedAs::Confirmed, ResolvedAs::Cancelled]);
+    if rng.one_in(2) && !branches.is_empty() {
+        let branch = branches[rng.index(branches.len())].id.clone();
+        let as_ = rng.pick(&[ResolvedAs::Confirmed, ResolvedAs::Cancelled]);
         script.push_back(Step::Resolve(branch, as_));
     }
     script

@@ -1,10 +1,10 @@
-//! What is durable. Their meaning is that of `Stored::apply`; who may write, that of the real
+//! What is durable. Their meaning is that of `StoredTransaction::apply`; who may write, that of the real
 //! database's row of nodes: one incarnation, one batch after the other, each at most once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use tercet_engine::{Change, Load, Misfit, Record, Stored, Unreadable};
+use tercet_engine::{ApplyError, Change, Load, Record, StoredTransaction, Unreadable};
 use tercet_wire::{Gid, Instance};
 
 /// Records that become durable together, or not at all.
@@ -16,8 +16,8 @@ pub(crate) struct Batch {
 
 /// One transaction's rows, before a batch and after it.
 pub(crate) struct Changed {
-    pub(crate) before: Option<Stored>,
-    pub(crate) after: Stored,
+    pub(crate) before: Option<StoredTransaction>,
+    pub(crate) after: StoredTransaction,
 }
 
 /// What a batch changed, and the lives it left out since their gid belongs to another.
@@ -31,7 +31,7 @@ pub(crate) enum CommitError {
     /// The database does not take a record of this batch: its data, not its rules.
     Rejected,
     /// A record does not fit the rows: a fault of ours.
-    Misfit(Misfit),
+    ApplyError(ApplyError),
 }
 
 /// What is durable.
@@ -39,7 +39,7 @@ pub(crate) enum CommitError {
 pub(crate) struct Rows {
     /// The life that may write, and its last batch.
     live: (u64, u64),
-    transactions: BTreeMap<Gid, Stored>,
+    transactions: BTreeMap<Gid, StoredTransaction>,
     /// Transactions whose records are rejected.
     pub(crate) rejected: BTreeSet<Gid>,
     /// Transactions whose rows make no sense to a reader.
@@ -52,11 +52,11 @@ impl Rows {
         self.live = (life, 0);
     }
 
-    pub(crate) fn get(&self, gid: &Gid) -> Option<&Stored> {
+    pub(crate) fn get(&self, gid: &Gid) -> Option<&StoredTransaction> {
         self.transactions.get(gid)
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Stored> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &StoredTransaction> {
         self.transactions.values()
     }
 
@@ -82,7 +82,7 @@ impl Rows {
         &self,
         after: Option<&Gid>,
         limit: usize,
-    ) -> Vec<Result<Stored, Unreadable>> {
+    ) -> Vec<Result<StoredTransaction, Unreadable>> {
         let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
         let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
         let unfinished = later.filter(|stored| !stored.status.is_finished()).take(limit);
@@ -100,7 +100,9 @@ impl Rows {
     pub(crate) fn decided_unfinished(&self, after: Option<&Gid>, limit: usize) -> Vec<Gid> {
         let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
         let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
-        let rests = |stored: &&Stored| stored.status.is_decided() && !stored.status.is_finished();
+        let rests = |stored: &&StoredTransaction| {
+            stored.status.is_decided() && !stored.status.is_finished()
+        };
         later.filter(rests).take(limit).map(|stored| stored.spec.gid.clone()).collect()
     }
 
@@ -124,7 +126,7 @@ impl Rows {
         if batch.records.iter().any(|record| self.rejected.contains(&record.gid)) {
             return Err(CommitError::Rejected);
         }
-        let mut changed: BTreeMap<Gid, Stored> = BTreeMap::new();
+        let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         let mut taken = Vec::new();
         for record in &batch.records {
             let key = (record.gid.clone(), record.instance);
@@ -134,18 +136,18 @@ impl Rows {
             let known = changed.get(&record.gid).or_else(|| self.transactions.get(&record.gid));
             match (&record.change, known) {
                 (Change::Begun(spec), None) => {
-                    changed.insert(key.0, Stored::begun(spec.clone()));
+                    changed.insert(key.0, StoredTransaction::begun(spec.clone()));
                 }
                 (Change::Begun(_), Some(stored)) if stored.spec.instance != record.instance => {
                     taken.push(key);
                 }
                 (change, Some(stored)) if stored.spec.instance == record.instance => {
                     let mut stored = stored.clone();
-                    stored.apply(change).map_err(CommitError::Misfit)?;
+                    stored.apply(change).map_err(CommitError::ApplyError)?;
                     changed.insert(key.0, stored);
                 }
                 (_, Some(_) | None) => {
-                    return Err(CommitError::Misfit(Misfit::Missing(record.gid.clone())));
+                    return Err(CommitError::ApplyError(ApplyError::Missing(record.gid.clone())));
                 }
             }
         }
@@ -168,6 +170,6 @@ impl Rows {
 }
 
 /// As a load gives it: the lines of history counted, not told.
-fn without_history(stored: &Stored) -> Stored {
-    Stored { history: Vec::new(), ..stored.clone() }
+fn without_history(stored: &StoredTransaction) -> StoredTransaction {
+    StoredTransaction { history: Vec::new(), ..stored.clone() }
 }

@@ -1,6 +1,6 @@
 //! The writer of one life, as the real one works: it takes all that waits, up to a cap, submits
 //! it until it is known to have happened, and says so; what the database rejects is halved until
-//! the culprit is found and set aside.
+//! the culprit is found and quarantined.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -8,16 +8,16 @@ use tercet_engine::Record;
 use tercet_wire::{Backoff, Gid, Instance, Seq};
 
 use crate::coverage::{Mishap, Sometimes};
-use crate::happening::Happening;
 use crate::journal::{Batch, Changed, CommitError, Rows};
-use crate::stage::Stage;
+use crate::scheduled_event::ScheduledEvent;
+use crate::scheduler::Scheduler;
 
 /// What the writer tells the coordinator.
 #[derive(Debug, Clone)]
 pub(crate) enum Said {
     Durable(Seq),
     Exists(Gid),
-    SetAside(Gid),
+    Quarantined(Gid),
     Failing,
     Healed,
     Fenced,
@@ -61,9 +61,9 @@ impl Writer {
         }
     }
 
-    pub(crate) fn append(&mut self, records: Vec<Record>, stage: &mut Stage) -> Vec<Said> {
+    pub(crate) fn append(&mut self, records: Vec<Record>, scheduler: &mut Scheduler) -> Vec<Said> {
         self.waiting.extend(records);
-        if self.under_way.is_some() { Vec::new() } else { self.go_on(stage) }
+        if self.under_way.is_some() { Vec::new() } else { self.go_on(scheduler) }
     }
 
     pub(crate) fn waits(&self) -> bool {
@@ -84,70 +84,70 @@ impl Writer {
         &mut self,
         rows: &mut Rows,
         full: bool,
-        stage: &mut Stage,
+        scheduler: &mut Scheduler,
     ) -> (Vec<Changed>, Vec<Said>) {
         let Some((batch, covers)) = self.under_way.take() else { return Default::default() };
-        let plan = stage.plan.journal.clone();
-        if full || stage.fault(plan.fail_before, Mishap::CommitFailsBefore) {
-            return (Vec::new(), self.failed(batch, covers, stage));
+        let plan = scheduler.plan.journal.clone();
+        if full || scheduler.fault(plan.fail_before, Mishap::CommitFailsBefore) {
+            return (Vec::new(), self.failed(batch, covers, scheduler));
         }
         match rows.commit(self.life, &batch) {
             Err(CommitError::Fenced) => (Vec::new(), vec![Said::Fenced]),
-            Err(CommitError::Misfit(misfit)) => {
-                stage.broke(format!("a record does not fit the rows: {misfit}"));
+            Err(CommitError::ApplyError(misfit)) => {
+                scheduler.broke(format!("a record does not fit the rows: {misfit}"));
                 (Vec::new(), vec![Said::Fenced])
             }
             Err(CommitError::Rejected) => {
-                let mut said = self.rejected(batch, covers, stage);
-                said.extend(self.go_on(stage));
+                let mut said = self.rejected(batch, covers, scheduler);
+                said.extend(self.go_on(scheduler));
                 (Vec::new(), said)
             }
-            Ok((changed, _)) if stage.fault(plan.fail_after, Mishap::CommitFailsAfter) => {
+            Ok((changed, _)) if scheduler.fault(plan.fail_after, Mishap::CommitFailsAfter) => {
                 self.happened = true;
-                (changed, self.failed(batch, covers, stage))
+                (changed, self.failed(batch, covers, scheduler))
             }
             Ok((changed, taken)) => {
                 if self.happened {
-                    stage.saw(Sometimes::ResubmittedAfterItHappened);
+                    scheduler.saw(Sometimes::ResubmittedAfterItHappened);
                 }
                 let mut said = self.is_heard_again();
                 self.number = batch.number;
                 for life in taken {
-                    stage.saw(Sometimes::GidTaken);
+                    scheduler.saw(Sometimes::GidTaken);
                     said.push(Said::Exists(life.0.clone()));
                     self.left_out.insert(life);
                 }
                 said.push(Said::Durable(covers));
-                said.extend(self.go_on(stage));
+                said.extend(self.go_on(scheduler));
                 (changed, said)
             }
         }
     }
 
-    fn failed(&mut self, batch: Batch, covers: Seq, stage: &mut Stage) -> Vec<Said> {
+    fn failed(&mut self, batch: Batch, covers: Seq, scheduler: &mut Scheduler) -> Vec<Said> {
         self.failures += 1;
         self.under_way = Some((batch, covers));
-        let pause = Backoff::default().pause(self.failures.min(5), stage.chance.next(), None);
+        let pause = Backoff::default().pause(self.failures.min(5), scheduler.rng.next(), None);
         let pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        stage.after(pause, Happening::Submission { life: self.life });
+        scheduler.after(pause, ScheduledEvent::Submission { life: self.life });
         if self.failures == 1 { vec![Said::Failing] } else { Vec::new() }
     }
 
-    fn rejected(&mut self, batch: Batch, covers: Seq, stage: &mut Stage) -> Vec<Said> {
-        stage.saw(Sometimes::Rejected);
+    fn rejected(&mut self, batch: Batch, covers: Seq, scheduler: &mut Scheduler) -> Vec<Said> {
+        scheduler.saw(Sometimes::Rejected);
         let mut said = self.is_heard_again();
         let mut records = batch.records;
         let of_one = |record: &Record| (record.gid.clone(), record.instance);
         let first = records.first().map(of_one);
         if records.iter().map(of_one).all(|life| Some(life) == first) {
             if let Some((gid, instance)) = first {
-                said.push(Said::SetAside(gid.clone()));
+                said.push(Said::Quarantined(gid.clone()));
                 self.left_out.insert((gid, instance));
             }
             said.push(Said::Durable(covers));
             return said;
         }
-        stage.saw(Sometimes::Bisected);
+        scheduler.saw(Sometimes::Bisected);
         let second = records.split_off(records.len() / 2);
         self.parts.push(Part { records: second, covers });
         if let Some(last) = records.last() {
@@ -163,10 +163,12 @@ impl Writer {
     }
 
     /// Submits what comes next, if anything waits.
-    fn go_on(&mut self, stage: &mut Stage) -> Vec<Said> {
+    fn go_on(&mut self, scheduler: &mut Scheduler) -> Vec<Said> {
         let mut said = Vec::new();
         loop {
-            let Some(mut part) = self.parts.pop().or_else(|| self.cut(stage)) else { return said };
+            let Some(mut part) = self.parts.pop().or_else(|| self.cut(scheduler)) else {
+                return said;
+            };
             part.records
                 .retain(|record| !self.left_out.contains(&(record.gid.clone(), record.instance)));
             if part.records.is_empty() {
@@ -175,17 +177,17 @@ impl Writer {
             }
             let batch = Batch { number: self.number + 1, records: part.records };
             self.under_way = Some((batch, part.covers));
-            let plan = stage.plan.journal.clone();
-            let stalls = stage.fault(plan.stall, Mishap::CommitStalls);
+            let plan = scheduler.plan.journal.clone();
+            let stalls = scheduler.fault(plan.stall, Mishap::CommitStalls);
             let wait = if stalls { 20_000 } else { plan.commit };
-            let wait = stage.chance.below(wait + 1);
-            stage.after(wait, Happening::Submission { life: self.life });
+            let wait = scheduler.rng.below(wait + 1);
+            scheduler.after(wait, ScheduledEvent::Submission { life: self.life });
             return said;
         }
     }
 
-    fn cut(&mut self, stage: &Stage) -> Option<Part> {
-        let count = stage.plan.journal.batch.min(self.waiting.len());
+    fn cut(&mut self, scheduler: &Scheduler) -> Option<Part> {
+        let count = scheduler.plan.journal.batch.min(self.waiting.len());
         let records: Vec<Record> = self.waiting.drain(..count).collect();
         let covers = records.last()?.seq;
         Some(Part { records, covers })

@@ -1,15 +1,15 @@
 //! What the ring's commands lead to.
 
-use tercet_engine::{Commands, Event, Load, Room, Ticket, Vacancy};
+use tercet_engine::{Capacity, CapacityFreed, Commands, Event, Load, Ticket};
 use tercet_wire::{Answer, Gid, Now, Wall};
 
 use crate::coverage::{Mishap, Sometimes};
-use crate::happening::{Happening, Heard};
 use crate::journal::Said;
 use crate::network;
-use crate::node::dispatch::News;
+use crate::node::dispatch::BreakerNews;
 use crate::node::{Around, FromJournal, Node, Running, Waiting};
-use crate::stage::Stage;
+use crate::scheduled_event::{Heard, ScheduledEvent};
+use crate::scheduler::Scheduler;
 
 impl Running {
     pub(super) fn step(&mut self, event: Event, now: Now, around: &mut Around<'_>) {
@@ -19,28 +19,28 @@ impl Running {
 
     /// Steps the ring under the oracle's eyes; what it commands is not carried out yet.
     pub(super) fn stepped(&mut self, event: Event, now: Now, around: &mut Around<'_>) -> Commands {
-        around.stage.note(|| format!("in  {}", crate::told::event(&event)));
-        around.oracle.before(&event, self, now, around.rows, around.stage);
-        let commands = self.ring.step(event, now);
-        let Around { stage, rows, services, oracle } = around;
-        oracle.after(&commands, self, now, rows, services, stage);
+        around.scheduler.note(|| format!("in  {}", crate::describe::event(&event)));
+        around.oracle.before(&event, self, now, around.rows, around.scheduler);
+        let commands = self.core.step(event, now);
+        let Around { scheduler, rows, services, oracle } = around;
+        oracle.after(&commands, self, now, rows, services, scheduler);
         commands
     }
 
     /// In the order the real shell carries them out.
     pub(super) fn carry_out(&mut self, commands: Commands, now: Now, around: &mut Around<'_>) {
-        let stage = &mut *around.stage;
+        let scheduler = &mut *around.scheduler;
         let Commands {
             append,
             // This journal writes when it likes anyway.
             hurry: _,
             calls,
             replies,
-            settled: _,
-            unsettled: _,
+            synced: _,
+            unsynced: _,
             loads,
-            sweeps,
-            await_room,
+            page_requests,
+            notify_when_free,
             retract,
             parked,
             alarms,
@@ -48,63 +48,64 @@ impl Running {
         self.unsent.extend(append);
         if !loads.is_empty() {
             let life = self.life;
-            let wait = stage.chance.mostly_small(stage.plan.journal.commit);
-            stage.after(wait, Happening::Load { life, gids: loads });
+            let wait = scheduler.rng.mostly_small(scheduler.plan.journal.commit);
+            scheduler.after(wait, ScheduledEvent::Load { life, gids: loads });
         }
-        for sweep in sweeps {
-            let wait = stage.chance.mostly_small(stage.plan.journal.commit);
-            stage.after(wait, Happening::Sweep { life: self.life, after: sweep.after });
+        for sweep in page_requests {
+            let wait = scheduler.rng.mostly_small(scheduler.plan.journal.commit);
+            scheduler
+                .after(wait, ScheduledEvent::PageRequest { life: self.life, after: sweep.after });
         }
         for (reply_to, reply) in replies {
             let Some(Waiting { actor, number, .. }) = self.waiting.remove(&reply_to) else {
-                stage.broke(format!("a request was answered twice: {reply:?}"));
+                scheduler.broke(format!("a request was answered twice: {reply:?}"));
                 continue;
             };
-            let delay = network::delay(stage);
+            let delay = network::delay(scheduler);
             let heard = Heard::Reply(Box::new(reply));
-            stage.after(delay, Happening::Heard { actor, number, heard });
+            scheduler.after(delay, ScheduledEvent::Heard { actor, number, heard });
         }
         for (gid, parked) in parked {
-            around.oracle.parked(&gid, &parked, around.rows, stage);
+            around.oracle.parked(&gid, &parked, around.rows, scheduler);
         }
         for (gid, why) in alarms {
-            around.oracle.alarm(&gid, &why, around.rows, stage);
+            around.oracle.alarm(&gid, &why, around.rows, scheduler);
         }
         for call in calls {
-            if let Err(no_room) = self.dispatch.send(call, now, stage) {
+            if let Err(no_room) = self.dispatch.send(call, now, scheduler) {
                 self.without_room.push_back(no_room);
             }
         }
         for ticket in retract {
-            let retracted = self.dispatch.retract(&ticket, stage);
+            let retracted = self.dispatch.retract(&ticket, scheduler);
             self.without_room.extend(retracted.map(|ticket| (ticket, None)));
         }
-        for destination in await_room {
-            let news = self.dispatch.await_room(destination, now, stage);
+        for destination in notify_when_free {
+            let news = self.dispatch.notify_when_free(destination, now, scheduler);
             self.take_news(news);
         }
     }
 
     /// The dispatcher comes back to its lines.
     pub(super) fn wake_dispatch(&mut self, wall: Wall, around: &mut Around<'_>) {
-        let now = self.now(wall, around.stage);
-        let news = self.dispatch.wake(now, around.stage);
+        let now = self.now(wall, around.scheduler);
+        let news = self.dispatch.wake(now, around.scheduler);
         self.take_news(news);
     }
 
-    pub(super) fn take_news(&mut self, news: News) {
+    pub(super) fn take_news(&mut self, news: BreakerNews) {
         self.answers.extend(news.answers);
-        for Vacancy { destination, places, healed } in news.vacancies {
-            let room = Room { places, healed };
-            let told = self.vacancies.entry(destination).or_insert(room);
-            *told = Room { places, healed: told.healed || healed };
+        for CapacityFreed { destination, places, healed } in news.capacity {
+            let room = Capacity { places, healed };
+            let told = self.capacity.entry(destination).or_insert(room);
+            *told = Capacity { places, healed: told.healed || healed };
         }
     }
 
     /// The journal gets all records of a round in one piece.
-    pub(super) fn flush(&mut self, stage: &mut Stage) {
+    pub(super) fn flush(&mut self, scheduler: &mut Scheduler) {
         if !self.unsent.is_empty() {
-            let said = self.writer.append(std::mem::take(&mut self.unsent), stage);
+            let said = self.writer.append(std::mem::take(&mut self.unsent), scheduler);
             self.hear(said);
         }
     }
@@ -117,107 +118,119 @@ impl Running {
 impl Node {
     /// A submission reaches the database.
     pub(crate) fn submitted(&mut self, life: u64, around: &mut Around<'_>) {
-        let wall = self.wall(around.stage);
-        let full = around.stage.now < self.disk_full_until && !around.stage.healed;
+        let wall = self.wall(around.scheduler);
+        let full = around.scheduler.now < self.disk_full_until && !around.scheduler.healed;
         let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
             return;
         };
-        let (changed, said) = running.writer.submitted(around.rows, full, around.stage);
+        let (changed, said) = running.writer.submitted(around.rows, full, around.scheduler);
         if !changed.is_empty() {
             self.last_written = Some(wall);
         }
         for changed in changed {
-            around.oracle.written(&changed, around.stage);
+            around.oracle.written(&changed, around.scheduler);
         }
         running.hear(said);
-        let delay = around.stage.chance.below(2);
-        self.wake(delay, around.stage);
+        let delay = around.scheduler.rng.below(2);
+        self.wake(delay, around.scheduler);
     }
 
     /// The database reads what was asked for.
     pub(crate) fn loads(&mut self, life: u64, gids: Vec<Gid>, around: &mut Around<'_>) {
-        let fails = around.stage.fault(around.stage.plan.journal.load_fails, Mishap::LoadFails);
+        let fails =
+            around.scheduler.fault(around.scheduler.plan.journal.load_fails, Mishap::LoadFails);
         let read = gids.into_iter().map(|gid| {
             let load = if fails { Load::Failed } else { around.rows.load(&gid) };
             FromJournal::Loaded(gid, load)
         });
         let read = read.collect();
-        let stage = &mut *around.stage;
-        if stage.fault(stage.plan.journal.load_late, Mishap::LoadLate) {
+        let scheduler = &mut *around.scheduler;
+        if scheduler.fault(scheduler.plan.journal.load_late, Mishap::LoadLate) {
             // Whoever asked is told something else by then, and may have asked again.
-            let most = u64::try_from(stage.plan.answer_within.as_millis()).unwrap_or(u64::MAX);
-            let late = stage.chance.between(1, most.saturating_mul(3));
-            return stage.after(late, Happening::Read { life, read });
+            let most =
+                u64::try_from(scheduler.plan.request_timeout.as_millis()).unwrap_or(u64::MAX);
+            let late = scheduler.rng.between(1, most.saturating_mul(3));
+            return scheduler.after(late, ScheduledEvent::Read { life, read });
         }
-        self.is_read(life, read, stage);
+        self.is_read(life, read, scheduler);
     }
 
     /// The database reads which transactions rest.
-    pub(crate) fn sweeps(&mut self, life: u64, after: Option<&Gid>, around: &mut Around<'_>) {
-        around.stage.saw(Sometimes::Swept);
-        let page = around.rows.decided_unfinished(after, around.stage.plan.page);
-        self.is_read(life, vec![FromJournal::Swept(page)], around.stage);
+    pub(crate) fn page_requests(
+        &mut self,
+        life: u64,
+        after: Option<&Gid>,
+        around: &mut Around<'_>,
+    ) {
+        around.scheduler.saw(Sometimes::PageOfGids);
+        let page = around.rows.decided_unfinished(after, around.scheduler.plan.page);
+        self.is_read(life, vec![FromJournal::PageOfGids(page)], around.scheduler);
     }
 
     /// What was read is told in the order it was asked for, and may be old by then.
-    fn is_read(&mut self, life: u64, read: Vec<FromJournal>, stage: &mut Stage) {
+    fn is_read(&mut self, life: u64, read: Vec<FromJournal>, scheduler: &mut Scheduler) {
         let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
             return;
         };
-        let takes = stage.chance.mostly_small(stage.plan.journal.commit);
-        running.reads_until = running.reads_until.max(stage.now + takes);
-        stage.at(running.reads_until, Happening::Read { life, read });
+        let takes = scheduler.rng.mostly_small(scheduler.plan.journal.commit);
+        running.reads_until = running.reads_until.max(scheduler.now + takes);
+        scheduler.at(running.reads_until, ScheduledEvent::Read { life, read });
     }
 
     /// What was read reaches the coordinator.
-    pub(crate) fn has_read(&mut self, life: u64, read: Vec<FromJournal>, stage: &mut Stage) {
+    pub(crate) fn has_read(
+        &mut self,
+        life: u64,
+        read: Vec<FromJournal>,
+        scheduler: &mut Scheduler,
+    ) {
         let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
             return;
         };
         running.from_journal.extend(read);
-        self.wake(0, stage);
+        self.wake(0, scheduler);
     }
 
     /// An answer arrives, for a call of this life or of another.
     pub(crate) fn answered(
         &mut self,
-        exchange: u64,
+        http_call: u64,
         ticket: &Ticket,
         answer: Answer,
-        stage: &mut Stage,
+        scheduler: &mut Scheduler,
     ) {
-        let wall = self.wall(stage);
+        let wall = self.wall(scheduler);
         let Some(running) = &mut self.running else { return };
-        let now = running.now(wall, stage);
+        let now = running.now(wall, scheduler);
         let of_this_life = ticket.epoch.0 == running.life;
         let news = match of_this_life {
-            true => running.dispatch.ended(exchange, answer.clone(), now, stage),
+            true => running.dispatch.ended(http_call, answer.clone(), now, scheduler),
             false => None,
         };
         if let Some(news) = news {
             running.take_news(news);
-        } else if stage.fault(stage.plan.net.stale, Sometimes::AnswerAfterItsTime) {
+        } else if scheduler.fault(scheduler.plan.net.stale, Sometimes::AnswerAfterItsTime) {
             if !of_this_life {
-                stage.saw(Sometimes::AnswerOfAnOldLife);
+                scheduler.saw(Sometimes::AnswerOfAnOldLife);
             }
             running.answers.push_back((ticket.clone(), answer));
         }
-        let delay = stage.chance.below(2);
-        self.wake(delay, stage);
+        let delay = scheduler.rng.below(2);
+        self.wake(delay, scheduler);
     }
 
     /// The patience with a call is over.
-    pub(crate) fn call_given_up(&mut self, life: u64, exchange: u64, stage: &mut Stage) {
-        let wall = self.wall(stage);
+    pub(crate) fn call_given_up(&mut self, life: u64, http_call: u64, scheduler: &mut Scheduler) {
+        let wall = self.wall(scheduler);
         let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
             return;
         };
-        let now = running.now(wall, stage);
+        let now = running.now(wall, scheduler);
         let nothing = Answer::Nothing { why: "timeout".to_owned() };
-        if let Some(news) = running.dispatch.ended(exchange, nothing, now, stage) {
-            stage.saw(Sometimes::Timeout);
+        if let Some(news) = running.dispatch.ended(http_call, nothing, now, scheduler) {
+            scheduler.saw(Sometimes::Timeout);
             running.take_news(news);
-            self.wake(0, stage);
+            self.wake(0, scheduler);
         }
     }
 }

@@ -11,21 +11,21 @@ mod round;
 use std::collections::{BTreeMap, VecDeque};
 
 pub(crate) use dispatch::Dispatch;
-use tercet_engine::{Destination, Load, Record, ReplyTo, Ring, Room, Ticket};
+use tercet_engine::{Capacity, Core, Destination, Load, Record, ReplyTo, Ticket};
 use tercet_wire::{Answer, Gid, Mono, Now, Wall};
 
-use crate::happening::Asked;
 use crate::journal::{Rows, Said, Writer};
 use crate::oracle::Oracle;
+use crate::scheduled_event::Asked;
+use crate::scheduler::Scheduler;
 use crate::service::Service;
-use crate::stage::Stage;
 
 /// The wall time at which the world begins.
 const BEGINNING: i64 = 1_763_640_000_000;
 
 /// What the coordinator reaches beyond its own process.
 pub(crate) struct Around<'a> {
-    pub(crate) stage: &'a mut Stage,
+    pub(crate) scheduler: &'a mut Scheduler,
     pub(crate) rows: &'a mut Rows,
     pub(crate) services: &'a [Service],
     pub(crate) oracle: &'a mut Oracle,
@@ -47,7 +47,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) life: u64,
-    pub(crate) ring: Ring,
+    pub(crate) core: Core,
     /// What its monotonic clock showed when the world began, were it that old.
     mono_offset: u64,
     frozen_until: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Running {
     answers: VecDeque<(Ticket, Answer)>,
     without_room: VecDeque<(Ticket, Option<Destination>)>,
     /// What is newer of one destination counts; that it has recovered is not lost.
-    vacancies: BTreeMap<Destination, Room>,
+    capacity: BTreeMap<Destination, Capacity>,
     /// When the journal's reader has told all it was asked for.
     reads_until: u64,
     requests: VecDeque<Asked>,
@@ -86,14 +86,14 @@ struct Waiting {
 pub(crate) enum FromJournal {
     Said(Said),
     Loaded(Gid, Load),
-    Swept(Vec<Gid>),
+    PageOfGids(Vec<Gid>),
 }
 
 impl Node {
     /// The wall clock of its machine. Participants share it: whether clocks agree is not what
     /// anything rests on.
-    pub(crate) fn wall(&self, stage: &Stage) -> Wall {
-        let passed = i64::try_from(stage.now).unwrap_or(i64::MAX);
+    pub(crate) fn wall(&self, scheduler: &Scheduler) -> Wall {
+        let passed = i64::try_from(scheduler.now).unwrap_or(i64::MAX);
         Wall(BEGINNING + passed + self.wall_offset)
     }
 
@@ -106,15 +106,15 @@ impl Node {
     }
 
     /// When it can do something again, if it is frozen.
-    pub(crate) fn frozen_until(&self, stage: &Stage) -> Option<u64> {
+    pub(crate) fn frozen_until(&self, scheduler: &Scheduler) -> Option<u64> {
         let until = self.running.as_ref()?.frozen_until;
-        (until > stage.now).then_some(until)
+        (until > scheduler.now).then_some(until)
     }
 }
 
 impl Running {
-    fn now(&self, wall: Wall, stage: &mut Stage) -> Now {
-        Now { mono: self.mono(stage.now), wall, luck: stage.chance.next() }
+    fn now(&self, wall: Wall, scheduler: &mut Scheduler) -> Now {
+        Now { mono: self.mono(scheduler.now), wall, entropy: scheduler.rng.next() }
     }
 
     /// What a request that waits is about.

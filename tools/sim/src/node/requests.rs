@@ -8,43 +8,43 @@ use tercet_wire::{Instance, Resolution, Wall};
 
 use crate::actor::Asking;
 use crate::coverage::Sometimes;
-use crate::happening::{Asked, Happening, Heard};
 use crate::node::{Around, Node, Running, Waiting};
-use crate::stage::Stage;
+use crate::scheduled_event::{Asked, Heard, ScheduledEvent};
+use crate::scheduler::Scheduler;
 
 const OPERATOR: &str = "an operator";
 
 impl Node {
     /// A request arrives.
-    pub(crate) fn asked(&mut self, asked: Asked, stage: &mut Stage) {
+    pub(crate) fn asked(&mut self, asked: Asked, scheduler: &mut Scheduler) {
         let (actor, number) = (asked.actor, asked.number);
         let Some(running) = &mut self.running else {
             let heard = Heard::Nothing;
-            return stage.after(1, Happening::Heard { actor, number, heard });
+            return scheduler.after(1, ScheduledEvent::Heard { actor, number, heard });
         };
         let is_begin = matches!(asked.asking, Asking::Begin { .. });
-        if is_begin && running.begins.len() >= stage.plan.begin_lane {
-            stage.saw(Sometimes::BeginLaneFull);
+        if is_begin && running.begins.len() >= scheduler.plan.begin_lane {
+            scheduler.saw(Sometimes::BeginLaneFull);
             let heard = Heard::TooBusy;
-            return stage.after(1, Happening::Heard { actor, number, heard });
+            return scheduler.after(1, ScheduledEvent::Heard { actor, number, heard });
         }
         if is_begin {
             running.begins.push_back(asked)
         } else {
             running.requests.push_back(asked)
         }
-        let delay = stage.chance.below(2);
-        self.wake(delay, stage);
+        let delay = scheduler.rng.below(2);
+        self.wake(delay, scheduler);
     }
 }
 
 impl Running {
     pub(super) fn ask(&mut self, asked: Asked, wall: Wall, around: &mut Around<'_>) {
         let Asked { actor, number, gid, asking, until, wait_ms } = asked;
-        let now = self.now(wall, around.stage);
+        let now = self.now(wall, around.scheduler);
         let ask = match asking {
             Asking::Begin { content, fresh } => {
-                let instance = instance(&mut around.stage.chance);
+                let instance = instance(&mut around.scheduler.rng);
                 Ask::Begin { spec: content.spec(instance, wall), fresh }
             }
             Asking::Register(spec) => Ask::Register(spec),
@@ -66,8 +66,8 @@ impl Running {
     }
 }
 
-fn instance(chance: &mut crate::chance::Chance) -> Instance {
-    let number = chance.next() >> 16;
+fn instance(rng: &mut crate::rng::Rng) -> Instance {
+    let number = rng.next() >> 16;
     let text = format!("01980000-0000-7000-8000-{number:012x}");
     text.parse().expect("a UUID as it is written")
 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, Calling, Commands, Event, Input, Ticket, Transaction, invariants::call_follows_the_journal,
+    Ask, CallState, Commands, Event, Input, Ticket, Transaction,
+    invariants::call_follows_the_journal,
 };
 use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
 
 use crate::journal::Rows;
 use crate::node::Running;
-use crate::stage::Stage;
+use crate::scheduler::Scheduler;
 
 /// More calls than these after failures, of one leg of one branch in this time, are a storm. With
 /// pauses that double up to half a minute eight or nine are usual; chance alone does not lead here.
@@ -76,14 +77,14 @@ impl Calls {
                 Input::Answered(..)
                 | Input::Request(_)
                 | Input::Durable(_)
-                | Input::Vacant(_)
-                | Input::Swept(_)
+                | Input::CapacityFreed(_)
+                | Input::PageOfGids(_)
                 | Input::Exists(_)
-                | Input::SetAside(_)
+                | Input::Quarantined(_)
                 | Input::NobodyWaitsBeyond(_)
                 | Input::Tick,
             )
-            | Event::Settle(_)
+            | Event::Sync(_)
             | Event::Journal { .. } => {}
         }
     }
@@ -94,33 +95,34 @@ impl Calls {
         running: &Running,
         now: Now,
         rows: &Rows,
-        stage: &mut Stage,
+        scheduler: &mut Scheduler,
     ) {
         let mut gids: BTreeSet<&Gid> = commands.append.iter().map(|record| &record.gid).collect();
         for call in &commands.calls {
             let ticket = &call.ticket;
             let stored = rows.get(&ticket.gid);
-            stage.check(call_follows_the_journal(call, stored));
+            scheduler.check(call_follows_the_journal(call, stored));
             if ticket.op == Op::Try && stored.is_some_and(|stored| stored.decided.is_some()) {
-                stage.broke(format!(
+                scheduler.broke(format!(
                     "{}/{}: a Try left after the decision",
                     ticket.gid, ticket.branch
                 ));
             }
-            let outcomes = stored.map(|stored| &stored.outcomes[..]).unwrap_or_default();
-            let of_branch = outcomes.iter().find(|outcome| outcome.branch == ticket.branch);
+            let branch_records =
+                stored.map(|stored| &stored.branch_records[..]).unwrap_or_default();
+            let of_branch = branch_records.iter().find(|outcome| outcome.branch == ticket.branch);
             if of_branch.is_some_and(|outcome| outcome.resolved_as.is_some()) {
                 let (gid, branch) = (&ticket.gid, &ticket.branch);
-                stage.broke(format!("{gid}/{branch}: called although it was resolved"));
+                scheduler.broke(format!("{gid}/{branch}: called although it was resolved"));
             }
             gids.insert(&ticket.gid);
             let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
             self.called.insert(leg.clone());
-            self.is_no_storm(leg, now.mono, &ticket.gid, stage);
+            self.is_no_storm(leg, now.mono, &ticket.gid, scheduler);
         }
         for gid in gids {
-            if let Some(transaction) = running.ring.engine().transaction(gid) {
-                self.nobody_waits(transaction, now.mono, stage);
+            if let Some(transaction) = running.core.engine().transaction(gid) {
+                self.nobody_waits(transaction, now.mono, scheduler);
             }
         }
     }
@@ -129,11 +131,12 @@ impl Calls {
         self.last.retain(|(of, ..), _| of != gid);
     }
 
-    fn is_no_storm(&mut self, leg: Leg, now: Mono, gid: &Gid, stage: &mut Stage) {
+    fn is_no_storm(&mut self, leg: Leg, now: Mono, gid: &Gid, scheduler: &mut Scheduler) {
         let Some((failed, not_before)) = self.last.get(&leg) else { return };
         if now < *not_before {
             let (branch, op) = (&leg.1, leg.2);
-            stage.broke(format!("{gid}/{branch}: {op} was called before the time it asked for"));
+            scheduler
+                .broke(format!("{gid}/{branch}: {op} was called before the time it asked for"));
         }
         if !failed {
             return;
@@ -145,27 +148,28 @@ impl Calls {
         }
         if again.len() > STORM {
             let (branch, op) = (&leg.1, leg.2);
-            stage.broke(format!("{gid}/{branch}: {op} was called {} times in 10 s", again.len()));
+            scheduler
+                .broke(format!("{gid}/{branch}: {op} was called {} times in 10 s", again.len()));
         }
     }
 
     /// P6: what a branch needs it is called for at once, whatever its siblings do; only what was
     /// called before may pause.
-    fn nobody_waits(&self, transaction: &Transaction, now: Mono, stage: &mut Stage) {
+    fn nobody_waits(&self, transaction: &Transaction, now: Mono, scheduler: &mut Scheduler) {
         for branch in transaction.branches() {
             let Some(op) = branch.needs(transaction.decision()) else { continue };
             if branch.spec().url(op).is_none() {
                 continue;
             }
             let leg = (transaction.gid().clone(), branch.id().clone(), op);
-            let waits = match branch.calling() {
-                Calling::InFlight { .. } | Calling::Waiting { .. } => false,
-                Calling::Idle => true,
-                Calling::Due(at) => *at <= now || !self.called.contains(&leg),
+            let waits = match branch.call_state() {
+                CallState::InFlight { .. } | CallState::Waiting { .. } => false,
+                CallState::Idle => true,
+                CallState::Due(at) => *at <= now || !self.called.contains(&leg),
             };
             if waits {
                 let (gid, id) = (transaction.gid(), branch.id());
-                stage.broke(format!("{gid}/{id}: its {op} is not called although it can be"));
+                scheduler.broke(format!("{gid}/{id}: its {op} is not called although it can be"));
             }
         }
     }
@@ -173,8 +177,8 @@ impl Calls {
 
 /// Whether an answer is to the call under way, and not to one that was overtaken.
 fn is_under_way(ticket: &Ticket, running: &Running) -> bool {
-    let transaction = running.ring.engine().transaction(&ticket.gid);
+    let transaction = running.core.engine().transaction(&ticket.gid);
     let branch = transaction.and_then(|transaction| transaction.branch(&ticket.branch));
-    let expected = Calling::InFlight { op: ticket.op, attempt: ticket.attempt };
-    ticket.epoch.0 == running.life && branch.is_some_and(|branch| *branch.calling() == expected)
+    let expected = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
+    ticket.epoch.0 == running.life && branch.is_some_and(|branch| *branch.call_state() == expected)
 }

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tercet_engine::{Change, Commands, Decision, Event, Input, Load, Phase, Stored};
+use tercet_engine::{Change, Commands, Decision, Event, Input, Load, Phase, StoredTransaction};
 use tercet_wire::{Gid, Mono, Now, Reason};
 
 use crate::coverage::Sometimes;
 use crate::node::Running;
-use crate::stage::Stage;
+use crate::scheduler::Scheduler;
 
 /// When each transaction of this life may be cancelled for want of a decision.
 #[derive(Debug, Default)]
@@ -25,11 +25,11 @@ impl Deadlines {
         match event {
             Event::Input(Input::Adopt(stored)) => self.taken_up(stored, now),
             Event::Input(Input::Loaded(_, Load::Found(stored))) => self.taken_up(stored, now),
-            Event::Input(_) | Event::Settle(_) | Event::Journal { .. } => {}
+            Event::Input(_) | Event::Sync(_) | Event::Journal { .. } => {}
         }
     }
 
-    fn taken_up(&mut self, stored: &Stored, now: Now) {
+    fn taken_up(&mut self, stored: &StoredTransaction, now: Now) {
         let gid = stored.spec.gid.clone();
         // A clock that was set back does not give it more time than it had.
         let spec = &stored.spec;
@@ -38,7 +38,7 @@ impl Deadlines {
         self.not_before.entry(gid).or_insert(now.mono.after(left));
     }
 
-    pub(super) fn after(&mut self, commands: &Commands, now: Now, stage: &mut Stage) {
+    pub(super) fn after(&mut self, commands: &Commands, now: Now, scheduler: &mut Scheduler) {
         for record in &commands.append {
             match &record.change {
                 Change::Begun(spec) => {
@@ -48,25 +48,25 @@ impl Deadlines {
                     let due = self.not_before.remove(&record.gid);
                     match &decided.decision {
                         Decision::Cancel { reason: Reason::Deadline, .. } => {
-                            stage.saw(Sometimes::DeadlineCancels);
+                            scheduler.saw(Sometimes::DeadlineCancels);
                             if due.is_none_or(|due| now.mono < due) {
-                                stage.broke(format!(
+                                scheduler.broke(format!(
                                     "{}: cancelled before its deadline",
                                     record.gid
                                 ));
                             }
                         }
                         Decision::Cancel { reason: Reason::TryFailed, .. } => {
-                            stage.saw(Sometimes::AttemptsUsedUp);
+                            scheduler.saw(Sometimes::AttemptsUsedUp);
                         }
                         Decision::Cancel { .. } | Decision::Confirm => {}
                     }
                 }
                 Change::Registered(_)
-                | Change::Outcome(_)
+                | Change::BranchRecord(_)
                 | Change::Finished { .. }
                 | Change::Parked(_)
-                | Change::Happened(_) => {}
+                | Change::History(_) => {}
             }
         }
     }
@@ -78,23 +78,23 @@ impl Deadlines {
         running: &Running,
         awake_since: u64,
         excused: &BTreeSet<Gid>,
-        stage: &mut Stage,
+        scheduler: &mut Scheduler,
     ) {
-        let now = running.mono(stage.now);
+        let now = running.mono(scheduler.now);
         let awake = running.mono(awake_since);
         let overdue = |due: Mono| due < Mono(now.0.saturating_sub(1)) && due >= awake;
         let late = self.not_before.iter().find(|(gid, due)| {
-            let transaction = running.ring.engine().transaction(gid);
+            let transaction = running.core.engine().transaction(gid);
             overdue(**due)
                 && !excused.contains(*gid)
                 && transaction.is_some_and(|transaction| match transaction.phase() {
                     // A deadline may be later than the rows say, never earlier.
                     Phase::Trying { deadline } => overdue(*deadline),
-                    Phase::Telling(_) | Phase::Finished { .. } => false,
+                    Phase::SecondPhase(_) | Phase::Finished { .. } => false,
                 })
         });
         if let Some((gid, due)) = late {
-            stage.broke(format!("{gid}: its deadline was {} ms ago", now.0 - due.0));
+            scheduler.broke(format!("{gid}: its deadline was {} ms ago", now.0 - due.0));
         }
     }
 }

@@ -4,33 +4,34 @@
 //! It keeps notes of its own, made from what was seen from outside; the coordinator's memory is
 //! asked only where a promise is about it.
 
+mod at_rest;
 mod calls;
 mod deadlines;
-mod rest;
+mod expectations;
 mod seen;
-mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_engine::{
-    Commands, Decision, Event, Outcome, Parked, Ring, Stored, invariants::decision_is_final,
+    BranchRecord, Commands, Core, Decision, Event, Parked, StoredTransaction,
+    invariants::decision_is_final,
 };
 use tercet_wire::{Gid, Instance, Now, Op, Status};
 
 use crate::coverage::Sometimes;
 use crate::journal::{Changed, Rows};
 use crate::node::Running;
+use crate::scheduler::Scheduler;
 use crate::service::Service;
-use crate::stage::Stage;
 
-pub(crate) use rest::at_rest;
+pub(crate) use at_rest::at_rest;
 
 /// What has been seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     /// The first durable decision of each transaction.
     decisions: BTreeMap<Instance, Op>,
-    told: told::Told,
+    expectations: expectations::Expectations,
     calls: calls::Calls,
     deadlines: deadlines::Deadlines,
     /// Transactions that may stand still until the coordinator starts again: their records were
@@ -46,9 +47,9 @@ impl Oracle {
         running: &Running,
         now: Now,
         rows: &Rows,
-        stage: &mut Stage,
+        scheduler: &mut Scheduler,
     ) {
-        seen::before(event, running, rows, stage);
+        seen::before(event, running, rows, scheduler);
         self.calls.before(event, running, now);
         self.deadlines.before(event, running, now);
     }
@@ -61,86 +62,93 @@ impl Oracle {
         now: Now,
         rows: &Rows,
         services: &[Service],
-        stage: &mut Stage,
+        scheduler: &mut Scheduler,
     ) {
-        if stage.log.is_kept() {
-            for line in crate::told::commands(commands) {
-                stage.note(|| format!("out {line}"));
+        if scheduler.log.is_kept() {
+            for line in crate::describe::commands(commands) {
+                scheduler.note(|| format!("out {line}"));
             }
         }
-        stage.note(|| format!("    {} rest", running.ring.census().resting));
-        self.deadlines.after(commands, now, stage);
-        self.calls.after(commands, running, now, rows, stage);
+        scheduler.note(|| format!("    {} rest", running.core.census().resting));
+        self.deadlines.after(commands, now, scheduler);
+        self.calls.after(commands, running, now, rows, scheduler);
         for (reply_to, reply) in &commands.replies {
             let Some(gid) = running.asked_about(*reply_to) else { continue };
-            self.told.reply(gid, reply, rows, services, stage);
+            self.expectations.reply(gid, reply, rows, services, scheduler);
         }
     }
 
     /// A batch changed a transaction's rows.
-    pub(crate) fn written(&mut self, changed: &Changed, stage: &mut Stage) {
+    pub(crate) fn written(&mut self, changed: &Changed, scheduler: &mut Scheduler) {
         let Changed { before, after } = changed;
         let gid = &after.spec.gid;
         if let Some(before) = before {
-            stage.check(decision_is_final(before, after));
+            scheduler.check(decision_is_final(before, after));
             if before.decided.is_some() && before.branches.len() != after.branches.len() {
-                stage.broke(format!("{gid} took a branch after the decision"));
+                scheduler.broke(format!("{gid} took a branch after the decision"));
             }
         }
         if let Some(op) = after.decision().map(Decision::op) {
             let first = *self.decisions.entry(after.spec.instance).or_insert(op);
             if first != op {
-                stage.broke(format!("{gid} was decided twice: {first}, then {op}"));
+                scheduler.broke(format!("{gid} was decided twice: {first}, then {op}"));
             }
         }
-        if after.outcomes.iter().any(|outcome| outcome.resolved_as.is_some()) {
-            stage.saw(Sometimes::Resolved);
+        if after.branch_records.iter().any(|outcome| outcome.resolved_as.is_some()) {
+            scheduler.saw(Sometimes::Resolved);
         }
         if after.parked {
-            stage.saw(Sometimes::Parked);
+            scheduler.saw(Sometimes::Parked);
         }
         match after.status {
-            Status::Confirmed => stage.saw(Sometimes::Confirmed),
-            Status::Cancelled => stage.saw(Sometimes::Cancelled),
+            Status::Confirmed => scheduler.saw(Sometimes::Confirmed),
+            Status::Cancelled => scheduler.saw(Sometimes::Cancelled),
             Status::Trying | Status::Confirming | Status::Cancelling => {}
         }
     }
 
     /// People are told that a branch is parked: who looks finds it so, or finds it ended.
-    pub(crate) fn parked(&self, gid: &Gid, parked: &Parked, rows: &Rows, stage: &mut Stage) {
+    pub(crate) fn parked(
+        &self,
+        gid: &Gid,
+        parked: &Parked,
+        rows: &Rows,
+        scheduler: &mut Scheduler,
+    ) {
         let id = &parked.branch.id;
         let stored = rows.get(gid).filter(|stored| stored.spec.instance == parked.instance);
-        let row = stored.and_then(|stored| stored.outcomes.iter().find(|row| row.branch == *id));
-        let is_so = |row: &Outcome| row.parked || row.acknowledged_at.is_some();
+        let row =
+            stored.and_then(|stored| stored.branch_records.iter().find(|row| row.branch == *id));
+        let is_so = |row: &BranchRecord| row.parked || row.acknowledged_at.is_some();
         let is_over = stored.is_some_and(|stored| stored.status.is_finished());
         if !is_over && !row.is_some_and(is_so) {
-            stage.broke(format!("{gid}/{id} was told to be parked before that was durable"));
+            scheduler.broke(format!("{gid}/{id} was told to be parked before that was durable"));
         }
     }
 
-    /// A transaction was set aside.
-    pub(crate) fn alarm(&mut self, gid: &Gid, why: &str, rows: &Rows, stage: &mut Stage) {
+    /// A transaction was quarantined.
+    pub(crate) fn alarm(&mut self, gid: &Gid, why: &str, rows: &Rows, scheduler: &mut Scheduler) {
         if !rows.is_readable(gid) {
-            stage.saw(Sometimes::Unreadable);
+            scheduler.saw(Sometimes::Unreadable);
             self.excused.insert(gid.clone());
         } else if rows.rejected.contains(gid) {
-            stage.saw(Sometimes::SetAside);
+            scheduler.saw(Sometimes::Quarantined);
             self.excused.insert(gid.clone());
         } else {
-            stage.broke(format!("{gid} was set aside: {why}"));
+            scheduler.broke(format!("{gid} was quarantined: {why}"));
         }
     }
 
     /// After start-up: whatever can be read is taken up.
-    pub(crate) fn recovered(&mut self, ring: &Ring, rows: &Rows, stage: &mut Stage) {
-        self.told.new_life();
+    pub(crate) fn recovered(&mut self, core: &Core, rows: &Rows, scheduler: &mut Scheduler) {
+        self.expectations.new_life();
         self.excused.retain(|gid| !rows.is_readable(gid));
         for stored in rows.all().filter(|stored| !stored.status.is_finished()) {
             let gid = &stored.spec.gid;
             if !rows.is_readable(gid) {
                 self.excused.insert(gid.clone());
-            } else if ring.engine().transaction(gid).is_none() && !rests(stored, ring) {
-                stage.broke(format!("{gid} was not taken up by the recovery"));
+            } else if core.engine().transaction(gid).is_none() && !rests(stored, core) {
+                scheduler.broke(format!("{gid} was not taken up by the recovery"));
             }
         }
     }
@@ -151,34 +159,35 @@ impl Oracle {
         running: &Running,
         awake_since: u64,
         rows: &Rows,
-        stage: &mut Stage,
+        scheduler: &mut Scheduler,
     ) {
-        self.deadlines.round_ended(running, awake_since, &self.excused, stage);
-        running.dispatch.within_bounds(stage);
-        let census = running.ring.census();
+        self.deadlines.round_ended(running, awake_since, &self.excused, scheduler);
+        running.dispatch.within_bounds(scheduler);
+        let census = running.core.census();
         let known: usize = census.by_status.values().map(|(count, _)| count).sum();
         if census.resting > 0 {
-            stage.saw(Sometimes::Rested);
+            scheduler.saw(Sometimes::Rested);
         }
-        let not_here = |stored: &&Stored| {
+        let not_here = |stored: &&StoredTransaction| {
             let gid = &stored.spec.gid;
             let unfinished = stored.status.is_decided() && !stored.status.is_finished();
             unfinished
                 && !self.excused.contains(gid)
-                && running.ring.engine().transaction(gid).is_none()
+                && running.core.engine().transaction(gid).is_none()
         };
         let resting = rows.all().filter(not_here).count();
         if resting > census.resting {
-            stage.broke(format!("{resting} transactions rest, {} are known to", census.resting));
+            scheduler
+                .broke(format!("{resting} transactions rest, {} are known to", census.resting));
         }
-        let most = stage.plan.live_transactions + self.calls.taken_up(running.life);
+        let most = scheduler.plan.live_transactions + self.calls.taken_up(running.life);
         if known.saturating_sub(census.resting) > most {
-            stage.broke("more transactions are live than may be");
+            scheduler.broke("more transactions are live than may be");
         }
     }
 }
 
 /// What is decided may rest in the journal, if memory knows that something does.
-fn rests(stored: &Stored, ring: &Ring) -> bool {
-    stored.status.is_decided() && ring.census().resting > 0
+fn rests(stored: &StoredTransaction, core: &Core) -> bool {
+    stored.status.is_decided() && core.census().resting > 0
 }

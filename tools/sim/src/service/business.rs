@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use tercet_participant::Recorded;
 use tercet_wire::{BranchId, Gid, Instance, Op};
 
-use crate::happening::Arriving;
-use crate::stage::Stage;
+use crate::scheduled_event::Arriving;
+use crate::scheduler::Scheduler;
 
 /// The business said no.
 pub(super) struct Refused;
@@ -72,7 +72,11 @@ impl Business {
     }
 
     /// The business code of one leg.
-    pub(super) fn run(&mut self, call: &Arriving, stage: &mut Stage) -> Result<(), Refused> {
+    pub(super) fn run(
+        &mut self,
+        call: &Arriving,
+        scheduler: &mut Scheduler,
+    ) -> Result<(), Refused> {
         let quantity = call.quantity;
         let has = |op| call.legs.has(op);
         let done = self.done.entry((call.instance, call.branch.clone())).or_default();
@@ -120,13 +124,13 @@ impl Business {
         let sum = self.available + self.reserved + self.taken;
         let (gid, branch) = (&call.gid, &call.branch);
         if let Some(broken) = broken {
-            stage.broke(format!("{gid}/{branch}: {broken}"));
+            scheduler.broke(format!("{gid}/{branch}: {broken}"));
         } else if twice {
-            stage.broke(format!("{gid}/{branch}: the business code of one leg ran twice"));
+            scheduler.broke(format!("{gid}/{branch}: the business code of one leg ran twice"));
         } else if both {
-            stage.broke(format!("{gid}/{branch}: confirmed and cancelled"));
+            scheduler.broke(format!("{gid}/{branch}: confirmed and cancelled"));
         } else if sum != self.initially || self.reserved < 0 {
-            stage.broke(format!("{gid}/{branch}: the sums are off: {self:?}"));
+            scheduler.broke(format!("{gid}/{branch}: the sums are off: {self:?}"));
         }
         Ok(())
     }

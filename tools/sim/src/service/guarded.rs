@@ -5,17 +5,17 @@ use tercet_participant::{Action, Arrival, Contradiction, Recorded, State, decide
 use tercet_wire::{Answer, Op, Wall};
 
 use crate::coverage::{Point, Sometimes};
-use crate::happening::Arriving;
+use crate::scheduled_event::Arriving;
+use crate::scheduler::Scheduler;
 use crate::service::business::{Business, Refused};
 use crate::service::status;
-use crate::stage::Stage;
 
 pub(super) fn run(
     business: &mut Business,
     call: &Arriving,
     wall: Wall,
     refuses: bool,
-    stage: &mut Stage,
+    scheduler: &mut Scheduler,
 ) -> Answer {
     let (op, instance) = (call.op, call.instance);
     let key = (call.gid.clone(), call.branch.clone());
@@ -23,21 +23,21 @@ pub(super) fn run(
     let long_past = op == Op::Try && is_long_past(call.deadline, wall);
     let arrival = Arrival { op, legs: call.legs, instance, long_past };
     let action = decide(recorded, arrival);
-    stage.saw(Point::guard(recorded, arrival, action));
+    scheduler.saw(Point::guard(recorded, arrival, action));
     match action {
         Action::Run if refuses => status(409, None),
-        Action::Run => match business.run(call, stage) {
+        Action::Run => match business.run(call, scheduler) {
             Ok(()) => {
                 business.recorded.insert(key, Recorded { instance, state: State::after(op) });
                 status(200, None)
             }
             Err(Refused) => {
-                stage.saw(Sometimes::OutOfStock);
+                scheduler.saw(Sometimes::OutOfStock);
                 status(409, None)
             }
         },
         Action::Record => {
-            stage.saw(Sometimes::EmptyCancel);
+            scheduler.saw(Sometimes::EmptyCancel);
             business.recorded.insert(key, Recorded { instance, state: State::after(op) });
             status(200, None)
         }
@@ -45,10 +45,10 @@ pub(super) fn run(
         Action::Refuse(why) => {
             // Such a call can only come from a fault of the coordinator's.
             if why.is_alarming() {
-                stage.broke(format!("{}/{}: {op}: {}", call.gid, call.branch, why.detail()));
+                scheduler.broke(format!("{}/{}: {op}: {}", call.gid, call.branch, why.detail()));
             }
             if why == Contradiction::HangingTry {
-                stage.saw(Sometimes::HangingTry);
+                scheduler.saw(Sometimes::HangingTry);
             }
             status(why.status().as_u16(), None)
         }

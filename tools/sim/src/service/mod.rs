@@ -14,9 +14,9 @@ pub(crate) use business::Business;
 use tercet_wire::{Answer, BranchId, Gid, Op, Wall};
 
 use crate::coverage::{Mishap, Sometimes};
-use crate::happening::{Arriving, Happening};
 use crate::network;
-use crate::stage::Stage;
+use crate::scheduled_event::{Arriving, ScheduledEvent};
+use crate::scheduler::Scheduler;
 
 /// How long a call waits for another call of its branch; as the SDK's guard does.
 const TURN_PATIENCE: u64 = 500;
@@ -95,71 +95,72 @@ impl Service {
     }
 
     /// A call arrives.
-    pub(crate) fn called(&mut self, call: Arriving, stage: &mut Stage) {
-        if stage.now < self.cut_off_until {
+    pub(crate) fn called(&mut self, call: Arriving, scheduler: &mut Scheduler) {
+        if scheduler.now < self.cut_off_until {
             return;
         }
-        if stage.now < self.down_until {
-            stage.saw(Sometimes::ConnectionRefused);
+        if scheduler.now < self.down_until {
+            scheduler.saw(Sometimes::ConnectionRefused);
             let why = "connection refused".to_owned();
-            return network::answer(call.from, Answer::Nothing { why }, stage);
+            return network::answer(call.from, Answer::Nothing { why }, scheduler);
         }
         let mischief = if self.wrong {
-            stage.saw(Mishap::WrongForEver);
-            mischief(call.op, stage)
-        } else if stage.fault(stage.plan.service.odd, Mishap::OddAnswer) {
-            mischief(call.op, stage)
+            scheduler.saw(Mishap::WrongForEver);
+            mischief(call.op, scheduler)
+        } else if scheduler.fault(scheduler.plan.service.odd, Mishap::OddAnswer) {
+            mischief(call.op, scheduler)
         } else {
             Mischief::None
         };
         match mischief {
-            Mischief::Before(answer) => network::answer(call.from, answer, stage),
-            Mischief::None => self.take_turn(call, None, stage),
-            Mischief::After(answer) => self.take_turn(call, Some(answer), stage),
+            Mischief::Before(answer) => network::answer(call.from, answer, scheduler),
+            Mischief::None => self.take_turn(call, None, scheduler),
+            Mischief::After(answer) => self.take_turn(call, Some(answer), scheduler),
         }
     }
 
-    fn take_turn(&mut self, call: Arriving, instead: Option<Answer>, stage: &mut Stage) {
+    fn take_turn(&mut self, call: Arriving, instead: Option<Answer>, scheduler: &mut Scheduler) {
         let key = (call.gid.clone(), call.branch.clone());
         if let Some(run) = self.running.get(&key) {
             if call.op == Op::Cancel && run.call.op == Op::Try {
-                stage.saw(Sometimes::CancelWhileTryRuns);
+                scheduler.saw(Sometimes::CancelWhileTryRuns);
             }
             self.next += 1;
             let (service, waiting) = (self.number, self.next);
             self.waiting.insert(waiting, call);
-            stage.after(TURN_PATIENCE, Happening::TurnGivenUp { service, waiting });
+            scheduler.after(TURN_PATIENCE, ScheduledEvent::TurnGivenUp { service, waiting });
             return;
         }
         self.next += 1;
         let (service, run) = (self.number, self.next);
-        let slow = stage.fault(stage.plan.service.slow, Mishap::SlowBusiness);
-        let takes = stage.chance.mostly_small(if slow { 5_000 } else { 3 });
-        stage.after(takes, Happening::Commit { service, run });
+        let slow = scheduler.fault(scheduler.plan.service.slow, Mishap::SlowBusiness);
+        let takes = scheduler.rng.mostly_small(if slow { 5_000 } else { 3 });
+        scheduler.after(takes, ScheduledEvent::Commit { service, run });
         self.running.insert(key, Run { number: run, call, instead });
     }
 
     /// A call waited long enough for another one of its branch.
-    pub(crate) fn turn_given_up(&mut self, waiting: u64, stage: &mut Stage) {
+    pub(crate) fn turn_given_up(&mut self, waiting: u64, scheduler: &mut Scheduler) {
         if let Some(call) = self.waiting.remove(&waiting) {
-            stage.saw(Sometimes::InProgressAtTheGuard);
-            network::answer(call.from, status(202, Some(1_000)), stage);
+            scheduler.saw(Sometimes::InProgressAtTheGuard);
+            network::answer(call.from, status(202, Some(1_000)), scheduler);
         }
     }
 
     /// The business code has run; guard and business change commit together.
-    pub(crate) fn commits(&mut self, number: u64, wall: Wall, stage: &mut Stage) {
+    pub(crate) fn commits(&mut self, number: u64, wall: Wall, scheduler: &mut Scheduler) {
         let found = self.running.iter().find(|(_, run)| run.number == number);
         let Some(key) = found.map(|(key, _)| key.clone()) else { return };
         let Some(Run { call, instead, .. }) = self.running.remove(&key) else { return };
-        let refuses = call.op == Op::Try && stage.fault(stage.plan.service.refuse, Mishap::Refusal);
-        let answer = guarded::run(&mut self.business, &call, wall, refuses, stage);
+        let refuses =
+            call.op == Op::Try && scheduler.fault(scheduler.plan.service.refuse, Mishap::Refusal);
+        let answer = guarded::run(&mut self.business, &call, wall, refuses, scheduler);
         let instead = instead.filter(|instead| !contradicts(instead, &answer));
-        network::answer(call.from.clone(), instead.unwrap_or(answer), stage);
+        network::answer(call.from.clone(), instead.unwrap_or(answer), scheduler);
         let of_branch = |call: &Arriving| (&call.gid, &call.branch) == (&key.0, &key.1);
         let next = self.waiting.iter().find(|(_, call)| of_branch(call)).map(|(next, _)| *next);
         if let Some(call) = next.and_then(|next| self.waiting.remove(&next)) {
-            self.take_turn(call, None, stage);
+            self.take_turn(call, None, scheduler);
         }
     }
 }
@@ -177,25 +178,25 @@ fn is_done(answer: &Answer) -> bool {
     }
 }
 
-fn mischief(op: Op, stage: &mut Stage) -> Mischief {
-    let chance = &mut stage.chance;
+fn mischief(op: Op, scheduler: &mut Scheduler) -> Mischief {
+    let rng = &mut scheduler.rng;
     let nothing = || Answer::Nothing { why: "connection reset".to_owned() };
-    let answer = match chance.below(12) {
+    let answer = match rng.below(12) {
         0 | 1 => status(500, None),
-        2 => status(503, Some(chance.pick(&[0, 1_000, 200_000]))),
+        2 => status(503, Some(rng.pick(&[0, 1_000, 200_000]))),
         3 => status(502, None),
-        4 | 5 => status(202, chance.pick(&[None, Some(100), Some(3_000)])),
+        4 | 5 => status(202, rng.pick(&[None, Some(100), Some(3_000)])),
         6 => status(409, Some(200)),
         7 => status(429, None),
-        8 => status(chance.pick(&[302, 100, 999, 0]), None),
+        8 => status(rng.pick(&[302, 100, 999, 0]), None),
         9 => nothing(),
         // Of a Try this is a refusal, which is the service's to say; of a Cancel 410 says that
         // it is done, which a service must not say of what it has not done.
-        10 => status(chance.pick(&[400, 404, 409, 422]), None),
+        10 => status(rng.pick(&[400, 404, 409, 422]), None),
         _ if op == Op::Cancel => status(404, None),
         _ => status(410, None),
     };
-    if chance.one_in(2) { Mischief::Before(answer) } else { Mischief::After(answer) }
+    if rng.one_in(2) { Mischief::Before(answer) } else { Mischief::After(answer) }
 }
 
 pub(crate) fn status(code: u16, retry_after_ms: Option<u64>) -> Answer {

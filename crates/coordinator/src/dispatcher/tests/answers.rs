@@ -52,7 +52,7 @@ fn patient(participant: &Participant) -> Call {
 async fn the_status_line_and_the_beginning_of_the_body_are_told() {
     let mut participant = Participant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
-    for (line, body, code) in [
+    for (queue, body, code) in [
         ("200 OK", "done", 200),
         ("204 No Content", "", 204),
         ("200 OK", "FAILURE", 200),
@@ -61,7 +61,7 @@ async fn the_status_line_and_the_beginning_of_the_body_are_told() {
         ("999 Whatever", "", 999),
     ] {
         inbox.send(&dispatcher, patient(&participant));
-        participant.arrival().await.answer(line, body.as_bytes()).await;
+        participant.arrival().await.answer(queue, body.as_bytes()).await;
         assert_eq!(inbox.answer().await, status(code, body));
     }
 }
@@ -76,8 +76,8 @@ async fn retry_after_is_told_as_seconds_and_as_a_date() {
         ("soon", None),
     ] {
         inbox.send(&dispatcher, patient(&participant));
-        let line = format!("503 Service Unavailable\r\nretry-after: {value}");
-        participant.arrival().await.answer(&line, b"").await;
+        let queue = format!("503 Service Unavailable\r\nretry-after: {value}");
+        participant.arrival().await.answer(&queue, b"").await;
         let told = Answer::Status { code: 503, retry_after: expected, excerpt: String::new() };
         assert_eq!(inbox.answer().await, told);
     }
@@ -288,13 +288,13 @@ async fn a_participant_without_tls_is_told_in_words() {
 async fn a_connection_is_used_again_after_any_ordinary_answer() {
     let mut participant = Participant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
-    for (line, body) in
+    for (queue, body) in
         [("200 OK", 0), ("500 Oops", 64 * 1024), ("409 Conflict", 10), ("200 OK", 1)]
     {
         inbox.send(&dispatcher, patient(&participant));
         let arrival = participant.arrival().await;
         assert_eq!(arrival.connection, 1);
-        arrival.answer(line, &vec![b'x'; body]).await;
+        arrival.answer(queue, &vec![b'x'; body]).await;
         inbox.next().await;
     }
 }

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{BreakerSettings, BreakerState, Destination, LineSettings, Vacancy};
+use tercet_engine::{
+    BreakerSettings, BreakerState, CapacityFreed, Destination, DestinationQueueSettings,
+};
 use tercet_wire::{Answer, Incarnation, Instance, Mono, Now, Op};
 
 use super::super::{Dispatcher, start};
 use super::inbox::Inbox;
 use super::participant::Participant;
-use super::{branch, call, call_of, line, soon, with_line};
+use super::{branch, call, call_of, queue, soon, with_line};
 
 /// A clock that goes when the test says. Luck is none, so that pauses are the shortest.
 #[derive(Default)]
@@ -39,13 +41,13 @@ impl Clock for Hand {
     }
 }
 
-const PROBE_EVERY_MS: u64 = 20;
+const PROBE_INTERVAL_MS: u64 = 20;
 
 /// A dispatcher with room for four that wait; by its clock it probes often.
 fn dispatcher() -> (Dispatcher, Arc<Hand>) {
-    let probe_every = Duration::from_millis(PROBE_EVERY_MS);
-    let breaker = BreakerSettings { probe_every, ..line().breaker };
-    let settings = with_line(LineSettings { breaker, queue_entries: 4, ..line() });
+    let probe_interval = Duration::from_millis(PROBE_INTERVAL_MS);
+    let breaker = BreakerSettings { probe_interval, ..queue().breaker };
+    let settings = with_line(DestinationQueueSettings { breaker, queue_entries: 4, ..queue() });
     let clock = Arc::new(Hand::default());
     let dispatcher = start(settings, Arc::clone(&clock) as Arc<dyn Clock>).expect("a client");
     (dispatcher, clock)
@@ -75,14 +77,14 @@ async fn a_probe_goes_by_a_connection_of_its_own_and_each_is_another_call() {
     // The connection of the calls before is still there; as after a network that was cut, it
     // might lead nowhere.
     for (gid, connection) in [("a1", 2), ("a2", 3)] {
-        clock.forward(PROBE_EVERY_MS);
+        clock.forward(PROBE_INTERVAL_MS);
         let probe = participant.arrival().await;
         assert_eq!((probe.header("tercet-gid"), probe.connection), (Some(gid), connection));
         assert!(participant.nothing_arrived(), "one at a time");
         probe.answer(DOWN, b"").await;
         assert_eq!(inbox.next().await.0.gid.as_str(), gid);
     }
-    clock.forward(PROBE_EVERY_MS);
+    clock.forward(PROBE_INTERVAL_MS);
     participant.arrival().await.answer("200 OK", b"").await;
     inbox.next().await;
     // It is well: the connections that are kept are used again.
@@ -100,7 +102,7 @@ async fn a_try_behind_an_open_breaker_is_answered_after_its_timeout() {
     fail(&mut participant, &dispatcher, &mut inbox).await;
     let url = participant.url("/payment");
     inbox.send(&dispatcher, call(&url, "a1"));
-    clock.forward(PROBE_EVERY_MS);
+    clock.forward(PROBE_INTERVAL_MS);
     let probe = participant.arrival().await;
     let mut impatient = branch(&url, "{}");
     impatient.timeout = Duration::from_millis(50);
@@ -119,21 +121,21 @@ async fn a_try_behind_an_open_breaker_is_answered_after_its_timeout() {
 async fn a_destination_that_answers_again_is_told_once_and_one_that_has_room_when_asked() {
     let mut participant = Participant::start().await;
     let ((dispatcher, clock), mut inbox) = (dispatcher(), Inbox::new());
-    let vacancies = dispatcher.vacancies();
+    let capacity = dispatcher.capacity();
     fail(&mut participant, &dispatcher, &mut inbox).await;
     let url = participant.url("/payment");
     for gid in ["a1", "a2", "a3", "a4"] {
         inbox.send(&dispatcher, call(&url, gid));
     }
     let full = dispatcher.send(call(&url, "a5"), inbox.place()).expect_err("four wait");
-    dispatcher.await_room(&full.destination);
+    dispatcher.notify_when_free(&full.destination);
     let destination = Destination::of(&url.parse().expect("a URL"), 1);
-    clock.forward(PROBE_EVERY_MS);
+    clock.forward(PROBE_INTERVAL_MS);
     let probe = participant.arrival().await;
-    let told = soon("room", vacancies.next()).await;
-    assert_eq!(told, Vacancy { destination: destination.clone(), places: 1, healed: false });
+    let told = soon("room", capacity.next()).await;
+    assert_eq!(told, CapacityFreed { destination: destination.clone(), places: 1, healed: false });
     probe.answer("200 OK", b"").await;
-    let told = soon("that it is healed", vacancies.next()).await;
+    let told = soon("that it is healed", capacity.next()).await;
     assert!(told.healed && told.places > 0, "{told:?}");
     for _ in 0..3 {
         participant.arrival().await.answer("200 OK", b"").await;
@@ -141,12 +143,12 @@ async fn a_destination_that_answers_again_is_told_once_and_one_that_has_room_whe
     for _ in 0..4 {
         inbox.next().await;
     }
-    assert_eq!(vacancies.take(), None);
+    assert_eq!(capacity.take(), None);
 
     // One that nothing is known of has all the room there is.
     let stranger = Destination::of(&"http://h/".parse().expect("a URL"), 1);
-    dispatcher.await_room(&stranger);
-    assert_eq!(vacancies.take().map(|vacancy| vacancy.destination), Some(stranger));
+    dispatcher.notify_when_free(&stranger);
+    assert_eq!(capacity.take().map(|freed| freed.destination), Some(stranger));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ fn request() -> Request<Full<Bytes>> {
 }
 
 /// Sends a request, lets the participant do with it what it likes, and keeps the connection.
-async fn exchange<T>(
+async fn http_call<T>(
     connections: &Connections,
     participant: &mut Participant,
     now: Mono,
@@ -88,7 +88,7 @@ async fn the_connection_kept_last_is_used_next_for_as_long_as_it_is_kept() {
     let mut participant = Participant::start().await;
     let connections = connections(KEPT_FOR);
     for (now, expected) in [(0, 1), (3_999, 1), (7_998, 1), (11_998, 2), (11_998, 2)] {
-        let used = exchange(&connections, &mut participant, Mono(now), well).await;
+        let used = http_call(&connections, &mut participant, Mono(now), well).await;
         assert_eq!(used, expected, "at {now}");
     }
     // A fresh one stands aside from those that are kept.
@@ -104,7 +104,7 @@ async fn none_is_kept_for_no_time_at_all() {
     let mut participant = Participant::start().await;
     let connections = connections(Duration::ZERO);
     for expected in 1..=3 {
-        let used = exchange(&connections, &mut participant, Mono(0), well).await;
+        let used = http_call(&connections, &mut participant, Mono(0), well).await;
         assert_eq!(used, expected);
     }
 }
@@ -113,21 +113,21 @@ async fn none_is_kept_for_no_time_at_all() {
 async fn one_that_the_other_side_has_closed_is_not_used() {
     let mut participant = Participant::start().await;
     let connections = connections(KEPT_FOR);
-    drop(exchange(&connections, &mut participant, Mono(0), holding).await);
+    drop(http_call(&connections, &mut participant, Mono(0), holding).await);
     the_other_side_is_heard().await;
-    assert_eq!(exchange(&connections, &mut participant, Mono(0), well).await, 2);
+    assert_eq!(http_call(&connections, &mut participant, Mono(0), well).await, 2);
 }
 
 #[tokio::test]
 async fn what_is_not_used_any_more_is_closed() {
     let mut participant = Participant::start().await;
     let connections = connections(KEPT_FOR);
-    exchange(&connections, &mut participant, Mono(0), well).await;
+    http_call(&connections, &mut participant, Mono(0), well).await;
     connections.tidy(Mono(3_999));
     assert_eq!(connections.kept(), 1);
     connections.tidy(Mono(4_000));
     assert_eq!(connections.kept(), 0);
-    drop(exchange(&connections, &mut participant, Mono(5_000), holding).await);
+    drop(http_call(&connections, &mut participant, Mono(5_000), holding).await);
     the_other_side_is_heard().await;
     connections.tidy(Mono(5_000));
     assert_eq!(connections.kept(), 0);

@@ -1,11 +1,11 @@
 //! What calls leave in the metrics.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tercet_engine::LineSettings;
+use tercet_engine::DestinationQueueSettings;
 
 use super::inbox::Inbox;
 use super::participant::Participant;
-use super::{call, dispatcher_with, line, soon, with_line};
+use super::{call, dispatcher_with, queue, soon, with_line};
 
 #[test]
 fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
@@ -17,7 +17,7 @@ fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
         runtime.expect("a runtime").block_on(async {
             let mut participant = Participant::start().await;
             let name = participant.host_port().to_owned();
-            let settings = with_line(LineSettings { concurrency: 1, ..line() });
+            let settings = with_line(DestinationQueueSettings { concurrency: 1, ..queue() });
             let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
             // A query is no part of a label.
             let url = participant.url("/payment?customer=17");
@@ -26,16 +26,16 @@ fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
                 inbox.send(&dispatcher, call(&url, gid));
             }
             assert!(handle.render().contains(&format!("{queue} 2\n")), "{}", handle.render());
-            for line in ["200 OK", "404 Not Found", "503 Overloaded"] {
-                participant.arrival().await.answer(line, b"").await;
+            for queue in ["200 OK", "404 Not Found", "503 Overloaded"] {
+                participant.arrival().await.answer(queue, b"").await;
                 inbox.next().await;
             }
             let text = handle.render();
             assert!(text.contains(&format!("{queue} 0\n")), "{text}");
-            for result in ["done", "wrong", "doubt"] {
+            for result in ["done", "permanent_error", "transient_error"] {
                 let labels = format!("participant=\"{name}\",op=\"confirm\",result=\"{result}\"");
-                let line = format!("tercet_branch_calls_total{{{labels}}} 1\n");
-                assert!(text.contains(&line), "{line}{text}");
+                let queue = format!("tercet_branch_calls_total{{{labels}}} 1\n");
+                assert!(text.contains(&queue), "{queue}{text}");
             }
             let measured = format!(
                 "tercet_branch_call_duration_seconds_count{{participant=\"{name}\",op=\"confirm\"}} 3\n"
@@ -53,7 +53,7 @@ fn a_breaker_that_is_open_is_a_metric_until_it_closes_or_is_forgotten() {
     metrics::with_local_recorder(&recorder, || {
         runtime.expect("a runtime").block_on(async {
             let mut participant = Participant::start().await;
-            let (dispatcher, mut inbox) = (dispatcher_with(with_line(line())), Inbox::new());
+            let (dispatcher, mut inbox) = (dispatcher_with(with_line(queue())), Inbox::new());
             let gauge = format!(
                 "tercet_participant_breaker_open{{participant=\"{}\"}}",
                 participant.host_port()

@@ -2,20 +2,20 @@
 
 mod answers;
 mod breaker;
+mod call_loop;
 mod connections;
 mod counted;
 mod environment;
 mod inbox;
 mod participant;
 mod requests;
-mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{Call, LineSettings, Ticket};
+use tercet_engine::{Call, DestinationQueueSettings, Ticket};
 use tercet_wire::{
     BranchSpec, Epoch, Fingerprint, Incarnation, Instance, Mono, Now, Op, Pattern, PerOp, Spec,
     TryBy, Wall,
@@ -38,7 +38,7 @@ struct Still;
 impl Clock for Still {
     fn now(&self) -> Now {
         // Sun, 06 Nov 1994 08:49:37 GMT
-        Now { mono: Mono(0), wall: Wall(784_111_777_000), luck: 0x00f0_67aa_0ba9_02b7 }
+        Now { mono: Mono(0), wall: Wall(784_111_777_000), entropy: 0x00f0_67aa_0ba9_02b7 }
     }
 
     fn new_instance(&self) -> Instance {
@@ -59,12 +59,12 @@ fn dispatcher_with(settings: DispatcherSettings) -> Dispatcher {
 }
 
 /// What a destination may take by default.
-fn line() -> LineSettings {
-    DispatcherSettings::default().line
+fn queue() -> DestinationQueueSettings {
+    DispatcherSettings::default().queue
 }
 
-fn with_line(line: LineSettings) -> DispatcherSettings {
-    DispatcherSettings { line, ..DispatcherSettings::default() }
+fn with_line(queue: DestinationQueueSettings) -> DispatcherSettings {
+    DispatcherSettings { queue, ..DispatcherSettings::default() }
 }
 
 /// A branch with all three legs at one URL, and the given payload.

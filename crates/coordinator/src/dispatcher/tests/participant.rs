@@ -66,10 +66,10 @@ async fn receive(
         head.push(stream.read_u8().await.ok()?);
     }
     let head = String::from_utf8(head).expect("a head in ASCII");
-    let mut lines = head.trim_end().lines();
-    let request_line = lines.next().expect("a request line").to_owned();
-    let mut headers: Vec<(String, String)> = lines
-        .map(|line| line.split_once(": ").expect("a header"))
+    let mut queues = head.trim_end().lines();
+    let request_line = queues.next().expect("a request line").to_owned();
+    let mut headers: Vec<(String, String)> = queues
+        .map(|queue| queue.split_once(": ").expect("a header"))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     headers.sort();

@@ -3,5 +3,5 @@
 pub(super) mod body;
 pub(super) mod gid_path;
 pub(super) mod params;
+pub(super) mod peer;
 pub(super) mod wait;
-pub(super) mod who;

@@ -13,8 +13,8 @@ use tercet_wire::{
 use crate::http::extract::body::Body;
 use crate::http::extract::params::Params;
 use crate::http::extract::wait::WaitFor;
-use crate::http::response::answer;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::response::reply;
 use crate::http::state::Api;
 
 /// Begin a transaction
@@ -62,6 +62,6 @@ pub(in crate::http) async fn begin(
     let gid = spec.gid.clone();
     let ask = Ask::Begin { spec: Arc::new(spec), fresh };
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
-    let response = answer::transaction(reply, &gid)?;
-    Ok(answer::with_location(response, &gid))
+    let response = reply::transaction(reply, &gid)?;
+    Ok(reply::with_location(response, &gid))
 }

@@ -12,8 +12,8 @@ use crate::http::extract::body::OptionalBody;
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::Params;
 use crate::http::extract::wait::WaitFor;
-use crate::http::response::answer;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::response::reply;
 use crate::http::state::Api;
 
 /// Confirm takes nothing; a body with fields is a mistake worth naming.
@@ -51,7 +51,7 @@ pub(in crate::http) async fn confirm(
     let wait = WaitFor::of_decision(&mut params)?;
     params.finish()?;
     let reply = api.engine.ask(gid.clone(), Ask::Confirm, wait.until, wait.within).await;
-    answer::transaction(reply, &gid)
+    reply::transaction(reply, &gid)
 }
 
 /// Ask for cancel
@@ -86,5 +86,5 @@ pub(in crate::http) async fn cancel(
     params.finish()?;
     let ask = Ask::Cancel { detail: check_cancel(request)? };
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
-    answer::transaction(reply, &gid)
+    reply::transaction(reply, &gid)
 }

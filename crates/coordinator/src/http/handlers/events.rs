@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use tercet_engine::{Ask, Happening, Until};
+use tercet_engine::{Ask, HistoryEvent, Until};
 use tercet_wire::{EventKind, EventView, Op, Page, Problem, Status, SummaryView, Wall};
 
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::Params;
 use crate::http::handlers::list::{DEFAULT_LIMIT, MAX_LIMIT};
-use crate::http::response::answer;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::response::reply;
 use crate::http::state::Api;
 
 /// Show a transaction's history
@@ -43,7 +43,7 @@ pub(in crate::http) async fn events(
     let given = params.take("cursor", lines_given)?.unwrap_or(0);
     params.finish()?;
     let reply = api.engine.ask(gid.clone(), Ask::Read, Until::Accepted, Duration::ZERO).await;
-    let (_, snapshot) = answer::snapshot_of(reply, &gid)?;
+    let (_, snapshot) = reply::snapshot_of(reply, &gid)?;
     // A transaction's history is bounded, so all of it is read and the page cut here. It is
     // as new as the snapshot: that was let out only after its lines were durable.
     let stored = api.journal.history(&gid, 0, api.history_lines).await;
@@ -67,7 +67,7 @@ fn page(mut lines: Vec<EventView>, given: usize, limit: usize) -> Page<EventView
 
 /// What the transaction itself tells (only what left the happy path is stored as a
 /// line), and the stored lines in their own order between.
-fn lines(summary: &SummaryView, stored: Vec<Happening>) -> Vec<EventView> {
+fn lines(summary: &SummaryView, stored: Vec<HistoryEvent>) -> Vec<EventView> {
     let mut lines = vec![own_line(summary.created_at, EventKind::Begun, None)];
     lines.extend(stored.into_iter().map(|happening| EventView {
         at: happening.at,

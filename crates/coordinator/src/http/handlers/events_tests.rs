@@ -25,8 +25,8 @@ fn summary(status: Status, decided_at: Option<i64>, finished_at: Option<i64>) ->
     }
 }
 
-fn stored(number: u32, at: i64, kind: EventKind, op: Op) -> Happening {
-    Happening {
+fn stored(number: u32, at: i64, kind: EventKind, op: Op) -> HistoryEvent {
+    HistoryEvent {
         number,
         at: Wall(at),
         kind,

@@ -43,14 +43,14 @@ pub(in crate::http) async fn list(
 ) -> Result<Json<Page<SummaryView>>, Failure> {
     let query = list_query(params)?;
     // The list is read from the database; what was told before this request is in it.
-    settled(&api).await?;
+    synced(&api).await?;
     let page = api.journal.list(&query).await;
     page.map(Json).map_err(|error| Failure::unreadable(&error))
 }
 
 /// Waits until what was told before is durable, and so in what is read from the database.
-pub(in crate::http) async fn settled(api: &Api) -> Result<(), Failure> {
-    api.engine.settled().await.map_err(|_| {
+pub(in crate::http) async fn synced(api: &Api) -> Result<(), Failure> {
+    api.engine.synced().await.map_err(|_| {
         let detail = "the journal did not answer in time; ask again";
         Failure::new(ProblemCode::JournalUnavailable, detail)
     })

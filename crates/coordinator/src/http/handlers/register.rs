@@ -11,8 +11,8 @@ use crate::http::extract::body::Body;
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::Params;
 use crate::http::extract::wait::WaitFor;
-use crate::http::response::answer;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::response::reply;
 use crate::http::state::Api;
 
 /// Register a branch
@@ -55,5 +55,5 @@ pub(in crate::http) async fn register(
     params.finish()?;
     let ask = Ask::Register(Box::new(check_branch(request, &api.limits)?));
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
-    answer::branch(reply, &gid)
+    reply::branch(reply, &gid)
 }

@@ -10,10 +10,10 @@ use tercet_wire::{Problem, ResolveRequest, TransactionView, check_resolve};
 use crate::http::extract::body::Body;
 use crate::http::extract::gid_path::BranchPath;
 use crate::http::extract::params::Params;
+use crate::http::extract::peer::Who;
 use crate::http::extract::wait::WaitFor;
-use crate::http::extract::who::Who;
-use crate::http::response::answer;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::response::reply;
 use crate::http::state::Api;
 
 /// End a branch by hand
@@ -51,5 +51,5 @@ pub(in crate::http) async fn resolve(
     params.finish()?;
     let ask = Ask::Resolve(Box::new(check_resolve(request, id, who)?));
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
-    answer::transaction(reply, &gid)
+    reply::transaction(reply, &gid)
 }

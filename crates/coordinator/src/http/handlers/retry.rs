@@ -12,9 +12,9 @@ use tercet_wire::{Problem, TransactionView};
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::Params;
-use crate::http::extract::who::Who;
-use crate::http::response::answer;
+use crate::http::extract::peer::Who;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::response::reply;
 use crate::http::state::Api;
 
 /// A retry takes nothing; a body with fields is a mistake worth naming.
@@ -48,5 +48,5 @@ pub(in crate::http) async fn retry(
     params.finish()?;
     let ask = Ask::Retry { who };
     let reply = api.engine.ask(gid.clone(), ask, Until::Accepted, Duration::ZERO).await;
-    answer::transaction(reply, &gid)
+    reply::transaction(reply, &gid)
 }

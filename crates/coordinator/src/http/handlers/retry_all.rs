@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::params::Params;
-use crate::http::extract::who::Who;
-use crate::http::handlers::list::{filter, settled};
+use crate::http::extract::peer::Who;
+use crate::http::handlers::list::{filter, synced};
 use crate::http::handlers::retry::RetryRequest;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::state::Api;
@@ -49,7 +49,7 @@ pub(in crate::http) async fn retry_all(
     OptionalBody(RetryRequest {}): OptionalBody<RetryRequest>,
 ) -> Result<Json<RetriedView>, Failure> {
     let mut query = unfinished(params)?;
-    settled(&api).await?;
+    synced(&api).await?;
     let mut retried = 0;
     loop {
         let page = api.journal.list(&query).await;
@@ -97,7 +97,7 @@ fn counted(reply: Result<Reply, tokio::task::JoinError>) -> Result<u64, Failure>
             let detail = "the journal did not answer in time; some were retried, ask again";
             Err(Failure::new(ProblemCode::JournalUnavailable, detail))
         }
-        // It has ended and gone, or is set aside: not one of those that can be called.
+        // It has ended and gone, or is quarantined: not one of those that can be called.
         Reply::Refused(_) | Reply::Branch { .. } => Ok(0),
     }
 }

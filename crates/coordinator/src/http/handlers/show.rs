@@ -11,8 +11,8 @@ use tercet_wire::{Problem, TransactionView};
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::Params;
 use crate::http::extract::wait::WaitFor;
-use crate::http::response::answer;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
+use crate::http::response::reply;
 use crate::http::state::Api;
 
 /// Show a transaction
@@ -43,7 +43,7 @@ pub(in crate::http) async fn show(
     let wait = WaitFor::of_read(&mut params)?;
     params.finish()?;
     let reply = api.engine.ask(gid.clone(), Ask::Read, wait.until, wait.within).await;
-    let mut response = answer::transaction(reply, &gid)?;
+    let mut response = reply::transaction(reply, &gid)?;
     *response.status_mut() = StatusCode::OK;
     Ok(response)
 }

@@ -8,7 +8,7 @@ use tercet_journal::JournalSummary;
 use tercet_wire::{NodeView, Problem, ProblemCode, StatsView, Status, Wall};
 
 use crate::http::extract::params::Params;
-use crate::http::handlers::list::settled;
+use crate::http::handlers::list::synced;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::state::Api;
 
@@ -31,18 +31,18 @@ pub(in crate::http) async fn stats(
     params: Params,
 ) -> Result<Json<StatsView>, Failure> {
     params.finish()?;
-    settled(&api).await?;
+    synced(&api).await?;
     let summary = api.journal.summary().await.map_err(|error| Failure::unreadable(&error))?;
     let Some(census) = api.engine.census().await else {
         let detail = "the engine has stopped; ask again";
         return Err(Failure::new(ProblemCode::JournalUnavailable, detail));
     };
-    Ok(Json(view(summary, census.set_aside, api.clock.now().wall)))
+    Ok(Json(view(summary, census.quarantined, api.clock.now().wall)))
 }
 
-fn view(summary: JournalSummary, set_aside: usize, now: Wall) -> StatsView {
+fn view(summary: JournalSummary, quarantined: usize, now: Wall) -> StatsView {
     let count = |status: Status| summary.by_status.get(&status).copied().unwrap_or(0);
-    let set_aside = u64::try_from(set_aside).unwrap_or(u64::MAX);
+    let quarantined = u64::try_from(quarantined).unwrap_or(u64::MAX);
     let nodes = summary.nodes.into_iter().map(|node| NodeView {
         id: node.node_id,
         url: node.url,
@@ -56,7 +56,7 @@ fn view(summary: JournalSummary, set_aside: usize, now: Wall) -> StatsView {
             .oldest_unfinished
             .map(|begun| now.since(begun).as_secs_f64()),
         // One whose status is no word of ours is not driven either.
-        set_aside: set_aside.saturating_add(summary.of_no_status),
+        quarantined: quarantined.saturating_add(summary.of_no_status),
         nodes: nodes.collect(),
     }
 }

@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tercet_wire::metric;
 
 use http::StatusCode;
 use metrics::{Counter, Histogram, counter, histogram};
-
-use crate::metrics::name;
 
 /// The label of requests that match no route.
 const UNMATCHED: &str = "unmatched";
@@ -48,7 +47,7 @@ impl RouteMetrics {
     fn new(route: &str) -> Self {
         Self {
             route: route.to_owned(),
-            duration: histogram!(name::HTTP_REQUEST_DURATION, "route" => route.to_owned()),
+            duration: histogram!(metric::HTTP_REQUEST_DURATION, "route" => route.to_owned()),
             by_status: Mutex::default(),
         }
     }
@@ -59,7 +58,7 @@ impl RouteMetrics {
         let mut by_status = self.by_status.lock().unwrap_or_else(PoisonError::into_inner);
         let counter = by_status.entry(status.as_u16()).or_insert_with(|| {
             let labels = [("route", self.route.clone()), ("status", status.as_str().to_owned())];
-            counter!(name::HTTP_REQUESTS, &labels)
+            counter!(metric::HTTP_REQUESTS, &labels)
         });
         counter.increment(1);
     }

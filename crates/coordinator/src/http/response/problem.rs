@@ -105,9 +105,9 @@ impl Failure {
             Refusal::NotAccepted => {
                 Self::new(ProblemCode::NotAccepted, "nothing was written: send it again")
             }
-            Refusal::SetAside => {
+            Refusal::Quarantined => {
                 let detail =
-                    format!("{gid} is set aside: people must look at it; the log says why");
+                    format!("{gid} is quarantined: people must look at it; the log says why");
                 Self::new(ProblemCode::Internal, detail)
             }
         };

@@ -9,13 +9,13 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
 use hyper::body::Frame;
-use tercet_engine::Told;
+use tercet_engine::ReplyKind;
 use tercet_wire::Status;
 
 use super::face::{Answer, Face, posted, transaction};
 
 async fn face() -> Face {
-    Face::new(|_| Some(transaction(Told::Created, Status::Confirmed))).await
+    Face::new(|_| Some(transaction(ReplyKind::Created, Status::Confirmed))).await
 }
 
 #[track_caller]

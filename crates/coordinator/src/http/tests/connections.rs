@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tercet_engine::Told;
+use tercet_engine::ReplyKind;
 use tercet_wire::Status;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -125,7 +125,7 @@ async fn a_request_under_way_is_answered_after_the_server_was_told_to_stop() {
     assert_eq!(all(idle).await, "", "a connection with no request is closed at once");
     let early = tokio::time::timeout(Duration::from_millis(30), &mut served.server).await;
     assert!(early.is_err(), "the server ended before it had answered");
-    asked.reply.send(transaction(Told::Reached, Status::Confirmed)).expect("somebody waits");
+    asked.reply.send(transaction(ReplyKind::Reached, Status::Confirmed)).expect("somebody waits");
     let answer = all(waiting).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     served.server.await.expect("the server ends by itself");

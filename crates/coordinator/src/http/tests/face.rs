@@ -10,7 +10,9 @@ use http_body_util::BodyExt as _;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use tercet_clock::Clock;
-use tercet_engine::{Ask, Decided, Decision, Reply, Snapshot, Stored, Told, Transaction, Until};
+use tercet_engine::{
+    Ask, Decided, Decision, Reply, ReplyKind, Snapshot, StoredTransaction, Transaction, Until,
+};
 use tercet_journal::{Journal, JournalSettings, MemoryRows};
 use tercet_wire::{
     Arrival, BeginRequest, Gid, Incarnation, Instance, Limits, Mono, Now, Reason, Status, Wall,
@@ -26,7 +28,7 @@ use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
 pub(super) const INSTANCE: &str = "01938d1c-7f00-7abc-8def-0123456789ab";
 
 /// The moment at which every test happens.
-pub(super) const NOW: Now = Now { mono: Mono(0), wall: Wall(1_763_640_000_007), luck: 0 };
+pub(super) const NOW: Now = Now { mono: Mono(0), wall: Wall(1_763_640_000_007), entropy: 0 };
 
 struct StoppedClock;
 
@@ -61,7 +63,7 @@ pub(super) struct Face {
 }
 
 impl Face {
-    /// An engine that answers everything with what `answer` says; none: it forgets the
+    /// An engine that answers everything with what `reply` says; none: it forgets the
     /// request, as it does when it is dropped.
     pub(super) async fn new(answer: impl Fn(&Seen) -> Option<Reply> + Send + 'static) -> Self {
         let (engine, mut lanes) = lanes(1, 1);
@@ -72,7 +74,7 @@ impl Face {
                     Some(asked) = lanes.begins.recv() => asked,
                     Some(asked) = lanes.requests.recv() => asked,
                     Some(control) = lanes.control.recv() => {
-                        if let Control::Settle(done) = control {
+                        if let Control::Sync(done) = control {
                             let _ = done.send(());
                         }
                         continue;
@@ -190,7 +192,7 @@ pub(super) fn snapshot(status: Status) -> Snapshot {
     let instance = INSTANCE.parse().expect("a uuid");
     let arrival = Arrival { instance, at: NOW.wall, traceparent: None };
     let checked = check_begin(request, &Limits::default(), &arrival).expect("valid");
-    let mut stored = Stored::begun(Arc::new(checked.spec));
+    let mut stored = StoredTransaction::begun(Arc::new(checked.spec));
     stored.status = status;
     let cancel = Decision::Cancel { reason: Reason::Requested, detail: Some("no stock".into()) };
     let decision = match status {
@@ -203,11 +205,11 @@ pub(super) fn snapshot(status: Status) -> Snapshot {
     Snapshot { transaction: Transaction::restore(&stored, NOW), at: NOW }
 }
 
-pub(super) fn transaction(told: Told, status: Status) -> Reply {
+pub(super) fn transaction(told: ReplyKind, status: Status) -> Reply {
     Reply::Transaction { told, snapshot: snapshot(status) }
 }
 
-pub(super) fn branch(told: Told, status: Status) -> Reply {
+pub(super) fn branch(told: ReplyKind, status: Status) -> Reply {
     let branch = "b1".parse().expect("an id");
     Reply::Branch { told, snapshot: snapshot(status), branch }
 }

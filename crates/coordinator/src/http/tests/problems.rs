@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use http::Request;
-use tercet_engine::{Refusal, Reply, Told};
+use tercet_engine::{Refusal, Reply, ReplyKind};
 use tercet_wire::{BranchId, ProblemCode, Status};
 
 use super::face::{Face, INSTANCE, branch, transaction};
@@ -27,7 +27,7 @@ async fn every_refusal_of_the_engine_has_its_problem() {
         (Refusal::TooManyTransactions { limit: 9 }, "too-many-requests", 429),
         (Refusal::JournalUnavailable, "journal-unavailable", 503),
         (Refusal::NotAccepted, "not-accepted", 503),
-        (Refusal::SetAside, "internal", 500),
+        (Refusal::Quarantined, "internal", 500),
     ];
     for (refusal, code, status) in table {
         let refused = refusal.clone();
@@ -85,12 +85,12 @@ async fn begins_beyond_the_room_for_them_are_told_to_come_again() {
         let shown = face.get("/v1/transactions/order-1");
         let show = async {
             let asked = lanes.requests.recv().await.expect("asked");
-            asked.reply.send(transaction(Told::Reached, Status::Trying)).expect("it waits");
+            asked.reply.send(transaction(ReplyKind::Reached, Status::Trying)).expect("it waits");
         };
         let (shown, ()) = tokio::join!(shown, show);
         assert_eq!(shown.status.as_u16(), 200);
         let asked = lanes.begins.recv().await.expect("the first waits");
-        asked.reply.send(transaction(Told::Created, Status::Trying)).expect("it waits");
+        asked.reply.send(transaction(ReplyKind::Created, Status::Trying)).expect("it waits");
     };
     let (first, ()) = tokio::join!(biased; first, second);
     assert_eq!(first.status.as_u16(), 201);
@@ -98,9 +98,9 @@ async fn begins_beyond_the_room_for_them_are_told_to_come_again() {
 
 #[tokio::test]
 async fn a_reply_that_does_not_fit_is_a_fault_of_ours_not_a_lie() {
-    let face = Face::new(|_| Some(branch(Told::Created, Status::Trying))).await;
+    let face = Face::new(|_| Some(branch(ReplyKind::Created, Status::Trying))).await;
     assert_eq!(face.post("/v1/transactions", "{}").await.problem().0, "internal");
-    let face = Face::new(|_| Some(transaction(Told::Created, Status::Trying))).await;
+    let face = Face::new(|_| Some(transaction(ReplyKind::Created, Status::Trying))).await;
     let body = r#"{"id":"b7","try":"http://h/"}"#;
     let answer = face.post("/v1/transactions/order-1/branches", body).await;
     assert_eq!(answer.problem().0, "internal");
@@ -177,7 +177,7 @@ async fn a_panic_is_answered_and_the_next_request_is_served() {
 
 #[tokio::test]
 async fn a_stopping_node_refuses_work_and_still_answers_reads() {
-    let face = Face::new(|_| Some(transaction(Told::Reached, Status::Confirming))).await;
+    let face = Face::new(|_| Some(transaction(ReplyKind::Reached, Status::Confirming))).await;
     face.readiness.stop();
     for uri in ["/v1/transactions", "/v1/transactions/a/confirm", "/v1/transactions/a/branches"] {
         assert_eq!(face.post(uri, "{}").await.problem().0, "shutting-down");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, Request};
-use tercet_engine::{Ask, Told, Until};
+use tercet_engine::{Ask, ReplyKind, Until};
 use tercet_wire::Status;
 
 use super::face::{Face, INSTANCE, branch, posted, transaction};
@@ -14,8 +14,8 @@ const BRANCH: &str = r#"{"id":"b1","endpoint":"http://127.0.0.1:7301/a"}"#;
 async fn asks(method: &Method, uri: &str, body: &str) -> (u16, Until, u64) {
     let mut face = Face::new(|seen| {
         Some(match seen.ask {
-            Ask::Register(_) => branch(Told::Created, Status::Trying),
-            _ => transaction(Told::Reached, Status::Confirmed),
+            Ask::Register(_) => branch(ReplyKind::Created, Status::Trying),
+            _ => transaction(ReplyKind::Reached, Status::Confirmed),
         })
     })
     .await;
@@ -54,7 +54,9 @@ async fn every_wait_mode_reaches_the_engine_as_it_was_asked_for() {
 
 #[tokio::test]
 async fn the_status_says_whether_what_was_waited_for_has_come() {
-    for (told, expected) in [(Told::Created, 201), (Told::Reached, 200), (Told::NotYet, 202)] {
+    for (told, expected) in
+        [(ReplyKind::Created, 201), (ReplyKind::Reached, 200), (ReplyKind::NotYet, 202)]
+    {
         let face = Face::new(move |seen| {
             Some(match seen.ask {
                 Ask::Register(_) => branch(told, Status::Trying),
@@ -82,7 +84,7 @@ async fn the_status_says_whether_what_was_waited_for_has_come() {
 
 #[tokio::test]
 async fn begin_hands_over_what_it_was_given() {
-    let mut face = Face::new(|_| Some(transaction(Told::Created, Status::Confirmed))).await;
+    let mut face = Face::new(|_| Some(transaction(ReplyKind::Created, Status::Confirmed))).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let mut request =
         posted("/v1/transactions", r#"{"branches":[{"try":"http://h/","payload": {"a" :1} }]}"#);
@@ -104,7 +106,7 @@ async fn begin_hands_over_what_it_was_given() {
 
 #[tokio::test]
 async fn cancel_takes_a_reason_or_no_body_at_all() {
-    let mut face = Face::new(|_| Some(transaction(Told::Reached, Status::Cancelled))).await;
+    let mut face = Face::new(|_| Some(transaction(ReplyKind::Reached, Status::Cancelled))).await;
     for (body, expected) in
         [("", None), ("{}", None), ("null", None), (r#"{"reason":"no stock"}"#, Some("no stock"))]
     {
@@ -121,7 +123,7 @@ async fn cancel_takes_a_reason_or_no_body_at_all() {
 
 #[tokio::test]
 async fn lists_and_histories_are_answered() {
-    let face = Face::new(|_| Some(transaction(Told::Reached, Status::Cancelled))).await;
+    let face = Face::new(|_| Some(transaction(ReplyKind::Reached, Status::Cancelled))).await;
     let list = face.get("/v1/transactions?status=trying&limit=5").await;
     assert_eq!(list.json(), serde_json::json!({"items":[],"next_cursor":null}));
     let events = face.get("/v1/transactions/order-1/events").await.json();

@@ -7,16 +7,17 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tercet_clock::Clock;
 use tercet_engine::{
-    Change, Engine, EngineSettings, Happening, Load, Outcome, Record, Ring, Stored, read_page,
+    BranchRecord, Change, Core, Engine, EngineSettings, HistoryEvent, Load, Record,
+    StoredTransaction, read_page,
 };
 use tercet_wire::{
     BranchStatus, Epoch, EventKind, Gid, ListQuery, Op, PerOp, Seq, Spec, Status, Wall,
 };
 
 use super::super::super::conformance::{Rig, Running, finished, record, trying};
-use super::super::super::store::Most;
+use super::super::super::store::PurgeLimits;
 use super::super::super::{JournalEvent, migrate_up};
-use super::super::retention::{due_for_forgetting, due_for_stripping};
+use super::super::retention::{due_for_pruning, due_for_purging};
 use super::{open, outsider, run};
 
 async fn three(rig: &Rig) -> (Running, Vec<Arc<Spec>>) {
@@ -51,7 +52,7 @@ async fn a_row_that_makes_no_sense_does_not_keep_the_others_from_being_read() {
         let (mut running, specs) = three(&rig).await;
         run(&outsider(&rig).await, damage).await;
         let read = running.journal.unfinished(None, 10).await.unwrap();
-        let expected = |spec: &Arc<Spec>| Stored::begun(spec.clone());
+        let expected = |spec: &Arc<Spec>| StoredTransaction::begun(spec.clone());
         assert_eq!(read.len(), 3, "{damage}");
         assert_eq!(read[0], Ok(expected(&specs[0])), "{damage}");
         assert_eq!(read[1].as_ref().unwrap_err().gid, specs[1].gid, "{damage}");
@@ -93,7 +94,7 @@ async fn tables(connection: &DatabaseConnection) -> BTreeMap<String, Vec<String>
 /// A transaction that has a row in every table.
 fn with_every_row(gid: &str, life: u64) -> impl Iterator<Item = Record> {
     let spec = trying(gid, life, 0);
-    let happened = Happening {
+    let happened = HistoryEvent {
         number: 1,
         at: Wall(1),
         kind: EventKind::CallFailed,
@@ -102,7 +103,7 @@ fn with_every_row(gid: &str, life: u64) -> impl Iterator<Item = Record> {
         attempt: Some(1),
         detail: Some("timeout".into()),
     };
-    let outcome = Outcome {
+    let outcome = BranchRecord {
         branch: spec.branches[0].id.clone(),
         status: BranchStatus::Registered,
         attempts: PerOp { try_: 1, confirm: 0, cancel: 0 },
@@ -113,7 +114,7 @@ fn with_every_row(gid: &str, life: u64) -> impl Iterator<Item = Record> {
         acknowledged_at: None,
     };
     let changes =
-        [Change::Begun(spec.clone()), Change::Happened(happened), Change::Outcome(outcome)];
+        [Change::Begun(spec.clone()), Change::History(happened), Change::BranchRecord(outcome)];
     (life * 10..).zip(changes).map(move |(seq, change)| record(seq, &spec, change))
 }
 
@@ -135,12 +136,12 @@ async fn damage(outsider: &DatabaseConnection, table: &str, columns: &[String], 
 }
 
 /// As a node does when it starts.
-async fn take_up(ring: &mut Ring, running: &Running, clock: &dyn Clock) {
+async fn take_up(core: &mut Core, running: &Running, clock: &dyn Clock) {
     let mut after = None;
     loop {
         let page = read_page(running.journal.unfinished(after.as_ref(), 500).await.unwrap());
         for event in page.events {
-            ring.step(event, clock.now());
+            core.step(event, clock.now());
         }
         after = page.after;
         if after.is_none() {
@@ -174,19 +175,19 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
             let mut running = open(&rig, rig.next_life()).await.unwrap();
             let clock = Arc::clone(&rig.clock) as Arc<dyn Clock>;
             let engine = Engine::new(Epoch(1), EngineSettings::default());
-            let mut ring = Ring::new(engine, Duration::from_secs(5));
-            take_up(&mut ring, &running, clock.as_ref()).await;
+            let mut core = Core::new(engine, Duration::from_secs(5));
+            take_up(&mut core, &running, clock.as_ref()).await;
             let listed = running.journal.list(&everything()).await.unwrap();
             for gid in sound {
                 let gid: Gid = gid.parse().unwrap();
-                assert!(ring.engine().transaction(&gid).is_some(), "{gid} with {table}");
+                assert!(core.engine().transaction(&gid).is_some(), "{gid} with {table}");
                 assert!(running.stored(&gid).await.is_some(), "{gid} with {table}");
                 assert!(listed.items.iter().any(|item| item.gid == gid), "{gid} with {table}");
             }
             running.journal.summary().await.unwrap();
-            let most = Most { transactions: 50, rows: 50 };
-            due_for_stripping(&outsider, None, Wall::MAX, most).await.unwrap();
-            due_for_forgetting(&outsider, Wall::MAX, most).await.unwrap();
+            let most = PurgeLimits { transactions: 50, rows: 50 };
+            due_for_pruning(&outsider, None, Wall::MAX, most).await.unwrap();
+            due_for_purging(&outsider, Wall::MAX, most).await.unwrap();
             for gid in &damaged {
                 running.journal.history(&gid.parse().unwrap(), 0, 10).await.unwrap();
             }
@@ -195,8 +196,10 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
             let told = running.write(vec![record(1, &spec, decided)]).await;
             assert_eq!(told, [JournalEvent::Durable(Seq(1))], "{table}");
             running.journal.sweep(None);
-            let JournalEvent::Swept(swept) = running.event().await else { panic!("no sweep") };
-            assert!(swept.contains(&spec.gid), "{swept:?} with {table}");
+            let JournalEvent::PageOfGids(page_of_gids) = running.event().await else {
+                panic!("no sweep")
+            };
+            assert!(page_of_gids.contains(&spec.gid), "{page_of_gids:?} with {table}");
         }
     }
 }
@@ -234,9 +237,9 @@ async fn a_row_without_a_gid_keeps_no_walk_of_the_retention_from_its_end() {
         let mut after = None;
         let mut steps = 0;
         loop {
-            let most = Most { transactions, rows: 100 };
+            let most = PurgeLimits { transactions, rows: 100 };
             let walked =
-                due_for_stripping(&connection, after.as_ref(), Wall::MAX, most).await.unwrap();
+                due_for_pruning(&connection, after.as_ref(), Wall::MAX, most).await.unwrap();
             steps += 1;
             if !walked.more {
                 break;
@@ -254,7 +257,7 @@ async fn a_row_without_a_gid_keeps_no_walk_of_the_retention_from_its_end() {
 async fn what_the_database_will_never_take_is_set_aside_alone() {
     let rig = Rig::on_sqlite();
     let (mut running, specs) = three(&rig).await;
-    let line = Happening {
+    let line = HistoryEvent {
         number: 1,
         at: Wall(1),
         kind: EventKind::Parked,
@@ -263,17 +266,17 @@ async fn what_the_database_will_never_take_is_set_aside_alone() {
         attempt: None,
         detail: None,
     };
-    let happened = |seq, spec: &Arc<Spec>| record(seq, spec, Change::Happened(line.clone()));
+    let happened = |seq, spec: &Arc<Spec>| record(seq, spec, Change::History(line.clone()));
     let mut records: Vec<Record> =
         (4..).zip(&specs).map(|(seq, spec)| happened(seq, spec)).collect();
     // The same line twice.
     records.push(happened(7, &specs[1]));
     let told = running.write(records).await;
-    assert!(told.contains(&JournalEvent::SetAside(specs[1].gid.clone())), "{told:?}");
+    assert!(told.contains(&JournalEvent::Quarantined(specs[1].gid.clone())), "{told:?}");
     assert_eq!(told.last(), Some(&JournalEvent::Durable(Seq(7))));
     for (place, lines) in [(0, 1), (1, 0), (2, 1)] {
         let stored = running.stored(&specs[place].gid).await.unwrap();
-        // Of the one set aside the first line may have been written, if halving parted the two.
+        // Of the one quarantined the first line may have been written, if halving parted the two.
         assert!(stored.history.len() == lines || place == 1, "{stored:?}");
     }
 }

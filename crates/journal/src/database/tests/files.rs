@@ -115,14 +115,14 @@ async fn a_node_of_another_name_takes_over_what_the_file_holds() {
 #[test]
 fn a_database_that_would_forget_is_refused() {
     let connection = rusqlite::Connection::open_in_memory().unwrap();
-    let refused = super::super::writing::expect(&connection);
+    let refused = super::super::writer::expect(&connection);
     let Err(error @ JournalError::NotDurable { .. }) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().contains("journal_mode = memory"), "{error}");
     let folder = tempfile::tempdir().unwrap();
     let connection = rusqlite::Connection::open(folder.path().join("x.db")).unwrap();
     connection.pragma_update(None, "journal_mode", "wal").unwrap();
     connection.pragma_update(None, "synchronous", "NORMAL").unwrap();
-    let refused = super::super::writing::expect(&connection);
+    let refused = super::super::writer::expect(&connection);
     let Err(error @ JournalError::NotDurable { .. }) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().contains("synchronous = 1"), "{error}");
 }

@@ -8,12 +8,12 @@ use tercet_engine::{Change, Record};
 use tercet_wire::{Cursor, Incarnation, ListQuery, Seq, Status, Wall};
 
 use super::super::super::batch::Weight;
+use super::super::super::batch_plan::deltas;
 use super::super::super::conformance::{Rig, Script, record, trying};
 use super::super::super::migrate_up;
-use super::super::super::net::net;
 use super::super::entities::transaction;
 use super::super::statements::{self, Write};
-use super::super::{newest, read, summary};
+use super::super::{list_query, read, summary};
 use super::outsider;
 
 async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<String> {
@@ -40,8 +40,8 @@ async fn guarded_updates_look_rows_up_by_gid() {
     let outsider = outsider(&rig).await;
     for count in [1, 2, 512] {
         let records = decided(count);
-        let nets = net(&records).unwrap();
-        let advance = statements::advance(&nets).unwrap();
+        let deltas = deltas(&records).unwrap();
+        let advance = statements::advance(&deltas).unwrap();
         let plan = plan(&outsider, &advance.statement).await;
         let search = "SEARCH g USING INDEX sqlite_autoindex_global_transactions_1 (gid=?)";
         assert!(plan.iter().any(|step| step == search), "{plan:?}");
@@ -110,7 +110,7 @@ async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
         (&later, false, "global_transactions_created (created_at>? AND created_at<?)"),
         (&later, true, "global_transactions_status (status=? AND created_at>? AND created_at<?)"),
     ] {
-        let mut select = newest::conditions(query).limit(51);
+        let mut select = list_query::conditions(query).limit(51);
         if status {
             select = select.filter(transaction::Column::Status.eq("trying"));
         }
@@ -123,10 +123,10 @@ async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
 #[tokio::test]
 async fn a_batch_is_a_handful_of_statements_whatever_its_size() {
     let script = Script::of(17, 40, 400);
-    let nets = net(&script.records).unwrap();
-    let mut statements = statements::rest(&nets).len();
-    statements += usize::from(statements::begin(&nets, Incarnation(1)).is_some());
-    statements += usize::from(statements::advance(&nets).is_some());
+    let deltas = deltas(&script.records).unwrap();
+    let mut statements = statements::rest(&deltas).len();
+    statements += usize::from(statements::begin(&deltas, Incarnation(1)).is_some());
+    statements += usize::from(statements::advance(&deltas).is_some());
     assert!(statements <= 7, "{statements}");
 }
 
@@ -136,14 +136,14 @@ fn no_record_binds_more_values_than_it_is_weighed_with() {
     for record in &script.records {
         let record = Record { seq: Seq(1), ..record.clone() };
         let records = [record];
-        let Ok(nets) = net(&records) else { continue };
+        let Ok(deltas) = deltas(&records) else { continue };
         let writes = [
-            statements::begin(&nets, Incarnation(1)),
-            statements::advance(&nets),
-            statements::stay(&nets),
+            statements::begin(&deltas, Incarnation(1)),
+            statements::advance(&deltas),
+            statements::stay(&deltas),
         ];
         let writes: Vec<Write> =
-            writes.into_iter().flatten().chain(statements::rest(&nets)).collect();
+            writes.into_iter().flatten().chain(statements::rest(&deltas)).collect();
         let binds = |write: &Write| write.statement.values.as_ref().map_or(0, |v| v.0.len());
         let bound: usize = writes.iter().map(binds).sum();
         let weighed = Weight::of(&records[0]).binds;

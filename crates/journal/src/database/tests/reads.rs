@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use sea_orm::TransactionTrait;
-use tercet_engine::{Change, Load, Stored};
+use tercet_engine::{Change, Load, StoredTransaction};
 use tercet_wire::{BranchSpec, Gid, Wall};
 
 use super::super::super::conformance::{Rig, Running, patiently, record, trying};
-use super::super::super::store::{Most, Store};
+use super::super::super::store::{PurgeLimits, Store};
 use super::super::super::{JournalEvent, Unreadable};
 use super::super::{Address, Database};
 use super::{open, outsider, run};
@@ -19,14 +19,14 @@ async fn the_nodes_own_reads_wait_for_no_list() {
     let address = Address::parse(&rig.settings.database_url).unwrap();
     let database = Database::open_unlocked(&address, &rig.next_life(), Wall(0)).await.unwrap();
     // As long as it lasts, a list that is slow has this connection.
-    let list = database.showing.begin().await.unwrap();
+    let list = database.query_pool.begin().await.unwrap();
     let gid = trying("tx-1", 1, 0).gid.clone();
     let loaded = patiently(database.load(std::slice::from_ref(&gid))).await.unwrap();
     assert_eq!(loaded, [(gid, Load::Nothing)]);
     assert!(patiently(database.sweep(None, 1)).await.unwrap().is_empty());
     assert!(patiently(database.unfinished(None, 1)).await.unwrap().is_empty());
-    let most = Most { transactions: 1, rows: 1 };
-    let due = patiently(database.due_for_forgetting(Wall::MAX, most)).await.unwrap();
+    let most = PurgeLimits { transactions: 1, rows: 1 };
+    let due = patiently(database.due_for_purging(Wall::MAX, most)).await.unwrap();
     assert!(due.gids.is_empty());
     assert_eq!(patiently(database.count_finished()).await.unwrap(), 0);
     list.rollback().await.unwrap();
@@ -72,7 +72,7 @@ async fn pages(running: &Running) -> Vec<usize> {
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
         let page = running.journal.unfinished(after.as_ref(), 10).await.unwrap();
-        let gid = |found: &Result<Stored, Unreadable>| match found {
+        let gid = |found: &Result<StoredTransaction, Unreadable>| match found {
             Ok(stored) => stored.spec.gid.clone(),
             Err(unreadable) => unreadable.gid.clone(),
         };
@@ -89,8 +89,8 @@ async fn closing_waits_for_no_read_without_end() {
     let rig = Rig::on_sqlite();
     let address = Address::parse(&rig.settings.database_url).unwrap();
     let database = Database::open(&address, &rig.next_life(), Wall(0)).await.unwrap();
-    let list = database.showing.begin().await.unwrap();
-    let load = database.reading.begin().await.unwrap();
+    let list = database.query_pool.begin().await.unwrap();
+    let load = database.recovery_pool.begin().await.unwrap();
     patiently(database.close()).await;
     // The file is free for the next process.
     Database::open(&address, &rig.next_life(), Wall(0)).await.unwrap();

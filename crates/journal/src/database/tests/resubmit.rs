@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
-use tercet_engine::{Change, Happening, Load, Outcome, Record};
+use tercet_engine::{BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
 
 use super::super::super::batch::Batch;
 use super::super::super::conformance::{Rig, finished, record, trying};
 use super::super::super::store::{CommitError, Store};
-use super::super::{Address, Database, writing};
+use super::super::{Address, Database, writer};
 use super::{outsider, run};
 
 /// Each table is written by a statement of its own, in this order.
@@ -30,7 +30,7 @@ async fn opened(rig: &Rig) -> Database {
 
 /// Begins a transaction with a row in every table, and decides the one before it.
 fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
-    let happened = Happening {
+    let happened = HistoryEvent {
         number: 1,
         at: Wall(1),
         kind: EventKind::CallFailed,
@@ -39,7 +39,7 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         attempt: None,
         detail: None,
     };
-    let outcome = Outcome {
+    let outcome = BranchRecord {
         branch: begun.branches[0].id.clone(),
         status: BranchStatus::Registered,
         attempts: PerOp { try_: 1, confirm: 0, cancel: 0 },
@@ -51,8 +51,8 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
     };
     let mut records: Vec<Record> = vec![
         record(1, begun, Change::Begun(begun.clone())),
-        record(2, begun, Change::Happened(happened)),
-        record(3, begun, Change::Outcome(outcome)),
+        record(2, begun, Change::History(happened)),
+        record(3, begun, Change::BranchRecord(outcome)),
     ];
     records.extend(decided.map(|spec| record(4, spec, finished(spec, 1, 2)[1].clone())));
     Batch { number, written_at: Wall(number), records }
@@ -122,9 +122,9 @@ async fn a_batch_whose_commit_fails_is_written_once() {
                    BEGIN INSERT INTO b VALUES (7); END";
     run(&outsider, trigger).await;
     let address = Address::parse(&rig.settings.database_url).unwrap();
-    let strict = writing::open(&address).unwrap();
+    let strict = writer::open(&address).unwrap();
     strict.pragma_update(None, "foreign_keys", true).unwrap();
-    *store.writing.lock().unwrap() = Some(strict);
+    *store.writer.lock().unwrap() = Some(strict);
     let spec = trying("tx-1", 1, 0);
     let batch = batch(1, &spec, None);
     let failed = store.commit(&batch).await;
@@ -143,10 +143,10 @@ async fn a_connection_on_which_a_batch_failed_is_not_used_again() {
     let store = opened(&rig).await;
     let address = Address::parse(&rig.settings.database_url).unwrap();
     // To this one, and to no other, the disk is full.
-    let full = writing::open(&address).unwrap();
+    let full = writer::open(&address).unwrap();
     // It answers with what it has now set.
     full.pragma_update_and_check(None, "max_page_count", 1, |_| Ok(())).unwrap();
-    *store.writing.lock().unwrap() = Some(full);
+    *store.writer.lock().unwrap() = Some(full);
     let mut spec = Arc::unwrap_or_clone(trying("tx-1", 1, 0));
     spec.metadata = Some("x".repeat(100_000).into());
     let spec = Arc::new(spec);

@@ -69,14 +69,14 @@ impl Mutation {
     }
 
     fn byte(&mut self) -> u8 {
-        self.luck().to_le_bytes()[0]
+        self.entropy().to_le_bytes()[0]
     }
 
     fn below(&mut self, count: usize) -> usize {
-        usize::try_from(self.luck() % count.max(1) as u64).unwrap_or_default()
+        usize::try_from(self.entropy() % count.max(1) as u64).unwrap_or_default()
     }
 
-    fn luck(&mut self) -> u64 {
+    fn entropy(&mut self) -> u64 {
         self.uses += 1;
         spread(self.number, self.uses)
     }

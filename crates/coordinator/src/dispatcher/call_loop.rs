@@ -1,0 +1,101 @@
+//! Makes calls in their turn, and comes back to a line when it asks for it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tercet_clock::Stopwatch;
+use tercet_engine::{Call, Health, Next};
+use tercet_wire::Answer;
+use tokio::time::sleep;
+use url::Url;
+
+use super::destination::{DestinationHandle, Pending};
+use super::dispatch::Shared;
+use super::http_call::{Exchanged, HttpCall};
+use crate::metrics::CallResult;
+
+/// Makes a call, then one that waited for it to end, until none does.
+pub(super) async fn take(
+    shared: Arc<Shared>,
+    destination: Arc<DestinationHandle>,
+    first: Next<Pending>,
+) {
+    let mut permit = Some(first);
+    while let Some(Next { offered, permit: this }) = permit {
+        let Pending { call, url, place } = offered.call;
+        let Exchanged { answer, health } =
+            exchanged(&shared.http_call, &destination, &call, &url, this.is_probe()).await;
+        // The turn passes on before the answer is known to anybody: who reacts to it at
+        // once finds the room that it has left.
+        let (moved, watch) = destination.ended(this, health, &offered.gid, shared.clock.now());
+        shared.watch(&destination, watch);
+        let mut next = shared.attend(&destination, moved).into_iter();
+        permit = next.next();
+        // A destination that recovers gets more calls with each answer.
+        next.for_each(|one_more| shared.spawn(&destination, one_more));
+        place.send((call.ticket, answer));
+    }
+}
+
+/// Comes back to a line whenever it asks for it, until it does no more.
+pub(super) async fn watch(shared: Arc<Shared>, destination: Arc<DestinationHandle>) {
+    while let Some(at) = destination.watch_until() {
+        let wait = at.since(shared.clock.now().mono);
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = destination.look_again.notified() => {}
+        }
+        let now = shared.clock.now();
+        if at <= now.mono {
+            let moved = destination.wake(now);
+            let next = shared.attend(&destination, moved);
+            next.into_iter().for_each(|next| shared.spawn(&destination, next));
+        }
+    }
+}
+
+async fn exchanged(
+    http_call: &HttpCall,
+    destination: &DestinationHandle,
+    call: &Call,
+    url: &Url,
+    fresh: bool,
+) -> Exchanged {
+    let stopwatch = Stopwatch::start();
+    let exchanged = caught(http_call.call(call, url, fresh)).await.unwrap_or_else(|| Exchanged {
+        answer: Answer::Nothing { why: "the coordinator failed to make the call".to_owned() },
+        health: Health::Unknown,
+    });
+    let took = stopwatch.elapsed();
+    let op = call.ticket.op;
+    let result = CallResult::of(op, &exchanged.answer);
+    destination.metrics.ended(op, result, took);
+    tracing::debug!(
+        gid = %call.ticket.gid,
+        branch = %call.ticket.branch,
+        op = op.as_str(),
+        attempt = call.ticket.attempt,
+        participant = destination.metrics.label(),
+        result = result.as_str(),
+        ms = took.as_secs_f64() * 1e3,
+        "{}",
+        exchanged.answer.summary()
+    );
+    exchanged
+}
+
+/// Turns a panic into `None`: a bug met by one call must neither keep its place in the
+/// inbox nor the turn of those behind it. The panic hook has told people by then.
+async fn caught<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
+}

@@ -1,0 +1,79 @@
+//! Tells the runtime which destinations have room again. What nobody has fetched yet is
+//! kept once per destination, so that it is bounded by their number.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tercet_engine::{Capacity, CapacityFreed, Destination};
+use tokio::sync::Notify;
+
+/// Destinations that have room, as they are told.
+#[derive(Debug, Clone, Default)]
+pub struct FreedCapacity {
+    told: Arc<ReplyKind>,
+}
+
+#[derive(Debug, Default)]
+struct ReplyKind {
+    rooms: Mutex<BTreeMap<Destination, Capacity>>,
+    news: Notify,
+}
+
+impl FreedCapacity {
+    /// The next destination that has room. Each is told to one of those who wait here; to give
+    /// up waiting loses nothing.
+    pub async fn next(&self) -> CapacityFreed {
+        loop {
+            if let Some(freed) = self.take() {
+                return freed;
+            }
+            self.told.news.notified().await;
+        }
+    }
+
+    /// One that is told already, if any is.
+    #[must_use]
+    pub fn take(&self) -> Option<CapacityFreed> {
+        let (destination, Capacity { places, healed }) = self.rooms().pop_first()?;
+        Some(CapacityFreed { destination, places, healed })
+    }
+
+    pub(super) fn tell(&self, destination: &Destination, room: Capacity) {
+        // What is newer counts; that it has recovered must not get lost.
+        let mut rooms = self.rooms();
+        let told = rooms.entry(destination.clone()).or_insert(room);
+        *told = Capacity { places: room.places, healed: told.healed || room.healed };
+        drop(rooms);
+        self.told.news.notify_one();
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, BTreeMap<Destination, Capacity>> {
+        // Nothing done under this lock panics half-way, so a poisoned map is a whole one.
+        self.told.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn destination(url: &str) -> Destination {
+        Destination::of(&url.parse().expect("a URL"), 1)
+    }
+
+    #[tokio::test]
+    async fn each_destination_is_told_once_with_the_latest_of_its_room() {
+        let capacity = FreedCapacity::default();
+        let (a, b) = (destination("http://h/a"), destination("http://h/b"));
+        for (destination, places, healed) in [(&b, 9, true), (&a, 1, false), (&b, 2, false)] {
+            capacity.tell(destination, Capacity { places, healed });
+        }
+        let told = [capacity.next().await, capacity.next().await];
+        let expected = [
+            CapacityFreed { destination: a, places: 1, healed: false },
+            CapacityFreed { destination: b, places: 2, healed: true },
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(capacity.take(), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! The way to one destination: its line, and what is counted on it. A slow destination
+//! fills nothing but its own queue.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tercet_engine::{
+    Admission, BreakerState, Call, Capacity, Destination, DestinationQueue,
+    DestinationQueueSettings, Health, Moved, Offered, ParticipantHealth, Permit, Ticket,
+};
+use tercet_wire::{Answer, Gid, Mono, Now};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::OwnedPermit;
+use url::Url;
+
+use crate::metrics::ParticipantMetrics;
+
+/// A call that was taken in, with the place where its answer goes.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) call: Call,
+    pub(super) url: Arc<Url>,
+    pub(super) place: OwnedPermit<(Ticket, Answer)>,
+}
+
+/// One destination.
+#[derive(Debug)]
+pub(super) struct DestinationHandle {
+    pub(super) name: Destination,
+    /// `host:port`.
+    pub(super) participant: String,
+    pub(super) metrics: Arc<ParticipantMetrics>,
+    watched_queue: Mutex<WatchedQueue>,
+    /// The watcher shall look again before it meant to.
+    pub(super) look_again: Notify,
+    calls: AtomicU64,
+    failures: AtomicU64,
+}
+
+#[derive(Debug)]
+struct WatchedQueue {
+    queue: DestinationQueue<Pending>,
+    /// When the watcher will look, if there is one.
+    watched: Option<Mono>,
+}
+
+/// Whether somebody must be set to watch the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Watch {
+    Start,
+    AsItIs,
+}
+
+impl DestinationHandle {
+    pub(super) fn new(
+        name: Destination,
+        participant: String,
+        metrics: Arc<ParticipantMetrics>,
+        settings: DestinationQueueSettings,
+    ) -> Self {
+        let queue = WatchedQueue { queue: DestinationQueue::new(settings), watched: None };
+        Self {
+            name,
+            participant,
+            metrics,
+            watched_queue: Mutex::new(queue),
+            look_again: Notify::new(),
+            calls: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn offer(&self, offered: Offered<Pending>, now: Now) -> (Admission<Pending>, Watch) {
+        self.change(|queue| queue.offer(offered, now.mono, now.entropy))
+    }
+
+    pub(super) fn ended(
+        &self,
+        permit: Permit,
+        health: Health,
+        gid: &Gid,
+        now: Now,
+    ) -> (Moved<Pending>, Watch) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if health == Health::Failed {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        self.change(|queue| queue.ended(permit, health, gid, now.mono, now.entropy))
+    }
+
+    pub(super) fn notify_when_free(&self, now: Now) -> (Option<Capacity>, Watch) {
+        self.change(|queue| queue.notify_when_free(now.mono))
+    }
+
+    /// Forgets a call that waits for its turn, if it does.
+    pub(super) fn retract(&self, ticket: &Ticket) -> (bool, Watch) {
+        let is_it = |pending: &Pending| pending.call.ticket == *ticket;
+        self.change(|queue| queue.retract(is_it).is_some())
+    }
+
+    /// For the watcher: when to look next; `None` if it need not, and it is dismissed.
+    pub(super) fn watch_until(&self) -> Option<Mono> {
+        let mut watched = self.lock();
+        watched.watched = watched.queue.next_wake();
+        watched.watched
+    }
+
+    /// For the watcher: it is time. It goes on watching by itself.
+    pub(super) fn wake(&self, now: Now) -> Moved<Pending> {
+        let mut watched = self.lock();
+        let before = watched.queue.waiting();
+        let moved = watched.queue.wake(now.mono, now.entropy);
+        self.metrics.waiting_changed(before, watched.queue.waiting());
+        moved
+    }
+
+    /// How it stands with this destination.
+    pub(super) fn health(&self) -> ParticipantHealth {
+        let watched = self.lock();
+        ParticipantHealth {
+            participant: self.participant.clone(),
+            in_flight: watched.queue.under_way(),
+            waiting: watched.queue.waiting(),
+            breaker: watched.queue.breaker(),
+            calls: self.calls.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+        }
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut DestinationQueue<Pending>) -> R) -> (R, Watch) {
+        let mut watched = self.lock();
+        let before = watched.queue.waiting();
+        let result = change(&mut watched.queue);
+        self.metrics.waiting_changed(before, watched.queue.waiting());
+        let watch = match (watched.watched, watched.queue.next_wake()) {
+            (None, None) => Watch::AsItIs,
+            (None, Some(at)) => {
+                watched.watched = Some(at);
+                Watch::Start
+            }
+            (Some(until), Some(at)) if at >= until => Watch::AsItIs,
+            // Earlier than it meant to look, or not at all.
+            (Some(_), _) => {
+                self.look_again.notify_one();
+                Watch::AsItIs
+            }
+        };
+        (result, watch)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WatchedQueue> {
+        // Nothing done under this lock panics half-way, so a poisoned line is a whole one.
+        self.watched_queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for DestinationHandle {
+    fn drop(&mut self) {
+        // Forgotten while it is open: it must not be counted for ever.
+        if self.health().breaker != BreakerState::Closed {
+            self.metrics.breaker_closed();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! From the engine's replies to answers that say yes; `problem` has those that say no.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use tercet_engine::{Reply, ReplyKind, Snapshot};
+use tercet_wire::{Gid, Status, header as wire_header};
+
+use crate::http::response::problem::Failure;
+
+/// The transaction, with the status that says whether what was waited for has come.
+pub(in crate::http) fn transaction(reply: Reply, gid: &Gid) -> Result<Response, Failure> {
+    let (told, snapshot) = snapshot_of(reply, gid)?;
+    let view = snapshot.view();
+    let status = view.summary.status;
+    Ok(with_status((status_of(told), Json(view)).into_response(), status))
+}
+
+/// The branch that was registered, likewise.
+pub(in crate::http) fn branch(reply: Reply, gid: &Gid) -> Result<Response, Failure> {
+    let (told, snapshot, branch) = match reply {
+        Reply::Branch { told, snapshot, branch } => (told, snapshot, branch),
+        Reply::Refused(refusal) => return Err(Failure::refused(refusal, gid)),
+        Reply::Transaction { .. } => return Err(misfit(gid)),
+    };
+    let Some(view) = snapshot.branch_view(&branch) else { return Err(misfit(gid)) };
+    let status = snapshot.view().summary.status;
+    Ok(with_status((status_of(told), Json(view)).into_response(), status))
+}
+
+/// The transaction as it was read.
+pub(in crate::http) fn snapshot_of(
+    reply: Reply,
+    gid: &Gid,
+) -> Result<(ReplyKind, Snapshot), Failure> {
+    match reply {
+        Reply::Transaction { told, snapshot } => Ok((told, snapshot)),
+        Reply::Refused(refusal) => Err(Failure::refused(refusal, gid)),
+        Reply::Branch { .. } => Err(misfit(gid)),
+    }
+}
+
+/// Adds where the transaction is found.
+pub(in crate::http) fn with_location(mut response: Response, gid: &Gid) -> Response {
+    // A gid has only characters that a header may have.
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/transactions/{gid}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+fn with_status(mut response: Response, status: Status) -> Response {
+    let name = HeaderName::from_static(wire_header::STATUS);
+    response.headers_mut().insert(name, HeaderValue::from_static(status.as_str()));
+    response
+}
+
+fn status_of(told: ReplyKind) -> StatusCode {
+    match told {
+        ReplyKind::Created => StatusCode::CREATED,
+        ReplyKind::Reached => StatusCode::OK,
+        ReplyKind::NotYet => StatusCode::ACCEPTED,
+    }
+}
+
+fn misfit(gid: &Gid) -> Failure {
+    tracing::error!(%gid, "the engine's reply does not fit what it was asked");
+    Failure::internal().about(gid)
+}

@@ -1,0 +1,281 @@
+//! A live transaction and those who wait for it.
+
+use tercet_wire::{BranchId, Mono, Now, Op, ResolvedAs, Seq};
+
+use crate::dispatch::Destination;
+use crate::engine::input::{ReplyTo, Until, Wait};
+use crate::engine::output::{Refusal, Reply, ReplyKind, Snapshot};
+use crate::record::Decision;
+use crate::transaction::{BranchState, Rules, Transaction, already};
+
+/// A live transaction and those who wait for it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct LiveTransaction {
+    pub(super) transaction: Transaction,
+    pub(super) waiters: Vec<Waiter>,
+    /// The last record that anything told of this transaction depends on.
+    pub(super) release_after: Seq,
+    /// Its entry among the engine's timers.
+    pub(super) due: Option<Mono>,
+    /// Its entries among those that wait for room.
+    pub(super) waits_at: Vec<(Destination, Mono)>,
+    /// Its entries among those that pause after a call failed.
+    pub(super) pauses_at: Vec<(Destination, Mono)>,
+    /// Its place among those that could rest.
+    pub(super) rest: Rest,
+    /// What it counts for in memory.
+    pub(super) bytes: usize,
+    /// With this many branches.
+    counted_branches: usize,
+    /// After a fault of ours nothing is done with it any more.
+    pub(super) quarantined: Option<Fault>,
+}
+
+/// Whether a transaction may leave memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Rest {
+    /// It is needed here.
+    Needed,
+    /// It has only waited since this moment.
+    OnlyWaits(Mono),
+    /// It leaves once this record is durable.
+    Leaves(Seq),
+}
+
+/// Why a transaction is quarantined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Fault {
+    /// Its rules failed, and memory holds what it was before: it can be shown.
+    Rules,
+    /// The journal cannot write its records. Memory holds what will never be durable, a
+    /// decision perhaps, so not even a reader is told of it (P3).
+    Journal,
+}
+
+/// Somebody who waits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Waiter {
+    pub(super) reply_to: ReplyTo,
+    pub(super) purpose: Purpose,
+    pub(super) wait: Wait,
+    pub(super) since: Mono,
+}
+
+/// What was asked, as far as it shapes the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// Begin; whether it created the transaction.
+    Begin { created: bool },
+    /// Register; whether it created the branch.
+    Register { branch: BranchId, created: bool },
+    /// Confirm or cancel; whether the decision stood before.
+    Decide { op: Op, repeat: bool },
+    /// Resolve a branch by hand.
+    Resolve { branch: BranchId, as_: ResolvedAs },
+    /// Read.
+    Read,
+}
+
+impl LiveTransaction {
+    pub(super) fn new(transaction: Transaction) -> Self {
+        Self {
+            waiters: Vec::new(),
+            release_after: Seq(0),
+            due: None,
+            waits_at: Vec::new(),
+            pauses_at: Vec::new(),
+            rest: Rest::Needed,
+            bytes: transaction.bytes(),
+            counted_branches: transaction.branches().len(),
+            quarantined: None,
+            transaction,
+        }
+    }
+
+    pub(super) fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
+    pub(super) fn release_after(&self) -> Seq {
+        self.release_after
+    }
+
+    pub(super) fn due(&self) -> Option<Mono> {
+        self.due
+    }
+
+    pub(super) fn is_quarantined(&self) -> bool {
+        self.quarantined.is_some()
+    }
+
+    pub(super) fn next_due(&self, rules: &Rules) -> Option<Mono> {
+        let give_ups = self.waiters.iter().map(|waiter| waiter.wait.give_up);
+        // Nothing is done any more with one that is quarantined, but its readers do not wait for ever.
+        let own = match self.quarantined {
+            None => self.transaction.next_due(rules),
+            Some(Fault::Rules | Fault::Journal) => None,
+        };
+        own.into_iter().chain(give_ups).min()
+    }
+
+    /// What it counts for in memory now. Only a new branch changes that.
+    pub(super) fn count_bytes(&mut self) -> usize {
+        let branches = self.transaction.branches().len();
+        if branches != self.counted_branches {
+            self.counted_branches = branches;
+            self.bytes = self.transaction.bytes();
+        }
+        self.bytes
+    }
+
+    /// Whether nothing is under way and nobody waits for an answer.
+    pub(super) fn only_waits(&self) -> bool {
+        self.quarantined.is_none() && self.waiters.is_empty() && self.transaction.only_waits()
+    }
+
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiters.is_empty()
+    }
+
+    pub(super) fn nobody_waits_beyond(&mut self, moment: Mono) {
+        for waiter in &mut self.waiters {
+            waiter.wait.give_up = waiter.wait.give_up.min(moment);
+        }
+    }
+
+    /// Takes out the waiters that can be answered now.
+    pub(super) fn take_answers(&mut self, now: Now) -> Vec<(ReplyTo, Reply)> {
+        let transaction = &self.transaction;
+        let mut answers = Vec::new();
+        self.waiters.retain(|waiter| match answer(transaction, waiter, now) {
+            Some(reply) => {
+                answers.push((waiter.reply_to, reply));
+                false
+            }
+            None => true,
+        });
+        answers
+    }
+
+    /// Takes out those whom nothing can be told any more.
+    pub(super) fn take_unanswerable(&mut self) -> Vec<ReplyTo> {
+        let Some(fault) = self.quarantined else { return Vec::new() };
+        let (hopeful, others) = self.waiters.drain(..).partition(|waiter: &Waiter| match fault {
+            Fault::Rules => waiter.purpose == Purpose::Read,
+            Fault::Journal => false,
+        });
+        self.waiters = hopeful;
+        others.into_iter().map(|waiter| waiter.reply_to).collect()
+    }
+
+    /// Takes out those for whom it has become too long since they asked.
+    pub(super) fn take_late_waiters(&mut self, too_long: impl Fn(Mono) -> bool) -> Vec<ReplyTo> {
+        let (late, others) =
+            self.waiters.drain(..).partition(|waiter: &Waiter| too_long(waiter.since));
+        self.waiters = others;
+        late.into_iter().map(|waiter: Waiter| waiter.reply_to).collect()
+    }
+}
+
+/// The answer, if what is waited for has come or the wait has run out.
+pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Option<Reply> {
+    let created = match &waiter.purpose {
+        Purpose::Begin { created } | Purpose::Register { created, .. } => *created,
+        Purpose::Decide { .. } | Purpose::Resolve { .. } | Purpose::Read => false,
+    };
+    let told = match wait_result(transaction, waiter) {
+        WaitResult::Yes if created => ReplyKind::Created,
+        WaitResult::Yes => ReplyKind::Reached,
+        WaitResult::OnlyAccepted => ReplyKind::NotYet,
+        WaitResult::Never(refusal) => return Some(Reply::Refused(refusal)),
+        WaitResult::No if now.mono < waiter.wait.give_up => return None,
+        // A read has nothing to be created or accepted: it shows what there is.
+        WaitResult::No if waiter.purpose == Purpose::Read => ReplyKind::Reached,
+        WaitResult::No => ReplyKind::NotYet,
+    };
+    let snapshot = Snapshot { transaction: transaction.clone(), at: now };
+    Some(match &waiter.purpose {
+        Purpose::Register { branch, .. } => {
+            Reply::Branch { told, snapshot, branch: branch.clone() }
+        }
+        Purpose::Begin { .. }
+        | Purpose::Decide { .. }
+        | Purpose::Resolve { .. }
+        | Purpose::Read => Reply::Transaction { told, snapshot },
+    })
+}
+
+enum WaitResult {
+    Yes,
+    No,
+    /// All that was waited for is that the request is taken; the rest is still to come.
+    OnlyAccepted,
+    Never(Refusal),
+}
+
+impl From<bool> for WaitResult {
+    fn from(came: bool) -> Self {
+        if came { Self::Yes } else { Self::No }
+    }
+}
+
+fn wait_result(transaction: &Transaction, waiter: &Waiter) -> WaitResult {
+    let status = transaction.status();
+    let reached = match waiter.wait.until {
+        Until::Accepted => true,
+        // Only a registration waits for a Try; it looks at its own branch below.
+        Until::Tried | Until::Decided => status.is_decided(),
+        Until::Finished => status.is_finished(),
+    };
+    match &waiter.purpose {
+        Purpose::Read => reached.into(),
+        // An open transaction waits for its initiator, not the other way round.
+        Purpose::Begin { .. } => (transaction.spec().open || reached).into(),
+        Purpose::Decide { op, repeat } => match transaction.decision() {
+            None => WaitResult::No,
+            Some(decision) if decision.op() != *op => WaitResult::Never(already(decision)),
+            Some(_) if waiter.wait.until == Until::Accepted && !repeat => WaitResult::OnlyAccepted,
+            Some(_) => reached.into(),
+        },
+        Purpose::Resolve { branch, as_ } => resolution_result(transaction, branch, *as_),
+        Purpose::Register { branch, .. } => match waiter.wait.until {
+            Until::Accepted => WaitResult::Yes,
+            Until::Tried | Until::Decided | Until::Finished => try_result(transaction, branch),
+        },
+    }
+}
+
+/// An acknowledgement that came first wins, and so does an earlier word.
+fn resolution_result(transaction: &Transaction, id: &BranchId, as_: ResolvedAs) -> WaitResult {
+    match transaction.branch(id) {
+        Some(branch) if branch.resolved_as() == Some(as_) => WaitResult::Yes,
+        Some(branch) if branch.is_done() => WaitResult::Never(Refusal::AlreadyFinished(id.clone())),
+        Some(_) | None => WaitResult::No,
+    }
+}
+
+fn try_result(transaction: &Transaction, id: &BranchId) -> WaitResult {
+    let Some(branch) = transaction.branch(id) else { return WaitResult::No };
+    if branch.is_try_outstanding() {
+        // Its Try will not be asked for any more once the decision is taken.
+        return match transaction.decision() {
+            None => WaitResult::No,
+            Some(decision) => WaitResult::Never(already(decision)),
+        };
+    }
+    match (branch.state(), transaction.decision()) {
+        (BranchState::Refused, None) => WaitResult::No,
+        (BranchState::Refused, Some(_)) | (BranchState::Registered | BranchState::Tried, _) => {
+            WaitResult::Yes
+        }
+        (BranchState::Done { .. }, None | Some(Decision::Confirm)) => WaitResult::Yes,
+        // Without a Cancel leg it is done as soon as it is refused; the answer is kept.
+        (BranchState::Done { .. }, Some(decision @ Decision::Cancel { .. })) => {
+            if branch.try_was_answered() {
+                WaitResult::Yes
+            } else {
+                WaitResult::Never(already(decision))
+            }
+        }
+    }
+}

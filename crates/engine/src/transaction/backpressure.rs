@@ -1,0 +1,164 @@
+//! Calls that found no room, and what becomes of them when there is some.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_wire::{EventKind, FailureKind, Mono, Op};
+use url::Url;
+
+use crate::dispatch::Destination;
+use crate::record::Decision;
+use crate::transaction::branch::{Branch, CallState};
+use crate::transaction::history::Line;
+use crate::transaction::{Rules, Step, Transaction};
+
+/// How often the pause after a call without room is doubled at most.
+const DOUBLINGS: u32 = 6;
+
+const NO_ROOM: &str = "no room at its destination";
+
+impl Transaction {
+    /// There was no room for the call under way: it was never made. It waits for room at its
+    /// destination; where the node itself had none, it is offered again after a pause.
+    pub(crate) fn not_sent(
+        &mut self,
+        position: usize,
+        op: Op,
+        at: Option<Destination>,
+        step: &mut Step<'_>,
+    ) {
+        let entropy = step.entropy(position);
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        let attempts = branch.attempts.get_mut(op);
+        *attempts = attempts.saturating_sub(1);
+        let since = *branch.failure_stats.no_room_since.get_or_insert(step.now.mono);
+        branch.call_state = match at {
+            Some(at) => CallState::Waiting { since, at },
+            None => CallState::Due(step.now.mono.after(pause(branch, step.rules, entropy))),
+        };
+        if op != Op::Try {
+            // Nobody has answered anything wrong, but people should know that it waits.
+            branch.failure_stats.since.get_or_insert(step.now.mono);
+            branch.last_error.get_or_insert_with(|| Arc::from(NO_ROOM));
+            self.park_if_stuck(position, op, FailureKind::Transient, step);
+        }
+    }
+
+    /// There is room at a destination: what waits for it is called now.
+    pub(crate) fn capacity_freed(&mut self, destination: &Destination, step: &Step<'_>) {
+        for branch in &mut self.branches {
+            if matches!(&branch.call_state, CallState::Waiting { at, .. } if at == destination) {
+                branch.call_state = CallState::Due(step.now.mono);
+            }
+        }
+    }
+
+    /// A destination answers again: who pauses after a failed call there waits for room only.
+    pub(crate) fn destination_healed(
+        &mut self,
+        destination: &Destination,
+        path_segments: usize,
+        step: &Step<'_>,
+    ) {
+        let decision = self.decision().cloned();
+        for branch in &mut self.branches {
+            let url = paused_call(branch, decision.as_ref());
+            if url.is_some_and(|url| destination.is_of(url, path_segments)) {
+                branch.call_state =
+                    CallState::Waiting { since: step.now.mono, at: destination.clone() };
+            }
+        }
+    }
+
+    /// Where this transaction pauses after a call failed.
+    pub(crate) fn pauses_at(&self, path_segments: usize) -> Vec<Destination> {
+        let decision = self.decision();
+        let urls = self.branches.iter().filter_map(|branch| paused_call(branch, decision));
+        let mut places: Vec<_> = urls.map(|url| Destination::of(url, path_segments)).collect();
+        places.sort();
+        places.dedup();
+        places
+    }
+
+    /// Where this transaction waits for room, and since when.
+    pub(crate) fn waits_at(&self) -> Vec<(Destination, Mono)> {
+        let mut places = Vec::new();
+        for branch in &self.branches {
+            if let CallState::Waiting { since, at } = &branch.call_state {
+                places.push((at.clone(), *since));
+            }
+        }
+        places.sort();
+        places.dedup();
+        places
+    }
+
+    /// When waiting for room has consequences: a Try uses up an attempt in the time that its
+    /// call may take, any other call is shown to people.
+    pub(super) fn waits_expire_at(&self, rules: &Rules) -> Option<Mono> {
+        let op = self.decision().map_or(Op::Try, Decision::op);
+        let waits = self.branches.iter().filter_map(|branch| match &branch.call_state {
+            CallState::Waiting { since, .. } if op == Op::Try => {
+                Some(since.after(branch.spec.timeout))
+            }
+            CallState::Waiting { since, .. } if !branch.parked => {
+                let since = branch.failure_stats.since.unwrap_or(*since);
+                Some(since.after(rules.park_after))
+            }
+            CallState::Waiting { .. }
+            | CallState::Idle
+            | CallState::Due(_)
+            | CallState::InFlight { .. } => None,
+        });
+        waits.min()
+    }
+
+    /// Draws the consequences of having waited for room too long.
+    pub(super) fn expire_waits(&mut self, step: &mut Step<'_>) {
+        let op = self.decision().map_or(Op::Try, Decision::op);
+        for position in 0..self.branches.len() {
+            let entropy = step.entropy(position);
+            let Some(branch) = self.branches.get_mut(position) else { return };
+            let CallState::Waiting { since, .. } = &branch.call_state else { continue };
+            if op != Op::Try {
+                self.park_if_stuck(position, op, FailureKind::Transient, step);
+                continue;
+            }
+            if step.now.mono < since.after(branch.spec.timeout) {
+                continue;
+            }
+            let attempts = branch.attempts.get_mut(op);
+            *attempts = attempts.saturating_add(1);
+            let attempt = *attempts;
+            branch.failed(FailureKind::Transient, NO_ROOM, step.now.mono);
+            branch.failure_stats.no_room_since = None;
+            let pause = step.rules.backoff.pause(branch.failure_stats.failures, entropy, None);
+            branch.call_state = CallState::Due(step.now.mono.after(pause));
+            let (kind, branch) = (EventKind::CallFailed, &branch.spec.id);
+            let line = Line { kind, branch, op, attempt, detail: NO_ROOM };
+            step.happened(&mut self.history, line);
+        }
+    }
+}
+
+/// The call that a branch makes again after a pause, having failed.
+fn paused_call<'a>(branch: &'a Branch, decision: Option<&Decision>) -> Option<&'a Url> {
+    let pauses = matches!(branch.call_state, CallState::Due(_));
+    // A pause that the participant asked for is kept: whoever heals is not to be overrun.
+    if !pauses || branch.failure_stats.failures == 0 || branch.failure_stats.pause_asked {
+        return None;
+    }
+    let url = branch.needs(decision).and_then(|op| branch.spec.url(op));
+    url.map(AsRef::as_ref)
+}
+
+/// The pause before a call is offered again. Thousands may wait for the same room: each offers
+/// itself less and less often, or offering would be all that the node does.
+fn pause(branch: &mut Branch, rules: &Rules, entropy: u64) -> Duration {
+    let doublings = branch.failure_stats.no_room.min(DOUBLINGS);
+    branch.failure_stats.no_room = branch.failure_stats.no_room.saturating_add(1);
+    let pause = rules.no_room_pause.saturating_mul(1 << doublings);
+    // Between one and two pauses, so that what was refused together does not return together.
+    let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+    pause + Duration::from_millis(entropy % pause_ms.saturating_add(1))
+}

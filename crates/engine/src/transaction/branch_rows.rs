@@ -1,0 +1,151 @@
+//! What the journal says of a branch: its transaction's status, and a row of its own only
+//! where that status does not say it all. One reading serves recovery, old transactions and
+//! the question whether a row must be written.
+
+use tercet_wire::{BranchSpec, BranchStatus, Op, PerOp, ResolvedAs, Status, TryBy};
+
+use crate::record::{BranchRecord, Change};
+use crate::transaction::branch::{Branch, BranchState};
+use crate::transaction::{Step, Transaction};
+
+/// The row that says nothing new: what the status of the transaction implies.
+fn implied(spec: &BranchSpec, status: Status) -> BranchRecord {
+    let called = |op: Op, by_now: bool| u32::from(by_now && spec.url(op).is_some());
+    let before_decision = match (spec.url(Op::Try), spec.try_by) {
+        (None, TryBy::Coordinator) => BranchStatus::Tried,
+        (Some(_), _) | (None, TryBy::Initiator) => BranchStatus::Registered,
+    };
+    let after_decision = match spec.try_by {
+        TryBy::Coordinator => BranchStatus::Tried,
+        TryBy::Initiator => BranchStatus::Registered,
+    };
+    BranchRecord {
+        branch: spec.id.clone(),
+        status: match status {
+            Status::Trying => before_decision,
+            Status::Confirming | Status::Cancelling => after_decision,
+            Status::Confirmed => BranchStatus::Confirmed,
+            Status::Cancelled => BranchStatus::Cancelled,
+        },
+        attempts: PerOp {
+            try_: called(Op::Try, status.is_decided()),
+            confirm: called(Op::Confirm, status == Status::Confirmed),
+            cancel: called(Op::Cancel, status == Status::Cancelled),
+        },
+        parked: false,
+        last_error: None,
+        answer: None,
+        resolved_as: None,
+        acknowledged_at: None,
+    }
+}
+
+/// What is known of a branch, given its row if it has one.
+pub(super) fn read(spec: &BranchSpec, status: Status, row: Option<&BranchRecord>) -> BranchRecord {
+    let implied = implied(spec, status);
+    let Some(row) = row else { return implied };
+    let mut known = row.clone();
+    if status.is_finished() {
+        known.status = row.resolved_as.map_or(implied.status, ResolvedAs::status);
+        known.parked = false;
+    }
+    // A row written with an acknowledgement is exact; an earlier one counts the calls there
+    // had been by then, and the transaction's status implies more. Tries are over by then.
+    if row.acknowledged_at.is_none() {
+        for op in [Op::Confirm, Op::Cancel] {
+            let count = known.attempts.get_mut(op);
+            *count = (*count).max(*implied.attempts.get(op));
+        }
+    }
+    known
+}
+
+impl Branch {
+    /// What the row would say now, if it had one.
+    fn as_row(&self, status: BranchStatus) -> BranchRecord {
+        BranchRecord {
+            branch: self.spec.id.clone(),
+            status,
+            attempts: self.attempts,
+            parked: self.parked,
+            last_error: self.last_error.clone(),
+            answer: self.answer.clone(),
+            resolved_as: self.resolved_as,
+            acknowledged_at: match self.state {
+                BranchState::Done { at, .. } => Some(at),
+                BranchState::Registered | BranchState::Tried | BranchState::Refused => None,
+            },
+        }
+    }
+
+    /// What is known before the decision is acknowledged. (An acknowledged branch's row
+    /// keeps `tried`: its `acknowledged_at` says the rest, in the decision's terms. One that
+    /// was resolved by hand may not be what the decision says, so its row says what it is.)
+    fn state_as_status(&self) -> BranchStatus {
+        if let Some(resolved_as) = self.resolved_as {
+            return resolved_as.status();
+        }
+        match self.state {
+            BranchState::Registered => BranchStatus::Registered,
+            BranchState::Tried | BranchState::Done { .. } => BranchStatus::Tried,
+            BranchState::Refused => BranchStatus::Refused,
+        }
+    }
+
+    /// Writes the row as things stand.
+    pub(super) fn write_row_into(&mut self, step: &mut Step<'_>) {
+        let row = self.as_row(self.state_as_status());
+        step.changes.push(Change::BranchRecord(row.clone()));
+        self.row = Some(Box::new(row));
+    }
+}
+
+impl Transaction {
+    pub(super) fn write_row(&mut self, position: usize, step: &mut Step<'_>) {
+        if let Some(branch) = self.branches.get_mut(position) {
+            branch.write_row_into(step);
+        }
+    }
+
+    /// Writes the row if the status and the row there is do not say how things stand.
+    pub(super) fn write_row_if_untold(&mut self, position: usize, step: &mut Step<'_>) {
+        let status = self.status();
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        let actual = branch.as_row(branch.state_as_status());
+        if read(&branch.spec, status, branch.row.as_deref()) != actual {
+            branch.write_row_into(step);
+        }
+    }
+
+    /// As the transaction finishes: writes the row of a branch whose story the final
+    /// status does not tell.
+    pub(super) fn write_final_row(&mut self, position: usize, step: &mut Step<'_>) {
+        let status = self.status();
+        let Some(branch) = self.branches.get_mut(position) else { return };
+        let finished = match status {
+            Status::Confirmed => BranchStatus::Confirmed,
+            Status::Cancelled => BranchStatus::Cancelled,
+            Status::Trying | Status::Confirming | Status::Cancelling => return,
+        };
+        let mut actual = branch.as_row(branch.resolved_as.map_or(finished, ResolvedAs::status));
+        let BranchState::Done { unwritten_since, .. } = &mut branch.state else { return };
+        if unwritten_since.take().is_some() {
+            // It rides with completion: acknowledged when the transaction finished.
+            actual.acknowledged_at = None;
+        }
+        if read(&branch.spec, status, branch.row.as_deref()) == actual {
+            return;
+        }
+        actual.acknowledged_at = actual.acknowledged_at.or(Some(step.now.wall));
+        step.completion.push(Change::BranchRecord(actual.clone()));
+        branch.row = Some(Box::new(actual));
+    }
+
+    /// Writes whether a branch is shown to people, where the journal says otherwise.
+    pub(super) fn write_parked_if_untold(&mut self, step: &mut Step<'_>) {
+        let parked = self.is_parked();
+        if std::mem::replace(&mut self.parked_row, parked) != parked {
+            step.changes.push(Change::Parked(parked));
+        }
+    }
+}

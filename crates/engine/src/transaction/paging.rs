@@ -1,0 +1,101 @@
+//! A transaction that only waits may leave memory and rest in its rows.
+
+use tercet_wire::{Mono, Op};
+
+use crate::transaction::branch::{BranchState, CallState, FailureStats};
+use crate::transaction::{Phase, Step, Transaction};
+
+/// About what a transaction takes in memory beyond the texts it was given, and each of its
+/// branches: bytes, measured on a node with many.
+const TRANSACTION_BYTES: usize = 1_024;
+const BRANCH_BYTES: usize = 1_024;
+
+/// A branch that is to be called after a pause, and why: the rows do not say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Pause {
+    position: usize,
+    until: Mono,
+    failure_stats: FailureStats,
+}
+
+impl Transaction {
+    /// The pauses of its branches, and when the first of them needs it here: at once, if a
+    /// branch waits for room.
+    pub(crate) fn pauses(&self) -> (Option<Mono>, Vec<Pause>) {
+        let mut pauses = Vec::new();
+        let mut waits = false;
+        for (position, branch) in self.branches.iter().enumerate() {
+            match branch.call_state {
+                CallState::Due(until) => {
+                    pauses.push(Pause {
+                        position,
+                        until,
+                        failure_stats: branch.failure_stats.clone(),
+                    });
+                }
+                CallState::Waiting { .. } | CallState::InFlight { .. } => waits = true,
+                CallState::Idle => {}
+            }
+        }
+        let first = pauses.iter().map(|pause| pause.until).min();
+        (first.filter(|_| !waits), pauses)
+    }
+
+    /// The rows were read again: its branches go on with the pauses they had.
+    pub(crate) fn resume_pauses(&mut self, pauses: Vec<Pause>) {
+        for Pause { position, until, failure_stats } in pauses {
+            let Some(branch) = self.branches.get_mut(position) else { continue };
+            if matches!(branch.call_state, CallState::Due(_)) {
+                branch.call_state = CallState::Due(until);
+                branch.failure_stats = failure_stats;
+            }
+        }
+    }
+
+    /// Whether it is decided and nothing is under way: it waits for time to pass or for room.
+    pub(crate) fn only_waits(&self) -> bool {
+        let under_way = |call_state: &CallState| match call_state {
+            CallState::InFlight { .. } => true,
+            CallState::Idle | CallState::Due(_) | CallState::Waiting { .. } => false,
+        };
+        match &self.phase {
+            Phase::SecondPhase(_) => {
+                !self.branches.iter().any(|branch| under_way(&branch.call_state))
+            }
+            Phase::Trying { .. } | Phase::Finished { .. } => false,
+        }
+    }
+
+    /// Whether a branch has acknowledged, which may yet be written with its siblings'.
+    pub(crate) fn knows_more_than_its_rows(&self) -> bool {
+        let unwritten = |state: &BranchState| match state {
+            BranchState::Done { unwritten_since, .. } => unwritten_since.is_some(),
+            BranchState::Registered | BranchState::Tried | BranchState::Refused => false,
+        };
+        self.branches.iter().any(|branch| unwritten(&branch.state))
+    }
+
+    /// Writes what is known and the rows do not say, so that the rows are enough to go on from.
+    pub(crate) fn write_all_that_is_known(&mut self, step: &mut Step<'_>) {
+        for position in 0..self.branches.len() {
+            self.write_row_if_untold(position, step);
+            let Some(branch) = self.branches.get_mut(position) else { return };
+            if let BranchState::Done { unwritten_since, .. } = &mut branch.state {
+                *unwritten_since = None;
+            }
+        }
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let spec = &self.spec;
+        let texts = spec.metadata.as_ref().map_or(0, |metadata| metadata.len());
+        let branches = self.branches.iter().map(|branch| {
+            let spec = &branch.spec;
+            let urls = Op::ALL.iter().filter_map(|op| spec.url(*op)).map(|url| url.as_str().len());
+            let headers = spec.headers.iter().map(|(name, value)| name.len() + value.len());
+            BRANCH_BYTES + spec.payload.len() + urls.sum::<usize>() + headers.sum::<usize>()
+        });
+        TRANSACTION_BYTES + texts + branches.sum::<usize>()
+    }
+}

@@ -1,0 +1,128 @@
+//! What a batch means for each transaction in it, taken together.
+//!
+//! A batch may hold several records of one life: begun, decided and finished, say. The rows
+//! they lead to are those of applying them one by one with `StoredTransaction::apply`, and every state
+//! between them is checked here; what remains for the database to check is the state the
+//! first of them starts from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tercet_engine::{ApplyError, BranchRecord, Change, Decided, HistoryEvent, Record};
+use tercet_wire::{BranchId, BranchSpec, Gid, Instance, Spec, Status, Wall};
+
+/// What a batch means for one life.
+#[derive(Debug)]
+pub(super) struct TransactionDelta<'a> {
+    pub(super) gid: &'a Gid,
+    pub(super) instance: Instance,
+    /// Present if the transaction begins in this batch.
+    pub(super) begun: Option<&'a Arc<Spec>>,
+    /// The status its rows must have before the batch, where that matters.
+    pub(super) from: Option<Status>,
+    /// The status its rows have after it, where it changes or begins.
+    pub(super) status: Option<Status>,
+    pub(super) decided: Option<&'a Decided>,
+    pub(super) finished_at: Option<Wall>,
+    pub(super) parked: Option<bool>,
+    pub(super) registered: Vec<&'a Arc<BranchSpec>>,
+    pub(super) branch_records: BTreeMap<&'a BranchId, &'a BranchRecord>,
+    pub(super) happened: Vec<&'a HistoryEvent>,
+}
+
+/// Takes the records of each life together, in the order in which lives first appear.
+///
+/// # Errors
+/// A record does not fit the one before it.
+pub(super) fn deltas(records: &[Record]) -> Result<Vec<TransactionDelta<'_>>, ApplyError> {
+    let mut deltas: Vec<TransactionDelta<'_>> = Vec::new();
+    let mut places: HashMap<(&Gid, Instance), usize> = HashMap::new();
+    for record in records {
+        let place = *places.entry((&record.gid, record.instance)).or_insert_with(|| {
+            deltas.push(TransactionDelta::nothing(&record.gid, record.instance));
+            deltas.len() - 1
+        });
+        deltas[place].add(&record.change)?;
+    }
+    Ok(deltas)
+}
+
+impl<'a> TransactionDelta<'a> {
+    fn nothing(gid: &'a Gid, instance: Instance) -> Self {
+        Self {
+            gid,
+            instance,
+            begun: None,
+            from: None,
+            status: None,
+            decided: None,
+            finished_at: None,
+            parked: None,
+            registered: Vec::new(),
+            branch_records: BTreeMap::new(),
+            happened: Vec::new(),
+        }
+    }
+
+    /// Whether the narrow row changes.
+    pub(super) fn moves(&self) -> bool {
+        self.status.is_some() || self.parked.is_some()
+    }
+
+    fn is_nothing(&self) -> bool {
+        let rows = self.registered.len() + self.branch_records.len() + self.happened.len();
+        !self.moves() && rows == 0
+    }
+
+    fn add(&mut self, change: &'a Change) -> Result<(), ApplyError> {
+        match change {
+            Change::Begun(spec) => {
+                if !self.is_nothing() {
+                    let (gid, instance) = (self.gid.clone(), self.instance);
+                    return Err(ApplyError::Exists { gid, instance });
+                }
+                self.begun = Some(spec);
+                self.status = Some(Status::Trying);
+            }
+            Change::Registered(branch) => {
+                self.expect(Status::Trying)?;
+                self.registered.push(branch);
+            }
+            Change::Decided(decided) => {
+                self.expect(Status::Trying)?;
+                self.status = Some(decided.decision.status());
+                self.decided = Some(decided);
+            }
+            Change::Finished { status, at } => {
+                self.expect(match status {
+                    Status::Confirmed => Status::Confirming,
+                    Status::Cancelled => Status::Cancelling,
+                    Status::Trying | Status::Confirming | Status::Cancelling => {
+                        return Err(ApplyError::Guard { gid: self.gid.clone(), found: *status });
+                    }
+                })?;
+                self.status = Some(*status);
+                self.finished_at = Some(*at);
+            }
+            Change::BranchRecord(outcome) => {
+                self.branch_records.insert(&outcome.branch, outcome);
+            }
+            Change::Parked(parked) => self.parked = Some(*parked),
+            Change::History(happening) => self.happened.push(happening),
+        }
+        Ok(())
+    }
+
+    /// Demands a status here: of the records before in this batch, if they say it, else of
+    /// the rows.
+    fn expect(&mut self, status: Status) -> Result<(), ApplyError> {
+        match self.status.or(self.from) {
+            Some(known) if known == status => Ok(()),
+            Some(found) => Err(ApplyError::Guard { gid: self.gid.clone(), found }),
+            None => {
+                self.from = Some(status);
+                Ok(())
+            }
+        }
+    }
+}

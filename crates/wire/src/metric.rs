@@ -1,0 +1,54 @@
+//! The names of metrics: what dashboards and alerts of operators rely on, in one place.
+
+/// Finished transactions, by `outcome` and `reason`.
+pub const TRANSACTIONS: &str = "tercet_transactions_total";
+/// Unfinished transactions, by `status`.
+pub const TRANSACTIONS_ACTIVE: &str = "tercet_transactions_active";
+/// From begin to the last acknowledgement, by `outcome`.
+pub const TRANSACTION_DURATION: &str = "tercet_transaction_duration_seconds";
+/// From begin to the decision, and from there to the end, by `phase`: `decision`, `completion`.
+pub const PHASE_DURATION: &str = "tercet_phase_duration_seconds";
+/// Calls answered or given up, by `participant`, `op` and `result`.
+pub const BRANCH_CALLS: &str = "tercet_branch_calls_total";
+/// How long they took, by `participant` and `op`.
+pub const BRANCH_CALL_DURATION: &str = "tercet_branch_call_duration_seconds";
+/// Branches shown to people.
+pub const BRANCHES_PARKED: &str = "tercet_branches_parked";
+/// Transactions quarantined.
+pub const TRANSACTIONS_QUARANTINED: &str = "tercet_transactions_quarantined";
+/// Age of the oldest unfinished transaction, by `status`.
+pub const TRANSACTIONS_OLDEST_AGE: &str = "tercet_transactions_oldest_age_seconds";
+/// Calls waiting for their turn, by `participant`.
+pub const PARTICIPANT_QUEUE: &str = "tercet_participant_queue";
+/// Destinations that are not called freely, by `participant`.
+pub const PARTICIPANT_BREAKER_OPEN: &str = "tercet_participant_breaker_open";
+/// How long a batch took until it was durable.
+pub const JOURNAL_COMMIT_DURATION: &str = "tercet_journal_commit_duration_seconds";
+/// Records in a batch.
+pub const JOURNAL_BATCH_RECORDS: &str = "tercet_journal_batch_records";
+/// Records not durable yet.
+pub const JOURNAL_QUEUE_RECORDS: &str = "tercet_journal_queue_records";
+/// Size of the records not durable yet.
+pub const JOURNAL_QUEUE_BYTES: &str = "tercet_journal_queue_bytes";
+/// Batches that could not be written and were submitted again.
+pub const JOURNAL_FAILURES: &str = "tercet_journal_failures_total";
+/// Transactions whose records the journal would not take.
+pub const JOURNAL_QUARANTINED: &str = "tercet_journal_quarantined_total";
+/// SQL statements that wrote batches.
+pub const JOURNAL_STATEMENTS: &str = "tercet_journal_statements_total";
+/// SQL transactions that wrote a batch.
+pub const JOURNAL_COMMITS: &str = "tercet_journal_commits_total";
+/// How long overdue the deletion of finished transactions is.
+pub const RETENTION_LAG: &str = "tercet_retention_lag_seconds";
+/// Unfinished transactions found at start-up.
+pub const TRANSACTIONS_RECOVERED: &str = "tercet_transactions_recovered_total";
+/// Requests answered, by `route` and `status`.
+pub const HTTP_REQUESTS: &str = "tercet_http_requests_total";
+/// How long they took, by `route`.
+pub const HTTP_REQUEST_DURATION: &str = "tercet_http_request_duration_seconds";
+/// Alerts and attempts to deliver them, by `result`.
+pub const ALERTS: &str = "tercet_alerts_total";
+/// Alerts that wait to be delivered.
+pub const ALERTS_WAITING: &str = "tercet_alerts_waiting";
+/// Always 1; the label `version` says what runs.
+pub const BUILD_INFO: &str = "tercet_build_info";

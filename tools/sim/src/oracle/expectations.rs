@@ -1,0 +1,165 @@
+//! What was told: P3 and P7 as whoever asks sees them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tercet_engine::{
+    Decision, Refusal, Reply, ReplyKind as Word, Transaction, invariants::reply_follows_the_journal,
+};
+use tercet_wire::{BranchId, Gid, Instance, Op};
+
+use crate::content::service_of;
+use crate::coverage::Sometimes;
+use crate::journal::Rows;
+use crate::scheduler::Scheduler;
+use crate::service::Service;
+
+/// What was told so far.
+#[derive(Debug, Default)]
+pub(crate) struct Expectations {
+    decisions: BTreeMap<Instance, Op>,
+    exist: BTreeMap<Gid, Instance>,
+    created: BTreeSet<(Instance, Option<BranchId>)>,
+    /// In the present life: an end may be told before it is durable, and then a crash goes back
+    /// behind it; nobody sees it go back without one.
+    finished: BTreeSet<Gid>,
+}
+
+impl Expectations {
+    /// The coordinator has started again.
+    pub(super) fn new_life(&mut self) {
+        self.finished.clear();
+    }
+
+    /// A reply to a request about this gid leaves.
+    pub(super) fn reply(
+        &mut self,
+        gid: &Gid,
+        reply: &Reply,
+        rows: &Rows,
+        services: &[Service],
+        scheduler: &mut Scheduler,
+    ) {
+        scheduler.check(reply_follows_the_journal(gid, reply, rows.get(gid)));
+        match reply {
+            Reply::Transaction { told, snapshot } => {
+                let transaction = &snapshot.transaction;
+                self.told(*told, None, transaction, rows, services, scheduler);
+            }
+            Reply::Branch { told, snapshot, branch } => {
+                let (transaction, branch) = (&snapshot.transaction, Some(branch.clone()));
+                self.told(*told, branch, transaction, rows, services, scheduler);
+            }
+            Reply::Refused(refusal) => self.refused(gid, refusal, rows, scheduler),
+        }
+    }
+
+    fn refused(&mut self, gid: &Gid, refusal: &Refusal, rows: &Rows, scheduler: &mut Scheduler) {
+        let (seen, op) = match refusal {
+            Refusal::GidReused => (Sometimes::GidReused, None),
+            Refusal::AlreadyConfirmed => (Sometimes::AlreadyConfirmed, Some(Op::Confirm)),
+            Refusal::AlreadyCancelled => (Sometimes::AlreadyCancelled, Some(Op::Cancel)),
+            Refusal::NotOpen => (Sometimes::NotOpen, None),
+            Refusal::TriesOutstanding(_) => (Sometimes::TriesOutstanding, None),
+            Refusal::TooManyBranches { .. } => (Sometimes::TooManyBranches, None),
+            Refusal::TooManyTransactions { .. } => (Sometimes::TooManyTransactions, None),
+            Refusal::JournalUnavailable => (Sometimes::JournalUnavailable, None),
+            Refusal::NotAccepted => (Sometimes::NotAccepted, None),
+            Refusal::NotFound => {
+                if self.exist.contains_key(gid) {
+                    scheduler.broke(format!("{gid} was told to exist, and then not to be found"));
+                }
+                (Sometimes::NotFound, None)
+            }
+            Refusal::TooManyResting { .. } => (Sometimes::TooManyResting, None),
+            Refusal::Quarantined => (Sometimes::Quarantined, None),
+            Refusal::TooManyBytes { .. }
+            | Refusal::NotDecided
+            | Refusal::AlreadyFinished(_)
+            | Refusal::BranchNotFound(_) => return,
+            // Nobody here registers two contents under one id.
+            Refusal::BranchReused(branch) => {
+                return scheduler.broke(format!("{gid}/{branch} was told to be reused"));
+            }
+        };
+        scheduler.saw(seen);
+        if let (Some(op), Some(stored)) = (op, rows.get(gid)) {
+            self.one_decision(gid, stored.spec.instance, op, scheduler);
+        }
+    }
+
+    fn told(
+        &mut self,
+        word: Word,
+        branch: Option<BranchId>,
+        transaction: &Transaction,
+        rows: &Rows,
+        services: &[Service],
+        scheduler: &mut Scheduler,
+    ) {
+        let (gid, instance) = (transaction.gid(), transaction.instance());
+        let Some(stored) = rows.get(gid).filter(|stored| stored.spec.instance == instance) else {
+            return scheduler.broke(format!("{gid} was told of and is not durable"));
+        };
+        if let Some(branch) = &branch
+            && !stored.branches.iter().any(|logged| logged.id == *branch)
+        {
+            scheduler.broke(format!("{gid}/{branch} was told of and is not durable"));
+        }
+        if let Some(other) = self.exist.insert(gid.clone(), instance)
+            && other != instance
+        {
+            scheduler.broke(format!("{gid} was told to be {other}, then {instance}"));
+        }
+        match word {
+            Word::Created => {
+                if !self.created.insert((instance, branch)) {
+                    scheduler.broke(format!("{gid} was told created twice"));
+                }
+            }
+            Word::Reached => {}
+            Word::NotYet => scheduler.saw(Sometimes::NotYet),
+        }
+        if let Some(op) = transaction.decision().map(Decision::op) {
+            if stored.decision().map(Decision::op) != Some(op) {
+                scheduler.broke(format!("the decision of {gid} was told before it was durable"));
+            }
+            self.one_decision(gid, instance, op, scheduler);
+        }
+        if transaction.status().is_finished() {
+            self.finished.insert(gid.clone());
+            everyone_acknowledged(transaction, services, scheduler);
+        } else if self.finished.contains(gid) {
+            scheduler.broke(format!("{gid} was told finished, and then not"));
+        }
+    }
+
+    fn one_decision(&mut self, gid: &Gid, instance: Instance, op: Op, scheduler: &mut Scheduler) {
+        let first = *self.decisions.entry(instance).or_insert(op);
+        if first != op {
+            scheduler.broke(format!("of {gid} some were told {first}, others {op}"));
+        }
+    }
+}
+
+/// P7, from outside: finished means that every participant says so.
+fn everyone_acknowledged(
+    transaction: &Transaction,
+    services: &[Service],
+    scheduler: &mut Scheduler,
+) {
+    let Some(op) = transaction.decision().map(Decision::op) else { return };
+    let (gid, instance) = (transaction.gid(), transaction.instance());
+    for branch in transaction.branches() {
+        let spec = branch.spec();
+        if spec.url(op).is_none() || branch.resolved_as().is_some() {
+            continue;
+        }
+        let business = services.get(service_of(spec)).map(|service| &service.business);
+        let acknowledged =
+            business.and_then(|business| business.acknowledged(gid, instance, branch.id()));
+        if acknowledged != Some(op) {
+            scheduler
+                .broke(format!("{gid} was told finished, but {} has not done its {op}", spec.id));
+        }
+    }
+}

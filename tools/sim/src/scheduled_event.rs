@@ -1,0 +1,138 @@
+//! All that can happen, in the order of the agenda.
+
+use tercet_engine::{Reply, Ticket, Until};
+use tercet_participant::Legs;
+use tercet_wire::{Answer, BranchId, Gid, Instance, Op, Wall};
+
+use crate::actor::Asking;
+use crate::journal::Batch;
+use crate::node::FromJournal;
+
+/// Something that happens.
+#[derive(Debug, Clone)]
+pub(crate) enum ScheduledEvent {
+    /// The coordinator's loop has something to do, or believes so.
+    Round { life: u64 },
+    /// A submission reaches the database.
+    Submission { life: u64 },
+    /// A submission of a life that is over reaches the database all the same.
+    Orphan { life: u64, batch: Batch },
+    /// The database reads what it knows of these.
+    Load { life: u64, gids: Vec<Gid> },
+    /// The database reads which transactions rest.
+    PageRequest { life: u64, after: Option<Gid> },
+    /// What was read reaches the coordinator.
+    Read { life: u64, read: Vec<FromJournal> },
+    /// Somebody asks the coordinator.
+    Ask(Asked),
+    /// Somebody hears what became of what they asked.
+    Heard { actor: usize, number: u64, heard: Heard },
+    /// Somebody who asks goes on with what they want.
+    Act { actor: usize },
+    /// A call reaches a participant.
+    Call(Arriving),
+    /// A participant's answer reaches whoever called.
+    Answer { to: Caller, answer: Answer },
+    /// The caller's patience with one call is over.
+    CallGivenUp { life: u64, http_call: u64 },
+    /// A participant's business code has run and commits.
+    Commit { service: usize, run: u64 },
+    /// A call has waited for its branch's turn for as long as it may.
+    TurnGivenUp { service: usize, waiting: u64 },
+    /// Something goes wrong, or right again.
+    Fault(Fault),
+    /// All faults end.
+    Heal,
+}
+
+impl ScheduledEvent {
+    /// Whether it happens inside the coordinator's process.
+    pub(crate) fn is_of_the_node(&self) -> bool {
+        match self {
+            Self::Round { .. }
+            | Self::Submission { .. }
+            | Self::Load { .. }
+            | Self::PageRequest { .. }
+            | Self::Read { .. }
+            | Self::Ask(_)
+            | Self::Answer { .. }
+            | Self::CallGivenUp { .. } => true,
+            Self::Orphan { .. }
+            | Self::Heard { .. }
+            | Self::Act { .. }
+            | Self::Call(_)
+            | Self::Commit { .. }
+            | Self::TurnGivenUp { .. }
+            | Self::Fault(_)
+            | Self::Heal => false,
+        }
+    }
+}
+
+/// What goes wrong, or right again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    /// The coordinator's process is killed.
+    NodeDies,
+    /// It is started.
+    NodeStarts,
+    /// It is stopped for a while, as by SIGSTOP.
+    NodeFreezes { for_ms: u64 },
+    /// Its wall clock is set.
+    WallJumps { by_ms: i64 },
+    /// Nothing can be written for a while.
+    DiskFull { for_ms: u64 },
+    /// A participant is not there for a while.
+    ServiceDown { service: usize, for_ms: u64 },
+    /// A participant is cut off for a while.
+    Partition { service: usize, for_ms: u64 },
+    /// A participant's process is killed and started at once.
+    ServiceCrashes { service: usize },
+}
+
+/// A request on its way to the coordinator.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) actor: usize,
+    pub(crate) number: u64,
+    pub(crate) gid: Gid,
+    pub(crate) asking: Asking,
+    pub(crate) until: Until,
+    pub(crate) wait_ms: u64,
+}
+
+/// What became of a request or of an initiator's own call.
+#[derive(Debug, Clone)]
+pub(crate) enum Heard {
+    /// It was answered.
+    Reply(Box<Reply>),
+    /// The connection broke, was refused, or nothing came in time.
+    Nothing,
+    /// There was no room in the lane of begins.
+    TooBusy,
+    /// The participant answered an initiator's own Try.
+    Try(Answer),
+}
+
+/// Who made a call.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// The coordinator.
+    Node { http_call: u64, ticket: Ticket },
+    /// An initiator, which calls a Try itself.
+    Actor { actor: usize, number: u64 },
+}
+
+/// A call on its way to a participant.
+#[derive(Debug, Clone)]
+pub(crate) struct Arriving {
+    pub(crate) service: usize,
+    pub(crate) gid: Gid,
+    pub(crate) branch: BranchId,
+    pub(crate) instance: Instance,
+    pub(crate) op: Op,
+    pub(crate) legs: Legs,
+    pub(crate) deadline: Option<Wall>,
+    pub(crate) quantity: i64,
+    pub(crate) from: Caller,
+}

@@ -1,0 +1,94 @@
+//! What everybody in the world shares: the time, what is still to happen, chance, and the place
+//! where a broken promise is noted.
+
+use std::collections::BTreeMap;
+
+use crate::coverage::{Coverage, Point};
+use crate::log::Log;
+use crate::plan::Plan;
+use crate::rng::Rng;
+use crate::scheduled_event::ScheduledEvent;
+
+/// What everybody shares.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    /// Milliseconds since the world began, on a clock that nobody in it can see.
+    pub(crate) now: u64,
+    agenda: BTreeMap<(u64, u64), ScheduledEvent>,
+    number: u64,
+    pub(crate) rng: Rng,
+    pub(crate) plan: Plan,
+    pub(crate) coverage: Coverage,
+    pub(crate) log: Log,
+    /// The first promise that was seen broken.
+    pub(crate) broken: Option<String>,
+    /// Whether all faults have ended.
+    pub(crate) healed: bool,
+}
+
+impl Scheduler {
+    pub(crate) fn new(mut rng: Rng, log: Log) -> Self {
+        let plan = Plan::draw(&mut rng);
+        Self {
+            now: 0,
+            agenda: BTreeMap::new(),
+            number: 0,
+            rng,
+            plan,
+            coverage: Coverage::default(),
+            log,
+            broken: None,
+            healed: false,
+        }
+    }
+
+    /// This is to happen so many milliseconds from now; of two at one moment the one that was
+    /// asked for first.
+    pub(crate) fn after(&mut self, wait: u64, scheduled_event: ScheduledEvent) {
+        self.at(self.now.saturating_add(wait), scheduled_event);
+    }
+
+    pub(crate) fn at(&mut self, at: u64, scheduled_event: ScheduledEvent) {
+        self.number += 1;
+        self.agenda.insert((at.max(self.now), self.number), scheduled_event);
+    }
+
+    /// Takes the next happening, and moves the time there.
+    pub(crate) fn next(&mut self) -> Option<ScheduledEvent> {
+        let ((at, _), scheduled_event) = self.agenda.pop_first()?;
+        self.now = at;
+        Some(scheduled_event)
+    }
+
+    /// Whether this is to be: a fault of so many percent, while there are faults.
+    pub(crate) fn fault(&mut self, percent: u64, point: impl Into<Point>) -> bool {
+        let happens = !self.healed && self.rng.percent(percent);
+        if happens {
+            self.saw(point);
+        }
+        happens
+    }
+
+    pub(crate) fn saw(&mut self, point: impl Into<Point>) {
+        self.coverage.saw(point.into());
+    }
+
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
+        self.log.note(self.now, line);
+    }
+
+    /// A promise was broken. The first one counts.
+    pub(crate) fn broke(&mut self, why: impl Into<String>) {
+        if self.broken.is_none() {
+            let why = why.into();
+            self.log.note(self.now, || format!("BROKEN: {why}"));
+            self.broken = Some(why);
+        }
+    }
+
+    pub(crate) fn check<E: std::fmt::Display>(&mut self, result: Result<(), E>) {
+        if let Err(broken) = result {
+            self.broke(broken.to_string());
+        }
+    }
+}
