@@ -54,7 +54,7 @@ fn a_word_about_a_waiting_branch_is_durable_before_it_is_told_and_finishes_the_r
     driver.answer(&confirms[1], 404);
     driver.durable();
     let commands = driver.ask(&gid("t"), resolve("b", ResolvedAs::Confirmed), Until::Accepted);
-    assert_eq!(records(&commands), ["Outcome", "Happened", "Finished"]);
+    assert_eq!(records(&commands), ["BranchRecord", "History", "Finished"]);
     assert_eq!(lines(&commands.append), ["resolved as confirmed by 10.0.0.9: seen in their books"]);
     // The end rests on the word too, so nobody hears of either before it is durable.
     assert_eq!(replies(&commands), NOTHING);
@@ -71,7 +71,7 @@ fn a_word_waits_for_the_call_under_way_and_no_other_call_is_made() {
     assert_eq!(calls(&driver.ask(&gid("t"), retry(), Until::Accepted)), NOTHING);
     // Luck is nothing here: without the word the branch would be called again at once.
     let commands = driver.answer(&confirms[1], 503);
-    assert_eq!(records(&commands), ["Happened", "Outcome", "Happened"]);
+    assert_eq!(records(&commands), ["History", "BranchRecord", "History"]);
     let commands = driver.durable();
     assert_eq!(calls(&commands), NOTHING);
     assert_eq!(replies(&commands), ["2 200 confirming"]);
@@ -251,7 +251,7 @@ fn a_call_that_still_waits_for_the_disk_is_not_made_once_its_branch_is_resolved(
     // The decision is taken and not durable: both Confirms wait for it.
     let resolved = driver.ask(&gid("t"), resolve("b", ResolvedAs::Confirmed), Until::Accepted);
     assert!(resolved.retract.is_empty(), "the dispatcher has not seen it");
-    assert_eq!(records(&resolved), ["Outcome", "Happened"]);
+    assert_eq!(records(&resolved), ["BranchRecord", "History"]);
     let durable = driver.durable();
     assert_eq!(calls(&durable), ["a confirm 1"]);
     assert_eq!(replies(&durable), ["2 200 confirming"]);

@@ -25,7 +25,7 @@ fn started(ahead_ms: i64, clock_doubted: bool) -> (Driver, Vec<String>, Vec<Stri
 #[test]
 fn a_deadline_that_passed_while_the_node_was_down_is_over_at_once() {
     let (_, _, records) = started(31_000, false);
-    assert_eq!(records, ["Outcome", "Decided"]);
+    assert_eq!(records, ["BranchRecord", "Decided"]);
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_clock_that_cannot_be_believed_gives_one_more_round_of_try() {
     // The round is as long as its longest call may take, to the millisecond.
     assert_eq!(driver.next_in_ms(), Some(3_000));
     assert!(self::records(&driver.pass(2_999)).is_empty());
-    assert_eq!(self::records(&driver.pass(1)), ["Outcome", "Decided"]);
+    assert_eq!(self::records(&driver.pass(1)), ["BranchRecord", "Decided"]);
 }
 
 #[test]

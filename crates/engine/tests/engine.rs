@@ -103,7 +103,7 @@ fn a_refused_try_cancels_everyone_and_says_who_and_why() {
     let mut driver = Driver::new();
     let tries = driver.begun(&two());
     let commands = driver.answer(&tries[1], 409);
-    assert_eq!(records(&commands), ["Happened", "Outcome", "Outcome", "Decided"]);
+    assert_eq!(records(&commands), ["History", "BranchRecord", "BranchRecord", "Decided"]);
     let commands = driver.durable();
     // Also the one whose Try was never answered.
     assert_eq!(calls(&commands), ["a cancel 1", "b cancel 1"]);
@@ -155,7 +155,7 @@ fn the_deadline_fires_to_the_millisecond() {
     assert_eq!(replies(&driver.pass(10_000)), ["1 202 trying"]);
     assert_eq!(driver.next_in_ms(), Some(20_000));
     assert_eq!(records(&driver.pass(19_999)), NOTHING);
-    assert_eq!(records(&driver.pass(1)), ["Outcome", "Outcome", "Decided"]);
+    assert_eq!(records(&driver.pass(1)), ["BranchRecord", "BranchRecord", "Decided"]);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn confirm_is_called_until_it_is_acknowledged_and_parked_after_three_wrong_answe
     }
     assert_eq!(driver.core.census().parked_branches, 1);
     let commands = driver.answer(&confirm, 200);
-    assert_eq!(records(&commands), ["Outcome", "Parked", "Finished"]);
+    assert_eq!(records(&commands), ["BranchRecord", "Parked", "Finished"]);
     assert_eq!(replies(&commands), ["1 201 confirmed"]);
 }
 
@@ -210,14 +210,14 @@ fn a_reservation_that_is_gone_parks_at_once_and_a_minute_of_doubt_does_too() {
     let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
     driver.answer(&tries[0], 200);
     let confirm = driver.durable().calls.remove(0);
-    assert_eq!(records(&driver.answer(&confirm, 503)), ["Happened"]);
+    assert_eq!(records(&driver.answer(&confirm, 503)), ["History"]);
     let confirm = driver.durable().calls.remove(0);
     driver.pass(59_999);
-    assert_eq!(records(&driver.answer(&confirm, 503)), ["Happened"]);
+    assert_eq!(records(&driver.answer(&confirm, 503)), ["History"]);
     let confirm = driver.durable().calls.remove(0);
     driver.pass(1);
     let commands = driver.answer(&confirm, 503);
-    assert_eq!(records(&commands), ["Happened", "Happened", "Outcome", "Parked"]);
+    assert_eq!(records(&commands), ["History", "History", "BranchRecord", "Parked"]);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn an_acknowledgement_whose_sibling_takes_long_is_journaled_alone() {
     let confirms = driver.durable().calls;
     assert_eq!(records(&driver.answer(&confirms[0], 200)), NOTHING);
     assert_eq!(records(&driver.pass(999)), NOTHING);
-    assert_eq!(records(&driver.pass(1)), ["Outcome"]);
+    assert_eq!(records(&driver.pass(1)), ["BranchRecord"]);
     driver.durable();
     // And only its sibling is written with the end.
     assert_eq!(records(&driver.answer(&confirms[1], 200)), ["Finished"]);
@@ -274,7 +274,7 @@ fn a_registered_branch_is_told_of_when_its_try_is_answered() {
         ["4 200 a registered"]
     );
     // What an initiator builds on survives a crash.
-    assert_eq!(records(&driver.answer(&tries.calls[0], 200)), ["Outcome"]);
+    assert_eq!(records(&driver.answer(&tries.calls[0], 200)), ["BranchRecord"]);
     assert_eq!(replies(&driver.durable()), ["2 201 a tried"]);
     let mut other = new_branch("a");
     other.fingerprint = tercet_wire::Fingerprint::from_text("another");

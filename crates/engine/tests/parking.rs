@@ -24,7 +24,7 @@ fn a_participant_that_is_at_it_for_a_minute_is_shown_to_people() {
         assert!(records(&driver.answer(&confirm, 202)).is_empty(), "after {second} s");
         confirm = driver.pass(1_000).calls.remove(0);
     }
-    assert_eq!(records(&driver.answer(&confirm, 202)), ["Happened", "Outcome", "Parked"]);
+    assert_eq!(records(&driver.answer(&confirm, 202)), ["History", "BranchRecord", "Parked"]);
     let transaction = driver.core.engine().transaction(&gid("t")).expect("live");
     assert!(transaction.is_parked());
     // It goes on at its own pace, and is shown once.

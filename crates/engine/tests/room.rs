@@ -73,7 +73,7 @@ fn a_try_without_room_uses_up_an_attempt_in_the_time_its_call_may_take() {
             assert!(records(&failed).contains(&"Decided".to_owned()), "attempts are used up");
             return;
         }
-        assert_eq!(records(&failed), ["Happened"]);
+        assert_eq!(records(&failed), ["History"]);
         let pause = driver.next_in_ms().expect("it is called again");
         tried = driver
             .pass(pause)
@@ -92,7 +92,7 @@ fn a_decided_branch_without_room_is_shown_to_people_after_a_minute() {
     let confirm = confirming(&mut driver, "t");
     no_room(&mut driver, &confirm);
     assert!(records(&driver.pass(59_999)).is_empty());
-    assert_eq!(records(&driver.pass(1)), ["Happened", "Outcome", "Parked"]);
+    assert_eq!(records(&driver.pass(1)), ["History", "BranchRecord", "Parked"]);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn who_resolves_a_branch_takes_back_its_call_if_it_still_waits_for_its_turn() {
     assert_eq!(asked.retract, std::slice::from_ref(&confirm.ticket));
     assert!(records(&asked).is_empty(), "it may be under way all the same");
     let given_back = driver.input(Input::NotSent(confirm.ticket.clone(), None));
-    assert_eq!(records(&given_back), ["Outcome", "Happened", "Finished"]);
+    assert_eq!(records(&given_back), ["BranchRecord", "History", "Finished"]);
     assert!(given_back.calls.is_empty());
 }
 
@@ -182,7 +182,7 @@ fn a_try_that_is_sent_away_again_and_again_waits_no_longer_than_its_call_may_tak
     }
     no_room(&mut driver, &tried);
     assert_eq!(driver.next_in_ms(), Some(300), "three seconds in all");
-    assert_eq!(records(&driver.pass(300)), ["Happened"]);
+    assert_eq!(records(&driver.pass(300)), ["History"]);
 }
 
 #[test]

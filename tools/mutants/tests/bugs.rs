@@ -47,7 +47,7 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "P2: the deadline cancels what is being confirmed",
         file: "crates/engine/src/transaction/advance.rs",
         instead_of: "Phase::SecondPhase(_) | Phase::Finished { .. } => return None,\n        };\n        let refused",
-        put: "Phase::SecondPhase(_) => crate::time::Mono(31_000), Phase::Finished { .. } => return None,\n        };\n        let refused",
+        put: "Phase::SecondPhase(_) => tercet_wire::Mono(31_000), Phase::Finished { .. } => return None,\n        };\n        let refused",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -152,7 +152,7 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "P2: the deadline cancels what is being confirmed, at once",
         file: "crates/engine/src/transaction/advance.rs",
         instead_of: "Phase::SecondPhase(_) | Phase::Finished { .. } => return None,\n        };\n        let refused",
-        put: "Phase::SecondPhase(_) => crate::time::Mono(0), Phase::Finished { .. } => return None,\n        };\n        let refused",
+        put: "Phase::SecondPhase(_) => tercet_wire::Mono(0), Phase::Finished { .. } => return None,\n        };\n        let refused",
         caught_by: Simulation,
     },
     Bug {
@@ -215,7 +215,7 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "a deadline is five milliseconds late",
         file: "crates/engine/src/transaction/advance.rs",
         instead_of: "Phase::Trying { deadline } => Some(*deadline),",
-        put: "Phase::Trying { deadline } => Some(crate::time::Mono(deadline.0 + 5)),",
+        put: "Phase::Trying { deadline } => Some(tercet_wire::Mono(deadline.0 + 5)),",
         caught_by: Simulation,
     },
     Bug {
