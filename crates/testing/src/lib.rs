@@ -9,8 +9,10 @@ mod client;
 mod log;
 mod participant;
 mod port;
+mod raw_participant;
 mod receiver;
 mod script;
+mod server;
 mod small_disk;
 mod tercet;
 
@@ -20,8 +22,10 @@ pub use binary::tercet as daemon;
 pub use client::{Client, Response};
 pub use participant::{Participant, Received};
 pub use port::Port;
+pub use raw_participant::{Arrival, RawParticipant};
 pub use receiver::{Delivery, Receiver};
 pub use script::{Gate, Reaction};
+pub use server::serve;
 pub use small_disk::SmallDisk;
 pub use tercet::{Tercet, program};
 

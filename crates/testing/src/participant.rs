@@ -9,16 +9,13 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tercet_wire::{Op, header};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use crate::port::Port;
 use crate::script::{Reaction, Script};
+use crate::server::serve;
 use crate::soon;
 
 /// A participant on a port of its own. Unless told otherwise it answers every call with 200.
@@ -65,7 +62,7 @@ impl Participant {
         let port = Port::free();
         let state = State { script: Mutex::default(), calls: watch::Sender::new(Vec::new()) };
         let state = Arc::new(state);
-        let server = Some(tokio::spawn(serve(port.listen(), Arc::clone(&state))));
+        let server = Some(serving(&port, &state));
         Self { port, state, server }
     }
 
@@ -134,7 +131,7 @@ impl Participant {
     /// It runs already.
     pub async fn restart(&mut self) {
         assert!(self.server.is_none(), "it runs already");
-        self.server = Some(tokio::spawn(serve(self.port.listen(), Arc::clone(&self.state))));
+        self.server = Some(serving(&self.port, &self.state));
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -150,24 +147,16 @@ impl Drop for Participant {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) {
-    // The connections end with this task.
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        // Small answers are not to wait for one another.
-        let _ = stream.set_nodelay(true);
-        let state = Arc::clone(&state);
-        connections.spawn(async move {
-            let service = service_fn(|request| answer(request, &state));
-            // A connection that breaks is often what the test is about.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-        while connections.try_join_next().is_some() {}
-    }
+fn serving(port: &Port, state: &Arc<State>) -> JoinHandle<()> {
+    let state = Arc::clone(state);
+    tokio::spawn(serve(port.listen(), move |request| answer(request, Arc::clone(&state))))
 }
 
 /// An error closes the connection without an answer.
-async fn answer(request: Request<Incoming>, state: &State) -> io::Result<Response<Full<Bytes>>> {
+async fn answer(
+    request: Request<Incoming>,
+    state: Arc<State>,
+) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let headers: BTreeMap<String, String> = head

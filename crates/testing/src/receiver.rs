@@ -1,22 +1,19 @@
 //! A receiver of webhooks that writes down what came and answers as the test says.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use crate::port::Port;
+use crate::server::serve;
 use crate::soon;
 
 /// A receiver on a port of its own. It answers with the statuses it was told to, then with 200.
@@ -71,7 +68,9 @@ impl Receiver {
     /// It does already.
     pub async fn listen(&mut self) {
         assert!(self.server.is_none(), "it listens already");
-        self.server = Some(tokio::spawn(serve(self.port.listen(), Arc::clone(&self.state))));
+        let state = Arc::clone(&self.state);
+        let serving = serve(self.port.listen(), move |request| answer(request, Arc::clone(&state)));
+        self.server = Some(tokio::spawn(serving));
     }
 
     /// Its URL.
@@ -106,23 +105,10 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) {
-    // The connections end with this task.
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let state = Arc::clone(&state);
-        connections.spawn(async move {
-            let service = service_fn(|request| answer(request, &state));
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-        while connections.try_join_next().is_some() {}
-    }
-}
-
 async fn answer(
     request: Request<Incoming>,
-    state: &State,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    state: Arc<State>,
+) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let text = String::from_utf8_lossy(&body).into_owned();

@@ -1,6 +1,7 @@
 //! Order, inventory and payment in memory: guarded as the demo's are, and as quick as can be, for
 //! loads at which three SQLite files would be all there is to measure.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +13,6 @@ use tokio::net::TcpListener;
 
 use crate::books::{Entries, Guarded};
 use crate::error::ChaosError;
-use crate::server;
 
 /// Where it shows its books.
 pub(crate) const BOOKS: &str = "/books";
@@ -37,22 +37,25 @@ pub(crate) async fn run(asked: InMemoryServices) -> Result<bool, ChaosError> {
     let listener = listener.map_err(ChaosError::io(format!("listen on {}", asked.listen)))?;
     println!("listening on http://{}", asked.listen);
     let books = Arc::new(Mutex::new(Entries::stocked(asked.pieces)));
-    server::serve(listener, move |request| answer(request, Arc::clone(&books))).await;
+    tercet_testing::serve(listener, move |request| answer(request, Arc::clone(&books))).await;
     Ok(true)
 }
 
-async fn answer(request: Request<Incoming>, books: Arc<Mutex<Entries>>) -> Response<Full<Bytes>> {
+async fn answer(
+    request: Request<Incoming>,
+    books: Arc<Mutex<Entries>>,
+) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     // The rest of a body that broke off does not come.
     let _ = body.collect().await;
     let path = head.uri.path();
     if path == BOOKS {
         let text = serde_json::to_vec(&*lock(&books)).unwrap_or_default();
-        return Response::new(Full::from(text));
+        return Ok(Response::new(Full::from(text)));
     }
     let mut response = Response::new(Full::default());
     *response.status_mut() = call(path, &head.headers, &mut lock(&books));
-    response
+    Ok(response)
 }
 
 /// A panic while the books were open would have been this program's own fault.

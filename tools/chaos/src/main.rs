@@ -14,7 +14,6 @@ mod process;
 mod report;
 mod row;
 mod sale;
-mod server;
 mod spread;
 mod stage;
 mod tool;

@@ -1,6 +1,7 @@
 //! A participant that takes every call and counts how many come at once.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,10 +10,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use tercet_testing::Port;
+use tercet_testing::{Port, serve};
 use tokio::task::JoinHandle;
-
-use crate::server;
 
 /// A participant on a port that stays its own while it is dead.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ impl Sink {
 
     /// Begins to answer.
     pub(super) fn live(&mut self) {
-        self.server = Some(tokio::spawn(server::serve(self.port.listen(), {
+        self.server = Some(tokio::spawn(serve(self.port.listen(), {
             let seen = Arc::clone(&self.seen);
             move |request| Arc::clone(&seen).answer(request)
         })));
@@ -89,7 +88,10 @@ impl Drop for Sink {
 }
 
 impl Seen {
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> io::Result<Response<Full<Bytes>>> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
         self.most.fetch_max(now, Ordering::Relaxed);
@@ -104,6 +106,6 @@ impl Seen {
             self.gids.lock().unwrap_or_else(PoisonError::into_inner).insert(gid.to_owned());
         }
         self.now.fetch_sub(1, Ordering::Relaxed);
-        Response::new(Full::default())
+        Ok(Response::new(Full::default()))
     }
 }

@@ -8,8 +8,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::super::DispatcherSettings;
 use super::inbox::Inbox;
-use super::participant::{Arrival, Participant};
 use super::{branch, call, call_of, dispatcher, dispatcher_with};
+use tercet_testing::{Arrival, RawParticipant};
 
 /// Long enough to reach a participant on this machine, short enough to wait for.
 const TIMEOUT: Duration = Duration::from_millis(100);
@@ -23,7 +23,7 @@ fn nothing(why: &str) -> Answer {
 }
 
 /// A call that is given up after `TIMEOUT`.
-fn impatient(participant: &Participant) -> Call {
+fn impatient(participant: &RawParticipant) -> Call {
     let mut branch = branch(&participant.url("/payment"), "{}");
     branch.timeout = TIMEOUT;
     call_of(branch, Op::Confirm, "order-1001")
@@ -32,10 +32,10 @@ fn impatient(participant: &Participant) -> Call {
 /// The answer to a call that the participant treats like this. What it still holds of
 /// the connection is kept until the answer is there.
 async fn answer_when<F: Future<Output = Option<Arrival>>>(
-    make: impl Fn(&Participant) -> Call,
+    make: impl Fn(&RawParticipant) -> Call,
     treat: impl FnOnce(Arrival) -> F,
 ) -> Answer {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     inbox.send(&dispatcher, make(&participant));
     let held = treat(participant.arrival().await).await;
@@ -44,13 +44,13 @@ async fn answer_when<F: Future<Output = Option<Arrival>>>(
     answer
 }
 
-fn patient(participant: &Participant) -> Call {
+fn patient(participant: &RawParticipant) -> Call {
     call(&participant.url("/payment"), "order-1001")
 }
 
 #[tokio::test]
 async fn the_status_line_and_the_beginning_of_the_body_are_told() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     for (queue, body, code) in [
         ("200 OK", "done", 200),
@@ -68,7 +68,7 @@ async fn the_status_line_and_the_beginning_of_the_body_are_told() {
 
 #[tokio::test]
 async fn retry_after_is_told_as_seconds_and_as_a_date() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     for (value, expected) in [
         ("2", Some(Duration::from_secs(2))),
@@ -95,7 +95,7 @@ async fn an_early_hint_is_no_answer() {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
-    let mut elsewhere = Participant::start().await;
+    let mut elsewhere = RawParticipant::start().await;
     for code in [301, 302, 303, 307, 308] {
         let target = elsewhere.url("/elsewhere");
         let answer = answer_when(patient, |arrival| async move {
@@ -109,7 +109,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 
 #[tokio::test]
 async fn cookies_are_not_kept() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     for _ in 0..2 {
         inbox.send(&dispatcher, patient(&participant));
@@ -123,7 +123,7 @@ async fn cookies_are_not_kept() {
 #[tokio::test]
 async fn a_hundred_megabytes_are_cut_off() {
     const SENT: usize = 100_000_000;
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     inbox.send(&dispatcher, patient(&participant));
     let mut arrival = participant.arrival().await;
@@ -141,7 +141,7 @@ async fn a_hundred_megabytes_are_cut_off() {
 #[tokio::test]
 async fn a_body_that_trickles_does_not_outlast_the_timeout_and_the_status_counts() {
     // Longer than others wait: the status must be there in time on a busy machine too.
-    let unhurried = |participant: &Participant| {
+    let unhurried = |participant: &RawParticipant| {
         let mut branch = branch(&participant.url("/payment"), "{}");
         branch.timeout = TIMEOUT * 5;
         call_of(branch, Op::Confirm, "order-1001")
@@ -177,7 +177,7 @@ async fn a_status_that_does_not_come_in_time_is_a_timeout() {
 async fn a_status_must_come_in_the_time_for_the_first_byte_and_the_body_may_take_the_call_s() {
     let settings =
         DispatcherSettings { first_byte_timeout: TIMEOUT, ..DispatcherSettings::default() };
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
     inbox.send(&dispatcher, patient(&participant));
     let silent = participant.arrival().await;
@@ -194,7 +194,7 @@ async fn a_status_must_come_in_the_time_for_the_first_byte_and_the_body_may_take
 
 #[tokio::test]
 async fn an_answer_after_the_timeout_is_taken_for_no_other_call() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     inbox.send(&dispatcher, impatient(&participant));
     let late = participant.arrival().await;
@@ -286,7 +286,7 @@ async fn a_participant_without_tls_is_told_in_words() {
 
 #[tokio::test]
 async fn a_connection_is_used_again_after_any_ordinary_answer() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     for (queue, body) in
         [("200 OK", 0), ("500 Oops", 64 * 1024), ("409 Conflict", 10), ("200 OK", 1)]

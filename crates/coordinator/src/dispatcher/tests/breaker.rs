@@ -12,8 +12,8 @@ use tercet_wire::{Answer, Incarnation, Instance, Mono, Now, Op};
 
 use super::super::{Dispatcher, start};
 use super::inbox::Inbox;
-use super::participant::Participant;
 use super::{branch, call, call_of, queue, soon, with_line};
+use tercet_testing::RawParticipant;
 
 /// A clock that goes when the test says. Luck is none, so that pauses are the shortest.
 #[derive(Default)]
@@ -56,7 +56,7 @@ fn dispatcher() -> (Dispatcher, Arc<Hand>) {
 const DOWN: &str = "503 Service Unavailable";
 
 /// Has five transactions fail one after the other; all by one connection.
-async fn fail(participant: &mut Participant, dispatcher: &Dispatcher, inbox: &mut Inbox) {
+async fn fail(participant: &mut RawParticipant, dispatcher: &Dispatcher, inbox: &mut Inbox) {
     for gid in ["f1", "f2", "f3", "f4", "f5"] {
         inbox.send(dispatcher, call(&participant.url("/payment"), gid));
         participant.arrival().await.answer(DOWN, b"").await;
@@ -67,7 +67,7 @@ async fn fail(participant: &mut Participant, dispatcher: &Dispatcher, inbox: &mu
 
 #[tokio::test]
 async fn a_probe_goes_by_a_connection_of_its_own_and_each_is_another_call() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let ((dispatcher, clock), mut inbox) = (dispatcher(), Inbox::new());
     fail(&mut participant, &dispatcher, &mut inbox).await;
     let url = participant.url("/payment");
@@ -97,7 +97,7 @@ async fn a_probe_goes_by_a_connection_of_its_own_and_each_is_another_call() {
 
 #[tokio::test]
 async fn a_try_behind_an_open_breaker_is_answered_after_its_timeout() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let ((dispatcher, clock), mut inbox) = (dispatcher(), Inbox::new());
     fail(&mut participant, &dispatcher, &mut inbox).await;
     let url = participant.url("/payment");
@@ -119,7 +119,7 @@ async fn a_try_behind_an_open_breaker_is_answered_after_its_timeout() {
 
 #[tokio::test]
 async fn a_destination_that_answers_again_is_told_once_and_one_that_has_room_when_asked() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let ((dispatcher, clock), mut inbox) = (dispatcher(), Inbox::new());
     let capacity = dispatcher.capacity();
     fail(&mut participant, &dispatcher, &mut inbox).await;
@@ -153,7 +153,7 @@ async fn a_destination_that_answers_again_is_told_once_and_one_that_has_room_whe
 
 #[tokio::test]
 async fn participants_are_shown_with_the_worst_of_their_destinations() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let ((dispatcher, _), mut inbox) = (dispatcher(), Inbox::new());
     fail(&mut participant, &dispatcher, &mut inbox).await;
     // Another service behind the same host is called as ever.

@@ -9,8 +9,8 @@ use tercet_wire::{Answer, Incarnation, Instance, Now, Op, PerOp};
 
 use super::super::{DispatcherSettings, start};
 use super::inbox::Inbox;
-use super::participant::Participant;
 use super::{branch, call, call_of, dispatcher, dispatcher_with, queue, with_line};
+use tercet_testing::RawParticipant;
 
 fn narrow() -> DispatcherSettings {
     with_line(DestinationQueueSettings { concurrency: 2, queue_entries: 2, ..queue() })
@@ -18,7 +18,7 @@ fn narrow() -> DispatcherSettings {
 
 #[tokio::test]
 async fn a_destination_has_so_many_calls_under_way_so_many_waiting_and_no_more() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher_with(narrow()), Inbox::new());
     let url = participant.url("/payment");
     for gid in ["a1", "a2", "a3", "a4"] {
@@ -64,7 +64,7 @@ async fn a_destination_has_so_many_calls_under_way_so_many_waiting_and_no_more()
 
 #[tokio::test]
 async fn a_queue_is_bounded_in_bytes_too() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let settings =
         with_line(DestinationQueueSettings { concurrency: 1, queue_bytes: 10, ..queue() });
     let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
@@ -90,8 +90,8 @@ async fn a_queue_is_bounded_in_bytes_too() {
 
 #[tokio::test]
 async fn a_destination_that_does_not_answer_delays_no_other() {
-    let mut stuck = Participant::start().await;
-    let mut well = Participant::start().await;
+    let mut stuck = RawParticipant::start().await;
+    let mut well = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher_with(narrow()), Inbox::new());
     for gid in ["a1", "a2", "a3", "a4"] {
         inbox.send(&dispatcher, call(&stuck.url("/payment"), gid));
@@ -136,7 +136,7 @@ impl Clock for Broken {
 
 #[tokio::test]
 async fn a_panic_within_a_call_is_answered_and_passes_the_turn_on() {
-    let participant = Participant::start().await;
+    let participant = RawParticipant::start().await;
     let settings = with_line(DestinationQueueSettings { concurrency: 1, ..queue() });
     let dispatcher = start(settings, Arc::new(Broken::default())).expect("a client");
     let mut inbox = Inbox::new();

@@ -12,8 +12,8 @@ use url::Url;
 
 use super::super::connect::Connector;
 use super::super::connections::{Connection, Connections};
-use super::participant::{Arrival, Participant};
 use super::{DispatcherSettings, soon};
+use tercet_testing::{Arrival, RawParticipant};
 
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
@@ -22,7 +22,7 @@ fn connections(kept_for: Duration) -> Connections {
     Connections::new(connector, kept_for)
 }
 
-fn url(participant: &Participant) -> Url {
+fn url(participant: &RawParticipant) -> Url {
     participant.url("/payment").parse().expect("a URL")
 }
 
@@ -34,7 +34,7 @@ fn request() -> Request<Full<Bytes>> {
 /// Sends a request, lets the participant do with it what it likes, and keeps the connection.
 async fn http_call<T>(
     connections: &Connections,
-    participant: &mut Participant,
+    participant: &mut RawParticipant,
     now: Mono,
     answer: impl AsyncFnOnce(Arrival) -> T,
 ) -> T {
@@ -85,7 +85,7 @@ async fn the_other_side_is_heard() {
 
 #[tokio::test]
 async fn the_connection_kept_last_is_used_next_for_as_long_as_it_is_kept() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let connections = connections(KEPT_FOR);
     for (now, expected) in [(0, 1), (3_999, 1), (7_998, 1), (11_998, 2), (11_998, 2)] {
         let used = http_call(&connections, &mut participant, Mono(now), well).await;
@@ -101,7 +101,7 @@ async fn the_connection_kept_last_is_used_next_for_as_long_as_it_is_kept() {
 
 #[tokio::test]
 async fn none_is_kept_for_no_time_at_all() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let connections = connections(Duration::ZERO);
     for expected in 1..=3 {
         let used = http_call(&connections, &mut participant, Mono(0), well).await;
@@ -111,7 +111,7 @@ async fn none_is_kept_for_no_time_at_all() {
 
 #[tokio::test]
 async fn one_that_the_other_side_has_closed_is_not_used() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let connections = connections(KEPT_FOR);
     drop(http_call(&connections, &mut participant, Mono(0), holding).await);
     the_other_side_is_heard().await;
@@ -120,7 +120,7 @@ async fn one_that_the_other_side_has_closed_is_not_used() {
 
 #[tokio::test]
 async fn what_is_not_used_any_more_is_closed() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let connections = connections(KEPT_FOR);
     http_call(&connections, &mut participant, Mono(0), well).await;
     connections.tidy(Mono(3_999));

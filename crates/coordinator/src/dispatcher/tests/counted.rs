@@ -4,8 +4,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use tercet_engine::DestinationQueueSettings;
 
 use super::inbox::Inbox;
-use super::participant::Participant;
 use super::{call, dispatcher_with, queue, soon, with_line};
+use tercet_testing::RawParticipant;
 
 #[test]
 fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
@@ -15,7 +15,7 @@ fn calls_are_counted_by_participant_and_by_what_the_answer_means() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     metrics::with_local_recorder(&recorder, || {
         runtime.expect("a runtime").block_on(async {
-            let mut participant = Participant::start().await;
+            let mut participant = RawParticipant::start().await;
             let name = participant.host_port().to_owned();
             let settings = with_line(DestinationQueueSettings { concurrency: 1, ..queue() });
             let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
@@ -52,7 +52,7 @@ fn a_breaker_that_is_open_is_a_metric_until_it_closes_or_is_forgotten() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     metrics::with_local_recorder(&recorder, || {
         runtime.expect("a runtime").block_on(async {
-            let mut participant = Participant::start().await;
+            let mut participant = RawParticipant::start().await;
             let (dispatcher, mut inbox) = (dispatcher_with(with_line(queue())), Inbox::new());
             let gauge = format!(
                 "tercet_participant_breaker_open{{participant=\"{}\"}}",

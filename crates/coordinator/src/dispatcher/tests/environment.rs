@@ -6,8 +6,8 @@ use std::process::Command;
 use tercet_wire::Answer;
 
 use super::inbox::Inbox;
-use super::participant::Participant;
 use super::{call, dispatcher};
+use tercet_testing::RawParticipant;
 
 const CHILD: &str = "TERCET_TEST_CHILD";
 
@@ -31,7 +31,7 @@ fn in_child(test: &str, environment: &[(&str, &str)]) -> bool {
 }
 
 async fn a_call_gets_through() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     inbox.send(&dispatcher, call(&participant.url("/payment"), "a1"));
     let answering = async { participant.arrival().await.answer("200 OK", b"").await };

@@ -7,15 +7,14 @@ mod connections;
 mod counted;
 mod environment;
 mod inbox;
-mod participant;
 mod requests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{Call, DestinationQueueSettings, Ticket};
+use tercet_testing::{GUARD, soon};
 use tercet_wire::{
     BranchSpec, Epoch, Fingerprint, Incarnation, Instance, Mono, Now, Op, Pattern, PerOp, Spec,
     TryBy, Wall,
@@ -23,14 +22,7 @@ use tercet_wire::{
 
 use super::{Dispatcher, DispatcherSettings, start};
 
-/// Longer than anything here takes unless it never happens.
-const GUARD: Duration = Duration::from_secs(30);
 const INSTANCE: &str = "0193a5f0-0000-7000-8000-00000000002a";
-
-/// Waits for what should happen, and says so if it does not.
-async fn soon<F: Future>(what: &str, future: F) -> F::Output {
-    tokio::time::timeout(GUARD, future).await.unwrap_or_else(|_| panic!("not seen: {what}"))
-}
 
 /// A clock that stands still.
 struct Still;

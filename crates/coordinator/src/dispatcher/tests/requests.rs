@@ -3,12 +3,12 @@
 use tercet_wire::Op;
 
 use super::inbox::Inbox;
-use super::participant::Participant;
 use super::{branch, call_of, dispatcher};
+use tercet_testing::RawParticipant;
 
 #[tokio::test]
 async fn a_try_carries_every_header_of_the_contract_and_no_other() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     let mut branch = branch(&participant.url("/payment/try?shop=1"), r#"{"amount": 4200}"#);
     branch.headers.insert("x-tenant".to_owned(), "eu".to_owned());
@@ -42,7 +42,7 @@ async fn a_try_carries_every_header_of_the_contract_and_no_other() {
 
 #[tokio::test]
 async fn confirm_and_cancel_have_no_deadline_and_a_key_of_their_own() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     for (op, key) in [
         (Op::Confirm, r#""order-1001/payment/confirm""#),
@@ -61,7 +61,7 @@ async fn confirm_and_cancel_have_no_deadline_and_a_key_of_their_own() {
 
 #[tokio::test]
 async fn the_payload_is_sent_to_the_byte_as_it_came() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     for payload in ["{}", "null", "{ \"b\" :1.50,\n\t\"a\":\"\\u00e9 é\" ,\"b\":2}", "\"\""] {
         let branch = branch(&participant.url("/payment"), payload);
@@ -75,7 +75,7 @@ async fn the_payload_is_sent_to_the_byte_as_it_came() {
 
 #[tokio::test]
 async fn a_branch_cannot_speak_in_the_coordinators_name() {
-    let mut participant = Participant::start().await;
+    let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     let mut branch = branch(&participant.url("/payment"), "{}");
     for name in ["tercet-gid", "idempotency-key", "traceparent", "content-type"] {

@@ -5,27 +5,36 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::soon;
+use crate::soon;
 
-pub(super) struct Participant {
+/// A participant on a port of its own that reads requests and answers only what it is told.
+#[derive(Debug)]
+pub struct RawParticipant {
     address: String,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
 }
 
 /// A request, and the connection it came by. Dropped, it closes the connection.
-pub(super) struct Arrival {
+#[derive(Debug)]
+pub struct Arrival {
     /// The number of the connection, from 1.
-    pub(super) connection: usize,
-    pub(super) request_line: String,
+    pub connection: usize,
+    /// Method, path and version.
+    pub request_line: String,
     /// Names in lower case, sorted.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
     stream: TcpStream,
     again: mpsc::UnboundedSender<Arrival>,
 }
 
-impl Participant {
-    pub(super) async fn start() -> Self {
+impl RawParticipant {
+    /// Starts one on a free port.
+    ///
+    /// # Panics
+    /// There is none.
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let (sender, arrivals) = mpsc::unbounded_channel();
@@ -38,19 +47,29 @@ impl Participant {
         Self { address, arrivals }
     }
 
-    pub(super) fn host_port(&self) -> &str {
+    /// Its `host:port`.
+    #[must_use]
+    pub fn host_port(&self) -> &str {
         &self.address
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    /// Its URL for this path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub(super) async fn arrival(&mut self) -> Arrival {
+    /// The next request.
+    ///
+    /// # Panics
+    /// It does not come.
+    pub async fn arrival(&mut self) -> Arrival {
         soon("a call", self.arrivals.recv()).await.expect("the participant runs")
     }
 
-    pub(super) fn nothing_arrived(&mut self) -> bool {
+    /// Whether no request waits to be looked at.
+    #[must_use]
+    pub fn nothing_arrived(&mut self) -> bool {
         self.arrivals.try_recv().is_err()
     }
 }
@@ -66,10 +85,10 @@ async fn receive(
         head.push(stream.read_u8().await.ok()?);
     }
     let head = String::from_utf8(head).expect("a head in ASCII");
-    let mut queues = head.trim_end().lines();
-    let request_line = queues.next().expect("a request line").to_owned();
-    let mut headers: Vec<(String, String)> = queues
-        .map(|queue| queue.split_once(": ").expect("a header"))
+    let mut lines = head.trim_end().lines();
+    let request_line = lines.next().expect("a request line").to_owned();
+    let mut headers: Vec<(String, String)> = lines
+        .map(|line| line.split_once(": ").expect("a header"))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     headers.sort();
@@ -82,19 +101,27 @@ async fn receive(
 }
 
 impl Arrival {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    /// This header, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// Sends bytes as they are; an error says that the other side has gone.
-    pub(super) async fn write(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// The other side has gone.
+    pub async fn write(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stream.write_all(bytes.as_ref()).await
     }
 
     /// Answers as one should and waits for the next request on the same connection.
     /// `status_and_headers` is like `200 OK\r\nretry-after: 3`.
-    pub(super) async fn answer(mut self, status_and_headers: &str, body: &[u8]) {
+    ///
+    /// # Panics
+    /// The other side has gone.
+    pub async fn answer(mut self, status_and_headers: &str, body: &[u8]) {
         let length = body.len();
         let head = format!("HTTP/1.1 {status_and_headers}\r\ncontent-length: {length}\r\n\r\n");
         self.write(head).await.expect("the head is taken");

@@ -1,6 +1,6 @@
-//! Serves HTTP/1.1 with a function; for participants that are part of this program.
+//! Serves HTTP/1.1 with a function.
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,11 +13,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// Answers every request on this listener, until it is dropped; its connections end with it.
-pub(crate) async fn serve<A, F>(listener: TcpListener, answer: A)
+/// Answers every request on this listener, until it is dropped; its connections end with it. An
+/// error closes the connection without an answer.
+pub async fn serve<A, F>(listener: TcpListener, answer: A)
 where
     A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = io::Result<Response<Full<Bytes>>>> + Send + 'static,
 {
     let answer = Arc::new(answer);
     let mut connections = JoinSet::new();
@@ -26,11 +27,8 @@ where
         let _ = stream.set_nodelay(true);
         let answer = Arc::clone(&answer);
         connections.spawn(async move {
-            let service = service_fn(|request| {
-                let answered = answer(request);
-                async move { Ok::<_, Infallible>(answered.await) }
-            });
-            // A connection may break; whoever called calls again.
+            let service = service_fn(|request| answer(request));
+            // A connection that breaks is often what the test is about.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
         while connections.try_join_next().is_some() {}
