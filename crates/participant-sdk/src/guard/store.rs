@@ -16,14 +16,15 @@ use super::purge::TOUCH_AFTER_MS;
 use super::row::{self, Row};
 use super::table::{Action, Arrival, Contradiction, State, decide, is_long_past};
 use super::turn::TURN_PATIENCE;
+use super::write_queue::{WritePermit, WriteQueue};
 use super::{patience, schema};
 use crate::clock;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::participant::Participant;
 
-/// How long a Try or Confirm waits for the right to write: less than the coordinator waits for
-/// its answer by default (3 s).
+/// How long a Try or Confirm waits for a connection, and on SQLite for writers in other processes: less
+/// than the coordinator waits for its answer by default (3 s).
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a call is run whose SQL transaction lost against another one.
 pub(super) const ROUNDS: u32 = 6;
@@ -38,6 +39,8 @@ pub struct Store {
     isolation: Option<IsolationLevel>,
     /// One for each call that may be waiting for its row in the database.
     seats: Arc<Semaphore>,
+    /// Where this process's calls wait for the right to write.
+    pub(super) queue: WriteQueue,
 }
 
 /// How a call ended that was done, now or before.
@@ -61,7 +64,7 @@ pub(crate) enum NotDone {
     /// The business code or the database failed.
     #[error(transparent)]
     Failure(#[from] Failure),
-    /// No connection, or on SQLite no right to write, was to be had.
+    /// No connection, or on SQLite no right to write or no place in its queue, was to be had.
     #[error("others were using the database for as long as a call may wait")]
     Busy,
     /// Another call of the branch is being worked on elsewhere, or others kept getting in the way.
@@ -80,7 +83,8 @@ impl Store {
     #[must_use]
     pub fn new(db: DatabaseConnection) -> Self {
         let seats = Arc::new(Semaphore::new(patience::seats(&db)));
-        Self { db, isolation: None, seats }
+        let queue = WriteQueue::of(&db);
+        Self { db, isolation: None, seats, queue }
     }
 
     /// Runs calls at this isolation level instead of the database's default. The guard is right
@@ -100,9 +104,15 @@ impl Store {
         schema::make_guard(&self.db, ROUND_PAUSE).await
     }
 
+    /// Waits for the right to write among the calls of this process, for as long as it takes.
+    pub(crate) async fn queue(&self) -> Result<WritePermit, NotDone> {
+        self.queue.join().await.map_err(|_| NotDone::Busy)
+    }
+
     /// Answers one call: as the guard's table says, and atomically.
     pub(crate) async fn run<P: Participant>(
         &self,
+        _permit: WritePermit,
         participant: &P,
         context: &Context,
         body: &[u8],
@@ -186,7 +196,7 @@ impl Store {
 
     /// Begins, with a seat for a call that may have to wait for its row: a Cancel, whose Try may still
     /// be running in another process, or a repeat. The first Try or Confirm of a branch meets nobody, and
-    /// is not to stand behind those. On SQLite it is here that everybody waits.
+    /// is not to stand behind those. On SQLite it is here that a process waits for another one.
     async fn begin(
         &self,
         context: &Context,
