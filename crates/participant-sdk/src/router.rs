@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 
 use crate::answer;
 use crate::context::Context;
-use crate::guard::store::Store;
+use crate::guard::store::{Begins, Store};
 use crate::guard::turn::{TURN_PATIENCE, Turns};
 use crate::participant::Participant;
 
@@ -76,17 +76,11 @@ async fn call<P: Participant>(
     let Some(turn) = endpoint.turns.take(&context, TURN_PATIENCE).await else {
         return answer::in_progress();
     };
-    let (begins, begun) = oneshot::channel();
+    let (begins, begun) = Begins::new();
     // In a task of its own: the caller's hanging up drops this future, not the call, and a
     // panic in business code becomes an answer.
     let mut call = tokio::spawn(async move {
-        let result = async {
-            let permit = endpoint.store.queue().await?;
-            // Whether anybody still listens makes no difference.
-            let _ = begins.send(());
-            endpoint.store.run(permit, &endpoint.participant, &context, &body).await
-        };
-        let result = result.await;
+        let result = endpoint.store.run(&endpoint.participant, &context, &body, begins).await;
         drop(turn);
         result.map_err(|why| answer::not_done(&context, &why))
     });

@@ -53,6 +53,11 @@ impl WriteQueue {
         Self { line: one_writer.then(|| Line::before(db)) }
     }
 
+    /// Whether one writes at a time, so that there is a queue at all.
+    pub(crate) fn is_for_one(&self) -> bool {
+        self.line.is_some()
+    }
+
     /// Waits for the right to write, behind those who came before. Who stops waiting leaves the queue.
     ///
     /// # Errors

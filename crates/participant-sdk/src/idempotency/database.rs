@@ -383,7 +383,7 @@ mod tests {
         let keys = DatabaseKeys::new(db.clone());
         keys.migrate().await.expect("a table");
         let store = crate::Store::new(db);
-        let writing = store.queue().await.expect("nobody else writes");
+        let writing = store.queue.join().await.expect("nobody else writes");
 
         let claiming = tokio::spawn({
             let keys = keys.clone();

@@ -1,6 +1,7 @@
 //! Calls that meet others, of their own branch or of another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Statement};
 use tercet_participant::Op::{Cancel, Confirm, Try};
@@ -40,7 +41,19 @@ pub(crate) async fn a_cancel_that_meets_its_try_in_another_process_asks_to_come_
 
     drop(gate);
     assert_eq!(running.await.expect("no panic"), "200 tried");
-    assert_eq!(other.usual("a", Cancel).await.words(), "200 cancelled");
+    let again = if database.has_one_writer() {
+        // It keeps its place before the file, and is done without being called again.
+        let done = async {
+            while service.runs("a").await != (1, 0, 1) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), done).await.expect("it is cancelled");
+        " again"
+    } else {
+        ""
+    };
+    assert_eq!(insist(&other, "a", Cancel).await, format!("200 cancelled{again}"));
     assert_eq!(service.runs("a").await, (1, 0, 1));
 }
 
@@ -67,7 +80,8 @@ pub(crate) async fn those_who_wait_leave_half_of_the_pool_to_others(database: &D
         assert_eq!(other.usual(&gid, Try).await.words(), "200 tried");
         served_meanwhile += 1;
     }
-    assert!(served_meanwhile > 4, "only {served_meanwhile} calls were served");
+    // Were every connection taken, one would have been served before and one after.
+    assert!(served_meanwhile > 2, "only {served_meanwhile} calls were served");
     for cancel in cancels {
         assert_eq!(cancel.await.expect("no panic"), "202 in-progress");
     }
