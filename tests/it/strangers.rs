@@ -2,7 +2,7 @@
 //! transactions alone, however many there are.
 
 use tercet_protocol::Op;
-use tercet_tests::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_tests::{Gate, Participant, Reaction, Tercet, eventually};
 
 use crate::bodies::{begin, branch};
 use crate::expected::transaction;
@@ -70,16 +70,12 @@ async fn a_dead_branch_does_not_keep_the_decision_from_its_siblings() {
     alive.called("alive", Op::Confirm, 1).await;
     dead.called("dead", Op::Confirm, 1).await;
     dead.stop().await;
-    let acknowledging = async {
-        loop {
-            let shown = client.get("order-1").await;
-            transaction(&shown, 200, "confirming");
-            if shown.branch("alive")["status"] == "confirmed" {
-                return shown;
-            }
-        }
+    let acknowledging = async || {
+        let shown = client.get("order-1").await;
+        transaction(&shown, 200, "confirming");
+        (shown.branch("alive")["status"] == "confirmed").then_some(shown)
     };
-    let shown = soon("the acknowledgement is shown", acknowledging).await;
+    let shown = eventually("the acknowledgement is shown", acknowledging).await;
     assert_eq!(shown.branch("dead")["status"], "tried", "{}", shown.text);
     dead.restart().await;
     transaction(&client.finished("order-1").await, 200, "confirmed");

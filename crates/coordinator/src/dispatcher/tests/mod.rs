@@ -23,7 +23,7 @@ use super::{Dispatcher, DispatcherSettings, start};
 use crate::clock::Clock;
 
 /// Longer than anything here takes unless it never happens.
-const GUARD: Duration = Duration::from_secs(30);
+const GUARD: Duration = Duration::from_secs(120);
 const INSTANCE: &str = "0193a5f0-0000-7000-8000-00000000002a";
 
 /// Waits for what should happen, and says so if it does not.
