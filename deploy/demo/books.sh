@@ -17,7 +17,7 @@ read_the_books() {
     local book
     for book in "${!KEPT_BY[@]}"; do
         [[ -z ${URL[${KEPT_BY[$book]}]:-} ]] ||
-            BOOKS[$book]=$(command curl --silent --show-error --max-time 60 "${URL[${KEPT_BY[$book]}]}/$book")
+            BOOKS[$book]=$(command curl --silent --show-error --max-time 300 "${URL[${KEPT_BY[$book]}]}/$book")
     done
 }
 

@@ -102,7 +102,7 @@ start() {
     "$@" >"$DIR/$name.out" 2>"$DIR/$name.log" &
     PID[$name]=$!
     ready_or_gone() { ready "$name" || is_gone "$name"; }
-    until_true 20 ready_or_gone || die "$name is not ready after 20 s"
+    until_true 120 ready_or_gone || die "$name is not ready after two minutes"
     ready "$name" || die "$name ended at once"
 }
 
@@ -123,6 +123,31 @@ start_all() {
     fi
     for name in coordinator "${PARTICIPANTS[@]}" ride; do
         start "$name"
+    done
+}
+
+# unfinished: how many transactions are under way, as the coordinator counts them.
+unfinished() {
+    local stats
+    stats=$(command curl --silent --show-error --fail --max-time 300 "${URL[coordinator]}/v1/stats") || return 1
+    grep -oE '"(trying|confirming|cancelling)":[0-9]+' <<<"$stats" | awk -F: '{ n += $2 } END { print n + 0 }'
+}
+
+# until_all_is_finished: waits for as long as something moves, and says how far it is.
+until_all_is_finished() {
+    local left last='' moved=$SECONDS told=$SECONDS
+    while true; do
+        left=$(unfinished) || die "the coordinator does not say what is under way"
+        ((left > 0)) || return 0
+        if [[ $left != "$last" ]]; then
+            last=$left moved=$SECONDS
+        fi
+        ((SECONDS - moved < 300)) || die "$left transactions are under way, and have not moved for five minutes"
+        if ((SECONDS - told >= 5)); then
+            told=$SECONDS
+            echo "  ...  $left transactions are not finished"
+        fi
+        sleep 0.2
     done
 }
 

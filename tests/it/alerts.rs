@@ -7,7 +7,7 @@ use http::Method;
 use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tercet_testing::{Client, Delivery, Participant, Reaction, Receiver, Tercet, soon};
+use tercet_testing::{Client, Delivery, Participant, Reaction, Receiver, Tercet, eventually};
 use tercet_wire::{Op, Wall};
 
 use crate::bodies::{begin, begin_open, branch};
@@ -53,17 +53,12 @@ fn is_signed(delivery: &Delivery) -> bool {
 
 /// The value of a metric, as soon as it is there and not zero.
 async fn counted(client: &Client, metric: &str) -> f64 {
-    let asking = async {
-        loop {
-            let page = client.send(Method::GET, "/metrics", None).await;
-            let line = page.text.lines().find_map(|line| line.strip_prefix(metric));
-            let value = line.and_then(|value| value.trim().parse::<f64>().ok());
-            if let Some(value) = value.filter(|value| *value > 0.0) {
-                return value;
-            }
-        }
+    let look = async || {
+        let page = client.send(Method::GET, "/metrics", None).await;
+        let value = page.text.lines().find_map(|line| line.strip_prefix(metric))?;
+        value.trim().parse::<f64>().ok().filter(|value| *value > 0.0)
     };
-    soon(metric, asking).await
+    eventually(metric, look).await
 }
 
 #[tokio::test]
@@ -142,7 +137,7 @@ async fn a_receiver_that_is_down_holds_up_nobody_and_the_oldest_alerts_are_dropp
 #[tokio::test]
 async fn what_is_still_parked_after_a_restart_is_told_again() {
     let (receiver, participant) = (Receiver::start(&[]).await, Participant::start().await);
-    let mut tercet = telling(&receiver, &[("ALERTS__GROUP_WAIT_MS", "300")]).await;
+    let mut tercet = telling(&receiver, &[("ALERTS__GROUP_WAIT_MS", "1000")]).await;
     for gid in ["order-1", "order-2"] {
         park(&tercet.client(), &participant, gid).await;
     }

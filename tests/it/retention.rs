@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::Value;
-use tercet_testing::{Client, Participant, Response, Tercet, soon};
+use tercet_testing::{Client, Participant, Response, Tercet, eventually};
 use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
@@ -10,8 +10,8 @@ use crate::expected::transaction;
 
 /// Asks for the transaction until it is as it should be.
 async fn becomes(client: &Client, gid: &str, what: &str, is: impl Fn(&Response) -> bool) {
-    let asking = async { while !is(&client.get(gid).await) {} };
-    soon(&format!("{gid} is {what}"), asking).await;
+    let look = async || is(&client.get(gid).await).then_some(());
+    eventually(&format!("{gid} is {what}"), look).await;
 }
 
 #[tokio::test]
@@ -77,17 +77,13 @@ async fn beyond_the_bound_the_oldest_finished_ones_are_forgotten_and_no_live_one
     }
     for last in 8..11 {
         finish(last).await;
-        let left = async {
-            loop {
-                let page = client.send(Method::GET, "/v1/transactions", None).await;
-                let items = page.json["items"].as_array().cloned().unwrap_or_default();
-                let gids: Vec<Value> = items.iter().map(|item| item["gid"].clone()).collect();
-                if gids.len() <= 4 {
-                    return gids;
-                }
-            }
+        let left = async || {
+            let page = client.send(Method::GET, "/v1/transactions", None).await;
+            let gids: Vec<Value> =
+                page.json["items"].as_array()?.iter().map(|item| item["gid"].clone()).collect();
+            (gids.len() <= 4).then_some(gids)
         };
-        let left = soon("the oldest are forgotten", left).await;
+        let left = eventually("the oldest are forgotten", left).await;
         let kept = [last, last - 1, last - 2].map(|n| format!("order-{n}"));
         assert_eq!(left, [&kept[0], &kept[1], &kept[2], "live"]);
     }

@@ -1,7 +1,7 @@
 //! Nobody waits for a stranger: a participant that is slow or dead is felt by its own
 //! transactions alone, however many there are.
 
-use tercet_testing::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Gate, Participant, Reaction, Tercet, eventually};
 use tercet_wire::Op;
 
 use crate::bodies::{begin, branch};
@@ -70,16 +70,12 @@ async fn a_dead_branch_does_not_keep_the_decision_from_its_siblings() {
     alive.called("alive", Op::Confirm, 1).await;
     dead.called("dead", Op::Confirm, 1).await;
     dead.stop().await;
-    let acknowledging = async {
-        loop {
-            let shown = client.get("order-1").await;
-            transaction(&shown, 200, "confirming");
-            if shown.branch("alive")["status"] == "confirmed" {
-                return shown;
-            }
-        }
+    let acknowledging = async || {
+        let shown = client.get("order-1").await;
+        transaction(&shown, 200, "confirming");
+        (shown.branch("alive")["status"] == "confirmed").then_some(shown)
     };
-    let shown = soon("the acknowledgement is shown", acknowledging).await;
+    let shown = eventually("the acknowledgement is shown", acknowledging).await;
     assert_eq!(shown.branch("dead")["status"], "tried", "{}", shown.text);
     dead.restart().await;
     transaction(&client.finished("order-1").await, 200, "confirmed");

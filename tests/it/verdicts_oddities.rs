@@ -75,20 +75,22 @@ async fn an_answer_after_the_timeout_of_the_call_is_no_answer() {
     for op in [Op::Try, Op::Confirm] {
         participant.next("stock", op, [Reaction::status(200).behind(&never)]);
     }
-    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 200 }));
+    // Enough for a busy machine to answer the calls that are not held.
+    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 1_500 }));
     let ended = tercet.client().begin("", &begin("order-1", &[hasty])).await;
     assert_eq!(ended.word("status"), "confirmed", "{}", ended.text);
     let attempts = &ended.branch("stock")["attempts"];
     assert_eq!(attempts, &json!({"try": 2, "confirm": 2, "cancel": 0}));
     let events = tercet.client().events("order-1").await;
-    assert!(events.text.contains("timeout after 200 ms"), "{}", events.text);
+    assert!(events.text.contains("timeout after 1500 ms"), "{}", events.text);
 }
 
 #[tokio::test]
 async fn a_try_that_is_always_too_late_cancels_and_says_that_no_status_came() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);
     participant.always("stock", Op::Try, Reaction::status(200).behind(&Gate::closed()));
-    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 100 }));
+    // Enough for a busy machine to be called at all.
+    let hasty = with(branch(&participant, "stock"), json!({ "timeout_ms": 500 }));
     let ended = tercet.client().begin("", &begin("order-1", &[hasty])).await;
     assert_eq!((ended.word("status"), ended.word("reason")), ("cancelled", "try-failed"));
     let answer = &ended.branch("stock")["answer"];
@@ -144,9 +146,12 @@ async fn a_call_in_progress_is_asked_again_after_a_second_unless_it_says_when() 
     let (least, second) = (Duration::from_millis(100), Duration::from_secs(1));
     assert!(pause("silent") >= second, "{:?}", pause("silent"));
     assert!(pause("busy") >= second, "{:?}", pause("busy"));
-    assert!(pause("soon") >= least && pause("soon") < second, "{:?}", pause("soon"));
+    assert!(pause("soon") >= least, "{:?}", pause("soon"));
+    // On a busy machine every call is late, but none overtakes one that is due most of a second before.
     // What a 500 asks for is not honoured.
-    assert!(pause("error") < second, "{:?}", pause("error"));
+    let again = |id: &str| participant.calls_of(id, Op::Try)[1].at;
+    let seconds = again("silent").min(again("busy"));
+    assert!(again("soon") < seconds && again("error") < seconds, "{:#?}", participant.calls());
 }
 
 #[tokio::test]
@@ -163,7 +168,8 @@ async fn no_participant_can_ask_for_a_pause_of_more_than_a_minute() {
     let at = failed["at"].as_str().expect("when it failed");
     let pause_ms = millis(next) - millis(at);
     // One is read from the clock that people read, the other reckoned from the steady one.
-    assert!((59_900..=60_100).contains(&pause_ms), "{pause_ms} ms: {}", shown.text);
+    // A busy machine may do something else between the two.
+    assert!((58_000..=62_000).contains(&pause_ms), "{pause_ms} ms: {}", shown.text);
 }
 
 fn millis(text: &str) -> i64 {

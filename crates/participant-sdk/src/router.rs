@@ -1,6 +1,8 @@
 //! The three URLs of an endpoint.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -9,15 +11,21 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
 use tercet_wire::Op;
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
 
 use crate::answer;
 use crate::context::Context;
-use crate::guard::store::Store;
+use crate::guard::store::{Begins, Store};
 use crate::guard::turn::{TURN_PATIENCE, Turns};
 use crate::participant::Participant;
 
 /// More than the coordinator accepts as a payload, and less than would hurt.
 const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// How long a call may wait to begin before its caller is told that it is in progress: much less than
+/// callers wait for an answer, since silence would count as a failure.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the three handlers share.
 struct Endpoint<P> {
@@ -33,7 +41,8 @@ struct Endpoint<P> {
 /// Router::new().nest("/payment", tercet_participant::router(payment, store))
 /// ```
 ///
-/// A call goes on when its caller hangs up, so that the next one finds it done.
+/// A call goes on when its caller hangs up, so that the next one finds it done. Likewise one that has to
+/// wait for its turn to write, on SQLite: its caller is answered 202 after a second, and it keeps its place.
 pub fn router<P: Participant>(participant: P, store: Store) -> Router {
     let endpoint = Arc::new(Endpoint { participant, store, turns: Arc::default() });
     Router::new()
@@ -63,22 +72,38 @@ async fn call<P: Participant>(
             return answer::bad_header(&error);
         }
     };
+    let mut patience = pin!(tokio::time::sleep(QUEUE_PATIENCE));
     let Some(turn) = endpoint.turns.take(&context, TURN_PATIENCE).await else {
         return answer::in_progress();
     };
+    let (begins, begun) = Begins::new();
     // In a task of its own: the caller's hanging up drops this future, not the call, and a
     // panic in business code becomes an answer.
-    let call = tokio::spawn(async move {
-        let result = endpoint.store.run(&endpoint.participant, &context, &body).await;
+    let mut call = tokio::spawn(async move {
+        let result = endpoint.store.run(&endpoint.participant, &context, &body, begins).await;
         drop(turn);
         result.map_err(|why| answer::not_done(&context, &why))
     });
-    match call.await {
+    let called = tokio::select! {
+        biased;
+        called = &mut call => called,
+        () = waits_for_too_long(begun, patience.as_mut()) => return answer::in_progress(),
+    };
+    match called {
         Ok(Ok(done)) => answer::done(done),
         Ok(Err(refusal)) => refusal,
         Err(error) => {
             tracing::error!(%op, %error, "a call broke off");
             answer::broken_off()
         }
+    }
+}
+
+/// Ends if the call has not begun when patience ends; else never.
+async fn waits_for_too_long(begun: oneshot::Receiver<()>, patience: Pin<&mut Sleep>) {
+    tokio::select! {
+        biased;
+        _ = begun => std::future::pending().await,
+        () = patience => {}
     }
 }

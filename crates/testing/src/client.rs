@@ -6,7 +6,10 @@ use std::sync::Once;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
-use crate::{GUARD, soon};
+use crate::{GUARD, eventually, soon};
+
+/// The longest wait a request may ask for, in milliseconds.
+const LONGEST_WAIT_MS: u128 = 60_000;
 
 /// Talks to the daemon. Bodies are text, sent as they are, so that wrong ones can be sent too.
 #[derive(Debug, Clone)]
@@ -109,11 +112,16 @@ impl Client {
     }
 
     async fn reached(&self, gid: &str, wait: &str) -> Response {
-        // A little less than the guard, so that what it is instead can be shown.
-        let wait_ms = GUARD.as_millis() - 2_000;
-        let path = format!("/v1/transactions/{gid}?wait={wait}&wait_ms={wait_ms}");
-        let response = self.send(Method::GET, &path, None).await;
+        let path = format!("/v1/transactions/{gid}?wait={wait}&wait_ms={LONGEST_WAIT_MS}");
         let at = format!("{wait}_at");
+        let mut response = self.send(Method::GET, &path, None).await;
+        // As often as the guard allows, and then what it is instead is shown.
+        for _ in 1..GUARD.as_millis() / LONGEST_WAIT_MS {
+            if response.status != 200 || response.json[&at].is_string() {
+                break;
+            }
+            response = self.send(Method::GET, &path, None).await;
+        }
         let reached = response.json[&at].is_string();
         assert!(reached, "{gid} is not {wait}: {} {}", response.status, response.text);
         response
@@ -129,16 +137,12 @@ impl Client {
     /// # Panics
     /// There was none in time.
     pub async fn event(&self, gid: &str, kind: &str) -> Value {
-        let asking = async {
-            loop {
-                let events = self.events(gid).await;
-                let items = events.json["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-                if let Some(found) = items.iter().find(|event| event["kind"] == kind) {
-                    return found.clone();
-                }
-            }
+        let look = async || {
+            let events = self.events(gid).await;
+            let items = events.json["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            items.iter().find(|event| event["kind"] == kind).cloned()
         };
-        soon(&format!("{kind} in the history of {gid}"), asking).await
+        eventually(&format!("{kind} in the history of {gid}"), look).await
     }
 
     /// `POST /v1/transactions/{gid}/confirm`.

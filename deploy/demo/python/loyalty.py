@@ -8,6 +8,7 @@ transaction as the points. Python 3.8 or later.
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import datetime
 import json
@@ -30,6 +31,9 @@ STATE_AFTER = {"try": "tried", "confirm": "confirmed", "cancel": "cancelled"}
 # Cancel may have been deleted since. Generous, since the clocks of two machines are compared.
 LATE_TRY_MARGIN_S = 3600
 BODY_LIMIT_BYTES = 1024 * 1024
+# How long a caller waits for those before it until it is told to come again. Its call keeps its
+# place, and is found done.
+PATIENCE_S = 1
 
 
 class Refused(Exception):
@@ -139,16 +143,40 @@ class Service(ThreadingHTTPServer):
     def __init__(self, address, file, guard):
         super().__init__(address, Handler)
         self.file, self.guard = file, guard
-        # SQLite would keep writers apart by itself; a queue before it is fairer.
-        self.turn = threading.Lock()
+        # SQLite would keep writers apart by itself, but they would race for its lock; here they queue,
+        # one call of a branch at a time.
+        self.writer = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+        self.lock, self.branches = threading.Lock(), set()
         # Held open, so that the write-ahead log is not tidied up after each request.
         self.kept = connect(file)
         self.kept.execute("PRAGMA journal_mode = WAL")
         self.kept.executescript(SCHEMA)
 
+    def done_in_time(self, op, call, body):
+        """Queues a call and waits for it; False if it is still in progress when patience ends."""
+        branch = call["tercet-gid"], call["tercet-branch"]
+
+        def its_turn():
+            try:
+                self.call(op, call, body)
+            finally:
+                with self.lock:
+                    self.branches.remove(branch)
+
+        with self.lock:
+            if branch in self.branches:
+                return False
+            self.branches.add(branch)
+            done = self.writer.submit(its_turn)
+        try:
+            done.result(PATIENCE_S)
+        except concurrent.futures.TimeoutError:
+            return False
+        return True
+
     def call(self, op, call, body):
         """One call, in one SQL transaction on a connection of its own."""
-        with contextlib.closing(connect(self.file)) as db, self.turn:
+        with contextlib.closing(connect(self.file)) as db:
             db.execute("BEGIN IMMEDIATE")
             try:
                 if self.guard:
@@ -190,7 +218,7 @@ class Handler(BaseHTTPRequestHandler):
             if name not in call:
                 return self.problem(400, "invalid-call", "header %s: is missing" % name)
         try:
-            self.server.call(op, call, body)
+            done = self.server.done_in_time(op, call, body)
         except Refused as why:
             self.problem(why.status, why.code, str(why))
         except sqlite3.Error as error:
@@ -198,16 +226,22 @@ class Handler(BaseHTTPRequestHandler):
             self.log_error("%s of %s: %s", op, call["tercet-gid"], error)
             self.problem(503, "failed", "the call failed here; call again")
         else:
-            self.answer(200, {"state": STATE_AFTER[op]})
+            if done:
+                self.answer(200, {"state": STATE_AFTER[op]})
+            else:
+                detail = "this call, or another one of its branch, is being worked on"
+                self.problem(202, "in-progress", detail, {"Retry-After": "1"})
 
-    def problem(self, status, code, detail):
-        self.answer(status, {"code": code, "status": status, "detail": detail})
+    def problem(self, status, code, detail, headers=None):
+        self.answer(status, {"code": code, "status": status, "detail": detail}, headers)
 
-    def answer(self, status, body):
+    def answer(self, status, body, headers=None):
         text = json.dumps(body, separators=(",", ":")).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(text)
 

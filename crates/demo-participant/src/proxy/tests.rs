@@ -61,7 +61,7 @@ impl Rig {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), quiet).await.expect("nothing is held back");
+        tokio::time::timeout(Duration::from_secs(120), quiet).await.expect("nothing is held back");
     }
 }
 

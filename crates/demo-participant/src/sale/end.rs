@@ -29,6 +29,24 @@ impl End {
         }
     }
 
+    /// Whether its decision has been taken, or is told already.
+    pub(super) fn is_decided(&self) -> bool {
+        match self {
+            Self::Known { status, .. } => match status {
+                Status::Confirming | Status::Cancelling | Status::Confirmed | Status::Cancelled => {
+                    true
+                }
+                Status::Trying => false,
+            },
+            Self::Unknown => false,
+        }
+    }
+
+    /// Whether the piece is sold.
+    pub(super) fn is_sold(&self) -> bool {
+        matches!(self, Self::Known { status: Status::Confirmed, .. })
+    }
+
     /// Whether there is nothing more to wait for.
     pub(super) fn is_final(&self) -> bool {
         match self {

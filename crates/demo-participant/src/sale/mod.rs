@@ -1,16 +1,21 @@
 //! A sale: many orders for the same article at once, begun as any initiator would.
 
+mod crowd;
 mod end;
 mod order;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tercet_participant::{Client, ClientError, WaitFor};
-use tokio::task::JoinSet;
 
+use self::crowd::{Crowd, Ends, Goal};
 use self::end::End;
+
+/// How many rounds of a sale may bring nothing before it is taken to be over.
+const ROUNDS_IN_VAIN: u32 = 10;
 
 /// The sale's command line.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,6 +38,10 @@ pub(crate) struct Arguments {
     /// Orders, of one piece each.
     #[arg(long, value_name = "N", default_value = "3000")]
     orders: NonZeroU32,
+    /// Goes on with more orders until so many pieces are sold: those whose transaction was cancelled for any
+    /// other reason than the stock have given theirs back.
+    #[arg(long, value_name = "N")]
+    until_sold: Option<NonZeroU32>,
     /// How many of them wait for their decision at a time.
     #[arg(long, value_name = "N", default_value = "200")]
     at_once: NonZeroUsize,
@@ -45,33 +54,31 @@ pub(crate) struct Arguments {
     /// Who pays, and earns the points.
     #[arg(long, value_name = "NAME", default_value = "crowd")]
     account: String,
-    /// After the last decision, how long all participants together have to acknowledge.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    /// How long it goes on while no order gets anywhere. As long as it moves, however slowly, it goes on.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     patience_s: u64,
 }
-
-/// What is known of each order, by its number.
-type Ends = BTreeMap<u32, End>;
 
 /// Runs the sale and prints how the orders ended.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), ClientError> {
     let (orders, at_once) = (arguments.orders.get(), arguments.at_once.get());
     println!("{orders} orders, {at_once} at a time:");
     let tercet = Client::new(&arguments.coordinator)?;
-    let mut ends = Ends::new();
-
-    let decided = tercet.clone().waiting_for(WaitFor::Decided);
-    let place = |number| order::place(decided.clone(), arguments.clone(), number);
-    at_a_time(at_once, (1..=orders).collect(), place, &mut ends).await;
-
-    let unfinished = ends.iter().filter(|(_, end)| !end.is_final()).map(|(number, _)| *number);
-    let follow = |number| order::follow(tercet.clone(), number);
-    let finished = at_a_time(at_once, unfinished.collect(), follow, &mut ends);
-    // Whoever is not finished by then is counted as it was last seen.
-    let _ = tokio::time::timeout(Duration::from_secs(arguments.patience_s), finished).await;
-
+    let mut sale = Sale { arguments, tercet, ends: Ends::new() };
+    let mut goes_on = sale.place(1..=orders).await;
+    let (mut next, mut in_vain) = (orders + 1, 0);
+    while goes_on && in_vain < ROUNDS_IN_VAIN {
+        let (sold, left) = (sale.sold(), sale.left());
+        if left == 0 {
+            break;
+        }
+        println!("  ...  {left} pieces are not sold: as many orders more");
+        goes_on = sale.place(next..=next.saturating_add(left - 1)).await;
+        next = next.saturating_add(left);
+        in_vain = if sale.sold() == sold { in_vain + 1 } else { 0 };
+    }
     let mut counts = BTreeMap::<String, u32>::new();
-    for end in ends.values() {
+    for end in sale.ends.values() {
         *counts.entry(end.to_string()).or_default() += 1;
     }
     for (end, count) in counts {
@@ -80,55 +87,47 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), ClientError> {
     Ok(())
 }
 
-/// Does something for each of these orders, so many at a time, and keeps what is known as it comes.
-async fn at_a_time<F>(at_once: usize, orders: Vec<u32>, act: impl Fn(u32) -> F, ends: &mut Ends)
-where
-    F: Future<Output = End> + Send + 'static,
-{
-    let mut orders = orders.into_iter();
-    let mut acting = JoinSet::new();
-    let begin = |number| {
-        let acting = act(number);
-        async move { (number, acting.await) }
-    };
-    for number in orders.by_ref().take(at_once) {
-        acting.spawn(begin(number));
-    }
-    while let Some(done) = acting.join_next().await {
-        match done {
-            Ok((number, end)) => drop(ends.insert(number, end)),
-            Err(error) => tracing::error!(%error, "an order broke off"),
-        }
-        if let Some(number) = orders.next() {
-            acting.spawn(begin(number));
-        }
-    }
+/// A sale under way.
+struct Sale {
+    arguments: Arguments,
+    tercet: Client,
+    ends: Ends,
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+impl Sale {
+    /// Places these orders and waits for the end of each. Whether all have come to it.
+    async fn place(&mut self, numbers: RangeInclusive<u32>) -> bool {
+        self.ends.extend(numbers.clone().map(|number| (number, End::Unknown)));
+        let decided = Goal { word: "decided", is_reached: End::is_decided };
+        let finished = Goal { word: "finished", is_reached: End::is_final };
+        if !self.see_to(numbers.clone().collect(), decided, WaitFor::Decided).await {
+            return false;
+        }
+        let of_these = self.ends.range(numbers);
+        let unfinished = of_these.filter(|(_, end)| !end.is_final()).map(|(number, _)| *number);
+        self.see_to(unfinished.collect(), finished, WaitFor::Finished).await
+    }
 
-    use super::*;
-
-    #[tokio::test]
-    async fn no_more_orders_than_allowed_are_under_way_and_none_is_lost() {
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let act = |_| {
-            let (now, most) = (Arc::clone(&now), Arc::clone(&most));
-            async move {
-                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                for _ in 0..10 {
-                    tokio::task::yield_now().await;
-                }
-                now.fetch_sub(1, Ordering::SeqCst);
-                End::Unknown
-            }
+    /// Begins the orders' transactions. A repeat begins nothing and waits for the one that was begun.
+    async fn see_to(&mut self, orders: VecDeque<u32>, goal: Goal, wait_for: WaitFor) -> bool {
+        let crowd = Crowd {
+            at_once: self.arguments.at_once.get(),
+            patience: Duration::from_secs(self.arguments.patience_s),
         };
-        let mut ends = Ends::new();
-        at_a_time(7, (1..=100).collect(), act, &mut ends).await;
-        assert_eq!(most.load(Ordering::SeqCst), 7);
-        assert_eq!(ends.into_keys().collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+        let tercet = self.tercet.clone().waiting_for(wait_for);
+        let place = |number| order::place(tercet.clone(), self.arguments.clone(), number);
+        crowd.see_to(orders, goal, place, &mut self.ends).await
+    }
+
+    /// Pieces that are sold.
+    fn sold(&self) -> u32 {
+        let sold = self.ends.values().filter(|end| end.is_sold()).count();
+        u32::try_from(sold).unwrap_or(u32::MAX)
+    }
+
+    /// Pieces that are still to be sold.
+    fn left(&self) -> u32 {
+        let wanted = self.arguments.until_sold.map_or(0, NonZeroU32::get);
+        wanted.saturating_sub(self.sold())
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tercet_participant::{Client, ClientError, Gid, NewBranch, NewTransaction};
+use tercet_participant::{Client, ClientError, NewBranch, NewTransaction};
 
 use super::Arguments;
 use super::end::End;
@@ -12,19 +12,15 @@ use super::end::End;
 /// not wait long.
 const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Begins an order's transaction and waits as long as the client does.
+/// How long an order may stay undecided. On a slow machine the crowd is served slowly, and nobody is to
+/// be sent away for that.
+const UNDECIDED_AT_MOST: Duration = Duration::from_secs(300);
+
+/// Begins an order's transaction, or finds it begun, and waits as long as the client does.
 pub(super) async fn place(tercet: Client, sale: Arguments, number: u32) -> End {
     match transaction(&sale, &gid(number)) {
         Ok(transaction) => End::of(tercet.begin(transaction).await),
         Err(error) => End::of(Err(error)),
-    }
-}
-
-/// Waits for the end of an order that was placed before.
-pub(super) async fn follow(tercet: Client, number: u32) -> End {
-    match gid(number).parse::<Gid>() {
-        Ok(gid) => End::of(tercet.outcome(&gid).await),
-        Err(source) => End::of(Err(ClientError::Id { what: "gid", given: gid(number), source })),
     }
 }
 
@@ -40,6 +36,7 @@ fn transaction(sale: &Arguments, gid: &str) -> Result<NewTransaction, ClientErro
     let order = json!({"order": gid, "account": account, "sku": sku, "quantity": 1});
     let mut transaction = NewTransaction::new()
         .gid(gid)
+        .timeout(UNDECIDED_AT_MOST)
         .branch(branch("order", &sale.order, order)?)
         .branch(branch("inventory", &sale.inventory, json!({"sku": sku, "quantity": 1}))?)
         .branch(branch(

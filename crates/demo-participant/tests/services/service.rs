@@ -83,7 +83,8 @@ impl Service {
         self.call_with(endpoint, op, gid, payload, &format!("tercet-instance: {LIFE}\r\n{LEGS}"))
     }
 
-    /// A call whose instance, legs and deadline are given as headers.
+    /// A call whose instance, legs and deadline are given as headers. Made again while it is in
+    /// progress, as the coordinator does.
     pub(crate) fn call_with(
         &self,
         endpoint: &str,
@@ -94,12 +95,18 @@ impl Service {
     ) -> Option<Answer> {
         let headers =
             format!("tercet-gid: {gid}\r\ntercet-branch: b1\r\ntercet-op: {op}\r\n{headers}");
-        self.request("POST", &format!("/{endpoint}/{op}"), &headers, &payload.to_string())
+        loop {
+            let path = format!("/{endpoint}/{op}");
+            match self.request("POST", &path, &headers, &payload.to_string()) {
+                Some((202, _)) => std::thread::sleep(Duration::from_millis(10)),
+                answer => return answer,
+            }
+        }
     }
 
-    /// How it ended; fails if it goes on for ten seconds.
+    /// How it ended; fails if it goes on for a minute.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        for _ in 0..1_000 {
+        for _ in 0..6_000 {
             if let Some(status) = self.process.try_wait().expect("a child of ours") {
                 return status;
             }

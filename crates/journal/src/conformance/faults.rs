@@ -140,7 +140,7 @@ async fn what_the_journal_does_can_be_measured(rig: Rig) {
     running.faults.then(&[Fault::Before, Fault::After]);
     running.faults.release();
     running.until_durable(Seq(5)).await;
-    running.journal.close(Duration::from_secs(5)).await.unwrap();
+    running.journal.close(Duration::from_secs(60)).await.unwrap();
     let shown = recorder.handle().render();
     for line in [
         "tercet_journal_queue_records 0",

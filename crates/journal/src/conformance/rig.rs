@@ -17,7 +17,7 @@ use crate::store::Store;
 use crate::{Journal, JournalEvent, JournalSettings, MemoryRows, thread};
 
 /// Far more than anything takes: a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Time that passes when it is told to; without luck, so that pauses between submissions are none.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 //! their opposite.
 //!
 //! ```text
-//!   call ──▶ turn (one call of a branch at a time) ──▶ SQL transaction
+//!   call ──▶ turn (one call of a branch at a time) ──▶ write queue (on SQLite) ──▶ SQL transaction
 //!                                                        │ guard's row: insert, else read
 //!                                                        │ table: run, record, repeat, refuse
 //!                                                        │ business change, if it is to run
@@ -27,3 +27,5 @@ pub(crate) mod store;
 pub(crate) mod table;
 #[cfg(feature = "sea-orm")]
 pub(crate) mod turn;
+#[cfg(feature = "sea-orm")]
+pub(crate) mod write_queue;

@@ -118,6 +118,7 @@ impl Store {
 
     /// Deletes them by key, one by one, so that no range of the index is locked.
     async fn delete(&self, keys: &[(String, String)], before_ms: i64) -> Result<u64, DbErr> {
+        let _permit = self.queue.join_surely().await;
         let db = self.begin_to_write().await?;
         let mut deleted = 0;
         for (gid, branch) in keys {

@@ -9,21 +9,22 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 use tercet_wire::{Backoff, Op};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::contention::{Contention, contention, contention_behind};
 use super::purge::TOUCH_AFTER_MS;
 use super::row::{self, Row};
 use super::table::{Action, Arrival, Contradiction, State, decide, is_long_past};
 use super::turn::TURN_PATIENCE;
+use super::write_queue::WriteQueue;
 use super::{patience, schema};
 use crate::clock;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::participant::Participant;
 
-/// How long a Try or Confirm waits for the right to write: less than the coordinator waits for
-/// its answer by default (3 s).
+/// How long a Try or Confirm waits for a connection: less than the coordinator waits for its answer by
+/// default (3 s).
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How often a call is run whose SQL transaction lost against another one.
 pub(super) const ROUNDS: u32 = 6;
@@ -38,6 +39,8 @@ pub struct Store {
     isolation: Option<IsolationLevel>,
     /// One for each call that may be waiting for its row in the database.
     seats: Arc<Semaphore>,
+    /// Where this process's calls wait for the right to write.
+    pub(crate) queue: WriteQueue,
 }
 
 /// How a call ended that was done, now or before.
@@ -61,12 +64,31 @@ pub(crate) enum NotDone {
     /// The business code or the database failed.
     #[error(transparent)]
     Failure(#[from] Failure),
-    /// No connection, or on SQLite no right to write, was to be had.
+    /// No connection, or on SQLite no right to write or no place in its queue, was to be had.
     #[error("others were using the database for as long as a call may wait")]
     Busy,
     /// Another call of the branch is being worked on elsewhere, or others kept getting in the way.
     #[error("others were writing for as long as a call may wait")]
     InProgress,
+}
+
+/// Tells, once, that a call has begun.
+#[derive(Debug)]
+pub(crate) struct Begins(Option<oneshot::Sender<()>>);
+
+impl Begins {
+    /// One that tells, and where it is heard.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<()>) {
+        let (tell, told) = oneshot::channel();
+        (Self(Some(tell)), told)
+    }
+
+    fn tell(&mut self) {
+        if let Some(tell) = self.0.take() {
+            // Whether anybody still listens makes no difference.
+            let _ = tell.send(());
+        }
+    }
 }
 
 impl From<DbErr> for NotDone {
@@ -80,7 +102,8 @@ impl Store {
     #[must_use]
     pub fn new(db: DatabaseConnection) -> Self {
         let seats = Arc::new(Semaphore::new(patience::seats(&db)));
-        Self { db, isolation: None, seats }
+        let queue = WriteQueue::of(&db);
+        Self { db, isolation: None, seats, queue }
     }
 
     /// Runs calls at this isolation level instead of the database's default. The guard is right
@@ -100,16 +123,22 @@ impl Store {
         schema::make_guard(&self.db, ROUND_PAUSE).await
     }
 
-    /// Answers one call: as the guard's table says, and atomically.
+    /// Answers one call: as the guard's table says, and atomically. On SQLite it may have to wait for its turn to
+    /// write, for as long as that takes; it tells when it need not wait any more.
     pub(crate) async fn run<P: Participant>(
         &self,
         participant: &P,
         context: &Context,
         body: &[u8],
+        mut begins: Begins,
     ) -> Result<Done, NotDone> {
+        let _permit = self.queue.join().await.map_err(|_| NotDone::Busy)?;
+        if !self.queue.is_for_one() {
+            begins.tell();
+        }
         let mut round = 1;
         loop {
-            let error = match self.run_once(participant, context, body).await {
+            let error = match self.run_once(participant, context, body, &mut begins).await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
@@ -133,8 +162,10 @@ impl Store {
         participant: &P,
         context: &Context,
         body: &[u8],
+        begins: &mut Begins,
     ) -> Result<Done, NotDone> {
         let (db, seat) = self.begin(context).await?;
+        begins.tell();
         let now = clock::now();
         let wanted = State::after(context.op);
         let row = record(&db, context, wanted, now.0).await?;
@@ -186,11 +217,22 @@ impl Store {
 
     /// Begins, with a seat for a call that may have to wait for its row: a Cancel, whose Try may still
     /// be running in another process, or a repeat. The first Try or Confirm of a branch meets nobody, and
-    /// is not to stand behind those. On SQLite it is here that everybody waits.
+    /// is not to stand behind those.
+    ///
+    /// On SQLite only the first in the queue comes here, and waits for those who read and for other processes as
+    /// long as SQLite and the pool are told to. If it gave up and another began anew, then on a machine
+    /// that is slow enough nobody would ever get through.
     async fn begin(
         &self,
         context: &Context,
     ) -> Result<(DatabaseTransaction, Option<OwnedSemaphorePermit>), NotDone> {
+        if self.queue.is_for_one() {
+            return match self.begin_to_write().await {
+                Ok(db) => Ok((db, None)),
+                Err(DbErr::ConnectionAcquire(_)) => Err(NotDone::Busy),
+                Err(error) => Err(error.into()),
+            };
+        }
         let patience = match context.op {
             Op::Try | Op::Confirm => BEGIN_PATIENCE,
             Op::Cancel => TURN_PATIENCE,

@@ -1,7 +1,10 @@
 //! Keys and answers in a database, for a service of several processes.
 //!
 //! Every write is one statement on one row, guarded by what was read of it: there is no
-//! transaction, and no lock is held while a handler runs.
+//! transaction, and no lock is held while a handler runs. On SQLite writes queue with those of the
+//! guard.
+
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -16,6 +19,10 @@ use crate::clock;
 use crate::guard::contention::contention;
 use crate::guard::schema;
 use crate::guard::store::ROUND_PAUSE;
+use crate::guard::write_queue::WriteQueue;
+
+/// How long a request with a key waits for the right to write.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often a claim is tried that others overtook, and a statement that lost against another.
 const ROUNDS: u32 = 6;
@@ -111,11 +118,13 @@ fn insert(backend: DbBackend) -> &'static str {
 #[derive(Debug, Clone)]
 pub(super) struct DatabaseKeys {
     db: DatabaseConnection,
+    queue: WriteQueue,
 }
 
 impl DatabaseKeys {
     pub(super) fn new(db: DatabaseConnection) -> Self {
-        Self { db }
+        let queue = WriteQueue::of(&db);
+        Self { db, queue }
     }
 
     pub(super) async fn migrate(&self) -> Result<(), KeyStoreError> {
@@ -128,6 +137,8 @@ impl DatabaseKeys {
         terms: Terms,
         now_ms: i64,
     ) -> Result<Claim, KeyStoreError> {
+        let turn = tokio::time::timeout(CLAIM_PATIENCE, self.queue.join());
+        let Ok(Ok(_permit)) = turn.await else { return Err(KeyStoreError::Busy) };
         let until_ms = terms.lease_until_ms(now_ms);
         for _ in 0..ROUNDS {
             if self.insert(request, until_ms).await? {
@@ -217,6 +228,8 @@ impl DatabaseKeys {
 
     /// Writes to the row of a handler that is running, if it is still ours; whether it was.
     async fn write(&self, request: &Request, row: ActiveModel) -> Result<bool, KeyStoreError> {
+        // There are no more of these than handlers that run, and what one has done must be kept.
+        let _permit = self.queue.join_surely().await;
         let written = again(|| {
             Entity::update_many()
                 .set(row.clone())
@@ -229,6 +242,7 @@ impl DatabaseKeys {
     }
 
     pub(super) async fn release(&self, request: &Request) -> Result<(), KeyStoreError> {
+        let _permit = self.queue.join_surely().await;
         again(|| {
             Entity::delete_many()
                 .filter(Column::KeyDigest.eq(&request.key))
@@ -276,6 +290,7 @@ impl DatabaseKeys {
             .await?;
         let mut deleted = 0;
         for (key, owner, live_until) in oldest {
+            let _permit = self.queue.join_surely().await;
             let gone = again(|| {
                 Entity::delete_many()
                     .filter(Column::KeyDigest.eq(&key))
@@ -349,5 +364,38 @@ async fn again<T, F: Future<Output = Result<T, DbErr>>>(
             }
             settled => return settled,
         }
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    const TERMS: Terms = Terms { lease: Duration::from_secs(30), keep: Duration::from_secs(3_600) };
+
+    fn request(key: &str) -> Request {
+        Request { key: key.to_owned(), fingerprint: "one".to_owned(), owner: 1 }
+    }
+
+    #[tokio::test]
+    async fn keys_queue_for_the_writer_that_the_guard_writes_with() {
+        let db = sea_orm::Database::connect("sqlite::memory:").await.expect("a database");
+        let keys = DatabaseKeys::new(db.clone());
+        keys.migrate().await.expect("a table");
+        let store = crate::Store::new(db);
+        let writing = store.queue.join().await.expect("nobody else writes");
+
+        let claiming = tokio::spawn({
+            let keys = keys.clone();
+            async move { keys.claim(&request("k"), TERMS, 0).await }
+        });
+        // It has come as far as it can; with nobody at work the time that is left passes at once.
+        tokio::time::pause();
+        let claimed = claiming.await.expect("no panic");
+        assert!(matches!(claimed, Err(KeyStoreError::Busy)), "{claimed:?}");
+        tokio::time::resume();
+
+        drop(writing);
+        assert_eq!(keys.claim(&request("k"), TERMS, 0).await.expect("a claim"), Claim::Run);
     }
 }

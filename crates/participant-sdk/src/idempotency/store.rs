@@ -27,6 +27,10 @@ pub enum KeyStoreError {
     #[cfg(feature = "sea-orm")]
     #[error(transparent)]
     Database(#[from] sea_orm::DbErr),
+    /// On SQLite: others were writing for as long as a request may wait.
+    #[cfg(feature = "sea-orm")]
+    #[error("others were writing for as long as a request may wait")]
+    Busy,
     /// A row was written by somebody else.
     #[error("the kept answer of {key} cannot be read")]
     Unreadable {

@@ -62,6 +62,7 @@ on_every_database! {
         a_cancel_that_meets_its_try_in_another_process_asks_to_come_again,
         those_who_wait_leave_half_of_the_pool_to_others,
         a_deadlock_in_business_code_never_reaches_the_caller,
+        those_who_wait_for_the_one_writer_keep_their_places,
     }
     races {
         a_try_racing_its_cancel_never_leaves_a_reservation,

@@ -11,7 +11,7 @@ use crate::service::Service;
 
 /// Calls until the answer is final, as the coordinator does. "Come again" is the only answer that
 /// is not: whatever went wrong between transactions is not the caller's business.
-async fn insist(service: &Service, gid: &str, op: Op) -> String {
+pub(crate) async fn insist(service: &Service, gid: &str, op: Op) -> String {
     loop {
         let answer = service.usual(gid, op).await;
         if answer.status.as_u16() != 202 {

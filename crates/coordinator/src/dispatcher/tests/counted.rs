@@ -1,5 +1,7 @@
 //! What calls leave in the metrics.
 
+use std::time::Duration;
+
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tercet_engine::DestinationQueueSettings;
 
@@ -69,7 +71,7 @@ fn a_breaker_that_is_open_is_a_metric_until_it_closes_or_is_forgotten() {
             // What it had spawned has ended with its last call.
             let forgotten = async {
                 while !handle.render().contains(&format!("{gauge} 0\n")) {
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };
             soon("the gauge without its destination", forgotten).await;

@@ -113,7 +113,7 @@ impl Face {
             journal: empty_journal().await,
             clock: Arc::new(StoppedClock),
             limits: Limits { own_addresses: vec![own], payload_bytes: 2_048, ..Limits::default() },
-            requests: RequestLimits { max_bytes: 4_096, body_timeout: Duration::from_millis(500) },
+            requests: RequestLimits { max_bytes: 4_096, body_timeout: Duration::from_secs(2) },
             history_lines: 100,
             readiness: readiness.clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),

@@ -19,7 +19,7 @@ async fn a_second_process_on_the_same_file_is_refused_until_the_first_has_gone()
     assert!(refused.to_string().starts_with("another process is using "), "{refused}");
     let migrating = migrate_up(&rig.settings.database_url).await;
     assert!(matches!(migrating, Err(JournalError::InUse { .. })), "{migrating:?}");
-    first.journal.close(Duration::from_secs(5)).await.unwrap();
+    first.journal.close(Duration::from_secs(60)).await.unwrap();
     open(&rig, rig.next_life()).await.unwrap();
 }
 
@@ -44,7 +44,7 @@ async fn a_path_is_taken_as_it_stands() {
     let path = dir.path().join("a b%20#c.db");
     let database_url = format!("sqlite://{}", path.display());
     let running = open(&rig, JournalSettings { database_url, ..rig.next_life() }).await.unwrap();
-    running.journal.close(Duration::from_secs(5)).await.unwrap();
+    running.journal.close(Duration::from_secs(60)).await.unwrap();
     assert!(path.is_file());
 }
 
