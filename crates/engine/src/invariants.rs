@@ -62,6 +62,14 @@ pub enum Broken {
         /// In what way.
         what: &'static str,
     },
+    /// An index of the engine does not say what its live transactions say.
+    #[error("{part}: {why}")]
+    IndexDisagrees {
+        /// The part of the engine.
+        part: &'static str,
+        /// In what way.
+        why: String,
+    },
     /// Confirm was decided although a Try that the coordinator calls was not done.
     #[error("{gid} confirms although {branch} was not tried")]
     ConfirmedUntried {

@@ -70,8 +70,8 @@ impl Transaction {
         }
     }
 
-    /// Where this transaction pauses after a call failed.
-    pub(crate) fn pauses_at(&self, path_segments: usize) -> Vec<Destination> {
+    /// Where this transaction backs off after a call failed.
+    pub(crate) fn backs_off_at(&self, path_segments: usize) -> Vec<Destination> {
         let decision = self.decision();
         let urls = self.branches.iter().filter_map(|branch| paused_call(branch, decision));
         let mut places: Vec<_> = urls.map(|url| Destination::of(url, path_segments)).collect();

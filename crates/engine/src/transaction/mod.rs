@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub use branch::{Branch, BranchState, CallState};
 use history::History;
 pub use history::history_bound;
-pub(crate) use paging::Pause;
+pub(crate) use paging::BranchBackoff;
 pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
 pub use step::Rules;

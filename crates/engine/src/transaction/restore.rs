@@ -28,14 +28,14 @@ pub(crate) enum Resume {
         clock_doubted: bool,
     },
     /// It had left memory, or is only looked at.
-    FromRest,
+    PagedIn,
 }
 
 impl Transaction {
     /// The transaction that these rows describe, to be looked at.
     #[must_use]
     pub fn restore(stored: &StoredTransaction, now: Now) -> Self {
-        Self::resume(stored, Resume::FromRest, now)
+        Self::resume(stored, Resume::PagedIn, now)
     }
 
     /// The transaction that these rows describe, to be gone on with.
@@ -120,7 +120,7 @@ fn deadline(stored: &StoredTransaction, resume: Resume, now: Now) -> Mono {
             let calls = stored.branches.iter().map(|branch| branch.timeout);
             now.mono.after(left.max(calls.max().unwrap_or(SHORTEST_ROUND).max(SHORTEST_ROUND)))
         }
-        Resume::AtStart { clock_doubted: false } | Resume::FromRest => now.mono.after(left),
+        Resume::AtStart { clock_doubted: false } | Resume::PagedIn => now.mono.after(left),
     }
 }
 
@@ -129,10 +129,10 @@ fn deadline(stored: &StoredTransaction, resume: Resume, now: Now) -> Mono {
 /// attempt was a failure, where a participant was busy and said so.
 fn failures(stored: &StoredTransaction, known: &BranchRecord, resume: Resume) -> u32 {
     match (resume, stored.decision()) {
-        (Resume::FromRest, Some(decision)) => {
+        (Resume::PagedIn, Some(decision)) => {
             (*known.attempts.get(decision.op())).min(MOST_FAILURES)
         }
-        (Resume::FromRest, None) | (Resume::AtStart { .. }, _) => 0,
+        (Resume::PagedIn, None) | (Resume::AtStart { .. }, _) => 0,
     }
 }
 
@@ -141,7 +141,7 @@ fn failures(stored: &StoredTransaction, known: &BranchRecord, resume: Resume) ->
 fn in_doubt_since(stored: &StoredTransaction, resume: Resume, now: Now) -> Option<Mono> {
     match resume {
         Resume::AtStart { .. } => None,
-        Resume::FromRest => {
+        Resume::PagedIn => {
             let decided = stored.decided.as_ref()?;
             let ago = u64::try_from(now.wall.since(decided.at).as_millis()).unwrap_or(u64::MAX);
             Some(Mono(now.mono.0.saturating_sub(ago)))

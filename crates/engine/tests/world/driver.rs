@@ -39,7 +39,9 @@ impl Driver {
     }
 
     pub(crate) fn event(&mut self, event: Event) -> Commands {
-        self.core.step(event, self.now)
+        let commands = self.core.step(event, self.now);
+        assert_eq!(self.core.engine().check(), Ok(()));
+        commands
     }
 
     pub(crate) fn input(&mut self, input: Input) -> Commands {

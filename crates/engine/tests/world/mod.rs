@@ -209,6 +209,7 @@ impl World {
 
     fn step(&mut self, event: Event) {
         let commands = self.core.step(event, self.now);
+        self.note(self.core.engine().check().map_err(|broken| broken.to_string()));
         self.carry_out(commands);
     }
 

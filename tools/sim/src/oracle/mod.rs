@@ -70,6 +70,7 @@ impl Oracle {
             }
         }
         scheduler.note(|| format!("    {} rest", running.core.census().resting));
+        scheduler.check(running.core.engine().check());
         self.deadlines.after(commands, now, scheduler);
         self.calls.after(commands, running, now, rows, scheduler);
         for (reply_to, reply) in &commands.replies {
