@@ -13,7 +13,7 @@ use crate::engine::output::{Call, DeferredEffect, Effect, Output, Parked, Refusa
 use crate::engine::{Engine, at_once};
 use crate::invariants::moved_rightly;
 use crate::record::{Change, Record};
-use crate::transaction::{CallState, ParkedNow, Registered, Step, Transaction};
+use crate::transaction::{CallState, ParkedNow, Registered, Step, Transaction, Wanted};
 
 impl Engine {
     pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
@@ -27,7 +27,12 @@ impl Engine {
                 .change(&gid, now, output, |transaction, step| asked(transaction, ask, room, step));
             asked.unwrap_or(Err(Refusal::Quarantined))
         };
-        let Some(live_transaction) = self.live.get_mut(&gid) else { return };
+        let Some(live_transaction) = self.live.get_mut(&gid) else {
+            // Nobody comes here who has not looked. Whoever asks is not left without an answer.
+            debug_assert!(false, "{gid} is asked something and is not there");
+            let reply = Effect::Reply(reply_to, Reply::Refused(Refusal::JournalUnavailable));
+            return output.effects.push(at_once(&gid, reply));
+        };
         if let Ok(Purpose::Resolve { branch, .. }) = &purpose {
             output.retract.extend(call_under_way(
                 self.epoch,
@@ -162,7 +167,7 @@ impl Engine {
         let leaves_after = completion.into_iter().map(&mut write).last();
         self.last = last;
         for ParkedNow { branch, op, attempts } in parked {
-            let branch = live_transaction.transaction.branches().get(branch);
+            let branch = live_transaction.transaction.branch(&branch.id);
             // An operator's word may have ended it in the same moment.
             let Some(branch) = branch.filter(|branch| branch.is_parked()) else { continue };
             let parked = Parked {
@@ -176,29 +181,22 @@ impl Engine {
             let (after, effect) = (live_transaction.release_after, Effect::Parked(parked));
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
-        for wanted in calls {
-            let Some(branch) = live_transaction.transaction.branches().get(wanted.branch) else {
-                continue;
-            };
+        for Wanted { branch, op, attempt } in calls {
             let call = Call {
                 ticket: Ticket {
                     epoch: self.epoch,
                     gid: gid.clone(),
                     instance,
-                    branch: branch.id().clone(),
-                    op: wanted.op,
-                    attempt: wanted.attempt,
+                    branch: branch.id.clone(),
+                    op,
+                    attempt,
                 },
-                branch: Arc::clone(branch.spec()),
+                branch,
                 spec: Arc::clone(live_transaction.transaction.spec()),
-                deadline_at: live_transaction.transaction.deadline_for(wanted.op),
+                deadline_at: live_transaction.transaction.deadline_for(op),
             };
-            let after = live_transaction.release_after;
-            output.effects.push(DeferredEffect {
-                after,
-                gid: gid.clone(),
-                effect: Effect::Call(call),
-            });
+            let (after, effect) = (live_transaction.release_after, Effect::Call(call));
+            output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
         if let Some(needs) = leaves_after {
             self.live.leave_after(gid, needs);

@@ -44,6 +44,7 @@ impl Transaction {
     /// The rows were read again: its branches go on with the backoffs they had.
     pub(crate) fn resume_backoffs(&mut self, backoffs: Vec<BranchBackoff>) {
         for BranchBackoff { position, until, failure_stats } in backoffs {
+            // Somebody may have mended the rows meanwhile: what they say of branches goes.
             let Some(branch) = self.branches.get_mut(position) else { continue };
             if matches!(branch.call_state, CallState::Due(_)) {
                 branch.call_state = CallState::Due(until);
@@ -77,9 +78,9 @@ impl Transaction {
 
     /// Writes what is known and the rows do not say, so that the rows are enough to go on from.
     pub(crate) fn write_untold_rows(&mut self, step: &mut Step<'_>) {
-        for position in 0..self.branches.len() {
-            self.write_row_if_untold(position, step);
-            let Some(branch) = self.branches.get_mut(position) else { return };
+        let status = self.status();
+        for branch in &mut self.branches {
+            branch.write_row_if_untold(self.spec.pattern, status, step);
             if let BranchState::Done { unwritten_since, .. } = &mut branch.state {
                 *unwritten_since = None;
             }

@@ -10,6 +10,7 @@ use crate::record::BranchRecord;
 use crate::stored::StoredTransaction;
 use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats};
 use crate::transaction::history::History;
+use crate::transaction::pattern::has_stages;
 use crate::transaction::{Phase, Step, Transaction, branch_rows};
 
 /// The least that one more round of Try is given.
@@ -49,10 +50,12 @@ impl Transaction {
             let row = stored.branch_records.iter().find(|row| row.branch == spec.id);
             restore_branch(spec, stored, row, resume, now)
         });
+        let branches: Vec<Branch> = branches.collect();
         let mut transaction = Self {
             spec: Arc::clone(&stored.spec),
             phase,
-            branches: branches.collect(),
+            has_stages: has_stages(&branches),
+            branches,
             history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
             parked_row: stored.parked,
         };
@@ -74,7 +77,7 @@ fn restore_branch(
     resume: Resume,
     now: Now,
 ) -> Branch {
-    let known = branch_rows::read(spec, stored.status, row);
+    let known = branch_rows::read(stored.spec.pattern, spec, stored.status, row);
     let failures = failures(stored, &known, resume);
     let acknowledged_at = known.acknowledged_at.or(stored.finished_at);
     let state = match (acknowledged_at, known.status) {
