@@ -207,7 +207,10 @@ impl Engine {
     /// Answers those who have waited long enough or for what has come, and brings what each part
     /// keeps of the transaction up to date.
     pub(super) fn update(&mut self, gid: &Gid, now: Now, output: &mut Output) {
-        let Some(live_transaction) = self.live.recounted(gid) else { return };
+        let Some(live_transaction) = self.live.recounted(gid) else {
+            debug_assert!(false, "{gid} is brought up to date and is not there");
+            return;
+        };
         for waiter in live_transaction.take_unanswerable() {
             let reply = Reply::Refused(Refusal::Quarantined);
             output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));

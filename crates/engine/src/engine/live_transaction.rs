@@ -236,7 +236,10 @@ fn resolution_result(transaction: &Transaction, id: &BranchId, as_: ResolvedAs) 
 }
 
 fn try_result(transaction: &Transaction, id: &BranchId) -> WaitResult {
-    let Some(branch) = transaction.branch(id) else { return WaitResult::No };
+    let Some(branch) = transaction.branch(id) else {
+        debug_assert!(false, "a registration waits for {id}, which is not there");
+        return WaitResult::No;
+    };
     if branch.is_try_outstanding() {
         // Its Try will not be asked for any more once the decision is taken.
         return match transaction.decision() {

@@ -127,7 +127,7 @@ pub struct Census {
     /// Transactions quarantined: after a fault of ours, or because their rows make no sense.
     pub quarantined: usize,
     /// Of those counted, how many are paged out to the journal until their participants have room.
-    pub resting: usize,
+    pub paged_out: usize,
     /// Bytes of memory that live transactions take.
     pub live_bytes: usize,
 }
@@ -222,7 +222,7 @@ impl Engine {
             *seen = (seen.0 + count, seen.1.min(oldest));
         }
         census.parked_branches += self.paging.parked_branches();
-        census.resting = self.paging.count();
+        census.paged_out = self.paging.count();
         census.live_bytes = self.live.bytes();
         census
     }

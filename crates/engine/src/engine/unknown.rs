@@ -196,7 +196,7 @@ impl Engine {
         }
         let limit = self.settings.paged_out_transactions;
         if self.paging.count() >= limit {
-            return refuse(&request, Refusal::TooManyResting { limit }, output);
+            return refuse(&request, Refusal::TooManyPagedOut { limit }, output);
         }
         let Request { reply_to, gid, wait, .. } = request;
         let mut live_transaction = LiveTransaction::new(Transaction::begin(Arc::clone(&spec), now));
