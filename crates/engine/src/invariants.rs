@@ -1,7 +1,7 @@
 //! What must always hold, as named functions. The engine asserts those about one
 //! transaction on every change; the model and the simulation check all of them.
 
-use tercet_wire::{BranchId, Gid, Op};
+use tercet_wire::{BranchId, BranchSpec, BranchStatus, Gid, Op};
 use thiserror::Error;
 
 use crate::engine::output::{Call, Refusal, Reply};
@@ -62,6 +62,24 @@ pub enum Broken {
         /// In what way.
         what: &'static str,
     },
+    /// A branch was called before its stage had its turn.
+    #[error("{op} of {gid}/{branch} left before another stage was durably done with it")]
+    CalledOutOfTurn {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+        /// The call.
+        op: Op,
+    },
+    /// An index of the engine does not say what its live transactions say.
+    #[error("{part}: {why}")]
+    IndexDisagrees {
+        /// The part of the engine.
+        part: &'static str,
+        /// In what way.
+        why: String,
+    },
     /// Confirm was decided although a Try that the coordinator calls was not done.
     #[error("{gid} confirms although {branch} was not tried")]
     ConfirmedUntried {
@@ -97,6 +115,37 @@ pub fn call_follows_the_journal(
     }
     let (gid, branch, op) = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
     Err(Broken::CalledBeforeLogged { gid, branch, op })
+}
+
+/// Stages: Try in ascending order, Cancel in descending, each stage once the one before is
+/// durably done.
+///
+/// # Errors
+/// The call left too early.
+pub fn call_follows_the_stages(
+    call: &Call,
+    rows: Option<&StoredTransaction>,
+) -> Result<(), Broken> {
+    let ticket = &call.ticket;
+    let row = |id: &BranchId| rows?.branch_records.iter().find(|row| row.branch == *id);
+    let comes_first = |other: &BranchSpec| match ticket.op {
+        Op::Try => other.stage < call.branch.stage,
+        Op::Confirm => false,
+        Op::Cancel => other.stage > call.branch.stage,
+    };
+    let is_done = |other: &BranchSpec| {
+        other.url(ticket.op).is_none()
+            || row(&other.id).is_some_and(|row| match ticket.op {
+                Op::Try => row.status == BranchStatus::Tried,
+                Op::Confirm | Op::Cancel => row.acknowledged_at.is_some(),
+            })
+    };
+    let mut others = rows.into_iter().flat_map(|rows| &rows.branches);
+    if others.all(|other| !comes_first(other) || is_done(other)) {
+        return Ok(());
+    }
+    let (gid, branch, op) = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+    Err(Broken::CalledOutOfTurn { gid, branch, op })
 }
 
 /// P3 for answers: whatever lets the reader conclude the decision is durable.

@@ -23,7 +23,7 @@ fn started(ahead_ms: i64, clock_doubted: bool) -> (Driver, Vec<String>, Vec<Stri
 }
 
 #[test]
-fn a_deadline_that_passed_while_the_node_was_down_is_over_at_once() {
+fn a_deadline_is_over_at_once_if_it_passed_during_a_stop() {
     let (_, _, records) = started(31_000, false);
     assert_eq!(records, ["BranchRecord", "Decided"]);
 }

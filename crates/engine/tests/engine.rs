@@ -35,7 +35,7 @@ fn rows(records: &[Record]) -> StoredTransaction {
 }
 
 #[test]
-fn an_unknown_gid_is_asked_of_the_journal_and_requests_wait_in_order() {
+fn an_unknown_gid_is_asked_of_the_journal_in_order() {
     let mut driver = Driver::new();
     let two = two();
     assert_eq!(driver.read(&two.gid).loads, [gid("t")]);
@@ -50,7 +50,7 @@ fn an_unknown_gid_is_asked_of_the_journal_and_requests_wait_in_order() {
 }
 
 #[test]
-fn a_finished_transaction_answers_from_its_rows_and_does_not_stay() {
+fn a_finished_transaction_answers_from_rows_and_does_not_stay() {
     let mut first = Driver::new();
     let open = spec("t", true, vec![]);
     let mut written = first.begin(&open, Until::Accepted).append;
@@ -77,7 +77,7 @@ fn a_finished_transaction_answers_from_its_rows_and_does_not_stay() {
 }
 
 #[test]
-fn rows_that_cannot_be_read_now_refuse_a_begin_and_leave_the_rest_unknown() {
+fn unread_rows_refuse_a_begin_and_leave_the_rest_unknown() {
     let mut driver = Driver::new();
     let two = two();
     driver.read(&two.gid);
@@ -170,7 +170,7 @@ fn a_jump_of_the_wall_clock_moves_no_deadline() {
 }
 
 #[test]
-fn what_everyone_reserved_is_confirmed_even_as_the_deadline_passes() {
+fn a_full_reservation_is_confirmed_even_at_the_deadline() {
     let mut driver = Driver::new();
     let tries = driver.begun(&two());
     driver.answer(&tries[0], 200);
@@ -180,7 +180,7 @@ fn what_everyone_reserved_is_confirmed_even_as_the_deadline_passes() {
 }
 
 #[test]
-fn confirm_is_called_until_it_is_acknowledged_and_parked_after_three_wrong_answers() {
+fn confirm_is_called_until_acknowledged_and_parked_after_three() {
     let mut driver = Driver::new();
     let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
     driver.answer(&tries[0], 200);
@@ -199,7 +199,7 @@ fn confirm_is_called_until_it_is_acknowledged_and_parked_after_three_wrong_answe
 }
 
 #[test]
-fn a_reservation_that_is_gone_parks_at_once_and_a_minute_of_doubt_does_too() {
+fn a_lost_reservation_parks_at_once_and_a_minute_of_doubt_too() {
     let mut driver = Driver::new();
     let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
     driver.answer(&tries[0], 200);
@@ -221,7 +221,7 @@ fn a_reservation_that_is_gone_parks_at_once_and_a_minute_of_doubt_does_too() {
 }
 
 #[test]
-fn an_acknowledgement_whose_sibling_takes_long_is_journaled_alone() {
+fn an_acknowledgement_is_journaled_alone_after_a_while() {
     let mut driver = Driver::new();
     let tries = driver.begun(&two());
     driver.answer(&tries[0], 200);
@@ -299,7 +299,7 @@ fn a_refused_registration_is_told_once_the_cancel_is_durable() {
 }
 
 #[test]
-fn a_branch_limit_holds_and_a_transaction_that_decides_for_itself_takes_no_branch() {
+fn a_branch_limit_holds_and_no_closed_transaction_takes_one() {
     let mut driver = Driver::rules(Rules { branches: 1, ..Rules::default() });
     let open = spec("t", true, vec![initiators("mine")]);
     driver.begin(&open, Until::Accepted);
@@ -368,7 +368,7 @@ fn while_the_node_stops_nobody_waits_longer_than_it_does() {
 }
 
 #[test]
-fn who_waits_for_a_load_that_does_not_come_is_told_so() {
+fn a_waiter_is_told_that_its_load_does_not_come() {
     let mut driver = Driver::new();
     let two = two();
     driver.read(&two.gid);
@@ -382,7 +382,7 @@ fn who_waits_for_a_load_that_does_not_come_is_told_so() {
 }
 
 #[test]
-fn beyond_the_room_for_waiters_a_request_is_told_at_once_how_it_stands() {
+fn a_request_is_told_at_once_beyond_the_room_for_waiters() {
     let settings = EngineSettings { waiters: 2, ..EngineSettings::default() };
     let mut driver = Driver::with(settings);
     driver.begun(&two());
@@ -394,7 +394,7 @@ fn beyond_the_room_for_waiters_a_request_is_told_at_once_how_it_stands() {
 }
 
 #[test]
-fn more_timers_at_once_than_one_step_takes_are_due_again_at_once() {
+fn timers_are_due_again_where_one_step_cannot_take_them_all() {
     let mut driver = Driver::new();
     let many = 3_000_usize;
     for number in 0..many {
@@ -412,7 +412,7 @@ fn more_timers_at_once_than_one_step_takes_are_due_again_at_once() {
 }
 
 #[test]
-fn a_further_branch_is_refused_where_a_begin_would_be_and_nothing_else_is() {
+fn a_branch_is_refused_where_a_begin_would_be() {
     let live_bytes = 5_000;
     let mut driver = Driver::with(EngineSettings { live_bytes, ..EngineSettings::default() });
     driver.begun(&spec("t", true, vec![branch("a", 0)]));
@@ -438,7 +438,7 @@ fn with_payload(id: &str, bytes: usize) -> BranchSpec {
 }
 
 #[test]
-fn beyond_what_the_journal_may_be_asked_at_a_time_a_request_is_refused_at_once() {
+fn a_request_is_refused_beyond_what_the_journal_may_be_asked() {
     let mut driver = Driver::new();
     for n in 0..10_000 {
         assert_eq!(driver.read(&gid(&format!("t{n}"))).loads.len(), 1);

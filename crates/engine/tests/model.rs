@@ -14,7 +14,7 @@ use std::sync::Arc;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use tercet_engine::Rules;
 use tercet_wire::{Op, Spec, Status};
-use world::content::{branch, spec};
+use world::content::{branch, of_stage, spec};
 use world::{Asked, World};
 
 /// What may go wrong, and how often, on one path.
@@ -227,6 +227,13 @@ fn two_branches_and_a_bad_network() {
 fn two_branches_and_somebody_who_cancels() {
     let faults = Faults { doubled: 1, ..NO_FAULTS };
     check("cancel", two_branches(faults, &[Asked::Cancel, Asked::Cancel]));
+}
+
+#[test]
+fn two_stages_and_a_crash() {
+    let stages = vec![of_stage("a", 0, 0), of_stage("b", 1, 1)];
+    let case = two_branches(Faults { crashes: 1, lost: 1, ..NO_FAULTS }, &[]);
+    check("stages", Case { spec: spec("t", false, stages), ..case });
 }
 
 fn open(asks: &[Asked], others: &[Asked], faults: Faults) -> Case {

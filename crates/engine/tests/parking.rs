@@ -58,7 +58,7 @@ fn a_branch_that_finds_no_room_for_a_minute_is_shown_to_people() {
 /// A crash may come between the row that ends a branch's trouble and the one that says of the
 /// transaction that nobody need look at it any more.
 #[test]
-fn what_was_parked_when_the_node_stopped_is_not_shown_for_ever() {
+fn a_parked_branch_is_not_shown_for_ever_after_a_stop() {
     let mut stored =
         StoredTransaction::begun(spec("t", false, vec![branch("a", 0), branch("b", 1)]));
     let at = Wall(1_763_640_001_000);
@@ -85,7 +85,7 @@ fn what_was_parked_when_the_node_stopped_is_not_shown_for_ever() {
 }
 
 #[test]
-fn people_are_told_of_each_branch_that_is_parked_and_not_before_that_is_durable() {
+fn people_are_told_of_each_parked_branch_once_that_is_durable() {
     let mut driver = Driver::new();
     let tries = driver.begun(&spec("t", false, vec![branch("a", 0), branch("b", 1)]));
     for call in &tries {

@@ -20,7 +20,7 @@ fn rules_failed() -> Driver {
 }
 
 #[test]
-fn who_waits_for_it_is_told_how_it_stands_when_the_wait_is_over() {
+fn a_reader_is_told_how_it_stands_when_its_wait_is_over() {
     let mut driver = rules_failed();
     assert!(replies(&driver.ask(&gid("t"), Ask::Read, Until::Finished)).is_empty());
     assert_eq!(driver.next_in_ms(), Some(10_000));
@@ -53,7 +53,7 @@ fn a_decision_that_the_journal_did_not_take_is_never_told() {
 }
 
 #[test]
-fn rows_that_make_no_sense_set_only_their_transaction_aside_and_are_read_again_when_asked_for() {
+fn senseless_rows_quarantine_one_transaction_until_asked_again() {
     let mut driver = Driver::new();
     let two = spec("t", false, vec![branch("a", 0), branch("b", 1)]);
     let begin = || Ask::Begin { spec: Arc::clone(&two), fresh: false };

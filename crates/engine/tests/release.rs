@@ -51,7 +51,7 @@ fn the_journal_is_hurried_only_where_somebody_waits() {
 }
 
 #[test]
-fn hold_the_journal_confirm_confirm_again_read_and_cancel_and_nothing_answers() {
+fn nothing_answers_while_the_journal_is_held() {
     let mut driver = Driver::new();
     let open = spec("t", true, vec![]);
     driver.begin(&open, Until::Accepted);
@@ -74,7 +74,7 @@ fn hold_the_journal_confirm_confirm_again_read_and_cancel_and_nothing_answers() 
 }
 
 #[test]
-fn who_waits_too_long_for_the_journal_is_told_that_the_outcome_is_unknown() {
+fn a_waiter_is_told_the_outcome_is_unknown_after_too_long() {
     let mut driver = Driver::new();
     driver.begin(&two(), Until::Finished);
     assert_eq!(driver.next_in_ms(), Some(5_000));
@@ -105,7 +105,7 @@ fn a_journal_that_says_it_fails_is_believed_at_once() {
 }
 
 #[test]
-fn completion_is_told_before_it_is_durable_and_nobody_sees_it_go_back() {
+fn completion_is_told_before_it_is_durable_and_never_goes_back() {
     let mut driver = Driver::new();
     let tries = driver.begun(&two());
     driver.answer(&tries[0], 200);
@@ -122,7 +122,7 @@ fn completion_is_told_before_it_is_durable_and_nobody_sees_it_go_back() {
 }
 
 #[test]
-fn a_try_that_the_decision_overtook_while_it_waited_is_not_sent_after_its_cancel() {
+fn a_try_is_not_sent_once_the_decision_overtook_it() {
     let mut driver = Driver::new();
     driver.begin(&two(), Until::Finished);
     driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
@@ -157,7 +157,7 @@ fn a_gid_that_turns_out_to_be_taken_lets_nothing_out() {
 }
 
 #[test]
-fn a_transaction_the_journal_cannot_write_is_set_aside_and_stops_nobody_else() {
+fn an_unwritable_transaction_is_quarantined_and_stops_no_other() {
     let mut driver = Driver::new();
     let other = spec("other", false, vec![branch("a", 0)]);
     driver.begin(&two(), Until::Finished);
@@ -179,7 +179,7 @@ fn a_transaction_the_journal_cannot_write_is_set_aside_and_stops_nobody_else() {
 }
 
 #[test]
-fn a_transaction_whose_rules_panic_keeps_its_last_value_and_stops_nobody_else() {
+fn a_panic_keeps_the_last_value_and_stops_no_other() {
     // No setting allows such a pause: adding any jitter to it panics.
     let rules = Rules { no_room_pause: Duration::MAX, ..Rules::default() };
     let mut driver = Driver::rules(rules);

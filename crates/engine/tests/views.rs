@@ -19,7 +19,7 @@ fn rows(records: &[Record]) -> StoredTransaction {
 }
 
 #[test]
-fn a_try_that_was_never_made_is_not_counted_after_a_restart_either() {
+fn a_try_is_not_counted_if_it_was_never_made() {
     let mut driver = Driver::new();
     let mut records = driver.begin(&spec("t", false, vec![branch("a", 0)]), Until::Finished).append;
     let tries = driver.durable().calls;

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_honoured_within_bounds_and_only_where_the_contract_says() {
+    fn retry_after_is_honoured_within_bounds_where_it_may_be() {
         let again = |ms| Verdict::Again {
             failure: FailureKind::Transient,
             pause: Some(Duration::from_millis(ms)),

@@ -127,7 +127,7 @@ listed!(
         AnswerAfterItsTime, AnswerOfAnOldLife, LateAcknowledgement, Timeout, ConnectionRefused,
         NoRoom, NoRoomInTheInbox, Queued, BeginLaneFull, AwaitedRoom, RoomTold,
         BreakerOpened, BreakerClosed, Probe, Healed, ExpiredBehindABreaker,
-        Rested, PageOfGids, TooManyResting, ClockDoubted, Resolved, Retracted,
+        PagedOut, PageOfGids, TooManyPagedOut, ClockDoubted, Resolved, Retracted,
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, GidReused, NotOpen, NotYet,

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_behind_one_gateway_are_told_apart_by_their_first_segment() {
+    fn first_segments_tell_services_behind_a_gateway_apart() {
         let table = [
             ("http://h:80/inventory/try", 1, "http://h/inventory"),
             ("http://H/inventory/confirm?x=1", 1, "http://h/inventory"),

@@ -104,7 +104,7 @@ fn begun(moved: &Moved<usize>) -> Vec<(usize, bool)> {
 }
 
 #[test]
-fn a_breaker_opens_when_enough_transactions_fail_in_a_row_and_never_by_one_alone() {
+fn a_breaker_opens_when_enough_fail_in_a_row_and_never_by_one() {
     use Health::{Alive, Failed, Unknown};
     let table: [(&str, Ends, bool); 6] = [
         ("four", &[(1, Failed), (2, Failed), (3, Failed), (4, Failed)], false),
@@ -139,7 +139,7 @@ fn a_breaker_opens_when_enough_transactions_fail_in_a_row_and_never_by_one_alone
 }
 
 #[test]
-fn calls_under_way_end_normally_while_the_breaker_is_open_and_no_other_is_made() {
+fn calls_end_normally_while_the_breaker_is_open_and_none_begins() {
     let mut bench = Bench::new(SETTINGS);
     for n in 1..=12 {
         bench.offer(confirm(n));
@@ -158,7 +158,7 @@ fn calls_under_way_end_normally_while_the_breaker_is_open_and_no_other_is_made()
 }
 
 #[test]
-fn probes_go_one_at_a_time_each_another_call_and_on_a_connection_of_its_own() {
+fn probes_go_one_at_a_time_each_on_its_own_connection() {
     let mut bench = Bench::open(SETTINGS);
     for n in 1..=4 {
         assert_eq!(bench.offer(confirm(n)), "queued");
@@ -230,7 +230,7 @@ fn silent_probes_are_bounded() {
 }
 
 #[test]
-fn when_nothing_waits_the_next_call_offered_is_the_probe() {
+fn the_next_call_is_the_probe_where_nothing_waits() {
     let mut bench = Bench::open(SETTINGS);
     assert_eq!(bench.next_wake(), None, "nobody needs to know");
     bench.now = 100;
@@ -286,7 +286,7 @@ fn people_hear_of_opening_and_closing_and_of_nothing_between() {
 }
 
 #[test]
-fn a_failure_among_answers_slows_the_ramp_down_and_does_not_end_it() {
+fn a_failure_slows_the_ramp_down_and_does_not_end_it() {
     let mut bench = Bench::open(SETTINGS);
     for n in 1..=100 {
         bench.offer(confirm(n));
@@ -307,7 +307,7 @@ fn a_failure_among_answers_slows_the_ramp_down_and_does_not_end_it() {
 }
 
 #[test]
-fn what_was_sent_before_the_recovery_says_nothing_about_the_time_after() {
+fn calls_sent_before_recovery_say_nothing_of_the_time_after() {
     let mut bench = Bench::new(SETTINGS);
     for n in 1..=8 {
         bench.offer(confirm(n));
@@ -331,7 +331,7 @@ fn what_was_sent_before_the_recovery_says_nothing_about_the_time_after() {
 }
 
 #[test]
-fn calls_that_hang_do_not_keep_a_destination_from_being_served_again() {
+fn hung_calls_keep_no_destination_from_being_served_again() {
     let mut bench = Bench::new(SETTINGS);
     for n in 1..=8 {
         bench.offer(confirm(n));
@@ -356,7 +356,7 @@ fn calls_that_hang_do_not_keep_a_destination_from_being_served_again() {
 }
 
 #[test]
-fn a_try_waits_for_nobody_longer_than_its_timeout_and_a_confirm_waits_without_end() {
+fn a_try_waits_for_its_timeout_and_a_confirm_without_end() {
     let mut bench = Bench::open(SETTINGS);
     // Hanging probes, so that those below are not the next.
     for n in 1..=2 {
@@ -400,7 +400,7 @@ fn a_recovery_that_nobody_makes_use_of_is_over_after_a_while() {
 }
 
 #[test]
-fn a_queue_is_bounded_in_number_and_in_bytes_and_takes_one_of_any_size() {
+fn a_queue_is_bounded_and_takes_one_of_any_size() {
     let settings = DestinationQueueSettings { concurrency: 1, queue_entries: 3, ..SETTINGS };
     let sized = |n, bytes| Offered { bytes, ..confirm(n) };
     let mut bench = Bench::new(settings);
@@ -417,7 +417,7 @@ fn a_queue_is_bounded_in_number_and_in_bytes_and_takes_one_of_any_size() {
 }
 
 #[test]
-fn room_is_told_once_to_those_who_asked_and_when_there_is_some_worth_coming_for() {
+fn capacity_is_told_once_and_when_it_is_worth_coming_for() {
     let settings = DestinationQueueSettings { concurrency: 1, queue_entries: 8, ..SETTINGS };
     let mut bench = Bench::new(settings);
     for n in 1..=9 {

@@ -176,7 +176,7 @@ impl World {
 }
 
 #[test]
-fn whatever_a_participant_does_bounds_hold_and_all_are_served_soon_after_it_is_back() {
+fn bounds_hold_whatever_happens_and_all_are_served_afterwards() {
     let mut found_open = 0;
     for seed in 0..300 {
         let mut world = World::new(seed);

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn five_distinct_transactions_in_a_row_are_enough_where_all_went_well() {
+    fn five_in_a_row_are_enough_where_all_went_well() {
         assert!(!ever([true; 4]));
         assert!(ever([true; 5]));
         let one_life = [true, true, true, true, false, true, true, true, true];
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn where_many_fail_a_row_must_be_longer() {
+    fn a_row_must_be_longer_where_many_fail() {
         // A hundred thousand calls of which so many percent fail are never a row. (The first
         // few calls of all have no past: there, five are five.)
         for percent in [5, 20, 50, 65] {

@@ -1,32 +1,149 @@
-//! Who waits for room at which destination. The dispatcher's queues are bounded; what they
-//! do not take is an entry here, and is called when the destination says that it has room:
+//! Who waits for capacity at which destination. The dispatcher's queues are bounded; what they
+//! do not take is an entry here, and is called when the destination says that it has capacity:
 //! nobody asks again and again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tercet_wire::{Gid, Mono, Now};
 
 use crate::dispatch::{CapacityFreed, Destination};
 use crate::engine::Engine;
-use crate::engine::live_transaction::LiveTransaction;
+use crate::engine::by_destination::ByDestination;
 use crate::engine::output::Output;
+use crate::invariants::Broken;
 
 /// Calls made in one step for one destination, and transactions woken in one. Thousands may have
 /// waited for it, and others get their turn between its steps.
 const AT_ONCE: usize = 64;
 
-/// Who waits, or pauses, at which destination; those that do so longest first.
-pub(super) type Rooms = BTreeMap<Destination, BTreeSet<(Mono, Gid)>>;
+/// The live transactions that wait for a destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct CapacityWaits {
+    /// Those that wait for capacity.
+    waiting: ByDestination,
+    /// Those that back off after a call failed.
+    backing_off: ByDestination,
+    /// Destinations that answer again, and since when: who has backed off since before is woken.
+    healed: BTreeMap<Destination, Mono>,
+}
+
+/// Where one transaction waits. The transaction carries it, and only `CapacityWaits` changes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct WaitsAt {
+    capacity: Vec<(Destination, Mono)>,
+    backoff: Vec<(Destination, Mono)>,
+}
+
+impl CapacityWaits {
+    /// Brings the entries of a transaction up to date: where it waits and since when, and where
+    /// it backs off. Destinations that nobody has waited for so far are to tell when they have
+    /// capacity.
+    pub(super) fn set(
+        &mut self,
+        gid: &Gid,
+        at: &mut WaitsAt,
+        waits: Vec<(Destination, Mono)>,
+        backs_off: Vec<Destination>,
+        now: Now,
+        notify_when_free: &mut Vec<Destination>,
+    ) {
+        if waits != at.capacity {
+            let unheard = waits.iter().map(|(destination, _)| destination);
+            notify_when_free
+                .extend(unheard.filter(|destination| !self.waiting.contains(destination)).cloned());
+            self.waiting.replace(gid, &mut at.capacity, waits);
+        }
+        if !(backs_off.is_empty() && at.backoff.is_empty()) {
+            let since = |destination: &Destination| {
+                let before = at.backoff.iter().find(|(before, _)| before == destination);
+                before.map_or(now.mono, |(_, since)| *since)
+            };
+            let backs_off = backs_off.into_iter().map(|at| (at.clone(), since(&at))).collect();
+            self.backing_off.replace(gid, &mut at.backoff, backs_off);
+        }
+    }
+
+    /// A transaction leaves.
+    pub(super) fn remove(&mut self, gid: &Gid, at: &mut WaitsAt) {
+        self.waiting.replace(gid, &mut at.capacity, Vec::new());
+        self.backing_off.replace(gid, &mut at.backoff, Vec::new());
+    }
+
+    /// Whether anybody waits for capacity there.
+    pub(super) fn is_awaited(&self, destination: &Destination) -> bool {
+        self.waiting.contains(destination)
+    }
+
+    /// When somebody is to be woken: these were due when their destination answered.
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.healed.values().copied().min()
+    }
+
+    fn heals(&mut self, destination: &Destination, now: Now) {
+        self.healed.insert(destination.clone(), now.mono);
+    }
+
+    /// Who has waited longest for capacity there.
+    fn longest_waiting(&self, destination: &Destination) -> Option<Gid> {
+        self.waiting.longest(destination).map(|(_, gid)| gid.clone())
+    }
+
+    /// Who is woken next, and for which destination: whoever has backed off there since before
+    /// it healed. Who has failed since then backs off like anybody else.
+    fn next_to_wake(&mut self) -> Option<(Destination, Gid)> {
+        while let Some(healed) = self.healed.first_entry() {
+            let longest = self.backing_off.longest(healed.key());
+            if let Some((_, gid)) = longest.filter(|(since, _)| since <= healed.get()) {
+                return Some((healed.key().clone(), gid.clone()));
+            }
+            healed.remove();
+        }
+        None
+    }
+
+    /// Whether the entries of one transaction stand where they say, and say what it says.
+    pub(super) fn agrees(
+        &self,
+        gid: &Gid,
+        at: &WaitsAt,
+        waits: &[(Destination, Mono)],
+        backs_off: &[Destination],
+    ) -> Result<(), Broken> {
+        let told = at.backoff.iter().map(|(destination, _)| destination);
+        let why = if at.capacity != waits || !told.eq(backs_off) {
+            format!("{gid} waits elsewhere than is known")
+        } else if !self.waiting.has(gid, &at.capacity) || !self.backing_off.has(gid, &at.backoff) {
+            format!("{gid} waits and would not be called")
+        } else {
+            return Ok(());
+        };
+        Err(Broken::IndexDisagrees { part: "capacity", why })
+    }
+
+    /// Whether there are no others than the entries of these transactions.
+    pub(super) fn check<'a>(&self, all: impl Iterator<Item = &'a WaitsAt>) -> Result<(), Broken> {
+        let (mut capacity, mut backoff) = (0, 0);
+        for at in all {
+            capacity += at.capacity.len();
+            backoff += at.backoff.len();
+        }
+        let found = (self.waiting.entries(), self.backing_off.entries());
+        if found == (capacity, backoff) {
+            return Ok(());
+        }
+        let why = format!("{capacity} wait and {backoff} back off, {found:?} are known");
+        Err(Broken::IndexDisagrees { part: "capacity", why })
+    }
+}
 
 impl Engine {
-    /// A destination has room: those that have waited longest are called.
+    /// A destination has capacity: those that have waited longest are called.
     pub(super) fn capacity_freed(&mut self, freed: &CapacityFreed, now: Now, output: &mut Output) {
         let CapacityFreed { destination, places, healed: _ } = freed;
         let most = (*places).min(AT_ONCE);
         let mut made = 0;
         while made < most {
-            let Some(waiting) = self.waiting.get(destination) else { return };
-            let Some((_, gid)) = waiting.first().cloned() else { return };
+            let Some(gid) = self.capacity.longest_waiting(destination) else { return };
             let others = output.effects.len();
             self.run(&gid, now, output, |transaction, step| {
                 transaction.capacity_freed(destination, step);
@@ -36,7 +153,7 @@ impl Engine {
             let effects = output.effects.iter().skip(others);
             made += effects.filter(|held| held.is_call()).count().max(1);
         }
-        if self.waiting.contains_key(destination) {
+        if self.capacity.is_awaited(destination) {
             output.notify_when_free.push(destination.clone());
         }
     }
@@ -44,83 +161,20 @@ impl Engine {
     /// A destination answers again.
     pub(super) fn heals(&mut self, freed: &CapacityFreed, now: Now) {
         if freed.healed {
-            self.healed.insert(freed.destination.clone(), now.mono);
-            self.call_back(&freed.destination);
+            self.capacity.heals(&freed.destination, now);
+            self.paging.heals(&freed.destination);
         }
     }
 
     /// A participant that was away is back: whoever failed to reach it before need not sleep
     /// on. So many in one step; the others in the next.
-    pub(super) fn wake_those_that_pause(&mut self, now: Now, output: &mut Output) {
+    pub(super) fn wake_who_backs_off(&mut self, now: Now, output: &mut Output) {
         let path_segments = self.settings.destination_path_segments;
         for _ in 0..AT_ONCE {
-            let Some((destination, healed_at)) = self.healed.first_key_value() else { return };
-            let (destination, healed_at) = (destination.clone(), *healed_at);
-            let longest = self.pausing.get(&destination).and_then(BTreeSet::first);
-            // Who has failed since then pauses like anybody else.
-            let Some((_, gid)) = longest.filter(|(since, _)| *since <= healed_at).cloned() else {
-                self.healed.remove(&destination);
-                continue;
-            };
+            let Some((destination, gid)) = self.capacity.next_to_wake() else { return };
             self.run(&gid, now, output, |transaction, step| {
                 transaction.destination_healed(&destination, path_segments, step);
             });
         }
-    }
-
-    /// Brings a transaction's entries up to date.
-    pub(super) fn index_rooms(&mut self, gid: &Gid, now: Now, output: &mut Output) {
-        let Some(live_transaction) = self.live.get_mut(gid) else { return };
-        let (waits, pauses) = match live_transaction.quarantined {
-            None => {
-                let path_segments = self.settings.destination_path_segments;
-                (
-                    live_transaction.transaction.waits_at(),
-                    live_transaction.transaction.pauses_at(path_segments),
-                )
-            }
-            Some(_) => (Vec::new(), Vec::new()),
-        };
-        if waits != live_transaction.waits_at {
-            for (destination, _) in &waits {
-                if !self.waiting.contains_key(destination) {
-                    output.notify_when_free.push(destination.clone());
-                }
-            }
-            move_entries(&mut self.waiting, gid, &mut live_transaction.waits_at, waits);
-        }
-        if !(pauses.is_empty() && live_transaction.pauses_at.is_empty()) {
-            let since = |at: &Destination| {
-                let before = live_transaction.pauses_at.iter().find(|(before, _)| before == at);
-                before.map_or(now.mono, |(_, since)| *since)
-            };
-            let pauses = pauses.into_iter().map(|at| (at.clone(), since(&at))).collect();
-            move_entries(&mut self.pausing, gid, &mut live_transaction.pauses_at, pauses);
-        }
-    }
-
-    /// A transaction is no longer here.
-    pub(super) fn leave_rooms(&mut self, gid: &Gid, live_transaction: &mut LiveTransaction) {
-        move_entries(&mut self.waiting, gid, &mut live_transaction.waits_at, Vec::new());
-        move_entries(&mut self.pausing, gid, &mut live_transaction.pauses_at, Vec::new());
-    }
-}
-
-fn move_entries(
-    rooms: &mut Rooms,
-    gid: &Gid,
-    entries: &mut Vec<(Destination, Mono)>,
-    now_at: Vec<(Destination, Mono)>,
-) {
-    for (destination, since) in std::mem::replace(entries, now_at) {
-        if let Some(room) = rooms.get_mut(&destination) {
-            room.remove(&(since, gid.clone()));
-            if room.is_empty() {
-                rooms.remove(&destination);
-            }
-        }
-    }
-    for (destination, since) in entries {
-        rooms.entry(destination.clone()).or_default().insert((*since, gid.clone()));
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::output::{Call, DeferredEffect, Effect, Output, Parked, Refusa
 use crate::engine::{Engine, at_once};
 use crate::invariants::moved_rightly;
 use crate::record::{Change, Record};
-use crate::transaction::{CallState, ParkedNow, Registered, Step, Transaction};
+use crate::transaction::{CallState, ParkedNow, Registered, Step, Transaction, Wanted};
 
 impl Engine {
     pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
@@ -27,7 +27,12 @@ impl Engine {
                 .change(&gid, now, output, |transaction, step| asked(transaction, ask, room, step));
             asked.unwrap_or(Err(Refusal::Quarantined))
         };
-        let Some(live_transaction) = self.live.get_mut(&gid) else { return };
+        let Some(live_transaction) = self.live.get_mut(&gid) else {
+            // Nobody comes here who has not looked. Whoever asks is not left without an answer.
+            debug_assert!(false, "{gid} is asked something and is not there");
+            let reply = Effect::Reply(reply_to, Reply::Refused(Refusal::JournalUnavailable));
+            return output.effects.push(at_once(&gid, reply));
+        };
         if let Ok(Purpose::Resolve { branch, .. }) = &purpose {
             output.retract.extend(call_under_way(
                 self.epoch,
@@ -53,7 +58,7 @@ impl Engine {
                 output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
             }
         }
-        self.attend(&gid, now, output);
+        self.update(&gid, now, output);
     }
 
     pub(super) fn answered(
@@ -103,7 +108,7 @@ impl Engine {
         Some((position, ticket.epoch == self.epoch && *call_state == expected))
     }
 
-    /// Changes a transaction, and attends to those who wait for it.
+    /// Changes a transaction, and brings everything else up to date with it.
     pub(super) fn run(
         &mut self,
         gid: &Gid,
@@ -112,7 +117,7 @@ impl Engine {
         change: impl FnOnce(&mut Transaction, &mut Step<'_>),
     ) {
         self.change(gid, now, output, change);
-        self.attend(gid, now, output);
+        self.update(gid, now, output);
     }
 
     /// Runs the rules of one transaction on a copy, and puts the copy in its place. If they
@@ -159,12 +164,10 @@ impl Engine {
             live_transaction.release_after = write(change);
         }
         // Nobody waits for completion, but the transaction stays until it is durable.
-        if let Some(needs) = completion.into_iter().map(&mut write).last() {
-            self.leaving.insert((needs, gid.clone()));
-        }
+        let leaves_after = completion.into_iter().map(&mut write).last();
         self.last = last;
         for ParkedNow { branch, op, attempts } in parked {
-            let branch = live_transaction.transaction.branches().get(branch);
+            let branch = live_transaction.transaction.branch(&branch.id);
             // An operator's word may have ended it in the same moment.
             let Some(branch) = branch.filter(|branch| branch.is_parked()) else { continue };
             let parked = Parked {
@@ -178,36 +181,36 @@ impl Engine {
             let (after, effect) = (live_transaction.release_after, Effect::Parked(parked));
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
-        for wanted in calls {
-            let Some(branch) = live_transaction.transaction.branches().get(wanted.branch) else {
-                continue;
-            };
+        for Wanted { branch, op, attempt } in calls {
             let call = Call {
                 ticket: Ticket {
                     epoch: self.epoch,
                     gid: gid.clone(),
                     instance,
-                    branch: branch.id().clone(),
-                    op: wanted.op,
-                    attempt: wanted.attempt,
+                    branch: branch.id.clone(),
+                    op,
+                    attempt,
                 },
-                branch: Arc::clone(branch.spec()),
+                branch,
                 spec: Arc::clone(live_transaction.transaction.spec()),
-                deadline_at: live_transaction.transaction.deadline_for(wanted.op),
+                deadline_at: live_transaction.transaction.deadline_for(op),
             };
-            let after = live_transaction.release_after;
-            output.effects.push(DeferredEffect {
-                after,
-                gid: gid.clone(),
-                effect: Effect::Call(call),
-            });
+            let (after, effect) = (live_transaction.release_after, Effect::Call(call));
+            output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
+        }
+        if let Some(needs) = leaves_after {
+            self.live.leave_after(gid, needs);
         }
         Some(result)
     }
 
-    /// Answers those who have waited long enough or for what has come, and sets the timer.
-    pub(super) fn attend(&mut self, gid: &Gid, now: Now, output: &mut Output) {
-        let Some(live_transaction) = self.live.get_mut(gid) else { return };
+    /// Answers those who have waited long enough or for what has come, and brings what each part
+    /// keeps of the transaction up to date.
+    pub(super) fn update(&mut self, gid: &Gid, now: Now, output: &mut Output) {
+        let Some(live_transaction) = self.live.recounted(gid) else {
+            debug_assert!(false, "{gid} is brought up to date and is not there");
+            return;
+        };
         for waiter in live_transaction.take_unanswerable() {
             let reply = Reply::Refused(Refusal::Quarantined);
             output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
@@ -217,18 +220,15 @@ impl Engine {
             let effect = Effect::Reply(reply_to, reply);
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
-        let due = live_transaction.next_due(&self.settings.rules);
-        if due != live_transaction.due {
-            if let Some(at) = live_transaction.due {
-                self.due.remove(&(at, gid.clone()));
-            }
-            if let Some(at) = due {
-                self.due.insert((at, gid.clone()));
-            }
-            live_transaction.due = due;
-        }
-        self.index_rooms(gid, now, output);
-        self.index_rest(gid, now);
+        let settings = &self.settings;
+        let due = live_transaction.next_due(&settings.rules);
+        self.timers.set(gid, &mut live_transaction.timer, due);
+        let (waits, backs_off) = live_transaction.waits_at(settings.destination_path_segments);
+        let (waits_at, notify) = (&mut live_transaction.waits_at, &mut output.notify_when_free);
+        self.capacity.set(gid, waits_at, waits, backs_off, now, notify);
+        let (bytes, evictable) = (live_transaction.tally.bytes(), live_transaction.is_evictable());
+        self.paging.set(gid, &mut live_transaction.residence, bytes, evictable, now);
+        debug_assert_eq!(self.check_one(gid), Ok(()));
     }
 }
 

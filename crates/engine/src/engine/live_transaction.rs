@@ -3,8 +3,12 @@
 use tercet_wire::{BranchId, Mono, Now, Op, ResolvedAs, Seq};
 
 use crate::dispatch::Destination;
+use crate::engine::capacity::WaitsAt;
 use crate::engine::input::{ReplyTo, Until, Wait};
+use crate::engine::live::Tally;
 use crate::engine::output::{Refusal, Reply, ReplyKind, Snapshot};
+use crate::engine::paging::Residence;
+use crate::engine::timers::Timer;
 use crate::record::Decision;
 use crate::transaction::{BranchState, Rules, Transaction, already};
 
@@ -15,31 +19,13 @@ pub(super) struct LiveTransaction {
     pub(super) waiters: Vec<Waiter>,
     /// The last record that anything told of this transaction depends on.
     pub(super) release_after: Seq,
-    /// Its entry among the engine's timers.
-    pub(super) due: Option<Mono>,
-    /// Its entries among those that wait for room.
-    pub(super) waits_at: Vec<(Destination, Mono)>,
-    /// Its entries among those that pause after a call failed.
-    pub(super) pauses_at: Vec<(Destination, Mono)>,
-    /// Its place among those that could rest.
-    pub(super) rest: Rest,
-    /// What it counts for in memory.
-    pub(super) bytes: usize,
-    /// With this many branches.
-    counted_branches: usize,
     /// After a fault of ours nothing is done with it any more.
     pub(super) quarantined: Option<Fault>,
-}
-
-/// Whether a transaction may leave memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Rest {
-    /// It is needed here.
-    Needed,
-    /// It has only waited since this moment.
-    OnlyWaits(Mono),
-    /// It leaves once this record is durable.
-    Leaves(Seq),
+    /// What each part of the engine keeps of it; only that part changes it.
+    pub(super) tally: Tally,
+    pub(super) timer: Timer,
+    pub(super) waits_at: WaitsAt,
+    pub(super) residence: Residence,
 }
 
 /// Why a transaction is quarantined.
@@ -81,13 +67,11 @@ impl LiveTransaction {
         Self {
             waiters: Vec::new(),
             release_after: Seq(0),
-            due: None,
-            waits_at: Vec::new(),
-            pauses_at: Vec::new(),
-            rest: Rest::Needed,
-            bytes: transaction.bytes(),
-            counted_branches: transaction.branches().len(),
             quarantined: None,
+            tally: Tally::default(),
+            timer: Timer::default(),
+            waits_at: WaitsAt::default(),
+            residence: Residence::default(),
             transaction,
         }
     }
@@ -98,10 +82,6 @@ impl LiveTransaction {
 
     pub(super) fn release_after(&self) -> Seq {
         self.release_after
-    }
-
-    pub(super) fn due(&self) -> Option<Mono> {
-        self.due
     }
 
     pub(super) fn is_quarantined(&self) -> bool {
@@ -118,19 +98,20 @@ impl LiveTransaction {
         own.into_iter().chain(give_ups).min()
     }
 
-    /// What it counts for in memory now. Only a new branch changes that.
-    pub(super) fn count_bytes(&mut self) -> usize {
-        let branches = self.transaction.branches().len();
-        if branches != self.counted_branches {
-            self.counted_branches = branches;
-            self.bytes = self.transaction.bytes();
+    /// Where it waits for capacity and since when, and where it backs off after a call failed.
+    pub(super) fn waits_at(
+        &self,
+        path_segments: usize,
+    ) -> (Vec<(Destination, Mono)>, Vec<Destination>) {
+        match self.quarantined {
+            None => (self.transaction.waits_at(), self.transaction.backs_off_at(path_segments)),
+            Some(Fault::Rules | Fault::Journal) => (Vec::new(), Vec::new()),
         }
-        self.bytes
     }
 
     /// Whether nothing is under way and nobody waits for an answer.
-    pub(super) fn only_waits(&self) -> bool {
-        self.quarantined.is_none() && self.waiters.is_empty() && self.transaction.only_waits()
+    pub(super) fn is_evictable(&self) -> bool {
+        self.quarantined.is_none() && self.waiters.is_empty() && self.transaction.is_evictable()
     }
 
     pub(super) fn is_waited_for(&self) -> bool {
@@ -255,7 +236,10 @@ fn resolution_result(transaction: &Transaction, id: &BranchId, as_: ResolvedAs) 
 }
 
 fn try_result(transaction: &Transaction, id: &BranchId) -> WaitResult {
-    let Some(branch) = transaction.branch(id) else { return WaitResult::No };
+    let Some(branch) = transaction.branch(id) else {
+        debug_assert!(false, "a registration waits for {id}, which is not there");
+        return WaitResult::No;
+    };
     if branch.is_try_outstanding() {
         // Its Try will not be asked for any more once the decision is taken.
         return match transaction.decision() {

@@ -8,15 +8,23 @@
 //!            Effect::Load ──▶ Input::Loaded
 //! ```
 //!
+//! What lives longer than one step is kept in parts: `live`, `timers`, `capacity`, `paging` and
+//! `loading`. A transaction carries its own entries in them, which only the part can change.
+//!
 //! Memory is the truth for live transactions: the hot path reads nothing. A finished
 //! transaction leaves once its last record is durable, so nobody sees it go back.
 
+mod by_destination;
 mod capacity;
+mod check;
 pub(crate) mod input;
 mod known;
+mod live;
 mod live_transaction;
+mod loading;
 pub(crate) mod output;
 mod paging;
+mod timers;
 mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +32,15 @@ use std::time::Duration;
 
 use tercet_wire::{Epoch, Gid, Mono, Now, Seq, Status, Wall};
 
-use crate::dispatch::Destination;
-use crate::engine::capacity::Rooms;
+use crate::engine::capacity::CapacityWaits;
 use crate::engine::input::{Input, Request};
+use crate::engine::live::Live;
 use crate::engine::live_transaction::LiveTransaction;
+use crate::engine::loading::Loading;
 use crate::engine::output::{DeferredEffect, Effect, Output, Refusal, Reply};
-use crate::engine::paging::Paged;
+use crate::engine::paging::Paging;
+use crate::engine::timers::Timers;
+use crate::engine::unknown::refuse_unread;
 use crate::transaction::Rules;
 
 /// Timers run in one step.
@@ -48,7 +59,7 @@ pub struct EngineSettings {
     pub in_memory_waiting_transactions: usize,
     /// Bytes of those.
     pub in_memory_waiting_bytes: usize,
-    /// Transactions that rest in the journal beyond which begin is refused.
+    /// Transactions that are paged out to the journal beyond which begin is refused.
     pub paged_out_transactions: usize,
     /// Path segments that tell destinations apart, as for the dispatcher.
     pub destination_path_segments: usize,
@@ -78,34 +89,22 @@ impl Default for EngineSettings {
     }
 }
 
-/// The engine.
+/// The engine, in parts. Each keeps its own indices in agreement with what the live transactions
+/// carry of it, and can say whether they agree (`check`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Engine {
     settings: EngineSettings,
     epoch: Epoch,
-    live: BTreeMap<Gid, LiveTransaction>,
-    /// What they take, in bytes.
-    live_bytes: usize,
-    /// Requests that wait for the journal to say whether their gid is known.
-    loading: BTreeMap<Gid, Loading>,
-    /// When those who wait for a load are told that the journal does not answer.
-    loads_due: BTreeSet<(Mono, Gid)>,
-    /// When each live transaction has something to do by itself; one entry each at most.
-    due: BTreeSet<(Mono, Gid)>,
-    /// Who waits for room at which destination, those that wait longest first.
-    waiting: Rooms,
-    /// Who pauses after a call failed at which destination, likewise.
-    pausing: Rooms,
-    /// Destinations that answer again, and since when: who has paused since before is woken.
-    healed: BTreeMap<Destination, Mono>,
-    /// Those that only wait, and could rest in the journal instead; longest first.
-    only_wait: BTreeSet<(Mono, Gid)>,
-    only_wait_bytes: usize,
-    /// Those that leave for the journal, by the record that must be durable before.
-    leaving_to_rest: BTreeSet<(Seq, Gid)>,
-    resting: Paged,
-    /// Finished transactions, by the record that must be durable before they leave.
-    leaving: BTreeSet<(Seq, Gid)>,
+    /// The live transactions themselves.
+    live: Live,
+    /// When each of them has something to do by itself.
+    timers: Timers,
+    /// Which of them wait for a destination.
+    capacity: CapacityWaits,
+    /// Which of them may leave for the journal, and what has left.
+    paging: Paging,
+    /// Gids that the journal was asked about.
+    loading: Loading,
     /// Transactions in the journal whose rows make no sense, as far as it was noticed.
     unreadable: BTreeSet<Gid>,
     /// The last record written.
@@ -118,17 +117,6 @@ pub struct Engine {
     last_wait: Option<Mono>,
 }
 
-/// A gid that the journal was asked about. It stays until the journal has answered, so that no
-/// answer is on its way that nobody expects: it could tell of a time that is over.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Loading {
-    /// When those who wait are told that the journal does not answer; none while nobody does.
-    due: Option<Mono>,
-    requests: Vec<Request>,
-    /// It is one of a page of those that rest.
-    from_rest: bool,
-}
-
 /// How many unfinished transactions stand where, and since when.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
@@ -138,8 +126,8 @@ pub struct Census {
     pub parked_branches: usize,
     /// Transactions quarantined: after a fault of ours, or because their rows make no sense.
     pub quarantined: usize,
-    /// Of those counted, how many rest in the journal until their participants have room.
-    pub resting: usize,
+    /// Of those counted, how many are paged out to the journal until their participants have room.
+    pub paged_out: usize,
     /// Bytes of memory that live transactions take.
     pub live_bytes: usize,
 }
@@ -151,19 +139,11 @@ impl Engine {
         Self {
             settings,
             epoch,
-            live: BTreeMap::new(),
-            live_bytes: 0,
-            loading: BTreeMap::new(),
-            loads_due: BTreeSet::new(),
-            due: BTreeSet::new(),
-            waiting: Rooms::new(),
-            pausing: Rooms::new(),
-            healed: BTreeMap::new(),
-            only_wait: BTreeSet::new(),
-            only_wait_bytes: 0,
-            leaving_to_rest: BTreeSet::new(),
-            resting: Paged::default(),
-            leaving: BTreeSet::new(),
+            live: Live::default(),
+            timers: Timers::default(),
+            capacity: CapacityWaits::default(),
+            paging: Paging::default(),
+            loading: Loading::default(),
             unreadable: BTreeSet::new(),
             last: Seq(0),
             durable: Seq(0),
@@ -178,7 +158,7 @@ impl Engine {
         if let Input::CapacityFreed(freed) = &input {
             self.heals(freed, now);
         }
-        self.wake_those_that_pause(now, &mut output);
+        self.wake_who_backs_off(now, &mut output);
         match input {
             Input::Request(request) => self.request(request, now, &mut output),
             Input::Answered(ticket, answer) => self.answered(&ticket, &answer, now, &mut output),
@@ -186,7 +166,7 @@ impl Engine {
             Input::CapacityFreed(freed) => self.capacity_freed(&freed, now, &mut output),
             Input::Loaded(gid, load) => self.loaded(&gid, load, now, &mut output),
             Input::PageOfGids(gids) => self.page_of_gids(gids, now, &mut output),
-            Input::Adopt(stored) => self.take_up(&stored, now, &mut output),
+            Input::Adopt(stored) => self.adopt_at_start(&stored, now, &mut output),
             Input::Durable(seq) => self.durable(seq, now),
             Input::Exists(gid) => self.drop_unwritten(&gid, &mut output),
             Input::Quarantined(gid) => self.quarantined(&gid, now, &mut output),
@@ -194,17 +174,17 @@ impl Engine {
             Input::Tick => {}
         }
         self.run_what_is_due(now, &mut output);
-        self.rest_and_return(now, &mut output);
+        self.evict_and_page_in(now, &mut output);
+        debug_assert_eq!(self.check_sizes(), Ok(()));
         output
     }
 
     /// When the engine has something to do although nothing comes in.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        let timers = self.due.first().into_iter().chain(self.loads_due.first()).map(|(at, _)| *at);
-        // These were due when the destination answered.
-        let woken = self.healed.values().copied();
-        timers.chain(self.resting.due()).chain(woken).min()
+        let timers = self.timers.next().into_iter().chain(self.loading.next());
+        let pages = self.paging.next(self.loading.of_page());
+        timers.chain(pages).chain(self.capacity.next()).min()
     }
 
     /// The last record written.
@@ -228,7 +208,7 @@ impl Engine {
     #[must_use]
     pub fn census(&self) -> Census {
         let mut census = Census { quarantined: self.unreadable.len(), ..Census::default() };
-        for live_transaction in self.live.values() {
+        for (_, live_transaction) in self.live.iter() {
             let transaction = live_transaction.transaction();
             let created_at = transaction.spec().created_at;
             let seen = census.by_status.entry(transaction.status()).or_insert((0, created_at));
@@ -237,13 +217,13 @@ impl Engine {
             census.parked_branches += parked.count();
             census.quarantined += usize::from(live_transaction.is_quarantined());
         }
-        for (status, count, oldest) in self.resting.by_status() {
+        for (status, count, oldest) in self.paging.by_status() {
             let seen = census.by_status.entry(status).or_insert((0, oldest));
             *seen = (seen.0 + count, seen.1.min(oldest));
         }
-        census.parked_branches += self.resting.parked_branches();
-        census.resting = self.resting.count();
-        census.live_bytes = self.live_bytes;
+        census.parked_branches += self.paging.parked_branches();
+        census.paged_out = self.paging.count();
+        census.live_bytes = self.live.bytes();
         census
     }
 
@@ -255,7 +235,7 @@ impl Engine {
         too_long: impl Fn(Mono) -> bool,
         output: &mut Output,
     ) {
-        for (gid, live_transaction) in &mut self.live {
+        for (gid, live_transaction) in self.live.iter_mut() {
             if live_transaction.release_after() <= durable {
                 continue;
             }
@@ -263,6 +243,8 @@ impl Engine {
                 let reply = Reply::Refused(Refusal::JournalUnavailable);
                 output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
             }
+            let due = live_transaction.next_due(&self.settings.rules);
+            self.timers.set(gid, &mut live_transaction.timer, due);
         }
     }
 
@@ -270,11 +252,11 @@ impl Engine {
         if let Some(moment) = self.last_wait {
             request.wait.give_up = request.wait.give_up.min(moment);
         }
-        if self.live.contains_key(&request.gid) {
-            self.ask_known(request, now, output);
-        } else if self.loading.contains_key(&request.gid) {
-            self.wait_for_the_load(request, now);
-        } else {
+        if self.live.contains(&request.gid) {
+            return self.ask_known(request, now, output);
+        }
+        let due = now.mono.after(self.settings.load_within);
+        if let Err(request) = self.loading.wait(request, due) {
             self.ask_unknown(request, now, output);
         }
     }
@@ -288,46 +270,37 @@ impl Engine {
             if let Some(live_transaction) = self.live.get_mut(&gid) {
                 live_transaction.nobody_waits_beyond(moment);
             }
-            self.attend(&gid, now, output);
+            self.update(&gid, now, output);
         }
     }
 
     fn durable(&mut self, seq: Seq, now: Now) {
         self.durable = self.durable.max(seq);
-        self.rest_what_is_durable(seq, now);
-        while let Some((needs, gid)) = self.leaving.first().cloned() {
-            if needs > seq {
-                break;
-            }
-            self.leaving.remove(&(needs, gid.clone()));
+        self.page_out_what_is_durable(seq, now);
+        while let Some(gid) = self.live.next_to_leave(seq) {
             self.forget(&gid);
         }
     }
 
+    /// A transaction is no longer here, nor anything of it in any part.
     fn forget(&mut self, gid: &Gid) -> Option<LiveTransaction> {
         let mut live_transaction = self.live.remove(gid)?;
-        if let Some(at) = live_transaction.due() {
-            self.due.remove(&(at, gid.clone()));
-        }
-        self.live_bytes -= live_transaction.bytes;
-        self.unindex_rest(gid, live_transaction.rest, live_transaction.bytes);
-        self.leave_rooms(gid, &mut live_transaction);
+        self.timers.set(gid, &mut live_transaction.timer, None);
+        self.capacity.remove(gid, &mut live_transaction.waits_at);
+        self.paging.remove(gid, &mut live_transaction.residence);
         Some(live_transaction)
     }
 
     fn run_what_is_due(&mut self, now: Now, output: &mut Output) {
         // What is left after these is due at once, and others get their turn meanwhile.
         for _ in 0..DUE_AT_ONCE {
-            match self.due.first().cloned() {
-                Some((at, gid)) if at <= now.mono => self.run(&gid, now, output, |_, _| ()),
-                Some(_) | None => break,
+            match self.timers.first_due(now.mono) {
+                Some(gid) => self.run(&gid, now, output, |_, _| ()),
+                None => break,
             }
         }
-        while let Some((at, gid)) = self.loads_due.first().cloned() {
-            if at > now.mono {
-                break;
-            }
-            self.load_takes_too_long(&gid, output);
+        while let Some(late) = self.loading.take_late(now.mono) {
+            refuse_unread(late, output);
         }
     }
 }

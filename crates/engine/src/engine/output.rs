@@ -21,7 +21,7 @@ pub struct Output {
     /// Calls that need not be made if they still wait for their turn: an operator has ended
     /// their branch. They come back as not sent; those under way are answered as ever.
     pub retract: Vec<Ticket>,
-    /// The journal is to say which transactions rest in it.
+    /// The journal is asked for a page of the transactions that are paged out.
     pub sweep: Option<PageRequest>,
 }
 
@@ -179,8 +179,8 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
-    /// As many transactions as may wait for their participants rest in the journal.
-    TooManyResting {
+    /// As many transactions as may be are paged out to the journal.
+    TooManyPagedOut {
         /// The limit.
         limit: usize,
     },

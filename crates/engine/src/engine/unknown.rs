@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{Gid, Now, Spec};
+use tercet_wire::{Gid, Mono, Now, Spec};
 
 use crate::engine::input::{Ask, Load, Request};
 use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
 use crate::engine::output::{Effect, Output, Refusal, Reply};
-use crate::engine::{Engine, Loading, at_once};
+use crate::engine::{Engine, at_once};
 use crate::record::Change;
 use crate::stored::StoredTransaction;
 use crate::transaction::{Resume, Transaction};
@@ -34,65 +34,25 @@ impl Engine {
             | Ask::Resolve(_)
             | Ask::Read => {
                 if self.loading.len() >= MOST_LOADING {
-                    return refuse_unread(&request, output);
+                    return refuse_unread([request], output);
                 }
-                let due = Some(now.mono.after(self.settings.load_within));
-                let gid = request.gid.clone();
-                let loading = Loading { due, requests: vec![request], from_rest: false };
-                self.load(&gid, loading, output);
+                output.effects.push(at_once(&request.gid, Effect::Load));
+                self.loading.ask_for(request, now.mono.after(self.settings.load_within));
             }
         }
     }
 
-    /// Asks the journal about a gid.
-    pub(super) fn load(&mut self, gid: &Gid, loading: Loading, output: &mut Output) {
-        output.effects.push(at_once(gid, Effect::Load));
-        self.loads_due.extend(loading.due.map(|due| (due, gid.clone())));
-        self.loading.insert(gid.clone(), loading);
-    }
-
-    /// The journal is asked about this gid already. It is not asked again: its second answer
-    /// would tell how things stood before what the first one leads to.
-    pub(super) fn wait_for_the_load(&mut self, request: Request, now: Now) {
-        let Some(loading) = self.loading.get_mut(&request.gid) else { return };
-        if loading.due.is_none() {
-            let due = now.mono.after(self.settings.load_within);
-            loading.due = Some(due);
-            self.loads_due.insert((due, request.gid.clone()));
-        }
-        loading.requests.push(request);
-    }
-
-    /// Those who wait for this load are told that the journal does not answer. Its answer is
-    /// waited for all the same.
-    pub(super) fn load_takes_too_long(&mut self, gid: &Gid, output: &mut Output) {
-        let Some(loading) = self.loading.get_mut(gid) else { return };
-        let (due, of_page) = (loading.due.take(), std::mem::take(&mut loading.from_rest));
-        let requests = std::mem::take(&mut loading.requests);
-        if let Some(due) = due {
-            self.loads_due.remove(&(due, gid.clone()));
-        }
-        if of_page {
-            self.page_load_answered();
-        }
-        for request in requests {
-            refuse_unread(&request, output);
-        }
+    /// The journal is asked about one of a page.
+    pub(super) fn load_of_page(&mut self, gid: Gid, due: Mono, output: &mut Output) {
+        output.effects.push(at_once(&gid, Effect::Load));
+        self.loading.ask_of_page(gid, due);
     }
 
     pub(super) fn loaded(&mut self, gid: &Gid, load: Load, now: Now, output: &mut Output) {
-        let loading = self.loading.remove(gid);
-        let is_expected = loading.is_some();
-        let of_page = loading.as_ref().is_some_and(|loading| loading.from_rest);
-        if let Some(loading) = &loading {
-            if let Some(due) = loading.due {
-                self.loads_due.remove(&(due, gid.clone()));
-            }
-            if of_page {
-                self.page_load_answered();
-            }
-        }
-        let waiting = loading.map(|loading| loading.requests).unwrap_or_default();
+        let waited = self.loading.take(gid);
+        let is_expected = waited.is_some();
+        let of_page = waited.as_ref().is_some_and(|waited| waited.of_page);
+        let waiting = waited.map(|waited| waited.requests).unwrap_or_default();
         match load {
             // It was not asked for, so nobody knows of which time it tells.
             Load::Nothing | Load::Found(_) if !is_expected => {}
@@ -107,12 +67,12 @@ impl Engine {
             Load::Found(stored) => {
                 // What could not be read when it was met is not among those that are counted.
                 let is_counted = !self.unreadable.remove(gid);
-                if !self.live.contains_key(gid) {
+                if !self.live.contains(gid) {
                     if is_counted {
-                        self.rests_no_more(&stored);
+                        self.is_back(&stored);
                     }
-                    self.adopt(&stored, Resume::FromRest, now, output);
-                    self.wake_if_called_back(gid, now, output);
+                    self.adopt(&stored, Resume::PagedIn, now, output);
+                    self.wake_if_healed(gid, now, output);
                 }
                 for request in waiting {
                     self.ask_known(request, now, output);
@@ -121,11 +81,7 @@ impl Engine {
                     self.forget(gid);
                 }
             }
-            Load::Failed => {
-                for request in waiting {
-                    refuse_unread(&request, output);
-                }
-            }
+            Load::Failed => refuse_unread(waiting, output),
             Load::Unreadable { why } => {
                 self.leave_unreadable(gid, &why, output);
                 for request in waiting {
@@ -148,17 +104,22 @@ impl Engine {
         }
     }
 
-    /// Takes up a transaction at start-up: every one that is not decided, and as many others
+    /// Adopts a transaction at start-up: every one that is not decided, and as many others
     /// as there is room for.
-    pub(super) fn take_up(&mut self, stored: &StoredTransaction, now: Now, output: &mut Output) {
-        if self.live.contains_key(&stored.spec.gid) {
+    pub(super) fn adopt_at_start(
+        &mut self,
+        stored: &StoredTransaction,
+        now: Now,
+        output: &mut Output,
+    ) {
+        if self.live.contains(&stored.spec.gid) {
             return;
         }
         let settings = &self.settings;
         let full = self.live.len() >= settings.in_memory_waiting_transactions
-            || self.live_bytes >= settings.in_memory_waiting_bytes;
+            || self.live.bytes() >= settings.in_memory_waiting_bytes;
         if full && stored.status.is_decided() {
-            return self.rests_already(stored);
+            return self.leave_paged_out(stored);
         }
         let clock_doubted = settings.clock_doubted;
         self.adopt(stored, Resume::AtStart { clock_doubted }, now, output);
@@ -167,20 +128,14 @@ impl Engine {
     fn adopt(&mut self, stored: &StoredTransaction, resume: Resume, now: Now, output: &mut Output) {
         let gid = &stored.spec.gid;
         let mut transaction = Transaction::resume(stored, resume, now);
-        transaction.resume_pauses(self.pauses_of(gid));
-        self.hold(gid, LiveTransaction::new(transaction));
+        transaction.resume_backoffs(self.paging.take_backoffs(gid));
+        self.live.insert(gid.clone(), LiveTransaction::new(transaction));
         self.run(gid, now, output, |_, _| ());
-    }
-
-    fn hold(&mut self, gid: &Gid, live_transaction: LiveTransaction) {
-        self.live_bytes += live_transaction.bytes;
-        self.live.insert(gid.clone(), live_transaction);
     }
 
     /// The gid of a new transaction is taken: nothing of ours was written. Whoever asked
     /// is told to ask again, and will meet the transaction that holds the gid.
     pub(super) fn drop_unwritten(&mut self, gid: &Gid, output: &mut Output) {
-        self.leaving.retain(|(_, leaving)| leaving != gid);
         let Some(live_transaction) = self.forget(gid) else { return };
         for waiter in live_transaction.waiters {
             let reply = Reply::Refused(Refusal::JournalUnavailable);
@@ -194,13 +149,13 @@ impl Engine {
         live_transaction.quarantined = Some(Fault::Journal);
         let why = "the journal cannot write its records".to_owned();
         output.effects.push(at_once(gid, Effect::Alarm { why }));
-        self.leaving.retain(|(_, leaving)| leaving != gid);
-        self.attend(gid, now, output);
+        self.live.stay(gid);
+        self.update(gid, now, output);
     }
 
     fn ask_absent(&mut self, request: Request, now: Now, output: &mut Output) {
         // An earlier request in the same line may have begun it.
-        if self.live.contains_key(&request.gid) {
+        if self.live.contains(&request.gid) {
             return self.ask_known(request, now, output);
         }
         match &request.ask {
@@ -225,7 +180,7 @@ impl Engine {
         if !self.accepting {
             return Err(Refusal::NotAccepted);
         }
-        if self.live_bytes >= limit {
+        if self.live.bytes() >= limit {
             return Err(Refusal::TooManyBytes { limit });
         }
         Ok(())
@@ -240,19 +195,19 @@ impl Engine {
             return refuse(&request, Refusal::TooManyTransactions { limit }, output);
         }
         let limit = self.settings.paged_out_transactions;
-        if self.resting.count() >= limit {
-            return refuse(&request, Refusal::TooManyResting { limit }, output);
+        if self.paging.count() >= limit {
+            return refuse(&request, Refusal::TooManyPagedOut { limit }, output);
         }
         let Request { reply_to, gid, wait, .. } = request;
         let mut live_transaction = LiveTransaction::new(Transaction::begin(Arc::clone(&spec), now));
         let purpose = Purpose::Begin { created: true };
         live_transaction.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
-        self.hold(&gid, live_transaction);
+        self.live.insert(gid.clone(), live_transaction);
         let begun = self.change(&gid, now, output, |_, step| {
             // First of all: what follows from it must not be written before it.
             step.changes.push(Change::Begun(spec));
         });
-        self.attend(&gid, now, output);
+        self.update(&gid, now, output);
         if begun.is_none() {
             // Its rules failed before anything was written: there is no such transaction.
             self.forget(&gid);
@@ -266,16 +221,18 @@ fn refuse(request: &Request, refusal: Refusal, output: &mut Output) {
 }
 
 /// The journal cannot say in time whether it knows the gid.
-fn refuse_unread(request: &Request, output: &mut Output) {
-    let refusal = match request.ask {
-        // Nothing was written, and nothing will be.
-        Ask::Begin { .. } => Refusal::NotAccepted,
-        Ask::Register(_)
-        | Ask::Confirm
-        | Ask::Cancel { .. }
-        | Ask::Retry { .. }
-        | Ask::Resolve(_)
-        | Ask::Read => Refusal::JournalUnavailable,
-    };
-    refuse(request, refusal, output);
+pub(super) fn refuse_unread(requests: impl IntoIterator<Item = Request>, output: &mut Output) {
+    for request in requests {
+        let refusal = match request.ask {
+            // Nothing was written, and nothing will be.
+            Ask::Begin { .. } => Refusal::NotAccepted,
+            Ask::Register(_)
+            | Ask::Confirm
+            | Ask::Cancel { .. }
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
+            | Ask::Read => Refusal::JournalUnavailable,
+        };
+        refuse(&request, refusal, output);
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{Mono, Op, Reason};
+use tercet_wire::{Mono, Op};
 
 use crate::record::{Change, Decided, Decision};
 use crate::transaction::branch::{BranchState, CallState, FailureStats};
@@ -31,8 +31,9 @@ impl Transaction {
             Phase::SecondPhase(_) => None,
             Phase::Finished { .. } => return None,
         };
+        let turn = self.turn();
         let calls = self.branches.iter().filter_map(|branch| match branch.call_state {
-            CallState::Due(at) => Some(at),
+            CallState::Due(at) => turn.includes(branch).then_some(at),
             CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
         });
         let waits = self.waits_expire_at(rules);
@@ -43,30 +44,6 @@ impl Transaction {
             BranchState::Registered | BranchState::Tried | BranchState::Refused => None,
         });
         deadline.into_iter().chain(calls).chain(waits).chain(lone_acks).min()
-    }
-
-    /// The decision that what is known calls for, if none has been taken.
-    fn due_decision(&self, step: &Step<'_>) -> Option<Decision> {
-        let deadline = match &self.phase {
-            Phase::Trying { deadline } => *deadline,
-            Phase::SecondPhase(_) | Phase::Finished { .. } => return None,
-        };
-        let refused = self.branches.iter().find(|branch| branch.state == BranchState::Refused);
-        if let Some(branch) = refused {
-            return Some(cancel(Reason::TryRefused, branch.id(), branch.last_error.as_deref()));
-        }
-        let used_up = self.branches.iter().find(|branch| {
-            branch.is_try_outstanding() && branch.failure_stats.failures >= step.rules.try_attempts
-        });
-        if let Some(branch) = used_up {
-            return Some(cancel(Reason::TryFailed, branch.id(), branch.last_error.as_deref()));
-        }
-        // Confirm before the deadline: what is fully reserved has no reason to be dropped.
-        if !self.spec.open && !self.branches.iter().any(super::Branch::is_try_outstanding) {
-            return Some(Decision::Confirm);
-        }
-        let late = step.now.mono >= deadline;
-        late.then_some(Decision::Cancel { reason: Reason::Deadline, detail: None })
     }
 
     /// Takes the decision. The only way out of `Trying`.
@@ -82,8 +59,9 @@ impl Transaction {
         self.phase = Phase::SecondPhase(decided.clone());
         // What led to the decision goes before it: if a crash comes between the two, the
         // decision follows from the rows again.
-        for position in 0..self.branches.len() {
-            self.write_row_if_untold(position, step);
+        let status = self.status();
+        for branch in &mut self.branches {
+            branch.write_row_if_untold(self.spec.pattern, status, step);
         }
         step.changes.push(Change::Decided(decided));
         self.acknowledge_absent_legs(step);
@@ -108,7 +86,7 @@ impl Transaction {
             Phase::SecondPhase(decided) => decided.clone(),
             Phase::Trying { .. } | Phase::Finished { .. } => return,
         };
-        if !self.branches.iter().all(super::Branch::is_done) {
+        if !self.is_complete() {
             return;
         }
         let (at, status) = (step.now.wall, decided.decision.finished_status());
@@ -116,8 +94,8 @@ impl Transaction {
             branch.parked = false;
         }
         self.phase = Phase::Finished { decided, at };
-        for position in 0..self.branches.len() {
-            self.write_final_row(position, step);
+        for branch in &mut self.branches {
+            branch.write_final_row(self.spec.pattern, status, step);
         }
         if std::mem::take(&mut self.parked_row) {
             step.completion.push(Change::Parked(false));
@@ -143,10 +121,10 @@ impl Transaction {
     }
 
     fn call_what_is_due(&mut self, step: &mut Step<'_>) {
-        let decision = self.decision().cloned();
-        for (position, branch) in self.branches.iter_mut().enumerate() {
+        let (decision, turn) = (self.decision().cloned(), self.turn());
+        for branch in &mut self.branches {
             let due = matches!(branch.call_state, CallState::Due(at) if at <= step.now.mono);
-            if !due {
+            if !due || !turn.includes(branch) {
                 continue;
             }
             let Some(op) = branch.needs(decision.as_ref()) else {
@@ -157,7 +135,7 @@ impl Transaction {
             *attempts = attempts.saturating_add(1);
             let attempt = *attempts;
             branch.call_state = CallState::InFlight { op, attempt };
-            step.calls.push(Wanted { branch: position, op, attempt });
+            step.calls.push(Wanted { branch: Arc::clone(&branch.spec), op, attempt });
         }
     }
 
@@ -165,9 +143,4 @@ impl Transaction {
     pub(crate) fn deadline_for(&self, op: Op) -> Option<tercet_wire::Wall> {
         (op == Op::Try).then_some(self.spec.deadline_at)
     }
-}
-
-fn cancel(reason: Reason, branch: &tercet_wire::BranchId, why: Option<&str>) -> Decision {
-    let detail = format!("{branch}: {}", why.unwrap_or("no answer"));
-    Decision::Cancel { reason, detail: Some(Arc::from(detail)) }
 }

@@ -8,7 +8,7 @@ use crate::record::TryAnswer;
 use crate::transaction::branch::{Branch, BranchState, CallState};
 use crate::transaction::history::Line;
 use crate::transaction::step::ParkedNow;
-use crate::transaction::{Phase, Step, Transaction};
+use crate::transaction::{Phase, Step, Transaction, branch_at};
 
 impl Transaction {
     /// The call under way was answered.
@@ -19,13 +19,15 @@ impl Transaction {
         answer: &Answer,
         step: &mut Step<'_>,
     ) {
-        let Some(branch) = self.branches.get_mut(position) else { return };
+        let branch = branch_at(&mut self.branches, position);
         let attempt = *branch.attempts.get(op);
         (branch.failure_stats.no_room, branch.failure_stats.no_room_since) = (0, None);
         match verdict(op, answer) {
             Verdict::Done => match op {
-                Op::Try => tried(branch, self.spec.open, step),
-                Op::Confirm | Op::Cancel => acknowledged(branch, step),
+                // An initiator is told of each Try and builds on it, and so does the next stage:
+                // it must survive a crash. Elsewhere the Try would only be asked again.
+                Op::Try => tried(branch, self.spec.open || self.has_stages, step),
+                Op::Confirm | Op::Cancel => acknowledged(branch, self.has_stages, step),
             },
             Verdict::Refused => {
                 branch.state = BranchState::Refused;
@@ -79,9 +81,9 @@ impl Transaction {
             Phase::Trying { .. } | Phase::Finished { .. } => return,
             Phase::SecondPhase(decided) => decided.decision.op(),
         };
-        let Some(branch) = self.branches.get_mut(position) else { return };
+        let branch = branch_at(&mut self.branches, position);
         if op == decided_op && !branch.is_done() && verdict(op, answer) == Verdict::Done {
-            acknowledged(branch, step);
+            acknowledged(branch, self.has_stages, step);
         }
     }
 
@@ -92,7 +94,7 @@ impl Transaction {
         failure: FailureKind,
         step: &mut Step<'_>,
     ) {
-        let Some(branch) = self.branches.get_mut(position) else { return };
+        let branch = branch_at(&mut self.branches, position);
         let since = branch.failure_stats.since.unwrap_or(step.now.mono);
         let doubted = step.now.mono.since(since) >= step.rules.park_after;
         let wrong =
@@ -106,26 +108,32 @@ impl Transaction {
         let kind = EventKind::Parked;
         let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &detail };
         step.happened(&mut self.history, line);
-        self.write_row(position, step);
+        branch.write_row_into(step);
+        let branch = Arc::clone(&branch.spec);
         self.write_parked_if_untold(step);
-        step.parked.push(ParkedNow { branch: position, op, attempts: attempt });
+        step.parked.push(ParkedNow { branch, op, attempts: attempt });
     }
 }
 
-fn tried(branch: &mut Branch, open: bool, step: &mut Step<'_>) {
+fn tried(branch: &mut Branch, is_built_on: bool, step: &mut Step<'_>) {
     branch.state = BranchState::Tried;
     branch.call_state = CallState::Idle;
     branch.answer = None;
-    // An initiator is told of each Try and builds on it, so it must survive a crash; in a
-    // transaction that decides for itself the Try would only be asked again.
-    if open {
+    if is_built_on {
         branch.write_row_into(step);
     }
 }
 
-fn acknowledged(branch: &mut Branch, step: &mut Step<'_>) {
-    branch.state = BranchState::Done { at: step.now.wall, unwritten_since: Some(step.now.mono) };
+/// It rides with completion or is written after a while, unless the next stage is called on the
+/// strength of it.
+fn acknowledged(branch: &mut Branch, is_built_on: bool, step: &mut Step<'_>) {
+    let unwritten_since = (!is_built_on).then_some(step.now.mono);
+    branch.state = BranchState::Done { at: step.now.wall, unwritten_since };
     branch.call_state = CallState::Idle;
+    if is_built_on {
+        branch.parked = false;
+        branch.write_row_into(step);
+    }
 }
 
 fn try_answer(answer: &Answer) -> TryAnswer {

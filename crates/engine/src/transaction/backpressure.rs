@@ -10,7 +10,7 @@ use crate::dispatch::Destination;
 use crate::record::Decision;
 use crate::transaction::branch::{Branch, CallState};
 use crate::transaction::history::Line;
-use crate::transaction::{Rules, Step, Transaction};
+use crate::transaction::{Rules, Step, Transaction, branch_at};
 
 /// How often the pause after a call without room is doubled at most.
 const DOUBLINGS: u32 = 6;
@@ -28,7 +28,7 @@ impl Transaction {
         step: &mut Step<'_>,
     ) {
         let entropy = step.entropy(position);
-        let Some(branch) = self.branches.get_mut(position) else { return };
+        let branch = branch_at(&mut self.branches, position);
         let attempts = branch.attempts.get_mut(op);
         *attempts = attempts.saturating_sub(1);
         let since = *branch.failure_stats.no_room_since.get_or_insert(step.now.mono);
@@ -70,8 +70,8 @@ impl Transaction {
         }
     }
 
-    /// Where this transaction pauses after a call failed.
-    pub(crate) fn pauses_at(&self, path_segments: usize) -> Vec<Destination> {
+    /// Where this transaction backs off after a call failed.
+    pub(crate) fn backs_off_at(&self, path_segments: usize) -> Vec<Destination> {
         let decision = self.decision();
         let urls = self.branches.iter().filter_map(|branch| paused_call(branch, decision));
         let mut places: Vec<_> = urls.map(|url| Destination::of(url, path_segments)).collect();
@@ -118,7 +118,7 @@ impl Transaction {
         let op = self.decision().map_or(Op::Try, Decision::op);
         for position in 0..self.branches.len() {
             let entropy = step.entropy(position);
-            let Some(branch) = self.branches.get_mut(position) else { return };
+            let branch = branch_at(&mut self.branches, position);
             let CallState::Waiting { since, .. } = &branch.call_state else { continue };
             if op != Op::Try {
                 self.park_if_stuck(position, op, FailureKind::Transient, step);

@@ -2,47 +2,21 @@
 //! where that status does not say it all. One reading serves recovery, old transactions and
 //! the question whether a row must be written.
 
-use tercet_wire::{BranchSpec, BranchStatus, Op, PerOp, ResolvedAs, Status, TryBy};
+use tercet_wire::{BranchSpec, BranchStatus, Op, Pattern, ResolvedAs, Status};
 
 use crate::record::{BranchRecord, Change};
 use crate::transaction::branch::{Branch, BranchState};
+use crate::transaction::pattern::implied;
 use crate::transaction::{Step, Transaction};
 
-/// The row that says nothing new: what the status of the transaction implies.
-fn implied(spec: &BranchSpec, status: Status) -> BranchRecord {
-    let called = |op: Op, by_now: bool| u32::from(by_now && spec.url(op).is_some());
-    let before_decision = match (spec.url(Op::Try), spec.try_by) {
-        (None, TryBy::Coordinator) => BranchStatus::Tried,
-        (Some(_), _) | (None, TryBy::Initiator) => BranchStatus::Registered,
-    };
-    let after_decision = match spec.try_by {
-        TryBy::Coordinator => BranchStatus::Tried,
-        TryBy::Initiator => BranchStatus::Registered,
-    };
-    BranchRecord {
-        branch: spec.id.clone(),
-        status: match status {
-            Status::Trying => before_decision,
-            Status::Confirming | Status::Cancelling => after_decision,
-            Status::Confirmed => BranchStatus::Confirmed,
-            Status::Cancelled => BranchStatus::Cancelled,
-        },
-        attempts: PerOp {
-            try_: called(Op::Try, status.is_decided()),
-            confirm: called(Op::Confirm, status == Status::Confirmed),
-            cancel: called(Op::Cancel, status == Status::Cancelled),
-        },
-        parked: false,
-        last_error: None,
-        answer: None,
-        resolved_as: None,
-        acknowledged_at: None,
-    }
-}
-
 /// What is known of a branch, given its row if it has one.
-pub(super) fn read(spec: &BranchSpec, status: Status, row: Option<&BranchRecord>) -> BranchRecord {
-    let implied = implied(spec, status);
+pub(super) fn read(
+    pattern: Pattern,
+    spec: &BranchSpec,
+    status: Status,
+    row: Option<&BranchRecord>,
+) -> BranchRecord {
+    let implied = implied(pattern, spec, status);
     let Some(row) = row else { return implied };
     let mut known = row.clone();
     if status.is_finished() {
@@ -98,49 +72,49 @@ impl Branch {
         step.changes.push(Change::BranchRecord(row.clone()));
         self.row = Some(Box::new(row));
     }
-}
-
-impl Transaction {
-    pub(super) fn write_row(&mut self, position: usize, step: &mut Step<'_>) {
-        if let Some(branch) = self.branches.get_mut(position) {
-            branch.write_row_into(step);
-        }
-    }
 
     /// Writes the row if the status and the row there is do not say how things stand.
-    pub(super) fn write_row_if_untold(&mut self, position: usize, step: &mut Step<'_>) {
-        let status = self.status();
-        let Some(branch) = self.branches.get_mut(position) else { return };
-        let actual = branch.as_row(branch.state_as_status());
-        if read(&branch.spec, status, branch.row.as_deref()) != actual {
-            branch.write_row_into(step);
+    pub(super) fn write_row_if_untold(
+        &mut self,
+        pattern: Pattern,
+        status: Status,
+        step: &mut Step<'_>,
+    ) {
+        let actual = self.as_row(self.state_as_status());
+        if read(pattern, &self.spec, status, self.row.as_deref()) != actual {
+            self.write_row_into(step);
         }
     }
 
-    /// As the transaction finishes: writes the row of a branch whose story the final
-    /// status does not tell.
-    pub(super) fn write_final_row(&mut self, position: usize, step: &mut Step<'_>) {
-        let status = self.status();
-        let Some(branch) = self.branches.get_mut(position) else { return };
-        let finished = match status {
-            Status::Confirmed => BranchStatus::Confirmed,
-            Status::Cancelled => BranchStatus::Cancelled,
-            Status::Trying | Status::Confirming | Status::Cancelling => return,
+    /// As the transaction finishes: writes the row of a branch whose story the final status does
+    /// not tell.
+    pub(super) fn write_final_row(
+        &mut self,
+        pattern: Pattern,
+        status: Status,
+        step: &mut Step<'_>,
+    ) {
+        let said = read(pattern, &self.spec, status, self.row.as_deref());
+        let BranchState::Done { unwritten_since, .. } = &mut self.state else {
+            unreachable!("a transaction finishes when every branch is done");
         };
-        let mut actual = branch.as_row(branch.resolved_as.map_or(finished, ResolvedAs::status));
-        let BranchState::Done { unwritten_since, .. } = &mut branch.state else { return };
-        if unwritten_since.take().is_some() {
-            // It rides with completion: acknowledged when the transaction finished.
+        let rides_with_completion = unwritten_since.take().is_some();
+        let finished = implied(pattern, &self.spec, status).status;
+        let mut actual = self.as_row(self.resolved_as.map_or(finished, ResolvedAs::status));
+        if rides_with_completion {
+            // Acknowledged when the transaction finished.
             actual.acknowledged_at = None;
         }
-        if read(&branch.spec, status, branch.row.as_deref()) == actual {
+        if said == actual {
             return;
         }
         actual.acknowledged_at = actual.acknowledged_at.or(Some(step.now.wall));
         step.completion.push(Change::BranchRecord(actual.clone()));
-        branch.row = Some(Box::new(actual));
+        self.row = Some(Box::new(actual));
     }
+}
 
+impl Transaction {
     /// Writes whether a branch is shown to people, where the journal says otherwise.
     pub(super) fn write_parked_if_untold(&mut self, step: &mut Step<'_>) {
         let parked = self.is_parked();

@@ -64,6 +64,21 @@ impl Step<'_> {
         };
         self.changes.push(Change::History(happening));
     }
+    /// Adds a line about what somebody did.
+    pub(super) fn was_done_by_hand(
+        &mut self,
+        history: &mut History,
+        kind: EventKind,
+        branch: Option<BranchId>,
+        detail: &str,
+    ) {
+        history.lines += 1;
+        history.by_hand += 1;
+        let (number, at) = (history.lines, self.now.wall);
+        let (op, attempt, detail) = (None, None, Some(Arc::from(detail)));
+        let line = HistoryEvent { number, at, kind, branch, op, attempt, detail };
+        self.changes.push(Change::History(line));
+    }
 }
 
 impl Transaction {
@@ -72,27 +87,7 @@ impl Transaction {
         let resolved = self.branches.iter().filter(|branch| branch.resolved_as.is_some()).count();
         let resolved = u32::try_from(resolved).unwrap_or(u32::MAX);
         if self.history.by_hand.saturating_sub(resolved) < RETRIED_LINES {
-            self.by_hand(EventKind::Retried, None, detail, step);
+            step.was_done_by_hand(&mut self.history, EventKind::Retried, None, detail);
         }
-    }
-
-    /// Adds a line about a branch that was resolved: there is one per branch, so each is kept.
-    pub(super) fn was_resolved(&mut self, branch: BranchId, detail: &str, step: &mut Step<'_>) {
-        self.by_hand(EventKind::Resolved, Some(branch), detail, step);
-    }
-
-    fn by_hand(
-        &mut self,
-        kind: EventKind,
-        branch: Option<BranchId>,
-        detail: &str,
-        step: &mut Step<'_>,
-    ) {
-        self.history.lines += 1;
-        self.history.by_hand += 1;
-        let (number, at) = (self.history.lines, step.now.wall);
-        let (op, attempt, detail) = (None, None, Some(Arc::from(detail)));
-        let line = HistoryEvent { number, at, kind, branch, op, attempt, detail };
-        step.changes.push(Change::History(line));
     }
 }

@@ -19,6 +19,7 @@ mod branch_rows;
 mod history;
 mod operator;
 mod paging;
+mod pattern;
 mod requests;
 mod restore;
 mod step;
@@ -29,11 +30,11 @@ use std::sync::Arc;
 pub use branch::{Branch, BranchState, CallState};
 use history::History;
 pub use history::history_bound;
-pub(crate) use paging::Pause;
+pub(crate) use paging::BranchBackoff;
 pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
 pub use step::Rules;
-pub(crate) use step::{ParkedNow, Step};
+pub(crate) use step::{ParkedNow, Step, Wanted};
 use tercet_wire::{BranchId, Gid, Instance, Mono, Now, Spec, Status, Wall};
 
 use crate::record::{Decided, Decision};
@@ -44,6 +45,8 @@ pub struct Transaction {
     spec: Arc<Spec>,
     phase: Phase,
     branches: Vec<Branch>,
+    /// Whether the branches are called one stage after another.
+    has_stages: bool,
     history: History,
     /// Whether the journal says that a branch is shown to people.
     parked_row: bool,
@@ -74,8 +77,10 @@ impl Transaction {
     pub fn begin(spec: Arc<Spec>, now: Now) -> Self {
         let deadline = now.mono_at(spec.deadline_at);
         let branches = spec.branches.iter().map(|spec| Branch::new(Arc::clone(spec), now));
+        let branches: Vec<Branch> = branches.collect();
         Self {
-            branches: branches.collect(),
+            has_stages: pattern::has_stages(&branches),
+            branches,
             phase: Phase::Trying { deadline },
             history: History::default(),
             parked_row: false,
@@ -166,4 +171,11 @@ impl Transaction {
     pub fn is_parked(&self) -> bool {
         self.branches.iter().any(Branch::is_parked)
     }
+}
+
+/// The branch at a position that was found in its transaction. Branches are only ever added, so
+/// it is there; were it not, that would be a fault of ours, and the transaction be quarantined:
+/// the rules run where a panic is caught (`Engine::change`).
+fn branch_at(branches: &mut [Branch], position: usize) -> &mut Branch {
+    branches.get_mut(position).expect("a branch keeps its position")
 }

@@ -12,7 +12,7 @@
 //! crash forgets it. Once it takes effect it is written at once: it is no completion that
 //! could be had again by asking the participant.
 
-use tercet_wire::Resolution;
+use tercet_wire::{EventKind, Resolution};
 
 use crate::engine::output::Refusal;
 use crate::transaction::branch::{BranchState, CallState};
@@ -65,8 +65,7 @@ impl Transaction {
 
     /// Ends the branches that an operator resolved and that have no call under way any more.
     pub(super) fn resolve_what_is_free(&mut self, step: &mut Step<'_>) {
-        for position in 0..self.branches.len() {
-            let Some(branch) = self.branches.get_mut(position) else { continue };
+        for branch in &mut self.branches {
             let waits = match branch.call_state {
                 CallState::InFlight { .. } => true,
                 CallState::Due(_) | CallState::Waiting { .. } | CallState::Idle => false,
@@ -86,7 +85,9 @@ impl Transaction {
             branch.write_row_into(step);
             let Resolution { branch, as_, note, who } = *word;
             let note = note.map(|note| format!(": {note}")).unwrap_or_default();
-            self.was_resolved(branch, &format!("as {as_} by {who}{note}"), step);
+            // There is one per branch, so each is kept.
+            let detail = format!("as {as_} by {who}{note}");
+            step.was_done_by_hand(&mut self.history, EventKind::Resolved, Some(branch), &detail);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A transaction that only waits may leave memory and rest in its rows.
+//! A decided transaction of which nothing is under way may leave memory: its rows are enough.
 
 use tercet_wire::{Mono, Op};
 
@@ -12,22 +12,22 @@ const BRANCH_BYTES: usize = 1_024;
 
 /// A branch that is to be called after a pause, and why: the rows do not say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Pause {
+pub(crate) struct BranchBackoff {
     position: usize,
     until: Mono,
     failure_stats: FailureStats,
 }
 
 impl Transaction {
-    /// The pauses of its branches, and when the first of them needs it here: at once, if a
-    /// branch waits for room.
-    pub(crate) fn pauses(&self) -> (Option<Mono>, Vec<Pause>) {
-        let mut pauses = Vec::new();
+    /// The backoffs of its branches, and when the first of them needs it here: at once, if a
+    /// branch waits for capacity.
+    pub(crate) fn backoffs(&self) -> (Option<Mono>, Vec<BranchBackoff>) {
+        let mut backoffs = Vec::new();
         let mut waits = false;
         for (position, branch) in self.branches.iter().enumerate() {
             match branch.call_state {
                 CallState::Due(until) => {
-                    pauses.push(Pause {
+                    backoffs.push(BranchBackoff {
                         position,
                         until,
                         failure_stats: branch.failure_stats.clone(),
@@ -37,13 +37,14 @@ impl Transaction {
                 CallState::Idle => {}
             }
         }
-        let first = pauses.iter().map(|pause| pause.until).min();
-        (first.filter(|_| !waits), pauses)
+        let first = backoffs.iter().map(|backoff| backoff.until).min();
+        (first.filter(|_| !waits), backoffs)
     }
 
-    /// The rows were read again: its branches go on with the pauses they had.
-    pub(crate) fn resume_pauses(&mut self, pauses: Vec<Pause>) {
-        for Pause { position, until, failure_stats } in pauses {
+    /// The rows were read again: its branches go on with the backoffs they had.
+    pub(crate) fn resume_backoffs(&mut self, backoffs: Vec<BranchBackoff>) {
+        for BranchBackoff { position, until, failure_stats } in backoffs {
+            // Somebody may have mended the rows meanwhile: what they say of branches goes.
             let Some(branch) = self.branches.get_mut(position) else { continue };
             if matches!(branch.call_state, CallState::Due(_)) {
                 branch.call_state = CallState::Due(until);
@@ -52,8 +53,8 @@ impl Transaction {
         }
     }
 
-    /// Whether it is decided and nothing is under way: it waits for time to pass or for room.
-    pub(crate) fn only_waits(&self) -> bool {
+    /// Whether it is decided and nothing is under way: it waits for time to pass or for capacity.
+    pub(crate) fn is_evictable(&self) -> bool {
         let under_way = |call_state: &CallState| match call_state {
             CallState::InFlight { .. } => true,
             CallState::Idle | CallState::Due(_) | CallState::Waiting { .. } => false,
@@ -67,7 +68,7 @@ impl Transaction {
     }
 
     /// Whether a branch has acknowledged, which may yet be written with its siblings'.
-    pub(crate) fn knows_more_than_its_rows(&self) -> bool {
+    pub(crate) fn has_unwritten_acknowledgements(&self) -> bool {
         let unwritten = |state: &BranchState| match state {
             BranchState::Done { unwritten_since, .. } => unwritten_since.is_some(),
             BranchState::Registered | BranchState::Tried | BranchState::Refused => false,
@@ -76,10 +77,10 @@ impl Transaction {
     }
 
     /// Writes what is known and the rows do not say, so that the rows are enough to go on from.
-    pub(crate) fn write_all_that_is_known(&mut self, step: &mut Step<'_>) {
-        for position in 0..self.branches.len() {
-            self.write_row_if_untold(position, step);
-            let Some(branch) = self.branches.get_mut(position) else { return };
+    pub(crate) fn write_untold_rows(&mut self, step: &mut Step<'_>) {
+        let status = self.status();
+        for branch in &mut self.branches {
+            branch.write_row_if_untold(self.spec.pattern, status, step);
             if let BranchState::Done { unwritten_since, .. } = &mut branch.state {
                 *unwritten_since = None;
             }

@@ -8,6 +8,7 @@ use tercet_wire::{BranchId, BranchSpec, Reason};
 use crate::engine::output::Refusal;
 use crate::record::{Change, Decision};
 use crate::transaction::branch::Branch;
+use crate::transaction::pattern::has_stages;
 use crate::transaction::{Phase, Step, Transaction};
 
 /// What became of a registration.
@@ -20,7 +21,7 @@ pub(crate) enum Registered {
 }
 
 impl Transaction {
-    /// Registers a branch, a new one only if there is `backpressure` for more in the node. Its position is
+    /// Registers a branch, a new one only if there is room for more in the node. Its position is
     /// the next one, whatever `new` says.
     pub(crate) fn register(
         &mut self,
@@ -52,6 +53,7 @@ impl Transaction {
         let spec = Arc::new(spec);
         step.changes.push(Change::Registered(Arc::clone(&spec)));
         self.branches.push(Branch::new(spec, step.now));
+        self.has_stages = has_stages(&self.branches);
         Ok(Registered::New)
     }
 

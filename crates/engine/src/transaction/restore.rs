@@ -10,6 +10,7 @@ use crate::record::BranchRecord;
 use crate::stored::StoredTransaction;
 use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats};
 use crate::transaction::history::History;
+use crate::transaction::pattern::has_stages;
 use crate::transaction::{Phase, Step, Transaction, branch_rows};
 
 /// The least that one more round of Try is given.
@@ -28,14 +29,14 @@ pub(crate) enum Resume {
         clock_doubted: bool,
     },
     /// It had left memory, or is only looked at.
-    FromRest,
+    PagedIn,
 }
 
 impl Transaction {
     /// The transaction that these rows describe, to be looked at.
     #[must_use]
     pub fn restore(stored: &StoredTransaction, now: Now) -> Self {
-        Self::resume(stored, Resume::FromRest, now)
+        Self::resume(stored, Resume::PagedIn, now)
     }
 
     /// The transaction that these rows describe, to be gone on with.
@@ -49,10 +50,12 @@ impl Transaction {
             let row = stored.branch_records.iter().find(|row| row.branch == spec.id);
             restore_branch(spec, stored, row, resume, now)
         });
+        let branches: Vec<Branch> = branches.collect();
         let mut transaction = Self {
             spec: Arc::clone(&stored.spec),
             phase,
-            branches: branches.collect(),
+            has_stages: has_stages(&branches),
+            branches,
             history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
             parked_row: stored.parked,
         };
@@ -74,7 +77,7 @@ fn restore_branch(
     resume: Resume,
     now: Now,
 ) -> Branch {
-    let known = branch_rows::read(spec, stored.status, row);
+    let known = branch_rows::read(stored.spec.pattern, spec, stored.status, row);
     let failures = failures(stored, &known, resume);
     let acknowledged_at = known.acknowledged_at.or(stored.finished_at);
     let state = match (acknowledged_at, known.status) {
@@ -120,7 +123,7 @@ fn deadline(stored: &StoredTransaction, resume: Resume, now: Now) -> Mono {
             let calls = stored.branches.iter().map(|branch| branch.timeout);
             now.mono.after(left.max(calls.max().unwrap_or(SHORTEST_ROUND).max(SHORTEST_ROUND)))
         }
-        Resume::AtStart { clock_doubted: false } | Resume::FromRest => now.mono.after(left),
+        Resume::AtStart { clock_doubted: false } | Resume::PagedIn => now.mono.after(left),
     }
 }
 
@@ -129,10 +132,10 @@ fn deadline(stored: &StoredTransaction, resume: Resume, now: Now) -> Mono {
 /// attempt was a failure, where a participant was busy and said so.
 fn failures(stored: &StoredTransaction, known: &BranchRecord, resume: Resume) -> u32 {
     match (resume, stored.decision()) {
-        (Resume::FromRest, Some(decision)) => {
+        (Resume::PagedIn, Some(decision)) => {
             (*known.attempts.get(decision.op())).min(MOST_FAILURES)
         }
-        (Resume::FromRest, None) | (Resume::AtStart { .. }, _) => 0,
+        (Resume::PagedIn, None) | (Resume::AtStart { .. }, _) => 0,
     }
 }
 
@@ -141,7 +144,7 @@ fn failures(stored: &StoredTransaction, known: &BranchRecord, resume: Resume) ->
 fn in_doubt_since(stored: &StoredTransaction, resume: Resume, now: Now) -> Option<Mono> {
     match resume {
         Resume::AtStart { .. } => None,
-        Resume::FromRest => {
+        Resume::PagedIn => {
             let decided = stored.decided.as_ref()?;
             let ago = u64::try_from(now.wall.since(decided.at).as_millis()).unwrap_or(u64::MAX);
             Some(Mono(now.mono.0.saturating_sub(ago)))

@@ -1,8 +1,9 @@
 //! What one input leads to, collected while the rules run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{Backoff, Now, Op, spread};
+use tercet_wire::{Backoff, BranchSpec, Now, Op, spread};
 
 use crate::record::Change;
 
@@ -46,8 +47,8 @@ impl Default for Rules {
 /// A call that a transaction needs now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    /// Position of the branch.
-    pub(crate) branch: usize,
+    /// Which branch.
+    pub(crate) branch: Arc<BranchSpec>,
     /// Which call.
     pub(crate) op: Op,
     /// Which attempt.
@@ -57,8 +58,8 @@ pub(crate) struct Wanted {
 /// A branch that has become parked. Its next call may be made in the same step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ParkedNow {
-    /// Position of the branch.
-    pub(crate) branch: usize,
+    /// Which branch.
+    pub(crate) branch: Arc<BranchSpec>,
     /// The call that it does not acknowledge.
     pub(crate) op: Op,
     /// How often that was made.

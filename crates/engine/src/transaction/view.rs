@@ -91,7 +91,7 @@ fn branch_view(branch: &Branch, transaction: &Transaction, at: Now) -> BranchVie
         parked: branch.parked,
         attempts: branch.attempts,
         next_attempt_at: match branch.call_state {
-            CallState::Due(due) => Some(at.wall_at(due)),
+            CallState::Due(due) => transaction.turn().includes(branch).then(|| at.wall_at(due)),
             CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
         },
         last_error: branch.last_error.as_deref().map(str::to_owned),

@@ -38,6 +38,11 @@ pub(crate) fn with_legs(id: &str, position: u32, legs: &[Op]) -> BranchSpec {
     }
 }
 
+/// A branch that is tried after those of earlier stages, and cancelled before them.
+pub(crate) fn of_stage(id: &str, position: u32, stage: u32) -> BranchSpec {
+    BranchSpec { stage, ..branch(id, position) }
+}
+
 pub(crate) fn new_branch(id: &str) -> BranchSpec {
     branch(id, 0)
 }

@@ -18,6 +18,7 @@ pub(crate) struct Driver {
     pub(crate) core: Core,
     pub(crate) now: Now,
     last_reply: u64,
+    events: u64,
 }
 
 impl Driver {
@@ -31,6 +32,7 @@ impl Driver {
             core: Core::new(engine, Duration::from_secs(5)),
             now: Now { mono: START, wall: content::CREATED_AT, entropy: 0 },
             last_reply: 0,
+            events: 0,
         }
     }
 
@@ -39,7 +41,13 @@ impl Driver {
     }
 
     pub(crate) fn event(&mut self, event: Event) -> Commands {
-        self.core.step(event, self.now)
+        let commands = self.core.step(event, self.now);
+        // It looks at all that is live, and a test may have thousands.
+        self.events += 1;
+        if self.events < 1_000 || self.events.is_multiple_of(100) {
+            assert_eq!(self.core.engine().check(), Ok(()));
+        }
+        commands
     }
 
     pub(crate) fn input(&mut self, input: Input) -> Commands {

@@ -16,7 +16,10 @@ use participant::Participant;
 use tercet_engine::{
     Ask, Commands, Core, Engine, EngineSettings, Event, Input, Load, Record, Reply, ReplyKind,
     ReplyTo, Request, Rules, StoredTransaction, Ticket, Until, Wait,
-    invariants::{call_follows_the_journal, decision_is_final, reply_follows_the_journal},
+    invariants::{
+        call_follows_the_journal, call_follows_the_stages, decision_is_final,
+        reply_follows_the_journal,
+    },
 };
 use tercet_wire::{Answer, BranchId, Epoch, Gid, Mono, Now, Op, ResolvedAs, Seq, Spec, Wall};
 
@@ -209,6 +212,7 @@ impl World {
 
     fn step(&mut self, event: Event) {
         let commands = self.core.step(event, self.now);
+        self.note(self.core.engine().check().map_err(|broken| broken.to_string()));
         self.carry_out(commands);
     }
 
@@ -218,6 +222,8 @@ impl World {
         for call in calls {
             let rows = self.rows.get(&call.ticket.gid);
             self.note(call_follows_the_journal(&call, rows).map_err(|broken| broken.to_string()));
+            let in_turn = call_follows_the_stages(&call, self.rows.get(&call.ticket.gid));
+            self.note(in_turn.map_err(|broken| broken.to_string()));
             let op = call.ticket.op;
             self.calls.push((call.ticket, op));
             self.calls.sort();

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_refused_without_showing_its_value() {
+    fn a_false_header_is_refused_without_showing_its_value() {
         let long = "s".repeat(1_020);
         let table: &[(&str, &str, &str)] = &[
             ("", "secret", "not the name"),

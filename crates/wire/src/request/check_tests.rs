@@ -40,7 +40,7 @@ fn defaults_are_filled_in() {
 }
 
 #[test]
-fn what_was_given_is_kept() {
+fn everything_given_is_kept() {
     let checked = begin(
         r#"{"gid":"order-1","timeout_ms":100,"metadata":{"b":1,"a":[true]},"open":true,"branches":[
             {"confirm":"http://h:1/c"},

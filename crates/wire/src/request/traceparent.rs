@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_valid_trace_goes_on_and_anything_else_gets_one_of_the_transactions_own() {
+    fn a_valid_trace_goes_on_and_others_get_the_transactions_own() {
         const TRACE: &str = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
         let instance: Instance = "01938d1c-7f00-7abc-8def-0123456789ab".parse().expect("uuid");
         let own = "00-01938d1c7f007abc8def0123456789ab-8def0123456789ab-00";

@@ -203,7 +203,7 @@ impl Actor {
                 | Refusal::NotAccepted
                 | Refusal::TooManyTransactions { .. }
                 | Refusal::TooManyBytes { .. }
-                | Refusal::TooManyResting { .. }
+                | Refusal::TooManyPagedOut { .. }
                 | Refusal::NotDecided
                 | Refusal::TriesOutstanding(_)
                 | Refusal::Quarantined => Then::Again,

@@ -70,7 +70,7 @@ impl Expectations {
                 }
                 (Sometimes::NotFound, None)
             }
-            Refusal::TooManyResting { .. } => (Sometimes::TooManyResting, None),
+            Refusal::TooManyPagedOut { .. } => (Sometimes::TooManyPagedOut, None),
             Refusal::Quarantined => (Sometimes::Quarantined, None),
             Refusal::TooManyBytes { .. }
             | Refusal::NotDecided

@@ -69,7 +69,8 @@ impl Oracle {
                 scheduler.note(|| format!("out {line}"));
             }
         }
-        scheduler.note(|| format!("    {} rest", running.core.census().resting));
+        scheduler.note(|| format!("    {} paged out", running.core.census().paged_out));
+        scheduler.check(running.core.engine().check());
         self.deadlines.after(commands, now, scheduler);
         self.calls.after(commands, running, now, rows, scheduler);
         for (reply_to, reply) in &commands.replies {
@@ -165,8 +166,8 @@ impl Oracle {
         running.dispatch.within_bounds(scheduler);
         let census = running.core.census();
         let known: usize = census.by_status.values().map(|(count, _)| count).sum();
-        if census.resting > 0 {
-            scheduler.saw(Sometimes::Rested);
+        if census.paged_out > 0 {
+            scheduler.saw(Sometimes::PagedOut);
         }
         let not_here = |stored: &&StoredTransaction| {
             let gid = &stored.spec.gid;
@@ -175,13 +176,15 @@ impl Oracle {
                 && !self.excused.contains(gid)
                 && running.core.engine().transaction(gid).is_none()
         };
-        let resting = rows.all().filter(not_here).count();
-        if resting > census.resting {
-            scheduler
-                .broke(format!("{resting} transactions rest, {} are known to", census.resting));
+        let paged_out = rows.all().filter(not_here).count();
+        if paged_out > census.paged_out {
+            scheduler.broke(format!(
+                "{paged_out} transactions are paged out, {} are known to be",
+                census.paged_out
+            ));
         }
         let most = scheduler.plan.live_transactions + self.calls.taken_up(running.life);
-        if known.saturating_sub(census.resting) > most {
+        if known.saturating_sub(census.paged_out) > most {
             scheduler.broke("more transactions are live than may be");
         }
     }
@@ -189,5 +192,5 @@ impl Oracle {
 
 /// What is decided may rest in the journal, if memory knows that something does.
 fn rests(stored: &StoredTransaction, core: &Core) -> bool {
-    stored.status.is_decided() && core.census().resting > 0
+    stored.status.is_decided() && core.census().paged_out > 0
 }

@@ -92,7 +92,7 @@ impl Failure {
                 let detail = format!("what is under way takes {limit} bytes, as many as may be");
                 Self::new(ProblemCode::TooManyRequests, detail)
             }
-            Refusal::TooManyResting { limit } => {
+            Refusal::TooManyPagedOut { limit } => {
                 let detail = format!(
                     "{limit} decided transactions wait for their participants, as many as may"
                 );

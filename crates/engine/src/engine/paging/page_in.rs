@@ -1,37 +1,168 @@
-//! What rests and waits for a destination that answers again. It may be a few transactions among
-//! a million that wait for another, so all pages are read through without a pause, and only those
+//! How what is paged out comes back: a page at a time, as fast as there is room for them, and
+//! else one now and then, in turn, so that what could go on does not wait for ever behind what
+//! cannot.
+//!
+//! Where a destination answers again they come at once. It may be a few transactions among a
+//! million that wait for another, so all pages are read through without a pause, and only those
 //! few come back of them.
 
-use tercet_wire::{BranchId, Gid, Now};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tercet_wire::{BranchId, Gid, Mono, Now};
 use url::Url;
 
 use crate::dispatch::Destination;
 use crate::engine::Engine;
-use crate::engine::output::Output;
+use crate::engine::output::{Output, PageRequest};
 use crate::record::Decision;
 use crate::stored::StoredTransaction;
-use crate::transaction::Pause;
 
-impl Engine {
-    /// Whether a destination answers again and nobody here waits for room at it, so that what
-    /// rests and waits for it alone is looked for among all others, however many they are.
-    pub(in crate::engine) fn is_called_back(&self) -> bool {
-        self.resting.healed.keys().any(|healed| !self.waiting.contains_key(healed))
+/// The pause between pages while there is no room for more.
+const TURN: Duration = Duration::from_millis(500);
+
+/// How far the reading of pages is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Pages {
+    /// Whether they are read: from the first that is paged out until a whole round finds none.
+    reading: bool,
+    /// Destinations that answer again, and how many more ends of a round are to be reached
+    /// until all that was paged out by then has been looked at.
+    healed: BTreeMap<Destination, u8>,
+    /// Whether the page of the moment is read in passing: only for what waits for those.
+    in_passing: bool,
+    /// The last gid of the last page.
+    reached: Option<Gid>,
+    /// The journal is asked for a page.
+    asked: bool,
+    /// When the next page is due although there is no room.
+    next_turn: Mono,
+    /// Whether anything was found since the first page.
+    found: bool,
+}
+
+impl Pages {
+    pub(super) fn begin(&mut self) {
+        self.reading = true;
+        self.found = true;
     }
 
-    /// A destination answers again.
-    pub(in crate::engine) fn call_back(&mut self, healed: &Destination) {
-        if self.resting.sweeping {
+    pub(super) fn are_read(&self) -> bool {
+        self.reading
+    }
+
+    pub(super) fn heals(&mut self, destination: &Destination) {
+        if self.reading {
             // Those before the present place have their turn in the next round.
-            let ends = if self.resting.reached.is_some() { 2 } else { 1 };
-            self.resting.healed.insert(healed.clone(), ends);
+            let ends = if self.reached.is_some() { 2 } else { 1 };
+            self.healed.insert(destination.clone(), ends);
+        }
+    }
+
+    /// When the next page is due although there is no room. `loads`: those of the last page that
+    /// are not answered yet; it comes after them.
+    pub(super) fn next(&self, loads: usize) -> Option<Mono> {
+        (self.reading && !self.asked && loads == 0).then_some(self.next_turn)
+    }
+
+    /// The journal is asked for the next page.
+    fn ask(&mut self, in_passing: bool, now: Now) -> PageRequest {
+        self.asked = true;
+        self.in_passing = in_passing;
+        if !in_passing {
+            self.next_turn = now.mono.after(TURN);
+        }
+        PageRequest { after: self.reached.clone() }
+    }
+
+    /// The last page was reached; says whether nothing was found in the whole round.
+    fn end_round(&mut self) -> bool {
+        let nothing = self.reached.take().is_none() || !self.found;
+        if nothing {
+            *self = Self { next_turn: self.next_turn, ..Self::default() };
+        }
+        self.found = false;
+        self.healed.retain(|_, ends| {
+            *ends -= 1;
+            *ends > 0
+        });
+        nothing
+    }
+}
+
+impl Engine {
+    pub(super) fn page_in(&mut self, now: Now, output: &mut Output) {
+        let Some(next) = self.paging.pages.next(self.loading.of_page()) else { return };
+        let (room, due) = (self.has_room_for_a_page(), now.mono >= next);
+        // A new round waits for its time: what is being read already would else be swept over
+        // again and again.
+        let goes_on = self.paging.pages.reached.is_some() && (room || self.has_healed());
+        if due || goes_on {
+            output.sweep = Some(self.paging.pages.ask(!due && !room, now));
+        }
+    }
+
+    fn has_room_for_a_page(&self) -> bool {
+        let evictions = &self.paging.evictions;
+        evictions.len() < self.settings.in_memory_waiting_transactions.div_ceil(2)
+            && evictions.bytes() < self.settings.in_memory_waiting_bytes.div_ceil(2)
+            && self.live.len() < self.settings.live_transactions
+    }
+
+    /// Whether a destination answers again and nobody here waits for capacity at it, so that
+    /// what is paged out and waits for it alone is looked for among all others, however many
+    /// they are.
+    fn has_healed(&self) -> bool {
+        self.paging.pages.healed.keys().any(|healed| !self.capacity.is_awaited(healed))
+    }
+
+    /// A page of those that are paged out: those that are not here are read.
+    pub(in crate::engine) fn page_of_gids(
+        &mut self,
+        gids: Vec<Gid>,
+        now: Now,
+        output: &mut Output,
+    ) {
+        self.paging.pages.asked = false;
+        if gids.is_empty() {
+            // Once round. What was counted and is nowhere was finished by somebody else, or is
+            // not to be read.
+            if self.paging.pages.end_round() {
+                self.paging.paged_out = Default::default();
+                self.paging.backoffs = Default::default();
+            }
+            return;
+        }
+        let looks_at_all = self.has_room_for_a_page() || self.paging.pages.in_passing;
+        self.paging.pages.reached = gids.last().cloned();
+        let due = now.mono.after(self.settings.load_within);
+        for gid in gids {
+            if let Some(live_transaction) = self.live.get(&gid) {
+                // Until it is durable it may turn out that the gid is taken, by what is paged out.
+                self.paging.pages.found |= live_transaction.release_after() > self.durable;
+                continue;
+            }
+            if self.unreadable.contains(&gid) {
+                continue;
+            }
+            self.paging.pages.found = true;
+            // Somebody asked for it. If that load fails, it is still paged out.
+            if self.loading.contains(&gid) {
+                continue;
+            }
+            // It would only be in the way here.
+            if !looks_at_all && self.paging.backoffs.are_on(&gid, now.mono) {
+                continue;
+            }
+            self.load_of_page(gid, due, output);
         }
     }
 
     /// Whether what was read of a page is left where it is: it does not wait for what the page
     /// was read for.
     pub(in crate::engine) fn is_passed_over(&self, stored: &StoredTransaction) -> bool {
-        if !self.resting.in_passing {
+        let pages = &self.paging.pages;
+        if !pages.in_passing {
             return false;
         }
         let path_segments = self.settings.destination_path_segments;
@@ -43,28 +174,34 @@ impl Engine {
         let open = stored.branches.iter().filter(|branch| !acknowledged(&branch.id));
         let mut urls = open.filter_map(|branch| branch.url(op));
         let of_healed =
-            |url: &Url| self.resting.healed.keys().any(|healed| healed.is_of(url, path_segments));
+            |url: &Url| pages.healed.keys().any(|healed| healed.is_of(url, path_segments));
         !urls.any(|url| of_healed(url))
     }
 
-    /// One of those that rested is back: it does not pause for a destination that answers again.
-    pub(in crate::engine) fn wake_if_called_back(
-        &mut self,
-        gid: &Gid,
-        now: Now,
-        output: &mut Output,
-    ) {
+    /// A transaction found at start-up for which memory has no room.
+    pub(in crate::engine) fn leave_paged_out(&mut self, stored: &StoredTransaction) {
+        self.paging.add(stored.status, stored.spec.created_at, parked_branches(stored));
+    }
+
+    /// One of those that are paged out was read.
+    pub(in crate::engine) fn is_back(&mut self, stored: &StoredTransaction) {
+        if stored.status.is_decided() && !stored.status.is_finished() {
+            self.paging.paged_out.remove(stored.status, parked_branches(stored));
+        }
+    }
+
+    /// One of those is back: it does not back off for a destination that answers again.
+    pub(in crate::engine) fn wake_if_healed(&mut self, gid: &Gid, now: Now, output: &mut Output) {
         let path_segments = self.settings.destination_path_segments;
-        let healed: Vec<Destination> = self.resting.healed.keys().cloned().collect();
+        let healed: Vec<Destination> = self.paging.pages.healed.keys().cloned().collect();
         for destination in healed {
             self.run(gid, now, output, |transaction, step| {
                 transaction.destination_healed(&destination, path_segments, step);
             });
         }
     }
+}
 
-    /// The pauses that one that rested goes on with.
-    pub(in crate::engine) fn pauses_of(&mut self, gid: &Gid) -> Vec<Pause> {
-        self.resting.pauses.take(gid)
-    }
+fn parked_branches(stored: &StoredTransaction) -> usize {
+    stored.branch_records.iter().filter(|outcome| outcome.parked).count()
 }

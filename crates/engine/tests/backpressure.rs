@@ -1,4 +1,4 @@
-//! Calls that their destination has no room for wait there, and are made when it has. P6, P9.
+//! Calls that their destination has no capacity for wait, and are made when it has some. P6, P9.
 
 mod world;
 
@@ -30,7 +30,7 @@ fn confirming(driver: &mut Driver, gid: &str) -> Call {
 }
 
 #[test]
-fn what_finds_no_room_is_called_when_there_is_some_and_not_before() {
+fn a_call_waits_until_there_is_capacity() {
     let mut driver = Driver::new();
     let first = confirming(&mut driver, "t1");
     let second = confirming(&mut driver, "t2");
@@ -61,7 +61,7 @@ fn room_at_one_destination_is_no_room_at_another() {
 }
 
 #[test]
-fn a_try_without_room_uses_up_an_attempt_in_the_time_its_call_may_take() {
+fn a_try_uses_up_an_attempt_while_it_waits_for_capacity() {
     let mut driver = Driver::new();
     let mut tried = driver.begun(&spec("t", false, vec![branch("a", 0)])).remove(0);
     for attempt in 1..=3 {
@@ -87,7 +87,7 @@ fn a_try_without_room_uses_up_an_attempt_in_the_time_its_call_may_take() {
 }
 
 #[test]
-fn a_decided_branch_without_room_is_shown_to_people_after_a_minute() {
+fn a_decided_branch_is_shown_after_a_minute_without_capacity() {
     let mut driver = Driver::new();
     let confirm = confirming(&mut driver, "t");
     no_room(&mut driver, &confirm);
@@ -96,7 +96,7 @@ fn a_decided_branch_without_room_is_shown_to_people_after_a_minute() {
 }
 
 #[test]
-fn when_a_destination_answers_again_nobody_sleeps_on() {
+fn nobody_sleeps_on_when_a_destination_answers_again() {
     let mut driver = Driver::new();
     let mut confirm = confirming(&mut driver, "t");
     driver.now.entropy = u64::MAX;
@@ -121,7 +121,7 @@ fn when_a_destination_answers_again_nobody_sleeps_on() {
 }
 
 #[test]
-fn what_the_participant_asked_to_wait_for_is_not_woken() {
+fn a_pause_is_kept_where_the_participant_asked_for_it() {
     let mut driver = Driver::new();
     let confirm = confirming(&mut driver, "t");
     driver.answer(&confirm, 202);
@@ -138,7 +138,7 @@ fn what_the_participant_asked_to_wait_for_is_not_woken() {
 }
 
 #[test]
-fn who_resolves_a_branch_takes_back_its_call_if_it_still_waits_for_its_turn() {
+fn a_resolution_takes_back_a_call_that_waits_for_its_turn() {
     let mut driver = Driver::new();
     let confirm = confirming(&mut driver, "t");
     let word = Resolution {
@@ -156,7 +156,7 @@ fn who_resolves_a_branch_takes_back_its_call_if_it_still_waits_for_its_turn() {
 }
 
 #[test]
-fn who_is_sent_away_again_has_not_waited_any_less() {
+fn a_wait_counts_on_when_it_is_sent_away_again() {
     let mut driver = Driver::new();
     let first = confirming(&mut driver, "t1");
     let second = confirming(&mut driver, "t2");
@@ -172,7 +172,7 @@ fn who_is_sent_away_again_has_not_waited_any_less() {
 }
 
 #[test]
-fn a_try_that_is_sent_away_again_and_again_waits_no_longer_than_its_call_may_take() {
+fn a_try_waits_no_longer_than_its_call_may_take() {
     let mut driver = Driver::new();
     let tried = driver.begun(&spec("t", false, vec![branch("a", 0)])).remove(0);
     for _ in 0..3 {
@@ -217,7 +217,7 @@ fn waiting(driver: &Driver, calls: &[Call]) -> usize {
 }
 
 #[test]
-fn thousands_that_pause_are_woken_some_at_a_time_and_who_fails_since_is_not() {
+fn thousands_are_woken_some_at_a_time_but_not_later_failures() {
     const MANY: usize = 1_000;
     let mut driver = Driver::new();
     driver.now.entropy = u64::MAX;
@@ -239,4 +239,25 @@ fn thousands_that_pause_are_woken_some_at_a_time_and_who_fails_since_is_not() {
         driver.input(Input::Tick);
     }
     assert_ne!(driver.next_in_ms(), Some(0));
+}
+
+#[test]
+fn a_call_is_offered_to_a_full_queue_less_and_less_often() {
+    let mut driver = Driver::new();
+    driver.now.entropy = 12_345;
+    let mut tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    for most_ms in [100, 200, 400, 800, 1_600] {
+        driver.input(Input::NotSent(tries[0].ticket.clone(), None));
+        let wait = driver.next_in_ms().expect("a timer");
+        assert!((most_ms / 2..=most_ms).contains(&wait), "{wait} of {most_ms}");
+        let commands = driver.pass(wait);
+        assert_eq!(calls(&commands), ["a try 1"]);
+        tries = commands.calls;
+    }
+    // Once it was taken, the next refusal is the first again.
+    driver.answer(&tries[0], 202);
+    tries = driver.pass(1_000).calls;
+    driver.input(Input::NotSent(tries[0].ticket.clone(), None));
+    let wait = driver.next_in_ms().expect("a timer");
+    assert!((50..=100).contains(&wait), "{wait}");
 }

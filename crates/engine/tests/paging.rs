@@ -1,5 +1,5 @@
-//! Decided transactions that only wait rest in the journal while there are too many, and come
-//! back. P4, P9.
+//! Decided transactions of which nothing is under way are paged out to the journal while there
+//! are too many, and come back. P4, P9.
 
 mod world;
 
@@ -17,7 +17,7 @@ use world::driver::{Driver, calls, replies};
 struct Node {
     driver: Driver,
     rows: BTreeMap<Gid, StoredTransaction>,
-    /// Else what rests stays where it is.
+    /// Else what is paged out stays where it is.
     answers_loads: bool,
     /// What it was asked for and has not answered.
     loads: Vec<Gid>,
@@ -131,7 +131,7 @@ fn two_may_wait() -> EngineSettings {
 }
 
 #[test]
-fn beyond_the_bound_those_that_waited_longest_leave_memory_and_are_counted_all_the_same() {
+fn the_longest_waiting_leave_memory_and_are_still_counted() {
     let mut node = Node::with(two_may_wait());
     for id in ["t1", "t2", "t3", "t4"] {
         node.stuck(id);
@@ -139,7 +139,7 @@ fn beyond_the_bound_those_that_waited_longest_leave_memory_and_are_counted_all_t
     }
     assert_eq!(["t1", "t2", "t3", "t4"].map(|id| node.is_live(id)), [false, false, true, true]);
     let census = node.driver.core.census();
-    assert_eq!(census.resting, 2);
+    assert_eq!(census.paged_out, 2);
     assert_eq!(census.by_status[&Status::Confirming].0, 4);
     // The rows say what memory knew: the attempt that found no room is none.
     assert_eq!(
@@ -156,11 +156,11 @@ fn bytes_are_a_bound_too() {
         node.stuck(id);
     }
     let census = node.driver.core.census();
-    assert!(census.resting >= 2 && census.live_bytes <= 5_000, "{census:?}");
+    assert!(census.paged_out >= 2 && census.live_bytes <= 5_000, "{census:?}");
 }
 
 #[test]
-fn one_that_somebody_waits_for_or_that_is_not_decided_stays() {
+fn a_transaction_stays_while_undecided_or_waited_for() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     let begun = node.driver.begin(&spec("waited", false, vec![branch("a", 0)]), Until::Finished);
@@ -180,7 +180,7 @@ fn one_that_somebody_waits_for_or_that_is_not_decided_stays() {
 }
 
 #[test]
-fn what_rests_is_found_by_whoever_asks_for_it() {
+fn a_request_finds_what_is_paged_out() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.stuck("t1");
@@ -191,11 +191,11 @@ fn what_rests_is_found_by_whoever_asks_for_it() {
     let found = node.input(Input::Loaded(gid("t1"), Load::Found(rows)));
     assert_eq!(replies(&found), ["2 200 confirming"]);
     assert_eq!(calls(&found), ["a confirm 1"], "and it is offered again");
-    assert_eq!(node.driver.core.census().resting, 0);
+    assert_eq!(node.driver.core.census().paged_out, 0);
 }
 
 #[test]
-fn what_rests_is_not_forgotten_while_somebody_asks_for_it_in_vain() {
+fn a_failed_load_does_not_forget_what_is_paged_out() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.stuck("t1");
@@ -206,7 +206,7 @@ fn what_rests_is_not_forgotten_while_somebody_asks_for_it_in_vain() {
         node.advance(passed);
     }
     node.input(Input::Loaded(gid("t1"), Load::Failed));
-    assert_eq!(node.driver.core.census().resting, 1);
+    assert_eq!(node.driver.core.census().paged_out, 1);
     assert!(node.driver.next_in_ms().is_some(), "it is looked for again");
 }
 
@@ -238,14 +238,14 @@ fn while_a_load_hangs_the_journal_is_not_swept_without_a_pause() {
 }
 
 #[test]
-fn when_there_is_room_again_all_that_rested_finishes() {
+fn everything_paged_out_finishes_once_there_is_room() {
     let mut node = Node::with(two_may_wait());
     let ids: Vec<String> = (10..40).map(|n| format!("t{n}")).collect();
     for id in &ids {
         node.stuck(id);
         node.driver.pass(1);
     }
-    assert_eq!(node.driver.core.census().resting, 28);
+    assert_eq!(node.driver.core.census().paged_out, 28);
     let some = node.stuck("t40").0;
     // The participant is back: it tells that it has room, and takes what it is offered.
     node.answers_loads = true;
@@ -262,12 +262,12 @@ fn when_there_is_room_again_all_that_rested_finishes() {
         commands.calls.extend(node.advance(answered).calls);
     }
     let unfinished = node.rows.values().filter(|rows| !rows.status.is_finished()).count();
-    assert_eq!((unfinished, node.driver.core.census().resting), (0, 0));
+    assert_eq!((unfinished, node.driver.core.census().paged_out), (0, 0));
     assert_eq!(node.driver.next_in_ms(), None, "nothing is looked for any more");
 }
 
 #[test]
-fn at_start_up_memory_takes_no_more_than_its_bound_and_everything_undecided() {
+fn memory_takes_its_bound_and_everything_undecided_at_start() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 100, ..two_may_wait() });
     for id in ["t1", "t2", "t3", "t4"] {
@@ -281,12 +281,12 @@ fn at_start_up_memory_takes_no_more_than_its_bound_and_everything_undecided() {
         page_requests += again.input(Input::Adopt(Box::new(stored))).page_requests.len();
     }
     let census = again.core.census();
-    assert_eq!((census.resting, page_requests), (2, 1));
+    assert_eq!((census.paged_out, page_requests), (2, 1));
     assert!(again.core.engine().transaction(&gid("trying")).is_some());
 }
 
 #[test]
-fn one_that_rested_for_a_minute_is_shown_to_people_when_it_fails_again() {
+fn a_branch_is_shown_when_it_fails_after_a_minute_paged_out() {
     let rules = Rules::default();
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, rules, ..two_may_wait() });
@@ -310,11 +310,11 @@ fn begin_is_refused_when_as_many_rest_as_may() {
     let mut node = Node::with(settings);
     node.stuck("t1");
     let refused = node.driver.begin(&spec("t2", false, vec![branch("a", 0)]), Until::Accepted);
-    assert_eq!(replies(&refused), ["2 TooManyResting { limit: 1 }"]);
+    assert_eq!(replies(&refused), ["2 TooManyPagedOut { limit: 1 }"]);
 }
 
 #[test]
-fn an_answer_of_the_journal_that_nobody_waits_for_any_more_brings_nothing_back_to_life() {
+fn an_unexpected_load_brings_nothing_back_to_life() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.stuck("t1");
@@ -339,7 +339,7 @@ fn an_answer_of_the_journal_that_nobody_waits_for_any_more_brings_nothing_back_t
 }
 
 #[test]
-fn rows_that_are_mended_do_not_make_what_rests_be_forgotten() {
+fn mended_rows_do_not_make_what_is_paged_out_be_forgotten() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     let mut elsewhere = Node::with(EngineSettings::default());
@@ -352,17 +352,17 @@ fn rows_that_are_mended_do_not_make_what_rests_be_forgotten() {
     node.driver.read(&gid("damaged"));
     let found = node.input(Input::Loaded(gid("damaged"), Load::Found(mended)));
     assert_eq!(calls(&found), ["a confirm 1"]);
-    assert_eq!(node.driver.core.census().resting, 1, "it was never counted");
+    assert_eq!(node.driver.core.census().paged_out, 1, "it was never counted");
     assert!(node.is_looked_for(&gid("t1")));
 }
 
 #[test]
-fn what_rests_is_looked_for_until_a_whole_round_finds_nothing_whatever_is_counted() {
+fn pages_are_read_until_a_whole_round_finds_nothing() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.stuck("t1");
     node.input(Input::Loaded(gid("t1"), Load::Failed));
-    // Somebody asks for one that rests in the journal and was never counted.
+    // Somebody asks for one that is paged out and was never counted.
     let mut elsewhere = Node::with(EngineSettings::default());
     elsewhere.stuck("t2");
     node.driver.read(&gid("t2"));
@@ -372,7 +372,7 @@ fn what_rests_is_looked_for_until_a_whole_round_finds_nothing_whatever_is_counte
 }
 
 #[test]
-fn what_waits_for_one_that_answers_again_does_not_rest_behind_all_that_wait_for_another() {
+fn a_healed_destination_is_served_before_those_still_away() {
     let mut node = Node::with(two_may_wait());
     for n in 100..400 {
         node.stuck_at(&format!("d{n}"), "dead");
@@ -411,7 +411,7 @@ fn what_waits_for_one_that_answers_again_does_not_rest_behind_all_that_wait_for_
 }
 
 #[test]
-fn who_rests_is_not_called_before_the_time_its_participant_asked_for() {
+fn no_call_is_made_before_the_pause_asked_for_while_paged_out() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.answers_loads = true;
@@ -444,7 +444,7 @@ fn who_rests_is_not_called_before_the_time_its_participant_asked_for() {
 }
 
 #[test]
-fn an_acknowledgement_that_comes_late_while_it_leaves_is_not_forgotten() {
+fn an_acknowledgement_is_not_forgotten_while_it_leaves() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     let branches = vec![branch("a", 0), branch("b", 1)];

@@ -46,7 +46,7 @@ fn lines(records: &[Record]) -> Vec<String> {
 }
 
 #[test]
-fn a_word_about_a_waiting_branch_is_durable_before_it_is_told_and_finishes_the_rest() {
+fn a_resolution_is_durable_before_it_is_told_and_finishes() {
     let mut driver = Driver::new();
     driver.now.entropy = u64::MAX;
     let confirms = confirming(&mut driver);
@@ -63,7 +63,7 @@ fn a_word_about_a_waiting_branch_is_durable_before_it_is_told_and_finishes_the_r
 }
 
 #[test]
-fn a_word_waits_for_the_call_under_way_and_no_other_call_is_made() {
+fn a_resolution_waits_for_the_call_under_way() {
     let mut driver = Driver::new();
     let confirms = confirming(&mut driver);
     let commands = driver.ask(&gid("t"), resolve("b", ResolvedAs::Cancelled), Until::Accepted);
@@ -104,7 +104,7 @@ fn of_two_words_the_first_is_heard() {
 }
 
 #[test]
-fn what_cannot_be_resolved_is_refused_by_name() {
+fn a_resolution_is_refused_by_name_where_it_cannot_be() {
     let mut driver = Driver::new();
     let tries = driver.begun(&spec("t", false, vec![branch("a", 0), branch("b", 1)]));
     let confirmed = ResolvedAs::Confirmed;
@@ -126,7 +126,7 @@ fn what_cannot_be_resolved_is_refused_by_name() {
 }
 
 #[test]
-fn a_resolved_branch_shows_it_before_and_after_a_restart_and_after_the_end() {
+fn a_resolution_is_shown_across_a_restart_and_after_the_end() {
     let mut driver = Driver::new();
     let two = spec("t", false, vec![branch("a", 0), branch("b", 1)]);
     let mut written = driver.begin(&two, Until::Decided).append;
@@ -162,7 +162,7 @@ fn a_resolved_branch_shows_it_before_and_after_a_restart_and_after_the_end() {
 }
 
 #[test]
-fn after_a_restart_a_resolved_branch_is_not_called_again_nor_acknowledged() {
+fn a_resolved_branch_is_not_called_again_after_a_restart() {
     let mut first = Driver::new();
     let two = spec("t", false, vec![branch("a", 0), branch("b", 1)]);
     let mut written = first.begin(&two, Until::Decided).append;
@@ -197,7 +197,7 @@ fn rows(records: &[Record]) -> StoredTransaction {
 }
 
 #[test]
-fn a_retry_calls_at_once_what_waits_and_nothing_beside_a_call_under_way() {
+fn a_retry_calls_what_waits_and_nothing_beside_a_call() {
     let mut driver = Driver::new();
     driver.now.entropy = u64::MAX;
     let confirms = confirming(&mut driver);
@@ -215,7 +215,7 @@ fn a_retry_calls_at_once_what_waits_and_nothing_beside_a_call_under_way() {
 }
 
 #[test]
-fn a_history_full_of_failed_calls_still_says_what_people_did_and_not_without_end() {
+fn a_full_history_still_says_what_people_did_within_bounds() {
     let rules = Rules { history_lines: 3, park_after_permanent_errors: 1_000, ..Rules::default() };
     let mut driver = Driver::rules(rules);
     driver.now.entropy = u64::MAX;
@@ -242,7 +242,7 @@ fn a_history_full_of_failed_calls_still_says_what_people_did_and_not_without_end
 }
 
 #[test]
-fn a_call_that_still_waits_for_the_disk_is_not_made_once_its_branch_is_resolved() {
+fn no_call_leaves_for_a_branch_resolved_while_it_was_held() {
     let mut driver = Driver::new();
     let tries = driver.begun(&spec("t", false, vec![branch("a", 0), branch("b", 1)]));
     for call in &tries {

@@ -1,0 +1,164 @@
+//! The live transactions, what they take, and those of them that are finished and leave once
+//! that is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tercet_wire::{Gid, Seq};
+
+use crate::engine::live_transaction::LiveTransaction;
+use crate::invariants::Broken;
+use crate::transaction::Transaction;
+
+/// All live transactions, by gid.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Live {
+    transactions: BTreeMap<Gid, LiveTransaction>,
+    /// Bytes of memory that they take.
+    bytes: usize,
+    /// Finished ones, by the record that must be durable before they leave.
+    leaving: BTreeSet<(Seq, Gid)>,
+}
+
+/// How `Live` counts one transaction. The transaction carries it, and only `Live` changes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Tally {
+    bytes: usize,
+    /// With this many branches.
+    branches: usize,
+    /// It leaves once this record is durable.
+    leaves_after: Option<Seq>,
+}
+
+impl Tally {
+    fn of(transaction: &Transaction) -> Self {
+        let branches = transaction.branches().len();
+        Self { bytes: transaction.bytes(), branches, leaves_after: None }
+    }
+
+    /// Bytes of memory that the transaction takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Live {
+    pub(super) fn contains(&self, gid: &Gid) -> bool {
+        self.transactions.contains_key(gid)
+    }
+
+    pub(super) fn get(&self, gid: &Gid) -> Option<&LiveTransaction> {
+        self.transactions.get(gid)
+    }
+
+    pub(super) fn get_mut(&mut self, gid: &Gid) -> Option<&mut LiveTransaction> {
+        self.transactions.get_mut(gid)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Gid, &LiveTransaction)> {
+        self.transactions.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Gid, &mut LiveTransaction)> {
+        self.transactions.iter_mut()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.transactions.len()
+    }
+
+    /// Bytes of memory that they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes one in whose gid is not here.
+    pub(super) fn insert(&mut self, gid: Gid, mut live_transaction: LiveTransaction) {
+        live_transaction.tally = Tally::of(&live_transaction.transaction);
+        self.bytes += live_transaction.tally.bytes;
+        let before = self.transactions.insert(gid, live_transaction);
+        debug_assert!(before.is_none(), "a live transaction is not taken in twice");
+    }
+
+    /// One of them, its bytes counted anew. Only a new branch changes those.
+    pub(super) fn recounted(&mut self, gid: &Gid) -> Option<&mut LiveTransaction> {
+        let live_transaction = self.transactions.get_mut(gid)?;
+        let (transaction, tally) = (&live_transaction.transaction, &mut live_transaction.tally);
+        if transaction.branches().len() != tally.branches {
+            let leaves_after = tally.leaves_after;
+            self.bytes -= tally.bytes;
+            *tally = Tally { leaves_after, ..Tally::of(transaction) };
+            self.bytes += tally.bytes;
+        }
+        Some(live_transaction)
+    }
+
+    /// One leaves.
+    pub(super) fn remove(&mut self, gid: &Gid) -> Option<LiveTransaction> {
+        let live_transaction = self.transactions.remove(gid)?;
+        self.bytes -= live_transaction.tally.bytes;
+        if let Some(seq) = live_transaction.tally.leaves_after {
+            self.leaving.remove(&(seq, gid.clone()));
+        }
+        Some(live_transaction)
+    }
+
+    /// One is finished: it leaves once this record is durable.
+    pub(super) fn leave_after(&mut self, gid: &Gid, seq: Seq) {
+        if let Some(live_transaction) = self.transactions.get_mut(gid) {
+            if let Some(before) = live_transaction.tally.leaves_after.replace(seq) {
+                self.leaving.remove(&(before, gid.clone()));
+            }
+            self.leaving.insert((seq, gid.clone()));
+        }
+    }
+
+    /// One stays after all: its last record will not be durable.
+    pub(super) fn stay(&mut self, gid: &Gid) {
+        let live_transaction = self.transactions.get_mut(gid);
+        if let Some(seq) = live_transaction.and_then(|it| it.tally.leaves_after.take()) {
+            self.leaving.remove(&(seq, gid.clone()));
+        }
+    }
+
+    /// The next finished one whose last record is durable.
+    pub(super) fn next_to_leave(&self, durable: Seq) -> Option<Gid> {
+        let (needs, gid) = self.leaving.first()?;
+        if *needs > durable {
+            return None;
+        }
+        Some(gid.clone())
+    }
+
+    /// Whether one is counted as it is.
+    pub(super) fn agrees(
+        &self,
+        gid: &Gid,
+        live_transaction: &LiveTransaction,
+    ) -> Result<(), Broken> {
+        let (transaction, tally) = (&live_transaction.transaction, &live_transaction.tally);
+        let leaves = |seq: Seq| self.leaving.contains(&(seq, gid.clone()));
+        let why = if tally.branches != transaction.branches().len() {
+            format!("{gid} is counted with {} branches", tally.branches)
+        } else if tally.leaves_after.is_some_and(|seq| !leaves(seq)) {
+            format!("{gid} is finished and would never leave")
+        } else {
+            return Ok(());
+        };
+        Err(Broken::IndexDisagrees { part: "live", why })
+    }
+
+    /// Whether the sums are those of all.
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        let tallies = || self.transactions.values().map(|live_transaction| &live_transaction.tally);
+        let bytes: usize = self.transactions.values().map(|it| it.transaction.bytes()).sum();
+        let leaving = tallies().filter(|tally| tally.leaves_after.is_some()).count();
+        let why = if bytes != self.bytes {
+            format!("live transactions take {bytes} bytes, {} are counted", self.bytes)
+        } else if leaving != self.leaving.len() {
+            format!("{leaving} live transactions are finished, {} leave", self.leaving.len())
+        } else {
+            return Ok(());
+        };
+        Err(Broken::IndexDisagrees { part: "live", why })
+    }
+}

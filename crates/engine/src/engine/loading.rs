@@ -1,0 +1,133 @@
+//! The gids that the journal was asked about, and who waits for its answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tercet_wire::{Gid, Mono};
+
+use crate::engine::input::Request;
+use crate::invariants::Broken;
+
+/// All of them. A gid stays until the journal has answered, so that no answer is on its way that
+/// nobody expects: it could tell of a time that is over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Loading {
+    asked: BTreeMap<Gid, Load>,
+    /// When those who wait are told that the journal does not answer.
+    due: BTreeSet<(Mono, Gid)>,
+    /// Those of them that are of a page of transactions that were paged out.
+    of_page: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Load {
+    /// None while nobody waits.
+    due: Option<Mono>,
+    requests: Vec<Request>,
+    of_page: bool,
+}
+
+/// Who waited for the journal to say something of a gid.
+#[derive(Debug)]
+pub(super) struct Waited {
+    /// The requests, in the order they came.
+    pub(super) requests: Vec<Request>,
+    /// Whether it was read as one of a page.
+    pub(super) of_page: bool,
+}
+
+impl Loading {
+    pub(super) fn contains(&self, gid: &Gid) -> bool {
+        self.asked.contains_key(gid)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Those of a page that are not answered yet.
+    pub(super) fn of_page(&self) -> usize {
+        self.of_page
+    }
+
+    /// When the first is told that the journal does not answer.
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The journal is asked for a request.
+    pub(super) fn ask_for(&mut self, request: Request, due: Mono) {
+        let gid = request.gid.clone();
+        self.ask(gid, Load { due: Some(due), requests: vec![request], of_page: false });
+    }
+
+    /// The journal is asked about one of a page.
+    pub(super) fn ask_of_page(&mut self, gid: Gid, due: Mono) {
+        self.ask(gid, Load { due: Some(due), requests: Vec::new(), of_page: true });
+    }
+
+    fn ask(&mut self, gid: Gid, load: Load) {
+        self.due.extend(load.due.map(|due| (due, gid.clone())));
+        self.of_page += usize::from(load.of_page);
+        let before = self.asked.insert(gid, load);
+        debug_assert!(before.is_none(), "the journal is not asked twice at a time");
+    }
+
+    /// Somebody else waits for an answer that is expected already. The journal is not asked
+    /// again: its second answer would tell how things stood before what the first one leads to.
+    ///
+    /// # Errors
+    /// It was not asked: here is the request again.
+    pub(super) fn wait(&mut self, request: Request, due: Mono) -> Result<(), Request> {
+        let Some(load) = self.asked.get_mut(&request.gid) else { return Err(request) };
+        if load.due.is_none() {
+            load.due = Some(due);
+            self.due.insert((due, request.gid.clone()));
+        }
+        load.requests.push(request);
+        Ok(())
+    }
+
+    /// Those who have waited too long. The answer is waited for all the same.
+    pub(super) fn take_late(&mut self, now: Mono) -> Option<Vec<Request>> {
+        let (at, gid) = self.due.first()?;
+        if *at > now {
+            return None;
+        }
+        let load = self.asked.get_mut(gid);
+        debug_assert!(load.is_some(), "whoever is due waits for something");
+        let requests = load.map(|load| {
+            load.due = None;
+            self.of_page -= usize::from(std::mem::take(&mut load.of_page));
+            std::mem::take(&mut load.requests)
+        });
+        self.due.pop_first();
+        Some(requests.unwrap_or_default())
+    }
+
+    /// The journal has answered; none, if it was not asked.
+    pub(super) fn take(&mut self, gid: &Gid) -> Option<Waited> {
+        let Load { due, requests, of_page } = self.asked.remove(gid)?;
+        if let Some(due) = due {
+            self.due.remove(&(due, gid.clone()));
+        }
+        self.of_page -= usize::from(of_page);
+        Some(Waited { requests, of_page })
+    }
+
+    /// Whether the moments and the numbers are those of all.
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        let due = self.asked.iter().filter_map(|(gid, load)| Some((load.due?, gid.clone())));
+        let of_page = self.asked.values().filter(|load| load.of_page).count();
+        let unheard = |load: &Load| load.due.is_none() && !load.requests.is_empty();
+        let why = if due.collect::<BTreeSet<_>>() != self.due {
+            "somebody waits without end, or nobody for what is due".to_owned()
+        } else if of_page != self.of_page {
+            format!("{of_page} are of a page, {} are counted", self.of_page)
+        } else if self.asked.values().any(unheard) {
+            "a request waits and is not due".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Broken::IndexDisagrees { part: "loading", why })
+    }
+}
