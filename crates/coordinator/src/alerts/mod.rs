@@ -31,4 +31,4 @@ pub use delivery::StartError;
 pub use handle::{Alerts, start};
 pub use news::ParkedBranch;
 pub use settings::AlertSettings;
-pub use signature::{InvalidSecret, Secret};
+pub use signature::{InvalidSigningKey, SigningKey};

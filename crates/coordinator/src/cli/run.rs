@@ -16,7 +16,7 @@ pub(super) fn serve(flags: &ServeFlags) -> Exit {
     let settings = flags.gather(Flags::new()).and_then(|layers| layers.settings());
     match settings {
         Ok(settings) => run(&settings, flags.store(), |_| match flags.store() {
-            StoreKind::InDatabase => warn_of(&settings.database.url),
+            StoreKind::InDatabase => warn_of(settings.database.url.expose()),
             // That nothing lasts has been said already.
             StoreKind::InMemoryForBenchmarks => {}
         }),
