@@ -27,7 +27,11 @@ pub(super) fn serve(flags: &ServeFlags) -> Exit {
 /// What `tercet dev` need not hear, whose database is to be gone anyway.
 fn warn_of(database_url: &str) {
     if let Some(why) = untrusted_file_system(database_url) {
-        tracing::warn!(why, "the database may lose what it has acknowledged");
+        tracing::warn!(
+            event = "file_system_untrusted",
+            why,
+            "the database may lose what it has acknowledged"
+        );
     }
 }
 

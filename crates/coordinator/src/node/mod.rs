@@ -105,7 +105,11 @@ impl Node {
         let recovered = recover(&mut core, &journal, clock, &alerts).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
-            tracing::info!(transactions = recovered.taken_up, "took up what was unfinished");
+            tracing::info!(
+                event = "recovered",
+                transactions = recovered.taken_up,
+                "took up what was unfinished"
+            );
         }
 
         let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
@@ -166,6 +170,7 @@ fn is_clock_doubted(last_written: Option<Wall>, settings: &Settings, now: Wall) 
     let (ahead, behind) = (now.since(last_written), last_written.since(now));
     if behind > CLOCK_SKEW {
         tracing::warn!(
+            event = "clock_behind",
             behind_ms = behind.as_millis(),
             "the clock is behind what was last written here: was it set back? Deadlines are not \
              put off by it, timestamps may go back"
@@ -174,6 +179,7 @@ fn is_clock_doubted(last_written: Option<Wall>, settings: &Settings, now: Wall) 
     let doubted = ahead > settings.node.max_expected_downtime;
     if doubted {
         tracing::warn!(
+            event = "clock_doubted",
             ahead_ms = ahead.as_millis(),
             "the clock is ahead of what was last written here by more than node.max_expected_downtime_ms: \
              was it set forward? Deadlines that have passed fire after one more round of Try"
