@@ -4,4 +4,5 @@
 mod documents;
 mod imports;
 mod licences;
+mod log_lines;
 mod sources;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 /// Longest file that needs no reason, in lines.
 const LINES: usize = 500;
 
+/// The project's folder. Not by `..`: the way there must not count as one of a file's folders.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder around this one").to_owned()
 }
 
 /// Every Rust file below a folder of the project, with its text.

@@ -11,6 +11,7 @@ pub mod http;
 pub mod metrics;
 pub mod node;
 pub mod runtime;
+pub mod secret;
 pub mod serve;
 pub mod signals;
 pub mod telemetry;

@@ -49,6 +49,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     if store == StoreKind::InMemoryForBenchmarks {
         tracing::warn!(
+            event = "not_durable",
             "NOT DURABLE: --memory-journal-for-benchmarks keeps transactions in memory alone; \
              all of them are lost when this process ends"
         );
@@ -87,7 +88,7 @@ pub async fn serve(
         write_timeout: settings.server.write_timeout,
         grace: for_what_is_in_flight(settings.shutdown.grace),
     };
-    tracing::info!(
+    tracing::info!(event = "started",
         listen = %format_args!("http://{address}"),
         version = env!("CARGO_PKG_VERSION"),
         "ready"
@@ -95,7 +96,7 @@ pub async fn serve(
     ready(address);
     http::serve(listener, router, server, stopped(stop, node.ended(), readiness)).await;
     node.stopped().await?;
-    tracing::info!("stopped");
+    tracing::info!(event = "stopped", "stopped");
     Ok(())
 }
 
@@ -109,7 +110,7 @@ async fn stopped(
     tokio::select! {
         // A sender that is gone will never ask us to run on either.
         _ = stop.wait_for(|stop| *stop) => {}
-        () = engine_ended => tracing::error!("the engine ended by itself: stopping"),
+        () = engine_ended => tracing::error!(event = "engine_ended", "the engine ended by itself: stopping"),
     }
     readiness.stop();
 }

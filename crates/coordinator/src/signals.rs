@@ -22,10 +22,10 @@ pub fn stop_on_signals() -> io::Result<watch::Receiver<bool>> {
             }
         };
         next().await;
-        tracing::info!("stopping: finishing what is in flight");
+        tracing::info!(event = "stopping", "stopping: finishing what is in flight");
         let _ = stop.send(true);
         next().await;
-        tracing::warn!("asked to stop again: ending at once");
+        tracing::warn!(event = "stopping_at_once", "asked to stop again: ending at once");
         std::process::exit(1);
     });
     Ok(stopped)

@@ -106,7 +106,11 @@ impl Reader {
             let loaded = match self.store.load(some).await {
                 Ok(loaded) => loaded,
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot load");
+                    tracing::warn!(
+                        event = "load_failed",
+                        error = &error as &dyn std::error::Error,
+                        "cannot load"
+                    );
                     some.iter().map(|gid| (gid.clone(), Load::Failed)).collect()
                 }
             };
@@ -128,7 +132,11 @@ impl Reader {
                 }
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, "cannot read which transactions wait");
+                    tracing::warn!(
+                        event = "page_in_failed",
+                        error,
+                        "cannot read which transactions wait"
+                    );
                     self.failures = self.failures.saturating_add(1);
                     return;
                 }

@@ -312,7 +312,7 @@ impl Sweeper {
 
     /// What failed is tried again in the next round.
     fn put_off(&mut self, error: &(dyn std::error::Error + 'static), now: Now) {
-        tracing::warn!(error, "cannot delete old rows");
+        tracing::warn!(event = "purge_failed", error, "cannot delete old rows");
         self.due = now.mono.after(self.settings.every);
     }
 }

@@ -127,7 +127,10 @@ struct LastWord {
 impl Drop for LastWord {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("the journal's thread failed; nothing more is written");
+            tracing::error!(
+                event = "journal_thread_failed",
+                "the journal's thread failed; nothing more is written"
+            );
             // A runtime that has gone needs no telling.
             let _ = self.events.send(JournalEvent::Fenced);
         }

@@ -249,7 +249,11 @@ impl Writer {
                 }
                 Err(CommitError::Rejected(why)) => break Err(why),
                 Err(CommitError::Fenced(why)) => {
-                    tracing::error!(why, "fenced: another incarnation writes in this one's place");
+                    tracing::error!(
+                        event = "node_fenced",
+                        why,
+                        "fenced: another incarnation writes in this one's place"
+                    );
                     return Err(Fenced);
                 }
                 Err(CommitError::Again(why)) => {
@@ -285,7 +289,7 @@ impl Writer {
     }
 
     fn quarantined(&mut self, life: TransactionKey, why: &str) {
-        tracing::error!(
+        tracing::error!(event = "records_refused",
             gid = %life.gid,
             instance = %life.instance,
             why,

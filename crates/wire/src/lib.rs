@@ -4,18 +4,21 @@
 
 mod backoff;
 pub mod header;
+mod hex;
 mod ids;
 pub mod metric;
 mod op;
 mod problem;
 mod request;
 mod response;
+mod retry_after;
 mod spec;
 mod status;
 mod time;
 mod verdict;
 
 pub use backoff::{Backoff, spread};
+pub use hex::{hex, unhex};
 pub use ids::{
     BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,
 };
@@ -30,6 +33,7 @@ pub use response::{
     AnswerView, AttemptsView, BranchView, EventView, NodeView, Page, ParticipantView,
     ParticipantsView, RetriedView, StatsView, SummaryView, TransactionView,
 };
+pub use retry_after::parse_retry_after;
 pub use spec::{BranchSpec, Fingerprint, Spec, host_port};
 pub use status::{
     BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,

@@ -7,11 +7,11 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, retry};
 use tercet_wire::Wall;
 use thiserror::Error;
-use url::Url;
 
 use super::queue::Alert;
 use super::settings::AlertSettings;
-use super::signature::Secret;
+use super::signature::SigningKey;
+use crate::secret::{Secret, SecretUrl};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -40,8 +40,8 @@ pub(super) enum NotTaken {
 #[derive(Debug)]
 pub(super) struct Delivery {
     client: Client,
-    url: Url,
-    secret: Option<Secret>,
+    url: SecretUrl,
+    key: Option<Secret<SigningKey>>,
 }
 
 impl Delivery {
@@ -62,7 +62,7 @@ impl Delivery {
         };
         // Without certificate authorities a receiver on http can still be told.
         let client = builder().build().or_else(|_| builder().tls_certs_only([]).build())?;
-        Ok(Self { client, url: settings.url.clone(), secret: settings.secret.clone() })
+        Ok(Self { client, url: settings.url.clone(), key: settings.key.clone() })
     }
 
     /// Sends an alert; it was taken if the answer is 2xx. What the answer's body says does not
@@ -71,12 +71,13 @@ impl Delivery {
         let timestamp = now.0.div_euclid(1_000);
         let mut request = self
             .client
-            .post(self.url.clone())
+            .post(self.url.expose().clone())
             .header(CONTENT_TYPE, "application/json")
             .header(ID, &alert.id)
             .header(TIMESTAMP, timestamp);
-        if let Some(secret) = &self.secret {
-            request = request.header(SIGNATURE, secret.sign(&alert.id, timestamp, &alert.body));
+        if let Some(key) = &self.key {
+            let signature = key.expose().sign(&alert.id, timestamp, &alert.body);
+            request = request.header(SIGNATURE, signature);
         }
         let response = request.body(alert.body.clone()).send().await;
         let status = response.map_err(|error| NotTaken::NoAnswer(causes(error)))?.status();

@@ -14,8 +14,9 @@
 //! too much. Alerts live in memory alone: at a start, those that are still parked are told
 //! again, which covers what a restart has lost.
 //!
-//! An alert does not wait for the disk. It says what was seen, not what was decided: a branch
-//! is parked only after calls that tell the decision, and those had waited for it.
+//! News of a parked branch comes once it is durable that it is parked, as every effect of the
+//! engine does. News of a quarantined transaction does not wait for the disk: it says what was
+//! seen, and it may be the disk that is at fault.
 
 mod body;
 mod delivery;
@@ -31,4 +32,4 @@ pub use delivery::StartError;
 pub use handle::{Alerts, start};
 pub use news::ParkedBranch;
 pub use settings::AlertSettings;
-pub use signature::{InvalidSecret, Secret};
+pub use signature::{InvalidSigningKey, SigningKey};

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use tercet_wire::Backoff;
-use url::Url;
 
-use super::signature::Secret;
+use super::signature::SigningKey;
+use crate::secret::{Secret, SecretUrl};
 
 /// Where alerts go, and how much is kept for how long.
 #[derive(Debug, Clone)]
 pub struct AlertSettings {
     /// Who receives them.
-    pub url: Url,
+    pub url: SecretUrl,
     /// What they are signed with, if they are.
-    pub secret: Option<Secret>,
+    pub key: Option<Secret<SigningKey>>,
     /// How long news of one kind and participant is gathered into one alert.
     pub group_wait: Duration,
     /// Alerts that wait to be sent.

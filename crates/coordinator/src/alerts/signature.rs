@@ -2,7 +2,6 @@
 //! HMAC-SHA256 over `{id}.{timestamp}.{body}`, in base64.
 //! Source: the Standard Webhooks specification, "Signature scheme" (symmetric).
 
-use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -16,32 +15,26 @@ const PREFIX: &str = "whsec_";
 /// Fewest and most bytes of a key, by the specification.
 const KEY_LEN: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// What alerts are signed with.
+/// What alerts are signed with. It has no print of its own: a `Secret` keeps it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
+pub struct SigningKey(Vec<u8>);
 
-/// The text is no secret. It does not say the text: that may be nearly one.
+/// The text is no key. It does not say the text: that may be nearly one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("must be whsec_ and then 24 to 64 random bytes in base64")]
-pub struct InvalidSecret;
+pub struct InvalidSigningKey;
 
-impl FromStr for Secret {
-    type Err = InvalidSecret;
+impl FromStr for SigningKey {
+    type Err = InvalidSigningKey;
 
-    fn from_str(text: &str) -> Result<Self, InvalidSecret> {
-        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidSecret)?;
-        let key = STANDARD.decode(encoded).map_err(|_| InvalidSecret)?;
-        if KEY_LEN.contains(&key.len()) { Ok(Self(key)) } else { Err(InvalidSecret) }
+    fn from_str(text: &str) -> Result<Self, InvalidSigningKey> {
+        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidSigningKey)?;
+        let key = STANDARD.decode(encoded).map_err(|_| InvalidSigningKey)?;
+        if KEY_LEN.contains(&key.len()) { Ok(Self(key)) } else { Err(InvalidSigningKey) }
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(***)")
-    }
-}
-
-impl Secret {
+impl SigningKey {
     /// The value of `webhook-signature`. `timestamp` is that of `webhook-timestamp`: the
     /// seconds since 1970 at which this is sent.
     pub(super) fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
@@ -56,23 +49,22 @@ impl Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     #[test]
     fn a_signature_is_the_one_other_implementations_make() {
         // The example that libraries for Standard Webhooks are tested with.
-        let secret: Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().expect("a secret");
+        let key: SigningKey = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().expect("a key");
         let signature =
-            secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
+            key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
     #[test]
-    fn what_is_no_secret_is_refused_and_not_repeated() {
+    fn a_text_that_is_no_key_is_refused_and_not_repeated() {
         for text in ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ=", "whsec_*"]
         {
-            assert_eq!(text.parse::<Secret>(), Err(InvalidSecret), "{text}");
+            assert_eq!(text.parse::<Secret<SigningKey>>(), Err(InvalidSigningKey), "{text}");
         }
-        let secret: Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse().expect("a secret");
-        assert_eq!(format!("{secret:?}"), "Secret(***)");
     }
 }

@@ -88,7 +88,9 @@ impl Task {
                 self.keep(Alert { id, body, raised });
             }
             // Texts and numbers alone: there is nothing in it that JSON could not say.
-            Err(error) => tracing::error!(%error, "an alert could not be written down"),
+            Err(error) => {
+                tracing::error!(event = "alert_not_written", %error, "an alert could not be written down")
+            }
         }
     }
 
@@ -97,6 +99,7 @@ impl Task {
             self.metrics.count(AlertFate::Dropped, 1);
             if !std::mem::replace(&mut self.dropping, true) {
                 tracing::warn!(
+                    event = "alerts_dropped",
                     waiting = self.queue.len(),
                     "alerts wait for a receiver that does not take them: the oldest are dropped"
                 );
@@ -108,7 +111,11 @@ impl Task {
         let expired = self.queue.expire(now.mono, self.settings.max_age);
         if expired > 0 {
             self.metrics.count(AlertFate::Expired, expired);
-            tracing::warn!(alerts = expired, "alerts that nobody took are given up");
+            tracing::warn!(
+                event = "alerts_expired",
+                alerts = expired,
+                "alerts that nobody took are given up"
+            );
         }
     }
 
@@ -119,14 +126,14 @@ impl Task {
                 self.metrics.count(AlertFate::Delivered, 1);
                 self.dropping = false;
                 if std::mem::take(&mut self.failures) > 0 {
-                    tracing::info!("alerts are delivered again");
+                    tracing::info!(event = "alerts_delivered", "alerts are delivered again");
                 }
             }
             Err(why) => {
                 self.metrics.count(AlertFate::Failed, 1);
                 self.failures = self.failures.saturating_add(1);
                 if self.failures == 1 {
-                    tracing::warn!(
+                    tracing::warn!(event = "alert_not_delivered",
                         %why,
                         "an alert could not be delivered; it is tried again until it is"
                     );

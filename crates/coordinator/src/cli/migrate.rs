@@ -17,7 +17,7 @@ pub(super) fn migrate(what: Migrate, flags: &DatabaseFlags) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Exit::failed(&error),
     };
-    let url = &settings.database.url;
+    let url = settings.database.url.expose();
     let done = runtime.block_on(async {
         match what {
             Migrate::Up => migrate_up(url).await.map(|()| say("the schema is up to date")),

@@ -16,7 +16,7 @@ pub(super) fn serve(flags: &ServeFlags) -> Exit {
     let settings = flags.gather(Flags::new()).and_then(|layers| layers.settings());
     match settings {
         Ok(settings) => run(&settings, flags.store(), |_| match flags.store() {
-            StoreKind::InDatabase => warn_of(&settings.database.url),
+            StoreKind::InDatabase => warn_of(settings.database.url.expose()),
             // That nothing lasts has been said already.
             StoreKind::InMemoryForBenchmarks => {}
         }),
@@ -27,7 +27,11 @@ pub(super) fn serve(flags: &ServeFlags) -> Exit {
 /// What `tercet dev` need not hear, whose database is to be gone anyway.
 fn warn_of(database_url: &str) {
     if let Some(why) = untrusted_file_system(database_url) {
-        tracing::warn!(why, "the database may lose what it has acknowledged");
+        tracing::warn!(
+            event = "file_system_untrusted",
+            why,
+            "the database may lose what it has acknowledged"
+        );
     }
 }
 

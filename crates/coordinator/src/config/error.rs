@@ -17,13 +17,15 @@ pub enum ConfigError {
         /// Why.
         cause: std::io::Error,
     },
-    /// The file is not TOML.
-    #[error("{}: {cause}", path.display())]
+    /// The file is not TOML. The line itself is not shown: a secret may stand on it.
+    #[error("{}: TOML parse error at line {line}: {what}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and on which line.
-        cause: Box<toml::de::Error>,
+        /// Where, from 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
     },
     /// There is no such setting.
     #[error("{origin}: there is no setting {key}; {hint}")]

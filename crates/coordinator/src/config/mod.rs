@@ -1,21 +1,35 @@
 //! Settings: built-in defaults (config/tercet.toml) < a file < the environment < flags.
 //!
-//! `layers` puts them together and remembers where each came from, `range` says which
-//! values a setting can have, `settings` is what the rest of the daemon gets, `show` prints.
+//! ```text
+//!  schema: every setting and its kind ──▶ layers: one value each, and where it came from
+//!                                             │                  │
+//!                                             ▼                  ▼
+//!                               settings: for the daemon    show: for people
+//! ```
+//!
+//! A kind (`kind`) says what a value must be, down to the fields of tables in lists, and how it
+//! is shown; `inline` reads one from a variable or a flag; `renamed` knows the names of old.
 
 mod error;
+mod inline;
+mod kind;
 mod layers;
-mod range;
+mod renamed;
+mod schema;
 mod settings;
 mod show;
 
 pub use error::ConfigError;
+pub use kind::{Field, Kind, Text};
 pub use layers::{Flags, Layers, Origin};
+pub use schema::Schema;
 pub use settings::{
     AlertSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
     LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection,
     Settings, ShutdownSettings,
 };
 
+#[cfg(test)]
+mod structured_tests;
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use tercet_wire::{Backoff, Limits};
 
-use crate::alerts::AlertSettings;
+use crate::alerts::{AlertSettings, SigningKey};
+use crate::config::{ConfigError, Flags, Layers};
+use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 use crate::telemetry::LogFormat;
 
 /// All of them.
@@ -42,13 +45,21 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What the daemon works with when it is given nothing.
+    ///
+    /// # Errors
+    /// None: that the defaults fit is tested.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        Layers::gather(None, [], &Flags::new())?.settings()
+    }
+
     /// The node's name. On SQLite there is one node to a file, whatever address it got; a
     /// node of a cluster without a name of its own is known by its address.
     #[must_use]
     pub fn node_id(&self, listens_on: SocketAddr) -> String {
         if !self.node.id.is_empty() {
             self.node.id.clone()
-        } else if self.database.url.starts_with("sqlite:") {
+        } else if self.database.url.expose().starts_with("sqlite:") {
             "single".to_owned()
         } else {
             listens_on.to_string()
@@ -81,8 +92,8 @@ pub struct ServerSection {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSettings {
-    /// Where the journal is; may carry a password.
-    pub url: String,
+    /// Where the journal is.
+    pub url: DatabaseUrl,
     /// Connections that read for people.
     pub read_connections: u32,
 }
@@ -216,13 +227,15 @@ pub struct DispatcherSection {
 }
 
 /// `[alerts]`
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertSection {
-    /// Who receives them; may hold a key. Empty: nobody.
-    pub webhook_url: String,
-    /// What they are signed with. Empty: nothing.
-    pub webhook_secret: String,
+    /// Who receives them.
+    #[serde(deserialize_with = "unless_empty")]
+    pub webhook_url: Option<SecretUrl>,
+    /// What they are signed with.
+    #[serde(deserialize_with = "unless_empty")]
+    pub webhook_secret: Option<Secret<SigningKey>>,
     /// How long news is gathered into one alert.
     #[serde(rename = "group_wait_ms", deserialize_with = "millis")]
     pub group_wait: Duration,
@@ -236,22 +249,14 @@ pub struct AlertSection {
     pub max_age: Duration,
 }
 
-impl fmt::Debug for AlertSection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AlertSection").finish_non_exhaustive()
-    }
-}
-
 impl AlertSection {
     /// What alerting works with, if somebody is to be told; failed deliveries are repeated
     /// with these pauses.
     #[must_use]
     pub fn of_webhook(&self, backoff: Backoff) -> Option<AlertSettings> {
-        // Both were read when they were set, so the only one that is none is the empty one.
-        let url = self.webhook_url.parse().ok()?;
         Some(AlertSettings {
-            url,
-            secret: self.webhook_secret.parse().ok(),
+            url: self.webhook_url.clone()?,
+            key: self.webhook_secret.clone(),
             group_wait: self.group_wait,
             queue_capacity: self.queue_capacity,
             timeout: self.timeout,
@@ -322,4 +327,15 @@ fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
 
 fn days<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     u32::deserialize(from).map(|days| Duration::from_hours(24 * u64::from(days)))
+}
+
+/// A text setting that is none where it is empty.
+fn unless_empty<'de, T: FromStr<Err: fmt::Display>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(serde::de::Error::custom)
 }

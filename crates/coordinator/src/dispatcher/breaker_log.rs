@@ -8,7 +8,7 @@ pub(super) fn tell(destination: &DestinationHandle, turned: Turned) {
     match turned {
         Turned::Opened => {
             destination.metrics.breaker_opened();
-            tracing::warn!(
+            tracing::warn!(event = "breaker_opened",
                 participant = %destination.participant,
                 destination = %destination.name,
                 "a participant does not answer: calls to it wait, and one is tried at a time \
@@ -17,7 +17,7 @@ pub(super) fn tell(destination: &DestinationHandle, turned: Turned) {
         }
         Turned::Closed { after } => {
             destination.metrics.breaker_closed();
-            tracing::info!(
+            tracing::info!(event = "breaker_closed",
                 participant = %destination.participant,
                 destination = %destination.name,
                 after_ms = after.as_millis(),

@@ -1,10 +1,9 @@
 //! Makes calls in their turn, and comes back to a line when it asks for it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::Poll;
 
+use futures_util::FutureExt as _;
 use tercet_clock::Stopwatch;
 use tercet_engine::{Call, Health, Next};
 use tercet_wire::Answer;
@@ -64,7 +63,10 @@ async fn exchanged(
     fresh: bool,
 ) -> Exchanged {
     let stopwatch = Stopwatch::start();
-    let exchanged = caught(http_call.call(call, url, fresh)).await.unwrap_or_else(|| Exchanged {
+    // A bug met by one call must neither keep its place in the inbox nor the turn of those
+    // behind it. The panic hook has told people by then.
+    let exchanged = AssertUnwindSafe(http_call.call(call, url, fresh)).catch_unwind().await;
+    let exchanged = exchanged.unwrap_or_else(|_| Exchanged {
         answer: Answer::Nothing { why: "the coordinator failed to make the call".to_owned() },
         health: Health::Unknown,
     });
@@ -84,18 +86,4 @@ async fn exchanged(
         exchanged.answer.summary()
     );
     exchanged
-}
-
-/// Turns a panic into `None`: a bug met by one call must neither keep its place in the
-/// inbox nor the turn of those behind it. The panic hook has told people by then.
-async fn caught<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => Poll::Ready(None),
-        }
-    })
-    .await
 }

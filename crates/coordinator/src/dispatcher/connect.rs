@@ -63,7 +63,7 @@ fn tls() -> Result<ClientConfig, StartError> {
         Ok(verifier) => tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
         Err(error) => {
             // A container without certificate authorities still serves participants on http.
-            tracing::warn!(
+            tracing::warn!(event = "no_certificate_authorities",
                 cause = %error,
                 "no certificate authorities: participants on https cannot be called"
             );

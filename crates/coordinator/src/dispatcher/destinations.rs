@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn destinations() -> Destinations {
-        Destinations::new(DispatcherSettings::default().queue, 1)
+        Destinations::new(DispatcherSettings::built_in().queue, 1)
     }
 
     fn url(n: usize) -> Url {

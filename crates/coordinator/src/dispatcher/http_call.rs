@@ -9,14 +9,14 @@ use http::header::RETRY_AFTER;
 use hyper::body::Incoming;
 use tercet_clock::Clock;
 use tercet_engine::{Call, Health, health};
-use tercet_wire::Answer;
+use tercet_wire::{Answer, parse_retry_after};
 use tokio::time::sleep;
 use url::Url;
 
 use super::connect::{Connector, StartError};
 use super::connections::{CallError, Connection, Connections};
 use super::settings::DispatcherSettings;
-use super::{failure, request, retry_after};
+use super::{failure, request};
 
 /// As much of a body as is read: enough to use the connection again after any ordinary answer.
 const BODY_MAX: usize = 64 * 1024;
@@ -116,7 +116,7 @@ impl HttpCall {
 
     fn retry_after(&self, response: &Response<Incoming>) -> Option<Duration> {
         let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-        retry_after::parse(value, self.clock.now().wall)
+        parse_retry_after(value, self.clock.now().wall)
     }
 }
 

@@ -28,7 +28,6 @@ mod dispatch;
 mod failure;
 mod http_call;
 mod request;
-mod retry_after;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -36,5 +35,4 @@ mod tests;
 pub use capacity::FreedCapacity;
 pub use connect::StartError;
 pub use dispatch::{Dispatcher, NoRoom, start};
-pub use retry_after::parse as parse_retry_after;
 pub use settings::DispatcherSettings;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tercet_engine::{BreakerSettings, DestinationQueueSettings};
+use tercet_engine::DestinationQueueSettings;
 
 /// Limits and patience of the dispatcher; all from config.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,23 +23,11 @@ pub struct DispatcherSettings {
     pub pool_idle_timeout: Duration,
 }
 
-impl Default for DispatcherSettings {
-    fn default() -> Self {
-        Self {
-            queue: DestinationQueueSettings {
-                concurrency: 64,
-                queue_entries: 1_024,
-                queue_bytes: 16 * 1024 * 1024,
-                breaker: BreakerSettings {
-                    failures: 5,
-                    probe_interval: Duration::from_millis(250),
-                    probe_timeout: Duration::from_millis(500),
-                },
-            },
-            path_segments: 1,
-            connect_timeout: Duration::from_secs(1),
-            first_byte_timeout: Duration::ZERO,
-            pool_idle_timeout: Duration::from_secs(4),
-        }
+#[cfg(test)]
+impl DispatcherSettings {
+    /// What the settings file says where nothing else does.
+    pub(crate) fn built_in() -> Self {
+        let settings = crate::config::Settings::built_in().expect("the defaults fit");
+        crate::node::dispatcher_settings(&settings)
     }
 }

@@ -15,6 +15,7 @@ mod middleware;
 mod pages;
 mod readiness;
 mod response;
+mod route_table;
 mod router;
 mod server;
 mod state;

@@ -2,6 +2,7 @@
 //! slow header, take connections without bound, or drop answers when it stops.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutWriter;
 use tower::util::MapRequest;
 
 use crate::http::extract::peer::Peer;
-
-use crate::http::middleware::write_timeout::WriteTimeout;
 
 /// How long accepting rests after it failed: when the process has no file handles
 /// left, trying again at once would only burn the processor.
@@ -75,7 +75,7 @@ pub async fn serve(
             // The other side gave up before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(event = "connection_not_accepted", %error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -83,6 +83,7 @@ pub async fn serve(
     drop(listener);
     if tokio::time::timeout(settings.grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(
+            event = "connections_closed_unanswered",
             open = connections.len(),
             "connections are closed before they were answered"
         );
@@ -114,10 +115,14 @@ fn connection(
     router: Router,
     settings: ServerSettings,
 ) -> http1::Connection<
-    TokioIo<WriteTimeout<TcpStream>>,
+    TokioIo<Pin<Box<TimeoutWriter<TcpStream>>>>,
     TowerToHyperService<MapRequest<Router, impl Named>>,
 > {
-    let stream = WriteTimeout::new(stream, settings.write_timeout);
+    // A client that asks and never reads would otherwise keep its connection, and the answer in
+    // memory, for as long as it likes.
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(settings.write_timeout));
+    let stream = Box::pin(stream);
     let named = MapRequest::new(router, move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         request

@@ -92,7 +92,7 @@ impl ParkingLog {
 
 fn write(line: &Line) {
     match line {
-        Line::One(parked) => tracing::warn!(
+        Line::One(parked) => tracing::warn!(event = "branch_parked",
             gid = %parked.gid,
             branch = %parked.branch,
             participant = parked.participant,
@@ -107,6 +107,7 @@ fn write(line: &Line) {
             parked.branch,
         ),
         Line::More { participant, branches } => tracing::warn!(
+            event = "branches_parked",
             participant,
             branches,
             "more branches are parked; `tercet tx list --parked --participant {participant}` \

@@ -168,7 +168,7 @@ impl Shell {
             event = self.journal_events.recv() => match event {
                 Some(event) => self.journal_event(event),
                 None => {
-                    tracing::error!("the journal's thread is gone: stopping");
+                    tracing::error!(event = "journal_thread_gone", "the journal's thread is gone: stopping");
                     self.fenced = true;
                 }
             },
@@ -271,7 +271,7 @@ impl Shell {
             JournalEvent::Loaded(gid, load) => self.step(Event::Input(Input::Loaded(gid, load))),
             JournalEvent::PageOfGids(gids) => self.step(Event::Input(Input::PageOfGids(gids))),
             JournalEvent::Failing { why } => {
-                tracing::error!(
+                tracing::error!(event = "journal_unavailable",
                     %why,
                     "the journal cannot write; new transactions are refused until it can, \
                      nothing is lost and nothing undurable is told"
@@ -279,7 +279,7 @@ impl Shell {
                 self.step(Event::Journal { healthy: false });
             }
             JournalEvent::Healed => {
-                tracing::info!("the journal writes again");
+                tracing::info!(event = "journal_available", "the journal writes again");
                 self.step(Event::Journal { healthy: true });
             }
             JournalEvent::Fenced => self.fenced = true,
@@ -336,7 +336,7 @@ impl Shell {
         }
         for (gid, why) in alarms {
             self.ports.alerts.quarantined(&gid, &why, self.clock.now());
-            tracing::error!(%gid, %why, "this transaction is quarantined; all others go on. Please report it");
+            tracing::error!(event = "transaction_quarantined", %gid, %why, "this transaction is quarantined; all others go on. Please report it");
         }
         for call in calls {
             if let Err(not_sent) = self.send(call) {

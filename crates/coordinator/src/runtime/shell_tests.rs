@@ -98,7 +98,7 @@ async fn shell(
     let journal = Journal::in_memory(rows, settings, tell, Arc::new(Passing::default()));
     let ports = Ports {
         journal: journal.await.expect("a thread"),
-        dispatcher: dispatcher::start(DispatcherSettings::default(), Arc::clone(&clock))
+        dispatcher: dispatcher::start(DispatcherSettings::built_in(), Arc::clone(&clock))
             .expect("a client"),
         metrics: TransactionMetrics::register(),
         alerts: Alerts::off(),

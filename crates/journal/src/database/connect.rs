@@ -45,7 +45,11 @@ pub(super) async fn recovery_pool(
 /// Ends a connection or a pool of them, with whatever is half done on it.
 pub(super) async fn discard(connection: DatabaseConnection) {
     if let Err(error) = connection.close().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "cannot close a connection");
+        tracing::warn!(
+            event = "connection_not_closed",
+            error = &error as &dyn std::error::Error,
+            "cannot close a connection"
+        );
     }
 }
 

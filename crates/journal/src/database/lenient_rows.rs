@@ -30,7 +30,7 @@ pub(super) async fn readable<E: EntityTrait>(
             Ok(model) => models.push(model),
             Err(error) => {
                 let table = E::default().table_name().to_owned();
-                tracing::error!(table, %error, "a row of the journal cannot be read");
+                tracing::error!(event = "row_unreadable", table, %error, "a row of the journal cannot be read");
             }
         }
     }

@@ -68,7 +68,12 @@ async fn read(
         let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
         match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0), &resolved) {
             Ok(item) => items.push(item),
-            Err(why) => tracing::error!(gid = row.gid, why, "a transaction cannot be listed"),
+            Err(why) => tracing::error!(
+                event = "transaction_not_listed",
+                gid = row.gid,
+                why,
+                "a transaction cannot be listed"
+            ),
         }
     }
     let cursor = next.map(|Keyset { created_at, gid }| Cursor { created_at, gid });

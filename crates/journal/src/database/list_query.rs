@@ -83,7 +83,7 @@ pub(super) async fn newest(
 
 fn tell(error: Option<DbErr>, gid: &str) {
     let why = error.map_or_else(|| "its gid is none".to_owned(), |error| error.to_string());
-    tracing::error!(gid, why, "a transaction cannot be listed");
+    tracing::error!(event = "transaction_not_listed", gid, why, "a transaction cannot be listed");
 }
 
 async fn fetch(

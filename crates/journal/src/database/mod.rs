@@ -219,7 +219,10 @@ impl Store for Database {
         };
         if tokio::time::timeout(CLOSING, all).await.is_err() {
             // They have only read, and end with the process.
-            tracing::warn!("the database is let go of while it is being read");
+            tracing::warn!(
+                event = "database_closed_while_read",
+                "the database is let go of while it is being read"
+            );
         }
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

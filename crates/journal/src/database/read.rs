@@ -52,7 +52,11 @@ pub(super) async fn unfinished(
     loop {
         let page = page(recovery_pool, owned(own), after.as_deref(), limit).await?;
         for damaged in &page.damaged {
-            tracing::error!(gid = damaged, "an unfinished transaction has no gid");
+            tracing::error!(
+                event = "transaction_without_gid",
+                gid = damaged,
+                "an unfinished transaction has no gid"
+            );
         }
         if page.last.is_none() {
             return Ok(Vec::new());
@@ -179,7 +183,9 @@ pub(super) async fn history(
     for row in &rows {
         match happening(row) {
             Ok(line) => lines.push(line),
-            Err(why) => tracing::error!(%gid, number = row.number, why, "unreadable history"),
+            Err(why) => {
+                tracing::error!(event = "history_unreadable", %gid, number = row.number, why, "unreadable history")
+            }
         }
     }
     Ok(lines)

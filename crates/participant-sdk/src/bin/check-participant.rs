@@ -9,58 +9,76 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser;
 use serde_json::Value;
-use tercet_participant::test_kit::{Rule, TestKit};
+use tercet_participant::test_kit::{KitError, Rule, TestKit};
 
-const USAGE: &str = "\
-Plays the coordinator on its worst day, and says which rules a participant breaks.
-Nobody else may use the participant meanwhile; its balances are used up a little.
+/// Plays the coordinator on its worst day, and says which rules a participant breaks.
+///
+/// Nobody else may use the participant meanwhile; its balances are used up a little.
+#[derive(Debug, Parser)]
+#[command(
+    name = "check-participant",
+    after_help = "It ends with 0 if every rule is kept, 1 if one is broken or was not checked, 2 if it was not\n\
+                  understood, 3 if the participant cannot be checked."
+)]
+struct Arguments {
+    /// {ENDPOINT}/try, /confirm and /cancel are called
+    #[arg(required_unless_present = "rules")]
+    endpoint: Option<String>,
+    /// A payload whose Try succeeds; {gid} and {branch} in it are replaced
+    #[arg(long, value_name = "JSON", value_parser = json, required_unless_present = "rules")]
+    payload: Option<Value>,
+    /// JSON with the participant's balances; may be given again
+    #[arg(long, value_name = "URL")]
+    probe: Vec<String>,
+    /// A payload whose Try is refused
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    refused: Option<Value>,
+    /// A balance that Try makes more of and Confirm and Cancel bring back; may be given again
+    #[arg(long, value_name = "NAME")]
+    reserved: Vec<String>,
+    /// Balances whose sum never changes; may be given again
+    #[arg(long, value_name = "A+B+…")]
+    conserved: Vec<String>,
+    /// Goes by this balance (and others so named) alone
+    #[arg(long, value_name = "NAME")]
+    watch: Vec<String>,
+    /// Counts the texts of this field: status=pending is a balance then
+    #[arg(long, value_name = "FIELD")]
+    count: Vec<String>,
+    /// Other courses of events (default 1)
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How often races are run (default 10)
+    #[arg(long, value_name = "N")]
+    rounds: Option<u32>,
+    /// How long it may take (default 120)
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
+    /// Lists the rules, and ends
+    #[arg(long)]
+    rules: bool,
+}
 
-check-participant ENDPOINT --payload JSON --probe URL [options]
-
-  ENDPOINT           {ENDPOINT}/try, /confirm and /cancel are called
-  --payload JSON     a payload whose Try succeeds; {gid} and {branch} in it are replaced
-  --probe URL        JSON with the participant's balances; may be given again
-  --refused JSON     a payload whose Try is refused
-  --reserved NAME    a balance that Try makes more of and Confirm and Cancel bring back
-  --conserved A+B+…  balances whose sum never changes
-  --watch NAME       goes by this balance (and others so named) alone
-  --count FIELD      counts the texts of this field: status=pending is a balance then
-  --seed N           other courses of events (default 1)
-  --rounds N         how often races are run (default 10)
-  --seconds N        how long it may take (default 120)
-  --rules            lists the rules, and ends
-
-It ends with 0 if every rule is kept, 1 if one is broken or was not checked, 2 if it was not
-understood, 3 if the participant cannot be checked.";
-
-/// What was asked for.
-enum Asked {
-    Help,
-    Rules,
-    Check(Box<TestKit>),
+fn json(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let kit = match read(std::env::args().skip(1)) {
-        Ok(Asked::Check(kit)) => kit,
-        Ok(Asked::Help) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
+    let arguments = Arguments::parse();
+    if arguments.rules {
+        for rule in Rule::ALL {
+            println!("{:<22} {}", rule.as_str(), rule.promise());
         }
-        Ok(Asked::Rules) => {
-            for rule in Rule::ALL {
-                println!("{:<22} {}", rule.as_str(), rule.promise());
-            }
-            return ExitCode::SUCCESS;
-        }
-        Err(why) => {
-            eprintln!("{why}\n\n{USAGE}");
-            return ExitCode::from(2);
-        }
+        return ExitCode::SUCCESS;
+    }
+    let checked = match kit(arguments) {
+        Ok(kit) => kit.run().await,
+        Err(error) => Err(error),
     };
-    match kit.run().await {
+    match checked {
         Ok(report) => {
             print!("{report}");
             if report.is_green() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -72,58 +90,28 @@ async fn main() -> ExitCode {
     }
 }
 
-fn read(mut words: impl Iterator<Item = String>) -> Result<Asked, String> {
-    let mut endpoint = None;
-    let mut payload = None;
-    let mut settings: Vec<(String, String)> = Vec::new();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--help" | "-h" => return Ok(Asked::Help),
-            "--rules" => return Ok(Asked::Rules),
-            flag if flag.starts_with("--") => {
-                let value = words.next().ok_or_else(|| format!("{flag} needs a value"))?;
-                match flag {
-                    "--payload" => payload = Some(json(flag, &value)?),
-                    _ => settings.push((word, value)),
-                }
-            }
-            _ if endpoint.is_none() => endpoint = Some(word),
-            _ => return Err(format!("{word}: there is one endpoint")),
-        }
+fn kit(arguments: Arguments) -> Result<TestKit, KitError> {
+    // clap has seen to it that both are there.
+    let endpoint = arguments.endpoint.unwrap_or_default();
+    let mut kit = TestKit::new(endpoint, &arguments.payload.unwrap_or_default())?;
+    kit = arguments.probe.into_iter().fold(kit, TestKit::probe_url);
+    kit = arguments.reserved.into_iter().fold(kit, TestKit::reserved);
+    kit = arguments.watch.into_iter().fold(kit, TestKit::watching);
+    kit = arguments.count.into_iter().fold(kit, TestKit::counting);
+    for sum in arguments.conserved {
+        kit = kit.conserved(sum.clone(), sum.split('+').map(str::trim));
     }
-    let endpoint = endpoint.ok_or("ENDPOINT is missing")?;
-    let payload = payload.ok_or("--payload is missing")?;
-    let mut kit = TestKit::new(endpoint, &payload).map_err(|error| error.to_string())?;
-    for (flag, value) in settings {
-        kit = set(kit, &flag, value)?;
+    if let Some(payload) = arguments.refused {
+        kit = kit.refused_payload(&payload)?;
     }
-    Ok(Asked::Check(Box::new(kit)))
-}
-
-fn set(kit: TestKit, flag: &str, value: String) -> Result<TestKit, String> {
-    Ok(match flag {
-        "--probe" => kit.probe_url(value),
-        "--refused" => {
-            kit.refused_payload(&json(flag, &value)?).map_err(|error| error.to_string())?
-        }
-        "--reserved" => kit.reserved(value),
-        "--conserved" => kit.conserved(value.clone(), value.split('+').map(str::trim)),
-        "--watch" => kit.watching(value),
-        "--count" => kit.counting(value),
-        "--seed" => kit.seed(number(flag, &value)?),
-        "--rounds" => kit.rounds(number(flag, &value)?),
-        "--seconds" => kit.at_most(Duration::from_secs(number(flag, &value)?)),
-        unknown => return Err(format!("{unknown} is not known")),
-    })
-}
-
-fn json(flag: &str, text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("{flag}: {error}"))
-}
-
-fn number<N: std::str::FromStr<Err: std::fmt::Display>>(
-    flag: &str,
-    text: &str,
-) -> Result<N, String> {
-    text.parse().map_err(|error| format!("{flag} {text}: {error}"))
+    if let Some(seed) = arguments.seed {
+        kit = kit.seed(seed);
+    }
+    if let Some(rounds) = arguments.rounds {
+        kit = kit.rounds(rounds);
+    }
+    if let Some(seconds) = arguments.seconds {
+        kit = kit.at_most(Duration::from_secs(seconds));
+    }
+    Ok(kit)
 }

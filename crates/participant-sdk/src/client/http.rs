@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use reqwest::redirect;
 use serde::de::DeserializeOwned;
-use tercet_wire::{Backoff, Gid, Problem, header};
+use tercet_wire::{Backoff, Gid, Problem, header, parse_retry_after};
 
 use super::error::ClientError;
 use crate::clock;
@@ -17,7 +17,7 @@ const ATTEMPTS: u32 = 10;
 /// The pauses between attempts.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(3) };
 /// The longest `Retry-After` that is honoured.
-const RETRY_AFTER_MAX_SECONDS: u64 = 10;
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 /// How long making a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much longer than its wait an answer may take.
@@ -141,8 +141,8 @@ async fn attempt(request: reqwest::RequestBuilder) -> Result<Reply, Failed> {
     let response = request.send().await.map_err(unanswered)?;
     let status = response.status();
     let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let asked = asked.and_then(|seconds| seconds.parse::<u64>().ok());
-    let asked = asked.map(|seconds| Duration::from_secs(seconds.min(RETRY_AFTER_MAX_SECONDS)));
+    let asked = asked.and_then(|asked| parse_retry_after(asked, clock::now()));
+    let asked = asked.map(|asked| asked.min(RETRY_AFTER_MAX));
     let body = response.text().await.map_err(unanswered)?;
     match status {
         StatusCode::TOO_MANY_REQUESTS

@@ -1,11 +1,9 @@
 //! The key a client sends, and what stands for it and its request in a store.
 
-use std::fmt::Write as _;
-
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
-use tercet_wire::header;
+use tercet_wire::{header, hex};
 use thiserror::Error;
 
 /// Longest key, in characters. A UUID has 36.
@@ -93,7 +91,7 @@ pub(super) fn stored_as(
         }
         part(&mut digest, b"");
     }
-    hex(digest)
+    hex(&digest.finalize())
 }
 
 /// What makes two requests the same: method, path, query and body.
@@ -103,21 +101,13 @@ pub(super) fn fingerprint(parts: &Parts, body: &[u8]) -> String {
     part(&mut digest, parts.uri.path().as_bytes());
     part(&mut digest, parts.uri.query().unwrap_or_default().as_bytes());
     part(&mut digest, body);
-    hex(digest)
+    hex(&digest.finalize())
 }
 
 /// With its length before it, so that no two lists of parts run together to the same bytes.
 fn part(digest: &mut Sha256, bytes: &[u8]) {
     digest.update((bytes.len() as u64).to_be_bytes());
     digest.update(bytes);
-}
-
-fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Url, redirect};
-use tercet_wire::{Answer, FailureKind, Op, Verdict, verdict};
+use tercet_wire::{Answer, FailureKind, Op, Verdict, parse_retry_after, verdict};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::clock;
 use crate::context::Context;
 
 /// How long one call may take.
@@ -114,7 +115,7 @@ impl Caller {
         };
         let code = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|text| text.to_str().ok());
-        let retry_after = retry_after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        let retry_after = retry_after.and_then(|text| parse_retry_after(text, clock::now()));
         match response.text().await {
             Ok(body) => {
                 let excerpt = body.chars().take(EXCERPT_CHARS).collect();

@@ -46,12 +46,13 @@ async fn its_exit_status_and_its_words_say_whether_the_rules_are_kept() {
 }
 
 #[tokio::test]
-async fn what_it_does_not_understand_or_cannot_check_is_told_apart_from_broken_rules() {
-    let table: [(&[&str], i32, &str); 5] = [
-        (&[], 2, "ENDPOINT is missing"),
-        (&["http://127.0.0.1:1/x"], 2, "--payload is missing"),
-        (&["http://127.0.0.1:1/x", "--payload", "{"], 2, "--payload: "),
-        (&["http://127.0.0.1:1/x", "--payload", "{}", "--loud", "1"], 2, "--loud is not known"),
+async fn wrong_usage_is_told_apart_from_broken_rules() {
+    let table: [(&[&str], i32, &str); 6] = [
+        (&[], 2, "<ENDPOINT>"),
+        (&["http://127.0.0.1:1/x"], 2, "--payload <JSON>"),
+        (&["http://127.0.0.1:1/x", "--payload", "{"], 2, "'--payload <JSON>': EOF while parsing"),
+        (&["http://127.0.0.1:1/x", "--payload", "{}", "--loud", "1"], 2, "'--loud'"),
+        (&["http://127.0.0.1:1/x", "--payload", "{}", "--seed", "x"], 2, "'--seed <N>'"),
         (&["http://127.0.0.1:1/x", "--payload", "{}"], 3, "without a probe"),
     ];
     for (arguments, status, words) in table {
@@ -60,4 +61,8 @@ async fn what_it_does_not_understand_or_cannot_check_is_told_apart_from_broken_r
         assert_eq!(output.status.code(), Some(status), "{told}");
         assert!(told.contains(words), "{told}");
     }
+    let rules = run(&["--rules"]).await;
+    assert!(
+        rules.status.success() && String::from_utf8_lossy(&rules.stdout).contains("empty-cancel")
+    );
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use crate::hex::hex;
 use crate::ids::BranchId;
 use crate::op::{Op, PerOp};
 use crate::request::check::{CALL_TIMEOUT_MS, NO_PAYLOAD, TIMEOUT_MS};
@@ -90,17 +91,6 @@ impl Content {
     }
 
     fn fingerprint(self) -> Fingerprint {
-        let mut text = String::with_capacity(2 + 64);
-        text.push_str("1:");
-        for byte in self.0.finalize() {
-            text.push(hex_digit(byte >> 4));
-            text.push(hex_digit(byte & 0x0f));
-        }
-        Fingerprint::from_text(&text)
+        Fingerprint::from_text(&format!("1:{}", hex(&self.0.finalize())))
     }
-}
-
-/// The digit of a value below 16. (Formatting each byte costs more than hashing a small request.)
-fn hex_digit(value: u8) -> char {
-    char::from(b"0123456789abcdef"[usize::from(value & 0x0f)])
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::hex::{hex, unhex};
 use crate::ids::Gid;
 use crate::status::Status;
 use crate::time::Wall;
@@ -46,7 +47,7 @@ pub struct InvalidCursor;
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = format!("{}/{}", self.created_at.0, self.gid);
-        plain.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(plain.as_bytes()))
     }
 }
 
@@ -54,20 +55,13 @@ impl FromStr for Cursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
-        let plain = unhex(text).ok_or(InvalidCursor)?;
+        let plain = unhex(text).and_then(|bytes| String::from_utf8(bytes).ok());
+        let plain = plain.ok_or(InvalidCursor)?;
         let (created_at, gid) = plain.split_once('/').ok_or(InvalidCursor)?;
         let created_at = Wall(created_at.parse().map_err(|_| InvalidCursor)?);
         let gid = gid.parse().map_err(|_| InvalidCursor)?;
         Ok(Self { created_at, gid })
     }
-}
-
-fn unhex(text: &str) -> Option<String> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high)? * 16 + digit(*low)?).ok();
-    let bytes = pairs.iter().map(byte).collect::<Option<Vec<u8>>>()?;
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -145,10 +145,7 @@ fn value(choices: &mut Choices<'_>) -> String {
         known if known < VALUES.len() => VALUES[known].to_owned(),
         other if other < VALUES.len() + 2 => choices.number().to_string(),
         _ => {
-            let hex = choices.piece(40).iter().fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            });
+            let hex = tercet_wire::hex(choices.piece(40));
             format!("CAST(x'{hex}' AS TEXT)")
         }
     }

@@ -7,11 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Request, Response};
-use tercet_coordinator::dispatcher::parse_retry_after;
 use tercet_participant::{Idempotency, KeyStore};
 use tercet_wire::{
     Answer, Arrival, BeginRequest, BranchRequest, Limits, Op, RETRY_AFTER_MAX, RETRY_AFTER_MIN,
-    Verdict, check_begin, check_branch, header, verdict,
+    Verdict, check_begin, check_branch, header, parse_retry_after, verdict,
 };
 use tower::{Layer as _, ServiceExt as _, service_fn};
 

@@ -176,7 +176,7 @@ async fn a_status_that_does_not_come_in_time_is_a_timeout() {
 #[tokio::test]
 async fn a_status_must_come_in_the_time_for_the_first_byte_and_the_body_may_take_the_call_s() {
     let settings =
-        DispatcherSettings { first_byte_timeout: TIMEOUT, ..DispatcherSettings::default() };
+        DispatcherSettings { first_byte_timeout: TIMEOUT, ..DispatcherSettings::built_in() };
     let mut participant = RawParticipant::start().await;
     let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
     inbox.send(&dispatcher, patient(&participant));
@@ -261,7 +261,8 @@ async fn an_address_that_swallows_connections_costs_the_time_to_connect_and_not_
     while let Ok(Ok(stream)) = tokio::time::timeout(TIMEOUT, TcpStream::connect(address)).await {
         taken.push(stream);
     }
-    let settings = DispatcherSettings { connect_timeout: TIMEOUT, ..DispatcherSettings::default() };
+    let settings =
+        DispatcherSettings { connect_timeout: TIMEOUT, ..DispatcherSettings::built_in() };
     let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
     let answer = inbox.ask(&dispatcher, call(&format!("http://{address}/payment"), "a")).await;
     assert_eq!(answer, nothing("no connection in time"));

@@ -18,7 +18,7 @@ use tercet_testing::{Arrival, RawParticipant};
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
 fn connections(kept_for: Duration) -> Connections {
-    let connector = Connector::new(&DispatcherSettings::default()).expect("a client");
+    let connector = Connector::new(&DispatcherSettings::built_in()).expect("a client");
     Connections::new(connector, kept_for)
 }
 

@@ -43,7 +43,7 @@ impl Clock for Still {
 }
 
 fn dispatcher() -> Dispatcher {
-    dispatcher_with(DispatcherSettings::default())
+    dispatcher_with(DispatcherSettings::built_in())
 }
 
 fn dispatcher_with(settings: DispatcherSettings) -> Dispatcher {
@@ -52,11 +52,11 @@ fn dispatcher_with(settings: DispatcherSettings) -> Dispatcher {
 
 /// What a destination may take by default.
 fn queue() -> DestinationQueueSettings {
-    DispatcherSettings::default().queue
+    DispatcherSettings::built_in().queue
 }
 
 fn with_line(queue: DestinationQueueSettings) -> DispatcherSettings {
-    DispatcherSettings { queue, ..DispatcherSettings::default() }
+    DispatcherSettings { queue, ..DispatcherSettings::built_in() }
 }
 
 /// A branch with all three legs at one URL, and the given payload.

@@ -1,6 +1,7 @@
 //! From a request to values: paths, queries, bodies, and who asks.
 
 pub(super) mod body;
+pub(super) mod filter;
 pub(super) mod gid_path;
 pub(super) mod params;
 pub(super) mod peer;

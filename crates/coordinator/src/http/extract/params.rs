@@ -1,13 +1,56 @@
 //! The query of a request, strictly: what is not known or not in range is an error, so
 //! that a misspelt parameter never passes for an absent one.
 
-use std::convert::Infallible;
 use std::fmt::Display;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tercet_wire::Invalid;
 use url::form_urlencoded;
+
+use crate::http::response::problem::Failure;
+
+/// The query of a request as a value: a struct that reads its parameters and, by `IntoParams`,
+/// describes them; several side by side; or nothing.
+#[derive(Debug)]
+pub(in crate::http) struct Query<Q>(pub(in crate::http) Q);
+
+/// What a query can be read as.
+pub(in crate::http) trait FromParams: Sized {
+    /// Takes its own parameters.
+    fn take(params: &mut Params) -> Result<Self, Invalid>;
+}
+
+impl FromParams for () {
+    fn take(_: &mut Params) -> Result<Self, Invalid> {
+        Ok(())
+    }
+}
+
+impl<A: FromParams, B: FromParams> FromParams for (A, B) {
+    fn take(params: &mut Params) -> Result<Self, Invalid> {
+        Ok((A::take(params)?, B::take(params)?))
+    }
+}
+
+impl<Q: FromParams> Query<Q> {
+    /// # Errors
+    /// A parameter is not known, given twice or not in range.
+    pub(in crate::http) fn parse(query: &str) -> Result<Self, Invalid> {
+        let mut params = Params::parse(query);
+        let read = Q::take(&mut params)?;
+        params.finish()?;
+        Ok(Self(read))
+    }
+}
+
+impl<S: Sync, Q: FromParams> FromRequestParts<S> for Query<Q> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self::parse(parts.uri.query().unwrap_or_default())?)
+    }
+}
 
 /// The parameters not taken yet, and the names of those asked for.
 #[derive(Debug, Default)]
@@ -17,7 +60,7 @@ pub(in crate::http) struct Params {
 }
 
 impl Params {
-    pub(in crate::http) fn parse(query: &str) -> Self {
+    fn parse(query: &str) -> Self {
         let pairs = form_urlencoded::parse(query.as_bytes());
         Self { given: pairs.into_owned().collect(), known: Vec::new() }
     }
@@ -72,7 +115,7 @@ impl Params {
     }
 
     /// Everything known has been taken; what is left is a mistake.
-    pub(in crate::http) fn finish(self) -> Result<(), Invalid> {
+    fn finish(self) -> Result<(), Invalid> {
         let Some((name, _)) = self.given.first() else { return Ok(()) };
         let name: String = name.chars().take(64).collect();
         Err(if self.known.is_empty() {
@@ -83,10 +126,59 @@ impl Params {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Params {
-    type Rejection = Infallible;
+#[cfg(test)]
+mod tests {
+    use utoipa::IntoParams;
+    use utoipa::openapi::path::ParameterIn;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+    use super::*;
+    use crate::http::extract::filter::{Filter, Paging, StatusFilter, UnfinishedFilter};
+    use crate::http::extract::wait::{BranchWait, DecisionWait, ReadWait, ResolutionWait};
+
+    /// What is described is what is read: the same names, and numbers up to their ends.
+    fn agrees<Q: FromParams + IntoParams>() {
+        let mut params = Params::parse("");
+        assert!(Q::take(&mut params).is_ok(), "all of them may be absent");
+        let described = Q::into_params(|| Some(ParameterIn::Query));
+        let names: Vec<&str> = described.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, params.known);
+        for one in &described {
+            let one = serde_json::to_value(one).expect("JSON");
+            let (name, schema) = (one["name"].as_str().expect("a name"), &one["schema"]);
+            assert!(
+                one["description"].as_str().is_some_and(|about| about.ends_with('.')),
+                "{name}"
+            );
+            assert_eq!((&one["in"], &one["required"]), (&"query".into(), &false.into()), "{name}");
+            let ends = [("minimum", -1), ("maximum", 1)];
+            for (end, beyond) in ends.map(|(end, beyond)| (schema[end].as_i64(), beyond)) {
+                assert_eq!(end.is_some(), schema["type"] == "integer", "{name}");
+                let Some(end) = end else { continue };
+                // Where one says how long to wait, it must be said for what.
+                let reads = |number: i64| {
+                    let with = |more: &str| Query::<Q>::parse(&format!("{name}={number}{more}"));
+                    with("").is_ok() || with("&wait=decided").is_ok()
+                };
+                assert!(reads(end) && !reads(end + beyond), "{name}: {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_query_is_read_as_it_is_described() {
+        agrees::<DecisionWait>();
+        agrees::<BranchWait>();
+        agrees::<ResolutionWait>();
+        agrees::<ReadWait>();
+        agrees::<StatusFilter>();
+        agrees::<UnfinishedFilter>();
+        agrees::<Filter>();
+        agrees::<Paging>();
+    }
+
+    #[test]
+    fn a_query_where_none_is_read_is_refused() {
+        let error = Query::<()>::parse("a=1").expect_err("unknown");
+        assert_eq!(error.to_string(), "a: is not known: this address takes no parameters");
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tercet_engine::Until;
 use tercet_wire::Invalid;
+use utoipa::IntoParams;
 
-use crate::http::extract::params::Params;
+use crate::http::extract::params::{FromParams, Params};
 
 /// How long an answer waits unless `wait_ms` says otherwise, in milliseconds.
 const DEFAULT_MS: u32 = 10_000;
@@ -20,52 +21,119 @@ pub(in crate::http) struct WaitFor {
 }
 
 impl WaitFor {
-    /// Of begin, confirm and cancel.
-    pub(in crate::http) fn of_decision(params: &mut Params) -> Result<Self, Invalid> {
+    fn new(until: Until, wait_ms: Option<u32>) -> Self {
+        Self { until, within: Duration::from_millis(wait_ms.unwrap_or(DEFAULT_MS).into()) }
+    }
+}
+
+/// Of begin, confirm and cancel.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct DecisionWait {
+    /// What to wait for: `finished` (default), `decided` or `accepted`.
+    #[param(value_type = Option<String>)]
+    wait: Option<Until>,
+    /// For how long, in milliseconds.
+    #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
+    wait_ms: Option<u32>,
+}
+
+impl FromParams for DecisionWait {
+    fn take(params: &mut Params) -> Result<Self, Invalid> {
         let words = [
             ("finished", Until::Finished),
             ("decided", Until::Decided),
             ("accepted", Until::Accepted),
         ];
-        let until = params.take_word("wait", &words)?.unwrap_or(Until::Finished);
-        Ok(Self { until, within: within(params)?.unwrap_or(millis(DEFAULT_MS)) })
+        Ok(Self { wait: params.take_word("wait", &words)?, wait_ms: wait_ms(params)? })
     }
+}
 
-    /// Of registering a branch.
-    pub(in crate::http) fn of_branch(params: &mut Params) -> Result<Self, Invalid> {
+impl DecisionWait {
+    pub(in crate::http) fn wait(&self) -> WaitFor {
+        WaitFor::new(self.wait.unwrap_or(Until::Finished), self.wait_ms)
+    }
+}
+
+/// Of registering a branch.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct BranchWait {
+    /// What to wait for: `tried` (default) or `accepted`.
+    #[param(value_type = Option<String>)]
+    wait: Option<Until>,
+    /// For how long, in milliseconds.
+    #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
+    wait_ms: Option<u32>,
+}
+
+impl FromParams for BranchWait {
+    fn take(params: &mut Params) -> Result<Self, Invalid> {
         let words = [("tried", Until::Tried), ("accepted", Until::Accepted)];
-        let until = params.take_word("wait", &words)?.unwrap_or(Until::Tried);
-        Ok(Self { until, within: within(params)?.unwrap_or(millis(DEFAULT_MS)) })
+        Ok(Self { wait: params.take_word("wait", &words)?, wait_ms: wait_ms(params)? })
     }
+}
 
-    /// Of resolving a branch: until the call under way has ended.
-    pub(in crate::http) fn of_resolution(params: &mut Params) -> Result<Self, Invalid> {
-        let within = within(params)?.unwrap_or(millis(DEFAULT_MS));
-        Ok(Self { until: Until::Accepted, within })
+impl BranchWait {
+    pub(in crate::http) fn wait(&self) -> WaitFor {
+        WaitFor::new(self.wait.unwrap_or(Until::Tried), self.wait_ms)
     }
+}
 
-    /// Of reading: not at all, unless asked to.
-    pub(in crate::http) fn of_read(params: &mut Params) -> Result<Self, Invalid> {
+/// Of resolving a branch.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ResolutionWait {
+    /// For how long to wait for a call under way, in milliseconds.
+    #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
+    wait_ms: Option<u32>,
+}
+
+impl FromParams for ResolutionWait {
+    fn take(params: &mut Params) -> Result<Self, Invalid> {
+        Ok(Self { wait_ms: wait_ms(params)? })
+    }
+}
+
+impl ResolutionWait {
+    pub(in crate::http) fn wait(&self) -> WaitFor {
+        WaitFor::new(Until::Accepted, self.wait_ms)
+    }
+}
+
+/// Of reading.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ReadWait {
+    /// Wait until it is `decided` or `finished`. Default: do not wait.
+    #[param(value_type = Option<String>)]
+    wait: Option<Until>,
+    /// For how long, in milliseconds.
+    #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
+    wait_ms: Option<u32>,
+}
+
+impl FromParams for ReadWait {
+    fn take(params: &mut Params) -> Result<Self, Invalid> {
         let words = [("decided", Until::Decided), ("finished", Until::Finished)];
-        let until = params.take_word("wait", &words)?;
-        let within = within(params)?;
-        match (until, within) {
-            (Some(until), within) => {
-                Ok(Self { until, within: within.unwrap_or(millis(DEFAULT_MS)) })
-            }
-            (None, Some(_)) => {
-                let what = "says how long; say what for with wait=decided or wait=finished";
-                Err(Invalid::new("wait_ms", what))
-            }
-            (None, None) => Ok(Self { until: Until::Accepted, within: Duration::ZERO }),
+        let read = Self { wait: params.take_word("wait", &words)?, wait_ms: wait_ms(params)? };
+        if read.wait.is_none() && read.wait_ms.is_some() {
+            let what = "says how long; say what for with wait=decided or wait=finished";
+            return Err(Invalid::new("wait_ms", what));
+        }
+        Ok(read)
+    }
+}
+
+impl ReadWait {
+    pub(in crate::http) fn wait(&self) -> WaitFor {
+        match self.wait {
+            Some(until) => WaitFor::new(until, self.wait_ms),
+            None => WaitFor { until: Until::Accepted, within: Duration::ZERO },
         }
     }
 }
 
-fn within(params: &mut Params) -> Result<Option<Duration>, Invalid> {
-    Ok(params.take_number("wait_ms", 0..=MAX_MS)?.map(millis))
-}
-
-fn millis(ms: u32) -> Duration {
-    Duration::from_millis(ms.into())
+fn wait_ms(params: &mut Params) -> Result<Option<u32>, Invalid> {
+    params.take_number("wait_ms", 0..=MAX_MS)
 }

@@ -11,8 +11,8 @@ use tercet_wire::{
 };
 
 use crate::http::extract::body::Body;
-use crate::http::extract::params::Params;
-use crate::http::extract::wait::WaitFor;
+use crate::http::extract::params::Query;
+use crate::http::extract::wait::DecisionWait;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
@@ -22,13 +22,13 @@ use crate::http::state::Api;
 /// With branches, Tercet calls every Try, decides, and finishes. Without, or with `open`,
 /// branches are registered later and the initiator asks for confirm or cancel. The gid
 /// makes it idempotent: the same content again answers with the transaction as it is.
+/// An open transaction is answered at once, whatever is to be waited for.
 #[utoipa::path(
     post,
     path = "/v1/transactions",
     tag = "transactions",
     params(
-        ("wait" = Option<String>, Query, description = "What to wait for: `finished` (default), `decided` or `accepted`. An open transaction is answered at once."),
-        ("wait_ms" = Option<u32>, Query, description = "For how long, in milliseconds: 0 to 60 000. Default 10 000."),
+        DecisionWait,
         ("traceparent" = Option<String>, Header, description = "W3C trace context, continued in every call to a participant."),
     ),
     request_body = BeginRequest,
@@ -50,11 +50,10 @@ use crate::http::state::Api;
 pub(in crate::http) async fn begin(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
-    mut params: Params,
+    Query(wait): Query<DecisionWait>,
     Body(request): Body<BeginRequest>,
 ) -> Result<Response, Failure> {
-    let wait = WaitFor::of_decision(&mut params)?;
-    params.finish()?;
+    let wait = wait.wait();
     let traceparent = headers.get(header::TRACEPARENT).and_then(|value| value.to_str().ok());
     let arrival =
         Arrival { instance: api.clock.new_instance(), at: api.clock.now().wall, traceparent };

@@ -10,8 +10,8 @@ use tercet_wire::{CancelRequest, Problem, TransactionView, check_cancel};
 
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::gid_path::GidPath;
-use crate::http::extract::params::Params;
-use crate::http::extract::wait::WaitFor;
+use crate::http::extract::params::Query;
+use crate::http::extract::wait::DecisionWait;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
@@ -30,8 +30,7 @@ pub(in crate::http) struct ConfirmRequest {}
     tag = "transactions",
     params(
         ("gid" = String, Path, description = "Which transaction."),
-        ("wait" = Option<String>, Query, description = "What to wait for: `finished` (default), `decided` or `accepted`."),
-        ("wait_ms" = Option<u32>, Query, description = "For how long, in milliseconds: 0 to 60 000. Default 10 000."),
+        DecisionWait,
     ),
     responses(
         (status = 200, body = TransactionView, description = "What was waited for has come.", headers(("Tercet-Status" = String))),
@@ -45,11 +44,10 @@ pub(in crate::http) struct ConfirmRequest {}
 pub(in crate::http) async fn confirm(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    mut params: Params,
+    Query(wait): Query<DecisionWait>,
     OptionalBody(ConfirmRequest {}): OptionalBody<ConfirmRequest>,
 ) -> Result<Response, Failure> {
-    let wait = WaitFor::of_decision(&mut params)?;
-    params.finish()?;
+    let wait = wait.wait();
     let reply = api.engine.ask(gid.clone(), Ask::Confirm, wait.until, wait.within).await;
     reply::transaction(reply, &gid)
 }
@@ -63,8 +61,7 @@ pub(in crate::http) async fn confirm(
     tag = "transactions",
     params(
         ("gid" = String, Path, description = "Which transaction."),
-        ("wait" = Option<String>, Query, description = "What to wait for: `finished` (default), `decided` or `accepted`."),
-        ("wait_ms" = Option<u32>, Query, description = "For how long, in milliseconds: 0 to 60 000. Default 10 000."),
+        DecisionWait,
     ),
     request_body(content = Option<CancelRequest>, description = "May be absent."),
     responses(
@@ -79,11 +76,10 @@ pub(in crate::http) async fn confirm(
 pub(in crate::http) async fn cancel(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    mut params: Params,
+    Query(wait): Query<DecisionWait>,
     OptionalBody(request): OptionalBody<CancelRequest>,
 ) -> Result<Response, Failure> {
-    let wait = WaitFor::of_decision(&mut params)?;
-    params.finish()?;
+    let wait = wait.wait();
     let ask = Ask::Cancel { detail: check_cancel(request)? };
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     reply::transaction(reply, &gid)

@@ -8,9 +8,9 @@ use axum::extract::State;
 use tercet_engine::{Ask, HistoryEvent, Until};
 use tercet_wire::{EventKind, EventView, Op, Page, Problem, Status, SummaryView, Wall};
 
+use crate::http::extract::filter::Paging;
 use crate::http::extract::gid_path::GidPath;
-use crate::http::extract::params::Params;
-use crate::http::handlers::list::{DEFAULT_LIMIT, MAX_LIMIT};
+use crate::http::extract::params::Query;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
@@ -24,8 +24,7 @@ use crate::http::state::Api;
     tag = "transactions",
     params(
         ("gid" = String, Path, description = "Which transaction."),
-        ("limit" = Option<u32>, Query, description = "Items of a page: 1 to 500. Default 50."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+        Paging,
     ),
     responses(
         (status = 200, body = Page<EventView>, description = "A page."),
@@ -37,18 +36,16 @@ use crate::http::state::Api;
 pub(in crate::http) async fn events(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    mut params: Params,
+    Query(paging): Query<Paging>,
 ) -> Result<Json<Page<EventView>>, Failure> {
-    let limit = params.take_number("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
-    let given = params.take("cursor", lines_given)?.unwrap_or(0);
-    params.finish()?;
+    let given = paging.cursor(lines_given)?.unwrap_or(0);
     let reply = api.engine.ask(gid.clone(), Ask::Read, Until::Accepted, Duration::ZERO).await;
     let (_, snapshot) = reply::snapshot_of(reply, &gid)?;
     // A transaction's history is bounded, so all of it is read and the page cut here. It is
     // as new as the snapshot: that was let out only after its lines were durable.
     let stored = api.journal.history(&gid, 0, api.history_lines).await;
     let stored = stored.map_err(|error| Failure::unreadable(&error))?;
-    Ok(Json(page(lines(&snapshot.view().summary, stored), given, limit as usize)))
+    Ok(Json(page(lines(&snapshot.view().summary, stored), given, paging.limit() as usize)))
 }
 
 /// The cursor of this list: how many lines were given. New lines come after old ones.

@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use tercet_wire::{Invalid, ListQuery, Page, Problem, ProblemCode, Status, SummaryView};
+use tercet_wire::{Invalid, ListQuery, Page, Problem, ProblemCode, SummaryView};
 
-use crate::http::extract::params::Params;
+use crate::http::extract::filter::{Filter, Paging, StatusFilter};
+use crate::http::extract::params::Query;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::state::Api;
 
-/// Items of a page unless `limit` says otherwise.
-pub(in crate::http) const DEFAULT_LIMIT: u32 = 50;
-/// The most a page can have.
-pub(in crate::http) const MAX_LIMIT: u32 = 500;
+type ListParams = (StatusFilter, (Filter, Paging));
 
 /// List transactions
 ///
@@ -22,15 +20,7 @@ pub(in crate::http) const MAX_LIMIT: u32 = 500;
     get,
     path = "/v1/transactions",
     tag = "transactions",
-    params(
-        ("status" = Option<String>, Query, description = "Any of these, with commas between: `trying`, `confirming`, `cancelling`, `confirmed`, `cancelled`."),
-        ("parked" = Option<bool>, Query, description = "`true`: only unfinished ones that need people."),
-        ("participant" = Option<String>, Query, description = "Only unfinished ones with a branch of this `host:port`."),
-        ("created_after" = Option<String>, Query, description = "Begun at this RFC 3339 time or later."),
-        ("created_before" = Option<String>, Query, description = "Begun before this RFC 3339 time."),
-        ("limit" = Option<u32>, Query, description = "Items of a page: 1 to 500. Default 50."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
-    ),
+    params(StatusFilter, Filter, Paging),
     responses(
         (status = 200, body = Page<SummaryView>, description = "A page."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
@@ -39,9 +29,9 @@ pub(in crate::http) const MAX_LIMIT: u32 = 500;
 )]
 pub(in crate::http) async fn list(
     State(api): State<Arc<Api>>,
-    params: Params,
+    Query(given): Query<ListParams>,
 ) -> Result<Json<Page<SummaryView>>, Failure> {
-    let query = list_query(params)?;
+    let query = list_query(given)?;
     // The list is read from the database; what was told before this request is in it.
     synced(&api).await?;
     let page = api.journal.list(&query).await;
@@ -56,56 +46,23 @@ pub(in crate::http) async fn synced(api: &Api) -> Result<(), Failure> {
     })
 }
 
-fn list_query(mut params: Params) -> Result<ListQuery, Invalid> {
-    let query = ListQuery {
-        limit: params.take_number("limit", 1..=MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT),
-        cursor: params.take("cursor", str::parse)?,
-        ..filter(&mut params)?
-    };
-    params.finish()?;
-    Ok(query)
-}
-
-/// Which transactions, a full page at a time from the first.
-pub(in crate::http) fn filter(params: &mut Params) -> Result<ListQuery, Invalid> {
+fn list_query((status, (filter, paging)): ListParams) -> Result<ListQuery, Invalid> {
     Ok(ListQuery {
-        statuses: params.take("status", statuses)?.unwrap_or_default(),
-        parked: params.take_word("parked", &[("true", true)])?.unwrap_or(false),
-        participant: params.take("participant", participant)?,
-        created_after: params.take("created_after", str::parse)?,
-        created_before: params.take("created_before", str::parse)?,
-        limit: MAX_LIMIT,
-        cursor: None,
+        limit: paging.limit(),
+        cursor: paging.cursor(str::parse)?,
+        ..filter.query(status.status.unwrap_or_default())
     })
-}
-
-fn statuses(text: &str) -> Result<Vec<Status>, tercet_wire::UnknownName> {
-    let mut statuses = text.split(',').map(str::parse).collect::<Result<Vec<Status>, _>>()?;
-    statuses.sort_unstable();
-    statuses.dedup();
-    Ok(statuses)
-}
-
-fn participant(text: &str) -> Result<String, &'static str> {
-    let is_host_port = text
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    // As long as a name in the DNS, and a port.
-    if is_host_port && text.len() <= 253 + 6 {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err("must be host:port")
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tercet_wire::Wall;
+    use tercet_wire::{Status, Wall};
 
     use super::*;
 
     fn parse(query: &str) -> Result<ListQuery, String> {
-        list_query(Params::parse(query)).map_err(|invalid| invalid.to_string())
+        let read = Query::parse(query).and_then(|Query(given)| list_query(given));
+        read.map_err(|invalid| invalid.to_string())
     }
 
     #[test]
@@ -129,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_or_out_of_range_is_named() {
+    fn a_parameter_unknown_or_out_of_range_is_named() {
         for (query, expected) in [
             ("status=done", "status: \"done\" is not one of"),
             ("status=", "status: \"\" is not one of"),
@@ -142,7 +99,7 @@ mod tests {
             ("limit=-1", "limit: "),
             ("limit=5&limit=6", "limit: is given twice"),
             ("cursor=x", "cursor: must be the next_cursor"),
-            ("order=desc", "order: is not known; there are limit, cursor, status, parked,"),
+            ("order=desc", "order: is not known; there are status, parked, participant,"),
         ] {
             let error = parse(query).expect_err(query);
             assert!(error.starts_with(expected), "{query}: {error}");

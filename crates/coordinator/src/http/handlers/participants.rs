@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use tercet_wire::{ParticipantView, ParticipantsView, Problem};
 
-use crate::http::extract::params::Params;
+use crate::http::extract::params::Query;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::state::Api;
 
@@ -24,9 +24,8 @@ use crate::http::state::Api;
 )]
 pub(in crate::http) async fn participants(
     State(api): State<Arc<Api>>,
-    params: Params,
+    Query(()): Query<()>,
 ) -> Result<Json<ParticipantsView>, Failure> {
-    params.finish()?;
     let mut items: Vec<_> = (api.participants)().into_iter().map(ParticipantView::from).collect();
     items.sort_by(|a, b| a.participant.cmp(&b.participant));
     Ok(Json(ParticipantsView { items }))

@@ -9,8 +9,8 @@ use tercet_wire::{BranchRequest, BranchView, Problem, check_branch};
 
 use crate::http::extract::body::Body;
 use crate::http::extract::gid_path::GidPath;
-use crate::http::extract::params::Params;
-use crate::http::extract::wait::WaitFor;
+use crate::http::extract::params::Query;
+use crate::http::extract::wait::BranchWait;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
@@ -25,8 +25,7 @@ use crate::http::state::Api;
     tag = "transactions",
     params(
         ("gid" = String, Path, description = "Which transaction."),
-        ("wait" = Option<String>, Query, description = "What to wait for: `tried` (default) or `accepted`."),
-        ("wait_ms" = Option<u32>, Query, description = "For how long, in milliseconds: 0 to 60 000. Default 10 000."),
+        BranchWait,
     ),
     request_body = BranchRequest,
     responses(
@@ -48,11 +47,10 @@ use crate::http::state::Api;
 pub(in crate::http) async fn register(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    mut params: Params,
+    Query(wait): Query<BranchWait>,
     Body(request): Body<BranchRequest>,
 ) -> Result<Response, Failure> {
-    let wait = WaitFor::of_branch(&mut params)?;
-    params.finish()?;
+    let wait = wait.wait();
     let ask = Ask::Register(Box::new(check_branch(request, &api.limits)?));
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     reply::branch(reply, &gid)

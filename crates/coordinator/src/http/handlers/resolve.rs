@@ -9,9 +9,9 @@ use tercet_wire::{Problem, ResolveRequest, TransactionView, check_resolve};
 
 use crate::http::extract::body::Body;
 use crate::http::extract::gid_path::BranchPath;
-use crate::http::extract::params::Params;
+use crate::http::extract::params::Query;
 use crate::http::extract::peer::Who;
-use crate::http::extract::wait::WaitFor;
+use crate::http::extract::wait::ResolutionWait;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
@@ -28,7 +28,7 @@ use crate::http::state::Api;
     params(
         ("gid" = String, Path, description = "Which transaction."),
         ("id" = String, Path, description = "Which branch."),
-        ("wait_ms" = Option<u32>, Query, description = "For how long to wait for a call under way, in milliseconds: 0 to 60 000. Default 10 000."),
+        ResolutionWait,
     ),
     request_body = ResolveRequest,
     responses(
@@ -43,12 +43,11 @@ use crate::http::state::Api;
 pub(in crate::http) async fn resolve(
     State(api): State<Arc<Api>>,
     BranchPath(gid, id): BranchPath,
-    mut params: Params,
+    Query(wait): Query<ResolutionWait>,
     Who(who): Who,
     Body(request): Body<ResolveRequest>,
 ) -> Result<Response, Failure> {
-    let wait = WaitFor::of_resolution(&mut params)?;
-    params.finish()?;
+    let wait = wait.wait();
     let ask = Ask::Resolve(Box::new(check_resolve(request, id, who)?));
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     reply::transaction(reply, &gid)

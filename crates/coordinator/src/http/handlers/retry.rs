@@ -11,7 +11,7 @@ use tercet_wire::{Problem, TransactionView};
 
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::gid_path::GidPath;
-use crate::http::extract::params::Params;
+use crate::http::extract::params::Query;
 use crate::http::extract::peer::Who;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
@@ -41,11 +41,10 @@ pub(in crate::http) struct RetryRequest {}
 pub(in crate::http) async fn retry(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    params: Params,
+    Query(()): Query<()>,
     Who(who): Who,
     OptionalBody(RetryRequest {}): OptionalBody<RetryRequest>,
 ) -> Result<Response, Failure> {
-    params.finish()?;
     let ask = Ask::Retry { who };
     let reply = api.engine.ask(gid.clone(), ask, Until::Accepted, Duration::ZERO).await;
     reply::transaction(reply, &gid)

@@ -6,13 +6,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use tercet_engine::{Ask, Refusal, Reply, Until};
-use tercet_wire::{Gid, Invalid, ListQuery, Problem, ProblemCode, RetriedView, Status};
+use tercet_wire::{Gid, ListQuery, Problem, ProblemCode, RetriedView, Status};
 use tokio::task::JoinSet;
 
 use crate::http::extract::body::OptionalBody;
-use crate::http::extract::params::Params;
+use crate::http::extract::filter::{Filter, UnfinishedFilter};
+use crate::http::extract::params::Query;
 use crate::http::extract::peer::Who;
-use crate::http::handlers::list::{filter, synced};
+use crate::http::handlers::list::synced;
 use crate::http::handlers::retry::RetryRequest;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::state::Api;
@@ -29,13 +30,7 @@ const AT_A_TIME: usize = 64;
     post,
     path = "/v1/retry",
     tag = "operator",
-    params(
-        ("status" = Option<String>, Query, description = "Any of these, with commas between: `trying`, `confirming`, `cancelling`. Default: all three."),
-        ("parked" = Option<bool>, Query, description = "`true`: only those that need people."),
-        ("participant" = Option<String>, Query, description = "Only those with a branch of this `host:port`."),
-        ("created_after" = Option<String>, Query, description = "Begun at this RFC 3339 time or later."),
-        ("created_before" = Option<String>, Query, description = "Begun before this RFC 3339 time."),
-    ),
+    params(UnfinishedFilter, Filter),
     responses(
         (status = 200, body = RetriedView, description = "How many were asked."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
@@ -44,11 +39,11 @@ const AT_A_TIME: usize = 64;
 )]
 pub(in crate::http) async fn retry_all(
     State(api): State<Arc<Api>>,
-    params: Params,
+    Query((status, filter)): Query<(UnfinishedFilter, Filter)>,
     Who(who): Who,
     OptionalBody(RetryRequest {}): OptionalBody<RetryRequest>,
 ) -> Result<Json<RetriedView>, Failure> {
-    let mut query = unfinished(params)?;
+    let mut query = unfinished(status, filter);
     synced(&api).await?;
     let mut retried = 0;
     loop {
@@ -102,16 +97,9 @@ fn counted(reply: Result<Reply, tokio::task::JoinError>) -> Result<u64, Failure>
     }
 }
 
-fn unfinished(mut params: Params) -> Result<ListQuery, Invalid> {
-    let mut query = filter(&mut params)?;
-    params.finish()?;
-    if let Some(finished) = query.statuses.iter().find(|status| status.is_finished()) {
-        return Err(Invalid::new("status", format!("nothing is called of what is {finished}")));
-    }
-    if query.statuses.is_empty() {
-        query.statuses = vec![Status::Trying, Status::Confirming, Status::Cancelling];
-    }
-    Ok(query)
+fn unfinished(status: UnfinishedFilter, filter: Filter) -> ListQuery {
+    let all = || vec![Status::Trying, Status::Confirming, Status::Cancelling];
+    filter.query(status.status.unwrap_or_else(all))
 }
 
 #[cfg(test)]
@@ -121,7 +109,8 @@ mod tests {
     #[test]
     fn only_what_is_unfinished_is_looked_for() {
         let statuses = |query: &str| {
-            let query = unfinished(Params::parse(query));
+            let read = Query::<(UnfinishedFilter, Filter)>::parse(query);
+            let query = read.map(|Query((status, filter))| unfinished(status, filter));
             query.map(|query| query.statuses).map_err(|invalid| invalid.to_string())
         };
         let all = vec![Status::Trying, Status::Confirming, Status::Cancelling];

@@ -9,8 +9,8 @@ use tercet_engine::Ask;
 use tercet_wire::{Problem, TransactionView};
 
 use crate::http::extract::gid_path::GidPath;
-use crate::http::extract::params::Params;
-use crate::http::extract::wait::WaitFor;
+use crate::http::extract::params::Query;
+use crate::http::extract::wait::ReadWait;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
@@ -25,8 +25,7 @@ use crate::http::state::Api;
     tag = "transactions",
     params(
         ("gid" = String, Path, description = "Which transaction."),
-        ("wait" = Option<String>, Query, description = "Wait until it is `decided` or `finished`. Default: do not wait."),
-        ("wait_ms" = Option<u32>, Query, description = "For how long, in milliseconds: 0 to 60 000. Default 10 000."),
+        ReadWait,
     ),
     responses(
         (status = 200, body = TransactionView, description = "As it stands.", headers(("Tercet-Status" = String))),
@@ -38,10 +37,9 @@ use crate::http::state::Api;
 pub(in crate::http) async fn show(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    mut params: Params,
+    Query(wait): Query<ReadWait>,
 ) -> Result<Response, Failure> {
-    let wait = WaitFor::of_read(&mut params)?;
-    params.finish()?;
+    let wait = wait.wait();
     let reply = api.engine.ask(gid.clone(), Ask::Read, wait.until, wait.within).await;
     let mut response = reply::transaction(reply, &gid)?;
     *response.status_mut() = StatusCode::OK;

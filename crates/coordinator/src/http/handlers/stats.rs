@@ -7,7 +7,7 @@ use axum::extract::State;
 use tercet_journal::JournalSummary;
 use tercet_wire::{NodeView, Problem, ProblemCode, StatsView, Status, Wall};
 
-use crate::http::extract::params::Params;
+use crate::http::extract::params::Query;
 use crate::http::handlers::list::synced;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::state::Api;
@@ -28,9 +28,8 @@ use crate::http::state::Api;
 )]
 pub(in crate::http) async fn stats(
     State(api): State<Arc<Api>>,
-    params: Params,
+    Query(()): Query<()>,
 ) -> Result<Json<StatsView>, Failure> {
-    params.finish()?;
     synced(&api).await?;
     let summary = api.journal.summary().await.map_err(|error| Failure::unreadable(&error))?;
     let Some(census) = api.engine.census().await else {

@@ -2,16 +2,14 @@
 //! and, while the node stops, new work; catching panics, and counting.
 
 pub(super) mod request_metrics;
-pub(super) mod write_timeout;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::Poll;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use http::Method;
 use tercet_clock::Stopwatch;
 use tercet_wire::ProblemCode;
@@ -62,14 +60,9 @@ fn called_by_a_coordinator() -> Failure {
 /// A panic in a handler is a fault of ours and gets an answer, like every other fault;
 /// its message went to the log by the panic hook.
 async fn caught(answering: impl Future<Output = Response>) -> Response {
-    let mut answering = pin!(answering);
-    std::future::poll_fn(|context| {
-        // After a panic the future is dropped and never looked into again.
-        let polled = catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| {
-            tracing::error!("a request met a panic");
-            Poll::Ready(Failure::internal().into_response())
-        })
+    // After a panic the future is dropped and never looked into again.
+    AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(event = "request_panicked", "a request met a panic");
+        Failure::internal().into_response()
     })
-    .await
 }

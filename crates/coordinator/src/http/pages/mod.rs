@@ -1,6 +1,7 @@
 //! Pages for people, and the description of the contract for tools.
 
 pub(super) mod docs_page;
+mod docs_type;
 pub(super) mod openapi;
 pub(super) mod page;
 pub(super) mod problems_page;

@@ -1,5 +1,7 @@
 //! The contract as OpenAPI 3.1, generated from the handlers and the wire types.
 
+use axum::response::IntoResponse;
+use http::header;
 use utoipa::OpenApi;
 
 /// What the handlers do not say themselves.
@@ -18,3 +20,11 @@ use utoipa::OpenApi;
     ),
 )]
 pub(in crate::http) struct Contract;
+
+/// The description for tools, made once at start-up.
+pub(in crate::http) fn render(
+    contract: &utoipa::openapi::OpenApi,
+) -> impl IntoResponse + Clone + Send + Sync + 'static + use<> {
+    let json = serde_json::to_string(contract).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "application/json")], json)
+}

@@ -1,39 +1,38 @@
-//! Pages for people: plain HTML that brings all it needs.
+//! Pages for people: templates (`templates/`) that bring all they need.
 
-use std::fmt::Write as _;
-
+use askama::Template;
 use axum::response::Html;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}\
-code{font-family:ui-monospace,monospace;font-size:.92em;background:#f2f2f2;padding:0 .2em}\
-h2{margin-top:2.5rem;border-bottom:1px solid #ccc}h3{margin-top:2rem}a{color:#0b57a4}\
-table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #eee}\
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}code{background:#2a2a2a}a{color:#8ab8ee}h2,td,th{border-color:#333}}";
+/// The style of every page; it is written into each.
+pub(in crate::http) const STYLE: &str = include_str!("../../../assets/style.css");
 
-/// A whole page around `body`, which is HTML already.
-pub(in crate::http) fn page(title: &str, body: &str) -> Html<String> {
-    let title = escaped(title);
-    Html(format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
-         <style>{STYLE}</style></head>\n<body>\n<h1>{title}</h1>\n{body}</body></html>\n"
-    ))
+/// A page that is filled in.
+pub(in crate::http) fn page(filled: &impl Template) -> Html<String> {
+    // Writing to a String does not fail, and what is written here does not either.
+    Html(filled.render().unwrap_or_default())
 }
 
-/// Text as HTML; what stands between backticks becomes code.
-pub(in crate::http) fn prose(text: &str) -> String {
-    let mut html = String::new();
-    for (at, part) in text.split('`').enumerate() {
-        let part = escaped(part);
-        // Writing to a String cannot fail.
-        let _ =
-            if at % 2 == 1 { write!(html, "<code>{part}</code>") } else { write!(html, "{part}") };
+/// Text in which what stands between backticks is code.
+#[derive(Debug, Clone, Template)]
+#[template(path = "prose.html")]
+pub(in crate::http) struct Prose {
+    text: String,
+}
+
+impl Prose {
+    pub(in crate::http) fn new(text: &str) -> Self {
+        Self { text: text.to_owned() }
     }
-    html
 }
 
-/// Text as HTML.
-pub(in crate::http) fn escaped(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.replace('"', "&quot;")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_becomes_code_between_backticks_and_never_markup() {
+        let prose = Prose::new("a `b<c` & \"d\" <script>");
+        let html = prose.to_string();
+        assert_eq!(html, "a <code>b&#60;c</code> &#38; &#34;d&#34; &#60;script&#62;");
+    }
 }

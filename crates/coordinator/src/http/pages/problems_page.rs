@@ -1,15 +1,32 @@
 //! `GET /problems` and `/problems/{code}`: what each code means and what to do about it.
 
+use askama::Template;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use tercet_wire::ProblemCode;
 
-use crate::http::pages::page::{page, prose};
+use crate::http::pages::page::{Prose, page};
 use crate::http::response::problem::Failure;
 
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    title: &'static str,
+    code: ProblemCode,
+    status: u16,
+    what_to_do: Prose,
+}
+
+#[derive(Template)]
+#[template(path = "problems.html")]
+struct ProblemsPage {
+    title: &'static str,
+    codes: &'static [ProblemCode],
+}
 
 pub(in crate::http) async fn one(
     code: Result<Path<String>, PathRejection>,
@@ -22,12 +39,8 @@ pub(in crate::http) async fn one(
     })?;
     let (status, title, what_to_do) = (code.status(), code.title(), code.what_to_do());
     Ok(if wants_html(&headers) {
-        let body = format!(
-            "<p><code>{code}</code>, sent with HTTP status {status}.</p>\n<p>{}</p>\n\
-             <p><a href=\"/problems\">All problems</a> · <a href=\"/docs\">The API</a></p>\n",
-            prose(what_to_do)
-        );
-        page(title, &body).into_response()
+        page(&ProblemPage { title, code, status, what_to_do: Prose::new(what_to_do) })
+            .into_response()
     } else {
         let text =
             format!("# {title}\n\n`{code}`, sent with HTTP status {status}.\n\n{what_to_do}\n");
@@ -36,19 +49,11 @@ pub(in crate::http) async fn one(
 }
 
 pub(in crate::http) async fn index(headers: HeaderMap) -> Response {
-    let codes = ProblemCode::ALL.iter();
     if wants_html(&headers) {
-        let rows = codes.map(|code| {
-            let (status, title) = (code.status(), code.title());
-            let link = format!("<a href=\"/problems/{code}\"><code>{code}</code></a>");
-            format!("<tr><td>{link}</td><td>{status}</td><td>{}</td></tr>\n", prose(title))
-        });
-        let rows: String = rows.collect();
-        let body =
-            format!("<table>\n<tr><th>Code</th><th>Status</th><th></th></tr>\n{rows}</table>\n");
-        page("Problems", &body).into_response()
+        page(&ProblemsPage { title: "Problems", codes: ProblemCode::ALL }).into_response()
     } else {
-        let lines = codes.map(|code| format!("- `{code}` ({}): {}\n", code.status(), code.title()));
+        let lines = ProblemCode::ALL.iter();
+        let lines = lines.map(|code| format!("- `{code}` ({}): {}\n", code.status(), code.title()));
         let text = format!("# Problems\n\n{}", lines.collect::<String>());
         ([(header::CONTENT_TYPE, MARKDOWN)], text).into_response()
     }

@@ -117,7 +117,11 @@ impl Failure {
     /// A read from the journal that did not work. Logged here, where it is handled.
     pub(in crate::http) fn unreadable(error: &JournalError) -> Self {
         let error: &(dyn std::error::Error + 'static) = error;
-        tracing::warn!(error, "a request could not be answered from the journal");
+        tracing::warn!(
+            event = "journal_unreadable",
+            error,
+            "a request could not be answered from the journal"
+        );
         Self::new(ProblemCode::JournalUnavailable, "the journal could not be read; ask again")
     }
 }

@@ -64,6 +64,6 @@ fn status_of(told: ReplyKind) -> StatusCode {
 }
 
 fn misfit(gid: &Gid) -> Failure {
-    tracing::error!(%gid, "the engine's reply does not fit what it was asked");
+    tracing::error!(event = "reply_mismatched", %gid, "the engine's reply does not fit what it was asked");
     Failure::internal().about(gid)
 }

@@ -53,6 +53,7 @@ async fn the_readable_page_shows_what_the_contract_says_and_loads_nothing() {
         "POST /v1/transactions/{gid}/branches",
         "at most 4 KiB",
         "<code>wait_ms</code>",
+        "From 0 to 60000. Default 10000.",
         "id=\"TransactionView\"",
         "<code>tries-outstanding</code>",
     ] {
@@ -61,6 +62,27 @@ async fn the_readable_page_shows_what_the_contract_says_and_loads_nothing() {
     for loaded in ["<script", "src=", "@import", "url(", "<link"] {
         assert!(!page.text.contains(loaded), "{loaded}");
     }
+}
+
+#[tokio::test]
+async fn every_route_has_a_label_of_its_own() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let face = Face::gone().await;
+    let contract = face.get("/openapi.json").await.json();
+    let mut routes: Vec<&str> =
+        contract["paths"].as_object().expect("paths").keys().map(String::as_str).collect();
+    routes.extend(["/openapi.json", "/docs", "/problems", "/problems/{code}"]);
+    for route in &routes {
+        face.get(&route.replace(['{', '}'], "")).await;
+    }
+    let text = handle.render();
+    for route in routes {
+        let counted = format!("tercet_http_requests_total{{route=\"{route}\",status=");
+        assert!(text.contains(&counted), "{route} is missing in\n{text}");
+    }
+    assert!(!text.contains("requests_total{route=\"unmatched\""), "{text}");
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Reads `Retry-After`. Source: RFC 9110, 10.2.3: seconds, or a date.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
-use tercet_wire::Wall;
+use crate::time::Wall;
 
-/// How long the participant asks us to wait; `None` for what is neither a number of
-/// seconds nor a date. A date in the past asks for no wait. Bounds are the verdict's.
-pub fn parse(value: &str, now: Wall) -> Option<Duration> {
+/// How long whoever answered asks to be left alone; `None` for what is neither a number of
+/// seconds nor a date. A date in the past asks for no wait. Bounds are the caller's.
+#[must_use]
+pub fn parse_retry_after(value: &str, now: Wall) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More seconds than fit is still a request to wait very long.
@@ -14,7 +15,7 @@ pub fn parse(value: &str, now: Wall) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    let since_epoch = date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = date.duration_since(UNIX_EPOCH).unwrap_or_default();
     Some(Wall::default().after(since_epoch).since(now))
 }
 
@@ -44,7 +45,7 @@ mod tests {
             ("1994-11-06T08:49:37Z", None),
         ];
         for (value, expected) in table {
-            assert_eq!(parse(value, now), expected, "{value:?}");
+            assert_eq!(parse_retry_after(value, now), expected, "{value:?}");
         }
     }
 }

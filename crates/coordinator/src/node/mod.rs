@@ -4,17 +4,15 @@
 //! the other way: the shell finishes what is in flight within most of the grace, then the
 //! journal writes what is queued within the rest of it and lets go of the database.
 
+mod parts;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{
-    BreakerSettings, Core, DestinationQueueSettings, Engine, EngineSettings, Rules,
-};
-use tercet_journal::{
-    Backlog, Journal, JournalError, JournalSettings, MemoryRows, Retention, StoreKind,
-};
+use tercet_engine::{Core, Engine};
+use tercet_journal::{Journal, JournalError, MemoryRows, StoreKind};
 use tercet_wire::Wall;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
@@ -22,10 +20,13 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::alerts;
 use crate::config::Settings;
-use crate::dispatcher::{self, Dispatcher, DispatcherSettings, StartError};
+use crate::dispatcher::{self, Dispatcher, StartError};
 use crate::http::Readiness;
 use crate::metrics::TransactionMetrics;
+use crate::node::parts::{engine_settings, journal_settings};
 use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, recover};
+
+pub(crate) use crate::node::parts::dispatcher_settings;
 
 /// Calls that may be under way or queued at once, over all destinations: room for the full
 /// queues of a hundred dead ones. Memory is taken only for what is there.
@@ -87,7 +88,7 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let transactions = TransactionMetrics::register();
         let (tell, journal_events) = mpsc::unbounded_channel();
-        let of_journal = journal_settings(settings, listens_on, clock.as_ref());
+        let of_journal = journal_settings(settings, listens_on, clock.new_incarnation());
         let journal = match store {
             StoreKind::InDatabase => Journal::open(of_journal, tell, Arc::clone(clock)).await?,
             StoreKind::InMemoryForBenchmarks => {
@@ -104,7 +105,11 @@ impl Node {
         let recovered = recover(&mut core, &journal, clock, &alerts).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
-            tracing::info!(transactions = recovered.taken_up, "took up what was unfinished");
+            tracing::info!(
+                event = "recovered",
+                transactions = recovered.taken_up,
+                "took up what was unfinished"
+            );
         }
 
         let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
@@ -165,6 +170,7 @@ fn is_clock_doubted(last_written: Option<Wall>, settings: &Settings, now: Wall) 
     let (ahead, behind) = (now.since(last_written), last_written.since(now));
     if behind > CLOCK_SKEW {
         tracing::warn!(
+            event = "clock_behind",
             behind_ms = behind.as_millis(),
             "the clock is behind what was last written here: was it set back? Deadlines are not \
              put off by it, timestamps may go back"
@@ -173,81 +179,11 @@ fn is_clock_doubted(last_written: Option<Wall>, settings: &Settings, now: Wall) 
     let doubted = ahead > settings.node.max_expected_downtime;
     if doubted {
         tracing::warn!(
+            event = "clock_doubted",
             ahead_ms = ahead.as_millis(),
             "the clock is ahead of what was last written here by more than node.max_expected_downtime_ms: \
              was it set forward? Deadlines that have passed fire after one more round of Try"
         );
     }
     doubted
-}
-
-fn engine_settings(settings: &Settings, clock_doubted: bool) -> EngineSettings {
-    let retry = &settings.retry;
-    EngineSettings {
-        rules: Rules {
-            try_attempts: retry.try_attempts,
-            backoff: retry.backoff(),
-            park_after_permanent_errors: retry.park_after_permanent_errors,
-            park_after: retry.park_after,
-            ack_flush_after: retry.ack_flush_after,
-            history_lines: settings.history.lines_per_transaction,
-            branches: settings.limits.branches,
-            ..Rules::default()
-        },
-        live_transactions: settings.limits.live_transactions,
-        live_bytes: settings.limits.live_bytes,
-        in_memory_waiting_transactions: settings.limits.in_memory_waiting_transactions,
-        in_memory_waiting_bytes: settings.limits.in_memory_waiting_bytes,
-        paged_out_transactions: settings.limits.paged_out_transactions,
-        destination_path_segments: settings.dispatcher.destination_path_segments,
-        clock_doubted,
-        waiters: settings.limits.waiters_per_transaction,
-        load_within: settings.journal.request_timeout,
-    }
-}
-
-fn journal_settings(
-    settings: &Settings,
-    address: SocketAddr,
-    clock: &dyn Clock,
-) -> JournalSettings {
-    let node_id = settings.node_id(address);
-    JournalSettings {
-        node_url: format!("http://{address}"),
-        batch_records: settings.journal.batch_records,
-        batch_bytes: settings.journal.batch_bytes,
-        queue: Backlog {
-            records: settings.journal.queue_records,
-            bytes: settings.journal.queue_bytes,
-        },
-        read_connections: settings.database.read_connections,
-        read_within: settings.journal.request_timeout,
-        retention: Retention {
-            branches: settings.retention.branches,
-            transactions: settings.retention.transactions,
-            max_finished: settings.retention.max_finished,
-            every: settings.retention.interval,
-        },
-        ..JournalSettings::new(&settings.database.url, &node_id, clock.new_incarnation())
-    }
-}
-
-fn dispatcher_settings(settings: &Settings) -> DispatcherSettings {
-    let dispatcher = &settings.dispatcher;
-    DispatcherSettings {
-        queue: DestinationQueueSettings {
-            concurrency: dispatcher.per_destination_concurrency,
-            queue_entries: dispatcher.per_destination_queue,
-            queue_bytes: dispatcher.per_destination_queue_bytes,
-            breaker: BreakerSettings {
-                failures: dispatcher.breaker_threshold,
-                probe_interval: dispatcher.probe_interval,
-                probe_timeout: dispatcher.probe_timeout,
-            },
-        },
-        path_segments: dispatcher.destination_path_segments,
-        connect_timeout: dispatcher.connect_timeout,
-        first_byte_timeout: dispatcher.first_byte_timeout,
-        pool_idle_timeout: dispatcher.pool_idle_timeout,
-    }
 }

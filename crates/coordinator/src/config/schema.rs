@@ -1,0 +1,161 @@
+//! Which settings there are and which values each can have. Its default stands in
+//! config/tercet.toml.
+
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::alerts::SigningKey;
+use crate::config::kind::{Kind, Text};
+use crate::secret::{DatabaseUrl, Secret, SecretUrl};
+
+const HOUR_MS: i64 = 3_600_000;
+const MIB: i64 = 1_048_576;
+
+/// Settings and their defaults.
+#[derive(Debug)]
+pub struct Schema {
+    /// A settings file that gives each of them.
+    pub defaults: &'static str,
+    /// Each by its name in full, such as `server.listen`, and what it can be.
+    pub settings: &'static [(&'static str, Kind)],
+}
+
+impl Schema {
+    pub(super) fn kind(&self, name: &str) -> Option<&'static Kind> {
+        self.settings.iter().find(|(known, _)| *known == name).map(|(_, kind)| kind)
+    }
+
+    /// Whether there are settings with this before their names.
+    pub(super) fn has_section(&self, section: &str) -> bool {
+        self.sections().any(|known| {
+            known.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
+    /// Says what there is where something was given that is no setting.
+    pub(super) fn hint(&self, name: &str) -> String {
+        let section = section_of(name);
+        let mut siblings: Vec<&str> = self
+            .settings
+            .iter()
+            .filter_map(|(known, _)| known.rsplit_once('.'))
+            .filter_map(|(of, key)| (of == section).then_some(key))
+            .collect();
+        if siblings.is_empty() {
+            let mut sections: Vec<&str> = self.sections().collect();
+            sections.sort_unstable();
+            sections.dedup();
+            return format!("the sections are {}", sections.join(", "));
+        }
+        siblings.sort_unstable();
+        format!("[{section}] has {}", siblings.join(", "))
+    }
+
+    fn sections(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.settings.iter().map(|(name, _)| section_of(name))
+    }
+}
+
+fn section_of(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(section, _)| section)
+}
+
+const DATABASE_URL: Text = Text::masked::<DatabaseUrl>("a URL such as sqlite://tercet.db");
+const WEBHOOK_URL: Text = Text::masked_or_empty::<SecretUrl>("empty, or an http or https URL");
+const WEBHOOK_SECRET: Text = Text::masked_or_empty::<Secret<SigningKey>>(
+    "empty, or whsec_ and then 24 to 64 random bytes in base64",
+);
+
+/// Tercet's.
+pub(super) const TERCET: Schema =
+    Schema { defaults: include_str!("../../../../config/tercet.toml"), settings: SETTINGS };
+
+const SETTINGS: &[(&str, Kind)] = &[
+    (
+        "server.listen",
+        Kind::Text(Text::shown("an address and port, such as 127.0.0.1:7200", is_address)),
+    ),
+    ("server.max_connections", Kind::Number(1, 1_000_000)),
+    ("server.header_read_timeout_ms", Kind::Number(100, HOUR_MS)),
+    ("server.body_read_timeout_ms", Kind::Number(100, HOUR_MS)),
+    ("server.write_timeout_ms", Kind::Number(100, HOUR_MS)),
+    ("server.max_request_bytes", Kind::Number(1_024, 64 * MIB)),
+    ("database.url", Kind::Text(DATABASE_URL)),
+    ("database.read_connections", Kind::Number(1, 1_000)),
+    ("journal.batch_records", Kind::Number(1, 1_024)),
+    ("journal.batch_bytes", Kind::Number(4_096, 64 * MIB)),
+    ("journal.queue_records", Kind::Number(1, 10_000_000)),
+    ("journal.queue_bytes", Kind::Number(4_096, 16_384 * MIB)),
+    ("journal.request_timeout_ms", Kind::Number(10, HOUR_MS)),
+    ("limits.branches", Kind::Number(1, 1_024)),
+    ("limits.url_bytes", Kind::Number(16, 65_536)),
+    ("limits.headers", Kind::Number(0, 256)),
+    ("limits.header_bytes", Kind::Number(16, 65_536)),
+    ("limits.metadata_bytes", Kind::Number(2, MIB)),
+    ("limits.payload_bytes", Kind::Number(2, 64 * MIB)),
+    ("limits.live_transactions", Kind::Number(1, 10_000_000)),
+    ("limits.live_bytes", Kind::Number(MIB, 1_048_576 * MIB)),
+    ("limits.in_memory_waiting_transactions", Kind::Number(0, 10_000_000)),
+    ("limits.in_memory_waiting_bytes", Kind::Number(0, 1_048_576 * MIB)),
+    ("limits.paged_out_transactions", Kind::Number(0, 1_000_000_000)),
+    ("limits.waiters_per_transaction", Kind::Number(1, 1_000_000)),
+    ("limits.begin_queue", Kind::Number(1, 1_000_000)),
+    ("limits.request_queue", Kind::Number(1, 1_000_000)),
+    ("retry.initial_backoff_ms", Kind::Number(1, HOUR_MS)),
+    ("retry.max_backoff_ms", Kind::Number(1, 24 * HOUR_MS)),
+    ("retry.try_attempts", Kind::Number(1, 1_000)),
+    ("retry.park_after_permanent_errors", Kind::Number(1, 1_000_000)),
+    ("retry.park_after_ms", Kind::Number(1, 24 * HOUR_MS)),
+    ("retry.ack_flush_after_ms", Kind::Number(0, HOUR_MS)),
+    ("dispatcher.destination_path_segments", Kind::Number(0, 16)),
+    ("dispatcher.per_destination_concurrency", Kind::Number(1, 100_000)),
+    ("dispatcher.per_destination_queue", Kind::Number(0, 1_000_000)),
+    ("dispatcher.per_destination_queue_bytes", Kind::Number(0, 1_024 * MIB)),
+    // One alone would let a single poisoned payload stop all others.
+    ("dispatcher.breaker_threshold", Kind::Number(2, 1_000)),
+    ("dispatcher.probe_interval_ms", Kind::Number(10, HOUR_MS)),
+    ("dispatcher.probe_timeout_ms", Kind::Number(10, HOUR_MS)),
+    ("dispatcher.connect_timeout_ms", Kind::Number(10, HOUR_MS)),
+    ("dispatcher.first_byte_timeout_ms", Kind::Number(0, HOUR_MS)),
+    ("dispatcher.pool_idle_timeout_ms", Kind::Number(0, HOUR_MS)),
+    ("alerts.webhook_url", Kind::Text(WEBHOOK_URL)),
+    ("alerts.webhook_secret", Kind::Text(WEBHOOK_SECRET)),
+    ("alerts.group_wait_ms", Kind::Number(0, HOUR_MS)),
+    ("alerts.queue_capacity", Kind::Number(1, 100_000)),
+    ("alerts.timeout_ms", Kind::Number(10, HOUR_MS)),
+    ("alerts.max_age_ms", Kind::Number(1_000, 7 * 24 * HOUR_MS)),
+    ("history.lines_per_transaction", Kind::Number(0, 10_000)),
+    ("retention.branches_days", Kind::Number(0, 36_500)),
+    ("retention.transactions_days", Kind::Number(0, 36_500)),
+    ("retention.max_finished", Kind::Number(0, 1_000_000_000)),
+    ("retention.interval_ms", Kind::Number(10, 24 * HOUR_MS)),
+    ("log.format", Kind::Text(Text::shown("text or json", is_log_format))),
+    (
+        "log.filter",
+        Kind::Text(Text::shown(
+            "a list of levels, such as info,tercet_coordinator=debug",
+            is_log_filter,
+        )),
+    ),
+    ("shutdown.grace_ms", Kind::Number(0, HOUR_MS)),
+    ("node.id", Kind::Text(Text::shown("at most 128 letters, digits and . _ : -", is_node_id))),
+    ("node.max_expected_downtime_ms", Kind::Number(0, 365 * 24 * HOUR_MS)),
+];
+
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok()
+}
+
+fn is_log_format(text: &str) -> bool {
+    matches!(text, "text" | "json")
+}
+
+fn is_log_filter(text: &str) -> bool {
+    EnvFilter::builder().parse(text).is_ok()
+}
+
+fn is_node_id(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-[]".contains(&byte);
+    text.len() <= 128 && text.bytes().all(allowed)
+}

@@ -1,0 +1,116 @@
+//! What each part of a node works with, from the settings. Every field is named, so that a part
+//! that gets another stops the build here.
+
+use std::net::SocketAddr;
+
+use tercet_engine::{BreakerSettings, DestinationQueueSettings, EngineSettings, Rules};
+use tercet_journal::{Backlog, JournalSettings, Retention};
+use tercet_wire::Incarnation;
+
+use crate::config::Settings;
+use crate::dispatcher::DispatcherSettings;
+
+pub(super) fn engine_settings(settings: &Settings, clock_doubted: bool) -> EngineSettings {
+    let retry = &settings.retry;
+    EngineSettings {
+        rules: Rules {
+            try_attempts: retry.try_attempts,
+            backoff: retry.backoff(),
+            park_after_permanent_errors: retry.park_after_permanent_errors,
+            park_after: retry.park_after,
+            ack_flush_after: retry.ack_flush_after,
+            history_lines: settings.history.lines_per_transaction,
+            branches: settings.limits.branches,
+            // Nobody asks again for room, so nobody has set this.
+            no_room_pause: Rules::default().no_room_pause,
+        },
+        live_transactions: settings.limits.live_transactions,
+        live_bytes: settings.limits.live_bytes,
+        in_memory_waiting_transactions: settings.limits.in_memory_waiting_transactions,
+        in_memory_waiting_bytes: settings.limits.in_memory_waiting_bytes,
+        paged_out_transactions: settings.limits.paged_out_transactions,
+        destination_path_segments: settings.dispatcher.destination_path_segments,
+        clock_doubted,
+        waiters: settings.limits.waiters_per_transaction,
+        load_within: settings.journal.request_timeout,
+    }
+}
+
+pub(super) fn journal_settings(
+    settings: &Settings,
+    address: SocketAddr,
+    incarnation: Incarnation,
+) -> JournalSettings {
+    let url = settings.database.url.expose();
+    let of_the_code = JournalSettings::new(url, &settings.node_id(address), incarnation);
+    JournalSettings {
+        node_url: format!("http://{address}"),
+        batch_records: settings.journal.batch_records,
+        batch_bytes: settings.journal.batch_bytes,
+        queue: Backlog {
+            records: settings.journal.queue_records,
+            bytes: settings.journal.queue_bytes,
+        },
+        read_connections: settings.database.read_connections,
+        read_within: settings.journal.request_timeout,
+        retention: Retention {
+            branches: settings.retention.branches,
+            transactions: settings.retention.transactions,
+            max_finished: settings.retention.max_finished,
+            every: settings.retention.interval,
+        },
+        // These are no settings: nobody who runs it could know better.
+        page_bytes: of_the_code.page_bytes,
+        leisure: of_the_code.leisure,
+        resubmit: of_the_code.resubmit,
+        longest_silence: of_the_code.longest_silence,
+        database_url: of_the_code.database_url,
+        node_id: of_the_code.node_id,
+        incarnation: of_the_code.incarnation,
+    }
+}
+
+pub(crate) fn dispatcher_settings(settings: &Settings) -> DispatcherSettings {
+    let dispatcher = &settings.dispatcher;
+    DispatcherSettings {
+        queue: DestinationQueueSettings {
+            concurrency: dispatcher.per_destination_concurrency,
+            queue_entries: dispatcher.per_destination_queue,
+            queue_bytes: dispatcher.per_destination_queue_bytes,
+            breaker: BreakerSettings {
+                failures: dispatcher.breaker_threshold,
+                probe_interval: dispatcher.probe_interval,
+                probe_timeout: dispatcher.probe_timeout,
+            },
+        },
+        path_segments: dispatcher.destination_path_segments,
+        connect_timeout: dispatcher.connect_timeout,
+        first_byte_timeout: dispatcher.first_byte_timeout,
+        pool_idle_timeout: dispatcher.pool_idle_timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tercet_wire::{Backoff, Limits};
+
+    use super::*;
+
+    /// Pure crates cannot read a file, so what their tests go by is written down there again.
+    /// Each of these structs is compared whole, and made above with every field named.
+    #[test]
+    fn the_settings_file_and_the_pure_crates_have_the_same_defaults() {
+        let settings = Settings::built_in().expect("the defaults fit");
+        assert_eq!(engine_settings(&settings, false), EngineSettings::default());
+        assert_eq!(settings.retry.backoff(), Backoff::default());
+        assert_eq!(settings.limits.of_requests(Vec::new()), Limits::default());
+
+        let incarnation = Incarnation(7);
+        let address = settings.server.listen;
+        let of_journal = journal_settings(&settings, address, incarnation);
+        let url = settings.database.url.expose();
+        let mut expected = JournalSettings::new(url, "single", incarnation);
+        expected.node_url = "http://127.0.0.1:7200".to_owned();
+        assert_eq!(of_journal, expected);
+    }
+}
