@@ -256,3 +256,27 @@ fn parts(stored: &StoredTransaction) -> u64 {
 fn place(stored: &StoredTransaction) -> Keyset {
     Keyset { created_at: stored.spec.created_at, gid: stored.spec.gid.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{record, trying};
+
+    #[test]
+    fn a_row_of_another_incarnation_is_not_changed() {
+        let (mut state, own) = (State::default(), Incarnation(1));
+        state.register(own);
+        let spec = trying("tx-1", 1, 0);
+        let batch = |number, change| Batch {
+            number,
+            written_at: Wall(number),
+            records: vec![record(1, &spec, change)],
+        };
+        assert_eq!(state.commit(own, &batch(1, Change::Begun(spec.clone()))), Ok(Vec::new()));
+        state.transactions.values_mut().for_each(|stored| stored.owner = Some(Incarnation(99)));
+        let told = state.commit(own, &batch(2, Change::Parked(true)));
+        assert!(matches!(told, Err(CommitError::Rejected(_))), "{told:?}");
+        state.register(own);
+        assert_eq!(state.commit(own, &batch(1, Change::Parked(true))), Ok(Vec::new()));
+    }
+}
