@@ -3,7 +3,7 @@
 use tercet_testing::Response;
 
 /// The codes of the contract and the status each is sent with.
-pub(crate) const CODES: [(&str, u16); 21] = [
+pub(crate) const CODES: [(&str, u16); 22] = [
     ("invalid-request", 400),
     ("unauthorized", 401),
     ("forbidden", 403),
@@ -19,6 +19,7 @@ pub(crate) const CODES: [(&str, u16); 21] = [
     ("already-finished", 409),
     ("payload-too-large", 413),
     ("unsupported-media-type", 415),
+    ("not-owner", 421),
     ("too-many-requests", 429),
     ("journal-unavailable", 503),
     ("not-accepted", 503),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchSpec, Gid, Instance, Spec, Status, Wall};
+use tercet_wire::{BranchSpec, Gid, Incarnation, Instance, Spec, Status, Wall};
 use thiserror::Error;
 
 use crate::record::{BranchRecord, Change, Decided, Decision, HistoryEvent};
@@ -24,6 +24,9 @@ pub struct StoredTransaction {
     pub finished_at: Option<Wall>,
     /// Whether a branch is shown to people.
     pub parked: bool,
+    /// Which life of a node drives it. The journal says so of what it has read; none if it has
+    /// finished. The rules never look at it.
+    pub owner: Option<Incarnation>,
     /// What left the happy path; at most one per branch.
     pub branch_records: Vec<BranchRecord>,
     /// The lines of history. A load leaves them out and gives their number only.
@@ -69,6 +72,7 @@ impl StoredTransaction {
             decided: None,
             finished_at: None,
             parked: false,
+            owner: None,
             branch_records: Vec::new(),
             history: Vec::new(),
             history_len: 0,
@@ -112,6 +116,7 @@ impl StoredTransaction {
                 guard(fits && !self.status.is_finished())?;
                 self.status = *status;
                 self.finished_at = Some(*at);
+                self.owner = None;
             }
             Change::Parked(parked) => self.parked = *parked,
             Change::History(happening) => {

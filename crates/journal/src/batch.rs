@@ -22,7 +22,7 @@ pub(super) struct Batch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Caps {
     pub(super) records: usize,
-    /// Values bound to statements. SQLite takes 32 766 in one.
+    /// Values bound to statements: as many as the store takes.
     pub(super) binds: usize,
     pub(super) bytes: usize,
 }

@@ -5,7 +5,7 @@
 //! between them is checked here; what remains for the database to check is the state the
 //! first of them starts from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tercet_engine::{ApplyError, BranchRecord, Change, Decided, HistoryEvent, Record};
@@ -30,18 +30,25 @@ pub(super) struct TransactionDelta<'a> {
     pub(super) happened: Vec<&'a HistoryEvent>,
 }
 
-/// Takes the records of each life together, in the order in which lives first appear.
+/// Takes the records of each life together, in the order of their gids.
 ///
 /// # Errors
 /// A record does not fit the one before it.
 pub(super) fn deltas(records: &[Record]) -> Result<Vec<TransactionDelta<'_>>, ApplyError> {
+    let mut by_gid: Vec<&Record> = records.iter().collect();
+    // Those of one gid keep their order.
+    by_gid.sort_by(|a, b| a.gid.cmp(&b.gid));
     let mut deltas: Vec<TransactionDelta<'_>> = Vec::new();
-    let mut places: HashMap<(&Gid, Instance), usize> = HashMap::new();
-    for record in records {
-        let place = *places.entry((&record.gid, record.instance)).or_insert_with(|| {
-            deltas.push(TransactionDelta::nothing(&record.gid, record.instance));
-            deltas.len() - 1
-        });
+    for record in by_gid {
+        let of_gid = deltas.iter().rev().take_while(|delta| *delta.gid == record.gid);
+        let back = of_gid.map(|delta| delta.instance).position(|life| life == record.instance);
+        let place = match back {
+            Some(back) => deltas.len() - 1 - back,
+            None => {
+                deltas.push(TransactionDelta::nothing(&record.gid, record.instance));
+                deltas.len() - 1
+            }
+        };
         deltas[place].add(&record.change)?;
     }
     Ok(deltas)

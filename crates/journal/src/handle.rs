@@ -6,17 +6,18 @@ use std::time::Duration;
 use tercet_clock::Clock;
 use tercet_engine::{HistoryEvent, Record, StoredTransaction};
 use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::JournalEvent;
 use super::backlog::Backlog;
-use super::database::{Address, Database};
+use super::database;
 use super::error::JournalError;
 use super::memory::MemoryRows;
 use super::meters::QueueMeter;
 use super::reader::Asked;
 use super::settings::JournalSettings;
-use super::store::Store;
+use super::store::{Life, Store};
 use super::summary::JournalSummary;
 use super::thread;
 use super::unreadable::Unreadable;
@@ -61,13 +62,10 @@ impl Journal {
         events: mpsc::UnboundedSender<JournalEvent>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, JournalError> {
-        let address = Address::parse(&settings.database_url)?;
+        let database = database::at(&settings.database_url)?;
         let started_at = clock.now().wall;
-        let for_store = settings.clone();
-        let make = async move || {
-            let store = Database::open(&address, &for_store, started_at).await?;
-            Ok(Arc::new(store) as Arc<dyn Store>)
-        };
+        let (for_store, readers) = (settings.clone(), Handle::current());
+        let make = async move || database.open(&for_store, started_at, &readers).await;
         thread::start(settings, events, clock, make).await
     }
 
@@ -82,7 +80,8 @@ impl Journal {
         events: mpsc::UnboundedSender<JournalEvent>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, JournalError> {
-        let store = Arc::new(rows.open(settings.incarnation)) as Arc<dyn Store>;
+        let life = Life::of(&settings, clock.now().wall);
+        let store = Arc::new(rows.open(&life).await?) as Arc<dyn Store>;
         thread::start(settings, events, clock, async move || Ok(store)).await
     }
 

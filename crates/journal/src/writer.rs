@@ -18,10 +18,6 @@ use super::settings::JournalSettings;
 use super::store::{CommitError, Store};
 use super::transaction_key::{LeftOut, TransactionKey};
 
-/// Most values bound in one batch: within the 32 766 that SQLite takes in one statement, even
-/// with a quarter more of them to pad it.
-const MOST_BINDS: usize = 26_000;
-
 /// What reaches the writer.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -91,15 +87,15 @@ impl Writer {
             longest_silence: settings.longest_silence,
             leisure: settings.leisure,
             silent_until: now.mono.after(settings.longest_silence),
-            store,
             commands,
             events,
             clock,
             caps: Caps {
                 records: settings.batch_records,
-                binds: MOST_BINDS,
+                binds: store.max_binds(),
                 bytes: settings.batch_bytes,
             },
+            store,
             resubmit: settings.resubmit,
             meters,
             queue,

@@ -130,6 +130,8 @@ problems! {
         "The detail says which limit was passed. Store large data elsewhere and send a reference.";
     UnsupportedMediaType = "unsupported-media-type", 415, "The body is not JSON",
         "Send `Content-Type: application/json`.";
+    NotOwner = "not-owner", 421, "Another node drives this transaction",
+        "This node only knows it from the journal, and did nothing about it. Send the request to the node that the detail names, or again through whatever stands before the nodes: repeating is safe.";
     TooManyRequests = "too-many-requests", 429, "Too many transactions are under way",
         "Nothing happened. Begin, or register the branch, again after `Retry-After`. Confirm, cancel and reads are never limited.";
     Internal = "internal", 500, "This transaction is quarantined after a fault of ours",

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    Answer, BranchId, BranchSpec, Epoch, Gid, Instance, Mono, Op, Resolution, Seq, Spec,
+    Answer, BranchId, BranchSpec, Epoch, Gid, Incarnation, Instance, Mono, Op, Resolution, Seq,
+    Spec,
 };
 
 use crate::dispatch::{CapacityFreed, Destination};
@@ -52,8 +53,15 @@ pub enum Input {
 pub enum Load {
     /// Nothing.
     Nothing,
-    /// Its rows.
+    /// Its rows: this incarnation's, or finished, or nobody's.
     Found(Box<StoredTransaction>),
+    /// It is unfinished, and another incarnation drives it.
+    Elsewhere {
+        /// Which one.
+        owner: Incarnation,
+        /// Its rows, as that one has made them durable.
+        stored: Box<StoredTransaction>,
+    },
     /// It could not be read; ask again later.
     Failed,
     /// There is something, and it makes no sense: damaged, or of a newer program.
@@ -61,6 +69,18 @@ pub enum Load {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl Load {
+    /// Rows as this incarnation is to take them.
+    #[must_use]
+    pub fn of(stored: StoredTransaction, own: Incarnation) -> Self {
+        let stored = Box::new(stored);
+        match stored.owner {
+            Some(owner) if owner != own => Self::Elsewhere { owner, stored },
+            Some(_) | None => Self::Found(stored),
+        }
+    }
 }
 
 /// Somebody asks something of one transaction.

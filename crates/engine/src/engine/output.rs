@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchId, BranchSpec, Gid, Instance, Now, Op, Seq, Spec, Wall};
+use tercet_wire::{BranchId, BranchSpec, Gid, Incarnation, Instance, Now, Op, Seq, Spec, Wall};
 
 use crate::dispatch::Destination;
 use crate::engine::input::{ReplyTo, Ticket};
@@ -184,6 +184,8 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
+    /// Another incarnation drives the transaction, and it alone can answer.
+    Elsewhere(Incarnation),
     /// The journal has not made the answer durable in time: the outcome is unknown.
     JournalUnavailable,
     /// Refused before anything was written.

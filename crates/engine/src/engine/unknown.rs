@@ -55,7 +55,7 @@ impl Engine {
         let waiting = waited.map(|waited| waited.requests).unwrap_or_default();
         match load {
             // It was not asked for, so nobody knows of which time it tells.
-            Load::Nothing | Load::Found(_) if !is_expected => {}
+            Load::Nothing | Load::Found(_) | Load::Elsewhere { .. } if !is_expected => {}
             Load::Found(stored)
                 if of_page && waiting.is_empty() && self.is_passed_over(&stored) => {}
             Load::Nothing => {
@@ -79,6 +79,17 @@ impl Engine {
                 }
                 if stored.status.is_finished() {
                     self.forget(gid);
+                }
+            }
+            // It is not for this node to drive, and nothing of it is kept.
+            Load::Elsewhere { owner, .. } => {
+                self.unreadable.remove(gid);
+                for request in waiting {
+                    match self.live.contains(gid) {
+                        // It was taken over after the journal had looked.
+                        true => self.ask_known(request, now, output),
+                        false => refuse(&request, Refusal::Elsewhere(owner), output),
+                    }
                 }
             }
             Load::Failed => refuse_unread(waiting, output),

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::batch::Batch;
 use crate::error::JournalError;
-use crate::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, Store};
+use crate::store::{Commit, CommitError, Keyset, Purge, PurgeBatch, PurgeLimits, Read, Store};
 use crate::summary::JournalSummary;
 use crate::transaction_key::TransactionKey;
 use crate::unreadable::Unreadable;
@@ -133,7 +133,7 @@ pub(super) struct Faulty {
 }
 
 #[async_trait]
-impl Store for Faulty {
+impl Commit for Faulty {
     async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
         let mut stalled = self.faults.stalled.subscribe();
         self.faults.waiting.send_modify(|waiting| *waiting += 1);
@@ -155,6 +155,13 @@ impl Store for Faulty {
         }
     }
 
+    fn max_binds(&self) -> usize {
+        self.store.max_binds()
+    }
+}
+
+#[async_trait]
+impl Read for Faulty {
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
         self.store.load(gids).await
     }
@@ -181,10 +188,6 @@ impl Store for Faulty {
         self.store.summary().await
     }
 
-    fn last_written(&self) -> Option<Wall> {
-        self.store.last_written()
-    }
-
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
         self.faults.until_looked_up().await;
         self.store.list(query).await
@@ -198,7 +201,10 @@ impl Store for Faulty {
     ) -> Result<Vec<HistoryEvent>, JournalError> {
         self.store.history(gid, after, limit).await
     }
+}
 
+#[async_trait]
+impl Purge for Faulty {
     async fn count_finished(&self) -> Result<u64, JournalError> {
         self.faults.until_looked_up().await;
         self.store.count_finished().await
@@ -231,6 +237,13 @@ impl Store for Faulty {
         let submitted = self.faults.submitted().len();
         self.faults.forgotten.lock().unwrap().push(submitted);
         self.store.purge(due).await
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    fn last_written(&self) -> Option<Wall> {
+        self.store.last_written()
     }
 
     async fn close(&self) {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tercet_engine::{Change, Decided, Decision};
-use tercet_wire::{Reason, Seq, Status, Wall};
+use tercet_engine::{Change, Decided, Decision, Load};
+use tercet_wire::{Incarnation, Reason, Seq, Status, Wall};
 
 use super::rig::patiently;
 use super::{Fault, Rig, finished, on_each_store, record, trying};
@@ -15,6 +15,7 @@ on_each_store!(
     a_batch_submitted_again_keeps_the_moment_it_was_first_submitted,
     a_journal_nobody_writes_into_gives_a_sign_of_life,
     a_summary_counts_what_there_is,
+    a_load_says_who_drives_a_transaction,
 );
 
 async fn the_next_life_knows_when_the_last_batch_was_written(rig: Rig) {
@@ -112,4 +113,34 @@ async fn a_summary_counts_what_there_is(rig: Rig) {
     assert_eq!(summary.oldest_unfinished, Some(Wall(95)));
     let [node] = &summary.nodes[..] else { panic!("{summary:?}") };
     assert_eq!((node.batches, node.state.as_str()), (1, "live"));
+}
+
+async fn a_load_says_who_drives_a_transaction(rig: Rig) {
+    let mut old = rig.open().await;
+    let (unfinished, over) = (trying("tx-1", 1, 0), trying("tx-2", 2, 0));
+    let mut records = vec![record(1, &unfinished, Change::Begun(unfinished.clone()))];
+    let finished = (2..).zip(finished(&over, 1, 2));
+    records.extend(finished.map(|(seq, change)| record(seq, &over, change)));
+    old.write(records).await;
+    let (first, second) = (Incarnation(1), Incarnation(2));
+    let owner = |load: &Load| match load {
+        Load::Found(stored) => stored.owner,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(owner(&old.load(&unfinished.gid).await), Some(first));
+    assert_eq!(owner(&old.load(&over.gid).await), None);
+    // The next life takes it over; what has finished is everybody's.
+    let mut new = rig.open().await;
+    assert_eq!(owner(&new.load(&unfinished.gid).await), Some(second));
+    assert_eq!(owner(&new.load(&over.gid).await), None);
+    let Load::Elsewhere { owner: found, stored } = old.load(&unfinished.gid).await else {
+        panic!("the old life would drive it");
+    };
+    assert_eq!((found, stored.owner), (second, Some(second)));
+    assert_eq!(stored.spec, unfinished);
+    assert_eq!(owner(&old.load(&over.gid).await), None);
+    // Nor does it find it among those it is to recover or to page in.
+    assert!(old.unfinished(10).await.is_empty());
+    let page = new.journal.unfinished(None, 10).await.unwrap();
+    assert!(matches!(&page[..], [Ok(stored)] if stored.owner == Some(second)), "{page:?}");
 }

@@ -9,11 +9,12 @@ use tempfile::TempDir;
 use tercet_clock::Clock;
 use tercet_engine::{HistoryEvent, Load, Record, StoredTransaction};
 use tercet_wire::{Epoch, Gid, Incarnation, Instance, Mono, Now, Seq, Wall};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::faulty::{Faults, Faulty};
-use crate::database::{Address, Database};
-use crate::store::Store;
+use crate::sqlite::{SqliteFile, SqliteStore};
+use crate::store::{Life, Store};
 use crate::{Journal, JournalEvent, JournalSettings, MemoryRows, thread};
 
 /// Far more than anything takes: a test that waits so long has failed.
@@ -53,7 +54,7 @@ impl Clock for TestClock {
 }
 
 /// Where the rows are.
-enum Keyset {
+enum Place {
     Memory(MemoryRows),
     Sqlite {
         /// Deleted when this is dropped.
@@ -63,7 +64,7 @@ enum Keyset {
 
 /// Where rows are, and how journals are opened on them.
 pub(crate) struct Rig {
-    place: Keyset,
+    place: Place,
     lives: AtomicI64,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) settings: JournalSettings,
@@ -78,27 +79,27 @@ pub(crate) struct Running {
 
 impl Rig {
     pub(crate) fn in_memory() -> Self {
-        Self::at(Keyset::Memory(MemoryRows::new()), String::new())
+        Self::at(Place::Memory(MemoryRows::new()), String::new())
     }
 
     pub(crate) fn on_sqlite() -> Self {
         let dir = TempDir::new().unwrap();
         let url = format!("sqlite://{}/tercet.db", dir.path().display());
-        Self::at(Keyset::Sqlite { _dir: dir }, url)
+        Self::at(Place::Sqlite { _dir: dir }, url)
     }
 
     /// The same with no rows yet.
     pub(crate) fn fresh(&self) -> Self {
         let fresh = match self.place {
-            Keyset::Memory(_) => Self::in_memory(),
-            Keyset::Sqlite { .. } => Self::on_sqlite(),
+            Place::Memory(_) => Self::in_memory(),
+            Place::Sqlite { .. } => Self::on_sqlite(),
         };
         let database_url = fresh.settings.database_url.clone();
         let settings = JournalSettings { database_url, ..self.settings.clone() };
         Self { settings, ..fresh }
     }
 
-    fn at(place: Keyset, url: String) -> Self {
+    fn at(place: Place, url: String) -> Self {
         let settings = JournalSettings::new(&url, "node-1", Incarnation(0));
         Self { place, lives: AtomicI64::new(0), clock: Arc::default(), settings }
     }
@@ -112,12 +113,21 @@ impl Rig {
     /// The store for one life. Several lives may run at once: the lock is not part of it.
     async fn store(&self, settings: &JournalSettings) -> Arc<dyn Store> {
         match &self.place {
-            Keyset::Memory(rows) => Arc::new(rows.open(settings.incarnation)),
-            Keyset::Sqlite { .. } => {
-                let address = Address::parse(&settings.database_url).unwrap();
-                Arc::new(Database::open_unlocked(&address, settings, Wall(0)).await.unwrap())
-            }
+            Place::Memory(rows) => Arc::new(rows.open(&Life::of(settings, Wall(0))).await.unwrap()),
+            Place::Sqlite { .. } => Arc::new(self.sqlite_store(settings).await),
         }
+    }
+
+    /// The file that the rows are in.
+    pub(crate) fn sqlite_file(&self) -> SqliteFile {
+        let after_scheme = self.settings.database_url.strip_prefix("sqlite:").unwrap();
+        SqliteFile::parse(after_scheme).unwrap()
+    }
+
+    /// A store on that file, without its lock.
+    pub(crate) async fn sqlite_store(&self, settings: &JournalSettings) -> SqliteStore {
+        let (file, readers) = (self.sqlite_file(), Handle::current());
+        SqliteStore::open_unlocked(&file, settings, Wall(0), &readers).await.unwrap()
     }
 
     /// The store alone, as a new life of the node.
@@ -198,8 +208,10 @@ impl Running {
             Load::Found(stored) => {
                 let history: Vec<HistoryEvent> =
                     self.journal.history(gid, 0, 10_000).await.unwrap();
-                Some(StoredTransaction { history, ..*stored })
+                // Its owner is told where it matters.
+                Some(StoredTransaction { history, owner: None, ..*stored })
             }
+            Load::Elsewhere { owner, .. } => panic!("{gid} is {owner:?}'s"),
             Load::Failed => panic!("{gid} cannot be read"),
             Load::Unreadable { why } => panic!("{gid}: {why}"),
         }
@@ -215,7 +227,8 @@ impl Running {
                 return all;
             }
             assert!(page.len() <= usize::try_from(limit).unwrap());
-            all.extend(page.into_iter().map(Result::unwrap));
+            let rows = page.into_iter().map(Result::unwrap);
+            all.extend(rows.map(|stored| StoredTransaction { owner: None, ..stored }));
         }
     }
 

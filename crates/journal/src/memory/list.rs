@@ -3,9 +3,9 @@
 use tercet_engine::{Decision, StoredTransaction};
 use tercet_wire::{Cursor, ListQuery, Page, ResolvedAs, SummaryView};
 
-use super::super::store::Keyset;
 use super::as_count;
 use super::state::State;
+use crate::store::Keyset;
 
 pub(super) fn page(state: &State, query: &ListQuery) -> Page<SummaryView> {
     let place = query.cursor.clone().map(|Cursor { created_at, gid }| Keyset { created_at, gid });

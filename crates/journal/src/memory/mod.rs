@@ -1,5 +1,4 @@
-//! Rows in memory, without IO: for tests, which can have it fail in every way a database can,
-//! and for measuring everything but the disk.
+//! Rows in memory, without IO: for tests, and for measuring everything but the disk.
 
 mod list;
 mod state;
@@ -14,12 +13,14 @@ use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use tokio::sync::watch;
 
 use self::state::State;
-use super::batch::Batch;
-use super::error::JournalError;
-use super::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, Store};
-use super::summary::JournalSummary;
-use super::transaction_key::TransactionKey;
-use super::unreadable::Unreadable;
+use crate::batch::Batch;
+use crate::error::JournalError;
+use crate::store::{
+    Claim, Commit, CommitError, Keyset, Life, Purge, PurgeBatch, PurgeLimits, Read, Store,
+};
+use crate::summary::JournalSummary;
+use crate::transaction_key::TransactionKey;
+use crate::unreadable::Unreadable;
 
 /// Rows in memory: what a database file is to the journal on a database. They outlive the
 /// journals opened on them. To lose what was appended and not committed, as a crash would,
@@ -27,20 +28,13 @@ use super::unreadable::Unreadable;
 #[derive(Debug, Clone)]
 pub struct MemoryRows {
     state: Arc<Mutex<State>>,
-    faults: Arc<Mutex<Faults>>,
     stalled: Arc<watch::Sender<bool>>,
-}
-
-#[derive(Debug, Default)]
-struct Faults {
-    fail_before: u32,
-    fail_after: u32,
 }
 
 impl Default for MemoryRows {
     fn default() -> Self {
         let stalled = Arc::new(watch::Sender::new(false));
-        Self { state: Arc::default(), faults: Arc::default(), stalled }
+        Self { state: Arc::default(), stalled }
     }
 }
 
@@ -60,16 +54,6 @@ impl MemoryRows {
         rows
     }
 
-    /// The next submissions fail, this many of them, without having happened.
-    pub fn fail_before(&self, times: u32) {
-        lock(&self.faults).fail_before = times;
-    }
-
-    /// The next submissions happen, and are reported as failed, this many of them.
-    pub fn fail_after(&self, times: u32) {
-        lock(&self.faults).fail_after = times;
-    }
-
     /// From now on submissions wait for [`MemoryRows::release`].
     pub fn stall(&self) {
         self.stalled.send_replace(true);
@@ -80,12 +64,24 @@ impl MemoryRows {
         self.stalled.send_replace(false);
     }
 
-    /// Registers an incarnation: every earlier one is fenced.
-    pub(super) fn open(&self, incarnation: Incarnation) -> MemoryStore {
-        let last_written = lock(&self.state).register(incarnation);
-        MemoryStore { rows: self.clone(), incarnation, last_written }
+    /// Opens them for one life of a node: every earlier one is fenced.
+    pub(super) async fn open(&self, life: &Life) -> Result<MemoryStore, JournalError> {
+        let last_written = self.claim(life).await?;
+        Ok(MemoryStore { rows: self.clone(), incarnation: life.incarnation, last_written })
     }
 }
+
+#[async_trait]
+impl Claim for MemoryRows {
+    /// One process has the rows, so every other incarnation is over.
+    async fn claim(&self, life: &Life) -> Result<Option<Wall>, JournalError> {
+        Ok(lock(&self.state).register(life.incarnation))
+    }
+}
+
+/// Nothing is bound here; batches are cut where a database's are, so that what is tested and
+/// measured on memory is what a database is given.
+const MAX_BINDS: usize = 26_000;
 
 /// Nothing panics between two changes that belong together, so the value is whole even if a
 /// thread that held it failed.
@@ -107,29 +103,26 @@ impl MemoryStore {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
+impl Commit for MemoryStore {
     async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
         let mut stalled = self.rows.stalled.subscribe();
         // The sender lives as long as the rows.
         let _ = stalled.wait_for(|stalled| !stalled).await;
-        let mut faults = lock(&self.rows.faults);
-        if faults.fail_before > 0 {
-            faults.fail_before -= 1;
-            return Err(CommitError::Again("failed on request".to_owned()));
-        }
-        let taken = self.state().commit(self.incarnation, batch)?;
-        if faults.fail_after > 0 {
-            faults.fail_after -= 1;
-            return Err(CommitError::Again("happened, failed on request".to_owned()));
-        }
-        Ok(taken)
+        self.state().commit(self.incarnation, batch)
     }
 
+    fn max_binds(&self) -> usize {
+        MAX_BINDS
+    }
+}
+
+#[async_trait]
+impl Read for MemoryStore {
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
         let state = self.state();
         let load = |gid: &Gid| match state.stored(gid) {
             None => (gid.clone(), Load::Nothing),
-            Some(stored) => (gid.clone(), Load::Found(Box::new(without_history(stored)))),
+            Some(stored) => (gid.clone(), Load::of(without_history(stored), self.incarnation)),
         };
         Ok(gids.iter().map(load).collect())
     }
@@ -154,10 +147,6 @@ impl Store for MemoryStore {
         Ok(self.state().summary())
     }
 
-    fn last_written(&self) -> Option<Wall> {
-        self.last_written
-    }
-
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
         Ok(list::page(&self.state(), query))
     }
@@ -173,7 +162,10 @@ impl Store for MemoryStore {
         let wanted = history.iter().filter(|happening| happening.number > after);
         Ok(wanted.take(as_count(limit)).cloned().collect())
     }
+}
 
+#[async_trait]
+impl Purge for MemoryStore {
     async fn count_finished(&self) -> Result<u64, JournalError> {
         Ok(self.state().count_finished())
     }
@@ -202,6 +194,13 @@ impl Store for MemoryStore {
 
     async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError> {
         Ok(self.state().purge(due))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn last_written(&self) -> Option<Wall> {
+        self.last_written
     }
 
     async fn close(&self) {}

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tercet_engine::{ApplyError, Change, StoredTransaction};
 use tercet_wire::{Gid, Incarnation, Wall};
 
-use super::super::batch::Batch;
-use super::super::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, first_within};
-use super::super::summary::{JournalSummary, NodeRow};
-use super::super::transaction_key::TransactionKey;
 use super::as_count;
+use crate::batch::Batch;
+use crate::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, first_within};
+use crate::summary::{JournalSummary, NodeRow};
+use crate::transaction_key::TransactionKey;
 
 /// All rows.
 #[derive(Debug, Default)]
@@ -27,10 +27,13 @@ pub(super) struct State {
 }
 
 impl State {
-    /// There is one node, so every unfinished transaction is the new incarnation's. Returns
+    /// There is one node, so every unfinished transaction becomes the new incarnation's. Returns
     /// when the earlier ones wrote last.
     pub(super) fn register(&mut self, incarnation: Incarnation) -> Option<Wall> {
         self.live = Some((incarnation, 0));
+        for stored in self.transactions.values_mut().filter(|stored| !stored.status.is_finished()) {
+            stored.owner = Some(incarnation);
+        }
         self.written_at
     }
 
@@ -48,9 +51,8 @@ impl State {
         after: Option<&Gid>,
     ) -> impl Iterator<Item = &StoredTransaction> {
         let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
-        let owner = self.live.map(|(live, _)| live);
         let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
-        later.filter(move |stored| !stored.status.is_finished() && owner == Some(incarnation))
+        later.filter(move |stored| stored.owner == Some(incarnation))
     }
 
     /// Newest first.
@@ -88,12 +90,18 @@ impl State {
             let known = changed.get(&life.gid).or_else(|| self.transactions.get(&life.gid));
             match (&record.change, known) {
                 (Change::Begun(spec), None) => {
-                    changed.insert(life.gid, StoredTransaction::begun(spec.clone()));
+                    let stored = StoredTransaction::begun(spec.clone());
+                    changed
+                        .insert(life.gid, StoredTransaction { owner: Some(incarnation), ..stored });
                 }
                 (Change::Begun(_), Some(stored)) if stored.spec.instance != life.instance => {
                     taken.push(life);
                 }
                 (change, Some(stored)) if stored.spec.instance == life.instance => {
+                    if stored.owner.is_some_and(|owner| owner != incarnation) {
+                        let why = format!("{} is another incarnation's", life.gid);
+                        return Err(CommitError::Rejected(why));
+                    }
                     let mut stored = stored.clone();
                     stored.apply(change)?;
                     changed.insert(life.gid, stored);
@@ -247,4 +255,28 @@ fn parts(stored: &StoredTransaction) -> u64 {
 
 fn place(stored: &StoredTransaction) -> Keyset {
     Keyset { created_at: stored.spec.created_at, gid: stored.spec.gid.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{record, trying};
+
+    #[test]
+    fn a_row_of_another_incarnation_is_not_changed() {
+        let (mut state, own) = (State::default(), Incarnation(1));
+        state.register(own);
+        let spec = trying("tx-1", 1, 0);
+        let batch = |number, change| Batch {
+            number,
+            written_at: Wall(number),
+            records: vec![record(1, &spec, change)],
+        };
+        assert_eq!(state.commit(own, &batch(1, Change::Begun(spec.clone()))), Ok(Vec::new()));
+        state.transactions.values_mut().for_each(|stored| stored.owner = Some(Incarnation(99)));
+        let told = state.commit(own, &batch(2, Change::Parked(true)));
+        assert!(matches!(told, Err(CommitError::Rejected(_))), "{told:?}");
+        state.register(own);
+        assert_eq!(state.commit(own, &batch(1, Change::Parked(true))), Ok(Vec::new()));
+    }
 }

@@ -1,4 +1,4 @@
-//! The faults that rows in memory have on request, for whoever tests with them.
+//! What rows in memory alone can do.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
@@ -10,31 +10,14 @@ use tercet_engine::Change;
 use tercet_wire::Seq;
 
 use super::MemoryRows;
+use crate::Journal;
 use crate::conformance::{Rig, Running, finished, record, trying};
-use crate::{Journal, JournalEvent};
 
 async fn open(rig: &Rig, rows: &MemoryRows) -> Running {
     let (tell, events) = tokio::sync::mpsc::unbounded_channel();
     let clock = Arc::clone(&rig.clock) as Arc<dyn Clock>;
     let journal = Journal::in_memory(rows, rig.next_life(), tell, clock).await.unwrap();
     Running::with(journal, events)
-}
-
-#[tokio::test]
-async fn failures_on_request_are_told_and_nothing_is_lost() {
-    let (rig, rows) = (Rig::in_memory(), MemoryRows::new());
-    let mut running = open(&rig, &rows).await;
-    for (seq, fail) in
-        [(1, MemoryRows::fail_before as fn(&MemoryRows, u32)), (2, MemoryRows::fail_after)]
-    {
-        fail(&rows, 2);
-        let spec = trying(&format!("tx-{seq}"), seq, 0);
-        let told = running.write(vec![record(seq, &spec, Change::Begun(spec.clone()))]).await;
-        let [JournalEvent::Failing { why }, rest @ ..] = &told[..] else { panic!("{told:?}") };
-        assert!(why.contains("on request"), "{why}");
-        assert_eq!(rest, [JournalEvent::Healed, JournalEvent::Durable(Seq(seq))]);
-        assert_eq!(running.stored(&spec.gid).await.unwrap().spec, spec);
-    }
 }
 
 #[tokio::test]

@@ -200,6 +200,7 @@ impl Actor {
             }
             Reply::Refused(refusal) => match refusal {
                 Refusal::JournalUnavailable
+                | Refusal::Elsewhere(_)
                 | Refusal::NotAccepted
                 | Refusal::TooManyTransactions { .. }
                 | Refusal::TooManyBytes { .. }

@@ -72,6 +72,9 @@ impl Expectations {
             }
             Refusal::TooManyPagedOut { .. } => (Sometimes::TooManyPagedOut, None),
             Refusal::Quarantined => (Sometimes::Quarantined, None),
+            Refusal::Elsewhere(owner) => {
+                return scheduler.broke(format!("{gid} is {owner:?}'s, and there is one node"));
+            }
             Refusal::TooManyBytes { .. }
             | Refusal::NotDecided
             | Refusal::AlreadyFinished(_)

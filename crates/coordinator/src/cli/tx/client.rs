@@ -197,7 +197,8 @@ fn of_problem(code: ProblemCode) -> Kind {
         404 => Kind::NotFound,
         409 => Kind::Conflict,
         // It is there, and cannot be asked now.
-        503 => Kind::Unreachable,
+        // Another node, or this one later, can answer.
+        421 | 503 => Kind::Unreachable,
         _ => Kind::Failed,
     }
 }
@@ -239,6 +240,7 @@ mod tests {
             (Code::BranchNotFound, Kind::NotFound),
             (Code::AlreadyFinished, Kind::Conflict),
             (Code::NotDecided, Kind::Conflict),
+            (Code::NotOwner, Kind::Unreachable),
             (Code::JournalUnavailable, Kind::Unreachable),
             (Code::ShuttingDown, Kind::Unreachable),
             (Code::Internal, Kind::Failed),

@@ -98,6 +98,10 @@ impl Failure {
                 );
                 Self::new(ProblemCode::TooManyRequests, detail)
             }
+            Refusal::Elsewhere(owner) => {
+                let detail = format!("{gid} is driven by another node, whose life is {}", owner.0);
+                Self::new(ProblemCode::NotOwner, detail)
+            }
             Refusal::JournalUnavailable => {
                 let detail = "the journal did not answer in time; ask again with the same gid";
                 Self::new(ProblemCode::JournalUnavailable, detail)

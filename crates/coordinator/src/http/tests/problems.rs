@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use http::Request;
 use tercet_engine::{Refusal, Reply, ReplyKind};
-use tercet_wire::{BranchId, ProblemCode, Status};
+use tercet_wire::{BranchId, Incarnation, ProblemCode, Status};
 
 use super::face::{Face, INSTANCE, branch, transaction};
 
@@ -25,6 +25,7 @@ async fn every_refusal_of_the_engine_has_its_problem() {
         (Refusal::TriesOutstanding(vec![id("b7"), id("b8")]), "tries-outstanding", 409),
         (Refusal::TooManyBranches { limit: 64 }, "invalid-request", 400),
         (Refusal::TooManyTransactions { limit: 9 }, "too-many-requests", 429),
+        (Refusal::Elsewhere(Incarnation(7)), "not-owner", 421),
         (Refusal::JournalUnavailable, "journal-unavailable", 503),
         (Refusal::NotAccepted, "not-accepted", 503),
         (Refusal::Quarantined, "internal", 500),

@@ -1,0 +1,81 @@
+//! Lists of transactions, newest first.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    QueryTrait, TransactionTrait,
+};
+use tercet_wire::{Cursor, ListQuery, Page, SummaryView};
+
+use super::entities::{branch, detail, outcome};
+use super::lenient_rows::readable;
+use super::list_query::{Newest, newest};
+use super::rows::summary;
+use crate::error::JournalError;
+use crate::store::Keyset;
+
+/// A page of a list.
+pub(crate) async fn page(
+    recovery_pool: &DatabaseConnection,
+    query: &ListQuery,
+) -> Result<Page<SummaryView>, JournalError> {
+    let snapshot = recovery_pool.begin().await?;
+    let read = read(&snapshot, query).await;
+    // It has only read, so how it ends does not matter.
+    let _ = snapshot.rollback().await;
+    Ok(read?)
+}
+
+async fn read(
+    snapshot: &impl ConnectionTrait,
+    query: &ListQuery,
+) -> Result<Page<SummaryView>, DbErr> {
+    let Newest { rows, next } = newest(snapshot, query).await?;
+    let names = || rows.iter().map(|row| row.gid.as_str());
+    let details = detail::Entity::find().filter(detail::Column::Gid.is_in(names()));
+    let details = readable(snapshot, details).await?;
+    let details: HashMap<&str, &detail::Model> =
+        details.iter().map(|row| (&*row.gid, row)).collect();
+    let counts: Vec<(String, i64)> = branch::Entity::find()
+        .select_only()
+        .column(branch::Column::Gid)
+        .column_as(branch::Column::BranchId.count(), "branches")
+        .filter(branch::Column::Gid.is_in(names()))
+        .group_by(branch::Column::Gid)
+        .into_tuple()
+        .all(snapshot)
+        .await?;
+    let counts: HashMap<String, i64> = counts.into_iter().collect();
+
+    let resolved = outcome::Entity::find()
+        .select_only()
+        .column(outcome::Column::Gid)
+        .column(outcome::Column::ResolvedAs)
+        .filter(outcome::Column::Gid.is_in(names()))
+        .filter(outcome::Column::ResolvedAs.is_not_null())
+        .build(snapshot.get_database_backend());
+    let mut resolutions: Vec<(String, String)> = Vec::new();
+    for row in snapshot.query_all_raw(resolved).await? {
+        // A word that is not even text is none of ours, and its transaction cannot be listed.
+        resolutions.push((row.try_get_by_index(0)?, row.try_get_by_index(1).unwrap_or_default()));
+    }
+
+    let mut items = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let of_it = resolutions.iter().filter(|(gid, _)| *gid == row.gid);
+        let resolved: Vec<&str> = of_it.map(|(_, resolved_as)| &**resolved_as).collect();
+        let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
+        match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0), &resolved) {
+            Ok(item) => items.push(item),
+            Err(why) => tracing::error!(
+                event = "transaction_not_listed",
+                gid = row.gid,
+                why,
+                "a transaction cannot be listed"
+            ),
+        }
+    }
+    let cursor = next.map(|Keyset { created_at, gid }| Cursor { created_at, gid });
+    Ok(Page { items, next_cursor: cursor.map(|cursor| cursor.to_string()) })
+}

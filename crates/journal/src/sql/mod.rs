@@ -1,0 +1,24 @@
+//! What is the same for every SQL database: the exactly-once protocol of a batch as a machine
+//! without IO (`commit`), the rows a batch writes (`write`), reads through sea-orm. What a
+//! database says in words of its own is its `Dialect`; what drives the machine and opens
+//! connections is its store.
+
+mod commit;
+mod dialect;
+mod entities;
+mod lenient_rows;
+pub(crate) mod list;
+pub(crate) mod list_query;
+pub(crate) mod read;
+pub(crate) mod retention;
+mod rows;
+mod store;
+pub(crate) mod summary;
+mod write;
+
+pub(crate) use self::commit::{Answer, CommitMachine, Fault, Field, Step};
+pub(crate) use self::dialect::Dialect;
+#[cfg(test)]
+pub(crate) use self::entities::transaction;
+pub(crate) use self::store::{OWN_READS, Pools, SqlStore, discard};
+pub(crate) use self::write::{WriteKind, WriteRows, write_rows};

@@ -1,0 +1,357 @@
+//! Whole transactions, and their history. Each read sees one moment: it is one SQL transaction.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, TransactionTrait,
+};
+use tercet_engine::{HistoryEvent, Load, StoredTransaction};
+use tercet_wire::{BranchSpec, EventKind, Gid, Incarnation, Status};
+
+use super::entities::{branch, detail, event, outcome, transaction};
+use super::lenient_rows::readable;
+use super::rows::{Rows, happening};
+use crate::error::JournalError;
+use crate::store::first_within;
+use crate::unreadable::Unreadable;
+
+/// Most gids asked for in one statement.
+const MOST_GIDS: usize = 500;
+
+/// What the journal knows of each gid, from the first on: as many as the bytes allow.
+pub(crate) async fn load(
+    recovery_pool: &DatabaseConnection,
+    own: Incarnation,
+    gids: &[Gid],
+    bytes: u64,
+) -> Result<Vec<(Gid, Load)>, JournalError> {
+    let (mut found, read) = stored(recovery_pool, gids, bytes).await?;
+    let mut loads = Vec::with_capacity(read.len());
+    for gid in read {
+        let load = match found.remove(gid) {
+            None => Load::Nothing,
+            Some(Ok(stored)) => Load::of(stored, own),
+            Some(Err(unreadable)) => Load::Unreadable { why: unreadable.why },
+        };
+        loads.push((gid.clone(), load));
+    }
+    Ok(loads)
+}
+
+/// A page of an incarnation's unfinished transactions, by gid, as many as the bytes allow.
+/// Empty only at the end.
+pub(crate) async fn unfinished(
+    recovery_pool: &DatabaseConnection,
+    own: Incarnation,
+    after: Option<&Gid>,
+    limit: u32,
+    bytes: u64,
+) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError> {
+    let mut after = after.map(|gid| gid.as_str().to_owned());
+    loop {
+        let page = page(recovery_pool, owned(own), after.as_deref(), limit).await?;
+        for damaged in &page.damaged {
+            tracing::error!(
+                event = "transaction_without_gid",
+                gid = damaged,
+                "an unfinished transaction has no gid"
+            );
+        }
+        if page.last.is_none() {
+            return Ok(Vec::new());
+        }
+        let (mut found, read) = stored(recovery_pool, &page.gids, bytes).await?;
+        let found: Vec<_> = read.iter().filter_map(|gid| found.remove(gid)).collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        after = match read.last() {
+            Some(last) if read.len() < page.gids.len() => Some(last.as_str().to_owned()),
+            Some(_) | None => page.last,
+        };
+    }
+}
+
+/// Gids of an incarnation's decided and unfinished transactions, in order. None only at the end.
+pub(crate) async fn sweep(
+    recovery_pool: &DatabaseConnection,
+    own: Incarnation,
+    after: Option<&Gid>,
+    limit: u32,
+) -> Result<Vec<Gid>, JournalError> {
+    let mut after = after.map(|gid| gid.as_str().to_owned());
+    loop {
+        // Recovery has named those that have no gid.
+        let page = page(recovery_pool, decided(own), after.as_deref(), limit).await?;
+        if !page.gids.is_empty() || page.last.is_none() {
+            return Ok(page.gids);
+        }
+        after = page.last;
+    }
+}
+
+/// The unfinished transactions of an incarnation; others have no owner.
+pub(crate) fn owned(own: Incarnation) -> Select<transaction::Entity> {
+    transaction::Entity::find().filter(transaction::Column::Owner.eq(own.0))
+}
+
+/// Those of them that are decided.
+pub(crate) fn decided(own: Incarnation) -> Select<transaction::Entity> {
+    let decided = Status::ALL.iter().filter(|status| status.is_decided() && !status.is_finished());
+    owned(own).filter(transaction::Column::Status.is_in(decided.map(|status| status.as_str())))
+}
+
+/// A page of gids, in order.
+pub(crate) fn gids(
+    of: Select<transaction::Entity>,
+    after: Option<&str>,
+    limit: u32,
+) -> Select<transaction::Entity> {
+    let page = of
+        .select_only()
+        .column(transaction::Column::Gid)
+        .order_by_asc(transaction::Column::Gid)
+        .limit(u64::from(limit));
+    match after {
+        None => page,
+        Some(after) => page.filter(transaction::Column::Gid.gt(after)),
+    }
+}
+
+/// A page of gids, and where the next one begins.
+struct Gids {
+    gids: Vec<Gid>,
+    /// Those that are none.
+    damaged: Vec<String>,
+    /// The last that is text, gid or not; none if there are no more.
+    last: Option<String>,
+}
+
+/// Reads a page of gids.
+async fn page(
+    recovery_pool: &DatabaseConnection,
+    of: Select<transaction::Entity>,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Gids, JournalError> {
+    let mut limit = Ord::max(limit, 1);
+    loop {
+        let select = gids(of.clone(), after, limit).build(recovery_pool.get_database_backend());
+        let rows = recovery_pool.query_all_raw(select).await?;
+        let mut page = Gids { gids: Vec::new(), damaged: Vec::new(), last: None };
+        for row in &rows {
+            let name = match row.try_get_by_index::<String>(0) {
+                Ok(name) => name,
+                Err(error) => {
+                    page.damaged.push(error.to_string());
+                    continue;
+                }
+            };
+            match name.parse() {
+                Ok(gid) => page.gids.push(gid),
+                Err(error) => {
+                    let error: tercet_wire::InvalidId = error;
+                    page.damaged.push(format!("{name:?}: {error}"));
+                }
+            }
+            page.last = Some(name);
+        }
+        // What is no text is no place to go on from: then what is behind it is read with it.
+        let full = u32::try_from(rows.len()).is_ok_and(|rows| rows == limit);
+        if page.last.is_some() || !full {
+            return Ok(page);
+        }
+        limit = limit.saturating_mul(2);
+    }
+}
+
+/// Lines of history with a number greater than `after`, oldest first.
+pub(crate) async fn history(
+    recovery_pool: &DatabaseConnection,
+    gid: &Gid,
+    after: u32,
+    limit: u32,
+) -> Result<Vec<HistoryEvent>, JournalError> {
+    let lines = event::Entity::find()
+        .filter(event::Column::Gid.eq(gid.as_str()))
+        .filter(event::Column::Number.gt(after))
+        .order_by_asc(event::Column::Number)
+        .limit(u64::from(limit));
+    let rows = readable(recovery_pool, lines).await?;
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match happening(row) {
+            Ok(line) => lines.push(line),
+            Err(why) => {
+                tracing::error!(event = "history_unreadable", %gid, number = row.number, why, "unreadable history")
+            }
+        }
+    }
+    Ok(lines)
+}
+
+type Found = HashMap<Gid, Result<StoredTransaction, Unreadable>>;
+
+/// Those of the transactions that are there, and which gids were looked for: from the first on
+/// as many as the bytes allow. Where a value is not even of its column's type, which fails the
+/// statement for all, they are read one by one.
+async fn stored<'a>(
+    recovery_pool: &DatabaseConnection,
+    gids: &'a [Gid],
+    bytes: u64,
+) -> Result<(Found, &'a [Gid]), JournalError> {
+    let some = &gids[..gids.len().min(MOST_GIDS)];
+    let error = match together(recovery_pool, some, bytes).await {
+        Ok(read) => return Ok(read),
+        Err(error) => error,
+    };
+    if !is_of_one_row(&error) {
+        return Err(error.into());
+    }
+    let (mut found, mut total) = (Found::new(), 0);
+    for (place, gid) in some.iter().enumerate() {
+        match together(recovery_pool, std::slice::from_ref(gid), bytes).await {
+            Ok((one, _)) => {
+                total += one.values().flatten().map(size).sum::<u64>();
+                found.extend(one);
+            }
+            Err(error) if is_of_one_row(&error) => {
+                let unreadable = Unreadable { gid: gid.clone(), why: error.to_string() };
+                found.insert(gid.clone(), Err(unreadable));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if total >= bytes {
+            return Ok((found, &some[..=place]));
+        }
+    }
+    Ok((found, some))
+}
+
+/// The bytes of its payloads and headers, which alone can be many.
+fn size(stored: &StoredTransaction) -> u64 {
+    let header = |(name, value): (&String, &String)| name.len() + value.len();
+    let branch = |branch: &BranchSpec| {
+        branch.payload.len() + branch.headers.iter().map(header).sum::<usize>()
+    };
+    let size: usize = stored.branches.iter().map(|spec| branch(spec)).sum();
+    u64::try_from(size).unwrap_or(u64::MAX)
+}
+
+/// Whether a value is at fault, not the database.
+fn is_of_one_row(error: &DbErr) -> bool {
+    use sea_orm::{RuntimeErr, sqlx::Error};
+    match error {
+        DbErr::Type(_) | DbErr::TryIntoErr { .. } | DbErr::Json(_) => true,
+        DbErr::Query(RuntimeErr::SqlxError(cause)) | DbErr::Exec(RuntimeErr::SqlxError(cause)) => {
+            matches!(**cause, Error::ColumnDecode { .. } | Error::Decode(_))
+        }
+        _ => false,
+    }
+}
+
+async fn together<'a>(
+    recovery_pool: &DatabaseConnection,
+    gids: &'a [Gid],
+    bytes: u64,
+) -> Result<(Found, &'a [Gid]), DbErr> {
+    let snapshot = recovery_pool.begin().await?;
+    let read = read(&snapshot, gids, bytes).await;
+    // It has only read, so how it ends does not matter.
+    let _ = snapshot.rollback().await;
+    read
+}
+
+async fn read<'a>(
+    snapshot: &impl ConnectionTrait,
+    gids: &'a [Gid],
+    bytes: u64,
+) -> Result<(Found, &'a [Gid]), DbErr> {
+    let transactions = transaction::Entity::find()
+        .filter(transaction::Column::Gid.is_in(gids.iter().map(Gid::as_str)))
+        .all(snapshot)
+        .await?;
+    if transactions.is_empty() {
+        return Ok((Found::new(), gids));
+    }
+    let gids = within(snapshot, gids, bytes).await?;
+    let names = || gids.iter().map(Gid::as_str);
+    let details =
+        detail::Entity::find().filter(detail::Column::Gid.is_in(names())).all(snapshot).await?;
+    let mut details: HashMap<String, detail::Model> =
+        details.into_iter().map(|row| (row.gid.clone(), row)).collect();
+    let mut branches: HashMap<String, Vec<branch::Model>> = HashMap::new();
+    let found = branch::Entity::find().filter(branch::Column::Gid.is_in(names()));
+    for row in found.all(snapshot).await? {
+        branches.entry(row.gid.clone()).or_default().push(row);
+    }
+    let mut branch_records: HashMap<String, Vec<outcome::Model>> = HashMap::new();
+    let found = outcome::Entity::find().filter(outcome::Column::Gid.is_in(names()));
+    for row in found.all(snapshot).await? {
+        branch_records.entry(row.gid.clone()).or_default().push(row);
+    }
+    let by_hand = EventKind::ALL.iter().filter(|kind| kind.is_by_hand());
+    let is_by_hand = event::Column::Kind.is_in(by_hand.map(|kind| kind.as_str()));
+    // What is not counted is null, and a count passes over it.
+    let by_hand = Expr::expr(Expr::case(is_by_hand, 1)).count();
+    let lengths: Vec<(String, i64, i64)> = event::Entity::find()
+        .select_only()
+        .column(event::Column::Gid)
+        .column_as(event::Column::Number.max(), "history_len")
+        .column_as(by_hand, "history_by_hand")
+        .filter(event::Column::Gid.is_in(names()))
+        .group_by(event::Column::Gid)
+        .into_tuple()
+        .all(snapshot)
+        .await?;
+    let lengths: HashMap<String, (i64, i64)> =
+        lengths.into_iter().map(|(gid, lines, by_hand)| (gid, (lines, by_hand))).collect();
+
+    let mut transactions: HashMap<String, transaction::Model> =
+        transactions.into_iter().map(|row| (row.gid.clone(), row)).collect();
+    let mut all = Found::new();
+    for gid in gids {
+        let name = gid.as_str();
+        let Some(transaction) = transactions.remove(name) else { continue };
+        let (history_len, history_by_hand) = lengths.get(name).copied().unwrap_or_default();
+        let rows = Rows {
+            transaction,
+            detail: details.remove(name),
+            branches: branches.remove(name).unwrap_or_default(),
+            branch_records: branch_records.remove(name).unwrap_or_default(),
+            history_len,
+            history_by_hand,
+        };
+        let stored = rows.stored().map_err(|why| Unreadable { gid: gid.clone(), why });
+        all.insert(gid.clone(), stored);
+    }
+    Ok((all, gids))
+}
+
+/// From the first on, as many as have no more bytes together than these: at least one that has
+/// any.
+async fn within<'a>(
+    snapshot: &impl ConnectionTrait,
+    gids: &'a [Gid],
+    bytes: u64,
+) -> Result<&'a [Gid], DbErr> {
+    use branch::Column;
+    // It counts what a text takes without reading it.
+    let octets = |column| Func::cust("octet_length").arg(Expr::col(column));
+    let sizes = branch::Entity::find()
+        .select_only()
+        .column(Column::Gid)
+        .column_as(Expr::expr(octets(Column::Payload)).add(octets(Column::Headers)).sum(), "size")
+        .filter(Column::Gid.is_in(gids.iter().map(Gid::as_str)))
+        .group_by(Column::Gid)
+        .build(snapshot.get_database_backend());
+    let mut of_each: HashMap<String, u64> = HashMap::new();
+    for row in snapshot.query_all_raw(sizes).await? {
+        let size: Option<i64> = row.try_get_by_index(1)?;
+        of_each.insert(row.try_get_by_index(0)?, size.map_or(0, i64::unsigned_abs));
+    }
+    let rows = gids.iter().map(|gid| of_each.get(gid.as_str()).copied().unwrap_or(0));
+    Ok(&gids[..first_within(bytes, rows)])
+}

@@ -1,0 +1,220 @@
+//! From rows back to values. Whatever does not parse makes the whole transaction unreadable:
+//! driving it on half understood would be worse than leaving it to people.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_engine::{BranchRecord, Decided, Decision, HistoryEvent, StoredTransaction, TryAnswer};
+use tercet_wire::{
+    BranchSpec, Fingerprint, Incarnation, PerOp, ResolvedAs, Spec, Status, SummaryView, Wall,
+};
+
+use super::entities::{branch, detail, event, outcome, transaction};
+
+/// What is wrong with a row, in words.
+pub(crate) type Wrong = String;
+
+/// All rows of one transaction.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) transaction: transaction::Model,
+    pub(crate) detail: Option<detail::Model>,
+    pub(crate) branches: Vec<branch::Model>,
+    pub(crate) branch_records: Vec<outcome::Model>,
+    pub(crate) history_len: i64,
+    pub(crate) history_by_hand: i64,
+}
+
+impl Rows {
+    pub(crate) fn stored(mut self) -> Result<StoredTransaction, Wrong> {
+        let row = &self.transaction;
+        let detail = self.detail.as_ref().ok_or("its details are missing")?;
+        self.branches.sort_by_key(|branch| branch.position);
+        let branches = self.branches.iter().map(|row| Ok((row.registered, Arc::new(branch(row)?))));
+        let branches = branches.collect::<Result<Vec<(bool, Arc<BranchSpec>)>, Wrong>>()?;
+        let begun = branches.iter().filter(|(registered, _)| !registered);
+        let spec = Spec {
+            gid: parse("gid", &row.gid)?,
+            instance: parse("instance", &row.instance)?,
+            pattern: parse("pattern", &row.pattern)?,
+            open: row.open,
+            created_at: Wall(row.created_at),
+            deadline_at: Wall(row.deadline_at),
+            fingerprint: Fingerprint::from_text(&detail.fingerprint),
+            metadata: detail.metadata.as_deref().map(Arc::from),
+            traceparent: Arc::from(&*detail.traceparent),
+            branches: begun.map(|(_, branch)| Arc::clone(branch)).collect(),
+        };
+        let mut branch_records = self
+            .branch_records
+            .iter()
+            .map(outcome)
+            .collect::<Result<Vec<BranchRecord>, Wrong>>()?;
+        branch_records.sort_by(|a, b| a.branch.cmp(&b.branch));
+        let status = parse("status", &row.status)?;
+        if row.finished_at.is_some() != Status::is_finished(status) {
+            return Err(format!("it is {status}, which does not fit its finished_at"));
+        }
+        // Such a branch would be taken for one that was told a decision nobody has taken.
+        let ended =
+            |row: &&BranchRecord| row.acknowledged_at.is_some() || row.resolved_as.is_some();
+        if !Status::is_decided(status)
+            && let Some(early) = branch_records.iter().find(ended)
+        {
+            return Err(format!("{} has ended, and the transaction is {status}", early.branch));
+        }
+        let unsaid =
+            |row: &&BranchRecord| row.resolved_as.is_some() && row.acknowledged_at.is_none();
+        if let Some(row) = branch_records.iter().find(unsaid) {
+            return Err(format!("{} was resolved by hand and has not ended", row.branch));
+        }
+        Ok(StoredTransaction {
+            spec: Arc::new(spec),
+            branches: branches.into_iter().map(|(_, branch)| branch).collect(),
+            status,
+            decided: decided(row, status, detail.reason_detail.as_deref())?,
+            finished_at: row.finished_at.map(Wall),
+            parked: row.parked,
+            owner: row.owner.map(Incarnation),
+            branch_records,
+            history: Vec::new(),
+            history_len: small("number", self.history_len)?,
+            history_by_hand: small("number", self.history_by_hand)?,
+        })
+    }
+}
+
+fn decided(
+    row: &transaction::Model,
+    status: Status,
+    detail: Option<&str>,
+) -> Result<Option<Decided>, Wrong> {
+    let at = row.decided_at.map(Wall);
+    let decision = match status {
+        Status::Trying => None,
+        Status::Confirming | Status::Confirmed => Some(Decision::Confirm),
+        Status::Cancelling | Status::Cancelled => {
+            let reason = row.reason.as_deref().ok_or("it is cancelled without a reason")?;
+            Some(Decision::Cancel {
+                reason: parse("reason", reason)?,
+                detail: detail.map(Arc::from),
+            })
+        }
+    };
+    match (at, decision) {
+        (Some(at), Some(decision)) => Ok(Some(Decided { at, decision })),
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => {
+            Err(format!("it is {status}, which does not fit its decided_at"))
+        }
+    }
+}
+
+fn branch(row: &branch::Model) -> Result<BranchSpec, Wrong> {
+    let headers: BTreeMap<String, String> = serde_json::from_str(&row.headers)
+        // What is in it is secret, so the error's own words, which quote it, are not used.
+        .map_err(|_| format!("headers of {} are no object of texts", row.branch_id))?;
+    let timeout = u64::try_from(row.timeout_ms).map_err(|_| wrong("timeout_ms", row.timeout_ms))?;
+    let url = |name, text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => parse(name, text).map(Arc::new).map(Some),
+    };
+    Ok(BranchSpec {
+        id: parse("branch_id", &row.branch_id)?,
+        position: small("position", i64::from(row.position))?,
+        stage: small("stage", i64::from(row.stage))?,
+        urls: PerOp {
+            try_: url("try_url", &row.try_url)?,
+            confirm: url("confirm_url", &row.confirm_url)?,
+            cancel: url("cancel_url", &row.cancel_url)?,
+        },
+        headers,
+        payload: Arc::from(&*row.payload),
+        timeout: Duration::from_millis(timeout),
+        try_by: parse("try_by", &row.try_by)?,
+        fingerprint: Fingerprint::from_text(&row.fingerprint),
+    })
+}
+
+fn outcome(row: &outcome::Model) -> Result<BranchRecord, Wrong> {
+    let status = row.answer_status.map(u16::try_from).transpose();
+    let status = status.map_err(|_| "answer_status is none of HTTP's")?;
+    let answer = row.answer_body.as_deref().map(|body| TryAnswer { status, body: body.into() });
+    Ok(BranchRecord {
+        branch: parse("branch_id", &row.branch_id)?,
+        status: parse("status", &row.status)?,
+        attempts: PerOp {
+            try_: small("try_attempts", row.try_attempts)?,
+            confirm: small("confirm_attempts", row.confirm_attempts)?,
+            cancel: small("cancel_attempts", row.cancel_attempts)?,
+        },
+        parked: row.parked,
+        last_error: row.last_error.as_deref().map(Arc::from),
+        answer,
+        resolved_as: maybe("resolved_as", row.resolved_as.as_deref())?,
+        acknowledged_at: row.acknowledged_at.map(Wall),
+    })
+}
+
+/// A line of history.
+pub(crate) fn happening(row: &event::Model) -> Result<HistoryEvent, Wrong> {
+    Ok(HistoryEvent {
+        number: small("number", row.number)?,
+        at: Wall(row.at),
+        kind: parse("kind", &row.kind)?,
+        branch: maybe("branch_id", row.branch_id.as_deref())?,
+        op: maybe("op", row.op.as_deref())?,
+        attempt: row.attempt.map(|attempt| small("attempt", attempt)).transpose()?,
+        detail: row.detail.as_deref().map(Arc::from),
+    })
+}
+
+/// A transaction as lists show it; `resolved` says what branches were resolved as by hand.
+pub(crate) fn summary(
+    row: &transaction::Model,
+    detail: Option<&detail::Model>,
+    branch_count: u32,
+    resolved: &[&str],
+) -> Result<SummaryView, Wrong> {
+    let status: Status = parse("status", &row.status)?;
+    let resolved = resolved.iter().map(|word| parse("resolved_as", word));
+    let resolved = resolved.collect::<Result<Vec<ResolvedAs>, Wrong>>()?;
+    let metadata = detail.and_then(|detail| detail.metadata.as_deref());
+    let metadata = metadata.map(serde_json::from_str).transpose();
+    Ok(SummaryView {
+        gid: parse("gid", &row.gid)?,
+        instance: parse("instance", &row.instance)?,
+        pattern: parse("pattern", &row.pattern)?,
+        status,
+        open: row.open,
+        reason: maybe("reason", row.reason.as_deref())?,
+        reason_detail: detail.and_then(|detail| detail.reason_detail.clone()),
+        parked: row.parked,
+        created_at: Wall(row.created_at),
+        deadline_at: Wall(row.deadline_at),
+        decided_at: row.decided_at.map(Wall),
+        finished_at: row.finished_at.map(Wall),
+        metadata: metadata.map_err(|error| wrong("metadata", error))?,
+        mixed: resolved.iter().any(|resolved_as| status.decided_op() != Some(resolved_as.op())),
+        branch_count: Some(branch_count),
+    })
+}
+
+fn parse<T: FromStr<Err: Display>>(column: &str, text: &str) -> Result<T, Wrong> {
+    text.parse().map_err(|error: T::Err| wrong(column, error))
+}
+
+fn maybe<T: FromStr<Err: Display>>(column: &str, text: Option<&str>) -> Result<Option<T>, Wrong> {
+    text.map(|text| parse(column, text)).transpose()
+}
+
+fn small(column: &str, number: i64) -> Result<u32, Wrong> {
+    u32::try_from(number).map_err(|_| wrong(column, number))
+}
+
+fn wrong(column: &str, what: impl Display) -> Wrong {
+    format!("{column}: {what}")
+}

@@ -1,0 +1,147 @@
+//! What a store on an SQL database has to bring along. What it must do beside committing is the
+//! same for all of them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sea_orm::{DatabaseConnection, Statement};
+use tercet_engine::{HistoryEvent, Load, StoredTransaction};
+use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
+
+use super::dialect::Dialect;
+use super::{list, read, retention, summary};
+use crate::error::JournalError;
+use crate::store::{Keyset, Purge, PurgeBatch, PurgeLimits, Read};
+use crate::summary::JournalSummary;
+use crate::unreadable::Unreadable;
+
+/// How long reads under way are waited for when the journal is closed.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// The node's own reads at once: the reader's, and the retention's.
+pub(crate) const OWN_READS: u32 = 2;
+
+/// A store on an SQL database.
+#[async_trait]
+pub(crate) trait SqlStore: Send + Sync + 'static {
+    /// How it is spoken to.
+    type Dialect: Dialect;
+
+    fn dialect(&self) -> Self::Dialect;
+
+    fn pools(&self) -> &Pools;
+
+    /// Executes these in one transaction on the connection that writes, and says how many rows
+    /// the last one changed.
+    async fn delete(&self, statements: Vec<Statement>) -> Result<u64, JournalError>;
+}
+
+/// Connections that read, and what one life of a node reads by them.
+pub(crate) struct Pools {
+    pub(crate) incarnation: Incarnation,
+    /// What the node itself reads: loads, sweeps, recovery, what is past its retention.
+    pub(crate) recovery_pool: DatabaseConnection,
+    /// What people read: lists, histories, counts. However slow these are, the node's own
+    /// reads do not wait for them.
+    pub(crate) query_pool: DatabaseConnection,
+    pub(crate) page_bytes: u64,
+}
+
+impl Pools {
+    /// Lets go of them.
+    pub(crate) async fn close(&self) {
+        let all = async {
+            tokio::join!(discard(self.recovery_pool.clone()), discard(self.query_pool.clone()));
+        };
+        if tokio::time::timeout(CLOSING, all).await.is_err() {
+            // They have only read, and end with the process.
+            tracing::warn!(
+                event = "database_closed_while_read",
+                "the database is let go of while it is being read"
+            );
+        }
+    }
+}
+
+/// Ends a connection or a pool of them, with whatever is half done on it.
+pub(crate) async fn discard(connection: DatabaseConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::warn!(
+            event = "connection_not_closed",
+            error = &error as &dyn std::error::Error,
+            "cannot close a connection"
+        );
+    }
+}
+
+#[async_trait]
+impl<S: SqlStore> Read for S {
+    async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
+        let Pools { incarnation, recovery_pool, page_bytes, .. } = self.pools();
+        read::load(recovery_pool, *incarnation, gids, *page_bytes).await
+    }
+
+    async fn unfinished(
+        &self,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError> {
+        let Pools { incarnation, recovery_pool, page_bytes, .. } = self.pools();
+        read::unfinished(recovery_pool, *incarnation, after, limit, *page_bytes).await
+    }
+
+    async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {
+        let Pools { incarnation, recovery_pool, .. } = self.pools();
+        read::sweep(recovery_pool, *incarnation, after, limit).await
+    }
+
+    async fn summary(&self) -> Result<JournalSummary, JournalError> {
+        summary::summary(&self.pools().query_pool).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
+        list::page(&self.pools().query_pool, query).await
+    }
+
+    async fn history(
+        &self,
+        gid: &Gid,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<HistoryEvent>, JournalError> {
+        read::history(&self.pools().query_pool, gid, after, limit).await
+    }
+}
+
+#[async_trait]
+impl<S: SqlStore> Purge for S {
+    async fn count_finished(&self) -> Result<u64, JournalError> {
+        retention::count_finished(&self.pools().recovery_pool).await
+    }
+
+    async fn due_for_pruning(
+        &self,
+        after: Option<&Keyset>,
+        finished_before: Wall,
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError> {
+        let pool = &self.pools().recovery_pool;
+        retention::due_for_pruning(pool, after, finished_before, most).await
+    }
+
+    async fn due_for_purging(
+        &self,
+        finished_before: Wall,
+        most: PurgeLimits,
+    ) -> Result<PurgeBatch, JournalError> {
+        retention::due_for_purging(&self.pools().recovery_pool, finished_before, most).await
+    }
+
+    async fn prune(&self, due: &PurgeBatch) -> Result<(), JournalError> {
+        self.delete(retention::pruning(self.dialect(), due)).await.map(|_| ())
+    }
+
+    async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError> {
+        self.delete(retention::purging(self.dialect(), due)).await
+    }
+}

@@ -1,0 +1,219 @@
+//! The rows of each statement.
+
+use std::sync::Arc;
+
+use sea_orm::Value;
+use tercet_engine::Decision;
+use tercet_wire::{BranchSpec, Incarnation, Op, Reason};
+
+use super::WriteKind;
+use crate::batch_plan::TransactionDelta;
+
+/// Rows of values, one after the other. The first value of a row is never null.
+#[derive(Debug, Default)]
+pub(crate) struct WriteRows {
+    pub(crate) values: Vec<Value>,
+    /// Values of a row.
+    pub(crate) width: usize,
+    /// Rows.
+    pub(crate) rows: usize,
+}
+
+impl WriteRows {
+    fn push<const N: usize>(&mut self, row: [Value; N]) {
+        self.values.extend(row);
+        self.width = N;
+        self.rows += 1;
+    }
+
+    /// How many rows the statement must change, or find.
+    pub(crate) fn count(&self) -> u64 {
+        u64::try_from(self.rows).unwrap_or(u64::MAX)
+    }
+}
+
+/// The rows of one statement; none if the batch has none for it.
+pub(crate) fn write_rows(
+    kind: WriteKind,
+    deltas: &[TransactionDelta<'_>],
+    owner: Incarnation,
+) -> Option<WriteRows> {
+    let mut rows = WriteRows::default();
+    match kind {
+        WriteKind::Begin => begin(deltas, owner, &mut rows),
+        WriteKind::Advance => advance(deltas, &mut rows),
+        WriteKind::Stay => stay(deltas, &mut rows),
+        WriteKind::Details => details(deltas, &mut rows),
+        WriteKind::Reasons => reasons(deltas, &mut rows),
+        WriteKind::Branches => branches(deltas, &mut rows),
+        WriteKind::Outcomes => branch_records(deltas, &mut rows),
+        WriteKind::Events => events(deltas, &mut rows),
+    }
+    (rows.rows > 0).then_some(rows)
+}
+
+fn begin(deltas: &[TransactionDelta<'_>], owner: Incarnation, rows: &mut WriteRows) {
+    for delta in deltas {
+        let (Some(spec), Some(status)) = (delta.begun, delta.status) else { continue };
+        rows.push([
+            text(delta.gid.as_str()),
+            text(&delta.instance.to_string()),
+            text(spec.pattern.as_str()),
+            text(status.as_str()),
+            (!status.is_finished()).then_some(owner.0).into(),
+            spec.open.into(),
+            reason(delta).map(Reason::as_str).map(str::to_owned).into(),
+            delta.parked.unwrap_or(false).into(),
+            spec.created_at.0.into(),
+            spec.deadline_at.0.into(),
+            delta.decided.map(|decided| decided.at.0).into(),
+            delta.finished_at.map(|at| at.0).into(),
+        ]);
+    }
+}
+
+fn advance(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    for delta in deltas.iter().filter(|delta| delta.begun.is_none() && delta.moves()) {
+        rows.push([
+            text(delta.gid.as_str()),
+            text(&delta.instance.to_string()),
+            delta.from.map(|from| from.as_str().to_owned()).into(),
+            delta.status.map(|status| status.as_str().to_owned()).into(),
+            reason(delta).map(Reason::as_str).map(str::to_owned).into(),
+            delta.parked.into(),
+            delta.decided.map(|decided| decided.at.0).into(),
+            delta.finished_at.map(|at| at.0).into(),
+        ]);
+    }
+}
+
+fn stay(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    for delta in deltas.iter().filter(|delta| delta.begun.is_none() && !delta.moves()) {
+        rows.push([
+            text(delta.gid.as_str()),
+            text(&delta.instance.to_string()),
+            delta.from.map(|from| from.as_str().to_owned()).into(),
+        ]);
+    }
+}
+
+fn details(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    for delta in deltas {
+        let Some(spec) = delta.begun else { continue };
+        rows.push([
+            text(delta.gid.as_str()),
+            text(spec.fingerprint.as_str()),
+            maybe_text(spec.metadata.as_deref()),
+            text(&spec.traceparent),
+            maybe_text(reason_detail(delta)),
+        ]);
+    }
+}
+
+fn reasons(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    for delta in deltas.iter().filter(|delta| delta.begun.is_none()) {
+        if let Some(detail) = reason_detail(delta) {
+            rows.push([text(delta.gid.as_str()), text(detail)]);
+        }
+    }
+}
+
+fn branches(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    // Of one transaction, in the order in which they are written.
+    let mut of_it: Vec<(&Arc<BranchSpec>, bool)> = Vec::new();
+    for delta in deltas {
+        let begun = delta.begun.iter().flat_map(|spec| &spec.branches).map(|spec| (spec, false));
+        let registered = delta.registered.iter().map(|spec| (*spec, true));
+        of_it.extend(begun.chain(registered));
+        of_it.sort_unstable_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+        for (branch, registered) in of_it.drain(..) {
+            rows.push([
+                text(delta.gid.as_str()),
+                text(branch.id.as_str()),
+                branch.position.into(),
+                branch.stage.into(),
+                registered.into(),
+                text(&branch.participant()),
+                url(branch, Op::Try),
+                url(branch, Op::Confirm),
+                url(branch, Op::Cancel),
+                text(&headers(branch)),
+                text(&branch.payload),
+                i64::try_from(branch.timeout.as_millis()).unwrap_or(i64::MAX).into(),
+                text(branch.try_by.as_str()),
+                text(branch.fingerprint.as_str()),
+            ]);
+        }
+    }
+}
+
+fn branch_records(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    for delta in deltas {
+        for outcome in delta.branch_records.values() {
+            let answer = outcome.answer.as_ref();
+            rows.push([
+                text(delta.gid.as_str()),
+                text(outcome.branch.as_str()),
+                text(outcome.status.as_str()),
+                outcome.attempts.try_.into(),
+                outcome.attempts.confirm.into(),
+                outcome.attempts.cancel.into(),
+                outcome.parked.into(),
+                maybe_text(outcome.last_error.as_deref()),
+                answer.and_then(|answer| answer.status).map(i32::from).into(),
+                maybe_text(answer.map(|answer| &*answer.body)),
+                outcome.resolved_as.map(|resolved| resolved.as_str().to_owned()).into(),
+                outcome.acknowledged_at.map(|at| at.0).into(),
+            ]);
+        }
+    }
+}
+
+fn events(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    for delta in deltas {
+        for happening in &delta.happened {
+            rows.push([
+                text(delta.gid.as_str()),
+                happening.number.into(),
+                happening.at.0.into(),
+                text(happening.kind.as_str()),
+                maybe_text(happening.branch.as_ref().map(|branch| branch.as_str())),
+                maybe_text(happening.op.map(Op::as_str)),
+                happening.attempt.into(),
+                maybe_text(happening.detail.as_deref()),
+            ]);
+        }
+    }
+}
+
+fn reason(delta: &TransactionDelta<'_>) -> Option<Reason> {
+    match delta.decided.map(|decided| &decided.decision) {
+        Some(Decision::Cancel { reason, .. }) => Some(*reason),
+        Some(Decision::Confirm) | None => None,
+    }
+}
+
+fn reason_detail<'a>(delta: &TransactionDelta<'a>) -> Option<&'a str> {
+    match delta.decided.map(|decided| &decided.decision) {
+        Some(Decision::Cancel { detail, .. }) => detail.as_deref(),
+        Some(Decision::Confirm) | None => None,
+    }
+}
+
+fn url(branch: &BranchSpec, op: Op) -> Value {
+    maybe_text(branch.url(op).map(|url| url.as_str()))
+}
+
+/// Headers as one JSON object of texts.
+fn headers(branch: &BranchSpec) -> String {
+    let pairs = branch.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+    serde_json::Value::Object(pairs.collect()).to_string()
+}
+
+fn text(text: &str) -> Value {
+    text.into()
+}
+
+fn maybe_text(text: Option<&str>) -> Value {
+    text.map(str::to_owned).into()
+}

@@ -1,0 +1,174 @@
+//! How SQLite goes about the statements that run often: by index, whatever the number of rows.
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, QueryFilter, QuerySelect,
+    QueryTrait, Statement,
+};
+use tercet_engine::{Change, HistoryEvent, Record};
+use tercet_wire::{Cursor, EventKind, Incarnation, ListQuery, Seq, Status, Wall};
+
+use super::super::dialect::Sqlite;
+use super::outsider;
+use crate::batch::Weight;
+use crate::batch_plan::deltas;
+use crate::conformance::{Rig, Script, record, trying};
+use crate::migrate_up;
+use crate::sql::{Dialect, WriteKind, list_query, read, summary, transaction, write_rows};
+
+async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<String> {
+    let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+    let values = statement.values.clone().map_or(Vec::new(), |values| values.0);
+    let explain = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+    let rows = connection.query_all_raw(explain).await.unwrap();
+    rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect()
+}
+
+/// The statements that write these records, as one batch.
+fn statements(records: &[Record]) -> Vec<(WriteKind, Statement)> {
+    let (deltas, own) = (deltas(records).unwrap(), Incarnation(1));
+    let kinds = [WriteKind::Begin].into_iter().chain(WriteKind::AFTER_BEGIN.iter().copied());
+    let written =
+        |kind| write_rows(kind, &deltas, own).map(|rows| (kind, Sqlite.write(kind, rows, own)));
+    kinds.filter_map(written).collect()
+}
+
+fn happened() -> Change {
+    Change::History(HistoryEvent {
+        number: 1,
+        at: Wall(1),
+        kind: EventKind::CallFailed,
+        branch: None,
+        op: None,
+        attempt: None,
+        detail: None,
+    })
+}
+
+fn decided(count: u64) -> Vec<Record> {
+    let decide = |number| {
+        let spec = trying(&format!("tx-{number}"), number, 0);
+        let decided = crate::conformance::finished(&spec, 1, 2)[1].clone();
+        record(number, &spec, decided)
+    };
+    (1..=count).map(decide).collect()
+}
+
+#[tokio::test]
+async fn guarded_updates_look_rows_up_by_gid() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    for (count, kind) in [1, 2, 512]
+        .into_iter()
+        .flat_map(|count| [(count, WriteKind::Advance), (count, WriteKind::Stay)])
+    {
+        let mut records = decided(count);
+        if kind == WriteKind::Stay {
+            records.iter_mut().for_each(|record| record.change = happened());
+        }
+        let [(found, statement)] = &statements(&records)[..1] else { panic!("one at least") };
+        assert_eq!(*found, kind);
+        let plan = plan(&outsider, statement).await;
+        let search = "SEARCH g USING INDEX sqlite_autoindex_global_transactions_1 (gid=?)";
+        assert!(plan.iter().any(|step| step == search), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN g")), "{plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn unfinished_transactions_are_read_in_order_by_the_index_of_owners() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    let index = "INDEX global_transactions_owner (owner=? AND gid>?)";
+    for (of, how) in [
+        (read::owned(Incarnation(1)), "USING COVERING"),
+        // Its status is looked up for each of a page.
+        (read::decided(Incarnation(1)), "USING"),
+    ] {
+        let page = read::gids(of, Some("a"), 500).build(DbBackend::Sqlite);
+        let plan = plan(&outsider, &page).await;
+        assert_eq!(plan, [format!("SEARCH global_transactions {how} {index}")]);
+    }
+}
+
+#[tokio::test]
+async fn what_there_is_is_counted_by_the_index_of_statuses() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    let index = "INDEX global_transactions_status";
+    for (select, expected) in [
+        (summary::by_status(), format!("SCAN global_transactions USING COVERING {index}")),
+        (
+            summary::oldest(Status::Trying),
+            format!("SEARCH global_transactions USING COVERING {index} (status=?)"),
+        ),
+        (
+            summary::parked(Status::Trying),
+            format!("SEARCH global_transactions USING {index} (status=?)"),
+        ),
+    ] {
+        let plan = plan(&outsider, &select.build(DbBackend::Sqlite)).await;
+        assert_eq!(plan, [expected]);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    let all = ListQuery {
+        statuses: Vec::new(),
+        parked: false,
+        participant: None,
+        created_after: None,
+        created_before: None,
+        limit: 50,
+        cursor: None,
+    };
+    let cursor = Cursor { created_at: Wall(5), gid: "a".parse().unwrap() };
+    let later = ListQuery { cursor: Some(cursor), created_after: Some(Wall(1)), ..all.clone() };
+    for (query, status, index) in [
+        (&all, false, "global_transactions_created"),
+        (&all, true, "global_transactions_status (status=?)"),
+        (&later, false, "global_transactions_created (created_at>? AND created_at<?)"),
+        (&later, true, "global_transactions_status (status=? AND created_at>? AND created_at<?)"),
+    ] {
+        let mut select = list_query::conditions(query).limit(51);
+        if status {
+            select = select.filter(transaction::Column::Status.eq("trying"));
+        }
+        let plan = plan(&outsider, &select.build(DbBackend::Sqlite)).await;
+        assert_eq!(plan.len(), 1, "{plan:?}");
+        assert!(plan[0].contains(&format!("USING INDEX {index}")), "{plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_a_handful_of_statements_whatever_its_size() {
+    let script = Script::of(17, 40, 400);
+    let statements = statements(&script.records).len();
+    assert!(statements <= 7, "{statements}");
+}
+
+#[test]
+fn no_record_binds_more_values_than_it_is_weighed_with() {
+    let script = Script::of(19, 20, 400);
+    for record in &script.records {
+        let record = Record { seq: Seq(1), ..record.clone() };
+        let records = [record];
+        if deltas(&records).is_err() {
+            continue;
+        }
+        let binds = |(_, statement): &(WriteKind, Statement)| {
+            statement.values.as_ref().map_or(0, |values| values.0.len())
+        };
+        let bound: usize = statements(&records).iter().map(binds).sum();
+        let weighed = Weight::of(&records[0]).binds;
+        assert!(bound <= weighed, "{bound} bound, {weighed} weighed: {:?}", records[0].change);
+    }
+    let begun = trying("tx-1", 1, 0);
+    assert_eq!(Weight::of(&record(1, &begun, Change::Begun(begun.clone()))).binds, 20 + 2 * 14);
+}

@@ -1,0 +1,157 @@
+//! A batch fails in its middle, at each of its statements, once and twice: it is written when
+//! it can be, once. And a connection that has failed is not trusted again.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tercet_engine::{BranchRecord, Change, HistoryEvent, Load, Record};
+use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
+
+use super::super::{SqliteStore, writer};
+use super::{outsider, run};
+use crate::batch::Batch;
+use crate::conformance::{Rig, finished, record, trying};
+use crate::store::{Commit, CommitError, Read, Store};
+
+/// Each table is written by a statement of its own, in this order.
+const TABLES: [&str; 6] = [
+    "nodes",
+    "global_transactions",
+    "global_details",
+    "branch_transactions",
+    "branch_outcomes",
+    "transaction_events",
+];
+
+async fn opened(rig: &Rig) -> SqliteStore {
+    rig.sqlite_store(&rig.next_life()).await
+}
+
+/// Begins a transaction with a row in every table, and decides the one before it.
+fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
+    let happened = HistoryEvent {
+        number: 1,
+        at: Wall(1),
+        kind: EventKind::CallFailed,
+        branch: None,
+        op: None,
+        attempt: None,
+        detail: None,
+    };
+    let outcome = BranchRecord {
+        branch: begun.branches[0].id.clone(),
+        status: BranchStatus::Registered,
+        attempts: PerOp { try_: 1, confirm: 0, cancel: 0 },
+        parked: false,
+        last_error: None,
+        answer: None,
+        resolved_as: None,
+        acknowledged_at: None,
+    };
+    let mut records: Vec<Record> = vec![
+        record(1, begun, Change::Begun(begun.clone())),
+        record(2, begun, Change::History(happened)),
+        record(3, begun, Change::BranchRecord(outcome)),
+    ];
+    records.extend(decided.map(|spec| record(4, spec, finished(spec, 1, 2)[1].clone())));
+    Batch { number, written_at: Wall(number), records }
+}
+
+async fn fails_without(
+    table: &str,
+    outsider: &DatabaseConnection,
+    store: &SqliteStore,
+    batch: &Batch,
+) {
+    run(outsider, &format!("ALTER TABLE {table} RENAME TO away")).await;
+    let failed = store.commit(batch).await;
+    let Err(CommitError::Again(why)) = failed else { panic!("{table}: {failed:?}") };
+    assert!(why.contains(&format!("no such table: {table}")), "{why}");
+    run(outsider, &format!("ALTER TABLE away RENAME TO {table}")).await;
+}
+
+async fn rows(connection: &DatabaseConnection) -> Vec<i64> {
+    let mut counts = Vec::new();
+    for table in TABLES {
+        let count =
+            Statement::from_string(DbBackend::Sqlite, format!("SELECT COUNT(*) FROM {table}"));
+        let row = connection.query_one_raw(count).await.unwrap().unwrap();
+        counts.push(row.try_get_by_index(0).unwrap());
+    }
+    counts
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_once() {
+    let rig = Rig::on_sqlite();
+    let store = opened(&rig).await;
+    let outsider = outsider(&rig).await;
+    let (mut number, mut before) = (0, None);
+    for first in TABLES {
+        for second in TABLES {
+            number += 1;
+            let life = u64::try_from(number).unwrap();
+            let spec = trying(&format!("tx-{number}"), life, 0);
+            let batch = batch(number, &spec, before.as_ref());
+            let expected = rows(&outsider).await;
+            fails_without(first, &outsider, &store, &batch).await;
+            fails_without(second, &outsider, &store, &batch).await;
+            assert_eq!(rows(&outsider).await, expected, "half of it, after {first} and {second}");
+            assert_eq!(store.commit(&batch).await.unwrap(), []);
+            // Its outcome was not learned, say: once more, and then once more.
+            assert_eq!(store.commit(&batch).await.unwrap(), []);
+            let written = [0, 1, 1, 2, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+            assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
+            before = Some(spec);
+        }
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_commit_fails_is_written_once() {
+    let rig = Rig::on_sqlite();
+    let store = opened(&rig).await;
+    let outsider = outsider(&rig).await;
+    // A reference that leads nowhere, and is looked at by COMMIT alone.
+    run(&outsider, "CREATE TABLE a (id INTEGER PRIMARY KEY)").await;
+    run(&outsider, "CREATE TABLE b (a INTEGER REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED)")
+        .await;
+    let trigger = "CREATE TRIGGER late AFTER INSERT ON global_transactions \
+                   BEGIN INSERT INTO b VALUES (7); END";
+    run(&outsider, trigger).await;
+    let strict = writer::open(&rig.sqlite_file()).unwrap();
+    strict.pragma_update(None, "foreign_keys", true).unwrap();
+    *store.writer.lock().unwrap() = Some(strict);
+    let spec = trying("tx-1", 1, 0);
+    let batch = batch(1, &spec, None);
+    let failed = store.commit(&batch).await;
+    assert!(matches!(&failed, Err(CommitError::Again(_))), "{failed:?}");
+    assert_eq!(rows(&outsider).await, [1, 0, 0, 0, 0, 0]);
+    // The next connection does not look at references.
+    for _ in 0..2 {
+        assert_eq!(store.commit(&batch).await.unwrap(), []);
+        assert_eq!(rows(&outsider).await, [1, 1, 1, 2, 1, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_on_which_a_batch_failed_is_not_used_again() {
+    let rig = Rig::on_sqlite();
+    let store = opened(&rig).await;
+    // To this one, and to no other, the disk is full.
+    let full = writer::open(&rig.sqlite_file()).unwrap();
+    // It answers with what it has now set.
+    full.pragma_update_and_check(None, "max_page_count", 1, |_| Ok(())).unwrap();
+    *store.writer.lock().unwrap() = Some(full);
+    let mut spec = Arc::unwrap_or_clone(trying("tx-1", 1, 0));
+    spec.metadata = Some("x".repeat(100_000).into());
+    let spec = Arc::new(spec);
+    let batch = batch(1, &spec, None);
+    let failed = store.commit(&batch).await;
+    let Err(CommitError::Again(why)) = failed else { panic!("{failed:?}") };
+    assert!(why.contains("full"), "{why}");
+    assert_eq!(store.commit(&batch).await.unwrap(), []);
+    let loaded = store.load(std::slice::from_ref(&spec.gid)).await.unwrap();
+    assert!(matches!(&loaded[..], [(_, Load::Found(_))]), "{loaded:?}");
+}

@@ -1,0 +1,144 @@
+//! The seam of the storage: what a kind of database must do to keep a journal's rows, split by
+//! who asks it of the store. Whatever keeps rows passes the same conformance suite.
+//!
+//! ```text
+//!   opening ──▶ Claim      the rows of the node's earlier lives become this life's
+//!   writer  ──▶ Commit     a batch, exactly once
+//!   reader, people ─▶ Read whole transactions, lists, history, counts
+//!   retention ──▶ Purge    what is past its time
+//! ```
+
+mod database;
+mod purge;
+
+use async_trait::async_trait;
+use tercet_engine::{ApplyError, HistoryEvent, Load, StoredTransaction};
+use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
+use thiserror::Error;
+
+pub(crate) use self::database::Database;
+pub(crate) use self::purge::{Keyset, Purge, PurgeBatch, PurgeLimits, first_within};
+use crate::batch::Batch;
+use crate::error::JournalError;
+use crate::settings::JournalSettings;
+use crate::summary::JournalSummary;
+use crate::transaction_key::TransactionKey;
+use crate::unreadable::Unreadable;
+
+/// Keeps the rows, for one life of a node.
+#[async_trait]
+pub(crate) trait Store: Commit + Read + Purge {
+    /// When the node's earlier lives wrote last, as this one found it when it claimed their rows.
+    fn last_written(&self) -> Option<Wall>;
+
+    /// Lets go of files and connections. Nothing is asked of it afterwards.
+    async fn close(&self);
+}
+
+/// Makes batches durable. They come from the one writer, one at a time.
+#[async_trait]
+pub(crate) trait Commit: Send + Sync + 'static {
+    /// Makes a batch durable. Once this returns, each of its records is, but for those of the
+    /// lives returned, whose gid belongs to another life. A batch that had happened
+    /// already, in a submission whose outcome was not learned, is not done twice, and
+    /// returns the same.
+    async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError>;
+
+    /// Most values that may be bound in one batch.
+    fn max_binds(&self) -> usize;
+}
+
+/// Reads the rows, beside the writer.
+#[async_trait]
+pub(crate) trait Read: Send + Sync + 'static {
+    /// Reads transactions, whoever owns them: from the first on, as many as may be in memory at
+    /// once; of some, at least one. The gids differ.
+    async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError>;
+
+    /// A page of this incarnation's unfinished transactions, by gid: at most `limit`, and no
+    /// more than may be in memory at once. Empty only when there are no more.
+    async fn unfinished(
+        &self,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError>;
+
+    /// Gids of this incarnation's decided and unfinished transactions, by gid, those after
+    /// `after`. None only when there are no more.
+    async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError>;
+
+    /// How many transactions there are in which status, and whose.
+    async fn summary(&self) -> Result<JournalSummary, JournalError>;
+
+    /// A page of a list, newest first.
+    async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError>;
+
+    /// Lines of history with a number greater than `after`, oldest first.
+    async fn history(
+        &self,
+        gid: &Gid,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<HistoryEvent>, JournalError>;
+}
+
+/// Registers a life of a node and makes the unfinished rows of the lives that it follows its
+/// own. Which lives those are is the store's to know: where one process uses the rows, all
+/// others; where several nodes share them, those of the same node alone.
+#[async_trait]
+pub(crate) trait Claim {
+    /// Returns when those lives wrote last, which the new one's row keeps until its own first
+    /// batch. They may write nothing more, should one of them still run.
+    async fn claim(&self, life: &Life) -> Result<Option<Wall>, JournalError>;
+}
+
+/// A life of a node, as it registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Life {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) node_id: String,
+    pub(crate) node_url: String,
+    /// By its own clock.
+    pub(crate) started_at: Wall,
+}
+
+impl Life {
+    pub(crate) fn of(settings: &JournalSettings, started_at: Wall) -> Self {
+        Self {
+            incarnation: settings.incarnation,
+            node_id: settings.node_id.clone(),
+            node_url: settings.node_url.clone(),
+            started_at,
+        }
+    }
+}
+
+/// Why a batch is not durable, or not known to be.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum CommitError {
+    /// It failed, or nobody knows: submit the same batch again.
+    #[error("{0}")]
+    Again(String),
+    /// It did not happen and never will as it is: its data is at fault.
+    #[error("{0}")]
+    Rejected(String),
+    /// Another incarnation has taken this one's place: nothing may be written any more.
+    #[error("{0}")]
+    Fenced(String),
+}
+
+impl From<ApplyError> for CommitError {
+    fn from(error: ApplyError) -> Self {
+        Self::Rejected(error.to_string())
+    }
+}
+
+impl From<JournalError> for CommitError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            // The database's own words say more than ours about it.
+            JournalError::Writing(error) => Self::Again(error.to_string()),
+            other => Self::Again(other.to_string()),
+        }
+    }
+}
