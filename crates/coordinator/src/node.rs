@@ -1,6 +1,6 @@
 //! Journal, dispatcher and engine, put together and running.
 //!
-//! Starting: journal (lock, schema, incarnation) → recovery → the ring's shell. Stopping goes
+//! Starting: journal (lock, schema, incarnation) → recovery → the engine's shell. Stopping goes
 //! the other way: the shell finishes what is in flight within most of the grace, then the
 //! journal writes what is queued within the rest of it and lets go of the database.
 
@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    BreakerSettings, Core, DestinationQueueSettings, Engine, EngineSettings, Rules,
+    Backlog, BreakerSettings, Core, DestinationQueueSettings, Driver, DriverSettings, Engine,
+    EngineSettings, Rules,
 };
-use tercet_journal::{
-    Backlog, Journal, JournalError, JournalSettings, MemoryRows, Retention, StoreKind,
-};
+use tercet_journal::{Journal, JournalError, JournalSettings, MemoryRows, Retention, StoreKind};
 use tercet_wire::Wall;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
@@ -30,6 +29,9 @@ use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, r
 /// Calls that may be under way or queued at once, over all destinations: room for the full
 /// queues of a hundred dead ones. Memory is taken only for what is there.
 const CALLS: usize = 131_072;
+
+/// Messages taken from one lane in a round of the loop.
+const LANE_BOUND: usize = 1_024;
 
 /// Clocks are corrected by so much without anybody noticing.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
@@ -98,10 +100,11 @@ impl Node {
 
         let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
         let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));
-        let mut core = Core::new(engine, settings.journal.request_timeout);
+        let core = Core::new(engine, settings.journal.request_timeout);
+        let mut driver = Driver::new(core, driver_settings(settings));
         let webhook = settings.alerts.of_webhook(settings.retry.backoff());
         let alerts = alerts::start(webhook, Arc::clone(clock))?;
-        let recovered = recover(&mut core, &journal, clock, &alerts).await?;
+        let recovered = recover(&mut driver, &journal, clock, &alerts, &transactions).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
             tracing::info!(transactions = recovered.taken_up, "took up what was unfinished");
@@ -112,7 +115,7 @@ impl Node {
         let ports =
             Ports { journal: journal.clone(), dispatcher: dispatcher.clone(), metrics, alerts };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
-        let shell = Shell::new(core, Arc::clone(clock), lanes, journal_events, ports, CALLS);
+        let shell = Shell::new(driver, Arc::clone(clock), lanes, journal_events, ports);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));
         let grace = settings.shutdown.grace;
         let (end, ended) = watch::channel(());
@@ -206,6 +209,17 @@ fn engine_settings(settings: &Settings, clock_doubted: bool) -> EngineSettings {
     }
 }
 
+fn driver_settings(settings: &Settings) -> DriverSettings {
+    DriverSettings {
+        calls: CALLS,
+        lane_bound: LANE_BOUND,
+        most_unwritten: Backlog {
+            records: settings.journal.queue_records,
+            bytes: settings.journal.queue_bytes,
+        },
+    }
+}
+
 fn journal_settings(
     settings: &Settings,
     address: SocketAddr,
@@ -216,10 +230,6 @@ fn journal_settings(
         node_url: format!("http://{address}"),
         batch_records: settings.journal.batch_records,
         batch_bytes: settings.journal.batch_bytes,
-        queue: Backlog {
-            records: settings.journal.queue_records,
-            bytes: settings.journal.queue_bytes,
-        },
         read_connections: settings.database.read_connections,
         read_within: settings.journal.request_timeout,
         retention: Retention {

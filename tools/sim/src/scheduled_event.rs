@@ -1,12 +1,10 @@
 //! All that can happen, in the order of the agenda.
 
-use tercet_engine::{Reply, Ticket, Until};
+use tercet_engine::{Batch, JournalEvent, Reply, Ticket, Until};
 use tercet_participant::Legs;
 use tercet_wire::{Answer, BranchId, Gid, Instance, Op, Wall};
 
 use crate::actor::Asking;
-use crate::journal::Batch;
-use crate::node::FromJournal;
 
 /// Something that happens.
 #[derive(Debug, Clone)]
@@ -15,6 +13,8 @@ pub(crate) enum ScheduledEvent {
     Round { life: u64 },
     /// A submission reaches the database.
     Submission { life: u64 },
+    /// The journal's writer has something to do although nothing was appended.
+    WriterDue { life: u64 },
     /// A submission of a life that is over reaches the database all the same.
     Orphan { life: u64, batch: Batch },
     /// The database reads what it knows of these.
@@ -22,7 +22,7 @@ pub(crate) enum ScheduledEvent {
     /// The database reads which transactions rest.
     PageRequest { life: u64, after: Option<Gid> },
     /// What was read reaches the coordinator.
-    Read { life: u64, read: Vec<FromJournal> },
+    Read { life: u64, read: Vec<JournalEvent> },
     /// Somebody asks the coordinator.
     Ask(Asked),
     /// Somebody hears what became of what they asked.
@@ -51,6 +51,7 @@ impl ScheduledEvent {
         match self {
             Self::Round { .. }
             | Self::Submission { .. }
+            | Self::WriterDue { .. }
             | Self::Load { .. }
             | Self::PageRequest { .. }
             | Self::Read { .. }
@@ -74,9 +75,11 @@ impl ScheduledEvent {
 pub(crate) enum Fault {
     /// The coordinator's process is killed.
     NodeDies,
+    /// It is asked to stop.
+    NodeStops { grace_ms: u64 },
     /// It is started.
     NodeStarts,
-    /// It is stopped for a while, as by SIGSTOP.
+    /// It is frozen for a while, as by SIGSTOP.
     NodeFreezes { for_ms: u64 },
     /// Its wall clock is set.
     WallJumps { by_ms: i64 },

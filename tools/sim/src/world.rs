@@ -1,15 +1,16 @@
 //! One world: everything that is drawn from one seed, and what happens in it until it rests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::actor::{Actor, contender, initiator, operator};
 use crate::content::{Content, gid};
 use crate::coverage::{Coverage, Mishap, Sometimes};
-use crate::journal::Rows;
 use crate::log::Log;
 use crate::node::{Around, Node};
 use crate::oracle::{Oracle, at_rest};
 use crate::rng::Rng;
+use crate::rows::Rows;
 use crate::scheduled_event::{Caller, Fault, ScheduledEvent};
 use crate::scheduler::Scheduler;
 use crate::service::Service;
@@ -135,6 +136,7 @@ impl World {
             }
         };
         some(plan.node.crashes, |_, _| Fault::NodeDies);
+        some(plan.node.stops, |rng, _| Fault::NodeStops { grace_ms: rng.mostly_small(30_000) });
         some(plan.node.freezes, |rng, _| Fault::NodeFreezes { for_ms: rng.mostly_small(60_000) });
         some(plan.node.wall_jumps, |rng, _| Fault::WallJumps {
             by_ms: rng.pick(&[-3_600_000, -5_000, 5_000, 3_600_000]),
@@ -206,6 +208,9 @@ impl World {
             ScheduledEvent::Submission { life } => {
                 node.submitted(life, &mut Around { scheduler, rows, services, oracle });
             }
+            ScheduledEvent::WriterDue { life } => {
+                node.writer_due(life, &mut Around { scheduler, rows, services, oracle });
+            }
             ScheduledEvent::Load { life, gids } => {
                 node.loads(life, gids, &mut Around { scheduler, rows, services, oracle });
             }
@@ -219,11 +224,13 @@ impl World {
             ScheduledEvent::Read { life, read } => node.has_read(life, read, scheduler),
             ScheduledEvent::Answer { to, answer } => {
                 if let Caller::Node { http_call, ticket } = to {
-                    node.answered(http_call, &ticket, answer, scheduler);
+                    let mut around = Around { scheduler, rows, services, oracle };
+                    node.answered(http_call, ticket, answer, &mut around);
                 }
             }
             ScheduledEvent::CallGivenUp { life, http_call } => {
-                node.call_given_up(life, http_call, scheduler);
+                let mut around = Around { scheduler, rows, services, oracle };
+                node.call_given_up(life, http_call, &mut around);
             }
         }
     }
@@ -246,6 +253,10 @@ impl World {
                 rows.damage(|| {
                     scheduler.fault(scheduler.plan.journal.unreadable, Mishap::RowsDamaged)
                 });
+            }
+            Fault::NodeStops { grace_ms } => {
+                scheduler.saw(Mishap::NodeStops);
+                node.stops(Duration::from_millis(grace_ms), scheduler);
             }
             Fault::NodeStarts => node.starts(&mut Around { scheduler, rows, services, oracle }),
             Fault::NodeFreezes { for_ms } => {
