@@ -164,6 +164,8 @@ fn a_call_is_in_flight_until_its_answer_is_handled() {
         while let Some(event) = driver.next(Mono(now)) {
             called += driver.step(event, at(now)).calls.len();
         }
+        // The first Try's answer is written down, and everything waits for that.
+        driver.journal(JournalEvent::Durable(Seq(100)));
         now += 60_000;
     }
     assert_eq!(called, 1, "the other one, once there was room");

@@ -172,7 +172,7 @@ impl Plan {
                 full: seldom(rng, 2),
                 load_fails: often(rng, 50),
                 load_late: seldom(rng, 50),
-                rejected: seldom(rng, 20),
+                rejected: seldom(rng, 40),
                 unreadable: seldom(rng, 30),
             },
             dispatch: DispatchPlan {
@@ -185,7 +185,7 @@ impl Plan {
                 stock: rng.pick(&[3, 20, 1_000]),
                 refuse: often(rng, 30),
                 odd: often(rng, 40),
-                wrong: rng.one_in(4),
+                wrong: rng.one_in(3),
                 slow: often(rng, 30),
                 outages: often(rng, 3),
                 crashes: often(rng, 3),
@@ -203,7 +203,7 @@ impl Plan {
                 repeat: often(rng, 50),
                 other_content: often(rng, 30),
                 taken_gid: seldom(rng, 50),
-                operators: often(rng, 30),
+                operators: often(rng, 60),
             },
         }
     }

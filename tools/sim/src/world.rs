@@ -164,31 +164,17 @@ impl World {
         }
         let Self { scheduler, node, rows, services, actors, oracle } = self;
         match scheduled_event {
-            ScheduledEvent::Act { actor } => {
-                if let Some(actor) = actors.get_mut(actor) {
-                    actor.acts(scheduler);
-                }
-            }
+            ScheduledEvent::Act { actor } => actors[actor].acts(scheduler),
             ScheduledEvent::Heard { actor, number, heard } => {
-                if let Some(actor) = actors.get_mut(actor) {
-                    actor.hears(number, heard, scheduler);
-                }
+                actors[actor].hears(number, heard, scheduler);
             }
-            ScheduledEvent::Call(call) => {
-                if let Some(service) = services.get_mut(call.service) {
-                    service.called(call, scheduler);
-                }
-            }
+            ScheduledEvent::Call(call) => services[call.service].called(call, scheduler),
             ScheduledEvent::Commit { service, run } => {
                 let wall = node.wall(scheduler);
-                if let Some(service) = services.get_mut(service) {
-                    service.commits(run, wall, scheduler);
-                }
+                services[service].commits(run, wall, scheduler);
             }
             ScheduledEvent::TurnGivenUp { service, waiting } => {
-                if let Some(service) = services.get_mut(service) {
-                    service.turn_given_up(waiting, scheduler);
-                }
+                services[service].turn_given_up(waiting, scheduler);
             }
             ScheduledEvent::Ask(asked) => node.asked(asked, scheduler),
             ScheduledEvent::Orphan { life, batch } => match rows.commit(life, &batch) {
@@ -202,35 +188,14 @@ impl World {
             },
             ScheduledEvent::Fault(fault) => self.goes_wrong(fault),
             ScheduledEvent::Heal => self.heals(),
-            ScheduledEvent::Round { life } => {
-                node.round(life, &mut Around { scheduler, rows, services, oracle });
+            ScheduledEvent::Node { life, event } => {
+                node.happens(life, event, &mut Around { scheduler, rows, services, oracle });
             }
-            ScheduledEvent::Submission { life } => {
-                node.submitted(life, &mut Around { scheduler, rows, services, oracle });
-            }
-            ScheduledEvent::WriterDue { life } => {
-                node.writer_due(life, &mut Around { scheduler, rows, services, oracle });
-            }
-            ScheduledEvent::Load { life, gids } => {
-                node.loads(life, gids, &mut Around { scheduler, rows, services, oracle });
-            }
-            ScheduledEvent::PageRequest { life, after } => {
-                node.page_requests(
-                    life,
-                    after.as_ref(),
-                    &mut Around { scheduler, rows, services, oracle },
-                );
-            }
-            ScheduledEvent::Read { life, read } => node.has_read(life, read, scheduler),
             ScheduledEvent::Answer { to, answer } => {
                 if let Caller::Node { http_call, ticket } = to {
                     let mut around = Around { scheduler, rows, services, oracle };
                     node.answered(http_call, ticket, answer, &mut around);
                 }
-            }
-            ScheduledEvent::CallGivenUp { life, http_call } => {
-                let mut around = Around { scheduler, rows, services, oracle };
-                node.call_given_up(life, http_call, &mut around);
             }
         }
     }
@@ -276,21 +241,15 @@ impl World {
             }
             Fault::ServiceDown { service, for_ms } => {
                 scheduler.saw(Mishap::ServiceDown);
-                if let Some(service) = services.get_mut(service) {
-                    service.goes_down(now + for_ms);
-                }
+                services[service].goes_down(now + for_ms);
             }
             Fault::Partition { service, for_ms } => {
                 scheduler.saw(Mishap::Partition);
-                if let Some(service) = services.get_mut(service) {
-                    service.is_cut_off(now + for_ms);
-                }
+                services[service].is_cut_off(now + for_ms);
             }
             Fault::ServiceCrashes { service } => {
                 scheduler.saw(Mishap::ServiceCrash);
-                if let Some(service) = services.get_mut(service) {
-                    service.crashes();
-                }
+                services[service].crashes();
             }
         }
     }

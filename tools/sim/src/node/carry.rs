@@ -1,13 +1,13 @@
 //! What the core's commands lead to, and what participants answer.
 
-use tercet_engine::{Commands, Event, Lane, Ticket};
-use tercet_wire::{Answer, Now};
+use tercet_engine::{Commands, Event, Input, Lane, Ticket};
+use tercet_wire::{Answer, Now, Wall};
 
 use crate::coverage::Sometimes;
 use crate::network;
 use crate::node::dispatch::BreakerNews;
 use crate::node::{Around, Node, Running, Waiting};
-use crate::scheduled_event::{Heard, ScheduledEvent};
+use crate::scheduled_event::{Heard, NodeEvent, ScheduledEvent};
 
 impl Running {
     pub(super) fn step(&mut self, event: Event, now: Now, around: &mut Around<'_>) {
@@ -33,14 +33,12 @@ impl Running {
     pub(super) fn carry_out(&mut self, commands: Commands, now: Now, around: &mut Around<'_>) {
         let scheduler = &mut *around.scheduler;
         if !commands.loads.is_empty() {
-            let (life, gids) = (self.life, commands.loads);
             let wait = scheduler.rng.mostly_small(scheduler.plan.journal.commit);
-            scheduler.after(wait, ScheduledEvent::Load { life, gids });
+            self.after(wait, NodeEvent::Load(commands.loads), scheduler);
         }
         for page in commands.page_requests {
-            let (life, after) = (self.life, page.after);
             let wait = scheduler.rng.mostly_small(scheduler.plan.journal.commit);
-            scheduler.after(wait, ScheduledEvent::PageRequest { life, after });
+            self.after(wait, NodeEvent::PageRequest(page.after), scheduler);
         }
         for (reply_to, reply) in commands.replies {
             let Some(Waiting { actor, number, .. }) = self.waiting.remove(&reply_to) else {
@@ -81,6 +79,16 @@ impl Running {
             self.driver.capacity_freed(freed);
         }
     }
+
+    /// The patience with a call is over.
+    pub(super) fn call_given_up(&mut self, http_call: u64, wall: Wall, around: &mut Around<'_>) {
+        let now = self.now(wall, around.scheduler);
+        let nothing = Answer::Nothing { why: "timeout".to_owned() };
+        if let Some(news) = self.dispatch.ended(http_call, &nothing, now, around.scheduler) {
+            around.scheduler.saw(Sometimes::Timeout);
+            self.take_news(news);
+        }
+    }
 }
 
 impl Node {
@@ -110,23 +118,9 @@ impl Node {
                 around.scheduler.saw(Sometimes::AnswerOfAnOldLife);
             }
             // The dispatcher gives one answer for each call; this one comes from nowhere.
-            running.step(Event::Input(tercet_engine::Input::Answered(ticket, answer)), now, around);
+            running.step(Event::Input(Input::Answered(ticket, answer)), now, around);
         }
         let delay = around.scheduler.rng.below(2);
         self.wake(delay, around.scheduler);
-    }
-
-    /// The patience with a call is over.
-    pub(crate) fn call_given_up(&mut self, life: u64, http_call: u64, around: &mut Around<'_>) {
-        let wall = self.wall(around.scheduler);
-        let scheduler = &mut *around.scheduler;
-        let Some(running) = self.of_life(life) else { return };
-        let now = running.now(wall, scheduler);
-        let nothing = Answer::Nothing { why: "timeout".to_owned() };
-        if let Some(news) = running.dispatch.ended(http_call, &nothing, now, scheduler) {
-            scheduler.saw(Sometimes::Timeout);
-            running.take_news(news);
-            self.wake(0, scheduler);
-        }
     }
 }

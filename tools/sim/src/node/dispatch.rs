@@ -15,7 +15,7 @@ use crate::content::{quantity_of, service_of};
 use crate::coverage::Sometimes;
 use crate::network;
 use crate::node::life::millis;
-use crate::scheduled_event::{Arriving, Caller, ScheduledEvent};
+use crate::scheduled_event::{Arriving, Caller, NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
 /// Path segments that tell destinations apart.
@@ -239,7 +239,8 @@ impl Dispatch {
         self.next += 1;
         let (life, http_call) = (self.life, self.next);
         let Call { ticket, branch, deadline_at, .. } = offered.call;
-        scheduler.after(millis(branch.timeout), ScheduledEvent::CallGivenUp { life, http_call });
+        let event = NodeEvent::CallGivenUp { http_call };
+        scheduler.after(millis(branch.timeout), ScheduledEvent::Node { life, event });
         let Ok(legs) = branch.legs().parse() else { return };
         let made = HttpCall { at: at.clone(), ticket: ticket.clone(), permit };
         self.under_way.insert(http_call, made);

@@ -2,12 +2,12 @@
 //! faults of a database.
 
 use tercet_engine::{Backlog, Batch, Committed, JournalEvent, Load};
-use tercet_wire::{Gid, Now};
+use tercet_wire::{Gid, Now, Wall};
 
 use crate::coverage::{Mishap, Sometimes};
-use crate::node::{Around, Node, Running};
+use crate::node::{Around, Running};
 use crate::rows::{Changed, CommitError, Rows};
-use crate::scheduled_event::ScheduledEvent;
+use crate::scheduled_event::NodeEvent;
 use crate::scheduler::Scheduler;
 
 impl Running {
@@ -33,7 +33,7 @@ impl Running {
                 false => usual,
             };
             let wait = scheduler.rng.below(wait + 1);
-            scheduler.after(wait, ScheduledEvent::Submission { life: self.life });
+            self.after(wait, NodeEvent::Submission, scheduler);
         }
         around.oracle.journal.writer_waits(&self.writer, self.awake_since, scheduler);
         let settled = self.writer.take_settled();
@@ -46,10 +46,11 @@ impl Running {
         // Where all is done, signs of life alone do not keep the world from coming to rest.
         let rests = scheduler.healed && self.writer.is_idle();
         if let Some(due) = self.writer.next_deadline().filter(|_| !rests) {
-            let (at, life) = (self.at(due), self.life);
+            let at = self.at(due);
             if self.writer_at.is_none_or(|planned| at < planned || planned <= scheduler.now) {
                 self.writer_at = Some(at);
-                scheduler.at(at, ScheduledEvent::WriterDue { life });
+                let wait = at.saturating_sub(scheduler.now);
+                self.after(wait, NodeEvent::WriterDue, scheduler);
             }
         }
     }
@@ -93,101 +94,66 @@ impl Running {
             }
         }
     }
-}
 
-impl Node {
-    /// A submission reaches the database.
-    pub(crate) fn submitted(&mut self, life: u64, around: &mut Around<'_>) {
-        let wall = self.wall(around.scheduler);
-        let full = around.scheduler.now < self.disk_full_until && !around.scheduler.healed;
-        let Some(running) = self.of_life(life) else { return };
-        let Some(batch) = running.writer.under_way().cloned() else {
-            return around.scheduler.broke("the writer forgot the batch under way");
+    /// A submission reaches the database; whether it changed anything.
+    pub(super) fn submitted(&mut self, wall: Wall, full: bool, around: &mut Around<'_>) -> bool {
+        let now = self.now(wall, around.scheduler);
+        let Some(batch) = self.writer.under_way().cloned() else {
+            around.scheduler.broke("the writer forgot the batch under way");
+            return false;
         };
-        let now = running.now(wall, around.scheduler);
-        let (changed, result) = running.commit(&batch, around.rows, full, around.scheduler);
+        let (changed, result) = self.commit(&batch, around.rows, full, around.scheduler);
         around.oracle.journal.answered(&batch, &result);
         let rejected = result == Committed::Rejected;
-        let quarantined = running.writer.committed(result, now);
-        if rejected && quarantined.is_none() {
+        if self.writer.committed(result, now).is_none() && rejected {
             around.scheduler.saw(Sometimes::Bisected);
         }
-        running.write(now, around);
-        if !changed.is_empty() {
-            self.last_written = Some(wall);
-        }
-        for changed in changed {
-            around.oracle.written(&changed, around.scheduler);
-        }
-        self.close_if_over(around);
-        let delay = around.scheduler.rng.below(2);
-        self.wake(delay, around.scheduler);
+        self.write(now, around);
+        changed.iter().for_each(|changed| around.oracle.written(changed, around.scheduler));
+        !changed.is_empty()
     }
 
     /// Something the writer waited for is due: a batch to be submitted again, what lingered, a
     /// sign of life.
-    pub(crate) fn writer_due(&mut self, life: u64, around: &mut Around<'_>) {
-        let wall = self.wall(around.scheduler);
-        let Some(running) = self.of_life(life) else { return };
-        // An earlier look took this one's place.
-        if running.writer_at.is_some_and(|at| at <= around.scheduler.now) {
-            running.writer_at = None;
-            let now = running.now(wall, around.scheduler);
-            running.write(now, around);
-            self.wake(0, around.scheduler);
+    pub(super) fn writer_due(&mut self, wall: Wall, around: &mut Around<'_>) {
+        // An earlier look may have taken this one's place.
+        if self.writer_at.take_if(|at| *at <= around.scheduler.now).is_some() {
+            let now = self.now(wall, around.scheduler);
+            self.write(now, around);
         }
-        self.close_if_over(around);
     }
 
     /// The database reads what was asked for.
-    pub(crate) fn loads(&mut self, life: u64, gids: Vec<Gid>, around: &mut Around<'_>) {
-        let fails =
-            around.scheduler.fault(around.scheduler.plan.journal.load_fails, Mishap::LoadFails);
+    pub(super) fn loads(&mut self, gids: Vec<Gid>, around: &mut Around<'_>) {
+        let scheduler = &mut *around.scheduler;
+        let fails = scheduler.fault(scheduler.plan.journal.load_fails, Mishap::LoadFails);
         let read = gids.into_iter().map(|gid| {
             let load = if fails { Load::Failed } else { around.rows.load(&gid) };
             JournalEvent::Loaded(gid, load)
         });
         let read = read.collect();
-        let scheduler = &mut *around.scheduler;
         if scheduler.fault(scheduler.plan.journal.load_late, Mishap::LoadLate) {
             // Whoever asked is told something else by then, and may have asked again.
             let most =
                 u64::try_from(scheduler.plan.request_timeout.as_millis()).unwrap_or(u64::MAX);
             let late = scheduler.rng.between(1, most.saturating_mul(3));
-            return scheduler.after(late, ScheduledEvent::Read { life, read });
+            return self.after(late, NodeEvent::Read(read), scheduler);
         }
-        self.is_read(life, read, scheduler);
+        self.is_read(read, scheduler);
     }
 
     /// The database reads which transactions rest.
-    pub(crate) fn page_requests(
-        &mut self,
-        life: u64,
-        after: Option<&Gid>,
-        around: &mut Around<'_>,
-    ) {
+    pub(super) fn page_requests(&mut self, after: Option<&Gid>, around: &mut Around<'_>) {
         around.scheduler.saw(Sometimes::PageOfGids);
         let page = around.rows.decided_unfinished(after, around.scheduler.plan.page);
-        self.is_read(life, vec![JournalEvent::PageOfGids(page)], around.scheduler);
+        self.is_read(vec![JournalEvent::PageOfGids(page)], around.scheduler);
     }
 
     /// What was read is told in the order it was asked for, and may be old by then.
-    fn is_read(&mut self, life: u64, read: Vec<JournalEvent>, scheduler: &mut Scheduler) {
-        let Some(running) = self.of_life(life) else { return };
+    fn is_read(&mut self, read: Vec<JournalEvent>, scheduler: &mut Scheduler) {
         let takes = scheduler.rng.mostly_small(scheduler.plan.journal.commit);
-        running.reads_until = running.reads_until.max(scheduler.now + takes);
-        scheduler.at(running.reads_until, ScheduledEvent::Read { life, read });
-    }
-
-    /// What was read reaches the coordinator.
-    pub(crate) fn has_read(
-        &mut self,
-        life: u64,
-        read: Vec<JournalEvent>,
-        scheduler: &mut Scheduler,
-    ) {
-        let Some(running) = self.of_life(life) else { return };
-        read.into_iter().for_each(|event| running.driver.journal(event));
-        self.wake(0, scheduler);
+        self.reads_until = self.reads_until.max(scheduler.now + takes);
+        let wait = self.reads_until - scheduler.now;
+        self.after(wait, NodeEvent::Read(read), scheduler);
     }
 }

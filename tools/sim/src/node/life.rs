@@ -12,7 +12,7 @@ use tercet_wire::{Backoff, Epoch, Gid, Mono, Wall};
 use crate::coverage::{CrashPoint, Mishap, Sometimes};
 use crate::node::{Around, Dispatch, Node, Running, Waiting, dispatch};
 use crate::plan::Plan;
-use crate::scheduled_event::{Fault, Heard, ScheduledEvent};
+use crate::scheduled_event::{Fault, Heard, NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
 /// A wall clock further ahead of the journal than this is not believed.
@@ -159,11 +159,10 @@ impl Node {
         }
         running.closes_until = Some(grace_ends);
         running.writer.close();
-        let at = running.at(grace_ends).max(scheduler.now);
         running.writer_at = Some(scheduler.now);
-        let life = running.life;
-        scheduler.after(0, ScheduledEvent::WriterDue { life });
-        scheduler.at(at, ScheduledEvent::WriterDue { life });
+        running.after(0, NodeEvent::WriterDue, scheduler);
+        let rest = running.at(grace_ends).saturating_sub(scheduler.now);
+        running.after(rest, NodeEvent::WriterDue, scheduler);
     }
 
     /// After the loop has ended: the process ends when its journal has, or when the grace has.

@@ -17,6 +17,7 @@ use tercet_wire::{Gid, Mono, Now, Wall};
 
 use crate::oracle::Oracle;
 use crate::rows::Rows;
+use crate::scheduled_event::{NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 use crate::service::Service;
 
@@ -104,15 +105,45 @@ impl Node {
         (until > scheduler.now).then_some(until)
     }
 
-    /// The life of this number, if it is still the present one.
-    fn of_life(&mut self, life: u64) -> Option<&mut Running> {
-        self.running.as_mut().filter(|running| running.life == life)
+    /// Something happens inside the process; what was meant for an earlier life is lost.
+    pub(crate) fn happens(&mut self, life: u64, event: NodeEvent, around: &mut Around<'_>) {
+        let wall = self.wall(around.scheduler);
+        let full = around.scheduler.now < self.disk_full_until && !around.scheduler.healed;
+        let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
+            return;
+        };
+        match event {
+            NodeEvent::Round => return self.round(around),
+            NodeEvent::Submission => {
+                if running.submitted(wall, full, around) {
+                    self.last_written = Some(wall);
+                }
+                self.close_if_over(around);
+            }
+            NodeEvent::WriterDue => {
+                running.writer_due(wall, around);
+                self.close_if_over(around);
+            }
+            NodeEvent::Load(gids) => running.loads(gids, around),
+            NodeEvent::PageRequest(after) => running.page_requests(after.as_ref(), around),
+            NodeEvent::Read(read) => {
+                read.into_iter().for_each(|event| running.driver.journal(event));
+            }
+            NodeEvent::CallGivenUp { http_call } => running.call_given_up(http_call, wall, around),
+        }
+        let delay = around.scheduler.rng.below(2);
+        self.wake(delay, around.scheduler);
     }
 }
 
 impl Running {
     pub(crate) fn core(&self) -> &Core {
         self.driver.core()
+    }
+
+    /// So many milliseconds from now, unless this life is over by then.
+    fn after(&self, wait: u64, event: NodeEvent, scheduler: &mut Scheduler) {
+        scheduler.after(wait, ScheduledEvent::Node { life: self.life, event });
     }
 
     /// Whether there was more in this lane than fits into the present round.

@@ -4,7 +4,7 @@ use tercet_engine::Lane;
 
 use crate::coverage::Sometimes;
 use crate::node::{Around, Node};
-use crate::scheduled_event::ScheduledEvent;
+use crate::scheduled_event::{NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
 impl Node {
@@ -14,14 +14,15 @@ impl Node {
         let at = (scheduler.now + within).max(running.frozen_until);
         if running.round_at.is_none_or(|planned| at < planned) {
             running.round_at = Some(at);
-            scheduler.at(at, ScheduledEvent::Round { life: running.life });
+            let (life, event) = (running.life, NodeEvent::Round);
+            scheduler.at(at, ScheduledEvent::Node { life, event });
         }
     }
 
     /// The loop runs, if there is anything for it.
-    pub(crate) fn round(&mut self, life: u64, around: &mut Around<'_>) {
+    pub(super) fn round(&mut self, around: &mut Around<'_>) {
         let wall = self.wall(around.scheduler);
-        let Some(running) = self.of_life(life) else { return };
+        let Some(running) = &mut self.running else { return };
         // An earlier round took this one's place, or there are no more.
         let due = running.round_at.is_some_and(|at| at <= around.scheduler.now);
         if !due || running.closes_until.is_some() {
