@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The release rule lives here and nowhere else (P1, P3): an effect leaves once the record
-//! it waits for is durable. The tokio shell, the simulation and the model all drive this.
+//! it waits for is durable. The driver and the model step this.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use crate::engine::output::{
     Call, DeferredEffect, Effect, Output, PageRequest, Parked, Refusal, Reply,
 };
 use crate::engine::{Census, Engine};
+use crate::journal_event::Urgency;
 use crate::record::Record;
 
 /// What comes in.
@@ -43,9 +44,8 @@ pub enum Event {
 pub struct Commands {
     /// Records to append to the journal.
     pub append: Vec<Record>,
-    /// Somebody waits for a record of these, or of earlier ones. What nobody waits for may be
-    /// written when it suits the journal.
-    pub hurry: bool,
+    /// Whether somebody waits for a record of these, or of earlier ones.
+    pub urgency: Urgency,
     /// Calls to send to participants.
     pub calls: Vec<Call>,
     /// Replies to requests.
@@ -101,7 +101,7 @@ struct Waiting {
 }
 
 impl Core {
-    /// A ring around an engine. `request_timeout`: how long an answer may wait for the disk.
+    /// A core around an engine. `request_timeout`: how long an answer may wait for the disk.
     #[must_use]
     pub fn new(engine: Engine, request_timeout: Duration) -> Self {
         Self {
@@ -204,7 +204,7 @@ impl Core {
                 self.let_out(held, commands);
             } else {
                 let since = now.mono;
-                commands.hurry = true;
+                commands.urgency = Urgency::Now;
                 self.held.entry(held.after).or_default().push(Waiting { held, since });
             }
         }
@@ -272,7 +272,7 @@ impl Core {
         if last <= self.durable {
             commands.synced.push(reply_to);
         } else {
-            commands.hurry = true;
+            commands.urgency = Urgency::Now;
             self.syncing.entry(last).or_default().push((reply_to, now.mono));
         }
     }

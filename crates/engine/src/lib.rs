@@ -5,8 +5,11 @@
 
 mod core;
 mod dispatch;
+mod driver;
 mod engine;
+mod group_commit;
 pub mod invariants;
+mod journal_event;
 mod record;
 mod recovery;
 mod stored;
@@ -15,14 +18,19 @@ mod transaction;
 pub use core::{Commands, Core, Event};
 pub use dispatch::{
     Admission, BreakerSettings, BreakerState, Capacity, CapacityFreed, Destination,
-    DestinationQueue, DestinationQueueSettings, Expired, Health, Moved, Next, Offered,
-    ParticipantHealth, Permit, Turned, health,
+    DestinationQueue, DestinationQueueSettings, Expired, FreedCapacities, Health, Moved, Next,
+    Offered, ParticipantHealth, Permit, Turned, Watch, WatchedQueue, health,
 };
+pub use driver::{Driver, DriverSettings, Ended, Lane, for_what_is_in_flight};
 pub use engine::input::{Ask, Input, Load, ReplyTo, Request, Ticket, Until, Wait};
 pub use engine::output::{
     Call, DeferredEffect, Effect, Output, PageRequest, Parked, Refusal, Reply, ReplyKind, Snapshot,
 };
 pub use engine::{Census, Engine, EngineSettings};
+pub use group_commit::{
+    Backlog, Batch, Caps, Committed, GroupCommit, GroupCommitSettings, TransactionKey, Weight,
+};
+pub use journal_event::{JournalEvent, Urgency};
 pub use record::{BranchRecord, Change, Decided, Decision, HistoryEvent, Record, TryAnswer};
 pub use recovery::{PageRead, Unreadable, read_page};
 pub use stored::{ApplyError, StoredTransaction};

@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use tercet_engine::{Ask, Event, Input, ReplyTo, Rules, Until};
+use tercet_engine::{Ask, Event, Input, ReplyTo, Rules, Until, Urgency};
 use world::content::{branch, gid, new_branch, spec};
 use world::driver::{Driver, calls, records, replies};
 
@@ -39,15 +39,18 @@ fn no_confirm_leaves_before_the_decision_is_durable() {
 #[test]
 fn the_journal_is_hurried_only_where_somebody_waits() {
     let mut driver = Driver::new();
-    assert!(driver.begin(&spec("t", false, vec![branch("a", 0)]), Until::Finished).hurry);
+    let begun = driver.begin(&spec("t", false, vec![branch("a", 0)]), Until::Finished);
+    assert_eq!(begun.urgency, Urgency::Now);
     let tries = driver.durable().calls;
-    assert!(driver.answer(&tries[0], 200).hurry, "its Confirm waits for the decision");
+    let tried = driver.answer(&tries[0], 200);
+    assert_eq!(tried.urgency, Urgency::Now, "its Confirm waits for the decision");
     let confirms = driver.durable().calls;
     let finished = driver.answer(&confirms[0], 200);
     assert_eq!(records(&finished), ["Finished"]);
     assert_eq!(replies(&finished), ["1 201 confirmed"]);
-    assert!(!finished.hurry, "everybody has been told");
-    assert!(driver.event(Event::Sync(ReplyTo(9))).hurry, "a list waits for all that is written");
+    assert_eq!(finished.urgency, Urgency::Linger, "everybody has been told");
+    let synced = driver.event(Event::Sync(ReplyTo(9)));
+    assert_eq!(synced.urgency, Urgency::Now, "a list waits for all that is written");
 }
 
 #[test]

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{HistoryEvent, Record, StoredTransaction};
+use tercet_engine::{Backlog, HistoryEvent, JournalEvent, Record, StoredTransaction, Urgency};
 use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::JournalEvent;
-use super::backlog::Backlog;
 use super::database;
 use super::error::JournalError;
 use super::memory::MemoryRows;
@@ -41,8 +39,6 @@ pub(super) struct Shared {
     pub(super) reads: Semaphore,
     pub(super) read_within: Duration,
     pub(super) meter: Arc<QueueMeter>,
-    /// Most that may wait.
-    pub(super) most: Backlog,
     /// Dropped or written to: the thread stops at once.
     pub(super) stop: watch::Sender<()>,
     /// Its sender is dropped when the thread has let go of everything.
@@ -91,25 +87,13 @@ impl Journal {
 
     /// Hands records over to be made durable, after all appended before. Never blocks and
     /// never fails: what becomes of them is told by `JournalEvent`s. Whoever appends sees to
-    /// it that the backlog stays within bounds. Without records, it hurries those appended at
-    /// leisure.
-    pub fn append(&self, records: Vec<Record>) {
-        self.hand_over(records, true);
-    }
-
-    /// The same for records that nobody waits for yet: they are written with the next that
-    /// somebody waits for, or a few milliseconds later.
-    pub fn append_at_leisure(&self, records: Vec<Record>) {
-        if !records.is_empty() {
-            self.hand_over(records, false);
-        }
-    }
-
-    fn hand_over(&self, records: Vec<Record>, hurry: bool) {
+    /// it that the backlog stays within bounds. Without records, it presses for those appended
+    /// before.
+    pub fn append(&self, records: Vec<Record>, urgency: Urgency) {
         let Backlog { records: count, bytes } = Backlog::of(&records);
         self.shared.meter.add(count, bytes);
         // A writer that has ended was fenced or closed, and has said so: they are lost.
-        if self.shared.queue.send(Command::Append { records, hurry }).is_err() {
+        if self.shared.queue.send(Command::Append { records, urgency }).is_err() {
             self.shared.meter.remove(count, bytes);
         }
     }
@@ -144,15 +128,6 @@ impl Journal {
     #[must_use]
     pub fn backlog(&self) -> Backlog {
         Backlog { records: self.shared.meter.records(), bytes: self.shared.meter.bytes() }
-    }
-
-    /// Whether so much waits, with what is about to be appended, that no new transactions are
-    /// to be begun. What belongs to those there are is always taken.
-    #[must_use]
-    pub fn is_full(&self, about_to_come: Backlog) -> bool {
-        let (backlog, most) = (self.backlog(), self.shared.most);
-        backlog.records.saturating_add(about_to_come.records) >= most.records
-            || backlog.bytes.saturating_add(about_to_come.bytes) >= most.bytes
     }
 
     /// A page of this incarnation's unfinished transactions, by gid, those after `after`: at most

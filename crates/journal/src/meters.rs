@@ -6,6 +6,7 @@ use std::time::Duration;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, gauge, histogram,
 };
+use tercet_engine::Batch;
 use tercet_wire::metric;
 
 /// Registered handles.
@@ -43,6 +44,13 @@ impl Meters {
             failures: counter!(metric::JOURNAL_FAILURES),
             quarantined: counter!(metric::JOURNAL_QUARANTINED),
             retention_lag: gauge!(metric::RETENTION_LAG),
+        }
+    }
+
+    pub(super) fn written(&self, batch: &Batch) {
+        if !batch.records.is_empty() {
+            #[expect(clippy::cast_precision_loss, reason = "batches are capped far below 2^53")]
+            self.batch_records.record(batch.records.len() as f64);
         }
     }
 

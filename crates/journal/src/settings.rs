@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use tercet_wire::{Backoff, Incarnation};
 
-use super::backlog::Backlog;
-
 /// How a journal is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalSettings {
@@ -31,9 +29,7 @@ pub struct JournalSettings {
     pub page_bytes: u64,
     /// How long what nobody waits for may wait for what somebody does. A transaction's last
     /// record is such, so that with few under way a third of all commits is saved.
-    pub leisure: Duration,
-    /// Most that may wait to be durable before no new transactions are to be begun.
-    pub queue: Backlog,
+    pub linger: Duration,
     /// The pauses before a batch that failed is submitted again.
     pub resubmit: Backoff,
     /// How long a node writes nothing at most. What it writes then is its sign of life: its
@@ -58,11 +54,10 @@ impl JournalSettings {
             read_connections: 4,
             read_within: Duration::from_secs(5),
             page_bytes: 16 * 1024 * 1024,
-            queue: Backlog { records: 100_000, bytes: 64 * 1024 * 1024 },
             // The cap is what recovery takes once there is room again, and everybody waits for it;
             // asking a full disk some times a second costs nothing.
             resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_millis(500) },
-            leisure: Duration::from_millis(10),
+            linger: Duration::from_millis(10),
             longest_silence: Duration::from_secs(60),
             retention: Retention::default(),
         }

@@ -36,7 +36,6 @@ where
     let (end, ended) = watch::channel(());
     let (ready, made) = oneshot::channel();
     let meter = Arc::new(QueueMeter::register());
-    let most = settings.queue;
     let reads = usize::try_from(settings.read_connections.max(1)).unwrap_or(usize::MAX);
     let reads = Semaphore::new(reads.min(Semaphore::MAX_PERMITS));
     let read_within = settings.read_within;
@@ -95,7 +94,7 @@ where
         .spawn(body)
         .map_err(JournalError::Thread)?;
     let store = made.await.map_err(|_| JournalError::Closed)??;
-    Ok(Journal::new(Shared { queue, asks, store, reads, read_within, meter, most, stop, ended }))
+    Ok(Journal::new(Shared { queue, asks, store, reads, read_within, meter, stop, ended }))
 }
 
 /// Writes until the writer has ended or is told to stop.

@@ -106,7 +106,7 @@ listed!(
         CommitFailsBefore, CommitFailsAfter, CommitStalls, DiskFull, LoadFails, LoadLate,
         Rejected, RowsDamaged,
         Refusal, OddAnswer, WrongForEver, SlowBusiness, ServiceDown, Partition, ServiceCrash,
-        NodeCrash, CrashAgain, Freeze, WallForward, WallBack, WallJumpAcrossRestart,
+        NodeCrash, CrashAgain, NodeStops, Freeze, WallForward, WallBack, WallJumpAcrossRestart,
         InitiatorVanishes,
     }
 );
@@ -122,6 +122,7 @@ listed!(
 listed!(
     /// Something in particular.
     Sometimes {
+        Lingered, Resubmitted, SignOfLife, LaneBound, StoppedIdle, StoppedLate,
         ResubmittedAfterItHappened, OrphanHappened, OrphanFenced, GidTaken, Rejected, Bisected,
         Unreadable, Quarantined,
         AnswerAfterItsTime, AnswerOfAnOldLife, LateAcknowledgement, Timeout, ConnectionRefused,

@@ -54,8 +54,8 @@ pub(crate) fn event(event: &Event) -> String {
     }
 }
 
-pub(crate) fn commands(commands: &Commands) -> Vec<String> {
-    let mut lines: Vec<String> = commands.append.iter().map(record).collect();
+pub(crate) fn commands(commands: &Commands, records: &[Record]) -> Vec<String> {
+    let mut lines: Vec<String> = records.iter().map(record).collect();
     lines.extend(commands.calls.iter().map(|call| format!("call {}", ticket(&call.ticket))));
     let replies = commands.replies.iter();
     lines.extend(replies.map(|(to, told)| format!("reply #{} {}", to.0, reply(told))));

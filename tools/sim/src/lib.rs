@@ -1,10 +1,10 @@
 //! The coordinator's rules and the participants' guard in a simulated world full of faults.
 //!
 //! ```text
-//!   initiators ─▶ network ─▶ node: lanes ─▶ the real ring ─▶ dispatcher ─▶ network ─▶ participants
-//!                                   │   ▲                                            the real guard
-//!                                   ▼   │                                            over a business
-//!                                writer ─▶ rows (outlive every life of the node)
+//!   initiators ─▶ network ─▶ node: the real driver ─▶ the real queues ─▶ network ─▶ participants
+//!                                   │   ▲                                         the real guard
+//!                                   ▼   │                                         over a business
+//!                       the real group commit ─▶ rows (outlive every life of the node)
 //!
 //!   oracle: sees all of it after every step, and once all faults have ended
 //! ```
@@ -16,7 +16,6 @@ mod actor;
 mod content;
 mod coverage;
 mod describe;
-mod journal;
 mod log;
 mod network;
 mod node;
@@ -24,6 +23,7 @@ mod oracle;
 mod plan;
 mod regressions;
 mod rng;
+mod rows;
 mod scheduled_event;
 mod scheduler;
 mod seeds;

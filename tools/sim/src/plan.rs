@@ -24,6 +24,10 @@ pub(crate) struct Plan {
     pub(crate) resting: usize,
     pub(crate) request_timeout: Duration,
     pub(crate) begin_lane: usize,
+    /// Messages taken from one lane in a round.
+    pub(crate) lane_bound: usize,
+    /// Records that may wait to be durable.
+    pub(crate) most_unwritten: usize,
     /// Transactions read at once while recovering.
     pub(crate) page: usize,
     pub(crate) net: NetPlan,
@@ -53,6 +57,10 @@ pub(crate) struct NetPlan {
 #[derive(Debug, Clone)]
 pub(crate) struct JournalPlan {
     pub(crate) batch: usize,
+    /// How long what nobody waits for is held back.
+    pub(crate) linger: u64,
+    /// How long nothing is written at most.
+    pub(crate) silence: u64,
     pub(crate) commit: u64,
     pub(crate) fail_before: u64,
     pub(crate) fail_after: u64,
@@ -99,6 +107,8 @@ pub(crate) struct ServicePlan {
 pub(crate) struct NodePlan {
     pub(crate) crashes: u64,
     pub(crate) crash_again: u64,
+    /// Stops in order, each with a grace.
+    pub(crate) stops: u64,
     pub(crate) freezes: u64,
     pub(crate) wall_jumps: u64,
 }
@@ -139,6 +149,8 @@ impl Plan {
             resting: rng.pick(&[1, 1_000]),
             request_timeout: Duration::from_millis(rng.pick(&[200, 5_000])),
             begin_lane: rng.pick(&[1, 100, 100]),
+            lane_bound: rng.pick(&[1, 2, 1_024, 1_024]),
+            most_unwritten: rng.pick(&[3, 1_000, 1_000, 1_000, 1_000]),
             page: rng.pick(&[1, 2, 500]),
             net: NetPlan {
                 delay: rng.pick(&[0, 1, 20, 300]),
@@ -151,6 +163,8 @@ impl Plan {
             },
             journal: JournalPlan {
                 batch: rng.pick(&[1, 3, 512, 512]),
+                linger: rng.pick(&[0, 10, 500]),
+                silence: rng.pick(&[500, 60_000]),
                 commit: rng.pick(&[0, 2, 30]),
                 fail_before: often(rng, 50),
                 fail_after: often(rng, 50),
@@ -158,7 +172,7 @@ impl Plan {
                 full: seldom(rng, 2),
                 load_fails: often(rng, 50),
                 load_late: seldom(rng, 50),
-                rejected: seldom(rng, 20),
+                rejected: seldom(rng, 40),
                 unreadable: seldom(rng, 30),
             },
             dispatch: DispatchPlan {
@@ -171,7 +185,7 @@ impl Plan {
                 stock: rng.pick(&[3, 20, 1_000]),
                 refuse: often(rng, 30),
                 odd: often(rng, 40),
-                wrong: rng.one_in(5),
+                wrong: rng.one_in(3),
                 slow: often(rng, 30),
                 outages: often(rng, 3),
                 crashes: often(rng, 3),
@@ -179,6 +193,7 @@ impl Plan {
             node: NodePlan {
                 crashes: often(rng, 4),
                 crash_again: often(rng, 60),
+                stops: seldom(rng, 3),
                 freezes: often(rng, 3),
                 wall_jumps: often(rng, 3),
             },
@@ -188,7 +203,7 @@ impl Plan {
                 repeat: often(rng, 50),
                 other_content: often(rng, 30),
                 taken_gid: seldom(rng, 50),
-                operators: seldom(rng, 30),
+                operators: often(rng, 60),
             },
         }
     }

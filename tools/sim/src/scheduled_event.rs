@@ -1,28 +1,18 @@
 //! All that can happen, in the order of the agenda.
 
-use tercet_engine::{Reply, Ticket, Until};
+use tercet_engine::{Batch, JournalEvent, Reply, Ticket, Until};
 use tercet_participant::Legs;
 use tercet_wire::{Answer, BranchId, Gid, Instance, Op, Wall};
 
 use crate::actor::Asking;
-use crate::journal::Batch;
-use crate::node::FromJournal;
 
 /// Something that happens.
 #[derive(Debug, Clone)]
 pub(crate) enum ScheduledEvent {
-    /// The coordinator's loop has something to do, or believes so.
-    Round { life: u64 },
-    /// A submission reaches the database.
-    Submission { life: u64 },
+    /// Something of the coordinator's process, which is lost with it.
+    Node { life: u64, event: NodeEvent },
     /// A submission of a life that is over reaches the database all the same.
     Orphan { life: u64, batch: Batch },
-    /// The database reads what it knows of these.
-    Load { life: u64, gids: Vec<Gid> },
-    /// The database reads which transactions rest.
-    PageRequest { life: u64, after: Option<Gid> },
-    /// What was read reaches the coordinator.
-    Read { life: u64, read: Vec<FromJournal> },
     /// Somebody asks the coordinator.
     Ask(Asked),
     /// Somebody hears what became of what they asked.
@@ -33,8 +23,6 @@ pub(crate) enum ScheduledEvent {
     Call(Arriving),
     /// A participant's answer reaches whoever called.
     Answer { to: Caller, answer: Answer },
-    /// The caller's patience with one call is over.
-    CallGivenUp { life: u64, http_call: u64 },
     /// A participant's business code has run and commits.
     Commit { service: usize, run: u64 },
     /// A call has waited for its branch's turn for as long as it may.
@@ -45,27 +33,29 @@ pub(crate) enum ScheduledEvent {
     Heal,
 }
 
+/// Something that happens inside the coordinator's process.
+#[derive(Debug, Clone)]
+pub(crate) enum NodeEvent {
+    /// The loop has something to do, or believes so.
+    Round,
+    /// A submission reaches the database.
+    Submission,
+    /// The journal's writer has something to do although nothing was appended.
+    WriterDue,
+    /// The database reads what it knows of these.
+    Load(Vec<Gid>),
+    /// The database reads which transactions rest, after this one.
+    PageRequest(Option<Gid>),
+    /// What was read is told.
+    Read(Vec<JournalEvent>),
+    /// The patience with one call is over.
+    CallGivenUp { http_call: u64 },
+}
+
 impl ScheduledEvent {
-    /// Whether it happens inside the coordinator's process.
+    /// Whether it waits while the coordinator's process is frozen.
     pub(crate) fn is_of_the_node(&self) -> bool {
-        match self {
-            Self::Round { .. }
-            | Self::Submission { .. }
-            | Self::Load { .. }
-            | Self::PageRequest { .. }
-            | Self::Read { .. }
-            | Self::Ask(_)
-            | Self::Answer { .. }
-            | Self::CallGivenUp { .. } => true,
-            Self::Orphan { .. }
-            | Self::Heard { .. }
-            | Self::Act { .. }
-            | Self::Call(_)
-            | Self::Commit { .. }
-            | Self::TurnGivenUp { .. }
-            | Self::Fault(_)
-            | Self::Heal => false,
-        }
+        matches!(self, Self::Node { .. } | Self::Ask(_) | Self::Answer { .. })
     }
 }
 
@@ -74,9 +64,11 @@ impl ScheduledEvent {
 pub(crate) enum Fault {
     /// The coordinator's process is killed.
     NodeDies,
+    /// It is asked to stop.
+    NodeStops { grace_ms: u64 },
     /// It is started.
     NodeStarts,
-    /// It is stopped for a while, as by SIGSTOP.
+    /// It is frozen for a while, as by SIGSTOP.
     NodeFreezes { for_ms: u64 },
     /// Its wall clock is set.
     WallJumps { by_ms: i64 },

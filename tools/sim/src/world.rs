@@ -1,15 +1,16 @@
 //! One world: everything that is drawn from one seed, and what happens in it until it rests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::actor::{Actor, contender, initiator, operator};
 use crate::content::{Content, gid};
 use crate::coverage::{Coverage, Mishap, Sometimes};
-use crate::journal::Rows;
 use crate::log::Log;
 use crate::node::{Around, Node};
 use crate::oracle::{Oracle, at_rest};
 use crate::rng::Rng;
+use crate::rows::Rows;
 use crate::scheduled_event::{Caller, Fault, ScheduledEvent};
 use crate::scheduler::Scheduler;
 use crate::service::Service;
@@ -135,6 +136,7 @@ impl World {
             }
         };
         some(plan.node.crashes, |_, _| Fault::NodeDies);
+        some(plan.node.stops, |rng, _| Fault::NodeStops { grace_ms: rng.mostly_small(30_000) });
         some(plan.node.freezes, |rng, _| Fault::NodeFreezes { for_ms: rng.mostly_small(60_000) });
         some(plan.node.wall_jumps, |rng, _| Fault::WallJumps {
             by_ms: rng.pick(&[-3_600_000, -5_000, 5_000, 3_600_000]),
@@ -162,31 +164,17 @@ impl World {
         }
         let Self { scheduler, node, rows, services, actors, oracle } = self;
         match scheduled_event {
-            ScheduledEvent::Act { actor } => {
-                if let Some(actor) = actors.get_mut(actor) {
-                    actor.acts(scheduler);
-                }
-            }
+            ScheduledEvent::Act { actor } => actors[actor].acts(scheduler),
             ScheduledEvent::Heard { actor, number, heard } => {
-                if let Some(actor) = actors.get_mut(actor) {
-                    actor.hears(number, heard, scheduler);
-                }
+                actors[actor].hears(number, heard, scheduler);
             }
-            ScheduledEvent::Call(call) => {
-                if let Some(service) = services.get_mut(call.service) {
-                    service.called(call, scheduler);
-                }
-            }
+            ScheduledEvent::Call(call) => services[call.service].called(call, scheduler),
             ScheduledEvent::Commit { service, run } => {
                 let wall = node.wall(scheduler);
-                if let Some(service) = services.get_mut(service) {
-                    service.commits(run, wall, scheduler);
-                }
+                services[service].commits(run, wall, scheduler);
             }
             ScheduledEvent::TurnGivenUp { service, waiting } => {
-                if let Some(service) = services.get_mut(service) {
-                    service.turn_given_up(waiting, scheduler);
-                }
+                services[service].turn_given_up(waiting, scheduler);
             }
             ScheduledEvent::Ask(asked) => node.asked(asked, scheduler),
             ScheduledEvent::Orphan { life, batch } => match rows.commit(life, &batch) {
@@ -200,30 +188,14 @@ impl World {
             },
             ScheduledEvent::Fault(fault) => self.goes_wrong(fault),
             ScheduledEvent::Heal => self.heals(),
-            ScheduledEvent::Round { life } => {
-                node.round(life, &mut Around { scheduler, rows, services, oracle });
+            ScheduledEvent::Node { life, event } => {
+                node.happens(life, event, &mut Around { scheduler, rows, services, oracle });
             }
-            ScheduledEvent::Submission { life } => {
-                node.submitted(life, &mut Around { scheduler, rows, services, oracle });
-            }
-            ScheduledEvent::Load { life, gids } => {
-                node.loads(life, gids, &mut Around { scheduler, rows, services, oracle });
-            }
-            ScheduledEvent::PageRequest { life, after } => {
-                node.page_requests(
-                    life,
-                    after.as_ref(),
-                    &mut Around { scheduler, rows, services, oracle },
-                );
-            }
-            ScheduledEvent::Read { life, read } => node.has_read(life, read, scheduler),
             ScheduledEvent::Answer { to, answer } => {
                 if let Caller::Node { http_call, ticket } = to {
-                    node.answered(http_call, &ticket, answer, scheduler);
+                    let mut around = Around { scheduler, rows, services, oracle };
+                    node.answered(http_call, ticket, answer, &mut around);
                 }
-            }
-            ScheduledEvent::CallGivenUp { life, http_call } => {
-                node.call_given_up(life, http_call, scheduler);
             }
         }
     }
@@ -247,6 +219,10 @@ impl World {
                     scheduler.fault(scheduler.plan.journal.unreadable, Mishap::RowsDamaged)
                 });
             }
+            Fault::NodeStops { grace_ms } => {
+                scheduler.saw(Mishap::NodeStops);
+                node.stops(Duration::from_millis(grace_ms), scheduler);
+            }
             Fault::NodeStarts => node.starts(&mut Around { scheduler, rows, services, oracle }),
             Fault::NodeFreezes { for_ms } => {
                 scheduler.saw(Mishap::Freeze);
@@ -265,21 +241,15 @@ impl World {
             }
             Fault::ServiceDown { service, for_ms } => {
                 scheduler.saw(Mishap::ServiceDown);
-                if let Some(service) = services.get_mut(service) {
-                    service.goes_down(now + for_ms);
-                }
+                services[service].goes_down(now + for_ms);
             }
             Fault::Partition { service, for_ms } => {
                 scheduler.saw(Mishap::Partition);
-                if let Some(service) = services.get_mut(service) {
-                    service.is_cut_off(now + for_ms);
-                }
+                services[service].is_cut_off(now + for_ms);
             }
             Fault::ServiceCrashes { service } => {
                 scheduler.saw(Mishap::ServiceCrash);
-                if let Some(service) = services.get_mut(service) {
-                    service.crashes();
-                }
+                services[service].crashes();
             }
         }
     }

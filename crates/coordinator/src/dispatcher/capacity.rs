@@ -1,21 +1,20 @@
 //! Tells the runtime which destinations have room again. What nobody has fetched yet is
 //! kept once per destination, so that it is bounded by their number.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tercet_engine::{Capacity, CapacityFreed, Destination};
+use tercet_engine::{Capacity, CapacityFreed, Destination, FreedCapacities};
 use tokio::sync::Notify;
 
 /// Destinations that have room, as they are told.
 #[derive(Debug, Clone, Default)]
 pub struct FreedCapacity {
-    told: Arc<ReplyKind>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
-struct ReplyKind {
-    rooms: Mutex<BTreeMap<Destination, Capacity>>,
+struct Shared {
+    untold: Mutex<FreedCapacities>,
     news: Notify,
 }
 
@@ -27,29 +26,25 @@ impl FreedCapacity {
             if let Some(freed) = self.take() {
                 return freed;
             }
-            self.told.news.notified().await;
+            self.shared.news.notified().await;
         }
     }
 
     /// One that is told already, if any is.
     #[must_use]
     pub fn take(&self) -> Option<CapacityFreed> {
-        let (destination, Capacity { places, healed }) = self.rooms().pop_first()?;
-        Some(CapacityFreed { destination, places, healed })
+        self.untold().pop()
     }
 
     pub(super) fn tell(&self, destination: &Destination, room: Capacity) {
-        // What is newer counts; that it has recovered must not get lost.
-        let mut rooms = self.rooms();
-        let told = rooms.entry(destination.clone()).or_insert(room);
-        *told = Capacity { places: room.places, healed: told.healed || room.healed };
-        drop(rooms);
-        self.told.news.notify_one();
+        let Capacity { places, healed } = room;
+        self.untold().add(CapacityFreed { destination: destination.clone(), places, healed });
+        self.shared.news.notify_one();
     }
 
-    fn rooms(&self) -> MutexGuard<'_, BTreeMap<Destination, Capacity>> {
+    fn untold(&self) -> MutexGuard<'_, FreedCapacities> {
         // Nothing done under this lock panics half-way, so a poisoned map is a whole one.
-        self.told.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,12 +1,12 @@
-//! The way to one destination: its line, and what is counted on it. A slow destination
+//! The way to one destination: its queue, and what is counted on it. A slow destination
 //! fills nothing but its own queue.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tercet_engine::{
-    Admission, BreakerState, Call, Capacity, Destination, DestinationQueue,
-    DestinationQueueSettings, Health, Moved, Offered, ParticipantHealth, Permit, Ticket,
+    Admission, BreakerState, Call, Capacity, Destination, DestinationQueueSettings, Health, Moved,
+    Offered, ParticipantHealth, Permit, Ticket, Watch, WatchedQueue,
 };
 use tercet_wire::{Answer, Gid, Mono, Now};
 use tokio::sync::Notify;
@@ -30,26 +30,11 @@ pub(super) struct DestinationHandle {
     /// `host:port`.
     pub(super) participant: String,
     pub(super) metrics: Arc<ParticipantMetrics>,
-    watched_queue: Mutex<WatchedQueue>,
+    watched_queue: Mutex<WatchedQueue<Pending>>,
     /// The watcher shall look again before it meant to.
     pub(super) look_again: Notify,
     calls: AtomicU64,
     failures: AtomicU64,
-}
-
-#[derive(Debug)]
-struct WatchedQueue {
-    queue: DestinationQueue<Pending>,
-    /// When the watcher will look, if there is one.
-    watched: Option<Mono>,
-}
-
-/// Whether somebody must be set to watch the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub(super) enum Watch {
-    Start,
-    AsItIs,
 }
 
 impl DestinationHandle {
@@ -59,12 +44,11 @@ impl DestinationHandle {
         metrics: Arc<ParticipantMetrics>,
         settings: DestinationQueueSettings,
     ) -> Self {
-        let queue = WatchedQueue { queue: DestinationQueue::new(settings), watched: None };
         Self {
             name,
             participant,
             metrics,
-            watched_queue: Mutex::new(queue),
+            watched_queue: Mutex::new(WatchedQueue::new(settings)),
             look_again: Notify::new(),
             calls: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -72,7 +56,7 @@ impl DestinationHandle {
     }
 
     pub(super) fn offer(&self, offered: Offered<Pending>, now: Now) -> (Admission<Pending>, Watch) {
-        self.change(|queue| queue.offer(offered, now.mono, now.entropy))
+        self.change(|queue| queue.offer(offered, now))
     }
 
     pub(super) fn ended(
@@ -86,33 +70,28 @@ impl DestinationHandle {
         if health == Health::Failed {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
-        self.change(|queue| queue.ended(permit, health, gid, now.mono, now.entropy))
+        self.change(|queue| queue.ended(permit, health, gid, now))
     }
 
     pub(super) fn notify_when_free(&self, now: Now) -> (Option<Capacity>, Watch) {
-        self.change(|queue| queue.notify_when_free(now.mono))
+        self.change(|queue| queue.notify_when_free(now))
     }
 
     /// Forgets a call that waits for its turn, if it does.
     pub(super) fn retract(&self, ticket: &Ticket) -> (bool, Watch) {
         let is_it = |pending: &Pending| pending.call.ticket == *ticket;
-        self.change(|queue| queue.retract(is_it).is_some())
+        let (retracted, watch) = self.change(|queue| queue.retract(is_it));
+        (retracted.is_some(), watch)
     }
 
     /// For the watcher: when to look next; `None` if it need not, and it is dismissed.
     pub(super) fn watch_until(&self) -> Option<Mono> {
-        let mut watched = self.lock();
-        watched.watched = watched.queue.next_wake();
-        watched.watched
+        self.lock().watch_until()
     }
 
     /// For the watcher: it is time. It goes on watching by itself.
     pub(super) fn wake(&self, now: Now) -> Moved<Pending> {
-        let mut watched = self.lock();
-        let before = watched.queue.waiting();
-        let moved = watched.queue.wake(now.mono, now.entropy);
-        self.metrics.waiting_changed(before, watched.queue.waiting());
-        moved
+        self.counted(|queue| queue.wake(now))
     }
 
     /// How it stands with this destination.
@@ -120,37 +99,36 @@ impl DestinationHandle {
         let watched = self.lock();
         ParticipantHealth {
             participant: self.participant.clone(),
-            in_flight: watched.queue.under_way(),
-            waiting: watched.queue.waiting(),
-            breaker: watched.queue.breaker(),
+            in_flight: watched.queue().under_way(),
+            waiting: watched.queue().waiting(),
+            breaker: watched.queue().breaker(),
             calls: self.calls.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
         }
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut DestinationQueue<Pending>) -> R) -> (R, Watch) {
-        let mut watched = self.lock();
-        let before = watched.queue.waiting();
-        let result = change(&mut watched.queue);
-        self.metrics.waiting_changed(before, watched.queue.waiting());
-        let watch = match (watched.watched, watched.queue.next_wake()) {
-            (None, None) => Watch::AsItIs,
-            (None, Some(at)) => {
-                watched.watched = Some(at);
-                Watch::Start
-            }
-            (Some(until), Some(at)) if at >= until => Watch::AsItIs,
-            // Earlier than it meant to look, or not at all.
-            (Some(_), _) => {
-                self.look_again.notify_one();
-                Watch::AsItIs
-            }
-        };
+    fn change<R>(
+        &self,
+        change: impl FnOnce(&mut WatchedQueue<Pending>) -> (R, Watch),
+    ) -> (R, Watch) {
+        let (result, watch) = self.counted(change);
+        if watch == Watch::LookAgain {
+            self.look_again.notify_one();
+        }
         (result, watch)
     }
 
-    fn lock(&self) -> MutexGuard<'_, WatchedQueue> {
-        // Nothing done under this lock panics half-way, so a poisoned line is a whole one.
+    /// Does something to the queue, and counts what waits in it then.
+    fn counted<R>(&self, change: impl FnOnce(&mut WatchedQueue<Pending>) -> R) -> R {
+        let mut watched = self.lock();
+        let before = watched.queue().waiting();
+        let result = change(&mut watched);
+        self.metrics.waiting_changed(before, watched.queue().waiting());
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WatchedQueue<Pending>> {
+        // Nothing done under this lock panics half-way, so a poisoned queue is a whole one.
         self.watched_queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tercet_clock::Clock;
 use tercet_engine::{
     Admission, Call, Capacity, Destination, Expired, Moved, Next, Offered, ParticipantHealth,
-    Ticket,
+    Ticket, Watch,
 };
 use tercet_wire::Answer;
 use tokio::runtime::Handle;
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::capacity::FreedCapacity;
 use super::connect::StartError;
-use super::destination::{DestinationHandle, Pending, Watch};
+use super::destination::{DestinationHandle, Pending};
 use super::destinations::Destinations;
 use super::http_call::HttpCall;
 use super::settings::DispatcherSettings;
@@ -194,14 +194,15 @@ impl Shared {
         next
     }
 
-    /// Has somebody come back when the line says, unless somebody does already.
+    /// Has somebody come back when the queue says, unless somebody does already.
     pub(super) fn watch(self: &Arc<Self>, destination: &Arc<DestinationHandle>, watch: Watch) {
         match watch {
             Watch::Start => {
                 let watching = call_loop::watch(Arc::clone(self), Arc::clone(destination));
                 drop(self.runtime.spawn(watching));
             }
-            Watch::AsItIs => {}
+            // The watcher has been told, if it must be.
+            Watch::LookAgain | Watch::AsItIs => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! Journal, dispatcher and engine, put together and running.
 //!
-//! Starting: journal (lock, schema, incarnation) → recovery → the ring's shell. Stopping goes
+//! Starting: journal (lock, schema, incarnation) → recovery → the engine's shell. Stopping goes
 //! the other way: the shell finishes what is in flight within most of the grace, then the
 //! journal writes what is queued within the rest of it and lets go of the database.
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{Core, Engine};
+use tercet_engine::{Core, Driver, Engine};
 use tercet_journal::{Journal, JournalError, MemoryRows, StoreKind};
 use tercet_wire::Wall;
 use thiserror::Error;
@@ -23,14 +23,10 @@ use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher, StartError};
 use crate::http::Readiness;
 use crate::metrics::TransactionMetrics;
-use crate::node::parts::{engine_settings, journal_settings};
+use crate::node::parts::{driver_settings, engine_settings, journal_settings};
 use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
 pub(crate) use crate::node::parts::dispatcher_settings;
-
-/// Calls that may be under way or queued at once, over all destinations: room for the full
-/// queues of a hundred dead ones. Memory is taken only for what is there.
-const CALLS: usize = 131_072;
 
 /// Clocks are corrected by so much without anybody noticing.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
@@ -99,10 +95,11 @@ impl Node {
 
         let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
         let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));
-        let mut core = Core::new(engine, settings.journal.request_timeout);
+        let core = Core::new(engine, settings.journal.request_timeout);
+        let mut driver = Driver::new(core, driver_settings(settings));
         let webhook = settings.alerts.of_webhook(settings.retry.backoff());
         let alerts = alerts::start(webhook, Arc::clone(clock))?;
-        let recovered = recover(&mut core, &journal, clock, &alerts).await?;
+        let recovered = recover(&mut driver, &journal, clock, &alerts, &transactions).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
             tracing::info!(
@@ -117,7 +114,7 @@ impl Node {
         let ports =
             Ports { journal: journal.clone(), dispatcher: dispatcher.clone(), metrics, alerts };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
-        let shell = Shell::new(core, Arc::clone(clock), lanes, journal_events, ports, CALLS);
+        let shell = Shell::new(driver, Arc::clone(clock), lanes, journal_events, ports);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));
         let grace = settings.shutdown.grace;
         let (end, ended) = watch::channel(());

@@ -3,12 +3,21 @@
 
 use std::net::SocketAddr;
 
-use tercet_engine::{BreakerSettings, DestinationQueueSettings, EngineSettings, Rules};
-use tercet_journal::{Backlog, JournalSettings, Retention};
+use tercet_engine::{
+    Backlog, BreakerSettings, DestinationQueueSettings, DriverSettings, EngineSettings, Rules,
+};
+use tercet_journal::{JournalSettings, Retention};
 use tercet_wire::Incarnation;
 
 use crate::config::Settings;
 use crate::dispatcher::DispatcherSettings;
+
+/// Calls that may be under way or queued at once, over all destinations: room for the full
+/// queues of a hundred dead ones. Memory is taken only for what is there.
+const CALLS: usize = 131_072;
+
+/// Messages taken from one lane in a round of the loop.
+const LANE_BOUND: usize = 1_024;
 
 pub(super) fn engine_settings(settings: &Settings, clock_doubted: bool) -> EngineSettings {
     let retry = &settings.retry;
@@ -36,6 +45,17 @@ pub(super) fn engine_settings(settings: &Settings, clock_doubted: bool) -> Engin
     }
 }
 
+pub(super) fn driver_settings(settings: &Settings) -> DriverSettings {
+    DriverSettings {
+        calls: CALLS,
+        lane_bound: LANE_BOUND,
+        most_unwritten: Backlog {
+            records: settings.journal.queue_records,
+            bytes: settings.journal.queue_bytes,
+        },
+    }
+}
+
 pub(super) fn journal_settings(
     settings: &Settings,
     address: SocketAddr,
@@ -47,10 +67,6 @@ pub(super) fn journal_settings(
         node_url: format!("http://{address}"),
         batch_records: settings.journal.batch_records,
         batch_bytes: settings.journal.batch_bytes,
-        queue: Backlog {
-            records: settings.journal.queue_records,
-            bytes: settings.journal.queue_bytes,
-        },
         read_connections: settings.database.read_connections,
         read_within: settings.journal.request_timeout,
         retention: Retention {
@@ -61,7 +77,7 @@ pub(super) fn journal_settings(
         },
         // These are no settings: nobody who runs it could know better.
         page_bytes: of_the_code.page_bytes,
-        leisure: of_the_code.leisure,
+        linger: of_the_code.linger,
         resubmit: of_the_code.resubmit,
         longest_silence: of_the_code.longest_silence,
         database_url: of_the_code.database_url,

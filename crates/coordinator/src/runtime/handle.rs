@@ -49,6 +49,14 @@ pub struct Lanes {
     pub control: mpsc::Receiver<Control>,
 }
 
+impl Lanes {
+    /// Whether nothing waits in any of them.
+    #[must_use]
+    pub fn are_empty(&self) -> bool {
+        self.begins.is_empty() && self.requests.is_empty() && self.control.is_empty()
+    }
+}
+
 /// A handle and the lanes it sends into, with room for this many messages each.
 #[must_use]
 pub fn lanes(begins: usize, requests: usize) -> (RuntimeHandle, Lanes) {

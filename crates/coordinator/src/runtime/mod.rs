@@ -1,11 +1,11 @@
-//! The tokio shell around the ring: it moves messages and decides nothing.
+//! The tokio shell around the engine's driver: it moves messages and decides nothing.
 //!
 //! ```text
-//!  begins ──────┐                       ┌─▶ journal.append, journal.load
-//!  requests ────┤                       │
-//!  control ─────┼─▶ shell ─▶ ring.step ─┼─▶ dispatcher.send
-//!  answers ─────┤                       │
-//!  journal ─────┘                       └─▶ replies
+//!  begins ──────┐                               ┌─▶ journal.append, journal.load
+//!  requests ────┤                               │
+//!  control ─────┼─▶ shell ─▶ driver.next, step ─┼─▶ dispatcher.send
+//!  answers ─────┤                               │
+//!  journal ─────┘                               └─▶ replies
 //! ```
 //!
 //! Every lane is bounded. An answer's place in its lane is reserved when its call is sent,
@@ -19,4 +19,5 @@ mod shell;
 
 pub use handle::{Asked, Control, Lanes, RuntimeHandle, lanes};
 pub use recovery::{RecoveryError, recover};
-pub use shell::{Ended, Ports, Shell, for_what_is_in_flight};
+pub use shell::{Ports, Shell};
+pub use tercet_engine::{Ended, for_what_is_in_flight};

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use tercet_clock::Clock;
-use tercet_engine::{Commands, Core, Event, Input, read_page};
+use tercet_engine::{Change, Commands, Driver, Event, Input, read_page};
 use tercet_journal::{Journal, JournalError};
 use thiserror::Error;
 
 use crate::alerts::{Alerts, ParkedBranch};
+use crate::metrics::TransactionMetrics;
 
 /// Transactions read at once.
 const PAGE: u32 = 500;
@@ -21,21 +22,22 @@ pub struct RecoveryError(#[from] JournalError);
 /// What recovery found.
 #[derive(Debug, Default)]
 pub struct Recovered {
-    /// What is to be done about it.
+    /// What is to be done about it, beside the records, which the driver has.
     pub commands: Vec<Commands>,
     /// Transactions taken up.
     pub taken_up: u64,
 }
 
-/// Puts every unfinished transaction of this incarnation into the ring.
+/// Puts every unfinished transaction of this incarnation into the engine.
 ///
 /// # Errors
 /// The journal could not be read. One transaction that cannot be understood is no error.
 pub async fn recover(
-    core: &mut Core,
+    driver: &mut Driver,
     journal: &Journal,
     clock: &Arc<dyn Clock>,
     alerts: &Alerts,
+    metrics: &TransactionMetrics,
 ) -> Result<Recovered, RecoveryError> {
     let mut recovered = Recovered::default();
     let mut after = None;
@@ -50,7 +52,8 @@ pub async fn recover(
                     }
                 }
             }
-            let commands = core.step(event, clock.now());
+            let commands = driver.step(event, clock.now());
+            count_finished(driver, metrics);
             // Most of a million only rest, and nothing follows from that.
             if !commands.is_empty() {
                 recovered.commands.push(commands);
@@ -59,6 +62,17 @@ pub async fn recover(
         after = page.after;
         if after.is_none() {
             return Ok(recovered);
+        }
+    }
+}
+
+/// Counts what the last step has finished, while it is still in memory.
+pub(super) fn count_finished(driver: &Driver, metrics: &TransactionMetrics) {
+    for record in driver.just_recorded() {
+        if let Change::Finished { .. } = record.change
+            && let Some(transaction) = driver.core().engine().transaction(&record.gid)
+        {
+            metrics.finished(transaction);
         }
     }
 }

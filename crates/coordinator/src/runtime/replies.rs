@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tercet_engine::{Reply, ReplyTo};
 use tokio::sync::oneshot;
 
-/// Everybody who waits for a reply, by the number the ring knows them by.
+/// Everybody who waits for a reply, by the number the engine knows them by.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     last: u64,
@@ -42,10 +42,6 @@ impl Replies {
     /// Dropping the sender tells who waits that nothing will come.
     pub(super) fn unsynced(&mut self, reply_to: ReplyTo) {
         self.syncing.remove(&reply_to);
-    }
-
-    pub(super) fn nobody_waits(&self) -> bool {
-        self.requests.is_empty() && self.syncing.is_empty()
     }
 
     fn next(&mut self) -> ReplyTo {

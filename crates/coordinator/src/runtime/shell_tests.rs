@@ -1,17 +1,17 @@
-//! What the shell must not change about what the ring says: the order of the records.
+//! What the shell adds to the driver: channels, a dispatcher and a journal that really run.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tercet_clock::SystemClock;
 use tercet_engine::{
-    Ask, Decided, Decision, Engine, EngineSettings, Refusal, Reply, StoredTransaction, Until,
+    Ask, Backlog, Change, Core, Decided, Decision, DriverSettings, Engine, EngineSettings, Event,
+    Input, Record, Refusal, Reply, StoredTransaction, Until, Urgency,
 };
 use tercet_journal::{JournalSettings, MemoryRows};
 use tercet_wire::{
     BranchSpec, Epoch, Fingerprint, Incarnation, Instance, Mono, Now, Op, Pattern, PerOp, Spec,
     Status, TryBy, Wall,
 };
-use tokio::sync::mpsc::OwnedPermit;
 
 use super::*;
 use crate::dispatcher::{self, DispatcherSettings};
@@ -69,27 +69,18 @@ fn stored(gid: &str, deadline_ms: i64, branches: u32) -> StoredTransaction {
     }))
 }
 
-/// A shell that has taken these up a second before its clock begins, with room for no call;
-/// and what is to be done about each.
-async fn taken_up(
-    transactions: Vec<StoredTransaction>,
-) -> (Shell, Vec<Commands>, OwnedPermit<(Ticket, Answer)>) {
-    let clock: Arc<dyn Clock> = Arc::new(Passing::default());
-    let mut core =
-        Core::new(Engine::new(Epoch(1), EngineSettings::default()), Duration::from_secs(3_600));
-    let now = Now { mono: Mono(0), wall: START, entropy: 0 };
-    let adopt = |stored| Event::Input(Input::Adopt(Box::new(stored)));
-    let commands = transactions.into_iter().map(|stored| core.step(adopt(stored), now)).collect();
-    let settings = JournalSettings::new("", "node", Incarnation(1));
-    let shell = shell(1, core, clock, &MemoryRows::new(), settings).await;
-    let only_place = shell.answer_places.clone().try_reserve_owned().expect("the only place");
-    (shell, commands, only_place)
+/// A driver that lets so many calls be in flight.
+fn driver(epoch: u64, calls: usize, most_unwritten: Backlog) -> Driver {
+    let engine = Engine::new(Epoch(epoch), EngineSettings::default());
+    let core = Core::new(engine, Duration::from_secs(3_600));
+    Driver::new(core, DriverSettings { calls, lane_bound: 1_024, most_unwritten })
 }
 
-/// A shell on these rows, with room for so many calls and one message.
+const PLENTY: Backlog = Backlog { records: usize::MAX, bytes: usize::MAX };
+
+/// A shell on these rows, with room for one message.
 async fn shell(
-    calls: usize,
-    core: Core,
+    driver: Driver,
     clock: Arc<dyn Clock>,
     rows: &MemoryRows,
     settings: JournalSettings,
@@ -104,47 +95,7 @@ async fn shell(
         alerts: Alerts::off(),
     };
     let (_, lanes) = lanes(1, 1);
-    Shell::new(core, clock, lanes, events, ports, calls)
-}
-
-/// Calls without room go back to the ring; the records that all of it has led to.
-async fn after_a_round(shell: &mut Shell, commands: Vec<Commands>) -> Vec<u64> {
-    for commands in commands {
-        shell.carry_out(commands);
-    }
-    let (_keep, mut stop) = watch::channel(false);
-    shell.one_round(&mut stop, false).await;
-    shell.unsent.iter().map(|record| record.seq.0).collect()
-}
-
-#[tokio::test]
-async fn the_journal_gets_records_in_their_order_though_several_calls_find_no_room() {
-    // A deadline passes as each of the two calls comes back.
-    let transactions =
-        vec![stored("x", 1_500, 0), stored("y", 2_500, 0), stored("busy", 86_400_000, 2)];
-    let (mut shell, commands, _place) = taken_up(transactions).await;
-    assert_eq!(after_a_round(&mut shell, commands).await, [1, 2, 3, 4]);
-}
-
-#[tokio::test]
-async fn the_journal_gets_records_in_their_order_though_recovered_calls_find_no_room() {
-    // The deadline of the last had passed before; that of the second passes meanwhile.
-    let transactions =
-        vec![stored("busy", 86_400_000, 1), stored("x", 500, 0), stored("late", -1, 0)];
-    let (mut shell, commands, _place) = taken_up(transactions).await;
-    assert_eq!(after_a_round(&mut shell, commands).await, [1, 2, 3, 4]);
-}
-
-#[tokio::test]
-async fn calls_that_find_no_room_leave_everybody_else_their_turn() {
-    // Each look at the clock is later than the pause after which a call is offered again.
-    let (mut shell, commands, _place) = taken_up(vec![stored("busy", 86_400_000, 2)]).await;
-    for commands in commands {
-        shell.carry_out(commands);
-    }
-    let gid = "busy".parse().expect("a gid");
-    let busy = shell.core.engine().transaction(&gid).expect("live");
-    assert_eq!(busy.status(), Status::Trying, "it went round until the day was over");
+    Shell::new(driver, clock, lanes, events, ports)
 }
 
 /// Whether a begin is refused at once.
@@ -154,6 +105,7 @@ fn is_refused(shell: &mut Shell, gid: &str) -> bool {
     let ask = Ask::Begin { spec, fresh: true };
     let gid = gid.parse().expect("a gid");
     shell.ask(Asked { gid, ask, until: Until::Accepted, wait: Duration::from_secs(60), reply });
+    shell.handle_what_waits();
     match answer.try_recv() {
         Ok(Reply::Refused(Refusal::NotAccepted)) => true,
         Ok(other) => panic!("{other:?}"),
@@ -175,22 +127,19 @@ async fn begins_are_refused_while_too_much_waits_for_the_journal() {
         }])
     };
     let bytes = a_begin("t-1").bytes * 3;
-    for queue in [Backlog { records: 3, bytes: usize::MAX }, Backlog { records: usize::MAX, bytes }]
+    for most in [Backlog { records: 3, bytes: usize::MAX }, Backlog { records: usize::MAX, bytes }]
     {
         let clock: Arc<dyn Clock> = Arc::new(Passing::default());
-        let engine = Engine::new(Epoch(1), EngineSettings::default());
-        let core = Core::new(engine, Duration::from_secs(3_600));
         let rows = MemoryRows::new();
-        let settings =
-            JournalSettings { queue, ..JournalSettings::new("", "node", Incarnation(1)) };
-        let mut shell = shell(1, core, clock, &rows, settings).await;
+        let settings = JournalSettings::new("", "node", Incarnation(1));
+        let mut shell = shell(driver(1, 1, most), clock, &rows, settings).await;
         rows.stall();
         // Also those of the round under way count.
         let refused = |shell: &mut Shell, gids: [&str; 2]| gids.map(|gid| is_refused(shell, gid));
-        assert_eq!(refused(&mut shell, ["t-1", "t-2"]), [false, false], "{queue:?}");
-        assert_eq!(refused(&mut shell, ["t-3", "t-4"]), [false, true], "{queue:?}");
+        assert_eq!(refused(&mut shell, ["t-1", "t-2"]), [false, false], "{most:?}");
+        assert_eq!(refused(&mut shell, ["t-3", "t-4"]), [false, true], "{most:?}");
         shell.flush();
-        assert_eq!(refused(&mut shell, ["t-5", "t-6"]), [true, true], "{queue:?}");
+        assert_eq!(refused(&mut shell, ["t-5", "t-6"]), [true, true], "{most:?}");
         rows.release();
         let until_taken = async {
             while is_refused(&mut shell, "t-7") {
@@ -226,25 +175,24 @@ async fn write(rows: &MemoryRows, transactions: &[StoredTransaction]) {
             records.push(Record { seq, gid, instance, change });
         }
     }
-    journal.append(records);
+    journal.append(records, Urgency::Now);
     journal.close(Duration::from_secs(30)).await.expect("all of it is written");
 }
 
 #[tokio::test]
 async fn stopping_waits_for_no_call_that_only_waits_for_a_dead_participant() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let engine = Engine::new(Epoch(1), EngineSettings::default());
-    let mut core = Core::new(engine, Duration::from_secs(3_600));
+    let mut driver = driver(1, 64, PLENTY);
     // Nobody listens where these go: a breaker opens, and most wait behind it without end.
     let decided: Vec<StoredTransaction> =
         (0..20).map(|number| decided(&format!("tx-{number}"))).collect();
     let rows = MemoryRows::new();
     write(&rows, &decided).await;
     let adopt = |stored| Event::Input(Input::Adopt(Box::new(stored)));
-    let commands = decided.into_iter().map(|stored| core.step(adopt(stored), clock.now()));
+    let commands = decided.into_iter().map(|stored| driver.step(adopt(stored), clock.now()));
     let recovered = Recovered { commands: commands.collect(), taken_up: 20 };
     let settings = JournalSettings::new("", "node", Incarnation(2));
-    let shell = shell(64, core, clock, &rows, settings).await;
+    let shell = shell(driver, clock, &rows, settings).await;
     let dispatcher = shell.ports.dispatcher.clone();
     let (stop, stopped) = watch::channel(false);
     let grace = Duration::from_secs(3_600);
@@ -280,12 +228,12 @@ async fn recovery_keeps_nothing_of_a_transaction_that_asks_for_nothing() {
         instance: stored.spec.instance,
         change: Change::Begun(Arc::clone(&stored.spec)),
     });
-    journal.append(records.collect());
+    journal.append(records.collect(), Urgency::Now);
     let durable = JournalEvent::Durable(tercet_wire::Seq(3));
     assert_eq!(events.recv().await, Some(durable));
-    let engine = Engine::new(Epoch(2), EngineSettings::default());
-    let mut core = Core::new(engine, Duration::from_secs(3_600));
-    let recovered = recover(&mut core, &journal, &clock, &Alerts::off()).await;
+    let mut driver = driver(2, 1, PLENTY);
+    let metrics = TransactionMetrics::register();
+    let recovered = recover(&mut driver, &journal, &clock, &Alerts::off(), &metrics).await;
     let recovered = recovered.expect("it can be read");
     assert_eq!((recovered.taken_up, recovered.commands.len()), (3, 1));
 }

@@ -8,7 +8,7 @@
 //!              └── room is told to who asked for it
 //! ```
 //!
-//! time and entropy are arguments, so that the dispatcher and a simulation run the same code.
+//! Time and entropy are arguments, so that the dispatcher and a simulation run the same code.
 
 mod breaker;
 mod destination;
@@ -18,13 +18,17 @@ mod destination_queue_tests;
 #[cfg(test)]
 mod destination_queue_walk_tests;
 mod failure_streak;
+mod freed_capacities;
 mod health;
 mod waiting_calls;
+mod watched_queue;
 
 pub use breaker::{BreakerSettings, BreakerState, Permit};
 pub use destination::{CapacityFreed, Destination};
 pub use destination_queue::{
     Admission, Capacity, DestinationQueue, DestinationQueueSettings, Expired, Moved, Next, Turned,
 };
+pub use freed_capacities::FreedCapacities;
 pub use health::{Health, ParticipantHealth, health};
 pub use waiting_calls::Offered;
+pub use watched_queue::{Watch, WatchedQueue};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tercet_engine::Change;
+use tercet_engine::{Change, Urgency};
 use tercet_wire::Seq;
 
 use super::order::check;
@@ -104,7 +104,7 @@ async fn a_replaced_incarnation_writes_nothing_more(rig: Rig) {
     let (first, second) = (trying("tx-1", 1, 0), trying("tx-2", 2, 0));
     old.write(vec![record(1, &first, Change::Begun(first.clone()))]).await;
     let mut new = rig.open().await;
-    old.journal.append(vec![record(2, &second, Change::Begun(second.clone()))]);
+    old.journal.append(vec![record(2, &second, Change::Begun(second.clone()))], Urgency::Now);
     assert_eq!(old.event().await, JournalEvent::Fenced);
     assert_eq!(new.stored(&second.gid).await, None);
     // What is unfinished is the new one's.
@@ -118,7 +118,7 @@ async fn an_outcome_learned_too_late_does_not_revive_a_replaced_incarnation(rig:
     let spec = trying("tx-1", 1, 0);
     old.faults.then(&[Fault::After]);
     old.faults.stall();
-    old.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))]);
+    old.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))], Urgency::Now);
     old.faults.until_stalled().await;
     let _new = rig.open().await;
     old.faults.release();
@@ -133,7 +133,7 @@ async fn what_the_journal_does_can_be_measured(rig: Rig) {
     };
     running.faults.stall();
     let script = Script::of(21, 3, 5);
-    running.journal.append(script.records);
+    running.journal.append(script.records, Urgency::Now);
     running.faults.until_stalled().await;
     let shown = recorder.handle().render();
     assert!(shown.contains("tercet_journal_queue_records 5\n"), "{shown}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tercet_engine::{Change, Decided, Decision, Load};
+use tercet_engine::{Change, Decided, Decision, Load, Urgency};
 use tercet_wire::{Incarnation, Reason, Seq, Status, Wall};
 
 use super::rig::patiently;
@@ -49,7 +49,7 @@ async fn a_batch_submitted_again_keeps_the_moment_it_was_first_submitted(rig: Ri
     running.faults.then(&[Fault::After]);
     running.faults.stall();
     let spec = trying("tx-1", 1, 0);
-    running.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))]);
+    running.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))], Urgency::Now);
     running.faults.until_stalled().await;
     rig.clock.set(Wall(9));
     running.faults.release();
@@ -67,7 +67,7 @@ async fn a_journal_nobody_writes_into_gives_a_sign_of_life(mut rig: Rig) {
     patiently(running.faults.until_stalled()).await;
     // It numbers its batches on, so that those with records follow.
     let spec = trying("tx-1", 1, 0);
-    running.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))]);
+    running.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))], Urgency::Now);
     running.faults.release();
     assert_eq!(running.until_durable(Seq(1)).await, [JournalEvent::Durable(Seq(1))]);
     assert_eq!(running.faults.submitted()[0].records, []);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tercet_engine::{Change, StoredTransaction};
+use tercet_engine::{Change, StoredTransaction, Urgency};
 use tercet_wire::{BranchSpec, Gid, Seq, Spec};
 
 use super::rig::{Running, patiently};
@@ -52,7 +52,7 @@ async fn the_rows_are_what_applying_the_records_gives(mut rig: Rig) {
         while !waiting.is_empty() {
             let some = usize::try_from(script.pick(40)).unwrap() + 1;
             let rest = waiting.split_off(some.min(waiting.len()));
-            running.journal.append(waiting);
+            running.journal.append(waiting, Urgency::Now);
             waiting = rest;
         }
         running.until_durable(Seq(150)).await;
@@ -67,7 +67,7 @@ async fn durable_is_told_once_for_each_batch_and_in_order(mut rig: Rig) {
     let mut running = rig.open().await;
     running.faults.stall();
     let script = Script::of(3, 4, 22);
-    running.journal.append(script.records.clone());
+    running.journal.append(script.records.clone(), Urgency::Now);
     running.faults.until_stalled().await;
     running.faults.release();
     let told = running.until_durable(Seq(22)).await;
@@ -86,7 +86,7 @@ async fn a_batch_stays_within_its_caps(mut rig: Rig) {
             record(number, &spec, Change::Begun(spec.clone()))
         })
         .collect();
-    running.journal.append(records);
+    running.journal.append(records, Urgency::Now);
     running.faults.release();
     running.until_durable(Seq(200)).await;
     let sizes: Vec<usize> =
@@ -125,10 +125,10 @@ async fn what_waits_is_taken_together(rig: Rig) {
     let mut running = rig.open().await;
     let script = Script::of(5, 6, 100);
     running.faults.stall();
-    running.journal.append(script.records[..1].to_vec());
+    running.journal.append(script.records[..1].to_vec(), Urgency::Now);
     running.faults.until_stalled().await;
     for record in &script.records[1..] {
-        running.journal.append(vec![record.clone()]);
+        running.journal.append(vec![record.clone()], Urgency::Now);
     }
     assert_eq!(running.journal.backlog().records, 100);
     running.faults.release();
@@ -143,7 +143,7 @@ async fn nothing_is_told_while_the_journal_stalls(rig: Rig) {
     let mut running = rig.open().await;
     let spec = trying("tx-1", 1, 0);
     running.faults.stall();
-    running.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))]);
+    running.journal.append(vec![record(1, &spec, Change::Begun(spec.clone()))], Urgency::Now);
     running.faults.until_stalled().await;
     assert_eq!(running.told(), []);
     // Reading goes on: the gid is not there as long as it is not durable.
@@ -161,7 +161,7 @@ async fn a_crash_loses_what_was_not_durable_and_nothing_else(rig: Rig) {
         let mut running = rig.open().await;
         running.write(script.records[..durable].to_vec()).await;
         running.faults.stall();
-        running.journal.append(script.records[durable..].to_vec());
+        running.journal.append(script.records[durable..].to_vec(), Urgency::Now);
         running.faults.until_stalled().await;
         running.crash().await;
         let mut running = rig.open().await;
@@ -173,17 +173,17 @@ async fn a_crash_loses_what_was_not_durable_and_nothing_else(rig: Rig) {
 }
 
 async fn what_nobody_waits_for_goes_with_what_somebody_waits_for(mut rig: Rig) {
-    rig.settings.leisure = Duration::from_secs(3_600);
+    rig.settings.linger = Duration::from_secs(3_600);
     let mut running = rig.open().await;
     let script = Script::of(5, 4, 15);
-    running.journal.append_at_leisure(script.records[..9].to_vec());
+    running.journal.append(script.records[..9].to_vec(), Urgency::Linger);
     // Time enough for a writer in haste.
     assert_eq!(running.unfinished(3).await, []);
-    running.journal.append(script.records[9..12].to_vec());
+    running.journal.append(script.records[9..12].to_vec(), Urgency::Now);
     assert_eq!(running.until_durable(Seq(12)).await, [JournalEvent::Durable(Seq(12))]);
     // Somebody may come to wait for it later.
-    running.journal.append_at_leisure(script.records[12..].to_vec());
-    running.journal.append(Vec::new());
+    running.journal.append(script.records[12..].to_vec(), Urgency::Linger);
+    running.journal.append(Vec::new(), Urgency::Now);
     assert_eq!(running.until_durable(Seq(15)).await, [JournalEvent::Durable(Seq(15))]);
     check(&mut running, &script.after(15)).await;
 }
@@ -191,7 +191,7 @@ async fn what_nobody_waits_for_goes_with_what_somebody_waits_for(mut rig: Rig) {
 async fn what_nobody_waits_for_is_written_soon_all_the_same(rig: Rig) {
     let mut running = rig.open().await;
     let script = Script::of(7, 4, 12);
-    running.journal.append_at_leisure(script.records.clone());
+    running.journal.append(script.records.clone(), Urgency::Linger);
     running.until_durable(Seq(12)).await;
     check(&mut running, &script.after(12)).await;
 }
@@ -200,10 +200,10 @@ async fn closing_writes_what_was_appended(rig: Rig) {
     let running = rig.open().await;
     let script = Script::of(9, 5, 60);
     running.faults.stall();
-    running.journal.append(script.records[..10].to_vec());
+    running.journal.append(script.records[..10].to_vec(), Urgency::Now);
     running.faults.until_stalled().await;
     // Both wait behind the batch that stalls.
-    running.journal.append(script.records[10..].to_vec());
+    running.journal.append(script.records[10..].to_vec(), Urgency::Now);
     let journal = running.journal.clone();
     let mut closing = Box::pin(journal.close(Duration::from_secs(20)));
     assert!(at_once(&mut closing).await.is_none(), "it waits for what is queued");
@@ -224,7 +224,7 @@ async fn at_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 async fn closing_in_no_time_says_what_is_lost(rig: Rig) {
     let running = rig.open().await;
     running.faults.stall();
-    running.journal.append(Script::of(9, 5, 60).records);
+    running.journal.append(Script::of(9, 5, 60).records, Urgency::Now);
     running.faults.until_stalled().await;
     let closed = patiently(running.journal.close(Duration::ZERO)).await;
     assert!(matches!(closed, Err(JournalError::NotFlushed { records: 60 })), "{closed:?}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tercet_engine::{BranchRecord, Change, Decided, Decision, Record};
+use tercet_engine::{BranchRecord, Change, Decided, Decision, Record, Urgency};
 use tercet_wire::{BranchSpec, Mono, Now, PerOp, Reason, Status, Wall};
 
 use super::rig::Running;
@@ -139,7 +139,9 @@ async fn many(running: &mut Running, count: u64) {
     let mut seq = 0;
     for number in 1..=count {
         let ended = 1_000 + i64::try_from(number).unwrap();
-        running.journal.append(parts(&mut seq, &format!("tx-{number:04}"), number, ended));
+        running
+            .journal
+            .append(parts(&mut seq, &format!("tx-{number:04}"), number, ended), Urgency::Now);
     }
     running.until_durable(tercet_wire::Seq(seq)).await;
 }
@@ -267,7 +269,9 @@ async fn a_writer_that_is_never_idle_deletes_all_the_same(mut rig: Rig) {
     let mut seq = 0;
     for number in 1..=200 {
         let ended = 1_000 + i64::try_from(number).unwrap();
-        running.journal.append(parts(&mut seq, &format!("tx-{number:04}"), number, ended));
+        running
+            .journal
+            .append(parts(&mut seq, &format!("tx-{number:04}"), number, ended), Urgency::Now);
     }
     running.faults.release();
     running.until_durable(tercet_wire::Seq(seq)).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tercet_clock::Clock;
-use tercet_engine::{HistoryEvent, Load, Record, StoredTransaction};
+use tercet_engine::{HistoryEvent, Load, Record, StoredTransaction, Urgency};
 use tercet_wire::{Epoch, Gid, Incarnation, Instance, Mono, Now, Seq, Wall};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -174,7 +174,7 @@ impl Running {
     /// Appends records and waits until they are durable.
     pub(crate) async fn write(&mut self, records: Vec<Record>) -> Vec<JournalEvent> {
         let last = records.last().expect("something to write").seq;
-        self.journal.append(records);
+        self.journal.append(records, Urgency::Now);
         self.until_durable(last).await
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::Change;
+use tercet_engine::{Change, Urgency};
 use tercet_wire::Seq;
 
 use super::MemoryRows;
@@ -40,12 +40,12 @@ async fn what_stalls_goes_on_when_released_and_is_forgotten_when_closed_in_no_ti
     let (first, second) = (trying("tx-1", 1, 0), trying("tx-2", 2, 0));
     let mut running = open(&rig, &rows).await;
     rows.stall();
-    running.journal.append(vec![record(1, &first, Change::Begun(first.clone()))]);
+    running.journal.append(vec![record(1, &first, Change::Begun(first.clone()))], Urgency::Now);
     assert_eq!(running.stored(&first.gid).await, None);
     rows.release();
     running.until_durable(Seq(1)).await;
     rows.stall();
-    running.journal.append(vec![record(2, &second, Change::Begun(second.clone()))]);
+    running.journal.append(vec![record(2, &second, Change::Begun(second.clone()))], Urgency::Now);
     running.journal.close(Duration::ZERO).await.unwrap_err();
     rows.release();
     let mut running = open(&rig, &rows).await;

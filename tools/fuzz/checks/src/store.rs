@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection};
 use tempfile::TempDir;
-use tercet_engine::{Change, Load, Record};
+use tercet_engine::{Change, Load, Record, Urgency};
 use tercet_journal::{Journal, JournalEvent, JournalSettings};
 use tercet_wire::{Gid, Instance, Seq};
 use tokio::runtime::Runtime;
@@ -62,7 +62,7 @@ impl Store {
             records.push(Record { seq: Seq(self.written), gid: gid.clone(), instance, change });
         }
         let last = JournalEvent::Durable(Seq(self.written));
-        self.journal.append(records);
+        self.journal.append(records, Urgency::Now);
         let mut told = Vec::new();
         while told.last() != Some(&last) {
             told.push(self.event());

@@ -1,26 +1,27 @@
-//! The dispatcher: the real line of each destination, and for each call that has its turn one
-//! answer or the end of patience.
+//! The dispatcher: the real queue of each destination and its watcher, and for each call that has
+//! its turn one answer or the end of patience.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tercet_engine::{
-    Admission, BreakerSettings, Call, Capacity, CapacityFreed, Destination, DestinationQueue,
-    DestinationQueueSettings, Expired, Moved, Next, Offered, Permit, Ticket, Turned, health,
+    Admission, BreakerSettings, Call, Capacity, CapacityFreed, Destination,
+    DestinationQueueSettings, Expired, Moved, Next, Offered, Permit, Ticket, Turned, Watch,
+    WatchedQueue, health,
 };
-use tercet_wire::{Answer, Now};
+use tercet_wire::{Answer, Mono, Now};
 
 use crate::content::{quantity_of, service_of};
 use crate::coverage::Sometimes;
 use crate::network;
 use crate::node::life::millis;
-use crate::scheduled_event::{Arriving, Caller, ScheduledEvent};
+use crate::scheduled_event::{Arriving, Caller, NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
 /// Path segments that tell destinations apart.
 pub(super) const PATH_SEGMENTS: usize = 1;
 
-/// A probe may be under way beyond what a destination may take; as in the line.
+/// A probe may be under way beyond what a destination may take; as in the queue.
 const SPARE: usize = 8;
 
 /// All destinations of one life.
@@ -28,7 +29,9 @@ const SPARE: usize = 8;
 pub(crate) struct Dispatch {
     life: u64,
     settings: DestinationQueueSettings,
-    queues: BTreeMap<Destination, DestinationQueue<Call>>,
+    queues: BTreeMap<Destination, WatchedQueue<Call>>,
+    /// When the watcher of each queue that has one will look.
+    watchers: BTreeMap<Destination, Mono>,
     under_way: BTreeMap<u64, HttpCall>,
     next: u64,
 }
@@ -61,7 +64,8 @@ impl Dispatch {
                 probe_timeout: Duration::from_secs(1),
             },
         };
-        Self { life, settings, queues: BTreeMap::new(), under_way: BTreeMap::new(), next: 0 }
+        let (queues, watchers, under_way) = Default::default();
+        Self { life, settings, queues, watchers, under_way, next: 0 }
     }
 
     /// Makes a call, or keeps it until it is its turn, or has no room for it.
@@ -70,50 +74,51 @@ impl Dispatch {
         call: Call,
         now: Now,
         scheduler: &mut Scheduler,
-    ) -> Result<(), (Ticket, Option<Destination>)> {
+    ) -> Result<(), (Ticket, Destination)> {
         let Some(url) = call.branch.url(call.ticket.op) else {
             scheduler.broke(format!("{}: a leg was called that is not there", call.ticket.gid));
             return Ok(());
         };
-        if self.under_way.len() >= scheduler.plan.dispatch.inbox {
-            scheduler.saw(Sometimes::NoRoomInTheInbox);
-            return Err((call.ticket, None));
-        }
         let at = Destination::of(url, PATH_SEGMENTS);
-        let queue =
-            self.queues.entry(at.clone()).or_insert_with(|| DestinationQueue::new(self.settings));
-        match queue.offer(Offered::of(call, |call| call), now.mono, now.entropy) {
+        let (admission, watch) = self.queue(&at).offer(Offered::of(call, |call| call), now);
+        self.watch(&at, watch);
+        match admission {
             Admission::Now(next) => self.make(&at, next, scheduler),
             Admission::Queued => scheduler.saw(Sometimes::Queued),
             Admission::Full(offered) => {
                 scheduler.saw(Sometimes::NoRoom);
-                return Err((offered.call.ticket, Some(at)));
+                return Err((offered.call.ticket, at));
             }
         }
         Ok(())
     }
 
-    /// Gives back a call that waits for its turn, if it does.
-    pub(super) fn retract(&mut self, ticket: &Ticket, scheduler: &mut Scheduler) -> Option<Ticket> {
-        let mut queues = self.queues.values_mut();
-        let found = queues.find_map(|queue| queue.retract(|call| call.ticket == *ticket))?;
-        scheduler.saw(Sometimes::Retracted);
-        Some(found.call.ticket)
+    /// Takes back a call that waits for its turn; whether it did.
+    pub(super) fn retract(&mut self, ticket: &Ticket, scheduler: &mut Scheduler) -> bool {
+        let is_it = |call: &Call| call.ticket == *ticket;
+        let retracted = self.queues.iter_mut().find_map(|(at, queue)| {
+            let (offered, watch) = queue.retract(is_it);
+            offered.map(|_| (at.clone(), watch))
+        });
+        if let Some((at, watch)) = &retracted {
+            scheduler.saw(Sometimes::Retracted);
+            self.watch(at, *watch);
+        }
+        retracted.is_some()
     }
 
     /// Has the room of a destination told once there is any.
     pub(super) fn notify_when_free(
         &mut self,
-        at: Destination,
+        at: &Destination,
         now: Now,
         scheduler: &mut Scheduler,
     ) -> BreakerNews {
         scheduler.saw(Sometimes::AwaitedRoom);
-        let queue =
-            self.queues.entry(at.clone()).or_insert_with(|| DestinationQueue::new(self.settings));
-        let room = queue.notify_when_free(now.mono);
+        let (room, watch) = self.queue(at).notify_when_free(now);
+        self.watch(at, watch);
         BreakerNews {
-            capacity: freed(at, room, scheduler).into_iter().collect(),
+            capacity: freed(at.clone(), room, scheduler).into_iter().collect(),
             ..BreakerNews::default()
         }
     }
@@ -122,31 +127,29 @@ impl Dispatch {
     pub(super) fn ended(
         &mut self,
         http_call: u64,
-        answer: Answer,
+        answer: &Answer,
         now: Now,
         scheduler: &mut Scheduler,
     ) -> Option<BreakerNews> {
         let HttpCall { at, ticket, permit } = self.under_way.remove(&http_call)?;
-        let queue = self.queues.get_mut(&at)?;
-        let moved = queue.ended(permit, health(&answer), &ticket.gid, now.mono, now.entropy);
+        let (moved, watch) = self.queue(&at).ended(permit, health(answer), &ticket.gid, now);
+        self.watch(&at, watch);
         let mut news = self.attend(&at, moved, scheduler);
-        news.answers.push((ticket, answer));
+        news.answers.push((ticket, answer.clone()));
         Some(news)
     }
 
-    /// Comes back to the lines that asked for it.
+    /// The watchers come back to the queues that asked for it.
     pub(super) fn wake(&mut self, now: Now, scheduler: &mut Scheduler) -> BreakerNews {
         let mut news = BreakerNews::default();
-        let is_due =
-            |queue: &DestinationQueue<Call>| queue.next_wake().is_some_and(|at| at <= now.mono);
-        let due = self.queues.iter().filter(|(_, queue)| is_due(queue));
+        let due = self.watchers.iter().filter(|(_, until)| **until <= now.mono);
         let due: Vec<Destination> = due.map(|(at, _)| at.clone()).collect();
         for at in due {
-            let Some(queue) = self.queues.get_mut(&at) else { continue };
-            let moved = queue.wake(now.mono, now.entropy);
-            if queue.next_wake().is_some_and(|at| at <= now.mono) {
-                scheduler.broke(format!("the line of {at} asks to be woken again at once"));
+            let moved = self.queue(&at).wake(now);
+            if self.queue(&at).queue().next_wake().is_some_and(|at| at <= now.mono) {
+                scheduler.broke(format!("the queue of {at} asks to be woken again at once"));
             }
+            self.watch(&at, Watch::LookAgain);
             let more = self.attend(&at, moved, scheduler);
             news.answers.extend(more.answers);
             news.capacity.extend(more.capacity);
@@ -154,11 +157,17 @@ impl Dispatch {
         news
     }
 
-    pub(super) fn next_wake(&self) -> Option<tercet_wire::Mono> {
-        self.queues.values().filter_map(DestinationQueue::next_wake).min()
+    pub(super) fn next_wake(&self) -> Option<Mono> {
+        self.watchers.values().min().copied()
     }
 
-    /// P9: so many calls under way to one participant, so many waiting, and no more.
+    /// Calls that wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.queues.values().map(|queue| queue.queue().waiting()).sum()
+    }
+
+    /// P9: so many calls under way to one participant, so many waiting, and no more; and over all
+    /// of them so many in flight.
     pub(crate) fn within_bounds(&self, scheduler: &mut Scheduler) {
         let DestinationQueueSettings { concurrency, queue_entries, .. } = self.settings;
         for (at, queue) in &self.queues {
@@ -168,14 +177,34 @@ impl Dispatch {
             if calls.len() > concurrency.max(1) || probes.len() > SPARE {
                 scheduler.broke(format!("{at} has {} calls at once", calls.len() + probes.len()));
             }
-            if queue.waiting() > queue_entries {
-                scheduler.broke(format!("{} calls wait for {at}", queue.waiting()));
+            let waiting = queue.queue().waiting();
+            if waiting > queue_entries {
+                scheduler.broke(format!("{waiting} calls wait for {at}"));
             }
+        }
+        let in_flight = self.under_way.len() + self.waiting();
+        if in_flight > scheduler.plan.dispatch.inbox {
+            scheduler.broke(format!("{in_flight} calls are in flight"));
         }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.under_way.is_empty() && self.queues.values().all(|queue| queue.waiting() == 0)
+        self.under_way.is_empty() && self.waiting() == 0
+    }
+
+    fn queue(&mut self, at: &Destination) -> &mut WatchedQueue<Call> {
+        self.queues.entry(at.clone()).or_insert_with(|| WatchedQueue::new(self.settings))
+    }
+
+    /// A watcher comes back when it meant to, unless it was told to look again.
+    fn watch(&mut self, at: &Destination, watch: Watch) {
+        if watch == Watch::AsItIs {
+            return;
+        }
+        match self.queue(at).watch_until() {
+            Some(until) => self.watchers.insert(at.clone(), until),
+            None => self.watchers.remove(at),
+        };
     }
 
     fn attend(
@@ -210,7 +239,8 @@ impl Dispatch {
         self.next += 1;
         let (life, http_call) = (self.life, self.next);
         let Call { ticket, branch, deadline_at, .. } = offered.call;
-        scheduler.after(millis(branch.timeout), ScheduledEvent::CallGivenUp { life, http_call });
+        let event = NodeEvent::CallGivenUp { http_call };
+        scheduler.after(millis(branch.timeout), ScheduledEvent::Node { life, event });
         let Ok(legs) = branch.legs().parse() else { return };
         let made = HttpCall { at: at.clone(), ticket: ticket.clone(), permit };
         self.under_way.insert(http_call, made);

@@ -1,15 +1,19 @@
 //! Start and end of a life: registration, recovery in pages, kill -9, freezing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tercet_engine::{Core, Engine, EngineSettings, read_page};
-use tercet_wire::{Epoch, Gid, Wall};
+use tercet_engine::{
+    Backlog, Caps, Core, Driver, DriverSettings, Ended, Engine, EngineSettings, GroupCommit,
+    GroupCommitSettings, Lane, read_page,
+};
+use tercet_wire::{Backoff, Epoch, Gid, Mono, Wall};
 
 use crate::coverage::{CrashPoint, Mishap, Sometimes};
-use crate::journal::Writer;
 use crate::node::{Around, Dispatch, Node, Running, Waiting, dispatch};
-use crate::scheduled_event::{Fault, Heard, ScheduledEvent};
+use crate::plan::Plan;
+use crate::scheduled_event::{Fault, Heard, NodeEvent, ScheduledEvent};
+use crate::scheduler::Scheduler;
 
 /// A wall clock further ahead of the journal than this is not believed.
 const LONGEST_STOP: Duration = Duration::from_secs(600);
@@ -42,27 +46,27 @@ impl Node {
             ..EngineSettings::default()
         };
         let core = Core::new(Engine::new(Epoch(life), settings), plan.request_timeout);
+        let driver = Driver::new(core, driver_settings(plan));
         let now = around.scheduler.now;
+        let mono_offset = around.scheduler.rng.below(1_000_000);
+        let plan = &around.scheduler.plan;
         let mut running = Running {
             life,
-            core,
-            mono_offset: around.scheduler.rng.below(1_000_000),
+            driver,
+            mono_offset,
             frozen_until: 0,
             awake_since: now,
-            from_journal: VecDeque::new(),
-            answers: VecDeque::new(),
-            without_room: VecDeque::new(),
-            requests: VecDeque::new(),
-            begins: VecDeque::new(),
-            unsent: Vec::new(),
-            writer: Writer::new(life),
-            capacity: BTreeMap::new(),
             reads_until: 0,
+            writer: GroupCommit::new(writer_settings(plan), Mono(now + mono_offset)),
+            unwritten: Backlog::default(),
+            happened: false,
+            writer_at: None,
             dispatch: Dispatch::new(life, around.scheduler),
             waiting: BTreeMap::new(),
             next_reply: 0,
+            full_lanes: Vec::new(),
             round_at: None,
-            fenced: false,
+            closes_until: None,
         };
         around.scheduler.note(|| format!("life {life} starts"));
         if !self.recover(&mut running, around) {
@@ -95,11 +99,12 @@ impl Node {
                 break;
             }
         }
-        around.oracle.recovered(&running.core, around.rows, around.scheduler);
+        around.oracle.recovered(running.core(), around.rows, around.scheduler);
         for (commands, now) in all {
             running.carry_out(commands, now, around);
         }
-        running.flush(around.scheduler);
+        let now = running.now(self.wall(around.scheduler), around.scheduler);
+        running.flush(now, around);
         true
     }
 
@@ -133,7 +138,46 @@ impl Node {
         }
     }
 
-    /// The process is stopped for a while: messages pile up, and its clocks go on.
+    /// The process is asked to stop.
+    pub(crate) fn stops(&mut self, grace: Duration, scheduler: &mut Scheduler) {
+        let Some(running) = &mut self.running else { return };
+        let now = running.mono(scheduler.now);
+        running.driver.stop(now, grace);
+        self.wake(0, scheduler);
+    }
+
+    /// The loop has ended; the journal writes what is left, if it may.
+    pub(super) fn ends(&mut self, ended: Ended, around: &mut Around<'_>) {
+        let Ended::Stopped { grace_ends } = ended else { return self.dies(around) };
+        let Some(running) = &mut self.running else { return };
+        let scheduler = &mut *around.scheduler;
+        let in_time =
+            running.mono(scheduler.now) < running.driver.gives_up_at().unwrap_or_default();
+        scheduler.saw(if in_time { Sometimes::StoppedIdle } else { Sometimes::StoppedLate });
+        if in_time && !running.waiting.is_empty() {
+            scheduler.broke("it stopped although somebody still waited");
+        }
+        running.closes_until = Some(grace_ends);
+        running.writer.close();
+        running.writer_at = Some(scheduler.now);
+        running.after(0, NodeEvent::WriterDue, scheduler);
+        let rest = running.at(grace_ends).saturating_sub(scheduler.now);
+        running.after(rest, NodeEvent::WriterDue, scheduler);
+    }
+
+    /// After the loop has ended: the process ends when its journal has, or when the grace has.
+    pub(super) fn close_if_over(&mut self, around: &mut Around<'_>) {
+        let Some(running) = &self.running else { return };
+        let Some(until) = running.closes_until else { return };
+        if running.writer.is_over() {
+            around.oracle.journal.closed(around.scheduler);
+            self.dies(around);
+        } else if running.mono(around.scheduler.now) >= until {
+            self.dies(around);
+        }
+    }
+
+    /// The process is frozen for a while: messages pile up, and its clocks go on.
     pub(crate) fn freezes(&mut self, for_ms: u64, around: &mut Around<'_>) {
         let Some(running) = &mut self.running else { return };
         let until = around.scheduler.now + for_ms;
@@ -145,15 +189,14 @@ impl Node {
 
 impl Running {
     fn crash_points(&self) -> Vec<CrashPoint> {
-        let held = self.core.held_effects() > 0;
         let table = [
-            (CrashPoint::RecordsWait, self.writer.waits()),
+            (CrashPoint::RecordsWait, self.writer.waiting() > 0),
             (CrashPoint::Submitting, self.writer.under_way().is_some()),
-            (CrashPoint::HappenedUntold, self.writer.has_happened_untold()),
-            (CrashPoint::DurableUnheard, !self.from_journal.is_empty()),
-            (CrashPoint::EffectsHeld, held),
+            (CrashPoint::HappenedUntold, self.happened),
+            (CrashPoint::DurableUnheard, self.driver.waiting(Lane::Journal) > 0),
+            (CrashPoint::EffectsHeld, self.core().held_effects() > 0),
             (CrashPoint::CallsUnderWay, !self.dispatch.is_idle()),
-            (CrashPoint::AnswersWait, !self.answers.is_empty()),
+            (CrashPoint::AnswersWait, self.driver.waiting(Lane::Answers) > 0),
             (CrashPoint::SomebodyWaits, !self.waiting.is_empty()),
         ];
         let mut points: Vec<CrashPoint> =
@@ -162,6 +205,21 @@ impl Running {
             points.push(CrashPoint::Idle);
         }
         points
+    }
+}
+
+fn driver_settings(plan: &Plan) -> DriverSettings {
+    let most_unwritten = Backlog { records: plan.most_unwritten, bytes: usize::MAX };
+    DriverSettings { calls: plan.dispatch.inbox, lane_bound: plan.lane_bound, most_unwritten }
+}
+
+fn writer_settings(plan: &Plan) -> GroupCommitSettings {
+    let plan = &plan.journal;
+    GroupCommitSettings {
+        caps: Caps { records: plan.batch, binds: 26_000, bytes: 4 << 20 },
+        linger: Duration::from_millis(plan.linger),
+        resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_millis(500) },
+        longest_silence: Duration::from_millis(plan.silence),
     }
 }
 

@@ -1,22 +1,23 @@
-//! The coordinator's process: the real ring, driven as the real shell drives it (`runtime/shell.rs`
-//! in the coordinator), with lanes, a journal's writer and a dispatcher of its own. It can be killed,
-//! started and frozen at any moment.
+//! The coordinator's process: the real driver and the real group commit, moved by virtual time
+//! where the daemon's shell and writer move them by tokio's. It can be killed, stopped, started
+//! and frozen at any moment.
 
 mod carry;
 mod dispatch;
+mod journal;
 mod life;
 mod requests;
 mod round;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 pub(crate) use dispatch::Dispatch;
-use tercet_engine::{Capacity, Core, Destination, Load, Record, ReplyTo, Ticket};
-use tercet_wire::{Answer, Gid, Mono, Now, Wall};
+use tercet_engine::{Backlog, Core, Driver, GroupCommit, Lane, ReplyTo};
+use tercet_wire::{Gid, Mono, Now, Wall};
 
-use crate::journal::{Rows, Said, Writer};
 use crate::oracle::Oracle;
-use crate::scheduled_event::Asked;
+use crate::rows::Rows;
+use crate::scheduled_event::{NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 use crate::service::Service;
 
@@ -47,30 +48,31 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) life: u64,
-    pub(crate) core: Core,
+    pub(crate) driver: Driver,
     /// What its monotonic clock showed when the world began, were it that old.
     mono_offset: u64,
     frozen_until: u64,
     /// When it ran last or was thawed: what was due before could not be done before.
     awake_since: u64,
-    from_journal: VecDeque<FromJournal>,
-    answers: VecDeque<(Ticket, Answer)>,
-    without_room: VecDeque<(Ticket, Option<Destination>)>,
-    /// What is newer of one destination counts; that it has recovered is not lost.
-    capacity: BTreeMap<Destination, Capacity>,
     /// When the journal's reader has told all it was asked for.
     reads_until: u64,
-    requests: VecDeque<Asked>,
-    begins: VecDeque<Asked>,
-    unsent: Vec<Record>,
-    writer: Writer,
+    pub(crate) writer: GroupCommit,
+    /// Appended, and not settled by the writer.
+    pub(crate) unwritten: Backlog,
+    /// Whether the batch under way has happened although it was reported failed.
+    happened: bool,
+    /// When the writer is to be looked after next.
+    writer_at: Option<u64>,
     pub(crate) dispatch: Dispatch,
     /// Who waits for which reply.
     waiting: BTreeMap<ReplyTo, Waiting>,
     next_reply: u64,
+    /// Lanes with more than fits into the present round.
+    full_lanes: Vec<Lane>,
     /// The next round that is on the agenda.
     round_at: Option<u64>,
-    fenced: bool,
+    /// It has stopped, and its journal writes what is left until this moment.
+    closes_until: Option<Mono>,
 }
 
 /// Somebody who waits: the actor, its own number for the request, and what it is about.
@@ -79,14 +81,6 @@ struct Waiting {
     actor: usize,
     number: u64,
     gid: Gid,
-}
-
-/// What comes from the journal.
-#[derive(Debug, Clone)]
-pub(crate) enum FromJournal {
-    Said(Said),
-    Loaded(Gid, Load),
-    PageOfGids(Vec<Gid>),
 }
 
 impl Node {
@@ -110,9 +104,53 @@ impl Node {
         let until = self.running.as_ref()?.frozen_until;
         (until > scheduler.now).then_some(until)
     }
+
+    /// Something happens inside the process; what was meant for an earlier life is lost.
+    pub(crate) fn happens(&mut self, life: u64, event: NodeEvent, around: &mut Around<'_>) {
+        let wall = self.wall(around.scheduler);
+        let full = around.scheduler.now < self.disk_full_until && !around.scheduler.healed;
+        let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
+            return;
+        };
+        match event {
+            NodeEvent::Round => return self.round(around),
+            NodeEvent::Submission => {
+                if running.submitted(wall, full, around) {
+                    self.last_written = Some(wall);
+                }
+                self.close_if_over(around);
+            }
+            NodeEvent::WriterDue => {
+                running.writer_due(wall, around);
+                self.close_if_over(around);
+            }
+            NodeEvent::Load(gids) => running.loads(gids, around),
+            NodeEvent::PageRequest(after) => running.page_requests(after.as_ref(), around),
+            NodeEvent::Read(read) => {
+                read.into_iter().for_each(|event| running.driver.journal(event));
+            }
+            NodeEvent::CallGivenUp { http_call } => running.call_given_up(http_call, wall, around),
+        }
+        let delay = around.scheduler.rng.below(2);
+        self.wake(delay, around.scheduler);
+    }
 }
 
 impl Running {
+    pub(crate) fn core(&self) -> &Core {
+        self.driver.core()
+    }
+
+    /// So many milliseconds from now, unless this life is over by then.
+    fn after(&self, wait: u64, event: NodeEvent, scheduler: &mut Scheduler) {
+        scheduler.after(wait, ScheduledEvent::Node { life: self.life, event });
+    }
+
+    /// Whether there was more in this lane than fits into the present round.
+    pub(crate) fn lane_was_full(&self, lane: Lane) -> bool {
+        self.full_lanes.contains(&lane)
+    }
+
     fn now(&self, wall: Wall, scheduler: &mut Scheduler) -> Now {
         Now { mono: self.mono(scheduler.now), wall, entropy: scheduler.rng.next() }
     }
@@ -125,5 +163,10 @@ impl Running {
     /// What its monotonic clock shows at a moment.
     pub(crate) fn mono(&self, at: u64) -> Mono {
         Mono(at + self.mono_offset)
+    }
+
+    /// When its monotonic clock shows this.
+    fn at(&self, mono: Mono) -> u64 {
+        mono.0.saturating_sub(self.mono_offset)
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_engine::{Ask, Event, Input, ReplyTo, Request, Wait};
-use tercet_wire::{Instance, Resolution, Wall};
+use tercet_engine::{Ask, Lane, ReplyTo, Request, Wait};
+use tercet_wire::{Instance, Resolution};
 
 use crate::actor::Asking;
 use crate::coverage::Sometimes;
-use crate::node::{Around, Node, Running, Waiting};
+use crate::node::{Node, Waiting};
 use crate::scheduled_event::{Asked, Heard, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
@@ -17,34 +17,22 @@ const OPERATOR: &str = "an operator";
 impl Node {
     /// A request arrives.
     pub(crate) fn asked(&mut self, asked: Asked, scheduler: &mut Scheduler) {
-        let (actor, number) = (asked.actor, asked.number);
-        let Some(running) = &mut self.running else {
+        let wall = self.wall(scheduler);
+        let Asked { actor, number, gid, asking, until, wait_ms } = asked;
+        let running = self.running.as_mut().filter(|running| running.closes_until.is_none());
+        let Some(running) = running else {
             let heard = Heard::Nothing;
             return scheduler.after(1, ScheduledEvent::Heard { actor, number, heard });
         };
-        let is_begin = matches!(asked.asking, Asking::Begin { .. });
-        if is_begin && running.begins.len() >= scheduler.plan.begin_lane {
+        let is_begin = matches!(asking, Asking::Begin { .. });
+        if is_begin && running.driver.waiting(Lane::Begins) >= scheduler.plan.begin_lane {
             scheduler.saw(Sometimes::BeginLaneFull);
             let heard = Heard::TooBusy;
             return scheduler.after(1, ScheduledEvent::Heard { actor, number, heard });
         }
-        if is_begin {
-            running.begins.push_back(asked)
-        } else {
-            running.requests.push_back(asked)
-        }
-        let delay = scheduler.rng.below(2);
-        self.wake(delay, scheduler);
-    }
-}
-
-impl Running {
-    pub(super) fn ask(&mut self, asked: Asked, wall: Wall, around: &mut Around<'_>) {
-        let Asked { actor, number, gid, asking, until, wait_ms } = asked;
-        let now = self.now(wall, around.scheduler);
         let ask = match asking {
             Asking::Begin { content, fresh } => {
-                let instance = instance(&mut around.scheduler.rng);
+                let instance = instance(&mut scheduler.rng);
                 Ask::Begin { spec: content.spec(instance, wall), fresh }
             }
             Asking::Register(spec) => Ask::Register(spec),
@@ -57,12 +45,13 @@ impl Running {
             }
             Asking::Read => Ask::Read,
         };
-        self.next_reply += 1;
-        let reply_to = ReplyTo(self.next_reply);
-        self.waiting.insert(reply_to, Waiting { actor, number, gid: gid.clone() });
-        let wait = Wait { until, give_up: now.mono.after(Duration::from_millis(wait_ms)) };
-        let request = Request { reply_to, gid, ask, wait };
-        self.step(Event::Input(Input::Request(request)), now, around);
+        running.next_reply += 1;
+        let reply_to = ReplyTo(running.next_reply);
+        running.waiting.insert(reply_to, Waiting { actor, number, gid: gid.clone() });
+        let give_up = running.mono(scheduler.now).after(Duration::from_millis(wait_ms));
+        running.driver.request(Request { reply_to, gid, ask, wait: Wait { until, give_up } });
+        let delay = scheduler.rng.below(2);
+        self.wake(delay, scheduler);
     }
 }
 

@@ -1,11 +1,10 @@
-//! A round of the loop: one message from any lane, then every lane's turn, in the real shell's
-//! order.
+//! A round of the loop, when there is something for it.
 
-use tercet_engine::{Capacity, CapacityFreed, Event, Input};
+use tercet_engine::Lane;
 
-use crate::journal::Said;
-use crate::node::{Around, FromJournal, Node, Running};
-use crate::scheduled_event::ScheduledEvent;
+use crate::coverage::Sometimes;
+use crate::node::{Around, Node};
+use crate::scheduled_event::{NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
 impl Node {
@@ -15,94 +14,46 @@ impl Node {
         let at = (scheduler.now + within).max(running.frozen_until);
         if running.round_at.is_none_or(|planned| at < planned) {
             running.round_at = Some(at);
-            scheduler.at(at, ScheduledEvent::Round { life: running.life });
+            let (life, event) = (running.life, NodeEvent::Round);
+            scheduler.at(at, ScheduledEvent::Node { life, event });
         }
     }
 
     /// The loop runs, if there is anything for it.
-    pub(crate) fn round(&mut self, life: u64, around: &mut Around<'_>) {
+    pub(super) fn round(&mut self, around: &mut Around<'_>) {
         let wall = self.wall(around.scheduler);
-        let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
-            return;
-        };
-        // An earlier round took this one's place.
-        if running.round_at.is_none_or(|at| at > around.scheduler.now) {
+        let Some(running) = &mut self.running else { return };
+        // An earlier round took this one's place, or there are no more.
+        let due = running.round_at.is_some_and(|at| at <= around.scheduler.now);
+        if !due || running.closes_until.is_some() {
             return;
         }
         running.round_at = None;
-        let due = running.core.next_deadline();
-        if due.is_some_and(|due| due <= running.mono(around.scheduler.now)) {
-            let now = running.now(wall, around.scheduler);
-            running.step(Event::Input(Input::Tick), now, around);
-        }
-        running.wake_dispatch(wall, around);
-        running.take_what_waits(wall, around);
-        running.flush(around.scheduler);
-        around.oracle.round_ended(running, running.awake_since, around.rows, around.scheduler);
-        let fenced = running.fenced;
-        let timers = running.core.next_deadline().into_iter().chain(running.dispatch.next_wake());
         let mono = running.mono(around.scheduler.now);
-        let next = timers.min().map(|due| due.0.saturating_sub(mono.0));
-        let more = running.has_messages();
-        if fenced {
-            return self.dies(around);
+        let now = running.now(wall, around.scheduler);
+        let news = running.dispatch.wake(now, around.scheduler);
+        running.take_news(news);
+        running.driver.set_unwritten(running.unwritten);
+        let bound = running.driver.settings().lane_bound;
+        let is_full = |lane: &Lane| running.driver.waiting(*lane) > bound;
+        running.full_lanes = Lane::IN_ORDER.into_iter().filter(is_full).collect();
+        if !running.full_lanes.is_empty() {
+            around.scheduler.saw(Sometimes::LaneBound);
         }
-        if more {
-            self.wake(0, around.scheduler);
-        } else if let Some(wait) = next {
-            self.wake(wait, around.scheduler);
+        while let Some(event) = running.driver.next(mono) {
+            let now = running.now(wall, around.scheduler);
+            running.step(event, now, around);
         }
-    }
-}
-
-impl Running {
-    fn has_messages(&self) -> bool {
-        let lanes = self.requests.len() + self.begins.len() + self.answers.len();
-        lanes + self.from_journal.len() + self.without_room.len() + self.capacity.len() > 0
-    }
-
-    /// What finishes work comes before what begins it.
-    fn take_what_waits(&mut self, wall: tercet_wire::Wall, around: &mut Around<'_>) {
-        for _ in 0..self.from_journal.len() {
-            let Some(event) = self.from_journal.pop_front() else { break };
-            let event = match event {
-                FromJournal::Said(Said::Durable(seq)) => Event::Input(Input::Durable(seq)),
-                FromJournal::Said(Said::Exists(gid)) => Event::Input(Input::Exists(gid)),
-                FromJournal::Said(Said::Quarantined(gid)) => Event::Input(Input::Quarantined(gid)),
-                FromJournal::Said(Said::Failing) => Event::Journal { healthy: false },
-                FromJournal::Said(Said::Healed) => Event::Journal { healthy: true },
-                FromJournal::Said(Said::Fenced) => {
-                    self.fenced = true;
-                    continue;
-                }
-                FromJournal::PageOfGids(gids) => Event::Input(Input::PageOfGids(gids)),
-                FromJournal::Loaded(gid, load) => Event::Input(Input::Loaded(gid, load)),
-            };
-            let now = self.now(wall, around.scheduler);
-            self.step(event, now, around);
+        let now = running.now(wall, around.scheduler);
+        running.flush(now, around);
+        around.oracle.round_ended(running, running.awake_since, around.rows, around.scheduler);
+        let idle = |calls| calls <= running.dispatch.waiting();
+        if let Some(ended) = running.driver.ended(mono, idle) {
+            return self.ends(ended, around);
         }
-        for _ in 0..self.answers.len() {
-            let Some((ticket, answer)) = self.answers.pop_front() else { break };
-            let now = self.now(wall, around.scheduler);
-            self.step(Event::Input(Input::Answered(ticket, answer)), now, around);
-        }
-        for _ in 0..self.without_room.len() {
-            let Some((ticket, at)) = self.without_room.pop_front() else { break };
-            let now = self.now(wall, around.scheduler);
-            self.step(Event::Input(Input::NotSent(ticket, at)), now, around);
-        }
-        for (destination, Capacity { places, healed }) in std::mem::take(&mut self.capacity) {
-            let now = self.now(wall, around.scheduler);
-            let freed = CapacityFreed { destination, places, healed };
-            self.step(Event::Input(Input::CapacityFreed(freed)), now, around);
-        }
-        for _ in 0..self.requests.len() {
-            let Some(asked) = self.requests.pop_front() else { break };
-            self.ask(asked, wall, around);
-        }
-        for _ in 0..self.begins.len() {
-            let Some(asked) = self.begins.pop_front() else { break };
-            self.ask(asked, wall, around);
+        let next = running.driver.next_wake(mono).into_iter().chain(running.dispatch.next_wake());
+        if let Some(due) = next.min() {
+            self.wake(due.0.saturating_sub(mono.0), around.scheduler);
         }
     }
 }

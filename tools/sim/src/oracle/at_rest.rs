@@ -1,11 +1,11 @@
 //! What must be so once all faults have ended and the world has come to rest.
 
-use tercet_engine::{Decision, StoredTransaction};
+use tercet_engine::{Backlog, Decision, StoredTransaction};
 use tercet_wire::{BranchSpec, Op};
 
 use crate::content::{quantity_of, service_of};
-use crate::journal::Rows;
 use crate::node::Running;
+use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 use crate::service::Service;
 
@@ -28,14 +28,17 @@ pub(crate) fn at_rest(
             scheduler.broke(format!("service {} still runs something", service.number));
         }
     }
-    let census = running.core.census();
+    let census = running.core().census();
     if let Some((status, (count, _))) = census.by_status.first_key_value() {
         scheduler.broke(format!("{count} transactions are still in memory, {status}"));
     }
-    if running.core.held_effects() > 0 {
+    if running.unwritten != Backlog::default() {
+        scheduler.broke(format!("{:?} count as unwritten", running.unwritten));
+    }
+    if running.core().held_effects() > 0 {
         scheduler.broke("effects are still held");
     }
-    if running.core.next_deadline().is_some() {
+    if running.core().next_deadline().is_some() {
         scheduler.broke("a timer is still set");
     }
 }

@@ -10,8 +10,8 @@ use tercet_engine::{
 };
 use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
 
-use crate::journal::Rows;
 use crate::node::Running;
+use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 
 /// More calls than these after failures, of one leg of one branch in this time, are a storm. With
@@ -26,8 +26,10 @@ type Leg = (Gid, BranchId, Op);
 pub(crate) struct Calls {
     life: u64,
     taken_up: usize,
-    /// Legs that were called at least once.
+    /// Legs that were called at least once, or would have been had there been room.
     called: BTreeSet<Leg>,
+    /// The last attempt of each leg that was let out.
+    let_out: BTreeMap<Leg, u32>,
     /// What the last answer to a leg's call said: whether it failed, and until when it asked
     /// not to be called again.
     last: BTreeMap<Leg, (bool, Mono)>,
@@ -56,9 +58,12 @@ impl Calls {
                 self.last.insert(leg, (failed, now.mono.after(pause)));
             }
             Event::Input(Input::NotSent(ticket, _)) => {
-                // It was never made, so what it was made after still stands.
                 let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
-                if let Some(again) = self.again.get_mut(&leg) {
+                self.called.insert(leg.clone());
+                // It was never made, so what it was made after still stands.
+                if self.let_out.get(&leg) == Some(&ticket.attempt)
+                    && let Some(again) = self.again.get_mut(&leg)
+                {
                     again.pop_back();
                 }
             }
@@ -97,7 +102,8 @@ impl Calls {
         rows: &Rows,
         scheduler: &mut Scheduler,
     ) {
-        let mut gids: BTreeSet<&Gid> = commands.append.iter().map(|record| &record.gid).collect();
+        let mut gids: BTreeSet<&Gid> =
+            running.driver.just_recorded().iter().map(|record| &record.gid).collect();
         for call in &commands.calls {
             let ticket = &call.ticket;
             let stored = rows.get(&ticket.gid);
@@ -118,10 +124,11 @@ impl Calls {
             gids.insert(&ticket.gid);
             let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
             self.called.insert(leg.clone());
+            self.let_out.insert(leg.clone(), ticket.attempt);
             self.is_no_storm(leg, now.mono, &ticket.gid, scheduler);
         }
         for gid in gids {
-            if let Some(transaction) = running.core.engine().transaction(gid) {
+            if let Some(transaction) = running.core().engine().transaction(gid) {
                 self.nobody_waits(transaction, now.mono, scheduler);
             }
         }
@@ -177,7 +184,7 @@ impl Calls {
 
 /// Whether an answer is to the call under way, and not to one that was overtaken.
 fn is_under_way(ticket: &Ticket, running: &Running) -> bool {
-    let transaction = running.core.engine().transaction(&ticket.gid);
+    let transaction = running.core().engine().transaction(&ticket.gid);
     let branch = transaction.and_then(|transaction| transaction.branch(&ticket.branch));
     let expected = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
     ticket.epoch.0 == running.life && branch.is_some_and(|branch| *branch.call_state() == expected)

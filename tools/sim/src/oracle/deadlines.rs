@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tercet_engine::{Change, Commands, Decision, Event, Input, Load, Phase, StoredTransaction};
+use tercet_engine::{Change, Decision, Event, Input, Load, Phase, Record, StoredTransaction};
 use tercet_wire::{Gid, Mono, Now, Reason};
 
 use crate::coverage::Sometimes;
@@ -38,8 +38,8 @@ impl Deadlines {
         self.not_before.entry(gid).or_insert(now.mono.after(left));
     }
 
-    pub(super) fn after(&mut self, commands: &Commands, now: Now, scheduler: &mut Scheduler) {
-        for record in &commands.append {
+    pub(super) fn after(&mut self, records: &[Record], now: Now, scheduler: &mut Scheduler) {
+        for record in records {
             match &record.change {
                 Change::Begun(spec) => {
                     self.not_before.insert(record.gid.clone(), now.mono_at(spec.deadline_at));
@@ -84,7 +84,7 @@ impl Deadlines {
         let awake = running.mono(awake_since);
         let overdue = |due: Mono| due < Mono(now.0.saturating_sub(1)) && due >= awake;
         let late = self.not_before.iter().find(|(gid, due)| {
-            let transaction = running.core.engine().transaction(gid);
+            let transaction = running.core().engine().transaction(gid);
             overdue(**due)
                 && !excused.contains(*gid)
                 && transaction.is_some_and(|transaction| match transaction.phase() {

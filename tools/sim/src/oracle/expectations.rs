@@ -9,7 +9,7 @@ use tercet_wire::{BranchId, Gid, Instance, Op};
 
 use crate::content::service_of;
 use crate::coverage::Sometimes;
-use crate::journal::Rows;
+use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 use crate::service::Service;
 

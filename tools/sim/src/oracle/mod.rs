@@ -8,19 +8,20 @@ mod at_rest;
 mod calls;
 mod deadlines;
 mod expectations;
+mod journal;
 mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_engine::{
-    BranchRecord, Commands, Core, Decision, Event, Parked, StoredTransaction,
+    BranchRecord, Commands, Core, Decision, Event, Input, Lane, Parked, StoredTransaction,
     invariants::decision_is_final,
 };
 use tercet_wire::{Gid, Instance, Now, Op, Status};
 
 use crate::coverage::Sometimes;
-use crate::journal::{Changed, Rows};
 use crate::node::Running;
+use crate::rows::{Changed, Rows};
 use crate::scheduler::Scheduler;
 use crate::service::Service;
 
@@ -34,6 +35,7 @@ pub(crate) struct Oracle {
     expectations: expectations::Expectations,
     calls: calls::Calls,
     deadlines: deadlines::Deadlines,
+    pub(crate) journal: journal::Journal,
     /// Transactions that may stand still until the coordinator starts again: their records were
     /// rejected, or their rows could not be read.
     pub(crate) excused: BTreeSet<Gid>,
@@ -50,6 +52,7 @@ impl Oracle {
         scheduler: &mut Scheduler,
     ) {
         seen::before(event, running, rows, scheduler);
+        finished_before_begun(event, running, scheduler);
         self.calls.before(event, running, now);
         self.deadlines.before(event, running, now);
     }
@@ -65,13 +68,13 @@ impl Oracle {
         scheduler: &mut Scheduler,
     ) {
         if scheduler.log.is_kept() {
-            for line in crate::describe::commands(commands) {
+            for line in crate::describe::commands(commands, running.driver.just_recorded()) {
                 scheduler.note(|| format!("out {line}"));
             }
         }
-        scheduler.note(|| format!("    {} paged out", running.core.census().paged_out));
-        scheduler.check(running.core.engine().check());
-        self.deadlines.after(commands, now, scheduler);
+        scheduler.note(|| format!("    {} paged out", running.core().census().paged_out));
+        scheduler.check(running.core().engine().check());
+        self.deadlines.after(running.driver.just_recorded(), now, scheduler);
         self.calls.after(commands, running, now, rows, scheduler);
         for (reply_to, reply) in &commands.replies {
             let Some(gid) = running.asked_about(*reply_to) else { continue };
@@ -143,6 +146,7 @@ impl Oracle {
     /// After start-up: whatever can be read is taken up.
     pub(crate) fn recovered(&mut self, core: &Core, rows: &Rows, scheduler: &mut Scheduler) {
         self.expectations.new_life();
+        self.journal = journal::Journal::default();
         self.excused.retain(|gid| !rows.is_readable(gid));
         for stored in rows.all().filter(|stored| !stored.status.is_finished()) {
             let gid = &stored.spec.gid;
@@ -164,7 +168,7 @@ impl Oracle {
     ) {
         self.deadlines.round_ended(running, awake_since, &self.excused, scheduler);
         running.dispatch.within_bounds(scheduler);
-        let census = running.core.census();
+        let census = running.core().census();
         let known: usize = census.by_status.values().map(|(count, _)| count).sum();
         if census.paged_out > 0 {
             scheduler.saw(Sometimes::PagedOut);
@@ -174,7 +178,7 @@ impl Oracle {
             let unfinished = stored.status.is_decided() && !stored.status.is_finished();
             unfinished
                 && !self.excused.contains(gid)
-                && running.core.engine().transaction(gid).is_none()
+                && running.core().engine().transaction(gid).is_none()
         };
         let paged_out = rows.all().filter(not_here).count();
         if paged_out > census.paged_out {
@@ -193,4 +197,16 @@ impl Oracle {
 /// What is decided may rest in the journal, if memory knows that something does.
 fn rests(stored: &StoredTransaction, core: &Core) -> bool {
     stored.status.is_decided() && core.census().paged_out > 0
+}
+
+/// A request is handled after all that the journal and participants have said and that may make
+/// room for it, unless there is more of that than fits into a round.
+fn finished_before_begun(event: &Event, running: &Running, scheduler: &mut Scheduler) {
+    let Event::Input(Input::Request(_)) = event else { return };
+    for lane in [Lane::Journal, Lane::Answers] {
+        let waiting = running.driver.waiting(lane);
+        if waiting > 0 && !running.lane_was_full(lane) {
+            scheduler.broke(format!("a request was handled while {waiting} waited in {lane:?}"));
+        }
+    }
 }

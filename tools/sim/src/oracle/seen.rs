@@ -4,13 +4,13 @@ use tercet_engine::{Ask, BranchState, CallState, Core, Event, Input};
 use tercet_wire::{Gid, Status, Verdict, verdict};
 
 use crate::coverage::{Kind, Meaning, Place, Point, Sometimes};
-use crate::journal::Rows;
 use crate::node::Running;
+use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 
 pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &mut Scheduler) {
     let Event::Input(input) = event else { return };
-    let core = &running.core;
+    let core = running.core();
     match input {
         Input::Request(request) => {
             let status = status_of(&request.gid, core, rows);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use tercet_engine::Change;
+use tercet_engine::{Change, Urgency};
 use tercet_wire::Seq;
 
 use super::open;
@@ -27,7 +27,7 @@ async fn what_is_written_into_a_file_that_was_moved_away_is_told_only_once_it_is
     let away = directory.with_extension("away");
     fs::rename(&directory, &away).unwrap();
     let second = trying("tx-2", 2, 0);
-    running.journal.append(vec![record(2, &second, Change::Begun(second.clone()))]);
+    running.journal.append(vec![record(2, &second, Change::Begun(second.clone()))], Urgency::Now);
     let JournalEvent::Failing { why } = running.event().await else { panic!("not failing") };
     assert!(why.contains("tercet.db is gone"), "{why}");
     fs::rename(&away, &directory).unwrap();
@@ -47,7 +47,7 @@ async fn what_is_written_into_a_file_that_another_has_replaced_is_not_told() {
     fs::rename(&file, &kept).unwrap();
     fs::rename(&copy, &file).unwrap();
     let second = trying("tx-2", 2, 0);
-    running.journal.append(vec![record(2, &second, Change::Begun(second.clone()))]);
+    running.journal.append(vec![record(2, &second, Change::Begun(second.clone()))], Urgency::Now);
     let JournalEvent::Failing { why } = running.event().await else { panic!("not failing") };
     assert!(why.contains("another file lies in the place of "), "{why}");
     fs::rename(&kept, &file).unwrap();

@@ -4,15 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use tercet_engine::{ApplyError, Change, Load, Record, StoredTransaction, Unreadable};
-use tercet_wire::{Gid, Instance};
-
-/// Records that become durable together, or not at all.
-#[derive(Debug, Clone)]
-pub(crate) struct Batch {
-    pub(crate) number: u64,
-    pub(crate) records: Vec<Record>,
-}
+use tercet_engine::{
+    ApplyError, Batch, Change, Load, StoredTransaction, TransactionKey, Unreadable,
+};
+use tercet_wire::Gid;
 
 /// One transaction's rows, before a batch and after it.
 pub(crate) struct Changed {
@@ -21,7 +16,7 @@ pub(crate) struct Changed {
 }
 
 /// What a batch changed, and the lives it left out since their gid belongs to another.
-pub(crate) type Committed = (Vec<Changed>, Vec<(Gid, Instance)>);
+pub(crate) type Committed = (Vec<Changed>, Vec<TransactionKey>);
 
 /// Why a batch is not written.
 #[derive(Debug)]
@@ -38,7 +33,7 @@ pub(crate) enum CommitError {
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     /// The life that may write, and its last batch.
-    live: (u64, u64),
+    live: (u64, i64),
     transactions: BTreeMap<Gid, StoredTransaction>,
     /// Transactions whose records are rejected.
     pub(crate) rejected: BTreeSet<Gid>,
@@ -129,14 +124,14 @@ impl Rows {
         let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         let mut taken = Vec::new();
         for record in &batch.records {
-            let key = (record.gid.clone(), record.instance);
+            let key = TransactionKey::of(record);
             if taken.contains(&key) {
                 continue;
             }
             let known = changed.get(&record.gid).or_else(|| self.transactions.get(&record.gid));
             match (&record.change, known) {
                 (Change::Begun(spec), None) => {
-                    changed.insert(key.0, StoredTransaction::begun(spec.clone()));
+                    changed.insert(key.gid, StoredTransaction::begun(spec.clone()));
                 }
                 (Change::Begun(_), Some(stored)) if stored.spec.instance != record.instance => {
                     taken.push(key);
@@ -144,7 +139,7 @@ impl Rows {
                 (change, Some(stored)) if stored.spec.instance == record.instance => {
                     let mut stored = stored.clone();
                     stored.apply(change).map_err(CommitError::ApplyError)?;
-                    changed.insert(key.0, stored);
+                    changed.insert(key.gid, stored);
                 }
                 (_, Some(_) | None) => {
                     return Err(CommitError::ApplyError(ApplyError::Missing(record.gid.clone())));
@@ -159,13 +154,13 @@ impl Rows {
         Ok((changed.collect(), taken))
     }
 
-    fn taken_from(&self, batch: &Batch) -> Vec<(Gid, Instance)> {
+    fn taken_from(&self, batch: &Batch) -> Vec<TransactionKey> {
         let begun = batch.records.iter().filter(|record| matches!(record.change, Change::Begun(_)));
         let other = begun.filter(|record| {
             let stored = self.transactions.get(&record.gid);
             stored.is_some_and(|stored| stored.spec.instance != record.instance)
         });
-        other.map(|record| (record.gid.clone(), record.instance)).collect()
+        other.map(TransactionKey::of).collect()
     }
 }
 

@@ -1,8 +1,7 @@
 //! How much waits.
 
-use tercet_engine::Record;
-
 use super::batch::Weight;
+use crate::record::Record;
 
 /// Records that are not durable yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +23,15 @@ impl Backlog {
     /// Both together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self { records: self.records + other.records, bytes: self.bytes + other.bytes }
+        Self {
+            records: self.records.saturating_add(other.records),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    /// Whether it has reached either bound.
+    #[must_use]
+    pub fn reaches(self, most: Self) -> bool {
+        self.records >= most.records || self.bytes >= most.bytes
     }
 }

@@ -1,0 +1,109 @@
+//! What is written in one SQL transaction, and how much that may be.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tercet_wire::{BranchSpec, Op, Wall};
+
+use super::Backlog;
+use crate::record::{BranchRecord, Change, Decision, Record};
+
+/// Records that become durable together, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// From 1, without gaps, in the order of this incarnation's batches. A batch that is
+    /// submitted again keeps it: it is how the database tells the two apart.
+    pub number: i64,
+    /// When it was first submitted: what the node's next life takes for its last sign of life.
+    pub written_at: Wall,
+    /// In the engine's order.
+    pub records: Vec<Record>,
+}
+
+/// How much a batch may hold. A single record that passes a cap goes alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// Records.
+    pub records: usize,
+    /// Values bound to statements.
+    pub binds: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+/// What a record adds to a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Weight {
+    /// Values bound to statements, at most.
+    pub binds: usize,
+    /// Bytes, about.
+    pub bytes: usize,
+}
+
+/// Most values bound for one branch, and for anything else that a record writes. The
+/// statements' tests compare these with what is really bound.
+const BINDS_PER_BRANCH: usize = 14;
+const BINDS_PER_RECORD: usize = 20;
+
+/// Bytes counted for a row beside the texts in it: ids, times, numbers.
+const ROW_BYTES: usize = 128;
+
+impl Weight {
+    /// What this record adds.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let (branches, text) = match &record.change {
+            Change::Begun(spec) => {
+                let metadata = spec.metadata.as_deref().map_or(0, str::len);
+                let branches: usize = spec.branches.iter().map(branch_bytes).sum();
+                (spec.branches.len(), metadata + branches)
+            }
+            Change::Registered(branch) => (1, branch_bytes(branch)),
+            Change::Decided(decided) => (
+                0,
+                match &decided.decision {
+                    Decision::Confirm => 0,
+                    Decision::Cancel { detail, .. } => detail.as_deref().map_or(0, str::len),
+                },
+            ),
+            Change::BranchRecord(outcome) => (0, outcome_bytes(outcome)),
+            Change::History(happening) => (0, happening.detail.as_deref().map_or(0, str::len)),
+            Change::Finished { .. } | Change::Parked(_) => (0, 0),
+        };
+        Self {
+            binds: BINDS_PER_RECORD + branches * BINDS_PER_BRANCH,
+            bytes: ROW_BYTES + record.gid.as_str().len() + text,
+        }
+    }
+}
+
+fn branch_bytes(branch: &Arc<BranchSpec>) -> usize {
+    let headers: usize = branch.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let urls = Op::ALL.into_iter().filter_map(|op| branch.url(op));
+    let urls: usize = urls.map(|url| url.as_str().len()).sum();
+    ROW_BYTES + headers + urls + branch.payload.len()
+}
+
+fn outcome_bytes(outcome: &BranchRecord) -> usize {
+    let error = outcome.last_error.as_deref().map_or(0, str::len);
+    error + outcome.answer.as_ref().map_or(0, |answer| answer.body.len())
+}
+
+/// Takes from the front what fits into one batch: at least one record, if any waits; and says
+/// how much that is.
+pub(super) fn cut(waiting: &mut VecDeque<Record>, caps: Caps) -> (Vec<Record>, Backlog) {
+    let mut total = Weight::default();
+    let mut cut = Backlog::default();
+    for record in waiting.iter() {
+        let weight = Weight::of(record);
+        total.binds += weight.binds;
+        total.bytes += weight.bytes;
+        let full =
+            cut.records == caps.records || total.binds > caps.binds || total.bytes > caps.bytes;
+        if full && cut.records > 0 {
+            break;
+        }
+        cut = Backlog { records: cut.records + 1, bytes: total.bytes };
+    }
+    (waiting.drain(..cut.records).collect(), cut)
+}

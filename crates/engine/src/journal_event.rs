@@ -1,0 +1,44 @@
+//! What the journal tells the runtime, and how much the runtime presses it.
+
+use tercet_wire::{Gid, Seq};
+
+use crate::engine::input::Load;
+
+/// What the journal tells the runtime. Always in the order it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalEvent {
+    /// Every record up to here is durable.
+    Durable(Seq),
+    /// The gid of a `Begun` record is taken by another instance; none of this
+    /// instance's records were or will be written. Comes before the `Durable` that covers it.
+    Exists(Gid),
+    /// The database rejects the records of this transaction, or they do not fit its rows: a
+    /// fault of ours. Its rows stay as they were last durable, none of its further records
+    /// are written, and no effect of it may be let out. Comes before the `Durable` that
+    /// covers the first record left out.
+    Quarantined(Gid),
+    /// The answer to a load.
+    Loaded(Gid, Load),
+    /// The answer to a page request: gids in order, none if there are no more.
+    PageOfGids(Vec<Gid>),
+    /// A batch could not be written; it is submitted again until it can be.
+    Failing {
+        /// What the database said.
+        why: String,
+    },
+    /// Batches are written again.
+    Healed,
+    /// This incarnation was fenced: nothing more will be written. Drop the engine and recover.
+    Fenced,
+}
+
+/// How soon records are to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Urgency {
+    /// Nobody waits for them: with the next that somebody waits for, or a few milliseconds
+    /// later.
+    #[default]
+    Linger,
+    /// Somebody waits for one of them, or for one appended before.
+    Now,
+}

@@ -1,0 +1,201 @@
+//! The writer's decisions: what is cut when, what lingers, and what follows from each answer of a
+//! database.
+
+mod world;
+
+use std::time::Duration;
+
+use tercet_engine::{
+    Backlog, Caps, Change, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record,
+    TransactionKey, Urgency, Weight,
+};
+use tercet_wire::{Backoff, Mono, Now, Seq, Wall};
+use world::content::spec;
+
+const CAPS: Caps = Caps { records: 100, binds: 100_000, bytes: 1_000_000 };
+
+fn settings() -> GroupCommitSettings {
+    GroupCommitSettings {
+        caps: CAPS,
+        linger: Duration::from_millis(10),
+        resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_millis(500) },
+        longest_silence: Duration::from_secs(60),
+    }
+}
+
+fn at(ms: u64) -> Now {
+    Now { mono: Mono(ms), wall: Wall(0), entropy: 40 }
+}
+
+/// The record of this number: the begin of a transaction of the same number.
+fn begun(number: u64) -> Record {
+    let spec = spec(&format!("tx-{number:02}"), true, Vec::new());
+    let (gid, instance) = (spec.gid.clone(), spec.instance);
+    Record { seq: Seq(number), gid, instance, change: Change::Begun(spec) }
+}
+
+fn writer(settings: GroupCommitSettings, records: u64) -> GroupCommit {
+    let mut writer = GroupCommit::new(settings, Mono(0));
+    writer.append((1..=records).map(begun).collect(), Urgency::Now);
+    writer
+}
+
+/// Number and records of the batch that is submitted now.
+fn submitted(writer: &mut GroupCommit, ms: u64) -> Option<(i64, Vec<u64>)> {
+    let batch = writer.submit(at(ms))?;
+    Some((batch.number, batch.records.iter().map(|record| record.seq.0).collect()))
+}
+
+fn durable(writer: &mut GroupCommit, ms: u64) {
+    let result = Committed::Durable { taken: Vec::new() };
+    assert_eq!(writer.committed(result, at(ms)), None);
+}
+
+fn told(writer: &mut GroupCommit) -> Vec<JournalEvent> {
+    std::iter::from_fn(|| writer.take_event()).collect()
+}
+
+#[test]
+fn a_batch_is_cut_where_the_first_cap_is_reached() {
+    let one = Weight::of(&begun(1));
+    let table = [
+        (CAPS, 40),
+        (Caps { records: 7, ..CAPS }, 7),
+        (Caps { binds: one.binds * 3, ..CAPS }, 3),
+        (Caps { binds: one.binds * 3 - 1, ..CAPS }, 2),
+        (Caps { bytes: one.bytes * 5, ..CAPS }, 5),
+        (Caps { bytes: one.bytes * 5 - 1, ..CAPS }, 4),
+        // What passes a cap alone goes alone.
+        (Caps { bytes: 1, ..CAPS }, 1),
+        (Caps { records: 0, binds: 0, bytes: 0 }, 1),
+    ];
+    for (caps, expected) in table {
+        let mut writer = writer(GroupCommitSettings { caps, ..settings() }, 40);
+        let (_, records) = submitted(&mut writer, 0).expect("a batch");
+        assert_eq!((records.len(), writer.waiting()), (expected, 40 - expected), "{caps:?}");
+        durable(&mut writer, 1);
+        assert_eq!(
+            writer.take_settled(),
+            Backlog { records: expected, bytes: one.bytes * expected }
+        );
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_lingers_until_somebody_does_or_its_time_is_over() {
+    let lingering = || {
+        let mut writer = GroupCommit::new(settings(), Mono(0));
+        writer.append(vec![begun(1)], Urgency::Linger);
+        assert_eq!(submitted(&mut writer, 100), None);
+        assert_eq!(writer.next_deadline(), Some(Mono(110)));
+        writer
+    };
+    // More of it does not put the end off.
+    let mut over = lingering();
+    over.append(vec![begun(2)], Urgency::Linger);
+    assert_eq!(submitted(&mut over, 109), None);
+    assert_eq!(submitted(&mut over, 110), Some((1, vec![1, 2])));
+    let mut pressed = lingering();
+    pressed.append(Vec::new(), Urgency::Now);
+    assert_eq!(submitted(&mut pressed, 101), Some((1, vec![1])));
+    let mut closing = lingering();
+    closing.close();
+    assert_eq!(submitted(&mut closing, 101), Some((1, vec![1])));
+    let mut full = lingering();
+    full.append((2..=100).map(begun).collect(), Urgency::Linger);
+    assert!(submitted(&mut full, 101).is_some());
+}
+
+#[test]
+fn a_batch_whose_outcome_nobody_knows_is_submitted_again_as_it_was() {
+    let mut writer = writer(settings(), 2);
+    assert_eq!(submitted(&mut writer, 0), Some((1, vec![1, 2])));
+    // What comes meanwhile does not change it.
+    writer.append(vec![begun(3)], Urgency::Now);
+    let failing = JournalEvent::Failing { why: "gone".to_owned() };
+    for (now, again_at, expected) in [(0, 40, vec![failing]), (40, 80, vec![])] {
+        let why = "gone".to_owned();
+        assert_eq!(writer.committed(Committed::Again { why }, at(now)), None);
+        assert_eq!(told(&mut writer), expected);
+        assert_eq!(writer.next_deadline(), Some(Mono(again_at)));
+        assert_eq!(submitted(&mut writer, again_at - 1), None);
+        assert_eq!(submitted(&mut writer, again_at), Some((1, vec![1, 2])));
+    }
+    durable(&mut writer, 81);
+    assert_eq!(told(&mut writer), [JournalEvent::Healed, JournalEvent::Durable(Seq(2))]);
+    assert_eq!(submitted(&mut writer, 81), Some((2, vec![3])));
+}
+
+#[test]
+fn a_rejected_batch_is_halved_until_the_culprit_is_alone_and_the_rest_is_written() {
+    let mut writer = writer(settings(), 5);
+    let mut written = Vec::new();
+    let mut all_told = Vec::new();
+    while let Some((number, records)) = submitted(&mut writer, 0) {
+        assert_eq!(number, 1 + i64::try_from(written.len()).expect("few"));
+        if records.contains(&3) {
+            writer.committed(Committed::Rejected, at(0));
+        } else {
+            durable(&mut writer, 0);
+            written.push(records);
+        }
+        all_told.extend(told(&mut writer));
+        let settled = writer.take_settled().records;
+        assert_eq!(settled, if writer.is_idle() { 5 } else { 0 });
+    }
+    assert_eq!(written, [vec![1, 2], vec![4, 5]]);
+    let expected = [
+        JournalEvent::Durable(Seq(2)),
+        JournalEvent::Quarantined(begun(3).gid),
+        JournalEvent::Durable(Seq(3)),
+        JournalEvent::Durable(Seq(5)),
+    ];
+    assert_eq!(all_told, expected);
+    // No more of it is written.
+    writer.append(vec![Record { seq: Seq(6), ..begun(3) }, begun(7)], Urgency::Now);
+    assert_eq!(submitted(&mut writer, 1), Some((3, vec![7])));
+}
+
+#[test]
+fn who_finds_its_gid_taken_is_left_out_from_then_on() {
+    let mut writer = writer(settings(), 2);
+    assert!(submitted(&mut writer, 0).is_some());
+    let taken = vec![TransactionKey::of(&begun(1))];
+    writer.committed(Committed::Durable { taken }, at(0));
+    let exists = JournalEvent::Exists(begun(1).gid);
+    assert_eq!(told(&mut writer), [exists, JournalEvent::Durable(Seq(2))]);
+    writer.append(vec![Record { seq: Seq(3), ..begun(1) }], Urgency::Now);
+    assert_eq!(submitted(&mut writer, 1), None);
+    assert_eq!(told(&mut writer), [JournalEvent::Durable(Seq(3))]);
+    assert_eq!(writer.take_settled().records, 3);
+}
+
+#[test]
+fn a_silent_writer_gives_a_sign_of_life_which_tells_nothing() {
+    let mut writer = GroupCommit::new(settings(), Mono(0));
+    assert_eq!(writer.next_deadline(), Some(Mono(60_000)));
+    assert_eq!(submitted(&mut writer, 59_999), None);
+    assert_eq!(submitted(&mut writer, 60_000), Some((1, vec![])));
+    durable(&mut writer, 60_005);
+    assert_eq!(told(&mut writer), []);
+    assert_eq!(writer.next_deadline(), Some(Mono(120_005)));
+    writer.append(vec![begun(1)], Urgency::Now);
+    assert_eq!(submitted(&mut writer, 60_006), Some((2, vec![1])));
+}
+
+#[test]
+fn it_is_over_once_closed_and_written_or_fenced() {
+    let mut writer = writer(settings(), 1);
+    writer.close();
+    assert!(submitted(&mut writer, 0).is_some() && !writer.is_over());
+    durable(&mut writer, 0);
+    assert!(writer.is_over() && writer.next_deadline().is_none());
+
+    let mut fenced = GroupCommit::new(settings(), Mono(0));
+    fenced.append(vec![begun(1)], Urgency::Now);
+    assert!(submitted(&mut fenced, 0).is_some());
+    fenced.committed(Committed::Fenced, at(0));
+    fenced.append(vec![begun(2)], Urgency::Now);
+    assert!(fenced.is_over() && submitted(&mut fenced, 1).is_none());
+    assert_eq!(told(&mut fenced), [JournalEvent::Fenced]);
+}

@@ -1,0 +1,159 @@
+//! The journal's writer and reader: the real group commit, over rows in memory and with the
+//! faults of a database.
+
+use tercet_engine::{Backlog, Batch, Committed, JournalEvent, Load};
+use tercet_wire::{Gid, Now, Wall};
+
+use crate::coverage::{Mishap, Sometimes};
+use crate::node::{Around, Running};
+use crate::rows::{Changed, CommitError, Rows};
+use crate::scheduled_event::NodeEvent;
+use crate::scheduler::Scheduler;
+
+impl Running {
+    /// The journal gets all records of a round in one piece.
+    pub(super) fn flush(&mut self, now: Now, around: &mut Around<'_>) {
+        if let Some((records, urgency)) = self.driver.flush() {
+            around.oracle.journal.appended(&records, around.scheduler);
+            self.unwritten = self.unwritten.and(Backlog::of(&records));
+            self.writer.append(records, urgency);
+            self.write(now, around);
+        }
+    }
+
+    /// Whatever the writer has to do now.
+    fn write(&mut self, now: Now, around: &mut Around<'_>) {
+        let scheduler = &mut *around.scheduler;
+        if let Some(batch) = self.writer.submit(now) {
+            around.oracle.journal.submitted(batch, scheduler);
+            let plan = &scheduler.plan.journal;
+            let (usual, stall) = (plan.commit, plan.stall);
+            let wait = match scheduler.fault(stall, Mishap::CommitStalls) {
+                true => 20_000,
+                false => usual,
+            };
+            let wait = scheduler.rng.below(wait + 1);
+            self.after(wait, NodeEvent::Submission, scheduler);
+        }
+        around.oracle.journal.writer_waits(&self.writer, self.awake_since, scheduler);
+        let settled = self.writer.take_settled();
+        self.unwritten.records -= settled.records;
+        self.unwritten.bytes -= settled.bytes;
+        while let Some(event) = self.writer.take_event() {
+            around.oracle.journal.told(&event, scheduler);
+            self.driver.journal(event);
+        }
+        // Where all is done, signs of life alone do not keep the world from coming to rest.
+        let rests = scheduler.healed && self.writer.is_idle();
+        if let Some(due) = self.writer.next_deadline().filter(|_| !rests) {
+            let at = self.at(due);
+            if self.writer_at.is_none_or(|planned| at < planned || planned <= scheduler.now) {
+                self.writer_at = Some(at);
+                let wait = at.saturating_sub(scheduler.now);
+                self.after(wait, NodeEvent::WriterDue, scheduler);
+            }
+        }
+    }
+
+    /// What the database makes of the batch under way.
+    fn commit(
+        &mut self,
+        batch: &Batch,
+        rows: &mut Rows,
+        full: bool,
+        scheduler: &mut Scheduler,
+    ) -> (Vec<Changed>, Committed) {
+        let (before, after) =
+            (scheduler.plan.journal.fail_before, scheduler.plan.journal.fail_after);
+        let again = |why: &str| Committed::Again { why: why.to_owned() };
+        if full || scheduler.fault(before, Mishap::CommitFailsBefore) {
+            return (Vec::new(), again("it did not happen"));
+        }
+        match rows.commit(self.life, batch) {
+            Err(CommitError::Fenced) => (Vec::new(), Committed::Fenced),
+            Err(CommitError::ApplyError(misfit)) => {
+                scheduler.broke(format!("a record does not fit the rows: {misfit}"));
+                (Vec::new(), Committed::Fenced)
+            }
+            Err(CommitError::Rejected) => {
+                scheduler.saw(Sometimes::Rejected);
+                (Vec::new(), Committed::Rejected)
+            }
+            Ok((changed, _)) if scheduler.fault(after, Mishap::CommitFailsAfter) => {
+                self.happened = true;
+                (changed, again("nobody knows"))
+            }
+            Ok((changed, taken)) => {
+                if std::mem::take(&mut self.happened) {
+                    scheduler.saw(Sometimes::ResubmittedAfterItHappened);
+                }
+                if !taken.is_empty() {
+                    scheduler.saw(Sometimes::GidTaken);
+                }
+                (changed, Committed::Durable { taken })
+            }
+        }
+    }
+
+    /// A submission reaches the database; whether it changed anything.
+    pub(super) fn submitted(&mut self, wall: Wall, full: bool, around: &mut Around<'_>) -> bool {
+        let now = self.now(wall, around.scheduler);
+        let Some(batch) = self.writer.under_way().cloned() else {
+            around.scheduler.broke("the writer forgot the batch under way");
+            return false;
+        };
+        let (changed, result) = self.commit(&batch, around.rows, full, around.scheduler);
+        around.oracle.journal.answered(&batch, &result);
+        let rejected = result == Committed::Rejected;
+        if self.writer.committed(result, now).is_none() && rejected {
+            around.scheduler.saw(Sometimes::Bisected);
+        }
+        self.write(now, around);
+        changed.iter().for_each(|changed| around.oracle.written(changed, around.scheduler));
+        !changed.is_empty()
+    }
+
+    /// Something the writer waited for is due: a batch to be submitted again, what lingered, a
+    /// sign of life.
+    pub(super) fn writer_due(&mut self, wall: Wall, around: &mut Around<'_>) {
+        // An earlier look may have taken this one's place.
+        if self.writer_at.take_if(|at| *at <= around.scheduler.now).is_some() {
+            let now = self.now(wall, around.scheduler);
+            self.write(now, around);
+        }
+    }
+
+    /// The database reads what was asked for.
+    pub(super) fn loads(&mut self, gids: Vec<Gid>, around: &mut Around<'_>) {
+        let scheduler = &mut *around.scheduler;
+        let fails = scheduler.fault(scheduler.plan.journal.load_fails, Mishap::LoadFails);
+        let read = gids.into_iter().map(|gid| {
+            let load = if fails { Load::Failed } else { around.rows.load(&gid) };
+            JournalEvent::Loaded(gid, load)
+        });
+        let read = read.collect();
+        if scheduler.fault(scheduler.plan.journal.load_late, Mishap::LoadLate) {
+            // Whoever asked is told something else by then, and may have asked again.
+            let most =
+                u64::try_from(scheduler.plan.request_timeout.as_millis()).unwrap_or(u64::MAX);
+            let late = scheduler.rng.between(1, most.saturating_mul(3));
+            return self.after(late, NodeEvent::Read(read), scheduler);
+        }
+        self.is_read(read, scheduler);
+    }
+
+    /// The database reads which transactions rest.
+    pub(super) fn page_requests(&mut self, after: Option<&Gid>, around: &mut Around<'_>) {
+        around.scheduler.saw(Sometimes::PageOfGids);
+        let page = around.rows.decided_unfinished(after, around.scheduler.plan.page);
+        self.is_read(vec![JournalEvent::PageOfGids(page)], around.scheduler);
+    }
+
+    /// What was read is told in the order it was asked for, and may be old by then.
+    fn is_read(&mut self, read: Vec<JournalEvent>, scheduler: &mut Scheduler) {
+        let takes = scheduler.rng.mostly_small(scheduler.plan.journal.commit);
+        self.reads_until = self.reads_until.max(scheduler.now + takes);
+        let wait = self.reads_until - scheduler.now;
+        self.after(wait, NodeEvent::Read(read), scheduler);
+    }
+}

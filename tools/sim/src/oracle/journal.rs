@@ -1,0 +1,118 @@
+//! What the journal is given and says of it: records come in order, a batch whose outcome nobody
+//! knows is submitted again as it was, nothing is told durable before it is, and nothing is held
+//! back for long.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tercet_engine::{Batch, Committed, GroupCommit, JournalEvent, Record, TransactionKey};
+use tercet_wire::{Gid, Instance, Seq};
+
+use crate::coverage::Sometimes;
+use crate::scheduler::Scheduler;
+
+/// What this life's journal was given.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    last: Seq,
+    /// Appended, and not known to be written.
+    pending: BTreeMap<Seq, TransactionKey>,
+    /// Lives whose records are left out.
+    left_out: BTreeSet<(Gid, Instance)>,
+    /// A batch whose outcome nobody knows.
+    unknown: Option<Batch>,
+    /// Since when nothing is written although something waits.
+    held_back_since: Option<u64>,
+}
+
+impl Journal {
+    pub(crate) fn appended(&mut self, records: &[Record], scheduler: &mut Scheduler) {
+        for record in records {
+            if record.seq.0 != self.last.0 + 1 {
+                let (seq, last) = (record.seq.0, self.last.0);
+                scheduler.broke(format!("record {seq} was appended after record {last}"));
+            }
+            self.last = record.seq;
+            self.pending.insert(record.seq, TransactionKey::of(record));
+        }
+    }
+
+    pub(crate) fn submitted(&mut self, batch: &Batch, scheduler: &mut Scheduler) {
+        if batch.records.is_empty() {
+            scheduler.saw(Sometimes::SignOfLife);
+        }
+        match self.unknown.take() {
+            Some(unknown) if unknown == *batch => scheduler.saw(Sometimes::Resubmitted),
+            Some(Batch { number, .. }) => {
+                scheduler.broke(format!("batch {number} was not submitted again as it was"));
+            }
+            None => {}
+        }
+    }
+
+    pub(crate) fn answered(&mut self, batch: &Batch, result: &Committed) {
+        match result {
+            Committed::Durable { taken } => {
+                for record in &batch.records {
+                    if !taken.contains(&TransactionKey::of(record)) {
+                        self.pending.remove(&record.seq);
+                    }
+                }
+            }
+            Committed::Again { .. } => self.unknown = Some(batch.clone()),
+            Committed::Rejected | Committed::Fenced => {}
+        }
+    }
+
+    pub(crate) fn told(&mut self, event: &JournalEvent, scheduler: &mut Scheduler) {
+        match event {
+            JournalEvent::Exists(gid) | JournalEvent::Quarantined(gid) => {
+                let lives = self.pending.values().filter(|life| life.gid == *gid);
+                self.left_out.extend(lives.map(|life| (life.gid.clone(), life.instance)));
+            }
+            JournalEvent::Durable(seq) => {
+                let rest = self.pending.split_off(&Seq(seq.0 + 1));
+                for (seq, TransactionKey { gid, instance }) in
+                    std::mem::replace(&mut self.pending, rest)
+                {
+                    if !self.left_out.contains(&(gid.clone(), instance)) {
+                        let seq = seq.0;
+                        scheduler.broke(format!("record {seq} of {gid} is not durable as told"));
+                    }
+                }
+            }
+            JournalEvent::Loaded(..)
+            | JournalEvent::PageOfGids(_)
+            | JournalEvent::Failing { .. }
+            | JournalEvent::Healed
+            | JournalEvent::Fenced => {}
+        }
+    }
+
+    /// The writer was looked after: does it hold back what it could write?
+    pub(crate) fn writer_waits(
+        &mut self,
+        writer: &GroupCommit,
+        awake_since: u64,
+        scheduler: &mut Scheduler,
+    ) {
+        if writer.is_idle() || writer.under_way().is_some() {
+            if self.held_back_since.take().is_some() {
+                scheduler.saw(Sometimes::Lingered);
+            }
+            return;
+        }
+        let since = (*self.held_back_since.get_or_insert(scheduler.now)).max(awake_since);
+        if scheduler.now.saturating_sub(since) > scheduler.plan.journal.linger {
+            scheduler.broke("what nobody waits for was held back for too long");
+        }
+    }
+
+    /// The journal was closed in order.
+    pub(crate) fn closed(&self, scheduler: &mut Scheduler) {
+        let is_left_out =
+            |life: &TransactionKey| self.left_out.contains(&(life.gid.clone(), life.instance));
+        if let Some(life) = self.pending.values().find(|life| !is_left_out(life)) {
+            scheduler.broke(format!("it closed, and not all of {} was written", life.gid));
+        }
+    }
+}
