@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo demo-without-guard test check verify fix model sim mutants fuzz chaos waiting
+.PHONY: promises help run demo demo-without-guard test check verify fix model sim mutants fuzz chaos waiting
 .PHONY: bench bench-figures bench-growth bench-smoke instructions instructions-update
 
 help: ## List these targets
@@ -40,6 +40,9 @@ verify: check test ## Everything that must hold before a change is taken; change
 fix: ## Format, and mend what clippy can mend
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	cargo fmt --all
+
+promises: ## List in docs/testing.md which tests keep which promise, as the tests themselves say
+	TERCET_MAKE_PROMISES=1 cargo test -q -p tercet-tests --test rules promises
 
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-engine --test model -- --nocapture

@@ -111,6 +111,7 @@ async fn an_alert_that_is_not_taken_is_sent_again_until_it_is() {
     assert_eq!((delivered, failed, receiver.deliveries().len()), (1.0, 2.0, 3));
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn a_receiver_that_is_down_holds_up_nobody_and_the_oldest_alerts_are_dropped() {
     let (mut receiver, participant) = (Receiver::down(&[]), Participant::start().await);

@@ -130,6 +130,7 @@ async fn without_a_trace_the_calls_of_a_transaction_share_one_and_transactions_d
     assert_ne!(one, two);
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn branches_are_called_at_once_and_a_slow_one_does_not_hold_up_the_others() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);

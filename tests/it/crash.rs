@@ -64,6 +64,7 @@ async fn what_was_accepted_is_carried_through_after_a_crash() {
     }
 }
 
+/// Keeps P5.
 #[tokio::test]
 async fn a_crash_while_a_try_is_held_aborts_nothing() {
     let (mut tercet, participant) = (Tercet::start().await, Participant::start().await);
@@ -86,6 +87,7 @@ async fn a_crash_while_a_try_is_held_aborts_nothing() {
     assert!(participant.calls().iter().all(|call| call.instance == begun.word("instance")));
 }
 
+/// Keeps P5.
 #[tokio::test]
 async fn after_the_decision_a_crash_leads_to_the_same_decision() {
     for (asked, decided, finished) in

@@ -26,6 +26,7 @@ struct Load {
     stop: watch::Sender<bool>,
 }
 
+/// Keeps P5.
 #[tokio::test]
 async fn killed_ten_times_under_load_every_transaction_ends_one_way_for_everybody() {
     let settings = [("RETRY__MAX_BACKOFF_MS", "100")];

@@ -9,6 +9,7 @@ use crate::bodies::{begin, begin_open, branch, with};
 use crate::expected::{problem, transaction};
 use crate::journal_hold::until_ready_is;
 
+/// Keeps exactly-once.
 #[tokio::test]
 async fn a_full_disk_is_told_to_all_and_once_there_is_room_everything_finishes() {
     fill_and_free(SmallDisk::mounted()).await;

@@ -32,6 +32,7 @@ async fn others_run(client: &Client, elsewhere: &Participant, name: &str) {
     }
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn a_participant_that_dies_is_probed_and_when_it_returns_all_finish_without_a_stampede() {
     const MANY: usize = 40;
@@ -84,6 +85,7 @@ fn confirms(participant: &Participant) -> usize {
     participant.calls_of("stock", Op::Confirm).len()
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn one_poisonous_payload_that_fails_for_ever_stops_nobody() {
     let settings = [("RETRY__INITIAL_BACKOFF_MS", "1"), ("RETRY__MAX_BACKOFF_MS", "5")];
@@ -103,6 +105,7 @@ async fn one_poisonous_payload_that_fails_for_ever_stops_nobody() {
     transaction(&client.finished("poisoned").await, 200, "confirmed");
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn a_failing_service_behind_a_shared_gateway_stops_no_other_service_there() {
     let settings = [("RETRY__INITIAL_BACKOFF_MS", "1"), ("RETRY__MAX_BACKOFF_MS", "5")];
@@ -120,6 +123,7 @@ async fn a_failing_service_behind_a_shared_gateway_stops_no_other_service_there(
     assert_eq!(open_breakers(&client, &gateway).await.as_deref(), Some("1"));
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn a_try_that_waits_for_a_dead_participant_uses_up_its_attempts_and_delays_nobody() {
     const MANY: usize = 100;

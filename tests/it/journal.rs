@@ -12,6 +12,7 @@ use crate::journal_hold::{Hold, until_ready_is};
 /// Soon, for those who wait here, and late enough for a busy machine to write before.
 const HASTY: [(&str, &str); 1] = [("JOURNAL__REQUEST_TIMEOUT_MS", "3000")];
 
+/// Keeps P1.
 #[tokio::test]
 async fn while_the_journal_is_held_nobody_is_told_or_called_and_then_all_hear_the_same() {
     let (tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);
@@ -104,6 +105,7 @@ async fn a_begin_of_unknown_outcome_names_its_gid_also_a_generated_one_and_a_rep
     assert_eq!(tries.len(), 2, "one for each: {tries:?}");
 }
 
+/// Keeps P3.
 #[tokio::test]
 async fn a_refused_try_is_not_told_before_the_decision_it_leads_to_is_durable() {
     let (tercet, participant) = (Tercet::start_with(&HASTY).await, Participant::start().await);

@@ -45,6 +45,7 @@ async fn a_body_that_does_not_arrive_in_time_is_refused_and_ends_its_connection(
     assert_eq!(tercet.client().get("order-1").await.status, 404);
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn connections_beyond_the_cap_wait_until_one_ends() {
     let settings = [("SERVER__MAX_CONNECTIONS", "2")];

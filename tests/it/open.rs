@@ -144,6 +144,7 @@ async fn a_deadline_that_passed_while_the_daemon_was_down_cancels_at_the_next_st
     transaction(&tercet.client().confirm("order-2", "").await, 200, "confirmed");
 }
 
+/// Keeps P4.
 #[tokio::test]
 async fn a_second_confirm_while_confirming_finishes_nothing_by_itself() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);

@@ -41,6 +41,7 @@ fn fits(asked: Op, answer: &Response, ended: &Response) {
     }
 }
 
+/// Keeps P2.
 #[tokio::test]
 async fn confirm_racing_the_deadline_leads_to_one_decision_that_everybody_is_told() {
     let (tercet, participant) = (Tercet::start().await, Arc::new(Participant::start().await));
@@ -87,6 +88,7 @@ async fn one_deadline_race(race: u64, client: &Client, participant: &Participant
     }
 }
 
+/// Keeps P2.
 #[tokio::test]
 async fn confirm_racing_cancel_leads_to_one_decision_that_everybody_is_told() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);
@@ -110,6 +112,7 @@ async fn confirm_racing_cancel_leads_to_one_decision_that_everybody_is_told() {
     }
 }
 
+/// Keeps P4.
 #[tokio::test]
 async fn a_branch_registered_while_the_decision_is_taken_is_told_it_or_not_accepted() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);

@@ -37,6 +37,7 @@ async fn heard(client: &Client, word: &Value) {
     assert_eq!(answer.branch("stock")["resolved_as"], Value::Null, "{}", answer.text);
 }
 
+/// Keeps P7.
 #[tokio::test]
 async fn an_acknowledgement_that_comes_first_wins_and_the_operator_is_told() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);
@@ -113,6 +114,7 @@ async fn a_crash_forgets_a_word_that_nobody_was_told_of() {
     assert_eq!(ended.branch("stock")["resolved_as"], Value::Null);
 }
 
+/// Keeps P7.
 #[tokio::test]
 async fn a_word_that_was_told_outlives_a_crash_although_the_rest_is_not_done() {
     let (mut tercet, participant) = (Tercet::start().await, Participant::start().await);

@@ -21,6 +21,7 @@ async fn quarantined(tercet: &Tercet) -> String {
     metrics.lines().find_map(|line| line.strip_prefix(name)).expect("the metric").to_owned()
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn a_damaged_row_sets_its_transaction_aside_until_it_is_mended_and_stops_nobody() {
     let (mut tercet, participant) = (Tercet::start().await, Participant::start().await);

@@ -137,6 +137,7 @@ async fn a_transaction_that_nobody_waits_for_does_not_keep_the_daemon_from_endin
     transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn a_held_journal_does_not_keep_a_node_beyond_its_grace() {
     let settings = [("SHUTDOWN__GRACE_MS", "10000")];

@@ -41,6 +41,7 @@ async fn what_a_participant_s_queue_cannot_take_is_called_later_and_nothing_is_l
     assert_eq!(slow.calls().len(), 2 * MANY);
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn services_behind_one_gateway_do_not_wait_for_each_other() {
     let (tercet, gateway) = (Tercet::start_with(&NARROW).await, Participant::start().await);

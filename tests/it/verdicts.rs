@@ -81,6 +81,7 @@ fn reaction(status: u16, retry_after: Option<&str>) -> Reaction {
     }
 }
 
+/// Keeps P7.
 #[tokio::test]
 async fn every_answer_to_a_try_means_what_the_contract_says() {
     let (tercet, participant) = (Tercet::start_with(&QUICK).await, Participant::start().await);

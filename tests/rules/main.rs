@@ -5,4 +5,5 @@ mod documents;
 mod imports;
 mod licences;
 mod log_lines;
+mod promises;
 mod sources;

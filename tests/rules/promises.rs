@@ -28,10 +28,17 @@ const PROMISES: &[(&str, &str)] = &[
 /// What keeps one promise: the names of tests or of planted bugs, by the file they stand in.
 type ByFile = BTreeMap<String, Vec<String>>;
 
-/// The promises that a line speaks of, if it is one of these.
+/// The promises that a line speaks of: a test's `/// Keeps P1, P3.`, a planted bug's
+/// `name: "P1, P3: …"`.
 fn kept(line: &str) -> Option<Vec<&str>> {
-    let named = line.trim().trim_start_matches('/').trim().strip_prefix("Keeps ")?;
-    Some(named.strip_suffix('.')?.split(", ").collect())
+    let line = line.trim();
+    let of_test = line.strip_prefix("/// Keeps ").and_then(|named| named.strip_suffix('.'));
+    let of_bug = || line.strip_prefix("name: \"").and_then(|name| Some(name.split_once(": ")?.0));
+    // A bug that breaks no promise by itself has none before its name.
+    let is_promise =
+        |named: &&str| PROMISES.iter().any(|(known, _)| named.split(", ").next() == Some(*known));
+    let named = of_test.or_else(|| of_bug().filter(is_promise))?;
+    Some(named.split(", ").collect())
 }
 
 /// The name of the function or of the planted bug that a line begins.
@@ -39,7 +46,8 @@ fn named(line: &str) -> Option<&str> {
     if let Some((_, after)) = line.split_once("fn ") {
         return after.split(['(', '<']).next();
     }
-    line.trim().strip_prefix("name: \"")?.strip_suffix("\",")
+    let bug = line.trim().strip_prefix("name: \"")?.strip_suffix("\",")?;
+    Some(bug.split_once(": ").map_or(bug, |(_, what)| what))
 }
 
 /// Everything that says which promise it keeps.
@@ -53,7 +61,7 @@ fn keepers() -> BTreeMap<String, ByFile> {
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
             let Some(promises) = kept(line) else { continue };
-            let name = lines.clone().take(8).find_map(named);
+            let name = named(line).or_else(|| lines.clone().take(8).find_map(named));
             let name = name.unwrap_or_else(|| panic!("{path}: nothing follows `{line}`"));
             for promise in promises {
                 let known = PROMISES.iter().any(|(known, _)| *known == promise);
@@ -71,11 +79,17 @@ fn table() -> String {
     let mut table = String::new();
     for (promise, words) in PROMISES {
         let by_file = keepers.get(*promise).unwrap_or_else(|| panic!("nothing keeps {promise}"));
-        let title = if promise.starts_with('P') { format!("{promise}. {words}") } else { (*words).to_owned() };
+        let title = if promise.starts_with('P') {
+            format!("{promise}. {words}")
+        } else {
+            (*words).to_owned()
+        };
         let _ = write!(table, "\n### {title}\n\n| where | what |\n|---|---|\n");
         for (path, names) in by_file {
             let bugs = path.starts_with("tools/mutants");
-            let names = names.iter().map(|name| if bugs { format!("*{name}*") } else { format!("`{name}`") });
+            let names = names
+                .iter()
+                .map(|name| if bugs { format!("*{name}*") } else { format!("`{name}`") });
             let _ = writeln!(table, "| `{path}` | {} |", names.collect::<Vec<_>>().join(", "));
         }
     }

@@ -155,6 +155,7 @@ fn a_resolution_takes_back_a_call_that_waits_for_its_turn() {
     assert!(given_back.calls.is_empty());
 }
 
+/// Keeps P6.
 #[test]
 fn a_wait_counts_on_when_it_is_sent_away_again() {
     let mut driver = Driver::new();
@@ -216,6 +217,7 @@ fn waiting(driver: &Driver, calls: &[Call]) -> usize {
     calls.iter().filter(waits).count()
 }
 
+/// Keeps P6.
 #[test]
 fn thousands_are_woken_some_at_a_time_but_not_later_failures() {
     const MANY: usize = 1_000;

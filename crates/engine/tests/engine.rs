@@ -86,6 +86,7 @@ fn unread_rows_refuse_a_begin_and_leave_the_rest_unknown() {
     assert_eq!(replies(&commands), ["1 JournalUnavailable", "2 NotAccepted"]);
 }
 
+/// Keeps P9.
 #[test]
 fn the_live_limit_refuses_begins_and_nothing_else() {
     let settings = EngineSettings { live_transactions: 1, ..EngineSettings::default() };
@@ -98,6 +99,7 @@ fn the_live_limit_refuses_begins_and_nothing_else() {
     assert_eq!(replies(&driver.durable()), ["4 200 cancelling"]);
 }
 
+/// Keeps P4.
 #[test]
 fn a_refused_try_cancels_everyone_and_says_who_and_why() {
     let mut driver = Driver::new();
@@ -158,6 +160,7 @@ fn the_deadline_fires_to_the_millisecond() {
     assert_eq!(records(&driver.pass(1)), ["BranchRecord", "BranchRecord", "Decided"]);
 }
 
+/// Keeps P8.
 #[test]
 fn a_jump_of_the_wall_clock_moves_no_deadline() {
     let mut driver = Driver::new();
@@ -169,6 +172,7 @@ fn a_jump_of_the_wall_clock_moves_no_deadline() {
     assert_eq!(driver.next_in_ms(), Some(20_000));
 }
 
+/// Keeps P2.
 #[test]
 fn a_full_reservation_is_confirmed_even_at_the_deadline() {
     let mut driver = Driver::new();
@@ -179,6 +183,7 @@ fn a_full_reservation_is_confirmed_even_at_the_deadline() {
     assert_eq!(calls(&driver.durable()), ["a confirm 1", "b confirm 1"]);
 }
 
+/// Keeps P4.
 #[test]
 fn confirm_is_called_until_acknowledged_and_parked_after_three() {
     let mut driver = Driver::new();
@@ -235,6 +240,7 @@ fn an_acknowledgement_is_journaled_alone_after_a_while() {
     assert_eq!(records(&driver.answer(&confirms[1], 200)), ["Finished"]);
 }
 
+/// Keeps P9.
 #[test]
 fn a_call_without_room_is_offered_again_and_counts_for_nothing() {
     let mut driver = Driver::new();
@@ -298,6 +304,7 @@ fn a_refused_registration_is_told_once_the_cancel_is_durable() {
     assert_eq!(replies(&late), ["3 AlreadyCancelled"]);
 }
 
+/// Keeps P9.
 #[test]
 fn a_branch_limit_holds_and_no_closed_transaction_takes_one() {
     let mut driver = Driver::rules(Rules { branches: 1, ..Rules::default() });
@@ -334,6 +341,7 @@ fn an_absent_leg_is_done_at_once() {
     assert_eq!(calls(&driver.durable()), ["a confirm 1"]);
 }
 
+/// Keeps P9.
 #[test]
 fn the_history_is_bounded_and_says_so() {
     let mut driver = Driver::rules(Rules { history_lines: 2, ..Rules::default() });
@@ -381,6 +389,7 @@ fn a_waiter_is_told_that_its_load_does_not_come() {
     assert_eq!((replies(&late), driver.next_in_ms()), (vec![], None));
 }
 
+/// Keeps P9.
 #[test]
 fn a_request_is_told_at_once_beyond_the_room_for_waiters() {
     let settings = EngineSettings { waiters: 2, ..EngineSettings::default() };
@@ -411,6 +420,7 @@ fn timers_are_due_again_where_one_step_cannot_take_them_all() {
     assert_eq!(decided, 2 * many, "each is decided and finished");
 }
 
+/// Keeps P9.
 #[test]
 fn a_branch_is_refused_where_a_begin_would_be() {
     let live_bytes = 5_000;
@@ -437,6 +447,7 @@ fn with_payload(id: &str, bytes: usize) -> BranchSpec {
     BranchSpec { payload: Arc::from("x".repeat(bytes)), ..branch(id, 0) }
 }
 
+/// Keeps P9.
 #[test]
 fn a_request_is_refused_beyond_what_the_journal_may_be_asked() {
     let mut driver = Driver::new();

@@ -208,6 +208,7 @@ fn two_branches(faults: Faults, others: &[Asked]) -> Case {
     }
 }
 
+/// Keeps P5.
 #[test]
 fn two_branches_and_a_crash() {
     check("crash", two_branches(Faults { crashes: 1, ..NO_FAULTS }, &[]));
@@ -223,6 +224,7 @@ fn two_branches_and_a_bad_network() {
     check("bad network", two_branches(Faults { lost: 1, doubled: 1, ..NO_FAULTS }, &[]));
 }
 
+/// Keeps P2.
 #[test]
 fn two_branches_and_somebody_who_cancels() {
     let faults = Faults { doubled: 1, ..NO_FAULTS };
@@ -246,18 +248,21 @@ fn open(asks: &[Asked], others: &[Asked], faults: Faults) -> Case {
     }
 }
 
+/// Keeps P5.
 #[test]
 fn an_open_transaction_and_a_crash() {
     let asks = [Asked::Begin, Asked::Register("b"), Asked::Confirm];
     check("open, crash", open(&asks, &[], Faults { crashes: 1, ..NO_FAULTS }));
 }
 
+/// Keeps P2.
 #[test]
 fn an_open_transaction_of_which_two_want_different_things() {
     let asks = [Asked::Begin, Asked::Register("b"), Asked::Confirm];
     check("open, contested", open(&asks, &[Asked::Cancel, Asked::Confirm], NO_FAULTS));
 }
 
+/// Keeps P7.
 #[test]
 fn an_operator_who_ends_a_branch_while_it_is_called() {
     let faults = Faults { crashes: 1, lost: 1, ..NO_FAULTS };

@@ -214,6 +214,7 @@ fn a_retry_calls_what_waits_and_nothing_beside_a_call() {
     assert_eq!(replies(&commands), ["3 200 confirming"]);
 }
 
+/// Keeps P9.
 #[test]
 fn a_full_history_still_says_what_people_did_within_bounds() {
     let rules = Rules { history_lines: 3, park_after_permanent_errors: 1_000, ..Rules::default() };

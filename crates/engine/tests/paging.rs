@@ -130,6 +130,7 @@ fn two_may_wait() -> EngineSettings {
     EngineSettings { in_memory_waiting_transactions: 2, ..EngineSettings::default() }
 }
 
+/// Keeps P9.
 #[test]
 fn the_longest_waiting_leave_memory_and_are_still_counted() {
     let mut node = Node::with(two_may_wait());
@@ -148,6 +149,7 @@ fn the_longest_waiting_leave_memory_and_are_still_counted() {
     );
 }
 
+/// Keeps P9.
 #[test]
 fn bytes_are_a_bound_too() {
     let settings = EngineSettings { in_memory_waiting_bytes: 5_000, ..EngineSettings::default() };
@@ -300,6 +302,7 @@ fn a_branch_is_shown_when_it_fails_after_a_minute_paged_out() {
     assert!(transaction.is_parked());
 }
 
+/// Keeps P9.
 #[test]
 fn begin_is_refused_when_as_many_rest_as_may() {
     let settings = EngineSettings {
@@ -313,6 +316,7 @@ fn begin_is_refused_when_as_many_rest_as_may() {
     assert_eq!(replies(&refused), ["2 TooManyPagedOut { limit: 1 }"]);
 }
 
+/// Keeps P5.
 #[test]
 fn an_unexpected_load_brings_nothing_back_to_life() {
     let mut node =
@@ -371,6 +375,7 @@ fn pages_are_read_until_a_whole_round_finds_nothing() {
     assert!(node.is_looked_for(&gid("t1")));
 }
 
+/// Keeps P6.
 #[test]
 fn a_healed_destination_is_served_before_those_still_away() {
     let mut node = Node::with(two_may_wait());
@@ -410,6 +415,7 @@ fn a_healed_destination_is_served_before_those_still_away() {
     assert_eq!(node.driver.core.census().by_status[&Status::Confirming].0, 310);
 }
 
+/// Keeps P9.
 #[test]
 fn no_call_is_made_before_the_pause_asked_for_while_paged_out() {
     let mut node =

@@ -84,6 +84,7 @@ fn a_parked_branch_is_not_shown_for_ever_after_a_stop() {
     assert_eq!(shown, [&Change::Parked(false)]);
 }
 
+/// Keeps P3.
 #[test]
 fn people_are_told_of_each_parked_branch_once_that_is_durable() {
     let mut driver = Driver::new();

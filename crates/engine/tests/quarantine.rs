@@ -29,6 +29,7 @@ fn a_reader_is_told_how_it_stands_when_its_wait_is_over() {
     assert_eq!(driver.next_in_ms(), None);
 }
 
+/// Keeps P3.
 #[test]
 fn a_decision_that_the_journal_did_not_take_is_never_told() {
     let mut driver = Driver::new();

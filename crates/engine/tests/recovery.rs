@@ -204,6 +204,7 @@ impl Script {
     }
 }
 
+/// Keeps P5.
 #[test]
 fn a_crash_after_any_record_changes_no_outcome() {
     for script in scripts() {

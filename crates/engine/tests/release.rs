@@ -15,6 +15,7 @@ fn two() -> std::sync::Arc<tercet_wire::Spec> {
     spec("t", false, vec![branch("a", 0), branch("b", 1)])
 }
 
+/// Keeps P1.
 #[test]
 fn no_try_leaves_before_its_transaction_is_durable() {
     let mut driver = Driver::new();
@@ -25,6 +26,7 @@ fn no_try_leaves_before_its_transaction_is_durable() {
     assert_eq!(calls(&driver.durable_to(1)), ["a try 1", "b try 1"]);
 }
 
+/// Keeps P3.
 #[test]
 fn no_confirm_leaves_before_the_decision_is_durable() {
     let mut driver = Driver::new();
@@ -53,6 +55,7 @@ fn the_journal_is_hurried_only_where_somebody_waits() {
     assert_eq!(synced.urgency, Urgency::Now, "a list waits for all that is written");
 }
 
+/// Keeps P3.
 #[test]
 fn nothing_answers_while_the_journal_is_held() {
     let mut driver = Driver::new();
@@ -107,6 +110,7 @@ fn a_journal_that_says_it_fails_is_believed_at_once() {
     assert_eq!(records(&driver.begin(&two(), Until::Decided)), ["Begun"]);
 }
 
+/// Keeps P3.
 #[test]
 fn completion_is_told_before_it_is_durable_and_never_goes_back() {
     let mut driver = Driver::new();
@@ -159,6 +163,7 @@ fn a_gid_that_turns_out_to_be_taken_lets_nothing_out() {
     assert_eq!(driver.next_in_ms(), None);
 }
 
+/// Keeps P6.
 #[test]
 fn an_unwritable_transaction_is_quarantined_and_stops_no_other() {
     let mut driver = Driver::new();

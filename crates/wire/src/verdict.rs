@@ -117,6 +117,7 @@ mod tests {
         verdict(op, &Answer::Status { code, retry_after, excerpt: String::new() })
     }
 
+    /// Keeps P7.
     #[test]
     fn every_row_of_the_contract() {
         use Verdict::{Done, Refused};
@@ -160,6 +161,7 @@ mod tests {
         assert_eq!(of(Op::Try, 404, Some(2_000)), Verdict::Refused);
     }
 
+    /// Keeps P7.
     #[test]
     fn the_body_never_changes_the_verdict() {
         let excerpt = "FAILURE".to_owned();

@@ -30,6 +30,7 @@ const SHORT: [&str; 11] = [
     "--only",
 ];
 
+/// Keeps P5.
 #[test]
 fn after_every_fault_nothing_acknowledged_is_lost_and_all_books_agree() {
     let faults = "coordinator-killed,participant-killed,participant-stopped,both";

@@ -108,6 +108,7 @@ mod tests {
         bodies.map(|(_, body)| serde_json::to_value(body).expect("JSON")).collect()
     }
 
+    /// Keeps P9.
     #[test]
     fn what_is_parked_at_one_participant_within_a_second_is_one_alert() {
         let mut grouping = Grouping::new(Duration::from_secs(1));

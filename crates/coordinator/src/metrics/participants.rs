@@ -202,6 +202,7 @@ impl fmt::Debug for ParticipantMetrics {
 mod tests {
     use super::*;
 
+    /// Keeps P9.
     #[test]
     fn the_hundred_and_first_participant_shares_a_label() {
         let participants = Participants::default();

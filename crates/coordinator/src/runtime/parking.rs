@@ -136,6 +136,7 @@ mod tests {
         }
     }
 
+    /// Keeps P9.
     #[test]
     fn of_a_thousand_parked_at_once_there_is_one_line_now_and_one_with_their_number() {
         let mut log = ParkingLog::default();

@@ -114,6 +114,7 @@ fn is_refused(shell: &mut Shell, gid: &str) -> bool {
     }
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn begins_are_refused_while_too_much_waits_for_the_journal() {
     let a_begin = |gid: &str| {
@@ -179,6 +180,7 @@ async fn write(rows: &MemoryRows, transactions: &[StoredTransaction]) {
     journal.close(Duration::from_secs(30)).await.expect("all of it is written");
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn stopping_waits_for_no_call_that_only_waits_for_a_dead_participant() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());

@@ -103,6 +103,7 @@ fn begun(moved: &Moved<usize>) -> Vec<(usize, bool)> {
     moved.next.iter().map(|next| (next.offered.call, next.permit.is_probe())).collect()
 }
 
+/// Keeps P6.
 #[test]
 fn a_breaker_opens_when_enough_fail_in_a_row_and_never_by_one() {
     use Health::{Alive, Failed, Unknown};
@@ -157,6 +158,7 @@ fn calls_end_normally_while_the_breaker_is_open_and_none_begins() {
     assert_eq!((bench.queue.under_way(), bench.queue.breaker()), (0, BreakerState::Open));
 }
 
+/// Keeps P6.
 #[test]
 fn probes_go_one_at_a_time_each_on_its_own_connection() {
     let mut bench = Bench::open(SETTINGS);
@@ -242,6 +244,7 @@ fn the_next_call_is_the_probe_where_nothing_waits() {
     assert_eq!(bench.offer(confirm(3)), "queued");
 }
 
+/// Keeps P6.
 #[test]
 fn a_destination_that_returns_gets_calls_as_it_answers_them() {
     let mut bench = Bench::open(SETTINGS);
@@ -306,6 +309,7 @@ fn a_failure_slows_the_ramp_down_and_does_not_end_it() {
     assert!(failed >= 3, "{failed}");
 }
 
+/// Keeps P6.
 #[test]
 fn calls_sent_before_recovery_say_nothing_of_the_time_after() {
     let mut bench = Bench::new(SETTINGS);
@@ -355,6 +359,7 @@ fn hung_calls_keep_no_destination_from_being_served_again() {
     }
 }
 
+/// Keeps P6.
 #[test]
 fn a_try_waits_for_its_timeout_and_a_confirm_without_end() {
     let mut bench = Bench::open(SETTINGS);
@@ -469,6 +474,7 @@ fn a_call_that_waits_can_be_given_back_and_one_under_way_cannot() {
     assert_eq!((queue.waiting(), queue.under_way()), (1, 1));
 }
 
+/// Keeps P6.
 #[test]
 fn while_room_is_asked_for_it_is_kept_for_those_who_asked() {
     let mut bench =

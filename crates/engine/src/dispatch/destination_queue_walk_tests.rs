@@ -175,6 +175,7 @@ impl World {
     }
 }
 
+/// Keeps P6.
 #[test]
 fn bounds_hold_whatever_happens_and_all_are_served_afterwards() {
     let mut found_open = 0;

@@ -86,6 +86,7 @@ mod tests {
         assert_eq!(streak.suspects.len(), 1);
     }
 
+    /// Keeps P6.
     #[test]
     fn a_row_must_be_longer_where_many_fail() {
         // A hundred thousand calls of which so many percent fail are never a row. (The first

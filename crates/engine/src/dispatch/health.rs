@@ -70,6 +70,7 @@ impl From<ParticipantHealth> for ParticipantView {
 mod tests {
     use super::*;
 
+    /// Keeps P6.
     #[test]
     fn only_silence_and_three_statuses_speak_against_a_destination() {
         let failed = [502, 503, 504];

@@ -28,6 +28,7 @@ fn failing_then_healed_then_durable(seq: u64, told: &[JournalEvent]) {
     assert_eq!(*durable, Seq(seq));
 }
 
+/// Keeps exactly-once.
 async fn a_fault_at_any_step_neither_loses_nor_doubles(rig: Rig) {
     const RECORDS: usize = 14;
     let mut script = Script::of(11, 3, RECORDS);
@@ -64,6 +65,7 @@ async fn a_fault_at_any_step_neither_loses_nor_doubles(rig: Rig) {
     }
 }
 
+/// Keeps exactly-once.
 async fn a_batch_given_up_anywhere_in_its_middle_is_completed(rig: Rig) {
     let script = Script::of(13, 4, 60);
     let mut running = rig.open().await;
@@ -99,6 +101,7 @@ async fn a_gid_found_taken_is_told_again_after_an_unknown_outcome(rig: Rig) {
     assert_eq!(running.stored(&third.gid).await.unwrap().spec, third);
 }
 
+/// Keeps P8.
 async fn a_replaced_incarnation_writes_nothing_more(rig: Rig) {
     let mut old = rig.open().await;
     let (first, second) = (trying("tx-1", 1, 0), trying("tx-2", 2, 0));
@@ -113,6 +116,7 @@ async fn a_replaced_incarnation_writes_nothing_more(rig: Rig) {
     assert_eq!(old.told(), []);
 }
 
+/// Keeps P8.
 async fn an_outcome_learned_too_late_does_not_revive_a_replaced_incarnation(rig: Rig) {
     let mut old = rig.open().await;
     let spec = trying("tx-1", 1, 0);

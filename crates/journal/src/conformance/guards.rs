@@ -72,6 +72,7 @@ async fn a_taken_gid_is_told_and_the_rest_is_written(rig: Rig) {
     assert_eq!(running.stored(&third.gid).await.unwrap().status, Status::Confirming);
 }
 
+/// Keeps P6.
 async fn a_record_that_does_not_fit_sets_its_transaction_aside_alone(rig: Rig) {
     let mut running = rig.open().await;
     let specs: Vec<Arc<Spec>> =
@@ -109,6 +110,7 @@ async fn a_record_that_does_not_fit_sets_its_transaction_aside_alone(rig: Rig) {
     assert_eq!(running.stored(&specs[0].gid).await.unwrap().status, Status::Confirmed);
 }
 
+/// Keeps P2.
 async fn every_kind_of_misfit_is_found_out(rig: Rig) {
     let mut running = rig.open().await;
     let known = |name: &str, life| trying(name, life, 0);

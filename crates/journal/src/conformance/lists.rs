@@ -178,6 +178,7 @@ async fn history_is_read_from_any_line_on(rig: Rig) {
     assert_eq!(running.journal.history(&"nobody".parse().unwrap(), 0, 10).await.unwrap(), []);
 }
 
+/// Keeps P9.
 async fn no_more_are_read_at_once_than_may_be(mut rig: Rig) {
     rig.settings.read_connections = 2;
     let running = rig.open().await;
@@ -198,6 +199,7 @@ async fn no_more_are_read_at_once_than_may_be(mut rig: Rig) {
     }
 }
 
+/// Keeps P9.
 async fn one_that_does_not_come_in_time_is_given_up_and_said_so(mut rig: Rig) {
     rig.settings.read_within = Duration::from_millis(50);
     let running = rig.open().await;

@@ -76,6 +76,7 @@ async fn durable_is_told_once_for_each_batch_and_in_order(mut rig: Rig) {
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
 }
 
+/// Keeps P9.
 async fn a_batch_stays_within_its_caps(mut rig: Rig) {
     rig.settings.batch_bytes = 10_000;
     let mut running = rig.open().await;
@@ -139,6 +140,7 @@ async fn what_waits_is_taken_together(rig: Rig) {
     assert_eq!((backlog.records, backlog.bytes), (0, 0));
 }
 
+/// Keeps P3.
 async fn nothing_is_told_while_the_journal_stalls(rig: Rig) {
     let mut running = rig.open().await;
     let spec = trying("tx-1", 1, 0);

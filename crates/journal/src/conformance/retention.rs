@@ -88,6 +88,7 @@ fn parts(running_seq: &mut u64, name: &str, life: u64, ended: i64) -> Vec<Record
     records
 }
 
+/// Keeps P9.
 async fn branches_go_after_a_week_and_the_gid_is_free_after_a_month(rig: Rig) {
     let retention = Retention::default();
     let ended = 100 * DAY;
@@ -146,6 +147,7 @@ async fn many(running: &mut Running, count: u64) {
     running.until_durable(tercet_wire::Seq(seq)).await;
 }
 
+/// Keeps P9.
 async fn no_more_are_kept_than_the_bound_and_the_newest_stay(rig: Rig) {
     let retention = Retention { max_finished: 7, ..Retention::default() };
     let mut running = rig.open().await;
@@ -353,6 +355,7 @@ async fn between_batches(sweeper: &mut Sweeper, now: Now) {
     }
 }
 
+/// Keeps P9.
 async fn a_round_goes_on_although_the_writer_is_never_idle(rig: Rig) {
     let store = rig.only_store().await;
     let retention = Retention { every: Duration::from_secs(60), ..Retention::default() };
@@ -374,6 +377,7 @@ async fn a_round_goes_on_although_the_writer_is_never_idle(rig: Rig) {
     assert_eq!(store.count_finished().await.unwrap(), 40 * 50);
 }
 
+/// Keeps P9.
 async fn deleting_keeps_up_with_what_finishes_however_many_branches_it_has(rig: Rig) {
     let store = rig.only_store().await;
     let retention = Retention { max_finished: 100, ..Retention::default() };

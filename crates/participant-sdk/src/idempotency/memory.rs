@@ -172,6 +172,7 @@ mod tests {
         assert_eq!(keys.claim(&request("a", 2), TERMS, 100), Claim::Run);
     }
 
+    /// Keeps P9.
     #[test]
     fn a_full_store_forgets_the_oldest_answer_and_nothing_that_runs() {
         let keys = MemoryKeys::new(3);

@@ -46,6 +46,7 @@ async fn rows(db: &DatabaseConnection) -> Vec<String> {
         .collect()
 }
 
+/// Keeps P9.
 pub(crate) async fn a_row_is_kept_for_a_month_after_the_last_call(database: &Database) {
     let service = Service::start(database, 4).await;
     for (gid, decision) in [("called", Confirm), ("refused", Confirm), ("silent", Confirm)] {
@@ -66,6 +67,7 @@ pub(crate) async fn a_row_is_kept_for_a_month_after_the_last_call(database: &Dat
     assert_eq!(rows(&service.db).await, ["called confirmed", "refused confirmed"]);
 }
 
+/// Keeps P9.
 pub(crate) async fn a_reservation_that_waits_for_its_decision_is_never_purged(database: &Database) {
     let service = Service::start(database, 4).await;
     service.usual("waits", Try).await;

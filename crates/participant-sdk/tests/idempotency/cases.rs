@@ -104,6 +104,7 @@ pub(crate) async fn insist(shop: &Shop, key: &str, body: &str) -> String {
     }
 }
 
+/// Keeps P9.
 pub(crate) async fn bodies_are_bounded(home: &Home) {
     let shop = Shop::open_with(Idempotency::new(home.keys().await).body_bytes(10, 1000));
     assert_eq!(shop.order("k", "eleven char").await.words(), "413");

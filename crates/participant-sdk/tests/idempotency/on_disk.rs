@@ -113,6 +113,7 @@ pub(crate) async fn of_many_that_find_an_expired_answer_one_is_run(database: &Da
     assert_eq!(shop.placed(), 20);
 }
 
+/// Keeps P9.
 pub(crate) async fn a_purge_deletes_what_expired_and_the_oldest_beyond_the_bound(
     database: &Database,
 ) {

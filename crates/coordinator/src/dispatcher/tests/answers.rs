@@ -120,6 +120,7 @@ async fn cookies_are_not_kept() {
     }
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn a_hundred_megabytes_are_cut_off() {
     const SENT: usize = 100_000_000;
@@ -138,6 +139,7 @@ async fn a_hundred_megabytes_are_cut_off() {
     assert_eq!(inbox.answer().await, status(200, &"x".repeat(1024)));
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn a_body_that_trickles_does_not_outlast_the_timeout_and_the_status_counts() {
     // Longer than others wait: the status must be there in time on a busy machine too.

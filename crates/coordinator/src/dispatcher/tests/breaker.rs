@@ -65,6 +65,7 @@ async fn fail(participant: &mut RawParticipant, dispatcher: &Dispatcher, inbox: 
     assert_eq!(dispatcher.participants()[0].breaker, BreakerState::Open);
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn a_probe_goes_by_a_connection_of_its_own_and_each_is_another_call() {
     let mut participant = RawParticipant::start().await;

@@ -16,6 +16,7 @@ fn narrow() -> DispatcherSettings {
     with_line(DestinationQueueSettings { concurrency: 2, queue_entries: 2, ..queue() })
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn a_destination_has_so_many_calls_under_way_so_many_waiting_and_no_more() {
     let mut participant = RawParticipant::start().await;
@@ -62,6 +63,7 @@ async fn a_destination_has_so_many_calls_under_way_so_many_waiting_and_no_more()
     assert_eq!(inbox.free(), 256, "every place was used or given back");
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn a_queue_is_bounded_in_bytes_too() {
     let mut participant = RawParticipant::start().await;
@@ -88,6 +90,7 @@ async fn a_queue_is_bounded_in_bytes_too() {
     }
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn a_destination_that_does_not_answer_delays_no_other() {
     let mut stuck = RawParticipant::start().await;

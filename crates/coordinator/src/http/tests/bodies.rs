@@ -102,6 +102,7 @@ async fn only_json_in_utf_8_is_read() {
     assert_problem(&face.send(latin).await, "invalid-request", "body: must be UTF-8");
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn a_request_or_payload_over_its_limit_is_too_large() {
     let face = face().await;

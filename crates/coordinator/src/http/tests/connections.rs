@@ -55,6 +55,7 @@ async fn all(mut stream: TcpStream) -> String {
 
 const GET: &str = "GET /livez HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
 
+/// Keeps P9.
 #[tokio::test]
 async fn a_connection_that_never_ends_its_headers_is_closed() {
     let face = Face::gone().await;
@@ -68,6 +69,7 @@ async fn a_connection_that_never_ends_its_headers_is_closed() {
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answers_loses_its_connection() {
     let face = Face::gone().await;
@@ -83,6 +85,7 @@ async fn a_client_that_does_not_read_its_answers_loses_its_connection() {
     assert!(all(sent(served.address, GET).await).await.contains("200 OK"));
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn connections_beyond_the_cap_wait_until_one_ends() {
     let face = Face::gone().await;

@@ -85,6 +85,7 @@ async fn every_route_has_a_label_of_its_own() {
     assert!(!text.contains("requests_total{route=\"unmatched\""), "{text}");
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn requests_are_counted_by_route_and_never_by_path() {
     let recorder = PrometheusBuilder::new().build_recorder();

@@ -75,6 +75,7 @@ async fn an_engine_that_is_gone_accepts_nothing() {
     assert_eq!(face.get("/v1/transactions").await.problem().0, "journal-unavailable");
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn begins_beyond_the_room_for_them_are_told_to_come_again() {
     let (face, mut lanes) = Face::unattended().await;

@@ -52,6 +52,7 @@ async fn every_wait_mode_reaches_the_engine_as_it_was_asked_for() {
     assert_eq!(asks(post, &accepted, BRANCH).await, (201, Accepted, 9));
 }
 
+/// Keeps P7.
 #[tokio::test]
 async fn the_status_says_whether_what_was_waited_for_has_come() {
     for (told, expected) in

@@ -30,6 +30,7 @@ async fn three(rig: &Rig) -> (Running, Vec<Arc<Spec>>) {
     (running, specs)
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn a_row_that_makes_no_sense_does_not_keep_the_others_from_being_read() {
     let damages = [
@@ -154,6 +155,7 @@ async fn take_up(core: &mut Core, running: &Running, clock: &dyn Clock) {
     }
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_written() {
     let rig = Rig::on_sqlite();
@@ -301,6 +303,7 @@ async fn listed(running: &Running, query: ListQuery) -> Vec<String> {
     panic!("the list has no end: {gids:?}");
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn a_damaged_row_ends_no_list_early() {
     let damages = [
@@ -351,6 +354,7 @@ async fn a_damaged_row_ends_no_list_early() {
     }
 }
 
+/// Keeps P6.
 #[tokio::test]
 async fn pages_that_are_damaged_in_part_or_as_a_whole_leave_out_nothing_else() {
     let rig = Rig::on_sqlite();

@@ -21,6 +21,7 @@ async fn running() -> (Rig, Running, PathBuf) {
     (rig, running, directory)
 }
 
+/// Keeps exactly-once.
 #[tokio::test]
 async fn what_is_written_into_a_file_that_was_moved_away_is_told_only_once_it_is_back() {
     let (_rig, mut running, directory) = running().await;

@@ -7,6 +7,7 @@ use super::{open, outsider, run};
 use crate::JournalEvent;
 use crate::conformance::{Rig, record, trying};
 
+/// Keeps exactly-once.
 #[tokio::test]
 async fn a_held_write_lock_stalls_the_journal_and_loses_nothing() {
     let rig = Rig::on_sqlite();

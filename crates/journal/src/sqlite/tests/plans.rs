@@ -153,6 +153,7 @@ async fn a_batch_is_a_handful_of_statements_whatever_its_size() {
     assert!(statements <= 7, "{statements}");
 }
 
+/// Keeps P9.
 #[test]
 fn no_record_binds_more_values_than_it_is_weighed_with() {
     let script = Script::of(19, 20, 400);

@@ -13,6 +13,7 @@ use crate::conformance::{Rig, Running, patiently, record, trying};
 use crate::store::{Purge, PurgeLimits, Read, Store};
 use crate::{JournalEvent, Unreadable};
 
+/// Keeps P9.
 #[tokio::test]
 async fn the_nodes_own_reads_wait_for_no_list() {
     let mut rig = Rig::on_sqlite();
@@ -32,6 +33,7 @@ async fn the_nodes_own_reads_wait_for_no_list() {
     list.rollback().await.unwrap();
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn a_page_ends_by_its_bytes_too() {
     let of_branch = |branch: &Arc<BranchSpec>| {
@@ -89,6 +91,7 @@ async fn locked(rig: &Rig) -> SqliteStore {
     SqliteStore::open(&file, &rig.next_life(), Wall(0), &readers).await.unwrap()
 }
 
+/// Keeps P9.
 #[tokio::test]
 async fn closing_waits_for_no_read_without_end() {
     let rig = Rig::on_sqlite();

@@ -81,6 +81,7 @@ async fn rows(connection: &DatabaseConnection) -> Vec<i64> {
     counts
 }
 
+/// Keeps exactly-once.
 #[tokio::test]
 async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_once() {
     let rig = Rig::on_sqlite();
@@ -108,6 +109,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
     store.close().await;
 }
 
+/// Keeps exactly-once.
 #[tokio::test]
 async fn a_batch_whose_commit_fails_is_written_once() {
     let rig = Rig::on_sqlite();
@@ -135,6 +137,7 @@ async fn a_batch_whose_commit_fails_is_written_once() {
     }
 }
 
+/// Keeps exactly-once.
 #[tokio::test]
 async fn a_connection_on_which_a_batch_failed_is_not_used_again() {
     let rig = Rig::on_sqlite();
