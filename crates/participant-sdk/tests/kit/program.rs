@@ -36,7 +36,7 @@ async fn check(flaw: Flaw) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn its_exit_status_and_its_words_say_whether_the_rules_are_kept() {
+async fn exit_status_and_words_say_whether_the_rules_are_kept() {
     let (status, words) = check(Flaw::Nothing).await;
     assert_eq!(status, Some(0), "{words}");
     assert!(words.contains("keeps all 28 rules") && words.contains("seed 7"), "{words}");
