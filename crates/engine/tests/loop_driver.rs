@@ -115,7 +115,7 @@ fn what_finishes_work_comes_before_what_begins_it_and_no_lane_takes_all() {
 fn begins_are_refused_while_too_much_is_unwritten_also_of_this_round() {
     let most_unwritten = Backlog { records: 2, bytes: usize::MAX };
     let mut driver = driver(DriverSettings { most_unwritten, ..SETTINGS });
-    let mut refused = |driver: &mut Driver, number: u64| {
+    let refused = |driver: &mut Driver, number: u64| {
         driver.request(begin(number));
         let event = driver.next(Mono(1)).expect("the begin");
         let refused = !driver.step(event, at(1)).replies.is_empty();
