@@ -22,7 +22,7 @@ pub struct Unreadable {
 /// What a page of unfinished transactions leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRead {
-    /// For the ring, in this order.
+    /// For the driver, in this order.
     pub events: Vec<Event>,
     /// Where the next page begins; none after the last page, which is empty.
     pub after: Option<Gid>,

@@ -320,7 +320,7 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "P4: calls beyond the bound are forgotten",
         file: "crates/engine/src/driver/mod.rs",
         instead_of: "self.lanes.not_sent.extend(beyond);",
-        put: "beyond.for_each(drop);",
+        put: "drop(beyond.collect::<Vec<(Ticket, Option<Destination>)>>());",
         caught_by: Simulation,
     },
     Bug {

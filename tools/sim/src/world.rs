@@ -71,15 +71,14 @@ impl World {
                 self.scheduler.broke("the world does not come to rest");
                 break;
             }
-            let Some(scheduled_event) = self.scheduler.next() else {
-                self.rests();
-                break;
-            };
-            if self.scheduler.now > self.scheduler.plan.heal_at + REST_WITHIN_MS {
-                self.rests();
-                break;
+            let is_over_at = self.scheduler.plan.heal_at + REST_WITHIN_MS;
+            match self.scheduler.next() {
+                Some(event) if self.scheduler.now <= is_over_at => self.happens(event),
+                Some(_) | None => {
+                    self.rests();
+                    break;
+                }
             }
-            self.happens(scheduled_event);
         }
         let Scheduler { broken, coverage, log, .. } = self.scheduler;
         Ended { broken, coverage, log }

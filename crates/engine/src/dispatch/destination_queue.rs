@@ -114,7 +114,7 @@ pub struct Moved<T> {
 }
 
 impl<T> DestinationQueue<T> {
-    /// A line without calls, its breaker closed.
+    /// A queue without calls, its breaker closed.
     #[must_use]
     pub fn new(settings: DestinationQueueSettings) -> Self {
         // A concurrency of none would be a queue that never moves.

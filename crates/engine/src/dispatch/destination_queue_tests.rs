@@ -1,4 +1,4 @@
-//! The line by given times: what opens a breaker, what closes it, and who is called meanwhile.
+//! The queue by given times: what opens a breaker, what closes it, and who is called meanwhile.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn try_(n: usize, patience_ms: u64) -> Offered<usize> {
     Offered { patience: Some(Duration::from_millis(patience_ms)), ..confirm(n) }
 }
 
-/// A line and those of its calls that are under way.
+/// A queue and those of its calls that are under way.
 struct Bench {
     queue: DestinationQueue<usize>,
     now: u64,

@@ -1,4 +1,4 @@
-//! The line in a small world of its own: a participant that is up, down, silent or in between,
+//! The queue in a small world of its own: a participant that is up, down, silent or in between,
 //! callers who come back after failures and wait for room. Whatever happens, bounds hold, no
 //! call is lost, and all are served soon after the participant has come back for good.
 

@@ -22,7 +22,7 @@ pub struct Offered<T> {
 }
 
 impl<T> Offered<T> {
-    /// A call as the line sees it. A Try has a deadline to meet, so it does not wait longer
+    /// A call as the queue sees it. A Try has a deadline to meet, so it does not wait longer
     /// than a call of it may take; the decision's calls wait for as long as it takes.
     pub fn of(call: Call, wrap: impl FnOnce(Call) -> T) -> Self {
         let patience = match call.ticket.op {

@@ -164,7 +164,7 @@ impl Driver {
             lane => lanes.len(lane),
         })?;
         let event = match lane {
-            Lane::Journal => self.from_journal()?,
+            Lane::Journal => self.heard_from_journal()?,
             Lane::Answers => {
                 let (ticket, answer) = self.lanes.answers.pop_front()?;
                 self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
@@ -254,7 +254,7 @@ impl Driver {
     }
 
     /// What the journal said next. When it was fenced, nothing after that counts.
-    fn from_journal(&mut self) -> Option<Event> {
+    fn heard_from_journal(&mut self) -> Option<Event> {
         let event = match self.lanes.journal.pop_front()? {
             JournalEvent::Durable(seq) => Event::Input(Input::Durable(seq)),
             JournalEvent::Exists(gid) => Event::Input(Input::Exists(gid)),

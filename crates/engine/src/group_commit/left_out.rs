@@ -1,13 +1,13 @@
 //! One life of a gid, and the lives whose records are left out.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use tercet_wire::{Gid, Instance};
 
 use crate::record::Record;
 
 /// One life of a gid: what records belong to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionKey {
     /// The gid.
     pub gid: Gid,
@@ -34,7 +34,7 @@ impl TransactionKey {
 /// would still not be written: the guards of its statements find no row of that life.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LeftOut {
-    lives: HashSet<TransactionKey>,
+    lives: BTreeSet<TransactionKey>,
     oldest_first: VecDeque<TransactionKey>,
 }
 

@@ -33,6 +33,7 @@ impl Node {
         if clock_doubted {
             around.scheduler.saw(Sometimes::ClockDoubted);
         }
+        let mono_offset = around.scheduler.rng.below(1_000_000);
         let plan = &around.scheduler.plan;
         let settings = EngineSettings {
             rules: plan.rules.clone(),
@@ -48,8 +49,6 @@ impl Node {
         let core = Core::new(Engine::new(Epoch(life), settings), plan.request_timeout);
         let driver = Driver::new(core, driver_settings(plan));
         let now = around.scheduler.now;
-        let mono_offset = around.scheduler.rng.below(1_000_000);
-        let plan = &around.scheduler.plan;
         let mut running = Running {
             life,
             driver,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_engine::{Batch, Committed, GroupCommit, JournalEvent, Record, TransactionKey};
-use tercet_wire::{Gid, Instance, Seq};
+use tercet_wire::Seq;
 
 use crate::coverage::Sometimes;
 use crate::scheduler::Scheduler;
@@ -17,7 +17,7 @@ pub(crate) struct Journal {
     /// Appended, and not known to be written.
     pending: BTreeMap<Seq, TransactionKey>,
     /// Lives whose records are left out.
-    left_out: BTreeSet<(Gid, Instance)>,
+    left_out: BTreeSet<TransactionKey>,
     /// A batch whose outcome nobody knows.
     unknown: Option<Batch>,
     /// Since when nothing is written although something waits.
@@ -67,18 +67,14 @@ impl Journal {
         match event {
             JournalEvent::Exists(gid) | JournalEvent::Quarantined(gid) => {
                 let lives = self.pending.values().filter(|life| life.gid == *gid);
-                self.left_out.extend(lives.map(|life| (life.gid.clone(), life.instance)));
+                self.left_out.extend(lives.cloned());
             }
             JournalEvent::Durable(seq) => {
-                let rest = self.pending.split_off(&Seq(seq.0 + 1));
-                for (seq, TransactionKey { gid, instance }) in
-                    std::mem::replace(&mut self.pending, rest)
-                {
-                    if !self.left_out.contains(&(gid.clone(), instance)) {
-                        let seq = seq.0;
-                        scheduler.broke(format!("record {seq} of {gid} is not durable as told"));
-                    }
+                let later = self.pending.split_off(&Seq(seq.0 + 1));
+                if let Some(life) = self.lost() {
+                    scheduler.broke(format!("not all of {} is durable as told", life.gid));
                 }
+                self.pending = later;
             }
             JournalEvent::Loaded(..)
             | JournalEvent::PageOfGids(_)
@@ -109,10 +105,13 @@ impl Journal {
 
     /// The journal was closed in order.
     pub(crate) fn closed(&self, scheduler: &mut Scheduler) {
-        let is_left_out =
-            |life: &TransactionKey| self.left_out.contains(&(life.gid.clone(), life.instance));
-        if let Some(life) = self.pending.values().find(|life| !is_left_out(life)) {
+        if let Some(life) = self.lost() {
             scheduler.broke(format!("it closed, and not all of {} was written", life.gid));
         }
+    }
+
+    /// A life of which something is pending that is not left out.
+    fn lost(&self) -> Option<&TransactionKey> {
+        self.pending.values().find(|life| !self.left_out.contains(life))
     }
 }
