@@ -1,11 +1,12 @@
 //! How a journal is opened.
 
+use std::fmt;
 use std::time::Duration;
 
 use tercet_wire::{Backoff, Incarnation};
 
 /// How a journal is opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct JournalSettings {
     /// Where the database is: `sqlite://PATH`, relative to the working directory or absolute;
     /// the file is made if it is missing. Unused by a journal in memory.
@@ -64,6 +65,17 @@ impl JournalSettings {
     }
 }
 
+/// The address of a database may hold a password, so it is not shown.
+impl fmt::Debug for JournalSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JournalSettings")
+            .field("node_id", &self.node_id)
+            .field("node_url", &self.node_url)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
 /// How long finished transactions are kept. Unfinished ones are kept whatever their age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -86,5 +98,18 @@ impl Default for Retention {
             max_finished: 5_000_000,
             every: Duration::from_secs(60),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let url = "postgres://tercet:hunter2@db.internal/tercet";
+        let settings = JournalSettings::new(url, "one", Incarnation(1));
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("one") && !shown.contains("hunter2"), "{shown}");
     }
 }
