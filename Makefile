@@ -19,8 +19,10 @@ demo: ## Tell in seven scenes what Tercet does when things go well, and when the
 demo-without-guard: ## Run the flash sale without the participants' guard: the sums that are off, on purpose
 	@deploy/demo/without-guard.sh
 
-# The drivers of the other databases are built for these tests alone.
-DATABASE_TESTS := cargo test -p tercet-participant --features postgres,mysql
+# The drivers of the other databases are built for these tests alone. As part of the workspace, since by
+# itself the package would have all it depends on built once more, with fewer features.
+DRIVERS := tercet-participant/postgres,tercet-participant/mysql
+DATABASE_TESTS := cargo test --workspace --features $(DRIVERS) --test guard --test idempotency
 
 # The system tests start the binaries, which `cargo test` alone does not build.
 test: ## Build everything and run every test

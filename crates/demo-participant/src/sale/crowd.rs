@@ -28,15 +28,15 @@ pub(super) struct Goal {
 
 /// A crowd of so many, in no hurry.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Crowd {
+pub(super) struct Crowd<P> {
     /// Orders that are asked about at a time.
     pub(super) at_once: usize,
-    /// How long they go on although no order gets anywhere. However slow all is, this does not end them
-    /// as long as it moves.
-    pub(super) patience: Duration,
+    /// Makes what ends when they have gone on for long enough although no order got anywhere. However slow
+    /// all is, this does not end them as long as it moves.
+    pub(super) patience: P,
 }
 
-impl Crowd {
+impl<P: Fn() -> W, W: Future<Output = ()>> Crowd<P> {
     /// Asks about each order until it has reached the goal, and keeps what is known as it comes. Whether all
     /// have.
     pub(super) async fn see_to<F>(
@@ -54,7 +54,7 @@ impl Crowd {
         let mut words = interval(BETWEEN_WORDS);
         words.set_missed_tick_behavior(MissedTickBehavior::Delay);
         words.reset();
-        let mut giving_up = pin!(sleep(self.patience));
+        let mut giving_up = pin!((self.patience)());
         let mut reached = 0;
         loop {
             while asking.len() < self.at_once
@@ -83,7 +83,7 @@ impl Crowd {
                 Some(Ok((number, end))) => {
                     if (goal.is_reached)(&end) {
                         reached += 1;
-                        giving_up.set(sleep(self.patience));
+                        giving_up.set((self.patience)());
                     } else {
                         // It keeps its place, so that no more than the crowd are ever under way.
                         orders.push_front(number);
@@ -101,15 +101,34 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tercet_participant::Status;
+    use tokio::sync::watch;
 
     use super::*;
 
     const FINISHED: Goal = Goal { word: "finished", is_reached: End::is_final };
-    const CROWD: Crowd = Crowd { at_once: 7, patience: Duration::from_secs(60) };
 
     fn end(status: Status) -> End {
         End::Known { status, reason: None }
     }
+
+    /// Seven who give up when so many more questions were answered, and none brought anything; and who
+    /// counts the questions.
+    fn crowd(questions: usize) -> (Crowd<impl Fn() -> Patience>, watch::Sender<usize>) {
+        let asked = watch::Sender::new(0);
+        let counted = asked.clone();
+        let patience = move || {
+            let counted = counted.clone();
+            let enough = *counted.borrow() + questions;
+            let patience: Patience = Box::pin(async move {
+                // It lives as long as this clone of it, so the wait does not fail.
+                let _ = counted.subscribe().wait_for(|asked| *asked > enough).await;
+            });
+            patience
+        };
+        (Crowd { at_once: 7, patience }, asked)
+    }
+
+    type Patience = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
     #[tokio::test]
     async fn no_more_orders_than_allowed_are_under_way_and_none_is_lost() {
@@ -126,36 +145,42 @@ mod tests {
             }
         };
         let mut ends = Ends::new();
-        assert!(CROWD.see_to((1..=100).collect(), FINISHED, act, &mut ends).await);
+        let (crowd, _) = crowd(100);
+        assert!(crowd.see_to((1..=100).collect(), FINISHED, act, &mut ends).await);
         assert_eq!(most.load(Ordering::SeqCst), 7);
         assert_eq!(ends.into_keys().collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn an_order_is_asked_about_until_its_end_however_long_that_takes() {
-        let asked = Arc::new(AtomicUsize::new(0));
+        let (crowd, asked) = crowd(30);
         let act = |_| {
-            let asked = asked.fetch_add(1, Ordering::SeqCst);
+            let asked = asked.clone();
             async move {
-                sleep(CROWD.patience / 4).await;
-                end(if asked % 3 == 2 { Status::Cancelled } else { Status::Cancelling })
+                let mut number = 0;
+                asked.send_modify(|asked| {
+                    *asked += 1;
+                    number = *asked;
+                });
+                end(if number % 20 == 0 { Status::Cancelled } else { Status::Cancelling })
             }
         };
-        // All of it takes longer than the patience by far, but something always comes to its end.
+        // All of it takes far longer than the patience, but something always comes to its end.
         let mut ends = Ends::new();
-        assert!(CROWD.see_to((1..=20).collect(), FINISHED, act, &mut ends).await);
+        assert!(crowd.see_to((1..=20).collect(), FINISHED, act, &mut ends).await);
         assert!(ends.values().all(End::is_final), "{ends:?}");
-        assert_eq!(ends.len(), 20);
+        assert_eq!((ends.len(), *asked.borrow() >= 400), (20, true));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn when_nothing_moves_any_more_what_is_known_is_kept() {
-        let act = |number| async move {
-            sleep(Duration::from_secs(10)).await;
-            if number == 1 { end(Status::Confirmed) } else { end(Status::Confirming) }
+        let (crowd, asked) = crowd(30);
+        let act = |number| {
+            asked.send_modify(|asked| *asked += 1);
+            async move { end(if number == 1 { Status::Confirmed } else { Status::Confirming }) }
         };
         let mut ends = Ends::new();
-        assert!(!CROWD.see_to((1..=3).collect(), FINISHED, act, &mut ends).await);
+        assert!(!crowd.see_to((1..=3).collect(), FINISHED, act, &mut ends).await);
         let known: Vec<_> = ends.values().map(ToString::to_string).collect();
         assert_eq!(known, ["confirmed", "confirming", "confirming"]);
     }

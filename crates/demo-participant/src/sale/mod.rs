@@ -110,10 +110,9 @@ impl Sale {
 
     /// Begins the orders' transactions. A repeat begins nothing and waits for the one that was begun.
     async fn see_to(&mut self, orders: VecDeque<u32>, goal: Goal, wait_for: WaitFor) -> bool {
-        let crowd = Crowd {
-            at_once: self.arguments.at_once.get(),
-            patience: Duration::from_secs(self.arguments.patience_s),
-        };
+        let patience = Duration::from_secs(self.arguments.patience_s);
+        let at_once = self.arguments.at_once.get();
+        let crowd = Crowd { at_once, patience: || tokio::time::sleep(patience) };
         let tercet = self.tercet.clone().waiting_for(wait_for);
         let place = |number| order::place(tercet.clone(), self.arguments.clone(), number);
         crowd.see_to(orders, goal, place, &mut self.ends).await

@@ -80,7 +80,7 @@ fn contention_of_code(code: &str) -> Option<Contention> {
 
 /// MySQL's SQLSTATE says too little (a lock wait that timed out is `HY000`, like most errors), so its
 /// number is asked.
-#[cfg(feature = "mysql")]
+#[cfg(any(feature = "mysql", test))]
 fn contention_of_number(number: u16) -> Option<Contention> {
     /// MariaDB with `innodb_snapshot_isolation`: the row changed since the snapshot.
     const RECORD_CHANGED: u16 = 1020;
@@ -125,7 +125,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "mysql")]
     #[test]
     fn mysql_is_understood_by_its_numbers() {
         let table = [(1205, WAITED), (1213, LOST), (1020, LOST), (1062, None), (1114, None)];

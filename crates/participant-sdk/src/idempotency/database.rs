@@ -119,12 +119,14 @@ fn insert(backend: DbBackend) -> &'static str {
 pub(super) struct DatabaseKeys {
     db: DatabaseConnection,
     queue: WriteQueue,
+    /// How long a request waits for the right to write.
+    patience: Duration,
 }
 
 impl DatabaseKeys {
     pub(super) fn new(db: DatabaseConnection) -> Self {
         let queue = WriteQueue::of(&db);
-        Self { db, queue }
+        Self { db, queue, patience: CLAIM_PATIENCE }
     }
 
     pub(super) async fn migrate(&self) -> Result<(), KeyStoreError> {
@@ -137,7 +139,7 @@ impl DatabaseKeys {
         terms: Terms,
         now_ms: i64,
     ) -> Result<Claim, KeyStoreError> {
-        let turn = tokio::time::timeout(CLAIM_PATIENCE, self.queue.join());
+        let turn = tokio::time::timeout(self.patience, self.queue.join());
         let Ok(Ok(_permit)) = turn.await else { return Err(KeyStoreError::Busy) };
         let until_ms = terms.lease_until_ms(now_ms);
         for _ in 0..ROUNDS {
@@ -385,17 +387,11 @@ mod tests {
         let store = crate::Store::new(db);
         let writing = store.queue.join().await.expect("nobody else writes");
 
-        let claiming = tokio::spawn({
-            let keys = keys.clone();
-            async move { keys.claim(&request("k"), TERMS, 0).await }
-        });
-        // It has come as far as it can; with nobody at work the time that is left passes at once.
-        tokio::time::pause();
-        let claimed = claiming.await.expect("no panic");
+        let impatient = DatabaseKeys { patience: Duration::from_millis(1), ..keys.clone() };
+        let claimed = impatient.claim(&request("k"), TERMS, 0).await;
         assert!(matches!(claimed, Err(KeyStoreError::Busy)), "{claimed:?}");
-        tokio::time::resume();
 
         drop(writing);
-        assert_eq!(keys.claim(&request("k"), TERMS, 0).await.expect("a claim"), Claim::Run);
+        assert_eq!(impatient.claim(&request("k"), TERMS, 0).await.expect("a claim"), Claim::Run);
     }
 }
