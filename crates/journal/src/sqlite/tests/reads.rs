@@ -11,7 +11,7 @@ use super::super::SqliteStore;
 use super::{open, outsider, run};
 use crate::conformance::{Rig, Running, patiently, record, trying};
 use crate::store::{Purge, PurgeLimits, Read, Store};
-use crate::{JournalEvent, Unreadable};
+use crate::{JournalError, JournalEvent, Unreadable};
 
 /// Keeps P9.
 #[tokio::test]
@@ -102,4 +102,18 @@ async fn closing_waits_for_no_read_without_end() {
     // The file is free for the next process.
     locked(&rig).await;
     drop((list, load));
+}
+
+#[tokio::test]
+async fn pools_are_opened_on_the_runtime_that_reads() {
+    let rig = Rig::on_sqlite();
+    let runtime = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.handle().clone()
+    });
+    // It has gone, and nobody can read on it.
+    let gone = runtime.join().unwrap();
+    let (file, life) = (rig.sqlite_file(), rig.next_life());
+    let opened = SqliteStore::open_unlocked(&file, &life, Wall(0), &gone).await;
+    assert!(matches!(opened.err(), Some(JournalError::Closed)));
 }

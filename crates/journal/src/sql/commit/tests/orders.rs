@@ -190,7 +190,7 @@ fn an_answer_of_another_kind_is_no_answer() {
 fn whatever_is_answered_commit_is_sent_only_after_all_is_well() {
     let batch = batch();
     let mut committed = 0;
-    for seed in 0..20_000 {
+    for seed in 0..3_000 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (mut run, mut well) = (Run::of(&batch), true);
         for _ in 0..20 {
@@ -217,5 +217,5 @@ fn whatever_is_answered_commit_is_sent_only_after_all_is_well() {
             }
         }
     }
-    assert!(committed > 1_000, "{committed}");
+    assert!(committed > 100, "{committed}");
 }
