@@ -109,15 +109,15 @@ trait Named: Fn(Request<Incoming>) -> Request<Incoming> + Clone {}
 
 impl<F: Fn(Request<Incoming>) -> Request<Incoming> + Clone> Named for F {}
 
+/// A connection whose client must take its answers in time.
+type Stream = TokioIo<Pin<Box<TimeoutWriter<TcpStream>>>>;
+
 fn connection(
     stream: TcpStream,
     peer: Peer,
     router: Router,
     settings: ServerSettings,
-) -> http1::Connection<
-    TokioIo<Pin<Box<TimeoutWriter<TcpStream>>>>,
-    TowerToHyperService<MapRequest<Router, impl Named>>,
-> {
+) -> http1::Connection<Stream, TowerToHyperService<MapRequest<Router, impl Named>>> {
     // A client that asks and never reads would otherwise keep its connection, and the answer in
     // memory, for as long as it likes.
     let mut stream = TimeoutWriter::new(stream);

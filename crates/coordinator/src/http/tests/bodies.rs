@@ -124,7 +124,7 @@ async fn a_body_that_does_not_arrive_in_time_is_not_waited_for() {
     let face = face().await;
     let parts = Parts::body(&["{".to_owned()], false);
     let answer = face.send(posted("/v1/transactions", parts)).await;
-    assert_problem(&answer, "invalid-request", "body: did not arrive within 500 ms");
+    assert_problem(&answer, "invalid-request", "body: did not arrive within 2000 ms");
 }
 
 #[tokio::test]
