@@ -6,7 +6,7 @@ use crate::ran::{Ran, directory, run};
 async fn config_show_tells_every_setting_and_where_it_came_from() {
     let directory = directory();
     let file = directory.path().join("mine.toml");
-    let text = "[retry]\ncap_ms = 7000\n[limits]\nbranches = 8\nheaders = 9\n";
+    let text = "[retry]\nmax_backoff_ms = 7000\n[limits]\nbranches = 8\nheaders = 9\n";
     std::fs::write(&file, text).expect("a file");
     let file = file.display().to_string();
     let shown = run(
@@ -22,10 +22,10 @@ async fn config_show_tells_every_setting_and_where_it_came_from() {
     };
     // Later wins: defaults, file, environment, flags.
     for (key, value, origin) in [
-        ("cap_ms", "7000", "mine.toml"),
+        ("max_backoff_ms", "7000", "mine.toml"),
         ("branches", "16", "TERCET_LIMITS__BRANCHES"),
         ("url", "sqlite://mine.db", "--database-url"),
-        ("first_ms", "100", "default"),
+        ("initial_backoff_ms", "100", "default"),
     ] {
         assert!(line(key).contains(value) && line(key).contains(origin), "{}", line(key));
     }
@@ -52,13 +52,13 @@ async fn config_check_names_what_is_wrong_and_where_it_stands() {
         let file = file.display().to_string();
         run(directory.path(), &["config", "check", "--config", &file], environment).await
     };
-    let fine = check("[retry]\ncap_ms = 7000\n", &[]).await;
+    let fine = check("[retry]\nmax_backoff_ms = 7000\n", &[]).await;
     assert_eq!(fine.code, Some(0), "{}", fine.stderr);
     for (text, named) in [
         ("[retry]\ncap = 7000\n", ["retry.cap", "mine.toml"]),
-        ("[retries]\ncap_ms = 7000\n", ["retries", "mine.toml"]),
-        ("[retry]\ncap_ms = \"soon\"\n", ["retry.max_backoff_ms", "mine.toml"]),
-        ("[retry]\ncap_ms = -1\n", ["retry.max_backoff_ms", "mine.toml"]),
+        ("[retries]\nmax_backoff_ms = 7000\n", ["retries", "mine.toml"]),
+        ("[retry]\nmax_backoff_ms = \"soon\"\n", ["retry.max_backoff_ms", "mine.toml"]),
+        ("[retry]\nmax_backoff_ms = -1\n", ["retry.max_backoff_ms", "mine.toml"]),
         ("[retry\n", ["1", "mine.toml"]),
     ] {
         names(&check(text, &[]).await, &named);

@@ -279,7 +279,11 @@ impl Shell {
     /// a call counts until its answer is handled, so there is one.
     fn send(&mut self, call: Call) {
         let Ok(place) = self.answer_places.clone().try_reserve_owned() else {
-            tracing::error!(gid = %call.ticket.gid, "a call without a place for its answer");
+            tracing::error!(
+                event = "call_without_place",
+                gid = %call.ticket.gid,
+                "a call without a place for its answer"
+            );
             return self.driver.not_sent(call.ticket, None);
         };
         if let Err(no_room) = self.ports.dispatcher.send(call, place) {
