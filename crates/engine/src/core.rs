@@ -56,9 +56,9 @@ pub struct Commands {
     pub unsynced: Vec<ReplyTo>,
     /// Gids to ask the journal about.
     pub loads: Vec<Gid>,
-    /// Pages of resting transactions to ask the journal for; one at most is under way.
+    /// Pages of paged-out transactions to ask the journal for; one at most is under way.
     pub page_requests: Vec<PageRequest>,
-    /// Destinations that are to tell, once, when they have room.
+    /// Destinations that are to tell, once, when they have capacity.
     pub notify_when_free: Vec<Destination>,
     /// Calls to be given back if they still wait for their turn.
     pub retract: Vec<Ticket>,

@@ -1,7 +1,7 @@
 //! Every order of events, exhaustively: two branches, an initiator who may ask for anything at
 //! any moment, a process that dies, calls and answers that are lost, doubled or late, commits
 //! whose success nobody hears of, timers that fire at the worst moment. stateright walks all of
-//! it over the real ring and checks the promises in every state.
+//! it over the real core and checks the promises in every state.
 //!
 //! `make model` prints how many states there were. `tools/mutants` puts bugs into the rules, one
 //! at a time, and expects this to fail.

@@ -90,7 +90,7 @@ fn begun(number: u64) -> Arc<Spec> {
     Arc::new(check_begin(request, &Limits::default(), &arrival).expect("right").spec)
 }
 
-/// Puts transactions through the ring, `TOGETHER` at a time; `write` gets what each round
+/// Puts transactions through the core, `TOGETHER` at a time; `write` gets what each round
 /// appends. The branch named refuses its Try. Returns how many replies there were.
 fn through_the_ring(
     transactions: u64,

@@ -28,64 +28,31 @@ pub(crate) enum Point {
     Sometimes(Sometimes),
 }
 
-/// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Begin,
-    Repeat,
-    OtherContent,
-    Register,
-    Confirm,
-    Cancel,
-    Retry,
-    Resolve,
-    Read,
-}
-
-/// Where a branch stands when its call is answered, and whether that call is the one under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
-    Registered,
-    Tried,
-    Refused,
-    /// Its answer was overtaken: by a timeout, the decision, or a restart.
-    Late,
-}
-
-/// A verdict without its numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Meaning {
-    Done,
-    Refused,
-    InProgress,
-    Doubt,
-    Wrong,
-    Gone,
-}
-
-/// What is recorded at the guard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Recordedly {
-    Nothing,
-    Tried,
-    Confirmed,
-    Cancelled,
-}
-
-/// What the guard does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Doing {
-    Run,
-    Record,
-    Repeat,
-    Refuse,
-}
-
-macro_rules! listed {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident),+ $(,)? }) => {
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident),+ $(,)? })+) => { $(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub(crate) enum $name { $($variant),+ }
+    )+ };
+}
+
+words!(
+    /// What is asked.
+    Kind { Begin, Repeat, OtherContent, Register, Confirm, Cancel, Retry, Resolve, Read }
+    /// Where a branch stands when its call is answered; late is an answer that was overtaken: by
+    /// a timeout, the decision, or a restart.
+    Place { Registered, Tried, Refused, Late }
+    /// A verdict without its numbers.
+    Meaning { Done, Refused, InProgress, Doubt, Wrong, Gone }
+    /// What is recorded at the guard.
+    Recordedly { Nothing, Tried, Confirmed, Cancelled }
+    /// What the guard does.
+    Doing { Run, Record, Repeat, Refuse }
+);
+
+macro_rules! listed {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident),+ $(,)? }) => {
+        words!($(#[$doc])* $name { $($variant),+ });
 
         impl $name {
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),+];

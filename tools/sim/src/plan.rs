@@ -21,7 +21,7 @@ pub(crate) struct Plan {
     pub(crate) waiters: usize,
     /// Decided transactions that only wait and may stay in memory.
     pub(crate) waiting: usize,
-    pub(crate) resting: usize,
+    pub(crate) paged_out: usize,
     pub(crate) request_timeout: Duration,
     pub(crate) begin_lane: usize,
     /// Messages taken from one lane in a round.
@@ -146,7 +146,7 @@ impl Plan {
             live_transactions: rng.pick(&[2, 1_000, 1_000]),
             waiters: rng.pick(&[1, 1_000, 1_000]),
             waiting: rng.pick(&[0, 1, 2, 1_000, 1_000]),
-            resting: rng.pick(&[1, 1_000]),
+            paged_out: rng.pick(&[1, 1_000]),
             request_timeout: Duration::from_millis(rng.pick(&[200, 5_000])),
             begin_lane: rng.pick(&[1, 100, 100]),
             lane_bound: rng.pick(&[1, 2, 1_024, 1_024]),

@@ -78,10 +78,7 @@ impl Rows {
         after: Option<&Gid>,
         limit: usize,
     ) -> Vec<Result<StoredTransaction, Unreadable>> {
-        let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
-        let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
-        let unfinished = later.filter(|stored| !stored.status.is_finished()).take(limit);
-        let read = unfinished.map(|stored| {
+        let read = self.unfinished_after(after).take(limit).map(|stored| {
             let gid = stored.spec.gid.clone();
             match self.is_readable(&gid) {
                 true => Ok(without_history(stored)),
@@ -93,12 +90,14 @@ impl Rows {
 
     /// A page of what is decided and not finished, by gid.
     pub(crate) fn decided_unfinished(&self, after: Option<&Gid>, limit: usize) -> Vec<Gid> {
+        let decided = self.unfinished_after(after).filter(|stored| stored.status.is_decided());
+        decided.take(limit).map(|stored| stored.spec.gid.clone()).collect()
+    }
+
+    fn unfinished_after(&self, after: Option<&Gid>) -> impl Iterator<Item = &StoredTransaction> {
         let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
         let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
-        let rests = |stored: &&StoredTransaction| {
-            stored.status.is_decided() && !stored.status.is_finished()
-        };
-        later.filter(rests).take(limit).map(|stored| stored.spec.gid.clone()).collect()
+        later.filter(|stored| !stored.status.is_finished())
     }
 
     pub(crate) fn load(&self, gid: &Gid) -> Load {

@@ -1,4 +1,4 @@
-//! Drives a ring by hand: one line per event, the time given.
+//! Drives a core by hand: one line per event, the time given.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl Driver {
         self.input(Input::Tick)
     }
 
-    /// When the ring next wants to be woken, from now.
+    /// When the core next wants to be woken, from now.
     pub(crate) fn next_in_ms(&self) -> Option<u64> {
         let at = self.core.next_deadline()?;
         Some(at.0.saturating_sub(self.now.mono.0))

@@ -1,4 +1,4 @@
-//! A whole world in one value: the real ring, a journal, a network, participants with a
+//! A whole world in one value: the real core, a journal, a network, participants with a
 //! guard, and an initiator. Deterministic, cloneable and hashable, so that a test can script
 //! it and the model can explore all of it.
 
@@ -37,7 +37,7 @@ pub(crate) struct World {
     pub(crate) queue: VecDeque<Record>,
     /// What the journal has written.
     pub(crate) rows: BTreeMap<Gid, StoredTransaction>,
-    /// The last record written that the ring has not been told of.
+    /// The last record written that the core has not been told of.
     pub(crate) untold: Option<Seq>,
     /// Calls on their way to participants.
     pub(crate) calls: Vec<(Ticket, Op)>,
@@ -116,7 +116,7 @@ impl World {
         self.step(Event::Input(Input::Request(request)));
     }
 
-    /// The journal writes the next record. The ring is not told yet.
+    /// The journal writes the next record. The core is not told yet.
     pub(crate) fn write_one(&mut self) {
         let Some(record) = self.queue.pop_front() else { return };
         self.untold = Some(record.seq);
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// The ring learns what has been written.
+    /// The core learns what has been written.
     pub(crate) fn tell_durable(&mut self) {
         if let Some(seq) = self.untold.take() {
             self.step(Event::Input(Input::Durable(seq)));

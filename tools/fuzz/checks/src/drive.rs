@@ -1,4 +1,4 @@
-//! Drives one transaction through the real ring by chance, and checks every step: records fit
+//! Drives one transaction through the real core by chance, and checks every step: records fit
 //! the rows, the decision stays, nothing leaves before what it depends on is durable, and
 //! nothing is quarantined.
 

@@ -39,7 +39,7 @@ impl Node {
             rules: plan.rules.clone(),
             live_transactions: plan.live_transactions,
             in_memory_waiting_transactions: plan.waiting,
-            paged_out_transactions: plan.resting,
+            paged_out_transactions: plan.paged_out,
             destination_path_segments: dispatch::PATH_SEGMENTS,
             clock_doubted,
             waiters: plan.waiters,

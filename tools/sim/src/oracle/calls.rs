@@ -54,11 +54,10 @@ impl Calls {
                     Verdict::InProgress(pause) => (false, pause),
                     Verdict::Again { pause, .. } => (true, pause.unwrap_or_default()),
                 };
-                let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
-                self.last.insert(leg, (failed, now.mono.after(pause)));
+                self.last.insert(leg(ticket), (failed, now.mono.after(pause)));
             }
             Event::Input(Input::NotSent(ticket, _)) => {
-                let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+                let leg = leg(ticket);
                 self.called.insert(leg.clone());
                 // It was never made, so what it was made after still stands.
                 if self.let_out.get(&leg) == Some(&ticket.attempt)
@@ -78,19 +77,7 @@ impl Calls {
             Event::Input(Input::Loaded(..)) => {
                 self.taken_up += 1;
             }
-            Event::Input(
-                Input::Answered(..)
-                | Input::Request(_)
-                | Input::Durable(_)
-                | Input::CapacityFreed(_)
-                | Input::PageOfGids(_)
-                | Input::Exists(_)
-                | Input::Quarantined(_)
-                | Input::NobodyWaitsBeyond(_)
-                | Input::Tick,
-            )
-            | Event::Sync(_)
-            | Event::Journal { .. } => {}
+            Event::Input(_) | Event::Sync(_) | Event::Journal { .. } => {}
         }
     }
 
@@ -106,26 +93,23 @@ impl Calls {
             running.driver.just_recorded().iter().map(|record| &record.gid).collect();
         for call in &commands.calls {
             let ticket = &call.ticket;
-            let stored = rows.get(&ticket.gid);
+            let (gid, branch) = (&ticket.gid, &ticket.branch);
+            let stored = rows.get(gid);
             scheduler.check(call_follows_the_journal(call, stored));
             if ticket.op == Op::Try && stored.is_some_and(|stored| stored.decided.is_some()) {
-                scheduler.broke(format!(
-                    "{}/{}: a Try left after the decision",
-                    ticket.gid, ticket.branch
-                ));
+                scheduler.broke(format!("{gid}/{branch}: a Try left after the decision"));
             }
             let branch_records =
                 stored.map(|stored| &stored.branch_records[..]).unwrap_or_default();
             let of_branch = branch_records.iter().find(|outcome| outcome.branch == ticket.branch);
             if of_branch.is_some_and(|outcome| outcome.resolved_as.is_some()) {
-                let (gid, branch) = (&ticket.gid, &ticket.branch);
                 scheduler.broke(format!("{gid}/{branch}: called although it was resolved"));
             }
-            gids.insert(&ticket.gid);
-            let leg = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+            gids.insert(gid);
+            let leg = leg(ticket);
             self.called.insert(leg.clone());
             self.let_out.insert(leg.clone(), ticket.attempt);
-            self.is_no_storm(leg, now.mono, &ticket.gid, scheduler);
+            self.is_no_storm(leg, now.mono, scheduler);
         }
         for gid in gids {
             if let Some(transaction) = running.core().engine().transaction(gid) {
@@ -138,12 +122,11 @@ impl Calls {
         self.last.retain(|(of, ..), _| of != gid);
     }
 
-    fn is_no_storm(&mut self, leg: Leg, now: Mono, gid: &Gid, scheduler: &mut Scheduler) {
+    fn is_no_storm(&mut self, leg: Leg, now: Mono, scheduler: &mut Scheduler) {
         let Some((failed, not_before)) = self.last.get(&leg) else { return };
+        let (gid, branch, op) = &leg;
         if now < *not_before {
-            let (branch, op) = (&leg.1, leg.2);
-            scheduler
-                .broke(format!("{gid}/{branch}: {op} was called before the time it asked for"));
+            scheduler.broke(format!("{gid}/{branch}: {op} came before the time it asked for"));
         }
         if !failed {
             return;
@@ -154,9 +137,8 @@ impl Calls {
             again.pop_front();
         }
         if again.len() > STORM {
-            let (branch, op) = (&leg.1, leg.2);
-            scheduler
-                .broke(format!("{gid}/{branch}: {op} was called {} times in 10 s", again.len()));
+            let times = again.len();
+            scheduler.broke(format!("{gid}/{branch}: {op} was called {times} times in 10 s"));
         }
     }
 
@@ -180,6 +162,10 @@ impl Calls {
             }
         }
     }
+}
+
+fn leg(ticket: &Ticket) -> Leg {
+    (ticket.gid.clone(), ticket.branch.clone(), ticket.op)
 }
 
 /// Whether an answer is to the call under way, and not to one that was overtaken.
