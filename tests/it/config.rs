@@ -66,7 +66,7 @@ async fn config_check_names_what_is_wrong_and_where_it_stands() {
     for (name, value, setting) in [
         ("TERCET_RETRY__CAP", "1", "retry.cap"),
         ("TERCET_SERVER__LISTEN", "here", "server.listen"),
-        ("TERCET_RETRY", "1", "retry"),
+        ("TERCET_SERVICE__HOST", "10.96.0.7", "service.host"),
     ] {
         names(&check("", &[(name, value)]).await, &[name, setting]);
     }

@@ -19,6 +19,7 @@ mod journal;
 mod journal_hold;
 mod limits;
 mod lists;
+mod logs;
 mod open;
 mod open_races;
 mod operator;

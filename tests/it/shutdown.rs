@@ -90,6 +90,41 @@ async fn new_work_is_refused_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_at_once_what_the_first_would_wait_for() {
+    for (first, second) in [("TERM", "TERM"), ("INT", "TERM"), ("TERM", "INT")] {
+        let (mut tercet, participant) =
+            (Tercet::start_with(&ENDLESS).await, Participant::start().await);
+        let never = Gate::closed();
+        participant.next("stock", Op::Try, [Reaction::status(200).behind(&never)]);
+        let body = begin("order-1", &[branch(&participant, "stock")]);
+        tercet.client().begin("?wait=accepted", &body).await;
+        participant.called("stock", Op::Try, 1).await;
+        tercet.signal(first).await;
+        tercet.logged("event=\"stopping\"").await;
+        tercet.signal(second).await;
+        assert_eq!(tercet.ended().await.code(), Some(1), "{first}, {second}");
+        assert!(tercet.log().contains("event=\"stopping_at_once\""), "it is said before the end");
+        tercet.restart().await;
+        transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
+    }
+}
+
+#[tokio::test]
+async fn a_hang_up_ends_nothing_and_an_ordinary_stop_raises_no_alarm() {
+    let (mut tercet, participant) = (Tercet::start().await, Participant::start().await);
+    for _ in 0..2 {
+        tercet.signal("HUP").await;
+        tercet.logged("event=\"hung_up\"").await;
+    }
+    let body = begin("order-1", &[branch(&participant, "stock")]);
+    transaction(&tercet.client().begin("", &body).await, 201, "confirmed");
+    assert_eq!(tercet.terminate().await.code(), Some(0));
+    for alarm in ["ERROR", "WARN"] {
+        assert!(!tercet.log().contains(alarm), "{}", tercet.log());
+    }
+}
+
+#[tokio::test]
 async fn what_did_not_finish_within_the_grace_goes_on_at_the_next_start() {
     let settings = [("SHUTDOWN__GRACE_MS", "200")];
     let (mut tercet, participant) =

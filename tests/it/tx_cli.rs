@@ -1,7 +1,7 @@
 //! `tercet tx`: what it prints, and the exit codes that scripts go by.
 
 use serde_json::{Value, json};
-use tercet_testing::{Gate, Participant, Reaction, Tercet};
+use tercet_testing::{Gate, Participant, RawParticipant, Reaction, Tercet};
 use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
@@ -128,4 +128,137 @@ async fn a_refusal_is_told_with_what_to_do_and_as_json_to_who_wants_json() {
     let ran = tx(&tercet, &["show", "none-1", "-o", "json"]).await;
     let problem: Value = serde_json::from_str(&ran.stdout).expect("json");
     assert_eq!(problem["code"], "transaction-not-found");
+}
+
+#[tokio::test]
+async fn retrying_all_takes_a_filter_or_the_word_that_all_are_meant() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let client = tercet.client();
+    participant.always("slow", Op::Confirm, in_a_minute());
+    for gid in ["order-1", "order-2"] {
+        client.begin("?wait=decided", &begin(gid, &[branch(&participant, "slow")])).await;
+        waits(&client, gid).await;
+    }
+    for bare in [&["retry", "--all"][..], &["retry", "--all", "-o", "json", "--participant", ""]] {
+        let ran = tx(&tercet, bare).await;
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        for said in ["2 transactions", "--participant", "--yes"] {
+            assert!(ran.stderr.contains(said), "{said} in {}", ran.stderr);
+        }
+    }
+    let confirms = participant.calls_of("slow", Op::Confirm).len();
+    assert_eq!(confirms, 2, "nobody is called on the word of that");
+    participant.always("slow", Op::Confirm, Reaction::status(200));
+    let all = well(&tercet, &["retry", "--all", "--yes"]).await;
+    assert!(all.starts_with("2 transactions"), "{all}");
+    for gid in ["order-1", "order-2"] {
+        transaction(&client.finished(gid).await, 200, "confirmed");
+    }
+}
+
+#[tokio::test]
+async fn a_list_goes_on_behind_the_cursor_of_the_page_before() {
+    let tercet = Tercet::start().await;
+    for gid in ["order-1", "order-2", "order-3"] {
+        tercet.client().begin("", &begin_open(gid, &[])).await;
+    }
+    let page = async |more: &[&str]| -> Value {
+        let arguments = [&["list", "-o", "json", "--limit", "2"][..], more].concat();
+        serde_json::from_str(&well(&tercet, &arguments).await).expect("json")
+    };
+    let first = page(&[]).await;
+    let cursor = first["next_cursor"].as_str().expect("there is more");
+    let rest = page(&["--cursor", cursor]).await;
+    let gids = [&first["items"][0], &first["items"][1], &rest["items"][0]].map(|item| &item["gid"]);
+    assert_eq!(gids, ["order-3", "order-2", "order-1"]);
+    assert_eq!(
+        (rest["items"].as_array().map(Vec::len), &rest["next_cursor"]),
+        (Some(1), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn a_resolution_is_asked_for_with_who_why_and_a_token_and_done_only_when_it_is() {
+    let mut coordinator = RawParticipant::start().await;
+    let url = format!("http://{}/below", coordinator.host_port());
+    let resolve =
+        ["tx", "resolve", "order/1", "b 1", "--as", "cancelled", "--note", "gone", "--yes"];
+    for (answer, code) in [
+        ("200 OK", 0),
+        // A call is under way: a script must not take it for done.
+        ("202 Accepted", 1),
+        // A proxy, whose coordinator is not there.
+        ("502 Bad Gateway", 6),
+        ("503 Service Unavailable", 6),
+        ("504 Gateway Timeout", 6),
+        ("401 Unauthorized", 5),
+        ("403 Forbidden", 5),
+        ("500 Internal Server Error", 1),
+    ] {
+        let directory = directory();
+        let environment = [("TERCET_URL", url.as_str()), ("TERCET_TOKEN", "a-secret")];
+        let asked = async {
+            let arrival = coordinator.arrival().await;
+            let seen = (arrival.request_line.clone(), arrival.body.clone());
+            let token = arrival.header("authorization").map(str::to_owned);
+            arrival.answer(answer, if code <= 1 { b"{}" } else { b"<html>no" }).await;
+            (seen, token)
+        };
+        let (ran, ((line, body), token)) =
+            tokio::join!(run(directory.path(), &resolve, &environment), asked);
+        assert_eq!(ran.code, Some(code), "{answer}: {}", ran.stderr);
+        assert!(
+            line.starts_with("POST /below/v1/transactions/order%2F1/branches/b%201/resolve?"),
+            "{line}"
+        );
+        let body: Value = serde_json::from_slice(&body).expect("json");
+        assert_eq!(body, json!({ "as": "cancelled", "note": "gone" }));
+        assert_eq!(token.as_deref(), Some("Bearer a-secret"));
+        assert!(!ran.stderr.contains("a-secret") && !ran.stdout.contains("a-secret"));
+    }
+}
+
+#[tokio::test]
+async fn what_others_wrote_reaches_no_terminal_raw() {
+    // It turns text around, breaks it, hides it, or has a terminal do something.
+    const WILD: &str = "\u{202e}\u{2066}\u{2028}\u{2029}\u{200e}\u{200b}\u{85}\u{9b}\u{1b}\u{7}";
+    let said = format!("be{WILD}ware");
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let client = tercet.client();
+    let answer = json!({ "code": "no-stock", "detail": said }).to_string();
+    participant.next("stock", Op::Try, [Reaction::status(409).body(&answer)]);
+    client.begin("", &begin("refused", &[branch(&participant, "stock")])).await;
+    client.begin("", &begin_open("asked", &[])).await;
+    let reason = json!({ "reason": said }).to_string();
+    client.send(http::Method::POST, "/v1/transactions/asked/cancel", Some(&reason)).await;
+    for arguments in [
+        &["show", "asked"][..],
+        &["show", "refused"],
+        &["list"],
+        &["show", "asked", "-o", "json"],
+        &["list", "-o", "json"],
+    ] {
+        let shown = well(&tercet, arguments).await;
+        let raw: Vec<char> = shown.chars().filter(|c| WILD.contains(*c)).collect();
+        assert!(raw.is_empty(), "{arguments:?}: {raw:?}");
+        if arguments != ["show", "refused"] {
+            assert!(shown.contains("be\\u"), "{arguments:?}: {shown}");
+        }
+    }
+    let json = well(&tercet, &["show", "asked", "-o", "json"]).await;
+    let json: Value = serde_json::from_str(&json).expect("json");
+    assert_eq!(json["reason_detail"], said, "it means what it meant");
+    // Nor by way of an error, which whatever answers at that address may word as it likes.
+    let mut stranger = RawParticipant::start().await;
+    let url = format!("http://{}", stranger.host_port());
+    let problem = json!({ "type": "x", "title": said, "status": 404, "detail": said,
+        "code": "transaction-not-found" });
+    let directory = directory();
+    let (problem, arguments) = (problem.to_string(), ["tx", "show", "a", "--url", &url]);
+    let answer =
+        async { stranger.arrival().await.answer("404 Not Found", problem.as_bytes()).await };
+    let (ran, ()) = tokio::join!(run(directory.path(), &arguments, &[]), answer);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    let raw: Vec<char> = ran.stderr.chars().filter(|c| WILD.contains(*c)).collect();
+    assert!(raw.is_empty() && ran.stderr.contains("be\\u"), "{raw:?} {}", ran.stderr);
 }

@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod cli;
 pub mod config;
 pub mod dispatcher;
+mod escape;
 pub mod http;
 pub mod metrics;
 pub mod node;

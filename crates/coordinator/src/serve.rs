@@ -103,14 +103,58 @@ pub async fn serve(
 /// Ends when the daemon is to stop; from then on new work is refused, also on connections
 /// that are open already.
 async fn stopped(
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     engine_ended: impl Future<Output = ()>,
     readiness: Readiness,
 ) {
-    tokio::select! {
-        // A sender that is gone will never ask us to run on either.
-        _ = stop.wait_for(|stop| *stop) => {}
-        () = engine_ended => tracing::error!(event = "engine_ended", "the engine ended by itself: stopping"),
+    match why_stop(stop, engine_ended).await {
+        Why::Asked => {}
+        Why::EngineEnded => {
+            tracing::error!(event = "engine_ended", "the engine ended by itself: stopping");
+        }
     }
     readiness.stop();
+}
+
+/// Why the daemon stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It was asked to.
+    Asked,
+    /// There is nobody left to serve.
+    EngineEnded,
+}
+
+/// An engine that has nothing to finish ends in the same moment in which it is asked to, so that
+/// both may be seen at once, in either order: it has ended by itself only if nobody asked.
+async fn why_stop(mut stop: watch::Receiver<bool>, engine_ended: impl Future<Output = ()>) -> Why {
+    let asked = stop.clone();
+    tokio::select! {
+        biased;
+        // A sender that is gone will never ask us to run on either.
+        _ = stop.wait_for(|stop| *stop) => Why::Asked,
+        () = engine_ended => match *asked.borrow() {
+            true => Why::Asked,
+            false => Why::EngineEnded,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_ends_since_it_was_asked_has_not_ended_by_itself() {
+        let (ask, asked) = watch::channel(false);
+        assert_eq!(why_stop(asked.clone(), async {}).await, Why::EngineEnded);
+        // The question comes while the engine's end is already on its way.
+        let both = async { ask.send(true).expect("somebody listens") };
+        assert_eq!(why_stop(asked.clone(), both).await, Why::Asked);
+        // Both are there already.
+        for _ in 0..64 {
+            assert_eq!(why_stop(asked.clone(), async {}).await, Why::Asked);
+        }
+        assert_eq!(why_stop(asked, std::future::pending()).await, Why::Asked);
+    }
 }

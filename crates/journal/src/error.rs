@@ -29,6 +29,42 @@ pub enum JournalError {
         /// The database.
         path: PathBuf,
     },
+    /// The file is another program's. It was left as it was.
+    #[error("{path} is not Tercet's ({why}): it is left as it was. Is the path right?")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How that is known.
+        why: &'static str,
+    },
+    /// The file has several names, each of which would have a log of its own.
+    #[error(
+        "{path} is one file by {names} names (hard links): two processes would write it. Copy it instead"
+    )]
+    Linked {
+        /// The name it was given by.
+        path: PathBuf,
+        /// How many it has.
+        names: u64,
+    },
+    /// What must be a file beside the database is none.
+    #[error("{path} must be a file of its own, and no link, directory or device")]
+    NoFile {
+        /// What was found.
+        path: PathBuf,
+    },
+    /// The log beside the database is another database's.
+    #[error(
+        "{wal} does not belong to {path}: {why}. If a backup was restored, move the log and the -shm file away first; else put back the database that the log belongs to"
+    )]
+    StrangeLog {
+        /// The database.
+        path: PathBuf,
+        /// The log.
+        wal: PathBuf,
+        /// How that is known.
+        why: &'static str,
+    },
     /// The file system refused the database or the lock beside it.
     #[error("cannot use {path}")]
     File {
@@ -55,6 +91,12 @@ pub enum JournalError {
     /// A statement of the writer's failed.
     #[error("the database does not take what is written")]
     Writing(#[from] rusqlite::Error),
+    /// The files were moved or deleted beneath the process.
+    #[error("{why}")]
+    Moved {
+        /// Which, and what to do.
+        why: String,
+    },
     /// A read for people took longer than it may.
     #[error("the database does not answer within {within:?}")]
     TooSlow {

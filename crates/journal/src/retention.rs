@@ -7,6 +7,9 @@
 //! begin from where it stopped before. A transaction that was too young, or unfinished, when
 //! the walk passed it is stripped on a later walk: once a day it begins anew, and the
 //! finished are counted anew.
+//!
+//! While the wall clock is in doubt nothing is deleted for its age; only the bound on their number
+//! holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +57,8 @@ pub(super) struct Sweeper {
     walk_again: Mono,
     /// Of the round under way.
     lag: Duration,
+    /// Whether the wall clock is in doubt: then nothing is deleted for its age.
+    doubted: bool,
 }
 
 /// What the next look-up is for.
@@ -76,6 +81,17 @@ enum Found {
     ToStrip(PurgeBatch),
 }
 
+impl Found {
+    /// Whether it is deleted since a clock says that it is old enough.
+    fn is_by_age(&self) -> bool {
+        match self {
+            Self::Finished(_) => false,
+            Self::ToForget { crowded, .. } => !crowded,
+            Self::ToStrip(_) => true,
+        }
+    }
+}
+
 impl Sweeper {
     /// One whose first round is due a round's pause from now: starting up is busy enough.
     pub(super) fn new(store: Arc<dyn Store>, settings: Retention, now: Now) -> Self {
@@ -93,7 +109,13 @@ impl Sweeper {
             stripped: None,
             walk_again: now.mono,
             lag: Duration::ZERO,
+            doubted: false,
         }
+    }
+
+    /// Whether the wall clock is in doubt from now on.
+    pub(super) fn doubt_clock(&mut self, doubted: bool) {
+        self.doubted = doubted;
     }
 
     /// How long nothing needs to be done, unless a look-up answers.
@@ -131,9 +153,8 @@ impl Sweeper {
     /// as batches have written what makes a turn worth its own commit.
     pub(super) fn is_urgent(&self, now: Now) -> bool {
         let overdue = now.mono.since(self.round_due);
-        now.mono >= self.due
-            && (self.is_crowded() || overdue >= self.settings.every)
-            && self.written >= ROWS_PER_STEP / 2
+        let by_age = overdue >= self.settings.every && !self.doubted;
+        now.mono >= self.due && (self.is_crowded() || by_age) && self.written >= ROWS_PER_STEP / 2
     }
 
     fn is_crowded(&self) -> bool {
@@ -151,7 +172,9 @@ impl Sweeper {
     /// Takes the writer's turn: deletes what was found. If nothing was, a look-up begins.
     pub(super) async fn step(&mut self, now: Now, meters: &Meters) {
         self.take_answer(now, meters);
-        if let Some(found) = self.found.take() {
+        if self.doubted && self.found.take_if(|found| found.is_by_age()).is_some() {
+            self.skip_round(now);
+        } else if let Some(found) = self.found.take() {
             let deleted = self.delete(found, now, meters).await;
             self.written_before = std::mem::take(&mut self.written);
             if let Err(error) = deleted {
@@ -197,7 +220,9 @@ impl Sweeper {
                 self.task = Task::Forget;
             }
             Found::ToForget { due, crowded } => {
-                self.behind(before(now, self.settings.transactions), &due, meters);
+                if !self.doubted {
+                    self.behind(before(now, self.settings.transactions), &due, meters);
+                }
                 if due.gids.is_empty() {
                     self.forgotten(0, false, crowded);
                 } else {
@@ -237,6 +262,10 @@ impl Sweeper {
                 self.task = Task::Forget;
             }
         }
+        // How many there are may be counted at any time, and the oldest of too many may go.
+        if self.doubted && !crowded && self.task != Task::Count {
+            return self.skip_round(now);
+        }
         let store = Arc::clone(&self.store);
         let rows = self.rows_of_a_step();
         let most = move |transactions: u64| PurgeLimits {
@@ -268,6 +297,13 @@ impl Sweeper {
                 })
             }
         };
+    }
+
+    /// Leaves to a later round what would be done now.
+    fn skip_round(&mut self, now: Now) {
+        self.task = Task::Count;
+        self.round_due = now.mono.after(self.settings.every);
+        self.due = self.round_due;
     }
 
     async fn delete(

@@ -37,6 +37,9 @@ pub struct JournalSettings {
     /// next life takes the time since for the time it was down, and a journal that has become
     /// unwritable while nobody needed it is noticed.
     pub longest_silence: Duration,
+    /// How long the node may have been down. When its clock says that it was longer, the clock
+    /// is in doubt, and nothing is deleted by it.
+    pub longest_downtime: Duration,
     /// How long finished transactions are kept.
     pub retention: Retention,
 }
@@ -60,6 +63,7 @@ impl JournalSettings {
             resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_millis(500) },
             linger: Duration::from_millis(10),
             longest_silence: Duration::from_secs(60),
+            longest_downtime: Duration::from_hours(1),
             retention: Retention::default(),
         }
     }

@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use tercet_clock::{Clock, Stopwatch};
 use tercet_engine::{
-    Caps, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record, TransactionKey,
-    Urgency,
+    Caps, Change, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record,
+    TransactionKey, Urgency,
 };
+use tercet_wire::{ClockNews, Now, SteadyWall};
 use tokio::sync::mpsc;
 
 use super::meters::{Meters, QueueMeter};
 use super::retention::Sweeper;
 use super::settings::JournalSettings;
 use super::store::{CommitError, Store};
+
+/// How often a writer with nothing to write looks whether its files are still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What reaches the writer.
 #[derive(Debug)]
@@ -31,6 +35,7 @@ pub(super) struct Writer {
     commands: mpsc::UnboundedReceiver<Command>,
     events: mpsc::UnboundedSender<JournalEvent>,
     clock: Arc<dyn Clock>,
+    steady: SteadyWall,
     group_commit: GroupCommit,
     meters: Meters,
     queue: Arc<QueueMeter>,
@@ -61,6 +66,7 @@ impl Writer {
         Self {
             sweeper: Sweeper::new(Arc::clone(&store), settings.retention, now),
             group_commit: GroupCommit::new(group_commit, now.mono),
+            steady: SteadyWall::start(now, store.last_written(), settings.longest_downtime),
             store,
             commands,
             events,
@@ -92,9 +98,30 @@ impl Writer {
         }
     }
 
+    /// The moment, with a date that nothing is too old by.
+    fn now(&mut self) -> Now {
+        let now = self.clock.now();
+        match self.steady.observe(now) {
+            None => {}
+            Some(ClockNews::Parted { ahead_ms }) => tracing::warn!(
+                event = "clock_parted",
+                ahead_ms,
+                "the wall clock has parted from the monotonic clock, or from what was last written \
+                 here: nothing is deleted for its age until they agree, or have kept in step for a day"
+            ),
+            Some(ClockNews::Believed) => tracing::info!(
+                event = "clock_believed",
+                "the wall clock is believed again: what is too old by it is deleted"
+            ),
+        }
+        self.sweeper.doubt_clock(self.steady.is_parted());
+        self.steady.of(now)
+    }
+
     /// Submits what is to be submitted now; whether there was anything.
     async fn submit(&mut self) -> bool {
-        let Some(batch) = self.group_commit.submit(self.clock.now()) else { return false };
+        let now = self.now();
+        let Some(batch) = self.group_commit.submit(now) else { return false };
         let stopwatch = Stopwatch::start();
         let mut rejected = None;
         let result = match self.store.commit(batch).await {
@@ -121,7 +148,8 @@ impl Writer {
                 Committed::Fenced
             }
         };
-        let quarantined = self.group_commit.committed(result, self.clock.now());
+        let now = self.now();
+        let quarantined = self.group_commit.committed(result, now);
         if let Some(life) = quarantined {
             self.quarantined(&life, rejected.as_deref().unwrap_or_default());
         }
@@ -131,11 +159,11 @@ impl Writer {
     /// Waits for work or a deadline; meanwhile, if there is nothing to write, deletes what is
     /// past its retention.
     async fn wait(&mut self) {
-        let now = self.clock.now();
+        let now = self.now();
         let idle = self.group_commit.is_idle();
         let mut pause = self.group_commit.next_deadline().map(|at| at.since(now.mono));
         if idle {
-            let sweep = self.sweeper.pause(now);
+            let sweep = self.sweeper.pause(now).min(LOOK_EVERY);
             pause = Some(pause.map_or(sweep, |pause| pause.min(sweep)));
         }
         tokio::select! {
@@ -148,14 +176,17 @@ impl Writer {
             () = self.sweeper.answered(|| self.clock.now(), &self.meters), if idle => {}
             () = tokio::time::sleep(pause.unwrap_or(Duration::MAX)) => {}
         }
-        let now = self.clock.now();
-        if idle && self.sweeper.pause(now).is_zero() {
+        let now = self.now();
+        if idle && !self.store.is_intact() {
+            // What comes of it people are told as they are of any other failure.
+            self.group_commit.press_sign_of_life(now.mono);
+        } else if idle && self.sweeper.pause(now).is_zero() {
             self.sweeper.step(now, &self.meters).await;
         }
     }
 
     async fn sweep_if_urgent(&mut self) {
-        let now = self.clock.now();
+        let now = self.now();
         if self.group_commit.is_between_batches() && self.sweeper.is_urgent(now) {
             self.sweeper.step(now, &self.meters).await;
         }
@@ -163,8 +194,24 @@ impl Writer {
 
     fn take(&mut self, command: Command) {
         match command {
-            Command::Append { records, urgency } => self.group_commit.append(records, urgency),
+            Command::Append { mut records, urgency } => {
+                self.date_ends(&mut records);
+                self.group_commit.append(records, urgency);
+            }
             Command::Close => self.group_commit.close(),
+        }
+    }
+
+    /// What ends is kept for as long as it should be, whatever the clock says meanwhile.
+    fn date_ends(&mut self, records: &mut [Record]) {
+        let now = self.now().mono;
+        if !self.steady.is_parted() {
+            return;
+        }
+        for record in records {
+            if let Change::Finished { at, .. } = &mut record.change {
+                *at = self.steady.ended(*at, now);
+            }
         }
     }
 

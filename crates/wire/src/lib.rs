@@ -14,6 +14,7 @@ mod response;
 mod retry_after;
 mod spec;
 mod status;
+mod steady_wall;
 mod time;
 mod verdict;
 
@@ -38,6 +39,7 @@ pub use spec::{BranchSpec, Fingerprint, Spec, host_port};
 pub use status::{
     BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,
 };
+pub use steady_wall::{ClockNews, SteadyWall};
 pub use time::{InvalidTime, Mono, Now, Wall};
 pub use verdict::{
     Answer, FailureKind, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Verdict, verdict,

@@ -50,5 +50,7 @@ pub const HTTP_REQUEST_DURATION: &str = "tercet_http_request_duration_seconds";
 pub const ALERTS: &str = "tercet_alerts_total";
 /// Alerts that wait to be delivered.
 pub const ALERTS_WAITING: &str = "tercet_alerts_waiting";
+/// Log lines that were not written.
+pub const LOG_LINES_DROPPED: &str = "tercet_log_lines_dropped_total";
 /// Always 1; the label `version` says what runs.
 pub const BUILD_INFO: &str = "tercet_build_info";

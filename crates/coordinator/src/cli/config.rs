@@ -1,8 +1,9 @@
 //! `tercet config show` and `check`.
 
 use crate::cli::arguments::{Config, DatabaseFlags, ServeFlags};
-use crate::cli::exit::{Exit, say};
+use crate::cli::exit::{Exit, complain, say};
 use crate::config::Flags;
+use crate::escape::in_toml;
 
 pub(super) fn config(what: Config, flags: &DatabaseFlags) -> Exit {
     let layers = match ServeFlags::from(flags).gather(Flags::new()) {
@@ -12,8 +13,11 @@ pub(super) fn config(what: Config, flags: &DatabaseFlags) -> Exit {
     if let Err(error) = layers.settings() {
         return Exit::usage(error);
     }
+    for (variable, meant) in layers.unheard() {
+        complain(format_args!("environment {variable} sets nothing; {meant} does"));
+    }
     match what {
-        Config::Show => say(layers.to_string().trim_end()),
+        Config::Show => say(in_toml(layers.to_string().trim_end())),
         Config::Check => say(format_args!("ok, {} not as built in", layers.changed())),
     }
     Exit::Well

@@ -26,7 +26,10 @@ pub(super) fn dev(flags: &DevFlags) -> Exit {
             "dev listens on loopback only, not on {listen}; use tercet serve"
         ));
     }
-    run(&settings, StoreKind::InDatabase, |address| say(three_lines(address)))
+    run(&settings, StoreKind::InDatabase, |address| {
+        // Beside the daemon, which does not wait for whoever reads them.
+        std::thread::spawn(move || say(three_lines(address)));
+    })
 }
 
 /// A whole transaction without any participant: an open one that has no branches.

@@ -4,6 +4,13 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::escape::{in_json, lines_for_people};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +65,32 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Prints to stdout. Whoever has closed it does not want to know.
+/// How long words on stderr are waited for: whoever reads it may have stopped doing so, and the
+/// process is to end all the same.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Prints to stdout, made safe for a terminal. Whoever has closed it does not want to know.
 pub(super) fn say(text: impl Display) {
-    let _ = writeln!(io::stdout(), "{text}");
+    let text = text.to_string();
+    let _ = writeln!(io::stdout(), "{}", lines_for_people(&text));
 }
 
-/// Prints to stderr.
+/// Prints what is JSON already to stdout.
+pub(super) fn say_json(json: &Value) {
+    say(in_json(&json.to_string()));
+}
+
+/// Prints to stderr, made safe for a terminal.
 pub(super) fn complain(text: impl Display) {
-    let _ = writeln!(io::stderr(), "tercet: {text}");
+    let text = format!("tercet: {text}");
+    let (told, heard) = mpsc::channel();
+    let write = move || {
+        let _ = writeln!(io::stderr(), "{}", lines_for_people(&text));
+        // Nobody waits any more if it took too long.
+        let _ = told.send(());
+    };
+    if thread::Builder::new().spawn(write).is_ok() {
+        // Told, or given up: either way there is nothing more to be done.
+        let _ = heard.recv_timeout(LAST_WORDS);
+    }
 }

@@ -7,20 +7,36 @@ use tercet_journal::{StoreKind, untrusted_file_system};
 
 use crate::cli::arguments::ServeFlags;
 use crate::cli::exit::Exit;
-use crate::config::{Flags, Settings};
+use crate::config::{Flags, Layers, Settings};
 use crate::serve::serve as serve_until_stopped;
 use crate::signals::stop_on_signals;
 use crate::{metrics, telemetry};
 
 pub(super) fn serve(flags: &ServeFlags) -> Exit {
-    let settings = flags.gather(Flags::new()).and_then(|layers| layers.settings());
+    let layers = flags.gather(Flags::new());
+    let settings = layers.and_then(|layers| Ok((layers.settings()?, layers)));
     match settings {
-        Ok(settings) => run(&settings, flags.store(), |_| match flags.store() {
-            StoreKind::InDatabase => warn_of(settings.database.url.expose()),
-            // That nothing lasts has been said already.
-            StoreKind::InMemoryForBenchmarks => {}
+        Ok((settings, layers)) => run(&settings, flags.store(), |_| {
+            warn_of_slips(&layers);
+            match flags.store() {
+                StoreKind::InDatabase => warn_of(settings.database.url.expose()),
+                // That nothing lasts has been said already.
+                StoreKind::InMemoryForBenchmarks => {}
+            }
         }),
         Err(error) => Exit::usage(error),
+    }
+}
+
+/// Names without `__` are nobody's mistake but for those that read like a setting's.
+fn warn_of_slips(layers: &Layers) {
+    for (variable, meant) in layers.unheard() {
+        tracing::warn!(
+            event = "variable_without_effect",
+            variable,
+            meant,
+            "this environment variable sets nothing: between section and key belong two underscores"
+        );
     }
 }
 
@@ -40,7 +56,9 @@ pub(super) fn run(settings: &Settings, store: StoreKind, ready: impl FnOnce(Sock
     if let Err(error) = telemetry::init(settings.log.format, &settings.log.filter) {
         return Exit::usage(error);
     }
-    match serve_on_runtime(settings, store, ready) {
+    let served = serve_on_runtime(settings, store, ready);
+    telemetry::finish();
+    match served {
         Ok(()) => Exit::Well,
         Err(error) => Exit::failed(error.as_ref()),
     }
@@ -56,6 +74,7 @@ fn serve_on_runtime(
     let served = runtime.block_on(async {
         let stop = stop_on_signals()?;
         tokio::spawn(metrics::keep_up(metrics_handle.clone()));
+        tokio::spawn(telemetry::tell_of_missing_lines());
         serve_until_stopped(settings, store, metrics_handle, stop, ready).await?;
         Ok(())
     });

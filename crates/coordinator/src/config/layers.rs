@@ -16,6 +16,9 @@ use crate::config::{inline, renamed};
 /// What environment variables of ours begin with.
 const PREFIX: &str = "TERCET_";
 
+/// What stands between section and key in a variable. Only names that have it are settings.
+const SEPARATOR: &str = "__";
+
 /// These serve the command line's client and are no settings.
 const NOT_SETTINGS: [&str; 2] = ["TERCET_URL", "TERCET_TOKEN"];
 
@@ -53,6 +56,8 @@ pub struct Layers {
     /// By section and key, so that a section's own settings stand together before those of the
     /// sections within it.
     values: BTreeMap<(String, String), (Value, Origin)>,
+    /// Variables that are none of ours by their form, and the one each may be meant as.
+    unheard: Vec<(String, String)>,
 }
 
 impl Layers {
@@ -78,7 +83,7 @@ impl Layers {
         environment: impl IntoIterator<Item = (String, String)>,
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
-        let mut layers = Self { schema, values: BTreeMap::new() };
+        let mut layers = Self { schema, values: BTreeMap::new(), unheard: Vec::new() };
         let defaults = parse(schema.defaults, Path::new("config/tercet.toml"))?;
         layers.add_table("", defaults, &Origin::Default)?;
         if let Some(path) = file {
@@ -123,8 +128,27 @@ impl Layers {
         if NOT_SETTINGS.contains(&name) {
             return Ok(());
         }
-        let key = rest.replace("__", ".").to_ascii_lowercase();
+        if !name.contains(SEPARATOR) {
+            // Kubernetes names a service's links so: TERCET_SERVICE_HOST, TERCET_PORT, …
+            self.unheard.extend(self.meant(rest).map(|meant| (name.to_owned(), meant)));
+            return Ok(());
+        }
+        let key = rest.replace(SEPARATOR, ".").to_ascii_lowercase();
         self.set_text(&key, text, Origin::Environment(name.to_owned()))
+    }
+
+    /// The variable of the setting that one without a separator reads like.
+    fn meant(&self, rest: &str) -> Option<String> {
+        let is_like = |name: &str| name.replace('.', "_").eq_ignore_ascii_case(rest);
+        let (name, _) = self.schema.settings.iter().find(|(name, _)| is_like(name))?;
+        Some(format!("{PREFIX}{}", name.to_ascii_uppercase().replace('.', SEPARATOR)))
+    }
+
+    /// Variables that set nothing since they have no `__`, each with the one that it is
+    /// probably meant as.
+    #[must_use]
+    pub fn unheard(&self) -> &[(String, String)] {
+        &self.unheard
     }
 
     /// A value given as text is read as the setting's kind.

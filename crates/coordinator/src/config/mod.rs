@@ -23,6 +23,8 @@ pub use error::ConfigError;
 pub use kind::{Field, Kind, Text};
 pub use layers::{Flags, Layers, Origin};
 pub use schema::Schema;
+#[cfg(test)]
+pub(crate) use schema::TERCET;
 pub use settings::{
     AlertSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
     LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection,

@@ -68,7 +68,7 @@ const WEBHOOK_SECRET: Text = Text::masked_or_empty::<Secret<SigningKey>>(
 );
 
 /// Tercet's.
-pub(super) const TERCET: Schema =
+pub(crate) const TERCET: Schema =
     Schema { defaults: include_str!("../../../../config/tercet.toml"), settings: SETTINGS };
 
 const SETTINGS: &[(&str, Kind)] = &[

@@ -109,10 +109,32 @@ fn a_name_that_is_no_setting_is_refused_with_those_there_are() {
         let error = gather(text, &[], &Flags::new()).expect_err(text);
         assert!(error.starts_with(expected), "{error}");
     }
-    for name in ["TERCET_SERVER__LISTN", "TERCET_LISTEN", "TERCET_", "TERCET_SERVER_LISTEN"] {
+    for name in ["TERCET_SERVER__LISTN", "TERCET_SEVER__LISTEN", "TERCET__LISTEN", "TERCET___"] {
         let error = gather("", &[(name, "x")], &Flags::new()).expect_err(name);
         assert!(error.starts_with(&format!("environment {name}: there is no setting ")), "{error}");
     }
+}
+
+#[test]
+fn only_variables_with_a_double_underscore_are_settings() {
+    // What a Kubernetes service of the name `tercet` puts into every pod of its namespace, and
+    // what other programs may.
+    for name in [
+        "TERCET_SERVICE_HOST",
+        "TERCET_SERVICE_PORT_HTTP",
+        "TERCET_PORT",
+        "TERCET_PORT_7200_TCP_ADDR",
+        "TERCET_RETRY",
+        "TERCET_LISTEN",
+        "TERCET_",
+    ] {
+        let layers = gather("", &[(name, "tcp://10.96.0.7:7200")], &Flags::new()).expect(name);
+        assert_eq!((layers.changed(), layers.unheard()), (0, &[][..]), "{name}");
+    }
+    // One underscore too few is a slip, which is told.
+    let layers = gather("", &[("TERCET_SERVER_LISTEN", "x")], &Flags::new()).expect("no setting");
+    let meant = ("TERCET_SERVER_LISTEN".to_owned(), "TERCET_SERVER__LISTEN".to_owned());
+    assert_eq!((layers.changed(), layers.unheard()), (0, &[meant][..]));
 }
 
 #[test]

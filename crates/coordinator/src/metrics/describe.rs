@@ -1,7 +1,7 @@
 //! Says what each metric is, as `/metrics` shows it, and makes those appear
 //! that nobody else registers before something happens: a graph of nothing is one of zero.
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use tercet_wire::metric;
 
 pub(super) fn describe() {
@@ -63,8 +63,13 @@ pub(super) fn describe() {
         "Alerts by what became of them; failed counts attempts, which are made again."
     );
     describe_gauge!(metric::ALERTS_WAITING, "Alerts that wait to be delivered.");
+    describe_counter!(
+        metric::LOG_LINES_DROPPED,
+        "Log lines that were not written: too many of one kind, or nobody reads them."
+    );
     describe_gauge!(metric::BUILD_INFO, "Always 1; the version is the label.");
 
     gauge!(metric::JOURNAL_QUEUE_RECORDS).set(0.0);
+    counter!(metric::LOG_LINES_DROPPED).increment(0);
     gauge!(metric::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

@@ -4,6 +4,8 @@
 //! the other way: the shell finishes what is in flight within most of the grace, then the
 //! journal writes what is queued within the rest of it and lets go of the database.
 
+#[cfg(test)]
+mod every_setting;
 mod parts;
 
 use std::net::SocketAddr;

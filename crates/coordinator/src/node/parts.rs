@@ -69,6 +69,7 @@ pub(super) fn journal_settings(
         batch_bytes: settings.journal.batch_bytes,
         read_connections: settings.database.read_connections,
         read_within: settings.journal.request_timeout,
+        longest_downtime: settings.node.max_expected_downtime,
         retention: Retention {
             branches: settings.retention.branches,
             transactions: settings.retention.transactions,

@@ -165,6 +165,11 @@ impl GroupCommit {
         None
     }
 
+    /// Has a sign of life written now, if nothing else is: something may be wrong.
+    pub fn press_sign_of_life(&mut self, now: Mono) {
+        self.silent_until = self.silent_until.min(now);
+    }
+
     /// What the runtime is to be told next.
     pub fn take_event(&mut self) -> Option<JournalEvent> {
         self.events.pop_front()

@@ -246,6 +246,10 @@ impl Store for Faulty {
         self.store.last_written()
     }
 
+    fn is_intact(&self) -> bool {
+        self.store.is_intact()
+    }
+
     async fn close(&self) {
         self.store.close().await;
     }

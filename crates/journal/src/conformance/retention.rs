@@ -19,6 +19,9 @@ use crate::{JournalEvent, settings};
 on_each_store!(
     branches_go_after_a_week_and_the_gid_is_free_after_a_month,
     what_is_unfinished_is_kept_whatever_its_age,
+    nothing_is_deleted_for_its_age_while_the_clock_is_in_doubt,
+    a_journal_whose_clock_jumps_deletes_nothing,
+    what_ends_while_the_clock_is_set_back_is_not_older_for_it,
     no_more_are_kept_than_the_bound_and_the_newest_stay,
     a_round_takes_many_steps_of_few_rows,
     a_step_deletes_no_more_rows_than_it_may,
@@ -134,6 +137,75 @@ async fn what_is_unfinished_is_kept_whatever_its_age(rig: Rig) {
     running.crash().await;
     sweep(&rig, retention, 1_000 * DAY).await;
     assert_eq!(rig.open().await.stored(&spec.gid).await, whole);
+}
+
+/// Keeps P8.
+async fn nothing_is_deleted_for_its_age_while_the_clock_is_in_doubt(rig: Rig) {
+    let mut running = rig.open().await;
+    many(&mut running, 10).await;
+    running.crash().await;
+    let store = rig.only_store().await;
+    let retention = Retention { max_finished: 7, ..Retention::default() };
+    let mut sweeper = Sweeper::new(Arc::clone(&store), retention, at(0));
+    // One that was looked up while the clock was believed is not deleted after it was not.
+    let meters = Meters::register();
+    let late = at(31 * DAY);
+    while sweeper.pause(late) > Duration::ZERO || sweeper.is_looking() {
+        sweeper.step(late, &meters).await;
+        sweeper.answered(|| late, &meters).await;
+    }
+    sweeper.doubt_clock(true);
+    rounds_end(&mut sweeper, 31 * DAY, &meters).await;
+    rounds_end(&mut sweeper, 62 * DAY, &meters).await;
+    // The bound on their number holds all the same.
+    assert_eq!(store.count_finished().await.unwrap(), 7);
+    let loaded = store.load(&["tx-0010".parse().unwrap()]).await.unwrap();
+    let tercet_engine::Load::Found(stored) = &loaded[0].1 else { panic!("{loaded:?}") };
+    assert_eq!(stored.branches.len(), 2);
+    sweeper.doubt_clock(false);
+    rounds_end(&mut sweeper, 93 * DAY, &meters).await;
+    assert_eq!(store.count_finished().await.unwrap(), 0);
+}
+
+/// Keeps P8.
+async fn a_journal_whose_clock_jumps_deletes_nothing(mut rig: Rig) {
+    rig.settings.retention = Retention { every: Duration::from_millis(1), ..Retention::default() };
+    rig.settings.longest_silence = Duration::from_millis(50);
+    rig.clock.set(Wall(400 * DAY));
+    let mut running = rig.open().await;
+    running.write(parts(&mut 0, "tx-1", 1, 400 * DAY)).await;
+    rig.clock.set(Wall(431 * DAY));
+    // It has looked at the clock many times, and had nothing to do but to delete.
+    let submitted = running.faults.submitted().len();
+    while running.faults.submitted().len() < submitted + 10 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let gid = "tx-1".parse().unwrap();
+    assert_eq!(running.stored(&gid).await.unwrap().branches.len(), 2);
+    running.crash().await;
+    // Nor does the next life, which finds the clock as wrong, nor the one after that.
+    for _ in 0..2 {
+        let mut running = rig.open().await;
+        while running.faults.submitted().len() < 10 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(running.stored(&gid).await.unwrap().branches.len(), 2);
+        let last = running.journal.last_written().unwrap();
+        assert!(last < Wall(401 * DAY), "{last}");
+        running.crash().await;
+    }
+}
+
+async fn what_ends_while_the_clock_is_set_back_is_not_older_for_it(rig: Rig) {
+    rig.clock.set(Wall(400 * DAY));
+    let mut running = rig.open().await;
+    let mut seq = 0;
+    running.write(parts(&mut seq, "tx-0", 7, 400 * DAY)).await;
+    rig.clock.set(Wall(369 * DAY));
+    running.write(parts(&mut seq, "tx-1", 1, 369 * DAY)).await;
+    rig.clock.set(Wall(400 * DAY));
+    let stored = running.stored(&"tx-1".parse().unwrap()).await.unwrap();
+    assert!(stored.finished_at >= Some(Wall(400 * DAY)), "{:?}", stored.finished_at);
 }
 
 async fn many(running: &mut Running, count: u64) {

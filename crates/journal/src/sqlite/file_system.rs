@@ -6,14 +6,25 @@ use super::address::SqliteFile;
 
 /// Where Linux lists what is mounted.
 const MOUNTS: &str = "/proc/self/mountinfo";
+/// File systems of other machines.
+const NETWORKS: [&str; 6] = ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"];
 
 /// Why a file may lose what it acknowledges, if the file system under it is known to. Nothing
 /// where the system does not say.
 pub(super) fn untrusted_file_system(file: &SqliteFile) -> Option<&'static str> {
+    objection(&kind(file)?)
+}
+
+/// Whether it lies on another machine, where locks of different kinds are one.
+pub(super) fn is_of_a_network(file: &SqliteFile) -> bool {
+    kind(file).is_some_and(|kind| NETWORKS.contains(&kind.as_str()))
+}
+
+fn kind(file: &SqliteFile) -> Option<String> {
     let path = std::path::absolute(file.path()).ok()?;
     let directory = path.parent()?.canonicalize().ok()?;
     let mounts = std::fs::read_to_string(MOUNTS).ok()?;
-    objection(kind_of(&mounts, &directory)?)
+    kind_of(&mounts, &directory).map(str::to_owned)
 }
 
 fn objection(kind: &str) -> Option<&'static str> {
@@ -21,7 +32,7 @@ fn objection(kind: &str) -> Option<&'static str> {
         "tmpfs" | "ramfs" => {
             Some("it lies in memory (tmpfs), and is gone when the machine stops: put it on a disk")
         }
-        "nfs" | "nfs4" | "cifs" | "smb3" | "9p" | "fuse.sshfs" => Some(
+        network if NETWORKS.contains(&network) => Some(
             "it lies on a network's file system, whose locks and fsync SQLite cannot rely on: put \
              it on a disk of this machine",
         ),

@@ -8,6 +8,8 @@ mod connect;
 mod dialect;
 mod file_system;
 mod lock;
+mod ownership;
+mod restored;
 mod same_file;
 mod schema;
 #[cfg(test)]
@@ -18,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use sea_orm::{DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use tercet_migrations::StepStatus;
 use tercet_wire::{Incarnation, Wall};
 use tokio::runtime::Handle;
@@ -28,7 +30,9 @@ use self::claim::Starting;
 use self::dialect::Sqlite;
 pub use self::dialect::put_together;
 use self::lock::FileLock;
-use self::same_file::SameFile;
+use self::ownership::{APPLICATION_ID, Header, Owned};
+use self::restored::Lives;
+use self::same_file::{Moved, SameFiles};
 use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::meters::StatementMeters;
@@ -44,8 +48,11 @@ pub(crate) struct SqliteStore {
     /// The one connection that writes. It is taken out while it is used and put back only
     /// when all went well, so that whatever is half done on it ends with it.
     writer: Mutex<Option<Connection>>,
+    /// One that never writes. It holds the file from the first moment to the last, so that the
+    /// log stays the same file although the one that writes is made anew after a failure.
+    keeper: Mutex<Option<Connection>>,
     pools: Pools,
-    same_file: SameFile,
+    same_files: SameFiles,
     last_written: Option<Wall>,
     meters: StatementMeters,
     /// Held until the journal is closed: no other process may use the file.
@@ -61,13 +68,23 @@ impl SqliteStore {
         readers: &Handle,
     ) -> Result<Self, JournalError> {
         let lock = FileLock::take(file)?;
-        let store = Self::open_unlocked(file, settings, started_at, readers).await?;
-        Ok(Self { lock: Mutex::new(Some(lock)), ..store })
+        Self::open_with(file, Some(lock), settings, started_at, readers).await
     }
 
     /// As `open`, without keeping other processes out.
+    #[cfg(test)]
     pub(crate) async fn open_unlocked(
         file: &SqliteFile,
+        settings: &JournalSettings,
+        started_at: Wall,
+        readers: &Handle,
+    ) -> Result<Self, JournalError> {
+        Self::open_with(file, None, settings, started_at, readers).await
+    }
+
+    async fn open_with(
+        file: &SqliteFile,
+        mut lock: Option<FileLock>,
         settings: &JournalSettings,
         started_at: Wall,
         readers: &Handle,
@@ -75,6 +92,13 @@ impl SqliteStore {
         let starting = connect::starting(file).await?;
         // Before anything is written: it refuses a database that would forget.
         let writer = writer::open(file)?;
+        let keeper = writer::open_to_keep(file)?;
+        if let Some(lock) = &mut lock {
+            mark(&starting, lock.owned()).await?;
+            take_over(&starting, lock, settings.incarnation)
+                .await?
+                .map_err(|source| JournalError::File { path: file.lock_path(), source })?;
+        }
         tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
         let last_written = Starting(&starting).claim(&Life::of(settings, started_at)).await?;
         let pools = Pools {
@@ -86,16 +110,17 @@ impl SqliteStore {
         discard(starting).await;
         let path = file.path();
         let of_path = |source| JournalError::File { path: path.to_owned(), source };
-        let same_file = SameFile::of(path).map_err(of_path)?;
+        let same_files = SameFiles::of(path, &file.wal_path()).map_err(of_path)?;
         Ok(Self {
-            same_file,
+            same_files,
+            keeper: Mutex::new(Some(keeper)),
             file: file.clone(),
             incarnation: settings.incarnation,
             writer: Mutex::new(Some(writer)),
             pools,
             last_written,
             meters: StatementMeters::register(),
-            lock: Mutex::new(None),
+            lock: Mutex::new(lock),
         })
     }
 
@@ -107,11 +132,75 @@ impl SqliteStore {
         let mut slot = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut connection = match slot.take() {
             Some(connection) => connection,
-            None => writer::open(&self.file)?,
+            None => {
+                // A new one would write into whatever has taken the files' places.
+                self.check().map_err(|why| JournalError::Moved { why })?;
+                writer::open(&self.file)?
+            }
         };
         let done = work(&mut connection)?;
         *slot = Some(connection);
         Ok(done)
+    }
+
+    /// Looks whether the files are still where they were.
+    ///
+    /// # Errors
+    /// They are not; in words.
+    fn check(&self) -> Result<(), String> {
+        match self.same_files.check() {
+            Ok(()) => Ok(()),
+            Err(Moved::Database(why)) => Err(why),
+            Err(Moved::Log(why)) => {
+                self.save_from_log();
+                Err(why)
+            }
+        }
+    }
+
+    /// Copies into the database what was committed to a log that nobody will find again: it was
+    /// acknowledged while all was well. The connection still has the log that is gone.
+    fn save_from_log(&self) {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keeper) = keeper.as_ref()
+            && let Err(error) = writer::copy_log(keeper)
+        {
+            tracing::warn!(event = "log_not_saved", %error, "cannot copy a log that is gone into the database; it is tried again");
+        }
+    }
+}
+
+/// Says in the file's header that it is ours, before anything is made in it.
+async fn mark(starting: &DatabaseConnection, owned: Owned) -> Result<(), JournalError> {
+    match owned {
+        Owned::Ours => {}
+        Owned::Nobodys | Owned::OursUnmarked => {
+            let sql = format!("PRAGMA application_id = {APPLICATION_ID}");
+            starting.execute_unprepared(&sql).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes into the file's header and beside it that this life has it now. Until the header is
+/// known to lie in the file itself, and not in its log alone, the life before may be found there.
+async fn take_over(
+    starting: &DatabaseConnection,
+    lock: &mut FileLock,
+    life: Incarnation,
+) -> Result<std::io::Result<()>, JournalError> {
+    let header = |lock: &FileLock| Header::read(lock.database()).ok().flatten();
+    // Positive, as SQLite shows it, and never what a file has that nobody had.
+    let life = (u32::try_from(life.0 & 0x7fff_ffff).unwrap_or(1)).max(1);
+    let before = header(lock).map_or(0, |header| header.user_version);
+    if let Err(error) = lock.note(&Lives(vec![before, life])) {
+        return Ok(Err(error));
+    }
+    starting.execute_unprepared(&format!("PRAGMA user_version = {life}")).await?;
+    starting.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await?;
+    match header(lock) {
+        Some(header) if header.user_version == life => Ok(lock.note(&Lives(vec![life]))),
+        _ => Ok(Ok(())),
     }
 }
 
@@ -135,7 +224,7 @@ impl Commit for SqliteStore {
         })?;
         // Asked afterwards, since only then is it known where it went. Whatever is wrong, the
         // batch will be found written when the file is back.
-        self.same_file.check().map_err(CommitError::Again)?;
+        self.check().map_err(CommitError::Again)?;
         Ok(taken)
     }
 
@@ -167,9 +256,15 @@ impl Store for SqliteStore {
         self.last_written
     }
 
+    fn is_intact(&self) -> bool {
+        self.check().is_ok()
+    }
+
     async fn close(&self) {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.pools.close().await;
+        // Last, since it copies the log into the database.
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

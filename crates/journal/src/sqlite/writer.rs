@@ -42,6 +42,19 @@ pub(super) fn open(file: &SqliteFile) -> Result<Connection, JournalError> {
     Ok(connection)
 }
 
+/// Opens one that only holds on to the file and its log.
+pub(super) fn open_to_keep(file: &SqliteFile) -> Result<Connection, JournalError> {
+    let connection = open(file)?;
+    // Only who has read the file holds on to it.
+    connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Copies what is in the log into the file, as far as nobody reads what stood there before.
+pub(super) fn copy_log(connection: &Connection) -> Result<(), Error> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
 /// Refuses a connection that would not keep what it acknowledges.
 pub(super) fn expect(connection: &Connection) -> Result<(), JournalError> {
     // A file system without shared memory, say, keeps SQLite from switching, and it does not mind.

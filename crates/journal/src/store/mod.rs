@@ -31,6 +31,12 @@ pub(crate) trait Store: Commit + Read + Purge {
     /// When the node's earlier lives wrote last, as this one found it when it claimed their rows.
     fn last_written(&self) -> Option<Wall>;
 
+    /// Whether what was written is still where the next start will look for it. Asked now and
+    /// then while nothing is written.
+    fn is_intact(&self) -> bool {
+        true
+    }
+
     /// Lets go of files and connections. Nothing is asked of it afterwards.
     async fn close(&self);
 }

@@ -15,6 +15,9 @@ pub(in crate::cli) struct Tx {
     /// How the answer looks; json is the coordinator's own
     #[arg(short, long, value_name = "FORMAT", default_value = "text", global = true)]
     pub(super) output: Output,
+    /// Do not ask whether it is meant
+    #[arg(long, global = true)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -84,6 +87,11 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// Whether nothing is left out by it.
+    pub(super) fn is_everything(&self) -> bool {
+        self.parameters().iter().all(|(_, value)| value.trim().is_empty())
+    }
+
     /// As the query's parameters.
     pub(super) fn parameters(&self) -> Vec<(&'static str, String)> {
         let given = [
@@ -102,7 +110,7 @@ pub(super) struct Retry {
     /// Which transaction
     #[arg(required_unless_present = "all", conflicts_with_all = ["all", "filter"])]
     pub(super) gid: Option<String>,
-    /// All unfinished ones that the filter finds
+    /// All unfinished ones that the filter finds; without a filter it asks, or takes --yes
     #[arg(long)]
     pub(super) all: bool,
     #[command(flatten)]

@@ -6,23 +6,27 @@ mod client;
 mod table;
 mod text;
 
+use std::io::{self, IsTerminal as _};
+
 pub(super) use arguments::Tx;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};
-use tercet_wire::{EventView, Page, RetriedView, SummaryView, Wall};
+use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 
-use crate::cli::exit::{Exit, say};
+use crate::cli::exit::{Exit, complain, say, say_json};
 use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What};
 use crate::cli::tx::client::{Answered, Client, ClientError, Kind};
 
 /// The longest that a resolution waits for a call under way, in milliseconds.
 const RESOLVE_WAIT_MS: u32 = 60_000;
+/// Transactions counted before a question is asked about all of them; beyond it there are more.
+const MOST_COUNTED: u32 = 500;
 /// Lines of history shown; `-o json` and the API have all.
 const HISTORY_LINES: u32 = 500;
 
 pub(super) fn tx(flags: Tx) -> Exit {
-    let Tx { what, url, output } = flags;
+    let Tx { what, url, output, yes } = flags;
     // Not a flag: command lines are seen by everybody on the machine.
     let token = std::env::var("TERCET_TOKEN").ok().filter(|token| !token.is_empty());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -32,7 +36,7 @@ pub(super) fn tx(flags: Tx) -> Exit {
     };
     let now = SystemClock::start().now().wall;
     let done = Client::new(url, token).and_then(|client| {
-        let desk = Desk { client, output, now };
+        let desk = Desk { client, output, now, yes };
         runtime.block_on(desk.work(what))
     });
     match done {
@@ -44,11 +48,11 @@ pub(super) fn tx(flags: Tx) -> Exit {
 /// Says why nothing was done. Scripts that asked for JSON get the problem as it came.
 fn refused(error: &ClientError, output: Output) -> Exit {
     if let (Output::Json, ClientError::Refused(problem)) = (output, error) {
-        say(json!(problem));
+        say_json(&json!(problem));
     }
     let exit = Exit::failed(error);
     if let (Output::Text, ClientError::Refused(problem)) = (output, error) {
-        crate::cli::exit::complain(problem.code.what_to_do());
+        complain(problem.code.what_to_do());
     }
     match error.kind() {
         Kind::Usage => Exit::Usage,
@@ -65,6 +69,8 @@ struct Desk {
     client: Client,
     output: Output,
     now: Wall,
+    /// Whether questions are answered with yes, unasked.
+    yes: bool,
 }
 
 impl Desk {
@@ -110,6 +116,9 @@ impl Desk {
     async fn retry(&self, retry: Retry) -> Result<Exit, ClientError> {
         let Some(gid) = retry.gid else {
             let parameters = retry.filter.parameters();
+            if retry.filter.is_everything() && !self.yes && !self.is_meant().await? {
+                return Ok(Exit::Usage);
+            }
             let Answered { body, .. } = self.client.walk(&["v1", "retry"], &parameters).await?;
             self.print(&body, |RetriedView { retried }| {
                 vec![format!("{retried} transactions: what was waiting is called now")]
@@ -120,6 +129,30 @@ impl Desk {
         let Answered { body, .. } = self.client.post(&path, &[], None).await?;
         self.print(&body, |view| text::transaction(view, self.now));
         Ok(Exit::Well)
+    }
+
+    /// Whether whoever named no filter means every transaction there is. Somebody at a terminal
+    /// is asked; a script is told what to add.
+    async fn is_meant(&self) -> Result<bool, ClientError> {
+        let unfinished = Status::ALL.iter().filter(|status| !status.is_finished());
+        let unfinished: Vec<&str> = unfinished.map(|status| status.as_str()).collect();
+        let query = [("status", unfinished.join(",")), ("limit", MOST_COUNTED.to_string())];
+        let Answered { body, .. } = self.client.get(&["v1", "transactions"], &query).await?;
+        let found = body["items"].as_array().map_or(0, Vec::len);
+        let more = if body["next_cursor"].is_null() { "" } else { "more than " };
+        let all = format!("without a filter that is all of them: {more}{found} transactions");
+        if !io::stdin().is_terminal() {
+            complain(format_args!(
+                "{all}. Add a filter (--participant, --parked, --status, --created-after, \
+                 --created-before), or --yes if all are meant"
+            ));
+            return Ok(false);
+        }
+        complain(format_args!("{all}. Call what waits in all of them now? [y/N]"));
+        let mut answer = String::new();
+        // Whoever cannot be heard has not said yes.
+        let _ = io::stdin().read_line(&mut answer);
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     async fn decide(
@@ -170,14 +203,14 @@ impl Desk {
         };
         match read {
             Some(value) => text(&value).iter().for_each(say),
-            None => say(body),
+            None => say_json(body),
         }
     }
 
     fn remark(&self, what: &str) {
         match self.output {
             Output::Text => say(format_args!("\n{what}")),
-            Output::Json => crate::cli::exit::complain(what),
+            Output::Json => complain(what),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Text in columns.
 
+use crate::escape::for_people;
+
 /// Rows of cells, each column as wide as its widest cell.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -12,7 +14,7 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
+        self.rows.push(cells.into_iter().map(|cell| for_people(&cell).into_owned()).collect());
     }
 
     /// The lines, without blanks at their ends.
@@ -31,12 +33,6 @@ impl Table {
     }
 }
 
-/// Text that others have written, made safe to show: it stays on its line, and what a terminal
-/// would obey is not in it.
-pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +42,6 @@ mod tests {
         let mut table = Table::new(&["ID", "ERROR"]);
         table.row(["naïve".to_owned(), "a\n\u{1b}[2Jb".to_owned()]);
         table.row(["x".to_owned(), String::new()]);
-        assert_eq!(table.lines(), ["ID     ERROR", "naïve  a  [2Jb", "x"]);
+        assert_eq!(table.lines(), ["ID     ERROR", r"naïve  a\n\u{1b}[2Jb", "x"]);
     }
 }

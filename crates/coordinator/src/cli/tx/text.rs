@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tercet_wire::{BranchView, EventView, Op, SummaryView, TransactionView, Wall};
 
-use crate::cli::tx::table::{Table, one_line};
+use crate::cli::tx::table::Table;
 
 /// A page of a list.
 pub(super) fn list(items: &[SummaryView], next: Option<&str>, now: Wall) -> Vec<String> {
@@ -96,7 +96,7 @@ fn headline(summary: &SummaryView) -> String {
 fn reason(summary: &SummaryView) -> Option<String> {
     let reason = summary.reason?;
     Some(match &summary.reason_detail {
-        Some(detail) => one_line(&format!("{reason}: {detail}")),
+        Some(detail) => format!("{reason}: {detail}"),
         None => reason.to_string(),
     })
 }

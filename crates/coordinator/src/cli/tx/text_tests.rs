@@ -36,7 +36,7 @@ order-1001  confirming, parked, mixed
 
 BRANCH     STATUS              PARTICIPANT     CALLS             NEXT CALL  LAST ERROR
 inventory  cancelled  by hand  127.0.0.1:7301  try 1, confirm 3             answered 410
-payment    tried      PARKED   127.0.0.1:7302  try 1, confirm 7  in 12 s    connection refused
+payment    tried      PARKED   127.0.0.1:7302  try 1, confirm 7  in 12 s    connection\\nrefused
 
 A parked branch does not get on by itself, and is still called.
   when its participant is repaired:  tercet tx retry order-1001

@@ -10,6 +10,8 @@ mod owner;
 mod plans;
 mod reads;
 mod resubmit;
+#[cfg(unix)]
+mod strange;
 
 use std::sync::Arc;
 

@@ -1,0 +1,107 @@
+//! A setting that is read, checked and shown, and reaches nobody, is worse than none: one by one
+//! each is changed, and some part must work with something else for it.
+
+use tercet_engine::{DriverSettings, EngineSettings, history_bound};
+use tercet_journal::JournalSettings;
+use tercet_wire::{Incarnation, Limits};
+
+use super::parts::{dispatcher_settings, driver_settings, engine_settings, journal_settings};
+use crate::config::{Flags, Kind, Layers, Settings, TERCET};
+use crate::dispatcher::DispatcherSettings;
+
+/// What is changed to a text, since nobody can make one up for it.
+const TEXTS: [(&str, &str); 7] = [
+    ("server.listen", "127.0.0.1:7201"),
+    ("database.url", "sqlite://other.db"),
+    ("alerts.webhook_url", "http://127.0.0.1:9/other"),
+    ("alerts.webhook_secret", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
+    ("log.format", "json"),
+    ("log.filter", "debug"),
+    ("node.id", "another"),
+];
+
+/// Sections and settings that are handed on as they are, beside the parts: their effects are seen
+/// from outside, by the tests of the whole system.
+const ELSEWHERE: [&str; 6] = [
+    "server.",
+    "log.",
+    "shutdown.",
+    "limits.begin_queue",
+    "limits.request_queue",
+    "alerts.webhook_",
+];
+
+/// What the parts work with.
+#[derive(Debug, PartialEq)]
+struct Parts {
+    engine: EngineSettings,
+    driver: DriverSettings,
+    journal: JournalSettings,
+    dispatcher: DispatcherSettings,
+    requests: Limits,
+    /// They hold a secret, so that they cannot be compared; shown without it.
+    alerts: String,
+    history_lines: u32,
+}
+
+fn settings(changed: &[(&str, &str)]) -> Settings {
+    let variable = |name: &str| format!("TERCET_{}", name.to_uppercase().replace('.', "__"));
+    // Without a receiver nobody works with the settings of alerts.
+    let all = [("alerts.webhook_url", "http://127.0.0.1:9/")].iter().chain(changed);
+    let environment = all.map(|(name, value)| (variable(name), (*value).to_owned()));
+    let layers = Layers::gather(None, environment, &Flags::new()).expect("each can have this");
+    layers.settings().expect("they fit")
+}
+
+fn parts(settings: &Settings) -> Parts {
+    let alerts = settings.alerts.of_webhook(settings.retry.backoff()).expect("a receiver");
+    Parts {
+        engine: engine_settings(settings, false),
+        driver: driver_settings(settings),
+        journal: journal_settings(settings, settings.server.listen, Incarnation(1)),
+        dispatcher: dispatcher_settings(settings),
+        requests: settings.limits.of_requests(Vec::new()),
+        alerts: format!(
+            "{:?}",
+            (alerts.group_wait, alerts.queue_capacity, alerts.timeout, alerts.max_age)
+        ),
+        history_lines: history_bound(
+            settings.history.lines_per_transaction,
+            settings.limits.branches,
+        ),
+    }
+}
+
+#[test]
+fn every_setting_that_is_changed_reaches_a_part() {
+    let built_in = settings(&[]);
+    let unchanged = parts(&built_in);
+    let mut reached = 0;
+    for (name, kind) in TERCET.settings {
+        let shown = Layers::gather(None, [], &Flags::new()).expect("the defaults fit").to_string();
+        let value = match kind {
+            Kind::Number(_, most) => other_number(&shown, name, *most),
+            _ => {
+                let found = TEXTS.iter().find(|(of, _)| of == name);
+                found.unwrap_or_else(|| panic!("a value for {name}")).1.to_owned()
+            }
+        };
+        let changed = settings(&[(name, &value)]);
+        assert_ne!(changed, built_in, "{name} = {value} changes nothing");
+        if !ELSEWHERE.iter().any(|elsewhere| name.starts_with(elsewhere)) {
+            assert_ne!(parts(&changed), unchanged, "{name} = {value} reaches nobody");
+            reached += 1;
+        }
+    }
+    assert!(reached > 40, "only {reached} were tried");
+}
+
+/// Another number than the default, which stands where it is shown.
+fn other_number(shown: &str, name: &str, most: i64) -> String {
+    let (section, key) = name.rsplit_once('.').expect("a section");
+    let section = shown.split_once(&format!("[{section}]\n")).expect(name).1;
+    let line = section.lines().find_map(|line| line.strip_prefix(&format!("{key} = ")));
+    let number = line.and_then(|rest| rest.split_whitespace().next()).expect(name);
+    let number: i64 = number.parse().expect(name);
+    (if number < most { number + 1 } else { number - 1 }).to_string()
+}

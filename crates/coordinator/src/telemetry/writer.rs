@@ -1,0 +1,116 @@
+//! What becomes of a line once it is put together.
+
+use std::io;
+
+use tercet_clock::{Clock as _, SystemClock};
+use tercet_wire::metric;
+use tracing::Metadata;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::kinds::Kinds;
+use super::queue::LogQueue;
+use crate::escape::{for_people, in_json};
+
+/// How lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Text.
+    Plain,
+    /// Text with colours of ours.
+    Coloured,
+    /// A JSON object.
+    Json,
+}
+
+/// Makes lines safe to show, and puts them into the queue as far as their kind may.
+pub(super) struct LogWriter {
+    pub(super) queue: LogQueue,
+    pub(super) kinds: Kinds,
+    pub(super) look: Look,
+    pub(super) clock: SystemClock,
+}
+
+/// One line.
+pub(super) struct Line<'a> {
+    writer: &'a LogWriter,
+    /// What it is of, if it is one too many.
+    left_out: Option<&'a Metadata<'a>>,
+}
+
+impl LogWriter {
+    fn push(&self, line: &str) {
+        let text = line.strip_suffix('\n').unwrap_or(line);
+        let mut shown = match self.look {
+            Look::Plain => for_people(text).into_owned(),
+            Look::Coloured => with_colours(text),
+            Look::Json => in_json(text).into_owned(),
+        };
+        shown.push('\n');
+        self.queue.push(shown.into_bytes());
+    }
+}
+
+impl<'a> MakeWriter<'a> for &'static LogWriter {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { writer: self, left_out: None }
+    }
+
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<'a> {
+        // What tells of lines that are missing is not missing itself.
+        let is_ours = of.target().starts_with(super::TARGET);
+        let admitted = is_ours || self.kinds.admit(of, self.clock.now().mono);
+        Line { writer: self, left_out: (!admitted).then(|| of.callsite().0.metadata()) }
+    }
+}
+
+impl io::Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes);
+        match self.left_out {
+            None => self.writer.push(&line),
+            Some(of) => {
+                self.writer.kinds.name(of, &line);
+                metrics::counter!(metric::LOG_LINES_DROPPED).increment(1);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Escapes all but what only changes the colour of text.
+fn with_colours(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        shown += &for_people(before);
+        let numbers = after.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(after.len());
+        if after[numbers..].starts_with('m') {
+            shown += "\u{1b}[";
+            shown += &after[..=numbers];
+            rest = &after[numbers + 1..];
+        } else {
+            shown += "\\u{1b}[";
+            rest = after;
+        }
+    }
+    shown + &for_people(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_stay_and_nothing_else_that_a_terminal_obeys() {
+        let text = "\u{1b}[2mINFO\u{1b}[0m a\nb \u{1b}[2J \u{1b}]0;x\u{7} \u{1b}[1;31mred\u{1b}[";
+        let shown =
+            "\u{1b}[2mINFO\u{1b}[0m a\\nb \\u{1b}[2J \\u{1b}]0;x\\u{7} \u{1b}[1;31mred\\u{1b}[";
+        assert_eq!(with_colours(text), shown);
+    }
+}
