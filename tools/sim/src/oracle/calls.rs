@@ -86,6 +86,7 @@ impl Calls {
                 | Input::PageOfGids(_)
                 | Input::Exists(_)
                 | Input::Quarantined(_)
+                | Input::HungUp(..)
                 | Input::NobodyWaitsBeyond(_)
                 | Input::Tick,
             )
