@@ -105,7 +105,7 @@ async fn without_a_gid_each_begin_is_another_transaction_with_a_uuid_of_version_
         let gid = response.word("gid");
         transaction(response, 201, "confirmed");
         assert_eq!((gid.len(), gid.as_bytes()[14]), (36, b'7'), "{gid}");
-        assert_eq!(response.header("location"), format!("/v1/transactions/{gid}"));
+        assert_eq!(response.header("location"), format!("transactions/{gid}"));
         assert_eq!(client.get(gid).await.word("instance"), response.word("instance"));
         assert_eq!(response.word("instance").as_bytes()[14], b'7');
     }

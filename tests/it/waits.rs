@@ -52,7 +52,7 @@ async fn begin_answers_201_when_what_was_waited_for_was_reached() {
     for (response, gid) in
         [(accepted, "order-1"), (decided, "order-2"), (finished, "order-3"), (default, "order-4")]
     {
-        assert_eq!(response.header("location"), format!("/v1/transactions/{gid}"));
+        assert_eq!(response.header("location"), format!("transactions/{gid}"));
     }
 }
 
@@ -67,7 +67,7 @@ async fn begin_answers_202_when_the_wait_ran_out_and_the_transaction_goes_on() {
     ] {
         let response = client.begin(query, &held.body(gid)).await;
         transaction(&response, 202, "trying");
-        assert_eq!(response.header("location"), format!("/v1/transactions/{gid}"), "{query}");
+        assert_eq!(response.header("location"), format!("transactions/{gid}"), "{query}");
     }
     held.on_try.open();
     // On a busy machine the wait may run out before the decision: once more, then, and longer.
@@ -97,7 +97,7 @@ async fn a_repeated_begin_waits_likewise_and_answers_200_or_202() {
     held.on_try.open();
     let decided = client.begin("?wait=decided", &body).await;
     transaction(&decided, 200, "confirming");
-    assert_eq!(decided.header("location"), "/v1/transactions/order-1");
+    assert_eq!(decided.header("location"), "transactions/order-1");
     transaction(&client.begin("?wait_ms=20", &body).await, 202, "confirming");
     held.on_confirm.open();
     transaction(&client.begin("", &body).await, 200, "confirmed");

@@ -12,9 +12,12 @@ use tercet_journal::StoreKind;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::config::Settings;
-use crate::http::{self, Api, Readiness, RequestLimits, ServerSettings};
+use crate::http::{
+    self, Admits, Api, BodyBudget, Entrance, Readiness, RequestLimits, ServerSettings,
+};
 use crate::node::{Node, NodeError};
 use crate::runtime::for_what_is_in_flight;
 
@@ -30,6 +33,9 @@ pub enum ServeError {
         #[source]
         cause: io::Error,
     },
+    /// A bug of ours. What is durable is safe.
+    #[error("the HTTP server's task failed; the next start recovers from the journal")]
+    Face(#[source] JoinError),
     /// Journal, dispatcher or engine could not be started, or failed.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -54,24 +60,41 @@ pub async fn serve(
              all of them are lost when this process ends"
         );
     }
-    let address = settings.server.listen;
-    let listen = |cause| ServeError::Listen { address, cause };
-    // The address comes first, since the node is known by it; who connects before the node
-    // has recovered waits to be accepted.
-    let listener = TcpListener::bind(address).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
+    let (listener, address) = listen(settings.server.listen).await?;
+    let admin = match settings.server.admin_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let readiness = Readiness::default();
+    let entrance = Entrance::closed(&readiness);
+    // The face comes first: whoever supervises the process is answered while it takes up what was
+    // unfinished, however much that is.
+    let admits = if admin.is_some() { Admits::Everybody } else { Admits::EverybodyAndProbes };
+    let main = server_settings(settings, admits);
+    let (close, closing) = watch::channel(false);
+    let mut servers = JoinSet::new();
+    let until_closed = closed(closing.clone());
+    servers.spawn(http::serve(listener, entrance.clone(), main, until_closed));
+    let own_addresses = own_addresses(address, admin.as_ref());
+    // Until the process ends.
+    let mut probes = JoinSet::new();
+    if let Some((listener, address)) = admin {
+        tracing::info!(event = "admin_listening", listen = %format_args!("http://{address}"), "probes are answered here");
+        let settings = server_settings(settings, Admits::ProbesAlone);
+        probes.spawn(http::serve(listener, entrance.clone(), settings, std::future::pending()));
+    }
     let node = Node::start(settings, store, address, &clock, &readiness, stop.clone()).await?;
     let dispatcher = node.dispatcher.clone();
-    let router = http::router(Api {
+    entrance.open(http::router(Api {
         engine: node.engine.clone(),
         journal: node.journal.clone(),
         clock,
-        limits: settings.limits.of_requests(vec![address]),
+        limits: settings.limits.of_requests(own_addresses),
         requests: RequestLimits {
             max_bytes: settings.server.max_request_bytes,
             body_timeout: settings.server.body_read_timeout,
+            budget: BodyBudget::new(settings.server.receiving_bytes),
         },
         history_lines: history_bound(
             settings.history.lines_per_transaction,
@@ -81,23 +104,54 @@ pub async fn serve(
         metrics,
         participants: Arc::new(move || dispatcher.participants()),
         transactions: node.transactions.clone(),
-    });
-    let server = ServerSettings {
-        max_connections: settings.server.max_connections,
-        header_read_timeout: settings.server.header_read_timeout,
-        write_timeout: settings.server.write_timeout,
-        grace: for_what_is_in_flight(settings.shutdown.grace),
-    };
+    }));
+    readiness.start();
     tracing::info!(event = "started",
         listen = %format_args!("http://{address}"),
         version = env!("CARGO_PKG_VERSION"),
         "ready"
     );
     ready(address);
-    http::serve(listener, router, server, stopped(stop, node.ended(), readiness)).await;
+    stopped(stop, node.ended(), readiness).await;
+    let _ = close.send(true);
+    while let Some(served) = servers.join_next().await {
+        served.map_err(ServeError::Face)?;
+    }
     node.stopped().await?;
     tracing::info!(event = "stopped", "stopped");
     Ok(())
+}
+
+/// Where this is listened on, once it is.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |cause| ServeError::Listen { address, cause };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+/// No branch may lead to any of them.
+fn own_addresses(
+    address: SocketAddr,
+    admin: Option<&(TcpListener, SocketAddr)>,
+) -> Vec<SocketAddr> {
+    let admin = admin.map(|(_, address)| *address);
+    std::iter::once(address).chain(admin).collect()
+}
+
+fn server_settings(settings: &Settings, admits: Admits) -> ServerSettings {
+    ServerSettings {
+        admits,
+        max_connections: settings.server.max_connections,
+        header_read_timeout: settings.server.header_read_timeout,
+        write_timeout: settings.server.write_timeout,
+        grace: for_what_is_in_flight(settings.shutdown.grace),
+    }
+}
+
+/// Ends when no more connections are to be taken. Who would say so and is gone says it, too.
+async fn closed(mut closing: watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 /// Ends when the daemon is to stop; from then on new work is refused, also on connections

@@ -182,6 +182,7 @@ impl Core {
             | Input::Loaded(..)
             | Input::PageOfGids(_)
             | Input::Adopt(_)
+            | Input::HungUp(..)
             | Input::NobodyWaitsBeyond(_)
             | Input::Tick => None,
         };

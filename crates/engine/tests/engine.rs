@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, EngineSettings, Event, Input, Load, Record, Rules, StoredTransaction, Until,
+    Ask, EngineSettings, Event, Input, Load, Record, ReplyTo, Rules, StoredTransaction, Until,
 };
 use tercet_wire::{Answer, BranchSpec};
 use world::content::{branch, gid, initiators, new_branch, spec, with_legs};
@@ -400,6 +400,21 @@ fn a_request_is_told_at_once_beyond_the_room_for_waiters() {
     assert_eq!(replies(&third), ["3 200 trying"]);
     driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Finished);
     assert_eq!(replies(&driver.durable()), ["4 202 cancelling"]);
+}
+
+/// Keeps P9.
+#[test]
+fn who_hung_up_leaves_their_place_to_others() {
+    let settings = EngineSettings { waiters: 2, ..EngineSettings::default() };
+    let mut driver = Driver::with(settings);
+    driver.begun(&two());
+    assert_eq!(replies(&driver.ask(&gid("t"), Ask::Read, Until::Finished)), NOTHING);
+    let gone = driver.input(Input::HungUp(gid("t"), ReplyTo(2)));
+    assert_eq!(replies(&gone), ["2 200 trying"], "everybody is answered once");
+    assert_eq!(replies(&driver.ask(&gid("t"), Ask::Read, Until::Finished)), NOTHING, "a place");
+    // Whoever is not there any more, or is no waiter of this one's, changes nothing.
+    assert_eq!(replies(&driver.input(Input::HungUp(gid("t"), ReplyTo(2)))), NOTHING);
+    assert_eq!(replies(&driver.input(Input::HungUp(gid("u"), ReplyTo(3)))), NOTHING);
 }
 
 #[test]

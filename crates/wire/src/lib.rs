@@ -12,9 +12,12 @@ mod problem;
 mod request;
 mod response;
 mod retry_after;
+#[cfg(feature = "openapi")]
+mod schema;
 mod spec;
 mod status;
 mod steady_wall;
+mod text;
 mod time;
 mod verdict;
 
@@ -37,9 +40,10 @@ pub use response::{
 pub use retry_after::parse_retry_after;
 pub use spec::{BranchSpec, Fingerprint, Spec, host_port};
 pub use status::{
-    BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,
+    BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,
 };
 pub use steady_wall::{ClockNews, SteadyWall};
+pub use text::without_nul;
 pub use time::{InvalidTime, Mono, Now, Wall};
 pub use verdict::{
     Answer, FailureKind, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Verdict, verdict,

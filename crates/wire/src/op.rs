@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 /// One of the three calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Op {
     /// Reserve.
@@ -46,6 +45,10 @@ impl std::str::FromStr for Op {
     }
 }
 
+#[cfg(feature = "openapi")]
+crate::schema::words!(Op, "One of the three calls.", "try" => "Reserve.",
+    "confirm" => "Take what was reserved.", "cancel" => "Release what was reserved.");
+
 /// The text names none of the three calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be try, confirm or cancel")]
@@ -55,17 +58,13 @@ pub struct UnknownOp;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PerOp<T> {
     /// For Try.
     #[serde(rename = "try")]
-    #[cfg_attr(feature = "openapi", schema(inline))]
     pub try_: T,
     /// For Confirm.
-    #[cfg_attr(feature = "openapi", schema(inline))]
     pub confirm: T,
     /// For Cancel.
-    #[cfg_attr(feature = "openapi", schema(inline))]
     pub cancel: T,
 }
 

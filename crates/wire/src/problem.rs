@@ -19,12 +19,13 @@ pub struct Problem {
     /// The code in a few words.
     pub title: String,
     /// The HTTP status.
+    #[cfg_attr(feature = "openapi", schema(minimum = 400, maximum = 599))]
     pub status: u16,
     /// What is wrong with this request.
     pub detail: String,
     /// The transaction in question, if one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]*$", example = "order-1001"))]
     pub gid: Option<Gid>,
     /// The branches in question, if any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,10 +60,12 @@ macro_rules! problems {
     ($($variant:ident = $code:literal, $status:literal, $title:literal, $what_to_do:literal;)+) => {
         /// Every kind of error.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum ProblemCode {
             $(#[doc = $title] #[serde(rename = $code)] $variant),+
         }
+
+        #[cfg(feature = "openapi")]
+        crate::schema::words!(ProblemCode, "Every kind of error.", $($code => $title),+);
 
         impl ProblemCode {
             /// Every code.
@@ -128,12 +131,16 @@ problems! {
         "There is nothing left to resolve.";
     PayloadTooLarge = "payload-too-large", 413, "The request or a payload in it is too large",
         "The detail says which limit was passed. Store large data elsewhere and send a reference.";
-    UnsupportedMediaType = "unsupported-media-type", 415, "The body is not JSON",
-        "Send `Content-Type: application/json`.";
+    UriTooLong = "uri-too-long", 414, "The address is too long",
+        "Path and query must be shorter. Cursors and ids are given back as they came.";
+    UnsupportedMediaType = "unsupported-media-type", 415, "The body is not plain JSON",
+        "Send `Content-Type: application/json`, in UTF-8 and without a `Content-Encoding`.";
     NotOwner = "not-owner", 421, "Another node drives this transaction",
         "This node only knows it from the journal, and did nothing about it. Send the request to the node that the detail names, or again through whatever stands before the nodes: repeating is safe.";
     TooManyRequests = "too-many-requests", 429, "Too many transactions are under way",
         "Nothing happened. Begin, or register the branch, again after `Retry-After`. Confirm, cancel and reads are never limited.";
+    HeadersTooLarge = "headers-too-large", 431, "The request has too many headers, or too long ones",
+        "The detail says which limit was passed. What stands before Tercet may add headers of its own: have it leave out what Tercet does not read.";
     Internal = "internal", 500, "This transaction is quarantined after a fault of ours",
         "Its state is safe in the journal and nothing else is affected. The log names the fault; a restart takes the transaction up again.";
     JournalUnavailable = "journal-unavailable", 503, "The journal does not answer; the outcome is unknown",
@@ -142,6 +149,10 @@ problems! {
         "The request was refused before anything was written: nothing happened. Send it again after `Retry-After`.";
     ShuttingDown = "shutting-down", 503, "This node is stopping",
         "Nothing happened. Send it to another node, or again once this one is back.";
+    NotReady = "not-ready", 503, "This node is starting",
+        "Nothing happened. It takes up what was unfinished first: send it again after `Retry-After`, or to another node.";
+    NotLive = "not-live", 503, "The engine's loop stands still",
+        "Restart the process: nothing that was told is lost. Please report it, with the log.";
 }
 
 impl fmt::Display for ProblemCode {

@@ -26,13 +26,15 @@ impl UnknownName {
 
 /// An enumeration written as one word everywhere: on the wire, in the journal, in metrics.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $variant_doc:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+
+            $($(#[doc = $variant_doc])* #[serde(rename = $word)] $variant),+
         }
+
+        #[cfg(feature = "openapi")]
+        crate::schema::words!($name, concat!($($doc, "\n"),*), $($word => concat!($($variant_doc, " "),*)),+);
 
         impl $name {
             /// Every value.
@@ -189,6 +191,18 @@ impl ResolvedAs {
         }
     }
 }
+
+words!(
+    /// How freely a destination is called.
+    BreakerState {
+        /// Calls are made freely.
+        Closed = "closed",
+        /// It answers again: calls become more as they are answered.
+        HalfOpen = "half-open",
+        /// Nothing but probes is sent.
+        Open = "open",
+    }
+);
 
 words!(
     /// What a line of a transaction's history says.

@@ -48,6 +48,7 @@ pub(crate) fn event(event: &Event) -> String {
             Input::Durable(seq) => format!("durable up to {}", seq.0),
             Input::Exists(gid) => format!("{gid} exists"),
             Input::Quarantined(gid) => format!("{gid} quarantined by the journal"),
+            Input::HungUp(gid, who) => format!("{gid}: {} hangs up", who.0),
             Input::NobodyWaitsBeyond(moment) => format!("nobody waits beyond {}", moment.0),
             Input::Tick => "tick".to_owned(),
         },

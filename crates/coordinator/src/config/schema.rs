@@ -76,11 +76,16 @@ const SETTINGS: &[(&str, Kind)] = &[
         "server.listen",
         Kind::Text(Text::shown("an address and port, such as 127.0.0.1:7200", is_address)),
     ),
+    (
+        "server.admin_listen",
+        Kind::Text(Text::shown("empty, or an address and port", is_address_or_empty)),
+    ),
     ("server.max_connections", Kind::Number(1, 1_000_000)),
     ("server.header_read_timeout_ms", Kind::Number(100, HOUR_MS)),
     ("server.body_read_timeout_ms", Kind::Number(100, HOUR_MS)),
     ("server.write_timeout_ms", Kind::Number(100, HOUR_MS)),
     ("server.max_request_bytes", Kind::Number(1_024, 64 * MIB)),
+    ("server.receiving_bytes", Kind::Number(MIB, 1_048_576 * MIB)),
     ("database.url", Kind::Text(DATABASE_URL)),
     ("database.read_connections", Kind::Number(1, 1_000)),
     ("journal.batch_records", Kind::Number(1, 1_024)),
@@ -145,6 +150,10 @@ const SETTINGS: &[(&str, Kind)] = &[
 
 fn is_address(text: &str) -> bool {
     text.parse::<SocketAddr>().is_ok()
+}
+
+fn is_address_or_empty(text: &str) -> bool {
+    text.is_empty() || is_address(text)
 }
 
 fn is_log_format(text: &str) -> bool {

@@ -73,6 +73,9 @@ impl Settings {
 pub struct ServerSection {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to listen for probes alone, if anywhere.
+    #[serde(deserialize_with = "unless_empty")]
+    pub admin_listen: Option<SocketAddr>,
     /// Connections open at a time.
     pub max_connections: usize,
     /// For a request's line and headers to arrive.
@@ -86,6 +89,8 @@ pub struct ServerSection {
     pub write_timeout: Duration,
     /// Bytes of a request's body.
     pub max_request_bytes: usize,
+    /// Bytes that bodies being received take together.
+    pub receiving_bytes: usize,
 }
 
 /// `[database]`

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //!  server (connections, timeouts, stopping)
-//!    └─ router (every route, every middleware)
-//!         └─ handler: extract ──▶ RuntimeHandle::ask ──▶ answer | problem
+//!    └─ entrance (probes alone, until the node has recovered)
+//!        └─ router (every route, every middleware)
+//!             └─ handler: extract ──▶ RuntimeHandle::ask ──▶ answer | problem
 //! ```
 //!
 //! Nothing here knows the rules of a transaction: requests become checked values in
 //! `tercet_wire`, replies become bodies in `response::body`, refusals in `response::problem`.
 
+mod entrance;
 mod extract;
 mod handlers;
 mod middleware;
@@ -20,9 +22,11 @@ mod router;
 mod server;
 mod state;
 
+pub use entrance::Entrance;
+pub use extract::budget::BodyBudget;
 pub use readiness::Readiness;
 pub use router::router;
-pub use server::{ServerSettings, serve};
+pub use server::{Admits, ServerSettings, serve};
 pub use state::{Api, RequestLimits};
 
 #[cfg(test)]

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
+use serde_json::Value;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use crate::http::pages::contract::complete;
 use crate::http::state::Api;
 
 /// A page that needs the contract when it is made.
-type Make = Box<dyn FnOnce(&OpenApi) -> MethodRouter<Arc<Api>>>;
+type Make = Box<dyn FnOnce(&Value) -> MethodRouter<Arc<Api>>>;
 
 /// The routes of the contract, and pages for people and tools, which are no part of it.
 pub(super) struct RouteTable {
@@ -41,9 +43,9 @@ impl RouteTable {
     pub(super) fn made_once<R: IntoResponse + Clone + Send + Sync + 'static>(
         mut self,
         path: &'static str,
-        make: fn(&OpenApi) -> R,
+        make: fn(&Value) -> R,
     ) -> Self {
-        let make = move |contract: &OpenApi| {
+        let make = move |contract: &Value| {
             let made = make(contract);
             get(move || std::future::ready(made.clone()))
         };
@@ -55,6 +57,7 @@ impl RouteTable {
     pub(super) fn mounted(self) -> (Router<Arc<Api>>, Vec<String>) {
         let (mut router, contract) = self.contract.split_for_parts();
         let mut paths: Vec<String> = contract.paths.paths.keys().cloned().collect();
+        let contract = complete(&contract);
         for (path, make) in self.pages {
             paths.push(path.to_owned());
             router = router.route(path, make(&contract));

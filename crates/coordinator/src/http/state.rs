@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRef;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tercet_clock::Clock;
 use tercet_engine::ParticipantHealth;
 use tercet_journal::Journal;
-use tercet_wire::Limits;
+use tercet_wire::{Limits, ProblemCode};
 
+use crate::http::extract::budget::BodyBudget;
 use crate::http::readiness::Readiness;
+use crate::http::response::problem::Failure;
 use crate::metrics::TransactionMetrics;
 use crate::runtime::RuntimeHandle;
 
@@ -37,11 +40,27 @@ pub struct Api {
     pub transactions: TransactionMetrics,
 }
 
+impl FromRef<Arc<Api>> for Readiness {
+    fn from_ref(api: &Arc<Api>) -> Self {
+        api.readiness.clone()
+    }
+}
+
 /// How large and slow a request may be as a whole.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RequestLimits {
     /// Longest body, in bytes.
     pub max_bytes: usize,
     /// Longest time a body may take to arrive.
     pub body_timeout: Duration,
+    /// What bodies that are being received may take together.
+    pub budget: BodyBudget,
+}
+
+impl RequestLimits {
+    /// What a longer body is answered.
+    pub(in crate::http) fn too_large(&self) -> Failure {
+        let detail = format!("the body must be at most {} bytes long", self.max_bytes);
+        Failure::new(ProblemCode::PayloadTooLarge, detail)
+    }
 }

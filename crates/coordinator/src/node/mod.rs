@@ -118,6 +118,8 @@ impl Node {
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
         let shell = Shell::new(driver, Arc::clone(clock), lanes, journal_events, ports);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));
+        let (beat, of_loop) = (shell.beat(), Arc::clone(clock));
+        readiness.watch(move || beat.age(of_loop.now().mono));
         let grace = settings.shutdown.grace;
         let (end, ended) = watch::channel(());
         let shell = tokio::spawn(async move {

@@ -1,14 +1,18 @@
 //! How the rest of the daemon asks the engine.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tercet_engine::{Ask, Census, Refusal, Reply, Until};
+use tercet_engine::{Ask, Census, Refusal, Reply, ReplyTo, Until};
 use tercet_wire::Gid;
 use tokio::sync::{mpsc, oneshot};
 
 /// A request on its way to the engine.
 #[derive(Debug)]
 pub struct Asked {
+    /// The number by which the engine knows who asks.
+    pub reply_to: ReplyTo,
     /// Which transaction.
     pub gid: Gid,
     /// What is asked.
@@ -19,6 +23,15 @@ pub struct Asked {
     pub wait: Duration,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Reply>,
+}
+
+/// Somebody does not wait any more for what was asked.
+#[derive(Debug)]
+pub struct HungUp {
+    /// About which transaction.
+    pub gid: Gid,
+    /// The number of who asked.
+    pub reply_to: ReplyTo,
 }
 
 /// What is asked of the engine as a whole.
@@ -36,6 +49,10 @@ pub struct RuntimeHandle {
     begins: mpsc::Sender<Asked>,
     requests: mpsc::Sender<Asked>,
     control: mpsc::Sender<Control>,
+    /// One message at most for each request that waits, so it is bounded by these.
+    hung_up: mpsc::UnboundedSender<HungUp>,
+    /// The number of the last request of any handle.
+    last: Arc<AtomicU64>,
 }
 
 /// The other ends of a handle's lanes.
@@ -47,6 +64,8 @@ pub struct Lanes {
     pub requests: mpsc::Receiver<Asked>,
     /// What is asked of the engine as a whole.
     pub control: mpsc::Receiver<Control>,
+    /// Those who do not wait any more.
+    pub hung_up: mpsc::UnboundedReceiver<HungUp>,
 }
 
 impl Lanes {
@@ -63,20 +82,34 @@ pub fn lanes(begins: usize, requests: usize) -> (RuntimeHandle, Lanes) {
     let (begin_sender, begin_receiver) = mpsc::channel(begins.max(1));
     let (request_sender, request_receiver) = mpsc::channel(requests.max(1));
     let (control_sender, control_receiver) = mpsc::channel(requests.max(1));
-    let handle =
-        RuntimeHandle { begins: begin_sender, requests: request_sender, control: control_sender };
-    let lanes =
-        Lanes { begins: begin_receiver, requests: request_receiver, control: control_receiver };
+    let (hung_up_sender, hung_up_receiver) = mpsc::unbounded_channel();
+    let handle = RuntimeHandle {
+        begins: begin_sender,
+        requests: request_sender,
+        control: control_sender,
+        hung_up: hung_up_sender,
+        last: Arc::default(),
+    };
+    let lanes = Lanes {
+        begins: begin_receiver,
+        requests: request_receiver,
+        control: control_receiver,
+        hung_up: hung_up_receiver,
+    };
     (handle, lanes)
 }
 
 impl RuntimeHandle {
     /// Asks something of one transaction and waits for the answer. A begin that finds its
-    /// lane full is refused at once; everything else waits for room.
+    /// lane full is refused at once; everything else waits for room. Whoever drops this before
+    /// the answer came takes up no place among those who wait; what was asked is done all the same.
     pub async fn ask(&self, gid: Gid, ask: Ask, until: Until, wait: Duration) -> Reply {
         let begins = matches!(ask, Ask::Begin { .. });
         let (reply, answer) = oneshot::channel();
-        let asked = Asked { gid, ask, until, wait, reply };
+        // Only that each has another number matters.
+        let reply_to = ReplyTo(self.last.fetch_add(1, Ordering::Relaxed));
+        let waiting = Waiting { hung_up: &self.hung_up, gid: gid.clone(), reply_to, ended: false };
+        let asked = Asked { reply_to, gid, ask, until, wait, reply };
         let sent = if begins {
             let limit = self.begins.max_capacity();
             match self.begins.try_send(asked) {
@@ -89,12 +122,14 @@ impl RuntimeHandle {
         } else {
             self.requests.send(asked).await.map_err(|_| Refusal::NotAccepted)
         };
-        match sent {
+        let reply = match sent {
             Err(refusal) => Reply::Refused(refusal),
             // The sender is dropped only when the engine is: what became of the request is
             // unknown.
             Ok(()) => answer.await.unwrap_or(Reply::Refused(Refusal::JournalUnavailable)),
-        }
+        };
+        waiting.ended();
+        reply
     }
 
     /// Waits until everything the engine had written when this was asked is durable, so that
@@ -114,5 +149,29 @@ impl RuntimeHandle {
         let (reply, census) = oneshot::channel();
         self.control.send(Control::Census(reply)).await.ok()?;
         census.await.ok()
+    }
+}
+
+/// Somebody waits for an answer; dropped before the answer came, it tells the engine.
+struct Waiting<'a> {
+    hung_up: &'a mpsc::UnboundedSender<HungUp>,
+    gid: Gid,
+    reply_to: ReplyTo,
+    ended: bool,
+}
+
+impl Waiting<'_> {
+    fn ended(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let hung_up = HungUp { gid: self.gid.clone(), reply_to: self.reply_to };
+            // An engine that is gone has nobody waiting.
+            let _ = self.hung_up.send(hung_up);
+        }
     }
 }

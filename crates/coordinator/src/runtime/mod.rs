@@ -11,13 +11,15 @@
 //! Every lane is bounded. An answer's place in its lane is reserved when its call is sent,
 //! so a participant's answer never waits for room, and nothing waits for an answer's.
 
+mod beat;
 mod handle;
 mod parking;
 mod recovery;
 mod replies;
 mod shell;
 
-pub use handle::{Asked, Control, Lanes, RuntimeHandle, lanes};
+pub use beat::Beat;
+pub use handle::{Asked, Control, HungUp, Lanes, RuntimeHandle, lanes};
 pub use recovery::{RecoveryError, recover};
 pub use shell::{Ports, Shell};
 pub use tercet_engine::{Ended, for_what_is_in_flight};

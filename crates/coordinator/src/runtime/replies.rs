@@ -14,16 +14,22 @@ pub(super) struct Replies {
 }
 
 impl Replies {
-    pub(super) fn expect(&mut self, reply: oneshot::Sender<Reply>) -> ReplyTo {
-        let reply_to = self.next();
+    /// A request came with its number.
+    pub(super) fn expect(&mut self, reply_to: ReplyTo, reply: oneshot::Sender<Reply>) {
         self.requests.insert(reply_to, reply);
+    }
+
+    /// Those who only wait for the journal are numbered here; the engine keeps them apart.
+    pub(super) fn expect_synced(&mut self, done: oneshot::Sender<()>) -> ReplyTo {
+        self.last += 1;
+        let reply_to = ReplyTo(self.last);
+        self.syncing.insert(reply_to, done);
         reply_to
     }
 
-    pub(super) fn expect_synced(&mut self, done: oneshot::Sender<()>) -> ReplyTo {
-        let reply_to = self.next();
-        self.syncing.insert(reply_to, done);
-        reply_to
+    /// Whether a request of this number waits for its answer.
+    pub(super) fn is_expected(&self, reply_to: ReplyTo) -> bool {
+        self.requests.contains_key(&reply_to)
     }
 
     /// Sends a reply. Who has hung up meanwhile does not get it.
@@ -42,10 +48,5 @@ impl Replies {
     /// Dropping the sender tells who waits that nothing will come.
     pub(super) fn unsynced(&mut self, reply_to: ReplyTo) {
         self.syncing.remove(&reply_to);
-    }
-
-    fn next(&mut self) -> ReplyTo {
-        self.last += 1;
-        ReplyTo(self.last)
     }
 }

@@ -13,13 +13,11 @@ use tokio::sync::{mpsc, watch};
 use crate::alerts::{Alerts, ParkedBranch};
 use crate::dispatcher::{Dispatcher, FreedCapacity};
 use crate::metrics::TransactionMetrics;
-use crate::runtime::handle::{Asked, Control, Lanes};
+use crate::runtime::beat::{Beat, EVERY};
+use crate::runtime::handle::{Asked, Control, HungUp, Lanes};
 use crate::runtime::parking::ParkingLog;
 use crate::runtime::recovery::{Recovered, count_finished};
 use crate::runtime::replies::Replies;
-
-/// Sleeping has no end by itself where nothing is due.
-const LONGEST_SLEEP: Duration = Duration::from_hours(1);
 
 /// Where the driver's commands go.
 #[derive(Clone)]
@@ -47,6 +45,7 @@ pub struct Shell {
     replies: Replies,
     parking: ParkingLog,
     healthy: watch::Sender<bool>,
+    beat: Beat,
 }
 
 impl Shell {
@@ -72,6 +71,7 @@ impl Shell {
             replies: Replies::default(),
             parking: ParkingLog::default(),
             healthy: watch::Sender::new(true),
+            beat: Beat::default(),
         }
     }
 
@@ -79,6 +79,12 @@ impl Shell {
     #[must_use]
     pub fn journal_health(&self) -> watch::Receiver<bool> {
         self.healthy.subscribe()
+    }
+
+    /// Tells that the loop turns.
+    #[must_use]
+    pub fn beat(&self) -> Beat {
+        self.beat.clone()
     }
 
     /// Runs until `stop` turns true and nothing is in flight, or most of `grace` has passed since.
@@ -99,6 +105,7 @@ impl Shell {
             }
             self.one_round();
             let now = self.clock.now();
+            self.beat.beat(now.mono);
             self.tell_health();
             self.parking.tell_overdue(now.mono);
             // A call that waits for its turn was not made, and would not be for as long as its
@@ -107,6 +114,7 @@ impl Shell {
                 self.lanes.are_empty() && calls_in_flight <= self.ports.dispatcher.waiting()
             };
             if let Some(ended) = self.driver.ended(now.mono, is_idle) {
+                self.beat.end();
                 return ended;
             }
         }
@@ -128,6 +136,7 @@ impl Shell {
             Some((ticket, answer)) = self.answers.recv() => self.driver.answered(ticket, answer),
             freed = self.capacity.next() => self.driver.capacity_freed(freed),
             Some(control) = self.lanes.control.recv() => self.control(control),
+            Some(hung_up) = self.lanes.hung_up.recv() => self.hang_up(hung_up),
             Some(asked) = self.lanes.requests.recv() => self.ask(asked),
             Some(asked) = self.lanes.begins.recv() => self.ask(asked),
             () = tokio::time::sleep(sleep) => {}
@@ -138,7 +147,7 @@ impl Shell {
     fn until_deadline(&self) -> Duration {
         let now = self.clock.now().mono;
         let due = self.driver.next_wake(now).into_iter().chain(self.parking.next_due()).min();
-        due.map_or(LONGEST_SLEEP, |at| at.since(now)).min(LONGEST_SLEEP)
+        due.map_or(EVERY, |at| at.since(now)).min(EVERY)
     }
 
     /// Takes what waits in the channels, as far as the lanes have room; then everybody's turn.
@@ -176,6 +185,10 @@ impl Shell {
             let Ok(control) = self.lanes.control.try_recv() else { break };
             self.control(control);
         }
+        for _ in 0..self.driver.room(Lane::Control) {
+            let Ok(hung_up) = self.lanes.hung_up.try_recv() else { break };
+            self.hang_up(hung_up);
+        }
         for _ in 0..self.driver.room(Lane::Requests) {
             let Ok(asked) = self.lanes.requests.try_recv() else { break };
             self.ask(asked);
@@ -187,11 +200,21 @@ impl Shell {
     }
 
     fn ask(&mut self, asked: Asked) {
-        let Asked { gid, ask, until, wait, reply } = asked;
+        let Asked { reply_to, gid, ask, until, wait, reply } = asked;
+        // Who has hung up before their turn came takes up no place; what they asked is done.
+        let wait = if reply.is_closed() { Duration::ZERO } else { wait };
         let give_up = self.clock.now().mono.after(wait);
-        let reply_to = self.replies.expect(reply);
+        self.replies.expect(reply_to, reply);
         let wait = Wait { until, give_up };
         self.driver.request(Request { reply_to, gid, ask, wait });
+    }
+
+    fn hang_up(&mut self, hung_up: HungUp) {
+        let HungUp { gid, reply_to } = hung_up;
+        // Who still stands in a lane is looked at when their turn comes.
+        if self.replies.is_expected(reply_to) {
+            self.driver.hung_up(gid, reply_to);
+        }
     }
 
     fn control(&mut self, control: Control) {

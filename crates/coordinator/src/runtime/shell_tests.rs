@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tercet_clock::SystemClock;
 use tercet_engine::{
     Ask, Backlog, Change, Core, Decided, Decision, DriverSettings, Engine, EngineSettings, Event,
-    Input, Record, Refusal, Reply, StoredTransaction, Until, Urgency,
+    Input, Record, Refusal, Reply, ReplyTo, StoredTransaction, Until, Urgency,
 };
 use tercet_journal::{JournalSettings, MemoryRows};
 use tercet_wire::{
@@ -104,7 +104,10 @@ fn is_refused(shell: &mut Shell, gid: &str) -> bool {
     let spec = Arc::clone(&stored(gid, 86_400_000, 0).spec);
     let ask = Ask::Begin { spec, fresh: true };
     let gid = gid.parse().expect("a gid");
-    shell.ask(Asked { gid, ask, until: Until::Accepted, wait: Duration::from_secs(60), reply });
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let reply_to = ReplyTo(ASKED.fetch_add(1, Ordering::SeqCst));
+    let wait = Duration::from_secs(60);
+    shell.ask(Asked { reply_to, gid, ask, until: Until::Accepted, wait, reply });
     shell.handle_what_waits();
     match answer.try_recv() {
         Ok(Reply::Refused(Refusal::NotAccepted)) => true,

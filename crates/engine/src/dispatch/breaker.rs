@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use tercet_wire::{Gid, Mono};
+use tercet_wire::{BreakerState, Gid, Mono};
 
 use super::Health;
 use super::failure_streak::FailureStreak;
@@ -26,29 +26,6 @@ pub struct BreakerSettings {
     /// How long a probe may be silent before the next one is sent. Its own call goes on to its
     /// own timeout, so that a participant that is merely slow is found to be alive.
     pub probe_timeout: Duration,
-}
-
-/// As people see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BreakerState {
-    /// Calls are made freely.
-    Closed,
-    /// It answers again: calls become more as they are answered.
-    HalfOpen,
-    /// Nothing but probes is sent.
-    Open,
-}
-
-impl BreakerState {
-    /// As written in answers.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::HalfOpen => "half-open",
-            Self::Open => "open",
-        }
-    }
 }
 
 /// The right to make one call now. Given back when it has ended.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tercet_wire::{Gid, Mono};
 
-use super::breaker::{Breaker, BreakerSettings, BreakerState, Change, Permit};
+use super::BreakerState;
+use super::breaker::{Breaker, BreakerSettings, Change, Permit};
 use super::health::Health;
 use super::waiting_calls::{Offered, Queue};
 

@@ -57,7 +57,7 @@ impl From<ParticipantHealth> for ParticipantView {
             participant,
             in_flight: count(in_flight),
             waiting: count(waiting),
-            breaker: breaker.as_str().to_owned(),
+            breaker,
             calls,
             failures,
             // Three places say all that can be told apart by eye.

@@ -23,12 +23,13 @@ mod health;
 mod waiting_calls;
 mod watched_queue;
 
-pub use breaker::{BreakerSettings, BreakerState, Permit};
+pub use breaker::{BreakerSettings, Permit};
 pub use destination::{CapacityFreed, Destination};
 pub use destination_queue::{
     Admission, Capacity, DestinationQueue, DestinationQueueSettings, Expired, Moved, Next, Turned,
 };
 pub use freed_capacities::FreedCapacities;
 pub use health::{Health, ParticipantHealth, health};
+pub use tercet_wire::BreakerState;
 pub use waiting_calls::Offered;
 pub use watched_queue::{Watch, WatchedQueue};

@@ -23,7 +23,7 @@ mod stopping;
 
 use std::time::Duration;
 
-use tercet_wire::{Answer, Mono, Now};
+use tercet_wire::{Answer, Gid, Mono, Now};
 
 pub use lanes::Lane;
 use lanes::{Lanes, Turn};
@@ -149,6 +149,11 @@ impl Driver {
     pub fn request(&mut self, request: Request) {
         self.unanswered += 1;
         self.lanes.request(request);
+    }
+
+    /// Who asked this does not wait any more.
+    pub fn hung_up(&mut self, gid: Gid, reply_to: ReplyTo) {
+        self.lanes.control.push_back(Event::Input(Input::HungUp(gid, reply_to)));
     }
 
     /// So much the journal has and has not written.

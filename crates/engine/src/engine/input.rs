@@ -42,6 +42,8 @@ pub enum Input {
     /// The journal could not write this transaction's records, and only these: it is
     /// quarantined so that the others go on.
     Quarantined(Gid),
+    /// Who asked this about this transaction has hung up, and waits for nothing any more.
+    HungUp(Gid, ReplyTo),
     /// The node stops: nobody waits beyond this moment any more.
     NobodyWaitsBeyond(Mono),
     /// Nothing but time has passed.

@@ -124,6 +124,12 @@ impl LiveTransaction {
         }
     }
 
+    /// Whether this one waits here; from now on only until now.
+    pub(super) fn stops_waiting(&mut self, reply_to: ReplyTo, now: Now) -> bool {
+        let waiter = self.waiters.iter_mut().find(|waiter| waiter.reply_to == reply_to);
+        waiter.map(|waiter| waiter.wait.give_up = now.mono).is_some()
+    }
+
     /// Takes out the waiters that can be answered now.
     pub(super) fn take_answers(&mut self, now: Now) -> Vec<(ReplyTo, Reply)> {
         let transaction = &self.transaction;

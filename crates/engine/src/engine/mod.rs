@@ -33,7 +33,7 @@ use std::time::Duration;
 use tercet_wire::{Epoch, Gid, Mono, Now, Seq, Status, Wall};
 
 use crate::engine::capacity::CapacityWaits;
-use crate::engine::input::{Input, Request};
+use crate::engine::input::{Input, ReplyTo, Request};
 use crate::engine::live::Live;
 use crate::engine::live_transaction::LiveTransaction;
 use crate::engine::loading::Loading;
@@ -170,6 +170,7 @@ impl Engine {
             Input::Durable(seq) => self.durable(seq, now),
             Input::Exists(gid) => self.drop_unwritten(&gid, &mut output),
             Input::Quarantined(gid) => self.quarantined(&gid, now, &mut output),
+            Input::HungUp(gid, reply_to) => self.hung_up(&gid, reply_to, now, &mut output),
             Input::NobodyWaitsBeyond(moment) => self.nobody_waits_beyond(moment, now, &mut output),
             Input::Tick => {}
         }
@@ -271,6 +272,15 @@ impl Engine {
                 live_transaction.nobody_waits_beyond(moment);
             }
             self.update(&gid, now, output);
+        }
+    }
+
+    /// Whoever hung up is answered at once, as if the wait had run out: so a place is free, and
+    /// everybody is answered once.
+    fn hung_up(&mut self, gid: &Gid, reply_to: ReplyTo, now: Now, output: &mut Output) {
+        let waits = self.live.get_mut(gid).is_some_and(|live| live.stops_waiting(reply_to, now));
+        if waits {
+            self.update(gid, now, output);
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::Object;
+use crate::request::number::{exact, whole};
 use crate::status::TryBy;
 
 /// Begins a transaction.
@@ -16,18 +17,30 @@ pub struct BeginRequest {
     /// Makes begin idempotent. 1 to 128 of `[A-Za-z0-9._:-]`, beginning with a letter
     /// or digit. Default: a new UUIDv7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(
+            min_length = 1,
+            max_length = 128,
+            pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]*$",
+            example = "order-1001"
+        )
+    )]
     pub gid: Option<String>,
     /// The branches. With none the transaction is open.
     #[serde(default, deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<BranchRequest>>, max_items = 64))]
     pub branches: Vec<BranchRequest>,
     /// Whether branches may be registered later and the initiator asks for the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(default = false))]
     pub open: Option<bool>,
     /// How long it may stay undecided, in milliseconds: 100 to 86 400 000. Default 30 000.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 100, maximum = 86_400_000, default = 30_000))]
     pub timeout_ms: Option<u64>,
     /// The initiator's own data; at most 4 KiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "exact", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
 }
@@ -40,18 +53,43 @@ pub struct BranchRequest {
     /// Unique in the transaction; 1 to 64 of `[A-Za-z0-9._:-]`. Required when
     /// registering; at begin the default is `b1`, `b2`, … by position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(
+            min_length = 1,
+            max_length = 64,
+            pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]*$",
+            example = "payment"
+        )
+    )]
     pub id: Option<String>,
     /// Short for `{endpoint}/try`, `{endpoint}/confirm` and `{endpoint}/cancel`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 2048, example = "http://127.0.0.1:7301/inventory")
+    )]
     pub endpoint: Option<String>,
     /// URL of Try. Absent: nothing to reserve.
     #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 2048, example = "http://127.0.0.1:7302/payment/try")
+    )]
     pub try_: Option<String>,
     /// URL of Confirm. Absent: nothing to take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 2048, example = "http://127.0.0.1:7302/payment/confirm")
+    )]
     pub confirm: Option<String>,
     /// URL of Cancel. Absent: nothing to release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 2048, example = "http://127.0.0.1:7302/payment/cancel")
+    )]
     pub cancel: Option<String>,
     /// Body of every call, sent to the byte as it came. Default `{}`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -61,7 +99,8 @@ pub struct BranchRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeMap<String, String>>,
     /// The longest one call may take, in milliseconds: 10 to 600 000. Default 3 000.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 10, maximum = 600_000))]
     pub timeout_ms: Option<u64>,
     /// Who calls Try. `initiator` goes without a `try` URL, in an open transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,12 +114,14 @@ pub struct BranchRequest {
 pub struct CancelRequest {
     /// Why, in the caller's words; shown as `reason_detail`. At most 1 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 1024))]
     pub reason: Option<String>,
 }
 
 fn objects<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<BranchRequest>, D::Error> {
-    let branches = Vec::<Object<BranchRequest>>::deserialize(from)?;
-    Ok(branches.into_iter().map(|Object(branch)| branch).collect())
+    // `null` is how some languages write an empty list.
+    let branches = Option::<Vec<Object<BranchRequest>>>::deserialize(from)?;
+    Ok(branches.unwrap_or_default().into_iter().map(|Object(branch)| branch).collect())
 }
 
 /// A payload of `null` is a payload, unlike an absent one.

@@ -12,6 +12,7 @@ use crate::request::target::check_urls;
 use crate::request::{fingerprint, json, traceparent};
 use crate::spec::{BranchSpec, Spec};
 use crate::status::{Pattern, TryBy};
+use crate::text::{object_without_nul, without_nul};
 use crate::time::Wall;
 use crate::{BeginRequest, BranchRequest, CancelRequest, Invalid, Limits};
 
@@ -81,7 +82,10 @@ pub fn check_begin(
         let position = u32::try_from(position).unwrap_or(u32::MAX);
         branches.push(Arc::new(BranchSpec { position, ..branch }));
     }
-    let metadata = request.metadata.map(|metadata| json::canonical(&metadata.into()));
+    let metadata = request.metadata.map(|mut metadata| {
+        object_without_nul(&mut metadata);
+        json::canonical(&metadata.into())
+    });
     if let Some(text) = &metadata
         && text.len() > limits.metadata_bytes
     {
@@ -125,7 +129,7 @@ pub fn check_cancel(request: CancelRequest) -> Result<Option<Arc<str>>, Invalid>
                 format!("must be at most {REASON_BYTES} bytes long, this has {}", reason.len());
             Err(Invalid::new("reason", what))
         }
-        reason => Ok(reason.map(Arc::from)),
+        reason => Ok(reason.map(|reason| Arc::from(without_nul(&reason)))),
     }
 }
 

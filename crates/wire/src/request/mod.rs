@@ -8,6 +8,7 @@ mod invalid;
 mod json;
 mod limits;
 mod list;
+mod number;
 mod object;
 mod resolve;
 mod target;

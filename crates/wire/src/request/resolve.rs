@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::BranchId;
 use crate::request::invalid::Invalid;
 use crate::status::ResolvedAs;
+use crate::text::without_nul;
 
 /// The longest note, in bytes.
 const NOTE_BYTES: usize = 1_024;
@@ -21,6 +22,10 @@ pub struct ResolveRequest {
     pub as_: ResolvedAs,
     /// Why, for the history. At most 1 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 1024, example = "booked by hand, ticket 4711")
+    )]
     pub note: Option<String>,
 }
 
@@ -38,7 +43,7 @@ pub fn check_resolve(
         let what = format!("must be at most {NOTE_BYTES} bytes long, this has {}", note.len());
         return Err(Invalid::new("note", what));
     }
-    Ok(Resolution { branch, as_, note: note.map(Arc::from), who })
+    Ok(Resolution { branch, as_, note: note.map(|note| Arc::from(without_nul(&note))), who })
 }
 
 /// An operator's word about a branch that does not get on by itself.

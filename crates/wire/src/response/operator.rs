@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::status::Status;
+use crate::status::{BreakerState, Status};
 use crate::time::Wall;
 
 /// How many transactions had called at once what was waiting.
@@ -29,20 +29,20 @@ pub struct ParticipantsView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ParticipantView {
     /// Its `host:port`.
+    #[cfg_attr(feature = "openapi", schema(example = "127.0.0.1:7302"))]
     pub participant: String,
     /// Calls under way.
     pub in_flight: u64,
     /// Calls that wait for their turn.
     pub waiting: u64,
-    /// `closed`: it is called freely. `open`: it is only probed. `half-open`: it answers again,
-    /// and calls become more.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "closed"))]
-    pub breaker: String,
+    /// How freely it is called: the worst of its destinations'.
+    pub breaker: BreakerState,
     /// Calls that ended.
     pub calls: u64,
     /// Those of them that spoke against its health: no answer, 502, 503 or 504.
     pub failures: u64,
     /// Failures by calls, from 0 to 1; 0 before the first call.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 1))]
     pub failure_rate: f64,
 }
 
@@ -57,6 +57,7 @@ pub struct StatsView {
     /// Unfinished transactions that need people.
     pub parked: u64,
     /// Age of the oldest unfinished transaction, in seconds; null if there is none.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub oldest_unfinished_seconds: Option<f64>,
     /// Transactions that are not driven after a fault of ours, or because their rows cannot be
     /// understood; the log names them. Counted by this node.

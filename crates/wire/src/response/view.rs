@@ -26,10 +26,10 @@ pub struct TransactionView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SummaryView {
     /// Its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]*$", example = "order-1001"))]
     pub gid: Gid,
     /// Which life of the gid (UUIDv7).
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "01938d1c-7f00-7abc-8def-0123456789ab"))]
     pub instance: Instance,
     /// Its shape.
     pub pattern: Pattern,
@@ -38,8 +38,10 @@ pub struct SummaryView {
     /// Whether the initiator registers branches and asks for the decision.
     pub open: bool,
     /// Why it was cancelled.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub reason: Option<Reason>,
     /// Why, in the caller's words.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub reason_detail: Option<String>,
     /// Whether a branch needs people.
     pub parked: bool,
@@ -53,13 +55,13 @@ pub struct SummaryView {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub deadline_at: Wall,
     /// When the decision was taken.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub decided_at: Option<Wall>,
     /// When everyone had acknowledged.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub finished_at: Option<Wall>,
     /// The initiator's own data.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required = true))]
     pub metadata: Option<serde_json::Value>,
     /// How many branches it has, in lists only; 0 once the retention has deleted them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,9 +73,10 @@ pub struct SummaryView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BranchView {
     /// Its id.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]*$", example = "payment"))]
     pub id: BranchId,
     /// `host:port` of its Confirm, else Try, else Cancel.
+    #[cfg_attr(feature = "openapi", schema(example = "127.0.0.1:7302"))]
     pub participant: String,
     /// Where it stands.
     pub status: BranchStatus,
@@ -82,16 +85,19 @@ pub struct BranchView {
     /// Calls made so far.
     pub attempts: AttemptsView,
     /// When it is called next; null while a call is in flight and when none is due.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub next_attempt_at: Option<Wall>,
     /// How the last call failed, if it did.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub last_error: Option<String>,
     /// The last answer of a Try that was refused or failed.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub answer: Option<AnswerView>,
     /// How an operator ended it.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub resolved_as: Option<ResolvedAs>,
     /// When it acknowledged the decision.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub finished_at: Option<Wall>,
 }
 
@@ -100,6 +106,7 @@ pub struct BranchView {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnswerView {
     /// The HTTP status; null if none arrived.
+    #[cfg_attr(feature = "openapi", schema(required = true, minimum = 100, maximum = 999))]
     pub status: Option<u16>,
     /// The beginning of the body, at most 1 KiB; without a status, why none arrived.
     pub body: String,
@@ -115,13 +122,16 @@ pub struct EventView {
     /// What.
     pub kind: EventKind,
     /// Which branch, if one.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, required = true))]
     pub branch: Option<BranchId>,
     /// Which call, if one.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub op: Option<Op>,
     /// Which attempt of it.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub attempt: Option<u32>,
     /// In words.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub detail: Option<String>,
 }
 
@@ -132,6 +142,7 @@ pub struct Page<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
     /// Ask with `cursor=` this for what follows; null at the end.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub next_cursor: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
-use tercet_coordinator::http::{Api, Readiness, RequestLimits, router};
+use tercet_coordinator::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use tercet_coordinator::metrics::{self, TransactionMetrics};
 use tercet_coordinator::runtime::{Control, Lanes, lanes};
 use tercet_engine::{Refusal, Reply};
@@ -111,12 +111,17 @@ async fn serving() -> Router {
     let journal = Journal::in_memory(&rows, settings, events, clock.clone());
     let readiness = Readiness::default();
     readiness.set_writable(true);
+    readiness.start();
     router(Api {
         engine,
         journal: journal.await.expect("a journal"),
         clock,
         limits: Limits::default(),
-        requests: RequestLimits { max_bytes: 4_096, body_timeout: Duration::from_secs(5) },
+        requests: RequestLimits {
+            max_bytes: 4_096,
+            body_timeout: Duration::from_secs(5),
+            budget: BodyBudget::new(1 << 20),
+        },
         history_lines: 100,
         readiness,
         participants: Arc::new(Vec::new),

@@ -67,6 +67,7 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
         | Input::Durable(_)
         | Input::Exists(_)
         | Input::Quarantined(_)
+        | Input::HungUp(..)
         | Input::NobodyWaitsBeyond(_) => {}
     }
 }

@@ -1,18 +1,38 @@
 //! The body of a request as a value: JSON of a bounded size that arrives in time.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tercet_wire::{Invalid, Object, ProblemCode};
+use tokio::time::sleep;
 
+use crate::http::extract::budget::Place;
 use crate::http::response::problem::Failure;
 use crate::http::state::{Api, RequestLimits};
 
 /// How many times the limit is read, at most, before a client that goes on is cut off.
 const DISCARDED: usize = 8;
+
+/// What every body may take without asking, in bytes: what a connection takes for a request's
+/// head anyway, and more than most requests have.
+const SMALL: usize = 16 * 1_024;
+
+/// A body that was received, and its room in the budget until it is understood.
+struct Received {
+    text: String,
+    _place: Option<Place>,
+}
+
+impl Received {
+    fn text(&self) -> &str {
+        &self.text
+    }
+}
 
 /// A body that must be there.
 #[derive(Debug)]
@@ -26,8 +46,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Failure> {
-        match read(request, api.requests).await? {
-            Some(text) => parse(&text).map(|Object(value)| Self(value)),
+        match read(request, &api.requests).await? {
+            Some(received) => parse(received.text()).map(|Object(value)| Self(value)),
             None => Err(Invalid::new("body", "is empty; send a JSON object").into()),
         }
     }
@@ -37,10 +57,10 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for OptionalBody<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Failure> {
-        match read(request, api.requests).await? {
+        match read(request, &api.requests).await? {
             // `null` is how some clients write that there is nothing.
-            Some(text) => {
-                let given: Option<Object<T>> = parse(&text)?;
+            Some(received) => {
+                let given: Option<Object<T>> = parse(received.text())?;
                 Ok(Self(given.map(|Object(value)| value).unwrap_or_default()))
             }
             None => Ok(Self(T::default())),
@@ -48,44 +68,107 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for OptionalBody<T> {
     }
 }
 
-/// The body's text; none if it is empty.
-async fn read(request: Request, limits: RequestLimits) -> Result<Option<String>, Failure> {
-    let (parts, body) = request.into_parts();
-    let Ok(read) = tokio::time::timeout(limits.body_timeout, bytes_of(body, limits)).await else {
-        let what = format!("did not arrive within {} ms", limits.body_timeout.as_millis());
-        return Err(Invalid::new("body", what).into());
-    };
-    let bytes = read?;
+/// The body; none if it is empty.
+async fn read(request: Request, limits: &RequestLimits) -> Result<Option<Received>, Failure> {
+    let (parts, mut body) = request.into_parts();
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    let declared = body.size_hint().exact();
+    let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    let too_large = declared.is_some_and(|length| length > limits.max_bytes);
+    let checked = if too_large { Err(limits.too_large()) } else { check_kind(&parts.headers) };
+    if let Err(failure) = checked {
+        // Who waits to be told to go on sends nothing before it is answered.
+        if expects_continue(&parts.headers) || discard(&mut body, 0, limits).await > 0 {
+            return Err(failure);
+        }
+        return Ok(None);
+    }
+    let (bytes, place) = bytes_of(&mut body, declared, limits).await?;
     if bytes.is_empty() {
         return Ok(None);
     }
-    check_media_type(&parts.headers)?;
     let text = String::from_utf8(bytes);
     let text = text.map_err(|error| Invalid::new("body", format!("must be UTF-8: {error}")))?;
-    Ok(Some(text))
+    Ok(Some(Received { text, _place: place }))
 }
 
-/// Reads a little beyond the limit and throws it away: a client that is still sending when
-/// the connection closes may never see why.
-async fn bytes_of(mut body: axum::body::Body, limits: RequestLimits) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
+/// Reads the body. What is larger than others have without asking takes its room from the budget
+/// before it takes memory.
+async fn bytes_of(
+    body: &mut axum::body::Body,
+    declared: Option<usize>,
+    limits: &RequestLimits,
+) -> Result<(Vec<u8>, Option<Place>), Failure> {
+    let (mut bytes, mut place) = (Vec::new(), None);
+    let mut late = pin!(sleep(limits.body_timeout));
+    loop {
+        let frame = tokio::select! {
+            // The time is looked at first, however fast the bytes come.
+            biased;
+            () = &mut late => {
+                let what = format!("did not arrive within {} ms", limits.body_timeout.as_millis());
+                return Err(Invalid::new("body", what).into());
+            }
+            frame = body.frame() => frame,
+        };
+        let Some(frame) = frame else { return Ok((bytes, place)) };
         // Nobody may be there to read this, but somebody who half-closed can be.
         let frame = frame.map_err(|error| Invalid::new("body", error))?;
         let Ok(data) = frame.into_data() else { continue };
-        length += data.len();
-        if length <= limits.max_bytes {
-            bytes.extend_from_slice(&data);
-        } else if length > limits.max_bytes.saturating_mul(DISCARDED) {
-            break;
+        let length = bytes.len() + data.len();
+        if length > limits.max_bytes {
+            discard(body, length, limits).await;
+            return Err(limits.too_large());
+        }
+        if length > SMALL && place.is_none() {
+            let whole = declared.unwrap_or(limits.max_bytes).max(length);
+            place = Some(limits.budget.place(whole, limits.body_timeout).await?);
+            bytes.reserve_exact(whole - bytes.len());
+            // It was not the client who let us wait.
+            late.set(sleep(limits.body_timeout));
+        }
+        bytes.extend_from_slice(&data);
+    }
+}
+
+/// Reads a little beyond the limit and throws it away: a client that is still sending when
+/// the connection closes may never see why. Says how long the body is, as far as it was read.
+async fn discard(body: &mut axum::body::Body, read: usize, limits: &RequestLimits) -> usize {
+    let mut length = read;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            length += frame.data_ref().map_or(0, |data| data.len());
+            if length > limits.max_bytes.saturating_mul(DISCARDED) {
+                break;
+            }
+        }
+    };
+    // Within the time of a body, however fast the bytes come: each frame gives others their turn.
+    let _ = tokio::time::timeout(limits.body_timeout, reading).await;
+    length
+}
+
+fn expects_continue(headers: &HeaderMap) -> bool {
+    let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    headers.get(header::EXPECT).is_some_and(expects)
+}
+
+/// Whether the body is what can be read: JSON, as it is.
+fn check_kind(headers: &HeaderMap) -> Result<(), Failure> {
+    for coding in headers.get_all(header::CONTENT_ENCODING) {
+        let coding = String::from_utf8_lossy(coding.as_bytes());
+        if !coding.trim().eq_ignore_ascii_case("identity") {
+            let coding: String = coding.chars().take(64).collect();
+            let detail = format!(
+                "a body in Content-Encoding {coding:?} is not read; send it as it is, without that \
+                 header"
+            );
+            return Err(Failure::new(ProblemCode::UnsupportedMediaType, detail));
         }
     }
-    if length > limits.max_bytes {
-        let detail = format!("the body must be at most {} bytes long", limits.max_bytes);
-        return Err(Failure::new(ProblemCode::PayloadTooLarge, detail));
-    }
-    Ok(bytes)
+    check_media_type(headers)
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
@@ -110,6 +193,8 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    // Some editors and libraries begin every text with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut from = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();

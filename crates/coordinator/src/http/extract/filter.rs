@@ -49,7 +49,7 @@ impl FromParams for UnfinishedFilter {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
-    /// `true`: only unfinished ones that need people.
+    /// `true`: only unfinished ones that need people. `false` asks for nothing.
     #[param(value_type = Option<bool>)]
     parked: Option<bool>,
     /// Only unfinished ones with a branch of this `host:port`.
@@ -65,7 +65,7 @@ pub(in crate::http) struct Filter {
 impl FromParams for Filter {
     fn take(params: &mut Params) -> Result<Self, Invalid> {
         Ok(Self {
-            parked: params.take_word("parked", &[("true", true)])?,
+            parked: params.take_word("parked", &[("true", true), ("false", false)])?,
             participant: params.take("participant", participant)?,
             created_after: params.take("created_after", str::parse)?,
             created_before: params.take("created_before", str::parse)?,
@@ -95,14 +95,16 @@ pub(in crate::http) struct Paging {
     /// Items of a page.
     #[param(minimum = 1, maximum = 500, default = json!(DEFAULT_LIMIT))]
     limit: Option<u32>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before; empty or absent for the first page.
     cursor: Option<String>,
 }
 
 impl FromParams for Paging {
     fn take(params: &mut Params) -> Result<Self, Invalid> {
         let limit = params.take_number("limit", 1..=MAX_LIMIT)?;
-        Ok(Self { limit, cursor: params.take("cursor", |text| Ok::<_, String>(text.to_owned()))? })
+        let cursor = params.take("cursor", |text| Ok::<_, String>(text.to_owned()))?;
+        // An empty one is how some clients write that there is none.
+        Ok(Self { limit, cursor: cursor.filter(|cursor| !cursor.is_empty()) })
     }
 }
 

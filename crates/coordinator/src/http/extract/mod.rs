@@ -1,6 +1,7 @@
 //! From a request to values: paths, queries, bodies, and who asks.
 
 pub(super) mod body;
+pub(in crate::http) mod budget;
 pub(super) mod filter;
 pub(super) mod gid_path;
 pub(super) mod params;

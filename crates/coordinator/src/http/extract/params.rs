@@ -92,6 +92,11 @@ impl Params {
         range: std::ops::RangeInclusive<u32>,
     ) -> Result<Option<u32>, Invalid> {
         self.take(name, |text| {
+            // Some clients know only one kind of number, and write it with its decimals.
+            let whole = text.split_once('.').filter(|(whole, decimals)| {
+                !whole.is_empty() && !decimals.is_empty() && decimals.bytes().all(|b| b == b'0')
+            });
+            let text = whole.map_or(text, |(whole, _)| whole);
             let number = text.parse().ok().filter(|number| range.contains(number));
             number.ok_or_else(|| {
                 format!("must be a whole number from {} to {}", range.start(), range.end())
@@ -150,6 +155,11 @@ mod tests {
                 "{name}"
             );
             assert_eq!((&one["in"], &one["required"]), (&"query".into(), &false.into()), "{name}");
+            for word in schema["enum"].as_array().into_iter().flatten() {
+                let word = word.as_str().expect("a word");
+                assert!(Query::<Q>::parse(&format!("{name}={word}")).is_ok(), "{name}={word}");
+                assert!(Query::<Q>::parse(&format!("{name}={word}s")).is_err(), "{name}={word}s");
+            }
             let ends = [("minimum", -1), ("maximum", 1)];
             for (end, beyond) in ends.map(|(end, beyond)| (schema[end].as_i64(), beyond)) {
                 assert_eq!(end.is_some(), schema["type"] == "integer", "{name}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tercet_engine::Until;
 use tercet_wire::Invalid;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::http::extract::params::{FromParams, Params};
 
@@ -31,7 +32,7 @@ impl WaitFor {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct DecisionWait {
     /// What to wait for: `finished` (default), `decided` or `accepted`.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = decision_words, required = false)]
     wait: Option<Until>,
     /// For how long, in milliseconds.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
@@ -60,7 +61,7 @@ impl DecisionWait {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct BranchWait {
     /// What to wait for: `tried` (default) or `accepted`.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = branch_words, required = false)]
     wait: Option<Until>,
     /// For how long, in milliseconds.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
@@ -106,7 +107,7 @@ impl ResolutionWait {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ReadWait {
     /// Wait until it is `decided` or `finished`. Default: do not wait.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = read_words, required = false)]
     wait: Option<Until>,
     /// For how long, in milliseconds.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
@@ -136,4 +137,21 @@ impl ReadWait {
 
 fn wait_ms(params: &mut Params) -> Result<Option<u32>, Invalid> {
     params.take_number("wait_ms", 0..=MAX_MS)
+}
+
+fn decision_words() -> Object {
+    words(["finished", "decided", "accepted"])
+}
+
+fn branch_words() -> Object {
+    words(["tried", "accepted"])
+}
+
+fn read_words() -> Object {
+    words(["decided", "finished"])
+}
+
+/// A parameter that is one of these words.
+fn words<const N: usize>(words: [&str; N]) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
 }

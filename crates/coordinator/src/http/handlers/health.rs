@@ -8,41 +8,78 @@ use axum::response::{IntoResponse, Response};
 use http::header;
 use tercet_wire::{Problem, ProblemCode};
 
+use crate::http::readiness::Readiness;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::state::Api;
 
 /// How long `/metrics` waits for the engine to count.
 const CENSUS_WAIT: Duration = Duration::from_secs(1);
 
-/// Is the process up?
+/// The engine's loop goes round at least once a second. One that has not for so long stands still.
+const OLDEST_BEAT: Duration = Duration::from_secs(5);
+/// How long, and how often, an old beat is looked at again before it is told: a process that was
+/// stopped and goes on, or a machine that was, has an old one for a moment.
+const LOOKS: u32 = 20;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Is the process alive?
+///
+/// It answers, also while it starts, and its engine's loop turns.
 #[utoipa::path(
     get,
     path = "/livez",
     tag = "health",
-    responses((status = 200, body = String, content_type = "text/plain", description = "It is.")),
+    responses(
+        (status = 200, body = String, content_type = "text/plain", description = "It is."),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`not-live`"),
+    ),
 )]
-pub(in crate::http) async fn livez() -> &'static str {
-    "ok\n"
+pub(in crate::http) async fn livez(
+    State(readiness): State<Readiness>,
+) -> Result<&'static str, Failure> {
+    turns(&readiness).await?;
+    Ok("ok\n")
+}
+
+/// Whether the engine's loop turns; where there is none yet or none any more, nobody expects it.
+async fn turns(readiness: &Readiness) -> Result<(), Failure> {
+    for _ in 0..LOOKS {
+        if readiness.beat_age().is_none_or(|age| age < OLDEST_BEAT) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let seconds = readiness.beat_age().unwrap_or_default().as_secs();
+    let detail = format!("the engine's loop has not gone round for {seconds} s");
+    Err(Failure::new(ProblemCode::NotLive, detail))
 }
 
 /// Does this node take work?
 ///
-/// Its journal can write and it is not stopping.
+/// It has taken up what was unfinished, its loop turns, its journal can write and it is not
+/// stopping.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "health",
     responses(
         (status = 200, body = String, content_type = "text/plain", description = "It does."),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`shutting-down` or `journal-unavailable`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`not-ready`, `not-live`, `shutting-down` or `journal-unavailable`"),
     ),
 )]
-pub(in crate::http) async fn readyz(State(api): State<Arc<Api>>) -> Result<&'static str, Failure> {
-    if api.readiness.is_stopping() {
+pub(in crate::http) async fn readyz(
+    State(readiness): State<Readiness>,
+) -> Result<&'static str, Failure> {
+    if readiness.is_stopping() {
         return Err(Failure::new(ProblemCode::ShuttingDown, "this node is stopping"));
     }
-    if !api.readiness.is_writable() {
-        let detail = "the journal cannot write at the moment, or is still being opened";
+    if !readiness.is_started() {
+        let detail = "this node is starting and takes up what was unfinished";
+        return Err(Failure::new(ProblemCode::NotReady, detail));
+    }
+    turns(&readiness).await?;
+    if !readiness.is_writable() {
+        let detail = "the journal cannot write at the moment";
         return Err(Failure::new(ProblemCode::JournalUnavailable, detail));
     }
     Ok("ready\n")

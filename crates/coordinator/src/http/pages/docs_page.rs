@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::response::Html;
 use serde_json::Value;
-use utoipa::openapi::OpenApi;
 
 use crate::http::pages::docs_type::Type;
 use crate::http::pages::page::{Prose, page};
@@ -61,14 +60,14 @@ struct Field {
 }
 
 /// The page, made once at start-up.
-pub(in crate::http) fn render(contract: &OpenApi) -> Html<String> {
-    // Walked as JSON: the page shows what tools are given at /openapi.json, no more and no less.
-    let contract = serde_json::to_value(contract).unwrap_or_default();
+///
+/// It shows what tools are given at /openapi.json, no more and no less.
+pub(in crate::http) fn render(contract: &Value) -> Html<String> {
     let info = &contract["info"];
     page(&DocsPage {
         title: text(info, "title"),
         about: str_of(info, "description").split("\n\n").map(Prose::new).collect(),
-        groups: list(&contract["tags"]).iter().map(|tag| Group::of(tag, &contract)).collect(),
+        groups: list(&contract["tags"]).iter().map(|tag| Group::of(tag, contract)).collect(),
         schemas: fields(&contract["components"]["schemas"]).map(Schema::of).collect(),
     })
 }

@@ -1,5 +1,6 @@
 //! Pages for people, and the description of the contract for tools.
 
+pub(super) mod contract;
 pub(super) mod docs_page;
 mod docs_type;
 pub(super) mod openapi;

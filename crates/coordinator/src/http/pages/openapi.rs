@@ -23,8 +23,7 @@ pub(in crate::http) struct Contract;
 
 /// The description for tools, made once at start-up.
 pub(in crate::http) fn render(
-    contract: &utoipa::openapi::OpenApi,
+    contract: &serde_json::Value,
 ) -> impl IntoResponse + Clone + Send + Sync + 'static + use<> {
-    let json = serde_json::to_string(contract).unwrap_or_default();
-    ([(header::CONTENT_TYPE, "application/json")], json)
+    ([(header::CONTENT_TYPE, "application/json")], contract.to_string())
 }

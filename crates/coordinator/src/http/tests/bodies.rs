@@ -9,7 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
 use hyper::body::Frame;
-use tercet_engine::ReplyKind;
+use tercet_engine::{Ask, ReplyKind};
 use tercet_wire::Status;
 
 use super::face::{Answer, Face, posted, transaction};
@@ -100,6 +100,59 @@ async fn only_json_in_utf_8_is_read() {
     );
     let latin = posted("/v1/transactions", b"{\"gid\":\"\xe9\"}".to_vec());
     assert_problem(&face.send(latin).await, "invalid-request", "body: must be UTF-8");
+}
+
+#[tokio::test]
+async fn a_body_that_is_packed_is_not_read() {
+    let face = face().await;
+    for (coding, status) in
+        [("gzip", 415), ("br", 415), ("identity, gzip", 415), ("x", 415), ("Identity", 201)]
+    {
+        let mut request = posted("/v1/transactions", "{}");
+        request.headers_mut().insert("content-encoding", coding.parse().expect("a header"));
+        let answer = face.send(request).await;
+        assert_eq!(answer.status.as_u16(), status, "{coding}");
+        if status == 415 {
+            assert!(answer.problem().1.contains("Content-Encoding"), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_plainly_means_something_is_taken_as_it_is_meant() {
+    let face = face().await;
+    for body in [
+        r#"{"branches":null}"#,
+        r#"{"gid":null,"open":null,"timeout_ms":null,"metadata":null}"#,
+        r#"{"timeout_ms":30000.0}"#,
+        "\u{feff}{}",
+        r#"{"branches":[{"confirm":"http://h/","headers":null,"timeout_ms":3e3}]}"#,
+    ] {
+        assert_eq!(face.post("/v1/transactions", body).await.status.as_u16(), 201, "{body}");
+    }
+    assert_eq!(face.post("/v1/transactions?wait_ms=50.0", "{}").await.status.as_u16(), 201);
+    for uri in [
+        "/v1/transactions?cursor=",
+        "/v1/transactions?parked=false",
+        "/v1/transactions/order-1/events?cursor=",
+    ] {
+        assert_eq!(face.get(uri).await.status.as_u16(), 200, "{uri}");
+    }
+    let answer = face.post("/v1/transactions", r#"{"metadata":{"n":18446744073709551616}}"#).await;
+    assert_problem(&answer, "invalid-request", "metadata: 18446744073709551616 has more than 64");
+}
+
+#[tokio::test]
+async fn a_character_that_no_database_holds_is_replaced() {
+    let mut face = face().await;
+    face.post("/v1/transactions/order-1/cancel", r#"{"reason":"no\u0000stock"}"#).await;
+    let asked = face.seen.try_recv().expect("asked").ask;
+    let Ask::Cancel { detail, .. } = asked else { panic!("{asked:?}") };
+    assert_eq!(detail.as_deref(), Some("no\u{fffd}stock"));
+    face.post("/v1/transactions", r#"{"metadata":{"k\u0000":["\u0000"]}}"#).await;
+    let asked = face.seen.try_recv().expect("asked").ask;
+    let Ask::Begin { spec, .. } = asked else { panic!("{asked:?}") };
+    assert_eq!(spec.metadata.as_deref(), Some("{\"k\u{fffd}\":[\"\u{fffd}\"]}"));
 }
 
 /// Keeps P9.

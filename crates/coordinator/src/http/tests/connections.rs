@@ -11,40 +11,47 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::face::{Face, transaction};
-use crate::http::{ServerSettings, serve};
+use crate::http::{Admits, Entrance, ServerSettings, serve};
 
-const SETTINGS: ServerSettings = ServerSettings {
+pub(super) const SETTINGS: ServerSettings = ServerSettings {
+    admits: Admits::Everybody,
     max_connections: 8,
     header_read_timeout: Duration::from_secs(30),
     write_timeout: Duration::from_secs(30),
     grace: Duration::from_secs(30),
 };
 
-struct Served {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
+pub(super) struct Served {
+    pub(super) address: SocketAddr,
+    pub(super) stop: oneshot::Sender<()>,
+    pub(super) server: JoinHandle<()>,
 }
 
-async fn served(face: &Face, settings: ServerSettings) -> Served {
+pub(super) async fn served(face: &Face, settings: ServerSettings) -> Served {
+    let entrance = Entrance::closed(&face.readiness);
+    entrance.open(face.router.clone());
+    served_by(entrance, settings).await
+}
+
+pub(super) async fn served_by(entrance: Entrance, settings: ServerSettings) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel();
-    let server = serve(listener, face.router.clone(), settings, async {
+    let server = serve(listener, entrance, settings, async {
         // A test that drops its end stops the server too.
         let _ = stopped.await;
     });
     Served { address, stop, server: tokio::spawn(server) }
 }
 
-async fn sent(address: SocketAddr, text: &str) -> TcpStream {
+pub(super) async fn sent(address: SocketAddr, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(text.as_bytes()).await.expect("sent");
     stream
 }
 
 /// All that comes until the other side closes.
-async fn all(mut stream: TcpStream) -> String {
+pub(super) async fn all(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
     let read = stream.read_to_end(&mut text);
     let read = tokio::time::timeout(Duration::from_secs(120), read).await.expect("an end");
@@ -53,7 +60,7 @@ async fn all(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-const GET: &str = "GET /livez HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
+pub(super) const GET: &str = "GET /livez HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
 
 /// Keeps P9.
 #[tokio::test]

@@ -21,7 +21,7 @@ use tercet_wire::{
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
-use crate::http::{Api, Readiness, RequestLimits, router};
+use crate::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
 
@@ -81,7 +81,7 @@ impl Face {
                     }
                     else => return,
                 };
-                let Asked { gid, ask, until, wait, reply } = asked;
+                let Asked { gid, ask, until, wait, reply, .. } = asked;
                 let seen = Seen { gid, ask, until, wait };
                 if let Some(answer) = answer(&seen) {
                     let _ = reply.send(answer);
@@ -107,13 +107,18 @@ impl Face {
     async fn of(engine: RuntimeHandle, seen: mpsc::UnboundedReceiver<Seen>) -> Self {
         let readiness = Readiness::default();
         readiness.set_writable(true);
+        readiness.start();
         let own = "127.0.0.1:7200".parse().expect("an address");
         let router = router(Api {
             engine,
             journal: empty_journal().await,
             clock: Arc::new(StoppedClock),
             limits: Limits { own_addresses: vec![own], payload_bytes: 2_048, ..Limits::default() },
-            requests: RequestLimits { max_bytes: 4_096, body_timeout: Duration::from_secs(2) },
+            requests: RequestLimits {
+                max_bytes: 4_096,
+                body_timeout: Duration::from_secs(2),
+                budget: BodyBudget::new(1 << 20),
+            },
             history_lines: 100,
             readiness: readiness.clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),

@@ -1,8 +1,10 @@
 //! The HTTP face against an engine that answers as each test tells it to.
 
 mod bodies;
+mod clients;
 mod connections;
 mod face;
 mod pages;
+mod probes;
 mod problems;
 mod waits;

@@ -1,7 +1,13 @@
 //! The contract as tools and people see it, and what is counted.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use serde::Serialize;
+use serde_json::Value;
 use tercet_engine::{Refusal, Reply};
+use tercet_wire::{
+    BranchStatus, BreakerState, EventKind, Op, Pattern, ProblemCode, Reason, ResolvedAs, Status,
+    TryBy,
+};
 
 use super::face::Face;
 
@@ -29,6 +35,76 @@ async fn the_contract_is_openapi_3_1_and_names_every_route() {
     for field in ["gid", "branches", "open", "timeout_ms", "metadata"] {
         assert!(begin[field].is_object(), "{field}");
     }
+}
+
+/// Every enumeration of the contract, and its words on the wire.
+#[tokio::test]
+async fn every_enumeration_has_the_words_that_are_on_the_wire() {
+    fn on_the_wire<T: Serialize>(all: &[T]) -> Vec<Value> {
+        all.iter().map(|one| serde_json::to_value(one).expect("JSON")).collect()
+    }
+    let contract = Face::gone().await.get("/openapi.json").await.json();
+    let schemas = contract["components"]["schemas"].as_object().expect("schemas");
+    let described = schemas.iter().filter_map(|(name, schema)| {
+        Some((name.as_str(), schema.get("enum")?.as_array()?.clone()))
+    });
+    let expected = [
+        ("BranchStatus", on_the_wire(BranchStatus::ALL)),
+        ("BreakerState", on_the_wire(BreakerState::ALL)),
+        ("EventKind", on_the_wire(EventKind::ALL)),
+        ("Op", on_the_wire(&Op::ALL)),
+        ("Pattern", on_the_wire(Pattern::ALL)),
+        ("ProblemCode", on_the_wire(ProblemCode::ALL)),
+        ("Reason", on_the_wire(Reason::ALL)),
+        ("ResolvedAs", on_the_wire(ResolvedAs::ALL)),
+        ("Status", on_the_wire(Status::ALL)),
+        ("TryBy", on_the_wire(TryBy::ALL)),
+    ];
+    assert_eq!(described.collect::<Vec<_>>(), expected);
+    for (name, schema) in schemas {
+        let is_variant = |word: &Value| {
+            word.as_str().is_some_and(|word| word.chars().any(|c| c.is_ascii_uppercase()))
+        };
+        let words = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+        assert!(!words.into_iter().any(is_variant), "{name} names values of the code's");
+    }
+}
+
+#[tokio::test]
+async fn every_route_has_examples_and_says_what_can_go_wrong() {
+    let contract = Face::gone().await.get("/openapi.json").await.json();
+    let paths = contract["paths"].as_object().expect("paths");
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().expect("methods") {
+            let name = format!("{method} {path}");
+            let responses = operation["responses"].as_object().expect("responses");
+            for status in ["400", "431", "500", "503"] {
+                assert!(responses.contains_key(status), "{name}: {status}");
+            }
+            if method == "post" {
+                assert!(responses.contains_key("413") && responses.contains_key("415"), "{name}");
+            }
+            for (status, response) in responses {
+                for (kind, content) in response["content"].as_object().expect("content") {
+                    let example = &content["example"];
+                    assert!(!example.is_null(), "{name} {status} {kind} has no example");
+                    if kind == "application/problem+json" {
+                        assert_eq!(example["status"].to_string(), *status, "{name}");
+                    }
+                }
+            }
+            let body = &operation["requestBody"]["content"]["application/json"];
+            assert_eq!(body.is_null(), body["example"].is_null(), "{name}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let is_cursor = parameter["name"] == "cursor";
+                assert!(is_cursor || !parameter["example"].is_null(), "{name}: {parameter}");
+            }
+        }
+    }
+    let begin = &contract["paths"]["/v1/transactions"]["post"]["responses"]["201"]["headers"];
+    assert!(begin["Location"].is_object() && begin["Tercet-Status"].is_object(), "{begin}");
+    let attempts = &contract["components"]["schemas"]["Attempts"]["properties"]["try"];
+    assert_eq!(attempts["type"], "integer", "{attempts}");
 }
 
 #[tokio::test]

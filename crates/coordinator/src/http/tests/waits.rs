@@ -67,7 +67,7 @@ async fn the_status_says_whether_what_was_waited_for_has_come() {
         .await;
         let begun = face.post("/v1/transactions", r#"{"gid":"order-1"}"#).await;
         assert_eq!(begun.status.as_u16(), expected);
-        assert_eq!(begun.header("location"), "/v1/transactions/order-1");
+        assert_eq!(begun.header("location"), "transactions/order-1");
         assert_eq!(begun.header("tercet-status"), "confirming");
         assert_eq!(begun.header("content-type"), "application/json");
         let registered = face.post("/v1/transactions/order-1/branches", BRANCH).await;
@@ -91,7 +91,7 @@ async fn begin_hands_over_what_it_was_given() {
         posted("/v1/transactions", r#"{"branches":[{"try":"http://h/","payload": {"a" :1} }]}"#);
     request.headers_mut().insert("traceparent", trace.parse().expect("a header"));
     let answer = face.send(request).await;
-    assert_eq!(answer.header("location"), format!("/v1/transactions/{INSTANCE}"));
+    assert_eq!(answer.header("location"), format!("transactions/{INSTANCE}"));
     let seen = face.seen.try_recv().expect("asked");
     assert_eq!(seen.gid.as_str(), INSTANCE);
     let Ask::Begin { spec, fresh } = seen.ask else { panic!("{seen:?}") };

@@ -1,0 +1,65 @@
+//! Who answers what comes in: before the node has recovered, only what asks how it stands.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::response::Response;
+use axum::routing::get;
+use http::Request;
+use hyper::body::Incoming;
+use tercet_wire::ProblemCode;
+use tower::Service as _;
+
+use crate::http::handlers::health;
+use crate::http::readiness::Readiness;
+use crate::http::response::problem::Failure;
+
+/// Whether this path asks how the node stands: such requests have connections of their own.
+pub(super) fn is_probe(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/metrics")
+}
+
+/// The way to the routers. Cheap to clone; all clones lead to the same.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    starting: Router,
+    open: Arc<OnceLock<Router>>,
+}
+
+impl Entrance {
+    /// One that is not open yet: probes are answered, everything else is told to come again.
+    #[must_use]
+    pub fn closed(readiness: &Readiness) -> Self {
+        let starting = Router::new()
+            .route("/livez", get(health::livez))
+            .route("/readyz", get(health::readyz))
+            .fallback(not_ready)
+            .method_not_allowed_fallback(not_ready)
+            .with_state(readiness.clone());
+        Self { starting, open: Arc::default() }
+    }
+
+    /// From here on this router answers everything.
+    pub fn open(&self, router: Router) {
+        // It is opened once; a second time the first router stays.
+        let _ = self.open.set(router);
+    }
+
+    /// The answer to a request.
+    pub(super) fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response> + Send + 'static + use<> {
+        let mut router = self.open.get().unwrap_or(&self.starting).clone();
+        let answer = router.call(request);
+        async move {
+            let Ok(answer) = answer.await;
+            answer
+        }
+    }
+}
+
+async fn not_ready() -> Failure {
+    let detail = "this node is starting and takes up what was unfinished; nothing happened";
+    Failure::new(ProblemCode::NotReady, detail)
+}

@@ -1,0 +1,229 @@
+//! Connections: an accept loop of our own, since a server must not wait for ever for a
+//! slow header, take connections without bound, or drop answers when it stops.
+//!
+//! ```text
+//!  accept ─▶ a place? ─ yes ─▶ full ──────────┐
+//!               └ no ─▶ guest, of which there │     hyper ─▶ answering ─▶ entrance ─▶ router
+//!                       are a few; the oldest ├─▶ socket ◀──────┘ who is gone?
+//!                       makes room ───────────┘
+//! ```
+
+mod answering;
+mod own_answer;
+mod socket;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_io_timeout::TimeoutWriter;
+
+use crate::http::entrance::Entrance;
+use crate::http::extract::peer::Peer;
+use crate::http::server::answering::{Admission, Answering, Guest};
+use crate::http::server::socket::{Socket, Stream};
+
+/// How long accepting rests after it failed: when the process has no file handles
+/// left, trying again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest line and headers of a request together, in bytes.
+const HEAD_BYTES: usize = 64 * 1_024;
+
+/// The most header lines of a request; hyper's own limit.
+const HEADER_LINES: usize = 100;
+
+/// Connections that are taken for probes when there is no place for others.
+const GUESTS: usize = 16;
+
+/// The longest time for a guest's line and headers to arrive.
+const GUEST_HEAD: Duration = Duration::from_secs(1);
+
+/// Who is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admits {
+    /// Up to `max_connections` at a time; further ones wait.
+    Everybody,
+    /// Likewise; further ones are asked what they want, and probes are answered.
+    EverybodyAndProbes,
+    /// A few, for probes alone.
+    ProbesAlone,
+}
+
+/// Bounds of the server.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerSettings {
+    /// Who is let in.
+    pub admits: Admits,
+    /// Connections open at a time.
+    pub max_connections: usize,
+    /// Longest time for a request's head to arrive, also on a connection kept open.
+    pub header_read_timeout: Duration,
+    /// Longest time in which a client takes nothing of its answer.
+    pub write_timeout: Duration,
+    /// How long answers under way are waited for once the server stops.
+    pub grace: Duration,
+}
+
+/// Serves until `stop` ends, then takes no more connections, lets what is being
+/// answered be answered within the grace, and closes the rest.
+pub async fn serve(
+    listener: TcpListener,
+    entrance: Entrance,
+    settings: ServerSettings,
+    stop: impl Future<Output = ()>,
+) {
+    let room = Arc::new(Semaphore::new(settings.max_connections));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut guests = Guests::default();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = accept(&listener, &room, settings.admits) => accepted,
+            // Connections that ended are let go as they end.
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok(Accepted { stream, peer, admission, place }) => {
+                let connection = connection(stream, peer, &entrance, &admission, settings);
+                let connection = graceful.watch(connection);
+                let task = connections.spawn(async move {
+                    // Broken connections are the other side's affair, and frequent.
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    drop(place);
+                });
+                guests.seat(admission, task);
+            }
+            // The other side gave up before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(event = "connection_not_accepted", %error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(settings.grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!(
+            event = "connections_closed_unanswered",
+            open = connections.len(),
+            "connections are closed before they were answered"
+        );
+    }
+    connections.shutdown().await;
+}
+
+/// A connection that was let in.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    admission: Admission,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// A connection, once one comes and may be let in.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+    admits: Admits,
+) -> io::Result<Accepted> {
+    let mut place = match admits {
+        Admits::Everybody => {
+            Some(Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?)
+        }
+        Admits::EverybodyAndProbes | Admits::ProbesAlone => None,
+    };
+    let (stream, peer) = listener.accept().await?;
+    // Answers are small; holding them back to fill a packet costs 40 ms. It fails only on a
+    // connection that is gone already.
+    let _ = stream.set_nodelay(true);
+    if admits == Admits::EverybodyAndProbes {
+        place = Arc::clone(room).try_acquire_owned().ok();
+    }
+    let admission = match (admits, &place) {
+        (Admits::ProbesAlone, _) => Admission::Probes,
+        (_, Some(_)) => Admission::Full,
+        (_, None) => Admission::Guest(Guest::new(Arc::clone(room))),
+    };
+    Ok(Accepted { stream, peer, admission, place })
+}
+
+/// Those without a place, in the order in which they came. Probes say at once what they want, so
+/// when there are too many, whoever came first makes room.
+#[derive(Default)]
+struct Guests(VecDeque<(Admission, AbortHandle)>);
+
+impl Guests {
+    fn seat(&mut self, admission: Admission, task: AbortHandle) {
+        if matches!(admission, Admission::Full) {
+            return;
+        }
+        self.0.retain(|(admission, task)| !task.is_finished() && !has_place(admission));
+        if self.0.len() >= GUESTS
+            && let Some((_, first)) = self.0.pop_front()
+        {
+            first.abort();
+        }
+        self.0.push_back((admission, task));
+    }
+}
+
+fn has_place(admission: &Admission) -> bool {
+    match admission {
+        Admission::Full => true,
+        Admission::Guest(guest) => guest.has_place(),
+        Admission::Probes => false,
+    }
+}
+
+/// A connection whose client must take its answers in time.
+type Io = TokioIo<Pin<Box<TimeoutWriter<Stream>>>>;
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    entrance: &Entrance,
+    admission: &Admission,
+    settings: ServerSettings,
+) -> http1::Connection<Io, Answering> {
+    let socket = Socket::new(stream);
+    // A client that asks and never reads would otherwise keep its connection, and the answer in
+    // memory, for as long as it likes.
+    let mut stream = TimeoutWriter::new(Stream::new(Arc::clone(&socket)));
+    stream.set_timeout(Some(settings.write_timeout));
+    let stream = TokioIo::new(Box::pin(stream));
+    let (is_full, head) = match admission {
+        Admission::Full => (true, settings.header_read_timeout),
+        Admission::Guest(_) | Admission::Probes => {
+            (false, settings.header_read_timeout.min(GUEST_HEAD))
+        }
+    };
+    let answering = Answering {
+        entrance: entrance.clone(),
+        peer: Peer(peer),
+        admission: admission.clone(),
+        socket,
+    };
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        // A client may close its sending side and wait; whether it is gone, the socket knows.
+        .half_close(true)
+        .keep_alive(is_full)
+        .header_read_timeout(head)
+        .max_header_size(HEAD_BYTES)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(stream, answering)
+}
