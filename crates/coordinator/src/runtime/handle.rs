@@ -1,10 +1,13 @@
 //! How the rest of the daemon asks the engine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{Ask, Census, Refusal, Reply, Until};
 use tercet_wire::Gid;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::runtime::refusals::{Cause, Refusals};
 
 /// A request on its way to the engine.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub struct RuntimeHandle {
     begins: mpsc::Sender<Asked>,
     requests: mpsc::Sender<Asked>,
     control: mpsc::Sender<Control>,
+    refusals: Arc<Refusals>,
 }
 
 /// The other ends of a handle's lanes.
@@ -63,8 +67,12 @@ pub fn lanes(begins: usize, requests: usize) -> (RuntimeHandle, Lanes) {
     let (begin_sender, begin_receiver) = mpsc::channel(begins.max(1));
     let (request_sender, request_receiver) = mpsc::channel(requests.max(1));
     let (control_sender, control_receiver) = mpsc::channel(requests.max(1));
-    let handle =
-        RuntimeHandle { begins: begin_sender, requests: request_sender, control: control_sender };
+    let handle = RuntimeHandle {
+        begins: begin_sender,
+        requests: request_sender,
+        control: control_sender,
+        refusals: Arc::new(Refusals::register()),
+    };
     let lanes =
         Lanes { begins: begin_receiver, requests: request_receiver, control: control_receiver };
     (handle, lanes)
@@ -82,19 +90,26 @@ impl RuntimeHandle {
             match self.begins.try_send(asked) {
                 Ok(()) => Ok(()),
                 Err(mpsc::error::TrySendError::Full(_)) => {
-                    Err(Refusal::TooManyTransactions { limit })
+                    self.refusals.count(Cause::BeginQueue);
+                    return Reply::Refused(Refusal::TooManyTransactions { limit });
                 }
                 Err(mpsc::error::TrySendError::Closed(_)) => Err(Refusal::NotAccepted),
             }
         } else {
             self.requests.send(asked).await.map_err(|_| Refusal::NotAccepted)
         };
-        match sent {
-            Err(refusal) => Reply::Refused(refusal),
+        let reply = match sent {
+            Err(refusal) => return Reply::Refused(refusal),
             // The sender is dropped only when the engine is: what became of the request is
             // unknown.
             Ok(()) => answer.await.unwrap_or(Reply::Refused(Refusal::JournalUnavailable)),
+        };
+        if let Reply::Refused(refusal) = &reply
+            && let Some(cause) = Cause::of(refusal)
+        {
+            self.refusals.count(cause);
         }
+        reply
     }
 
     /// Waits until everything the engine had written when this was asked is durable, so that

@@ -14,6 +14,7 @@
 mod handle;
 mod parking;
 mod recovery;
+mod refusals;
 mod replies;
 mod shell;
 

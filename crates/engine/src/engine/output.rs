@@ -6,7 +6,7 @@ use tercet_wire::{BranchId, BranchSpec, Gid, Incarnation, Instance, Now, Op, Seq
 
 use crate::dispatch::Destination;
 use crate::engine::input::{ReplyTo, Ticket};
-use crate::record::Record;
+use crate::record::{LastAnswer, Record};
 use crate::transaction::Transaction;
 
 /// What handling one input led to.
@@ -81,6 +81,12 @@ pub struct Parked {
     pub attempts: u32,
     /// How the last one failed, if one did.
     pub last_error: Option<Arc<str>>,
+    /// The last answer that had a status and was neither a success nor 202.
+    pub last_answer: Option<Arc<LastAnswer>>,
+    /// Whether nothing says that its participant is there: the last call got no answer from it.
+    pub unreachable: bool,
+    /// Since when it could have been called.
+    pub since: Wall,
     /// When it was parked.
     pub at: Wall,
 }

@@ -40,7 +40,8 @@ pub struct ParticipantView {
     pub breaker: String,
     /// Calls that ended.
     pub calls: u64,
-    /// Those of them that spoke against its health: no answer, 502, 503 or 504.
+    /// Those of them that are made again: no answer, or one that is no success. A Try that was
+    /// refused is answered, and "in progress" is none.
     pub failures: u64,
     /// Failures by calls, from 0 to 1; 0 before the first call.
     pub failure_rate: f64,

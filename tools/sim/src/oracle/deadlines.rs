@@ -18,13 +18,25 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    pub(super) fn before(&mut self, event: &Event, running: &Running, now: Now) {
+    pub(super) fn before(
+        &mut self,
+        event: &Event,
+        running: &Running,
+        now: Now,
+        scheduler: &mut Scheduler,
+    ) {
         if self.life != running.life {
             *self = Self { life: running.life, ..Self::default() };
         }
         match event {
             Event::Input(Input::Adopt(stored)) => self.taken_up(stored, now),
-            Event::Input(Input::Loaded(_, Load::Found(stored))) => self.taken_up(stored, now),
+            Event::Input(Input::Loaded(gid, Load::Found(stored))) => {
+                let due = self.not_before.get(gid).copied();
+                if !stored.status.is_decided() && due.is_some_and(|due| due <= now.mono) {
+                    scheduler.saw(Sometimes::DeadlineWhilePagedOut);
+                }
+                self.taken_up(stored, now);
+            }
             Event::Input(_) | Event::Sync(_) | Event::Journal { .. } => {}
         }
     }
