@@ -8,13 +8,13 @@ use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Op, Seq, host_port};
 
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
-use crate::engine::live_transaction::{Fault, Purpose, Waiter};
+use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
 use crate::engine::output::{Call, DeferredEffect, Effect, Output, Parked, Refusal, Reply};
 use crate::engine::{Engine, at_once};
 use crate::invariants::moved_rightly;
 use crate::record::{Change, Record};
 use crate::transaction::{
-    CallState, ParkedNow, Registered, Step, Transaction, Wanted, not_before,
+    Branch, CallState, ParkedNow, Registered, Step, Transaction, Wanted, not_before,
 };
 
 /// What a call is to its branch.
@@ -136,6 +136,14 @@ impl Engine {
         Some((position, found))
     }
 
+    /// Whether people are still to be told of a parked branch: not if it was given a sign of life
+    /// since. Of one that is not here any more they are.
+    pub(crate) fn is_news(&self, gid: &Gid, parked: &Parked) -> bool {
+        let transaction = self.live.get(gid).map(LiveTransaction::transaction);
+        let branch = transaction.and_then(|transaction| transaction.branch(&parked.branch.id));
+        branch.and_then(Branch::waits_since).is_none_or(|since| since == parked.since_mono)
+    }
+
     /// The `host:port` that a call went to, if its transaction is here.
     #[must_use]
     pub fn participant_of(&self, ticket: &Ticket) -> Option<String> {
@@ -219,6 +227,7 @@ impl Engine {
                 last_answer: branch.last_answer().cloned(),
                 unreachable: branch.is_unreachable(),
                 since: now.wall_at(branch.waits_since().unwrap_or(now.mono)),
+                since_mono: branch.waits_since().unwrap_or(now.mono),
                 at: now.wall,
             };
             let (after, effect) = (live_transaction.release_after, Effect::Parked(parked));

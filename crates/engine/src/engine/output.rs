@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchId, BranchSpec, Gid, Incarnation, Instance, Now, Op, Seq, Spec, Wall};
+use tercet_wire::{
+    BranchId, BranchSpec, Gid, Incarnation, Instance, Mono, Now, Op, Seq, Spec, Wall,
+};
 
 use crate::dispatch::Destination;
 use crate::engine::input::{ReplyTo, Ticket};
@@ -87,6 +89,8 @@ pub struct Parked {
     pub unreachable: bool,
     /// Since when it could have been called.
     pub since: Wall,
+    /// The same by the clock that it was parked by.
+    pub since_mono: Mono,
     /// When it was parked.
     pub at: Wall,
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    BranchRecord, Change, Decided, Decision, HistoryEvent, Record, StoredTransaction, TryAnswer,
+    BranchRecord, Change, Decided, Decision, HistoryEvent, LastAnswer, PendingResolution, Record,
+    StoredTransaction, TryAnswer,
 };
 use tercet_wire::{
     BranchId, BranchSpec, BranchStatus, EventKind, Fingerprint, Gid, Instance, Op, Pattern, PerOp,

@@ -54,7 +54,10 @@ impl Deadlines {
         for record in records {
             match &record.change {
                 Change::Begun(spec) => {
-                    self.not_before.insert(record.gid.clone(), now.mono_at(spec.deadline_at));
+                    // Another may rest under the same gid, as will turn out.
+                    let due = now.mono_at(spec.deadline_at);
+                    let known = self.not_before.entry(record.gid.clone()).or_insert(due);
+                    *known = due.min(*known);
                 }
                 Change::Decided(decided) => {
                     let due = self.not_before.remove(&record.gid);

@@ -84,9 +84,8 @@ impl Engine {
     pub(super) fn wake_what_is_due(&mut self, now: Now, output: &mut Output) {
         while self.loading.len() < AT_A_TIME {
             let Some(gid) = self.paging.wakes.take_due(now.mono) else { return };
-            if self.live.contains(&gid) {
-                self.paging.wakes.take(&gid);
-            } else if !self.loading.contains(&gid) {
+            // Where another was begun under its gid that will turn out to be taken, it comes later.
+            if !self.live.contains(&gid) && !self.loading.contains(&gid) {
                 self.load_of_its_own(gid, output);
             }
         }
