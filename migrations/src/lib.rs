@@ -7,6 +7,7 @@
 mod column;
 mod m0001_journal;
 mod m0002_written_at;
+mod m0003_words;
 
 use sea_orm_migration::sea_orm::DatabaseConnection;
 use sea_orm_migration::sea_query::{DynIden, IntoIden};
@@ -17,7 +18,11 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_journal::Step), Box::new(m0002_written_at::Step)]
+        vec![
+            Box::new(m0001_journal::Step),
+            Box::new(m0002_written_at::Step),
+            Box::new(m0003_words::Step),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

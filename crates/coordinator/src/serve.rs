@@ -90,7 +90,7 @@ pub async fn serve(
         engine: node.engine.clone(),
         journal: node.journal.clone(),
         clock,
-        limits: settings.limits.of_requests(own_addresses),
+        limits: settings.of_requests(own_addresses),
         requests: RequestLimits {
             max_bytes: settings.server.max_request_bytes,
             body_timeout: settings.server.body_read_timeout,

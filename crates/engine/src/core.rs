@@ -263,7 +263,12 @@ impl Core {
                 }
             }
             Effect::Load => commands.loads.push(held.gid),
-            Effect::Parked(parked) => commands.parked.push((held.gid, parked)),
+            Effect::Parked(parked) => {
+                // Its participant may have given a sign of life while this waited.
+                if self.engine.is_news(&held.gid, &parked) {
+                    commands.parked.push((held.gid, parked));
+                }
+            }
             Effect::Alarm { why } => commands.alarms.push((held.gid, why)),
         }
     }

@@ -10,6 +10,7 @@ mod engine;
 mod group_commit;
 pub mod invariants;
 mod journal_event;
+mod outages;
 mod record;
 mod recovery;
 mod stored;
@@ -26,12 +27,16 @@ pub use engine::input::{Ask, Input, Load, ReplyTo, Request, Ticket, Until, Wait}
 pub use engine::output::{
     Call, DeferredEffect, Effect, Output, PageRequest, Parked, Refusal, Reply, ReplyKind, Snapshot,
 };
-pub use engine::{Census, Engine, EngineSettings};
+pub use engine::{Census, Engine, EngineSettings, WaitingFor};
 pub use group_commit::{
     Backlog, Batch, Caps, Committed, GroupCommit, GroupCommitSettings, TransactionKey, Weight,
 };
 pub use journal_event::{JournalEvent, Urgency};
-pub use record::{BranchRecord, Change, Decided, Decision, HistoryEvent, Record, TryAnswer};
+pub use outages::{OutageNews, Outages};
+pub use record::{
+    BranchRecord, Change, Decided, Decision, HistoryEvent, LastAnswer, PendingResolution, Record,
+    TryAnswer,
+};
 pub use recovery::{PageRead, Unreadable, read_page};
-pub use stored::{ApplyError, StoredTransaction};
+pub use stored::{ApplyError, StoredTransaction, begins};
 pub use transaction::{Branch, BranchState, CallState, Phase, Rules, Transaction, history_bound};

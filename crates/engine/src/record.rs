@@ -113,8 +113,14 @@ pub struct BranchRecord {
     pub last_error: Option<Arc<str>>,
     /// The last answer of a Try that was refused or failed.
     pub answer: Option<TryAnswer>,
+    /// The last answer to any of its calls that had a status and was neither a success nor 202.
+    pub last_answer: Option<Arc<LastAnswer>>,
     /// How an operator ended it, if one did.
     pub resolved_as: Option<ResolvedAs>,
+    /// How an operator will have ended it, while a call is under way.
+    pub pending_resolution: Option<Arc<PendingResolution>>,
+    /// Whether a call was answered otherwise than it had been resolved meanwhile.
+    pub contradicted: bool,
     /// When it acknowledged the decision; absent where that is the transaction's own finish.
     pub acknowledged_at: Option<Wall>,
 }
@@ -126,6 +132,32 @@ pub struct TryAnswer {
     pub status: Option<u16>,
     /// The body, at most 1 KiB of it; or, if no answer arrived, why not.
     pub body: Arc<str>,
+}
+
+/// The last answer to any call of a branch that had a status and was neither a success nor 202.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LastAnswer {
+    /// To which call.
+    pub op: Op,
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, at most 1 KiB of it.
+    pub body: Arc<str>,
+    /// When it came.
+    pub at: Wall,
+}
+
+/// An operator's word about a branch that has not taken effect yet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PendingResolution {
+    /// What the branch will count as.
+    pub as_: ResolvedAs,
+    /// Who said so.
+    pub by: Arc<str>,
+    /// Why, in the operator's words.
+    pub note: Option<Arc<str>>,
+    /// When it was said.
+    pub at: Wall,
 }
 
 /// A line of history.

@@ -51,6 +51,14 @@ pub enum ApplyError {
         /// The instance that holds it.
         instance: Instance,
     },
+    /// The row is one that no database takes: its key is taken, or a value does not fit its column.
+    #[error("{gid}: {why}")]
+    Refused {
+        /// The gid.
+        gid: Gid,
+        /// In what way.
+        why: String,
+    },
     /// The status is not the one the change starts from.
     #[error("{gid} is {found}, not as the change expects")]
     Guard {
@@ -98,14 +106,17 @@ impl StoredTransaction {
             }
             Change::Registered(branch) => {
                 guard(self.status == Status::Trying)?;
+                self.takes_branch(branch)?;
                 self.branches.push(Arc::clone(branch));
             }
             Change::Decided(decided) => {
                 guard(self.status == Status::Trying)?;
+                column_takes(&self.spec.gid, "decided_at", decided.at)?;
                 self.status = decided.decision.status();
                 self.decided = Some(decided.clone());
             }
             Change::BranchRecord(outcome) => {
+                self.takes_branch_record(outcome)?;
                 self.branch_records.retain(|known| known.branch != outcome.branch);
                 self.branch_records.push(outcome.clone());
                 self.branch_records.sort_by(|a, b| a.branch.cmp(&b.branch));
@@ -114,18 +125,65 @@ impl StoredTransaction {
                 let decision = self.decided.as_ref().map(|decided| &decided.decision);
                 let fits = decision.is_some_and(|decision| decision.finished_status() == *status);
                 guard(fits && !self.status.is_finished())?;
+                column_takes(&self.spec.gid, "finished_at", *at)?;
                 self.status = *status;
                 self.finished_at = Some(*at);
                 self.owner = None;
             }
             Change::Parked(parked) => self.parked = *parked,
             Change::History(happening) => {
+                self.takes_line(happening)?;
                 self.history.push(happening.clone());
-                self.history_len = self.history_len.max(happening.number);
+                self.history_len = happening.number;
                 self.history_by_hand += u32::from(happening.kind.is_by_hand());
             }
         }
         Ok(())
+    }
+
+    /// Whether the rows of branches take one more: each has an id and a place of its own, and the
+    /// order of registrations is that of their places.
+    fn takes_branch(&self, branch: &BranchSpec) -> Result<(), ApplyError> {
+        let gid = &self.spec.gid;
+        if self.branches.iter().any(|known| known.id == branch.id) {
+            return Err(refused(gid, format!("branch {} is there already", branch.id)));
+        }
+        let last = self.branches.iter().map(|known| known.position).max();
+        if last.is_some_and(|last| branch.position <= last) {
+            let (id, position) = (&branch.id, branch.position);
+            return Err(refused(gid, format!("branch {id} takes place {position} again")));
+        }
+        branch_fits(gid, branch)
+    }
+
+    /// Whether what is known of a branch can be written.
+    fn takes_branch_record(&self, row: &BranchRecord) -> Result<(), ApplyError> {
+        let (gid, id) = (&self.spec.gid, &row.branch);
+        // What the retention has deleted has no branches either.
+        if !self.branches.is_empty() && !self.branches.iter().any(|known| known.id == *id) {
+            return Err(refused(gid, format!("{id} is no branch of it")));
+        }
+        let ended = row.acknowledged_at.is_some();
+        if (ended || row.resolved_as.is_some()) && !self.status.is_decided() {
+            return Err(refused(gid, format!("{id} has ended before the decision")));
+        }
+        if row.resolved_as.is_some() && !ended {
+            return Err(refused(gid, format!("{id} was resolved by hand and has not ended")));
+        }
+        if row.pending_resolution.is_some() && ended {
+            return Err(refused(gid, format!("{id} has ended and waits for its resolution")));
+        }
+        row.acknowledged_at.map_or(Ok(()), |at| column_takes(gid, "acknowledged_at", at))
+    }
+
+    /// Whether a line of history can be written: each has a number of its own, in order.
+    fn takes_line(&self, line: &HistoryEvent) -> Result<(), ApplyError> {
+        let (gid, number) = (&self.spec.gid, line.number);
+        if number != self.history_len + 1 {
+            let why = format!("line {number} of its history comes after {}", self.history_len);
+            return Err(refused(gid, why));
+        }
+        column_takes(gid, "at", line.at)
     }
 
     /// The decision, once taken.
@@ -133,4 +191,57 @@ impl StoredTransaction {
     pub fn decision(&self) -> Option<&Decision> {
         self.decided.as_ref().map(|decided| &decided.decision)
     }
+}
+
+/// Whether the rows of a new transaction can be written.
+///
+/// # Errors
+/// A key is there twice, or a value does not fit its column.
+pub fn begins(spec: &Spec) -> Result<(), ApplyError> {
+    let gid = &spec.gid;
+    for (place, branch) in spec.branches.iter().enumerate() {
+        let before = spec.branches.get(..place).unwrap_or_default();
+        if before.iter().any(|known| known.id == branch.id || known.position >= branch.position) {
+            return Err(refused(gid, format!("branch {} is there twice", branch.id)));
+        }
+        branch_fits(gid, branch)?;
+    }
+    for (column, text) in
+        [("fingerprint", spec.fingerprint.as_str()), ("traceparent", &*spec.traceparent)]
+    {
+        text_fits(gid, column, text, TEXT_LEN)?;
+    }
+    column_takes(gid, "created_at", spec.created_at)?;
+    column_takes(gid, "deadline_at", spec.deadline_at)
+}
+
+/// The longest fingerprint or traceparent, in characters; see `migrations`.
+const TEXT_LEN: usize = 128;
+/// The longest `host:port`, likewise.
+const PARTICIPANT_LEN: usize = 320;
+
+fn branch_fits(gid: &Gid, branch: &BranchSpec) -> Result<(), ApplyError> {
+    text_fits(gid, "participant", &branch.participant(), PARTICIPANT_LEN)?;
+    text_fits(gid, "fingerprint", branch.fingerprint.as_str(), TEXT_LEN)?;
+    match i32::try_from(branch.position.max(branch.stage)) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(refused(gid, format!("branch {} has no place", branch.id))),
+    }
+}
+
+fn text_fits(gid: &Gid, column: &str, text: &str, most: usize) -> Result<(), ApplyError> {
+    let length = text.chars().count();
+    if length <= most && !text.contains('\0') {
+        return Ok(());
+    }
+    Err(refused(gid, format!("{column} takes {most} characters, this has {length}")))
+}
+
+/// Moments are kept as they are; none of ours lies before 1970.
+fn column_takes(gid: &Gid, column: &str, at: Wall) -> Result<(), ApplyError> {
+    if at.0 >= 0 { Ok(()) } else { Err(refused(gid, format!("{column} is {}", at.0))) }
+}
+
+fn refused(gid: &Gid, why: String) -> ApplyError {
+    ApplyError::Refused { gid: gid.clone(), why }
 }

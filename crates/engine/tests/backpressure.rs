@@ -149,7 +149,7 @@ fn a_resolution_takes_back_a_call_that_waits_for_its_turn() {
     };
     let asked = driver.ask(&gid("t"), Ask::Resolve(Box::new(word)), Until::Finished);
     assert_eq!(asked.retract, std::slice::from_ref(&confirm.ticket));
-    assert!(records(&asked).is_empty(), "it may be under way all the same");
+    assert_eq!(records(&asked), ["BranchRecord"], "it may be under way all the same");
     let given_back = driver.input(Input::NotSent(confirm.ticket.clone(), None));
     assert_eq!(records(&given_back), ["BranchRecord", "History", "Finished"]);
     assert!(given_back.calls.is_empty());

@@ -10,7 +10,7 @@ use tercet_engine::{
     Ask, EngineSettings, Event, Input, Load, Record, ReplyTo, Rules, StoredTransaction, Until,
 };
 use tercet_wire::{Answer, BranchSpec};
-use world::content::{branch, gid, initiators, new_branch, spec, with_legs};
+use world::content::{self, branch, gid, initiators, new_branch, spec, with_legs};
 use world::driver::{Driver, calls, records, replies};
 
 const NOTHING: [&str; 0] = [];
@@ -219,10 +219,60 @@ fn a_lost_reservation_parks_at_once_and_a_minute_of_doubt_too() {
     let confirm = driver.durable().calls.remove(0);
     driver.pass(59_999);
     assert_eq!(records(&driver.answer(&confirm, 503)), ["History"]);
-    let confirm = driver.durable().calls.remove(0);
-    driver.pass(1);
-    let commands = driver.answer(&confirm, 503);
-    assert_eq!(records(&commands), ["History", "History", "BranchRecord", "Parked"]);
+    driver.durable();
+    assert_eq!(records(&driver.pass(1)), ["History", "BranchRecord", "Parked"]);
+}
+
+/// A Try that asks for more time than is left is called once more before the deadline, and none is
+/// shown to be called after it.
+#[test]
+fn a_pause_that_leads_past_the_deadline_is_cut_short() {
+    for code in [202, 429, 503] {
+        let mut driver = Driver::new();
+        let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+        driver.pass(26_000);
+        let retry_after = Some(std::time::Duration::from_secs(60));
+        let answer = Answer::Status { code, retry_after, excerpt: String::new() };
+        driver.input(Input::Answered(tries[0].ticket.clone(), answer));
+        driver.durable();
+        let next = shown_next(&driver).expect("it is called again");
+        assert!(next < content::CREATED_AT.after(std::time::Duration::from_secs(30)), "{code}");
+        let again = driver.pass(2_000).calls.remove(0);
+        assert_eq!(again.ticket.attempt, 2);
+        driver.answer(&again, 200);
+        let status = driver.core.engine().transaction(&gid("t")).expect("live").status();
+        assert_eq!(status, tercet_wire::Status::Confirming, "{code}");
+    }
+}
+
+/// When the first branch is shown to be called next.
+fn shown_next(driver: &Driver) -> Option<tercet_wire::Wall> {
+    let transaction = driver.core.engine().transaction(&gid("t")).expect("live").clone();
+    let snapshot = tercet_engine::Snapshot { transaction, at: driver.now };
+    snapshot.view().branches[0].next_attempt_at
+}
+
+/// The wall clock may be a little behind the one that deadlines go by.
+#[test]
+fn a_decision_for_the_deadline_is_never_shown_before_it() {
+    for (behind_ms, at_the_deadline) in [(1, true), (20, true), (3_600_000, false)] {
+        let mut driver = Driver::new();
+        let spec = spec("t", true, vec![]);
+        driver.begin(&spec, Until::Accepted);
+        driver.durable();
+        driver.now.wall.0 -= behind_ms;
+        let commands = driver.pass(30_000);
+        let decided = commands.append.iter().find_map(|record| match &record.change {
+            tercet_engine::Change::Decided(decided) => Some(decided.at),
+            _ => None,
+        });
+        let finished = commands.append.iter().find_map(|record| match &record.change {
+            tercet_engine::Change::Finished { at, .. } => Some(*at),
+            _ => None,
+        });
+        assert_eq!(decided == Some(spec.deadline_at), at_the_deadline, "{behind_ms} ms behind");
+        assert!(finished >= decided && decided.is_some(), "{behind_ms} ms behind");
+    }
 }
 
 #[test]

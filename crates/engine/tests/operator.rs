@@ -67,8 +67,10 @@ fn a_resolution_waits_for_the_call_under_way() {
     let mut driver = Driver::new();
     let confirms = confirming(&mut driver);
     let commands = driver.ask(&gid("t"), resolve("b", ResolvedAs::Cancelled), Until::Accepted);
-    assert_eq!((records(&commands), replies(&commands)), (vec![], vec![]));
+    // It is durable before anybody is told of it.
+    assert_eq!((records(&commands), replies(&commands)), (vec!["BranchRecord".into()], vec![]));
     assert_eq!(calls(&driver.ask(&gid("t"), retry(), Until::Accepted)), NOTHING);
+    driver.durable();
     // Luck is nothing here: without the word the branch would be called again at once.
     let commands = driver.answer(&confirms[1], 503);
     assert_eq!(records(&commands), ["History", "BranchRecord", "History"]);
@@ -85,10 +87,78 @@ fn an_acknowledgement_that_comes_first_wins_over_the_word() {
     let confirms = confirming(&mut driver);
     driver.ask(&gid("t"), resolve("b", ResolvedAs::Cancelled), Until::Accepted);
     let commands = driver.answer(&confirms[1], 200);
-    assert_eq!(replies(&commands), ["2 AlreadyFinished(b)"]);
-    assert_eq!(records(&commands), NOTHING);
+    // Also after a crash: what said that it will be resolved is overwritten at once.
+    assert_eq!(records(&commands), ["BranchRecord"]);
+    assert_eq!(replies(&driver.durable()), ["2 AlreadyFinished(b)"]);
     assert!(!transaction(&driver).is_mixed());
     assert_eq!(replies(&driver.answer(&confirms[0], 200)), ["1 201 confirmed"]);
+}
+
+#[test]
+fn a_word_takes_effect_after_two_seconds_whatever_the_call_does() {
+    for (code, mixed) in [(200, false), (503, false), (202, false), (404, true), (410, true)] {
+        let mut driver = Driver::new();
+        let confirms = confirming(&mut driver);
+        driver.answer(&confirms[0], 200);
+        driver.ask(&gid("t"), resolve("b", ResolvedAs::Confirmed), Until::Accepted);
+        let pending = driver.durable();
+        assert_eq!(replies(&pending), NOTHING, "it has not taken effect");
+        let branch = &transaction(&driver).branches()[1];
+        let said = branch.pending_resolution().expect("shown");
+        assert_eq!((said.as_, &*said.by), (ResolvedAs::Confirmed, "10.0.0.9"));
+        assert_eq!(driver.next_in_ms(), Some(1_000), "the first acknowledgement is written");
+        driver.pass(1_999);
+        assert_eq!(transaction(&driver).branches()[1].resolved_as(), None);
+        driver.pass(1);
+        let told = replies(&driver.durable());
+        assert_eq!(told, ["1 201 confirmed", "2 200 confirmed"]);
+        // What the call still says is compared, and until then it is waited for.
+        assert!(transaction(&driver).branches()[1].pending_resolution().is_none());
+        assert_eq!(driver.core.next_deadline(), None);
+        let late = driver.answer(&confirms[1], code);
+        let expected: &[&str] = if mixed { &["BranchRecord", "History"] } else { &[] };
+        assert_eq!(records(&late), expected, "{code}");
+        assert_eq!(transaction(&driver).is_mixed(), mixed, "{code}");
+        driver.durable();
+        assert!(driver.core.engine().transaction(&gid("t")).is_none(), "it leaves memory");
+    }
+}
+
+#[test]
+fn a_word_against_the_decision_stays_mixed_whatever_the_call_says() {
+    for code in [200, 409, 503] {
+        let mut driver = Driver::new();
+        let confirms = confirming(&mut driver);
+        driver.ask(&gid("t"), resolve("b", ResolvedAs::Cancelled), Until::Accepted);
+        driver.pass(2_000);
+        assert!(transaction(&driver).is_mixed());
+        driver.answer(&confirms[1], code);
+        let branch = &transaction(&driver).branches()[1];
+        let contradicted = branch.is_contradicted();
+        assert_eq!((transaction(&driver).is_mixed(), contradicted), (true, code == 200));
+    }
+}
+
+#[test]
+fn a_word_that_waits_for_a_call_goes_on_after_a_restart() {
+    let mut first = Driver::new();
+    let two = spec("t", false, vec![branch("a", 0), branch("b", 1)]);
+    let mut written = first.begin(&two, Until::Decided).append;
+    for call in first.durable().calls {
+        written.extend(first.answer(&call, 200).append);
+    }
+    first.durable();
+    let word = resolve("b", ResolvedAs::Cancelled);
+    written.extend(first.ask(&gid("t"), word, Until::Accepted).append);
+    let stored = rows(&written);
+    let shown = Transaction::restore(&stored, first.now);
+    assert!(shown.branches()[1].pending_resolution().is_some(), "it was durable");
+    let mut second = Driver::new();
+    let commands = second.input(Input::Adopt(Box::new(stored)));
+    assert_eq!(records(&commands), ["BranchRecord", "History"]);
+    let told = ["resolved as cancelled by 10.0.0.9: seen in their books"];
+    assert_eq!(lines(&commands.append), told);
+    assert_eq!(calls(&second.durable()), ["a confirm 1"]);
 }
 
 #[test]
@@ -252,7 +322,7 @@ fn no_call_leaves_for_a_branch_resolved_while_it_was_held() {
     // The decision is taken and not durable: both Confirms wait for it.
     let resolved = driver.ask(&gid("t"), resolve("b", ResolvedAs::Confirmed), Until::Accepted);
     assert!(resolved.retract.is_empty(), "the dispatcher has not seen it");
-    assert_eq!(records(&resolved), ["BranchRecord", "History"]);
+    assert_eq!(records(&resolved), ["BranchRecord", "BranchRecord", "History"]);
     let durable = driver.durable();
     assert_eq!(calls(&durable), ["a confirm 1"]);
     assert_eq!(replies(&durable), ["2 200 confirming"]);

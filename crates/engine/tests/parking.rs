@@ -3,9 +3,10 @@
 mod world;
 
 use tercet_engine::{
-    BranchRecord, Call, Change, Commands, Decided, Decision, Input, Parked, StoredTransaction,
+    BranchRecord, Call, Change, Commands, Decided, Decision, Destination, EngineSettings, Input,
+    Load, Parked, StoredTransaction,
 };
-use tercet_wire::{BranchStatus, PerOp, Wall};
+use tercet_wire::{Answer, BranchStatus, PerOp, Wall};
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, records};
 
@@ -16,43 +17,119 @@ fn confirming(driver: &mut Driver) -> Call {
     driver.durable().calls.remove(0)
 }
 
+/// "In progress" is a sign of life, not doubt.
 #[test]
-fn a_participant_that_is_at_it_for_a_minute_is_shown_to_people() {
+fn a_participant_that_says_it_is_at_it_is_never_shown_to_people() {
     let mut driver = Driver::new();
     let mut confirm = confirming(&mut driver);
-    for second in 0..60 {
+    for second in 0..200 {
         assert!(records(&driver.answer(&confirm, 202)).is_empty(), "after {second} s");
         confirm = driver.pass(1_000).calls.remove(0);
     }
-    assert_eq!(records(&driver.answer(&confirm, 202)), ["History", "BranchRecord", "Parked"]);
+    // The last call hangs: from when it was to be asked again the time runs.
+    assert!(records(&driver.pass(59_999)).is_empty());
+    assert_eq!(records(&driver.pass(1)), ["History", "BranchRecord", "Parked"]);
+    assert_eq!(told(&driver.durable()), ["t/a confirm 201 -"]);
+    // A sign of life ends that as well, at once and in the rows.
+    assert_eq!(records(&driver.answer(&confirm, 202)), ["BranchRecord", "Parked"]);
     let transaction = driver.core.engine().transaction(&gid("t")).expect("live");
-    assert!(transaction.is_parked());
-    // It goes on at its own pace, and is shown once.
-    let mut commands = driver.durable();
-    commands.calls.extend(driver.pass(1_000).calls);
-    assert!(records(&driver.answer(&commands.calls[0], 202)).is_empty());
+    assert!(!transaction.is_parked());
 }
 
 #[test]
-fn a_branch_that_finds_no_room_for_a_minute_is_shown_to_people() {
+fn a_pause_as_long_as_the_patience_parks_nobody() {
     let mut driver = Driver::new();
     let mut confirm = confirming(&mut driver);
-    for _ in 0..1_000 {
-        let commands = driver.input(Input::NotSent(confirm.ticket.clone(), None));
-        if records(&commands).contains(&"Parked".to_owned()) {
-            return;
-        }
-        let wait = driver.next_in_ms().expect("it is offered again");
-        let mut calls = driver.pass(wait).calls;
-        if calls.is_empty() {
-            calls = driver.durable().calls;
-        }
-        // The wait of who began it may end in between.
-        if let Some(call) = calls.pop() {
-            confirm = call;
+    for _ in 0..5 {
+        let retry_after = Some(std::time::Duration::from_secs(60));
+        let answer = Answer::Status { code: 202, retry_after, excerpt: String::new() };
+        driver.input(Input::Answered(confirm.ticket.clone(), answer));
+        let commands = driver.pass(60_000);
+        assert!(records(&commands).is_empty());
+        confirm = commands.calls.into_iter().next().expect("called again");
+    }
+}
+
+/// Keeps P9. Time alone counts: a call that hangs, one that waits for room, one that fails.
+#[test]
+fn whoever_waits_is_shown_by_the_clock_however_it_waits() {
+    let mut driver = Driver::new();
+    let mut waiting = Vec::new();
+    for how in ["hangs", "has-no-room", "fails"] {
+        let tries = driver.begun(&spec(how, false, vec![branch("a", 0)]));
+        driver.answer(&tries[0], 200);
+        waiting.push(driver.durable().calls.remove(0));
+    }
+    driver.now.entropy = u64::MAX;
+    let url = waiting[1].branch.url(tercet_wire::Op::Confirm).expect("a URL");
+    let there = Destination::of(url, 1);
+    driver.input(Input::NotSent(waiting[1].ticket.clone(), Some(there)));
+    driver.answer(&waiting[2], 503);
+    driver.durable();
+    driver.pass(59_999);
+    assert_eq!(driver.core.census().parked_branches, 0);
+    driver.pass(1);
+    assert_eq!(driver.core.census().parked_branches, 3);
+    driver.durable();
+    // Each is told once.
+    for _ in 0..3 {
+        assert_eq!(told(&driver.pass(60_000)), Vec::<String>::new());
+        assert_eq!(told(&driver.durable()), Vec::<String>::new());
+    }
+}
+
+/// Keeps P9.
+#[test]
+fn what_is_paged_out_is_shown_to_people_at_its_time() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut driver = Driver::with(settings);
+    driver.now.entropy = u64::MAX;
+    let begun = spec("t", false, vec![branch("a", 0)]);
+    let mut written = driver.begin(&begun, tercet_engine::Until::Accepted).append;
+    let tries = driver.durable().calls;
+    written.extend(driver.answer(&tries[0], 200).append);
+    let confirm = driver.durable().calls.remove(0);
+    written.extend(driver.answer(&confirm, 503).append);
+    driver.durable();
+    assert!(driver.core.engine().transaction(&gid("t")).is_none(), "it is paged out");
+    // Pages of those that are paged out come to nothing here: its time alone brings it back.
+    for _ in 0..119 {
+        assert!(driver.pass(500).loads.is_empty());
+    }
+    assert_eq!(driver.pass(500).loads, [gid("t")]);
+    let Change::Begun(begun) = &written[0].change else { panic!("{written:?}") };
+    let mut stored = StoredTransaction::begun(begun.clone());
+    for record in &written[1..] {
+        stored.apply(&record.change).expect("it fits");
+    }
+    let found = Load::Found(Box::new(stored));
+    let commands = driver.input(Input::Loaded(gid("t"), found));
+    assert!(records(&commands).contains(&"Parked".to_owned()), "{:?}", records(&commands));
+}
+
+/// What a stop interrupts people hear of again only if it lasts.
+#[test]
+fn what_is_found_parked_at_a_start_is_told_anew_once_it_has_lasted() {
+    let mut first = Driver::new();
+    let mut stored = StoredTransaction::begun(spec("t", false, vec![branch("a", 0)]));
+    let tries = {
+        let commands = first.input(Input::Adopt(Box::new(stored.clone())));
+        commands.calls
+    };
+    for commands in [first.answer(&tries[0], 200), first.pass(60_000)] {
+        for record in commands.append {
+            stored.apply(&record.change).expect("it fits");
         }
     }
-    panic!("nobody was told");
+    assert!(stored.parked && stored.branch_records[0].parked);
+    let lines = stored.history_len;
+    let mut second = Driver::new();
+    let commands = second.input(Input::Adopt(Box::new(stored)));
+    assert!(told(&commands).is_empty() && commands.append.is_empty());
+    assert!(told(&second.pass(59_999)).is_empty());
+    // Neither a line of history nor a row is written again.
+    let commands = second.pass(1);
+    assert_eq!((records(&commands).len(), told(&commands).len()), (0, 1), "after {lines} lines");
 }
 
 /// A crash may come between the row that ends a branch's trouble and the one that says of the
@@ -69,7 +146,10 @@ fn a_parked_branch_is_not_shown_for_ever_after_a_stop() {
         parked: false,
         last_error: None,
         answer: None,
+        last_answer: None,
         resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
         acknowledged_at: Some(at),
     };
     let decided = Decided { at, decision: Decision::Confirm };
@@ -101,10 +181,8 @@ fn people_are_told_of_each_parked_branch_once_that_is_durable() {
         let expected: &[_] = if code == 410 { &["t/a confirm 1 answered 410"] } else { &[] };
         assert_eq!(told, expected);
     }
-    let again = driver.pass(60_000).calls;
-    let call = again.iter().find(|call| call.ticket.branch.as_str() == "b").expect("called again");
-    assert!(driver.answer(call, 503).parked.is_empty(), "it is not durable");
-    assert_eq!(told(&driver.durable()), ["t/b confirm 2 answered 503"]);
+    assert!(driver.pass(60_000).parked.is_empty(), "it is not durable");
+    assert_eq!(told(&driver.durable()), ["t/b confirm 1 answered 503"]);
 }
 
 /// What people are told of.

@@ -34,11 +34,12 @@ pub use request::{
     check_branch, check_cancel, check_resolve,
 };
 pub use response::{
-    AnswerView, AttemptsView, BranchView, EventView, NodeView, Page, ParticipantView,
-    ParticipantsView, RetriedView, StatsView, SummaryView, TransactionView,
+    AnswerView, AttemptsView, BranchView, EventView, LastAnswerView, NodeView, Page,
+    ParticipantView, ParticipantsView, PendingResolutionView, RetriedView, StatsView, SummaryView,
+    TransactionView,
 };
 pub use retry_after::parse_retry_after;
-pub use spec::{BranchSpec, Fingerprint, Spec, host_port};
+pub use spec::{BranchSpec, Fingerprint, Spec, host_port, is_host_port_of};
 pub use status::{
     BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,
 };

@@ -105,6 +105,17 @@ pub fn host_port(url: &Url) -> String {
     format!("{host}:{port}")
 }
 
+/// Whether this is the `host:port` of a URL.
+#[must_use]
+pub fn is_host_port_of(url: &Url, host_port: &str) -> bool {
+    if url.port().is_some() {
+        return &url[Position::BeforeHost..Position::AfterPort] == host_port;
+    }
+    let Some((host, port)) = host_port.rsplit_once(':') else { return false };
+    url.host_str().unwrap_or_default() == host
+        && port.parse().ok() == Some(url.port_or_known_default().unwrap_or_default())
+}
+
 /// A short name for content: equal content, equal fingerprint. It begins with the
 /// version of the rule it was made by, so that the rule can change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

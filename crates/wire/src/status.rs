@@ -221,6 +221,8 @@ words!(
         Retried = "retried",
         /// An operator ended a branch by hand; `detail` says how, who and why.
         Resolved = "resolved",
+        /// A call was answered otherwise than an operator had resolved its branch meanwhile.
+        Contradicted = "contradicted",
         /// Everyone has acknowledged.
         Finished = "finished",
         /// The history is full; what came after is not in it.
@@ -239,6 +241,7 @@ impl EventKind {
             | Self::TryRefused
             | Self::Decided
             | Self::Parked
+            | Self::Contradicted
             | Self::Finished
             | Self::Truncated => false,
         }

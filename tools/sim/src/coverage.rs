@@ -100,6 +100,9 @@ listed!(
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, GidReused, NotOpen, NotYet,
         DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled,
+        ParkedByTheClock, Unparked, PauseCutShort, OpenPagedOut, DeadlineWhilePagedOut,
+        ResolvedWhileCalled, WordGoesOn, Contradicted,
+        OutageTold, OutageReminded, OutageOver, OutageUntold,
         TookUpTrying, TookUpConfirming, TookUpCancelling,
     }
 );

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tercet_engine::{
-    ApplyError, Batch, Change, Load, StoredTransaction, TransactionKey, Unreadable,
+    ApplyError, Batch, Change, Load, StoredTransaction, TransactionKey, Unreadable, begins,
 };
 use tercet_wire::Gid;
 
@@ -130,6 +130,7 @@ impl Rows {
             let known = changed.get(&record.gid).or_else(|| self.transactions.get(&record.gid));
             match (&record.change, known) {
                 (Change::Begun(spec), None) => {
+                    begins(spec).map_err(CommitError::ApplyError)?;
                     changed.insert(key.gid, StoredTransaction::begun(spec.clone()));
                 }
                 (Change::Begun(_), Some(stored)) if stored.spec.instance != record.instance => {

@@ -1,10 +1,10 @@
-//! An alert as it goes over the wire. Every kind has the same shape: how many, the first of
-//! them one by one, and what to do.
+//! An alert as it goes over the wire: how many there are and the first of them one by one, or how it
+//! stands with a participant that does not answer; and what to do.
 
 use serde::Serialize;
 use tercet_wire::Wall;
 
-use super::news::{ParkedBranch, Quarantined};
+use super::news::{OutageReport, ParkedBranch, Quarantined};
 
 /// What an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -12,9 +12,12 @@ pub(super) enum Kind {
     /// Branches have just been parked.
     #[serde(rename = "branches.parked")]
     Parked,
-    /// Branches were found parked at a start.
-    #[serde(rename = "branches.parked")]
-    FoundParked,
+    /// A participant does not answer.
+    #[serde(rename = "participant.unreachable")]
+    Unreachable,
+    /// It answers again.
+    #[serde(rename = "participant.reachable")]
+    Reachable,
     /// Transactions were quarantined.
     #[serde(rename = "transactions.quarantined")]
     Quarantined,
@@ -24,9 +27,15 @@ impl Kind {
     /// What whoever is woken by it can do.
     fn what_to_do(self) -> &'static str {
         match self {
-            Self::Parked | Self::FoundParked => {
+            Self::Unreachable => {
+                "Bring the participant back: it is probed without end, and what waits for it goes on \
+                 by itself. GET /v1/participants shows how it is called, \
+                 /v1/transactions?participant={participant} what waits."
+            }
+            Self::Reachable => "Nothing: what has waited for it goes on by itself.",
+            Self::Parked => {
                 "The decision stands and the calls go on: repair the participant and these finish \
-                 by themselves. GET /v1/transactions/{gid} shows last_error and next_attempt_at, \
+                 by themselves. GET /v1/transactions/{gid} shows last_answer, last_error and next_attempt_at, \
                  /v1/transactions/{gid}/events what happened. POST /v1/transactions/{gid}/retry \
                  calls at once. If a branch can never acknowledge, set the books right at the \
                  participant and end it with POST /v1/transactions/{gid}/branches/{branch}/resolve."
@@ -52,16 +61,27 @@ pub(super) struct Body {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Data {
+    #[serde(flatten)]
+    what: What,
+    what_to_do: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum What {
+    Several(Several),
+    Outage(OutageReport),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Several {
     /// Whom all of it concerns, if one.
     #[serde(skip_serializing_if = "Option::is_none")]
     participant: Option<String>,
-    /// Whether they were parked before this node started; absent if not.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    found_at_start: bool,
-    /// How many there are; `items` has the first of them.
+    /// How many there are, with those of earlier alerts about the same; `items` has the first of
+    /// those that are new.
     count: u64,
     items: Vec<Item>,
-    what_to_do: &'static str,
 }
 
 /// One of what an alert is about.
@@ -82,9 +102,15 @@ impl Body {
         count: u64,
         items: Vec<Item>,
     ) -> Self {
-        let what_to_do = kind.what_to_do();
-        let found_at_start = kind == Kind::FoundParked;
-        let data = Data { participant, found_at_start, count, items, what_to_do };
-        Self { kind, timestamp, data }
+        Self::of(kind, timestamp, What::Several(Several { participant, count, items }))
+    }
+
+    /// A participant does not answer, or does again.
+    pub(super) fn of_outage(kind: Kind, timestamp: Wall, report: OutageReport) -> Self {
+        Self::of(kind, timestamp, What::Outage(report))
+    }
+
+    fn of(kind: Kind, timestamp: Wall, what: What) -> Self {
+        Self { kind, timestamp, data: Data { what, what_to_do: kind.what_to_do() } }
     }
 }

@@ -1,17 +1,24 @@
-//! Makes one alert of what happens at one participant within a second: when a participant
-//! dies, thousands of branches are parked together, and people need to hear it once.
+//! Makes one alert of what happens at one participant within a second, and one in a minute where it
+//! goes on: when a participant refuses everything, thousands of branches are parked one after the
+//! other, and people need to hear it once, and then how many there are by now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tercet_wire::{Mono, Now};
 
 use super::body::{Body, Item, Kind};
+use super::news::OutageReport;
 
 /// How many of what an alert is about are told one by one.
 const ITEMS: usize = 20;
 /// Participants whose news is gathered at a time; that of all others goes into one alert.
 const PARTICIPANTS: usize = 100;
+/// The least time between two alerts of one kind and participant. After so long without news the
+/// count begins anew.
+const EVERY: Duration = Duration::from_secs(60);
+/// Outages that wait to be put into the queue of alerts; the task takes them at once.
+const OUTAGES: usize = 1_000;
 
 /// News that is not in an alert yet.
 #[derive(Debug)]
@@ -19,19 +26,24 @@ pub(super) struct Grouping {
     /// How long it is gathered.
     group_wait: Duration,
     groups: BTreeMap<(Kind, Option<String>), Group>,
+    /// What is not gathered: it was already.
+    ready: VecDeque<(Mono, Body)>,
 }
 
 #[derive(Debug)]
 struct Group {
-    began: Now,
+    /// When the first of what is not told yet happened; none, if all is told.
+    began: Option<Now>,
+    /// When it is told, or when all is forgotten.
     due: Mono,
+    /// All there were, with those that are told.
     count: u64,
     items: Vec<Item>,
 }
 
 impl Grouping {
     pub(super) fn new(group_wait: Duration) -> Self {
-        Self { group_wait, groups: BTreeMap::new() }
+        Self { group_wait, groups: BTreeMap::new(), ready: VecDeque::new() }
     }
 
     /// Adds one piece of news. Says whether it is the first of its kind and participant, so
@@ -49,8 +61,9 @@ impl Grouping {
         let group = self.groups.entry(key).or_insert_with(|| {
             is_first = true;
             let due = now.mono.after(self.group_wait);
-            Group { began: now, due, count: 0, items: Vec::new() }
+            Group { began: Some(now), due, count: 0, items: Vec::new() }
         });
+        group.began.get_or_insert(now);
         group.count += 1;
         if group.items.len() < ITEMS {
             group.items.push(item);
@@ -58,19 +71,39 @@ impl Grouping {
         is_first
     }
 
+    /// Adds what is told as it is: a participant does not answer, or does again.
+    pub(super) fn add_outage(&mut self, kind: Kind, report: OutageReport, now: Now) {
+        if self.ready.len() >= OUTAGES {
+            self.ready.pop_front();
+        }
+        let timestamp = match report.until {
+            Some(until) => until,
+            None => now.wall,
+        };
+        self.ready.push_back((now.mono, Body::of_outage(kind, timestamp, report)));
+    }
+
     /// The alerts whose time has come, each with when the first of it happened.
     pub(super) fn take_due(&mut self, now: Mono) -> Vec<(Mono, Body)> {
-        let due = self.groups.extract_if(.., |_, group| group.due <= now);
-        let body = |((kind, participant), group): ((Kind, Option<String>), Group)| {
-            let Group { began, count, items, .. } = group;
-            (began.mono, Body::new(kind, began.wall, participant, count, items))
-        };
-        due.map(body).collect()
+        let mut alerts: Vec<(Mono, Body)> = self.ready.drain(..).collect();
+        self.groups.retain(|(kind, participant), group| {
+            if group.due > now {
+                return true;
+            }
+            let Some(began) = group.began.take() else { return false };
+            let items = std::mem::take(&mut group.items);
+            let body = Body::new(*kind, began.wall, participant.clone(), group.count, items);
+            alerts.push((began.mono, body));
+            group.due = now.after(EVERY);
+            true
+        });
+        alerts
     }
 
     /// When the next alert is due.
     pub(super) fn next_due(&self) -> Option<Mono> {
-        self.groups.values().map(|group| group.due).min()
+        let ready = self.ready.front().map(|(at, _)| *at);
+        ready.into_iter().chain(self.groups.values().map(|group| group.due)).min()
     }
 }
 
@@ -99,7 +132,8 @@ mod tests {
             op: Op::Confirm,
             attempts: 3,
             last_error: Some("answered 404".to_owned()),
-            parked_at: Some(Wall(1_763_640_000_000)),
+            last_answer: None,
+            parked_at: Wall(1_763_640_000_000),
         })
     }
 
@@ -128,8 +162,56 @@ mod tests {
         assert_eq!(data["items"].as_array().map(Vec::len), Some(20));
         assert_eq!(data["items"][0]["gid"], "order-0");
         assert_eq!(due(&mut grouping, 1_600).len(), 1);
-        assert_eq!(grouping.next_due(), None);
-        assert!(grouping.add(Kind::Parked, parked("pay:80", 9), at(1_700)), "a new second");
+    }
+
+    /// Keeps P9.
+    #[test]
+    fn what_goes_on_is_told_once_a_minute_with_growing_counts() {
+        let mut grouping = Grouping::new(Duration::from_secs(1));
+        let mut counts = Vec::new();
+        for second in 0..180 {
+            grouping.add(Kind::Parked, parked("pay:80", second), at(second * 1_000));
+            let alerts = due(&mut grouping, second * 1_000).into_iter();
+            counts.extend(alerts.map(|alert| alert["data"]["count"].as_u64()));
+        }
+        assert_eq!(counts, [Some(2), Some(62), Some(122)]);
+        // What has come since is told too, and after a minute without news all is forgotten.
+        assert_eq!(due(&mut grouping, 181_000).len(), 1);
+        assert_eq!(grouping.next_due(), Some(Mono(241_000)));
+        assert_eq!((due(&mut grouping, 241_000).len(), grouping.next_due()), (0, None));
+        assert!(grouping.add(Kind::Parked, parked("pay:80", 9), at(250_000)), "it begins anew");
+    }
+
+    #[test]
+    fn an_outage_is_told_at_once_with_what_waits_and_its_end_with_when_that_was() {
+        let mut grouping = Grouping::new(Duration::from_secs(1));
+        let report = OutageReport {
+            participant: "pay:80".to_owned(),
+            since: Wall(1_763_640_000_000),
+            until: None,
+            waiting: 60,
+            parked: 4,
+            last_error: Some("connection refused".to_owned()),
+            reminder: Some(0),
+        };
+        grouping.add_outage(Kind::Unreachable, report.clone(), at(3_000));
+        let (until, reminder) = (Some(at(9_000).wall), None);
+        let over = OutageReport { until, reminder, waiting: 0, ..report };
+        grouping.add_outage(Kind::Reachable, over, at(9_000));
+        let alerts = due(&mut grouping, 9_000);
+        let kinds: Vec<&Value> = alerts.iter().map(|alert| &alert["type"]).collect();
+        assert_eq!(kinds, ["participant.unreachable", "participant.reachable"]);
+        assert_eq!(alerts[0]["timestamp"], "2025-11-20T12:00:03.000Z");
+        let data = &alerts[0]["data"];
+        assert_eq!((&data["participant"], &data["waiting"]), (&json!("pay:80"), &json!(60)));
+        assert_eq!((&data["parked"], &data["reminder"]), (&json!(4), &json!(0)));
+        assert_eq!(data["since"], "2025-11-20T12:00:00.000Z");
+        assert_eq!(
+            (&data["last_error"], &data["until"]),
+            (&json!("connection refused"), &Value::Null)
+        );
+        assert_eq!(alerts[1]["data"]["until"], "2025-11-20T12:00:09.000Z");
+        assert_eq!(alerts[1]["data"].get("reminder"), None);
     }
 
     #[test]
@@ -149,16 +231,13 @@ mod tests {
     fn kinds_are_told_apart_and_each_says_what_to_do() {
         let mut grouping = Grouping::new(Duration::ZERO);
         grouping.add(Kind::Parked, parked("pay:80", 1), at(0));
-        grouping.add(Kind::FoundParked, parked("pay:80", 2), at(0));
         let quarantined =
             Quarantined { gid: "order-3".parse().expect("a gid"), why: "panic".to_owned() };
         grouping.add(Kind::Quarantined, Item::Transaction(quarantined), at(0));
         let alerts = due(&mut grouping, 0);
         let kinds: Vec<&Value> = alerts.iter().map(|alert| &alert["type"]).collect();
-        assert_eq!(kinds, ["branches.parked", "branches.parked", "transactions.quarantined"]);
-        let found: Vec<&Value> = alerts.iter().map(|a| &a["data"]["found_at_start"]).collect();
-        assert_eq!(found, [&Value::Null, &json!(true), &Value::Null]);
-        let items = &alerts[2]["data"]["items"];
+        assert_eq!(kinds, ["branches.parked", "transactions.quarantined"]);
+        let items = &alerts[1]["data"]["items"];
         assert_eq!(items, &json!([{ "gid": "order-3", "why": "panic" }]));
         assert!(alerts.iter().all(|alert| alert["data"]["what_to_do"].is_string()));
     }

@@ -1,6 +1,6 @@
 //! How the rest of the daemon tells its news.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tercet_clock::Clock;
 use tercet_wire::{Gid, Mono, Now};
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::body::{Body, Item, Kind};
 use super::delivery::{Delivery, StartError};
 use super::grouping::Grouping;
-use super::news::{ParkedBranch, Quarantined};
+use super::news::{OutageReport, ParkedBranch, Quarantined};
 use super::settings::AlertSettings;
 use super::task::Task;
 use crate::metrics::AlertMetrics;
@@ -60,9 +60,15 @@ impl Alerts {
         self.tell(Kind::Parked, Item::Branch(branch), now);
     }
 
-    /// A branch was found parked at a start.
-    pub fn found_parked(&self, branch: ParkedBranch, now: Now) {
-        self.tell(Kind::FoundParked, Item::Branch(branch), now);
+    /// A participant does not answer, or does again.
+    pub fn outage(&self, report: OutageReport, now: Now) {
+        let Some(inbox) = &self.inbox else { return };
+        let kind = match report.until {
+            None => Kind::Unreachable,
+            Some(_) => Kind::Reachable,
+        };
+        inbox.grouping().add_outage(kind, report, now);
+        inbox.news.notify_one();
     }
 
     /// A transaction was quarantined.
@@ -75,10 +81,7 @@ impl Alerts {
 
     fn tell(&self, kind: Kind, item: Item, now: Now) {
         let Some(inbox) = &self.inbox else { return };
-        // Nothing in there panics half-way, so a poisoned gathering is a whole one.
-        let mut grouping = inbox.grouping.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = grouping.add(kind, item, now);
-        drop(grouping);
+        let is_first = inbox.grouping().add(kind, item, now);
         if is_first {
             inbox.news.notify_one();
         }
@@ -88,8 +91,13 @@ impl Alerts {
 impl AlertInbox {
     /// The alerts whose time has come, and when the next one's does.
     pub(super) fn take_due(&self, now: Mono) -> (Vec<(Mono, Body)>, Option<Mono>) {
-        let mut grouping = self.grouping.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut grouping = self.grouping();
         (grouping.take_due(now), grouping.next_due())
+    }
+
+    fn grouping(&self) -> MutexGuard<'_, Grouping> {
+        // Nothing in there panics half-way, so a poisoned gathering is a whole one.
+        self.grouping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends when there is news of another kind or participant than is being gathered.

@@ -1,8 +1,8 @@
-//! Tells people, by a webhook, what will not get on without them: branches that are parked
-//! and transactions that were quarantined.
+//! Tells people, by a webhook, what will not get on without them: participants that do not answer,
+//! branches that are parked and transactions that were quarantined.
 //!
 //! ```text
-//!            parked, quarantined            one alert per participant and second
+//!      outages, parked, quarantined      one alert per participant and minute
 //!  runtime ──────────────────▶ gathering ────────────────────────────────────▶ queue
 //!                                                                                │ ▲
 //!                                              receiver ◀── POST, signed ── task ┘ │
@@ -11,8 +11,8 @@
 //!
 //! Nobody waits for it: whoever has news leaves it under a lock that is held for a moment, and
 //! one task sends. What waits is bounded in number, and the oldest goes first when there is
-//! too much. Alerts live in memory alone: at a start, those that are still parked are told
-//! again, which covers what a restart has lost.
+//! too much. Alerts live in memory alone: after a start people are told anew of what lasts, which
+//! covers what a restart has lost.
 //!
 //! News of a parked branch comes once it is durable that it is parked, as every effect of the
 //! engine does. News of a quarantined transaction does not wait for the disk: it says what was
@@ -30,6 +30,6 @@ mod task;
 
 pub use delivery::StartError;
 pub use handle::{Alerts, start};
-pub use news::ParkedBranch;
+pub use news::{OutageReport, ParkedBranch};
 pub use settings::AlertSettings;
 pub use signature::{InvalidSigningKey, SigningKey};

@@ -1,8 +1,8 @@
 //! What there is to tell: the single facts that an alert is made of.
 
 use serde::Serialize;
-use tercet_engine::{BranchRecord, Parked, StoredTransaction};
-use tercet_wire::{BranchId, BranchSpec, Gid, Instance, Op, Wall};
+use tercet_engine::Parked;
+use tercet_wire::{BranchId, Gid, Instance, LastAnswerView, Op, Wall};
 
 /// A branch that is shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,15 +21,17 @@ pub struct ParkedBranch {
     pub attempts: u32,
     /// How the last one failed.
     pub last_error: Option<String>,
-    /// When it was parked; absent for one that was found parked at a start.
-    pub parked_at: Option<Wall>,
+    /// The last answer that had a status and was neither a success nor 202.
+    pub last_answer: Option<LastAnswerView>,
+    /// When it was parked.
+    pub parked_at: Wall,
 }
 
 impl ParkedBranch {
     /// A branch that has just been parked, durably.
     #[must_use]
     pub fn new(gid: Gid, parked: Parked) -> Self {
-        let Parked { instance, branch, op, attempts, last_error, at } = parked;
+        let Parked { instance, branch, op, attempts, last_error, last_answer, at, .. } = parked;
         Self {
             gid,
             instance,
@@ -38,39 +40,31 @@ impl ParkedBranch {
             op,
             attempts,
             last_error: last_error.as_deref().map(str::to_owned),
-            parked_at: Some(at),
+            last_answer: last_answer.as_deref().map(LastAnswerView::from),
+            parked_at: at,
         }
     }
+}
 
-    /// Every parked branch of a transaction as the journal has it.
-    pub fn all_of(stored: &StoredTransaction) -> impl Iterator<Item = Self> {
-        let op = stored.decision().map(tercet_engine::Decision::op);
-        let parked = stored.branch_records.iter().filter(|_| !stored.status.is_finished());
-        parked.filter_map(move |outcome| {
-            let branch = stored.branches.iter().find(|branch| branch.id == outcome.branch)?;
-            let (gid, instance) = (&stored.spec.gid, stored.spec.instance);
-            Self::from_row(gid, instance, branch, op?, outcome)
-        })
-    }
-
-    fn from_row(
-        gid: &Gid,
-        instance: Instance,
-        branch: &BranchSpec,
-        op: Op,
-        outcome: &BranchRecord,
-    ) -> Option<Self> {
-        (outcome.parked && outcome.acknowledged_at.is_none()).then(|| Self {
-            gid: gid.clone(),
-            instance,
-            branch: outcome.branch.clone(),
-            participant: branch.participant(),
-            op,
-            attempts: *outcome.attempts.get(op),
-            last_error: outcome.last_error.as_deref().map(str::to_owned),
-            parked_at: None,
-        })
-    }
+/// A participant that does not answer, or does again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutageReport {
+    /// Its `host:port`.
+    pub participant: String,
+    /// Since when it does not, or did not, answer.
+    pub since: Wall,
+    /// Until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Wall>,
+    /// Branches that wait for it.
+    pub waiting: usize,
+    /// Those of them that are shown to people.
+    pub parked: usize,
+    /// How a call to it failed last.
+    pub last_error: Option<String>,
+    /// 0 when it is told first, then which reminder it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<u32>,
 }
 
 /// A transaction that was quarantined after a fault of ours, or whose rows make no sense.

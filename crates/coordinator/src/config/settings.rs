@@ -53,6 +53,23 @@ impl Settings {
         Layers::gather(None, [], &Flags::new())?.settings()
     }
 
+    /// What requests are checked against, and what holds where one says nothing, by a node that
+    /// listens on these addresses.
+    #[must_use]
+    pub fn of_requests(&self, own_addresses: Vec<SocketAddr>) -> Limits {
+        let limits = &self.limits;
+        Limits {
+            branches: limits.branches,
+            url_bytes: limits.url_bytes,
+            headers: limits.headers,
+            header_bytes: limits.header_bytes,
+            metadata_bytes: limits.metadata_bytes,
+            payload_bytes: limits.payload_bytes,
+            call_timeout: self.dispatcher.call_timeout,
+            own_addresses,
+        }
+    }
+
     /// The node's name. On SQLite there is one node to a file, whatever address it got; a
     /// node of a cluster without a name of its own is known by its address.
     #[must_use]
@@ -154,22 +171,6 @@ pub struct LimitSettings {
     pub request_queue: usize,
 }
 
-impl LimitSettings {
-    /// What requests are checked against by a node that listens on these addresses.
-    #[must_use]
-    pub fn of_requests(&self, own_addresses: Vec<SocketAddr>) -> Limits {
-        Limits {
-            branches: self.branches,
-            url_bytes: self.url_bytes,
-            headers: self.headers,
-            header_bytes: self.header_bytes,
-            metadata_bytes: self.metadata_bytes,
-            payload_bytes: self.payload_bytes,
-            own_addresses,
-        }
-    }
-}
-
 /// `[retry]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -220,6 +221,9 @@ pub struct DispatcherSection {
     /// How long a probe may be silent before the next.
     #[serde(rename = "probe_timeout_ms", deserialize_with = "millis")]
     pub probe_timeout: Duration,
+    /// For a call whose branch says nothing else.
+    #[serde(rename = "call_timeout_ms", deserialize_with = "millis")]
+    pub call_timeout: Duration,
     /// For a connection to be made.
     #[serde(rename = "connect_timeout_ms", deserialize_with = "millis")]
     pub connect_timeout: Duration,
@@ -244,6 +248,9 @@ pub struct AlertSection {
     /// How long news is gathered into one alert.
     #[serde(rename = "group_wait_ms", deserialize_with = "millis")]
     pub group_wait: Duration,
+    /// How long a participant does not answer before people are told.
+    #[serde(rename = "unreachable_after_ms", deserialize_with = "millis")]
+    pub unreachable_after: Duration,
     /// Alerts that wait to be sent.
     pub queue_capacity: usize,
     /// For one delivery.

@@ -8,7 +8,9 @@ pub(super) fn tell(destination: &DestinationHandle, turned: Turned) {
     match turned {
         Turned::Opened => {
             destination.metrics.breaker_opened();
-            tracing::warn!(event = "breaker_opened",
+            destination.turns.tell(&destination.name, true);
+            // People are told once it has lasted for a while: it may be over in a moment.
+            tracing::info!(event = "breaker_opened",
                 participant = %destination.participant,
                 destination = %destination.name,
                 "a participant does not answer: calls to it wait, and one is tried at a time \
@@ -17,6 +19,7 @@ pub(super) fn tell(destination: &DestinationHandle, turned: Turned) {
         }
         Turned::Closed { after } => {
             destination.metrics.breaker_closed();
+            destination.turns.tell(&destination.name, false);
             tracing::info!(event = "breaker_closed",
                 participant = %destination.participant,
                 destination = %destination.name,

@@ -24,11 +24,12 @@ pub(super) async fn take(
     let mut permit = Some(first);
     while let Some(Next { offered, permit: this }) = permit {
         let Pending { call, url, place } = offered.call;
-        let Exchanged { answer, health } =
+        let (Exchanged { answer, health }, result) =
             exchanged(&shared.http_call, &destination, &call, &url, this.is_probe()).await;
         // The turn passes on before the answer is known to anybody: who reacts to it at
         // once finds the room that it has left.
-        let (moved, watch) = destination.ended(this, health, &offered.gid, shared.clock.now());
+        let (moved, watch) =
+            destination.ended(this, health, result, &offered.gid, shared.clock.now());
         shared.watch(&destination, watch);
         let mut next = shared.attend(&destination, moved).into_iter();
         permit = next.next();
@@ -61,7 +62,7 @@ async fn exchanged(
     call: &Call,
     url: &Url,
     fresh: bool,
-) -> Exchanged {
+) -> (Exchanged, CallResult) {
     let stopwatch = Stopwatch::start();
     // A bug met by one call must neither keep its place in the inbox nor the turn of those
     // behind it. The panic hook has told people by then.
@@ -85,5 +86,5 @@ async fn exchanged(
         "{}",
         exchanged.answer.summary()
     );
-    exchanged
+    (exchanged, result)
 }

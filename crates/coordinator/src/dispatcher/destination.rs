@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::OwnedPermit;
 use url::Url;
 
-use crate::metrics::ParticipantMetrics;
+use super::breaker_turns::BreakerTurns;
+use crate::metrics::{CallResult, ParticipantMetrics};
 
 /// A call that was taken in, with the place where its answer goes.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct DestinationHandle {
     /// `host:port`.
     pub(super) participant: String,
     pub(super) metrics: Arc<ParticipantMetrics>,
+    /// Where it is told when its breaker turns.
+    pub(super) turns: BreakerTurns,
     watched_queue: Mutex<WatchedQueue<Pending>>,
     /// The watcher shall look again before it meant to.
     pub(super) look_again: Notify,
@@ -42,12 +45,14 @@ impl DestinationHandle {
         name: Destination,
         participant: String,
         metrics: Arc<ParticipantMetrics>,
+        turns: BreakerTurns,
         settings: DestinationQueueSettings,
     ) -> Self {
         Self {
             name,
             participant,
             metrics,
+            turns,
             watched_queue: Mutex::new(WatchedQueue::new(settings)),
             look_again: Notify::new(),
             calls: AtomicU64::new(0),
@@ -63,11 +68,12 @@ impl DestinationHandle {
         &self,
         permit: Permit,
         health: Health,
+        result: CallResult,
         gid: &Gid,
         now: Now,
     ) -> (Moved<Pending>, Watch) {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        if health == Health::Failed {
+        if result.is_failure() {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
         self.change(|queue| queue.ended(permit, health, gid, now))
@@ -138,6 +144,7 @@ impl Drop for DestinationHandle {
         // Forgotten while it is open: it must not be counted for ever.
         if self.health().breaker != BreakerState::Closed {
             self.metrics.breaker_closed();
+            self.turns.tell(&self.name, false);
         }
     }
 }

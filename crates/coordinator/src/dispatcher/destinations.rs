@@ -7,6 +7,7 @@ use tercet_engine::{Destination, DestinationQueueSettings, ParticipantHealth};
 use tercet_wire::host_port;
 use url::Url;
 
+use super::breaker_turns::BreakerTurns;
 use super::destination::DestinationHandle;
 use crate::metrics::Participants;
 
@@ -21,6 +22,7 @@ pub(super) struct Destinations {
     settings: DestinationQueueSettings,
     path_segments: usize,
     participants: Participants,
+    turns: BreakerTurns,
     known: Mutex<Known>,
 }
 
@@ -33,8 +35,13 @@ struct Known {
 
 impl Destinations {
     pub(super) fn new(settings: DestinationQueueSettings, path_segments: usize) -> Self {
-        let (participants, known) = (Participants::default(), Mutex::default());
-        Self { settings, path_segments, participants, known }
+        let (participants, turns, known) = Default::default();
+        Self { settings, path_segments, participants, turns, known }
+    }
+
+    /// Tells whose breakers have opened and closed.
+    pub(super) fn turns(&self) -> BreakerTurns {
+        self.turns.clone()
     }
 
     /// The destination of a URL.
@@ -54,8 +61,9 @@ impl Destinations {
         let participant = host_port(url);
         let metrics = self.participants.of(&participant);
         let name = Destination::of(url, self.path_segments);
-        let destination =
-            Arc::new(DestinationHandle::new(name, participant, metrics, self.settings));
+        let turns = self.turns();
+        let handle = DestinationHandle::new(name, participant, metrics, turns, self.settings);
+        let destination = Arc::new(handle);
         known.by_key.insert(Box::from(key), Arc::clone(&destination));
         destination
     }

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::OwnedPermit;
 use tokio::time::sleep;
 
+use super::breaker_turns::BreakerTurns;
 use super::capacity::FreedCapacity;
 use super::connect::StartError;
 use super::destination::{DestinationHandle, Pending};
@@ -159,6 +160,12 @@ impl Dispatcher {
     #[must_use]
     pub fn capacity(&self) -> FreedCapacity {
         self.shared.capacity.clone()
+    }
+
+    /// Tells whose breakers have opened and closed.
+    #[must_use]
+    pub fn breaker_turns(&self) -> BreakerTurns {
+        self.shared.destinations.turns()
     }
 
     /// How it stands with every participant that has calls or had some not long ago, by name.

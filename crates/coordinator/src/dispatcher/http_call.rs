@@ -25,6 +25,9 @@ const EXCERPT_MAX: usize = 1024;
 /// The longest character of UTF-8 that begins within the excerpt may end this much after it.
 const CHAR_MAX: usize = 4;
 
+/// What is said of a call that has used up its time; people look for what to change.
+const TIMED_OUT: &str = "timeout after {} ms, the branch's timeout_ms";
+
 /// Makes calls.
 pub(super) struct HttpCall {
     connections: Connections,
@@ -77,8 +80,8 @@ impl HttpCall {
         timeout: Duration,
     ) -> Answer {
         let (first, what) = match self.first_byte_timeout {
-            first if first.is_zero() || first >= timeout => (timeout, "timeout"),
-            first => (first, "no first byte"),
+            first if first.is_zero() || first >= timeout => (timeout, TIMED_OUT),
+            first => (first, "no first byte after {} ms"),
         };
         // One timer for both halves. An answer that is there when it fires still counts.
         let mut timer = pin!(sleep(first));
@@ -89,7 +92,7 @@ impl HttpCall {
                 Err(error) => return Answer::Nothing { why: failure::why(&error) },
             },
             () = &mut timer => {
-                return Answer::Nothing { why: format!("{what} after {} ms", first.as_millis()) };
+                return Answer::Nothing { why: what.replace("{}", &first.as_millis().to_string()) };
             }
         };
         let end = timer.deadline() + (timeout - first);
@@ -138,9 +141,10 @@ async fn read(connection: &mut Connection, body: &mut Incoming, beginning: &mut 
     true
 }
 
-/// The beginning of a body as text: at most 1 KiB, no half characters at its end.
+/// The beginning of a body as text: at most 1 KiB, no half characters at its end, and no NUL, which
+/// databases do not take.
 fn excerpt(beginning: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(beginning).into_owned();
+    let mut text = String::from_utf8_lossy(beginning).replace('\0', "\u{fffd}");
     text.truncate(text.floor_char_boundary(EXCERPT_MAX));
     text
 }
@@ -157,5 +161,7 @@ mod tests {
         let body = format!("{}é and more", "x".repeat(1022));
         assert_eq!(excerpt(&body.as_bytes()[..EXCERPT_MAX + CHAR_MAX]).len(), 1024);
         assert!(excerpt(&[0xff; EXCERPT_MAX]).len() <= EXCERPT_MAX);
+        assert_eq!(excerpt(b"a\0b"), "a\u{fffd}b");
+        assert!(excerpt(&[0; EXCERPT_MAX]).len() <= EXCERPT_MAX);
     }
 }

@@ -18,6 +18,7 @@
 //! entropy, and the calls.
 
 mod breaker_log;
+mod breaker_turns;
 mod call_loop;
 mod capacity;
 mod connect;
@@ -32,6 +33,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use breaker_turns::BreakerTurns;
 pub use capacity::FreedCapacity;
 pub use connect::StartError;
 pub use dispatch::{Dispatcher, NoRoom, start};

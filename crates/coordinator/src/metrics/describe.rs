@@ -62,6 +62,10 @@ pub(super) fn describe() {
         metric::ALERTS,
         "Alerts by what became of them; failed counts attempts, which are made again."
     );
+    describe_counter!(
+        metric::ADMISSIONS_REFUSED,
+        "Begins and further branches that were not taken for want of room, by the limit."
+    );
     describe_gauge!(metric::ALERTS_WAITING, "Alerts that wait to be delivered.");
     describe_counter!(
         metric::LOG_LINES_DROPPED,

@@ -62,6 +62,19 @@ impl CallResult {
         }
     }
 
+    /// Whether the call did not come to what it was made for and is made again. A Try that was
+    /// refused is answered.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Done | Self::Refused | Self::InProgress => false,
+            Self::TransientError
+            | Self::PermanentError
+            | Self::ReservationLost
+            | Self::Unanswered => true,
+        }
+    }
+
     /// The label.
     #[must_use]
     pub fn as_str(self) -> &'static str {

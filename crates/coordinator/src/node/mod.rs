@@ -101,7 +101,7 @@ impl Node {
         let mut driver = Driver::new(core, driver_settings(settings));
         let webhook = settings.alerts.of_webhook(settings.retry.backoff());
         let alerts = alerts::start(webhook, Arc::clone(clock))?;
-        let recovered = recover(&mut driver, &journal, clock, &alerts, &transactions).await?;
+        let recovered = recover(&mut driver, &journal, clock, &transactions).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
             tracing::info!(
@@ -113,8 +113,13 @@ impl Node {
 
         let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
         let metrics = transactions.clone();
-        let ports =
-            Ports { journal: journal.clone(), dispatcher: dispatcher.clone(), metrics, alerts };
+        let ports = Ports {
+            journal: journal.clone(),
+            dispatcher: dispatcher.clone(),
+            metrics,
+            alerts,
+            unreachable_after: settings.alerts.unreachable_after,
+        };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
         let shell = Shell::new(driver, Arc::clone(clock), lanes, journal_events, ports);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));

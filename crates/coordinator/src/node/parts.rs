@@ -120,7 +120,7 @@ mod tests {
         let settings = Settings::built_in().expect("the defaults fit");
         assert_eq!(engine_settings(&settings, false), EngineSettings::default());
         assert_eq!(settings.retry.backoff(), Backoff::default());
-        assert_eq!(settings.limits.of_requests(Vec::new()), Limits::default());
+        assert_eq!(settings.of_requests(Vec::new()), Limits::default());
 
         let incarnation = Incarnation(7);
         let address = settings.server.listen;

@@ -8,6 +8,8 @@ use tercet_engine::{Ask, Census, Refusal, Reply, ReplyTo, Until};
 use tercet_wire::Gid;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::runtime::refusals::{Cause, Refusals};
+
 /// A request on its way to the engine.
 #[derive(Debug)]
 pub struct Asked {
@@ -53,6 +55,7 @@ pub struct RuntimeHandle {
     hung_up: mpsc::UnboundedSender<HungUp>,
     /// The number of the last request of any handle.
     last: Arc<AtomicU64>,
+    refusals: Arc<Refusals>,
 }
 
 /// The other ends of a handle's lanes.
@@ -89,6 +92,7 @@ pub fn lanes(begins: usize, requests: usize) -> (RuntimeHandle, Lanes) {
         control: control_sender,
         hung_up: hung_up_sender,
         last: Arc::default(),
+        refusals: Arc::new(Refusals::register()),
     };
     let lanes = Lanes {
         begins: begin_receiver,
@@ -115,6 +119,7 @@ impl RuntimeHandle {
             match self.begins.try_send(asked) {
                 Ok(()) => Ok(()),
                 Err(mpsc::error::TrySendError::Full(_)) => {
+                    self.refusals.count(Cause::BeginQueue);
                     Err(Refusal::TooManyTransactions { limit })
                 }
                 Err(mpsc::error::TrySendError::Closed(_)) => Err(Refusal::NotAccepted),
@@ -123,12 +128,21 @@ impl RuntimeHandle {
             self.requests.send(asked).await.map_err(|_| Refusal::NotAccepted)
         };
         let reply = match sent {
-            Err(refusal) => Reply::Refused(refusal),
             // The sender is dropped only when the engine is: what became of the request is
             // unknown.
-            Ok(()) => answer.await.unwrap_or(Reply::Refused(Refusal::JournalUnavailable)),
+            Ok(()) => Ok(answer.await.unwrap_or(Reply::Refused(Refusal::JournalUnavailable))),
+            Err(refusal) => Err(Reply::Refused(refusal)),
         };
         waiting.ended();
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(not_sent) => return not_sent,
+        };
+        if let Reply::Refused(refusal) = &reply
+            && let Some(cause) = Cause::of(refusal)
+        {
+            self.refusals.count(cause);
+        }
         reply
     }
 

@@ -15,6 +15,7 @@ mod beat;
 mod handle;
 mod parking;
 mod recovery;
+mod refusals;
 mod replies;
 mod shell;
 

@@ -1,16 +1,17 @@
-//! Says in the log which branches need people, and how to go about it. Thousands may be parked
-//! at once when a participant is away: of each participant there is one line at once, and then
-//! at most one in a second, with a count.
+//! What people are told in the log: of a participant that does not answer one line, and one when it
+//! does again; of branches that need people for another reason one line for each participant at
+//! once, and then at most one in a minute, with how many there are by now.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tercet_wire::Mono;
 
-use crate::alerts::ParkedBranch;
+use crate::alerts::{OutageReport, ParkedBranch};
 
-/// The least time between two lines about one participant.
-const EVERY: Duration = Duration::from_secs(1);
+/// The least time between two lines about one participant. After so long without news the count
+/// begins anew.
+const EVERY: Duration = Duration::from_secs(60);
 
 /// Participants whose branches are counted by name; whoever begins transactions chooses them.
 const PARTICIPANTS: usize = 1_000;
@@ -21,13 +22,17 @@ const OTHER: &str = "others";
 #[derive(Debug, Default)]
 pub(super) struct ParkingLog {
     recent: BTreeMap<String, Recent>,
+    /// When the first of them is due.
+    next_due: Option<Mono>,
 }
 
 #[derive(Debug)]
 struct Recent {
     told_at: Mono,
-    /// Branches parked since, of which there is no line.
-    untold: usize,
+    /// Branches that were parked, all together.
+    branches: usize,
+    /// Whether there is a line of all of them.
+    is_told: bool,
 }
 
 /// A line.
@@ -54,39 +59,78 @@ impl ParkingLog {
 
     /// When a line that was held back is due.
     pub(super) fn next_due(&self) -> Option<Mono> {
-        self.recent.values().map(|recent| recent.told_at.after(EVERY)).min()
+        self.next_due
     }
 
     fn parked(&mut self, branch: ParkedBranch, now: Mono) -> Option<Line> {
+        let more = |recent: &mut Recent| {
+            recent.branches += 1;
+            recent.is_told = false;
+        };
         if let Some(recent) = self.recent.get_mut(&branch.participant) {
-            recent.untold += 1;
+            more(recent);
             return None;
         }
-        if self.recent.len() >= PARTICIPANTS {
-            let recent = Recent { told_at: now, untold: 0 };
-            self.recent.entry(OTHER.to_owned()).or_insert(recent).untold += 1;
-            return None;
+        let recent = Recent { told_at: now, branches: 0, is_told: true };
+        let is_known = self.recent.len() < PARTICIPANTS;
+        let name = if is_known { branch.participant.as_str() } else { OTHER };
+        more(self.recent.entry(name.to_owned()).or_insert(recent));
+        if is_known && let Some(recent) = self.recent.get_mut(name) {
+            recent.is_told = true;
         }
-        let recent = Recent { told_at: now, untold: 0 };
-        self.recent.insert(branch.participant.clone(), recent);
-        Some(Line::One(branch))
+        self.find_next_due();
+        is_known.then_some(Line::One(branch))
     }
 
     fn overdue(&mut self, now: Mono) -> Vec<Line> {
         let mut lines = Vec::new();
+        if self.next_due.is_none_or(|due| due > now) {
+            return lines;
+        }
         self.recent.retain(|participant, recent| {
             if now < recent.told_at.after(EVERY) {
                 return true;
             }
-            if recent.untold == 0 {
+            if std::mem::replace(&mut recent.is_told, true) {
                 return false;
             }
-            let (participant, branches) = (participant.clone(), recent.untold);
+            let (participant, branches) = (participant.clone(), recent.branches);
             lines.push(Line::More { participant, branches });
-            *recent = Recent { told_at: now, untold: 0 };
+            recent.told_at = now;
             true
         });
+        self.find_next_due();
         lines
+    }
+
+    fn find_next_due(&mut self) {
+        self.next_due = self.recent.values().map(|recent| recent.told_at.after(EVERY)).min();
+    }
+}
+
+/// A participant does not answer, or does again; reminders are for the webhook.
+pub(super) fn write_outage(report: &OutageReport) {
+    let OutageReport { participant, since, until, waiting, parked, last_error, reminder } = report;
+    let why = last_error.as_deref().unwrap_or("no answer");
+    match (until, reminder) {
+        (None, Some(0)) => tracing::warn!(
+            event = "participant_unreachable",
+            participant,
+            %since,
+            waiting,
+            parked,
+            why,
+            "a participant does not answer: what waits for it goes on by itself once it does. Bring \
+             it back; nothing needs to be done here",
+        ),
+        (None, _) => {}
+        (Some(until), _) => tracing::info!(
+            event = "participant_reachable",
+            participant,
+            %since,
+            %until,
+            "a participant answers again"
+        ),
     }
 }
 
@@ -98,7 +142,8 @@ fn write(line: &Line) {
             participant = parked.participant,
             op = parked.op.as_str(),
             attempts = parked.attempts,
-            why = parked.last_error.as_deref().unwrap_or("in progress"),
+            why = parked.last_error.as_deref().unwrap_or("no answer"),
+            said = parked.last_answer.as_ref().map(|answer| answer.body.as_str()),
             "a branch is parked: it does not get on by itself, and is still called. Repair the \
              participant, then `tercet tx retry {}`; if it can never acknowledge, `tercet tx \
              resolve {} {} --as confirmed|cancelled --note WHY`",
@@ -110,7 +155,7 @@ fn write(line: &Line) {
             event = "branches_parked",
             participant,
             branches,
-            "more branches are parked; `tercet tx list --parked --participant {participant}` \
+            "so many branches are parked by now; `tercet tx list --parked --participant {participant}` \
              shows them, `tercet tx retry --all --parked --participant {participant}` calls \
              them once the participant is repaired",
         ),
@@ -132,7 +177,8 @@ mod tests {
             op: Op::Confirm,
             attempts: 3,
             last_error: None,
-            parked_at: None,
+            last_answer: None,
+            parked_at: tercet_wire::Wall(0),
         }
     }
 
@@ -147,14 +193,16 @@ mod tests {
         }
         // Another participant has its own.
         assert!(log.parked(parked("stock:80", "order-1"), Mono(600)).is_some());
-        assert_eq!(log.next_due(), Some(Mono(1_500)));
-        assert_eq!(log.overdue(Mono(1_499)), []);
-        let more = Line::More { participant: "pay:80".to_owned(), branches: 999 };
-        assert_eq!(log.overdue(Mono(1_500)), [more]);
-        // After a second without news there is nothing to remember.
-        assert_eq!(log.overdue(Mono(2_500)), []);
+        assert_eq!(log.next_due(), Some(Mono(60_500)));
+        assert_eq!(log.overdue(Mono(60_499)), []);
+        let more = |branches| Line::More { participant: "pay:80".to_owned(), branches };
+        assert_eq!(log.overdue(Mono(60_500)), [more(1_000)]);
+        assert_eq!(log.parked(parked("pay:80", "order-1000"), Mono(60_501)), None);
+        assert_eq!(log.overdue(Mono(120_500)), [more(1_001)], "the count grows");
+        // After a minute without news there is nothing to remember.
+        assert_eq!(log.overdue(Mono(180_500)), []);
         assert_eq!(log.next_due(), None);
-        assert!(log.parked(parked("pay:80", "order-0"), Mono(2_501)).is_some());
+        assert!(log.parked(parked("pay:80", "order-0"), Mono(180_501)).is_some());
     }
 
     #[test]
@@ -165,6 +213,6 @@ mod tests {
         }
         assert_eq!(log.recent.len(), PARTICIPANTS + 1);
         let rest = Line::More { participant: OTHER.to_owned(), branches: 10 };
-        assert_eq!(log.overdue(Mono(1_000)), [rest]);
+        assert_eq!(log.overdue(Mono(60_000)), [rest]);
     }
 }

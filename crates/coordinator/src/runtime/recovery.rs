@@ -8,7 +8,6 @@ use tercet_engine::{Change, Commands, Driver, Event, Input, read_page};
 use tercet_journal::{Journal, JournalError};
 use thiserror::Error;
 
-use crate::alerts::{Alerts, ParkedBranch};
 use crate::metrics::TransactionMetrics;
 
 /// Transactions read at once.
@@ -36,7 +35,6 @@ pub async fn recover(
     driver: &mut Driver,
     journal: &Journal,
     clock: &Arc<dyn Clock>,
-    alerts: &Alerts,
     metrics: &TransactionMetrics,
 ) -> Result<Recovered, RecoveryError> {
     let mut recovered = Recovered::default();
@@ -44,13 +42,8 @@ pub async fn recover(
     loop {
         let page = read_page(journal.unfinished(after.as_ref(), PAGE).await?);
         for event in page.events {
-            if let Event::Input(Input::Adopt(stored)) = &event {
+            if let Event::Input(Input::Adopt(_)) = &event {
                 recovered.taken_up += 1;
-                if alerts.is_on() {
-                    for branch in ParkedBranch::all_of(stored) {
-                        alerts.found_parked(branch, clock.now());
-                    }
-                }
             }
             let commands = driver.step(event, clock.now());
             count_finished(driver, metrics);

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{Call, Commands, Driver, Ended, JournalEvent, Lane, Request, Ticket, Wait};
+use tercet_engine::{
+    Call, Commands, Destination, Driver, Ended, Health, JournalEvent, Lane, OutageNews, Outages,
+    Parked, Request, Ticket, Wait, WaitingFor, health,
+};
 use tercet_journal::Journal;
-use tercet_wire::Answer;
+use tercet_wire::{Answer, Gid, Now, host_port};
 use tokio::sync::{mpsc, watch};
 
-use crate::alerts::{Alerts, ParkedBranch};
-use crate::dispatcher::{Dispatcher, FreedCapacity};
+use crate::alerts::{Alerts, OutageReport, ParkedBranch};
+use crate::dispatcher::{BreakerTurns, Dispatcher, FreedCapacity};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::beat::{Beat, EVERY};
 use crate::runtime::handle::{Asked, Control, HungUp, Lanes};
-use crate::runtime::parking::ParkingLog;
+use crate::runtime::parking::{self, ParkingLog};
 use crate::runtime::recovery::{Recovered, count_finished};
 use crate::runtime::replies::Replies;
 
@@ -30,6 +33,8 @@ pub struct Ports {
     pub metrics: TransactionMetrics,
     /// What people are told.
     pub alerts: Alerts,
+    /// How long a participant does not answer before they are.
+    pub unreachable_after: Duration,
 }
 
 /// The driver and everything that moves its messages.
@@ -44,6 +49,8 @@ pub struct Shell {
     capacity: FreedCapacity,
     replies: Replies,
     parking: ParkingLog,
+    breaker_turns: BreakerTurns,
+    outages: Outages,
     healthy: watch::Sender<bool>,
     beat: Beat,
 }
@@ -67,6 +74,8 @@ impl Shell {
             answers,
             answer_places,
             capacity: ports.dispatcher.capacity(),
+            breaker_turns: ports.dispatcher.breaker_turns(),
+            outages: Outages::new(ports.unreachable_after),
             ports,
             replies: Replies::default(),
             parking: ParkingLog::default(),
@@ -108,6 +117,9 @@ impl Shell {
             self.beat.beat(now.mono);
             self.tell_health();
             self.parking.tell_overdue(now.mono);
+            for news in self.outages.take_due(now.mono) {
+                self.tell_outage(news, now);
+            }
             // A call that waits for its turn was not made, and would not be for as long as its
             // destination's breaker is open.
             let is_idle = |calls_in_flight| {
@@ -133,8 +145,11 @@ impl Shell {
                 });
                 self.journal_event(event);
             }
-            Some((ticket, answer)) = self.answers.recv() => self.driver.answered(ticket, answer),
+            Some((ticket, answer)) = self.answers.recv() => self.answered(ticket, answer),
             freed = self.capacity.next() => self.driver.capacity_freed(freed),
+            (destination, is_open) = self.breaker_turns.next() => {
+                self.breaker_turned(&destination, is_open);
+            }
             Some(control) = self.lanes.control.recv() => self.control(control),
             Some(hung_up) = self.lanes.hung_up.recv() => self.hang_up(hung_up),
             Some(asked) = self.lanes.requests.recv() => self.ask(asked),
@@ -146,7 +161,8 @@ impl Shell {
 
     fn until_deadline(&self) -> Duration {
         let now = self.clock.now().mono;
-        let due = self.driver.next_wake(now).into_iter().chain(self.parking.next_due()).min();
+        let due = self.driver.next_wake(now).into_iter().chain(self.parking.next_due());
+        let due = due.chain(self.outages.next_due()).min();
         due.map_or(EVERY, |at| at.since(now)).min(EVERY)
     }
 
@@ -175,7 +191,7 @@ impl Shell {
         }
         for _ in 0..self.driver.room(Lane::Answers) {
             let Ok((ticket, answer)) = self.answers.try_recv() else { break };
-            self.driver.answered(ticket, answer);
+            self.answered(ticket, answer);
         }
         for _ in 0..self.driver.room(Lane::Capacity) {
             let Some(freed) = self.capacity.take() else { break };
@@ -279,7 +295,7 @@ impl Shell {
             self.replies.unsynced(reply_to);
         }
         for (gid, parked) in parked {
-            self.tell_of_parked(ParkedBranch::new(gid, parked));
+            self.tell_of_parked(gid, parked);
         }
         for (gid, why) in alarms {
             self.ports.alerts.quarantined(&gid, &why, self.clock.now());
@@ -326,11 +342,64 @@ impl Shell {
         self.healthy.send_if_modified(|told| std::mem::replace(told, healthy) != healthy);
     }
 
-    /// People hear of it in the log and by the webhook.
-    fn tell_of_parked(&mut self, parked: ParkedBranch) {
+    fn answered(&mut self, ticket: Ticket, answer: Answer) {
+        // Who looks at every answer while nobody is away would do it for nothing.
+        if !self.outages.is_empty()
+            && health(&answer) == Health::Alive
+            && let Some(participant) = self.driver.core().engine().participant_of(&ticket)
+        {
+            let now = self.clock.now();
+            if let Some(news) = self.outages.answered(&participant, now) {
+                self.tell_outage(news, now);
+            }
+        }
+        self.driver.answered(ticket, answer);
+    }
+
+    fn breaker_turned(&mut self, destination: &Destination, is_open: bool) {
         let now = self.clock.now();
-        self.ports.alerts.parked(parked.clone(), now);
-        self.parking.tell(parked, now.mono);
+        if is_open {
+            self.outages.opened(destination, now);
+        } else if let Some(news) = self.outages.closed(destination, now) {
+            self.tell_outage(news, now);
+        }
+    }
+
+    /// People hear of it in the log and by the webhook. What is parked since its participant does
+    /// not answer is told as that.
+    fn tell_of_parked(&mut self, gid: Gid, parked: Parked) {
+        let now = self.clock.now();
+        let url = parked.branch.url(parked.op);
+        let called = url.map(|url| host_port(url)).unwrap_or_default();
+        let is_away = parked.unreachable || self.outages.is_known(&called);
+        if is_away && self.outages.parked(&called, parked.since, now) {
+            return;
+        }
+        let branch = ParkedBranch::new(gid, parked);
+        self.ports.alerts.parked(branch.clone(), now);
+        self.parking.tell(branch, now.mono);
+    }
+
+    fn tell_outage(&self, news: OutageNews, now: Now) {
+        let (participant, since, until, reminder) = match news {
+            OutageNews::Unreachable { participant, since, reminder } => {
+                (participant, since, None, Some(reminder))
+            }
+            OutageNews::Reachable { participant, since, until } => {
+                (participant, since, Some(until), None)
+            }
+        };
+        let waiting_for = self.driver.core().engine().waiting_for(&participant);
+        let WaitingFor { waiting, parked, last_error } = waiting_for;
+        // Whom nobody waits for is not called either: nobody knows whether it is back.
+        if waiting == 0 && reminder.is_some_and(|reminder| reminder > 0) {
+            return;
+        }
+        let last_error = last_error.as_deref().map(str::to_owned);
+        let report =
+            OutageReport { participant, since, until, waiting, parked, last_error, reminder };
+        parking::write_outage(&report);
+        self.ports.alerts.outage(report, now);
     }
 }
 

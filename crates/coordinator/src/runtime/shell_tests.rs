@@ -93,6 +93,7 @@ async fn shell(
             .expect("a client"),
         metrics: TransactionMetrics::register(),
         alerts: Alerts::off(),
+        unreachable_after: Duration::from_secs(3),
     };
     let (_, lanes) = lanes(1, 1);
     Shell::new(driver, clock, lanes, events, ports)
@@ -238,7 +239,7 @@ async fn recovery_keeps_nothing_of_a_transaction_that_asks_for_nothing() {
     assert_eq!(events.recv().await, Some(durable));
     let mut driver = driver(2, 1, PLENTY);
     let metrics = TransactionMetrics::register();
-    let recovered = recover(&mut driver, &journal, &clock, &Alerts::off(), &metrics).await;
+    let recovered = recover(&mut driver, &journal, &clock, &metrics).await;
     let recovered = recovered.expect("it can be read");
     assert_eq!((recovered.taken_up, recovered.commands.len()), (3, 1));
 }

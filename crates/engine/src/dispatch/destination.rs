@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tercet_wire::host_port;
 use url::{Position, Url};
 
 /// A destination, by the part of a URL that names it. Cheap to clone.
@@ -33,6 +34,12 @@ impl Destination {
     #[must_use]
     pub fn is_of(&self, url: &Url, path_segments: usize) -> bool {
         Self::key(url, path_segments) == &*self.0
+    }
+
+    /// The `host:port` by which people know it.
+    #[must_use]
+    pub fn participant(&self) -> String {
+        self.0.parse().map(|url: Url| host_port(&url)).unwrap_or_default()
     }
 
     /// Its name.

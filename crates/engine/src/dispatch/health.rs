@@ -43,7 +43,7 @@ pub struct ParticipantHealth {
     pub breaker: BreakerState,
     /// Calls that ended since it was first called, or called again after a long silence.
     pub calls: u64,
-    /// Those of them that spoke against its health; see [`health`].
+    /// Those of them that did not come to what they were made for, and are made again.
     pub failures: u64,
 }
 

@@ -4,16 +4,29 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Op, Seq};
+use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Op, Seq, host_port};
 
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
-use crate::engine::live_transaction::{Fault, Purpose, Waiter};
+use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
 use crate::engine::output::{Call, DeferredEffect, Effect, Output, Parked, Refusal, Reply};
 use crate::engine::{Engine, at_once};
 use crate::invariants::moved_rightly;
 use crate::record::{Change, Record};
-use crate::transaction::{CallState, ParkedNow, Registered, Step, Transaction, Wanted};
+use crate::transaction::{
+    Branch, CallState, ParkedNow, Registered, Step, Transaction, Wanted, not_before,
+};
+
+/// What a call is to its branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// The one under way.
+    UnderWay,
+    /// It was under way when an operator's word took effect.
+    Overtaken,
+    /// Of an earlier life, or of an earlier attempt.
+    Late,
+}
 
 impl Engine {
     pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
@@ -68,11 +81,12 @@ impl Engine {
         now: Now,
         output: &mut Output,
     ) {
-        let Some((position, current)) = self.find_call(ticket) else { return };
+        let Some((position, found)) = self.find_call(ticket) else { return };
         let op = ticket.op;
-        self.run(&ticket.gid, now, output, |transaction, step| match current {
-            true => transaction.answered(position, op, answer, step),
-            false => transaction.answered_late(position, op, answer, step),
+        self.run(&ticket.gid, now, output, |transaction, step| match found {
+            Found::UnderWay => transaction.answered(position, op, answer, step),
+            Found::Overtaken => transaction.overtaken_answered(position, op, answer, step),
+            Found::Late => transaction.answered_late(position, op, answer, step),
         });
     }
 
@@ -83,29 +97,59 @@ impl Engine {
         now: Now,
         output: &mut Output,
     ) {
-        let Some((position, true)) = self.find_call(ticket) else { return };
+        let Some((position, found)) = self.find_call(ticket) else { return };
         let op = ticket.op;
-        self.run(&ticket.gid, now, output, |transaction, step| {
-            transaction.not_sent(position, op, at, step);
+        self.run(&ticket.gid, now, output, |transaction, step| match found {
+            Found::UnderWay => transaction.not_sent(position, op, at, step),
+            Found::Overtaken => {
+                let why = "it was never made".to_owned();
+                transaction.overtaken_answered(position, op, &Answer::Nothing { why }, step);
+            }
+            Found::Late => {}
         });
     }
 
     /// Whether the transaction still wants this call: a Try that had to wait for the
     /// journal may have been overtaken by the decision.
     pub(crate) fn wants(&self, ticket: &Ticket) -> bool {
-        self.find_call(ticket).is_some_and(|(_, current)| current)
+        self.find_call(ticket).is_some_and(|(_, found)| found == Found::UnderWay)
     }
 
-    /// The position of the branch a ticket names, and whether the call is the one under way.
-    fn find_call(&self, ticket: &Ticket) -> Option<(usize, bool)> {
+    /// The position of the branch a ticket names, and what the call is to it.
+    fn find_call(&self, ticket: &Ticket) -> Option<(usize, Found)> {
         let transaction = self.live.get(&ticket.gid)?.transaction();
         if transaction.instance() != ticket.instance {
             return None;
         }
         let position = transaction.position(&ticket.branch)?;
-        let expected = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
-        let call_state = transaction.branches().get(position)?.call_state();
-        Some((position, ticket.epoch == self.epoch && *call_state == expected))
+        let branch = transaction.branches().get(position)?;
+        let under_way = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
+        let found = if ticket.epoch != self.epoch {
+            Found::Late
+        } else if *branch.call_state() == under_way {
+            Found::UnderWay
+        } else if branch.is_overtaken(ticket.op, ticket.attempt) {
+            Found::Overtaken
+        } else {
+            Found::Late
+        };
+        Some((position, found))
+    }
+
+    /// Whether people are still to be told of a parked branch: not if it was given a sign of life
+    /// since. Of one that is not here any more they are.
+    pub(crate) fn is_news(&self, gid: &Gid, parked: &Parked) -> bool {
+        let transaction = self.live.get(gid).map(LiveTransaction::transaction);
+        let branch = transaction.and_then(|transaction| transaction.branch(&parked.branch.id));
+        branch.and_then(Branch::waits_since).is_none_or(|since| since == parked.since_mono)
+    }
+
+    /// The `host:port` that a call went to, if its transaction is here.
+    #[must_use]
+    pub fn participant_of(&self, ticket: &Ticket) -> Option<String> {
+        let transaction = self.live.get(&ticket.gid)?.transaction();
+        let branch = transaction.branch(&ticket.branch)?;
+        branch.spec().url(ticket.op).map(|url| host_port(url))
     }
 
     /// Changes a transaction, and brings everything else up to date with it.
@@ -132,6 +176,10 @@ impl Engine {
         let live_transaction =
             self.live.get_mut(gid).filter(|live_transaction| !live_transaction.is_quarantined())?;
         let mut next = live_transaction.transaction.clone();
+        let mut now = now;
+        if let Some(decided) = next.decided() {
+            now.wall = not_before(now.wall, decided.at);
+        }
         let mut step = Step::new(now, &self.settings.rules);
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let result = change(&mut next, &mut step);
@@ -176,6 +224,10 @@ impl Engine {
                 op,
                 attempts,
                 last_error: branch.last_error().cloned(),
+                last_answer: branch.last_answer().cloned(),
+                unreachable: branch.is_unreachable(),
+                since: now.wall_at(branch.waits_since().unwrap_or(now.mono)),
+                since_mono: branch.waits_since().unwrap_or(now.mono),
                 at: now.wall,
             };
             let (after, effect) = (live_transaction.release_after, Effect::Parked(parked));
@@ -199,6 +251,13 @@ impl Engine {
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
         if let Some(needs) = leaves_after {
+            live_transaction.finished_by = Some(needs);
+        }
+        // What a call that was overtaken still says belongs to it: it stays until that is known.
+        if let Some(needs) = live_transaction.finished_by
+            && !live_transaction.transaction.awaits_overtaken_calls()
+        {
+            let needs = needs.max(live_transaction.release_after);
             self.live.leave_after(gid, needs);
         }
         Some(result)
@@ -263,7 +322,7 @@ fn asked(
         }
         Ask::Resolve(word) => {
             let purpose = Purpose::Resolve { branch: word.branch.clone(), as_: word.as_ };
-            transaction.resolve(word)?;
+            transaction.resolve(*word, step)?;
             Ok(purpose)
         }
         Ask::Read => Ok(Purpose::Read),

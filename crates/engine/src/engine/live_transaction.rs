@@ -19,6 +19,8 @@ pub(super) struct LiveTransaction {
     pub(super) waiters: Vec<Waiter>,
     /// The last record that anything told of this transaction depends on.
     pub(super) release_after: Seq,
+    /// The record by which it is finished, once it is.
+    pub(super) finished_by: Option<Seq>,
     /// After a fault of ours nothing is done with it any more.
     pub(super) quarantined: Option<Fault>,
     /// What each part of the engine keeps of it; only that part changes it.
@@ -67,6 +69,7 @@ impl LiveTransaction {
         Self {
             waiters: Vec::new(),
             release_after: Seq(0),
+            finished_by: None,
             quarantined: None,
             tally: Tally::default(),
             timer: Timer::default(),

@@ -65,6 +65,11 @@ impl Loading {
         self.ask(gid, Load { due: Some(due), requests: Vec::new(), of_page: true });
     }
 
+    /// The journal is asked about one that has something to do by itself. Nobody waits for it.
+    pub(super) fn ask_unasked(&mut self, gid: Gid) {
+        self.ask(gid, Load { due: None, requests: Vec::new(), of_page: false });
+    }
+
     fn ask(&mut self, gid: Gid, load: Load) {
         self.due.extend(load.due.map(|due| (due, gid.clone())));
         self.of_page += usize::from(load.of_page);

@@ -26,6 +26,7 @@ pub(crate) mod output;
 mod paging;
 mod timers;
 mod unknown;
+mod waiting_for;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -42,6 +43,7 @@ use crate::engine::paging::Paging;
 use crate::engine::timers::Timers;
 use crate::engine::unknown::refuse_unread;
 use crate::transaction::Rules;
+pub use waiting_for::WaitingFor;
 
 /// Timers run in one step.
 const DUE_AT_ONCE: usize = 1_024;
@@ -55,7 +57,7 @@ pub struct EngineSettings {
     pub live_transactions: usize,
     /// Bytes of live transactions beyond which begin is refused.
     pub live_bytes: usize,
-    /// Decided transactions that only wait for a participant and stay in memory.
+    /// Transactions that only wait, for a participant or for their initiator, and stay in memory.
     pub in_memory_waiting_transactions: usize,
     /// Bytes of those.
     pub in_memory_waiting_bytes: usize,
@@ -70,6 +72,17 @@ pub struct EngineSettings {
     pub waiters: usize,
     /// How long the journal may take to say whether it knows a gid.
     pub load_within: Duration,
+}
+
+impl EngineSettings {
+    /// How many transactions that only wait stay in memory, and how many bytes of them. They leave
+    /// half of what there is to others.
+    fn most_waiting(&self) -> (usize, usize) {
+        (
+            self.in_memory_waiting_transactions.min(self.live_transactions / 2),
+            self.in_memory_waiting_bytes.min(self.live_bytes / 2),
+        )
+    }
 }
 
 impl Default for EngineSettings {
@@ -185,7 +198,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Mono> {
         let timers = self.timers.next().into_iter().chain(self.loading.next());
         let pages = self.paging.next(self.loading.of_page());
-        timers.chain(pages).chain(self.capacity.next()).min()
+        timers.chain(pages).chain(self.capacity.next()).chain(self.next_wake()).min()
     }
 
     /// The last record written.

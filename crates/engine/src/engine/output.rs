@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchId, BranchSpec, Gid, Incarnation, Instance, Now, Op, Seq, Spec, Wall};
+use tercet_wire::{
+    BranchId, BranchSpec, Gid, Incarnation, Instance, Mono, Now, Op, Seq, Spec, Wall,
+};
 
 use crate::dispatch::Destination;
 use crate::engine::input::{ReplyTo, Ticket};
-use crate::record::Record;
+use crate::record::{LastAnswer, Record};
 use crate::transaction::Transaction;
 
 /// What handling one input led to.
@@ -81,6 +83,14 @@ pub struct Parked {
     pub attempts: u32,
     /// How the last one failed, if one did.
     pub last_error: Option<Arc<str>>,
+    /// The last answer that had a status and was neither a success nor 202.
+    pub last_answer: Option<Arc<LastAnswer>>,
+    /// Whether nothing says that its participant is there: the last call got no answer from it.
+    pub unreachable: bool,
+    /// Since when it could have been called.
+    pub since: Wall,
+    /// The same by the clock that it was parked by.
+    pub since_mono: Mono,
     /// When it was parked.
     pub at: Wall,
 }

@@ -48,6 +48,12 @@ impl Engine {
         self.loading.ask_of_page(gid, due);
     }
 
+    /// The journal is asked about one that was paged out and has something to do by itself.
+    pub(super) fn load_of_its_own(&mut self, gid: Gid, output: &mut Output) {
+        output.effects.push(at_once(&gid, Effect::Load));
+        self.loading.ask_unasked(gid);
+    }
+
     pub(super) fn loaded(&mut self, gid: &Gid, load: Load, now: Now, output: &mut Output) {
         let waited = self.loading.take(gid);
         let is_expected = waited.is_some();
@@ -60,6 +66,7 @@ impl Engine {
                 if of_page && waiting.is_empty() && self.is_passed_over(&stored) => {}
             Load::Nothing => {
                 self.unreadable.remove(gid);
+                self.paging.take_wake(gid);
                 for request in waiting {
                     self.ask_absent(request, now, output);
                 }
@@ -69,9 +76,9 @@ impl Engine {
                 let is_counted = !self.unreadable.remove(gid);
                 if !self.live.contains(gid) {
                     if is_counted {
-                        self.is_back(&stored);
+                        self.is_back(&stored, now);
                     }
-                    self.adopt(&stored, Resume::PagedIn, now, output);
+                    self.adopt(&stored, now, output);
                     self.wake_if_healed(gid, now, output);
                 }
                 for request in waiting {
@@ -84,6 +91,7 @@ impl Engine {
             // It is not for this node to drive, and nothing of it is kept.
             Load::Elsewhere { owner, .. } => {
                 self.unreadable.remove(gid);
+                self.paging.take_wake(gid);
                 for request in waiting {
                     match self.live.contains(gid) {
                         // It was taken over after the journal had looked.
@@ -94,6 +102,7 @@ impl Engine {
             }
             Load::Failed => refuse_unread(waiting, output),
             Load::Unreadable { why } => {
+                self.paging.take_wake(gid);
                 self.leave_unreadable(gid, &why, output);
                 for request in waiting {
                     refuse(&request, Refusal::Quarantined, output);
@@ -115,8 +124,8 @@ impl Engine {
         }
     }
 
-    /// Adopts a transaction at start-up: every one that is not decided, and as many others
-    /// as there is room for.
+    /// Adopts a transaction at start-up: every one of which something is to be done now, and as many
+    /// others as there is room for.
     pub(super) fn adopt_at_start(
         &mut self,
         stored: &StoredTransaction,
@@ -126,22 +135,31 @@ impl Engine {
         if self.live.contains(&stored.spec.gid) {
             return;
         }
-        let settings = &self.settings;
-        let full = self.live.len() >= settings.in_memory_waiting_transactions
-            || self.live.bytes() >= settings.in_memory_waiting_bytes;
-        if full && stored.status.is_decided() {
-            return self.leave_paged_out(stored);
+        let (most, most_bytes) = self.settings.most_waiting();
+        let full = self.live.len() >= most || self.live.bytes() >= most_bytes;
+        let resume = Resume::AtStart { clock_doubted: self.settings.clock_doubted };
+        let mut transaction = Transaction::resume(stored, resume, now);
+        transaction.start_the_clocks(now.mono);
+        if full && transaction.may_rest_from_the_start() {
+            return self.leave_paged_out(&transaction);
         }
-        let clock_doubted = settings.clock_doubted;
-        self.adopt(stored, Resume::AtStart { clock_doubted }, now, output);
+        self.take_up(transaction, now, output);
     }
 
-    fn adopt(&mut self, stored: &StoredTransaction, resume: Resume, now: Now, output: &mut Output) {
+    fn adopt(&mut self, stored: &StoredTransaction, now: Now, output: &mut Output) {
         let gid = &stored.spec.gid;
-        let mut transaction = Transaction::resume(stored, resume, now);
+        let mut transaction = Transaction::resume(stored, Resume::PagedIn, now);
+        if let Some(wake) = self.paging.take_wake(gid) {
+            transaction.resume_clocks(wake, &self.settings.rules);
+        }
         transaction.resume_backoffs(self.paging.take_backoffs(gid));
+        self.take_up(transaction, now, output);
+    }
+
+    fn take_up(&mut self, transaction: Transaction, now: Now, output: &mut Output) {
+        let gid = transaction.gid().clone();
         self.live.insert(gid.clone(), LiveTransaction::new(transaction));
-        self.run(gid, now, output, |_, _| ());
+        self.run(&gid, now, output, |_, _| ());
     }
 
     /// The gid of a new transaction is taken: nothing of ours was written. Whoever asked

@@ -2,13 +2,23 @@
 //! after every request, every answer, every timer and every restart.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tercet_wire::{Mono, Op};
+use tercet_wire::{Mono, Op, Reason, Wall};
 
 use crate::record::{Change, Decided, Decision};
 use crate::transaction::branch::{BranchState, CallState, FailureStats};
 use crate::transaction::step::Wanted;
 use crate::transaction::{Phase, Rules, Step, Transaction};
+
+/// Two clocks that are right part by less in the longest time a transaction may take.
+const CLOCKS_PART: Duration = Duration::from_secs(60);
+
+/// A moment by the wall clock, of which it is known that it does not lie before another. A clock
+/// that is minutes behind was set back, and is shown as it is.
+pub(crate) fn not_before(at: Wall, earliest: Wall) -> Wall {
+    if earliest.since(at) < CLOCKS_PART { at.max(earliest) } else { at }
+}
 
 impl Transaction {
     /// Draws every conclusion that is due.
@@ -17,7 +27,9 @@ impl Transaction {
         if let Some(decision) = self.due_decision(step) {
             self.decide(decision, step);
         }
+        self.start_the_clocks(step.now.mono);
         self.resolve_what_is_free(step);
+        self.park_what_waits_too_long(step);
         self.finish_if_everyone_acknowledged(step);
         self.write_acknowledgements_that_wait_alone(step);
         self.write_parked_if_untold(step);
@@ -36,21 +48,32 @@ impl Transaction {
             CallState::Due(at) => turn.includes(branch).then_some(at),
             CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
         });
-        let waits = self.waits_expire_at(rules);
+        let waits = self.waits_expire_at();
+        let words = self
+            .branches
+            .iter()
+            .filter_map(|branch| branch.word.as_ref().map(|word| word.takes_effect));
         let lone_acks = self.branches.iter().filter_map(|branch| match branch.state {
             BranchState::Done { unwritten_since, .. } => {
                 unwritten_since.map(|since| since.after(rules.ack_flush_after))
             }
             BranchState::Registered | BranchState::Tried | BranchState::Refused => None,
         });
-        deadline.into_iter().chain(calls).chain(waits).chain(lone_acks).min()
+        let of_branches = calls.chain(words).chain(lone_acks);
+        let others = deadline.into_iter().chain(waits).chain(self.parks_at(rules));
+        others.chain(of_branches).min()
     }
 
     /// Takes the decision. The only way out of `Trying`.
     pub(super) fn decide(&mut self, decision: Decision, step: &mut Step<'_>) {
+        if matches!(decision, Decision::Cancel { reason: Reason::Deadline, .. }) {
+            // The two clocks do not go to the millisecond alike.
+            step.now.wall = not_before(step.now.wall, self.spec.deadline_at);
+        }
         let decided = Decided { at: step.now.wall, decision };
         for branch in &mut self.branches {
             branch.failure_stats = FailureStats::default();
+            branch.told_parked = false;
             branch.call_state = match branch.spec.url(decided.decision.op()) {
                 Some(_) => CallState::Due(step.now.mono),
                 None => CallState::Idle,

@@ -1,14 +1,21 @@
 //! What participants' answers mean for a transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tercet_wire::{Answer, EventKind, FailureKind, Op, Verdict, verdict};
+use tercet_wire::{Answer, EventKind, FailureKind, Mono, Op, Verdict, verdict};
 
-use crate::record::TryAnswer;
+use crate::dispatch::{Health, health};
+use crate::record::{LastAnswer, TryAnswer};
 use crate::transaction::branch::{Branch, BranchState, CallState};
 use crate::transaction::history::Line;
-use crate::transaction::step::ParkedNow;
 use crate::transaction::{Phase, Step, Transaction, branch_at};
+
+/// The least that a Try waits before it is called again, however near the deadline.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// In progress: the one answer with a status that says nothing worth keeping.
+const ACCEPTED: u16 = 202;
 
 impl Transaction {
     /// The call under way was answered.
@@ -19,6 +26,7 @@ impl Transaction {
         answer: &Answer,
         step: &mut Step<'_>,
     ) {
+        let deadline = self.deadline();
         let branch = branch_at(&mut self.branches, position);
         let attempt = *branch.attempts.get(op);
         (branch.failure_stats.no_room, branch.failure_stats.no_room_since) = (0, None);
@@ -30,39 +38,52 @@ impl Transaction {
                 Op::Confirm | Op::Cancel => acknowledged(branch, self.has_stages, step),
             },
             Verdict::Refused => {
+                let detail = &told(branch.last_answer.as_deref(), op, answer);
+                keep_answer(branch, op, answer, step);
                 branch.state = BranchState::Refused;
                 branch.call_state = CallState::Idle;
                 branch.last_error = Some(Arc::from(answer.summary()));
                 branch.answer = Some(try_answer(answer));
                 let kind = EventKind::TryRefused;
-                let detail = &answer.summary();
                 let line = Line { kind, branch: &branch.spec.id, op, attempt, detail };
                 step.happened(&mut self.history, line);
             }
             Verdict::InProgress(pause) => {
+                keep_answer(branch, op, answer, step);
                 branch.failure_stats.permanent_in_a_row = 0;
-                branch.failure_stats.since.get_or_insert(step.now.mono);
+                branch.failure_stats.unreachable = false;
                 branch.failure_stats.pause_asked = true;
-                branch.call_state = CallState::Due(step.now.mono.after(pause));
+                let next = step.now.mono.after(pause);
+                branch.call_state = CallState::Due(before(deadline, step.now.mono, next));
                 if op != Op::Try {
-                    self.park_if_stuck(position, op, FailureKind::Transient, step);
+                    // It is at it: a sign of life, which ends the doubt. From when it wants to be
+                    // asked again the next one begins.
+                    branch.failure_stats.since = Some(next);
+                    branch.told_parked = false;
+                    if std::mem::take(&mut branch.parked) {
+                        branch.write_row_into(step);
+                    }
                 }
             }
             Verdict::Again { failure, pause } => {
                 let summary = answer.summary();
-                branch.failed(failure, &summary, step.now.mono);
+                let detail = &told(branch.last_answer.as_deref(), op, answer);
+                keep_answer(branch, op, answer, step);
+                branch.failed(failure, &summary);
+                branch.failure_stats.unreachable = health(answer) == Health::Failed;
                 if op == Op::Try {
                     branch.answer = Some(try_answer(answer));
                 }
                 branch.failure_stats.pause_asked = pause.is_some();
                 let entropy = step.entropy(position);
                 let pause = step.rules.backoff.pause(branch.failure_stats.failures, entropy, pause);
-                branch.call_state = CallState::Due(step.now.mono.after(pause));
+                let next = step.now.mono.after(pause);
+                branch.call_state = CallState::Due(before(deadline, step.now.mono, next));
                 let kind = EventKind::CallFailed;
-                let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &summary };
+                let line = Line { kind, branch: &branch.spec.id, op, attempt, detail };
                 step.happened(&mut self.history, line);
                 if op != Op::Try {
-                    self.park_if_stuck(position, op, failure, step);
+                    self.park_if_hopeless(position, op, failure, step);
                 }
             }
         }
@@ -87,7 +108,8 @@ impl Transaction {
         }
     }
 
-    pub(super) fn park_if_stuck(
+    /// Shows a branch to people whose participant says what cannot become right by itself.
+    fn park_if_hopeless(
         &mut self,
         position: usize,
         op: Op,
@@ -95,24 +117,20 @@ impl Transaction {
         step: &mut Step<'_>,
     ) {
         let branch = branch_at(&mut self.branches, position);
-        let since = branch.failure_stats.since.unwrap_or(step.now.mono);
-        let doubted = step.now.mono.since(since) >= step.rules.park_after;
         let wrong =
             branch.failure_stats.permanent_in_a_row >= step.rules.park_after_permanent_errors;
-        if branch.parked || !(doubted || wrong || failure == FailureKind::ReservationLost) {
-            return;
+        if wrong || failure == FailureKind::ReservationLost {
+            self.park(position, op, step);
         }
-        branch.parked = true;
-        let attempt = *branch.attempts.get(op);
-        let detail = branch.last_error.clone().unwrap_or_else(|| Arc::from("in progress"));
-        let kind = EventKind::Parked;
-        let line = Line { kind, branch: &branch.spec.id, op, attempt, detail: &detail };
-        step.happened(&mut self.history, line);
-        branch.write_row_into(step);
-        let branch = Arc::clone(&branch.spec);
-        self.write_parked_if_untold(step);
-        step.parked.push(ParkedNow { branch, op, attempts: attempt });
     }
+}
+
+/// A Try that would be called after the deadline is called once more before it, when half of what
+/// is left has passed: to wait for the deadline would help nobody.
+pub(super) fn before(deadline: Option<Mono>, now: Mono, next: Mono) -> Mono {
+    let Some(deadline) = deadline.filter(|deadline| next >= *deadline) else { return next };
+    let half = deadline.since(now) / 2;
+    now.after(half.max(SHORTEST_PAUSE)).min(deadline)
 }
 
 fn tried(branch: &mut Branch, is_built_on: bool, step: &mut Step<'_>) {
@@ -142,5 +160,35 @@ fn try_answer(answer: &Answer) -> TryAnswer {
             TryAnswer { status: Some(*code), body: Arc::from(excerpt.as_str()) }
         }
         Answer::Nothing { why } => TryAnswer { status: None, body: Arc::from(why.as_str()) },
+    }
+}
+
+/// Keeps what a participant said, for people.
+fn keep_answer(branch: &mut Branch, op: Op, answer: &Answer, step: &Step<'_>) {
+    match answer {
+        Answer::Status { code, excerpt, .. } if *code != ACCEPTED => {
+            let (status, body, at) = (*code, Arc::from(excerpt.as_str()), step.now.wall);
+            branch.last_answer = Some(Arc::new(LastAnswer { op, status, body, at }));
+        }
+        Answer::Status { .. } | Answer::Nothing { .. } => {}
+    }
+}
+
+/// An answer as the history tells it: with the participant's words, unless it has said just that
+/// before.
+fn told(before: Option<&LastAnswer>, op: Op, answer: &Answer) -> String {
+    let summary = answer.summary();
+    let words = match answer {
+        Answer::Status { code, excerpt, .. } => {
+            let known = before.is_some_and(|before| {
+                before.op == op && before.status == *code && *before.body == **excerpt
+            });
+            Some(excerpt.trim()).filter(|words| !known && !words.is_empty())
+        }
+        Answer::Nothing { .. } => None,
+    };
+    match words {
+        Some(words) => format!("{summary}: {words}"),
+        None => summary,
     }
 }

@@ -8,9 +8,10 @@ use url::Url;
 
 use crate::dispatch::Destination;
 use crate::record::Decision;
+use crate::transaction::answers::before;
 use crate::transaction::branch::{Branch, CallState};
 use crate::transaction::history::Line;
-use crate::transaction::{Rules, Step, Transaction, branch_at};
+use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
 
 /// How often the pause after a call without room is doubled at most.
 const DOUBLINGS: u32 = 6;
@@ -27,20 +28,21 @@ impl Transaction {
         at: Option<Destination>,
         step: &mut Step<'_>,
     ) {
-        let entropy = step.entropy(position);
+        let (deadline, entropy) = (self.deadline(), step.entropy(position));
         let branch = branch_at(&mut self.branches, position);
         let attempts = branch.attempts.get_mut(op);
         *attempts = attempts.saturating_sub(1);
         let since = *branch.failure_stats.no_room_since.get_or_insert(step.now.mono);
         branch.call_state = match at {
             Some(at) => CallState::Waiting { since, at },
-            None => CallState::Due(step.now.mono.after(pause(branch, step.rules, entropy))),
+            None => {
+                let next = step.now.mono.after(pause(branch, step.rules, entropy));
+                CallState::Due(before(deadline, step.now.mono, next))
+            }
         };
         if op != Op::Try {
             // Nobody has answered anything wrong, but people should know that it waits.
-            branch.failure_stats.since.get_or_insert(step.now.mono);
             branch.last_error.get_or_insert_with(|| Arc::from(NO_ROOM));
-            self.park_if_stuck(position, op, FailureKind::Transient, step);
         }
     }
 
@@ -94,46 +96,38 @@ impl Transaction {
     }
 
     /// When waiting for room has consequences: a Try uses up an attempt in the time that its
-    /// call may take, any other call is shown to people.
-    pub(super) fn waits_expire_at(&self, rules: &Rules) -> Option<Mono> {
-        let op = self.decision().map_or(Op::Try, Decision::op);
+    /// call may take.
+    pub(super) fn waits_expire_at(&self) -> Option<Mono> {
+        match &self.phase {
+            Phase::Trying { .. } => {}
+            Phase::SecondPhase(_) | Phase::Finished { .. } => return None,
+        }
         let waits = self.branches.iter().filter_map(|branch| match &branch.call_state {
-            CallState::Waiting { since, .. } if op == Op::Try => {
-                Some(since.after(branch.spec.timeout))
-            }
-            CallState::Waiting { since, .. } if !branch.parked => {
-                let since = branch.failure_stats.since.unwrap_or(*since);
-                Some(since.after(rules.park_after))
-            }
-            CallState::Waiting { .. }
-            | CallState::Idle
-            | CallState::Due(_)
-            | CallState::InFlight { .. } => None,
+            CallState::Waiting { since, .. } => Some(since.after(branch.spec.timeout)),
+            CallState::Idle | CallState::Due(_) | CallState::InFlight { .. } => None,
         });
         waits.min()
     }
 
     /// Draws the consequences of having waited for room too long.
     pub(super) fn expire_waits(&mut self, step: &mut Step<'_>) {
-        let op = self.decision().map_or(Op::Try, Decision::op);
+        let Some(deadline) = self.deadline() else { return };
+        let op = Op::Try;
         for position in 0..self.branches.len() {
             let entropy = step.entropy(position);
             let branch = branch_at(&mut self.branches, position);
             let CallState::Waiting { since, .. } = &branch.call_state else { continue };
-            if op != Op::Try {
-                self.park_if_stuck(position, op, FailureKind::Transient, step);
-                continue;
-            }
             if step.now.mono < since.after(branch.spec.timeout) {
                 continue;
             }
             let attempts = branch.attempts.get_mut(op);
             *attempts = attempts.saturating_add(1);
             let attempt = *attempts;
-            branch.failed(FailureKind::Transient, NO_ROOM, step.now.mono);
+            branch.failed(FailureKind::Transient, NO_ROOM);
             branch.failure_stats.no_room_since = None;
             let pause = step.rules.backoff.pause(branch.failure_stats.failures, entropy, None);
-            branch.call_state = CallState::Due(step.now.mono.after(pause));
+            let next = step.now.mono.after(pause);
+            branch.call_state = CallState::Due(before(Some(deadline), step.now.mono, next));
             let (kind, branch) = (EventKind::CallFailed, &branch.spec.id);
             let line = Line { kind, branch, op, attempt, detail: NO_ROOM };
             step.happened(&mut self.history, line);

@@ -1,13 +1,14 @@
 //! One branch of a transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tercet_wire::{
-    BranchId, BranchSpec, FailureKind, Mono, Now, Op, PerOp, Resolution, ResolvedAs, TryBy, Wall,
+    BranchId, BranchSpec, FailureKind, Mono, Now, Op, PerOp, ResolvedAs, TryBy, Wall,
 };
 
 use crate::dispatch::Destination;
-use crate::record::{BranchRecord, Decision, TryAnswer};
+use crate::record::{BranchRecord, Decision, LastAnswer, PendingResolution, TryAnswer};
 
 /// One branch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,13 +19,30 @@ pub struct Branch {
     pub(super) attempts: PerOp<u32>,
     pub(super) failure_stats: FailureStats,
     pub(super) parked: bool,
+    /// Whether people were told of that in this life of the node: what a stop interrupts they
+    /// hear of again only if it lasts.
+    pub(super) told_parked: bool,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) answer: Option<TryAnswer>,
+    pub(super) last_answer: Option<Arc<LastAnswer>>,
     pub(super) resolved_as: Option<ResolvedAs>,
     /// What an operator made of it, while a call is under way that may still be answered.
-    pub(super) pending_resolution: Option<Box<Resolution>>,
+    pub(super) word: Option<Word>,
+    /// The call that was under way when an operator's word took effect: what it still says is
+    /// compared with that.
+    pub(super) overtaken: Option<(Op, u32)>,
+    /// Whether that said otherwise.
+    pub(super) contradicted: bool,
     /// What the journal holds of this branch beyond its transaction's status.
     pub(super) row: Option<Box<BranchRecord>>,
+}
+
+/// An operator's word that has not taken effect.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Word {
+    pub(super) said: Arc<PendingResolution>,
+    /// When it does, whatever the call under way does.
+    pub(super) takes_effect: Mono,
 }
 
 /// What is known of a branch.
@@ -82,8 +100,11 @@ pub(super) struct FailureStats {
     /// Since when, until a call is really made: who is offered and sent away again has not
     /// waited any less.
     pub(super) no_room_since: Option<Mono>,
-    /// When the first answer came that was not the end of it.
+    /// Since when a call could have been made without the answer that is needed: since its turn
+    /// came, or since the participant last said that it is at it.
     pub(super) since: Option<Mono>,
+    /// Whether the last call that ended got no answer from the participant itself.
+    pub(super) unreachable: bool,
 }
 
 impl Branch {
@@ -100,10 +121,14 @@ impl Branch {
             attempts: PerOp::default(),
             failure_stats: FailureStats::default(),
             parked: false,
+            told_parked: false,
             last_error: None,
             answer: None,
+            last_answer: None,
             resolved_as: None,
-            pending_resolution: None,
+            word: None,
+            overtaken: None,
+            contradicted: false,
             row: None,
         }
     }
@@ -149,6 +174,53 @@ impl Branch {
         self.last_error.as_ref()
     }
 
+    /// The last answer to any of its calls that had a status and was neither a success nor 202.
+    #[must_use]
+    pub fn last_answer(&self) -> Option<&Arc<LastAnswer>> {
+        self.last_answer.as_ref()
+    }
+
+    /// What an operator said of it, while that has not taken effect.
+    #[must_use]
+    pub fn pending_resolution(&self) -> Option<&Arc<PendingResolution>> {
+        self.word.as_ref().map(|word| &word.said)
+    }
+
+    /// Whether a call was answered otherwise than it had been resolved meanwhile.
+    #[must_use]
+    pub fn is_contradicted(&self) -> bool {
+        self.contradicted
+    }
+
+    /// Whether an operator's word took effect while this call was under way.
+    pub(crate) fn is_overtaken(&self, op: Op, attempt: u32) -> bool {
+        self.overtaken == Some((op, attempt))
+    }
+
+    /// Whether a call is under way that an operator's word has overtaken.
+    #[must_use]
+    pub fn has_overtaken_call(&self) -> bool {
+        self.overtaken.is_some()
+    }
+
+    /// Since when it is without the answer it needs.
+    pub(crate) fn waits_since(&self) -> Option<Mono> {
+        self.failure_stats.since
+    }
+
+    /// Whether nothing says that its participant is there: its last call got no answer, or its
+    /// first has none.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        match self.call_state {
+            CallState::InFlight { .. } => {
+                self.failure_stats.unreachable || self.failure_stats.failures == 0
+            }
+            CallState::Idle | CallState::Due(_) | CallState::Waiting { .. } => {
+                self.failure_stats.unreachable
+            }
+        }
+    }
+
     /// How an operator ended it, if one did.
     #[must_use]
     pub fn resolved_as(&self) -> Option<ResolvedAs> {
@@ -181,7 +253,7 @@ impl Branch {
         }
     }
 
-    pub(super) fn failed(&mut self, failure: FailureKind, why: &str, now: Mono) {
+    pub(super) fn failed(&mut self, failure: FailureKind, why: &str) {
         self.failure_stats.failures = self.failure_stats.failures.saturating_add(1);
         self.failure_stats.permanent_in_a_row = match failure {
             FailureKind::Transient => 0,
@@ -189,7 +261,13 @@ impl Branch {
                 self.failure_stats.permanent_in_a_row.saturating_add(1)
             }
         };
-        self.failure_stats.since.get_or_insert(now);
         self.last_error = Some(Arc::from(why));
+    }
+
+    /// When people are to be told that it is without the answer it needs; none where they were,
+    /// or where nothing is needed of it.
+    pub(super) fn parks_at(&self, park_after: Duration) -> Option<Mono> {
+        let waits = !self.told_parked && !self.is_done();
+        self.failure_stats.since.filter(|_| waits).map(|since| since.after(park_after))
     }
 }

@@ -2,6 +2,8 @@
 //! where that status does not say it all. One reading serves recovery, old transactions and
 //! the question whether a row must be written.
 
+use std::sync::Arc;
+
 use tercet_wire::{BranchSpec, BranchStatus, Op, Pattern, ResolvedAs, Status};
 
 use crate::record::{BranchRecord, Change};
@@ -44,7 +46,10 @@ impl Branch {
             parked: self.parked,
             last_error: self.last_error.clone(),
             answer: self.answer.clone(),
+            last_answer: self.last_answer.clone(),
             resolved_as: self.resolved_as,
+            pending_resolution: self.pending_resolution().map(Arc::clone),
+            contradicted: self.contradicted,
             acknowledged_at: match self.state {
                 BranchState::Done { at, .. } => Some(at),
                 BranchState::Registered | BranchState::Tried | BranchState::Refused => None,

@@ -19,6 +19,7 @@ mod branch_rows;
 mod history;
 mod operator;
 mod paging;
+mod parking;
 mod pattern;
 mod requests;
 mod restore;
@@ -27,10 +28,11 @@ mod view;
 
 use std::sync::Arc;
 
+pub(crate) use advance::not_before;
 pub use branch::{Branch, BranchState, CallState};
 use history::History;
 pub use history::history_bound;
-pub(crate) use paging::BranchBackoff;
+pub(crate) use paging::{BranchBackoff, Waiting};
 pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
 pub use step::Rules;
@@ -158,12 +160,23 @@ impl Transaction {
         }
     }
 
-    /// Whether a branch was resolved by hand as the opposite of what was decided.
+    /// Whether a branch was resolved by hand as the opposite of what was decided, or its participant
+    /// said otherwise afterwards.
     #[must_use]
     pub fn is_mixed(&self) -> bool {
         let decided = self.decision().map(Decision::op);
-        let resolved = self.branches.iter().filter_map(Branch::resolved_as);
-        resolved.into_iter().any(|resolved_as| decided != Some(resolved_as.op()))
+        self.branches.iter().any(|branch| {
+            let resolved_as = branch.resolved_as();
+            branch.is_contradicted() || resolved_as.is_some_and(|as_| decided != Some(as_.op()))
+        })
+    }
+
+    /// When it is cancelled for want of a decision, while nothing is decided.
+    fn deadline(&self) -> Option<Mono> {
+        match &self.phase {
+            Phase::Trying { deadline } => Some(*deadline),
+            Phase::SecondPhase(_) | Phase::Finished { .. } => None,
+        }
     }
 
     /// Whether a branch is shown to people.

@@ -1,22 +1,30 @@
 //! What operators do: have what waits called at once, and end a branch by hand.
 //!
 //! ```text
-//!             the call under way is answered otherwise, or none is
+//!             the call under way is answered otherwise, none is, or two seconds have passed
 //!  resolve ──────────────────────────────────────────────────────▶ Done, resolved
-//!     │  it is answered: done
-//!     └─────────────────────────▶ Done, acknowledged: the operator's word is dropped
+//!     │  it is answered: done                                          │ what the call still
+//!     └─────────────────────────▶ Done, acknowledged:                  ▼ says otherwise
+//!                                 the operator's word is dropped     mixed
 //! ```
 //!
-//! While a call is under way nobody knows yet whether the participant does what was decided.
-//! So the word waits for its answer and no other call is made; it is told to nobody, and a
-//! crash forgets it. Once it takes effect it is written at once: it is no completion that
-//! could be had again by asking the participant.
+//! While a call is under way nobody knows yet whether the participant does what was decided. So
+//! the word waits for its answer, but not for long, and no other call is made. It is durable and
+//! shown before it is told, so that a restart goes on with it: then no call is under way.
 
-use tercet_wire::{EventKind, Resolution};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tercet_wire::{Answer, EventKind, FailureKind, Op, Resolution, ResolvedAs, Verdict, verdict};
 
 use crate::engine::output::Refusal;
-use crate::transaction::branch::{BranchState, CallState};
-use crate::transaction::{Phase, Step, Transaction};
+use crate::record::PendingResolution;
+use crate::transaction::branch::{BranchState, CallState, Word};
+use crate::transaction::history::Line;
+use crate::transaction::{Phase, Step, Transaction, branch_at};
+
+/// How long a word waits for the answer to the call that is under way.
+const WAITS_FOR_AN_ANSWER: Duration = Duration::from_secs(2);
 
 impl Transaction {
     /// Whatever waits for its next call is due now. A call under way stays the only one.
@@ -45,7 +53,7 @@ impl Transaction {
     }
 
     /// Takes an operator's word about a branch; `advance` says when it takes effect.
-    pub(crate) fn resolve(&mut self, word: Box<Resolution>) -> Result<(), Refusal> {
+    pub(crate) fn resolve(&mut self, word: Resolution, step: &mut Step<'_>) -> Result<(), Refusal> {
         let Some(branch) = self.branches.iter_mut().find(|branch| *branch.id() == word.branch)
         else {
             return Err(Refusal::BranchNotFound(word.branch));
@@ -57,37 +65,92 @@ impl Transaction {
             }
             Phase::SecondPhase(_) | Phase::Finished { .. } => {
                 // Of two who disagree the first is heard; the other is told so.
-                branch.pending_resolution.get_or_insert(word);
+                if branch.word.is_some() {
+                    return Ok(());
+                }
+                let Resolution { branch: _, as_, note, who: by } = word;
+                let said = Arc::new(PendingResolution { as_, by, note, at: step.now.wall });
+                let takes_effect = step.now.mono.after(WAITS_FOR_AN_ANSWER);
+                branch.word = Some(Word { said, takes_effect });
+                if matches!(branch.call_state, CallState::InFlight { .. }) {
+                    branch.write_row_into(step);
+                }
                 Ok(())
             }
         }
     }
 
-    /// Ends the branches that an operator resolved and that have no call under way any more.
+    /// Ends the branches that an operator resolved and that have no call under way any more, or
+    /// one that takes too long.
     pub(super) fn resolve_what_is_free(&mut self, step: &mut Step<'_>) {
         for branch in &mut self.branches {
-            let waits = match branch.call_state {
-                CallState::InFlight { .. } => true,
-                CallState::Due(_) | CallState::Waiting { .. } | CallState::Idle => false,
-            };
-            // Its acknowledgement came first, and wins.
-            if branch.is_done() {
-                branch.pending_resolution = None;
-            }
-            if waits {
+            let Some(word) = &branch.word else { continue };
+            // Its acknowledgement came first, and wins: also after a crash.
+            if let BranchState::Done { unwritten_since, .. } = &mut branch.state {
+                *unwritten_since = None;
+                branch.word = None;
+                branch.parked = false;
+                branch.write_row_into(step);
                 continue;
             }
-            let Some(word) = branch.pending_resolution.take() else { continue };
+            let overtaken = match branch.call_state {
+                CallState::InFlight { .. } if step.now.mono < word.takes_effect => continue,
+                CallState::InFlight { op, attempt } => Some((op, attempt)),
+                CallState::Due(_) | CallState::Waiting { .. } | CallState::Idle => None,
+            };
+            let said = Arc::clone(&word.said);
+            branch.word = None;
+            branch.overtaken = overtaken;
             branch.state = BranchState::Done { at: step.now.wall, unwritten_since: None };
             branch.call_state = CallState::Idle;
-            branch.resolved_as = Some(word.as_);
+            branch.resolved_as = Some(said.as_);
             branch.parked = false;
             branch.write_row_into(step);
-            let Resolution { branch, as_, note, who } = *word;
-            let note = note.map(|note| format!(": {note}")).unwrap_or_default();
+            let PendingResolution { as_, by, note, at: _ } = &*said;
+            let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
             // There is one per branch, so each is kept.
-            let detail = format!("as {as_} by {who}{note}");
-            step.was_done_by_hand(&mut self.history, EventKind::Resolved, Some(branch), &detail);
+            let (kind, id) = (EventKind::Resolved, branch.spec.id.clone());
+            let detail = format!("as {as_} by {by}{note}");
+            step.was_done_by_hand(&mut self.history, kind, Some(id), &detail);
         }
+    }
+
+    /// The call that was under way when an operator's word took effect has ended: what it says
+    /// otherwise is shown, and changes nothing else.
+    pub(crate) fn overtaken_answered(
+        &mut self,
+        position: usize,
+        op: Op,
+        answer: &Answer,
+        step: &mut Step<'_>,
+    ) {
+        let branch = branch_at(&mut self.branches, position);
+        let Some((_, attempt)) = branch.overtaken.take() else { return };
+        let Some(as_) = branch.resolved_as.filter(|as_| says_otherwise(op, answer, *as_)) else {
+            return;
+        };
+        branch.contradicted = true;
+        branch.write_row_into(step);
+        let detail = &format!("{} after it was resolved as {as_}", answer.summary());
+        let (kind, branch) = (EventKind::Contradicted, &branch.spec.id);
+        step.happened(&mut self.history, Line { kind, branch, op, attempt, detail });
+    }
+
+    /// Whether a call is under way that an operator's word has overtaken.
+    pub(crate) fn awaits_overtaken_calls(&self) -> bool {
+        self.branches.iter().any(|branch| branch.overtaken.is_some())
+    }
+}
+
+/// Whether an answer says that what an operator took for done was not, or the other way round.
+fn says_otherwise(op: Op, answer: &Answer, as_: ResolvedAs) -> bool {
+    match verdict(op, answer) {
+        Verdict::Done => op != as_.op(),
+        Verdict::Refused => true,
+        Verdict::Again { failure, .. } => match failure {
+            FailureKind::Permanent | FailureKind::ReservationLost => op == as_.op(),
+            FailureKind::Transient => false,
+        },
+        Verdict::InProgress(_) => false,
     }
 }

@@ -1,9 +1,10 @@
-//! A decided transaction of which nothing is under way may leave memory: its rows are enough.
+//! A transaction that is decided, or open, and of which nothing is under way may leave memory: its
+//! rows are enough.
 
-use tercet_wire::{Mono, Op};
+use tercet_wire::{Mono, Op, Wall, host_port};
 
 use crate::transaction::branch::{BranchState, CallState, FailureStats};
-use crate::transaction::{Phase, Step, Transaction};
+use crate::transaction::{Phase, Rules, Step, Transaction};
 
 /// About what a transaction takes in memory beyond the texts it was given, and each of its
 /// branches: bytes, measured on a node with many.
@@ -16,6 +17,17 @@ pub(crate) struct BranchBackoff {
     position: usize,
     until: Mono,
     failure_stats: FailureStats,
+}
+
+/// What is counted of one that is paged out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// When it was begun.
+    pub(crate) created_at: Wall,
+    /// Branches that are shown to people.
+    pub(crate) parked_branches: usize,
+    /// The `host:port` that each branch waits for, and whether it is shown to people.
+    pub(crate) participants: Vec<(String, bool)>,
 }
 
 impl Transaction {
@@ -53,17 +65,71 @@ impl Transaction {
         }
     }
 
-    /// Whether it is decided and nothing is under way: it waits for time to pass or for capacity.
+    /// Whether nothing is under way and its rows are enough to go on from: it is decided and waits
+    /// for time to pass or for capacity, or it is open and waits for its initiator.
     pub(crate) fn is_evictable(&self) -> bool {
-        let under_way = |call_state: &CallState| match call_state {
-            CallState::InFlight { .. } => true,
-            CallState::Idle | CallState::Due(_) | CallState::Waiting { .. } => false,
-        };
         match &self.phase {
-            Phase::SecondPhase(_) => {
-                !self.branches.iter().any(|branch| under_way(&branch.call_state))
+            Phase::SecondPhase(_) => !self.branches.iter().any(|branch| match branch.call_state {
+                CallState::InFlight { .. } => true,
+                CallState::Idle | CallState::Due(_) | CallState::Waiting { .. } => {
+                    branch.overtaken.is_some()
+                }
+            }),
+            Phase::Trying { .. } => {
+                self.spec.open && self.branches.iter().all(|it| it.call_state == CallState::Idle)
             }
-            Phase::Trying { .. } | Phase::Finished { .. } => false,
+            Phase::Finished { .. } => false,
+        }
+    }
+
+    /// Whether it may be left in the journal as it was found at a start: it is decided, or open and
+    /// nothing is to be called.
+    pub(crate) fn may_rest_from_the_start(&self) -> bool {
+        match &self.phase {
+            Phase::SecondPhase(_) => true,
+            Phase::Trying { .. } | Phase::Finished { .. } => self.is_evictable(),
+        }
+    }
+
+    /// When it has something to do by itself while it is paged out, beside being called.
+    pub(crate) fn wakes_at(&self, rules: &Rules) -> Option<Mono> {
+        match &self.phase {
+            Phase::Trying { deadline } => Some(*deadline),
+            Phase::SecondPhase(_) => {
+                let unshown = self.branches.iter().filter(|branch| !branch.parked);
+                unshown.filter_map(|branch| branch.parks_at(rules.park_after)).min()
+            }
+            Phase::Finished { .. } => None,
+        }
+    }
+
+    /// The rows were read again: its clocks go on as they were when it left.
+    pub(crate) fn resume_clocks(&mut self, wake: Mono, rules: &Rules) {
+        match &mut self.phase {
+            Phase::Trying { deadline } => *deadline = wake,
+            Phase::SecondPhase(_) => {
+                let ago = u64::try_from(rules.park_after.as_millis()).unwrap_or(u64::MAX);
+                let since = Mono(wake.0.saturating_sub(ago));
+                for branch in &mut self.branches {
+                    branch.failure_stats.since = branch.failure_stats.since.map(|_| since);
+                }
+            }
+            Phase::Finished { .. } => {}
+        }
+    }
+
+    /// What is counted of it while it is paged out.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let decision = self.decision();
+        let open = self.branches.iter().filter(|branch| !branch.is_done());
+        let participants = open.filter_map(|branch| {
+            let url = branch.needs(decision).and_then(|op| branch.spec.url(op))?;
+            Some((host_port(url), branch.parked))
+        });
+        Waiting {
+            created_at: self.spec.created_at,
+            parked_branches: self.branches.iter().filter(|branch| branch.parked).count(),
+            participants: participants.collect(),
         }
     }
 

@@ -137,7 +137,10 @@ fn implied_by_one_call_each(spec: &BranchSpec, status: Status) -> BranchRecord {
         parked: false,
         last_error: None,
         answer: None,
+        last_answer: None,
         resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
         acknowledged_at: None,
     }
 }

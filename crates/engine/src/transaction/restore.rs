@@ -8,7 +8,7 @@ use tercet_wire::{BranchId, BranchSpec, BranchStatus, Mono, Now};
 
 use crate::record::BranchRecord;
 use crate::stored::StoredTransaction;
-use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats};
+use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats, Word};
 use crate::transaction::history::History;
 use crate::transaction::pattern::has_stages;
 use crate::transaction::{Phase, Step, Transaction, branch_rows};
@@ -60,6 +60,11 @@ impl Transaction {
             parked_row: stored.parked,
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
+        // Nobody waits yet for what may not be called yet.
+        let turn = transaction.turn();
+        for branch in transaction.branches.iter_mut().filter(|branch| !turn.includes(branch)) {
+            branch.failure_stats.since = None;
+        }
         transaction
     }
 
@@ -88,6 +93,8 @@ fn restore_branch(
         }
         (None, BranchStatus::Refused) => BranchState::Refused,
     };
+    let parked = known.parked && acknowledged_at.is_none();
+    let word = known.pending_resolution.filter(|_| acknowledged_at.is_none());
     let mut branch = Branch {
         spec: Arc::clone(spec),
         state,
@@ -98,11 +105,17 @@ fn restore_branch(
             failures,
             ..FailureStats::default()
         },
-        parked: known.parked && acknowledged_at.is_none(),
+        parked,
+        // At a start people are told anew of what lasts; what was paged out has been told.
+        told_parked: parked && resume == Resume::PagedIn,
         last_error: known.last_error,
         answer: known.answer,
+        last_answer: known.last_answer,
         resolved_as: known.resolved_as,
-        pending_resolution: None,
+        // No call is under way any more that it would have to wait for.
+        word: word.map(|said| Word { said, takes_effect: now.mono }),
+        overtaken: None,
+        contradicted: known.contradicted,
         row: row.cloned().map(Box::new),
     };
     let needs = branch.needs(stored.decision());

@@ -1,11 +1,14 @@
 //! A transaction as people and programs see it.
 
+use std::sync::Arc;
+
 use tercet_wire::{
-    AnswerView, BranchId, BranchStatus, BranchView, Now, Reason, SummaryView, TransactionView,
+    AnswerView, BranchId, BranchStatus, BranchView, LastAnswerView, Now, PendingResolutionView,
+    Reason, SummaryView, TransactionView,
 };
 
 use crate::engine::output::Snapshot;
-use crate::record::{Decision, TryAnswer};
+use crate::record::{Decision, LastAnswer, PendingResolution, TryAnswer};
 use crate::transaction::Transaction;
 use crate::transaction::branch::{Branch, BranchState, CallState};
 
@@ -91,16 +94,55 @@ fn branch_view(branch: &Branch, transaction: &Transaction, at: Now) -> BranchVie
         parked: branch.parked,
         attempts: branch.attempts,
         next_attempt_at: match branch.call_state {
-            CallState::Due(due) => transaction.turn().includes(branch).then(|| at.wall_at(due)),
+            CallState::Due(due) => transaction.turn().includes(branch).then(|| {
+                let next = at.wall_at(due);
+                match transaction.deadline() {
+                    Some(_) => next.min(transaction.spec.deadline_at.max(at.wall)),
+                    None => next,
+                }
+            }),
             CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
         },
         last_error: branch.last_error.as_deref().map(str::to_owned),
         answer: branch.answer.as_ref().map(answer_view),
+        last_answer: branch.last_answer.as_deref().map(LastAnswerView::from),
         resolved_as: branch.resolved_as,
+        pending_resolution: branch
+            .pending_resolution()
+            .map(|said| PendingResolutionView::from(&**said)),
         finished_at,
     }
 }
 
 fn answer_view(answer: &TryAnswer) -> AnswerView {
     AnswerView { status: answer.status, body: answer.body.as_ref().to_owned() }
+}
+
+impl From<&LastAnswer> for LastAnswerView {
+    fn from(answer: &LastAnswer) -> Self {
+        let LastAnswer { op, status, body, at } = answer;
+        Self { op: *op, status: *status, body: body.as_ref().to_owned(), at: *at }
+    }
+}
+
+impl From<LastAnswerView> for LastAnswer {
+    fn from(view: LastAnswerView) -> Self {
+        let LastAnswerView { op, status, body, at } = view;
+        Self { op, status, body: Arc::from(body), at }
+    }
+}
+
+impl From<&PendingResolution> for PendingResolutionView {
+    fn from(said: &PendingResolution) -> Self {
+        let PendingResolution { as_, by, note, at } = said;
+        let note = note.as_deref().map(str::to_owned);
+        Self { as_: *as_, by: by.as_ref().to_owned(), note, at: *at }
+    }
+}
+
+impl From<PendingResolutionView> for PendingResolution {
+    fn from(view: PendingResolutionView) -> Self {
+        let PendingResolutionView { as_, by, note, at } = view;
+        Self { as_, by: Arc::from(by), note: note.map(Arc::from), at }
+    }
 }

@@ -274,7 +274,8 @@ impl World {
         }
     }
 
-    /// Whoever hears that a branch is resolved acts on it, so no call to it may be under way.
+    /// Whoever hears that a branch is resolved acts on it, so no call to it may be under way, unless
+    /// that has had two seconds.
     fn check_resolved(&mut self, asked: &Asked, reply: &Reply) {
         let (Asked::Resolve(id, as_), Reply::Transaction { told: ReplyKind::Reached, snapshot }) =
             (asked, reply)
@@ -282,7 +283,8 @@ impl World {
             return;
         };
         let id: BranchId = id.parse().expect("an id");
-        let resolved = snapshot.transaction.branch(&id).and_then(|branch| branch.resolved_as());
+        let branch = snapshot.transaction.branch(&id);
+        let resolved = branch.and_then(|branch| branch.resolved_as());
         if resolved != Some(*as_) {
             self.note(Err(format!("{id} was told to be resolved as {as_}: {resolved:?}")));
         }
@@ -291,6 +293,7 @@ impl World {
         if let Some(call) =
             calls.chain(self.answers.iter().map(|(ticket, _)| ticket)).find(|it| current(it))
             && call.op == as_.op()
+            && !branch.is_some_and(|branch| branch.has_overtaken_call())
         {
             let why = format!("{id} was resolved while its {} was under way", call.op);
             self.note(Err(why));

@@ -46,7 +46,10 @@ fn outcome() -> Change {
         parked: false,
         last_error: None,
         answer: None,
+        last_answer: None,
         resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
         acknowledged_at: None,
     })
 }

@@ -79,7 +79,10 @@ fn parts(running_seq: &mut u64, name: &str, life: u64, ended: i64) -> Vec<Record
             parked: false,
             last_error: None,
             answer: None,
+            last_answer: None,
             resolved_as: None,
+            pending_resolution: None,
+            contradicted: false,
             acknowledged_at: None,
         }),
     );

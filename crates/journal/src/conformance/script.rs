@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    BranchRecord, Change, Decided, Decision, HistoryEvent, Record, StoredTransaction, TryAnswer,
+    BranchRecord, Change, Decided, Decision, HistoryEvent, LastAnswer, PendingResolution, Record,
+    StoredTransaction, TryAnswer,
 };
 use tercet_wire::{
     BranchId, BranchSpec, BranchStatus, EventKind, Fingerprint, Gid, Instance, Op, Pattern, PerOp,
@@ -157,6 +158,8 @@ impl Script {
                 // reading says so.
                 outcome.acknowledged_at.take_if(|_| !stored.status.is_decided());
                 outcome.resolved_as.take_if(|_| outcome.acknowledged_at.is_none());
+                outcome.pending_resolution.take_if(|_| outcome.acknowledged_at.is_some());
+                outcome.contradicted &= outcome.resolved_as.is_some();
                 Change::BranchRecord(outcome)
             }
             _ => Change::History(self.happening(stored.history_len + 1, at)),
@@ -176,7 +179,17 @@ impl Script {
                 status: (answered > 1).then_some(409),
                 body: Arc::from("out of stock"),
             }),
+            last_answer: (self.pick(2) == 0).then(|| {
+                let body = Arc::from("{\"code\":\"ledger-closed\"} – \u{fffd}");
+                Arc::new(LastAnswer { op: Op::Confirm, status: 409, body, at })
+            }),
             resolved_as: (self.pick(2) == 0).then_some(ResolvedAs::Confirmed),
+            pending_resolution: (self.pick(2) == 0).then(|| {
+                let note = Some(Arc::from("ticket \"1\""));
+                let (as_, by) = (ResolvedAs::Cancelled, Arc::from("alice"));
+                Arc::new(PendingResolution { as_, by, note, at })
+            }),
+            contradicted: self.pick(2) == 0,
             acknowledged_at: (self.pick(2) == 0).then_some(at),
         }
     }

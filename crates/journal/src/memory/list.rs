@@ -54,7 +54,8 @@ fn summary(stored: &StoredTransaction) -> SummaryView {
         finished_at: stored.finished_at,
         mixed: stored.branch_records.iter().any(|row| {
             let resolved_as = row.resolved_as.map(ResolvedAs::op);
-            resolved_as.is_some() && resolved_as != stored.status.decided_op()
+            let against = resolved_as.is_some() && resolved_as != stored.status.decided_op();
+            against || row.contradicted
         }),
         metadata: spec.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         branch_count: Some(branches),

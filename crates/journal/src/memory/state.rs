@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use tercet_engine::{ApplyError, Change, StoredTransaction};
+use tercet_engine::{ApplyError, Change, StoredTransaction, begins};
 use tercet_wire::{Gid, Incarnation, Wall};
 
 use super::as_count;
@@ -90,6 +90,7 @@ impl State {
             let known = changed.get(&life.gid).or_else(|| self.transactions.get(&life.gid));
             match (&record.change, known) {
                 (Change::Begun(spec), None) => {
+                    begins(spec)?;
                     let stored = StoredTransaction::begun(spec.clone());
                     changed
                         .insert(life.gid, StoredTransaction { owner: Some(incarnation), ..stored });

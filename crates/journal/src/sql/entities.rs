@@ -101,6 +101,9 @@ pub(crate) mod outcome {
         pub(crate) answer_body: Option<String>,
         pub(crate) resolved_as: Option<String>,
         pub(crate) acknowledged_at: Option<i64>,
+        pub(crate) last_answer: Option<String>,
+        pub(crate) pending_resolution: Option<String>,
+        pub(crate) contradicted: bool,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

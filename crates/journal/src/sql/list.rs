@@ -11,7 +11,7 @@ use tercet_wire::{Cursor, ListQuery, Page, SummaryView};
 use super::entities::{branch, detail, outcome};
 use super::lenient_rows::readable;
 use super::list_query::{Newest, newest};
-use super::rows::summary;
+use super::rows::{ByHand, summary};
 use crate::error::JournalError;
 use crate::store::Keyset;
 
@@ -52,21 +52,24 @@ async fn read(
         .select_only()
         .column(outcome::Column::Gid)
         .column(outcome::Column::ResolvedAs)
+        .column(outcome::Column::Contradicted)
         .filter(outcome::Column::Gid.is_in(names()))
         .filter(outcome::Column::ResolvedAs.is_not_null())
         .build(snapshot.get_database_backend());
-    let mut resolutions: Vec<(String, String)> = Vec::new();
+    let mut by_hand: HashMap<String, Vec<ByHand>> = HashMap::new();
     for row in snapshot.query_all_raw(resolved).await? {
+        let gid: String = row.try_get_by_index(0)?;
         // A word that is not even text is none of ours, and its transaction cannot be listed.
-        resolutions.push((row.try_get_by_index(0)?, row.try_get_by_index(1).unwrap_or_default()));
+        let resolved_as = row.try_get_by_index(1).unwrap_or_default();
+        let contradicted = row.try_get_by_index(2).unwrap_or_default();
+        by_hand.entry(gid).or_default().push(ByHand { resolved_as, contradicted });
     }
 
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
-        let of_it = resolutions.iter().filter(|(gid, _)| *gid == row.gid);
-        let resolved: Vec<&str> = of_it.map(|(_, resolved_as)| &**resolved_as).collect();
+        let resolved = by_hand.get(&*row.gid).map(Vec::as_slice).unwrap_or_default();
         let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
-        match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0), &resolved) {
+        match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0), resolved) {
             Ok(item) => items.push(item),
             Err(why) => tracing::error!(
                 event = "transaction_not_listed",

@@ -7,9 +7,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tercet_engine::{BranchRecord, Decided, Decision, HistoryEvent, StoredTransaction, TryAnswer};
 use tercet_wire::{
-    BranchSpec, Fingerprint, Incarnation, PerOp, ResolvedAs, Spec, Status, SummaryView, Wall,
+    BranchSpec, Fingerprint, Incarnation, LastAnswerView, PendingResolutionView, PerOp, ResolvedAs,
+    Spec, Status, SummaryView, Wall,
 };
 
 use super::entities::{branch, detail, event, outcome, transaction};
@@ -156,6 +158,14 @@ fn outcome(row: &outcome::Model) -> Result<BranchRecord, Wrong> {
         answer,
         resolved_as: maybe("resolved_as", row.resolved_as.as_deref())?,
         acknowledged_at: row.acknowledged_at.map(Wall),
+        last_answer: json::<LastAnswerView>("last_answer", row.last_answer.as_deref())?
+            .map(|view| Arc::new(view.into())),
+        pending_resolution: json::<PendingResolutionView>(
+            "pending_resolution",
+            row.pending_resolution.as_deref(),
+        )?
+        .map(|view| Arc::new(view.into())),
+        contradicted: row.contradicted,
     })
 }
 
@@ -172,16 +182,27 @@ pub(crate) fn happening(row: &event::Model) -> Result<HistoryEvent, Wrong> {
     })
 }
 
-/// A transaction as lists show it; `resolved` says what branches were resolved as by hand.
+/// A branch that was resolved by hand.
+#[derive(Debug)]
+pub(crate) struct ByHand {
+    pub(crate) resolved_as: String,
+    /// Whether its participant said otherwise afterwards.
+    pub(crate) contradicted: bool,
+}
+
+/// A transaction as lists show it; `by_hand` are its branches that were resolved.
 pub(crate) fn summary(
     row: &transaction::Model,
     detail: Option<&detail::Model>,
     branch_count: u32,
-    resolved: &[&str],
+    by_hand: &[ByHand],
 ) -> Result<SummaryView, Wrong> {
     let status: Status = parse("status", &row.status)?;
-    let resolved = resolved.iter().map(|word| parse("resolved_as", word));
-    let resolved = resolved.collect::<Result<Vec<ResolvedAs>, Wrong>>()?;
+    let mut mixed = false;
+    for ByHand { resolved_as, contradicted } in by_hand {
+        let resolved_as: ResolvedAs = parse("resolved_as", resolved_as)?;
+        mixed |= *contradicted || status.decided_op() != Some(resolved_as.op());
+    }
     let metadata = detail.and_then(|detail| detail.metadata.as_deref());
     let metadata = metadata.map(serde_json::from_str).transpose();
     Ok(SummaryView {
@@ -198,9 +219,16 @@ pub(crate) fn summary(
         decided_at: row.decided_at.map(Wall),
         finished_at: row.finished_at.map(Wall),
         metadata: metadata.map_err(|error| wrong("metadata", error))?,
-        mixed: resolved.iter().any(|resolved_as| status.decided_op() != Some(resolved_as.op())),
+        mixed,
         branch_count: Some(branch_count),
     })
+}
+
+/// What was written as one text. What is in it is not repeated: it is the participant's, or an
+/// operator's.
+fn json<T: DeserializeOwned>(column: &str, text: Option<&str>) -> Result<Option<T>, Wrong> {
+    let read = text.map(serde_json::from_str).transpose();
+    read.map_err(|_| format!("{column} is not what was written there"))
 }
 
 fn parse<T: FromStr<Err: Display>>(column: &str, text: &str) -> Result<T, Wrong> {

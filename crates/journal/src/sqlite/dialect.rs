@@ -77,7 +77,9 @@ impl Dialect for Sqlite {
                  cancel_attempts = excluded.cancel_attempts, parked = excluded.parked, \
                  last_error = excluded.last_error, answer_status = excluded.answer_status, \
                  answer_body = excluded.answer_body, resolved_as = excluded.resolved_as, \
-                 acknowledged_at = excluded.acknowledged_at",
+                 acknowledged_at = excluded.acknowledged_at, last_answer = excluded.last_answer, \
+                 pending_resolution = excluded.pending_resolution, \
+                 contradicted = excluded.contradicted",
             ),
             WriteKind::Details | WriteKind::Branches | WriteKind::Events => {
                 inserted(kind, rows, "")

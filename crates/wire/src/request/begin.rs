@@ -98,7 +98,8 @@ pub struct BranchRequest {
     /// Headers sent with every call; treated as secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeMap<String, String>>,
-    /// The longest one call may take, in milliseconds: 10 to 600 000. Default 3 000.
+    /// The longest one call may take, in milliseconds: 10 to 600 000. Default: the setting
+    /// `dispatcher.call_timeout_ms`, which is 3 000 unless somebody has changed it.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 10, maximum = 600_000))]
     pub timeout_ms: Option<u64>,

@@ -18,8 +18,8 @@ use crate::{BeginRequest, BranchRequest, CancelRequest, Invalid, Limits};
 
 /// How long a transaction may stay undecided unless begin says otherwise, in milliseconds.
 pub(crate) const TIMEOUT_MS: u64 = 30_000;
-/// The longest one call may take unless its branch says otherwise, in milliseconds.
-pub(crate) const CALL_TIMEOUT_MS: u64 = 3_000;
+/// How long one call may take at most, in milliseconds.
+const CALL_TIMEOUTS_MS: std::ops::RangeInclusive<u64> = 10..=600_000;
 /// Longest reason of a cancel, in bytes.
 const REASON_BYTES: usize = 1_024;
 /// The payload of a branch that brings none.
@@ -166,8 +166,13 @@ fn check_branch_at(
         return Err(Invalid::too_large(field, payload.len(), limits.payload_bytes));
     }
     let timeout_field = [path, "timeout_ms"].concat();
-    let timeout = check_timeout(request.timeout_ms, CALL_TIMEOUT_MS, 10..=600_000, &timeout_field)?;
-    let fingerprint = fingerprint::of_branch(&id, &urls, &headers, payload, timeout, try_by);
+    let default_ms = u64::try_from(limits.call_timeout.as_millis()).unwrap_or(u64::MAX);
+    let given = request.timeout_ms;
+    let timeout = check_timeout(given, default_ms, CALL_TIMEOUTS_MS, &timeout_field)?;
+    // Its default is a setting, which may be another when the request is repeated: whether it
+    // was given is what counts.
+    let given = given.map(|_| timeout);
+    let fingerprint = fingerprint::of_branch(&id, &urls, &headers, payload, given, try_by);
     let payload = Arc::from(payload);
     Ok(BranchSpec {
         id,

@@ -179,7 +179,7 @@ fn same_content_has_the_same_fingerprint() {
                 r#""try":"http://h:1/a/try","confirm":"http://h:1/a/confirm","cancel":"http://h:1/a/cancel""#,
             ),
         ),
-        (with_branch(full), with_branch(&format!(r#"{full},"payload":{{}},"timeout_ms":3000"#))),
+        (with_branch(full), with_branch(&format!(r#"{full},"payload":{{}}"#))),
         (
             with_branch(full),
             with_branch(&format!(r#"{full},"headers":{{}},"try_by":"coordinator""#)),
@@ -213,6 +213,8 @@ fn other_content_has_another_fingerprint() {
         with_branch(&format!(r#"{full},"payload":{{"a":1}}"#)),
         with_branch(&format!(r#"{full},"payload":{{"a":1.0}}"#)),
         with_branch(&format!(r#"{full},"timeout_ms":3001"#)),
+        // Its default is a setting: whoever gives it wants it whatever that is.
+        with_branch(&format!(r#"{full},"timeout_ms":3000"#)),
         with_branch(&format!(r#"{full},"headers":{{"a":"bc"}}"#)),
         with_branch(&format!(r#"{full},"headers":{{"ab":"c"}}"#)),
         with_branch(&format!(r#"{full},"headers":{{"a":"","b":"c"}}"#)),
@@ -265,4 +267,20 @@ fn a_branch_has_one_fingerprint_at_begin_and_when_registered() {
         registered.fingerprint,
         branch(r#"{"id":"pay","endpoint":"http://h:1/a"}"#).fingerprint
     );
+}
+
+/// A repeat is the same begin whatever has become of the setting meanwhile.
+#[test]
+fn the_time_of_a_call_is_a_setting_that_no_fingerprint_knows() {
+    let of = |call_timeout, body: &str| {
+        let limits = Limits { call_timeout, ..Limits::default() };
+        check_branch(serde_json::from_str(body).expect("a branch"), &limits).expect("valid")
+    };
+    let (short, long) = (Duration::from_secs(3), Duration::from_secs(20));
+    let body = r#"{"id":"pay","endpoint":"http://h:1/a"}"#;
+    assert_eq!([of(short, body).timeout, of(long, body).timeout], [short, long]);
+    assert_eq!(of(short, body).fingerprint, of(long, body).fingerprint);
+    let given = r#"{"id":"pay","endpoint":"http://h:1/a","timeout_ms":20000}"#;
+    assert_eq!(of(short, given), of(long, given));
+    assert_ne!(of(long, given).fingerprint, of(long, body).fingerprint);
 }

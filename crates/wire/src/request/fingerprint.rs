@@ -2,8 +2,10 @@
 //! of the first, other content has another.
 //!
 //! Fingerprints are stored, so the rule behind them is fixed for as long as their version is
-//! `1`: a field counts only when its value differs from the wire's constant default. A
-//! field added to the wire later leaves the fingerprints of requests without it alone.
+//! `1`: a field counts only when its value differs from the wire's constant default, or, where
+//! its default is a setting, when it was given. (A branch's `timeout_ms` of 3 000 did not count
+//! until its default became a setting: a begin that gives just that is told 409 when it is
+//! repeated across that upgrade, which is safe.) A field added to the wire later leaves the fingerprints of requests without it alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use url::Url;
 use crate::hex::hex;
 use crate::ids::BranchId;
 use crate::op::{Op, PerOp};
-use crate::request::check::{CALL_TIMEOUT_MS, NO_PAYLOAD, TIMEOUT_MS};
+use crate::request::check::{NO_PAYLOAD, TIMEOUT_MS};
 use crate::spec::{BranchSpec, Fingerprint};
 use crate::status::TryBy;
 
@@ -46,7 +48,7 @@ pub(crate) fn of_branch(
     urls: &PerOp<Option<Arc<Url>>>,
     headers: &BTreeMap<String, String>,
     payload: &str,
-    timeout: Duration,
+    timeout: Option<Duration>,
     try_by: TryBy,
 ) -> Fingerprint {
     let mut content = Content::default();
@@ -63,7 +65,9 @@ pub(crate) fn of_branch(
     if payload != NO_PAYLOAD {
         content.field("payload", payload);
     }
-    content.millis("timeout_ms", timeout, CALL_TIMEOUT_MS);
+    if let Some(timeout) = timeout {
+        content.field("timeout_ms", &timeout.as_millis().to_string());
+    }
     if try_by != TryBy::Coordinator {
         content.field("try_by", try_by.as_str());
     }

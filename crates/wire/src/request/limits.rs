@@ -1,8 +1,9 @@
 //! How large the parts of a request may be.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-/// Limits on requests; all but `own_addresses` are settings.
+/// Limits on requests, and what holds where one says nothing; all but `own_addresses` are settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Branches of one transaction.
@@ -17,6 +18,8 @@ pub struct Limits {
     pub metadata_bytes: usize,
     /// One payload, in bytes.
     pub payload_bytes: usize,
+    /// The longest one call may take unless its branch says otherwise.
+    pub call_timeout: Duration,
     /// Where the coordinator itself listens: it never calls itself.
     pub own_addresses: Vec<SocketAddr>,
 }
@@ -30,6 +33,7 @@ impl Default for Limits {
             header_bytes: 1_024,
             metadata_bytes: 4_096,
             payload_bytes: 256 * 1_024,
+            call_timeout: Duration::from_secs(3),
             own_addresses: Vec::new(),
         }
     }

@@ -5,5 +5,6 @@ mod view;
 
 pub use operator::{NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView};
 pub use view::{
-    AnswerView, AttemptsView, BranchView, EventView, Page, SummaryView, TransactionView,
+    AnswerView, AttemptsView, BranchView, EventView, LastAnswerView, Page, PendingResolutionView,
+    SummaryView, TransactionView,
 };

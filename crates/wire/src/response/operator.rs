@@ -39,7 +39,8 @@ pub struct ParticipantView {
     pub breaker: BreakerState,
     /// Calls that ended.
     pub calls: u64,
-    /// Those of them that spoke against its health: no answer, 502, 503 or 504.
+    /// Those of them that are made again: no answer, or one that is no success. A Try that was
+    /// refused is answered, and "in progress" is none.
     pub failures: u64,
     /// Failures by calls, from 0 to 1; 0 before the first call.
     #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 1))]

@@ -45,7 +45,8 @@ pub struct SummaryView {
     pub reason_detail: Option<String>,
     /// Whether a branch needs people.
     pub parked: bool,
-    /// Whether an operator resolved a branch as the opposite of what was decided; absent if not.
+    /// Whether an operator resolved a branch as the opposite of what was decided, or its participant
+    /// said otherwise afterwards; absent if not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub mixed: bool,
     /// When it was accepted.
@@ -93,9 +94,16 @@ pub struct BranchView {
     /// The last answer of a Try that was refused or failed.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub answer: Option<AnswerView>,
+    /// The last answer to any of its calls that had a status and was neither a success nor 202.
+    #[serde(default)]
+    pub last_answer: Option<LastAnswerView>,
     /// How an operator ended it.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub resolved_as: Option<ResolvedAs>,
+    /// How an operator will have ended it, once the call that is under way ends or two seconds
+    /// have passed.
+    #[serde(default)]
+    pub pending_resolution: Option<PendingResolutionView>,
     /// When it acknowledged the decision.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub finished_at: Option<Wall>,
@@ -110,6 +118,37 @@ pub struct AnswerView {
     pub status: Option<u16>,
     /// The beginning of the body, at most 1 KiB; without a status, why none arrived.
     pub body: String,
+}
+
+/// The last answer to a call of a branch that had a status and was neither a success nor 202.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LastAnswerView {
+    /// To which call.
+    pub op: Op,
+    /// The HTTP status.
+    pub status: u16,
+    /// The beginning of the body, at most 1 KiB.
+    pub body: String,
+    /// When it came.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Wall,
+}
+
+/// An operator's word about a branch that has not taken effect yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PendingResolutionView {
+    /// What the branch will count as.
+    #[serde(rename = "as")]
+    pub as_: ResolvedAs,
+    /// Who said so.
+    pub by: String,
+    /// Why, in the operator's words.
+    pub note: Option<String>,
+    /// When it was said.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Wall,
 }
 
 /// A line of a transaction's history.

@@ -120,7 +120,10 @@ fn stories() -> Vec<(bool, Vec<Change>)> {
             parked,
             last_error: Some(Arc::from("answered 404")),
             answer: Some(TryAnswer { status: Some(409), body: Arc::from("no stock") }),
+            last_answer: None,
             resolved_as: None,
+            pending_resolution: None,
+            contradicted: false,
             acknowledged_at,
         })
     };

@@ -1,13 +1,15 @@
 //! What the core's commands lead to, and what participants answer.
 
 use tercet_engine::{Commands, Event, Input, Lane, Ticket};
-use tercet_wire::{Answer, Now, Wall};
+use tercet_wire::{Answer, Now, Wall, host_port};
 
 use crate::coverage::Sometimes;
 use crate::network;
 use crate::node::dispatch::BreakerNews;
 use crate::node::{Around, Node, Running, Waiting};
+use crate::oracle::Told;
 use crate::scheduled_event::{Heard, NodeEvent, ScheduledEvent};
+use crate::scheduler::Scheduler;
 
 impl Running {
     pub(super) fn step(&mut self, event: Event, now: Now, around: &mut Around<'_>) {
@@ -51,6 +53,11 @@ impl Running {
         }
         for (gid, parked) in commands.parked {
             around.oracle.parked(&gid, &parked, around.rows, scheduler);
+            let url = parked.branch.url(parked.op);
+            let called = url.map(|url| host_port(url)).unwrap_or_default();
+            if parked.unreachable || self.outages.is_known(&called) {
+                self.outages.parked(&called, parked.since, now);
+            }
         }
         for (gid, why) in commands.alarms {
             around.oracle.alarm(&gid, &why, around.rows, scheduler);
@@ -67,11 +74,43 @@ impl Running {
         }
         for destination in commands.notify_when_free {
             let news = self.dispatch.notify_when_free(&destination, now, scheduler);
-            self.take_news(news);
+            self.take_news(news, now, &mut around.oracle.told, scheduler);
         }
     }
 
-    pub(super) fn take_news(&mut self, news: BreakerNews) {
+    /// Tells people what is due of those that do not answer.
+    pub(super) fn tell_outages(&mut self, now: Now, around: &mut Around<'_>) {
+        for news in self.outages.take_due(now.mono) {
+            around.oracle.told.news(&news, self.life, around.scheduler);
+        }
+    }
+
+    pub(super) fn take_news(
+        &mut self,
+        news: BreakerNews,
+        now: Now,
+        told: &mut Told,
+        scheduler: &mut Scheduler,
+    ) {
+        let mut over = Vec::new();
+        for participant in news.alive {
+            over.extend(self.outages.answered(&participant, now));
+        }
+        for (destination, is_open) in news.turned {
+            if is_open {
+                self.outages.opened(&destination, now);
+                continue;
+            }
+            let was_known = self.outages.is_known(&destination.participant());
+            let told = self.outages.closed(&destination, now);
+            if was_known && told.is_none() {
+                scheduler.saw(Sometimes::OutageUntold);
+            }
+            over.extend(told);
+        }
+        for news in over {
+            told.news(&news, self.life, scheduler);
+        }
         for (ticket, answer) in news.answers {
             self.driver.answered(ticket, answer);
         }
@@ -86,7 +125,7 @@ impl Running {
         let nothing = Answer::Nothing { why: "timeout".to_owned() };
         if let Some(news) = self.dispatch.ended(http_call, &nothing, now, around.scheduler) {
             around.scheduler.saw(Sometimes::Timeout);
-            self.take_news(news);
+            self.take_news(news, now, &mut around.oracle.told, around.scheduler);
         }
     }
 }
@@ -109,7 +148,7 @@ impl Node {
             false => None,
         };
         if let Some(news) = news {
-            running.take_news(news);
+            running.take_news(news, now, &mut around.oracle.told, around.scheduler);
         } else if around
             .scheduler
             .fault(around.scheduler.plan.net.stale, Sometimes::AnswerAfterItsTime)

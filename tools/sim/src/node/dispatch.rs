@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tercet_engine::{
     Admission, BreakerSettings, Call, Capacity, CapacityFreed, Destination,
-    DestinationQueueSettings, Expired, Moved, Next, Offered, Permit, Ticket, Turned, Watch,
+    DestinationQueueSettings, Expired, Health, Moved, Next, Offered, Permit, Ticket, Turned, Watch,
     WatchedQueue, health,
 };
 use tercet_wire::{Answer, Mono, Now};
@@ -49,6 +49,10 @@ struct HttpCall {
 pub(super) struct BreakerNews {
     pub(super) answers: Vec<(Ticket, Answer)>,
     pub(super) capacity: Vec<CapacityFreed>,
+    /// Breakers that have opened, or closed.
+    pub(super) turned: Vec<(Destination, bool)>,
+    /// Participants that have answered by themselves.
+    pub(super) alive: Vec<String>,
 }
 
 impl Dispatch {
@@ -135,6 +139,9 @@ impl Dispatch {
         let (moved, watch) = self.queue(&at).ended(permit, health(answer), &ticket.gid, now);
         self.watch(&at, watch);
         let mut news = self.attend(&at, moved, scheduler);
+        if health(answer) == Health::Alive {
+            news.alive.push(at.participant());
+        }
         news.answers.push((ticket, answer.clone()));
         Some(news)
     }
@@ -153,6 +160,7 @@ impl Dispatch {
             let more = self.attend(&at, moved, scheduler);
             news.answers.extend(more.answers);
             news.capacity.extend(more.capacity);
+            news.turned.extend(more.turned);
         }
         news
     }
@@ -217,18 +225,25 @@ impl Dispatch {
         for next in next {
             self.make(at, next, scheduler);
         }
-        match turned {
-            Some(Turned::Opened) => scheduler.saw(Sometimes::BreakerOpened),
-            Some(Turned::Closed { .. }) => scheduler.saw(Sometimes::BreakerClosed),
-            None => {}
-        }
+        let turned = turned.map(|turned| match turned {
+            Turned::Opened => {
+                scheduler.saw(Sometimes::BreakerOpened);
+                (at.clone(), true)
+            }
+            Turned::Closed { .. } => {
+                scheduler.saw(Sometimes::BreakerClosed);
+                (at.clone(), false)
+            }
+        });
         let answers = expired.into_iter().map(|Expired { offered, waited }| {
             scheduler.saw(Sometimes::ExpiredBehindABreaker);
             let why = format!("waited {} ms behind its open breaker", waited.as_millis());
             (offered.call.ticket, Answer::Nothing { why })
         });
         let answers = answers.collect();
-        BreakerNews { answers, capacity: freed(at.clone(), room, scheduler).into_iter().collect() }
+        let capacity = freed(at.clone(), room, scheduler).into_iter().collect();
+        let turned = turned.into_iter().collect();
+        BreakerNews { answers, capacity, turned, ..BreakerNews::default() }
     }
 
     fn make(&mut self, at: &Destination, next: Next<Call>, scheduler: &mut Scheduler) {

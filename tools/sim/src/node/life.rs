@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tercet_engine::{
     Backlog, Caps, Core, Driver, DriverSettings, Ended, Engine, EngineSettings, GroupCommit,
-    GroupCommitSettings, Lane, read_page,
+    GroupCommitSettings, Lane, Outages, read_page,
 };
 use tercet_wire::{Backoff, Epoch, Gid, Mono, Wall};
 
@@ -17,6 +17,9 @@ use crate::scheduler::Scheduler;
 
 /// A wall clock further ahead of the journal than this is not believed.
 const LONGEST_STOP: Duration = Duration::from_secs(600);
+
+/// How long a breaker is open before people are told.
+const UNREACHABLE_AFTER: Duration = Duration::from_secs(3);
 
 impl Node {
     /// The process starts: it registers, reads what is unfinished, and runs.
@@ -61,6 +64,7 @@ impl Node {
             happened: false,
             writer_at: None,
             dispatch: Dispatch::new(life, around.scheduler),
+            outages: Outages::new(UNREACHABLE_AFTER),
             waiting: BTreeMap::new(),
             next_reply: 0,
             full_lanes: Vec::new(),

@@ -12,7 +12,7 @@ mod round;
 use std::collections::BTreeMap;
 
 pub(crate) use dispatch::Dispatch;
-use tercet_engine::{Backlog, Core, Driver, GroupCommit, Lane, ReplyTo};
+use tercet_engine::{Backlog, Core, Driver, GroupCommit, Lane, Outages, ReplyTo};
 use tercet_wire::{Gid, Mono, Now, Wall};
 
 use crate::oracle::Oracle;
@@ -64,6 +64,8 @@ pub(crate) struct Running {
     /// When the writer is to be looked after next.
     writer_at: Option<u64>,
     pub(crate) dispatch: Dispatch,
+    /// Who does not answer, and what people were told of it.
+    pub(crate) outages: Outages,
     /// Who waits for which reply.
     waiting: BTreeMap<ReplyTo, Waiting>,
     next_reply: u64,

@@ -32,7 +32,8 @@ impl Node {
         let mono = running.mono(around.scheduler.now);
         let now = running.now(wall, around.scheduler);
         let news = running.dispatch.wake(now, around.scheduler);
-        running.take_news(news);
+        running.take_news(news, now, &mut around.oracle.told, around.scheduler);
+        running.tell_outages(now, around);
         running.driver.set_unwritten(running.unwritten);
         let bound = running.driver.settings().lane_bound;
         let is_full = |lane: &Lane| running.driver.waiting(*lane) > bound;
@@ -52,6 +53,9 @@ impl Node {
             return self.ends(ended, around);
         }
         let next = running.driver.next_wake(mono).into_iter().chain(running.dispatch.next_wake());
+        // Who waits for its participant keeps the world going; a reminder alone does not.
+        let told = running.outages.next_due().filter(|_| !running.dispatch.is_idle());
+        let next = next.chain(told);
         if let Some(due) = next.min() {
             self.wake(due.0.saturating_sub(mono.0), around.scheduler);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, CallState, Commands, Event, Input, Ticket, Transaction,
+    Ask, CallState, Commands, Event, Input, Phase, Ticket, Transaction,
     invariants::call_follows_the_journal,
 };
 use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
@@ -54,7 +54,11 @@ impl Calls {
                     Verdict::InProgress(pause) => (false, pause),
                     Verdict::Again { pause, .. } => (true, pause.unwrap_or_default()),
                 };
-                self.last.insert(leg(ticket), (failed, now.mono.after(pause)));
+                let until = now.mono.after(pause);
+                let is_late = deadline(&ticket.gid, running).is_some_and(|at| until >= at);
+                // It is called once more before its deadline.
+                let until = if is_late { now.mono } else { until };
+                self.last.insert(leg(ticket), (failed, until));
             }
             Event::Input(Input::NotSent(ticket, _)) => {
                 let leg = leg(ticket);
@@ -168,8 +172,16 @@ fn leg(ticket: &Ticket) -> Leg {
     (ticket.gid.clone(), ticket.branch.clone(), ticket.op)
 }
 
+/// When a transaction is given up that is not decided.
+fn deadline(gid: &Gid, running: &Running) -> Option<Mono> {
+    match running.core().engine().transaction(gid)?.phase() {
+        Phase::Trying { deadline } => Some(*deadline),
+        Phase::SecondPhase(_) | Phase::Finished { .. } => None,
+    }
+}
+
 /// Whether an answer is to the call under way, and not to one that was overtaken.
-fn is_under_way(ticket: &Ticket, running: &Running) -> bool {
+pub(super) fn is_under_way(ticket: &Ticket, running: &Running) -> bool {
     let transaction = running.core().engine().transaction(&ticket.gid);
     let branch = transaction.and_then(|transaction| transaction.branch(&ticket.branch));
     let expected = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };

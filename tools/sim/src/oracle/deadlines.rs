@@ -18,13 +18,25 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    pub(super) fn before(&mut self, event: &Event, running: &Running, now: Now) {
+    pub(super) fn before(
+        &mut self,
+        event: &Event,
+        running: &Running,
+        now: Now,
+        scheduler: &mut Scheduler,
+    ) {
         if self.life != running.life {
             *self = Self { life: running.life, ..Self::default() };
         }
         match event {
             Event::Input(Input::Adopt(stored)) => self.taken_up(stored, now),
-            Event::Input(Input::Loaded(_, Load::Found(stored))) => self.taken_up(stored, now),
+            Event::Input(Input::Loaded(gid, Load::Found(stored))) => {
+                let due = self.not_before.get(gid).copied();
+                if !stored.status.is_decided() && due.is_some_and(|due| due <= now.mono) {
+                    scheduler.saw(Sometimes::DeadlineWhilePagedOut);
+                }
+                self.taken_up(stored, now);
+            }
             Event::Input(_) | Event::Sync(_) | Event::Journal { .. } => {}
         }
     }
@@ -42,7 +54,10 @@ impl Deadlines {
         for record in records {
             match &record.change {
                 Change::Begun(spec) => {
-                    self.not_before.insert(record.gid.clone(), now.mono_at(spec.deadline_at));
+                    // Another may rest under the same gid, as will turn out.
+                    let due = now.mono_at(spec.deadline_at);
+                    let known = self.not_before.entry(record.gid.clone()).or_insert(due);
+                    *known = due.min(*known);
                 }
                 Change::Decided(decided) => {
                     let due = self.not_before.remove(&record.gid);

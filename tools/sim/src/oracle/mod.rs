@@ -9,6 +9,8 @@ mod calls;
 mod deadlines;
 mod expectations;
 mod journal;
+mod outages;
+mod parking;
 mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,7 @@ use crate::scheduler::Scheduler;
 use crate::service::Service;
 
 pub(crate) use at_rest::at_rest;
+pub(crate) use outages::Told;
 
 /// What has been seen so far.
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ pub(crate) struct Oracle {
     expectations: expectations::Expectations,
     calls: calls::Calls,
     deadlines: deadlines::Deadlines,
+    parking: parking::Parking,
+    pub(crate) told: Told,
     pub(crate) journal: journal::Journal,
     /// Transactions that may stand still until the coordinator starts again: their records were
     /// rejected, or their rows could not be read.
@@ -54,7 +59,13 @@ impl Oracle {
         seen::before(event, running, rows, scheduler);
         finished_before_begun(event, running, scheduler);
         self.calls.before(event, running, now);
-        self.deadlines.before(event, running, now);
+        self.deadlines.before(event, running, now, scheduler);
+        self.parking.before(event, running, now);
+        if let Event::Input(Input::Adopt(stored)) = event
+            && stored.branch_records.iter().any(|row| row.pending_resolution.is_some())
+        {
+            scheduler.saw(Sometimes::WordGoesOn);
+        }
     }
 
     /// After it was handled, before anything is carried out.
@@ -74,7 +85,16 @@ impl Oracle {
         }
         scheduler.note(|| format!("    {} paged out", running.core().census().paged_out));
         scheduler.check(running.core().engine().check());
-        self.deadlines.after(running.driver.just_recorded(), now, scheduler);
+        let records = running.driver.just_recorded();
+        self.deadlines.after(records, now, scheduler);
+        self.parking.after(records, running, now, scheduler);
+        for record in records {
+            let transaction = running.core().engine().transaction(&record.gid);
+            let mut branches = transaction.into_iter().flat_map(|it| it.branches());
+            if branches.any(|branch| branch.has_overtaken_call()) {
+                scheduler.saw(Sometimes::ResolvedWhileCalled);
+            }
+        }
         self.calls.after(commands, running, now, rows, scheduler);
         for (reply_to, reply) in &commands.replies {
             let Some(gid) = running.asked_about(*reply_to) else { continue };
@@ -100,6 +120,9 @@ impl Oracle {
         }
         if after.branch_records.iter().any(|outcome| outcome.resolved_as.is_some()) {
             scheduler.saw(Sometimes::Resolved);
+        }
+        if after.branch_records.iter().any(|outcome| outcome.contradicted) {
+            scheduler.saw(Sometimes::Contradicted);
         }
         if after.parked {
             scheduler.saw(Sometimes::Parked);
@@ -167,6 +190,14 @@ impl Oracle {
         scheduler: &mut Scheduler,
     ) {
         self.deadlines.round_ended(running, awake_since, &self.excused, scheduler);
+        self.parking.round_ended(running, awake_since, &self.excused, scheduler);
+        let rests_open = |stored: &&StoredTransaction| {
+            let gid = &stored.spec.gid;
+            !stored.status.is_decided() && running.core().engine().transaction(gid).is_none()
+        };
+        if rows.all().any(|stored| rests_open(&stored)) {
+            scheduler.saw(Sometimes::OpenPagedOut);
+        }
         running.dispatch.within_bounds(scheduler);
         let census = running.core().census();
         let known: usize = census.by_status.values().map(|(count, _)| count).sum();
@@ -175,8 +206,7 @@ impl Oracle {
         }
         let not_here = |stored: &&StoredTransaction| {
             let gid = &stored.spec.gid;
-            let unfinished = stored.status.is_decided() && !stored.status.is_finished();
-            unfinished
+            !stored.status.is_finished()
                 && !self.excused.contains(gid)
                 && running.core().engine().transaction(gid).is_none()
         };
@@ -194,9 +224,9 @@ impl Oracle {
     }
 }
 
-/// What is decided may rest in the journal, if memory knows that something does.
+/// What is decided, or open, may rest in the journal, if memory knows that something does.
 fn rests(stored: &StoredTransaction, core: &Core) -> bool {
-    stored.status.is_decided() && core.census().paged_out > 0
+    (stored.status.is_decided() || stored.spec.open) && core.census().paged_out > 0
 }
 
 /// A request is handled after all that the journal and participants have said and that may make

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tercet_wire::{BranchView, EventView, Op, SummaryView, TransactionView, Wall};
+use tercet_wire::{
+    BranchView, EventView, LastAnswerView, Op, PendingResolutionView, SummaryView, TransactionView,
+    Wall,
+};
 
 use crate::cli::tx::table::Table;
 
@@ -59,7 +62,35 @@ pub(super) fn transaction(view: &TransactionView, now: Wall) -> Vec<String> {
     lines.extend(facts.lines());
     lines.push(String::new());
     lines.extend(table_of(branches, now));
+    lines.extend(words(branches));
     lines.extend(advice(summary, branches));
+    lines
+}
+
+/// What participants and operators have said of branches.
+fn words(branches: &[BranchView]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for branch in branches {
+        let id = &branch.id;
+        if let Some(said) = &branch.pending_resolution {
+            let PendingResolutionView { as_, by, note, at } = said;
+            let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+            lines.push(one_line(&format!("{id}: will be resolved as {as_} by {by} at {at}{note}")));
+        }
+        let of_try = branch.answer.as_ref().map(|answer| (answer.status, answer.body.as_str()));
+        if let Some((status, body)) = of_try {
+            let status = status.map(|status| format!("answered {status}: ")).unwrap_or_default();
+            lines.push(one_line(&format!("{id}: try {status}{body}")));
+        }
+        if let Some(LastAnswerView { op, status, body, at }) = &branch.last_answer
+            && (*op != Op::Try || of_try != Some((Some(*status), body)))
+        {
+            lines.push(one_line(&format!("{id}: {op} answered {status} at {at}: {body}")));
+        }
+    }
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
+    }
     lines
 }
 

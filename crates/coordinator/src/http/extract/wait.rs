@@ -11,6 +11,9 @@ use crate::http::extract::params::{FromParams, Params};
 
 /// How long an answer waits unless `wait_ms` says otherwise, in milliseconds.
 const DEFAULT_MS: u32 = 10_000;
+/// How long a resolution is waited for unless `wait_ms` says otherwise: it takes effect within two
+/// seconds.
+const RESOLUTION_MS: u32 = 3_000;
 /// The longest it can be told to, in milliseconds.
 const MAX_MS: u32 = 60_000;
 
@@ -86,7 +89,7 @@ impl BranchWait {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ResolutionWait {
     /// For how long to wait for a call under way, in milliseconds.
-    #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
+    #[param(minimum = 0, maximum = 60_000, default = json!(RESOLUTION_MS))]
     wait_ms: Option<u32>,
 }
 
@@ -98,7 +101,7 @@ impl FromParams for ResolutionWait {
 
 impl ResolutionWait {
     pub(in crate::http) fn wait(&self) -> WaitFor {
-        WaitFor::new(Until::Accepted, self.wait_ms)
+        WaitFor::new(Until::Accepted, self.wait_ms.or(Some(RESOLUTION_MS)))
     }
 }
 

@@ -19,8 +19,9 @@ use crate::http::state::Api;
 /// End a branch by hand
 ///
 /// For a branch that will never acknowledge the decision by itself. It is not called any more;
-/// if a call is under way, its answer is waited for, and an acknowledgement wins (409). Recorded
-/// with who and why. It need not be what was decided: then the transaction says `mixed`.
+/// if a call is under way, its answer is waited for, two seconds at most, and an acknowledgement
+/// that comes before wins (409). Recorded with who and why. It need not be what was decided: then
+/// the transaction says `mixed`, and so it does where the call still says otherwise.
 #[utoipa::path(
     post,
     path = "/v1/transactions/{gid}/branches/{id}/resolve",
@@ -33,7 +34,7 @@ use crate::http::state::Api;
     request_body = ResolveRequest,
     responses(
         (status = 200, body = TransactionView, description = "The branch is resolved, durably.", headers(("Tercet-Status" = String))),
-        (status = 202, body = TransactionView, description = "A call is still under way. The branch is resolved when it ends without an acknowledgement, unless the node stops before: look again."),
+        (status = 202, body = TransactionView, description = "A call is still under way. The word is durable and shown as `pending_resolution`; it takes effect within two seconds, also across a restart, unless an acknowledgement comes before."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found` or `branch-not-found`"),
         (status = 409, body = Problem, content_type = PROBLEM_JSON, description = "`not-decided` or `already-finished`"),

@@ -1,5 +1,5 @@
-//! Who leaves memory: decided transactions of which nothing is under way, those first that have
-//! been so longest. Their rows are completed, and they leave once that is durable, if nothing
+//! Who leaves memory: transactions that are decided, or open, and of which nothing is under way;
+//! those first that have been so longest. Their rows are completed, and they leave once that is durable, if nothing
 //! has happened to them by then.
 
 use std::collections::BTreeSet;
@@ -183,9 +183,7 @@ impl Evictions {
 
 impl Engine {
     pub(super) fn evict_what_is_too_much(&mut self, now: Now, output: &mut Output) {
-        let settings = &self.settings;
-        let (most, most_bytes) =
-            (settings.in_memory_waiting_transactions, settings.in_memory_waiting_bytes);
+        let (most, most_bytes) = self.settings.most_waiting();
         while let Some(gid) = self.paging.evictions.one_too_many(most, most_bytes) {
             self.evict(&gid, now, output);
         }
@@ -236,12 +234,10 @@ impl Engine {
         if !leaves {
             return;
         }
-        if let Some(live_transaction) = self.forget(gid) {
-            let transaction = &live_transaction.transaction;
-            let parked = transaction.branches().iter().filter(|branch| branch.is_parked());
-            let created_at = transaction.spec().created_at;
-            self.paging.add(transaction.status(), created_at, parked.count());
-            self.paging.backoffs.remember(transaction);
-        }
+        let Some(live_transaction) = self.forget(gid) else { return };
+        let transaction = &live_transaction.transaction;
+        let wake = transaction.wakes_at(&self.settings.rules);
+        self.paging.add(gid, transaction.status(), &transaction.waiting(), wake);
+        self.paging.backoffs.remember(transaction);
     }
 }

@@ -1,6 +1,7 @@
 //! What need not be in memory. A participant may be away for hours, and all that was decided
-//! meanwhile waits for it. So many of those stay here; the others are paged out to the journal,
-//! which holds all of them anyway, and come back a page at a time.
+//! meanwhile waits for it; an initiator may leave what it began open for days. So many of those
+//! stay here; the others are paged out to the journal, which holds all of them anyway. What is
+//! decided comes back a page at a time, what is not when somebody asks for it or its time is over.
 //!
 //! ```text
 //!              evictable, and there are too many           rows say all, durable
@@ -9,13 +10,14 @@
 //!      └── Load::Found ◀── Effect::Load ◀── Input::PageOfGids ◀── Output::sweep ◀──────────┘
 //! ```
 //!
-//! `evict` says who leaves, `page_in` who comes back and when; `backoffs` is what is remembered
-//! meanwhile.
+//! `evict` says who leaves, `page_in` who comes back and when; `backoffs` and `wakes` are what is
+//! remembered meanwhile.
 
 mod backoffs;
 mod evict;
 mod page_in;
 mod paged_out;
+mod wakes;
 
 pub(in crate::engine) use evict::Residence;
 use tercet_wire::{Gid, Mono, Now, Status, Wall};
@@ -27,8 +29,9 @@ use crate::engine::paging::backoffs::Backoffs;
 use crate::engine::paging::evict::Evictions;
 use crate::engine::paging::page_in::Pages;
 use crate::engine::paging::paged_out::PagedOut;
+use crate::engine::paging::wakes::Wakes;
 use crate::invariants::Broken;
-use crate::transaction::BranchBackoff;
+use crate::transaction::{BranchBackoff, Waiting};
 
 /// Who leaves memory, what has left it, and how that comes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -37,6 +40,7 @@ pub(in crate::engine) struct Paging {
     paged_out: PagedOut,
     pages: Pages,
     backoffs: Backoffs,
+    wakes: Wakes,
 }
 
 impl Paging {
@@ -92,11 +96,26 @@ impl Paging {
         self.backoffs.take(gid)
     }
 
+    /// When one that was paged out had something to do by itself.
+    pub(in crate::engine) fn take_wake(&mut self, gid: &Gid) -> Option<Mono> {
+        self.wakes.take(gid)
+    }
+
     /// One more is paged out. It may have a gid that the page of the moment is past: there is
-    /// one more round.
-    fn add(&mut self, status: Status, created_at: Wall, parked_branches: usize) {
-        self.paged_out.add(status, created_at, parked_branches);
-        self.pages.begin();
+    /// one more round. What is undecided waits for its initiator or its deadline, and no page
+    /// brings it back.
+    fn add(&mut self, gid: &Gid, status: Status, what: &Waiting, wake: Option<Mono>) {
+        self.paged_out.add(status, what);
+        self.wakes.remember(gid, wake);
+        if status.is_decided() {
+            self.pages.begin();
+        }
+    }
+
+    /// How many branches of those that are paged out wait for a participant, and are shown to
+    /// people.
+    pub(in crate::engine) fn waiting_for(&self, participant: &str) -> (usize, usize) {
+        self.paged_out.waiting_for(participant)
     }
 
     /// Whether a transaction is where it says, and may be there.
@@ -115,8 +134,12 @@ impl Paging {
         &self,
         residences: impl Iterator<Item = &'a Residence>,
     ) -> Result<(), Broken> {
-        if self.paged_out.count() > 0 && !self.pages.are_read() {
-            let why = format!("{} are paged out and no page is read", self.paged_out.count());
+        if self.paged_out.decided() > 0 && !self.pages.are_read() {
+            let why = format!("{} are paged out and no page is read", self.paged_out.decided());
+            return Err(Broken::IndexDisagrees { part: "paging", why });
+        }
+        if !self.wakes.agree() {
+            let why = "one that is paged out would not be woken".to_owned();
             return Err(Broken::IndexDisagrees { part: "paging", why });
         }
         self.evictions.check(residences)
@@ -128,6 +151,7 @@ impl Engine {
     /// comes back when there is room or it is time.
     pub(in crate::engine) fn evict_and_page_in(&mut self, now: Now, output: &mut Output) {
         self.evict_what_is_too_much(now, output);
+        self.wake_what_is_due(now, output);
         self.page_in(now, output);
     }
 }

@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::engine::output::{Output, PageRequest};
 use crate::record::Decision;
 use crate::stored::StoredTransaction;
+use crate::transaction::Transaction;
 
 /// The pause between pages while there is no room for more.
 const TURN: Duration = Duration::from_millis(500);
@@ -104,8 +105,9 @@ impl Engine {
 
     fn has_room_for_a_page(&self) -> bool {
         let evictions = &self.paging.evictions;
-        evictions.len() < self.settings.in_memory_waiting_transactions.div_ceil(2)
-            && evictions.bytes() < self.settings.in_memory_waiting_bytes.div_ceil(2)
+        let (most, most_bytes) = self.settings.most_waiting();
+        evictions.len() < most.div_ceil(2)
+            && evictions.bytes() < most_bytes.div_ceil(2)
             && self.live.len() < self.settings.live_transactions
     }
 
@@ -128,7 +130,7 @@ impl Engine {
             // Once round. What was counted and is nowhere was finished by somebody else, or is
             // not to be read.
             if self.paging.pages.end_round() {
-                self.paging.paged_out = Default::default();
+                self.paging.paged_out.forget_decided();
                 self.paging.backoffs = Default::default();
             }
             return;
@@ -179,14 +181,16 @@ impl Engine {
     }
 
     /// A transaction found at start-up for which memory has no room.
-    pub(in crate::engine) fn leave_paged_out(&mut self, stored: &StoredTransaction) {
-        self.paging.add(stored.status, stored.spec.created_at, parked_branches(stored));
+    pub(in crate::engine) fn leave_paged_out(&mut self, found: &Transaction) {
+        let wake = found.wakes_at(&self.settings.rules);
+        self.paging.add(found.gid(), found.status(), &found.waiting(), wake);
     }
 
     /// One of those that are paged out was read.
-    pub(in crate::engine) fn is_back(&mut self, stored: &StoredTransaction) {
-        if stored.status.is_decided() && !stored.status.is_finished() {
-            self.paging.paged_out.remove(stored.status, parked_branches(stored));
+    pub(in crate::engine) fn is_back(&mut self, stored: &StoredTransaction, now: Now) {
+        if !stored.status.is_finished() {
+            let waiting = Transaction::restore(stored, now).waiting();
+            self.paging.paged_out.remove(stored.status, &waiting);
         }
     }
 
@@ -200,8 +204,4 @@ impl Engine {
             });
         }
     }
-}
-
-fn parked_branches(stored: &StoredTransaction) -> usize {
-    stored.branch_records.iter().filter(|outcome| outcome.parked).count()
 }

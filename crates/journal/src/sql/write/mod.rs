@@ -82,7 +82,7 @@ impl WriteKind {
             Self::Outcomes => {
                 "branch_outcomes (gid, branch_id, status, try_attempts, confirm_attempts, \
                  cancel_attempts, parked, last_error, answer_status, answer_body, resolved_as, \
-                 acknowledged_at)"
+                 acknowledged_at, last_answer, pending_resolution, contradicted)"
             }
             Self::Events => {
                 "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)"

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use sea_orm::Value;
+use serde::Serialize;
 use tercet_engine::Decision;
-use tercet_wire::{BranchSpec, Incarnation, Op, Reason};
+use tercet_wire::{BranchSpec, Incarnation, LastAnswerView, Op, PendingResolutionView, Reason};
 
 use super::WriteKind;
 use crate::batch_plan::TransactionDelta;
@@ -164,6 +165,9 @@ fn branch_records(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
                 maybe_text(answer.map(|answer| &*answer.body)),
                 outcome.resolved_as.map(|resolved| resolved.as_str().to_owned()).into(),
                 outcome.acknowledged_at.map(|at| at.0).into(),
+                json(outcome.last_answer.as_deref().map(LastAnswerView::from)),
+                json(outcome.pending_resolution.as_deref().map(PendingResolutionView::from)),
+                outcome.contradicted.into(),
             ]);
         }
     }
@@ -208,6 +212,12 @@ fn url(branch: &BranchSpec, op: Op) -> Value {
 fn headers(branch: &BranchSpec) -> String {
     let pairs = branch.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
     serde_json::Value::Object(pairs.collect()).to_string()
+}
+
+/// What belongs together and nothing is searched by, as one text.
+fn json(what: Option<impl Serialize>) -> Value {
+    // Texts and numbers alone: there is nothing in it that JSON could not say.
+    what.and_then(|what| serde_json::to_string(&what).ok()).into()
 }
 
 fn text(text: &str) -> Value {

@@ -115,7 +115,10 @@ fn with_every_row(gid: &str, life: u64) -> impl Iterator<Item = Record> {
         parked: false,
         last_error: Some("timeout".into()),
         answer: None,
+        last_answer: None,
         resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
         acknowledged_at: None,
     };
     let changes =

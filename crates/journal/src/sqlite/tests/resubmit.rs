@@ -45,7 +45,10 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         parked: false,
         last_error: None,
         answer: None,
+        last_answer: None,
         resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
         acknowledged_at: None,
     };
     let mut records: Vec<Record> = vec![

@@ -44,7 +44,10 @@ fn outcome(branch: &str) -> Change {
         parked: false,
         last_error: None,
         answer: None,
+        last_answer: None,
         resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
         acknowledged_at: None,
     })
 }

@@ -1,0 +1,132 @@
+//! What is not taken since there is too much already: counted by cause, and one line in the log when
+//! it begins, not one for each that is refused.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::{Counter, counter};
+use tercet_clock::Stopwatch;
+use tercet_engine::Refusal;
+use tercet_wire::metric;
+
+/// After so long without a refusal the next is said anew.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Which limit was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    LiveTransactions,
+    LiveBytes,
+    PagedOutTransactions,
+    BeginQueue,
+    Journal,
+}
+
+impl Cause {
+    const ALL: [Self; 5] = [
+        Self::LiveTransactions,
+        Self::LiveBytes,
+        Self::PagedOutTransactions,
+        Self::BeginQueue,
+        Self::Journal,
+    ];
+
+    /// Why the engine does not take something new, if it is for want of room.
+    pub(super) fn of(refusal: &Refusal) -> Option<Self> {
+        match refusal {
+            Refusal::TooManyTransactions { .. } => Some(Self::LiveTransactions),
+            Refusal::TooManyBytes { .. } => Some(Self::LiveBytes),
+            Refusal::TooManyPagedOut { .. } => Some(Self::PagedOutTransactions),
+            Refusal::NotAccepted => Some(Self::Journal),
+            Refusal::NotFound
+            | Refusal::GidReused
+            | Refusal::BranchReused(_)
+            | Refusal::AlreadyConfirmed
+            | Refusal::AlreadyCancelled
+            | Refusal::NotOpen
+            | Refusal::NotDecided
+            | Refusal::AlreadyFinished(_)
+            | Refusal::BranchNotFound(_)
+            | Refusal::TriesOutstanding(_)
+            | Refusal::TooManyBranches { .. }
+            | Refusal::Elsewhere(_)
+            | Refusal::JournalUnavailable
+            | Refusal::Quarantined => None,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::LiveTransactions => "live_transactions",
+            Self::LiveBytes => "live_bytes",
+            Self::PagedOutTransactions => "paged_out_transactions",
+            Self::BeginQueue => "begin_queue",
+            Self::Journal => "journal",
+        }
+    }
+}
+
+/// The counters, registered once, and when each cause was met last.
+pub(super) struct Refusals {
+    since: Stopwatch,
+    causes: [(Counter, AtomicU64); Cause::ALL.len()],
+}
+
+impl Refusals {
+    /// Registers all, at zero.
+    pub(super) fn register() -> Self {
+        let causes = Cause::ALL.map(|cause| {
+            let counted = counter!(metric::ADMISSIONS_REFUSED, "cause" => cause.as_str());
+            counted.absolute(0);
+            (counted, AtomicU64::new(0))
+        });
+        Self { since: Stopwatch::start(), causes }
+    }
+
+    /// Something was refused.
+    pub(super) fn count(&self, cause: Cause) {
+        if self.is_news(cause, self.since.elapsed()) {
+            tracing::warn!(
+                event = "admissions_refused",
+                cause = cause.as_str(),
+                "new work is refused: a limit is reached. What is begun already goes on; \
+                 tercet_admissions_refused_total counts what is refused",
+            );
+        }
+    }
+
+    /// Counts it, and says whether people have not heard of that cause lately.
+    fn is_news(&self, cause: Cause, elapsed: Duration) -> bool {
+        let Some((counted, last)) = self.causes.get(cause as usize) else { return false };
+        counted.increment(1);
+        // Zero stands for never.
+        let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        let last = last.swap(now, Ordering::Relaxed);
+        last == 0 || u128::from(now.saturating_sub(last)) > QUIET.as_millis()
+    }
+}
+
+impl fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusals").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_cause_the_first_refusal_is_news_and_again_after_a_quiet_minute() {
+        let refusals = Refusals::register();
+        let at = Duration::from_secs;
+        assert!(refusals.is_news(Cause::LiveBytes, at(0)));
+        for second in 0..600 {
+            assert!(!refusals.is_news(Cause::LiveBytes, at(second)));
+        }
+        assert!(refusals.is_news(Cause::BeginQueue, at(600)));
+        assert!(!refusals.is_news(Cause::LiveBytes, at(659)));
+        assert!(refusals.is_news(Cause::LiveBytes, at(720)));
+    }
+}

@@ -1,0 +1,81 @@
+//! Which branches are shown to people, since they do not get on by themselves.
+//!
+//! That is a promise about time: whoever has not had the answer it needs for so long is shown,
+//! whether its calls fail, hang, wait for room or wait behind an open breaker.
+
+use std::sync::Arc;
+
+use tercet_wire::{EventKind, Mono, Op};
+
+use crate::record::Decision;
+use crate::transaction::history::Line;
+use crate::transaction::step::ParkedNow;
+use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
+
+impl Transaction {
+    /// When the first branch is to be shown to people.
+    pub(super) fn parks_at(&self, rules: &Rules) -> Option<Mono> {
+        match &self.phase {
+            Phase::Trying { .. } | Phase::Finished { .. } => None,
+            Phase::SecondPhase(_) => {
+                let branches = self.branches.iter();
+                branches.filter_map(|branch| branch.parks_at(rules.park_after)).min()
+            }
+        }
+    }
+
+    /// The time of a branch begins with its turn: nobody waits for what may not be called yet.
+    pub(crate) fn start_the_clocks(&mut self, now: Mono) {
+        let decision = match &self.phase {
+            Phase::Trying { .. } | Phase::Finished { .. } => return,
+            Phase::SecondPhase(decided) => decided.decision.clone(),
+        };
+        let turn = self.turn();
+        for branch in &mut self.branches {
+            if branch.failure_stats.since.is_none()
+                && turn.includes(branch)
+                && branch.needs(Some(&decision)).is_some()
+            {
+                branch.failure_stats.since = Some(now);
+            }
+        }
+    }
+
+    /// Shows to people what has been without its answer for too long.
+    pub(super) fn park_what_waits_too_long(&mut self, step: &mut Step<'_>) {
+        if self.parks_at(step.rules).is_none_or(|at| at > step.now.mono) {
+            return;
+        }
+        let Some(op) = self.decision().map(Decision::op) else { return };
+        for position in 0..self.branches.len() {
+            let branch = branch_at(&mut self.branches, position);
+            if branch.parks_at(step.rules.park_after).is_some_and(|at| at <= step.now.mono) {
+                self.park(position, op, step);
+            }
+        }
+    }
+
+    /// Shows a branch to people, and tells them, unless both has happened.
+    pub(super) fn park(&mut self, position: usize, op: Op, step: &mut Step<'_>) {
+        let branch = branch_at(&mut self.branches, position);
+        if std::mem::replace(&mut branch.told_parked, true) {
+            return;
+        }
+        let attempts = *branch.attempts.get(op);
+        step.parked.push(ParkedNow { branch: Arc::clone(&branch.spec), op, attempts });
+        if std::mem::replace(&mut branch.parked, true) {
+            // So it was found at a start.
+            return;
+        }
+        let waited = step.now.mono.since(branch.failure_stats.since.unwrap_or(step.now.mono));
+        let detail = branch
+            .last_error
+            .clone()
+            .unwrap_or_else(|| Arc::from(format!("no answer for {} ms", waited.as_millis())));
+        let (kind, id) = (EventKind::Parked, &branch.spec.id);
+        let line = Line { kind, branch: id, op, attempt: attempts, detail: &detail };
+        step.happened(&mut self.history, line);
+        branch.write_row_into(step);
+        self.write_parked_if_untold(step);
+    }
+}
