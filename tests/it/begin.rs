@@ -31,7 +31,7 @@ async fn the_same_content_in_another_form_is_a_repeat() {
             first.clone(),
             json!({ "branches": [{
                 "id": "stock", "endpoint": url, "payload": {"sku": "A1"},
-                "timeout_ms": 3_000, "try_by": "coordinator", "headers": {},
+                "try_by": "coordinator", "headers": {},
             }] }),
         )
         .to_string(),

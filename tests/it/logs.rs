@@ -25,7 +25,10 @@ async fn logging_to(pipe: PipeWriter, directory: &Path, port: &Port) -> (Child, 
     daemon.args(["serve", "--listen", &port.address().to_string()]);
     let daemon = daemon.stdout(Stdio::null()).stderr(pipe).spawn().expect("it starts");
     let client = Client::new(port.address());
-    let ready = async || client.try_send(Method::GET, "/readyz", None).await.ok();
+    let ready = async || {
+        let answer = client.try_send(Method::GET, "/readyz", None).await.ok()?;
+        (answer.status == 200).then_some(())
+    };
     eventually("it is ready", ready).await;
     (daemon, client)
 }

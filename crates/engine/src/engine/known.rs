@@ -285,8 +285,8 @@ impl Engine {
         let (waits, backs_off) = live_transaction.waits_at(settings.destination_path_segments);
         let (waits_at, notify) = (&mut live_transaction.waits_at, &mut output.notify_when_free);
         self.capacity.set(gid, waits_at, waits, backs_off, now, notify);
-        let (bytes, evictable) = (live_transaction.tally.bytes(), live_transaction.is_evictable());
-        self.paging.set(gid, &mut live_transaction.residence, bytes, evictable, now);
+        let (bytes, from) = (live_transaction.tally.bytes(), live_transaction.evictable_from(now));
+        self.paging.set(gid, &mut live_transaction.residence, bytes, from);
         debug_assert_eq!(self.check_one(gid), Ok(()));
     }
 }

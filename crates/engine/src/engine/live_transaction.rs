@@ -1,5 +1,7 @@
 //! A live transaction and those who wait for it.
 
+use std::time::Duration;
+
 use tercet_wire::{BranchId, Mono, Now, Op, ResolvedAs, Seq};
 
 use crate::dispatch::Destination;
@@ -10,7 +12,10 @@ use crate::engine::output::{Refusal, Reply, ReplyKind, Snapshot};
 use crate::engine::paging::Residence;
 use crate::engine::timers::Timer;
 use crate::record::Decision;
-use crate::transaction::{BranchState, Rules, Transaction, already};
+use crate::transaction::{BranchState, Phase, Rules, Transaction, already};
+
+/// An initiator that has not spoken of its open transaction for so long is not about to.
+const INITIATOR_PAUSE: Duration = Duration::from_secs(1);
 
 /// A live transaction and those who wait for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -115,6 +120,15 @@ impl LiveTransaction {
     /// Whether nothing is under way and nobody waits for an answer.
     pub(super) fn is_evictable(&self) -> bool {
         self.quarantined.is_none() && self.waiters.is_empty() && self.transaction.is_evictable()
+    }
+
+    /// From when on it may leave memory, if nothing happens to it: who has just spoken of an open
+    /// transaction is about to speak of it again.
+    pub(super) fn evictable_from(&self, now: Now) -> Option<Mono> {
+        self.is_evictable().then(|| match self.transaction.phase() {
+            Phase::Trying { .. } => now.mono.after(INITIATOR_PAUSE),
+            Phase::SecondPhase(_) | Phase::Finished { .. } => now.mono,
+        })
     }
 
     pub(super) fn is_waited_for(&self) -> bool {

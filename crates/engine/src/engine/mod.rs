@@ -198,6 +198,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Mono> {
         let timers = self.timers.next().into_iter().chain(self.loading.next());
         let pages = self.paging.next(self.loading.of_page());
+        let pages = pages.into_iter().chain(self.next_eviction());
         timers.chain(pages).chain(self.capacity.next()).chain(self.next_wake()).min()
     }
 

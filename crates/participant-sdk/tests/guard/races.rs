@@ -14,7 +14,8 @@ use crate::service::Service;
 pub(crate) async fn insist(service: &Service, gid: &str, op: Op) -> String {
     loop {
         let answer = service.usual(gid, op).await;
-        if answer.status.as_u16() != 202 {
+        // Busy is what a call is told that got no connection in time, on a slow machine.
+        if !matches!(answer.status.as_u16(), 202 | 503) {
             return answer.words();
         }
     }

@@ -75,17 +75,17 @@ fn words(branches: &[BranchView]) -> Vec<String> {
         if let Some(said) = &branch.pending_resolution {
             let PendingResolutionView { as_, by, note, at } = said;
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-            lines.push(one_line(&format!("{id}: will be resolved as {as_} by {by} at {at}{note}")));
+            lines.push(format!("{id}: will be resolved as {as_} by {by} at {at}{note}"));
         }
         let of_try = branch.answer.as_ref().map(|answer| (answer.status, answer.body.as_str()));
         if let Some((status, body)) = of_try {
             let status = status.map(|status| format!("answered {status}: ")).unwrap_or_default();
-            lines.push(one_line(&format!("{id}: try {status}{body}")));
+            lines.push(format!("{id}: try {status}{body}"));
         }
         if let Some(LastAnswerView { op, status, body, at }) = &branch.last_answer
             && (*op != Op::Try || of_try != Some((Some(*status), body)))
         {
-            lines.push(one_line(&format!("{id}: {op} answered {status} at {at}: {body}")));
+            lines.push(format!("{id}: {op} answered {status} at {at}: {body}"));
         }
     }
     if !lines.is_empty() {

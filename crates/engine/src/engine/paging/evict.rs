@@ -1,6 +1,6 @@
 //! Who leaves memory: transactions that are decided, or open, and of which nothing is under way;
-//! those first that have been so longest. Their rows are completed, and they leave once that is durable, if nothing
-//! has happened to them by then.
+//! those first that have been so longest. Their rows are completed, and they leave once that is
+//! durable, if nothing has happened to them by then.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::invariants::Broken;
 /// The live transactions that could leave memory, and those that do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Evictions {
-    /// Those that could leave, by the moment since when.
+    /// Those that could leave, by the moment from which on.
     evictable: BTreeSet<(Mono, Gid)>,
     /// Bytes of memory that those take.
     evictable_bytes: usize,
@@ -35,7 +35,7 @@ enum Stay {
     /// It is needed here.
     #[default]
     Needed,
-    /// It could leave, since this moment.
+    /// It could leave, from this moment on.
     Evictable(Mono),
     /// It leaves once this record is durable.
     Leaves(Seq),
@@ -47,13 +47,12 @@ impl Evictions {
         gid: &Gid,
         residence: &mut Residence,
         bytes: usize,
-        evictable: bool,
-        now: Now,
+        evictable_from: Option<Mono>,
     ) {
-        let stay = match (evictable, residence.stay) {
-            (true, Stay::Needed) => Stay::Evictable(now.mono),
-            (true, Stay::Evictable(_) | Stay::Leaves(_)) => residence.stay,
-            (false, _) => Stay::Needed,
+        let stay = match (evictable_from, residence.stay) {
+            (Some(from), Stay::Needed) => Stay::Evictable(from),
+            (Some(_), Stay::Evictable(_) | Stay::Leaves(_)) => residence.stay,
+            (None, _) => Stay::Needed,
         };
         self.move_to(gid, residence, Residence { stay, bytes });
     }
@@ -68,8 +67,8 @@ impl Evictions {
         }
         match residence.stay {
             Stay::Needed => {}
-            Stay::Evictable(since) => {
-                self.evictable.remove(&(since, gid.clone()));
+            Stay::Evictable(from) => {
+                self.evictable.remove(&(from, gid.clone()));
                 self.evictable_bytes -= residence.bytes;
             }
             Stay::Leaves(seq) => {
@@ -78,8 +77,8 @@ impl Evictions {
         }
         match to.stay {
             Stay::Needed => {}
-            Stay::Evictable(since) => {
-                self.evictable.insert((since, gid.clone()));
+            Stay::Evictable(from) => {
+                self.evictable.insert((from, gid.clone()));
                 self.evictable_bytes += to.bytes;
             }
             Stay::Leaves(seq) => {
@@ -120,10 +119,11 @@ impl Evictions {
         self.evictable_bytes
     }
 
-    /// Who leaves first, where there are more than so many, or they take more than so much.
-    fn one_too_many(&self, most: usize, most_bytes: usize) -> Option<Gid> {
+    /// Who leaves first and from when on, where there are more than so many, or they take more
+    /// than so much.
+    fn one_too_many(&self, (most, most_bytes): (usize, usize)) -> Option<&(Mono, Gid)> {
         let too_many = self.evictable.len() > most || self.evictable_bytes > most_bytes;
-        self.evictable.first().filter(|_| too_many).map(|(_, gid)| gid.clone())
+        self.evictable.first().filter(|_| too_many)
     }
 
     /// The next of those that leave whose record is durable, and which record that is.
@@ -140,7 +140,7 @@ impl Evictions {
     ) -> Result<(), Broken> {
         let stands = match residence.stay {
             Stay::Needed => true,
-            Stay::Evictable(since) => self.evictable.contains(&(since, gid.clone())),
+            Stay::Evictable(from) => self.evictable.contains(&(from, gid.clone())),
             Stay::Leaves(seq) => self.leaving.contains(&(seq, gid.clone())),
         };
         let why = if !stands {
@@ -183,10 +183,18 @@ impl Evictions {
 
 impl Engine {
     pub(super) fn evict_what_is_too_much(&mut self, now: Now, output: &mut Output) {
-        let (most, most_bytes) = self.settings.most_waiting();
-        while let Some(gid) = self.paging.evictions.one_too_many(most, most_bytes) {
+        let most = self.settings.most_waiting();
+        while let Some((from, gid)) = self.paging.evictions.one_too_many(most)
+            && *from <= now.mono
+        {
+            let gid = gid.clone();
             self.evict(&gid, now, output);
         }
+    }
+
+    /// When the next one of what is too much may leave.
+    pub(in crate::engine) fn next_eviction(&self) -> Option<Mono> {
+        self.paging.evictions.one_too_many(self.settings.most_waiting()).map(|(from, _)| *from)
     }
 
     /// Writes what the rows do not say yet; the transaction leaves once that is durable, if
@@ -219,11 +227,11 @@ impl Engine {
                 self.page_out(&gid);
                 continue;
             }
-            let (evictable, bytes) =
-                (live_transaction.is_evictable(), live_transaction.tally.bytes());
+            let (from, bytes) =
+                (live_transaction.evictable_from(now), live_transaction.tally.bytes());
             let residence = &mut live_transaction.residence;
             self.paging.evictions.stay(&gid, residence);
-            self.paging.evictions.set(&gid, residence, bytes, evictable, now);
+            self.paging.evictions.set(&gid, residence, bytes, from);
         }
     }
 

@@ -50,10 +50,9 @@ impl Paging {
         gid: &Gid,
         residence: &mut Residence,
         bytes: usize,
-        evictable: bool,
-        now: Now,
+        evictable_from: Option<Mono>,
     ) {
-        self.evictions.set(gid, residence, bytes, evictable, now);
+        self.evictions.set(gid, residence, bytes, evictable_from);
     }
 
     /// A transaction is no longer in memory.
