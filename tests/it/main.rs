@@ -20,6 +20,7 @@ mod journal_hold;
 mod limits;
 mod lists;
 mod logs;
+mod metrics;
 mod open;
 mod open_races;
 mod operator;
