@@ -33,6 +33,7 @@ mod ran;
 mod raw;
 mod recovery;
 mod retention;
+mod settings;
 mod shutdown;
 mod stats;
 mod strangers;
