@@ -33,6 +33,7 @@ impl Metrics {
 /// How long the Confirm below is held.
 const HELD: Duration = Duration::from_millis(400);
 
+#[expect(clippy::disallowed_methods, reason = "what the daemon measured is compared with a clock")]
 #[tokio::test]
 async fn durations_are_seconds_and_each_phase_is_its_own() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);
@@ -66,9 +67,9 @@ async fn durations_are_seconds_and_each_phase_is_its_own() {
     within("tercet_branch_call_duration_seconds", &call("confirm"), HELD, finished);
     let commits = metrics.value("tercet_journal_commit_duration_seconds_sum", &[]);
     assert!(commits > 0.0 && commits < finished.as_secs_f64(), "{commits} s");
-    // Begun, decided, finished.
+    // Begun and decided; that it finished may be told before it is written.
     let records = metrics.value("tercet_journal_batch_records_sum", &[]);
-    assert!((records - 3.0).abs() < 0.1 || (records - 2.0).abs() < 0.1, "{records} records");
+    assert!((1.9..3.1).contains(&records), "{records} records");
 }
 
 #[tokio::test]
