@@ -58,7 +58,12 @@ impl Coordinator {
         let (status, body) =
             self.answers.lock().expect("answers").pop_front().expect("no more was expected");
         let status = StatusCode::from_u16(status).expect("a status");
-        (status, axum::Json(body)).into_response()
+        // Back to itself, where the next answer waits for whoever follows.
+        let location = [("location", head.uri.to_string())];
+        match status.is_redirection() {
+            true => (status, location, axum::Json(body)).into_response(),
+            false => (status, axum::Json(body)).into_response(),
+        }
     }
 
     fn asked(&self) -> Vec<Asked> {
@@ -116,6 +121,30 @@ async fn a_begin_that_is_not_answered_is_repeated_to_the_byte_with_the_same_gid(
     );
     let body: Value = serde_json::from_str(body).expect("JSON");
     assert_eq!(body["gid"].as_str().expect("a gid made here").len(), 36);
+}
+
+#[tokio::test]
+async fn a_proxy_without_its_coordinator_is_asked_again_and_leads_nowhere_else() {
+    let (coordinator, url) = Coordinator::start(
+        0,
+        vec![
+            (502, json!("<html>")),
+            (504, json!("<html>")),
+            (201, transaction("confirmed", None)),
+            (307, json!({})),
+            (201, transaction("confirmed", None)),
+        ],
+    )
+    .await;
+    let client = Client::new(&url).expect("a client");
+    client.begin(order()).await.expect("an answer").confirmed().expect("confirmed");
+    let asked = coordinator.asked();
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|one| *one == asked[0]), "{asked:?}");
+    // A redirect would have another answer in the coordinator's place.
+    let moved = client.begin(order()).await;
+    assert!(matches!(moved, Err(ClientError::Unexpected { status: 307, .. })), "{moved:?}");
+    assert_eq!(coordinator.asked().len(), 4);
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     FoulNetwork,
     /// The coordinator's disk is full.
     DiskFull,
+    /// Nobody reads what the coordinator logs.
+    LogUnread,
     /// A participant is killed, and while it is down the coordinator too.
     Both,
 }
@@ -38,13 +40,14 @@ pub(crate) enum Need {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::CoordinatorKilled,
         Self::ParticipantKilled,
         Self::ParticipantStopped,
         Self::Partition,
         Self::FoulNetwork,
         Self::DiskFull,
+        Self::LogUnread,
         Self::Both,
     ];
 
@@ -53,6 +56,7 @@ impl Fault {
             Self::CoordinatorKilled
             | Self::ParticipantKilled
             | Self::ParticipantStopped
+            | Self::LogUnread
             | Self::Both => Need::Nothing,
             Self::Partition | Self::FoulNetwork => Need::TroubledLink,
             Self::DiskFull => Need::SmallDisk,
@@ -62,7 +66,7 @@ impl Fault {
     /// Whether participants can be called by the test kit all the while.
     pub(crate) fn spares_participants(self) -> bool {
         match self {
-            Self::CoordinatorKilled | Self::FoulNetwork | Self::DiskFull => true,
+            Self::CoordinatorKilled | Self::FoulNetwork | Self::DiskFull | Self::LogUnread => true,
             Self::ParticipantKilled | Self::ParticipantStopped | Self::Partition | Self::Both => {
                 false
             }
@@ -78,6 +82,7 @@ impl Fault {
             | Self::ParticipantStopped
             | Self::Partition
             | Self::DiskFull
+            | Self::LogUnread
             | Self::Both => usual,
         }
     }
@@ -131,6 +136,16 @@ impl Fault {
                     disk.clear()?;
                 }
             }
+            Self::LogUnread => {
+                stage.coordinator.stop_reading().await?;
+                // So that there is something to be logged.
+                for _ in 0..10 {
+                    stage.coordinator.signal("HUP").await?;
+                    tokio::time::sleep(lasts / 10).await;
+                }
+                healed = clock::now();
+                stage.coordinator.read_again();
+            }
             Self::Both => {
                 stage.participants.inventory.kill().await?;
                 tokio::time::sleep(lasts / 2).await;
@@ -156,6 +171,7 @@ impl fmt::Display for Fault {
             Self::Partition => "partition",
             Self::FoulNetwork => "200 ms + 5 % loss",
             Self::DiskFull => "disk full",
+            Self::LogUnread => "nobody reads the log (stderr blocked)",
             Self::Both => "participant down, and coordinator kill -9 meanwhile",
         })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::error::ChaosError;
 
@@ -30,6 +30,8 @@ pub(crate) struct Process {
     /// What its line contains that says it can be called.
     ready: &'static str,
     child: Option<Child>,
+    /// Whether nobody reads what it says.
+    unread: watch::Sender<bool>,
 }
 
 impl Process {
@@ -41,7 +43,8 @@ impl Process {
         ready: &'static str,
     ) -> Self {
         let directory = directory.to_owned();
-        Self { name, command, settings: Vec::new(), directory, ready, child: None }
+        let unread = watch::Sender::new(false);
+        Self { name, command, settings: Vec::new(), directory, ready, child: None, unread }
     }
 
     /// Adds to its environment.
@@ -92,10 +95,10 @@ impl Process {
             .spawn()
             .map_err(ChaosError::io(format!("start {program}")))?;
         if let Some(output) = child.stdout.take() {
-            follow(output, self.log(), lines.clone());
+            follow(output, self.log(), lines.clone(), self.unread.subscribe());
         }
         if let Some(output) = child.stderr.take() {
-            follow(output, self.log(), lines.clone());
+            follow(output, self.log(), lines.clone(), self.unread.subscribe());
         }
         self.child = Some(child);
         Ok(())
@@ -115,6 +118,20 @@ impl Process {
     pub(crate) async fn signal(&self, signal: &str) -> Result<(), ChaosError> {
         let Some(pid) = self.pid() else { return Err(self.died("is gone")) };
         crate::tool::run("sh", &["-c", &format!("kill -{signal} {pid}")]).await
+    }
+
+    /// Reads nothing of what it says any more, and fills the pipe that it says it into.
+    pub(crate) async fn stop_reading(&self) -> Result<(), ChaosError> {
+        let Some(pid) = self.pid() else { return Err(self.died("is gone")) };
+        self.unread.send_replace(true);
+        // It ends when there is no room left, which is as it should be.
+        let fill = format!("yes | dd of=/proc/{pid}/fd/2 bs=4096 oflag=nonblock 2>/dev/null; true");
+        crate::tool::run("sh", &["-c", &fill]).await
+    }
+
+    /// Reads again.
+    pub(crate) fn read_again(&self) {
+        self.unread.send_replace(false);
     }
 
     /// Bytes of memory it has in use, as the kernel counts them; 0 if it is gone.
@@ -161,15 +178,35 @@ fn follow(
     output: impl AsyncRead + Unpin + Send + 'static,
     log: PathBuf,
     lines: mpsc::UnboundedSender<String>,
+    mut unread: watch::Receiver<bool>,
 ) {
     tokio::spawn(async move {
         let mut log = OpenOptions::new().create(true).append(true).open(log).ok();
         let mut output = BufReader::new(output).lines();
-        while let Ok(Some(line)) = output.next_line().await {
+        loop {
+            let line = tokio::select! {
+                biased;
+                () = until(&mut unread, true) => {
+                    until(&mut unread, false).await;
+                    continue;
+                }
+                line = output.next_line() => line,
+            };
+            let Ok(Some(line)) = line else { return };
             // A log that cannot be written is only missing where something else went wrong.
             let _ = log.as_mut().map(|log| writeln!(log, "{line}"));
             // Nobody waits any more once it was ready.
             let _ = lines.send(line);
         }
     });
+}
+
+/// Waits until it is so.
+async fn until(unread: &mut watch::Receiver<bool>, expected: bool) {
+    while *unread.borrow_and_update() != expected {
+        if unread.changed().await.is_err() {
+            // Nobody will say so any more.
+            std::future::pending::<()>().await;
+        }
+    }
 }

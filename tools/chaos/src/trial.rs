@@ -49,6 +49,7 @@ impl Scale {
             | Fault::ParticipantStopped
             | Fault::Partition
             | Fault::DiskFull
+            | Fault::LogUnread
             | Fault::Both => self.initiators,
         };
         Pace::Closed { initiators }

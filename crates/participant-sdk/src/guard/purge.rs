@@ -52,10 +52,15 @@ impl Store {
     /// Deletes the rows of branches that were last called longer ago than `after`, usually
     /// [`PURGE_AFTER`], in batches. Several processes may do it at once. It must be longer than
     /// the service may be cut off from the coordinator, and longer than the coordinator keeps a gid.
+    /// While the wall clock is in doubt nothing is deleted: when it has jumped since the process started, until
+    /// it has come back or has kept in step for a day.
     ///
     /// # Errors
     /// The database's. What was deleted before stays deleted.
     pub async fn purge(&self, after: Duration) -> Result<Purged, DbErr> {
+        if clock::is_doubted() {
+            return Ok(Purged::default());
+        }
         let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
         // The note of the last call may be this much older than the call.
         let before_ms = clock::now().0.saturating_sub(after_ms).saturating_sub(TOUCH_AFTER_MS);
@@ -79,10 +84,13 @@ impl Store {
         Ok(Purged { deleted, undecided: self.undecided(before_ms).await? })
     }
 
-    /// Purges once an hour, for a task of its own: `tokio::spawn(store.clone().purge_forever())`.
+    /// Purges once an hour, for a task of its own: `tokio::spawn(store.clone().purge_forever())`. An hour
+    /// after the start for the first time: a machine that came up with a wrong clock has been set right by then.
     /// What goes wrong is logged and tried again an hour later.
     pub async fn purge_forever(self) -> Infallible {
         let mut hourly = tokio::time::interval(EVERY);
+        // The first is at once.
+        hourly.tick().await;
         hourly.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             hourly.tick().await;
@@ -138,5 +146,36 @@ impl Store {
             None => 0,
         };
         Ok(u64::try_from(kept).unwrap_or(0))
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_row_that_was_called_since_it_was_looked_up_is_kept() {
+        let mut options = sea_orm::ConnectOptions::new("sqlite::memory:");
+        // Each connection has a memory of its own.
+        options.max_connections(1);
+        let db = sea_orm::Database::connect(options).await.expect("a database");
+        let store = Store::new(db.clone());
+        store.migrate().await.expect("the table");
+        for gid in ["silent", "called"] {
+            let row = format!(
+                "INSERT INTO tercet_guard (gid, branch_id, instance, legs, state, updated_at) \
+                 VALUES ('{gid}', 'b', 'i', 'try,confirm,cancel', 'confirmed', 5)"
+            );
+            db.execute_unprepared(&row).await.expect("a row");
+        }
+        let keys = store.expired(10).await.expect("rows");
+        assert_eq!(keys.len(), 2);
+        let call = "UPDATE tercet_guard SET updated_at = 10 WHERE gid = 'called'";
+        db.execute_unprepared(call).await.expect("a call");
+        assert_eq!(store.delete(&keys, 10).await.expect("a purge"), 1);
+        let left = "SELECT COUNT(*) FROM tercet_guard WHERE gid = 'called'";
+        let left = db.query_one_raw(Statement::from_string(db.get_database_backend(), left)).await;
+        let left = left.expect("an answer").expect("a row");
+        assert_eq!(left.try_get_by_index::<i64>(0).expect("a count"), 1);
     }
 }

@@ -166,7 +166,7 @@ impl Store {
     ) -> Result<Done, NotDone> {
         let (db, seat) = self.begin(context).await?;
         begins.tell();
-        let now = clock::now();
+        let now = clock::late();
         let wanted = State::after(context.op);
         let row = record(&db, context, wanted, now.0).await?;
         drop(seat);
@@ -175,7 +175,7 @@ impl Store {
             op: context.op,
             legs: context.legs,
             instance: context.instance,
-            long_past: is_long_past(context.deadline, now),
+            long_past: is_long_past(context.deadline, clock::early()),
         };
         match decide(recorded, arrival) {
             Action::Refuse(why) => {

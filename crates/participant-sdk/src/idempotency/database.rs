@@ -394,4 +394,56 @@ mod tests {
         drop(writing);
         assert_eq!(impatient.claim(&request("k"), TERMS, 0).await.expect("a claim"), Claim::Run);
     }
+
+    async fn on_sqlite() -> DatabaseKeys {
+        // One connection: each has a memory of its own.
+        let mut options = sea_orm::ConnectOptions::new("sqlite::memory:");
+        options.max_connections(1);
+        let db = sea_orm::Database::connect(options).await.expect("a database");
+        let keys = DatabaseKeys::new(db);
+        keys.migrate().await.expect("a table");
+        keys
+    }
+
+    async fn claimed(keys: &DatabaseKeys, request: &Request, now_ms: i64) -> Claim {
+        keys.claim(request, TERMS, now_ms).await.expect("a claim")
+    }
+
+    #[tokio::test]
+    async fn who_lost_its_lease_has_no_say_about_the_key_any_more() {
+        let keys = on_sqlite().await;
+        let (first, second) = (request("k"), Request { owner: 2, ..request("k") });
+        assert_eq!(claimed(&keys, &first, 0).await, Claim::Run);
+        assert_eq!(claimed(&keys, &second, 29_999).await, Claim::Running);
+        assert_eq!(claimed(&keys, &second, 30_000).await, Claim::Run);
+        // The first comes back from wherever it was.
+        assert!(!keys.finish(&first, None, 999_999).await.expect("an answer"));
+        keys.renew(&first, 999_999).await.expect("an answer");
+        keys.release(&first).await.expect("an answer");
+        let third = Request { owner: 3, ..request("k") };
+        assert_eq!(claimed(&keys, &third, 59_999).await, Claim::Running);
+        keys.renew(&second, 70_000).await.expect("an answer");
+        assert_eq!(claimed(&keys, &third, 69_999).await, Claim::Running);
+        assert!(keys.finish(&second, None, 100_000).await.expect("an answer"));
+        assert_eq!(claimed(&keys, &third, 99_999).await, Claim::Done(None));
+    }
+
+    #[tokio::test]
+    async fn a_purge_leaves_what_runs_and_what_was_taken_again() {
+        let keys = on_sqlite().await;
+        let runs = request("runs");
+        assert_eq!(claimed(&keys, &runs, 0).await, Claim::Run);
+        let kept = request("kept");
+        assert_eq!(claimed(&keys, &kept, 0).await, Claim::Run);
+        assert!(keys.finish(&kept, None, 50_000).await.expect("an answer"));
+        // There is room for none, and yet what runs stays.
+        assert_eq!(keys.purge(0, 1).await.expect("a purge"), 1);
+        let other = Request { owner: 2, ..request("runs") };
+        assert_eq!(claimed(&keys, &other, 2).await, Claim::Running);
+        // What had expired and was taken again is not expired.
+        let expired = Entity::find().filter(Column::LiveUntil.lte(30_000));
+        assert_eq!(claimed(&keys, &other, 30_000).await, Claim::Run);
+        assert_eq!(keys.delete_oldest(expired, 9).await.expect("an answer"), 0);
+        assert_eq!(claimed(&keys, &runs, 30_001).await, Claim::Running);
+    }
 }

@@ -54,7 +54,7 @@ where
         fingerprint: key::fingerprint(&parts, &body),
         owner: clock::entropy().cast_signed(),
     };
-    let claim = settings.store.claim(&claimant, settings.terms, clock::now().0).await;
+    let claim = settings.store.claim(&claimant, settings.terms, clock::early().0).await;
     match claim {
         Ok(Claim::Run) => {}
         Ok(other) => return without_running(other),
@@ -124,7 +124,7 @@ where
         tokio::select! {
             answered = &mut handler => break infallible(answered),
             () = tokio::time::sleep(settings.terms.lease / 3) => {
-                let until_ms = settings.terms.lease_until_ms(clock::now().0);
+                let until_ms = settings.terms.lease_until_ms(clock::late().0);
                 if let Err(error) = settings.store.renew(&claimant, until_ms).await {
                     tracing::warn!(%error, "the lease of a key could not be renewed");
                 }
@@ -144,7 +144,7 @@ where
     if is_final(parts.status) {
         let kept = (body.len() <= settings.answer_bytes)
             .then(|| KeptAnswer::of(parts.status, &parts.headers, &settings.headers, body.clone()));
-        let until_ms = settings.terms.keep_until_ms(clock::now().0);
+        let until_ms = settings.terms.keep_until_ms(clock::late().0);
         match settings.store.finish(&claimant, kept, until_ms).await {
             Ok(true) => {}
             Ok(false) => {

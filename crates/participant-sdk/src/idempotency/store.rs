@@ -115,7 +115,7 @@ impl KeyStore {
     /// # Errors
     /// The database's. What was deleted before stays deleted.
     pub async fn purge(&self, keys: u64) -> Result<u64, KeyStoreError> {
-        let now_ms = crate::clock::now().0;
+        let now_ms = crate::clock::early().0;
         match &self.0 {
             Kept::Memory(kept) => {
                 Ok(kept.purge(usize::try_from(keys).unwrap_or(usize::MAX), now_ms))

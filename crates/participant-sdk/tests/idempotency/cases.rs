@@ -51,6 +51,15 @@ pub(crate) async fn a_key_stands_for_one_request(home: &Home) {
     assert_eq!(shop.placed(), 1);
 }
 
+pub(crate) async fn a_patch_is_guarded_as_a_post_is(home: &Home) {
+    let shop = Shop::open(home).await;
+    let patch = || Request::patch("/orders").header("idempotency-key", "k");
+    assert_eq!(shop.send(patch(), "one").await.words(), "201");
+    assert_eq!(shop.send(patch(), "one").await.words(), "201 again");
+    assert_eq!(shop.order("k", "one").await.words(), "422", "another method is another request");
+    assert_eq!(shop.placed(), 1);
+}
+
 pub(crate) async fn what_was_not_done_is_run_again(home: &Home) {
     for (body, failed) in [("fail", "503"), ("panic", "500")] {
         let shop = Shop::open(home).await;

@@ -54,6 +54,7 @@ everywhere! {
     a_repeat_is_told_the_first_answer,
     a_repeat_that_meets_the_first_still_running_is_told_to_come_again,
     a_key_stands_for_one_request,
+    a_patch_is_guarded_as_a_post_is,
     what_was_not_done_is_run_again,
     a_request_needs_a_key_where_one_is_required,
     a_request_goes_on_when_its_client_hangs_up,

@@ -77,7 +77,7 @@ impl Shop {
     pub(crate) fn open_with(layer: Idempotency) -> Self {
         let door = Door::default();
         let router = Router::new()
-            .route("/orders", post(place).get(orders).put(orders))
+            .route("/orders", post(place).patch(place).get(orders).put(orders))
             .route("/elsewhere", post(place))
             .route("/keyless", get(orders))
             .layer(layer)
