@@ -162,6 +162,8 @@ async fn stopped(
     readiness: Readiness,
 ) {
     tokio::select! {
+        // An engine that was told to stop, and has, did not end by itself.
+        biased;
         // A sender that is gone will never ask us to run on either.
         _ = stop.wait_for(|stop| *stop) => {}
         () = engine_ended => tracing::error!(event = "engine_ended", "the engine ended by itself: stopping"),

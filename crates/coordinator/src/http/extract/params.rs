@@ -164,11 +164,7 @@ mod tests {
             for (end, beyond) in ends.map(|(end, beyond)| (schema[end].as_i64(), beyond)) {
                 assert_eq!(end.is_some(), schema["type"] == "integer", "{name}");
                 let Some(end) = end else { continue };
-                // Where one says how long to wait, it must be said for what.
-                let reads = |number: i64| {
-                    let with = |more: &str| Query::<Q>::parse(&format!("{name}={number}{more}"));
-                    with("").is_ok() || with("&wait=decided").is_ok()
-                };
+                let reads = |number: i64| Query::<Q>::parse(&format!("{name}={number}")).is_ok();
                 assert!(reads(end) && !reads(end + beyond), "{name}: {end}");
             }
         }

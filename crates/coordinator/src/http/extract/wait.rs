@@ -109,7 +109,7 @@ pub(in crate::http) struct ReadWait {
     /// Wait until it is `decided` or `finished`. Default: do not wait.
     #[param(schema_with = read_words, required = false)]
     wait: Option<Until>,
-    /// For how long, in milliseconds.
+    /// For how long, in milliseconds. Without `wait` it changes nothing: made clients send the default.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
     wait_ms: Option<u32>,
 }
@@ -117,12 +117,7 @@ pub(in crate::http) struct ReadWait {
 impl FromParams for ReadWait {
     fn take(params: &mut Params) -> Result<Self, Invalid> {
         let words = [("decided", Until::Decided), ("finished", Until::Finished)];
-        let read = Self { wait: params.take_word("wait", &words)?, wait_ms: wait_ms(params)? };
-        if read.wait.is_none() && read.wait_ms.is_some() {
-            let what = "says how long; say what for with wait=decided or wait=finished";
-            return Err(Invalid::new("wait_ms", what));
-        }
-        Ok(read)
+        Ok(Self { wait: params.take_word("wait", &words)?, wait_ms: wait_ms(params)? })
     }
 }
 

@@ -43,6 +43,7 @@ async fn every_wait_mode_reaches_the_engine_as_it_was_asked_for() {
         assert_eq!(ask("?wait_ms=0&wait=accepted").await, (200, Accepted, 0), "{to}");
     }
     assert_eq!(asks(get, one, "").await, (200, Accepted, 0));
+    assert_eq!(asks(get, &format!("{one}?wait_ms=10000"), "").await, (200, Accepted, 0));
     assert_eq!(asks(get, &format!("{one}?wait=decided"), "").await, (200, Decided, 10_000));
     let finished = format!("{one}?wait=finished&wait_ms=7");
     assert_eq!(asks(get, &finished, "").await, (200, Finished, 7));
