@@ -5,7 +5,6 @@ use std::time::Duration;
 use tercet_engine::Until;
 use tercet_wire::Invalid;
 use utoipa::IntoParams;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::http::extract::params::{FromParams, Params};
 
@@ -32,7 +31,7 @@ impl WaitFor {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct DecisionWait {
     /// What to wait for: `finished` (default), `decided` or `accepted`.
-    #[param(schema_with = decision_words, required = false)]
+    #[param(value_type = Option<String>, pattern = "^(finished|decided|accepted)$")]
     wait: Option<Until>,
     /// For how long, in milliseconds.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
@@ -61,7 +60,7 @@ impl DecisionWait {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct BranchWait {
     /// What to wait for: `tried` (default) or `accepted`.
-    #[param(schema_with = branch_words, required = false)]
+    #[param(value_type = Option<String>, pattern = "^(tried|accepted)$")]
     wait: Option<Until>,
     /// For how long, in milliseconds.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
@@ -107,7 +106,7 @@ impl ResolutionWait {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ReadWait {
     /// Wait until it is `decided` or `finished`. Default: do not wait.
-    #[param(schema_with = read_words, required = false)]
+    #[param(value_type = Option<String>, pattern = "^(decided|finished)$")]
     wait: Option<Until>,
     /// For how long, in milliseconds. Without `wait` it changes nothing: made clients send the default.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
@@ -132,21 +131,4 @@ impl ReadWait {
 
 fn wait_ms(params: &mut Params) -> Result<Option<u32>, Invalid> {
     params.take_number("wait_ms", 0..=MAX_MS)
-}
-
-fn decision_words() -> Object {
-    words(["finished", "decided", "accepted"])
-}
-
-fn branch_words() -> Object {
-    words(["tried", "accepted"])
-}
-
-fn read_words() -> Object {
-    words(["decided", "finished"])
-}
-
-/// A parameter that is one of these words.
-fn words<const N: usize>(words: [&str; N]) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
 }

@@ -115,7 +115,7 @@ async fn cancel_takes_a_reason_or_no_body_at_all() {
         let answer = face.post("/v1/transactions/order-1/cancel", body).await;
         assert_eq!(answer.json()["reason_detail"], "no stock");
         let seen = face.seen.try_recv().expect("asked");
-        let Ask::Cancel { detail } = seen.ask else { panic!("{seen:?}") };
+        let Ask::Cancel { detail, if_unknown: None } = seen.ask else { panic!("{seen:?}") };
         assert_eq!(detail.as_deref(), expected);
     }
     let bare = Request::post("/v1/transactions/order-1/cancel");
