@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises help run demo demo-without-guard test check verify fix model sim mutants fuzz chaos waiting
+.PHONY: promises help run demo demo-without-guard test check verify fix model openapi sim mutants fuzz chaos waiting
 .PHONY: bench bench-figures bench-growth bench-smoke instructions instructions-update
 
 help: ## List these targets
@@ -45,6 +45,10 @@ fix: ## Format, and mend what clippy can mend
 
 promises: ## List in docs/testing.md which tests keep which promise, as the tests themselves say
 	TERCET_MAKE_PROMISES=1 cargo test -q -p tercet-tests --test rules promises
+
+openapi: ## Try /openapi.json with three generators of clients and with schemathesis (python3, node, go; 4 minutes)
+	cargo build -p tercet-coordinator --bin tercet
+	tests/openapi/run
 
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-engine --test model -- --nocapture

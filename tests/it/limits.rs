@@ -48,7 +48,8 @@ async fn a_body_that_does_not_arrive_in_time_is_refused_and_ends_its_connection(
 /// Keeps P9.
 #[tokio::test]
 async fn connections_beyond_the_cap_wait_until_one_ends() {
-    let settings = [("SERVER__MAX_CONNECTIONS", "2")];
+    // Where probes have a listener of their own; else they would be answered.
+    let settings = [("SERVER__MAX_CONNECTIONS", "2"), ("SERVER__ADMIN_LISTEN", "127.0.0.1:0")];
     let tercet = Tercet::start_with(&settings).await;
     let (mut one, mut two) =
         (Raw::connect(tercet.address()).await, Raw::connect(tercet.address()).await);
@@ -102,4 +103,38 @@ async fn a_head_beyond_all_measure_is_refused() {
     let said = raw.until_closed().await;
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
     assert_eq!(tercet.client().send(Method::GET, "/livez", None).await.status, 200);
+}
+
+/// Keeps P9.
+#[tokio::test]
+async fn large_bodies_wait_for_room_and_small_ones_do_not() {
+    let settings =
+        [("SERVER__RECEIVING_BYTES", "1048576"), ("SERVER__BODY_READ_TIMEOUT_MS", "30000")];
+    let tercet = Tercet::start_with(&settings).await;
+    let head = |length: usize| {
+        format!(
+            "POST /v1/transactions HTTP/1.1\r\nHost: tercet\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    // It has taken its room when its answer to a part of it would not come.
+    let mut unfinished = Raw::connect(tercet.address()).await;
+    unfinished.send(&format!("{}{}", head(900_000), " ".repeat(100_000))).await;
+    let body = begin_open("large", &[]);
+    let body = format!("{body}{}", " ".repeat(900_000 - body.len()));
+    let mut large = Raw::connect(tercet.address()).await;
+    let sending = tokio::spawn(async move {
+        // What the daemon does not read yet waits in the system.
+        let _ = large.try_send(&format!("{}{body}", head(900_000))).await;
+        large.until_closed().await
+    });
+    // Small ones are served meanwhile.
+    let client = tercet.client();
+    for n in 0..20 {
+        assert_eq!(client.begin("", &begin_open(&format!("small-{n}"), &[])).await.status, 201);
+    }
+    assert_eq!(client.get("large").await.status, 404, "it has no room yet");
+    drop(unfinished);
+    let said = soon("the large one is answered", sending).await.expect("sent");
+    assert!(said.starts_with("HTTP/1.1 201"), "{said}");
 }

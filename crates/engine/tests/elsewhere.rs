@@ -33,7 +33,7 @@ fn requests_for_what_another_drives_are_refused_by_its_name() {
     driver.read(&open.gid);
     let begin = Ask::Begin { spec: Arc::clone(&open), fresh: false };
     driver.ask(&open.gid, begin, Until::Accepted);
-    driver.ask(&open.gid, Ask::Cancel { detail: None }, Until::Decided);
+    driver.ask(&open.gid, Ask::Cancel { detail: None, if_unknown: None }, Until::Decided);
     let commands = driver.input(Input::Loaded(gid("t"), elsewhere()));
     let refused = |number| format!("{number} Elsewhere(Incarnation(9))");
     assert_eq!(replies(&commands), [1, 2, 3].map(refused));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tercet_engine::{
     Ask, EngineSettings, Event, Input, Load, Record, ReplyTo, Rules, StoredTransaction, Until,
 };
-use tercet_wire::{Answer, BranchSpec};
+use tercet_wire::{Answer, BranchSpec, Fingerprint};
 use world::content::{self, branch, gid, initiators, new_branch, spec, with_legs};
 use world::driver::{Driver, calls, records, replies};
 
@@ -61,7 +61,7 @@ fn a_finished_transaction_answers_from_rows_and_does_not_stay() {
     second.read(&open.gid);
     let begin = Ask::Begin { spec: Arc::clone(&open), fresh: false };
     second.ask(&open.gid, begin, Until::Finished);
-    second.ask(&open.gid, Ask::Cancel { detail: None }, Until::Finished);
+    second.ask(&open.gid, Ask::Cancel { detail: None, if_unknown: None }, Until::Finished);
     let other = spec("t", true, vec![branch("x", 0)]);
     let mut other = (*other).clone();
     other.fingerprint = tercet_wire::Fingerprint::from_text("another");
@@ -95,7 +95,7 @@ fn the_live_limit_refuses_begins_and_nothing_else() {
     let refused = driver.begin(&spec("u", false, vec![branch("a", 0)]), Until::Accepted);
     assert_eq!(replies(&refused), ["2 TooManyTransactions { limit: 1 }"]);
     assert_eq!(replies(&driver.read(&gid("t"))), ["3 200 trying"]);
-    driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
+    driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Decided);
     assert_eq!(replies(&driver.durable()), ["4 200 cancelling"]);
 }
 
@@ -448,7 +448,7 @@ fn a_request_is_told_at_once_beyond_the_room_for_waiters() {
     assert_eq!(replies(&driver.ask(&gid("t"), Ask::Read, Until::Finished)), NOTHING);
     let third = driver.ask(&gid("t"), Ask::Read, Until::Finished);
     assert_eq!(replies(&third), ["3 200 trying"]);
-    driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Finished);
+    driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Finished);
     assert_eq!(replies(&driver.durable()), ["4 202 cancelling"]);
 }
 
@@ -465,6 +465,36 @@ fn who_hung_up_leaves_their_place_to_others() {
     // Whoever is not there any more, or is no waiter of this one's, changes nothing.
     assert_eq!(replies(&driver.input(Input::HungUp(gid("t"), ReplyTo(2)))), NOTHING);
     assert_eq!(replies(&driver.input(Input::HungUp(gid("u"), ReplyTo(3)))), NOTHING);
+}
+
+/// Keeps P2, P3.
+#[test]
+fn a_cancel_that_overtakes_its_begin_takes_the_gid_for_good() {
+    let mut driver = Driver::new();
+    let mut refused = (*spec("t", true, vec![])).clone();
+    refused.fingerprint = Fingerprint::of_refused();
+    let cancel = |if_unknown| Ask::Cancel { detail: Some("gone".into()), if_unknown };
+    let refused = Arc::new(refused);
+    driver.ask(&gid("t"), cancel(None), Until::Finished);
+    assert_eq!(replies(&driver.input(Input::Loaded(gid("t"), Load::Nothing))), ["1 NotFound"]);
+    driver.ask(&gid("t"), cancel(Some(Arc::clone(&refused))), Until::Finished);
+    // The begin and another cancel come while the journal is asked.
+    let begin = Ask::Begin { spec: two(), fresh: false };
+    driver.ask(&gid("t"), begin.clone(), Until::Finished);
+    driver.ask(&gid("t"), cancel(Some(refused)), Until::Finished);
+    let commands = driver.input(Input::Loaded(gid("t"), Load::Nothing));
+    assert_eq!((replies(&commands), calls(&commands)), (vec![], vec![]), "nothing is durable");
+    let stored = rows(&commands.append);
+    let told = ["2 201 cancelled", "3 200 cancelled", "4 200 cancelled"];
+    assert_eq!(replies(&driver.durable()), told);
+    // It has left memory, and the journal knows it.
+    driver.ask(&gid("t"), begin, Until::Finished);
+    driver.ask(&gid("t"), Ask::Confirm, Until::Finished);
+    driver.ask(&gid("t"), Ask::Register(Box::new(new_branch("c"))), Until::Tried);
+    let commands = driver.input(Input::Loaded(gid("t"), Load::Found(Box::new(stored))));
+    let told = ["5 200 cancelled", "6 AlreadyCancelled", "7 AlreadyCancelled"];
+    assert_eq!((replies(&commands), calls(&commands)), (told.map(str::to_owned).to_vec(), vec![]));
+    assert_eq!(records(&commands), NOTHING);
 }
 
 #[test]
@@ -503,7 +533,7 @@ fn a_branch_is_refused_where_a_begin_would_be() {
     // A repeat, a read and a decision are welcome.
     driver.ask(&gid("t"), register("b"), Until::Accepted);
     driver.read(&gid("t"));
-    driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
+    driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Decided);
     let told = ["2 201 b registered", "5 200 b registered", "6 200 trying", "7 200 cancelling"];
     assert_eq!(replies(&driver.durable()), told);
 }

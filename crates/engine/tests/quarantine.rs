@@ -49,7 +49,8 @@ fn a_decision_that_the_journal_did_not_take_is_never_told() {
     // In the rows it is still trying, so nobody may hear of the confirm.
     assert_eq!(replies(&driver.read(&gid("t"))), ["4 Quarantined"]);
     assert_eq!(replies(&driver.ask(&gid("t"), Ask::Read, Until::Decided)), ["5 Quarantined"]);
-    let again = driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
+    let again =
+        driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Decided);
     assert_eq!(replies(&again), ["6 Quarantined"]);
 }
 
@@ -66,7 +67,7 @@ fn senseless_rows_quarantine_one_transaction_until_asked_again() {
     assert_eq!(driver.core.census().quarantined, 1);
     // The gid is not free, and one alarm is enough.
     driver.ask(&gid("t"), begin(), Until::Accepted);
-    driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
+    driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Decided);
     let commands = driver.input(unreadable());
     assert_eq!(replies(&commands), ["1 Quarantined", "2 Quarantined"]);
     assert_eq!((commands.alarms.len(), records(&commands).len()), (0, 0));

@@ -63,7 +63,9 @@ fn nothing_answers_while_the_journal_is_held() {
     driver.begin(&open, Until::Accepted);
     assert_eq!(replies(&driver.durable()), ["1 201 trying"]);
     let t = gid("t");
-    for ask in [Ask::Confirm, Ask::Confirm, Ask::Read, Ask::Cancel { detail: None }] {
+    for ask in
+        [Ask::Confirm, Ask::Confirm, Ask::Read, Ask::Cancel { detail: None, if_unknown: None }]
+    {
         assert_eq!(replies(&driver.ask(&t, ask, Until::Decided)), NOTHING);
     }
     let register = Ask::Register(Box::new(new_branch("late")));
@@ -132,7 +134,7 @@ fn completion_is_told_before_it_is_durable_and_never_goes_back() {
 fn a_try_is_not_sent_once_the_decision_overtook_it() {
     let mut driver = Driver::new();
     driver.begin(&two(), Until::Finished);
-    driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
+    driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Decided);
     let commands = driver.durable();
     assert_eq!(calls(&commands), ["a cancel 1", "b cancel 1"]);
     assert_eq!(replies(&commands), ["2 200 cancelling"]);
@@ -145,7 +147,7 @@ fn settled_means_that_all_that_was_written_before_is_durable() {
     driver.begin(&two(), Until::Finished);
     assert_eq!(driver.event(Event::Sync(ReplyTo(91))).synced, []);
     assert_eq!(driver.durable().synced, [ReplyTo(91)]);
-    driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided);
+    driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Decided);
     driver.event(Event::Sync(ReplyTo(92)));
     assert_eq!(driver.pass(5_000).unsynced, [ReplyTo(92)]);
 }
@@ -175,7 +177,11 @@ fn an_unwritable_transaction_is_quarantined_and_stops_no_other() {
     assert_eq!(commands.alarms.len(), 1);
     assert_eq!(calls(&driver.durable()), ["a try 1"]);
     assert_eq!(
-        replies(&driver.ask(&gid("t"), Ask::Cancel { detail: None }, Until::Decided)),
+        replies(&driver.ask(
+            &gid("t"),
+            Ask::Cancel { detail: None, if_unknown: None },
+            Until::Decided
+        )),
         ["3 Quarantined"]
     );
     // Its begin was not written, so there is nothing to be told of it.

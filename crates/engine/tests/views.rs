@@ -24,7 +24,7 @@ fn a_try_is_not_counted_if_it_was_never_made() {
     let mut records = driver.begin(&spec("t", false, vec![branch("a", 0)]), Until::Finished).append;
     let tries = driver.durable().calls;
     driver.input(Input::NotSent(tries[0].ticket.clone(), None));
-    let cancel = Ask::Cancel { detail: None };
+    let cancel = Ask::Cancel { detail: None, if_unknown: None };
     records.extend(driver.ask(&gid("t"), cancel, Until::Decided).append);
     driver.durable();
     let live = driver.core.engine().transaction(&gid("t")).expect("live");

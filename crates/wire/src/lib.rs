@@ -31,7 +31,7 @@ pub use problem::{Problem, ProblemCode};
 pub use request::{
     Arrival, BeginRequest, BranchRequest, CancelRequest, CheckedBegin, Cursor, Invalid,
     InvalidCursor, Limits, ListQuery, Object, Resolution, ResolveRequest, check_begin,
-    check_branch, check_cancel, check_resolve,
+    check_branch, check_cancel, check_resolve, refused_begin,
 };
 pub use response::{
     AnswerView, AttemptsView, BranchView, EventView, LastAnswerView, NodeView, Page,

@@ -121,11 +121,26 @@ pub fn is_host_port_of(url: &Url, host_port: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fingerprint(Arc<str>);
 
+/// No fingerprint of content is like this: these have a version and a colon before them.
+const REFUSED: &str = "refused";
+
 impl Fingerprint {
     /// As stored.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Of a gid that was cancelled before it was begun: it answers to every begin.
+    #[must_use]
+    pub fn of_refused() -> Self {
+        Self::from_text(REFUSED)
+    }
+
+    /// Whether a transaction of this fingerprint is what this content asks for.
+    #[must_use]
+    pub fn answers(&self, asked: &Self) -> bool {
+        self == asked || &*self.0 == REFUSED
     }
 
     /// One that was stored, or computed.

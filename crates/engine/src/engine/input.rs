@@ -116,6 +116,9 @@ pub enum Ask {
     Cancel {
         /// The caller's own words.
         detail: Option<Arc<str>>,
+        /// Where nobody knows the gid: what is recorded as cancelled, so that no begin that
+        /// comes later runs.
+        if_unknown: Option<Arc<Spec>>,
     },
     /// Call at once what is waiting.
     Retry {

@@ -300,10 +300,12 @@ fn asked(
 ) -> Result<Purpose, Refusal> {
     let repeat = transaction.decision().is_some();
     match ask {
-        Ask::Begin { spec, .. } => match transaction.spec().fingerprint == spec.fingerprint {
-            true => Ok(Purpose::Begin { created: false }),
-            false => Err(Refusal::GidReused),
-        },
+        Ask::Begin { spec, .. } => {
+            match transaction.spec().fingerprint.answers(&spec.fingerprint) {
+                true => Ok(Purpose::Begin { created: false }),
+                false => Err(Refusal::GidReused),
+            }
+        }
         Ask::Register(new) => {
             let created = transaction.register(&new, room, step)? == Registered::New;
             Ok(Purpose::Register { branch: new.id.clone(), created })
@@ -312,7 +314,7 @@ fn asked(
             transaction.confirm(step)?;
             Ok(Purpose::Decide { op: Op::Confirm, repeat })
         }
-        Ask::Cancel { detail } => {
+        Ask::Cancel { detail, if_unknown: _ } => {
             transaction.cancel(detail, step)?;
             Ok(Purpose::Decide { op: Op::Cancel, repeat })
         }

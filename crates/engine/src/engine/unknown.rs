@@ -11,7 +11,7 @@ use crate::engine::output::{Effect, Output, Refusal, Reply};
 use crate::engine::{Engine, at_once};
 use crate::record::Change;
 use crate::stored::StoredTransaction;
-use crate::transaction::{Resume, Transaction};
+use crate::transaction::{Resume, Step, Transaction};
 
 /// Transactions remembered as unreadable: alarms for so many are enough.
 const MOST_UNREADABLE: usize = 10_000;
@@ -192,6 +192,10 @@ impl Engine {
                 let spec = Arc::clone(spec);
                 self.begin(spec, request, now, output);
             }
+            Ask::Cancel { detail, if_unknown: Some(spec) } => {
+                let (detail, spec) = (detail.clone(), Arc::clone(spec));
+                self.refuse_begins(spec, detail, request, now, output);
+            }
             Ask::Register(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
@@ -215,6 +219,27 @@ impl Engine {
         Ok(())
     }
 
+    /// A cancel has overtaken its begin: a transaction that is cancelled takes the gid, and the
+    /// begin will meet it. It is gone from memory as soon as it is durable, so there may be as many
+    /// as the journal takes.
+    fn refuse_begins(
+        &mut self,
+        spec: Arc<Spec>,
+        detail: Option<Arc<str>>,
+        request: Request,
+        now: Now,
+        output: &mut Output,
+    ) {
+        if !self.accepting {
+            return refuse(&request, Refusal::NotAccepted, output);
+        }
+        self.begin_with(spec, request, now, output, |transaction, step| {
+            // What has just begun is not decided yet, so nothing says no to it.
+            let cancelled = transaction.cancel(detail, step);
+            debug_assert_eq!(cancelled, Ok(()));
+        });
+    }
+
     fn begin(&mut self, spec: Arc<Spec>, request: Request, now: Now, output: &mut Output) {
         if let Err(refusal) = self.room_for_more() {
             return refuse(&request, refusal, output);
@@ -227,14 +252,27 @@ impl Engine {
         if self.paging.count() >= limit {
             return refuse(&request, Refusal::TooManyPagedOut { limit }, output);
         }
+        self.begin_with(spec, request, now, output, |_, _| ());
+    }
+
+    /// Begins a transaction, and does with it what is to be done in the same moment.
+    fn begin_with(
+        &mut self,
+        spec: Arc<Spec>,
+        request: Request,
+        now: Now,
+        output: &mut Output,
+        and: impl FnOnce(&mut Transaction, &mut Step<'_>),
+    ) {
         let Request { reply_to, gid, wait, .. } = request;
         let mut live_transaction = LiveTransaction::new(Transaction::begin(Arc::clone(&spec), now));
         let purpose = Purpose::Begin { created: true };
         live_transaction.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
         self.live.insert(gid.clone(), live_transaction);
-        let begun = self.change(&gid, now, output, |_, step| {
+        let begun = self.change(&gid, now, output, |transaction, step| {
             // First of all: what follows from it must not be written before it.
             step.changes.push(Change::Begun(spec));
+            and(transaction, step);
         });
         self.update(&gid, now, output);
         if begun.is_none() {

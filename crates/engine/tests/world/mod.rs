@@ -104,7 +104,7 @@ impl World {
             Asked::Begin => (Ask::Begin { spec: Arc::clone(spec), fresh: false }, Until::Finished),
             Asked::Register(id) => (Ask::Register(Box::new(content::new_branch(id))), Until::Tried),
             Asked::Confirm => (Ask::Confirm, Until::Finished),
-            Asked::Cancel => (Ask::Cancel { detail: None }, Until::Finished),
+            Asked::Cancel => (Ask::Cancel { detail: None, if_unknown: None }, Until::Finished),
             Asked::Resolve(id, as_) => {
                 let word = content::resolution(id, *as_);
                 (Ask::Resolve(Box::new(word)), Until::Accepted)

@@ -33,11 +33,10 @@ pub struct BeginRequest {
     pub branches: Vec<BranchRequest>,
     /// Whether branches may be registered later and the initiator asks for the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(default = false))]
     pub open: Option<bool>,
     /// How long it may stay undecided, in milliseconds: 100 to 86 400 000. Default 30 000.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 100, maximum = 86_400_000, default = 30_000))]
+    #[cfg_attr(feature = "openapi", schema(minimum = 100, maximum = 86_400_000))]
     pub timeout_ms: Option<u64>,
     /// The initiator's own data; at most 4 KiB.
     #[serde(default, deserialize_with = "exact", skip_serializing_if = "Option::is_none")]
@@ -65,31 +64,19 @@ pub struct BranchRequest {
     pub id: Option<String>,
     /// Short for `{endpoint}/try`, `{endpoint}/confirm` and `{endpoint}/cancel`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(max_length = 2048, example = "http://127.0.0.1:7301/inventory")
-    )]
+    #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
     pub endpoint: Option<String>,
     /// URL of Try. Absent: nothing to reserve.
     #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(max_length = 2048, example = "http://127.0.0.1:7302/payment/try")
-    )]
+    #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
     pub try_: Option<String>,
     /// URL of Confirm. Absent: nothing to take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(max_length = 2048, example = "http://127.0.0.1:7302/payment/confirm")
-    )]
+    #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
     pub confirm: Option<String>,
     /// URL of Cancel. Absent: nothing to release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(max_length = 2048, example = "http://127.0.0.1:7302/payment/cancel")
-    )]
+    #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
     pub cancel: Option<String>,
     /// Body of every call, sent to the byte as it came. Default `{}`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use crate::op::Op;
 use crate::request::branch_headers::check_headers;
 use crate::request::target::check_urls;
 use crate::request::{fingerprint, json, traceparent};
-use crate::spec::{BranchSpec, Spec};
+use crate::spec::{BranchSpec, Fingerprint, Spec};
 use crate::status::{Pattern, TryBy};
 use crate::text::{object_without_nul, without_nul};
 use crate::time::Wall;
@@ -130,6 +130,23 @@ pub fn check_cancel(request: CancelRequest) -> Result<Option<Arc<str>>, Invalid>
             Err(Invalid::new("reason", what))
         }
         reason => Ok(reason.map(|reason| Arc::from(without_nul(&reason)))),
+    }
+}
+
+/// What is recorded where a cancel comes before its begin: a transaction without branches.
+#[must_use]
+pub fn refused_begin(gid: Gid, arrival: &Arrival<'_>) -> Spec {
+    Spec {
+        gid,
+        instance: arrival.instance,
+        pattern: Pattern::Tcc,
+        open: true,
+        created_at: arrival.at,
+        deadline_at: arrival.at.after(Duration::from_millis(TIMEOUT_MS)),
+        fingerprint: Fingerprint::of_refused(),
+        metadata: None,
+        traceparent: traceparent::given_or_made(arrival.traceparent, arrival.instance),
+        branches: Vec::new(),
     }
 }
 

@@ -15,7 +15,7 @@ mod target;
 mod traceparent;
 
 pub use begin::{BeginRequest, BranchRequest, CancelRequest};
-pub use check::{Arrival, CheckedBegin, check_begin, check_branch, check_cancel};
+pub use check::{Arrival, CheckedBegin, check_begin, check_branch, check_cancel, refused_begin};
 pub use invalid::Invalid;
 pub use limits::Limits;
 pub use list::{Cursor, InvalidCursor, ListQuery};

@@ -74,7 +74,9 @@ impl Drive {
             match choices.below(10) {
                 0..3 => self.answer(choices),
                 3 => self.ask(Ask::Confirm),
-                4 => self.ask(Ask::Cancel { detail: Some(Arc::from("by chance")) }),
+                4 => {
+                    self.ask(Ask::Cancel { detail: Some(Arc::from("by chance")), if_unknown: None })
+                }
                 5 => self.ask(Ask::Read),
                 6 => self.become_durable(choices),
                 7 => self.ask(Ask::Retry { who: Arc::from("somebody") }),

@@ -37,7 +37,7 @@ impl Node {
             }
             Asking::Register(spec) => Ask::Register(spec),
             Asking::Confirm => Ask::Confirm,
-            Asking::Cancel => Ask::Cancel { detail: None },
+            Asking::Cancel => Ask::Cancel { detail: None, if_unknown: None },
             Asking::Retry => Ask::Retry { who: Arc::from(OPERATOR) },
             Asking::Resolve(branch, as_) => {
                 let (note, who) = (None, Arc::from(OPERATOR));

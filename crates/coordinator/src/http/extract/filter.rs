@@ -15,7 +15,7 @@ pub(in crate::http) const MAX_LIMIT: u32 = 500;
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct StatusFilter {
     /// Any of these, with commas between: `trying`, `confirming`, `cancelling`, `confirmed`, `cancelled`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(trying|confirming|cancelling|confirmed|cancelled)(,(trying|confirming|cancelling|confirmed|cancelled))*$")]
     pub(in crate::http) status: Option<Vec<Status>>,
 }
 
@@ -30,7 +30,7 @@ impl FromParams for StatusFilter {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct UnfinishedFilter {
     /// Any of these, with commas between: `trying`, `confirming`, `cancelling`. Default: all three.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(trying|confirming|cancelling)(,(trying|confirming|cancelling))*$")]
     pub(in crate::http) status: Option<Vec<Status>>,
 }
 
@@ -53,6 +53,7 @@ pub(in crate::http) struct Filter {
     #[param(value_type = Option<bool>)]
     parked: Option<bool>,
     /// Only unfinished ones with a branch of this `host:port`.
+    #[param(max_length = 259, pattern = "^.+:[0-9]{1,5}$")]
     participant: Option<String>,
     /// Begun at this RFC 3339 time or later.
     #[param(value_type = Option<String>)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tercet_engine::Until;
 use tercet_wire::Invalid;
 use utoipa::IntoParams;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::http::extract::params::{FromParams, Params};
 
@@ -35,7 +34,7 @@ impl WaitFor {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct DecisionWait {
     /// What to wait for: `finished` (default), `decided` or `accepted`.
-    #[param(schema_with = decision_words, required = false)]
+    #[param(value_type = Option<String>, pattern = "^(finished|decided|accepted)$")]
     wait: Option<Until>,
     /// For how long, in milliseconds.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
@@ -64,7 +63,7 @@ impl DecisionWait {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct BranchWait {
     /// What to wait for: `tried` (default) or `accepted`.
-    #[param(schema_with = branch_words, required = false)]
+    #[param(value_type = Option<String>, pattern = "^(tried|accepted)$")]
     wait: Option<Until>,
     /// For how long, in milliseconds.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
@@ -110,9 +109,9 @@ impl ResolutionWait {
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct ReadWait {
     /// Wait until it is `decided` or `finished`. Default: do not wait.
-    #[param(schema_with = read_words, required = false)]
+    #[param(value_type = Option<String>, pattern = "^(decided|finished)$")]
     wait: Option<Until>,
-    /// For how long, in milliseconds.
+    /// For how long, in milliseconds. Without `wait` it changes nothing: made clients send the default.
     #[param(minimum = 0, maximum = 60_000, default = json!(DEFAULT_MS))]
     wait_ms: Option<u32>,
 }
@@ -120,12 +119,7 @@ pub(in crate::http) struct ReadWait {
 impl FromParams for ReadWait {
     fn take(params: &mut Params) -> Result<Self, Invalid> {
         let words = [("decided", Until::Decided), ("finished", Until::Finished)];
-        let read = Self { wait: params.take_word("wait", &words)?, wait_ms: wait_ms(params)? };
-        if read.wait.is_none() && read.wait_ms.is_some() {
-            let what = "says how long; say what for with wait=decided or wait=finished";
-            return Err(Invalid::new("wait_ms", what));
-        }
-        Ok(read)
+        Ok(Self { wait: params.take_word("wait", &words)?, wait_ms: wait_ms(params)? })
     }
 }
 
@@ -140,21 +134,4 @@ impl ReadWait {
 
 fn wait_ms(params: &mut Params) -> Result<Option<u32>, Invalid> {
     params.take_number("wait_ms", 0..=MAX_MS)
-}
-
-fn decision_words() -> Object {
-    words(["finished", "decided", "accepted"])
-}
-
-fn branch_words() -> Object {
-    words(["tried", "accepted"])
-}
-
-fn read_words() -> Object {
-    words(["decided", "finished"])
-}
-
-/// A parameter that is one of these words.
-fn words<const N: usize>(words: [&str; N]) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
 }

@@ -4,22 +4,41 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use http::HeaderMap;
 use serde::Deserialize;
 use tercet_engine::Ask;
-use tercet_wire::{CancelRequest, Problem, TransactionView, check_cancel};
+use tercet_wire::{
+    Arrival, CancelRequest, Invalid, Problem, TransactionView, check_cancel, header, refused_begin,
+};
 
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::gid_path::GidPath;
-use crate::http::extract::params::Query;
+use crate::http::extract::params::{FromParams, Params, Query};
 use crate::http::extract::wait::DecisionWait;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
+use utoipa::IntoParams;
 
 /// Confirm takes nothing; a body with fields is a mistake worth naming.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ConfirmRequest {}
+
+/// Of a cancel that may come before its begin.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct IfUnknown {
+    /// `refuse`: where nobody knows the gid, no begin that comes later is to run.
+    #[param(rename = "if_unknown", value_type = Option<String>, pattern = "^(refuse)$")]
+    refuse: Option<()>,
+}
+
+impl FromParams for IfUnknown {
+    fn take(params: &mut Params) -> Result<Self, Invalid> {
+        Ok(Self { refuse: params.take_word("if_unknown", &[("refuse", ())])? })
+    }
+}
 
 /// Ask for confirm
 ///
@@ -54,7 +73,8 @@ pub(in crate::http) async fn confirm(
 
 /// Ask for cancel
 ///
-/// Of any transaction that is not decided. Safe to repeat.
+/// Of any transaction that is not decided. Safe to repeat. One that nobody has begun is not found,
+/// unless `if_unknown` says what to do then.
 #[utoipa::path(
     post,
     path = "/v1/transactions/{gid}/cancel",
@@ -62,10 +82,12 @@ pub(in crate::http) async fn confirm(
     params(
         ("gid" = String, Path, description = "Which transaction."),
         DecisionWait,
+        IfUnknown,
     ),
     request_body(content = Option<CancelRequest>, description = "May be absent."),
     responses(
         (status = 200, body = TransactionView, description = "What was waited for has come.", headers(("Tercet-Status" = String))),
+        (status = 201, body = TransactionView, description = "Nobody had begun it. It is recorded as cancelled: every begin of this gid is answered with it."),
         (status = 202, body = TransactionView, description = "The wait ran out first; the transaction goes on."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
@@ -76,11 +98,18 @@ pub(in crate::http) async fn confirm(
 pub(in crate::http) async fn cancel(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    Query(wait): Query<DecisionWait>,
+    Query((wait, if_unknown)): Query<(DecisionWait, IfUnknown)>,
+    headers: HeaderMap,
     OptionalBody(request): OptionalBody<CancelRequest>,
 ) -> Result<Response, Failure> {
     let wait = wait.wait();
-    let ask = Ask::Cancel { detail: check_cancel(request)? };
+    let detail = check_cancel(request)?;
+    let if_unknown = if_unknown.refuse.map(|()| {
+        let traceparent = headers.get(header::TRACEPARENT).and_then(|value| value.to_str().ok());
+        let (instance, at) = (api.clock.new_instance(), api.clock.now().wall);
+        Arc::new(refused_begin(gid.clone(), &Arrival { instance, at, traceparent }))
+    });
+    let ask = Ask::Cancel { detail, if_unknown };
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     reply::transaction(reply, &gid)
 }

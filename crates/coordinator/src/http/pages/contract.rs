@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
+use crate::http::extract::params::choice;
 use crate::http::response::problem::PROBLEM_JSON;
 
 /// An example of each body; a test reads each as what it is.
@@ -92,6 +93,11 @@ fn complete_operation(
 }
 
 fn complete_parameter(parameter: &mut Value) {
+    let pattern = parameter["schema"]["pattern"].as_str();
+    if let Some(words) = pattern.and_then(choice) {
+        // Made clients get a type of it.
+        parameter["schema"] = json!({ "type": "string", "enum": words });
+    }
     let example = match parameter["name"].as_str().unwrap_or_default() {
         "gid" => {
             parameter["schema"] = id(128);
@@ -112,6 +118,7 @@ fn complete_parameter(parameter: &mut Value) {
         "limit" => json!(50),
         "wait_ms" => json!(10_000),
         "wait" => json!("decided"),
+        "if_unknown" => json!("refuse"),
         "traceparent" => {
             parameter["schema"] = json!({ "type": "string" });
             json!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")

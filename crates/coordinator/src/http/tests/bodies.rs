@@ -203,7 +203,6 @@ async fn a_parameter_that_is_unknown_or_out_of_range_is_named() {
     assert_problem(&answer, "invalid-request", "wait: must be tried or accepted");
     for (uri, detail) in [
         (format!("{one}?wait=accepted"), "wait: must be decided or finished"),
-        (format!("{one}?wait_ms=5"), "wait_ms: says how long"),
         (format!("{one}/events?limit=501"), "limit: "),
         (format!("{one}/events?cursor=x"), "cursor: "),
         (format!("{one}/events?wait=decided"), "wait: is not known; there are limit, cursor"),

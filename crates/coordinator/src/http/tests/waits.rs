@@ -43,6 +43,7 @@ async fn every_wait_mode_reaches_the_engine_as_it_was_asked_for() {
         assert_eq!(ask("?wait_ms=0&wait=accepted").await, (200, Accepted, 0), "{to}");
     }
     assert_eq!(asks(get, one, "").await, (200, Accepted, 0));
+    assert_eq!(asks(get, &format!("{one}?wait_ms=10000"), "").await, (200, Accepted, 0));
     assert_eq!(asks(get, &format!("{one}?wait=decided"), "").await, (200, Decided, 10_000));
     let finished = format!("{one}?wait=finished&wait_ms=7");
     assert_eq!(asks(get, &finished, "").await, (200, Finished, 7));
@@ -114,7 +115,7 @@ async fn cancel_takes_a_reason_or_no_body_at_all() {
         let answer = face.post("/v1/transactions/order-1/cancel", body).await;
         assert_eq!(answer.json()["reason_detail"], "no stock");
         let seen = face.seen.try_recv().expect("asked");
-        let Ask::Cancel { detail } = seen.ask else { panic!("{seen:?}") };
+        let Ask::Cancel { detail, if_unknown: None } = seen.ask else { panic!("{seen:?}") };
         assert_eq!(detail.as_deref(), expected);
     }
     let bare = Request::post("/v1/transactions/order-1/cancel");
