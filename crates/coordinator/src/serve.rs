@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::config::Settings;
 use crate::http::{self, Api, Readiness, RequestLimits, ServerSettings};
 use crate::node::{Node, NodeError};
+use crate::open_files::{self, TooFew};
 use crate::runtime::for_what_is_in_flight;
 
 /// Why the daemon could not run.
@@ -30,6 +31,9 @@ pub enum ServeError {
         #[source]
         cause: io::Error,
     },
+    /// The process may have too few files open.
+    #[error(transparent)]
+    OpenFiles(#[from] TooFew),
     /// Journal, dispatcher or engine could not be started, or failed.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -54,6 +58,8 @@ pub async fn serve(
              all of them are lost when this process ends"
         );
     }
+    let max_connections = settings.server.max_connections;
+    let shares = open_files::raise_and_share(max_connections, settings.database.read_connections)?;
     let address = settings.server.listen;
     let listen = |cause| ServeError::Listen { address, cause };
     // The address comes first, since the node is known by it; who connects before the node
@@ -62,7 +68,8 @@ pub async fn serve(
     let address = listener.local_addr().map_err(listen)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let readiness = Readiness::default();
-    let node = Node::start(settings, store, address, &clock, &readiness, stop.clone()).await?;
+    let node =
+        Node::start(settings, store, address, shares, &clock, &readiness, stop.clone()).await?;
     let dispatcher = node.dispatcher.clone();
     let router = http::router(Api {
         engine: node.engine.clone(),
@@ -83,7 +90,7 @@ pub async fn serve(
         transactions: node.transactions.clone(),
     });
     let server = ServerSettings {
-        max_connections: settings.server.max_connections,
+        max_connections: shares.connections,
         header_read_timeout: settings.server.header_read_timeout,
         write_timeout: settings.server.write_timeout,
         grace: for_what_is_in_flight(settings.shutdown.grace),

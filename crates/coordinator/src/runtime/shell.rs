@@ -7,11 +7,10 @@ use std::time::Duration;
 use tercet_clock::Clock;
 use tercet_engine::{Call, Commands, Driver, Ended, JournalEvent, Lane, Request, Ticket, Wait};
 use tercet_journal::Journal;
-use tercet_wire::Answer;
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{Alerts, ParkedBranch};
-use crate::dispatcher::{Dispatcher, FreedCapacity};
+use crate::dispatcher::{Dispatcher, FreedCapacity, Outcome};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::handle::{Asked, Control, Lanes};
 use crate::runtime::parking::ParkingLog;
@@ -40,8 +39,8 @@ pub struct Shell {
     clock: Arc<dyn Clock>,
     lanes: Lanes,
     journal_events: mpsc::UnboundedReceiver<JournalEvent>,
-    answers: mpsc::Receiver<(Ticket, Answer)>,
-    answer_places: mpsc::Sender<(Ticket, Answer)>,
+    answers: mpsc::Receiver<(Ticket, Outcome)>,
+    answer_places: mpsc::Sender<(Ticket, Outcome)>,
     ports: Ports,
     capacity: FreedCapacity,
     replies: Replies,
@@ -125,7 +124,7 @@ impl Shell {
                 });
                 self.journal_event(event);
             }
-            Some((ticket, answer)) = self.answers.recv() => self.driver.answered(ticket, answer),
+            Some((ticket, outcome)) = self.answers.recv() => self.ended(ticket, outcome),
             freed = self.capacity.next() => self.driver.capacity_freed(freed),
             Some(control) = self.lanes.control.recv() => self.control(control),
             Some(asked) = self.lanes.requests.recv() => self.ask(asked),
@@ -165,8 +164,8 @@ impl Shell {
             self.journal_event(event);
         }
         for _ in 0..self.driver.room(Lane::Answers) {
-            let Ok((ticket, answer)) = self.answers.try_recv() else { break };
-            self.driver.answered(ticket, answer);
+            let Ok((ticket, outcome)) = self.answers.try_recv() else { break };
+            self.ended(ticket, outcome);
         }
         for _ in 0..self.driver.room(Lane::Capacity) {
             let Some(freed) = self.capacity.take() else { break };
@@ -183,6 +182,14 @@ impl Shell {
         for _ in 0..self.driver.room(Lane::Begins) {
             let Ok(asked) = self.lanes.begins.try_recv() else { break };
             self.ask(asked);
+        }
+    }
+
+    /// A call has ended. What was not made is offered again after a pause.
+    fn ended(&mut self, ticket: Ticket, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered(answer) => self.driver.answered(ticket, answer),
+            Outcome::NotMade => self.driver.not_sent(ticket, None),
         }
     }
 
