@@ -152,3 +152,42 @@ async fn branches_are_called_at_once_and_a_slow_one_does_not_hold_up_the_others(
     gate.open();
     transaction(&client.finished("order-1").await, 200, "confirmed");
 }
+
+#[tokio::test]
+async fn each_leg_is_called_where_its_own_url_says_with_its_query() {
+    let tercet = Tercet::start().await;
+    let legs = [Participant::start().await, Participant::start().await, Participant::start().await];
+    let url = |n: usize| legs[n].url(&format!("/leg?tenant={n}&empty=&q=a%20b"));
+    let stock = json!({ "id": "stock", "try": url(0), "confirm": url(1), "cancel": url(2) });
+    let client = tercet.client();
+    let begun = client.begin("", &begin("order-1", std::slice::from_ref(&stock))).await;
+    transaction(&begun, 201, "confirmed");
+    client.begin("", &begin_open("order-2", &[stock])).await;
+    client.cancel("order-2", "", None).await;
+    for (n, op) in Op::ALL.into_iter().enumerate() {
+        let call = legs[n].called("stock", op, 1).await;
+        assert_eq!(call.path, format!("/leg?tenant={n}&empty=&q=a%20b"));
+        assert_eq!(call.headers["host"], legs[n].host_port());
+        assert!(legs[n].calls().iter().all(|call| call.op == op), "{:#?}", legs[n].calls());
+    }
+}
+
+#[tokio::test]
+async fn a_branch_is_known_by_the_host_of_its_confirm() {
+    let tercet = Tercet::start().await;
+    let (one, two) = (Participant::start().await, Participant::start().await);
+    let confirm_is_refused = Reaction::status(404);
+    two.always("stock", Op::Confirm, confirm_is_refused);
+    let stock = json!({ "id": "stock", "try": one.url("/t"), "confirm": two.url("/c") });
+    let client = tercet.client();
+    client.begin("?wait=decided", &begin("order-1", &[stock])).await;
+    client.event("order-1", "parked").await;
+    let shown = client.get("order-1").await;
+    assert_eq!(shown.branch("stock")["participant"], two.host_port());
+    for (participant, found) in [(&one, 0), (&two, 1)] {
+        let path = format!("/v1/transactions?participant={}", participant.host_port());
+        let list = client.send(http::Method::GET, &path, None).await;
+        let count = list.json["items"].as_array().map(Vec::len);
+        assert_eq!(count, Some(found), "{path}: {}", list.text);
+    }
+}

@@ -1,6 +1,8 @@
 //! SIGTERM: no new work is taken, what is in flight is finished, and the rest goes on at the
 //! next start.
 
+use std::time::Duration;
+
 use tercet_testing::{Gate, Participant, Reaction, Tercet, soon};
 use tercet_wire::Op;
 
@@ -39,6 +41,28 @@ async fn what_is_in_flight_is_finished_and_its_initiator_answered() {
     let told = soon("the answer", initiator).await.expect("no panic");
     transaction(&told, 201, "confirmed");
     assert_eq!(tercet.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_call_under_way_is_waited_for_though_nobody_waits_for_its_answer() {
+    let mut tercet = Tercet::start_with(&ENDLESS).await;
+    let participant = Participant::start().await;
+    let gate = Gate::closed();
+    participant.next("stock", Op::Confirm, [Reaction::status(200).behind(&gate)]);
+    let body = begin("order-1", &[branch(&participant, "stock")]);
+    let begun = tercet.client().begin("?wait=decided", &body).await;
+    transaction(&begun, 201, "confirming");
+    participant.called("stock", Op::Confirm, 1).await;
+    tercet.signal("TERM").await;
+    tercet.logged("stopping").await;
+    // Time enough to end, for one that does not wait: it would not hear the answer.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    gate.open();
+    assert_eq!(tercet.ended().await.code(), Some(0));
+    tercet.restart().await;
+    transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
+    let confirms = participant.calls_of("stock", Op::Confirm);
+    assert_eq!(confirms.len(), 1, "its answer was heard: {confirms:#?}");
 }
 
 #[tokio::test]

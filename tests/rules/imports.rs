@@ -19,6 +19,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &["axum", "crate::http", "crate::runtime", "tercet_journal", "Engine", "Ring"],
     ),
     (
+        "crates/coordinator/src/outbound",
+        &["axum", "crate::http", "crate::runtime", "crate::dispatcher", "crate::alerts", "Ring"],
+    ),
+    (
         "crates/coordinator/src/alerts",
         &["axum", "crate::http", "crate::runtime", "tercet_journal", "crate::dispatcher", "Ring"],
     ),
@@ -68,8 +72,9 @@ fn only_dispatcher_and_alerts_call() {
         });
         naming.map(|(path, _)| path).collect::<Vec<_>>()
     };
+    assert_eq!(in_coordinator("reqwest", &["cli"]), Vec::<std::path::PathBuf>::new());
     assert_eq!(
-        in_coordinator("reqwest", &["dispatcher", "alerts", "cli"]),
+        in_coordinator("TcpStream::connect", &["outbound", "tests"]),
         Vec::<std::path::PathBuf>::new()
     );
 }

@@ -11,6 +11,8 @@ mod escape;
 pub mod http;
 pub mod metrics;
 pub mod node;
+pub mod open_files;
+pub mod outbound;
 pub mod runtime;
 pub mod secret;
 pub mod serve;

@@ -19,6 +19,7 @@ use crate::http::{
     self, Admits, Api, BodyBudget, Entrance, Readiness, RequestLimits, ServerSettings,
 };
 use crate::node::{Node, NodeError};
+use crate::open_files::{self, TooFew};
 use crate::runtime::for_what_is_in_flight;
 
 /// Why the daemon could not run.
@@ -36,6 +37,9 @@ pub enum ServeError {
     /// A bug of ours. What is durable is safe.
     #[error("the HTTP server's task failed; the next start recovers from the journal")]
     Face(#[source] JoinError),
+    /// The process may have too few files open.
+    #[error(transparent)]
+    OpenFiles(#[from] TooFew),
     /// Journal, dispatcher or engine could not be started, or failed.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -60,6 +64,8 @@ pub async fn serve(
              all of them are lost when this process ends"
         );
     }
+    let max_connections = settings.server.max_connections;
+    let shares = open_files::raise_and_share(max_connections, settings.database.read_connections)?;
     let (listener, address) = listen(settings.server.listen).await?;
     let admin = match settings.server.admin_listen {
         Some(address) => Some(listen(address).await?),
@@ -71,7 +77,7 @@ pub async fn serve(
     // The face comes first: whoever supervises the process is answered while it takes up what was
     // unfinished, however much that is.
     let admits = if admin.is_some() { Admits::Everybody } else { Admits::EverybodyAndProbes };
-    let main = server_settings(settings, admits);
+    let main = server_settings(settings, shares.connections, admits);
     let (close, closing) = watch::channel(false);
     let mut servers = JoinSet::new();
     let until_closed = closed(closing.clone());
@@ -81,10 +87,11 @@ pub async fn serve(
     let mut probes = JoinSet::new();
     if let Some((listener, address)) = admin {
         tracing::info!(event = "admin_listening", listen = %format_args!("http://{address}"), "probes are answered here");
-        let settings = server_settings(settings, Admits::ProbesAlone);
+        let settings = server_settings(settings, shares.connections, Admits::ProbesAlone);
         probes.spawn(http::serve(listener, entrance.clone(), settings, std::future::pending()));
     }
-    let node = Node::start(settings, store, address, &clock, &readiness, stop.clone()).await?;
+    let node =
+        Node::start(settings, store, address, shares, &clock, &readiness, stop.clone()).await?;
     let dispatcher = node.dispatcher.clone();
     entrance.open(http::router(Api {
         engine: node.engine.clone(),
@@ -139,10 +146,10 @@ fn own_addresses(
     std::iter::once(address).chain(admin).collect()
 }
 
-fn server_settings(settings: &Settings, admits: Admits) -> ServerSettings {
+fn server_settings(settings: &Settings, max_connections: usize, admits: Admits) -> ServerSettings {
     ServerSettings {
         admits,
-        max_connections: settings.server.max_connections,
+        max_connections,
         header_read_timeout: settings.server.header_read_timeout,
         write_timeout: settings.server.write_timeout,
         grace: for_what_is_in_flight(settings.shutdown.grace),

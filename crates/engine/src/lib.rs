@@ -19,8 +19,9 @@ mod transaction;
 pub use core::{Commands, Core, Event};
 pub use dispatch::{
     Admission, BreakerSettings, BreakerState, Capacity, CapacityFreed, Destination,
-    DestinationQueue, DestinationQueueSettings, Expired, FreedCapacities, Health, Moved, Next,
-    Offered, ParticipantHealth, Permit, Turned, Watch, WatchedQueue, health,
+    DestinationQueue, DestinationQueueSettings, Expired, FRESH_AFTER_TROUBLE, FreedCapacities,
+    Health, KeptConnections, Moved, Next, NoAnswer, Offered, ParticipantHealth, Permit, Turned,
+    Watch, WatchedQueue, health, is_kept_after, is_sent_again,
 };
 pub use driver::{Driver, DriverSettings, Ended, Lane, for_what_is_in_flight};
 pub use engine::input::{Ask, Input, Load, ReplyTo, Request, Ticket, Until, Wait};

@@ -116,6 +116,14 @@ impl Arrival {
         self.stream.write_all(bytes.as_ref()).await
     }
 
+    /// Ends the connection by a reset, as a machine does that knows nothing of it.
+    ///
+    /// # Panics
+    /// The system does not let us.
+    pub fn reset(self) {
+        self.stream.set_zero_linger().expect("a connection");
+    }
+
     /// Answers as one should and waits for the next request on the same connection.
     /// `status_and_headers` is like `200 OK\r\nretry-after: 3`.
     ///

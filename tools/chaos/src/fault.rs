@@ -7,6 +7,7 @@ use crate::clock;
 use crate::error::ChaosError;
 use crate::link::Weather;
 use crate::stage::Setup;
+use crate::strangers::{Mischief, Strangers};
 
 /// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -27,6 +28,12 @@ pub(crate) enum Fault {
     LogUnread,
     /// A participant is killed, and while it is down the coordinator too.
     Both,
+    /// Strangers' participants answer `103 Early Hints` without end.
+    EndlessInterim,
+    /// Nobody says whether strangers' names are there.
+    SilentNames,
+    /// The first of the addresses of strangers' participants swallows what is sent to it.
+    DeadAddress,
 }
 
 /// What a fault needs that not every machine gives.
@@ -37,10 +44,12 @@ pub(crate) enum Need {
     TroubledLink,
     /// Root, for a mount.
     SmallDisk,
+    /// Root, for names of its own.
+    OwnNames,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::CoordinatorKilled,
         Self::ParticipantKilled,
         Self::ParticipantStopped,
@@ -49,6 +58,9 @@ impl Fault {
         Self::DiskFull,
         Self::LogUnread,
         Self::Both,
+        Self::EndlessInterim,
+        Self::SilentNames,
+        Self::DeadAddress,
     ];
 
     pub(crate) fn need(self) -> Need {
@@ -57,7 +69,9 @@ impl Fault {
             | Self::ParticipantKilled
             | Self::ParticipantStopped
             | Self::LogUnread
-            | Self::Both => Need::Nothing,
+            | Self::Both
+            | Self::EndlessInterim => Need::Nothing,
+            Self::SilentNames | Self::DeadAddress => Need::OwnNames,
             Self::Partition | Self::FoulNetwork => Need::TroubledLink,
             Self::DiskFull => Need::SmallDisk,
         }
@@ -66,7 +80,13 @@ impl Fault {
     /// Whether participants can be called by the test kit all the while.
     pub(crate) fn spares_participants(self) -> bool {
         match self {
-            Self::CoordinatorKilled | Self::FoulNetwork | Self::DiskFull | Self::LogUnread => true,
+            Self::CoordinatorKilled
+            | Self::FoulNetwork
+            | Self::DiskFull
+            | Self::LogUnread
+            | Self::EndlessInterim
+            | Self::SilentNames
+            | Self::DeadAddress => true,
             Self::ParticipantKilled | Self::ParticipantStopped | Self::Partition | Self::Both => {
                 false
             }
@@ -83,7 +103,27 @@ impl Fault {
             | Self::Partition
             | Self::DiskFull
             | Self::LogUnread
-            | Self::Both => usual,
+            | Self::Both
+            | Self::EndlessInterim
+            | Self::SilentNames
+            | Self::DeadAddress => usual,
+        }
+    }
+
+    /// What strangers' participants do, if it is about strangers.
+    fn mischief(self) -> Option<Mischief> {
+        match self {
+            Self::EndlessInterim => Some(Mischief::EndlessInterim),
+            Self::SilentNames => Some(Mischief::SilentNames),
+            Self::DeadAddress => Some(Mischief::DeadAddress),
+            Self::CoordinatorKilled
+            | Self::ParticipantKilled
+            | Self::ParticipantStopped
+            | Self::Partition
+            | Self::FoulNetwork
+            | Self::DiskFull
+            | Self::LogUnread
+            | Self::Both => None,
         }
     }
 
@@ -95,7 +135,17 @@ impl Fault {
         lasts: Duration,
     ) -> Result<Instant, ChaosError> {
         let healed;
+        if let Some(mischief) = self.mischief() {
+            let mut strangers = Strangers::start(mischief, stage.initiator()?).await?;
+            tokio::time::sleep(lasts).await;
+            healed = clock::now();
+            strangers.heal().await;
+            stage.strangers = Some(strangers);
+            return Ok(healed);
+        }
         match self {
+            // These are about strangers.
+            Self::EndlessInterim | Self::SilentNames | Self::DeadAddress => healed = clock::now(),
             Self::CoordinatorKilled => {
                 stage.coordinator.kill().await?;
                 tokio::time::sleep(lasts).await;
@@ -172,6 +222,9 @@ impl fmt::Display for Fault {
             Self::FoulNetwork => "200 ms + 5 % loss",
             Self::DiskFull => "disk full",
             Self::LogUnread => "nobody reads the log (stderr blocked)",
+            Self::EndlessInterim => "endless 103 of strangers' participants",
+            Self::SilentNames => "silent name servers for strangers",
+            Self::DeadAddress => "dead first address of strangers' participants",
             Self::Both => "participant down, and coordinator kill -9 meanwhile",
         })
     }

@@ -16,6 +16,7 @@ mod row;
 mod sale;
 mod spread;
 mod stage;
+mod strangers;
 mod tool;
 mod trial;
 mod verdict;
@@ -143,6 +144,10 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, ChaosError> {
     for fault in faults {
         if fault.need() == Need::TroubledLink && matches!(link, Link::Loopback) {
             report.cannot(fault, "needs root, iproute2, network namespaces and netem or tun");
+            continue;
+        }
+        if fault.need() == Need::OwnNames && !strangers::is_root() {
+            report.cannot(fault, "needs root, for names of its own");
             continue;
         }
         match trial::run(fault, programs, &link, scale).await {

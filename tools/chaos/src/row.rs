@@ -21,9 +21,13 @@ pub(crate) struct Row {
     pub(crate) recovery: Spread,
     /// How long a transaction takes in the windows without a fault.
     pub(crate) ordinary: Spread,
+    /// How long one takes that is begun and ends while the fault lasts.
+    pub(crate) during: Spread,
     pub(crate) verdict: Verdict,
     pub(crate) detours: Detours,
     pub(crate) rates: Rates,
+    /// What became of strangers' transactions, in words, and whether it is wrong.
+    pub(crate) strangers: Option<(String, bool)>,
     /// What the test kit found meanwhile, in words; empty if it could not run.
     pub(crate) kit: String,
     /// Whether the test kit found a broken rule.
@@ -76,20 +80,22 @@ pub(crate) fn recovery(logs: &[InitiatorLog], healed: &[Instant]) -> Spread {
 impl Row {
     /// Whether nothing was lost, nothing is wrong, and no guard failed.
     pub(crate) fn is_clean(&self) -> bool {
-        self.verdict.is_clean() && !self.kit_broken
+        let strangers_are_well = !self.strangers.as_ref().is_some_and(|(_, wrong)| *wrong);
+        self.verdict.is_clean() && !self.kit_broken && strangers_are_well
     }
 
     /// What there is to say beside the row.
     pub(crate) fn note(&self) -> String {
-        let Self { fault, recovery, ordinary, verdict, detours, rates, kit, .. } = self;
+        let Self { fault, recovery, ordinary, during, verdict, detours, rates, kit, .. } = self;
         let mut note = format!(
             "* {fault}: {} transactions, {} confirmed; {} under way when it healed. Without fault one \
-             takes {} (p50) to {} (max). {:.0}/s without fault, {:.0}/s during, {:.0}/s in the first seconds after; initiators asked again {} \
+             takes {} (p50), {} (p99) to {} (max). {:.0}/s without fault, {:.0}/s during, {:.0}/s in the first seconds after; initiators asked again {} \
              times after no answer, {} times after 429 or 503.",
             verdict.begun,
             verdict.confirmed,
             recovery.len(),
             Short(ordinary.percentile(50)),
+            Short(ordinary.percentile(99)),
             Short(ordinary.max()),
             rates.without,
             rates.during,
@@ -97,6 +103,13 @@ impl Row {
             detours.unanswered,
             detours.refused,
         );
+        if during.len() > 0 {
+            let (p50, p99) = (Short(during.percentile(50)), Short(during.percentile(99)));
+            note.push_str(&format!(" Begun and ended during it: {p50} (p50), {p99} (p99)."));
+        }
+        if let Some((words, wrong)) = &self.strangers {
+            note.push_str(&format!(" Meanwhile {words}{}.", if *wrong { ": WRONG" } else { "" }));
+        }
         if !kit.is_empty() {
             note.push_str(&format!(" Test kit meanwhile: {kit}."));
         }

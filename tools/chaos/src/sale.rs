@@ -58,6 +58,8 @@ pub(crate) async fn run(
         ),
         recovery: foul.recovery,
         ordinary: fair.ordinary,
+        during: Spread::default(),
+        strangers: None,
         verdict,
         detours: foul.detours,
         rates: Rates { without: fair.during, during: foul.during, healed: foul.healed },
@@ -78,6 +80,7 @@ async fn one_side(
         settings: &[WIDE],
         pieces: PIECES,
         on_small_disk: false,
+        own_names: false,
         kind: Kind::InMemoryServices,
     };
     let stage = Setup::set(plan, link).await?;

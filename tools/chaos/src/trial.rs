@@ -50,7 +50,10 @@ impl Scale {
             | Fault::Partition
             | Fault::DiskFull
             | Fault::LogUnread
-            | Fault::Both => self.initiators,
+            | Fault::Both
+            | Fault::EndlessInterim
+            | Fault::SilentNames
+            | Fault::DeadAddress => self.initiators,
         };
         Pace::Closed { initiators }
     }
@@ -69,6 +72,7 @@ pub(crate) async fn run(
         settings: if fault == Fault::FoulNetwork { &wide } else { &[] },
         pieces: i64::from(u32::MAX),
         on_small_disk: fault.need() == Need::SmallDisk,
+        own_names: fault.need() == Need::OwnNames,
         kind: Kind::Demo,
     };
     let mut stage = Setup::set(plan, link).await?;
@@ -97,11 +101,17 @@ pub(crate) async fn run(
         None => Finding::default(),
     };
     let verdict = stage.judge(&logs, PREFIX).await?;
+    let strangers = match &stage.strangers {
+        Some(strangers) => Some(strangers.judge(&stage.initiator()?).await?),
+        None => None,
+    };
     let without = f64::midpoint(rate(&logs, before, struck), rate(&logs, after, end));
     Ok(Row {
         fault: format!("{fault}, {}", Short(healed.duration_since(struck))),
         recovery: recovery(&logs, &[healed]),
         ordinary: ordinary(&logs, &[(before, struck), (after, end)]),
+        during: ordinary(&logs, &[(struck, healed)]),
+        strangers,
         verdict,
         detours,
         rates: Rates {
@@ -124,7 +134,14 @@ pub(crate) async fn kills(
     /// Transactions that end between two kills, at least.
     const BETWEEN: usize = 20;
     let pieces = i64::from(u32::MAX);
-    let plan = Plan { programs, settings: &[], pieces, on_small_disk: false, kind: Kind::Demo };
+    let plan = Plan {
+        programs,
+        settings: &[],
+        pieces,
+        on_small_disk: false,
+        own_names: false,
+        kind: Kind::Demo,
+    };
     let mut stage = Setup::set(plan, link).await?;
     let pace = Pace::Closed { initiators: scale.initiators };
     let load = Load::start(pace, stage.initiator()?, order(&stage.participants.at), PREFIX);
@@ -152,6 +169,8 @@ pub(crate) async fn kills(
         fault: format!("coordinator kill -9, {times} times in a row"),
         recovery: recovery(&logs, &healed),
         ordinary: ordinary(&logs, &[(before, struck), (after, end)]),
+        during: ordinary(&logs, &[(struck, last)]),
+        strangers: None,
         verdict,
         detours,
         rates: Rates {

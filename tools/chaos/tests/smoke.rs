@@ -33,7 +33,8 @@ const SHORT: [&str; 11] = [
 /// Keeps P5.
 #[test]
 fn after_every_fault_nothing_acknowledged_is_lost_and_all_books_agree() {
-    let faults = "coordinator-killed,participant-killed,participant-stopped,log-unread,both";
+    let faults = "coordinator-killed,participant-killed,participant-stopped,log-unread,both,\
+                  endless-interim";
     let ran = chaos(&[&SHORT[..], &[faults, "--kills", "3"]].concat());
     assert!(ran.status.success(), "{}", text(&ran));
     // Every row was measured: none was left out and taken for good.

@@ -94,6 +94,7 @@ listed!(
         Unreadable, Quarantined,
         AnswerAfterItsTime, AnswerOfAnOldLife, LateAcknowledgement, Timeout, ConnectionRefused,
         NoRoom, NoRoomInTheInbox, Queued, BeginLaneFull, AwaitedRoom, RoomTold,
+        DeadConnection, SentAgain, FreshAttempt,
         BreakerOpened, BreakerClosed, Probe, Healed, ExpiredBehindABreaker,
         PagedOut, PageOfGids, TooManyPagedOut, ClockDoubted, Resolved, Retracted,
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,

@@ -51,6 +51,8 @@ pub(crate) struct NetPlan {
     pub(crate) stale: u64,
     /// Windows in which one service is cut off: nothing arrives, nothing is refused.
     pub(crate) partitions: u64,
+    /// How long servers keep connections that nobody uses.
+    pub(crate) keep_alive: u64,
 }
 
 /// What the journal's database does.
@@ -160,6 +162,7 @@ impl Plan {
                 late: often(rng, 30),
                 stale: often(rng, 100),
                 partitions: often(rng, 3),
+                keep_alive: rng.pick(&[500, 2_000, 60_000]),
             },
             journal: JournalPlan {
                 batch: rng.pick(&[1, 3, 512, 512]),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::coverage::{Coverage, Point};
 use crate::log::Log;
+use crate::node::LineEnd;
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::scheduled_event::ScheduledEvent;
@@ -24,6 +25,8 @@ pub(crate) struct Scheduler {
     pub(crate) broken: Option<String>,
     /// Whether all faults have ended.
     pub(crate) healed: bool,
+    /// For each service when its connections were last cut, and how.
+    cuts: BTreeMap<usize, (u64, LineEnd)>,
 }
 
 impl Scheduler {
@@ -39,6 +42,27 @@ impl Scheduler {
             log,
             broken: None,
             healed: false,
+            cuts: BTreeMap::new(),
+        }
+    }
+
+    /// All connections to a service are dead from now on; those that are made later are not.
+    pub(crate) fn cut_lines(&mut self, service: usize, how: LineEnd) {
+        self.cuts.insert(service, (self.now, how));
+    }
+
+    /// Whether a connection to a service is dead, and how. Servers close those that nobody has
+    /// used for a while.
+    pub(crate) fn end_of_line(
+        &self,
+        service: usize,
+        made_at: u64,
+        used_at: u64,
+    ) -> Option<LineEnd> {
+        match self.cuts.get(&service) {
+            Some((at, how)) if made_at <= *at => Some(*how),
+            _ if self.now - used_at > self.plan.net.keep_alive => Some(LineEnd::Closed),
+            _ => None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::actor::{Actor, contender, initiator, operator};
 use crate::content::{Content, gid};
 use crate::coverage::{Coverage, Mishap, Sometimes};
 use crate::log::Log;
-use crate::node::{Around, Node};
+use crate::node::{Around, LineEnd, Node};
 use crate::oracle::{Oracle, at_rest};
 use crate::rng::Rng;
 use crate::rows::Rows;
@@ -240,14 +240,18 @@ impl World {
             }
             Fault::ServiceDown { service, for_ms } => {
                 scheduler.saw(Mishap::ServiceDown);
+                scheduler.cut_lines(service, LineEnd::Closed);
                 services[service].goes_down(now + for_ms);
             }
             Fault::Partition { service, for_ms } => {
                 scheduler.saw(Mishap::Partition);
+                // Whoever comes back behind the name is another machine.
+                scheduler.cut_lines(service, LineEnd::Swallows);
                 services[service].is_cut_off(now + for_ms);
             }
             Fault::ServiceCrashes { service } => {
                 scheduler.saw(Mishap::ServiceCrash);
+                scheduler.cut_lines(service, LineEnd::Closed);
                 services[service].crashes();
             }
         }

@@ -1,29 +1,33 @@
 //! One delivery: a POST, and whether it was taken.
 
+use std::pin::pin;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderName};
-use reqwest::redirect::Policy;
-use reqwest::{Client, retry};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Request, Uri};
+use http_body_util::Full;
+use percent_encoding::percent_decode_str;
 use tercet_wire::Wall;
 use thiserror::Error;
+use tokio::time::sleep;
+use url::Position;
 
 use super::queue::Alert;
 use super::settings::AlertSettings;
 use super::signature::SigningKey;
+use crate::outbound::{self, Connections, Connector, Sending};
 use crate::secret::{Secret, SecretUrl};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// For a connection to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The HTTP client could not be built.
-#[derive(Debug, Error)]
-#[error("the HTTP client for alerts could not be built: {0}")]
-pub struct StartError(#[from] reqwest::Error);
+/// Who calls.
+const CALLER: HeaderValue = HeaderValue::from_static(concat!("tercet/", env!("CARGO_PKG_VERSION")));
 
 /// Why an alert was not taken.
 #[derive(Debug, Error)]
@@ -36,63 +40,89 @@ pub(super) enum NotTaken {
     NoAnswer(String),
 }
 
-/// Sends alerts, with a client of its own: what participants do to theirs is not its concern.
-#[derive(Debug)]
+/// Sends alerts, each on a connection of its own: they are rare, and one kept for the next would
+/// be a stale one.
 pub(super) struct Delivery {
-    client: Client,
+    connections: Connections,
+    timeout: Duration,
     url: SecretUrl,
     key: Option<Secret<SigningKey>>,
 }
 
 impl Delivery {
-    pub(super) fn new(settings: &AlertSettings) -> Result<Self, StartError> {
-        // Refused only where one is installed already, which then does as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            Client::builder()
-                .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
-                .redirect(Policy::none())
-                .retry(retry::never())
-                .referer(false)
-                .no_proxy()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(settings.timeout)
-                // Alerts are rare; a connection kept for the next would be a stale one.
-                .pool_max_idle_per_host(0)
-        };
-        // Without certificate authorities a receiver on http can still be told.
-        let client = builder().build().or_else(|_| builder().tls_certs_only([]).build())?;
-        Ok(Self { client, url: settings.url.clone(), key: settings.key.clone() })
+    pub(super) fn new(settings: &AlertSettings, connector: Connector) -> Self {
+        Self {
+            connections: Connections::new(connector, Duration::ZERO),
+            timeout: settings.timeout,
+            url: settings.url.clone(),
+            key: settings.key.clone(),
+        }
     }
 
     /// Sends an alert; it was taken if the answer is 2xx. What the answer's body says does not
     /// matter, and it is not read.
     pub(super) async fn send(&self, alert: &Alert, now: Wall) -> Result<(), NotTaken> {
+        let short = AtomicBool::new(false);
+        let how = Sending { fresh: true, short: &short };
+        let sent = self.connections.send(self.url.expose(), || self.request(alert, now), how);
+        let timer = pin!(sleep(self.timeout));
+        let (_connection, response) = match outbound::before(timer, sent).await {
+            Some(sent) => sent.map_err(|error| NotTaken::NoAnswer(outbound::why(&error)))?,
+            None => {
+                let why = format!("no answer within {} ms", self.timeout.as_millis());
+                return Err(NotTaken::NoAnswer(why));
+            }
+        };
+        let status = response.status();
+        if status.is_success() { Ok(()) } else { Err(NotTaken::Status(status.as_u16())) }
+    }
+
+    fn request(&self, alert: &Alert, now: Wall) -> Result<Request<Full<Bytes>>, Unwritable> {
+        let url = self.url.expose();
         let timestamp = now.0.div_euclid(1_000);
-        let mut request = self
-            .client
-            .post(self.url.expose().clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ID, &alert.id)
-            .header(TIMESTAMP, timestamp);
+        let mut request = Request::new(Full::new(Bytes::from(alert.body.clone())));
+        *request.method_mut() = Method::POST;
+        let target = &url[Position::BeforePath..Position::AfterQuery];
+        *request.uri_mut() = Uri::try_from(target).map_err(|_| Unwritable)?;
+        let text = |text: &str| HeaderValue::from_str(text).map_err(|_| Unwritable);
+        let headers = request.headers_mut();
+        headers.insert(HOST, text(&url[Position::BeforeHost..Position::AfterPort])?);
+        headers.insert(USER_AGENT, CALLER);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ID, text(&alert.id)?);
+        headers.insert(TIMESTAMP, HeaderValue::from(timestamp));
+        if !url.username().is_empty() || url.password().is_some() {
+            let password = url.password().unwrap_or_default();
+            headers.insert(AUTHORIZATION, text(&basic(url.username(), password))?);
+        }
         if let Some(key) = &self.key {
             let signature = key.expose().sign(&alert.id, timestamp, &alert.body);
-            request = request.header(SIGNATURE, signature);
+            headers.insert(SIGNATURE, text(&signature)?);
         }
-        let response = request.body(alert.body.clone()).send().await;
-        let status = response.map_err(|error| NotTaken::NoAnswer(causes(error)))?.status();
-        if status.is_success() { Ok(()) } else { Err(NotTaken::Status(status.as_u16())) }
+        Ok(request)
     }
 }
 
-/// The error and what led to it, without the URL.
-fn causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+/// Name and password of a URL, in which some of their characters are escaped. Source: RFC 7617.
+fn basic(name: &str, password: &str) -> String {
+    let plain = [name, ":", password].concat();
+    let plain: Vec<u8> = percent_decode_str(&plain).collect();
+    format!("Basic {}", BASE64_STANDARD.encode(plain))
+}
+
+/// The request of an alert cannot be written. The URL was checked when the settings were read, and
+/// the rest is ours, so this is a bug; it names no value, since they may be secrets.
+#[derive(Debug, Error)]
+#[error("the alert cannot be written")]
+struct Unwritable;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_and_password_of_the_url_are_sent_as_they_were_meant() {
+        // RFC 7617, 2; and an escaped one.
+        assert_eq!(basic("Aladdin", "open%20sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     }
-    text
 }

@@ -7,12 +7,13 @@ use tercet_wire::{Gid, Mono, Now};
 use tokio::sync::Notify;
 
 use super::body::{Body, Item, Kind};
-use super::delivery::{Delivery, StartError};
+use super::delivery::Delivery;
 use super::grouping::Grouping;
 use super::news::{OutageReport, ParkedBranch, Quarantined};
 use super::settings::AlertSettings;
 use super::task::Task;
 use crate::metrics::AlertMetrics;
+use crate::outbound::Connector;
 
 /// Takes news. Cheap to clone; never waits.
 #[derive(Debug, Clone)]
@@ -29,17 +30,19 @@ pub(super) struct AlertInbox {
 }
 
 /// Starts alerting on the tokio runtime this is called from; without settings nobody is told.
-///
-/// # Errors
-/// The HTTP client could not be built.
-pub fn start(settings: Option<AlertSettings>, clock: Arc<dyn Clock>) -> Result<Alerts, StartError> {
-    let Some(settings) = settings else { return Ok(Alerts::off()) };
-    let delivery = Delivery::new(&settings)?;
+#[must_use]
+pub fn start(
+    settings: Option<AlertSettings>,
+    connector: Connector,
+    clock: Arc<dyn Clock>,
+) -> Alerts {
+    let Some(settings) = settings else { return Alerts::off() };
+    let delivery = Delivery::new(&settings, connector);
     let grouping = Mutex::new(Grouping::new(settings.group_wait));
     let inbox = Arc::new(AlertInbox { grouping, news: Notify::new() });
     let task = Task::new(Arc::clone(&inbox), delivery, settings, clock, AlertMetrics::register());
     drop(tokio::spawn(task.run()));
-    Ok(Alerts { inbox: Some(inbox) })
+    Alerts { inbox: Some(inbox) }
 }
 
 impl Alerts {

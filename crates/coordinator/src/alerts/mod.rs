@@ -28,7 +28,6 @@ mod settings;
 mod signature;
 mod task;
 
-pub use delivery::StartError;
 pub use handle::{Alerts, start};
 pub use news::{OutageReport, ParkedBranch};
 pub use settings::AlertSettings;

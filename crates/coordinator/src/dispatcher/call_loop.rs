@@ -10,6 +10,7 @@ use tercet_wire::Answer;
 use tokio::time::sleep;
 use url::Url;
 
+use super::Outcome;
 use super::destination::{DestinationHandle, Pending};
 use super::dispatch::Shared;
 use super::http_call::{Exchanged, HttpCall};
@@ -24,18 +25,18 @@ pub(super) async fn take(
     let mut permit = Some(first);
     while let Some(Next { offered, permit: this }) = permit {
         let Pending { call, url, place } = offered.call;
-        let (Exchanged { answer, health }, result) =
+        let (Exchanged { outcome, health }, result) =
             exchanged(&shared.http_call, &destination, &call, &url, this.is_probe()).await;
         // The turn passes on before the answer is known to anybody: who reacts to it at
         // once finds the room that it has left.
-        let (moved, watch) =
-            destination.ended(this, health, result, &offered.gid, shared.clock.now());
+        let made = result.map(|result| (health, result));
+        let (moved, watch) = destination.ended(this, made, &offered.gid, shared.clock.now());
         shared.watch(&destination, watch);
         let mut next = shared.attend(&destination, moved).into_iter();
         permit = next.next();
         // A destination that recovers gets more calls with each answer.
         next.for_each(|one_more| shared.spawn(&destination, one_more));
-        place.send((call.ticket, answer));
+        place.send((call.ticket, outcome));
     }
 }
 
@@ -62,18 +63,22 @@ async fn exchanged(
     call: &Call,
     url: &Url,
     fresh: bool,
-) -> (Exchanged, CallResult) {
+) -> (Exchanged, Option<CallResult>) {
     let stopwatch = Stopwatch::start();
     // A bug met by one call must neither keep its place in the inbox nor the turn of those
     // behind it. The panic hook has told people by then.
     let exchanged = AssertUnwindSafe(http_call.call(call, url, fresh)).catch_unwind().await;
     let exchanged = exchanged.unwrap_or_else(|_| Exchanged {
-        answer: Answer::Nothing { why: "the coordinator failed to make the call".to_owned() },
+        outcome: Outcome::Answered(Answer::Nothing {
+            why: "the coordinator failed to make the call".to_owned(),
+        }),
         health: Health::Unknown,
     });
     let took = stopwatch.elapsed();
     let op = call.ticket.op;
-    let result = CallResult::of(op, &exchanged.answer);
+    // What was not made is no call, and took no time of the participant's.
+    let Outcome::Answered(answer) = &exchanged.outcome else { return (exchanged, None) };
+    let result = CallResult::of(op, answer);
     destination.metrics.ended(op, result, took);
     tracing::debug!(
         gid = %call.ticket.gid,
@@ -84,7 +89,7 @@ async fn exchanged(
         result = result.as_str(),
         ms = took.as_secs_f64() * 1e3,
         "{}",
-        exchanged.answer.summary()
+        answer.summary()
     );
-    (exchanged, result)
+    (exchanged, Some(result))
 }

@@ -8,11 +8,11 @@ use tercet_engine::{
     Admission, BreakerState, Call, Capacity, Destination, DestinationQueueSettings, Health, Moved,
     Offered, ParticipantHealth, Permit, Ticket, Watch, WatchedQueue,
 };
-use tercet_wire::{Answer, Gid, Mono, Now};
+use tercet_wire::{Gid, Mono, Now};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::OwnedPermit;
 use url::Url;
 
+use super::Place;
 use super::breaker_turns::BreakerTurns;
 use crate::metrics::{CallResult, ParticipantMetrics};
 
@@ -21,7 +21,7 @@ use crate::metrics::{CallResult, ParticipantMetrics};
 pub(super) struct Pending {
     pub(super) call: Call,
     pub(super) url: Arc<Url>,
-    pub(super) place: OwnedPermit<(Ticket, Answer)>,
+    pub(super) place: Place,
 }
 
 /// One destination.
@@ -64,17 +64,21 @@ impl DestinationHandle {
         self.change(|queue| queue.offer(offered, now))
     }
 
+    /// A call has ended, with what it says of the destination; `None` if it was not made.
     pub(super) fn ended(
         &self,
         permit: Permit,
-        health: Health,
-        result: CallResult,
+        made: Option<(Health, CallResult)>,
         gid: &Gid,
         now: Now,
     ) -> (Moved<Pending>, Watch) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        if result.is_failure() {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+        let mut health = Health::Unknown;
+        if let Some((of_call, result)) = made {
+            health = of_call;
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            if result.is_failure() {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            }
         }
         self.change(|queue| queue.ended(permit, health, gid, now))
     }
@@ -98,6 +102,14 @@ impl DestinationHandle {
     /// For the watcher: it is time. It goes on watching by itself.
     pub(super) fn wake(&self, now: Now) -> Moved<Pending> {
         self.counted(|queue| queue.wake(now))
+    }
+
+    /// Scheme, host and port: whatever the name has beyond them begins with a slash.
+    pub(super) fn origin(&self) -> &str {
+        let name = self.name.as_str();
+        let after_scheme = name.find("://").map_or(0, |at| at + 3);
+        let end = name[after_scheme..].find('/').map_or(name.len(), |at| after_scheme + at);
+        &name[..end]
     }
 
     /// How it stands with this destination.

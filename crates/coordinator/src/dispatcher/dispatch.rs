@@ -7,21 +7,20 @@ use std::time::Duration;
 use tercet_clock::Clock;
 use tercet_engine::{
     Admission, Call, Capacity, Destination, Expired, Moved, Next, Offered, ParticipantHealth,
-    Ticket, Watch,
+    Ticket, Turned, Watch,
 };
 use tercet_wire::Answer;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::OwnedPermit;
 use tokio::time::sleep;
 
 use super::breaker_turns::BreakerTurns;
 use super::capacity::FreedCapacity;
-use super::connect::StartError;
 use super::destination::{DestinationHandle, Pending};
 use super::destinations::Destinations;
 use super::http_call::HttpCall;
 use super::settings::DispatcherSettings;
-use super::{breaker_log, call_loop};
+use super::{Outcome, Place, breaker_log, call_loop};
+use crate::outbound::Connector;
 
 /// Unused connections are looked through when the first may have been kept long enough, but
 /// neither more often than this nor, for those that the other side has closed, less.
@@ -51,22 +50,21 @@ pub struct NoRoom {
     /// Where there was no room.
     pub destination: Destination,
     /// The place it would have used.
-    pub place: OwnedPermit<(Ticket, Answer)>,
+    pub place: Place,
 }
 
 /// Makes a dispatcher whose calls run on the tokio runtime this is called from.
 ///
-/// # Errors
-/// The HTTP client could not be built.
-///
 /// # Panics
 /// Called outside a tokio runtime.
+#[must_use]
 pub fn start(
     settings: DispatcherSettings,
+    connector: Connector,
     clock: Arc<dyn Clock>,
-) -> Result<Dispatcher, StartError> {
+) -> Dispatcher {
     let shared = Shared {
-        http_call: HttpCall::new(&settings, Arc::clone(&clock))?,
+        http_call: HttpCall::new(&settings, connector, Arc::clone(&clock)),
         clock,
         destinations: Destinations::new(settings.queue, settings.path_segments),
         capacity: FreedCapacity::default(),
@@ -75,7 +73,7 @@ pub fn start(
     };
     let shared = Arc::new(shared);
     drop(shared.runtime.spawn(tidy(Arc::downgrade(&shared))));
-    Ok(Dispatcher { shared })
+    Dispatcher { shared }
 }
 
 /// Closes connections that are not used any more, for as long as calls are made.
@@ -96,16 +94,12 @@ impl Dispatcher {
     ///
     /// # Errors
     /// The destination's queue is full; nothing was or will be sent.
-    pub fn send(
-        &self,
-        call: Call,
-        place: OwnedPermit<(Ticket, Answer)>,
-    ) -> Result<(), Box<NoRoom>> {
+    pub fn send(&self, call: Call, place: Place) -> Result<(), Box<NoRoom>> {
         let shared = &self.shared;
         let Some(url) = call.branch.url(call.ticket.op).map(Arc::clone) else {
             // The engine does not call a leg that has no URL; if it did, it should hear of it.
             let why = format!("the branch has no URL for {}", call.ticket.op);
-            place.send((call.ticket, Answer::Nothing { why }));
+            place.send((call.ticket, Outcome::Answered(Answer::Nothing { why })));
             return Ok(());
         };
         let destination = shared.destinations.of(&url);
@@ -190,9 +184,13 @@ impl Shared {
                 "{} does not answer: waited {waited_ms} ms behind its open breaker",
                 destination.name
             );
-            place.send((call.ticket, Answer::Nothing { why }));
+            place.send((call.ticket, Outcome::Answered(Answer::Nothing { why })));
         }
         if let Some(turned) = turned {
+            if turned == Turned::Opened {
+                // They may lead to where the participant was.
+                self.http_call.forget(destination.origin());
+            }
             breaker_log::tell(destination, turned);
         }
         if let Some(room) = room {

@@ -2,21 +2,22 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Response;
 use http::header::RETRY_AFTER;
 use hyper::body::Incoming;
 use tercet_clock::Clock;
-use tercet_engine::{Call, Health, health};
+use tercet_engine::{Call, Health, NoAnswer, health};
 use tercet_wire::{Answer, parse_retry_after};
 use tokio::time::sleep;
 use url::Url;
 
-use super::connect::{Connector, StartError};
-use super::connections::{CallError, Connection, Connections};
+use super::Outcome;
+use super::request;
 use super::settings::DispatcherSettings;
-use super::{failure, request};
+use crate::outbound::{self, CallError, Connection, Connections, Connector, Sending};
 
 /// As much of a body as is read: enough to use the connection again after any ordinary answer.
 const BODY_MAX: usize = 64 * 1024;
@@ -37,7 +38,7 @@ pub(super) struct HttpCall {
 
 /// What came of a call.
 pub(super) struct Exchanged {
-    pub(super) answer: Answer,
+    pub(super) outcome: Outcome,
     /// What it says of the destination.
     pub(super) health: Health,
 }
@@ -45,82 +46,88 @@ pub(super) struct Exchanged {
 impl HttpCall {
     pub(super) fn new(
         settings: &DispatcherSettings,
+        connector: Connector,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, StartError> {
-        let connections = Connections::new(Connector::new(settings)?, settings.pool_idle_timeout);
-        Ok(Self { connections, first_byte_timeout: settings.first_byte_timeout, clock })
+    ) -> Self {
+        let connections = Connections::new(connector, settings.pool_idle_timeout);
+        Self { connections, first_byte_timeout: settings.first_byte_timeout, clock }
     }
 
     /// Closes connections that are not used any more.
     pub(super) fn tidy(&self) {
-        self.connections.tidy(self.clock.now().mono);
+        self.connections.tidy();
     }
 
-    /// Makes a call, on a connection of its own if it is to be `fresh`, and waits for its
-    /// answer, at most the branch's timeout from now.
-    pub(super) async fn call(&self, call: &Call, url: &Url, fresh: bool) -> Exchanged {
+    /// Closes the connections that are kept to this scheme, host and port.
+    pub(super) fn forget(&self, origin: &str) {
+        self.connections.forget(origin);
+    }
+
+    /// Makes a call, on a fresh connection if it is a `probe`, and waits for its answer, at most
+    /// the branch's timeout from now.
+    pub(super) async fn call(&self, call: &Call, url: &Url, probe: bool) -> Exchanged {
         let now = self.clock.now();
-        let request = match request::request(call, url, now.entropy) {
-            Ok(request) => request,
-            Err(unwritable) => {
-                let answer = Answer::Nothing { why: unwritable.to_string() };
-                return Exchanged { answer, health: Health::Unknown };
-            }
-        };
-        let sent = self.connections.send(url, request, fresh, now.mono);
-        let answer = self.answer(sent, url, fresh, call.branch.timeout).await;
-        Exchanged { health: health(&answer), answer }
-    }
-
-    async fn answer(
-        &self,
-        sent: impl Future<Output = Result<(Connection, Response<Incoming>), CallError>>,
-        url: &Url,
-        fresh: bool,
-        timeout: Duration,
-    ) -> Answer {
+        let fresh = probe || self.connections.wants_fresh(url, call.ticket.attempt);
+        let short = AtomicBool::new(false);
+        let request = || request::request(call, url, now.entropy);
+        let how = Sending { fresh, short: &short };
+        let timeout = call.branch.timeout;
         let (first, what) = match self.first_byte_timeout {
             first if first.is_zero() || first >= timeout => (timeout, TIMED_OUT),
             first => (first, "no first byte after {} ms"),
         };
-        // One timer for both halves. An answer that is there when it fires still counts.
+        // One timer for both halves.
         let mut timer = pin!(sleep(first));
-        let (mut connection, mut response) = tokio::select! {
-            biased;
-            sent = sent => match sent {
-                Ok(answered) => answered,
-                Err(error) => return Answer::Nothing { why: failure::why(&error) },
-            },
-            () = &mut timer => {
-                return Answer::Nothing { why: what.replace("{}", &first.as_millis().to_string()) };
+        let sent = self.connections.send(url, request, how);
+        let (mut connection, mut response) = match outbound::before(timer.as_mut(), sent).await {
+            Some(Ok(answered)) => answered,
+            Some(Err(CallError::Request(unwritable))) => {
+                // A bug of ours says nothing of the participant.
+                let health = Health::Unknown;
+                return Exchanged { outcome: nothing(unwritable.to_string()), health };
+            }
+            Some(Err(error)) => return failed(outbound::why(&error)),
+            None if short.load(Ordering::Relaxed) => {
+                return Exchanged { outcome: Outcome::NotMade, health: Health::Unknown };
+            }
+            None => {
+                self.connections.troubled(url, NoAnswer::Silent { since: now.mono });
+                return failed(what.replace("{}", &first.as_millis().to_string()));
             }
         };
         let end = timer.deadline() + (timeout - first);
         timer.as_mut().reset(end);
         // The status line has decided: what becomes of the body changes nothing but the excerpt.
         let mut beginning = Vec::new();
-        let is_whole = tokio::select! {
-            biased;
-            is_whole = read(&mut connection, response.body_mut(), &mut beginning) => is_whole,
-            () = &mut timer => false,
-        };
-        match (is_whole, fresh) {
-            (true, false) => self.connections.keep(url, connection, self.clock.now().mono),
-            (true, true) => connection.close(),
+        let reading = read(&mut connection, response.body_mut(), &mut beginning);
+        let is_whole = outbound::before(timer, reading).await.unwrap_or(false);
+        let code = response.status().as_u16();
+        if is_whole {
+            self.connections.keep(url, code, connection);
+        } else {
             // Closed as it is: there is no order in what was broken off.
-            (false, _) => drop(connection),
+            drop(connection);
         }
-        Answer::Status {
-            code: response.status().as_u16(),
+        let answer = Answer::Status {
+            code,
             retry_after: self.retry_after(&response),
             excerpt: excerpt(&beginning),
-        }
+        };
+        Exchanged { health: health(&answer), outcome: Outcome::Answered(answer) }
     }
 
     fn retry_after(&self, response: &Response<Incoming>) -> Option<Duration> {
         let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
         parse_retry_after(value, self.clock.now().wall)
     }
+}
+
+fn nothing(why: String) -> Outcome {
+    Outcome::Answered(Answer::Nothing { why })
+}
+
+fn failed(why: String) -> Exchanged {
+    Exchanged { outcome: nothing(why), health: Health::Failed }
 }
 
 /// Reads the body to its end, or until it is longer than anybody needs, and keeps its

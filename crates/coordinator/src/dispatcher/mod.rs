@@ -1,4 +1,4 @@
-//! Calls to participants: the only module with an HTTP client.
+//! Calls to participants.
 //!
 //! ```text
 //!            send(call, place)                       one task per call under way
@@ -21,13 +21,11 @@ mod breaker_log;
 mod breaker_turns;
 mod call_loop;
 mod capacity;
-mod connect;
-mod connections;
 mod destination;
 mod destinations;
 mod dispatch;
-mod failure;
 mod http_call;
+mod outcome;
 mod request;
 mod settings;
 #[cfg(test)]
@@ -35,6 +33,6 @@ mod tests;
 
 pub use breaker_turns::BreakerTurns;
 pub use capacity::FreedCapacity;
-pub use connect::StartError;
 pub use dispatch::{Dispatcher, NoRoom, start};
+pub use outcome::{Outcome, Place};
 pub use settings::DispatcherSettings;

@@ -12,8 +12,6 @@ pub struct DispatcherSettings {
     /// How many path segments, beside scheme, host and port, tell destinations apart:
     /// several services may share one gateway.
     pub path_segments: usize,
-    /// How long a connection may take to be made, within the call's own timeout.
-    pub connect_timeout: Duration,
     /// How long the status line may take to come, within the call's own timeout; zero leaves
     /// it to that.
     pub first_byte_timeout: Duration,

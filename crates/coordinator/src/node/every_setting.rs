@@ -60,7 +60,7 @@ fn parts(settings: &Settings) -> Parts {
         driver: driver_settings(settings),
         journal: journal_settings(settings, settings.server.listen, Incarnation(1)),
         dispatcher: dispatcher_settings(settings),
-        requests: settings.limits.of_requests(Vec::new()),
+        requests: settings.of_requests(Vec::new()),
         alerts: format!(
             "{:?}",
             (alerts.group_wait, alerts.queue_capacity, alerts.timeout, alerts.max_age)

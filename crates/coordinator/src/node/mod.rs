@@ -22,10 +22,12 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::alerts;
 use crate::config::Settings;
-use crate::dispatcher::{self, Dispatcher, StartError};
+use crate::dispatcher::{self, Dispatcher};
 use crate::http::Readiness;
 use crate::metrics::TransactionMetrics;
-use crate::node::parts::{driver_settings, engine_settings, journal_settings};
+use crate::node::parts::{driver_settings, engine_settings, journal_settings, outbound_settings};
+use crate::open_files::Shares;
+use crate::outbound::{Connector, StartError};
 use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
 pub(crate) use crate::node::parts::dispatcher_settings;
@@ -43,11 +45,8 @@ pub enum NodeError {
     #[error("cannot recover")]
     Recovery(#[from] RecoveryError),
     /// The HTTP client could not be built.
-    #[error("cannot call participants")]
-    Dispatcher(#[from] StartError),
-    /// The HTTP client for alerts could not be built.
-    #[error("cannot tell anybody")]
-    Alerts(#[from] alerts::StartError),
+    #[error("cannot call anybody")]
+    Outbound(#[from] StartError),
     /// Somebody else has taken over.
     #[error("this life of the node was fenced: a newer one has its transactions; start it again")]
     Fenced,
@@ -80,6 +79,7 @@ impl Node {
         settings: &Settings,
         store: StoreKind,
         listens_on: SocketAddr,
+        shares: Shares,
         clock: &Arc<dyn Clock>,
         readiness: &Readiness,
         stop: watch::Receiver<bool>,
@@ -100,7 +100,8 @@ impl Node {
         let core = Core::new(engine, settings.journal.request_timeout);
         let mut driver = Driver::new(core, driver_settings(settings));
         let webhook = settings.alerts.of_webhook(settings.retry.backoff());
-        let alerts = alerts::start(webhook, Arc::clone(clock))?;
+        let connector = Connector::new(outbound_settings(settings, shares), Arc::clone(clock))?;
+        let alerts = alerts::start(webhook, connector.clone(), Arc::clone(clock));
         let recovered = recover(&mut driver, &journal, clock, &transactions).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
@@ -111,7 +112,8 @@ impl Node {
             );
         }
 
-        let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
+        let dispatcher =
+            dispatcher::start(dispatcher_settings(settings), connector, Arc::clone(clock));
         let metrics = transactions.clone();
         let ports = Ports {
             journal: journal.clone(),

@@ -11,6 +11,8 @@ use tercet_wire::Incarnation;
 
 use crate::config::Settings;
 use crate::dispatcher::DispatcherSettings;
+use crate::open_files::Shares;
+use crate::outbound::OutboundSettings;
 
 /// Calls that may be under way or queued at once, over all destinations: room for the full
 /// queues of a hundred dead ones. Memory is taken only for what is there.
@@ -101,9 +103,16 @@ pub(crate) fn dispatcher_settings(settings: &Settings) -> DispatcherSettings {
             },
         },
         path_segments: dispatcher.destination_path_segments,
-        connect_timeout: dispatcher.connect_timeout,
         first_byte_timeout: dispatcher.first_byte_timeout,
         pool_idle_timeout: dispatcher.pool_idle_timeout,
+    }
+}
+
+pub(crate) fn outbound_settings(settings: &Settings, shares: Shares) -> OutboundSettings {
+    OutboundSettings {
+        connect_timeout: settings.dispatcher.connect_timeout,
+        sockets: shares.sockets,
+        look_ups: shares.look_ups,
     }
 }
 

@@ -14,7 +14,7 @@ use tercet_wire::{Answer, Gid, Now, host_port};
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{Alerts, OutageReport, ParkedBranch};
-use crate::dispatcher::{BreakerTurns, Dispatcher, FreedCapacity};
+use crate::dispatcher::{BreakerTurns, Dispatcher, FreedCapacity, Outcome};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::beat::{Beat, EVERY};
 use crate::runtime::handle::{Asked, Control, HungUp, Lanes};
@@ -43,8 +43,8 @@ pub struct Shell {
     clock: Arc<dyn Clock>,
     lanes: Lanes,
     journal_events: mpsc::UnboundedReceiver<JournalEvent>,
-    answers: mpsc::Receiver<(Ticket, Answer)>,
-    answer_places: mpsc::Sender<(Ticket, Answer)>,
+    answers: mpsc::Receiver<(Ticket, Outcome)>,
+    answer_places: mpsc::Sender<(Ticket, Outcome)>,
     ports: Ports,
     capacity: FreedCapacity,
     replies: Replies,
@@ -145,7 +145,7 @@ impl Shell {
                 });
                 self.journal_event(event);
             }
-            Some((ticket, answer)) = self.answers.recv() => self.answered(ticket, answer),
+            Some((ticket, outcome)) = self.answers.recv() => self.ended(ticket, outcome),
             freed = self.capacity.next() => self.driver.capacity_freed(freed),
             (destination, is_open) = self.breaker_turns.next() => {
                 self.breaker_turned(&destination, is_open);
@@ -190,8 +190,8 @@ impl Shell {
             self.journal_event(event);
         }
         for _ in 0..self.driver.room(Lane::Answers) {
-            let Ok((ticket, answer)) = self.answers.try_recv() else { break };
-            self.answered(ticket, answer);
+            let Ok((ticket, outcome)) = self.answers.try_recv() else { break };
+            self.ended(ticket, outcome);
         }
         for _ in 0..self.driver.room(Lane::Capacity) {
             let Some(freed) = self.capacity.take() else { break };
@@ -212,6 +212,14 @@ impl Shell {
         for _ in 0..self.driver.room(Lane::Begins) {
             let Ok(asked) = self.lanes.begins.try_recv() else { break };
             self.ask(asked);
+        }
+    }
+
+    /// A call has ended. What was not made is offered again after a pause.
+    fn ended(&mut self, ticket: Ticket, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered(answer) => self.answered(ticket, answer),
+            Outcome::NotMade => self.driver.not_sent(ticket, None),
         }
     }
 

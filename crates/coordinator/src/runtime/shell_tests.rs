@@ -15,6 +15,7 @@ use tercet_wire::{
 
 use super::*;
 use crate::dispatcher::{self, DispatcherSettings};
+use crate::outbound::{Connector, OutboundSettings};
 use crate::runtime::handle::lanes;
 use crate::runtime::recovery::recover;
 
@@ -89,8 +90,11 @@ async fn shell(
     let journal = Journal::in_memory(rows, settings, tell, Arc::new(Passing::default()));
     let ports = Ports {
         journal: journal.await.expect("a thread"),
-        dispatcher: dispatcher::start(DispatcherSettings::built_in(), Arc::clone(&clock))
-            .expect("a client"),
+        dispatcher: dispatcher::start(
+            DispatcherSettings::built_in(),
+            Connector::new(OutboundSettings::built_in(), Arc::clone(&clock)).expect("a client"),
+            Arc::clone(&clock),
+        ),
         metrics: TransactionMetrics::register(),
         alerts: Alerts::off(),
         unreachable_after: Duration::from_secs(3),

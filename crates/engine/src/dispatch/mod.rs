@@ -20,6 +20,7 @@ mod destination_queue_walk_tests;
 mod failure_streak;
 mod freed_capacities;
 mod health;
+mod kept_connections;
 mod waiting_calls;
 mod watched_queue;
 
@@ -30,6 +31,9 @@ pub use destination_queue::{
 };
 pub use freed_capacities::FreedCapacities;
 pub use health::{Health, ParticipantHealth, health};
+pub use kept_connections::{
+    FRESH_AFTER_TROUBLE, KeptConnections, NoAnswer, is_kept_after, is_sent_again,
+};
 pub use tercet_wire::BreakerState;
 pub use waiting_calls::Offered;
 pub use watched_queue::{Watch, WatchedQueue};

@@ -21,6 +21,7 @@ use crate::error::ChaosError;
 use crate::link::Link;
 use crate::load::{Initiator, InitiatorLog};
 use crate::process::Process;
+use crate::strangers::Strangers;
 use crate::verdict::{Known, Verdict};
 
 /// How long everything unfinished has to finish once the load has stopped.
@@ -39,6 +40,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) pieces: i64,
     /// Whether the coordinator's file lies on a disk that can be filled.
     pub(crate) on_small_disk: bool,
+    /// Whether the coordinator asks a name server of the run's own.
+    pub(crate) own_names: bool,
     pub(crate) kind: Kind,
 }
 
@@ -50,6 +53,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) participants: Participants,
     pub(crate) link: &'a Link,
     pub(crate) disk: Option<SmallDisk>,
+    /// Others that use the coordinator, once there are any.
+    pub(crate) strangers: Option<Strangers>,
     /// The coordinator's, which stays its own while it is down.
     port: Port,
     pieces: i64,
@@ -59,15 +64,25 @@ pub(crate) struct Setup<'a> {
 impl<'a> Setup<'a> {
     /// Starts all of it.
     pub(crate) async fn set(plan: Plan<'_>, link: &'a Link) -> Result<Self, ChaosError> {
-        let Plan { programs, settings, pieces, on_small_disk, kind } = plan;
+        let Plan { programs, settings, pieces, on_small_disk, own_names, kind } = plan;
         let directory = TempDir::new().map_err(ChaosError::io("make a directory"))?;
         let at = directory.path();
         let disk = if on_small_disk { Some(SmallDisk::mount(at).await?) } else { None };
         let data = disk.as_ref().map_or(at, SmallDisk::path);
         let port = Port::free();
-        let coordinator = coordinator::start(programs, &port, data, at, settings).await?;
+        let coordinator =
+            coordinator::start(programs, &port, data, at, settings, own_names).await?;
         let participants = Participants::start(kind, programs, link, at, pieces).await?;
-        Ok(Self { coordinator, participants, link, disk, port, pieces, _directory: directory })
+        Ok(Self {
+            coordinator,
+            participants,
+            link,
+            disk,
+            strangers: None,
+            port,
+            pieces,
+            _directory: directory,
+        })
     }
 
     /// An initiator at its coordinator.

@@ -64,7 +64,7 @@ pub(crate) async fn run(asked: &Waiting, programs: &Programs) -> Result<Figures,
     let directory = TempDir::new().map_err(ChaosError::io("make a directory"))?;
     let port = Port::free();
     let at = directory.path();
-    let coordinator = coordinator::start(programs, &port, at, at, &asked.settings).await?;
+    let coordinator = coordinator::start(programs, &port, at, at, &asked.settings, false).await?;
     let (mut healthy, mut dead) = (Sink::dead(Duration::ZERO), Sink::dead(TAKES));
     healthy.live();
     let initiator = Initiator::new(&format!("http://{}", port.address()))?;

@@ -15,6 +15,7 @@ use crate::content::{quantity_of, service_of};
 use crate::coverage::Sometimes;
 use crate::network;
 use crate::node::life::millis;
+use crate::node::lines::{Lines, Way};
 use crate::scheduled_event::{Arriving, Caller, NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
@@ -33,6 +34,7 @@ pub(crate) struct Dispatch {
     /// When the watcher of each queue that has one will look.
     watchers: BTreeMap<Destination, Mono>,
     under_way: BTreeMap<u64, HttpCall>,
+    lines: Lines,
     next: u64,
 }
 
@@ -42,6 +44,7 @@ struct HttpCall {
     at: Destination,
     ticket: Ticket,
     permit: Permit,
+    way: Way,
 }
 
 /// What the coordinator is told.
@@ -68,8 +71,8 @@ impl Dispatch {
                 probe_timeout: Duration::from_secs(1),
             },
         };
-        let (queues, watchers, under_way) = Default::default();
-        Self { life, settings, queues, watchers, under_way, next: 0 }
+        let (queues, watchers, under_way, lines) = Default::default();
+        Self { life, settings, queues, watchers, under_way, lines, next: 0 }
     }
 
     /// Makes a call, or keeps it until it is its turn, or has no room for it.
@@ -87,7 +90,7 @@ impl Dispatch {
         let (admission, watch) = self.queue(&at).offer(Offered::of(call, |call| call), now);
         self.watch(&at, watch);
         match admission {
-            Admission::Now(next) => self.make(&at, next, scheduler),
+            Admission::Now(next) => self.make(&at, next, now, scheduler),
             Admission::Queued => scheduler.saw(Sometimes::Queued),
             Admission::Full(offered) => {
                 scheduler.saw(Sometimes::NoRoom);
@@ -135,10 +138,11 @@ impl Dispatch {
         now: Now,
         scheduler: &mut Scheduler,
     ) -> Option<BreakerNews> {
-        let HttpCall { at, ticket, permit } = self.under_way.remove(&http_call)?;
+        let HttpCall { at, ticket, permit, way } = self.under_way.remove(&http_call)?;
+        self.lines.ended(&at, &ticket, way, answer, now.mono);
         let (moved, watch) = self.queue(&at).ended(permit, health(answer), &ticket.gid, now);
         self.watch(&at, watch);
-        let mut news = self.attend(&at, moved, scheduler);
+        let mut news = self.attend(&at, moved, now, scheduler);
         if health(answer) == Health::Alive {
             news.alive.push(at.participant());
         }
@@ -157,7 +161,7 @@ impl Dispatch {
                 scheduler.broke(format!("the queue of {at} asks to be woken again at once"));
             }
             self.watch(&at, Watch::LookAgain);
-            let more = self.attend(&at, moved, scheduler);
+            let more = self.attend(&at, moved, now, scheduler);
             news.answers.extend(more.answers);
             news.capacity.extend(more.capacity);
             news.turned.extend(more.turned);
@@ -219,14 +223,16 @@ impl Dispatch {
         &mut self,
         at: &Destination,
         moved: Moved<Call>,
+        now: Now,
         scheduler: &mut Scheduler,
     ) -> BreakerNews {
         let Moved { next, expired, room, turned } = moved;
         for next in next {
-            self.make(at, next, scheduler);
+            self.make(at, next, now, scheduler);
         }
         let turned = turned.map(|turned| match turned {
             Turned::Opened => {
+                self.lines.forget(at);
                 scheduler.saw(Sometimes::BreakerOpened);
                 (at.clone(), true)
             }
@@ -246,7 +252,7 @@ impl Dispatch {
         BreakerNews { answers, capacity, turned, ..BreakerNews::default() }
     }
 
-    fn make(&mut self, at: &Destination, next: Next<Call>, scheduler: &mut Scheduler) {
+    fn make(&mut self, at: &Destination, next: Next<Call>, now: Now, scheduler: &mut Scheduler) {
         let Next { offered, permit } = next;
         if permit.is_probe() {
             scheduler.saw(Sometimes::Probe);
@@ -257,10 +263,15 @@ impl Dispatch {
         let event = NodeEvent::CallGivenUp { http_call };
         scheduler.after(millis(branch.timeout), ScheduledEvent::Node { life, event });
         let Ok(legs) = branch.legs().parse() else { return };
-        let made = HttpCall { at: at.clone(), ticket: ticket.clone(), permit };
+        let (service, is_probe) = (service_of(&branch), permit.is_probe());
+        let way = self.lines.way(at, service, &ticket, is_probe, now.mono, scheduler);
+        let made = HttpCall { at: at.clone(), ticket: ticket.clone(), permit, way };
         self.under_way.insert(http_call, made);
+        if way.is_swallowed {
+            return;
+        }
         let arriving = Arriving {
-            service: service_of(&branch),
+            service,
             gid: ticket.gid.clone(),
             branch: ticket.branch.clone(),
             instance: ticket.instance,

@@ -6,12 +6,14 @@ mod carry;
 mod dispatch;
 mod journal;
 mod life;
+mod lines;
 mod requests;
 mod round;
 
 use std::collections::BTreeMap;
 
 pub(crate) use dispatch::Dispatch;
+pub(crate) use lines::LineEnd;
 use tercet_engine::{Backlog, Core, Driver, GroupCommit, Lane, Outages, ReplyTo};
 use tercet_wire::{Gid, Mono, Now, Wall};
 

@@ -1,5 +1,6 @@
 //! What is made of what participants send back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::Call;
@@ -8,7 +9,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::super::DispatcherSettings;
 use super::inbox::Inbox;
-use super::{branch, call, call_of, dispatcher, dispatcher_with};
+use super::{Still, branch, call, call_of, dispatcher, dispatcher_by, dispatcher_with};
+use crate::outbound::OutboundSettings;
 use tercet_testing::{Arrival, RawParticipant};
 
 /// Long enough to reach a participant on this machine, however busy it is; short enough to wait for.
@@ -263,9 +265,10 @@ async fn an_address_that_swallows_connections_costs_the_time_to_connect_and_not_
     while let Ok(Ok(stream)) = tokio::time::timeout(TIMEOUT, TcpStream::connect(address)).await {
         taken.push(stream);
     }
-    let settings =
-        DispatcherSettings { connect_timeout: TIMEOUT, ..DispatcherSettings::built_in() };
-    let (dispatcher, mut inbox) = (dispatcher_with(settings), Inbox::new());
+    let outbound = OutboundSettings { connect_timeout: TIMEOUT, ..OutboundSettings::built_in() };
+    let settings = DispatcherSettings::built_in();
+    let dispatcher = dispatcher_by(settings, outbound, Arc::new(Still));
+    let mut inbox = Inbox::new();
     let answer = inbox.ask(&dispatcher, call(&format!("http://{address}/payment"), "a")).await;
     assert_eq!(answer, nothing("no connection in time"));
 }

@@ -1,45 +1,20 @@
 //! A participant that does not answer, and one that does again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
     BreakerSettings, BreakerState, CapacityFreed, Destination, DestinationQueueSettings,
 };
-use tercet_wire::{Answer, Incarnation, Instance, Mono, Now, Op};
+use tercet_wire::{Answer, Op};
 
-use super::super::{Dispatcher, start};
+use super::super::Dispatcher;
 use super::inbox::Inbox;
-use super::{branch, call, call_of, queue, soon, with_line};
+use super::{branch, call, call_of, dispatcher_by, queue, soon, with_line};
+use crate::outbound::OutboundSettings;
+use crate::outbound::tests::Hand;
 use tercet_testing::RawParticipant;
-
-/// A clock that goes when the test says. Luck is none, so that pauses are the shortest.
-#[derive(Default)]
-struct Hand {
-    millis: AtomicU64,
-}
-
-impl Hand {
-    fn forward(&self, millis: u64) {
-        self.millis.fetch_add(millis, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> Now {
-        Now { mono: Mono(self.millis.load(Ordering::Relaxed)), ..Now::default() }
-    }
-
-    fn new_instance(&self) -> Instance {
-        Instance(uuid::Uuid::nil())
-    }
-
-    fn new_incarnation(&self) -> Incarnation {
-        Incarnation(1)
-    }
-}
 
 const PROBE_INTERVAL_MS: u64 = 20;
 
@@ -49,13 +24,15 @@ fn dispatcher() -> (Dispatcher, Arc<Hand>) {
     let breaker = BreakerSettings { probe_interval, ..queue().breaker };
     let settings = with_line(DestinationQueueSettings { breaker, queue_entries: 4, ..queue() });
     let clock = Arc::new(Hand::default());
-    let dispatcher = start(settings, Arc::clone(&clock) as Arc<dyn Clock>).expect("a client");
+    let outbound = OutboundSettings::built_in();
+    let dispatcher = dispatcher_by(settings, outbound, Arc::clone(&clock) as Arc<dyn Clock>);
     (dispatcher, clock)
 }
 
 const DOWN: &str = "503 Service Unavailable";
 
-/// Has five transactions fail one after the other; all by one connection.
+/// Has five transactions fail one after the other, each by a connection of its own: none is
+/// kept after such an answer.
 async fn fail(participant: &mut RawParticipant, dispatcher: &Dispatcher, inbox: &mut Inbox) {
     for gid in ["f1", "f2", "f3", "f4", "f5"] {
         inbox.send(dispatcher, call(&participant.url("/payment"), gid));
@@ -75,9 +52,7 @@ async fn a_probe_goes_by_a_connection_of_its_own_and_each_is_another_call() {
     for gid in ["a1", "a2", "a3"] {
         inbox.send(&dispatcher, call(&url, gid));
     }
-    // The connection of the calls before is still there; as after a network that was cut, it
-    // might lead nowhere.
-    for (gid, connection) in [("a1", 2), ("a2", 3)] {
+    for (gid, connection) in [("a1", 6), ("a2", 7)] {
         clock.forward(PROBE_INTERVAL_MS);
         let probe = participant.arrival().await;
         assert_eq!((probe.header("tercet-gid"), probe.connection), (Some(gid), connection));
@@ -91,7 +66,30 @@ async fn a_probe_goes_by_a_connection_of_its_own_and_each_is_another_call() {
     // It is well: the connections that are kept are used again.
     inbox.send(&dispatcher, call(&url, "a4"));
     let arrival = participant.arrival().await;
-    assert_eq!(arrival.connection, 1);
+    assert_eq!(arrival.connection, 8, "the one by which it was found to be well");
+    arrival.answer("200 OK", b"").await;
+    inbox.next().await;
+}
+
+/// Keeps P6.
+#[tokio::test]
+async fn no_kept_connection_is_used_once_the_breaker_has_opened() {
+    let mut participant = RawParticipant::start().await;
+    let ((dispatcher, _), mut inbox) = (dispatcher(), Inbox::new());
+    let mut under_way = Vec::new();
+    for n in 0..7 {
+        inbox.send(&dispatcher, call(&participant.url("/payment"), &format!("a{n}")));
+        under_way.push(participant.arrival().await);
+    }
+    for arrival in under_way {
+        arrival.answer("200 OK", b"").await;
+        inbox.next().await;
+    }
+    // Of seven that are kept, five see it fail; the other two lead to the same place.
+    fail(&mut participant, &dispatcher, &mut inbox).await;
+    inbox.send(&dispatcher, call(&participant.url("/inventory"), "b1"));
+    let arrival = participant.arrival().await;
+    assert_eq!(arrival.connection, 8);
     arrival.answer("200 OK", b"").await;
     inbox.next().await;
 }

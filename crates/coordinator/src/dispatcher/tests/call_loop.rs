@@ -9,7 +9,8 @@ use tercet_wire::{Answer, Incarnation, Instance, Now, Op, PerOp};
 
 use super::super::{DispatcherSettings, start};
 use super::inbox::Inbox;
-use super::{branch, call, call_of, dispatcher, dispatcher_with, queue, with_line};
+use super::{Outcome, Still, branch, call, call_of, dispatcher, dispatcher_with, queue, with_line};
+use crate::outbound::{Connector, OutboundSettings};
 use tercet_testing::RawParticipant;
 
 fn narrow() -> DispatcherSettings {
@@ -29,8 +30,8 @@ async fn a_destination_has_so_many_calls_under_way_so_many_waiting_and_no_more()
     assert_eq!(full.ticket.gid.as_str(), "a5");
     assert_eq!(full.destination.as_str(), url);
     // The place is still good for something else.
-    let _ = full.place.send((full.ticket, Answer::Nothing { why: "unused".to_owned() }));
-    assert_eq!(inbox.next().await.0.gid.as_str(), "a5");
+    let _ = full.place.send((full.ticket, Outcome::NotMade));
+    assert_eq!(inbox.ended().await.0.gid.as_str(), "a5");
 
     let under_way = [participant.arrival().await, participant.arrival().await];
     let mut gids: Vec<&str> =
@@ -141,7 +142,8 @@ impl Clock for Broken {
 async fn a_panic_within_a_call_is_answered_and_passes_the_turn_on() {
     let participant = RawParticipant::start().await;
     let settings = with_line(DestinationQueueSettings { concurrency: 1, ..queue() });
-    let dispatcher = start(settings, Arc::new(Broken::default())).expect("a client");
+    let connector = Connector::new(OutboundSettings::built_in(), Arc::new(Still));
+    let dispatcher = start(settings, connector.expect("a client"), Arc::new(Broken::default()));
     let mut inbox = Inbox::new();
     for gid in ["a1", "a2"] {
         inbox.send(&dispatcher, call(&participant.url("/payment"), gid));

@@ -2,14 +2,14 @@
 
 use tercet_engine::{Call, Ticket};
 use tercet_wire::Answer;
-use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio::sync::mpsc;
 
 use super::super::Dispatcher;
-use super::soon;
+use super::{Outcome, Place, soon};
 
 pub(super) struct Inbox {
-    sender: mpsc::Sender<(Ticket, Answer)>,
-    receiver: mpsc::Receiver<(Ticket, Answer)>,
+    sender: mpsc::Sender<(Ticket, Outcome)>,
+    receiver: mpsc::Receiver<(Ticket, Outcome)>,
 }
 
 impl Inbox {
@@ -18,7 +18,7 @@ impl Inbox {
         Self { sender, receiver }
     }
 
-    pub(super) fn place(&self) -> OwnedPermit<(Ticket, Answer)> {
+    pub(super) fn place(&self) -> Place {
         self.sender.clone().try_reserve_owned().expect("room in the inbox")
     }
 
@@ -31,8 +31,16 @@ impl Inbox {
         dispatcher.send(call, self.place()).expect("room in the queue");
     }
 
-    pub(super) async fn next(&mut self) -> (Ticket, Answer) {
+    /// What came of the next call that ends.
+    pub(super) async fn ended(&mut self) -> (Ticket, Outcome) {
         soon("an answer", self.receiver.recv()).await.expect("the inbox is open")
+    }
+
+    pub(super) async fn next(&mut self) -> (Ticket, Answer) {
+        match self.ended().await {
+            (ticket, Outcome::Answered(answer)) => (ticket, answer),
+            (ticket, Outcome::NotMade) => panic!("the call of {} was not made", ticket.gid),
+        }
     }
 
     pub(super) async fn answer(&mut self) -> Answer {

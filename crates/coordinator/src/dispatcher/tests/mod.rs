@@ -3,9 +3,9 @@
 mod answers;
 mod breaker;
 mod call_loop;
-mod connections;
 mod counted;
 mod environment;
+mod hostile;
 mod inbox;
 mod requests;
 
@@ -20,7 +20,8 @@ use tercet_wire::{
     TryBy, Wall,
 };
 
-use super::{Dispatcher, DispatcherSettings, start};
+use super::{Dispatcher, DispatcherSettings, Outcome, Place, start};
+use crate::outbound::{Connector, OutboundSettings};
 
 const INSTANCE: &str = "0193a5f0-0000-7000-8000-00000000002a";
 
@@ -47,7 +48,16 @@ fn dispatcher() -> Dispatcher {
 }
 
 fn dispatcher_with(settings: DispatcherSettings) -> Dispatcher {
-    start(settings, Arc::new(Still)).expect("a client")
+    dispatcher_by(settings, OutboundSettings::built_in(), Arc::new(Still))
+}
+
+fn dispatcher_by(
+    settings: DispatcherSettings,
+    outbound: OutboundSettings,
+    clock: Arc<dyn Clock>,
+) -> Dispatcher {
+    let connector = Connector::new(outbound, Arc::clone(&clock)).expect("a client");
+    start(settings, connector, clock)
 }
 
 /// What a destination may take by default.

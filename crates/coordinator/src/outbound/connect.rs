@@ -1,0 +1,240 @@
+//! Makes connections: the name looked up, TCP, and TLS where the URL says so, within one time.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::Verifier;
+use tercet_clock::Clock;
+use tercet_wire::Mono;
+use thiserror::Error;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
+
+use super::allowance::{Allowance, HEAD_BYTES};
+use super::dial::{self, Dialled};
+use super::name_server::Unresolved;
+use super::resolver::Resolver;
+use super::shortage::{Shortage, Socket, Sockets};
+use super::stream::{Counted, Stream};
+
+/// An address that did not answer in its turn comes last for so long.
+const LAST_FOR: Duration = Duration::from_secs(60);
+/// So many of them are remembered.
+const REMEMBERED: usize = 1_024;
+
+/// Patience and bounds of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboundSettings {
+    /// How long a connection may take to be made, look-up and TLS with it.
+    pub connect_timeout: Duration,
+    /// Sockets for connections at a time.
+    pub sockets: usize,
+    /// Look-ups of names under way at a time.
+    pub look_ups: usize,
+}
+
+/// The HTTP client could not be built.
+#[derive(Debug, Error)]
+#[error("the HTTP client for calls could not be built: {0}")]
+pub struct StartError(#[from] rustls::Error);
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub(crate) enum ConnectError {
+    #[error(transparent)]
+    Unresolved(Unresolved),
+    /// Look-up, connection and TLS together took too long.
+    #[error("no connection in time")]
+    NotInTime,
+    #[error("no connection")]
+    Tcp(#[source] io::Error),
+    #[error("no TLS")]
+    Tls(#[source] io::Error),
+    /// This process has no socket for it.
+    #[error(transparent)]
+    Shortage(#[from] Shortage),
+    /// The URL is none that can be connected to.
+    #[error("the URL cannot be called")]
+    Url,
+}
+
+/// Makes connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Connector {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    resolver: Resolver,
+    tls: TlsConnector,
+    timeout: Duration,
+    sockets: Sockets,
+    clock: Arc<dyn Clock>,
+    /// Addresses that come last, and until when.
+    last: Mutex<HashMap<SocketAddr, Mono>>,
+}
+
+impl Connector {
+    /// Makes connections within these bounds.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn new(settings: OutboundSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let OutboundSettings { connect_timeout, sockets, look_ups } = settings;
+        let shared = Shared {
+            resolver: Resolver::new(look_ups, Arc::clone(&clock)),
+            tls: TlsConnector::from(Arc::new(tls()?)),
+            timeout: connect_timeout,
+            sockets: Sockets::new(sockets),
+            clock,
+            last: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    pub(super) async fn connect(&self, url: &Url) -> Result<Stream, ConnectError> {
+        let socket = self.shared.sockets.take()?;
+        let resolved = AtomicBool::new(false);
+        let connecting = self.shared.connect(url, socket, &resolved);
+        let connected = timeout(self.shared.timeout, connecting).await;
+        connected.unwrap_or_else(|_| {
+            Err(match resolved.load(Ordering::Relaxed) {
+                true => ConnectError::NotInTime,
+                false => ConnectError::Unresolved(Unresolved::NoAnswer),
+            })
+        })
+    }
+
+    /// Tells people that calls wait for a socket.
+    pub(super) fn tell_shortage(&self) {
+        self.shared.sockets.tell(self.shared.clock.now().mono);
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+}
+
+impl Shared {
+    async fn connect(
+        &self,
+        url: &Url,
+        socket: Socket,
+        resolved: &AtomicBool,
+    ) -> Result<Stream, ConnectError> {
+        let host = url.host().ok_or(ConnectError::Url)?;
+        let port = url.port_or_known_default().ok_or(ConnectError::Url)?;
+        let addresses = self.in_turn(self.addresses(&host).await?, port);
+        resolved.store(true, Ordering::Relaxed);
+        let Dialled { connected, worse } = dial::dial(&addresses, self.timeout).await;
+        self.remember(connected.as_ref().ok().map(|(_, address)| *address), &worse);
+        let tcp = match connected {
+            Ok((tcp, _)) => tcp,
+            Err(error) if addresses.iter().any(|address| dial::is_ours(&error, *address)) => {
+                return Err(Shortage.into());
+            }
+            Err(error) => return Err(ConnectError::Tcp(error)),
+        };
+        // It fails only on a connection that is gone already.
+        let _ = tcp.set_nodelay(true);
+        let allowance = Allowance::default();
+        allowance.grant(HEAD_BYTES);
+        let counted = Counted::new(tcp, allowance, socket);
+        if url.scheme() != "https" {
+            return Ok(Stream::plain(counted));
+        }
+        let name = match host {
+            Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned())
+                .map_err(|_| ConnectError::Url)?,
+            Host::Ipv4(address) => ServerName::from(IpAddr::V4(address)),
+            Host::Ipv6(address) => ServerName::from(IpAddr::V6(address)),
+        };
+        let tls = self.tls.connect(name, counted).await.map_err(ConnectError::Tls)?;
+        Ok(Stream::tls(tls))
+    }
+
+    async fn addresses(&self, host: &Host<&str>) -> Result<Arc<[IpAddr]>, ConnectError> {
+        match host {
+            Host::Ipv4(address) => Ok(Arc::new([IpAddr::V4(*address)])),
+            Host::Ipv6(address) => Ok(Arc::new([IpAddr::V6(*address)])),
+            Host::Domain(name) => match self.resolver.addresses(name).await {
+                Ok(addresses) => Ok(addresses),
+                Err(Unresolved::Shortage(shortage)) => Err(shortage.into()),
+                Err(unresolved) => Err(ConnectError::Unresolved(unresolved)),
+            },
+        }
+    }
+
+    /// Those that did not answer the last time come last: of several that do, each has its turn as
+    /// the name server says.
+    fn in_turn(&self, addresses: Arc<[IpAddr]>, port: u16) -> Vec<SocketAddr> {
+        let addresses = addresses.iter().map(|address| SocketAddr::new(*address, port));
+        let last = self.last();
+        if last.is_empty() {
+            return addresses.collect();
+        }
+        let now = self.clock.now().mono;
+        let comes_last = |address: &SocketAddr| last.get(address).is_some_and(|until| now < *until);
+        let (after, mut addresses): (Vec<_>, Vec<_>) = addresses.partition(comes_last);
+        addresses.extend(after);
+        addresses
+    }
+
+    fn remember(&self, well: Option<SocketAddr>, worse: &[SocketAddr]) {
+        let mut last = self.last();
+        if let Some(well) = well
+            && !last.is_empty()
+        {
+            last.remove(&well);
+        }
+        // Where nobody answers there is no better one to be tried before it.
+        if well.is_none() || worse.is_empty() {
+            return;
+        }
+        let now = self.clock.now().mono;
+        if last.len() + worse.len() > REMEMBERED {
+            last.retain(|_, until| now < *until);
+        }
+        if last.len() + worse.len() <= REMEMBERED {
+            last.extend(worse.iter().map(|address| (*address, now.after(LAST_FOR))));
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, HashMap<SocketAddr, Mono>> {
+        // Nothing done under this lock panics half-way, so a poisoned map is a whole one.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// TLS that trusts whom the system trusts.
+fn tls() -> Result<ClientConfig, StartError> {
+    let provider = Arc::new(ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(Arc::<CryptoProvider>::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let tls = match Verifier::new(provider) {
+        Ok(verifier) => tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
+        Err(error) => {
+            // A container without certificate authorities still serves participants on http.
+            tracing::warn!(event = "no_certificate_authorities",
+                cause = %error,
+                "no certificate authorities: participants on https cannot be called"
+            );
+            tls.with_root_certificates(RootCertStore::empty())
+        }
+    };
+    Ok(tls.with_no_client_auth())
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("timeout", &self.shared.timeout).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,33 @@
+//! Connections to whoever is called: participants, and the receiver of alerts.
+//!
+//! ```text
+//!  a call ──▶ Connections ── kept? ──────────────────────────────▶ Connection ──▶ answer
+//!                 │                                                    ▲
+//!                 └─▶ Connector: socket? ─▶ Resolver ─▶ dial ─▶ TLS ───┘
+//!                        │                    │          │
+//!                        none: wait, no       │          └ addresses in turn, each with its share
+//!                        attempt is used      └ hosts file, else one look-up a name
+//! ```
+//!
+//! What comes from outside drives nothing here without a bound: a look-up, a handshake, the
+//! answer's head and its body have a time and a number of bytes each, and whoever waits looks at
+//! its timer before it looks at what has come.
+
+mod allowance;
+mod connect;
+mod connections;
+mod dial;
+mod failure;
+mod hosts;
+mod name_server;
+mod patience;
+mod resolver;
+mod shortage;
+mod stream;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use connect::{Connector, OutboundSettings, StartError};
+pub(crate) use connections::{CallError, Connection, Connections, Sending};
+pub(crate) use failure::why;
+pub(crate) use patience::before;
