@@ -117,7 +117,10 @@ async fn an_outage_is_told_once_with_who_waits_and_so_is_its_end() {
     let told = receiver.delivered(1).await.remove(0);
     let data = &told.json["data"];
     assert_eq!(told.json["type"], "participant.unreachable", "{told:?}");
-    assert_eq!((&data["participant"], &data["reminder"]), (&json!(participant.host_port()), &json!(0)));
+    assert_eq!(
+        (&data["participant"], &data["reminder"]),
+        (&json!(participant.host_port()), &json!(0))
+    );
     let waiting = data["waiting"].as_u64().unwrap_or_default();
     assert!((5..=12).contains(&waiting), "{data}");
     assert!(data["last_error"].as_str().is_some_and(|why| why.contains("503")), "{data}");

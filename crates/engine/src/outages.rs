@@ -222,7 +222,10 @@ mod tests {
         for _ in 0..1_000 {
             assert!(outages.is_known("pay:80"));
         }
-        assert_eq!((outages.take_due(Mono(3_999)), outages.next_due()), (vec![], Some(Mono(4_000))));
+        assert_eq!(
+            (outages.take_due(Mono(3_999)), outages.next_due()),
+            (vec![], Some(Mono(4_000)))
+        );
         assert_eq!(outages.take_due(Mono(4_000)), told(1_000, 0));
         let mut reminded = Vec::new();
         while reminded.len() < 6 {

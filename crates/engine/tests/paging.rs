@@ -486,7 +486,8 @@ fn open_transactions_that_nobody_ends_leave_memory_and_are_still_counted() {
         left_open(&mut node, id);
         node.driver.pass(1);
     }
-    let live: Vec<&str> = ["t1", "t2", "t3", "t4"].into_iter().filter(|id| node.is_live(id)).collect();
+    let live: Vec<&str> =
+        ["t1", "t2", "t3", "t4"].into_iter().filter(|id| node.is_live(id)).collect();
     assert_eq!(live, ["t3", "t4"]);
     let census = node.driver.core.census();
     assert_eq!((census.paged_out, census.by_status[&Status::Trying].0), (2, 4));

@@ -31,7 +31,8 @@ pub use request::{
 };
 pub use response::{
     AnswerView, AttemptsView, BranchView, EventView, LastAnswerView, NodeView, Page,
-    ParticipantView, ParticipantsView, PendingResolutionView, RetriedView, StatsView, SummaryView, TransactionView,
+    ParticipantView, ParticipantsView, PendingResolutionView, RetriedView, StatsView, SummaryView,
+    TransactionView,
 };
 pub use retry_after::parse_retry_after;
 pub use spec::{BranchSpec, Fingerprint, Spec, host_port, is_host_port_of};

@@ -206,7 +206,10 @@ mod tests {
         assert_eq!((&data["participant"], &data["waiting"]), (&json!("pay:80"), &json!(60)));
         assert_eq!((&data["parked"], &data["reminder"]), (&json!(4), &json!(0)));
         assert_eq!(data["since"], "2025-11-20T12:00:00.000Z");
-        assert_eq!((&data["last_error"], &data["until"]), (&json!("connection refused"), &Value::Null));
+        assert_eq!(
+            (&data["last_error"], &data["until"]),
+            (&json!("connection refused"), &Value::Null)
+        );
         assert_eq!(alerts[1]["data"]["until"], "2025-11-20T12:00:09.000Z");
         assert_eq!(alerts[1]["data"].get("reminder"), None);
     }

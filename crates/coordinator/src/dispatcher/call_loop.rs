@@ -28,7 +28,8 @@ pub(super) async fn take(
             exchanged(&shared.http_call, &destination, &call, &url, this.is_probe()).await;
         // The turn passes on before the answer is known to anybody: who reacts to it at
         // once finds the room that it has left.
-        let (moved, watch) = destination.ended(this, health, result, &offered.gid, shared.clock.now());
+        let (moved, watch) =
+            destination.ended(this, health, result, &offered.gid, shared.clock.now());
         shared.watch(&destination, watch);
         let mut next = shared.attend(&destination, moved).into_iter();
         permit = next.next();

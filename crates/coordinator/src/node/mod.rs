@@ -111,14 +111,13 @@ impl Node {
 
         let dispatcher = dispatcher::start(dispatcher_settings(settings), Arc::clone(clock))?;
         let metrics = transactions.clone();
-        let ports =
-            Ports {
-                journal: journal.clone(),
-                dispatcher: dispatcher.clone(),
-                metrics,
-                alerts,
-                unreachable_after: settings.alerts.unreachable_after,
-            };
+        let ports = Ports {
+            journal: journal.clone(),
+            dispatcher: dispatcher.clone(),
+            metrics,
+            alerts,
+            unreachable_after: settings.alerts.unreachable_after,
+        };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
         let shell = Shell::new(driver, Arc::clone(clock), lanes, journal_events, ports);
         tokio::spawn(follow(shell.journal_health(), readiness.clone()));

@@ -49,9 +49,10 @@ impl Transaction {
             CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
         });
         let waits = self.waits_expire_at();
-        let words = self.branches.iter().filter_map(|branch| {
-            branch.word.as_ref().map(|word| word.takes_effect)
-        });
+        let words = self
+            .branches
+            .iter()
+            .filter_map(|branch| branch.word.as_ref().map(|word| word.takes_effect));
         let lone_acks = self.branches.iter().filter_map(|branch| match branch.state {
             BranchState::Done { unwritten_since, .. } => {
                 unwritten_since.map(|since| since.after(rules.ack_flush_after))

@@ -53,11 +53,7 @@ impl Transaction {
     }
 
     /// Takes an operator's word about a branch; `advance` says when it takes effect.
-    pub(crate) fn resolve(
-        &mut self,
-        word: Resolution,
-        step: &mut Step<'_>,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn resolve(&mut self, word: Resolution, step: &mut Step<'_>) -> Result<(), Refusal> {
         let Some(branch) = self.branches.iter_mut().find(|branch| *branch.id() == word.branch)
         else {
             return Err(Refusal::BranchNotFound(word.branch));

@@ -68,9 +68,10 @@ impl Transaction {
             return;
         }
         let waited = step.now.mono.since(branch.failure_stats.since.unwrap_or(step.now.mono));
-        let detail = branch.last_error.clone().unwrap_or_else(|| {
-            Arc::from(format!("no answer for {} ms", waited.as_millis()))
-        });
+        let detail = branch
+            .last_error
+            .clone()
+            .unwrap_or_else(|| Arc::from(format!("no answer for {} ms", waited.as_millis())));
         let (kind, id) = (EventKind::Parked, &branch.spec.id);
         let line = Line { kind, branch: id, op, attempt: attempts, detail: &detail };
         step.happened(&mut self.history, line);

@@ -29,9 +29,9 @@ impl Parking {
         self.only_time_passes = matches!(event, Event::Input(Input::Tick));
         self.is_at_it = None;
         match event {
-            Event::Input(
-                Input::Adopt(stored) | Input::Loaded(_, Load::Found(stored)),
-            ) if stored.status.is_decided() => {
+            Event::Input(Input::Adopt(stored) | Input::Loaded(_, Load::Found(stored)))
+                if stored.status.is_decided() =>
+            {
                 for branch in &stored.branches {
                     let branch = (stored.spec.gid.clone(), branch.id.clone());
                     self.since.entry(branch).or_insert(now.mono);
