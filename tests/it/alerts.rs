@@ -106,7 +106,7 @@ async fn an_outage_is_told_once_with_who_waits_and_so_is_its_end() {
     let tercet = telling(&receiver, &soon).await;
     let client = tercet.client();
     let body = |gid: &str| begin(gid, &[branch(&participant, "stock")]);
-    let bodies: Vec<Value> = (0..12).map(|number| body(&format!("order-{number}"))).collect();
+    let bodies: Vec<String> = (0..12).map(|number| body(&format!("order-{number}"))).collect();
     participant.always("stock", Op::Confirm, Reaction::status(503));
     for body in &bodies {
         assert_eq!(client.begin("?wait=decided", body).await.status, 201);
