@@ -98,7 +98,9 @@ async fn a_parked_branch_is_told_once_and_signed() {
     assert_eq!(told[1].json["data"]["count"], 1);
 }
 
-/// Keeps P9: not a hundred alerts and lines for a hundred that wait for one participant.
+/// Not a hundred alerts and lines for a hundred that wait for one participant.
+///
+/// Keeps P9.
 #[tokio::test]
 async fn an_outage_is_told_once_with_who_waits_and_so_is_its_end() {
     let (receiver, participant) = (Receiver::start(&[]).await, Participant::start().await);

@@ -104,7 +104,7 @@ async fn the_transaction_shows_what_the_contract_says() {
     let branch = json!({
         "id": "stock", "participant": participant.host_port(), "status": "confirmed",
         "parked": false, "attempts": {"try": 1, "confirm": 1, "cancel": 0},
-        "next_attempt_at": null, "last_error": null, "last_answer": null, "answer": null,
+        "next_attempt_at": null, "last_error": null, "answer": null, "last_answer": null,
         "resolved_as": null, "pending_resolution": null,
         "finished_at": shown.branch("stock")["finished_at"],
     });

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tercet_engine::{
     Ask, EngineSettings, Event, Input, Load, Record, ReplyTo, Rules, StoredTransaction, Until,
 };
-use tercet_wire::{Answer, BranchSpec, Fingerprint};
-use world::content::{self, branch, gid, initiators, new_branch, spec, with_legs};
+use tercet_wire::{Answer, BranchSpec, Fingerprint, Op};
+use world::content::{branch, gid, initiators, new_branch, spec, with_legs};
 use world::driver::{Driver, calls, records, replies};
 
 const NOTHING: [&str; 0] = [];
@@ -109,6 +109,11 @@ fn a_refused_try_cancels_everyone_and_says_who_and_why() {
     let commands = driver.durable();
     // Also the one whose Try was never answered.
     assert_eq!(calls(&commands), ["a cancel 1", "b cancel 1"]);
+    let transaction = driver.core.engine().transaction(&gid("t")).expect("live");
+    let (summary, who) = (transaction.summary(), &transaction.branches()[1]);
+    assert_eq!(summary.reason, Some(tercet_wire::Reason::TryRefused));
+    assert_eq!(summary.reason_detail.as_deref(), Some("b: answered 409"));
+    assert_eq!(who.last_answer().map(|said| (said.op, said.status)), Some((Op::Try, 409)));
     driver.answer(&commands.calls[0], 200);
     let commands = driver.answer(&commands.calls[1], 200);
     assert_eq!(replies(&commands), ["1 201 cancelled"]);
@@ -221,58 +226,6 @@ fn a_lost_reservation_parks_at_once_and_a_minute_of_doubt_too() {
     assert_eq!(records(&driver.answer(&confirm, 503)), ["History"]);
     driver.durable();
     assert_eq!(records(&driver.pass(1)), ["History", "BranchRecord", "Parked"]);
-}
-
-/// A Try that asks for more time than is left is called once more before the deadline, and none is
-/// shown to be called after it.
-#[test]
-fn a_pause_that_leads_past_the_deadline_is_cut_short() {
-    for code in [202, 429, 503] {
-        let mut driver = Driver::new();
-        let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
-        driver.pass(26_000);
-        let retry_after = Some(std::time::Duration::from_secs(60));
-        let answer = Answer::Status { code, retry_after, excerpt: String::new() };
-        driver.input(Input::Answered(tries[0].ticket.clone(), answer));
-        driver.durable();
-        let next = shown_next(&driver).expect("it is called again");
-        assert!(next < content::CREATED_AT.after(std::time::Duration::from_secs(30)), "{code}");
-        let again = driver.pass(2_000).calls.remove(0);
-        assert_eq!(again.ticket.attempt, 2);
-        driver.answer(&again, 200);
-        let status = driver.core.engine().transaction(&gid("t")).expect("live").status();
-        assert_eq!(status, tercet_wire::Status::Confirming, "{code}");
-    }
-}
-
-/// When the first branch is shown to be called next.
-fn shown_next(driver: &Driver) -> Option<tercet_wire::Wall> {
-    let transaction = driver.core.engine().transaction(&gid("t")).expect("live").clone();
-    let snapshot = tercet_engine::Snapshot { transaction, at: driver.now };
-    snapshot.view().branches[0].next_attempt_at
-}
-
-/// The wall clock may be a little behind the one that deadlines go by.
-#[test]
-fn a_decision_for_the_deadline_is_never_shown_before_it() {
-    for (behind_ms, at_the_deadline) in [(1, true), (20, true), (3_600_000, false)] {
-        let mut driver = Driver::new();
-        let spec = spec("t", true, vec![]);
-        driver.begin(&spec, Until::Accepted);
-        driver.durable();
-        driver.now.wall.0 -= behind_ms;
-        let commands = driver.pass(30_000);
-        let decided = commands.append.iter().find_map(|record| match &record.change {
-            tercet_engine::Change::Decided(decided) => Some(decided.at),
-            _ => None,
-        });
-        let finished = commands.append.iter().find_map(|record| match &record.change {
-            tercet_engine::Change::Finished { at, .. } => Some(*at),
-            _ => None,
-        });
-        assert_eq!(decided == Some(spec.deadline_at), at_the_deadline, "{behind_ms} ms behind");
-        assert!(finished >= decided && decided.is_some(), "{behind_ms} ms behind");
-    }
 }
 
 #[test]

@@ -50,7 +50,9 @@ fn a_pause_as_long_as_the_patience_parks_nobody() {
     }
 }
 
-/// Keeps P9. Time alone counts: a call that hangs, one that waits for room, one that fails.
+/// Time alone counts: a call that hangs, one that waits for room, one that fails.
+///
+/// Keeps P9.
 #[test]
 fn whoever_waits_is_shown_by_the_clock_however_it_waits() {
     let mut driver = Driver::new();

@@ -108,7 +108,7 @@ fn branch(position: u64, service: usize, legs: &[Op], try_by: TryBy, rng: &mut R
         urls: PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) },
         headers: BTreeMap::new(),
         payload: Arc::from(rng.between(1, 3).to_string()),
-        timeout: Duration::from_millis(rng.pick(&[50, 500, 3_000])),
+        timeout: Duration::from_millis(rng.pick(&[50, 500, 3_000, 30_000])),
         try_by,
         fingerprint: Fingerprint::from_text(&id),
         id: parsed(&id),

@@ -18,7 +18,11 @@ pub(crate) fn call(call: Arriving, scheduler: &mut Scheduler) {
         scheduler.after(delay, ScheduledEvent::Call(call.clone()));
     }
     let delay = match scheduler.fault(plan.late, Mishap::CallLate) {
-        true => scheduler.rng.between(1_000, 120_000),
+        true => {
+            // Often while whoever made it still waits, and may have been overtaken by an operator.
+            let longest = scheduler.rng.pick(&[10_000, 10_000, 120_000]);
+            scheduler.rng.between(1_000, longest)
+        }
         false => delay(scheduler),
     };
     scheduler.after(delay, ScheduledEvent::Call(call));

@@ -99,7 +99,8 @@ impl World {
                 self.enters(later, &content, script);
             }
             if self.scheduler.rng.percent(plan.actor.operators) {
-                let later = begins + self.scheduler.rng.mostly_small(40_000);
+                let longest = self.scheduler.rng.pick(&[3_000, 40_000]);
+                let later = begins + self.scheduler.rng.mostly_small(longest);
                 let script = operator(&content, &mut self.scheduler.rng);
                 self.enters(later, &content, script);
             }
@@ -266,8 +267,10 @@ impl World {
         for service in services.iter_mut() {
             service.heals();
         }
+        // Of what was rejected just now the log may not tell yet.
+        let is_any_rejected = !rows.rejected.is_empty();
         rows.mend();
-        if !oracle.excused.is_empty() {
+        if !oracle.excused.is_empty() || is_any_rejected {
             node.dies(&mut Around { scheduler, rows, services, oracle });
         }
     }

@@ -187,6 +187,7 @@ impl Engine {
             Input::NobodyWaitsBeyond(moment) => self.nobody_waits_beyond(moment, now, &mut output),
             Input::Tick => {}
         }
+        self.leave_what_is_over();
         self.run_what_is_due(now, &mut output);
         self.evict_and_page_in(now, &mut output);
         debug_assert_eq!(self.check_sizes(), Ok(()));
@@ -301,7 +302,12 @@ impl Engine {
     fn durable(&mut self, seq: Seq, now: Now) {
         self.durable = self.durable.max(seq);
         self.page_out_what_is_durable(seq, now);
-        while let Some(gid) = self.live.next_to_leave(seq) {
+    }
+
+    /// What is finished leaves once its last record is durable, and once what was overtaken in it
+    /// has ended.
+    fn leave_what_is_over(&mut self) {
+        while let Some(gid) = self.live.next_to_leave(self.durable) {
             self.forget(&gid);
         }
     }

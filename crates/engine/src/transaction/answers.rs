@@ -53,8 +53,8 @@ impl Transaction {
                 branch.failure_stats.permanent_in_a_row = 0;
                 branch.failure_stats.unreachable = false;
                 branch.failure_stats.pause_asked = true;
-                let next = step.now.mono.after(pause);
-                branch.call_state = CallState::Due(before(deadline, step.now.mono, next));
+                let next = before(deadline, step.now.mono, pause, Some(pause));
+                branch.call_state = CallState::Due(next);
                 if op != Op::Try {
                     // It is at it: a sign of life, which ends the doubt. From when it wants to be
                     // asked again the next one begins.
@@ -76,9 +76,10 @@ impl Transaction {
                 }
                 branch.failure_stats.pause_asked = pause.is_some();
                 let entropy = step.entropy(position);
-                let pause = step.rules.backoff.pause(branch.failure_stats.failures, entropy, pause);
-                let next = step.now.mono.after(pause);
-                branch.call_state = CallState::Due(before(deadline, step.now.mono, next));
+                let asked = pause;
+                let pause = step.rules.backoff.pause(branch.failure_stats.failures, entropy, asked);
+                let next = before(deadline, step.now.mono, pause, asked);
+                branch.call_state = CallState::Due(next);
                 let kind = EventKind::CallFailed;
                 let line = Line { kind, branch: &branch.spec.id, op, attempt, detail };
                 step.happened(&mut self.history, line);
@@ -126,11 +127,19 @@ impl Transaction {
 }
 
 /// A Try that would be called after the deadline is called once more before it, when half of what
-/// is left has passed: to wait for the deadline would help nobody.
-pub(super) fn before(deadline: Option<Mono>, now: Mono, next: Mono) -> Mono {
+/// is left has passed, or when its participant wants to be asked if that is before it: to wait for
+/// the deadline would help nobody.
+pub(super) fn before(
+    deadline: Option<Mono>,
+    now: Mono,
+    pause: Duration,
+    asked: Option<Duration>,
+) -> Mono {
+    let next = now.after(pause);
     let Some(deadline) = deadline.filter(|deadline| next >= *deadline) else { return next };
-    let half = deadline.since(now) / 2;
-    now.after(half.max(SHORTEST_PAUSE)).min(deadline)
+    let left = deadline.since(now);
+    let asked = asked.filter(|asked| *asked < left).unwrap_or_default();
+    now.after((left / 2).max(SHORTEST_PAUSE).max(asked)).min(deadline)
 }
 
 fn tried(branch: &mut Branch, is_built_on: bool, step: &mut Step<'_>) {

@@ -36,8 +36,8 @@ impl Transaction {
         branch.call_state = match at {
             Some(at) => CallState::Waiting { since, at },
             None => {
-                let next = step.now.mono.after(pause(branch, step.rules, entropy));
-                CallState::Due(before(deadline, step.now.mono, next))
+                let pause = pause(branch, step.rules, entropy);
+                CallState::Due(before(deadline, step.now.mono, pause, None))
             }
         };
         if op != Op::Try {
@@ -126,8 +126,8 @@ impl Transaction {
             branch.failed(FailureKind::Transient, NO_ROOM);
             branch.failure_stats.no_room_since = None;
             let pause = step.rules.backoff.pause(branch.failure_stats.failures, entropy, None);
-            let next = step.now.mono.after(pause);
-            branch.call_state = CallState::Due(before(Some(deadline), step.now.mono, next));
+            let next = before(Some(deadline), step.now.mono, pause, None);
+            branch.call_state = CallState::Due(next);
             let (kind, branch) = (EventKind::CallFailed, &branch.spec.id);
             let line = Line { kind, branch, op, attempt, detail: NO_ROOM };
             step.happened(&mut self.history, line);

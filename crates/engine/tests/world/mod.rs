@@ -6,6 +6,7 @@
 
 pub(crate) mod content;
 pub(crate) mod driver;
+pub(crate) mod node;
 pub(crate) mod participant;
 
 use std::collections::{BTreeMap, VecDeque};

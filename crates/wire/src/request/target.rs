@@ -8,6 +8,9 @@ use url::{Host, Url};
 use crate::op::{Op, PerOp};
 use crate::{BranchRequest, Invalid, Limits};
 
+/// Longest name of a host.
+const HOST_MAX_LEN: usize = 253;
+
 /// The URLs of a branch's legs, from its three URLs or its `endpoint`. `path` is the
 /// branch's own place in the request, with a dot after it if it has one.
 pub(crate) fn check_urls(
@@ -86,6 +89,10 @@ fn check_url(text: &str, field: &str, limits: &Limits) -> Result<Url, Invalid> {
     {
         return invalid("must name a host by letters, digits, dots and hyphens, or an address");
     }
+    // No name is longer (RFC 1035, 2.3.4), and the journal has no room for one.
+    if url.host_str().is_some_and(|host| host.len() > HOST_MAX_LEN) {
+        return invalid("must name a host in at most 253 characters");
+    }
     if url.fragment().is_some() {
         return invalid("may not have a fragment (#…): it is never sent");
     }
@@ -150,6 +157,7 @@ mod tests {
 
     #[test]
     fn a_url_that_cannot_be_called_as_written_is_refused_by_name() {
+        let long_host = format!(r#"{{"try":"http://{}/"}}"#, "h".repeat(254));
         let long = format!(r#"{{"cancel":"http://h/{}"}}"#, "a".repeat(2_048));
         let grows = format!(r#"{{"endpoint":"http://h/{}"}}"#, "é".repeat(700));
         let table = [
@@ -170,6 +178,7 @@ mod tests {
             (r#"{"try":"http://h`/"}"#, "try", "name a host"),
             (r#"{"try":"http://a,b;c/"}"#, "try", "name a host"),
             (&long, "cancel", "at most 2048"),
+            (&long_host, "try", "at most 253"),
             (&grows, "endpoint", "at most 2048"),
         ];
         for (request, field, what) in table {

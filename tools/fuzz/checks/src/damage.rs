@@ -57,6 +57,9 @@ const TABLES: [(&str, &[&str]); 5] = [
             "answer_body",
             "resolved_as",
             "acknowledged_at",
+            "last_answer",
+            "pending_resolution",
+            "contradicted",
         ],
     ),
     (

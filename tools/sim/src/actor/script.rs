@@ -70,9 +70,12 @@ pub(crate) fn operator(content: &Content, rng: &mut Rng) -> VecDeque<Step> {
     }
     let branches: Vec<_> = content.branches.iter().chain(&content.later).collect();
     if rng.one_in(2) && !branches.is_empty() {
-        let branch = branches[rng.index(branches.len())].id.clone();
-        let as_ = rng.pick(&[ResolvedAs::Confirmed, ResolvedAs::Cancelled]);
-        script.push_back(Step::Resolve(branch, as_));
+        // Some insist: too early at first, then while a call is under way.
+        for _ in 0..rng.pick(&[1, 1, 12]) {
+            let branch = branches[rng.index(branches.len())].id.clone();
+            let as_ = rng.pick(&[ResolvedAs::Confirmed, ResolvedAs::Cancelled]);
+            script.push_back(Step::Resolve(branch, as_));
+        }
     }
     script
 }

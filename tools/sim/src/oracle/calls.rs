@@ -10,6 +10,7 @@ use tercet_engine::{
 };
 use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
 
+use crate::coverage::Sometimes;
 use crate::node::Running;
 use crate::rows::Rows;
 use crate::scheduler::Scheduler;
@@ -43,7 +44,13 @@ impl Calls {
         if self.life == life { self.taken_up } else { 0 }
     }
 
-    pub(super) fn before(&mut self, event: &Event, running: &Running, now: Now) {
+    pub(super) fn before(
+        &mut self,
+        event: &Event,
+        running: &Running,
+        now: Now,
+        scheduler: &mut Scheduler,
+    ) {
         if self.life != running.life {
             *self = Self { life: running.life, ..Self::default() };
         }
@@ -58,6 +65,9 @@ impl Calls {
                 let is_late = deadline(&ticket.gid, running).is_some_and(|at| until >= at);
                 // It is called once more before its deadline.
                 let until = if is_late { now.mono } else { until };
+                if is_late {
+                    scheduler.saw(Sometimes::PauseCutShort);
+                }
                 self.last.insert(leg(ticket), (failed, until));
             }
             Event::Input(Input::NotSent(ticket, _)) => {
@@ -160,6 +170,13 @@ impl Calls {
                 CallState::Idle => true,
                 CallState::Due(at) => *at <= now || !self.called.contains(&leg),
             };
+            if let (CallState::Due(at), Phase::Trying { deadline }) =
+                (branch.call_state(), transaction.phase())
+                && at > deadline
+            {
+                let (gid, id) = (transaction.gid(), branch.id());
+                scheduler.broke(format!("{gid}/{id}: its Try is to be called after the deadline"));
+            }
             if waits {
                 let (gid, id) = (transaction.gid(), branch.id());
                 scheduler.broke(format!("{gid}/{id}: its {op} is not called although it can be"));

@@ -12,6 +12,7 @@ mod journal;
 mod outages;
 mod parking;
 mod seen;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +40,7 @@ pub(crate) struct Oracle {
     calls: calls::Calls,
     deadlines: deadlines::Deadlines,
     parking: parking::Parking,
+    words: words::Words,
     pub(crate) told: Told,
     pub(crate) journal: journal::Journal,
     /// Transactions that may stand still until the coordinator starts again: their records were
@@ -58,14 +60,10 @@ impl Oracle {
     ) {
         seen::before(event, running, rows, scheduler);
         finished_before_begun(event, running, scheduler);
-        self.calls.before(event, running, now);
+        self.calls.before(event, running, now, scheduler);
         self.deadlines.before(event, running, now, scheduler);
         self.parking.before(event, running, now);
-        if let Event::Input(Input::Adopt(stored)) = event
-            && stored.branch_records.iter().any(|row| row.pending_resolution.is_some())
-        {
-            scheduler.saw(Sometimes::WordGoesOn);
-        }
+        self.words.before(event, running, scheduler);
     }
 
     /// After it was handled, before anything is carried out.
@@ -88,13 +86,7 @@ impl Oracle {
         let records = running.driver.just_recorded();
         self.deadlines.after(records, now, scheduler);
         self.parking.after(records, running, now, scheduler);
-        for record in records {
-            let transaction = running.core().engine().transaction(&record.gid);
-            let mut branches = transaction.into_iter().flat_map(|it| it.branches());
-            if branches.any(|branch| branch.has_overtaken_call()) {
-                scheduler.saw(Sometimes::ResolvedWhileCalled);
-            }
-        }
+        self.words.after(records, running, now, scheduler);
         self.calls.after(commands, running, now, rows, scheduler);
         for (reply_to, reply) in &commands.replies {
             let Some(gid) = running.asked_about(*reply_to) else { continue };
@@ -191,6 +183,7 @@ impl Oracle {
     ) {
         self.deadlines.round_ended(running, awake_since, &self.excused, scheduler);
         self.parking.round_ended(running, awake_since, &self.excused, scheduler);
+        self.words.round_ended(running, awake_since, scheduler);
         let rests_open = |stored: &&StoredTransaction| {
             let gid = &stored.spec.gid;
             !stored.status.is_decided() && running.core().engine().transaction(gid).is_none()

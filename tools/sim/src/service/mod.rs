@@ -134,7 +134,11 @@ impl Service {
         self.next += 1;
         let (service, run) = (self.number, self.next);
         let slow = scheduler.fault(scheduler.plan.service.slow, Mishap::SlowBusiness);
-        let takes = scheduler.rng.mostly_small(if slow { 5_000 } else { 3 });
+        let longest = if slow { scheduler.rng.pick(&[5_000, 25_000]) } else { 3 };
+        let takes = match longest {
+            25_000 => scheduler.rng.between(2_000, longest),
+            _ => scheduler.rng.mostly_small(longest),
+        };
         scheduler.after(takes, ScheduledEvent::Commit { service, run });
         self.running.insert(key, Run { number: run, call, instead });
     }

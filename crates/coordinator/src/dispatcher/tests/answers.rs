@@ -169,12 +169,12 @@ async fn a_connection_lost_within_the_body_does_not_undo_the_status() {
 #[tokio::test]
 async fn a_status_that_does_not_come_in_time_is_a_timeout() {
     let answer = answer_when(impatient, |arrival| async { Some(arrival) });
-    assert_eq!(answer.await, nothing("timeout after 500 ms"));
+    assert_eq!(answer.await, nothing("timeout after 500 ms, the branch's timeout_ms"));
     let answer = answer_when(impatient, |mut arrival| async move {
         arrival.write("HTTP/1.1 200 OK\r\ncontent-le").await.expect("taken");
         Some(arrival)
     });
-    assert_eq!(answer.await, nothing("timeout after 500 ms"));
+    assert_eq!(answer.await, nothing("timeout after 500 ms, the branch's timeout_ms"));
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn an_answer_after_the_timeout_is_taken_for_no_other_call() {
     let (dispatcher, mut inbox) = (dispatcher(), Inbox::new());
     inbox.send(&dispatcher, impatient(&participant));
     let late = participant.arrival().await;
-    assert_eq!(inbox.answer().await, nothing("timeout after 500 ms"));
+    assert_eq!(inbox.answer().await, nothing("timeout after 500 ms, the branch's timeout_ms"));
 
     inbox.send(&dispatcher, patient(&participant));
     let second = participant.arrival().await;
