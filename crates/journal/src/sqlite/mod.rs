@@ -31,7 +31,7 @@ use self::dialect::Sqlite;
 pub use self::dialect::put_together;
 use self::lock::FileLock;
 use self::ownership::{APPLICATION_ID, Header, Owned};
-use self::restored::Lives;
+use self::restored::Note;
 use self::same_file::{Moved, SameFiles};
 use crate::batch::Batch;
 use crate::error::JournalError;
@@ -93,13 +93,15 @@ impl SqliteStore {
         // Before anything is written: it refuses a database that would forget.
         let writer = writer::open(file)?;
         let keeper = writer::open_to_keep(file)?;
-        if let Some(lock) = &mut lock {
+        if let Some(lock) = &lock {
             mark(&starting, lock.owned()).await?;
+        }
+        tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
+        if let Some(lock) = &mut lock {
             take_over(&starting, lock, settings.incarnation)
                 .await?
                 .map_err(|source| JournalError::File { path: file.lock_path(), source })?;
         }
-        tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
         let last_written = Starting(&starting).claim(&Life::of(settings, started_at)).await?;
         let pools = Pools {
             incarnation: settings.incarnation,
@@ -192,14 +194,20 @@ async fn take_over(
     let header = |lock: &FileLock| Header::read(lock.database()).ok().flatten();
     // Positive, as SQLite shows it, and never what a file has that nobody had.
     let life = (u32::try_from(life.0 & 0x7fff_ffff).unwrap_or(1)).max(1);
-    let before = header(lock).map_or(0, |header| header.user_version);
-    if let Err(error) = lock.note(&Lives(vec![before, life])) {
+    let before = header(lock);
+    let note = Note {
+        lives: vec![before.map_or(0, |header| header.user_version), life],
+        schema_changes: before.map_or(0, |header| header.schema_changes),
+    };
+    if let Err(error) = lock.note(&note) {
         return Ok(Err(error));
     }
     starting.execute_unprepared(&format!("PRAGMA user_version = {life}")).await?;
     starting.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await?;
     match header(lock) {
-        Some(header) if header.user_version == life => Ok(lock.note(&Lives(vec![life]))),
+        Some(Header { user_version, schema_changes, .. }) if user_version == life => {
+            Ok(lock.note(&Note { lives: vec![life], schema_changes }))
+        }
         _ => Ok(Ok(())),
     }
 }
