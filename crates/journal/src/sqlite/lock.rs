@@ -7,7 +7,7 @@ use std::path::Path;
 use super::address::SqliteFile;
 use super::file_system;
 use super::ownership::{Owned, look};
-use super::restored::{Lives, refuse_a_log_of_another_file};
+use super::restored::{Note, refuse_a_log_of_another_file};
 use crate::error::JournalError;
 
 /// The locks on a database. The operating system drops them with the process, however that
@@ -45,7 +45,7 @@ impl FileLock {
 
     fn take_database(file: &SqliteFile, mut beside: File) -> Result<Self, JournalError> {
         let (owned, header) = look(file)?;
-        refuse_a_log_of_another_file(file, header, &Lives::read(&mut beside))?;
+        refuse_a_log_of_another_file(file, header, &Note::read(&mut beside))?;
         let path = file.path();
         let database = private_file(path).map_err(of(path))?;
         // The locks of such a file system are SQLite's own, over the network.
@@ -72,11 +72,11 @@ impl FileLock {
         database
     }
 
-    /// Notes durably which lives may have written last.
-    pub(super) fn note(&mut self, lives: &Lives) -> io::Result<()> {
+    /// Notes durably what the file is known by.
+    pub(super) fn note(&mut self, note: &Note) -> io::Result<()> {
         self.beside.seek(SeekFrom::Start(0))?;
         self.beside.set_len(0)?;
-        self.beside.write_all(lives.to_string().as_bytes())?;
+        self.beside.write_all(note.to_string().as_bytes())?;
         self.beside.sync_all()
     }
 }

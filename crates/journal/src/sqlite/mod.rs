@@ -7,6 +7,7 @@ mod commit;
 mod connect;
 mod dialect;
 mod file_system;
+mod header;
 mod lock;
 mod ownership;
 mod restored;
@@ -16,11 +17,13 @@ mod schema;
 mod tests;
 mod writer;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use rusqlite::config::DbConfig;
+use sea_orm::{DatabaseConnection, Statement};
 use tercet_migrations::StepStatus;
 use tercet_wire::{Incarnation, Wall};
 use tokio::runtime::Handle;
@@ -29,10 +32,9 @@ pub(crate) use self::address::SqliteFile;
 use self::claim::Starting;
 use self::dialect::Sqlite;
 pub use self::dialect::put_together;
+use self::header::{mark, take_over};
 use self::lock::FileLock;
-use self::ownership::{APPLICATION_ID, Header, Owned};
-use self::restored::Lives;
-use self::same_file::{Moved, SameFiles};
+use self::same_file::{Moved, SameFiles, begins_as_a_log};
 use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::meters::StatementMeters;
@@ -40,6 +42,11 @@ use crate::settings::JournalSettings;
 use crate::sql::{Dialect, OWN_READS, Pools, SqlStore, discard};
 use crate::store::{Claim, Commit, CommitError, Database, Life, Store};
 use crate::transaction_key::TransactionKey;
+
+/// What is said of a log that somebody has emptied in its place.
+const EMPTIED: &str = "the database's log (-wal) was emptied or overwritten beneath the process: what was \
+    committed there and not copied into the database yet is lost. Restore a backup, or restart to go on \
+    with what the database holds";
 
 /// Rows in a SQLite file.
 pub(crate) struct SqliteStore {
@@ -53,6 +60,7 @@ pub(crate) struct SqliteStore {
     keeper: Mutex<Option<Connection>>,
     pools: Pools,
     same_files: SameFiles,
+    log_was_emptied: AtomicBool,
     last_written: Option<Wall>,
     meters: StatementMeters,
     /// Held until the journal is closed: no other process may use the file.
@@ -93,13 +101,15 @@ impl SqliteStore {
         // Before anything is written: it refuses a database that would forget.
         let writer = writer::open(file)?;
         let keeper = writer::open_to_keep(file)?;
-        if let Some(lock) = &mut lock {
+        if let Some(lock) = &lock {
             mark(&starting, lock.owned()).await?;
+        }
+        tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
+        if let Some(lock) = &mut lock {
             take_over(&starting, lock, settings.incarnation)
                 .await?
                 .map_err(|source| JournalError::File { path: file.lock_path(), source })?;
         }
-        tercet_migrations::up(&starting).await.map_err(JournalError::Migration)?;
         let last_written = Starting(&starting).claim(&Life::of(settings, started_at)).await?;
         let pools = Pools {
             incarnation: settings.incarnation,
@@ -113,6 +123,7 @@ impl SqliteStore {
         let same_files = SameFiles::of(path, &file.wal_path()).map_err(of_path)?;
         Ok(Self {
             same_files,
+            log_was_emptied: AtomicBool::new(false),
             keeper: Mutex::new(Some(keeper)),
             file: file.clone(),
             incarnation: settings.incarnation,
@@ -148,7 +159,11 @@ impl SqliteStore {
     /// # Errors
     /// They are not; in words.
     fn check(&self) -> Result<(), String> {
+        if self.log_was_emptied.load(Ordering::Relaxed) {
+            return Err(EMPTIED.to_owned());
+        }
         match self.same_files.check() {
+            Ok(()) if self.same_files.has_log_shrunk() => self.read_through_log(),
             Ok(()) => Ok(()),
             Err(Moved::Database(why)) => Err(why),
             Err(Moved::Log(why)) => {
@@ -156,6 +171,30 @@ impl SqliteStore {
                 Err(why)
             }
         }
+    }
+
+    /// Looks whether what was committed last can be read: from a log that was emptied it cannot.
+    /// Once it was, nothing is copied from it into the database, which would spoil that too.
+    fn read_through_log(&self) -> Result<(), String> {
+        let moved = |_| JournalError::Moved { why: EMPTIED.to_owned() };
+        let begins = begins_as_a_log(&self.file.wal_path()).map_err(moved);
+        let read = begins.and_then(|()| {
+            let connection = writer::open(&self.file)?;
+            let ask = "SELECT COUNT(*) FROM nodes WHERE batch_no >= 0";
+            let nodes: i64 = connection.query_row(ask, [], |row| row.get(0))?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            Ok(nodes)
+        });
+        if read.is_ok() {
+            return Ok(());
+        }
+        self.log_was_emptied.store(true, Ordering::Relaxed);
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keeper) = keeper.as_ref() {
+            // It is the last to let go of the file. What cannot be set leaves things as they are.
+            let _ = keeper.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+        Err(EMPTIED.to_owned())
     }
 
     /// Copies into the database what was committed to a log that nobody will find again: it was
@@ -167,40 +206,6 @@ impl SqliteStore {
         {
             tracing::warn!(event = "log_not_saved", %error, "cannot copy a log that is gone into the database; it is tried again");
         }
-    }
-}
-
-/// Says in the file's header that it is ours, before anything is made in it.
-async fn mark(starting: &DatabaseConnection, owned: Owned) -> Result<(), JournalError> {
-    match owned {
-        Owned::Ours => {}
-        Owned::Nobodys | Owned::OursUnmarked => {
-            let sql = format!("PRAGMA application_id = {APPLICATION_ID}");
-            starting.execute_unprepared(&sql).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes into the file's header and beside it that this life has it now. Until the header is
-/// known to lie in the file itself, and not in its log alone, the life before may be found there.
-async fn take_over(
-    starting: &DatabaseConnection,
-    lock: &mut FileLock,
-    life: Incarnation,
-) -> Result<std::io::Result<()>, JournalError> {
-    let header = |lock: &FileLock| Header::read(lock.database()).ok().flatten();
-    // Positive, as SQLite shows it, and never what a file has that nobody had.
-    let life = (u32::try_from(life.0 & 0x7fff_ffff).unwrap_or(1)).max(1);
-    let before = header(lock).map_or(0, |header| header.user_version);
-    if let Err(error) = lock.note(&Lives(vec![before, life])) {
-        return Ok(Err(error));
-    }
-    starting.execute_unprepared(&format!("PRAGMA user_version = {life}")).await?;
-    starting.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await?;
-    match header(lock) {
-        Some(header) if header.user_version == life => Ok(lock.note(&Lives(vec![life]))),
-        _ => Ok(Ok(())),
     }
 }
 

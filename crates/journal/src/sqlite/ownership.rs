@@ -53,6 +53,8 @@ pub(super) enum Owned {
 pub(super) struct Header {
     /// Whether it is written by way of a log.
     pub(super) is_wal: bool,
+    /// How often the schema was changed.
+    pub(super) schema_changes: u32,
     /// For a program's own use: which life of ours had it last.
     pub(super) user_version: u32,
     application_id: u32,
@@ -84,6 +86,7 @@ impl Header {
         };
         Ok(Some(Self {
             is_wal: bytes[18] == 2 && bytes[19] == 2,
+            schema_changes: word(40),
             user_version: word(60),
             application_id: word(68),
         }))

@@ -4,6 +4,7 @@
 //! name before it. Beside a restored backup, after a crash, that is the log of the file before:
 //! two databases become one that is neither. So each life writes a number of its own into the
 //! file's header and into the lock's file, and a log is only taken beside a header that fits.
+//! A copy made in the same life has the same number; those that SQLite makes are known otherwise.
 
 use std::fmt;
 use std::io::Read;
@@ -17,13 +18,18 @@ const FORM: &str = "tercet 1";
 /// More than is ever written there.
 const MOST_BYTES: u64 = 256;
 
-/// The lives that may have had the file last, by the numbers in its header: one, or two while a
-/// life takes it from another. None: nobody knows.
+/// What is noted of a file in the file of its lock.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Lives(pub(super) Vec<u32>);
+pub(super) struct Note {
+    /// The lives that may have had the file last, by the numbers in its header: one, or two while
+    /// a life takes it from another. None: nobody knows.
+    pub(super) lives: Vec<u32>,
+    /// How often its schema had changed, at least: SQLite's backup begins to count anew.
+    pub(super) schema_changes: u32,
+}
 
-impl Lives {
-    /// As they were noted. What is no note of ours says nothing.
+impl Note {
+    /// As it was written. What is no note of ours says nothing.
     pub(super) fn read(from: impl Read) -> Self {
         let mut text = String::new();
         if from.take(MOST_BYTES).read_to_string(&mut text).is_err() {
@@ -33,17 +39,19 @@ impl Lives {
             .trim()
             .strip_prefix(FORM)
             .map(|rest| rest.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>());
-        match numbers {
-            Some(Ok(lives)) => Self(lives),
-            Some(Err(_)) | None => Self::default(),
+        match numbers.as_ref().map(|numbers| numbers.as_deref()) {
+            Some(Ok([schema_changes, lives @ ..])) => {
+                Self { lives: lives.to_vec(), schema_changes: *schema_changes }
+            }
+            Some(Ok([]) | Err(_)) | None => Self::default(),
         }
     }
 }
 
-impl fmt::Display for Lives {
+impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(FORM)?;
-        self.0.iter().try_for_each(|life| write!(f, " {life}"))?;
+        write!(f, "{FORM} {}", self.schema_changes)?;
+        self.lives.iter().try_for_each(|life| write!(f, " {life}"))?;
         f.write_str("\n")
     }
 }
@@ -52,7 +60,7 @@ impl fmt::Display for Lives {
 pub(super) fn refuse_a_log_of_another_file(
     file: &SqliteFile,
     header: Option<Header>,
-    lives: &Lives,
+    note: &Note,
 ) -> Result<(), JournalError> {
     let wal = file.wal_path();
     if !holds_frames(&wal) {
@@ -62,8 +70,11 @@ pub(super) fn refuse_a_log_of_another_file(
         None => "the database is missing or empty, and its log is not",
         // A file of ours has a log from its first moment; a copy made by VACUUM INTO has none.
         Some(header) if !header.is_wal => "the database was never written by way of a log",
-        Some(header) if !lives.0.is_empty() && !lives.0.contains(&header.user_version) => {
+        Some(header) if !note.lives.is_empty() && !note.lives.contains(&header.user_version) => {
             "the database was last written by another life of the node than the log"
+        }
+        Some(header) if header.schema_changes < note.schema_changes => {
+            "the database is a copy that SQLite made"
         }
         Some(_) => return Ok(()),
     };

@@ -4,14 +4,26 @@
 //! that all is well: what it acknowledges then is lost with the process. That holds for the
 //! database as for its log, in which every commit lies first.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// The files that a database's paths led to when it was opened.
 #[derive(Debug)]
 pub(super) struct SameFiles {
     database: SameFile,
     log: SameFile,
+    /// How large the log was when it was looked at last, in its length and on its disk.
+    log_size: Mutex<Size>,
+}
+
+/// How large a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Size {
+    length: u64,
+    /// Less than that where nothing was ever written.
+    blocks: u64,
 }
 
 /// What is not as it was; in words.
@@ -26,7 +38,19 @@ pub(super) enum Moved {
 impl SameFiles {
     /// Remembers which files they are.
     pub(super) fn of(database: &Path, log: &Path) -> io::Result<Self> {
-        Ok(Self { database: SameFile::of(database)?, log: SameFile::of(log)? })
+        let (database, log) = (SameFile::of(database)?, SameFile::of(log)?);
+        Ok(Self { database, log, log_size: Mutex::default() })
+    }
+
+    /// Whether the log has become smaller since this was last asked: SQLite cuts it back after a
+    /// burst, and so does whoever empties it.
+    pub(super) fn has_log_shrunk(&self) -> bool {
+        // One that is gone is told of otherwise.
+        let Ok(size) = size(&self.log.path) else { return false };
+        let mut last = self.log_size.lock().unwrap_or_else(PoisonError::into_inner);
+        let shrunk = size.length < last.length || size.blocks < last.blocks;
+        *last = size;
+        shrunk
     }
 
     /// Looks whether the paths still lead there.
@@ -53,6 +77,25 @@ impl SameFiles {
                  deleted, stop the process in order (SIGTERM) and start it again"
             ))
         })
+    }
+}
+
+/// Looks whether a log that holds something begins as one: if its beginning was taken away, SQLite
+/// goes on where it was.
+///
+/// # Errors
+/// It does not, or cannot be read.
+pub(super) fn begins_as_a_log(wal: &Path) -> io::Result<()> {
+    /// SQLite's file format, section 4.1: with either order of bytes in its sums.
+    const MAGIC: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];
+    let mut beginning = [0; 4];
+    let read = File::open(wal).and_then(|mut log| log.read_exact(&mut beginning));
+    match read {
+        Ok(()) if MAGIC.contains(&beginning) => Ok(()),
+        Ok(()) => Err(ErrorKind::InvalidData.into()),
+        // Empty: whether there should be something, SQLite knows.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -93,6 +136,18 @@ fn file_id(path: &Path) -> io::Result<FileId> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(unix)]
+fn size(path: &Path) -> io::Result<Size> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path)?;
+    Ok(Size { length: metadata.len(), blocks: metadata.blocks() })
+}
+
+#[cfg(not(unix))]
+fn size(path: &Path) -> io::Result<Size> {
+    Ok(Size { length: std::fs::metadata(path)?.len(), blocks: 0 })
 }
 
 /// Elsewhere an open file can be neither moved nor deleted.

@@ -55,6 +55,41 @@ async fn what_is_written_into_a_log_that_was_moved_is_told_only_once_it_is_back(
     }
 }
 
+#[tokio::test]
+async fn a_log_that_was_emptied_is_noticed_and_spoils_nothing_else() {
+    for writes in [false, true] {
+        let (_rig, mut running, directory) = running().await;
+        // What it holds is in the database too.
+        let outsider = rusqlite::Connection::open(directory.join("tercet.db")).unwrap();
+        outsider.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).unwrap();
+        drop(outsider);
+        let second = trying("tx-2", 2, 0);
+        running.write(vec![record(2, &second, Change::Begun(second.clone()))]).await;
+        fs::write(directory.join("tercet.db-wal"), "").unwrap();
+        if writes {
+            let third = trying("tx-3", 3, 0);
+            let begun = record(3, &third, Change::Begun(third.clone()));
+            running.journal.append(vec![begun], Urgency::Now);
+        }
+        let JournalEvent::Failing { .. } = running.event().await else { panic!("not failing") };
+        let _ = running.journal.close(Duration::from_millis(700)).await;
+        assert_eq!(without_its_log(&directory), ["tx-1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_sqlite_cuts_back_is_in_order() {
+    let (_rig, mut running, directory) = running().await;
+    let outsider = rusqlite::Connection::open(directory.join("tercet.db")).unwrap();
+    for number in 2..5 {
+        outsider.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        assert_eq!(fs::metadata(directory.join("tercet.db-wal")).unwrap().len(), 0);
+        let spec = trying(&format!("tx-{number}"), number, 0);
+        let told = running.write(vec![record(number, &spec, Change::Begun(spec.clone()))]).await;
+        assert_eq!(told, [JournalEvent::Durable(Seq(number))]);
+    }
+}
+
 /// Keeps exactly-once.
 #[tokio::test]
 async fn what_was_told_before_a_log_was_deleted_is_saved_into_the_database() {

@@ -221,6 +221,7 @@ struct Crashed {
     _directory: TempDir,
     path: PathBuf,
     by_vacuum: PathBuf,
+    by_backup: PathBuf,
     of_an_earlier_life: PathBuf,
 }
 
@@ -241,11 +242,25 @@ async fn crashed() -> Crashed {
     let by_vacuum = at("vacuumed.db");
     let outsider = Connection::open(database(&rig)).unwrap();
     outsider.execute("VACUUM INTO ?", [by_vacuum.to_str().unwrap()]).unwrap();
+    // SQLite's backup copies page by page, and counts changes of the schema anew.
+    let by_backup = at("backup.db");
+    outsider.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).unwrap();
+    fs::copy(database(&rig), &by_backup).unwrap();
+    let copy = Connection::open(&by_backup).unwrap();
+    copy.pragma_update(None, "schema_version", 1).unwrap();
+    drop(copy);
     begin(&mut second, 2).await;
     for ending in ["", "-wal", ".lock"] {
         fs::copy(beside(&database(&rig), ending), beside(&at("t.db"), ending)).unwrap();
     }
-    Crashed { rig, path: at("t.db"), _directory: directory, by_vacuum, of_an_earlier_life }
+    Crashed {
+        rig,
+        path: at("t.db"),
+        _directory: directory,
+        by_vacuum,
+        by_backup,
+        of_an_earlier_life,
+    }
 }
 
 /// Whether each of these is there.
@@ -272,11 +287,12 @@ async fn a_log_is_taken_beside_its_own_database_wherever_both_were_moved() {
 
 #[tokio::test]
 async fn a_backup_beside_the_log_of_what_was_there_before_is_refused() {
-    for which in ["by vacuum", "of an earlier life", "nothing", "an empty file"] {
+    for which in ["by vacuum", "by backup", "of an earlier life", "nothing", "an empty file"] {
         let crashed = crashed().await;
         let Crashed { rig, path, .. } = &crashed;
         let backup = match which {
             "by vacuum" => Some(&crashed.by_vacuum),
+            "by backup" => Some(&crashed.by_backup),
             "of an earlier life" => Some(&crashed.of_an_earlier_life),
             _ => None,
         };
