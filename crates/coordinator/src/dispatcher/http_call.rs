@@ -9,7 +9,7 @@ use http::header::RETRY_AFTER;
 use hyper::body::Incoming;
 use tercet_clock::Clock;
 use tercet_engine::{Call, Health, health};
-use tercet_wire::{Answer, parse_retry_after};
+use tercet_wire::{Answer, parse_retry_after, without_nul};
 use tokio::time::sleep;
 use url::Url;
 
@@ -140,7 +140,7 @@ async fn read(connection: &mut Connection, body: &mut Incoming, beginning: &mut 
 
 /// The beginning of a body as text: at most 1 KiB, no half characters at its end.
 fn excerpt(beginning: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(beginning).into_owned();
+    let mut text = without_nul(&String::from_utf8_lossy(beginning)).into_owned();
     text.truncate(text.floor_char_boundary(EXCERPT_MAX));
     text
 }
@@ -157,5 +157,6 @@ mod tests {
         let body = format!("{}é and more", "x".repeat(1022));
         assert_eq!(excerpt(&body.as_bytes()[..EXCERPT_MAX + CHAR_MAX]).len(), 1024);
         assert!(excerpt(&[0xff; EXCERPT_MAX]).len() <= EXCERPT_MAX);
+        assert_eq!(excerpt(b"no\0stock"), "no\u{fffd}stock");
     }
 }
