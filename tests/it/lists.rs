@@ -8,7 +8,7 @@ use tercet_testing::{Client, Gate, Participant, Reaction, Response, Tercet};
 use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
-use crate::expected::problem;
+use crate::expected::{problem, transaction};
 
 async fn list(client: &Client, query: &str) -> Response {
     let response = client.send(Method::GET, &format!("/v1/transactions{query}"), None).await;
@@ -98,6 +98,44 @@ async fn pages_put_together_are_the_list_whatever_begins_meanwhile() {
     let whole = list(&client, "?limit=500").await;
     let old: Vec<&str> = gids(&whole).into_iter().filter(|g| g.starts_with("order-")).collect();
     assert_eq!(old, seen, "in the list's own order");
+}
+
+#[tokio::test]
+async fn a_page_that_is_full_and_the_last_leads_nowhere() {
+    let tercet = Tercet::start().await;
+    let client = tercet.client();
+    for n in 0..4 {
+        client.begin("", &begin_open(&format!("order-{n}"), &[])).await;
+    }
+    for limit in [1, 2, 4] {
+        let (mut query, mut pages) = (format!("?limit={limit}"), 0);
+        loop {
+            let page = list(&client, &query).await;
+            assert_eq!(gids(&page).len(), limit, "{query}: an empty page, or half of one");
+            pages += 1;
+            match page.json["next_cursor"].as_str() {
+                Some(cursor) => query = format!("?limit={limit}&cursor={cursor}"),
+                None => break,
+            }
+        }
+        assert_eq!(pages, 4 / limit);
+    }
+    // The same of histories, which count their lines.
+    let mut query = "?limit=1".to_owned();
+    let mut kinds = Vec::new();
+    transaction(&client.cancel("order-0", "", None).await, 200, "cancelled");
+    loop {
+        let path = format!("/v1/transactions/order-0/events{query}");
+        let page = client.send(Method::GET, &path, None).await;
+        let items = page.json["items"].as_array().expect("items");
+        assert_eq!(items.len(), 1, "{query}");
+        kinds.push(items[0]["kind"].clone());
+        match page.json["next_cursor"].as_str() {
+            Some(cursor) => query = format!("?limit=1&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(kinds, ["begun", "decided", "finished"]);
 }
 
 #[tokio::test]

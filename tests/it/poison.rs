@@ -35,6 +35,8 @@ async fn a_damaged_row_sets_its_transaction_aside_until_it_is_mended_and_stops_n
     tercet.restart().await;
     let client = tercet.client();
     assert_eq!(quarantined(&tercet).await, "1");
+    let stats = client.send(Method::GET, "/v1/stats", None).await;
+    assert_eq!(stats.field("quarantined"), 1, "{}", stats.text);
     let line = tercet.logged("its rows in the journal cannot be understood").await;
     assert!(line.contains("order-2") && line.contains("mend them"), "{line}");
     // The others go on, and new ones begin.

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use tercet_testing::{Client, Gate, Participant, Reaction, Tercet};
+use tercet_testing::{Client, Gate, Participant, Reaction, Tercet, eventually};
 use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
@@ -74,4 +74,45 @@ async fn participants_show_what_is_under_way_and_how_much_failed() {
     assert_eq!(troubled["failure_rate"], 0.333, "{troubled}");
     gate.open();
     client.finished("order-1").await;
+}
+
+#[tokio::test]
+async fn participants_show_a_breaker_as_it_is_and_what_waits_behind_it() {
+    const MANY: usize = 8;
+    // One probe is under way at a time, and is held by the test.
+    let settings = [("DISPATCHER__PROBE_TIMEOUT_MS", "60000"), ("RETRY__MAX_BACKOFF_MS", "100")];
+    let (tercet, mut mortal) = (Tercet::start_with(&settings).await, Participant::start().await);
+    let client = tercet.client();
+    let shown = async || {
+        let participants = get(&client, "/v1/participants").await;
+        let items = participants["items"].as_array().expect("items");
+        assert_eq!(items.len(), 1, "{participants}");
+        items[0].clone()
+    };
+    let held = Gate::closed();
+    mortal.always("stock", Op::Confirm, Reaction::status(200).behind(&held));
+    for n in 0..MANY {
+        let body = begin(&format!("order-{n}"), &[branch(&mortal, "stock")]);
+        client.begin("?wait=decided", &body).await;
+    }
+    mortal.called("stock", Op::Confirm, MANY).await;
+    let busy = shown().await;
+    assert_eq!((&busy["breaker"], &busy["in_flight"]), (&json!("closed"), &json!(MANY)), "{busy}");
+    mortal.stop().await;
+    tercet.logged("a participant does not answer").await;
+    // All but a probe wait, once each has come to its next call.
+    let open = async || {
+        let now = shown().await;
+        let all = now["waiting"].as_u64()? + now["in_flight"].as_u64()?;
+        (now["breaker"] == "open" && all == MANY as u64 && now["waiting"] != 0).then_some(now)
+    };
+    let open = eventually("all wait behind an open breaker", open).await;
+    assert!(open["failures"].as_u64().is_some_and(|failures| failures >= 5), "{open}");
+    mortal.restart().await;
+    held.open();
+    for n in 0..MANY {
+        client.finished(&format!("order-{n}")).await;
+    }
+    let closed = async || (shown().await["breaker"] == "closed").then_some(());
+    eventually("it is called freely again", closed).await;
 }

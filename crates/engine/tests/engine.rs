@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, EngineSettings, Event, Input, Load, Record, ReplyTo, Rules, StoredTransaction, Until,
+    Ask, EngineSettings, Event, Input, Load, Record, Rules, StoredTransaction, Until,
 };
-use tercet_wire::{Answer, BranchSpec, Fingerprint, Op};
+use tercet_wire::{Answer, BranchSpec};
 use world::content::{branch, gid, initiators, new_branch, spec, with_legs};
 use world::driver::{Driver, calls, records, replies};
 
@@ -403,51 +403,6 @@ fn a_request_is_told_at_once_beyond_the_room_for_waiters() {
     assert_eq!(replies(&third), ["3 200 trying"]);
     driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Finished);
     assert_eq!(replies(&driver.durable()), ["4 202 cancelling"]);
-}
-
-/// Keeps P9.
-#[test]
-fn who_hung_up_leaves_their_place_to_others() {
-    let settings = EngineSettings { waiters: 2, ..EngineSettings::default() };
-    let mut driver = Driver::with(settings);
-    driver.begun(&two());
-    assert_eq!(replies(&driver.ask(&gid("t"), Ask::Read, Until::Finished)), NOTHING);
-    let gone = driver.input(Input::HungUp(gid("t"), ReplyTo(2)));
-    assert_eq!(replies(&gone), ["2 200 trying"], "everybody is answered once");
-    assert_eq!(replies(&driver.ask(&gid("t"), Ask::Read, Until::Finished)), NOTHING, "a place");
-    // Whoever is not there any more, or is no waiter of this one's, changes nothing.
-    assert_eq!(replies(&driver.input(Input::HungUp(gid("t"), ReplyTo(2)))), NOTHING);
-    assert_eq!(replies(&driver.input(Input::HungUp(gid("u"), ReplyTo(3)))), NOTHING);
-}
-
-/// Keeps P2, P3.
-#[test]
-fn a_cancel_that_overtakes_its_begin_takes_the_gid_for_good() {
-    let mut driver = Driver::new();
-    let mut refused = (*spec("t", true, vec![])).clone();
-    refused.fingerprint = Fingerprint::of_refused();
-    let cancel = |if_unknown| Ask::Cancel { detail: Some("gone".into()), if_unknown };
-    let refused = Arc::new(refused);
-    driver.ask(&gid("t"), cancel(None), Until::Finished);
-    assert_eq!(replies(&driver.input(Input::Loaded(gid("t"), Load::Nothing))), ["1 NotFound"]);
-    driver.ask(&gid("t"), cancel(Some(Arc::clone(&refused))), Until::Finished);
-    // The begin and another cancel come while the journal is asked.
-    let begin = Ask::Begin { spec: two(), fresh: false };
-    driver.ask(&gid("t"), begin.clone(), Until::Finished);
-    driver.ask(&gid("t"), cancel(Some(refused)), Until::Finished);
-    let commands = driver.input(Input::Loaded(gid("t"), Load::Nothing));
-    assert_eq!((replies(&commands), calls(&commands)), (vec![], vec![]), "nothing is durable");
-    let stored = rows(&commands.append);
-    let told = ["2 201 cancelled", "3 200 cancelled", "4 200 cancelled"];
-    assert_eq!(replies(&driver.durable()), told);
-    // It has left memory, and the journal knows it.
-    driver.ask(&gid("t"), begin, Until::Finished);
-    driver.ask(&gid("t"), Ask::Confirm, Until::Finished);
-    driver.ask(&gid("t"), Ask::Register(Box::new(new_branch("c"))), Until::Tried);
-    let commands = driver.input(Input::Loaded(gid("t"), Load::Found(Box::new(stored))));
-    let told = ["5 200 cancelled", "6 AlreadyCancelled", "7 AlreadyCancelled"];
-    assert_eq!((replies(&commands), calls(&commands)), (told.map(str::to_owned).to_vec(), vec![]));
-    assert_eq!(records(&commands), NOTHING);
 }
 
 #[test]

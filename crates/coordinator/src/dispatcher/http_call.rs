@@ -10,7 +10,7 @@ use http::header::RETRY_AFTER;
 use hyper::body::Incoming;
 use tercet_clock::Clock;
 use tercet_engine::{Call, Health, NoAnswer, health};
-use tercet_wire::{Answer, parse_retry_after};
+use tercet_wire::{Answer, parse_retry_after, without_nul};
 use tokio::time::sleep;
 use url::Url;
 
@@ -151,7 +151,7 @@ async fn read(connection: &mut Connection, body: &mut Incoming, beginning: &mut 
 /// The beginning of a body as text: at most 1 KiB, no half characters at its end, and no NUL, which
 /// databases do not take.
 fn excerpt(beginning: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(beginning).replace('\0', "\u{fffd}");
+    let mut text = without_nul(&String::from_utf8_lossy(beginning)).into_owned();
     text.truncate(text.floor_char_boundary(EXCERPT_MAX));
     text
 }
@@ -170,5 +170,6 @@ mod tests {
         assert!(excerpt(&[0xff; EXCERPT_MAX]).len() <= EXCERPT_MAX);
         assert_eq!(excerpt(b"a\0b"), "a\u{fffd}b");
         assert!(excerpt(&[0; EXCERPT_MAX]).len() <= EXCERPT_MAX);
+        assert_eq!(excerpt(b"no\0stock"), "no\u{fffd}stock");
     }
 }

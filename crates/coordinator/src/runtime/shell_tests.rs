@@ -247,3 +247,24 @@ async fn recovery_keeps_nothing_of_a_transaction_that_asks_for_nothing() {
     let recovered = recovered.expect("it can be read");
     assert_eq!((recovered.taken_up, recovered.commands.len()), (3, 1));
 }
+
+#[tokio::test]
+async fn the_loop_beats_while_it_turns_and_nobody_expects_a_beat_after_it() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let settings = JournalSettings::new("", "test", Incarnation(1));
+    let rows = MemoryRows::default();
+    let shell = shell(driver(1, 8, PLENTY), Arc::clone(&clock), &rows, settings).await;
+    let (beat, (stop, stopped)) = (shell.beat(), watch::channel(false));
+    assert_eq!(beat.age(clock.now().mono), None, "it does not turn yet");
+    let running = tokio::spawn(shell.run(Recovered::default(), stopped, Duration::ZERO));
+    // It beats by itself: nothing is asked of it.
+    let beats = async {
+        while beat.age(clock.now().mono).is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), beats).await.expect("a beat");
+    stop.send(true).expect("it runs");
+    running.await.expect("it ends");
+    assert_eq!(beat.age(clock.now().mono), None, "it has ended in order");
+}

@@ -9,6 +9,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::connections::{SETTINGS, all, sent, served};
 use super::face::{Face, transaction};
 
+/// What comes, or does not: then the test fails instead of waiting for ever.
+async fn soon<F: Future>(event: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(30), event).await.expect("it comes")
+}
+
 const READ: &str = "GET /v1/transactions/order-1 HTTP/1.1\r\nhost: t\r\n\r\n";
 
 #[tokio::test]
@@ -18,10 +23,10 @@ async fn a_client_that_half_closes_gets_its_answer_whole() {
     for request in [READ, &READ.replace("1.1", "1.0")] {
         let mut client = sent(served.address, request).await;
         client.shutdown().await.expect("half-closed");
-        let asked = lanes.requests.recv().await.expect("it was asked");
+        let asked = soon(lanes.requests.recv()).await.expect("it was asked");
         // The first letter says that the server has noticed, and whether anybody is there.
         let mut first = [0];
-        client.read_exact(&mut first).await.expect("the first letter");
+        soon(client.read_exact(&mut first)).await.expect("the first letter");
         assert_eq!(&first, b"H");
         asked.reply.send(transaction(ReplyKind::Reached, Status::Confirmed)).expect("it waits");
         let answer = format!("H{}", all(client).await);
@@ -37,15 +42,14 @@ async fn nobody_waits_in_the_engine_for_a_client_that_is_gone() {
     let (face, mut lanes) = Face::unattended().await;
     let served = served(&face, SETTINGS).await;
     let client = sent(served.address, READ).await;
-    let mut asked = lanes.requests.recv().await.expect("it was asked");
+    let mut asked = soon(lanes.requests.recv()).await.expect("it was asked");
     drop(client);
-    let gone = tokio::time::timeout(Duration::from_secs(60), asked.reply.closed()).await;
-    gone.expect("the answer is not waited for");
-    let hung_up = lanes.hung_up.recv().await.expect("the engine is told");
+    soon(asked.reply.closed()).await;
+    let hung_up = soon(lanes.hung_up.recv()).await.expect("the engine is told");
     assert_eq!((hung_up.gid, hung_up.reply_to), (asked.gid, asked.reply_to));
     // Who gets their answer has not hung up.
     let client = sent(served.address, READ).await;
-    let asked = lanes.requests.recv().await.expect("it was asked");
+    let asked = soon(lanes.requests.recv()).await.expect("it was asked");
     asked.reply.send(transaction(ReplyKind::Reached, Status::Confirmed)).expect("it waits");
     drop(client);
     drop(served);
@@ -57,13 +61,13 @@ async fn a_client_that_sends_on_while_it_waits_is_still_there() {
     let (face, mut lanes) = Face::unattended().await;
     let served = served(&face, SETTINGS).await;
     let mut client = sent(served.address, READ).await;
-    let first = lanes.requests.recv().await.expect("it was asked");
+    let first = soon(lanes.requests.recv()).await.expect("it was asked");
     client.write_all(READ.as_bytes()).await.expect("pipelined");
     client.shutdown().await.expect("half-closed");
     let mut letter = [0];
-    client.read_exact(&mut letter).await.expect("the first letter");
+    soon(client.read_exact(&mut letter)).await.expect("the first letter");
     first.reply.send(transaction(ReplyKind::Reached, Status::Trying)).expect("it waits");
-    let second = lanes.requests.recv().await.expect("it was asked, too");
+    let second = soon(lanes.requests.recv()).await.expect("it was asked, too");
     second.reply.send(transaction(ReplyKind::Reached, Status::Confirmed)).expect("it waits");
     let answers = all(client).await;
     let heads: Vec<_> = answers.match_indices("TTP/1.1 200 OK").collect();

@@ -20,7 +20,8 @@ async fn a_probe_is_answered_where_all_connections_are_taken() {
         ServerSettings { admits: Admits::EverybodyAndProbes, max_connections: 1, ..SETTINGS };
     let served = served(&face, settings).await;
     let first = sent(served.address, &get("/v1/transactions/order-1")).await;
-    let _waits = lanes.requests.recv().await.expect("it was asked");
+    let waits = tokio::time::timeout(Duration::from_secs(30), lanes.requests.recv()).await;
+    let _waits = waits.expect("in time").expect("it was asked");
     let answer = all(sent(served.address, GET).await).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     let answer = all(sent(served.address, &get("/v1/stats")).await).await;
@@ -34,7 +35,8 @@ async fn a_probe_is_answered_where_all_connections_are_taken() {
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     // Whoever asks when a place is free again gets it.
     drop(first);
-    lanes.hung_up.recv().await.expect("the first is gone");
+    let gone = tokio::time::timeout(Duration::from_secs(30), lanes.hung_up.recv()).await;
+    gone.expect("in time").expect("the first is gone");
     let asked = loop {
         let client = sent(served.address, &get("/v1/transactions/order-2")).await;
         tokio::select! {
