@@ -20,6 +20,7 @@ mod journal_hold;
 mod limits;
 mod lists;
 mod open;
+mod open_files;
 mod open_races;
 mod operator;
 mod operator_races;
