@@ -23,6 +23,7 @@ mod lists;
 mod logs;
 mod metrics;
 mod open;
+mod open_files;
 mod open_races;
 mod operator;
 mod operator_races;

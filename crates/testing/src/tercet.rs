@@ -24,6 +24,8 @@ pub struct Tercet {
     directory: TempDir,
     /// Where the database is, if not there.
     disk: Option<PathBuf>,
+    /// How many files it may have open, if not as many as the test itself.
+    files: Option<u32>,
 }
 
 impl Tercet {
@@ -51,9 +53,15 @@ impl Tercet {
             log: Log::new(),
             directory: TempDir::new().expect("a directory"),
             disk,
+            files: None,
         };
         tercet.restart().await;
         tercet
+    }
+
+    /// From its next start on it may have so many files open.
+    pub fn set_open_files(&mut self, files: u32) {
+        self.files = Some(files);
     }
 
     /// Starts it again on the same address and the same database, and waits until it is ready.
@@ -165,9 +173,12 @@ impl Tercet {
     }
 
     fn command(&self, command: &str) -> Command {
-        let mut process = match self.disk {
-            None => program(self.directory.path()),
-            Some(_) => patient_program(self.directory.path()),
+        let mut process = match (&self.disk, self.files) {
+            (None, None) => program(self.directory.path()),
+            (Some(_), _) => by_shell(self.directory.path(), "trap '' XFSZ"),
+            (None, Some(files)) => {
+                by_shell(self.directory.path(), &format!("ulimit -n {files} || exit"))
+            }
         };
         process
             .envs(self.settings.iter().map(|(key, value)| (key, value)))
@@ -208,11 +219,12 @@ fn in_peace(mut process: Command, directory: &Path) -> Command {
     process
 }
 
-/// As `program`, but a file that may not grow any more is an error to it, not its end.
-fn patient_program(directory: &Path) -> Command {
-    let ignoring = "trap '' XFSZ; exec \"$0\" \"$@\"";
+/// As `program`, after a shell has prepared the process: that a file that may not grow any more is
+/// an error to it, not its end, or that it may have few files open.
+fn by_shell(directory: &Path, prepare: &str) -> Command {
+    let script = format!("{prepare}; exec \"$0\" \"$@\"");
     let mut process = in_peace(Command::new("sh"), directory);
-    process.args(["-c", ignoring]).arg(binary::tercet());
+    process.args(["-c", &script]).arg(binary::tercet());
     process
 }
 

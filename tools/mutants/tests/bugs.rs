@@ -456,4 +456,11 @@ pub(crate) const BUGS: &[Bug] = &[
         put: "deadline.filter(|deadline| next < *deadline && false)",
         caught_by: Simulation,
     },
+    Bug {
+        name: "P6: an attempt after a silent one goes by a connection that is kept",
+        file: "crates/engine/src/dispatch/kept_connections.rs",
+        instead_of: "attempt > 1 && trouble()",
+        put: "attempt > 1_000_000 && trouble()",
+        caught_by: Simulation,
+    },
 ];

@@ -17,6 +17,7 @@ use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, R
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::parse_resolv_conf;
 use thiserror::Error;
@@ -247,7 +248,12 @@ fn in_turn(sixes: Vec<IpAddr>, fours: Vec<IpAddr>) -> Vec<IpAddr> {
 
 fn why(error: &NetError) -> Unresolved {
     match error {
-        NetError::Dns(DnsError::NoRecordsFound(_)) => Unresolved::NoSuchName,
+        // That a server has failed, or refuses to say, does not mean that there is no such name.
+        NetError::Dns(DnsError::NoRecordsFound(none))
+            if matches!(none.response_code, ResponseCode::NXDomain | ResponseCode::NoError) =>
+        {
+            Unresolved::NoSuchName
+        }
         NetError::Io(error) if is_shortage(error) => Unresolved::Shortage(Shortage),
         _ => Unresolved::NoAnswer,
     }
