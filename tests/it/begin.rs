@@ -57,6 +57,12 @@ async fn the_same_content_in_another_form_is_a_repeat() {
         assert_eq!(repeat.status, 200, "{body}: {}", repeat.text);
     }
     assert_eq!(participant.calls().len(), 2, "one Try and one Confirm in all");
+    // The default of this one is a setting: whoever gives it asks for something else.
+    let given = json!({ "branches": [{
+        "id": "stock", "endpoint": url, "payload": {"sku": "A1"}, "timeout_ms": 3_000,
+    }] });
+    let other = client.begin("", &with(first, given).to_string()).await;
+    assert_eq!((other.status, other.word("code")), (409, "gid-reused"), "{}", other.text);
 }
 
 #[tokio::test]

@@ -103,16 +103,42 @@ async fn of_two_operators_who_disagree_one_is_heard_and_the_other_told() {
 
 /// Keeps P7.
 #[tokio::test]
-async fn a_word_that_waits_for_a_call_outlives_a_crash() {
+async fn a_restart_goes_on_with_a_word_that_waits_for_a_call() {
     let (mut tercet, participant) = (Tercet::start().await, Participant::start().await);
     let _gate = held(&tercet.client(), &participant, 200).await;
-    heard(&tercet.client(), &json!({ "as": "cancelled", "note": "given up" })).await;
+    heard(&tercet.client(), &json!({ "as": "cancelled", "note": "ticket 1" })).await;
+    let shown = tercet.client().get("order-1").await;
+    let word = &shown.branch("stock")["pending_resolution"];
+    assert_eq!((&word["as"], &word["note"]), (&json!("cancelled"), &json!("ticket 1")));
+    assert!(word["by"].is_string() && word["at"].is_string(), "{word}");
     tercet.kill().await;
     tercet.restart().await;
     let ended = tercet.client().finished("order-1").await;
     transaction(&ended, 200, "confirmed");
     assert_eq!(ended.branch("stock")["resolved_as"], "cancelled");
     assert_eq!(ended.branch("stock")["pending_resolution"], Value::Null);
+    assert_eq!(participant.calls_of("stock", Op::Confirm).len(), 1, "it is not called again");
+}
+
+/// Keeps P7.
+#[tokio::test]
+async fn a_word_takes_effect_although_the_call_hangs_and_what_that_says_late_is_shown() {
+    for (code, mixed) in [(200, Value::Null), (410, json!(true))] {
+        let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+        let client = tercet.client();
+        let gate = held(&client, &participant, code).await;
+        let word = json!({ "as": "confirmed" });
+        let answer = resolve(&client, "order-1", "stock", &word).await;
+        transaction(&answer, 200, "confirmed");
+        gate.open();
+        if code == 410 {
+            client.event("order-1", "contradicted").await;
+        }
+        let shown = client.get("order-1").await;
+        assert_eq!(shown.field("mixed"), &mixed, "{code}: {}", shown.text);
+        let listed = client.send(Method::GET, "/v1/transactions", None).await;
+        assert_eq!(listed.json["items"][0]["mixed"], mixed, "{code}: {}", listed.text);
+    }
 }
 
 /// Keeps P7.

@@ -395,9 +395,9 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "P9: only whose own call fails is shown to people, not who waits",
-        file: "crates/engine/src/transaction/parking.rs",
-        instead_of: "if self.parks_at(step.rules).is_none_or(|at| at > step.now.mono) {",
-        put: "if true {",
+        file: "crates/engine/src/transaction/branch.rs",
+        instead_of: "let waits = !self.told_parked && !self.is_done();",
+        put: "let waits = !self.told_parked && matches!(self.call_state, CallState::Due(_));",
         caught_by: Simulation,
     },
     Bug {
@@ -431,8 +431,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "an operator's word waits for the call under way without end",
         file: "crates/engine/src/transaction/operator.rs",
-        instead_of: "CallState::InFlight { .. } if step.now.mono < word.takes_effect => continue,",
-        put: "CallState::InFlight { .. } => continue,",
+        instead_of: "step.now.mono.after(WAITS_FOR_AN_ANSWER);",
+        put: "step.now.mono.after(WAITS_FOR_AN_ANSWER * 1_000);",
         caught_by: Simulation,
     },
     Bug {

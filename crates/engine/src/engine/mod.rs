@@ -79,7 +79,7 @@ impl EngineSettings {
     /// half of what there is to others.
     fn most_waiting(&self) -> (usize, usize) {
         (
-            self.in_memory_waiting_transactions.min(self.live_transactions / 2),
+            self.in_memory_waiting_transactions.min((self.live_transactions / 2).max(1)),
             self.in_memory_waiting_bytes.min(self.live_bytes / 2),
         )
     }
