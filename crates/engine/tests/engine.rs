@@ -9,7 +9,7 @@ use std::time::Duration;
 use tercet_engine::{
     Ask, EngineSettings, Event, Input, Load, Record, Rules, StoredTransaction, Until,
 };
-use tercet_wire::{Answer, BranchSpec};
+use tercet_wire::{Answer, BranchSpec, Op};
 use world::content::{branch, gid, initiators, new_branch, spec, with_legs};
 use world::driver::{Driver, calls, records, replies};
 
