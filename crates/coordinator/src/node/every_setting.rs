@@ -5,13 +5,21 @@ use tercet_engine::{DriverSettings, EngineSettings, history_bound};
 use tercet_journal::JournalSettings;
 use tercet_wire::{Incarnation, Limits};
 
-use super::parts::{dispatcher_settings, driver_settings, engine_settings, journal_settings};
+use super::parts::{
+    dispatcher_settings, driver_settings, engine_settings, journal_settings, outbound_settings,
+};
 use crate::config::{Flags, Kind, Layers, Settings, TERCET};
 use crate::dispatcher::DispatcherSettings;
+use crate::open_files::Shares;
+use crate::outbound::OutboundSettings;
+
+/// What the limit of open files leaves, which is no setting.
+const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 7] = [
+const TEXTS: [(&str, &str); 8] = [
     ("server.listen", "127.0.0.1:7201"),
+    ("server.admin_listen", "127.0.0.1:7202"),
     ("database.url", "sqlite://other.db"),
     ("alerts.webhook_url", "http://127.0.0.1:9/other"),
     ("alerts.webhook_secret", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
@@ -22,13 +30,14 @@ const TEXTS: [(&str, &str); 7] = [
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 7] = [
     "server.",
     "log.",
     "shutdown.",
     "limits.begin_queue",
     "limits.request_queue",
     "alerts.webhook_",
+    "alerts.unreachable_after_ms",
 ];
 
 /// What the parts work with.
@@ -38,6 +47,7 @@ struct Parts {
     driver: DriverSettings,
     journal: JournalSettings,
     dispatcher: DispatcherSettings,
+    outbound: OutboundSettings,
     requests: Limits,
     /// They hold a secret, so that they cannot be compared; shown without it.
     alerts: String,
@@ -60,6 +70,7 @@ fn parts(settings: &Settings) -> Parts {
         driver: driver_settings(settings),
         journal: journal_settings(settings, settings.server.listen, Incarnation(1)),
         dispatcher: dispatcher_settings(settings),
+        outbound: outbound_settings(settings, SHARES),
         requests: settings.of_requests(Vec::new()),
         alerts: format!(
             "{:?}",

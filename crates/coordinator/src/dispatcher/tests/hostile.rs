@@ -92,7 +92,7 @@ async fn interim_answers_one_by_one_do_not_put_off_the_timeout() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    assert_eq!(inbox.answer().await, nothing("timeout after 300 ms"));
+    assert_eq!(inbox.answer().await, nothing("timeout after 300 ms, the branch's timeout_ms"));
     soon("the end of the connection", saying).await.expect("no panic");
 }
 
