@@ -19,7 +19,6 @@
 //! count says at once that this node has not been replaced (its fence), and whether an
 //! earlier submission whose outcome nobody knows had happened after all.
 
-mod batch;
 mod batch_plan;
 #[cfg(test)]
 mod conformance;
@@ -37,7 +36,6 @@ mod store;
 mod store_kind;
 mod summary;
 mod thread;
-mod transaction_key;
 mod unreadable;
 mod writer;
 

@@ -27,6 +27,7 @@ pub(crate) fn late() -> Wall {
 }
 
 /// Whether the clock has parted from its own progress: then nothing is deleted by it.
+#[cfg(feature = "sea-orm")]
 pub(crate) fn is_doubted() -> bool {
     observed(|steady, _| steady.is_parted())
 }

@@ -8,15 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use async_trait::async_trait;
-use tercet_engine::{HistoryEvent, Load, StoredTransaction};
+use tercet_engine::{Batch, HistoryEvent, Load, StoredTransaction, TransactionKey};
 use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
 use tokio::sync::watch;
 
-use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::store::{Commit, CommitError, Keyset, Purge, PurgeBatch, PurgeLimits, Read, Store};
 use crate::summary::JournalSummary;
-use crate::transaction_key::TransactionKey;
 use crate::unreadable::Unreadable;
 
 /// What becomes of one submission.

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tercet_engine::{BranchRecord, Change, Decided, Decision, Record, Urgency};
+use tercet_engine::{Batch, BranchRecord, Change, Decided, Decision, Record, Urgency};
 use tercet_wire::{BranchSpec, Mono, Now, PerOp, Reason, Status, Wall};
 
 use super::rig::Running;
 use super::{Rig, finished, on_each_store, record, trying};
-use crate::batch::Batch;
 use crate::meters::Meters;
 use crate::retention::Sweeper;
 use crate::settings::Retention;

@@ -8,18 +8,16 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tercet_engine::{HistoryEvent, Load, StoredTransaction};
+use tercet_engine::{Batch, HistoryEvent, Load, StoredTransaction, TransactionKey};
 use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use tokio::sync::watch;
 
 use self::state::State;
-use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::store::{
     Claim, Commit, CommitError, Keyset, Life, Purge, PurgeBatch, PurgeLimits, Read, Store,
 };
 use crate::summary::JournalSummary;
-use crate::transaction_key::TransactionKey;
 use crate::unreadable::Unreadable;
 
 /// Rows in memory: what a database file is to the journal on a database. They outlive the

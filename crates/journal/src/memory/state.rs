@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use tercet_engine::{ApplyError, Change, StoredTransaction, begins};
+use tercet_engine::{ApplyError, Batch, Change, StoredTransaction, TransactionKey, begins};
 use tercet_wire::{Gid, Incarnation, Wall};
 
 use super::as_count;
-use crate::batch::Batch;
 use crate::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, first_within};
 use crate::summary::{JournalSummary, NodeRow};
-use crate::transaction_key::TransactionKey;
 
 /// All rows.
 #[derive(Debug, Default)]

@@ -3,15 +3,14 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ErrorCode};
 use sea_orm::Statement;
+use tercet_engine::{Batch, TransactionKey};
 use tercet_wire::Incarnation;
 
 use super::dialect::Sqlite;
 use super::writer::{execute, query};
-use crate::batch::Batch;
 use crate::meters::StatementMeters;
 use crate::sql::{Answer, CommitMachine, Fault, Field, Step};
 use crate::store::CommitError;
-use crate::transaction_key::TransactionKey;
 
 /// Writes a batch, or finds that it was written. Returns the lives left out because their gid
 /// belongs to another. After an error the connection must be discarded, which ends the

@@ -24,6 +24,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use sea_orm::{DatabaseConnection, Statement};
+use tercet_engine::{Batch, TransactionKey};
 use tercet_migrations::StepStatus;
 use tercet_wire::{Incarnation, Wall};
 use tokio::runtime::Handle;
@@ -35,13 +36,11 @@ pub use self::dialect::put_together;
 use self::header::{mark, take_over};
 use self::lock::FileLock;
 use self::same_file::{Moved, SameFiles, begins_as_a_log};
-use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::meters::StatementMeters;
 use crate::settings::JournalSettings;
 use crate::sql::{Dialect, OWN_READS, Pools, SqlStore, discard};
 use crate::store::{Claim, Commit, CommitError, Database, Life, Store};
-use crate::transaction_key::TransactionKey;
 
 /// What is said of a log that somebody has emptied in its place.
 const EMPTIED: &str = "the database's log (-wal) was emptied or overwritten beneath the process: what was \

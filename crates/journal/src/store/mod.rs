@@ -12,17 +12,15 @@ mod database;
 mod purge;
 
 use async_trait::async_trait;
-use tercet_engine::{ApplyError, HistoryEvent, Load, StoredTransaction};
+use tercet_engine::{ApplyError, Batch, HistoryEvent, Load, StoredTransaction, TransactionKey};
 use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use thiserror::Error;
 
 pub(crate) use self::database::Database;
 pub(crate) use self::purge::{Keyset, Purge, PurgeBatch, PurgeLimits, first_within};
-use crate::batch::Batch;
 use crate::error::JournalError;
 use crate::settings::JournalSettings;
 use crate::summary::JournalSummary;
-use crate::transaction_key::TransactionKey;
 use crate::unreadable::Unreadable;
 
 /// Keeps the rows, for one life of a node.

@@ -24,6 +24,7 @@ struct UnderWay {
     /// When it was to begin.
     due: Instant,
     step: usize,
+    /// The path of the transaction, once the coordinator has said it.
     location: String,
 }
 
@@ -85,7 +86,7 @@ impl Lane {
         };
         let checked = script.check(under_way.number, under_way.step, &found);
         if script.steps() > 1 && under_way.step == 0 {
-            under_way.location.push_str(found.location.unwrap_or_default());
+            under_way.location = Script::resolved(found.location.unwrap_or_default());
         }
         let length = found.length;
         self.connection.take(length);

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use crate::sink::Profile;
 use crate::wire::Response;
 
+/// Where transactions begin.
+const TRANSACTIONS: &str = "/v1/transactions";
+
 /// What a transaction is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -69,13 +72,13 @@ impl Script {
         let (path, begin, refused) = match shape.driven {
             Driven::Coordinator => {
                 let refused = json!({ "branches": all(Profile::Refuse) });
-                ("/v1/transactions", json!({ "branches": all(shape.profile) }), refused)
+                (TRANSACTIONS, json!({ "branches": all(shape.profile) }), refused)
             }
             Driven::Unattended => {
                 let begin = json!({ "branches": all(shape.profile), "timeout_ms": HELD_MS });
                 ("/v1/transactions?wait=accepted", begin, Value::Null)
             }
-            Driven::Initiator => ("/v1/transactions", json!({}), Value::Null),
+            Driven::Initiator => (TRANSACTIONS, json!({}), Value::Null),
         };
         let registered = match shape.driven {
             Driven::Coordinator | Driven::Unattended => Vec::new(),
@@ -98,6 +101,15 @@ impl Script {
             Driven::Coordinator | Driven::Unattended => 1,
             Driven::Initiator => self.registered.len() + 2,
         }
+    }
+
+    /// The path that a `Location` names: it may be relative to that of the request.
+    pub(crate) fn resolved(location: &str) -> String {
+        if location.starts_with('/') {
+            return location.to_owned();
+        }
+        let (folder, _) = TRANSACTIONS.rsplit_once('/').unwrap_or_default();
+        format!("{folder}/{location}")
     }
 
     /// Writes the request of one step.
@@ -168,6 +180,12 @@ mod tests {
     fn a_payload_has_the_bytes_it_is_to_have() {
         assert_eq!(payload(200).to_string().len(), 200);
         assert_eq!(payload(16_384).to_string().len(), 16_384);
+    }
+
+    #[test]
+    fn a_location_is_relative_to_where_transactions_begin() {
+        assert_eq!(Script::resolved("transactions/x"), "/v1/transactions/x");
+        assert_eq!(Script::resolved("/v1/transactions/x"), "/v1/transactions/x");
     }
 
     #[test]

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     const ANSWER: &[u8] = b"HTTP/1.1 201 Created\r\ntercet-status: confirmed\r\n\
-        location: /v1/transactions/x\r\ncontent-length: 2\r\n\r\n{}HTTP";
+        location: transactions/x\r\ncontent-length: 2\r\n\r\n{}HTTP";
 
     #[test]
     fn an_answer_is_read_when_it_is_whole_and_not_before() {
@@ -49,7 +49,7 @@ mod tests {
         let expected = Response {
             code: 201,
             status: Some("confirmed"),
-            location: Some("/v1/transactions/x"),
+            location: Some("transactions/x"),
             body: b"{}",
             length: whole,
         };

@@ -169,6 +169,12 @@ impl Running {
         Mono(at + self.mono_offset)
     }
 
+    /// Whether what was due at this moment is late: by more than a millisecond, and not since the
+    /// process was not there to notice.
+    pub(crate) fn is_overdue(&self, due: Mono, awake_since: u64, now: u64) -> bool {
+        due < Mono(self.mono(now).0.saturating_sub(1)) && due >= self.mono(awake_since)
+    }
+
     /// When its monotonic clock shows this.
     fn at(&self, mono: Mono) -> u64 {
         mono.0.saturating_sub(self.mono_offset)

@@ -95,9 +95,7 @@ impl Deadlines {
         excused: &BTreeSet<Gid>,
         scheduler: &mut Scheduler,
     ) {
-        let now = running.mono(scheduler.now);
-        let awake = running.mono(awake_since);
-        let overdue = |due: Mono| due < Mono(now.0.saturating_sub(1)) && due >= awake;
+        let overdue = |due: Mono| running.is_overdue(due, awake_since, scheduler.now);
         let late = self.not_before.iter().find(|(gid, due)| {
             let transaction = running.core().engine().transaction(gid);
             overdue(**due)
@@ -109,7 +107,8 @@ impl Deadlines {
                 })
         });
         if let Some((gid, due)) = late {
-            scheduler.broke(format!("{gid}: its deadline was {} ms ago", now.0 - due.0));
+            let late = running.mono(scheduler.now).0 - due.0;
+            scheduler.broke(format!("{gid}: its deadline was {late} ms ago"));
         }
     }
 }

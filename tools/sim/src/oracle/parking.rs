@@ -98,8 +98,6 @@ impl Parking {
         excused: &BTreeSet<Gid>,
         scheduler: &mut Scheduler,
     ) {
-        let now = running.mono(scheduler.now);
-        let awake = running.mono(awake_since);
         let patience = scheduler.plan.rules.park_after;
         for ((gid, id), since) in &self.since {
             let due = since.after(patience);
@@ -109,7 +107,7 @@ impl Parking {
             };
             let Some(branch) = transaction.branch(id) else { continue };
             let waits = transaction.decision().is_some() && !branch.is_done();
-            let overdue = due < Mono(now.0.saturating_sub(1)) && due >= awake;
+            let overdue = running.is_overdue(due, awake_since, scheduler.now);
             if waits && overdue && !branch.is_parked() {
                 scheduler.broke(format!("{gid}/{id} waits and is not shown to people"));
                 return;

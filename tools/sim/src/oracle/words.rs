@@ -81,12 +81,10 @@ impl Words {
         awake_since: u64,
         scheduler: &mut Scheduler,
     ) {
-        let now = running.mono(scheduler.now);
-        let awake = running.mono(awake_since);
         let overdue = self.since.iter().find(|((gid, _), since)| {
             let due = Mono(since.0 + LONGEST);
             let is_here = running.core().engine().transaction(gid).is_some();
-            is_here && due < Mono(now.0.saturating_sub(1)) && due >= awake
+            is_here && running.is_overdue(due, awake_since, scheduler.now)
         });
         if let Some(((gid, id), _)) = overdue {
             scheduler.broke(format!("{gid}/{id}: an operator's word waits longer than it may"));

@@ -19,17 +19,15 @@ mod tests;
 
 use std::collections::HashMap;
 
-use tercet_engine::ApplyError;
+use tercet_engine::{ApplyError, Batch, TransactionKey};
 use tercet_wire::{Incarnation, Instance, Wall};
 
 use self::fence::judge;
 pub(crate) use self::step::{Answer, Fault, Field, Row, Step};
 use super::dialect::Dialect;
 use super::write::{WriteKind, write_rows};
-use crate::batch::Batch;
 use crate::batch_plan::{TransactionDelta, deltas};
 use crate::store::CommitError;
-use crate::transaction_key::TransactionKey;
 
 /// Writes one batch, or finds that it was written.
 pub(crate) struct CommitMachine<'a, D> {

@@ -4,7 +4,7 @@
 use sea_orm::Statement;
 
 use crate::store::CommitError;
-use crate::transaction_key::TransactionKey;
+use tercet_engine::TransactionKey;
 
 /// What is to be done next, on the one connection that writes.
 #[derive(Debug, Clone, PartialEq)]

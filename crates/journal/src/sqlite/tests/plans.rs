@@ -4,12 +4,11 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, QueryFilter, QuerySelect,
     QueryTrait, Statement,
 };
-use tercet_engine::{Change, HistoryEvent, Record};
+use tercet_engine::{Change, HistoryEvent, Record, Weight};
 use tercet_wire::{Cursor, EventKind, Incarnation, ListQuery, Seq, Status, Wall};
 
 use super::super::dialect::Sqlite;
 use super::outsider;
-use crate::batch::Weight;
 use crate::batch_plan::deltas;
 use crate::conformance::{Rig, Script, record, trying};
 use crate::migrate_up;

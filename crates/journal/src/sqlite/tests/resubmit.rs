@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
-use tercet_engine::{BranchRecord, Change, HistoryEvent, Load, Record};
+use tercet_engine::{Batch, BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
 
 use super::super::{SqliteStore, writer};
 use super::{outsider, run};
-use crate::batch::Batch;
 use crate::conformance::{Rig, finished, record, trying};
 use crate::store::{Commit, CommitError, Read, Store};
 

@@ -3,8 +3,8 @@
 use super::super::{Answer, Fault, Field, Row};
 use super::script::{Run, node, text};
 use super::takings::batch_that_begins;
-use crate::batch::Batch;
 use crate::store::CommitError;
+use tercet_engine::Batch;
 
 fn looked(batch: &Batch, found: Vec<Row>) -> (Vec<String>, String) {
     let mut run = Run::of(batch);

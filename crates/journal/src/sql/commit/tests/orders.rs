@@ -1,12 +1,11 @@
 //! What is sent after what, and what a wrong answer to each of it leads to.
 
 use sea_orm::Value;
-use tercet_engine::{BranchRecord, Change, Decided, Decision, HistoryEvent, Record};
+use tercet_engine::{Batch, BranchRecord, Change, Decided, Decision, HistoryEvent, Record};
 use tercet_wire::{BranchStatus, EventKind, PerOp, Reason, Spec, Wall};
 
 use super::super::{Answer, Fault, Field, Step};
 use super::script::Run;
-use crate::batch::Batch;
 use crate::conformance::{record, trying};
 use crate::store::CommitError;
 

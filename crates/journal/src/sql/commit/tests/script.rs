@@ -1,13 +1,12 @@
 //! A dialect whose statements say what they are, and a driver that answers from a script.
 
 use sea_orm::{DbBackend, Statement, Value};
+use tercet_engine::{Batch, TransactionKey};
 use tercet_wire::{Incarnation, Wall};
 
 use super::super::{Answer, CommitMachine, Field, Row, Step};
-use crate::batch::Batch;
 use crate::sql::{Dialect, WriteKind, WriteRows};
 use crate::store::{CommitError, PurgeBatch};
-use crate::transaction_key::TransactionKey;
 
 pub(super) const OWN: Incarnation = Incarnation(7);
 

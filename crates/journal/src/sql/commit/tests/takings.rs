@@ -1,14 +1,12 @@
 //! Transactions that begin with a gid that another life holds.
 
-use tercet_engine::Change;
+use tercet_engine::{Batch, Change, TransactionKey};
 use tercet_wire::Wall;
 
 use super::super::{Answer, Field, Row};
 use super::script::{Run, node, text};
-use crate::batch::Batch;
 use crate::conformance::{open_transaction, record};
 use crate::store::CommitError;
-use crate::transaction_key::TransactionKey;
 
 /// Begins a transaction of each name, without branches.
 pub(super) fn batch_that_begins(number: i64, names: &[&str]) -> Batch {
