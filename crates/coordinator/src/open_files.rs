@@ -9,10 +9,11 @@ use thiserror::Error;
 const OURS: usize = 56;
 /// Of each connection that reads lists: the database, its log and its index.
 const OF_A_READER: usize = 3;
-/// Sockets that a look-up may take at a time: two families, each asked again.
-const OF_A_LOOK_UP: usize = 8;
+/// Sockets that a look-up may take at a time: for each of two families two name servers, each asked
+/// again, and by TCP where the answer does not fit.
+const OF_A_LOOK_UP: usize = 12;
 /// Calls and clients want so many at least, or nothing can be done.
-const LEAST: usize = 32;
+const LEAST: usize = 40;
 /// Calls may have at least so many before clients have all that they may have.
 const CALLS: usize = 512;
 /// More look-ups at a time are of no use.
@@ -119,7 +120,7 @@ mod tests {
     #[test]
     fn too_few_are_told_with_what_is_needed() {
         let error = share(64, 4_096, 4).expect_err("too few").to_string();
-        for part in ["open files is 64", "at least 100", "4676", "server.max_connections = 4096"] {
+        for part in ["open files is 64", "at least 108", "4676", "server.max_connections = 4096"] {
             assert!(error.contains(part), "{part}: {error}");
         }
     }

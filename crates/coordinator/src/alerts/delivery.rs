@@ -1,7 +1,6 @@
 //! One delivery: a POST, and whether it was taken.
 
 use std::pin::pin;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -62,14 +61,15 @@ impl Delivery {
     /// Sends an alert; it was taken if the answer is 2xx. What the answer's body says does not
     /// matter, and it is not read.
     pub(super) async fn send(&self, alert: &Alert, now: Wall) -> Result<(), NotTaken> {
-        let short = AtomicBool::new(false);
-        let how = Sending { fresh: true, short: &short };
+        let mut short = None;
+        let how = Sending { fresh: true, short: &mut short };
         let sent = self.connections.send(self.url.expose(), || self.request(alert, now), how);
         let timer = pin!(sleep(self.timeout));
         let (_connection, response) = match outbound::before(timer, sent).await {
             Some(sent) => sent.map_err(|error| NotTaken::NoAnswer(outbound::why(&error)))?,
             None => {
-                let why = format!("no answer within {} ms", self.timeout.as_millis());
+                let within = format!("no answer within {} ms", self.timeout.as_millis());
+                let why = short.map_or(within, |short| short.to_string());
                 return Err(NotTaken::NoAnswer(why));
             }
         };

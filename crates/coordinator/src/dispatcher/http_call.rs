@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Response;
@@ -68,9 +67,9 @@ impl HttpCall {
     pub(super) async fn call(&self, call: &Call, url: &Url, probe: bool) -> Exchanged {
         let now = self.clock.now();
         let fresh = probe || self.connections.wants_fresh(url, call.ticket.attempt);
-        let short = AtomicBool::new(false);
+        let mut short = None;
         let request = || request::request(call, url, now.entropy);
-        let how = Sending { fresh, short: &short };
+        let how = Sending { fresh, short: &mut short };
         let timeout = call.branch.timeout;
         let (first, what) = match self.first_byte_timeout {
             first if first.is_zero() || first >= timeout => (timeout, TIMED_OUT),
@@ -87,7 +86,7 @@ impl HttpCall {
                 return Exchanged { outcome: nothing(unwritable.to_string()), health };
             }
             Some(Err(error)) => return failed(outbound::why(&error)),
-            None if short.load(Ordering::Relaxed) => {
+            None if short.is_some() => {
                 return Exchanged { outcome: Outcome::NotMade, health: Health::Unknown };
             }
             None => {

@@ -19,10 +19,10 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::allowance::{Allowance, HEAD_BYTES};
-use super::dial::{self, Dialled};
+use super::dial::{Connected, Dialled, dial};
 use super::name_server::Unresolved;
 use super::resolver::Resolver;
-use super::shortage::{Shortage, Socket, Sockets};
+use super::shortage::{Shortage, Sockets, Told};
 use super::stream::{Counted, Stream};
 
 /// An address that did not answer in its turn comes last for so long.
@@ -58,7 +58,7 @@ pub(crate) enum ConnectError {
     Tcp(#[source] io::Error),
     #[error("no TLS")]
     Tls(#[source] io::Error),
-    /// This process has no socket for it.
+    /// This process lacked something for it.
     #[error(transparent)]
     Shortage(#[from] Shortage),
     /// The URL is none that can be connected to.
@@ -77,6 +77,7 @@ struct Shared {
     tls: TlsConnector,
     timeout: Duration,
     sockets: Sockets,
+    told: Told,
     clock: Arc<dyn Clock>,
     /// Addresses that come last, and until when.
     last: Mutex<HashMap<SocketAddr, Mono>>,
@@ -94,6 +95,7 @@ impl Connector {
             tls: TlsConnector::from(Arc::new(tls()?)),
             timeout: connect_timeout,
             sockets: Sockets::new(sockets),
+            told: Told::default(),
             clock,
             last: Mutex::default(),
         };
@@ -101,9 +103,8 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self, url: &Url) -> Result<Stream, ConnectError> {
-        let socket = self.shared.sockets.take()?;
         let resolved = AtomicBool::new(false);
-        let connecting = self.shared.connect(url, socket, &resolved);
+        let connecting = self.shared.connect(url, &resolved);
         let connected = timeout(self.shared.timeout, connecting).await;
         connected.unwrap_or_else(|_| {
             Err(match resolved.load(Ordering::Relaxed) {
@@ -113,9 +114,14 @@ impl Connector {
         })
     }
 
-    /// Tells people that calls wait for a socket.
-    pub(super) fn tell_shortage(&self) {
-        self.shared.sockets.tell(self.shared.clock.now().mono);
+    /// Tells people what calls wait for.
+    pub(super) fn tell(&self, shortage: Shortage) {
+        self.shared.told.tell(shortage, self.shared.clock.now().mono);
+    }
+
+    #[cfg(test)]
+    pub(super) fn exhaust_look_ups(&self) {
+        self.shared.resolver.exhaust();
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
@@ -124,25 +130,14 @@ impl Connector {
 }
 
 impl Shared {
-    async fn connect(
-        &self,
-        url: &Url,
-        socket: Socket,
-        resolved: &AtomicBool,
-    ) -> Result<Stream, ConnectError> {
+    async fn connect(&self, url: &Url, resolved: &AtomicBool) -> Result<Stream, ConnectError> {
         let host = url.host().ok_or(ConnectError::Url)?;
         let port = url.port_or_known_default().ok_or(ConnectError::Url)?;
         let addresses = self.in_turn(self.addresses(&host).await?, port);
         resolved.store(true, Ordering::Relaxed);
-        let Dialled { connected, worse } = dial::dial(&addresses, self.timeout).await;
-        self.remember(connected.as_ref().ok().map(|(_, address)| *address), &worse);
-        let tcp = match connected {
-            Ok((tcp, _)) => tcp,
-            Err(error) if addresses.iter().any(|address| dial::is_ours(&error, *address)) => {
-                return Err(Shortage.into());
-            }
-            Err(error) => return Err(ConnectError::Tcp(error)),
-        };
+        let Dialled { connected, worse } = dial(&addresses, self.timeout, &self.sockets).await;
+        self.remember(connected.as_ref().ok().map(|connected| connected.address), &worse);
+        let Connected { tcp, socket, address: _ } = connected?;
         // It fails only on a connection that is gone already.
         let _ = tcp.set_nodelay(true);
         let allowance = Allowance::default();

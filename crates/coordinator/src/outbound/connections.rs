@@ -6,7 +6,6 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -25,13 +24,14 @@ use url::{Position, Url};
 
 use super::allowance::{Allowance, HEAD_BYTES, TooMuch};
 use super::connect::{ConnectError, Connector};
+use super::shortage::Shortage;
 use super::stream::Stream;
 
 /// Bytes of an answer's body with all that HTTP writes around it; as much as is read of it, in the
 /// smallest of chunks, takes less.
 const BODY_BYTES: usize = 1024 * 1024;
 
-/// The pause until a call that had no socket looks for one again.
+/// The pause until a call that lacked something looks for it again.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a call got no status line.
@@ -61,8 +61,8 @@ pub(crate) struct Connections {
 pub(crate) struct Sending<'a> {
     /// By a connection of its own, whatever is kept.
     pub(crate) fresh: bool,
-    /// Set while it waits for a socket, which this process has not: nothing has been sent.
-    pub(crate) short: &'a AtomicBool,
+    /// What it waits for while this process lacks it: nothing has been sent.
+    pub(crate) short: &'a mut Option<Shortage>,
 }
 
 impl Connections {
@@ -107,23 +107,28 @@ impl Connections {
         }
     }
 
-    /// Makes a connection as soon as there is a socket for it.
+    /// Makes a connection as soon as this process has what it takes.
     async fn connect_with_patience(
         &self,
         url: &Url,
-        short: &AtomicBool,
+        short: &mut Option<Shortage>,
     ) -> Result<Connection, ConnectError> {
         loop {
             let connected = self.connect(url).await;
-            let is_short = matches!(connected, Err(ConnectError::Shortage(_)));
-            short.store(is_short, Ordering::Relaxed);
-            if !is_short {
+            let Err(ConnectError::Shortage(shortage)) = connected else {
+                *short = None;
                 return connected;
+            };
+            *short = Some(shortage);
+            self.connector.tell(shortage);
+            match shortage {
+                // Those that are kept for nobody yet make room for those that are needed.
+                Shortage::OpenFiles => {
+                    let idle = self.kept().forget_all();
+                    self.close(idle);
+                }
+                Shortage::LookUps => {}
             }
-            self.connector.tell_shortage();
-            // Those that are kept for nobody yet make room for those that are needed.
-            let idle = self.kept().forget_all();
-            self.close(idle);
             sleep(SHORTAGE_PAUSE).await;
         }
     }

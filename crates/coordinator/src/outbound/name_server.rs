@@ -5,7 +5,6 @@
 //! without a thread.
 
 use std::fs;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +46,7 @@ pub(crate) enum Unresolved {
     /// Nobody says anything, or nothing of use.
     #[error("could not resolve host: the name servers do not answer")]
     NoAnswer,
-    /// This process lacked a socket or a file to ask.
+    /// This process lacked what it takes to ask.
     #[error(transparent)]
     Shortage(#[from] Shortage),
 }
@@ -114,7 +113,7 @@ impl NameServers {
 fn read(path: &str) -> Result<Vec<u8>, Shortage> {
     match fs::read(path) {
         Ok(text) => Ok(text),
-        Err(error) if shortage::is_ours(&error) => Err(Shortage),
+        Err(error) if shortage::is_ours(&error) => Err(Shortage::OpenFiles),
         Err(_) => Ok(Vec::new()),
     }
 }
@@ -254,13 +253,11 @@ fn why(error: &NetError) -> Unresolved {
         {
             Unresolved::NoSuchName
         }
-        NetError::Io(error) if is_shortage(error) => Unresolved::Shortage(Shortage),
+        NetError::Io(error) if shortage::is_ours(error) => {
+            Unresolved::Shortage(Shortage::OpenFiles)
+        }
         _ => Unresolved::NoAnswer,
     }
-}
-
-fn is_shortage(error: &io::Error) -> bool {
-    shortage::is_ours(error)
 }
 
 impl std::fmt::Debug for Loaded {

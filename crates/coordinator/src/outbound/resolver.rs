@@ -83,6 +83,12 @@ impl Resolver {
         Self { shared: Arc::new(Shared { servers, clock, names, look_ups: look_ups.max(1) }) }
     }
 
+    /// From now on there is no room for a look-up.
+    #[cfg(test)]
+    pub(super) fn exhaust(&self) {
+        self.shared.names().under_way = self.shared.look_ups;
+    }
+
     /// The addresses of a name, in the order in which they are to be tried. Whoever asks limits
     /// how long it waits.
     pub(super) async fn addresses(&self, name: &str) -> Result<Arc<[IpAddr]>, Unresolved> {
@@ -112,7 +118,7 @@ impl Resolver {
         match stale {
             None => answer.await,
             Some(stale) => match timeout(STALE_AFTER, answer).await {
-                Ok(Err(Unresolved::NoAnswer)) | Err(_) => Ok(stale),
+                Ok(Err(Unresolved::NoAnswer | Unresolved::Shortage(_))) | Err(_) => Ok(stale),
                 Ok(answer) => answer,
             },
         }
@@ -147,7 +153,7 @@ impl Resolver {
             }
         }
         if names.under_way >= self.shared.look_ups || !names.has_room(name, now) {
-            return Next::Done(stale.ok_or(Unresolved::Shortage(Shortage)));
+            return Next::Done(stale.ok_or(Unresolved::Shortage(Shortage::LookUps)));
         }
         let (tell, told) = watch::channel(None);
         names.under_way += 1;
@@ -335,7 +341,7 @@ mod tests {
             assert_eq!(ask(&resolver, &name, found(1, 9)).await, Ok(1));
         }
         // What this process lacks is no failure of the name.
-        let short = Unresolved::Shortage(Shortage);
+        let short = Unresolved::Shortage(Shortage::OpenFiles);
         assert_eq!(ask(&resolver, "stock", Err(short)).await, Err(short));
         assert_eq!(ask(&resolver, "stock", found(1, 9)).await, Ok(1));
     }
@@ -351,6 +357,12 @@ mod tests {
         let never = |_, _| std::future::pending::<Result<Found, Unresolved>>();
         let addresses = soon("what was known", resolver.addresses_by("pay", never)).await;
         assert_eq!(addresses.expect("an address")[0], IpAddr::from([10, 0, 0, 1]));
+        // Nor does it that this process has no socket to ask them.
+        let (resolver, clock) = self::resolver();
+        assert_eq!(ask(&resolver, "pay", found(1, 1)).await, Ok(1));
+        clock.forward(1_000);
+        let short = Err(Unresolved::Shortage(Shortage::OpenFiles));
+        assert_eq!(ask(&resolver, "pay", short).await, Ok(1));
         // That there is no such name any more is another matter.
         let (resolver, clock) = self::resolver();
         assert_eq!(ask(&resolver, "pay", found(1, 1)).await, Ok(1));
@@ -365,7 +377,7 @@ mod tests {
         let (resolver, _) = resolver();
         assert_eq!(ask(&resolver, "known", found(1, 9)).await, Ok(1));
         silent(&resolver);
-        let short = Err(Unresolved::Shortage(Shortage));
+        let short = Err(Unresolved::Shortage(Shortage::LookUps));
         assert_eq!(ask(&resolver, "another", found(2, 9)).await, short);
         assert_eq!(ask(&resolver, "known", found(3, 9)).await, Ok(1));
     }

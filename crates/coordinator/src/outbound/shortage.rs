@@ -1,5 +1,5 @@
-//! What this process lacks itself: open files. That is nobody else's failure, so a call that
-//! meets it waits and is not counted.
+//! What this process lacks itself: open files, or room for another look-up. That is nobody else's
+//! failure, so a call that meets it waits and is not counted.
 
 use std::io;
 use std::sync::Arc;
@@ -20,10 +20,16 @@ const EMFILE: i32 = 24;
 const EADDRNOTAVAIL: i32 = 99;
 const ENOBUFS: i32 = 105;
 
-/// There was no socket for a call or a look-up.
+/// What there was too little of for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("too many open files in the coordinator")]
-pub(crate) struct Shortage;
+pub(crate) enum Shortage {
+    /// A socket, or a file, for it or for its look-up.
+    #[error("too many open files in the coordinator")]
+    OpenFiles,
+    /// As many look-ups as there may be are under way, for other names.
+    #[error("too many names are being looked up by the coordinator")]
+    LookUps,
+}
 
 /// Whether it was this process that lacked something.
 pub(super) fn is_ours(error: &io::Error) -> bool {
@@ -39,8 +45,6 @@ pub(super) fn is_out_of_ports(error: &io::Error) -> bool {
 #[derive(Debug, Clone)]
 pub(super) struct Sockets {
     free: Arc<Semaphore>,
-    /// When people were told last, and 0 if they never were.
-    told: Arc<AtomicU64>,
 }
 
 /// The right to one, given back when it is dropped.
@@ -52,28 +56,46 @@ pub(super) struct Socket {
 impl Sockets {
     pub(super) fn new(most: usize) -> Self {
         let free = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { free, told: Arc::default() }
+        Self { free }
     }
 
     /// One, if there is any. It never waits: whoever has kept some must give them up first.
     pub(super) fn take(&self) -> Result<Socket, Shortage> {
-        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| Shortage)?;
+        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| Shortage::OpenFiles)?;
         Ok(Socket { _permit: permit })
     }
+}
 
+/// When people were told of each shortage last, and 0 if they never were.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    open_files: AtomicU64,
+    look_ups: AtomicU64,
+}
+
+impl Told {
     /// Tells people, once in a while.
-    pub(super) fn tell(&self, now: Mono) {
-        let (told, at) = (self.told.load(Ordering::Relaxed), now.0.max(1));
-        if told != 0 && now.since(Mono(told)) < TELL_EVERY {
-            return;
-        }
-        let is_mine = self.told.compare_exchange(told, at, Ordering::Relaxed, Ordering::Relaxed);
-        if is_mine.is_ok() {
-            tracing::warn!(
+    pub(super) fn tell(&self, shortage: Shortage, now: Mono) {
+        match shortage {
+            Shortage::OpenFiles if is_due(&self.open_files, now) => tracing::warn!(
                 event = "too_many_open_files",
                 "too many open files: calls wait until there are fewer, and no attempt is used \
                  up. Raise the limit (LimitNOFILE, ulimit -n), or lower server.max_connections"
-            );
+            ),
+            Shortage::LookUps if is_due(&self.look_ups, now) => tracing::warn!(
+                event = "too_many_look_ups",
+                "too many names are being looked up: calls to names that are not known wait, and \
+                 no attempt is used up. Look whether the name servers answer, and who registers \
+                 so many names"
+            ),
+            Shortage::OpenFiles | Shortage::LookUps => {}
         }
     }
+}
+
+/// Whether it is time to tell people again. Of several who ask at once, one is told so.
+fn is_due(told: &AtomicU64, now: Mono) -> bool {
+    let (before, now) = (told.load(Ordering::Relaxed), now.0.max(1));
+    let is_over = before == 0 || Mono(now).since(Mono(before)) >= TELL_EVERY;
+    is_over && told.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }

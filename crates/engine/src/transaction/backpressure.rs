@@ -17,6 +17,7 @@ use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
 const DOUBLINGS: u32 = 6;
 
 const NO_ROOM: &str = "no room at its destination";
+const NO_ROOM_HERE: &str = "no room in the coordinator for another call";
 
 impl Transaction {
     /// There was no room for the call under way: it was never made. It waits for room at its
@@ -33,6 +34,7 @@ impl Transaction {
         let attempts = branch.attempts.get_mut(op);
         *attempts = attempts.saturating_sub(1);
         let since = *branch.failure_stats.no_room_since.get_or_insert(step.now.mono);
+        let why = if at.is_some() { NO_ROOM } else { NO_ROOM_HERE };
         branch.call_state = match at {
             Some(at) => CallState::Waiting { since, at },
             None => {
@@ -42,7 +44,7 @@ impl Transaction {
         };
         if op != Op::Try {
             // Nobody has answered anything wrong, but people should know that it waits.
-            branch.last_error.get_or_insert_with(|| Arc::from(NO_ROOM));
+            branch.last_error.get_or_insert_with(|| Arc::from(why));
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use super::super::connections::{CallError, Connection, Connections, Sending};
+use super::super::shortage::Shortage;
 use super::{Hand, connector};
 use tercet_testing::{Arrival, RawParticipant, soon};
 
@@ -40,8 +40,8 @@ async fn http_call<T>(
     fresh: bool,
     answer: impl AsyncFnOnce(Arrival) -> T,
 ) -> T {
-    let (url, short) = (url(participant), AtomicBool::new(false));
-    let sending = connections.send(&url, request, Sending { fresh, short: &short });
+    let (url, mut short) = (url(participant), None);
+    let sending = connections.send(&url, request, Sending { fresh, short: &mut short });
     let answering = async { answer(participant.arrival().await).await };
     let (sent, answered) = soon("an answer", async { tokio::join!(sending, answering) }).await;
     let (mut connection, mut response) = sent.expect("an answer");
@@ -141,8 +141,8 @@ async fn a_call_that_a_kept_connection_s_server_did_not_hear_is_sent_again() {
     let (connections, _) = connections(KEPT_FOR);
     for abrupt in [false, true] {
         http_call(&connections, &mut participant, true, well).await;
-        let (url, short) = (url(&participant), AtomicBool::new(false));
-        let how = Sending { fresh: false, short: &short };
+        let (url, mut short) = (url(&participant), None);
+        let how = Sending { fresh: false, short: &mut short };
         let sending = connections.send(&url, request, how);
         let answering = async {
             // The server closes what it has just read, as one that was about to do so anyway.
@@ -170,8 +170,8 @@ async fn a_call_that_was_heard_or_had_a_fresh_connection_is_not_sent_again() {
         http_call(&connections, &mut participant, true, well).await;
         // The fresh one was new to it; the kept one has begun to answer.
         let fresh = said.is_empty();
-        let (url, short) = (url(&participant), AtomicBool::new(false));
-        let sending = connections.send(&url, request, Sending { fresh, short: &short });
+        let (url, mut short) = (url(&participant), None);
+        let sending = connections.send(&url, request, Sending { fresh, short: &mut short });
         let answering = async {
             let mut arrival = participant.arrival().await;
             arrival.write(said).await.expect("it is taken");
@@ -200,6 +200,24 @@ async fn after_a_silent_call_the_next_attempt_goes_by_a_fresh_connection() {
     assert_eq!(http_call(&connections, &mut participant, false, well).await, 3, "all were old");
     connections.forget(participant.url("").as_str());
     assert_eq!(connections.kept_now(), 0);
+}
+
+/// Keeps P6.
+#[tokio::test]
+async fn too_many_look_ups_close_nobody_s_connection() {
+    let mut participant = RawParticipant::start().await;
+    let clock = Arc::new(Hand::default());
+    let connector = connector(&clock);
+    let connections = Connections::new(connector.clone(), KEPT_FOR);
+    http_call(&connections, &mut participant, false, well).await;
+    connector.exhaust_look_ups();
+    let (unknown, mut short) = ("http://unknown.test/".parse().expect("a URL"), None);
+    let how = Sending { fresh: false, short: &mut short };
+    let sending = connections.send(&unknown, request, how);
+    let patience = Duration::from_millis(200);
+    assert!(tokio::time::timeout(patience, sending).await.is_err(), "it waits");
+    assert_eq!(short, Some(Shortage::LookUps));
+    assert_eq!(http_call(&connections, &mut participant, false, well).await, 1, "the one it kept");
 }
 
 #[tokio::test]
