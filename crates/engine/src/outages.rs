@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tercet_wire::{Mono, Now, Wall};
 
+use crate::Parked;
 use crate::dispatch::Destination;
 
 /// After so long people are reminded; after the last of these, as often as that once more.
@@ -91,7 +92,7 @@ impl Outages {
         self.known.is_empty()
     }
 
-    /// Whether what is parked for this participant is told as its outage.
+    /// Whether it is taken for one that does not answer.
     #[must_use]
     pub fn is_known(&self, participant: &str) -> bool {
         self.known.contains_key(participant)
@@ -113,16 +114,34 @@ impl Outages {
         self.over(&participant, now)
     }
 
+    /// A destination was forgotten with its breaker open: nobody knows how it is. If people were
+    /// told, the next answer of its participant ends that.
+    pub fn forgotten(&mut self, destination: &Destination) {
+        let participant = destination.participant();
+        let Some(outage) = self.known.get_mut(&participant) else { return };
+        outage.open.remove(destination);
+        if outage.open.is_empty() && outage.told.is_none() {
+            self.known.remove(&participant);
+        }
+        self.find_next_due();
+    }
+
     /// A call to a participant was answered by itself. While a breaker of its is open, that alone
     /// does not end its outage.
     pub fn answered(&mut self, participant: &str, now: Now) -> Option<OutageNews> {
         self.over(participant, now)
     }
 
-    /// A branch is shown to people, since its participant does not answer. Whether that is told as
-    /// the participant's outage.
-    pub fn parked(&mut self, participant: &str, since: Wall, now: Now) -> bool {
-        let Some(outage) = self.of(participant.to_owned(), since, now.mono) else { return false };
+    /// A branch of a participant is shown to people. Whether that is told as the participant's
+    /// outage: it does not answer, or a breaker of it is open; but not what it has answered itself
+    /// and calling it again will not change.
+    pub fn parked(&mut self, participant: &str, parked: &Parked, now: Now) -> bool {
+        let is_away = parked.unreachable || self.is_known(participant);
+        if parked.hopeless || !is_away {
+            return false;
+        }
+        let outage = self.of(participant.to_owned(), parked.since, now.mono);
+        let Some(outage) = outage else { return false };
         if outage.told.is_none() {
             outage.due = outage.due.min(now.mono);
         }
@@ -194,6 +213,11 @@ fn next_reminder(told: Told, now: Mono) -> Mono {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tercet_wire::{BranchSpec, Fingerprint, Instance, Op, PerOp, TryBy};
+    use uuid::Uuid;
+
     use super::*;
 
     fn at(ms: u64) -> Now {
@@ -203,6 +227,34 @@ mod tests {
 
     fn destination(path: &str) -> Destination {
         Destination::of(&format!("http://pay:80/{path}").parse().expect("a URL"), 1)
+    }
+
+    /// A branch whose participant has not answered since then.
+    fn parked(since: u64) -> Parked {
+        let branch = BranchSpec {
+            id: "a".parse().expect("an id"),
+            position: 0,
+            stage: 0,
+            urls: PerOp::default(),
+            headers: BTreeMap::new(),
+            payload: Arc::from("{}"),
+            timeout: Duration::from_secs(3),
+            try_by: TryBy::Coordinator,
+            fingerprint: Fingerprint::from_text("a"),
+        };
+        Parked {
+            instance: Instance(Uuid::nil()),
+            branch: Arc::new(branch),
+            op: Op::Confirm,
+            attempts: 1,
+            last_error: None,
+            last_answer: None,
+            unreachable: true,
+            hopeless: false,
+            since: at(since).wall,
+            since_mono: at(since).mono,
+            at: at(since).wall,
+        }
     }
 
     fn outages() -> Outages {
@@ -253,6 +305,19 @@ mod tests {
     }
 
     #[test]
+    fn that_nobody_asks_for_a_participant_any_more_does_not_mean_that_it_is_back() {
+        let mut outages = outages();
+        outages.opened(&destination("a"), at(0));
+        outages.forgotten(&destination("a"));
+        assert_eq!((outages.is_empty(), outages.next_due()), (true, None));
+        outages.opened(&destination("a"), at(1_000));
+        assert_eq!(outages.take_due(Mono(4_000)), told(1_000, 0));
+        outages.forgotten(&destination("a"));
+        assert!(outages.is_known("pay:80"));
+        assert!(outages.answered("pay:80", at(5_000)).is_some(), "now it is");
+    }
+
+    #[test]
     fn an_outage_lasts_until_all_breakers_of_its_participant_have_closed() {
         let mut outages = outages();
         outages.opened(&destination("a"), at(0));
@@ -266,11 +331,30 @@ mod tests {
     #[test]
     fn what_is_parked_for_it_is_told_at_once_and_an_answer_ends_it() {
         let mut outages = outages();
-        assert!(outages.parked("pay:80", at(500).wall, at(60_500)));
-        assert!(outages.parked("pay:80", at(600).wall, at(60_600)));
+        assert!(!outages.parked(
+            "pay:80",
+            &Parked { unreachable: false, ..parked(400) },
+            at(60_400)
+        ));
+        assert!(outages.parked("pay:80", &parked(500), at(60_500)));
+        assert!(outages.parked(
+            "pay:80",
+            &Parked { unreachable: false, ..parked(600) },
+            at(60_600)
+        ));
         assert_eq!(outages.take_due(Mono(60_600)), told(500, 0));
         assert_eq!(outages.answered("stock:80", at(61_000)), None);
         assert!(outages.answered("pay:80", at(61_000)).is_some());
+    }
+
+    /// Keeps P3.
+    #[test]
+    fn what_a_participant_has_answered_itself_is_not_told_as_its_outage() {
+        let mut outages = outages();
+        outages.opened(&destination("a"), at(0));
+        let answered = Parked { unreachable: false, hopeless: true, ..parked(0) };
+        assert!(!outages.parked("pay:80", &answered, at(100)), "by its other path");
+        assert!(outages.is_known("pay:80"));
     }
 
     /// Keeps P9.
@@ -278,7 +362,7 @@ mod tests {
     fn so_many_participants_are_remembered() {
         let mut outages = outages();
         for number in 0..PARTICIPANTS + 10 {
-            let remembered = outages.parked(&format!("h{number}:80"), at(0).wall, at(0));
+            let remembered = outages.parked(&format!("h{number}:80"), &parked(0), at(0));
             assert_eq!(remembered, number < PARTICIPANTS);
         }
         assert_eq!(outages.known.len(), PARTICIPANTS);

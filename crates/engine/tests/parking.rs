@@ -187,6 +187,33 @@ fn people_are_told_of_each_parked_branch_once_that_is_durable() {
     assert_eq!(told(&driver.durable()), ["t/b confirm 1 answered 503"]);
 }
 
+/// That a branch is late is told as its participant's outage; what that answers then is other news.
+///
+/// Keeps P3.
+#[test]
+fn people_are_told_that_a_branch_is_hopeless_after_they_were_told_that_it_is_late() {
+    let mut driver = Driver::new();
+    let mut confirm = confirming(&mut driver);
+    driver.pass(60_000);
+    let late = driver.durable().parked;
+    assert!(
+        matches!(&late[..], [(_, parked)] if parked.unreachable && !parked.hopeless),
+        "{late:?}"
+    );
+    let mut hopeless = Vec::new();
+    for _ in 0..3 {
+        let answered = driver.answer(&confirm, 410);
+        let commands = [answered, driver.durable(), driver.pass(600_000), driver.durable()];
+        let mut calls = Vec::new();
+        for mut commands in commands {
+            hopeless.append(&mut commands.parked);
+            calls.append(&mut commands.calls);
+        }
+        confirm = calls.remove(0);
+    }
+    assert!(matches!(&hopeless[..], [(_, parked)] if parked.hopeless), "{hopeless:?}");
+}
+
 /// What people are told of.
 fn told(commands: &Commands) -> Vec<String> {
     let told = commands.parked.iter().map(|(gid, parked)| {

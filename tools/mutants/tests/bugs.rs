@@ -396,8 +396,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P9: only whose own call fails is shown to people, not who waits",
         file: "crates/engine/src/transaction/branch.rs",
-        instead_of: "let waits = !self.told_parked && !self.is_done();",
-        put: "let waits = !self.told_parked && matches!(self.call_state, CallState::Due(_));",
+        instead_of: "let waits = self.told_parked.is_none() && !self.is_done();",
+        put: "let waits = self.told_parked.is_none() && matches!(self.call_state, CallState::Due(_));",
         caught_by: Simulation,
     },
     Bug {

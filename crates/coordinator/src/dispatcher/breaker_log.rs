@@ -2,13 +2,14 @@
 
 use tercet_engine::Turned;
 
+use super::breaker_turns::BreakerTurn;
 use super::destination::DestinationHandle;
 
 pub(super) fn tell(destination: &DestinationHandle, turned: Turned) {
     match turned {
         Turned::Opened => {
             destination.metrics.breaker_opened();
-            destination.turns.tell(&destination.name, true);
+            destination.turns.tell(&destination.name, BreakerTurn::Opened);
             // People are told once it has lasted for a while: it may be over in a moment.
             tracing::info!(event = "breaker_opened",
                 participant = %destination.participant,
@@ -19,7 +20,7 @@ pub(super) fn tell(destination: &DestinationHandle, turned: Turned) {
         }
         Turned::Closed { after } => {
             destination.metrics.breaker_closed();
-            destination.turns.tell(&destination.name, false);
+            destination.turns.tell(&destination.name, BreakerTurn::Closed);
             tracing::info!(event = "breaker_closed",
                 participant = %destination.participant,
                 destination = %destination.name,

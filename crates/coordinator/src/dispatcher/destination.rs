@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use super::Place;
-use super::breaker_turns::BreakerTurns;
+use super::breaker_turns::{BreakerTurn, BreakerTurns};
 use crate::metrics::{CallResult, ParticipantMetrics};
 
 /// A call that was taken in, with the place where its answer goes.
@@ -156,7 +156,7 @@ impl Drop for DestinationHandle {
         // Forgotten while it is open: it must not be counted for ever.
         if self.health().breaker != BreakerState::Closed {
             self.metrics.breaker_closed();
-            self.turns.tell(&self.name, false);
+            self.turns.tell(&self.name, BreakerTurn::Forgotten);
         }
     }
 }

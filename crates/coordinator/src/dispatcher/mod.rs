@@ -31,7 +31,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use breaker_turns::BreakerTurns;
+pub use breaker_turns::{BreakerTurn, BreakerTurns};
 pub use capacity::FreedCapacity;
 pub use dispatch::{Dispatcher, NoRoom, start};
 pub use outcome::{Outcome, Place};

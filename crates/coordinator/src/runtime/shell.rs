@@ -14,7 +14,7 @@ use tercet_wire::{Answer, Gid, Now, host_port};
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{Alerts, OutageReport, ParkedBranch};
-use crate::dispatcher::{BreakerTurns, Dispatcher, FreedCapacity, Outcome};
+use crate::dispatcher::{BreakerTurn, BreakerTurns, Dispatcher, FreedCapacity, Outcome};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::beat::{Beat, EVERY};
 use crate::runtime::handle::{Asked, Control, HungUp, Lanes};
@@ -147,8 +147,8 @@ impl Shell {
             }
             Some((ticket, outcome)) = self.answers.recv() => self.ended(ticket, outcome),
             freed = self.capacity.next() => self.driver.capacity_freed(freed),
-            (destination, is_open) = self.breaker_turns.next() => {
-                self.breaker_turned(&destination, is_open);
+            (destination, turn) = self.breaker_turns.next() => {
+                self.breaker_turned(&destination, turn);
             }
             Some(control) = self.lanes.control.recv() => self.control(control),
             Some(hung_up) = self.lanes.hung_up.recv() => self.hang_up(hung_up),
@@ -364,12 +364,16 @@ impl Shell {
         self.driver.answered(ticket, answer);
     }
 
-    fn breaker_turned(&mut self, destination: &Destination, is_open: bool) {
+    fn breaker_turned(&mut self, destination: &Destination, turn: BreakerTurn) {
         let now = self.clock.now();
-        if is_open {
-            self.outages.opened(destination, now);
-        } else if let Some(news) = self.outages.closed(destination, now) {
-            self.tell_outage(news, now);
+        match turn {
+            BreakerTurn::Opened => self.outages.opened(destination, now),
+            BreakerTurn::Closed => {
+                if let Some(news) = self.outages.closed(destination, now) {
+                    self.tell_outage(news, now);
+                }
+            }
+            BreakerTurn::Forgotten => self.outages.forgotten(destination),
         }
     }
 
@@ -379,8 +383,7 @@ impl Shell {
         let now = self.clock.now();
         let url = parked.branch.url(parked.op);
         let called = url.map(|url| host_port(url)).unwrap_or_default();
-        let is_away = parked.unreachable || self.outages.is_known(&called);
-        if is_away && self.outages.parked(&called, parked.since, now) {
+        if self.outages.parked(&called, &parked, now) {
             return;
         }
         let branch = ParkedBranch::new(gid, parked);

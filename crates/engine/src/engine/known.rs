@@ -14,7 +14,7 @@ use crate::engine::{Engine, at_once};
 use crate::invariants::moved_rightly;
 use crate::record::{Change, Record};
 use crate::transaction::{
-    Branch, CallState, ParkedNow, Registered, Step, Transaction, Wanted, not_before,
+    Branch, CallState, Doubt, ParkedNow, Registered, Step, Transaction, Wanted, not_before,
 };
 
 /// What a call is to its branch.
@@ -214,7 +214,7 @@ impl Engine {
         // Nobody waits for completion, but the transaction stays until it is durable.
         let leaves_after = completion.into_iter().map(&mut write).last();
         self.last = last;
-        for ParkedNow { branch, op, attempts } in parked {
+        for ParkedNow { branch, op, attempts, doubt } in parked {
             let branch = live_transaction.transaction.branch(&branch.id);
             // An operator's word may have ended it in the same moment.
             let Some(branch) = branch.filter(|branch| branch.is_parked()) else { continue };
@@ -226,6 +226,7 @@ impl Engine {
                 last_error: branch.last_error().cloned(),
                 last_answer: branch.last_answer().cloned(),
                 unreachable: branch.is_unreachable(),
+                hopeless: doubt == Doubt::Hopeless,
                 since: now.wall_at(branch.waits_since().unwrap_or(now.mono)),
                 since_mono: branch.waits_since().unwrap_or(now.mono),
                 at: now.wall,

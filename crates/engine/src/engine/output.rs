@@ -87,6 +87,8 @@ pub struct Parked {
     pub last_answer: Option<Arc<LastAnswer>>,
     /// Whether nothing says that its participant is there: the last call got no answer from it.
     pub unreachable: bool,
+    /// Whether what its participant answers says that calling it again is of no use.
+    pub hopeless: bool,
     /// Since when it could have been called.
     pub since: Wall,
     /// The same by the clock that it was parked by.

@@ -73,7 +73,7 @@ impl Transaction {
         let decided = Decided { at: step.now.wall, decision };
         for branch in &mut self.branches {
             branch.failure_stats = FailureStats::default();
-            branch.told_parked = false;
+            branch.told_parked = None;
             branch.call_state = match branch.spec.url(decided.decision.op()) {
                 Some(_) => CallState::Due(step.now.mono),
                 None => CallState::Idle,

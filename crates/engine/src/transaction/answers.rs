@@ -9,7 +9,7 @@ use crate::dispatch::{Health, health};
 use crate::record::{LastAnswer, TryAnswer};
 use crate::transaction::branch::{Branch, BranchState, CallState};
 use crate::transaction::history::Line;
-use crate::transaction::{Phase, Step, Transaction, branch_at};
+use crate::transaction::{Doubt, Phase, Step, Transaction, branch_at};
 
 /// The least that a Try waits before it is called again, however near the deadline.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -59,7 +59,7 @@ impl Transaction {
                     // It is at it: a sign of life, which ends the doubt. From when it wants to be
                     // asked again the next one begins.
                     branch.failure_stats.since = Some(next);
-                    branch.told_parked = false;
+                    branch.told_parked = None;
                     if std::mem::take(&mut branch.parked) {
                         branch.write_row_into(step);
                     }
@@ -121,7 +121,7 @@ impl Transaction {
         let wrong =
             branch.failure_stats.permanent_in_a_row >= step.rules.park_after_permanent_errors;
         if wrong || failure == FailureKind::ReservationLost {
-            self.park(position, op, step);
+            self.park(position, op, Doubt::Hopeless, step);
         }
     }
 }

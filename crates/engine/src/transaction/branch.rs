@@ -9,6 +9,7 @@ use tercet_wire::{
 
 use crate::dispatch::Destination;
 use crate::record::{BranchRecord, Decision, LastAnswer, PendingResolution, TryAnswer};
+use crate::transaction::Doubt;
 
 /// One branch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,9 +20,9 @@ pub struct Branch {
     pub(super) attempts: PerOp<u32>,
     pub(super) failure_stats: FailureStats,
     pub(super) parked: bool,
-    /// Whether people were told of that in this life of the node: what a stop interrupts they
-    /// hear of again only if it lasts.
-    pub(super) told_parked: bool,
+    /// What people were told of that in this life of the node: what a stop interrupts they hear of
+    /// again only if it lasts.
+    pub(super) told_parked: Option<Doubt>,
     pub(super) last_error: Option<Arc<str>>,
     pub(super) answer: Option<TryAnswer>,
     pub(super) last_answer: Option<Arc<LastAnswer>>,
@@ -121,7 +122,7 @@ impl Branch {
             attempts: PerOp::default(),
             failure_stats: FailureStats::default(),
             parked: false,
-            told_parked: false,
+            told_parked: None,
             last_error: None,
             answer: None,
             last_answer: None,
@@ -267,7 +268,7 @@ impl Branch {
     /// When people are to be told that it is without the answer it needs; none where they were,
     /// or where nothing is needed of it.
     pub(super) fn parks_at(&self, park_after: Duration) -> Option<Mono> {
-        let waits = !self.told_parked && !self.is_done();
+        let waits = self.told_parked.is_none() && !self.is_done();
         self.failure_stats.since.filter(|_| waits).map(|since| since.after(park_after))
     }
 }

@@ -33,6 +33,7 @@ pub use branch::{Branch, BranchState, CallState};
 use history::History;
 pub use history::history_bound;
 pub(crate) use paging::{BranchBackoff, Waiting};
+pub(crate) use parking::Doubt;
 pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
 pub use step::Rules;

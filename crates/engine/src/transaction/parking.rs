@@ -12,6 +12,15 @@ use crate::transaction::history::Line;
 use crate::transaction::step::ParkedNow;
 use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
 
+/// Why a branch is shown to people, the lesser first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Doubt {
+    /// It has not had the answer it needs for too long.
+    Late,
+    /// What its participant answers says that calling it again is of no use.
+    Hopeless,
+}
+
 impl Transaction {
     /// When the first branch is to be shown to people.
     pub(super) fn parks_at(&self, rules: &Rules) -> Option<Mono> {
@@ -50,21 +59,23 @@ impl Transaction {
         for position in 0..self.branches.len() {
             let branch = branch_at(&mut self.branches, position);
             if branch.parks_at(step.rules.park_after).is_some_and(|at| at <= step.now.mono) {
-                self.park(position, op, step);
+                self.park(position, op, Doubt::Late, step);
             }
         }
     }
 
-    /// Shows a branch to people, and tells them, unless both has happened.
-    pub(super) fn park(&mut self, position: usize, op: Op, step: &mut Step<'_>) {
+    /// Shows a branch to people, and tells them, unless both has happened. That it is late may have
+    /// been told as its participant's outage, so that it is hopeless is told beside that.
+    pub(super) fn park(&mut self, position: usize, op: Op, doubt: Doubt, step: &mut Step<'_>) {
         let branch = branch_at(&mut self.branches, position);
-        if std::mem::replace(&mut branch.told_parked, true) {
+        if branch.told_parked >= Some(doubt) {
             return;
         }
+        branch.told_parked = Some(doubt);
         let attempts = *branch.attempts.get(op);
-        step.parked.push(ParkedNow { branch: Arc::clone(&branch.spec), op, attempts });
+        step.parked.push(ParkedNow { branch: Arc::clone(&branch.spec), op, attempts, doubt });
         if std::mem::replace(&mut branch.parked, true) {
-            // So it was found at a start.
+            // So it was found at a start, or it was late before.
             return;
         }
         let waited = step.now.mono.since(branch.failure_stats.since.unwrap_or(step.now.mono));

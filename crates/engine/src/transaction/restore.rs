@@ -11,7 +11,7 @@ use crate::stored::StoredTransaction;
 use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats, Word};
 use crate::transaction::history::History;
 use crate::transaction::pattern::has_stages;
-use crate::transaction::{Phase, Step, Transaction, branch_rows};
+use crate::transaction::{Doubt, Phase, Step, Transaction, branch_rows};
 
 /// The least that one more round of Try is given.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
@@ -106,8 +106,8 @@ fn restore_branch(
             ..FailureStats::default()
         },
         parked,
-        // At a start people are told anew of what lasts; what was paged out has been told.
-        told_parked: parked && resume == Resume::PagedIn,
+        // At a start people are told anew of what lasts; of what was paged out all has been told.
+        told_parked: (parked && resume == Resume::PagedIn).then_some(Doubt::Hopeless),
         last_error: known.last_error,
         answer: known.answer,
         last_answer: known.last_answer,

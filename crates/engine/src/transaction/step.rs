@@ -6,6 +6,7 @@ use std::time::Duration;
 use tercet_wire::{Backoff, BranchSpec, Now, Op, spread};
 
 use crate::record::Change;
+use crate::transaction::Doubt;
 
 /// The numbers in the rules; all in config.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -64,6 +65,8 @@ pub(crate) struct ParkedNow {
     pub(crate) op: Op,
     /// How often that was made.
     pub(crate) attempts: u32,
+    /// Why.
+    pub(crate) doubt: Doubt,
 }
 
 /// What one input leads to.

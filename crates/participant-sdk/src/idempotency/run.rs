@@ -54,7 +54,9 @@ where
         fingerprint: key::fingerprint(&parts, &body),
         owner: clock::entropy().cast_signed(),
     };
-    let claim = settings.store.claim(&claimant, settings.terms, clock::early().0).await;
+    let (early, late) = (clock::early(), clock::late());
+    let terms = settings.terms.by_two_clocks(early, late);
+    let claim = settings.store.claim(&claimant, terms, early.0).await;
     match claim {
         Ok(Claim::Run) => {}
         Ok(other) => return without_running(other),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tercet_wire::Wall;
 use thiserror::Error;
 
 use super::answer::KeptAnswer;
@@ -56,6 +57,13 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    /// Where the clock is in doubt, others' leases are judged by the earlier time, and one's own is
+    /// granted by the later: whoever has the other of both must not find it run out.
+    pub(super) fn by_two_clocks(self, early: Wall, late: Wall) -> Self {
+        let between = u64::try_from(late.0.saturating_sub(early.0)).unwrap_or(0);
+        Self { lease: self.lease.saturating_add(Duration::from_millis(between)), ..self }
+    }
+
     pub(super) fn lease_until_ms(self, now_ms: i64) -> i64 {
         now_ms.saturating_add(i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX))
     }
@@ -179,5 +187,21 @@ impl KeyStore {
             #[cfg(feature = "sea-orm")]
             Kept::Database(keys) => keys.release(request).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_that_is_granted_by_a_doubted_clock_has_not_run_out_by_the_other() {
+        let terms = Terms { lease: Duration::from_secs(10), keep: Duration::from_secs(60) };
+        let (early, late) = (Wall(1_000), Wall(61_000));
+        let doubted = terms.by_two_clocks(early, late);
+        assert_eq!(doubted.lease_until_ms(early.0), terms.lease_until_ms(late.0));
+        assert_eq!(doubted.keep, terms.keep);
+        let agreed = terms.by_two_clocks(early, early);
+        assert_eq!(agreed.lease_until_ms(early.0), terms.lease_until_ms(early.0));
     }
 }

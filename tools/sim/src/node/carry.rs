@@ -55,9 +55,7 @@ impl Running {
             around.oracle.parked(&gid, &parked, around.rows, scheduler);
             let url = parked.branch.url(parked.op);
             let called = url.map(|url| host_port(url)).unwrap_or_default();
-            if parked.unreachable || self.outages.is_known(&called) {
-                self.outages.parked(&called, parked.since, now);
-            }
+            self.outages.parked(&called, &parked, now);
         }
         for (gid, why) in commands.alarms {
             around.oracle.alarm(&gid, &why, around.rows, scheduler);
