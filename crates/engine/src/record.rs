@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    BranchId, BranchSpec, BranchStatus, EventKind, Gid, Instance, Op, PerOp, Reason, ResolvedAs,
-    Seq, Spec, Status, Wall,
+    BranchId, BranchSpec, BranchStatus, EventKind, Gid, Instance, Mono, Op, PerOp, Reason,
+    ResolvedAs, Seq, Spec, Status, SteadyWall, Wall,
 };
 
 /// One durable step of one transaction.
@@ -19,6 +19,16 @@ pub struct Record {
     pub instance: Instance,
     /// What became true.
     pub change: Change,
+}
+
+impl Record {
+    /// An end keeps its date for as long as it should be remembered, whatever the clock says
+    /// meanwhile.
+    pub fn date_end(&mut self, steady: &SteadyWall, now: Mono) {
+        if let Change::Finished { at, .. } = &mut self.change {
+            *at = steady.ended(*at, now);
+        }
+    }
 }
 
 /// What became true.

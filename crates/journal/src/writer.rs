@@ -209,9 +209,7 @@ impl Writer {
             return;
         }
         for record in records {
-            if let Change::Finished { at, .. } = &mut record.change {
-                *at = self.steady.ended(*at, now);
-            }
+            record.date_end(&self.steady, now);
         }
     }
 

@@ -408,6 +408,20 @@ pub(crate) const BUGS: &[Bug] = &[
         caught_by: Simulation,
     },
     Bug {
+        name: "a start believes whatever the wall clock shows",
+        file: "crates/wire/src/steady_wall.rs",
+        instead_of: "believed: doubted.unwrap_or(now.wall)",
+        put: "believed: now.wall",
+        caught_by: Simulation,
+    },
+    Bug {
+        name: "what ends while the clock is behind is older than it is",
+        file: "crates/wire/src/steady_wall.rs",
+        instead_of: "ahead_ms < 0 => at.max(self.expected(now)),",
+        put: "ahead_ms < 0 => at,",
+        caught_by: Simulation,
+    },
+    Bug {
         name: "rows: a restart begins the numbers of a history at 1 again",
         file: "crates/engine/src/transaction/restore.rs",
         instead_of: "History { lines: stored.history_len, by_hand",

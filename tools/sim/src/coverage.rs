@@ -96,7 +96,7 @@ listed!(
         NoRoom, NoRoomInTheInbox, Queued, BeginLaneFull, AwaitedRoom, RoomTold,
         DeadConnection, SentAgain, FreshAttempt,
         BreakerOpened, BreakerClosed, Probe, Healed, ExpiredBehindABreaker,
-        PagedOut, PageOfGids, TooManyPagedOut, ClockDoubted, Resolved, Retracted,
+        PagedOut, PageOfGids, TooManyPagedOut, ClockDoubted, NotSweptInDoubt, Resolved, Retracted,
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, GidReused, NotOpen, NotYet,

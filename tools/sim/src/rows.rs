@@ -7,7 +7,7 @@ use std::ops::Bound;
 use tercet_engine::{
     ApplyError, Batch, Change, Load, StoredTransaction, TransactionKey, Unreadable, begins,
 };
-use tercet_wire::Gid;
+use tercet_wire::{Gid, Wall};
 
 /// One transaction's rows, before a batch and after it.
 pub(crate) struct Changed {
@@ -92,6 +92,12 @@ impl Rows {
     pub(crate) fn decided_unfinished(&self, after: Option<&Gid>, limit: usize) -> Vec<Gid> {
         let decided = self.unfinished_after(after).filter(|stored| stored.status.is_decided());
         decided.take(limit).map(|stored| stored.spec.gid.clone()).collect()
+    }
+
+    /// What ended before a moment.
+    pub(crate) fn finished_before(&self, moment: Wall) -> impl Iterator<Item = &StoredTransaction> {
+        let is_past = move |at: &Wall| *at < moment;
+        self.all().filter(move |stored| stored.finished_at.as_ref().is_some_and(is_past))
     }
 
     fn unfinished_after(&self, after: Option<&Gid>) -> impl Iterator<Item = &StoredTransaction> {

@@ -13,7 +13,9 @@ use crate::scheduler::Scheduler;
 impl Running {
     /// The journal gets all records of a round in one piece.
     pub(super) fn flush(&mut self, now: Now, around: &mut Around<'_>) {
-        if let Some((records, urgency)) = self.driver.flush() {
+        if let Some((mut records, urgency)) = self.driver.flush() {
+            self.steady(now);
+            records.iter_mut().for_each(|record| record.date_end(&self.steady, now.mono));
             around.oracle.journal.appended(&records, around.scheduler);
             self.unwritten = self.unwritten.and(Backlog::of(&records));
             self.writer.append(records, urgency);
@@ -95,12 +97,17 @@ impl Running {
         }
     }
 
-    /// A submission reaches the database; whether it changed anything.
-    pub(super) fn submitted(&mut self, wall: Wall, full: bool, around: &mut Around<'_>) -> bool {
+    /// A submission reaches the database. If it changed anything, with which date.
+    pub(super) fn submitted(
+        &mut self,
+        wall: Wall,
+        full: bool,
+        around: &mut Around<'_>,
+    ) -> Option<Wall> {
         let now = self.now(wall, around.scheduler);
         let Some(batch) = self.writer.under_way().cloned() else {
             around.scheduler.broke("the writer forgot the batch under way");
-            return false;
+            return None;
         };
         let (changed, result) = self.commit(&batch, around.rows, full, around.scheduler);
         around.oracle.journal.answered(&batch, &result);
@@ -110,7 +117,9 @@ impl Running {
         }
         self.write(now, around);
         changed.iter().for_each(|changed| around.oracle.written(changed, around.scheduler));
-        !changed.is_empty()
+        let date = self.steady(now);
+        self.sweep(date, around);
+        (!changed.is_empty()).then_some(date.wall)
     }
 
     /// Something the writer waited for is due: a batch to be submitted again, what lingered, a

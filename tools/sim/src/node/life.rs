@@ -7,7 +7,7 @@ use tercet_engine::{
     Backlog, Caps, Core, Driver, DriverSettings, Ended, Engine, EngineSettings, GroupCommit,
     GroupCommitSettings, Lane, Outages, read_page,
 };
-use tercet_wire::{Backoff, Epoch, Gid, Mono, Wall};
+use tercet_wire::{Backoff, Epoch, Gid, Mono, Now, SteadyWall, Wall};
 
 use crate::coverage::{CrashPoint, Mishap, Sometimes};
 use crate::node::{Around, Dispatch, Node, Running, Waiting, dispatch};
@@ -16,7 +16,7 @@ use crate::scheduled_event::{Fault, Heard, NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
 /// A wall clock further ahead of the journal than this is not believed.
-const LONGEST_STOP: Duration = Duration::from_secs(600);
+pub(crate) const LONGEST_STOP: Duration = Duration::from_secs(600);
 
 /// How long a breaker is open before people are told.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(3);
@@ -37,6 +37,9 @@ impl Node {
             around.scheduler.saw(Sometimes::ClockDoubted);
         }
         let mono_offset = around.scheduler.rng.below(1_000_000);
+        let mono = Mono(around.scheduler.now + mono_offset);
+        let started = Now { mono, wall, entropy: 0 };
+        let steady = SteadyWall::start(started, self.last_written, LONGEST_STOP);
         let plan = &around.scheduler.plan;
         let settings = EngineSettings {
             rules: plan.rules.clone(),
@@ -59,7 +62,8 @@ impl Node {
             frozen_until: 0,
             awake_since: now,
             reads_until: 0,
-            writer: GroupCommit::new(writer_settings(plan), Mono(now + mono_offset)),
+            writer: GroupCommit::new(writer_settings(plan), mono),
+            steady,
             unwritten: Backlog::default(),
             happened: false,
             writer_at: None,

@@ -8,14 +8,17 @@ mod journal;
 mod life;
 mod lines;
 mod requests;
+mod retention;
 mod round;
 
 use std::collections::BTreeMap;
 
 pub(crate) use dispatch::Dispatch;
+pub(crate) use life::LONGEST_STOP;
 pub(crate) use lines::LineEnd;
+pub(crate) use retention::RETENTION;
 use tercet_engine::{Backlog, Core, Driver, GroupCommit, Lane, Outages, ReplyTo};
-use tercet_wire::{Gid, Mono, Now, Wall};
+use tercet_wire::{Gid, Mono, Now, SteadyWall, Wall};
 
 use crate::oracle::Oracle;
 use crate::rows::Rows;
@@ -42,7 +45,7 @@ pub(crate) struct Node {
     pub(crate) lives: u64,
     wall_offset: i64,
     disk_full_until: u64,
-    /// The latest wall time that the journal holds.
+    /// The latest date that the journal holds.
     last_written: Option<Wall>,
 }
 
@@ -59,6 +62,8 @@ pub(crate) struct Running {
     /// When the journal's reader has told all it was asked for.
     reads_until: u64,
     pub(crate) writer: GroupCommit,
+    /// By which what is old is forgotten.
+    steady: SteadyWall,
     /// Appended, and not settled by the writer.
     pub(crate) unwritten: Backlog,
     /// Whether the batch under way has happened although it was reported failed.
@@ -119,8 +124,8 @@ impl Node {
         match event {
             NodeEvent::Round => return self.round(around),
             NodeEvent::Submission => {
-                if running.submitted(wall, full, around) {
-                    self.last_written = Some(wall);
+                if let Some(date) = running.submitted(wall, full, around) {
+                    self.last_written = Some(date);
                 }
                 self.close_if_over(around);
             }

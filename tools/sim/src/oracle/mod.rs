@@ -23,7 +23,7 @@ use tercet_engine::{
 use tercet_wire::{Gid, Instance, Now, Op, Status};
 
 use crate::coverage::Sometimes;
-use crate::node::Running;
+use crate::node::{LONGEST_STOP, RETENTION, Running};
 use crate::rows::{Changed, Rows};
 use crate::scheduler::Scheduler;
 use crate::service::Service;
@@ -142,6 +142,14 @@ impl Oracle {
         let is_over = stored.is_some_and(|stored| stored.status.is_finished());
         if !is_over && !row.is_some_and(is_so) {
             scheduler.broke(format!("{gid}/{id} was told to be parked before that was durable"));
+        }
+    }
+
+    /// A transaction would be deleted, since it ended long ago by some clock.
+    pub(crate) fn forgotten(&self, stored: &StoredTransaction, scheduler: &mut Scheduler) {
+        let least = RETENTION.saturating_sub(LONGEST_STOP);
+        if u128::from(scheduler.now) < least.as_millis() {
+            scheduler.broke(format!("{} is forgotten in its first minutes", stored.spec.gid));
         }
     }
 
