@@ -47,6 +47,10 @@ fn is_signed(delivery: &Delivery) -> bool {
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("a key");
     let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
     mac.update(format!("{id}.{timestamp}.{}", delivery.text).as_bytes());
+    // In seconds: a receiver refuses what is some minutes older or younger than it is.
+    let told = delivery.json["timestamp"].as_str().and_then(|at| at.parse::<Wall>().ok());
+    let sent: i64 = timestamp.parse().expect("a number");
+    assert!(told.is_some_and(|told| (told.0 / 1_000).abs_diff(sent) < 300), "{delivery:?}");
     let signature = header("webhook-signature").strip_prefix("v1,").expect("version 1");
     mac.verify_slice(&STANDARD.decode(signature).expect("base64")).is_ok()
 }
@@ -156,6 +160,24 @@ async fn an_alert_that_is_not_taken_is_sent_again_until_it_is() {
     let delivered = counted(&client, "tercet_alerts_total{result=\"delivered\"}").await;
     let failed = counted(&client, "tercet_alerts_total{result=\"failed\"}").await;
     assert_eq!((delivered, failed, receiver.deliveries().len()), (1.0, 2.0, 3));
+}
+
+#[tokio::test]
+async fn between_two_attempts_there_is_a_pause() {
+    let (receiver, participant) = (Receiver::start(&[500; 64]).await, Participant::start().await);
+    let hours = [("RETRY__INITIAL_BACKOFF_MS", "3600000"), ("RETRY__MAX_BACKOFF_MS", "3600000")];
+    let tercet = telling(&receiver, &hours).await;
+    let client = tercet.client();
+    park(&client, &participant, "order-1").await;
+    tercet.logged("an alert could not be delivered").await;
+    // Another is told only after the pause as well: whoever does not take one is left in peace.
+    let elsewhere = Participant::start().await;
+    park(&client, &elsewhere, "order-2").await;
+    let body = begin("order-3", &[branch(&participant, "other")]);
+    transaction(&client.begin("", &body).await, 201, "confirmed");
+    // A pause is any part of an hour: one may be short, three are not.
+    let deliveries = receiver.deliveries().len();
+    assert!(deliveries <= 3, "{deliveries}");
 }
 
 /// Keeps P9.

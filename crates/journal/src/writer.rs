@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tercet_clock::{Clock, Stopwatch};
 use tercet_engine::{
-    Caps, Change, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record,
-    TransactionKey, Urgency,
+    Caps, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record, TransactionKey,
+    Urgency,
 };
 use tercet_wire::{ClockNews, Now, SteadyWall};
 use tokio::sync::mpsc;

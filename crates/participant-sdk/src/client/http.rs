@@ -106,14 +106,7 @@ impl Http {
         let url = format!("{}{path}", self.base);
         let mut attempts = 1;
         loop {
-            let mut request =
-                self.client.request(method.clone(), &url).timeout(wait + ANSWER_MARGIN);
-            if let Some(body) = &sent.body {
-                request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
-            }
-            if let Some(traceparent) = &sent.traceparent {
-                request = request.header(header::TRACEPARENT, traceparent);
-            }
+            let request = self.request(&method, &url, &sent, wait);
             let failed = match attempt(request).await {
                 Ok(reply) => return Ok(reply),
                 Err(failed) => failed,
@@ -126,6 +119,25 @@ impl Http {
             tokio::time::sleep(BACKOFF.pause(attempts, clock::entropy(), failed.asked)).await;
             attempts += 1;
         }
+    }
+
+    /// A request whose answer may take as long as it asks the coordinator to wait, and longer.
+    fn request(
+        &self,
+        method: &Method,
+        url: &str,
+        sent: &Sent,
+        wait: Duration,
+    ) -> reqwest::RequestBuilder {
+        let request = self.client.request(method.clone(), url);
+        let mut request = request.timeout(wait.saturating_add(ANSWER_MARGIN));
+        if let Some(body) = &sent.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        if let Some(traceparent) = &sent.traceparent {
+            request = request.header(header::TRACEPARENT, traceparent);
+        }
+        request
     }
 }
 
@@ -183,4 +195,19 @@ fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_is_given_up_before_the_wait_it_was_asked_for() {
+        let http = Http::new("http://127.0.0.1:1").expect("a client");
+        for wait in [Duration::ZERO, Duration::from_secs(10), Duration::from_secs(60)] {
+            let request = http.request(&Method::GET, "http://127.0.0.1:1/", &Sent::default(), wait);
+            let request = request.build().expect("a request");
+            assert!(request.timeout().is_some_and(|timeout| *timeout > wait), "{wait:?}");
+        }
+    }
 }
