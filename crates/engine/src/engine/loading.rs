@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tercet_wire::{Gid, Mono};
+use tercet_wire::{Gid, Mono, Now};
 
-use crate::engine::input::Request;
+use crate::engine::input::{ReplyTo, Request};
 use crate::invariants::Broken;
 
 /// All of them. A gid stays until the journal has answered, so that no answer is on its way that
@@ -102,6 +102,21 @@ impl Loading {
         }
         load.requests.push(request);
         Ok(())
+    }
+
+    /// Whoever waits for the answer about this gid waits for nothing that comes after it.
+    pub(super) fn stops_waiting(&mut self, gid: &Gid, reply_to: ReplyTo, now: Now) {
+        let requests = self.asked.get_mut(gid).map(|load| load.requests.iter_mut());
+        if let Some(it) = requests.and_then(|mut all| all.find(|it| it.reply_to == reply_to)) {
+            it.wait.give_up = it.wait.give_up.min(now.mono);
+        }
+    }
+
+    /// Nobody waits beyond this moment for what comes after the answers.
+    pub(super) fn nobody_waits_beyond(&mut self, moment: Mono) {
+        for request in self.asked.values_mut().flat_map(|load| &mut load.requests) {
+            request.wait.give_up = request.wait.give_up.min(moment);
+        }
     }
 
     /// Those who have waited too long. The answer is waited for all the same.
