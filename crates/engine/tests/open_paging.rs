@@ -148,6 +148,41 @@ fn deadlines_that_come_together_are_met_a_few_at_a_time() {
     assert_eq!(node.loads.len(), 1, "one more has its turn");
 }
 
+/// Who has just spoken of it is about to speak of it again, each time.
+#[test]
+fn an_open_transaction_stays_while_it_is_spoken_of() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut node = Node::with(settings);
+    left_open(&mut node, "t");
+    let asks = [Ask::Read, Ask::Register(Box::new(initiators("b"))), Ask::Read, Ask::Read];
+    for ask in asks {
+        let passed = node.driver.pass(900);
+        node.advance(passed);
+        assert!(node.is_live("t"), "before {ask:?}");
+        let asked = node.driver.ask(&gid("t"), ask, Until::Accepted);
+        assert_eq!(node.advance(asked).replies.len(), 1);
+    }
+    says_nothing(&mut node);
+    assert!(!node.is_live("t"));
+}
+
+/// Also while it leaves, which takes as long as the journal does.
+#[test]
+fn an_open_transaction_that_leaves_stays_when_it_is_spoken_of() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut node = Node::with(settings);
+    left_open(&mut node, "t");
+    let register = Ask::Register(Box::new(initiators("b")));
+    let mut registered = node.driver.ask(&gid("t"), register, Until::Accepted);
+    // The branch is not durable when the pause is over.
+    node.driver.pass(1_000);
+    registered.append.extend(node.driver.read(&gid("t")).append);
+    assert_eq!(replies(&node.advance(registered)).len(), 2);
+    assert!(node.is_live("t"));
+    says_nothing(&mut node);
+    assert!(!node.is_live("t"));
+}
+
 /// At a start no more of them come into memory than may wait there.
 ///
 /// Keeps P9.
