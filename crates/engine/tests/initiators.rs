@@ -3,6 +3,7 @@
 mod world;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tercet_engine::{
     Ask, Change, EngineSettings, Input, Load, Record, ReplyTo, StoredTransaction, Until,
@@ -43,6 +44,52 @@ fn who_hung_up_leaves_their_place_to_others() {
     // Whoever is not there any more, or is no waiter of this one's, changes nothing.
     assert_eq!(replies(&driver.input(Input::HungUp(gid("t"), ReplyTo(2)))), NOTHING);
     assert_eq!(replies(&driver.input(Input::HungUp(gid("u"), ReplyTo(3)))), NOTHING);
+}
+
+/// Whoever hangs up, or is to be told while the node stops, may still wait for the journal to say
+/// what it knows.
+///
+/// Keeps P9.
+#[test]
+fn who_hung_up_during_a_load_takes_no_place_once_it_is_read() {
+    let stored = rows(&Driver::new().begin(&two(), Until::Finished).append);
+    let settings = EngineSettings { waiters: 1, ..EngineSettings::default() };
+    let mut driver = Driver::with(settings);
+    driver.ask(&gid("t"), Ask::Read, Until::Finished);
+    assert_eq!(replies(&driver.input(Input::HungUp(gid("t"), ReplyTo(1)))), NOTHING);
+    driver.ask(&gid("t"), Ask::Read, Until::Finished);
+    // Of another gid, and somebody who is not there.
+    driver.ask(&gid("u"), Ask::Begin { spec: two(), fresh: false }, Until::Finished);
+    driver.input(Input::HungUp(gid("t"), ReplyTo(7)));
+    let found = driver.input(Input::Loaded(gid("t"), Load::Found(Box::new(stored))));
+    assert_eq!(replies(&found), ["1 200 trying"], "the other has the one place");
+    let passed = driver.pass(10_000);
+    assert!(replies(&passed).contains(&"2 200 trying".to_owned()), "{:?}", replies(&passed));
+}
+
+/// Keeps P2.
+#[test]
+fn a_begin_is_done_though_its_initiator_hung_up_during_a_load() {
+    let mut driver = Driver::new();
+    driver.ask(&gid("t"), Ask::Begin { spec: two(), fresh: false }, Until::Finished);
+    driver.input(Input::HungUp(gid("t"), ReplyTo(1)));
+    let begun = driver.input(Input::Loaded(gid("t"), Load::Nothing));
+    assert_eq!(records(&begun), ["Begun"]);
+    let durable = driver.durable();
+    assert_eq!(replies(&durable), ["1 202 trying"]);
+    assert_eq!(calls(&durable), ["a try 1", "b try 1"]);
+}
+
+#[test]
+fn who_waits_for_a_load_waits_no_longer_than_the_node_lives() {
+    let stored = rows(&Driver::new().begin(&two(), Until::Finished).append);
+    let mut driver = Driver::new();
+    driver.ask(&gid("t"), Ask::Read, Until::Finished);
+    let moment = driver.now.mono.after(Duration::from_secs(1));
+    driver.input(Input::NobodyWaitsBeyond(moment));
+    let found = driver.input(Input::Loaded(gid("t"), Load::Found(Box::new(stored))));
+    assert_eq!(replies(&found), NOTHING);
+    assert_eq!(replies(&driver.pass(1_000)), ["1 200 trying"]);
 }
 
 /// Keeps P2, P3.

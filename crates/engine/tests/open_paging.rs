@@ -103,6 +103,86 @@ fn an_open_transaction_that_was_paged_out_is_cancelled_at_its_deadline() {
     assert_eq!(node.rows[&gid("t")].status, Status::Cancelling);
 }
 
+/// However much clients have the journal asked for, what rests is not asked for any later.
+///
+/// Keeps P5, P9.
+#[test]
+fn clients_that_have_the_journal_asked_hold_up_no_deadline() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut node = Node::with(settings);
+    left_open(&mut node, "t");
+    says_nothing(&mut node);
+    assert!(!node.is_live("t"));
+    for number in 0..512 {
+        let read = node.driver.read(&gid(&format!("unknown-{number}")));
+        node.advance(read);
+    }
+    // They are told that the journal does not answer; it may all the same, so that is waited for.
+    let passed = node.driver.pass(9_000);
+    assert_eq!(replies(&node.advance(passed)).len(), 512);
+    assert_eq!(std::mem::take(&mut node.loads).len(), 512);
+    assert_eq!(node.driver.next_in_ms(), Some(20_000));
+    node.answers_loads = true;
+    let passed = node.driver.pass(20_000);
+    assert_eq!(calls(&node.advance(passed)), ["a cancel 1"]);
+}
+
+/// The journal is asked for a few at a time of those whose time has come.
+///
+/// Keeps P9.
+#[test]
+fn deadlines_that_come_together_are_met_a_few_at_a_time() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut node = Node::with(settings);
+    for number in 0..300 {
+        left_open(&mut node, &format!("t{number}"));
+    }
+    says_nothing(&mut node);
+    assert_eq!(node.driver.core.census().paged_out, 300);
+    let passed = node.driver.pass(29_000);
+    node.advance(passed);
+    let asked = std::mem::take(&mut node.loads);
+    assert_eq!(asked.len(), 256);
+    assert!(node.driver.next_in_ms().is_none_or(|ms| ms > 0), "it does not run in circles");
+    node.input(Input::Loaded(asked[0].clone(), Load::Failed));
+    assert_eq!(node.loads.len(), 1, "one more has its turn");
+}
+
+/// Who has just spoken of it is about to speak of it again, each time.
+#[test]
+fn an_open_transaction_stays_while_it_is_spoken_of() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut node = Node::with(settings);
+    left_open(&mut node, "t");
+    let asks = [Ask::Read, Ask::Register(Box::new(initiators("b"))), Ask::Read, Ask::Read];
+    for ask in asks {
+        let passed = node.driver.pass(900);
+        node.advance(passed);
+        assert!(node.is_live("t"), "before {ask:?}");
+        let asked = node.driver.ask(&gid("t"), ask, Until::Accepted);
+        assert_eq!(node.advance(asked).replies.len(), 1);
+    }
+    says_nothing(&mut node);
+    assert!(!node.is_live("t"));
+}
+
+/// Also while it leaves, which takes as long as the journal does.
+#[test]
+fn an_open_transaction_that_leaves_stays_when_it_is_spoken_of() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut node = Node::with(settings);
+    left_open(&mut node, "t");
+    let register = Ask::Register(Box::new(initiators("b")));
+    let mut registered = node.driver.ask(&gid("t"), register, Until::Accepted);
+    // The branch is not durable when the pause is over.
+    node.driver.pass(1_000);
+    registered.append.extend(node.driver.read(&gid("t")).append);
+    assert_eq!(replies(&node.advance(registered)).len(), 2);
+    assert!(node.is_live("t"));
+    says_nothing(&mut node);
+    assert!(!node.is_live("t"));
+}
+
 /// At a start no more of them come into memory than may wait there.
 ///
 /// Keeps P9.

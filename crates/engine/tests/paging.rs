@@ -256,6 +256,27 @@ fn pages_are_read_until_a_whole_round_finds_nothing() {
     assert!(node.is_looked_for(&gid("t1")));
 }
 
+/// Keeps P4, P9.
+#[test]
+fn what_is_paged_out_while_a_page_is_read_is_not_forgotten() {
+    let mut node =
+        Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
+    node.answers_pages = false;
+    node.stuck("t1");
+    // While the first page is read the one that it would find is finished, and another leaves.
+    let read = node.driver.read(&gid("t1"));
+    node.advance(read);
+    let rows = Box::new(node.rows[&gid("t1")].clone());
+    let found = node.input(Input::Loaded(gid("t1"), Load::Found(rows)));
+    let acknowledged = node.driver.answer(&found.calls[0], 200);
+    node.advance(acknowledged);
+    node.stuck("t2");
+    node.answers_pages = true;
+    node.input(Input::PageOfGids(Vec::new()));
+    assert_eq!(node.driver.core.census().paged_out, 1);
+    assert!(node.is_looked_for(&gid("t2")));
+}
+
 /// Keeps P6.
 #[test]
 fn a_healed_destination_is_served_before_those_still_away() {

@@ -46,6 +46,10 @@ impl Engine {
             let reply = Effect::Reply(reply_to, Reply::Refused(Refusal::JournalUnavailable));
             return output.effects.push(at_once(&gid, reply));
         };
+        // It may stay evictable all through: who asks may be answered at once.
+        if live_transaction.transaction.decision().is_none() {
+            self.paging.is_spoken_of(&gid, &mut live_transaction.residence);
+        }
         if let Ok(Purpose::Resolve { branch, .. }) = &purpose {
             output.retract.extend(call_under_way(
                 self.epoch,

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tercet_wire::{Gid, Mono};
+use tercet_wire::{Gid, Mono, Now};
 
-use crate::engine::input::Request;
+use crate::engine::input::{ReplyTo, Request};
 use crate::invariants::Broken;
 
 /// All of them. A gid stays until the journal has answered, so that no answer is on its way that
@@ -16,6 +16,8 @@ pub(super) struct Loading {
     due: BTreeSet<(Mono, Gid)>,
     /// Those of them that are of a page of transactions that were paged out.
     of_page: usize,
+    /// Those that have something to do by themselves.
+    unasked: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,6 +26,8 @@ struct Load {
     due: Option<Mono>,
     requests: Vec<Request>,
     of_page: bool,
+    /// Whether it was asked about since it has something to do by itself.
+    unasked: bool,
 }
 
 /// Who waited for the journal to say something of a gid.
@@ -49,6 +53,11 @@ impl Loading {
         self.of_page
     }
 
+    /// Those that have something to do by themselves and are not answered yet.
+    pub(super) fn unasked(&self) -> usize {
+        self.unasked
+    }
+
     /// When the first is told that the journal does not answer.
     pub(super) fn next(&self) -> Option<Mono> {
         self.due.first().map(|(at, _)| *at)
@@ -57,22 +66,25 @@ impl Loading {
     /// The journal is asked for a request.
     pub(super) fn ask_for(&mut self, request: Request, due: Mono) {
         let gid = request.gid.clone();
-        self.ask(gid, Load { due: Some(due), requests: vec![request], of_page: false });
+        let requests = vec![request];
+        self.ask(gid, Load { due: Some(due), requests, of_page: false, unasked: false });
     }
 
     /// The journal is asked about one of a page.
     pub(super) fn ask_of_page(&mut self, gid: Gid, due: Mono) {
-        self.ask(gid, Load { due: Some(due), requests: Vec::new(), of_page: true });
+        let requests = Vec::new();
+        self.ask(gid, Load { due: Some(due), requests, of_page: true, unasked: false });
     }
 
     /// The journal is asked about one that has something to do by itself. Nobody waits for it.
     pub(super) fn ask_unasked(&mut self, gid: Gid) {
-        self.ask(gid, Load { due: None, requests: Vec::new(), of_page: false });
+        self.ask(gid, Load { due: None, requests: Vec::new(), of_page: false, unasked: true });
     }
 
     fn ask(&mut self, gid: Gid, load: Load) {
         self.due.extend(load.due.map(|due| (due, gid.clone())));
         self.of_page += usize::from(load.of_page);
+        self.unasked += usize::from(load.unasked);
         let before = self.asked.insert(gid, load);
         debug_assert!(before.is_none(), "the journal is not asked twice at a time");
     }
@@ -90,6 +102,21 @@ impl Loading {
         }
         load.requests.push(request);
         Ok(())
+    }
+
+    /// Whoever waits for the answer about this gid waits for nothing that comes after it.
+    pub(super) fn stops_waiting(&mut self, gid: &Gid, reply_to: ReplyTo, now: Now) {
+        let requests = self.asked.get_mut(gid).map(|load| load.requests.iter_mut());
+        if let Some(it) = requests.and_then(|mut all| all.find(|it| it.reply_to == reply_to)) {
+            it.wait.give_up = it.wait.give_up.min(now.mono);
+        }
+    }
+
+    /// Nobody waits beyond this moment for what comes after the answers.
+    pub(super) fn nobody_waits_beyond(&mut self, moment: Mono) {
+        for request in self.asked.values_mut().flat_map(|load| &mut load.requests) {
+            request.wait.give_up = request.wait.give_up.min(moment);
+        }
     }
 
     /// Those who have waited too long. The answer is waited for all the same.
@@ -111,11 +138,12 @@ impl Loading {
 
     /// The journal has answered; none, if it was not asked.
     pub(super) fn take(&mut self, gid: &Gid) -> Option<Waited> {
-        let Load { due, requests, of_page } = self.asked.remove(gid)?;
+        let Load { due, requests, of_page, unasked } = self.asked.remove(gid)?;
         if let Some(due) = due {
             self.due.remove(&(due, gid.clone()));
         }
         self.of_page -= usize::from(of_page);
+        self.unasked -= usize::from(unasked);
         Some(Waited { requests, of_page })
     }
 
@@ -123,11 +151,14 @@ impl Loading {
     pub(super) fn check(&self) -> Result<(), Broken> {
         let due = self.asked.iter().filter_map(|(gid, load)| Some((load.due?, gid.clone())));
         let of_page = self.asked.values().filter(|load| load.of_page).count();
+        let unasked = self.asked.values().filter(|load| load.unasked).count();
         let unheard = |load: &Load| load.due.is_none() && !load.requests.is_empty();
         let why = if due.collect::<BTreeSet<_>>() != self.due {
             "somebody waits without end, or nobody for what is due".to_owned()
         } else if of_page != self.of_page {
             format!("{of_page} are of a page, {} are counted", self.of_page)
+        } else if unasked != self.unasked {
+            format!("{unasked} have something to do, {} are counted", self.unasked)
         } else if self.asked.values().any(unheard) {
             "a request waits and is not due".to_owned()
         } else {

@@ -279,6 +279,7 @@ impl Engine {
 
     fn nobody_waits_beyond(&mut self, moment: Mono, now: Now, output: &mut Output) {
         self.last_wait = Some(moment);
+        self.loading.nobody_waits_beyond(moment);
         let waited_for =
             self.live.iter().filter(|(_, live_transaction)| live_transaction.is_waited_for());
         let waited_for: Vec<Gid> = waited_for.map(|(gid, _)| gid.clone()).collect();
@@ -291,12 +292,14 @@ impl Engine {
     }
 
     /// Whoever hung up is answered at once, as if the wait had run out: so a place is free, and
-    /// everybody is answered once.
+    /// everybody is answered once. While the journal is asked that is once it has said what it knows:
+    /// what was asked for is still done.
     fn hung_up(&mut self, gid: &Gid, reply_to: ReplyTo, now: Now, output: &mut Output) {
         let waits = self.live.get_mut(gid).is_some_and(|live| live.stops_waiting(reply_to, now));
         if waits {
             self.update(gid, now, output);
         }
+        self.loading.stops_waiting(gid, reply_to, now);
     }
 
     fn durable(&mut self, seq: Seq, now: Now) {

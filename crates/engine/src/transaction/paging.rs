@@ -3,7 +3,7 @@
 
 use tercet_wire::{Mono, Op, Wall, host_port};
 
-use crate::transaction::branch::{BranchState, CallState, FailureStats};
+use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats};
 use crate::transaction::{Phase, Rules, Step, Transaction};
 
 /// About what a transaction takes in memory beyond the texts it was given, and each of its
@@ -82,12 +82,21 @@ impl Transaction {
         }
     }
 
-    /// Whether it may be left in the journal as it was found at a start: it is decided, or open and
-    /// nothing is to be called.
+    /// Whether it may be left in the journal as it was found at a start: it is decided and waits for
+    /// its calls, or open and nothing is to be called; and nothing follows at once from what its
+    /// rows say, where a stop came before the records that say what does.
     pub(crate) fn may_rest_from_the_start(&self) -> bool {
         match &self.phase {
-            Phase::SecondPhase(_) => true,
-            Phase::Trying { .. } | Phase::Finished { .. } => self.is_evictable(),
+            Phase::SecondPhase(_) => {
+                let has_a_word = self.branches.iter().any(|branch| branch.word.is_some());
+                let is_listed_rightly = self.parked_row == self.is_parked();
+                !has_a_word && !self.is_complete() && is_listed_rightly
+            }
+            Phase::Trying { .. } => {
+                let is_refused = |branch: &Branch| branch.state == BranchState::Refused;
+                self.is_evictable() && !self.branches.iter().any(is_refused)
+            }
+            Phase::Finished { .. } => false,
         }
     }
 

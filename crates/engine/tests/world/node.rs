@@ -17,6 +17,8 @@ pub(crate) struct Node {
     pub(crate) rows: BTreeMap<Gid, StoredTransaction>,
     /// Else what is paged out stays where it is.
     pub(crate) answers_loads: bool,
+    /// Else pages that it is asked for are still being read.
+    pub(crate) answers_pages: bool,
     /// What it was asked for and has not answered.
     pub(crate) loads: Vec<Gid>,
 }
@@ -27,6 +29,7 @@ impl Node {
             driver: Driver::with(settings),
             rows: BTreeMap::new(),
             answers_loads: false,
+            answers_pages: true,
             loads: Vec::new(),
         }
     }
@@ -54,7 +57,8 @@ impl Node {
             all.calls.append(&mut todo.calls);
             all.replies.append(&mut todo.replies);
             self.loads.append(&mut todo.loads);
-            todo = if let Some(sweep) = todo.page_requests.pop() {
+            let sweep = todo.page_requests.pop().filter(|_| self.answers_pages);
+            todo = if let Some(sweep) = sweep {
                 assert!(todo.page_requests.is_empty(), "one page at a time");
                 self.driver.input(Input::PageOfGids(self.page(sweep.after.as_ref())))
             } else if !self.loads.is_empty() && self.answers_loads {

@@ -93,7 +93,7 @@ impl Evictions {
         self.move_to(gid, residence, to);
     }
 
-    fn stay(&mut self, gid: &Gid, residence: &mut Residence) {
+    pub(super) fn stay(&mut self, gid: &Gid, residence: &mut Residence) {
         let to = Residence { stay: Stay::Needed, bytes: residence.bytes };
         self.move_to(gid, residence, to);
     }

@@ -55,6 +55,11 @@ impl Paging {
         self.evictions.set(gid, residence, bytes, evictable_from);
     }
 
+    /// Somebody speaks of a live transaction: from when on it may leave is reckoned anew.
+    pub(in crate::engine) fn is_spoken_of(&mut self, gid: &Gid, residence: &mut Residence) {
+        self.evictions.stay(gid, residence);
+    }
+
     /// A transaction is no longer in memory.
     pub(in crate::engine) fn remove(&mut self, gid: &Gid, residence: &mut Residence) {
         self.evictions.remove(gid, residence);

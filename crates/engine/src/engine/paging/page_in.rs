@@ -40,12 +40,16 @@ pub(super) struct Pages {
     next_turn: Mono,
     /// Whether anything was found since the first page.
     found: bool,
+    /// Whether anything was paged out since the journal was asked for the page of the moment, which
+    /// may not have it.
+    missed: bool,
 }
 
 impl Pages {
     pub(super) fn begin(&mut self) {
         self.reading = true;
         self.found = true;
+        self.missed = self.asked;
     }
 
     pub(super) fn are_read(&self) -> bool {
@@ -69,6 +73,7 @@ impl Pages {
     /// The journal is asked for the next page.
     fn ask(&mut self, in_passing: bool, now: Now) -> PageRequest {
         self.asked = true;
+        self.missed = false;
         self.in_passing = in_passing;
         if !in_passing {
             self.next_turn = now.mono.after(TURN);
@@ -78,7 +83,8 @@ impl Pages {
 
     /// The last page was reached; says whether nothing was found in the whole round.
     fn end_round(&mut self) -> bool {
-        let nothing = self.reached.take().is_none() || !self.found;
+        let is_first = self.reached.take().is_none();
+        let nothing = !self.missed && (is_first || !self.found);
         if nothing {
             *self = Self { next_turn: self.next_turn, ..Self::default() };
         }

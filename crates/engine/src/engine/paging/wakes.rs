@@ -10,7 +10,8 @@ use tercet_wire::{Gid, Mono, Now};
 use crate::engine::Engine;
 use crate::engine::output::Output;
 
-/// The journal is asked for so many at a time.
+/// The journal is asked for so many at a time. What clients have it asked is not among them: however
+/// much that is, it must not hold up a deadline.
 const AT_A_TIME: usize = 256;
 
 /// After so long the journal is asked again for one that it could not read.
@@ -77,12 +78,12 @@ impl Engine {
     /// When the first of those that are paged out has something to do; later, while the journal
     /// is asked for as many as it is at a time.
     pub(in crate::engine) fn next_wake(&self) -> Option<Mono> {
-        self.paging.wakes.next().filter(|_| self.loading.len() < AT_A_TIME)
+        self.paging.wakes.next().filter(|_| self.loading.unasked() < AT_A_TIME)
     }
 
     /// Asks the journal for those that have something to do.
     pub(super) fn wake_what_is_due(&mut self, now: Now, output: &mut Output) {
-        while self.loading.len() < AT_A_TIME {
+        while self.loading.unasked() < AT_A_TIME {
             let Some(gid) = self.paging.wakes.take_due(now.mono) else { return };
             // Where another was begun under its gid that will turn out to be taken, it comes later.
             if !self.live.contains(&gid) && !self.loading.contains(&gid) {
