@@ -39,7 +39,7 @@ pub use response::{
     TransactionView,
 };
 pub use retry_after::parse_retry_after;
-pub use spec::{BranchSpec, Fingerprint, Spec, host_port, is_host_port_of};
+pub use spec::{BranchSpec, Fingerprint, Spec, host_port, shown_host_port};
 pub use status::{
     BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,
 };

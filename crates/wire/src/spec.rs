@@ -1,5 +1,6 @@
 //! What was asked for: the part of a transaction that is written once and never changes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,23 +98,18 @@ impl BranchSpec {
 /// `host:port` of a URL, with the scheme's port where the URL names none.
 #[must_use]
 pub fn host_port(url: &Url) -> String {
+    shown_host_port(url).into_owned()
+}
+
+/// The same, for whoever only looks at it: a URL that names its port has it already.
+#[must_use]
+pub fn shown_host_port(url: &Url) -> Cow<'_, str> {
     if url.port().is_some() {
-        return url[Position::BeforeHost..Position::AfterPort].to_owned();
+        return Cow::Borrowed(&url[Position::BeforeHost..Position::AfterPort]);
     }
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
-    format!("{host}:{port}")
-}
-
-/// Whether this is the `host:port` of a URL.
-#[must_use]
-pub fn is_host_port_of(url: &Url, host_port: &str) -> bool {
-    if url.port().is_some() {
-        return &url[Position::BeforeHost..Position::AfterPort] == host_port;
-    }
-    let Some((host, port)) = host_port.rsplit_once(':') else { return false };
-    url.host_str().unwrap_or_default() == host
-        && port.parse().ok() == Some(url.port_or_known_default().unwrap_or_default())
+    Cow::Owned(format!("{host}:{port}"))
 }
 
 /// A short name for content: equal content, equal fingerprint. It begins with the

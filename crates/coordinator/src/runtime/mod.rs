@@ -13,6 +13,7 @@
 
 mod beat;
 mod handle;
+mod outages;
 mod parking;
 mod recovery;
 mod refusals;

@@ -1,13 +1,13 @@
-//! What people are told in the log: of a participant that does not answer one line, and one when it
-//! does again; of branches that need people for another reason one line for each participant at
-//! once, and then at most one in a minute, with how many there are by now.
+//! What the log says of branches that need people, for another reason than that their participant
+//! does not answer: one line for each participant at once, and then at most one in a minute, with
+//! how many there are by now.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tercet_wire::Mono;
 
-use crate::alerts::{OutageReport, ParkedBranch};
+use crate::alerts::ParkedBranch;
 
 /// The least time between two lines about one participant. After so long without news the count
 /// begins anew.
@@ -39,7 +39,11 @@ struct Recent {
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
     One(ParkedBranch),
-    More { participant: String, branches: usize },
+    /// `participant`: none, if it is of all that have no name here.
+    More {
+        participant: Option<String>,
+        branches: usize,
+    },
 }
 
 impl ParkingLog {
@@ -78,7 +82,9 @@ impl ParkingLog {
         if is_known && let Some(recent) = self.recent.get_mut(name) {
             recent.is_told = true;
         }
-        self.find_next_due();
+        // Nothing is due later than it was: thousands come here, and nobody looks through all.
+        let due = now.after(EVERY);
+        self.next_due = Some(self.next_due.map_or(due, |other| other.min(due)));
         is_known.then_some(Line::One(branch))
     }
 
@@ -94,7 +100,8 @@ impl ParkingLog {
             if std::mem::replace(&mut recent.is_told, true) {
                 return false;
             }
-            let (participant, branches) = (participant.clone(), recent.branches);
+            let named = (participant.as_str() != OTHER).then(|| participant.clone());
+            let (participant, branches) = (named, recent.branches);
             lines.push(Line::More { participant, branches });
             recent.told_at = now;
             true
@@ -105,32 +112,6 @@ impl ParkingLog {
 
     fn find_next_due(&mut self) {
         self.next_due = self.recent.values().map(|recent| recent.told_at.after(EVERY)).min();
-    }
-}
-
-/// A participant does not answer, or does again; reminders are for the webhook.
-pub(super) fn write_outage(report: &OutageReport) {
-    let OutageReport { participant, since, until, waiting, parked, last_error, reminder } = report;
-    let why = last_error.as_deref().unwrap_or("no answer");
-    match (until, reminder) {
-        (None, Some(0)) => tracing::warn!(
-            event = "participant_unreachable",
-            participant,
-            %since,
-            waiting,
-            parked,
-            why,
-            "a participant does not answer: what waits for it goes on by itself once it does. Bring \
-             it back; nothing needs to be done here",
-        ),
-        (None, _) => {}
-        (Some(until), _) => tracing::info!(
-            event = "participant_reachable",
-            participant,
-            %since,
-            %until,
-            "a participant answers again"
-        ),
     }
 }
 
@@ -151,14 +132,24 @@ fn write(line: &Line) {
             parked.gid,
             parked.branch,
         ),
-        Line::More { participant, branches } => tracing::warn!(
-            event = "branches_parked",
-            participant,
-            branches,
-            "so many branches are parked by now; `tercet tx list --parked --participant {participant}` \
-             shows them, `tercet tx retry --all --parked --participant {participant}` calls \
-             them once the participant is repaired",
-        ),
+        Line::More { participant, branches } => {
+            let filter = filter(participant.as_deref());
+            tracing::warn!(
+                event = "branches_parked",
+                participant = participant.as_deref().unwrap_or(OTHER),
+                branches,
+                "so many branches are parked by now; `tercet tx list {filter}` shows them, \
+                 `tercet tx retry --all {filter}` calls them once the participant is repaired",
+            )
+        }
+    }
+}
+
+/// What finds them. No participant is called as the rest of them is.
+fn filter(participant: Option<&str>) -> String {
+    match participant {
+        Some(participant) => format!("--parked --participant {participant}"),
+        None => "--parked".to_owned(),
     }
 }
 
@@ -195,7 +186,7 @@ mod tests {
         assert!(log.parked(parked("stock:80", "order-1"), Mono(600)).is_some());
         assert_eq!(log.next_due(), Some(Mono(60_500)));
         assert_eq!(log.overdue(Mono(60_499)), []);
-        let more = |branches| Line::More { participant: "pay:80".to_owned(), branches };
+        let more = |branches| Line::More { participant: Some("pay:80".to_owned()), branches };
         assert_eq!(log.overdue(Mono(60_500)), [more(1_000)]);
         assert_eq!(log.parked(parked("pay:80", "order-1000"), Mono(60_501)), None);
         assert_eq!(log.overdue(Mono(120_500)), [more(1_001)], "the count grows");
@@ -212,7 +203,10 @@ mod tests {
             log.parked(parked(&format!("h{n}:80"), "order-1"), Mono(0));
         }
         assert_eq!(log.recent.len(), PARTICIPANTS + 1);
-        let rest = Line::More { participant: OTHER.to_owned(), branches: 10 };
+        let rest = Line::More { participant: None, branches: 10 };
         assert_eq!(log.overdue(Mono(60_000)), [rest]);
+        // What finds them is a command that finds them.
+        assert_eq!(filter(None), "--parked");
+        assert_eq!(filter(Some("h1:80")), "--parked --participant h1:80");
     }
 }

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Call, Commands, Destination, Driver, Ended, Health, JournalEvent, Lane, OutageNews, Outages,
-    Parked, Request, Ticket, Wait, WaitingFor, health,
+    Call, Commands, Destination, Driver, Ended, Health, JournalEvent, Lane, Parked, Request,
+    Ticket, Wait, health,
 };
 use tercet_journal::Journal;
 use tercet_wire::{Answer, Gid, Now, host_port};
 use tokio::sync::{mpsc, watch};
 
-use crate::alerts::{Alerts, OutageReport, ParkedBranch};
+use crate::alerts::{Alerts, ParkedBranch};
 use crate::dispatcher::{BreakerTurn, BreakerTurns, Dispatcher, FreedCapacity, Outcome};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::beat::{Beat, EVERY};
 use crate::runtime::handle::{Asked, Control, HungUp, Lanes};
-use crate::runtime::parking::{self, ParkingLog};
+use crate::runtime::outages::{self, OutageLog};
+use crate::runtime::parking::ParkingLog;
 use crate::runtime::recovery::{Recovered, count_finished};
 use crate::runtime::replies::Replies;
 
@@ -50,7 +51,7 @@ pub struct Shell {
     replies: Replies,
     parking: ParkingLog,
     breaker_turns: BreakerTurns,
-    outages: Outages,
+    outages: OutageLog,
     healthy: watch::Sender<bool>,
     beat: Beat,
 }
@@ -75,7 +76,7 @@ impl Shell {
             answer_places,
             capacity: ports.dispatcher.capacity(),
             breaker_turns: ports.dispatcher.breaker_turns(),
-            outages: Outages::new(ports.unreachable_after),
+            outages: OutageLog::new(ports.unreachable_after),
             ports,
             replies: Replies::default(),
             parking: ParkingLog::default(),
@@ -117,9 +118,7 @@ impl Shell {
             self.beat.beat(now.mono);
             self.tell_health();
             self.parking.tell_overdue(now.mono);
-            for news in self.outages.take_due(now.mono) {
-                self.tell_outage(news, now);
-            }
+            self.tell_outages(now);
             // A call that waits for its turn was not made, and would not be for as long as its
             // destination's breaker is open.
             let is_idle = |calls_in_flight| {
@@ -356,10 +355,7 @@ impl Shell {
             && health(&answer) == Health::Alive
             && let Some(participant) = self.driver.core().engine().participant_of(&ticket)
         {
-            let now = self.clock.now();
-            if let Some(news) = self.outages.answered(&participant, now) {
-                self.tell_outage(news, now);
-            }
+            self.outages.answered(&participant, self.clock.now());
         }
         self.driver.answered(ticket, answer);
     }
@@ -368,11 +364,7 @@ impl Shell {
         let now = self.clock.now();
         match turn {
             BreakerTurn::Opened => self.outages.opened(destination, now),
-            BreakerTurn::Closed => {
-                if let Some(news) = self.outages.closed(destination, now) {
-                    self.tell_outage(news, now);
-                }
-            }
+            BreakerTurn::Closed => self.outages.closed(destination, now),
             BreakerTurn::Forgotten => self.outages.forgotten(destination),
         }
     }
@@ -391,26 +383,13 @@ impl Shell {
         self.parking.tell(branch, now.mono);
     }
 
-    fn tell_outage(&self, news: OutageNews, now: Now) {
-        let (participant, since, until, reminder) = match news {
-            OutageNews::Unreachable { participant, since, reminder } => {
-                (participant, since, None, Some(reminder))
-            }
-            OutageNews::Reachable { participant, since, until } => {
-                (participant, since, Some(until), None)
-            }
-        };
-        let waiting_for = self.driver.core().engine().waiting_for(&participant);
-        let WaitingFor { waiting, parked, last_error } = waiting_for;
-        // Whom nobody waits for is not called either: nobody knows whether it is back.
-        if waiting == 0 && reminder.is_some_and(|reminder| reminder > 0) {
-            return;
+    fn tell_outages(&mut self, now: Now) {
+        let (engine, alerts) = (self.driver.core().engine(), &self.ports.alerts);
+        let waiting_for = |participants: &[&str]| engine.waiting_for(participants.iter().copied());
+        for report in self.outages.take(now.mono, alerts.is_on(), waiting_for) {
+            outages::write(&report);
+            alerts.outage(report, now);
         }
-        let last_error = last_error.as_deref().map(str::to_owned);
-        let report =
-            OutageReport { participant, since, until, waiting, parked, last_error, reminder };
-        parking::write_outage(&report);
-        self.ports.alerts.outage(report, now);
     }
 }
 

@@ -27,8 +27,8 @@ use self::kinds::{Kinds, LeftOut};
 use self::queue::LogQueue;
 use self::writer::{LogWriter, Look};
 
-/// Where lines about lines come from.
-const TARGET: &str = module_path!();
+/// Where lines about missing lines come from, and nothing else.
+const MISSING: &str = concat!(module_path!(), "::missing");
 /// How often people are told of lines that they do not see.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// How long the last lines may take.
@@ -130,6 +130,7 @@ fn tell_of_missing() {
     let Some(writer) = WRITER.get() else { return };
     for LeftOut { event: of, lines } in writer.kinds.take_left_out() {
         tracing::warn!(
+            target: MISSING,
             event = "log_lines_left_out",
             of,
             lines,
@@ -139,6 +140,7 @@ fn tell_of_missing() {
     let lines = writer.queue.take_lost();
     if lines > 0 {
         tracing::warn!(
+            target: MISSING,
             event = "log_lines_dropped",
             lines,
             "the log was not read: so many lines are lost"

@@ -58,9 +58,10 @@ impl<'a> MakeWriter<'a> for &'static LogWriter {
     }
 
     fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<'a> {
-        // What tells of lines that are missing is not missing itself.
-        let is_ours = of.target().starts_with(super::TARGET);
-        let admitted = is_ours || self.kinds.admit(of, self.clock.now().mono);
+        // What tells of lines that are missing is not missing itself. All else has its bound, the
+        // line of a panic too: whoever finds a request that causes one can send it again.
+        let tells_of_missing = of.target() == super::MISSING;
+        let admitted = tells_of_missing || self.kinds.admit(of, self.clock.now().mono);
         Line { writer: self, left_out: (!admitted).then(|| of.callsite().0.metadata()) }
     }
 }
@@ -104,7 +105,53 @@ fn with_colours(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Duration;
+
     use super::*;
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Keeps P9.
+    #[test]
+    fn only_lines_about_missing_lines_have_no_bound() {
+        let written = Written::default();
+        let queue = LogQueue::start(written.clone()).expect("a thread");
+        let (kinds, clock) = (Kinds::default(), SystemClock::start());
+        let writer: &'static LogWriter =
+            Box::leak(Box::new(LogWriter { queue, kinds, look: Look::Plain, clock }));
+        let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..3_000 {
+                tracing::warn!(target: super::super::MISSING, "of missing ones");
+                // As the panic hook's.
+                tracing::error!(target: "tercet_coordinator::telemetry", "of a panic");
+                tracing::error!(target: "tercet_coordinator::telemetry::missing::x", "of a neighbour");
+                tracing::error!(target: "tercet_coordinator::telemetry_of_others", "of a stranger");
+            }
+        });
+        writer.queue.finish(Duration::from_secs(60));
+        let written = written.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = |of: &str| String::from_utf8_lossy(&written).matches(of).count();
+        assert_eq!(lines("of missing ones"), 3_000);
+        for of in ["of a panic", "of a neighbour", "of a stranger"] {
+            // One more for each second that this takes.
+            assert!((200..1_000).contains(&lines(of)), "{of}: {}", lines(of));
+        }
+    }
 
     #[test]
     fn colours_stay_and_nothing_else_that_a_terminal_obeys() {

@@ -1,16 +1,20 @@
-//! Who waits for a participant: for the people who are told that it does not answer.
+//! Who waits for participants: for the people who are told that these do not answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tercet_wire::is_host_port_of;
+use tercet_wire::shown_host_port;
 
 use crate::engine::Engine;
+use crate::transaction::CallState;
 
 /// What waits for one participant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WaitingFor {
     /// Branches that need a call to it.
     pub waiting: usize,
+    /// Those of them whose call is under way, or with the dispatcher.
+    pub called: usize,
     /// Those of them that are shown to people.
     pub parked: usize,
     /// How a call to it failed last, of any of them.
@@ -18,26 +22,39 @@ pub struct WaitingFor {
 }
 
 impl Engine {
-    /// Who waits for a participant, given as `host:port`. It looks at all live transactions.
+    /// Who waits for each of these participants, given as `host:port`. It looks at all live
+    /// transactions once, however many are asked for.
     #[must_use]
-    pub fn waiting_for(&self, participant: &str) -> WaitingFor {
-        let (waiting, parked) = self.paging.waiting_for(participant);
-        let mut found = WaitingFor { waiting, parked, last_error: None };
+    pub fn waiting_for<'a>(
+        &self,
+        participants: impl IntoIterator<Item = &'a str>,
+    ) -> BTreeMap<String, WaitingFor> {
+        let mut all: BTreeMap<String, WaitingFor> = BTreeMap::new();
+        for participant in participants {
+            let (waiting, parked) = self.paging.waiting_for(participant);
+            let paged_out = WaitingFor { waiting, parked, ..WaitingFor::default() };
+            all.insert(participant.to_owned(), paged_out);
+        }
+        if all.is_empty() {
+            return all;
+        }
         for (_, live_transaction) in self.live.iter() {
             let transaction = live_transaction.transaction();
             let decision = transaction.decision();
             for branch in transaction.branches() {
                 let url = branch.needs(decision).and_then(|op| branch.spec().url(op));
-                if !url.is_some_and(|url| is_host_port_of(url, participant)) {
+                let Some(found) = url.and_then(|url| all.get_mut(&*shown_host_port(url))) else {
                     continue;
-                }
+                };
                 found.waiting += 1;
+                let is_called = matches!(branch.call_state(), CallState::InFlight { .. });
+                found.called += usize::from(is_called);
                 found.parked += usize::from(branch.is_parked());
                 if found.last_error.is_none() && branch.is_unreachable() {
                     found.last_error = branch.last_error().cloned();
                 }
             }
         }
-        found
+        all
     }
 }
