@@ -72,7 +72,9 @@ impl Service<Request<Incoming>> for Answering {
             return Box::pin(std::future::ready(Err(Unanswered::MadeRoom)));
         }
         if let Err(failure) = self.may_be_asked(&request) {
-            return Box::pin(std::future::ready(Ok(failure.into_response())));
+            let answer = failure.into_response();
+            self.entrance.metrics().turned_away(answer.status());
+            return Box::pin(std::future::ready(Ok(answer)));
         }
         request.extensions_mut().insert(self.peer);
         let answer = self.entrance.answer(request);
@@ -95,6 +97,7 @@ impl Answering {
             _ if is_probe(request.uri().path()) => Ok(()),
             Admission::Guest(guest, room) if guest.takes_place(room) => Ok(()),
             Admission::Guest(..) => {
+                self.entrance.has_no_place();
                 let detail = "all connections that there may be are taken; nothing happened";
                 Err(Failure::new(ProblemCode::NotAccepted, detail))
             }

@@ -95,7 +95,8 @@ pub async fn serve(
             Ok(Accepted { admission, .. })
                 if admission.guest().is_some() && !guests.have_room() =>
             {
-                // It is closed: all there is room for are being answered.
+                // It is closed: those for whom there is room are all being answered.
+                entrance.has_no_place();
             }
             Ok(Accepted { stream, peer, admission, place }) => {
                 let connection = connection(stream, peer, &entrance, &admission, settings);
@@ -178,7 +179,8 @@ fn connection(
     let socket = Socket::new(stream);
     // A client that asks and never reads would otherwise keep its connection, and the answer in
     // memory, for as long as it likes.
-    let mut stream = TimeoutWriter::new(Stream::new(Arc::clone(&socket)));
+    let mut stream =
+        TimeoutWriter::new(Stream::new(Arc::clone(&socket), Arc::clone(entrance.metrics())));
     stream.set_timeout(Some(settings.write_timeout));
     let stream = TokioIo::new(Box::pin(stream));
     let (is_full, head) = match admission {

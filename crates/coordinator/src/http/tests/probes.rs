@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Router, routing};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
@@ -112,12 +113,18 @@ async fn a_scrape_that_is_being_answered_makes_room_for_nobody() {
 /// Keeps P9.
 #[tokio::test]
 async fn where_all_guests_are_being_answered_the_next_is_sent_away() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    // Tests run on a thread each, and so do this test's runtime and its server.
+    let _guard = metrics::set_default_local_recorder(&recorder);
     let mut scraped = Scraped::start().await;
     let mut scrapes = Vec::new();
     for _ in 0..16 {
         scrapes.push(scraped.ask().await);
     }
     assert_eq!(all(sent(scraped.served.address, GET).await).await, "");
+    let counted = "tercet_admissions_refused_total{cause=\"connections\"} 1\n";
+    assert!(handle.render().contains(counted), "{}", handle.render());
     scraped.end.add_permits(16);
     for scrape in scrapes {
         let answer = all(scrape).await;
