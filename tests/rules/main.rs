@@ -1,5 +1,5 @@
 //! Rules about the repository itself: who may import whom, what a file may look like, which
-//! licences our dependencies may have.
+//! licences our dependencies may have, what its scripts do where they cannot.
 
 mod documents;
 mod imports;
@@ -7,3 +7,4 @@ mod licences;
 mod log_lines;
 mod promises;
 mod sources;
+mod tools;

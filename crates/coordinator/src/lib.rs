@@ -16,5 +16,6 @@ pub mod outbound;
 pub mod runtime;
 pub mod secret;
 pub mod serve;
+mod servers;
 pub mod signals;
 pub mod telemetry;

@@ -12,15 +12,15 @@ use tercet_journal::StoreKind;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
 
 use crate::config::Settings;
 use crate::http::{
     self, Admits, Api, BodyBudget, Entrance, Readiness, RequestLimits, ServerSettings,
 };
 use crate::node::{Node, NodeError};
-use crate::open_files::{self, TooFew};
+use crate::open_files::{self, Shares, TooFew};
 use crate::runtime::for_what_is_in_flight;
+use crate::servers::{ServerEnded, Servers};
 
 /// Why the daemon could not run.
 #[derive(Debug, Error)]
@@ -34,9 +34,9 @@ pub enum ServeError {
         #[source]
         cause: io::Error,
     },
-    /// A bug of ours. What is durable is safe.
-    #[error("the HTTP server's task failed; the next start recovers from the journal")]
-    Face(#[source] JoinError),
+    /// One of its servers ended by itself, or failed while it stopped.
+    #[error(transparent)]
+    Server(#[from] ServerEnded),
     /// The process may have too few files open.
     #[error(transparent)]
     OpenFiles(#[from] TooFew),
@@ -49,7 +49,7 @@ pub enum ServeError {
 /// `ready` is told where it listens, once it does and is recovered.
 ///
 /// # Errors
-/// It could not start, or its engine ended by itself.
+/// It could not start, or its engine or one of its servers ended by itself.
 pub async fn serve(
     settings: &Settings,
     store: StoreKind,
@@ -71,62 +71,91 @@ pub async fn serve(
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let readiness = Readiness::default();
     let entrance = Entrance::closed(&readiness);
     // The face comes first: whoever supervises the process is answered while it takes up what was
     // unfinished, however much that is.
+    let mut servers = Servers::new();
     let admits = if admin.is_some() { Admits::Everybody } else { Admits::EverybodyAndProbes };
     let main = server_settings(settings, shares.connections, admits);
-    let (close, closing) = watch::channel(false);
-    let mut servers = JoinSet::new();
-    let until_closed = closed(closing.clone());
-    servers.spawn(http::serve(listener, entrance.clone(), main, until_closed));
-    let own_addresses = own_addresses(address, admin.as_ref());
-    // Until the process ends.
-    let mut probes = JoinSet::new();
+    let closing = servers.closing();
+    servers.answer_requests(http::serve(listener, entrance.clone(), main, closing));
+    let mut own_addresses = vec![address];
     if let Some((listener, address)) = admin {
         tracing::info!(event = "admin_listening", listen = %format_args!("http://{address}"), "probes are answered here");
+        own_addresses.push(address);
         let settings = server_settings(settings, shares.connections, Admits::ProbesAlone);
-        probes.spawn(http::serve(listener, entrance.clone(), settings, std::future::pending()));
+        let probes = http::serve(listener, entrance.clone(), settings, std::future::pending());
+        servers.answer_probes(probes);
     }
-    let node =
-        Node::start(settings, store, address, shares, &clock, &readiness, stop.clone()).await?;
-    let dispatcher = node.dispatcher.clone();
-    entrance.open(http::router(Api {
-        engine: node.engine.clone(),
-        journal: node.journal.clone(),
-        clock,
-        limits: settings.of_requests(own_addresses),
-        requests: RequestLimits {
-            max_bytes: settings.server.max_request_bytes,
-            body_timeout: settings.server.body_read_timeout,
-            budget: BodyBudget::new(settings.server.receiving_bytes),
-        },
-        history_lines: history_bound(
-            settings.history.lines_per_transaction,
-            settings.limits.branches,
-        ),
-        readiness: readiness.clone(),
-        metrics,
-        participants: Arc::new(move || dispatcher.participants()),
-        transactions: node.transactions.clone(),
-    }));
-    readiness.start();
-    tracing::info!(event = "started",
-        listen = %format_args!("http://{address}"),
-        version = env!("CARGO_PKG_VERSION"),
-        "ready"
-    );
-    ready(address);
-    stopped(stop, node.ended(), readiness).await;
-    let _ = close.send(true);
-    while let Some(served) = servers.join_next().await {
-        served.map_err(ServeError::Face)?;
+    let face = Face { servers, entrance, readiness, address, own_addresses };
+    face.serve(settings, store, shares, metrics, stop, ready).await
+}
+
+/// What answers already, before there is an engine behind it.
+struct Face {
+    servers: Servers,
+    entrance: Entrance,
+    readiness: Readiness,
+    address: SocketAddr,
+    /// No branch may lead to any of them.
+    own_addresses: Vec<SocketAddr>,
+}
+
+impl Face {
+    async fn serve(
+        mut self,
+        settings: &Settings,
+        store: StoreKind,
+        shares: Shares,
+        metrics: PrometheusHandle,
+        stop: watch::Receiver<bool>,
+        ready: impl FnOnce(SocketAddr),
+    ) -> Result<(), ServeError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        // The engine is told to stop by us, since we may have to without having been asked.
+        let (halt, halted) = watch::channel(false);
+        let (address, readiness) = (self.address, &self.readiness);
+        let node = Node::start(settings, store, address, shares, &clock, readiness, halted).await?;
+        let dispatcher = node.dispatcher.clone();
+        self.entrance.open(http::router(Api {
+            engine: node.engine.clone(),
+            journal: node.journal.clone(),
+            clock,
+            limits: settings.of_requests(self.own_addresses),
+            requests: RequestLimits {
+                max_bytes: settings.server.max_request_bytes,
+                body_timeout: settings.server.body_read_timeout,
+                budget: BodyBudget::new(settings.server.receiving_bytes),
+            },
+            history_lines: history_bound(
+                settings.history.lines_per_transaction,
+                settings.limits.branches,
+            ),
+            readiness: readiness.clone(),
+            metrics,
+            participants: Arc::new(move || dispatcher.participants()),
+            transactions: node.transactions.clone(),
+        }));
+        readiness.start();
+        tracing::info!(event = "started",
+            listen = %format_args!("http://{address}"),
+            version = env!("CARGO_PKG_VERSION"),
+            "ready"
+        );
+        ready(address);
+        let why = why_stop(stop, node.ended(), self.servers.ended()).await;
+        why.tell();
+        // From here on new work is refused, also on connections that are open already.
+        readiness.stop();
+        let _ = halt.send(true);
+        let closed = self.servers.close().await;
+        node.stopped().await?;
+        why.well()?;
+        closed?;
+        tracing::info!(event = "stopped", "stopped");
+        Ok(())
     }
-    node.stopped().await?;
-    tracing::info!(event = "stopped", "stopped");
-    Ok(())
 }
 
 /// Where this is listened on, once it is.
@@ -135,15 +164,6 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeE
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
-}
-
-/// No branch may lead to any of them.
-fn own_addresses(
-    address: SocketAddr,
-    admin: Option<&(TcpListener, SocketAddr)>,
-) -> Vec<SocketAddr> {
-    let admin = admin.map(|(_, address)| *address);
-    std::iter::once(address).chain(admin).collect()
 }
 
 fn server_settings(settings: &Settings, max_connections: usize, admits: Admits) -> ServerSettings {
@@ -156,66 +176,60 @@ fn server_settings(settings: &Settings, max_connections: usize, admits: Admits) 
     }
 }
 
-/// Ends when no more connections are to be taken. Who would say so and is gone says it, too.
-async fn closed(mut closing: watch::Receiver<bool>) {
-    let _ = closing.wait_for(|closing| *closing).await;
-}
-
-/// Ends when the daemon is to stop; from then on new work is refused, also on connections
-/// that are open already.
-async fn stopped(
-    stop: watch::Receiver<bool>,
-    engine_ended: impl Future<Output = ()>,
-    readiness: Readiness,
-) {
-    match why_stop(stop, engine_ended).await {
-        Why::Asked => {}
-        Why::EngineEnded => {
-            tracing::error!(event = "engine_ended", "the engine ended by itself: stopping");
-        }
-    }
-    readiness.stop();
-}
-
 /// Why the daemon stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Why {
     /// It was asked to.
     Asked,
     /// There is nobody left to serve.
     EngineEnded,
+    /// There is nobody left who would let others in.
+    ServerEnded(ServerEnded),
 }
 
-/// An engine that has nothing to finish ends in the same moment in which it is asked to, so that
-/// both may be seen at once, in either order: it has ended by itself only if nobody asked.
-async fn why_stop(mut stop: watch::Receiver<bool>, engine_ended: impl Future<Output = ()>) -> Why {
-    let asked = stop.clone();
+impl Why {
+    fn tell(&self) {
+        match self {
+            Self::Asked => {}
+            Self::EngineEnded => {
+                tracing::error!(event = "engine_ended", "the engine ended by itself: stopping");
+            }
+            Self::ServerEnded(error) => {
+                let error: &(dyn std::error::Error + 'static) = error;
+                tracing::error!(
+                    event = "server_ended",
+                    error,
+                    "a server ended by itself: stopping"
+                );
+            }
+        }
+    }
+
+    /// Whether that is well. How the engine ended, the node says itself.
+    fn well(self) -> Result<(), ServerEnded> {
+        match self {
+            Self::Asked | Self::EngineEnded => Ok(()),
+            Self::ServerEnded(error) => Err(error),
+        }
+    }
+}
+
+/// Ends when the daemon is to stop. Engine and servers are told to only after this, so whichever
+/// ends before does so by itself.
+async fn why_stop(
+    mut stop: watch::Receiver<bool>,
+    engine_ended: impl Future<Output = ()>,
+    server_ended: impl Future<Output = ServerEnded>,
+) -> Why {
     tokio::select! {
         biased;
         // A sender that is gone will never ask us to run on either.
         _ = stop.wait_for(|stop| *stop) => Why::Asked,
-        () = engine_ended => match *asked.borrow() {
-            true => Why::Asked,
-            false => Why::EngineEnded,
-        },
+        () = engine_ended => Why::EngineEnded,
+        ended = server_ended => Why::ServerEnded(ended),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_engine_that_ends_since_it_was_asked_has_not_ended_by_itself() {
-        let (ask, asked) = watch::channel(false);
-        assert_eq!(why_stop(asked.clone(), async {}).await, Why::EngineEnded);
-        // The question comes while the engine's end is already on its way.
-        let both = async { ask.send(true).expect("somebody listens") };
-        assert_eq!(why_stop(asked.clone(), both).await, Why::Asked);
-        // Both are there already.
-        for _ in 0..64 {
-            assert_eq!(why_stop(asked.clone(), async {}).await, Why::Asked);
-        }
-        assert_eq!(why_stop(asked, std::future::pending()).await, Why::Asked);
-    }
-}
+#[path = "serve_tests.rs"]
+mod tests;

@@ -18,7 +18,7 @@ pub const BRANCHES_PARKED: &str = "tercet_branches_parked";
 pub const TRANSACTIONS_QUARANTINED: &str = "tercet_transactions_quarantined";
 /// Age of the oldest unfinished transaction, by `status`.
 pub const TRANSACTIONS_OLDEST_AGE: &str = "tercet_transactions_oldest_age_seconds";
-/// Begins and further branches that were not taken for want of room, by `cause`.
+/// Begins, further branches and connections that were not taken for want of room, by `cause`.
 pub const ADMISSIONS_REFUSED: &str = "tercet_admissions_refused_total";
 /// Calls waiting for their turn, by `participant`.
 pub const PARTICIPANT_QUEUE: &str = "tercet_participant_queue";

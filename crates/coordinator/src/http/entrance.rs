@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use http::Request;
@@ -11,8 +12,11 @@ use tercet_wire::ProblemCode;
 use tower::Service as _;
 
 use crate::http::handlers::health;
+use crate::http::middleware::request_metrics::RequestMetrics;
+use crate::http::middleware::{Middleware, every_request};
 use crate::http::readiness::Readiness;
 use crate::http::response::problem::Failure;
+use crate::runtime::{Cause, Refusals};
 
 /// Whether this path asks how the node stands: such requests have connections of their own.
 pub(super) fn is_probe(path: &str) -> bool {
@@ -24,25 +28,42 @@ pub(super) fn is_probe(path: &str) -> bool {
 pub struct Entrance {
     starting: Router,
     open: Arc<OnceLock<Router>>,
+    /// Counts what no router is asked, into the same counters as theirs.
+    metrics: Arc<RequestMetrics>,
+    refusals: Arc<Refusals>,
 }
 
 impl Entrance {
     /// One that is not open yet: probes are answered, everything else is told to come again.
     #[must_use]
     pub fn closed(readiness: &Readiness) -> Self {
+        let metrics = Arc::new(RequestMetrics::of_routes(["/livez", "/readyz"]));
+        let middleware = Middleware { readiness: readiness.clone(), metrics: Arc::clone(&metrics) };
         let starting = Router::new()
             .route("/livez", get(health::livez))
             .route("/readyz", get(health::readyz))
             .fallback(not_ready)
             .method_not_allowed_fallback(not_ready)
-            .with_state(readiness.clone());
-        Self { starting, open: Arc::default() }
+            .with_state(readiness.clone())
+            .layer(from_fn_with_state(middleware, every_request));
+        let refusals = Arc::new(Refusals::register());
+        Self { starting, open: Arc::default(), metrics, refusals }
     }
 
     /// From here on this router answers everything.
     pub fn open(&self, router: Router) {
         // It is opened once; a second time the first router stays.
         let _ = self.open.set(router);
+    }
+
+    /// Counts what is answered without asking a router.
+    pub(super) fn metrics(&self) -> &Arc<RequestMetrics> {
+        &self.metrics
+    }
+
+    /// A connection, or what it asked, was refused for want of a place.
+    pub(super) fn has_no_place(&self) {
+        self.refusals.count(Cause::Connections);
     }
 
     /// The answer to a request.

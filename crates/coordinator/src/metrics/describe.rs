@@ -64,7 +64,7 @@ pub(super) fn describe() {
     );
     describe_counter!(
         metric::ADMISSIONS_REFUSED,
-        "Begins and further branches that were not taken for want of room, by the limit."
+        "Begins, further branches and connections that were not taken for want of room, by the limit."
     );
     describe_gauge!(metric::ALERTS_WAITING, "Alerts that wait to be delivered.");
     describe_counter!(

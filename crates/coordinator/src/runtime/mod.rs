@@ -23,5 +23,6 @@ mod shell;
 pub use beat::Beat;
 pub use handle::{Asked, Control, HungUp, Lanes, RuntimeHandle, lanes};
 pub use recovery::{RecoveryError, recover};
+pub use refusals::{Cause, Refusals};
 pub use shell::{Ports, Shell};
 pub use tercet_engine::{Ended, for_what_is_in_flight};

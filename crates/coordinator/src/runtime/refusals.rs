@@ -15,21 +15,29 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// Which limit was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
+pub enum Cause {
+    /// `limits.live_transactions`.
     LiveTransactions,
+    /// `limits.live_bytes`.
     LiveBytes,
+    /// `limits.paged_out_transactions`.
     PagedOutTransactions,
+    /// `limits.begin_queue`.
     BeginQueue,
+    /// `journal.queue_records`, `journal.queue_bytes`, or a journal that does not write.
     Journal,
+    /// `server.max_connections`, and what there is beside them for probes.
+    Connections,
 }
 
 impl Cause {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::LiveTransactions,
         Self::LiveBytes,
         Self::PagedOutTransactions,
         Self::BeginQueue,
         Self::Journal,
+        Self::Connections,
     ];
 
     /// Why the engine does not take something new, if it is for want of room.
@@ -63,19 +71,22 @@ impl Cause {
             Self::PagedOutTransactions => "paged_out_transactions",
             Self::BeginQueue => "begin_queue",
             Self::Journal => "journal",
+            Self::Connections => "connections",
         }
     }
 }
 
-/// The counters, registered once, and when each cause was met last.
-pub(super) struct Refusals {
+/// The counters, and when each cause was met last. The engine's door and the server's have one
+/// each: they count into the same, and no cause is met at both.
+pub struct Refusals {
     since: Stopwatch,
     causes: [(Counter, AtomicU64); Cause::ALL.len()],
 }
 
 impl Refusals {
     /// Registers all, at zero.
-    pub(super) fn register() -> Self {
+    #[must_use]
+    pub fn register() -> Self {
         let causes = Cause::ALL.map(|cause| {
             let counted = counter!(metric::ADMISSIONS_REFUSED, "cause" => cause.as_str());
             counted.absolute(0);
@@ -85,7 +96,7 @@ impl Refusals {
     }
 
     /// Something was refused.
-    pub(super) fn count(&self, cause: Cause) {
+    pub fn count(&self, cause: Cause) {
         if self.is_news(cause, self.since.elapsed()) {
             tracing::warn!(
                 event = "admissions_refused",

@@ -9,7 +9,7 @@ use tercet_wire::metric;
 use http::StatusCode;
 use metrics::{Counter, Histogram, counter, histogram};
 
-/// The label of requests that match no route.
+/// The label of requests that match no route, or that are answered before one is looked for.
 const UNMATCHED: &str = "unmatched";
 
 /// Handles for every route there is.
@@ -30,6 +30,11 @@ impl RequestMetrics {
     pub(in crate::http) fn of_routes<'a>(routes: impl IntoIterator<Item = &'a str>) -> Self {
         let routes = routes.into_iter().map(|route| (route.to_owned(), RouteMetrics::new(route)));
         Self { routes: routes.collect(), unmatched: RouteMetrics::new(UNMATCHED) }
+    }
+
+    /// An answer without a look at any route, which takes no time.
+    pub(in crate::http) fn turned_away(&self, status: StatusCode) {
+        self.answered(None, status, Duration::ZERO);
     }
 
     pub(in crate::http) fn answered(

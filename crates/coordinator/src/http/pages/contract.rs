@@ -4,6 +4,7 @@
 //! that starts, a body that is no JSON), how ids look, and what an example is, stands here once.
 
 use serde_json::{Map, Value, json};
+use tercet_wire::ProblemCode;
 use utoipa::openapi::OpenApi;
 
 use crate::http::extract::params::choice;
@@ -12,20 +13,32 @@ use crate::http::response::problem::PROBLEM_JSON;
 /// An example of each body; a test reads each as what it is.
 const EXAMPLES: &str = include_str!("../../../assets/openapi-examples.json");
 
-/// What every answer to a request can be, beside what its handler says.
-const ALWAYS: &[(&str, &str)] = &[
-    ("400", "`invalid-request`"),
-    ("431", "`headers-too-large`"),
-    ("500", "`internal`"),
-    ("503", "`not-ready` or `not-accepted`"),
-];
+/// What every request can be refused with, beside what its handler says.
+const ALWAYS: &[ProblemCode] =
+    &[ProblemCode::InvalidRequest, ProblemCode::HeadersTooLarge, ProblemCode::Internal];
 
-/// What an answer to a request with a body can be.
-const WITH_BODY: &[(&str, &str)] =
-    &[("413", "`payload-too-large`"), ("415", "`unsupported-media-type`")];
+/// What every request can that needs a connection's place.
+const WITHOUT_PLACE: &[ProblemCode] = &[ProblemCode::NotReady, ProblemCode::NotAccepted];
 
-/// What an answer about one transaction can be.
-const ABOUT_ONE: &[(&str, &str)] = &[("404", "`transaction-not-found`"), ("421", "`not-owner`")];
+/// What work can. Its body is read, also where none is described.
+const WORK: &[ProblemCode] =
+    &[ProblemCode::PayloadTooLarge, ProblemCode::UnsupportedMediaType, ProblemCode::ShuttingDown];
+
+/// What a request about one transaction can.
+const ABOUT_ONE: &[ProblemCode] = &[ProblemCode::TransactionNotFound, ProblemCode::NotOwner];
+
+/// What a request can be refused with whatever its handler says.
+fn refusals(path: &str, method: &str) -> impl Iterator<Item = ProblemCode> {
+    let asks_how_it_stands: &[ProblemCode] = match path {
+        // These are answered from the first moment, and say themselves what is wrong.
+        "/livez" | "/readyz" => &[],
+        "/metrics" => &[ProblemCode::NotReady],
+        _ => WITHOUT_PLACE,
+    };
+    let work = if method == "post" { WORK } else { &[] };
+    let about_one = if path.contains("{gid}") { ABOUT_ONE } else { &[] };
+    [ALWAYS, asks_how_it_stands, work, about_one].into_iter().flatten().copied()
+}
 
 /// The whole contract.
 pub(in crate::http) fn complete(contract: &OpenApi) -> Value {
@@ -62,24 +75,16 @@ fn complete_operation(
     for parameter in parameters.into_iter().flatten() {
         complete_parameter(parameter);
     }
-    let takes_body = operation.get("requestBody").is_some();
-    let about_one = path.contains("{gid}");
-    let mut answers: Vec<_> = ALWAYS.to_vec();
-    // A body where none is described is read all the same.
-    answers.extend_from_slice(if takes_body || method == "post" { WITH_BODY } else { &[] });
-    answers.extend_from_slice(if about_one { ABOUT_ONE } else { &[] });
-    for (status, description) in answers {
-        let known = operation["responses"].get(status).is_some();
-        if !known {
-            operation["responses"][status] = problem(description);
-        } else if status == "503" {
-            let description = operation["responses"][status]["description"].as_str();
-            let both = format!(
-                "{}, `not-ready` or `not-accepted`",
-                description.unwrap_or_default().replace(" or ", ", ")
-            );
-            operation["responses"][status]["description"] = both.into();
+    for code in refusals(path, method) {
+        let response = &mut operation["responses"][code.status().to_string()];
+        if response.is_null() {
+            *response = problem();
         }
+        let mut codes = codes_of(response);
+        if !codes.iter().any(|known| known == code.as_str()) {
+            codes.push(code.as_str().to_owned());
+        }
+        response["description"] = listed(&codes).into();
     }
     for (status, response) in fields(operation.get_mut("responses")) {
         complete_response(path, status, response, examples);
@@ -95,8 +100,11 @@ fn complete_operation(
 fn complete_parameter(parameter: &mut Value) {
     let pattern = parameter["schema"]["pattern"].as_str();
     if let Some(words) = pattern.and_then(choice) {
+        let first = words.first().copied().map(Value::from);
         // Made clients get a type of it.
         parameter["schema"] = json!({ "type": "string", "enum": words });
+        parameter["example"] = first.unwrap_or_default();
+        return;
     }
     let example = match parameter["name"].as_str().unwrap_or_default() {
         "gid" => {
@@ -117,8 +125,6 @@ fn complete_parameter(parameter: &mut Value) {
         }
         "limit" => json!(50),
         "wait_ms" => json!(10_000),
-        "wait" => json!("decided"),
-        "if_unknown" => json!("refuse"),
         "traceparent" => {
             parameter["schema"] = json!({ "type": "string" });
             json!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
@@ -137,9 +143,25 @@ fn id(longest: u32) -> Value {
     })
 }
 
-fn problem(description: &str) -> Value {
+/// The codes that a response is described by, each in backticks.
+fn codes_of(response: &Value) -> Vec<String> {
+    let description = response["description"].as_str().unwrap_or_default();
+    description.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// `a`, `b` or `c`.
+fn listed(codes: &[String]) -> String {
+    let codes: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
+    match codes.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+fn problem() -> Value {
     json!({
-        "description": description,
+        "description": "",
         "content": { PROBLEM_JSON: { "schema": { "$ref": "#/components/schemas/Problem" } } },
     })
 }
@@ -158,8 +180,7 @@ fn complete_response(
             "example": 1,
         });
     }
-    let description = response["description"].as_str().unwrap_or_default();
-    let code = description.split('`').nth(1).unwrap_or_default().to_owned();
+    let code = codes_of(response).into_iter().next().unwrap_or_default();
     let mut shows_transaction = false;
     for (kind, content) in fields(response.get_mut("content")) {
         let name = schema_name(&content["schema"]).to_owned();
@@ -192,7 +213,7 @@ fn complete_response(
 
 /// A problem of this code.
 fn example_of(code: &str, status: &str, path: &str) -> Value {
-    let Ok(code) = code.parse::<tercet_wire::ProblemCode>() else { return Value::Null };
+    let Ok(code) = code.parse::<ProblemCode>() else { return Value::Null };
     let mut problem = tercet_wire::Problem::new(code, code.title());
     debug_assert_eq!(problem.status.to_string(), status, "{path}: {code}");
     if path.contains("{gid}") {

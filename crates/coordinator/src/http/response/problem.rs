@@ -93,9 +93,7 @@ impl Failure {
                 Self::new(ProblemCode::TooManyRequests, detail)
             }
             Refusal::TooManyPagedOut { limit } => {
-                let detail = format!(
-                    "{limit} decided transactions wait for their participants, as many as may"
-                );
+                let detail = format!("{limit} transactions wait in the journal, as many as may be");
                 Self::new(ProblemCode::TooManyRequests, detail)
             }
             Refusal::Elsewhere(owner) => {

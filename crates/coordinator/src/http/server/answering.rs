@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
@@ -12,11 +12,12 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use tercet_wire::{Invalid, ProblemCode};
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::http::entrance::{Entrance, is_probe};
 use crate::http::extract::peer::Peer;
 use crate::http::response::problem::Failure;
+use crate::http::server::guests::Guest;
 use crate::http::server::socket::Socket;
 
 /// What a connection may be asked.
@@ -24,44 +25,32 @@ use crate::http::server::socket::Socket;
 pub(super) enum Admission {
     /// Everything; it holds one of the places.
     Full,
-    /// Probes, as long as no place is free.
-    Guest(Guest),
+    /// Probes, and everything if a place is free by the time that it is asked.
+    Guest(Guest, Arc<Semaphore>),
     /// Probes alone.
-    Probes,
+    Probes(Guest),
 }
 
-/// A connection that came when all places were taken. It gets one if one is free by the time
-/// that something is asked.
-#[derive(Debug, Clone)]
-pub(super) struct Guest {
-    room: Arc<Semaphore>,
-    place: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
-}
-
-impl Guest {
-    pub(super) fn new(room: Arc<Semaphore>) -> Self {
-        Self { room, place: Arc::default() }
-    }
-
-    /// Whether it has a place of its own by now.
-    pub(super) fn has_place(&self) -> bool {
-        // What is kept here is whole or not there, whoever panicked.
-        self.place.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
-    fn takes_place(&self) -> bool {
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        if place.is_none() {
-            *place = Arc::clone(&self.room).try_acquire_owned().ok();
+impl Admission {
+    /// Whom it lets in without a place.
+    pub(super) fn guest(&self) -> Option<&Guest> {
+        match self {
+            Self::Full => None,
+            Self::Guest(guest, _) | Self::Probes(guest) => Some(guest),
         }
-        place.is_some()
     }
 }
 
-/// Nobody waits for the answer any more.
+/// Nobody is told the answer.
 #[derive(Debug, Error)]
-#[error("the client has hung up")]
-pub(super) struct HungUp;
+pub(super) enum Unanswered {
+    /// Nobody waits for it any more.
+    #[error("the client has hung up")]
+    HungUp,
+    /// The connection was to be closed just before it asked.
+    #[error("the connection has made room for another")]
+    MadeRoom,
+}
 
 /// The service of one connection.
 #[derive(Debug)]
@@ -74,13 +63,18 @@ pub(super) struct Answering {
 
 impl Service<Request<Incoming>> for Answering {
     type Response = Response;
-    type Error = HungUp;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, HungUp>> + Send>>;
+    type Error = Unanswered;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Unanswered>> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.socket.has_request();
+        if self.admission.guest().is_some_and(|guest| !guest.asks()) {
+            return Box::pin(std::future::ready(Err(Unanswered::MadeRoom)));
+        }
         if let Err(failure) = self.may_be_asked(&request) {
-            return Box::pin(std::future::ready(Ok(failure.into_response())));
+            let answer = failure.into_response();
+            self.entrance.metrics().turned_away(answer.status());
+            return Box::pin(std::future::ready(Ok(answer)));
         }
         request.extensions_mut().insert(self.peer);
         let answer = self.entrance.answer(request);
@@ -89,7 +83,7 @@ impl Service<Request<Incoming>> for Answering {
             tokio::select! {
                 biased;
                 answer = answer => Ok(answer),
-                () = socket.hung_up() => Err(HungUp),
+                () = socket.hung_up() => Err(Unanswered::HungUp),
             }
         })
     }
@@ -101,12 +95,13 @@ impl Answering {
         match &self.admission {
             Admission::Full => Ok(()),
             _ if is_probe(request.uri().path()) => Ok(()),
-            Admission::Guest(guest) if guest.takes_place() => Ok(()),
-            Admission::Guest(_) => {
+            Admission::Guest(guest, room) if guest.takes_place(room) => Ok(()),
+            Admission::Guest(..) => {
+                self.entrance.has_no_place();
                 let detail = "all connections that there may be are taken; nothing happened";
                 Err(Failure::new(ProblemCode::NotAccepted, detail))
             }
-            Admission::Probes => {
+            Admission::Probes(_) => {
                 let detail = "here are /livez, /readyz and /metrics alone";
                 Err(Failure::new(ProblemCode::NotFound, detail))
             }

@@ -2,17 +2,16 @@
 //! slow header, take connections without bound, or drop answers when it stops.
 //!
 //! ```text
-//!  accept ─▶ a place? ─ yes ─▶ full ──────────┐
-//!               └ no ─▶ guest, of which there │     hyper ─▶ answering ─▶ entrance ─▶ router
-//!                       are a few; the oldest ├─▶ socket ◀──────┘ who is gone?
-//!                       makes room ───────────┘
+//!  accept ─▶ a place? ─ yes ─▶ full ─────────────┐     hyper ─▶ answering ─▶ entrance ─▶ router
+//!               └ no ─▶ a seat? ─ yes ─▶ guest ──┴─▶ socket ◀──────┘ who is gone?
+//!                          └ no ─▶ closed
 //! ```
 
 mod answering;
+mod guests;
 mod own_answer;
 mod socket;
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -24,12 +23,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutWriter;
 
 use crate::http::entrance::Entrance;
 use crate::http::extract::peer::Peer;
-use crate::http::server::answering::{Admission, Answering, Guest};
+use crate::http::server::answering::{Admission, Answering};
+use crate::http::server::guests::{Guest, Guests};
 use crate::http::server::socket::{Socket, Stream};
 
 /// How long accepting rests after it failed: when the process has no file handles
@@ -41,9 +41,6 @@ const HEAD_BYTES: usize = 64 * 1_024;
 
 /// The most header lines of a request; hyper's own limit.
 const HEADER_LINES: usize = 100;
-
-/// Connections that are taken for probes when there is no place for others.
-const GUESTS: usize = 16;
 
 /// The longest time for a guest's line and headers to arrive.
 const GUEST_HEAD: Duration = Duration::from_secs(1);
@@ -95,6 +92,12 @@ pub async fn serve(
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
+            Ok(Accepted { admission, .. })
+                if admission.guest().is_some() && !guests.have_room() =>
+            {
+                // It is closed: those for whom there is room are all being answered.
+                entrance.has_no_place();
+            }
             Ok(Accepted { stream, peer, admission, place }) => {
                 let connection = connection(stream, peer, &entrance, &admission, settings);
                 let connection = graceful.watch(connection);
@@ -105,7 +108,9 @@ pub async fn serve(
                     }
                     drop(place);
                 });
-                guests.seat(admission, task);
+                if let Some(guest) = admission.guest() {
+                    guests.seat(guest, task);
+                }
             }
             // The other side gave up before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -154,39 +159,11 @@ async fn accept(
         place = Arc::clone(room).try_acquire_owned().ok();
     }
     let admission = match (admits, &place) {
-        (Admits::ProbesAlone, _) => Admission::Probes,
+        (Admits::ProbesAlone, _) => Admission::Probes(Guest::new()),
         (_, Some(_)) => Admission::Full,
-        (_, None) => Admission::Guest(Guest::new(Arc::clone(room))),
+        (_, None) => Admission::Guest(Guest::new(), Arc::clone(room)),
     };
     Ok(Accepted { stream, peer, admission, place })
-}
-
-/// Those without a place, in the order in which they came. Probes say at once what they want, so
-/// when there are too many, whoever came first makes room.
-#[derive(Default)]
-struct Guests(VecDeque<(Admission, AbortHandle)>);
-
-impl Guests {
-    fn seat(&mut self, admission: Admission, task: AbortHandle) {
-        if matches!(admission, Admission::Full) {
-            return;
-        }
-        self.0.retain(|(admission, task)| !task.is_finished() && !has_place(admission));
-        if self.0.len() >= GUESTS
-            && let Some((_, first)) = self.0.pop_front()
-        {
-            first.abort();
-        }
-        self.0.push_back((admission, task));
-    }
-}
-
-fn has_place(admission: &Admission) -> bool {
-    match admission {
-        Admission::Full => true,
-        Admission::Guest(guest) => guest.has_place(),
-        Admission::Probes => false,
-    }
 }
 
 /// A connection whose client must take its answers in time.
@@ -202,12 +179,13 @@ fn connection(
     let socket = Socket::new(stream);
     // A client that asks and never reads would otherwise keep its connection, and the answer in
     // memory, for as long as it likes.
-    let mut stream = TimeoutWriter::new(Stream::new(Arc::clone(&socket)));
+    let mut stream =
+        TimeoutWriter::new(Stream::new(Arc::clone(&socket), Arc::clone(entrance.metrics())));
     stream.set_timeout(Some(settings.write_timeout));
     let stream = TokioIo::new(Box::pin(stream));
     let (is_full, head) = match admission {
         Admission::Full => (true, settings.header_read_timeout),
-        Admission::Guest(_) | Admission::Probes => {
+        Admission::Guest(..) | Admission::Probes(_) => {
             (false, settings.header_read_timeout.min(GUEST_HEAD))
         }
     };

@@ -11,27 +11,37 @@ use tercet_wire::{Problem, ProblemCode};
 use crate::http::response::problem::PROBLEM_JSON;
 use crate::http::server::{HEAD_BYTES, HEADER_LINES};
 
-/// What is to be written in place of these bytes, if they end with a bare error of hyper's.
-/// `head_bytes` were read since the last request.
-pub(super) fn in_place_of(bytes: &[u8], head_bytes: usize) -> Option<Vec<u8>> {
+/// An answer that hyper gives itself.
+#[derive(Debug)]
+pub(super) struct OwnAnswer {
+    pub(super) status: StatusCode,
+    /// What is to be written in place of what hyper wrote.
+    pub(super) text: Vec<u8>,
+}
+
+/// The answer of hyper's that these bytes end with, if it is a bare error. `head_bytes` were read
+/// since the last request.
+pub(super) fn in_place_of(bytes: &[u8], head_bytes: usize) -> Option<OwnAnswer> {
     if !bytes.ends_with(b"\r\n\r\n") {
         return None;
     }
     let at = bytes.windows(7).rposition(|window| window == b"HTTP/1.")?;
     let (before, own) = bytes.split_at(at);
     let own = std::str::from_utf8(own).ok()?;
-    let status = own.get(9..12)?.parse().ok().filter(|status| (400..500).contains(status))?;
+    let status = own.get(9..12)?.parse().ok().filter(StatusCode::is_client_error)?;
     let is_bare = own.to_ascii_lowercase().contains("\r\ncontent-length: 0\r\n");
-    is_bare.then(|| [before, answer(own, status, head_bytes).as_bytes()].concat())
+    is_bare.then(|| {
+        let text = [before, answer(own, status, head_bytes).as_bytes()].concat();
+        OwnAnswer { status, text }
+    })
 }
 
-fn answer(own: &str, status: u16, head_bytes: usize) -> String {
-    let problem = problem(status, head_bytes);
+fn answer(own: &str, status: StatusCode, head_bytes: usize) -> String {
+    let problem = problem(status.as_u16(), head_bytes);
     // A problem is plain data and always becomes JSON.
     let body = serde_json::to_string(&problem).unwrap_or_default();
-    let reason = StatusCode::from_u16(status).ok();
-    let reason = reason.and_then(|status| status.canonical_reason()).unwrap_or_default();
-    let mut text = format!("{} {status} {reason}\r\n", &own[..8]);
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut text = format!("{} {} {reason}\r\n", &own[..8], status.as_u16());
     let headers = own.lines().skip(1).take_while(|line| !line.is_empty());
     for line in headers.filter(|line| !line.to_ascii_lowercase().starts_with("content-length:")) {
         text.push_str(line);
@@ -76,8 +86,8 @@ mod tests {
                         date: Thu, 20 Nov 2025 12:00:00 GMT\r\n\r\n";
 
     fn told(bytes: &str, head_bytes: usize) -> Option<String> {
-        let text = in_place_of(bytes.as_bytes(), head_bytes);
-        text.map(|text| String::from_utf8(text).expect("UTF-8"))
+        let own = in_place_of(bytes.as_bytes(), head_bytes);
+        own.map(|own| String::from_utf8(own.text).expect("UTF-8"))
     }
 
     #[test]

@@ -17,7 +17,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::http::server::own_answer::in_place_of;
+use crate::http::middleware::request_metrics::RequestMetrics;
+use crate::http::server::own_answer::{OwnAnswer, in_place_of};
 
 /// What every answer begins with: `HTTP/1.1`.
 const FIRST_LETTER: &[u8; 1] = b"H";
@@ -115,6 +116,8 @@ pub(super) struct Stream {
     socket: Arc<Socket>,
     /// What is written in place of what hyper gave to be written.
     instead: Option<Instead>,
+    /// Counts what hyper answers itself, which nobody else sees.
+    metrics: Arc<RequestMetrics>,
 }
 
 #[derive(Debug)]
@@ -124,8 +127,8 @@ struct Instead {
 }
 
 impl Stream {
-    pub(super) fn new(socket: Arc<Socket>) -> Self {
-        Self { socket, instead: None }
+    pub(super) fn new(socket: Arc<Socket>, metrics: Arc<RequestMetrics>) -> Self {
+        Self { socket, instead: None, metrics }
     }
 }
 
@@ -156,11 +159,14 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Self { socket, instead } = self.get_mut();
+        let Self { socket, instead, metrics } = self.get_mut();
         socket.flushed.store(false, Ordering::Relaxed);
         if instead.is_none() {
-            let text = in_place_of(bytes, socket.head_bytes.load(Ordering::Relaxed));
-            *instead = text.map(|text| Instead { text, written: 0 });
+            let own = in_place_of(bytes, socket.head_bytes.load(Ordering::Relaxed));
+            *instead = own.map(|OwnAnswer { status, text }| {
+                metrics.turned_away(status);
+                Instead { text, written: 0 }
+            });
         }
         let Some(Instead { text, written }) = instead else {
             return socket.poll_write(context, bytes);

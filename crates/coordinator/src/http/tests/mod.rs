@@ -3,6 +3,7 @@
 mod bodies;
 mod clients;
 mod connections;
+mod counted;
 mod face;
 mod pages;
 mod probes;

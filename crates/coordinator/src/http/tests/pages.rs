@@ -98,6 +98,9 @@ async fn every_route_has_examples_and_says_what_can_go_wrong() {
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let is_cursor = parameter["name"] == "cursor";
                 assert!(is_cursor || !parameter["example"].is_null(), "{name}: {parameter}");
+                let words = parameter["schema"]["enum"].as_array();
+                let is_one = words.is_none_or(|words| words.contains(&parameter["example"]));
+                assert!(is_one, "{name}: {parameter}");
             }
         }
     }
@@ -105,6 +108,63 @@ async fn every_route_has_examples_and_says_what_can_go_wrong() {
     assert!(begin["Location"].is_object() && begin["Tercet-Status"].is_object(), "{begin}");
     let attempts = &contract["components"]["schemas"]["Attempts"]["properties"]["try"];
     assert_eq!(attempts["type"], "integer", "{attempts}");
+}
+
+/// The descriptions of refusals are lists of codes, which people and the examples go by.
+#[tokio::test]
+async fn every_refusal_is_described_by_codes_of_its_status_once() {
+    let contract = Face::gone().await.get("/openapi.json").await.json();
+    let described = |path: &str, method: &str, status: &str| {
+        let response = &contract["paths"][path][method]["responses"][status];
+        response["description"].as_str().unwrap_or_default().to_owned()
+    };
+    let mut count = 0;
+    for (path, item) in contract["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            for (status, response) in operation["responses"].as_object().expect("responses") {
+                if response["content"]["application/problem+json"].is_null() {
+                    continue;
+                }
+                let text = described(path, method, status);
+                let name = format!("{method} {path} {status}: {text}");
+                let codes: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
+                let between: Vec<&str> = text.split('`').step_by(2).collect();
+                assert!(!codes.is_empty(), "{name}");
+                for (at, code) in codes.iter().enumerate() {
+                    let code: ProblemCode = code.parse().unwrap_or_else(|_| panic!("{name}"));
+                    assert_eq!(code.status().to_string(), *status, "{name}");
+                    assert!(!codes[..at].contains(&code.as_str()), "{name} is doubled");
+                    let before = match at {
+                        0 => "",
+                        _ if at + 1 == codes.len() => " or ",
+                        _ => ", ",
+                    };
+                    assert_eq!(between[at], before, "{name}");
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 100, "{count}");
+    for (path, method, text) in [
+        ("/livez", "get", "`not-live`"),
+        ("/readyz", "get", "`not-ready`, `not-live`, `shutting-down` or `journal-unavailable`"),
+        ("/metrics", "get", "`not-ready`"),
+        ("/v1/participants", "get", "`not-ready` or `not-accepted`"),
+        ("/v1/stats", "get", "`journal-unavailable`, `not-ready` or `not-accepted`"),
+        (
+            "/v1/transactions",
+            "post",
+            "`journal-unavailable`, `not-accepted`, `shutting-down` or `not-ready`",
+        ),
+        (
+            "/v1/transactions/{gid}/retry",
+            "post",
+            "`journal-unavailable`, `shutting-down`, `not-ready` or `not-accepted`",
+        ),
+    ] {
+        assert_eq!(described(path, method, "503"), text, "{method} {path}");
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,15 @@
 //! Whoever asks how the node stands is answered, whatever others do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::{Router, routing};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use super::connections::{GET, SETTINGS, all, sent, served, served_by};
+use super::connections::{GET, SETTINGS, Served, all, sent, served, served_by};
 use super::face::Face;
 use crate::http::{Admits, Entrance, Readiness, ServerSettings};
 
@@ -45,6 +50,88 @@ async fn a_probe_is_answered_where_all_connections_are_taken() {
         }
     };
     assert_eq!(asked.expect("it was asked").gid.as_str(), "order-2");
+}
+
+/// A server all of whose places are taken, and whose scrapes take as long as the test likes: each
+/// says that it is under way, and waits for a permit to end.
+struct Scraped {
+    served: Served,
+    under_way: mpsc::UnboundedReceiver<()>,
+    end: Arc<Semaphore>,
+    _place: TcpStream,
+}
+
+impl Scraped {
+    async fn start() -> Self {
+        let (tell, under_way) = mpsc::unbounded_channel();
+        let end = Arc::new(Semaphore::new(0));
+        let until = Arc::clone(&end);
+        let scrape = async move || {
+            let _ = tell.send(());
+            until.acquire().await.map(SemaphorePermit::forget).expect("it stays open");
+            "all\n"
+        };
+        let entrance = Entrance::closed(&Readiness::default());
+        entrance.open(Router::new().route("/metrics", routing::get(scrape)));
+        let settings = ServerSettings {
+            admits: Admits::EverybodyAndProbes,
+            max_connections: 1,
+            header_read_timeout: Duration::from_secs(600),
+            ..SETTINGS
+        };
+        let served = served_by(entrance, settings).await;
+        // Connections are accepted in their order: whoever comes after this one is a guest.
+        let _place = sent(served.address, "").await;
+        Self { served, under_way, end, _place }
+    }
+
+    /// One more scrape, under way.
+    async fn ask(&mut self) -> TcpStream {
+        let client = sent(self.served.address, &get("/metrics")).await;
+        let told = tokio::time::timeout(Duration::from_secs(60), self.under_way.recv()).await;
+        told.expect("in time").expect("it was asked");
+        client
+    }
+}
+
+/// Keeps P9.
+#[tokio::test]
+async fn a_scrape_that_is_being_answered_makes_room_for_nobody() {
+    let mut scraped = Scraped::start().await;
+    let scrape = scraped.ask().await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(sent(scraped.served.address, "").await);
+    }
+    // It came after all the silent ones, so those have been dealt with.
+    drop(scraped.ask().await);
+    scraped.end.add_permits(2);
+    let answer = all(scrape).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("all\n"), "{answer}");
+}
+
+/// Keeps P9.
+#[tokio::test]
+async fn where_all_guests_are_being_answered_the_next_is_sent_away() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    // Tests run on a thread each, and so do this test's runtime and its server.
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let mut scraped = Scraped::start().await;
+    let mut scrapes = Vec::new();
+    for _ in 0..16 {
+        scrapes.push(scraped.ask().await);
+    }
+    assert_eq!(all(sent(scraped.served.address, GET).await).await, "");
+    let counted = "tercet_admissions_refused_total{cause=\"connections\"} 1\n";
+    assert!(handle.render().contains(counted), "{}", handle.render());
+    scraped.end.add_permits(16);
+    for scrape in scrapes {
+        let answer = all(scrape).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+    // And there is room again as soon as they are gone.
+    while all(sent(scraped.served.address, GET).await).await.is_empty() {}
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use http::Request;
 use tercet_engine::{Refusal, Reply, ReplyKind};
 use tercet_wire::{BranchId, Incarnation, ProblemCode, Status};
 
-use super::face::{Face, INSTANCE, branch, transaction};
+use super::face::{Face, INSTANCE, Seen, branch, transaction};
 
 fn id(text: &str) -> BranchId {
     text.parse().expect("an id")
@@ -25,6 +25,8 @@ async fn every_refusal_of_the_engine_has_its_problem() {
         (Refusal::TriesOutstanding(vec![id("b7"), id("b8")]), "tries-outstanding", 409),
         (Refusal::TooManyBranches { limit: 64 }, "invalid-request", 400),
         (Refusal::TooManyTransactions { limit: 9 }, "too-many-requests", 429),
+        (Refusal::TooManyBytes { limit: 9 }, "too-many-requests", 429),
+        (Refusal::TooManyPagedOut { limit: 9 }, "too-many-requests", 429),
         (Refusal::Elsewhere(Incarnation(7)), "not-owner", 421),
         (Refusal::JournalUnavailable, "journal-unavailable", 503),
         (Refusal::NotAccepted, "not-accepted", 503),
@@ -58,6 +60,14 @@ async fn every_refusal_of_the_engine_has_its_problem() {
             _ => assert_eq!(answer.json().get("branches"), None),
         }
     }
+}
+
+/// Open transactions wait there for their initiators, as decided ones do for their participants.
+#[tokio::test]
+async fn what_fills_the_journal_is_not_said_to_be_decided() {
+    let refused = |_: &Seen| Some(Reply::Refused(Refusal::TooManyPagedOut { limit: 9 }));
+    let answer = Face::new(refused).await.post("/v1/transactions", r#"{"gid":"order-1"}"#).await;
+    assert_eq!(answer.problem().1, "9 transactions wait in the journal, as many as may be");
 }
 
 #[tokio::test]
