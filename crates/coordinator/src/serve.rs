@@ -123,11 +123,7 @@ impl Face {
             journal: node.journal.clone(),
             clock,
             limits: settings.of_requests(self.own_addresses),
-            requests: RequestLimits {
-                max_bytes: settings.server.max_request_bytes,
-                body_timeout: settings.server.body_read_timeout,
-                budget: BodyBudget::new(settings.server.receiving_bytes),
-            },
+            requests: request_limits(settings),
             history_lines: history_bound(
                 settings.history.lines_per_transaction,
                 settings.limits.branches,
@@ -166,7 +162,19 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeE
     Ok((listener, address))
 }
 
-fn server_settings(settings: &Settings, max_connections: usize, admits: Admits) -> ServerSettings {
+pub(crate) fn request_limits(settings: &Settings) -> RequestLimits {
+    RequestLimits {
+        max_bytes: settings.server.max_request_bytes,
+        body_timeout: settings.server.body_read_timeout,
+        budget: BodyBudget::new(settings.server.receiving_bytes),
+    }
+}
+
+pub(crate) fn server_settings(
+    settings: &Settings,
+    max_connections: usize,
+    admits: Admits,
+) -> ServerSettings {
     ServerSettings {
         admits,
         max_connections,

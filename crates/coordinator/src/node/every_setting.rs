@@ -10,8 +10,10 @@ use super::parts::{
 };
 use crate::config::{Flags, Kind, Layers, Settings, TERCET};
 use crate::dispatcher::DispatcherSettings;
+use crate::http::Admits;
 use crate::open_files::Shares;
 use crate::outbound::OutboundSettings;
+use crate::serve::{request_limits, server_settings};
 
 /// What the limit of open files leaves, which is no setting.
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1 };
@@ -30,10 +32,11 @@ const TEXTS: [(&str, &str); 8] = [
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 7] = [
-    "server.",
+const ELSEWHERE: [&str; 8] = [
+    "server.listen",
+    "server.admin_listen",
+    "server.max_connections",
     "log.",
-    "shutdown.",
     "limits.begin_queue",
     "limits.request_queue",
     "alerts.webhook_",
@@ -49,6 +52,8 @@ struct Parts {
     dispatcher: DispatcherSettings,
     outbound: OutboundSettings,
     requests: Limits,
+    /// As it is shown: a budget is no value to compare.
+    server: String,
     /// They hold a secret, so that they cannot be compared; shown without it.
     alerts: String,
     history_lines: u32,
@@ -72,6 +77,11 @@ fn parts(settings: &Settings) -> Parts {
         dispatcher: dispatcher_settings(settings),
         outbound: outbound_settings(settings, SHARES),
         requests: settings.of_requests(Vec::new()),
+        server: format!(
+            "{:?} {:?}",
+            server_settings(settings, SHARES.connections, Admits::Everybody),
+            request_limits(settings)
+        ),
         alerts: format!(
             "{:?}",
             (alerts.group_wait, alerts.queue_capacity, alerts.timeout, alerts.max_age)
