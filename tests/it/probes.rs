@@ -36,6 +36,14 @@ async fn a_probe_is_answered_where_one_client_has_all_connections() {
     assert!(ask(tercet.address(), LIVEZ).await.starts_with("HTTP/1.1 200"));
     let refused = ask(tercet.address(), STATS).await;
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after"), "{refused}");
+    tercet.logged("event=\"admissions_refused\" cause=\"connections\"").await;
+    let metrics = ask(tercet.address(), &LIVEZ.replace("/livez", "/metrics")).await;
+    for counted in [
+        "tercet_admissions_refused_total{cause=\"connections\"} 1\n",
+        "tercet_http_requests_total{route=\"unmatched\",status=\"503\"} 1\n",
+    ] {
+        assert!(metrics.contains(counted), "{counted} is not in {metrics}");
+    }
     held.pop();
     let served =
         async || ask(tercet.address(), STATS).await.starts_with("HTTP/1.1 200").then_some(());
