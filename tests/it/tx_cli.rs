@@ -298,8 +298,8 @@ async fn what_others_wrote_makes_no_line_of_its_own() {
     for (arguments, words) in [
         (&["show", "a-refused"][..], "stock: try answered 409: no\\n"),
         (&["show", "a-waits"], "ledger: confirm answered 409 at "),
-        (&["show", "a-given-up"], "cancel-requested: no\\n"),
-        (&["list"], "cancel-requested: no\\n"),
+        (&["show", "a-given-up"], "requested: no\\n"),
+        (&["list"], "requested: no\\n"),
     ] {
         let shown = well(&tercet, arguments).await;
         assert!(shown.contains(words) && !is_forged(&shown), "{arguments:?}: {shown}");
