@@ -22,7 +22,8 @@ async fn clients_that_hold_connections_leave_files_for_calls_and_the_journal() {
         201,
         "confirmed",
     );
-    // More than it may have files. Those that it does not accept wait for it.
+    // More than it may have files. Those without a place are let in as guests, of whom the oldest
+    // makes room for the next.
     let mut idle = Vec::new();
     for _ in 0..150 {
         idle.push(TcpStream::connect(tercet.address()).await.expect("a connection"));

@@ -72,8 +72,50 @@ async fn participants_show_what_is_under_way_and_how_much_failed() {
     let troubled = of(&dead);
     assert_eq!((&troubled["calls"], &troubled["failures"]), (&json!(3), &json!(1)), "{troubled}");
     assert_eq!(troubled["failure_rate"], 0.333, "{troubled}");
+    assert_eq!(troubled["answers"], answers(&[("done", 2), ("transient_error", 1)]));
     gate.open();
     client.finished("order-1").await;
+}
+
+/// All results of calls, with these numbers.
+fn answers(numbers: &[(&str, u64)]) -> Value {
+    let mut answers = json!({ "done": 0, "refused": 0, "in_progress": 0, "transient_error": 0,
+        "permanent_error": 0, "reservation_lost": 0, "unanswered": 0 });
+    for (result, number) in numbers {
+        answers[*result] = json!(number);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn participants_show_who_waits_for_them_is_parked_and_what_they_said() {
+    let tercet = Tercet::start_with(&[("RETRY__MAX_BACKOFF_MS", "60000")]).await;
+    let (participant, client) = (Participant::start().await, tercet.client());
+    let shown = async || {
+        let participants = get(&client, "/v1/participants").await;
+        participants["items"][0].clone()
+    };
+    participant.next("sold-out", Op::Try, [Reaction::status(409)]);
+    client.begin("", &begin("a", &[branch(&participant, "sold-out")])).await;
+    // Gone for good: parked at once, and then it waits to be called again.
+    participant.always("gone", Op::Confirm, Reaction::status(410));
+    client.begin("?wait=decided", &begin("b", &[branch(&participant, "gone")])).await;
+    client.event("b", "parked").await;
+    participant.always("slow", Op::Confirm, Reaction::status(202).header("retry-after", "60"));
+    client.begin("?wait=decided", &begin("c", &[branch(&participant, "slow")])).await;
+    let two_wait = async || {
+        let now = shown().await;
+        (now["waiting"] == 2 && now["in_flight"] == 0).then_some(now)
+    };
+    let now = eventually("two wait for their next call", two_wait).await;
+    assert_eq!(now["parked"], 1, "{now}");
+    let said = |result: &str| now["answers"][result].as_u64().expect("a number");
+    assert_eq!((said("refused"), said("in_progress"), said("unanswered")), (1, 1, 0), "{now}");
+    assert!(said("reservation_lost") >= 1 && said("done") >= 2, "{now}");
+    let results = now["answers"].as_object().expect("results").values();
+    let sum: u64 = results.filter_map(Value::as_u64).sum();
+    assert_eq!(now["calls"], sum, "{now}");
+    assert_eq!(now["failures"], said("reservation_lost"), "{now}");
 }
 
 #[tokio::test]

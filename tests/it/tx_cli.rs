@@ -248,17 +248,63 @@ async fn what_others_wrote_reaches_no_terminal_raw() {
     let json = well(&tercet, &["show", "asked", "-o", "json"]).await;
     let json: Value = serde_json::from_str(&json).expect("json");
     assert_eq!(json["reason_detail"], said, "it means what it meant");
-    // Nor by way of an error, which whatever answers at that address may word as it likes.
-    let mut stranger = RawParticipant::start().await;
-    let url = format!("http://{}", stranger.host_port());
-    let problem = json!({ "type": "x", "title": said, "status": 404, "detail": said,
-        "code": "transaction-not-found" });
-    let directory = directory();
-    let (problem, arguments) = (problem.to_string(), ["tx", "show", "a", "--url", &url]);
-    let answer =
-        async { stranger.arrival().await.answer("404 Not Found", problem.as_bytes()).await };
-    let (ran, ()) = tokio::join!(run(directory.path(), &arguments, &[]), answer);
+    // Nor by way of an error.
+    let ran = told_by_a_stranger("a", "404 Not Found", &not_found(&said)).await;
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     let raw: Vec<char> = ran.stderr.chars().filter(|c| WILD.contains(*c)).collect();
     assert!(raw.is_empty() && ran.stderr.contains("be\\u"), "{raw:?} {}", ran.stderr);
+}
+
+/// Whatever answers at an address may word its problems as it likes.
+fn not_found(said: &str) -> Value {
+    json!({ "type": "x", "title": said, "status": 404, "detail": said,
+        "code": "transaction-not-found" })
+}
+
+/// `tercet tx show` where something answers that is no coordinator of ours.
+async fn told_by_a_stranger(gid: &str, status: &str, body: &Value) -> Ran {
+    let mut stranger = RawParticipant::start().await;
+    let url = format!("http://{}", stranger.host_port());
+    let (directory, body) = (directory(), body.to_string());
+    let arguments = ["tx", "show", gid, "--url", &url];
+    let answer = async { stranger.arrival().await.answer(status, body.as_bytes()).await };
+    tokio::join!(run(directory.path(), &arguments, &[]), answer).0
+}
+
+/// A line that somebody else has put into a text of ours would be read as ours.
+#[tokio::test]
+async fn what_others_wrote_makes_no_line_of_its_own() {
+    const SAID: &str = "no\norder-9  confirmed\r\u{1b}[2Korder-8\u{2028}\n\nresolved";
+    let is_forged = |text: &str| {
+        let mut lines = text.split(['\n', '\r', '\u{2028}']);
+        lines.any(|line| line.starts_with("order-") || line.starts_with("resolved"))
+            || text.contains(['\r', '\u{1b}', '\u{2028}'])
+    };
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let client = tercet.client();
+    participant.next("stock", Op::Try, [Reaction::status(409).body(SAID)]);
+    client.begin("", &begin("a-refused", &[branch(&participant, "stock")])).await;
+    let gate = Gate::closed();
+    let closed = Reaction::status(409).body(SAID);
+    participant.next("ledger", Op::Confirm, [closed, Reaction::status(200).behind(&gate)]);
+    client.begin("?wait=decided", &begin("a-waits", &[branch(&participant, "ledger")])).await;
+    participant.called("ledger", Op::Confirm, 2).await;
+    let word = json!({ "as": "cancelled", "note": SAID }).to_string();
+    let path = "/v1/transactions/a-waits/branches/ledger/resolve?wait_ms=0";
+    client.send(http::Method::POST, path, Some(&word)).await;
+    client.begin("", &begin_open("a-given-up", &[])).await;
+    let reason = json!({ "reason": SAID }).to_string();
+    client.send(http::Method::POST, "/v1/transactions/a-given-up/cancel", Some(&reason)).await;
+    for (arguments, words) in [
+        (&["show", "a-refused"][..], "stock: try answered 409: no\\n"),
+        (&["show", "a-waits"], "ledger: confirm answered 409 at "),
+        (&["show", "a-given-up"], "requested: no\\n"),
+        (&["list"], "requested: no\\n"),
+    ] {
+        let shown = well(&tercet, arguments).await;
+        assert!(shown.contains(words) && !is_forged(&shown), "{arguments:?}: {shown}");
+    }
+    gate.open();
+    let ran = told_by_a_stranger("a", "404 Not Found", &not_found(SAID)).await;
+    assert!(ran.stderr.contains("no\\norder-9") && !is_forged(&ran.stderr), "{}", ran.stderr);
 }

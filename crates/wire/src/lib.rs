@@ -34,7 +34,7 @@ pub use request::{
     check_branch, check_cancel, check_resolve, refused_begin,
 };
 pub use response::{
-    AnswerView, AttemptsView, BranchView, EventView, LastAnswerView, NodeView, Page,
+    AnswerView, AnswersView, AttemptsView, BranchView, EventView, LastAnswerView, NodeView, Page,
     ParticipantView, ParticipantsView, PendingResolutionView, RetriedView, StatsView, SummaryView,
     TransactionView,
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::escape::{in_json, lines_for_people};
+use crate::escape::{for_people, in_json, lines_for_people};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub(super) enum Exit {
 }
 
 impl Exit {
-    /// Says on stderr why the command failed, with the causes behind it.
+    /// Says on stderr why the command failed, with the causes behind it, in one line: some of it is
+    /// what others have said.
     pub(super) fn failed(error: &dyn Error) -> Self {
         let mut text = error.to_string();
         let mut cause = error.source();
@@ -46,7 +47,7 @@ impl Exit {
 
     /// Says on stderr what is wrong with what was asked for.
     pub(super) fn usage(error: impl Display) -> Self {
-        complain(error);
+        complain_in_lines(error);
         Self::Usage
     }
 }
@@ -69,10 +70,17 @@ impl From<Exit> for ExitCode {
 /// process is to end all the same.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Prints to stdout, made safe for a terminal. Whoever has closed it does not want to know.
+/// Prints a text of ours to stdout, made safe for a terminal. Whoever has closed it does not want to
+/// know.
 pub(super) fn say(text: impl Display) {
     let text = text.to_string();
     let _ = writeln!(io::stdout(), "{}", lines_for_people(&text));
+}
+
+/// The same for one line. What others have written in it makes no second one, which would read as
+/// ours.
+pub(super) fn say_line(line: &str) {
+    say(for_people(line));
 }
 
 /// Prints what is JSON already to stdout.
@@ -80,8 +88,13 @@ pub(super) fn say_json(json: &Value) {
     say(in_json(&json.to_string()));
 }
 
+/// Prints one line to stderr, made safe for a terminal.
+pub(super) fn complain(line: impl Display) {
+    complain_in_lines(for_people(&line.to_string()));
+}
+
 /// Prints to stderr, made safe for a terminal.
-pub(super) fn complain(text: impl Display) {
+fn complain_in_lines(text: impl Display) {
     let text = format!("tercet: {text}");
     let (told, heard) = mpsc::channel();
     let write = move || {

@@ -8,7 +8,7 @@ use tercet_engine::{
     Admission, BreakerState, Call, Capacity, Destination, DestinationQueueSettings, Health, Moved,
     Offered, ParticipantHealth, Permit, Ticket, Watch, WatchedQueue,
 };
-use tercet_wire::{Gid, Mono, Now};
+use tercet_wire::{AnswersView, Gid, Mono, Now};
 use tokio::sync::Notify;
 use url::Url;
 
@@ -36,8 +36,8 @@ pub(super) struct DestinationHandle {
     watched_queue: Mutex<WatchedQueue<Pending>>,
     /// The watcher shall look again before it meant to.
     pub(super) look_again: Notify,
-    calls: AtomicU64,
-    failures: AtomicU64,
+    /// How many calls came to each result.
+    results: [AtomicU64; CallResult::ALL.len()],
 }
 
 impl DestinationHandle {
@@ -55,8 +55,7 @@ impl DestinationHandle {
             turns,
             watched_queue: Mutex::new(WatchedQueue::new(settings)),
             look_again: Notify::new(),
-            calls: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            results: Default::default(),
         }
     }
 
@@ -75,10 +74,7 @@ impl DestinationHandle {
         let mut health = Health::Unknown;
         if let Some((of_call, result)) = made {
             health = of_call;
-            self.calls.fetch_add(1, Ordering::Relaxed);
-            if result.is_failure() {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-            }
+            self.results[result as usize].fetch_add(1, Ordering::Relaxed);
         }
         self.change(|queue| queue.ended(permit, health, gid, now))
     }
@@ -114,14 +110,26 @@ impl DestinationHandle {
 
     /// How it stands with this destination.
     pub(super) fn health(&self) -> ParticipantHealth {
+        let of = |result: CallResult| self.results[result as usize].load(Ordering::Relaxed);
+        let answers = AnswersView {
+            done: of(CallResult::Done),
+            refused: of(CallResult::Refused),
+            in_progress: of(CallResult::InProgress),
+            transient_error: of(CallResult::TransientError),
+            permanent_error: of(CallResult::PermanentError),
+            reservation_lost: of(CallResult::ReservationLost),
+            unanswered: of(CallResult::Unanswered),
+        };
+        let failures = CallResult::ALL.into_iter().filter(|result| result.is_failure());
         let watched = self.lock();
         ParticipantHealth {
             participant: self.participant.clone(),
             in_flight: watched.queue().under_way(),
             waiting: watched.queue().waiting(),
             breaker: watched.queue().breaker(),
-            calls: self.calls.load(Ordering::Relaxed),
-            failures: self.failures.load(Ordering::Relaxed),
+            calls: CallResult::ALL.into_iter().map(of).sum(),
+            failures: failures.map(of).sum(),
+            answers,
         }
     }
 

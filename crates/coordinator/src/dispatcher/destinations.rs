@@ -105,6 +105,7 @@ fn add(sum: &mut ParticipantHealth, other: &ParticipantHealth) {
     sum.breaker = sum.breaker.max(other.breaker);
     sum.calls += other.calls;
     sum.failures += other.failures;
+    sum.answers += other.answers;
 }
 
 #[cfg(test)]

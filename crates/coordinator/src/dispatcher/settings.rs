@@ -15,8 +15,8 @@ pub struct DispatcherSettings {
     /// How long the status line may take to come, within the call's own timeout; zero leaves
     /// it to that.
     pub first_byte_timeout: Duration,
-    /// How long an unused connection is kept. Servers that close theirs a moment before
-    /// we use it again cost a call that nobody knows the fate of, so this stays below the
+    /// How long an unused connection is kept. What meets one that its server has closed a moment
+    /// before goes out once more on a fresh one, which costs time; so this stays below the
     /// shortest keep-alive in common use, which is 5 s.
     pub pool_idle_timeout: Duration,
 }

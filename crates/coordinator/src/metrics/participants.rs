@@ -36,7 +36,8 @@ pub enum CallResult {
 }
 
 impl CallResult {
-    const ALL: [Self; 7] = [
+    /// Every one, in their order.
+    pub const ALL: [Self; 7] = [
         Self::Done,
         Self::Refused,
         Self::InProgress,

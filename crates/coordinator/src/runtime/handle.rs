@@ -1,10 +1,11 @@
 //! How the rest of the daemon asks the engine.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tercet_engine::{Ask, Census, Refusal, Reply, ReplyTo, Until};
+use tercet_engine::{Ask, Census, Refusal, Reply, ReplyTo, Until, WaitingFor};
 use tercet_wire::Gid;
 use tokio::sync::{mpsc, oneshot};
 
@@ -43,7 +44,12 @@ pub enum Control {
     Sync(oneshot::Sender<()>),
     /// Count the live transactions.
     Census(oneshot::Sender<Census>),
+    /// Count who waits for these participants.
+    WaitingFor(BTreeSet<String>, oneshot::Sender<Waits>),
 }
+
+/// Who waits for which participant: for those that were asked for, and maybe for others.
+pub type Waits = Arc<BTreeMap<String, WaitingFor>>;
 
 /// Asks the engine. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -163,6 +169,13 @@ impl RuntimeHandle {
         let (reply, census) = oneshot::channel();
         self.control.send(Control::Census(reply)).await.ok()?;
         census.await.ok()
+    }
+
+    /// Counts who waits for these participants; nothing once the engine has stopped.
+    pub async fn waiting_for(&self, participants: BTreeSet<String>) -> Option<Waits> {
+        let (reply, waits) = oneshot::channel();
+        self.control.send(Control::WaitingFor(participants, reply)).await.ok()?;
+        waits.await.ok()
     }
 }
 

@@ -12,6 +12,7 @@
 //! so a participant's answer never waits for room, and nothing waits for an answer's.
 
 mod beat;
+mod counting;
 mod handle;
 mod outages;
 mod parking;
@@ -21,7 +22,7 @@ mod replies;
 mod shell;
 
 pub use beat::Beat;
-pub use handle::{Asked, Control, HungUp, Lanes, RuntimeHandle, lanes};
+pub use handle::{Asked, Control, HungUp, Lanes, RuntimeHandle, Waits, lanes};
 pub use recovery::{RecoveryError, recover};
 pub use refusals::{Cause, Refusals};
 pub use shell::{Ports, Shell};

@@ -1,6 +1,7 @@
 //! The loop that drives the driver: it moves messages between tokio's channels and the driver's
 //! lanes, and carries out what the driver says.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::alerts::{Alerts, ParkedBranch};
 use crate::dispatcher::{BreakerTurn, BreakerTurns, Dispatcher, FreedCapacity, Outcome};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::beat::{Beat, EVERY};
+use crate::runtime::counting::Counting;
 use crate::runtime::handle::{Asked, Control, HungUp, Lanes};
 use crate::runtime::outages::{self, OutageLog};
 use crate::runtime::parking::ParkingLog;
@@ -52,6 +54,7 @@ pub struct Shell {
     parking: ParkingLog,
     breaker_turns: BreakerTurns,
     outages: OutageLog,
+    counting: Counting,
     healthy: watch::Sender<bool>,
     beat: Beat,
 }
@@ -75,6 +78,7 @@ impl Shell {
             answers,
             answer_places,
             capacity: ports.dispatcher.capacity(),
+            counting: Counting::default(),
             breaker_turns: ports.dispatcher.breaker_turns(),
             outages: OutageLog::new(ports.unreachable_after),
             ports,
@@ -170,6 +174,11 @@ impl Shell {
         self.take_what_waits();
         self.handle_what_waits();
         self.flush();
+        let core = self.driver.core();
+        let waiting_for = |participants: &BTreeSet<String>| {
+            core.engine().waiting_for(participants.iter().map(String::as_str))
+        };
+        self.counting.answer(|| core.census(), waiting_for);
     }
 
     fn handle_what_waits(&mut self) {
@@ -243,9 +252,8 @@ impl Shell {
     fn control(&mut self, control: Control) {
         match control {
             Control::Sync(done) => self.driver.sync(self.replies.expect_synced(done)),
-            Control::Census(reply) => {
-                let _hung_up = reply.send(self.driver.core().census());
-            }
+            Control::Census(reply) => self.counting.census(reply),
+            Control::WaitingFor(participants, reply) => self.counting.waits(participants, reply),
         }
     }
 

@@ -1,9 +1,10 @@
 //! What an answer says about the health of the destination it came from, whatever it means
 //! for the branch (that is the verdict's).
 
-use tercet_wire::{Answer, ParticipantView};
+use tercet_wire::{Answer, AnswersView, ParticipantView};
 
 use super::BreakerState;
+use crate::engine::WaitingFor;
 
 /// What the end of a call says about the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,23 +46,30 @@ pub struct ParticipantHealth {
     pub calls: u64,
     /// Those of them that did not come to what they were made for, and are made again.
     pub failures: u64,
+    /// What they came to.
+    pub answers: AnswersView,
 }
 
-impl From<ParticipantHealth> for ParticipantView {
-    fn from(health: ParticipantHealth) -> Self {
-        let ParticipantHealth { participant, in_flight, waiting, breaker, calls, failures } =
-            health;
+impl ParticipantHealth {
+    /// As operators are shown it, with what the engine knows of who waits for it.
+    #[must_use]
+    pub fn view(self, waiting_for: &WaitingFor) -> ParticipantView {
+        let Self { participant, in_flight, waiting, breaker, calls, failures, answers } = self;
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        // Whose call is with the dispatcher has been counted there.
+        let not_called = waiting_for.waiting.saturating_sub(waiting_for.called);
         let rate = if calls == 0 { 0.0 } else { failures as f64 / calls as f64 };
-        Self {
+        ParticipantView {
             participant,
             in_flight: count(in_flight),
-            waiting: count(waiting),
+            waiting: count(waiting.saturating_add(not_called)),
+            parked: count(waiting_for.parked),
             breaker,
             calls,
             failures,
             // Three places say all that can be told apart by eye.
             failure_rate: (rate * 1_000.0).round() / 1_000.0,
+            answers,
         }
     }
 }

@@ -3,7 +3,9 @@
 mod operator;
 mod view;
 
-pub use operator::{NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView};
+pub use operator::{
+    AnswersView, NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView,
+};
 pub use view::{
     AnswerView, AttemptsView, BranchView, EventView, LastAnswerView, Page, PendingResolutionView,
     SummaryView, TransactionView,

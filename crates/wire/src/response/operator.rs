@@ -1,6 +1,7 @@
 //! What operators are shown.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +34,10 @@ pub struct ParticipantView {
     pub participant: String,
     /// Calls under way.
     pub in_flight: u64,
-    /// Calls that wait for their turn.
+    /// Branches that wait for a call to it: for their turn, or until it is called again.
     pub waiting: u64,
+    /// Branches that need a call to it and are shown to people.
+    pub parked: u64,
     /// How freely it is called: the worst of its destinations'.
     pub breaker: BreakerState,
     /// Calls that ended.
@@ -45,6 +48,40 @@ pub struct ParticipantView {
     /// Failures by calls, from 0 to 1; 0 before the first call.
     #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 1))]
     pub failure_rate: f64,
+    /// What the calls came to, all legs together.
+    pub answers: AnswersView,
+}
+
+/// What calls came to: as the `result` of `tercet_branch_calls_total`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AnswersView {
+    /// The participant has done it.
+    pub done: u64,
+    /// A Try was refused.
+    pub refused: u64,
+    /// The participant is at it.
+    pub in_progress: u64,
+    /// An answer that time may mend: an overload, a fault of the participant's.
+    pub transient_error: u64,
+    /// An answer that cannot become right by itself.
+    pub permanent_error: u64,
+    /// The reservation is gone.
+    pub reservation_lost: u64,
+    /// No answer.
+    pub unanswered: u64,
+}
+
+impl AddAssign for AnswersView {
+    fn add_assign(&mut self, other: Self) {
+        self.done += other.done;
+        self.refused += other.refused;
+        self.in_progress += other.in_progress;
+        self.transient_error += other.transient_error;
+        self.permanent_error += other.permanent_error;
+        self.reservation_lost += other.reservation_lost;
+        self.unanswered += other.unanswered;
+    }
 }
 
 /// What there is.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};
 use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 
-use crate::cli::exit::{Exit, complain, say, say_json};
+use crate::cli::exit::{Exit, complain, say, say_json, say_line};
 use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What};
 use crate::cli::tx::client::{Answered, Client, ClientError, Kind};
 
@@ -202,7 +202,7 @@ impl Desk {
             Output::Text => T::deserialize(body).ok(),
         };
         match read {
-            Some(value) => text(&value).iter().for_each(say),
+            Some(value) => text(&value).iter().for_each(|line| say_line(line)),
             None => say_json(body),
         }
     }

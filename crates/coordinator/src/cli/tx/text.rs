@@ -1,4 +1,5 @@
-//! Transactions as text for people.
+//! Transactions as text for people, line by line. What others have written stands in it as it is;
+//! whoever prints a line sees to it that it stays one.
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ pub(super) fn list(items: &[SummaryView], next: Option<&str>, now: Wall) -> Vec<
     }
     let mut lines = table.lines();
     if let Some(cursor) = next {
-        lines.push(format!("\nThere are more: --cursor {cursor}"));
+        lines.extend([String::new(), format!("There are more: --cursor {cursor}")]);
     }
     lines
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use tercet_wire::{ParticipantView, ParticipantsView, Problem};
+use tercet_engine::WaitingFor;
+use tercet_wire::{ParticipantsView, Problem, ProblemCode};
 
 use crate::http::extract::params::Query;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
@@ -12,7 +13,8 @@ use crate::http::state::Api;
 
 /// Show the participants
 ///
-/// How each `host:port` that was called not long ago answers this node.
+/// How each `host:port` that was called not long ago answers this node, and how many branches wait
+/// for it.
 #[utoipa::path(
     get,
     path = "/v1/participants",
@@ -20,13 +22,27 @@ use crate::http::state::Api;
     responses(
         (status = 200, body = ParticipantsView, description = "By name."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`"),
     ),
 )]
 pub(in crate::http) async fn participants(
     State(api): State<Arc<Api>>,
     Query(()): Query<()>,
 ) -> Result<Json<ParticipantsView>, Failure> {
-    let mut items: Vec<_> = (api.participants)().into_iter().map(ParticipantView::from).collect();
-    items.sort_by(|a, b| a.participant.cmp(&b.participant));
-    Ok(Json(ParticipantsView { items }))
+    let mut all = (api.participants)();
+    if all.is_empty() {
+        return Ok(Json(ParticipantsView { items: Vec::new() }));
+    }
+    all.sort_by(|a, b| a.participant.cmp(&b.participant));
+    let names = all.iter().map(|health| health.participant.clone()).collect();
+    let Some(waiting_for) = api.engine.waiting_for(names).await else {
+        let detail = "the engine has stopped; ask again";
+        return Err(Failure::new(ProblemCode::JournalUnavailable, detail));
+    };
+    let nobody = WaitingFor::default();
+    let items = all.into_iter().map(|health| {
+        let waiting_for = waiting_for.get(&health.participant).unwrap_or(&nobody);
+        health.view(waiting_for)
+    });
+    Ok(Json(ParticipantsView { items: items.collect() }))
 }
