@@ -3,13 +3,14 @@
 
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Backlog, Caps, Change, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record,
-    TransactionKey, Urgency, Weight,
+    Backlog, BranchRecord, Caps, Change, Committed, GroupCommit, GroupCommitSettings, JournalEvent,
+    LastAnswer, PendingResolution, Record, TransactionKey, Urgency, Weight,
 };
-use tercet_wire::{Backoff, Mono, Now, Seq, Wall};
+use tercet_wire::{Backoff, BranchStatus, Mono, Now, Op, PerOp, ResolvedAs, Seq, Wall};
 use world::content::spec;
 
 const CAPS: Caps = Caps { records: 100, binds: 100_000, bytes: 1_000_000 };
@@ -53,6 +54,49 @@ fn durable(writer: &mut GroupCommit, ms: u64) {
 
 fn told(writer: &mut GroupCommit) -> Vec<JournalEvent> {
     std::iter::from_fn(|| writer.take_event()).collect()
+}
+
+/// What participants and operators have said of a branch is written with its row, in JSON: a
+/// control character takes six bytes there.
+///
+/// Keeps P9.
+#[test]
+fn the_words_in_a_row_of_a_branch_are_weighed_as_they_are_written() {
+    let row = |last_answer: Option<&str>, note: Option<&str>| {
+        let said = |body: &str| {
+            let (op, status, at) = (Op::Confirm, 503, Wall(0));
+            Arc::new(LastAnswer { op, status, body: body.into(), at })
+        };
+        let noted = |note: &str| {
+            let (as_, by, at) = (ResolvedAs::Confirmed, Arc::from("me"), Wall(0));
+            Arc::new(PendingResolution { as_, by, note: Some(note.into()), at })
+        };
+        let row = BranchRecord {
+            branch: "a".parse().expect("an id"),
+            status: BranchStatus::Tried,
+            attempts: PerOp::default(),
+            parked: false,
+            last_error: None,
+            answer: None,
+            last_answer: last_answer.map(said),
+            resolved_as: None,
+            pending_resolution: note.map(noted),
+            contradicted: false,
+            acknowledged_at: None,
+        };
+        let change = Change::BranchRecord(row);
+        Weight::of(&Record { change, ..begun(1) }).bytes
+    };
+    let without = row(None, None);
+    let more = |last_answer, note| row(last_answer, note) - without;
+    let (plain, quoted, control) = ("w".repeat(1_000), "\"\n".repeat(500), "\u{1}".repeat(1_000));
+    assert_eq!(more(Some(&plain), None), 1_000);
+    assert_eq!(more(Some(&quoted), None), 2_000);
+    assert_eq!(more(Some(&control), None), 6_000);
+    assert_eq!(more(Some("Grüße"), None), 7);
+    assert_eq!(more(None, Some(&control)), 6_002);
+    // So few of them share a batch.
+    assert!(more(Some(&plain), Some(&plain)) > 2_000);
 }
 
 #[test]

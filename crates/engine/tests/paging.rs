@@ -6,7 +6,7 @@ mod world;
 use tercet_engine::{
     Ask, BranchRecord, Call, CapacityFreed, Commands, EngineSettings, Input, Load, Rules, Until,
 };
-use tercet_wire::{Answer, Status};
+use tercet_wire::{Answer, Resolution, ResolvedAs, Status};
 use world::content::{branch, gid, spec};
 use world::driver::{Driver, calls, replies};
 use world::node::{Node, destination, two_may_wait};
@@ -275,6 +275,36 @@ fn what_is_paged_out_while_a_page_is_read_is_not_forgotten() {
     node.input(Input::PageOfGids(Vec::new()));
     assert_eq!(node.driver.core.census().paged_out, 1);
     assert!(node.is_looked_for(&gid("t2")));
+}
+
+/// Keeps P9.
+#[test]
+fn the_words_of_participants_and_operators_count_as_bytes() {
+    let mut node = Node::with(EngineSettings::default());
+    let (call, _) = node.stuck("t");
+    let bytes = |node: &Node| node.driver.core.census().live_bytes;
+    let before = bytes(&node);
+    let retry = node.driver.ask(&gid("t"), Ask::Retry { who: "somebody".into() }, Until::Accepted);
+    let confirm = node.advance(retry).calls.remove(0);
+    let excerpt = "w".repeat(1_024);
+    let answer = Answer::Status { code: 503, retry_after: None, excerpt };
+    let answered = node.input(Input::Answered(confirm.ticket, answer));
+    let told = bytes(&node);
+    assert!((1_000..1_100).contains(&(told - before)), "{before} {told}");
+    // It is called again, and an operator says something meanwhile.
+    assert_eq!(calls(&answered), ["a confirm 2"]);
+    let note: std::sync::Arc<str> = "n".repeat(500).into();
+    let (branch, as_) = (call.ticket.branch.clone(), ResolvedAs::Confirmed);
+    let word = Resolution { branch, as_, note: Some(note), who: "somebody".into() };
+    let resolve = node.driver.ask(&gid("t"), Ask::Resolve(Box::new(word)), Until::Accepted);
+    node.advance(resolve);
+    let said = bytes(&node);
+    assert!((500..600).contains(&(said - told)), "{told} {said}");
+    // They are counted as well when its rows are read.
+    let rows = node.rows[&gid("t")].clone();
+    let mut again = Driver::with(EngineSettings::default());
+    again.input(Input::Adopt(Box::new(rows)));
+    assert!(again.core.census().live_bytes > before + 1_000);
 }
 
 /// Keeps P6.

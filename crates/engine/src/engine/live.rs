@@ -25,14 +25,16 @@ pub(super) struct Tally {
     bytes: usize,
     /// With this many branches.
     branches: usize,
+    /// With this many bytes of what was said of them.
+    words: usize,
     /// It leaves once this record is durable.
     leaves_after: Option<Seq>,
 }
 
 impl Tally {
     fn of(transaction: &Transaction) -> Self {
-        let branches = transaction.branches().len();
-        Self { bytes: transaction.bytes(), branches, leaves_after: None }
+        let (branches, words) = (transaction.branches().len(), transaction.words_bytes());
+        Self { bytes: transaction.bytes(), branches, words, leaves_after: None }
     }
 
     /// Bytes of memory that the transaction takes.
@@ -79,11 +81,13 @@ impl Live {
         debug_assert!(before.is_none(), "a live transaction is not taken in twice");
     }
 
-    /// One of them, its bytes counted anew. Only a new branch changes those.
+    /// One of them, its bytes counted anew. Only a new branch changes those, and what is said of
+    /// them.
     pub(super) fn recounted(&mut self, gid: &Gid) -> Option<&mut LiveTransaction> {
         let live_transaction = self.transactions.get_mut(gid)?;
         let (transaction, tally) = (&live_transaction.transaction, &mut live_transaction.tally);
-        if transaction.branches().len() != tally.branches {
+        let (branches, words) = (transaction.branches().len(), transaction.words_bytes());
+        if (branches, words) != (tally.branches, tally.words) {
             let leaves_after = tally.leaves_after;
             self.bytes -= tally.bytes;
             *tally = Tally { leaves_after, ..Tally::of(transaction) };

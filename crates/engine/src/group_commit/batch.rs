@@ -86,7 +86,24 @@ fn branch_bytes(branch: &Arc<BranchSpec>) -> usize {
 
 fn outcome_bytes(outcome: &BranchRecord) -> usize {
     let error = outcome.last_error.as_deref().map_or(0, str::len);
-    error + outcome.answer.as_ref().map_or(0, |answer| answer.body.len())
+    let answer = outcome.answer.as_ref().map_or(0, |answer| answer.body.len());
+    let last_answer = outcome.last_answer.as_ref().map_or(0, |answer| bytes_in_json(&answer.body));
+    let word = outcome
+        .pending_resolution
+        .as_ref()
+        .map_or(0, |word| bytes_in_json(&word.by) + word.note.as_deref().map_or(0, bytes_in_json));
+    error + answer + last_answer + word
+}
+
+/// Bytes of a text inside a string of JSON, which is how it is written. Control characters take the
+/// most; that some of them have a shorter name does not matter.
+fn bytes_in_json(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
 }
 
 /// Takes from the front what fits into one batch: at least one record, if any waits; and says

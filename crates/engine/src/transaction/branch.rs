@@ -134,6 +134,22 @@ impl Branch {
         }
     }
 
+    /// Bytes of what its participant and an operator have said, and of what its participant had said
+    /// when its row was written, unless that is the same text.
+    pub(super) fn words_bytes(&self) -> usize {
+        let error = self.last_error.as_ref().map_or(0, |error| error.len());
+        let answer = self.answer.as_ref().map_or(0, |answer| answer.body.len());
+        let last_answer = self.last_answer.as_ref().map_or(0, |answer| answer.body.len());
+        let word = self
+            .pending_resolution()
+            .map_or(0, |said| said.by.len() + said.note.as_ref().map_or(0, |note| note.len()));
+        let before = self.row.as_ref().and_then(|row| row.last_answer.as_ref());
+        let before = before.filter(|before| {
+            !self.last_answer.as_ref().is_some_and(|now| Arc::ptr_eq(now, before))
+        });
+        error + answer + last_answer + word + before.map_or(0, |before| before.body.len())
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> &BranchId {

@@ -172,6 +172,11 @@ impl Transaction {
             let headers = spec.headers.iter().map(|(name, value)| name.len() + value.len());
             BRANCH_BYTES + spec.payload.len() + urls.sum::<usize>() + headers.sum::<usize>()
         });
-        TRANSACTION_BYTES + texts + branches.sum::<usize>()
+        TRANSACTION_BYTES + texts + branches.sum::<usize>() + self.words_bytes()
+    }
+
+    /// Bytes of what participants and operators have said, which changes while it goes on.
+    pub(crate) fn words_bytes(&self) -> usize {
+        self.branches.iter().map(Branch::words_bytes).sum()
     }
 }
