@@ -7,6 +7,7 @@
 //! ```
 
 mod kinds;
+mod missing;
 mod queue;
 mod writer;
 
@@ -23,12 +24,10 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::util::TryInitError;
 
-use self::kinds::{Kinds, LeftOut};
+use self::kinds::Kinds;
 use self::queue::LogQueue;
 use self::writer::{LogWriter, Look};
 
-/// Where lines about missing lines come from, and nothing else.
-const MISSING: &str = concat!(module_path!(), "::missing");
 /// How often people are told of lines that they do not see.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// How long the last lines may take.
@@ -127,24 +126,8 @@ pub async fn tell_of_missing_lines() {
 }
 
 fn tell_of_missing() {
-    let Some(writer) = WRITER.get() else { return };
-    for LeftOut { event: of, lines } in writer.kinds.take_left_out() {
-        tracing::warn!(
-            target: MISSING,
-            event = "log_lines_left_out",
-            of,
-            lines,
-            "so many more lines of this kind were not logged"
-        );
-    }
-    let lines = writer.queue.take_lost();
-    if lines > 0 {
-        tracing::warn!(
-            target: MISSING,
-            event = "log_lines_dropped",
-            lines,
-            "the log was not read: so many lines are lost"
-        );
+    if let Some(writer) = WRITER.get() {
+        missing::tell(writer);
     }
 }
 

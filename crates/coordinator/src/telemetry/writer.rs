@@ -60,7 +60,7 @@ impl<'a> MakeWriter<'a> for &'static LogWriter {
     fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line<'a> {
         // What tells of lines that are missing is not missing itself. All else has its bound, the
         // line of a panic too: whoever finds a request that causes one can send it again.
-        let tells_of_missing = of.target() == super::MISSING;
+        let tells_of_missing = of.target() == super::missing::TARGET;
         let admitted = tells_of_missing || self.kinds.admit(of, self.clock.now().mono);
         Line { writer: self, left_out: (!admitted).then(|| of.callsite().0.metadata()) }
     }
@@ -108,6 +108,8 @@ mod tests {
     use std::sync::{Arc, Mutex, PoisonError};
     use std::time::Duration;
 
+    use tracing::Level;
+
     use super::*;
 
     /// What was written.
@@ -136,11 +138,11 @@ mod tests {
         let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
         tracing::subscriber::with_default(subscriber, || {
             for _ in 0..3_000 {
-                tracing::warn!(target: super::super::MISSING, "of missing ones");
+                tracing::event!(target: super::super::missing::TARGET, Level::WARN, "of missing ones");
                 // As the panic hook's.
-                tracing::error!(target: "tercet_coordinator::telemetry", "of a panic");
-                tracing::error!(target: "tercet_coordinator::telemetry::missing::x", "of a neighbour");
-                tracing::error!(target: "tercet_coordinator::telemetry_of_others", "of a stranger");
+                tracing::event!(target: "tercet_coordinator::telemetry", Level::ERROR, "of a panic");
+                tracing::event!(target: "tercet_coordinator::telemetry::missing::x", Level::ERROR, "of a neighbour");
+                tracing::event!(target: "tercet_coordinator::telemetry_of_others", Level::ERROR, "of a stranger");
             }
         });
         writer.queue.finish(Duration::from_secs(60));
