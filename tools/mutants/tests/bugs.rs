@@ -408,6 +408,13 @@ pub(crate) const BUGS: &[Bug] = &[
         caught_by: Simulation,
     },
     Bug {
+        name: "P9: who hangs up before their turn came waits all the same",
+        file: "crates/engine/src/driver/lanes.rs",
+        instead_of: "request.wait.give_up = Mono::default();",
+        put: "",
+        caught_by: Simulation,
+    },
+    Bug {
         name: "a start believes whatever the wall clock shows",
         file: "crates/wire/src/steady_wall.rs",
         instead_of: "believed: doubted.unwrap_or(now.wall)",

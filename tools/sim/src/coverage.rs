@@ -74,7 +74,7 @@ listed!(
         Rejected, RowsDamaged,
         Refusal, OddAnswer, WrongForEver, SlowBusiness, ServiceDown, Partition, ServiceCrash,
         NodeCrash, CrashAgain, NodeStops, Freeze, WallForward, WallBack, WallJumpAcrossRestart,
-        InitiatorVanishes,
+        InitiatorVanishes, ClientHangsUp,
     }
 );
 
@@ -99,7 +99,7 @@ listed!(
         PagedOut, PageOfGids, TooManyPagedOut, ClockDoubted, NotSweptInDoubt, Resolved, Retracted,
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
-        NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, GidReused, NotOpen, NotYet,
+        NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, BeginRefused, HungUpWhileWaiting, GidReused, NotOpen, NotYet,
         DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled,
         ParkedByTheClock, Unparked, PauseCutShort, OpenPagedOut, DeadlineWhilePagedOut,
         ResolvedWhileCalled, WordGoesOn, Contradicted,

@@ -125,6 +125,8 @@ pub(crate) struct ActorPlan {
     /// A generated gid that is taken: only chance or a second node could bring it about.
     pub(crate) taken_gid: u64,
     pub(crate) operators: u64,
+    /// Whoever asks hangs up before they are answered.
+    pub(crate) hang_up: u64,
 }
 
 impl Plan {
@@ -207,6 +209,7 @@ impl Plan {
                 other_content: often(rng, 30),
                 taken_gid: seldom(rng, 50),
                 operators: often(rng, 60),
+                hang_up: often(rng, 30),
             },
         }
     }

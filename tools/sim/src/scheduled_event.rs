@@ -1,6 +1,6 @@
 //! All that can happen, in the order of the agenda.
 
-use tercet_engine::{Batch, JournalEvent, Reply, Ticket, Until};
+use tercet_engine::{Batch, JournalEvent, Reply, ReplyTo, Ticket, Until};
 use tercet_participant::Legs;
 use tercet_wire::{Answer, BranchId, Gid, Instance, Op, Wall};
 
@@ -48,6 +48,8 @@ pub(crate) enum NodeEvent {
     PageRequest(Option<Gid>),
     /// What was read is told.
     Read(Vec<JournalEvent>),
+    /// Whoever asked this has gone.
+    HungUp(ReplyTo),
     /// The patience with one call is over.
     CallGivenUp { http_call: u64 },
 }

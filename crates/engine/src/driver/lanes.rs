@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use tercet_wire::Answer;
+use tercet_wire::{Answer, Mono};
 
 use crate::core::Event;
 use crate::dispatch::{Destination, FreedCapacities};
-use crate::engine::input::{Ask, Request, Ticket};
+use crate::engine::input::{Ask, ReplyTo, Request, Ticket};
 use crate::journal_event::JournalEvent;
 
 /// A lane.
@@ -68,6 +68,16 @@ impl Lanes {
             | Ask::Resolve(_)
             | Ask::Read => self.requests.push_back(request),
         }
+    }
+
+    /// Whoever asked this does not wait once it has its turn. Whether it is here.
+    pub(super) fn stops_waiting(&mut self, reply_to: ReplyTo) -> bool {
+        let requests = self.requests.iter_mut().chain(&mut self.begins);
+        let Some(request) = requests.rev().find(|request| request.reply_to == reply_to) else {
+            return false;
+        };
+        request.wait.give_up = Mono::default();
+        true
     }
 
     pub(super) fn len(&self, lane: Lane) -> usize {

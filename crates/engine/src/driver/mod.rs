@@ -151,8 +151,12 @@ impl Driver {
         self.lanes.request(request);
     }
 
-    /// Who asked this does not wait any more.
+    /// Who asked this does not wait any more. What they asked is done all the same.
     pub fn hung_up(&mut self, gid: Gid, reply_to: ReplyTo) {
+        // It may not have had its turn yet, and news of it would come before that.
+        if self.lanes.stops_waiting(reply_to) {
+            return;
+        }
         self.lanes.control.push_back(Event::Input(Input::HungUp(gid, reply_to)));
     }
 

@@ -220,6 +220,14 @@ impl Engine {
         self.live.get(gid).map(LiveTransaction::transaction)
     }
 
+    /// Whether this request waits for something of a live transaction.
+    #[must_use]
+    pub fn is_waiting(&self, gid: &Gid, reply_to: ReplyTo) -> bool {
+        let waits =
+            |live: &LiveTransaction| live.waiters.iter().any(|waiter| waiter.reply_to == reply_to);
+        self.live.get(gid).is_some_and(waits)
+    }
+
     /// Counts the live transactions.
     #[must_use]
     pub fn census(&self) -> Census {

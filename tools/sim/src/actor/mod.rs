@@ -41,6 +41,7 @@ pub(crate) enum Asking {
     Register(Box<BranchSpec>),
     Confirm,
     Cancel,
+    Refuse,
     Read,
     Retry,
     Resolve(BranchId, ResolvedAs),
@@ -108,6 +109,7 @@ impl Actor {
             Step::OwnTry(_) => return,
             Step::Confirm => Asking::Confirm,
             Step::Cancel => Asking::Cancel,
+            Step::Refuse => Asking::Refuse,
             Step::Read => Asking::Read,
             Step::Retry => Asking::Retry,
             Step::Resolve(branch, as_) => Asking::Resolve(branch, as_),
@@ -226,7 +228,7 @@ impl Step {
     fn until(&self, rng: &mut crate::rng::Rng) -> Until {
         match self {
             Self::Register(_) => rng.pick(&[Until::Tried, Until::Tried, Until::Accepted]),
-            Self::Begin { .. } | Self::OwnTry(_) | Self::Confirm | Self::Cancel => {
+            Self::Begin { .. } | Self::OwnTry(_) | Self::Confirm | Self::Cancel | Self::Refuse => {
                 rng.pick(&[Until::Finished, Until::Decided, Until::Accepted])
             }
             Self::Read | Self::Retry | Self::Resolve(..) => {

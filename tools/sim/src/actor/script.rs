@@ -11,11 +11,16 @@ use crate::rng::Rng;
 /// One thing to do. Branches are named by their place among those to be registered.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    Begin { other: bool, fresh: bool },
+    Begin {
+        other: bool,
+        fresh: bool,
+    },
     Register(usize),
     OwnTry(usize),
     Confirm,
     Cancel,
+    /// Cancel, whether it was begun or not.
+    Refuse,
     Read,
     Retry,
     Resolve(BranchId, ResolvedAs),
@@ -56,7 +61,11 @@ pub(crate) fn contender(content: &Content, plan: &Plan, rng: &mut Rng) -> VecDeq
         // Whoever confirms must know of every Try that the coordinator does not know of.
         let own = content.later.iter().any(|branch| branch.try_by == TryBy::Initiator);
         let confirms = !own && rng.one_in(2);
-        script.push_back(if confirms { Step::Confirm } else { Step::Cancel });
+        script.push_back(match (confirms, rng.one_in(4)) {
+            (_, true) => Step::Refuse,
+            (true, false) => Step::Confirm,
+            (false, false) => Step::Cancel,
+        });
     }
     script.push_back(Step::Read);
     script

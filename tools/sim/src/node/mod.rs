@@ -90,6 +90,7 @@ struct Waiting {
     actor: usize,
     number: u64,
     gid: Gid,
+    hung_up: bool,
 }
 
 impl Node {
@@ -138,6 +139,7 @@ impl Node {
             NodeEvent::Read(read) => {
                 read.into_iter().for_each(|event| running.driver.journal(event));
             }
+            NodeEvent::HungUp(reply_to) => running.hung_up(reply_to, around.scheduler),
             NodeEvent::CallGivenUp { http_call } => running.call_given_up(http_call, wall, around),
         }
         let delay = around.scheduler.rng.below(2);
@@ -162,6 +164,15 @@ impl Running {
 
     fn now(&self, wall: Wall, scheduler: &mut Scheduler) -> Now {
         Now { mono: self.mono(scheduler.now), wall, entropy: scheduler.rng.next() }
+    }
+
+    /// Whoever hung up is waited for no longer.
+    pub(crate) fn waits_for_nobody(&self, scheduler: &mut Scheduler) {
+        for (reply_to, waiting) in &self.waiting {
+            if waiting.hung_up && self.core().engine().is_waiting(&waiting.gid, *reply_to) {
+                scheduler.broke(format!("{} waits for {}, who hung up", waiting.gid, reply_to.0));
+            }
+        }
     }
 
     /// What a request that waits is about.

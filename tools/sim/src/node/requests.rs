@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{Ask, Lane, ReplyTo, Request, Wait};
-use tercet_wire::{Instance, Resolution};
+use tercet_wire::{Arrival, Instance, Resolution, refused_begin};
 
 use crate::actor::Asking;
-use crate::coverage::Sometimes;
-use crate::node::{Node, Waiting};
-use crate::scheduled_event::{Asked, Heard, ScheduledEvent};
+use crate::coverage::{Mishap, Sometimes};
+use crate::node::{Node, Running, Waiting};
+use crate::scheduled_event::{Asked, Heard, NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
 const OPERATOR: &str = "an operator";
@@ -38,6 +38,12 @@ impl Node {
             Asking::Register(spec) => Ask::Register(spec),
             Asking::Confirm => Ask::Confirm,
             Asking::Cancel => Ask::Cancel { detail: None, if_unknown: None },
+            Asking::Refuse => {
+                let instance = instance(&mut scheduler.rng);
+                let arrival = Arrival { instance, at: wall, traceparent: None };
+                let refused = Arc::new(refused_begin(gid.clone(), &arrival));
+                Ask::Cancel { detail: None, if_unknown: Some(refused) }
+            }
             Asking::Retry => Ask::Retry { who: Arc::from(OPERATOR) },
             Asking::Resolve(branch, as_) => {
                 let (note, who) = (None, Arc::from(OPERATOR));
@@ -47,11 +53,29 @@ impl Node {
         };
         running.next_reply += 1;
         let reply_to = ReplyTo(running.next_reply);
-        running.waiting.insert(reply_to, Waiting { actor, number, gid: gid.clone() });
         let give_up = running.mono(scheduler.now).after(Duration::from_millis(wait_ms));
+        let waiting = Waiting { actor, number, gid: gid.clone(), hung_up: false };
+        running.waiting.insert(reply_to, waiting);
+        if scheduler.fault(scheduler.plan.actor.hang_up, Mishap::ClientHangsUp) {
+            let wait = scheduler.rng.below(wait_ms + 1);
+            running.after(wait, NodeEvent::HungUp(reply_to), scheduler);
+        }
         running.driver.request(Request { reply_to, gid, ask, wait: Wait { until, give_up } });
         let delay = scheduler.rng.below(2);
         self.wake(delay, scheduler);
+    }
+}
+
+impl Running {
+    /// Whoever asked this hears nothing any more.
+    pub(super) fn hung_up(&mut self, reply_to: ReplyTo, scheduler: &mut Scheduler) {
+        if let Some(waiting) = self.waiting.get_mut(&reply_to) {
+            waiting.hung_up = true;
+            if self.driver.core().engine().is_waiting(&waiting.gid, reply_to) {
+                scheduler.saw(Sometimes::HungUpWhileWaiting);
+            }
+            self.driver.hung_up(waiting.gid.clone(), reply_to);
+        }
     }
 }
 

@@ -47,6 +47,7 @@ impl Node {
         }
         let now = running.now(wall, around.scheduler);
         running.flush(now, around);
+        running.waits_for_nobody(around.scheduler);
         around.oracle.round_ended(running, running.awake_since, around.rows, around.scheduler);
         let idle = |calls| calls <= running.dispatch.waiting();
         if let Some(ended) = running.driver.ended(mono, idle) {

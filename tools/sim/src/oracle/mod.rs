@@ -20,7 +20,7 @@ use tercet_engine::{
     BranchRecord, Commands, Core, Decision, Event, Input, Lane, Parked, StoredTransaction,
     invariants::decision_is_final,
 };
-use tercet_wire::{Gid, Instance, Now, Op, Status};
+use tercet_wire::{Fingerprint, Gid, Instance, Now, Op, Status};
 
 use crate::coverage::Sometimes;
 use crate::node::{LONGEST_STOP, RETENTION, Running};
@@ -115,6 +115,12 @@ impl Oracle {
         }
         if after.branch_records.iter().any(|outcome| outcome.contradicted) {
             scheduler.saw(Sometimes::Contradicted);
+        }
+        if after.spec.fingerprint == Fingerprint::of_refused() {
+            scheduler.saw(Sometimes::BeginRefused);
+            if !after.branches.is_empty() {
+                scheduler.broke(format!("{gid} was refused, and begun all the same"));
+            }
         }
         if after.parked {
             scheduler.saw(Sometimes::Parked);
