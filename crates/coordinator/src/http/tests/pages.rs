@@ -150,7 +150,7 @@ async fn every_refusal_is_described_by_codes_of_its_status_once() {
         ("/livez", "get", "`not-live`"),
         ("/readyz", "get", "`not-ready`, `not-live`, `shutting-down` or `journal-unavailable`"),
         ("/metrics", "get", "`not-ready`"),
-        ("/v1/participants", "get", "`not-ready` or `not-accepted`"),
+        ("/v1/participants", "get", "`journal-unavailable`, `not-ready` or `not-accepted`"),
         ("/v1/stats", "get", "`journal-unavailable`, `not-ready` or `not-accepted`"),
         (
             "/v1/transactions",
