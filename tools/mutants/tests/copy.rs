@@ -19,7 +19,7 @@ const TESTS: [&str; 3] = ["test", "-p", "tercet-engine"];
 const LONGEST: &str = "two_branches_a_crash_and_a_loss";
 
 /// Seeds that are run for a bug. Most are noticed within the first hundred.
-const SEEDS: &str = "5000";
+const SEEDS: &str = "10000";
 
 /// What was said about the copy.
 #[derive(Debug, PartialEq, Eq)]
