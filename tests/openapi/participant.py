@@ -1,5 +1,9 @@
-"""A participant that is always well; writes where it listens into the file it is given."""
-import http.server, os, sys
+"""A participant that is always well; writes where it listens into the file it is given.
+
+Further arguments are ports of loopback where it is found too: those of the document's examples, so that what tools
+begin from these comes to an end.
+"""
+import http.server, os, sys, threading
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -15,6 +19,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+for port in sys.argv[2:]:
+    example = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
+    threading.Thread(target=example.serve_forever, daemon=True).start()
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 with open(sys.argv[1] + ".new", "w") as f:
     f.write(f"http://127.0.0.1:{server.server_address[1]}")

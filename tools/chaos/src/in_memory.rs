@@ -31,6 +31,23 @@ pub(crate) struct InMemoryServices {
     pieces: i64,
 }
 
+impl InMemoryServices {
+    /// What the subcommand is called.
+    pub(crate) const NAME: &str = "in-memory-services";
+
+    /// What this program is told so that it is one.
+    pub(crate) fn command_line(listen: SocketAddr, pieces: i64) -> [String; 5] {
+        let [subcommand, listen_option, pieces_option] = [Self::NAME, "--listen", "--pieces"];
+        [
+            subcommand.to_owned(),
+            listen_option.to_owned(),
+            listen.to_string(),
+            pieces_option.to_owned(),
+            pieces.to_string(),
+        ]
+    }
+}
+
 /// Serves until it is ended.
 pub(crate) async fn run(asked: InMemoryServices) -> Result<bool, ChaosError> {
     let listener = TcpListener::bind(asked.listen).await;

@@ -61,7 +61,7 @@ enum Command {
     /// Very many transactions that wait for a dead participant, and what others feel of it.
     Waiting(Waiting),
     /// Participants in memory, for the sale.
-    #[command(hide = true)]
+    #[command(hide = true, name = InMemoryServices::NAME)]
     InMemoryServices(InMemoryServices),
 }
 
@@ -192,4 +192,19 @@ async fn wait(asked: &Waiting, programs: &Programs) -> Result<bool, ChaosError> 
 fn told(row: Row) -> Row {
     println!("{row}\n{}", row.note());
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It starts itself, for the sale, which no test without a network of its own plays.
+    #[test]
+    fn the_command_line_of_its_own_services_is_one_that_it_takes() {
+        let listen = "127.0.0.1:7303".parse().unwrap();
+        let told = InMemoryServices::command_line(listen, 1_000);
+        let own = ["tercet-chaos".to_owned()];
+        let understood = Arguments::try_parse_from(own.into_iter().chain(told));
+        assert!(matches!(understood.unwrap().command, Command::InMemoryServices(_)));
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Programs;
 use crate::books::{Books, Entries};
 use crate::error::ChaosError;
-use crate::in_memory;
+use crate::in_memory::{self, InMemoryServices};
 use crate::link::{Link, Place};
 use crate::load::{Endpoints, Initiator};
 use crate::process::Process;
@@ -93,9 +93,10 @@ impl Participants {
         pieces: i64,
     ) -> Result<Self, ChaosError> {
         let place = link.place();
-        let (listen, pieces) = (place.address.to_string(), pieces.to_string());
-        let command = words([&programs.own, "light", "--listen", &listen, "--pieces", &pieces]);
-        let mut process = Process::new("light", link.inside(command), directory, "listening on");
+        let mut command = words([&programs.own]);
+        command.extend(InMemoryServices::command_line(place.address, pieces));
+        let name = InMemoryServices::NAME;
+        let mut process = Process::new(name, link.inside(command), directory, "listening on");
         process.start().await?;
         Ok(Self {
             inventory: process,
