@@ -37,14 +37,8 @@ impl InMemoryServices {
 
     /// What this program is told so that it is one.
     pub(crate) fn command_line(listen: SocketAddr, pieces: i64) -> [String; 5] {
-        let [subcommand, listen_option, pieces_option] = [Self::NAME, "--listen", "--pieces"];
-        [
-            subcommand.to_owned(),
-            listen_option.to_owned(),
-            listen.to_string(),
-            pieces_option.to_owned(),
-            pieces.to_string(),
-        ]
+        let (listen, pieces) = (listen.to_string(), pieces.to_string());
+        [Self::NAME, "--listen", &listen, "--pieces", &pieces].map(str::to_owned)
     }
 }
 
