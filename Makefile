@@ -23,6 +23,8 @@ demo-without-guard: ## Run the flash sale without the participants' guard: the s
 # itself the package would have all it depends on built once more, with fewer features.
 DRIVERS := tercet-participant/postgres,tercet-participant/mysql
 DATABASE_TESTS := cargo test --workspace --features $(DRIVERS) --test guard --test idempotency
+# The journal's own, its conformance on each server among them; then those that change a whole server's settings.
+JOURNAL_TESTS := cargo test -p tercet-journal --features databases --lib
 
 # The system tests start the binaries, which `cargo test` alone does not build.
 test: ## Build everything and run every test
@@ -30,6 +32,7 @@ test: ## Build everything and run every test
 	cargo test --workspace
 	$(MAKE) bench-smoke
 	tests/databases $(DATABASE_TESTS)
+	tests/databases sh -c '$(JOURNAL_TESTS) -- on_postgres on_mysql && $(JOURNAL_TESTS) -- --ignored --test-threads 1'
 
 check: ## Check format, lints and documentation; changes nothing
 	cargo fmt --all --check

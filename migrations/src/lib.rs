@@ -8,10 +8,15 @@ mod column;
 mod m0001_journal;
 mod m0002_written_at;
 mod m0003_words;
+mod m0004_shared;
+mod table;
 
-use sea_orm_migration::sea_orm::DatabaseConnection;
-use sea_orm_migration::sea_query::{DynIden, IntoIden};
-use sea_orm_migration::{DbErr, MigrationStatus, MigrationTrait, MigratorTrait};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm_migration::sea_query::{DynIden, IntoIden, Order, Query};
+use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait, SchemaManager};
+
+/// The table of the steps that were applied.
+const STEPS: &str = "schema_steps";
 
 /// All steps, oldest first. A step that was ever released is never changed: another follows it.
 struct Migrator;
@@ -22,11 +27,12 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_journal::Step),
             Box::new(m0002_written_at::Step),
             Box::new(m0003_words::Step),
+            Box::new(m0004_shared::Step),
         ]
     }
 
     fn migration_table_name() -> DynIden {
-        "schema_steps".into_iden()
+        STEPS.into_iden()
     }
 }
 
@@ -39,24 +45,83 @@ pub struct StepStatus {
     pub applied: bool,
 }
 
-/// Applies the steps the database does not have.
+/// Applies the steps the database does not have. A database that a newer program has added to is
+/// left as it is.
 ///
 /// # Errors
-/// A statement failed, or the database has steps this program does not know: it was written
-/// by a newer one.
+/// A statement failed, or a newer program has changed what this one reads.
 pub async fn up(database: &DatabaseConnection) -> Result<(), DbErr> {
-    Migrator::up(database, None).await
+    let unknown = unknown(&applied(database).await?);
+    if unknown.is_empty() {
+        return Migrator::up(database, None).await;
+    }
+    refuse_newer(database).await
 }
 
-/// Which steps the database has. Only reads.
+/// Refuses a database that a newer program has changed so that this one cannot use it. One that was
+/// only added to is none.
 ///
 /// # Errors
-/// As [`up`].
+/// It is such a one, or a statement failed.
+pub async fn refuse_newer(database: &DatabaseConnection) -> Result<(), DbErr> {
+    let applied = applied(database).await?;
+    let unknown = unknown(&applied);
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let known = Migrator::migrations();
+    let has_all = known.iter().all(|step| applied.iter().any(|name| name == step.name()));
+    let needed = reads_from(database).await?;
+    let is_enough =
+        needed.is_some_and(|needed| i64::try_from(known.len()).is_ok_and(|known| known >= needed));
+    if has_all && is_enough {
+        return Ok(());
+    }
+    let unknown = unknown.join(", ");
+    Err(DbErr::Custom(format!(
+        "the database was changed by a newer version of this program (it has {unknown}), and this \
+         one cannot use it any more"
+    )))
+}
+
+/// Which steps the database has, those of newer programs last. Only reads.
+///
+/// # Errors
+/// A statement failed.
 pub async fn status(database: &DatabaseConnection) -> Result<Vec<StepStatus>, DbErr> {
-    let steps = Migrator::get_migration_with_status_read_only(database).await?;
-    let shown = |step: &sea_orm_migration::Migration| StepStatus {
+    let applied = applied(database).await?;
+    let known = Migrator::migrations().into_iter().map(|step| StepStatus {
         name: step.name().to_owned(),
-        applied: matches!(step.status(), MigrationStatus::Applied),
-    };
-    Ok(steps.iter().map(shown).collect())
+        applied: applied.iter().any(|name| name == step.name()),
+    });
+    let unknown = unknown(&applied).into_iter().map(|name| StepStatus { name, applied: true });
+    Ok(known.chain(unknown).collect())
+}
+
+/// The names of the steps that the database has.
+async fn applied(database: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    if !SchemaManager::new(database).has_table(STEPS).await? {
+        return Ok(Vec::new());
+    }
+    let ask = Query::select().column("version").from(STEPS).order_by("version", Order::Asc).take();
+    database.query_all(&ask).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+/// Those of them that this program does not know.
+fn unknown(applied: &[String]) -> Vec<String> {
+    let known = Migrator::migrations();
+    let is_known = |name: &&String| known.iter().any(|step| step.name() == *name);
+    applied.iter().filter(|name| !is_known(name)).cloned().collect()
+}
+
+/// How many steps a program must know to make sense of the tables, if the database says so.
+async fn reads_from(database: &DatabaseConnection) -> Result<Option<i64>, DbErr> {
+    if !SchemaManager::new(database).has_table("schema_compat").await? {
+        return Ok(None);
+    }
+    let ask = Query::select().column("reads_from").from("schema_compat").take();
+    match database.query_one(&ask).await? {
+        Some(row) => row.try_get_by_index::<i32>(0).map(|number| Some(i64::from(number))),
+        None => Ok(None),
+    }
 }

@@ -11,6 +11,7 @@ use sea_orm_migration::sea_query::{
 };
 
 use crate::column::{flag, id, long_text, moment, number, word};
+use crate::table::of_ours;
 
 const GID_LEN: u32 = 128;
 const BRANCH_ID_LEN: u32 = 64;
@@ -31,7 +32,7 @@ impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let on = manager.get_connection().get_database_backend();
         for table in tables(on) {
-            manager.create_table(table).await?;
+            manager.create_table(of_ours(on, table)).await?;
         }
         for index in indexes(on) {
             manager.create_index(index).await?;

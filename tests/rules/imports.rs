@@ -131,7 +131,7 @@ fn the_journal_knows_no_http_and_nobody_else_a_database() {
     for http in ["axum", "hyper", "reqwest"] {
         assert!(!names("crates/journal", http), "{http}");
     }
-    for database in ["sea-orm", "rusqlite"] {
+    for database in ["sea-orm", "sqlx", "rusqlite"] {
         assert!(!names("crates/coordinator", database), "{database}");
     }
 }

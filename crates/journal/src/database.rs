@@ -3,6 +3,8 @@
 use tercet_migrations::StepStatus;
 
 use crate::error::JournalError;
+use crate::mysql::MySqlDatabase;
+use crate::postgres::PostgresDatabase;
 use crate::sqlite::SqliteFile;
 use crate::store::Database;
 
@@ -16,6 +18,8 @@ pub(crate) fn at(url: &str) -> Result<Box<dyn Database>, JournalError> {
     };
     match scheme {
         "sqlite" => Ok(Box::new(SqliteFile::parse(place)?)),
+        "postgres" | "postgresql" => Ok(Box::new(PostgresDatabase::parse(url)?)),
+        "mysql" | "mariadb" => Ok(Box::new(MySqlDatabase::parse(url)?)),
         other => Err(JournalError::UnsupportedScheme { scheme: other.to_owned() }),
     }
 }
@@ -49,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_sqlite_with_the_path_of_a_file_is_understood() {
+    fn of_sqlite_only_the_path_of_a_file_is_understood() {
         let said = |url: &str| match at(url) {
             Ok(database) => Ok(format!("{database:?}")),
             Err(error) => Err(error.to_string()),
@@ -68,13 +72,56 @@ mod tests {
             ("sqlite://x.db?mode=ro", Err(format!("{form}it may have no parameters"))),
             ("sqlite:///var/lib/", Err(format!("{form}the path is that of a directory"))),
             (
-                "postgres://user:secret@host/db",
-                Err("databases of scheme \"postgres\" are not supported; use sqlite://PATH".into()),
+                "oracle://user:secret@host/db",
+                Err("databases of scheme \"oracle\" are not supported; use sqlite://PATH, \
+                     postgres://… or mysql://…"
+                    .into()),
             ),
         ];
         for (url, expected) in table {
             let expected = expected.clone().map(|path| format!("{:?}", SqliteFile::at(path)));
             assert_eq!(said(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_shown_without_user_password_and_parameters() {
+        for (url, shown) in [
+            ("postgres://me:s3cret@db.example/tercet", "postgres://db.example/tercet"),
+            ("postgresql://me:s3%40ret@[::1]:5433/t", "postgresql://[::1]:5433/t"),
+            ("postgres://h/t?sslmode=verify-full&sslrootcert=/ca.pem", "postgres://h/t"),
+            ("postgres:///t?host=/run/postgresql&password=s3cret", "postgres:///t"),
+            ("mysql://me:s3cret@db.example:3307/tercet", "mysql://db.example:3307/tercet"),
+            ("mariadb://me@h/t?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem", "mariadb://h/t"),
+        ] {
+            let found = at(url).map(|database| format!("{database:?}"));
+            let found = found.unwrap_or_else(|error| error.to_string());
+            assert!(found.contains(&format!("(\"{shown}\")")), "{url}: {found}");
+            assert!(!found.contains("s3cret"), "{found}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_to_a_server_is_refused_without_being_repeated() {
+        for (url, why) in [
+            ("postgres://me:s3cret@h", "the name of one database must follow"),
+            ("postgres://me:s3cret@h/a/b", "the name of one database must follow"),
+            ("mysql://me:s3cret@h/", "the name of one database must follow"),
+            // A password with characters that mean something in a URL.
+            ("postgres://me:s3cret/x@h/t", "written as %XX"),
+            ("mysql://me:s3cret#x@h/t", ""),
+            ("postgres://me:x?s3cret@h/t", ""),
+            ("postgres://me:s3cret@h/t?sslmod=require", "it has a parameter that is none of"),
+            ("mysql://me:s3cret@h/t?tls=s3cret", "it has a parameter that is none of"),
+            ("postgres://me:s3cret@h/t?sslmode=sometimes", ""),
+            ("postgres://me:s3cret@h/t#x", "# has no meaning"),
+        ] {
+            let refused = match at(url) {
+                Ok(database) => panic!("{url} is {database:?}"),
+                Err(error) => error.to_string(),
+            };
+            assert!(refused.contains(why), "{url}: {refused}");
+            assert!(!refused.contains("s3cret"), "{refused}");
         }
     }
 }

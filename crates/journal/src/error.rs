@@ -12,7 +12,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum JournalError {
     /// The URL names a kind of database there is no journal for.
-    #[error("databases of scheme {scheme:?} are not supported; use sqlite://PATH")]
+    #[error(
+        "databases of scheme {scheme:?} are not supported; use sqlite://PATH, postgres://… or mysql://…"
+    )]
     UnsupportedScheme {
         /// The scheme, the only part of the URL that holds no secret.
         scheme: String,
@@ -23,6 +25,39 @@ pub enum JournalError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The URL of a database server makes no sense.
+    #[error("the database URL must be {form}: {why}")]
+    InvalidServerUrl {
+        /// What such a URL looks like.
+        form: &'static str,
+        /// What is wrong with it; nothing of what it says.
+        why: String,
+    },
+    /// A database server cannot be reached, or does not let us in.
+    #[error("cannot use the database at {place}")]
+    Unreachable {
+        /// Where it is, without user and password.
+        place: String,
+        /// What the driver says.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A database server is set up in a way that the journal cannot stand on.
+    #[error("the database has {setting} = {found}: {mend}")]
+    Setting {
+        /// What is looked at.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// Why that will not do, and what to do.
+        mend: &'static str,
+    },
+    /// A database server does not do what it is asked.
+    #[error("the database does not answer")]
+    Server(#[from] sqlx::Error),
+    /// Somebody else took the lock of the schema while this process held it.
+    #[error("another process has begun to change the schema meanwhile; start again")]
+    SchemaLockLost,
     /// Another process holds the lock beside the database.
     #[error("another process is using {path}: one process per SQLite file")]
     InUse {
@@ -88,7 +123,7 @@ pub enum JournalError {
     /// A statement failed.
     #[error("the database does not answer")]
     Database(#[from] DbErr),
-    /// A statement of the writer's failed.
+    /// A statement of SQLite's writer failed.
     #[error("the database does not take what is written")]
     Writing(#[from] rusqlite::Error),
     /// The files were moved or deleted beneath the process.

@@ -19,6 +19,9 @@
 //! count says at once that this node has not been replaced (its fence), and whether an
 //! earlier submission whose outcome nobody knows had happened after all.
 
+// A test's future holds those of all it awaits, one in the other.
+#![cfg_attr(test, recursion_limit = "256")]
+
 mod batch_plan;
 #[cfg(test)]
 mod conformance;
@@ -27,9 +30,12 @@ mod error;
 mod handle;
 mod memory;
 mod meters;
+mod mysql;
+mod postgres;
 mod reader;
 mod retention;
 mod settings;
+mod shared;
 mod sql;
 mod sqlite;
 mod store;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tercet_engine::{Change, Record};
 use tercet_wire::{Mono, Now, Wall};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::error::JournalError;
@@ -37,6 +38,8 @@ const WALK_EVERY: Duration = Duration::from_hours(24);
 pub(super) struct Sweeper {
     store: Arc<dyn Store>,
     settings: Retention,
+    /// The runtime that reads; the one this runs on, where nothing else is said.
+    readers: Option<Handle>,
     task: Task,
     /// When the next look-up may begin.
     due: Mono,
@@ -98,6 +101,7 @@ impl Sweeper {
         Self {
             store,
             settings,
+            readers: None,
             task: Task::Count,
             due: now.mono.after(settings.every),
             round_due: now.mono.after(settings.every),
@@ -111,6 +115,11 @@ impl Sweeper {
             lag: Duration::ZERO,
             doubted: false,
         }
+    }
+
+    /// Looks up on this runtime from now on: that of the connections that read.
+    pub(super) fn look_up_on(&mut self, readers: Handle) {
+        self.readers = Some(readers);
     }
 
     /// Whether the wall clock is in doubt from now on.
@@ -274,7 +283,7 @@ impl Sweeper {
         };
         match self.task {
             Task::Count => {
-                self.looking.spawn(async move { store.count_finished().await.map(Found::Finished) })
+                self.spawn(async move { store.count_finished().await.map(Found::Finished) });
             }
             Task::Forget => {
                 // Each has two rows at least.
@@ -284,18 +293,28 @@ impl Sweeper {
                 } else {
                     (before(now, self.settings.transactions), most(rows / 2))
                 };
-                self.looking.spawn(async move {
+                self.spawn(async move {
                     let due = store.due_for_purging(horizon, most).await?;
                     Ok(Found::ToForget { due, crowded })
-                })
+                });
             }
             Task::Strip => {
                 let (after, horizon) = (self.stripped.clone(), before(now, self.settings.branches));
-                self.looking.spawn(async move {
+                self.spawn(async move {
                     let due = store.due_for_pruning(after.as_ref(), horizon, most(rows)).await?;
                     Ok(Found::ToStrip(due))
-                })
+                });
             }
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        look_up: impl Future<Output = Result<Found, JournalError>> + Send + 'static,
+    ) {
+        match &self.readers {
+            Some(readers) => self.looking.spawn_on(look_up, readers),
+            None => self.looking.spawn(look_up),
         };
     }
 

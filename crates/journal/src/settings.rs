@@ -8,8 +8,9 @@ use tercet_wire::{Backoff, Incarnation};
 /// How a journal is opened.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JournalSettings {
-    /// Where the database is: `sqlite://PATH`, relative to the working directory or absolute;
-    /// the file is made if it is missing. Unused by a journal in memory.
+    /// Where the database is: `sqlite://PATH`, relative to the working directory or absolute (the
+    /// file is made if it is missing), `postgres://…` or `mysql://…`. Unused by a journal in
+    /// memory.
     pub database_url: String,
     /// The node's name, the same across its restarts.
     pub node_id: String,

@@ -77,7 +77,8 @@ where
                     &settings,
                     meters,
                     meter_of_writer,
-                );
+                )
+                .look_up_on(callers.clone());
                 let mut reading = JoinSet::new();
                 reading.spawn_on(reader.run(), &callers);
                 drive(writer, &mut reading, stopped).await;

@@ -10,6 +10,7 @@ use tercet_engine::{
     Urgency,
 };
 use tercet_wire::{ClockNews, Now, SteadyWall};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::meters::{Meters, QueueMeter};
@@ -74,6 +75,12 @@ impl Writer {
             meters,
             queue,
         }
+    }
+
+    /// Looks up what is past its retention on this runtime: that of the connections that read.
+    pub(super) fn look_up_on(mut self, readers: Handle) -> Self {
+        self.sweeper.look_up_on(readers);
+        self
     }
 
     /// Runs until it is closed, fenced, or nobody can append any more.

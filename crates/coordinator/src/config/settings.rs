@@ -70,8 +70,9 @@ impl Settings {
         }
     }
 
-    /// The node's name. On SQLite there is one node to a file, whatever address it got; a
-    /// node of a cluster without a name of its own is known by its address.
+    /// The node's name. On SQLite there is one node to a file, whatever address it got; on a
+    /// server, one without a name of its own is known by its machine's and its port: the address
+    /// it listens on is the same for many.
     #[must_use]
     pub fn node_id(&self, listens_on: SocketAddr) -> String {
         if !self.node.id.is_empty() {
@@ -79,7 +80,12 @@ impl Settings {
         } else if self.database.url.expose().starts_with("sqlite:") {
             "single".to_owned()
         } else {
-            listens_on.to_string()
+            let uname = rustix::system::uname();
+            let machine = uname.nodename().to_string_lossy();
+            // As much of it as a name may have.
+            let allowed = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
+            let machine: String = machine.chars().filter(allowed).take(100).collect();
+            format!("{machine}:{}", listens_on.port())
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What every store must keep. Each promise is tested on memory and on SQLite alike, through
-//! the journal as the runtime uses it.
+//! What every store must keep. Each promise is tested on memory, on SQLite and, where
+//! `tests/databases` starts them, on servers alike, through the journal as the runtime uses it.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
@@ -13,6 +13,8 @@ mod paging;
 mod retention;
 mod rig;
 mod script;
+#[cfg(feature = "databases")]
+mod servers;
 
 pub(super) use self::faulty::Fault;
 pub(super) use self::rig::{Rig, Running, patiently};
@@ -29,6 +31,18 @@ macro_rules! on_each_store {
         mod on_sqlite {
             $(#[tokio::test] async fn $promise() {
                 super::$promise($crate::conformance::Rig::on_sqlite()).await;
+            })+
+        }
+        #[cfg(feature = "databases")]
+        mod on_postgres {
+            $(#[tokio::test] async fn $promise() {
+                super::$promise($crate::conformance::Rig::on_postgres()).await;
+            })+
+        }
+        #[cfg(feature = "databases")]
+        mod on_mysql {
+            $(#[tokio::test] async fn $promise() {
+                super::$promise($crate::conformance::Rig::on_mysql()).await;
             })+
         }
     };

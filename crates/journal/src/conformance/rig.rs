@@ -60,6 +60,8 @@ enum Place {
         /// Deleted when this is dropped.
         _dir: TempDir,
     },
+    #[cfg(feature = "databases")]
+    Server(super::servers::TestDatabase),
 }
 
 /// Where rows are, and how journals are opened on them.
@@ -88,11 +90,40 @@ impl Rig {
         Self::at(Place::Sqlite { _dir: dir }, url)
     }
 
+    /// In a database of its own, made when it is first opened.
+    #[cfg(feature = "databases")]
+    pub(crate) fn on_postgres() -> Self {
+        Self::on(super::servers::TestDatabase::on_postgres())
+    }
+
+    /// As on PostgreSQL.
+    #[cfg(feature = "databases")]
+    pub(crate) fn on_mysql() -> Self {
+        Self::on(super::servers::TestDatabase::on_mysql())
+    }
+
+    #[cfg(feature = "databases")]
+    fn on(database: super::servers::TestDatabase) -> Self {
+        let url = database.url().to_owned();
+        Self::at(Place::Server(database), url)
+    }
+
+    /// The database on a server.
+    #[cfg(feature = "databases")]
+    pub(crate) fn server(&self) -> &super::servers::TestDatabase {
+        match &self.place {
+            Place::Server(database) => database,
+            Place::Memory(_) | Place::Sqlite { .. } => panic!("it is on no server"),
+        }
+    }
+
     /// The same with no rows yet.
     pub(crate) fn fresh(&self) -> Self {
-        let fresh = match self.place {
+        let fresh = match &self.place {
             Place::Memory(_) => Self::in_memory(),
             Place::Sqlite { .. } => Self::on_sqlite(),
+            #[cfg(feature = "databases")]
+            Place::Server(database) => Self::on(database.another()),
         };
         let database_url = fresh.settings.database_url.clone();
         let settings = JournalSettings { database_url, ..self.settings.clone() };
@@ -115,6 +146,12 @@ impl Rig {
         match &self.place {
             Place::Memory(rows) => Arc::new(rows.open(&Life::of(settings, Wall(0))).await.unwrap()),
             Place::Sqlite { .. } => Arc::new(self.sqlite_store(settings).await),
+            #[cfg(feature = "databases")]
+            Place::Server(database) => {
+                database.make().await;
+                let at = crate::database::at(&settings.database_url).unwrap();
+                at.open(settings, Wall(0), &Handle::current()).await.unwrap()
+            }
         }
     }
 

@@ -26,6 +26,14 @@ pub(crate) trait Dialect: Copy + Send + Sync + 'static {
     /// [`WriteKind`] asks for.
     fn write(self, kind: WriteKind, rows: WriteRows, own: Incarnation) -> Statement;
 
+    /// Whether the number of rows that the database counts for this kind of write says anything.
+    fn counts_rows_of(self, _: WriteKind) -> bool {
+        true
+    }
+
+    /// Asks for all rows of `nodes`, by name, with their last batches.
+    fn nodes(self) -> Statement;
+
     /// Deletes the rows that one table has of what is due and still finished.
     fn delete(self, table: &str, due: &PurgeBatch) -> Statement;
 }

@@ -1,7 +1,9 @@
 //! Rows read one by one, so that a value that is not even of its column's type costs its own
 //! row and no other.
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryTrait, Select};
+use sea_orm::{
+    ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryTrait, Select, Statement,
+};
 
 /// The rows of a statement, each as far as it can be read.
 ///
@@ -11,7 +13,14 @@ pub(crate) async fn each<E: EntityTrait>(
     on: &impl ConnectionTrait,
     select: Select<E>,
 ) -> Result<Vec<Result<E::Model, DbErr>>, DbErr> {
-    let rows = on.query_all_raw(select.build(on.get_database_backend())).await?;
+    each_row::<E>(on, select.build(on.get_database_backend())).await
+}
+
+async fn each_row<E: EntityTrait>(
+    on: &impl ConnectionTrait,
+    statement: Statement,
+) -> Result<Vec<Result<E::Model, DbErr>>, DbErr> {
+    let rows = on.query_all_raw(statement).await?;
     Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect())
 }
 
@@ -24,8 +33,19 @@ pub(crate) async fn readable<E: EntityTrait>(
     on: &impl ConnectionTrait,
     select: Select<E>,
 ) -> Result<Vec<E::Model>, DbErr> {
+    readable_rows::<E>(on, select.build(on.get_database_backend())).await
+}
+
+/// The same, of a statement in a database's own words.
+///
+/// # Errors
+/// As [`each`].
+pub(crate) async fn readable_rows<E: EntityTrait>(
+    on: &impl ConnectionTrait,
+    statement: Statement,
+) -> Result<Vec<E::Model>, DbErr> {
     let mut models = Vec::new();
-    for row in each(on, select).await? {
+    for row in each_row::<E>(on, statement).await? {
         match row {
             Ok(model) => models.push(model),
             Err(error) => {

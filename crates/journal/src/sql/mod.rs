@@ -12,13 +12,16 @@ pub(crate) mod list_query;
 pub(crate) mod read;
 pub(crate) mod retention;
 mod rows;
+mod sizes;
 mod store;
 pub(crate) mod summary;
 mod write;
 
-pub(crate) use self::commit::{Answer, CommitMachine, Fault, Field, Step};
+pub(crate) use self::commit::{Answer, CommitMachine, Fault, Field, Row, Step};
 pub(crate) use self::dialect::Dialect;
 #[cfg(test)]
 pub(crate) use self::entities::transaction;
+pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, discard};
+pub(crate) use self::summary::NODES;
 pub(crate) use self::write::{WriteKind, WriteRows, write_rows};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select, TransactionTrait,
 };
 use tercet_engine::{HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{BranchSpec, EventKind, Gid, Incarnation, Status};
@@ -340,13 +340,20 @@ async fn within<'a>(
     use branch::Column;
     // It counts what a text takes without reading it.
     let octets = |column| Func::cust("octet_length").arg(Expr::col(column));
+    let backend = snapshot.get_database_backend();
+    let size = Expr::expr(octets(Column::Payload)).add(octets(Column::Headers)).sum();
+    let size = match backend {
+        // Its sums of integers are decimals.
+        DbBackend::MySql => size.cast_as("signed"),
+        _ => size,
+    };
     let sizes = branch::Entity::find()
         .select_only()
         .column(Column::Gid)
-        .column_as(Expr::expr(octets(Column::Payload)).add(octets(Column::Headers)).sum(), "size")
+        .column_as(size, "size")
         .filter(Column::Gid.is_in(gids.iter().map(Gid::as_str)))
         .group_by(Column::Gid)
-        .build(snapshot.get_database_backend());
+        .build(backend);
     let mut of_each: HashMap<String, u64> = HashMap::new();
     for row in snapshot.query_all_raw(sizes).await? {
         let size: Option<i64> = row.try_get_by_index(1)?;

@@ -96,7 +96,7 @@ impl<S: SqlStore> Read for S {
     }
 
     async fn summary(&self) -> Result<JournalSummary, JournalError> {
-        summary::summary(&self.pools().query_pool).await
+        summary::summary(&self.pools().query_pool, self.dialect()).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {

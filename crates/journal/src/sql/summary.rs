@@ -1,28 +1,37 @@
 //! What there is, counted.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    QueryTrait, Select, TransactionTrait,
 };
 use tercet_wire::{Incarnation, Status, Wall};
 
+use super::dialect::Dialect;
 use super::entities::{node, transaction};
-use super::lenient_rows::readable;
+use super::lenient_rows::readable_rows;
 use crate::error::JournalError;
 use crate::summary::{JournalSummary, NodeRow};
 
 /// What there is, counted at one moment.
 pub(crate) async fn summary(
     recovery_pool: &DatabaseConnection,
+    dialect: impl Dialect,
 ) -> Result<JournalSummary, JournalError> {
     let snapshot = recovery_pool.begin().await?;
-    let counted = count(&snapshot).await;
+    let counted = count(&snapshot, dialect).await;
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
     Ok(counted?)
 }
 
-async fn count(snapshot: &impl ConnectionTrait) -> Result<JournalSummary, DbErr> {
+/// All rows of `nodes`, where each holds the number of its last batch itself.
+pub(crate) const NODES: &str = "SELECT incarnation, node_id, url, state, batch_no, started_at, \
+     written_at FROM nodes ORDER BY node_id";
+
+async fn count(
+    snapshot: &impl ConnectionTrait,
+    dialect: impl Dialect,
+) -> Result<JournalSummary, DbErr> {
     let mut summary = JournalSummary::default();
     let counts = by_status().build(snapshot.get_database_backend());
     for row in snapshot.query_all_raw(counts).await? {
@@ -43,8 +52,7 @@ async fn count(snapshot: &impl ConnectionTrait) -> Result<JournalSummary, DbErr>
         let parked: Option<i64> = parked(*status).into_tuple().one(snapshot).await?;
         summary.parked += parked.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
     }
-    let nodes = node::Entity::find().order_by_asc(node::Column::NodeId);
-    let nodes = readable(snapshot, nodes).await?;
+    let nodes = readable_rows::<node::Entity>(snapshot, dialect.nodes()).await?;
     summary.nodes = nodes.into_iter().map(node_row).collect();
     Ok(summary)
 }

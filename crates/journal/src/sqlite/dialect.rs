@@ -6,7 +6,7 @@ use tercet_engine::{ApplyError, Record};
 use tercet_wire::{Incarnation, Wall};
 
 use crate::batch_plan::deltas;
-use crate::sql::{Dialect, WriteKind, WriteRows, write_rows};
+use crate::sql::{Dialect, NODES, WriteKind, WriteRows, padded, write_rows};
 use crate::store::PurgeBatch;
 
 /// SQLite's words.
@@ -87,6 +87,10 @@ impl Dialect for Sqlite {
         }
     }
 
+    fn nodes(self) -> Statement {
+        statement(NODES, Vec::new())
+    }
+
     fn delete(self, table: &str, due: &PurgeBatch) -> Statement {
         let marks = marks(due.gids.len());
         let delete = format!(
@@ -122,14 +126,6 @@ fn marks(count: usize) -> String {
     vec!["?"; count].join(",")
 }
 
-/// How many rows a statement for this many has: there are few kinds of statements, so that
-/// SQLite has nearly always compiled it before. At most a quarter more; up to eight, none.
-fn padded(count: usize) -> usize {
-    // Four sizes from each power of two to the next.
-    let step = (count.next_power_of_two() / 8).max(1);
-    count.next_multiple_of(step)
-}
-
 /// The statement made of what comes before the rows and after. Rows of nothing but nulls
 /// follow the others, and must mean nothing to it.
 fn between(before: &str, rows: WriteRows, after: &str, own: Option<Incarnation>) -> Statement {
@@ -149,21 +145,4 @@ fn inserted(kind: WriteKind, rows: WriteRows, after: &str) -> Statement {
     let into = kind.inserted_into().unwrap_or_default();
     let before = format!("INSERT OR ROLLBACK INTO {into} SELECT * FROM (VALUES ");
     between(&before, rows, &format!(") WHERE column1 IS NOT NULL{after}"), None)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::padded;
-
-    #[test]
-    fn few_sizes_of_statements_serve_all_batches_with_little_padding() {
-        let exact: Vec<usize> = (1..=8).map(padded).collect();
-        assert_eq!(exact, [1, 2, 3, 4, 5, 6, 7, 8]);
-        for count in 1..=4_096 {
-            assert!(padded(count) >= count && padded(count) * 4 <= count * 5, "{count}");
-        }
-        let mut sizes: Vec<usize> = (1..=512).map(padded).collect();
-        sizes.dedup();
-        assert_eq!(sizes.len(), 32);
-    }
 }

@@ -27,7 +27,7 @@ const EMPTY_WAL_BYTES: u64 = 32;
 /// What a step of the schema that was applied leaves behind.
 const FIRST_STEP: &str = "m0001_journal";
 /// The tables of a schema that was cut short while it was made for the first time.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "schema_steps",
     "nodes",
     "global_transactions",
@@ -35,6 +35,7 @@ const TABLES: [&str; 7] = [
     "branch_transactions",
     "branch_outcomes",
     "transaction_events",
+    "schema_compat",
 ];
 
 /// What lies at a path.

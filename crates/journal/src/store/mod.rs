@@ -142,6 +142,10 @@ impl From<JournalError> for CommitError {
         match error {
             // The database's own words say more than ours about it.
             JournalError::Writing(error) => Self::Again(error.to_string()),
+            JournalError::Server(error) => Self::Again(error.to_string()),
+            JournalError::Unreachable { place, source } => {
+                Self::Again(format!("{place}: {source}"))
+            }
             other => Self::Again(other.to_string()),
         }
     }

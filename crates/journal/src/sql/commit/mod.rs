@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   Begin(fence) ─ 1 row ─▶ begin ─ some taken ─▶ holders ─▶ advance ─▶ stay ─▶ details, … ─▶ COMMIT ─▶ Done
-//!        │                    └──── all inserted ──────────────▲
+//!        │                    │ └── all inserted ──────────────▲
+//!        │                    └─ refused, a gid is taken ─▶ ROLLBACK ─▶ holders ─▶ Begin(fence), without those
 //!        └─ 0 rows ─▶ look ─ (live, n): written ─▶ holders ─▶ ROLLBACK ─▶ Done
 //!                       ├─ (live, n-1) ─▶ again          └─ anything else ─▶ fenced
 //! ```
@@ -29,6 +30,8 @@ use super::write::{WriteKind, write_rows};
 use crate::batch_plan::{TransactionDelta, deltas};
 use crate::store::CommitError;
 
+const THERE_ALREADY: &str = "a transaction that begins is there already";
+
 /// Writes one batch, or finds that it was written.
 pub(crate) struct CommitMachine<'a, D> {
     dialect: D,
@@ -52,6 +55,11 @@ enum WaitsFor {
     Begun { wanted: u64 },
     /// Who holds the gids of those that did not begin.
     Holders { begun: u64, wanted: u64 },
+    /// Whether the transaction is over in which no begin was written, since one of the gids is
+    /// taken.
+    RollbackOfTaken,
+    /// Who holds the gids, one of which is taken.
+    HoldersOfTaken,
     /// How many rows a statement changed, or found.
     Written { kind: WriteKind, wanted: u64 },
     /// Whether the transaction is committed.
@@ -107,9 +115,18 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
             (WaitsFor::Holders { begun, wanted }, Answer::Found(rows)) => {
                 self.leave_out_taken(&rows, begun, wanted)
             }
+            (WaitsFor::Begun { .. }, Answer::Failed(Fault::Taken(_))) => {
+                self.waits_for = WaitsFor::RollbackOfTaken;
+                Step::Rollback
+            }
+            (WaitsFor::RollbackOfTaken, Answer::Ended) => {
+                let holders = self.dialect.holders(self.gids_that_begin());
+                self.query(WaitsFor::HoldersOfTaken, holders)
+            }
+            (WaitsFor::HoldersOfTaken, Answer::Found(rows)) => self.begin_without_taken(&rows),
             (WaitsFor::Written { kind, wanted }, answer) => self.check(kind, wanted, answer),
             (WaitsFor::HoldersOfWritten, Answer::Found(rows)) => {
-                self.taken = taken(&self.deltas, &rows);
+                self.taken.extend(taken(&self.deltas, &rows));
                 self.roll_back()
             }
             (WaitsFor::Commit | WaitsFor::Rollback, Answer::Ended) => {
@@ -159,7 +176,7 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
             },
             answer => return Step::Done(Err(failed(WaitsFor::Written { kind, wanted }, answer))),
         };
-        if found == wanted {
+        if found == wanted || !self.dialect.counts_rows_of(kind) {
             return self.write(kind.those_after());
         }
         let what = kind.as_str();
@@ -176,16 +193,45 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
         self.taken = taken(&self.deltas, rows);
         let left_out = u64::try_from(self.taken.len()).unwrap_or(u64::MAX);
         if begun.saturating_add(left_out) != wanted {
-            let why = "a transaction that begins is there already".to_owned();
-            return Step::Done(Err(CommitError::Rejected(why)));
+            return Step::Done(Err(CommitError::Rejected(THERE_ALREADY.to_owned())));
         }
+        self.drop_taken();
+        self.write(WriteKind::AFTER_BEGIN)
+    }
+
+    fn drop_taken(&mut self) {
         let is_left_out = |delta: &TransactionDelta<'_>| {
             let of_it =
                 |life: &TransactionKey| life.gid == *delta.gid && life.instance == delta.instance;
             self.taken.iter().any(of_it)
         };
         self.deltas.retain(|delta| !is_left_out(delta));
-        self.write(WriteKind::AFTER_BEGIN)
+    }
+
+    /// Begins again without those whose gid another life holds. Each time round at least one is
+    /// left out, so that this ends.
+    fn begin_without_taken(&mut self, rows: &[Row]) -> Step {
+        let mut taken = taken(&self.deltas, rows);
+        // Of two lives of one gid that begin in this batch, the first may have it.
+        let mut before: Option<&TransactionDelta<'_>> = None;
+        for delta in begun(&self.deltas) {
+            let is_second = before.is_some_and(|before| before.gid == delta.gid);
+            let life = TransactionKey { gid: delta.gid.clone(), instance: delta.instance };
+            if is_second && !taken.contains(&life) {
+                taken.push(life);
+            }
+            before = Some(delta);
+        }
+        if taken.is_empty() {
+            return Step::Done(Err(match rows.is_empty() {
+                // Whoever held it has been forgotten meanwhile.
+                true => CommitError::Again("a gid was taken, and no longer is".to_owned()),
+                false => CommitError::Rejected(THERE_ALREADY.to_owned()),
+            }));
+        }
+        self.taken.extend(taken);
+        self.drop_taken();
+        self.start()
     }
 
     fn ask_holders_of_written(&mut self) -> Step {
@@ -239,8 +285,12 @@ fn taken(deltas: &[TransactionDelta<'_>], rows: &[Row]) -> Vec<TransactionKey> {
 fn failed(waited_for: WaitsFor, answer: Answer) -> CommitError {
     let writes = matches!(waited_for, WaitsFor::Begun { .. } | WaitsFor::Written { .. });
     match answer {
-        Answer::Failed(Fault::Rejected(why)) if writes => CommitError::Rejected(why),
-        Answer::Failed(Fault::Rejected(why) | Fault::Again(why)) => CommitError::Again(why),
+        Answer::Failed(Fault::Rejected(why) | Fault::Taken(why)) if writes => {
+            CommitError::Rejected(why)
+        }
+        Answer::Failed(Fault::Rejected(why) | Fault::Taken(why) | Fault::Again(why)) => {
+            CommitError::Again(why)
+        }
         Answer::Changed(_) | Answer::Found(_) | Answer::Ended => {
             CommitError::Again(format!("{answer:?} is no answer to {waited_for:?}"))
         }

@@ -45,6 +45,9 @@ pub(crate) enum Fault {
     Again(String),
     /// The values are at fault, so that they will never be taken.
     Rejected(String),
+    /// A row with that key is there already, and the statement has written nothing. It is said by
+    /// databases that cannot leave such rows out by themselves.
+    Taken(String),
 }
 
 /// A row that was asked for.

@@ -65,13 +65,13 @@ async fn the_schema_is_made_once_and_its_status_can_be_asked_at_any_time() {
         let steps = migration_status(url).await.unwrap();
         steps.iter().map(|step| step.applied).collect::<Vec<_>>()
     };
-    assert_eq!(applied().await, [false, false, false]);
+    assert_eq!(applied().await, [false; 4]);
     assert!(!std::path::Path::new(url.strip_prefix("sqlite://").unwrap()).exists());
     migrate_up(url).await.unwrap();
-    assert_eq!(applied().await, [true, true, true]);
+    assert_eq!(applied().await, [true; 4]);
     migrate_up(url).await.unwrap();
     let _running = open(&rig, rig.next_life()).await.unwrap();
-    assert_eq!(applied().await, [true, true, true]);
+    assert_eq!(applied().await, [true; 4]);
 }
 
 #[tokio::test]
@@ -91,11 +91,34 @@ async fn a_step_of_the_schema_that_was_cut_short_is_done_again() {
 }
 
 #[tokio::test]
-async fn a_schema_of_a_newer_program_is_refused() {
+async fn a_schema_that_a_newer_program_has_only_added_to_is_used() {
     let rig = Rig::on_sqlite();
     migrate_up(&rig.settings.database_url).await.unwrap();
     let outsider = outsider(&rig).await;
     super::run(&outsider, "INSERT INTO schema_steps VALUES ('m9999_later', 0)").await;
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let shown = migration_status(&rig.settings.database_url).await.unwrap();
+    let last = shown.last().map(|step| (step.name.as_str(), step.applied));
+    assert_eq!(last, Some(("m9999_later", true)));
+    open(&rig, rig.next_life()).await.unwrap().crash().await;
+    // One that is changed so that this program cannot read it is not.
+    super::run(&outsider, "UPDATE schema_compat SET reads_from = 99").await;
+    let refused = open(&rig, rig.next_life()).await.err();
+    let Some(JournalError::Migration(why)) = &refused else { panic!("{refused:?}") };
+    assert!(why.to_string().contains("m9999_later"), "{why}");
+    assert!(migrate_up(&rig.settings.database_url).await.is_err());
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_program_that_lacks_steps_of_ours_is_refused() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    super::run(
+        &outsider,
+        "UPDATE schema_steps SET version = 'm9999_later' WHERE version LIKE 'm0003%'",
+    )
+    .await;
     let refused = open(&rig, rig.next_life()).await.err();
     assert!(matches!(refused, Some(JournalError::Migration(_))), "{refused:?}");
 }

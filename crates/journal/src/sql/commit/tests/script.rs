@@ -41,6 +41,10 @@ impl Dialect for Names {
         named(format!("{} {rows}", kind.as_str()), firsts)
     }
 
+    fn nodes(self) -> Statement {
+        unreachable!("no batch asks for nodes")
+    }
+
     fn delete(self, _: &str, _: &PurgeBatch) -> Statement {
         unreachable!("no batch deletes")
     }

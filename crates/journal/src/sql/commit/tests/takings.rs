@@ -3,7 +3,7 @@
 use tercet_engine::{Batch, Change, TransactionKey};
 use tercet_wire::Wall;
 
-use super::super::{Answer, Field, Row};
+use super::super::{Answer, Fault, Field, Row};
 use super::script::{Run, node, text};
 use crate::conformance::{open_transaction, record};
 use crate::store::CommitError;
@@ -77,4 +77,59 @@ fn a_gid_found_taken_is_found_again_when_the_batch_was_written() {
     let (sent, done) = run.finish();
     assert_eq!(sent.last().unwrap(), "ROLLBACK");
     assert_eq!(done, Ok(vec![of(&batch, "b")]));
+}
+
+fn refused() -> Answer {
+    Answer::Failed(Fault::Taken("duplicate".to_owned()))
+}
+
+#[test]
+fn begins_that_are_refused_for_one_of_them_are_begun_again_without_it() {
+    let batch = batch_that_begins(1, &["a", "b", "c"]);
+    let mut run = Run::of(&batch);
+    run.answer(Answer::Changed(1));
+    run.answer(refused());
+    run.answer(Answer::Ended);
+    run.answer(Answer::Found(vec![held("b", text(ANOTHER))]));
+    // Somebody else takes another meanwhile.
+    run.answer(Answer::Changed(1));
+    run.answer(refused());
+    run.answer(Answer::Ended);
+    run.answer(Answer::Found(vec![held("c", text(ANOTHER))]));
+    let (sent, done) = run.finish();
+    let round = |begun, holders| ["begin with fence 7 1", begun, "ROLLBACK", holders];
+    let rounds = [round("begin 3", "holders 3"), round("begin 2", "holders 2")].concat();
+    let last = ["begin with fence 7 1", "begin 1", "details 1", "COMMIT"];
+    assert_eq!(sent, [rounds, last.to_vec()].concat());
+    assert_eq!(done, Ok(vec![of(&batch, "b"), of(&batch, "c")]));
+}
+
+#[test]
+fn of_two_lives_of_a_gid_that_begin_together_the_first_is_written() {
+    let batch = batch_that_begins(1, &["a", "a"]);
+    let mut run = Run::of(&batch);
+    run.answer(Answer::Changed(1));
+    run.answer(refused());
+    run.answer(Answer::Ended);
+    run.answer(Answer::Found(Vec::new()));
+    let (sent, done) = run.finish();
+    assert_eq!(sent.last().map(String::as_str), Some("COMMIT"));
+    let second = TransactionKey::of(&batch.records[1]);
+    assert_eq!(done, Ok(vec![second]));
+}
+
+#[test]
+fn begins_that_are_refused_for_no_reason_that_can_be_found_are_not_begun_again_at_once() {
+    let batch = batch_that_begins(1, &["a", "b"]);
+    // Whoever held it was forgotten; or it is there already, as this life itself.
+    for (rows, is_rejected) in [(Vec::new(), false), (vec![own(&batch, "a")], true)] {
+        let mut run = Run::of(&batch);
+        run.answer(Answer::Changed(1));
+        run.answer(refused());
+        run.answer(Answer::Ended);
+        run.answer(Answer::Found(rows));
+        let rejected = matches!(run.done(), Some(Err(CommitError::Rejected(_))));
+        let again = matches!(run.done(), Some(Err(CommitError::Again(_))));
+        assert_eq!((rejected, again), (is_rejected, !is_rejected));
+    }
 }

@@ -1,0 +1,162 @@
+//! What MariaDB and MySQL are told when a batch is written.
+
+use sea_orm::{DbBackend, Statement, Value};
+use tercet_wire::{Incarnation, Wall};
+
+use crate::sql::{Dialect, NODES, WriteKind, WriteRows, padded};
+use crate::store::PurgeBatch;
+
+/// Their words.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MySqlDialect;
+
+/// Rows come as a derived table, whose texts have the connection's character set. Where they are
+/// compared with an identifier's they must have its own, or the two collations are a mixture
+/// that is refused.
+const FIND_BY_GID: &str = "g.gid = CONVERT(v.c1 USING ascii) COLLATE ascii_bin";
+
+impl Dialect for MySqlDialect {
+    /// Within the 65 535 that may be bound in one statement, even with a quarter more of them to
+    /// pad it.
+    const MAX_BINDS: usize = 50_000;
+
+    fn fence(self, own: Incarnation, number: i64, written_at: Wall) -> Statement {
+        // Numbers alone, so that it can be sent together with START TRANSACTION.
+        let fence = format!(
+            "UPDATE nodes SET batch_no = {number}, written_at = {} \
+             WHERE incarnation = {} AND state = 'live' AND batch_no = {}",
+            written_at.0,
+            own.0,
+            number - 1
+        );
+        statement(fence, Vec::new())
+    }
+
+    fn look(self, own: Incarnation) -> Statement {
+        // As it is now: without this it could be the row of an older moment.
+        let look = "SELECT state, batch_no FROM nodes WHERE incarnation = ? FOR UPDATE";
+        statement(look, vec![own.0.into()])
+    }
+
+    fn holders(self, mut gids: Vec<Value>) -> Statement {
+        let marks = marks(&mut gids);
+        let ask = format!("SELECT gid, instance FROM global_transactions WHERE gid IN ({marks})");
+        statement(ask, gids)
+    }
+
+    fn write(self, kind: WriteKind, rows: WriteRows, own: Incarnation) -> Statement {
+        match kind {
+            // What is taken is refused: words that leave out such rows count them as inserted, or
+            // cut values that do not fit.
+            WriteKind::Begin | WriteKind::Details | WriteKind::Branches | WriteKind::Events => {
+                inserted(kind, rows, "")
+            }
+            WriteKind::Advance => between(
+                "UPDATE global_transactions AS g JOIN (",
+                rows,
+                &format!(
+                    ") AS v ON {FIND_BY_GID} AND {INSTANCE_AND_STATUS} \
+                     SET g.status = COALESCE(v.c4, g.status), \
+                     g.owner = CASE WHEN v.c8 IS NULL THEN g.owner END, \
+                     g.reason = COALESCE(v.c5, g.reason), \
+                     g.parked = COALESCE(v.c6, g.parked), \
+                     g.decided_at = COALESCE(v.c7, g.decided_at), \
+                     g.finished_at = COALESCE(v.c8, g.finished_at)"
+                ),
+                Some(own),
+            ),
+            WriteKind::Stay => between(
+                "SELECT COUNT(*) AS found FROM (",
+                rows,
+                &format!(
+                    ") AS v JOIN global_transactions AS g ON {FIND_BY_GID} AND {INSTANCE_AND_STATUS}"
+                ),
+                Some(own),
+            ),
+            WriteKind::Reasons => between(
+                "UPDATE global_details AS g JOIN (",
+                rows,
+                &format!(") AS v ON {FIND_BY_GID} SET g.reason_detail = v.c2"),
+                None,
+            ),
+            WriteKind::Outcomes => inserted(
+                kind,
+                rows,
+                " ON DUPLICATE KEY UPDATE status = VALUES(status), \
+                 try_attempts = VALUES(try_attempts), \
+                 confirm_attempts = VALUES(confirm_attempts), \
+                 cancel_attempts = VALUES(cancel_attempts), parked = VALUES(parked), \
+                 last_error = VALUES(last_error), answer_status = VALUES(answer_status), \
+                 answer_body = VALUES(answer_body), resolved_as = VALUES(resolved_as), \
+                 acknowledged_at = VALUES(acknowledged_at), last_answer = VALUES(last_answer), \
+                 pending_resolution = VALUES(pending_resolution), \
+                 contradicted = VALUES(contradicted)",
+            ),
+        }
+    }
+
+    fn counts_rows_of(self, kind: WriteKind) -> bool {
+        // A row that is replaced counts as two, and one that stays the same as one or as none.
+        kind != WriteKind::Outcomes
+    }
+
+    fn nodes(self) -> Statement {
+        statement(NODES, Vec::new())
+    }
+
+    fn delete(self, table: &str, due: &PurgeBatch) -> Statement {
+        let mut values: Vec<Value> = due.gids.iter().map(|gid| gid.as_str().into()).collect();
+        let marks = marks(&mut values);
+        values.push(due.finished_before.0.into());
+        // A table cannot be asked about itself while rows are deleted from it.
+        let delete = match table {
+            "global_transactions" => {
+                format!("DELETE FROM {table} WHERE gid IN ({marks}) AND finished_at < ?")
+            }
+            _ => format!(
+                "DELETE p FROM {table} AS p JOIN global_transactions AS g ON g.gid = p.gid \
+                 WHERE g.gid IN ({marks}) AND g.finished_at < ?"
+            ),
+        };
+        statement(delete, values)
+    }
+}
+
+const INSTANCE_AND_STATUS: &str = "g.instance = CONVERT(v.c2 USING ascii) COLLATE ascii_bin \
+     AND g.status = COALESCE(v.c3, g.status) AND COALESCE(g.owner = ?, TRUE)";
+
+/// As many question marks as these values are when they are padded by nulls, which nothing
+/// equals.
+fn marks(values: &mut Vec<Value>) -> String {
+    values.resize(padded(values.len()), Value::String(None));
+    vec!["?"; values.len()].join(",")
+}
+
+/// The statement made of what comes before the rows and after. Rows of nothing but nulls
+/// follow the others, and must mean nothing to it.
+fn between(before: &str, rows: WriteRows, after: &str, own: Option<Incarnation>) -> Statement {
+    let WriteRows { mut values, width, rows } = rows;
+    // Nulls of each column's own kind, since a column's kind follows from all of its values.
+    let nulls: Vec<Value> = values[..width].iter().map(Value::as_null).collect();
+    let padded = padded(rows);
+    values.reserve_exact((padded - rows) * width + 1);
+    for _ in rows..padded {
+        values.extend_from_slice(&nulls);
+    }
+    values.extend(own.map(|own| Value::from(own.0)));
+    let names: Vec<String> = (1..=width).map(|column| format!("? AS c{column}")).collect();
+    let row = format!(" UNION ALL SELECT ?{}", ",?".repeat(width - 1));
+    let sql = format!("{before}SELECT {}{}{after}", names.join(","), row.repeat(padded - 1));
+    statement(sql, values)
+}
+
+/// The same, for rows that are inserted. Their first column is never null.
+fn inserted(kind: WriteKind, rows: WriteRows, after: &str) -> Statement {
+    let into = kind.inserted_into().unwrap_or_default();
+    let before = format!("INSERT INTO {into} SELECT * FROM (");
+    between(&before, rows, &format!(") AS v WHERE v.c1 IS NOT NULL{after}"), None)
+}
+
+fn statement(sql: impl Into<String>, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(DbBackend::MySql, sql, values)
+}

@@ -1,0 +1,118 @@
+//! Rows in MariaDB or MySQL, or what speaks their protocol.
+
+mod checks;
+mod claim;
+mod connect;
+mod dialect;
+mod session;
+#[cfg(all(test, feature = "databases"))]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sea_orm::DatabaseConnection;
+use tercet_migrations::StepStatus;
+use tercet_wire::Wall;
+use tokio::runtime::Handle;
+
+use self::dialect::MySqlDialect;
+use self::session::MySqlSession;
+use crate::error::JournalError;
+use crate::settings::JournalSettings;
+use crate::shared::{self, Address, Form, Server, SharedStore};
+use crate::store::{Database, Life, Store};
+
+/// What its URL looks like.
+static FORM: Form = Form {
+    example: "mysql://USER:PASSWORD@HOST:PORT/DATABASE?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE",
+    parameters: &[
+        "socket", "ssl-ca", "ssl-cert", "ssl-key", "ssl-mode", "sslca", "sslcert", "sslkey",
+        "sslmode",
+    ],
+};
+
+/// A database in MariaDB or MySQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MySqlDatabase(Address);
+
+impl MySqlDatabase {
+    /// The database at this URL.
+    pub(crate) fn parse(url: &str) -> Result<Self, JournalError> {
+        let at = Address::parse(url, &FORM)?;
+        connect::options(&at)?;
+        Ok(Self(at))
+    }
+}
+
+/// MySQL's kind of server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MySql;
+
+#[async_trait]
+impl Server for MySql {
+    type Dialect = MySqlDialect;
+    type Session = MySqlSession;
+
+    const DIALECT: MySqlDialect = MySqlDialect;
+    const BEGIN: &'static str = "START TRANSACTION";
+    const MAKE_SCHEMA_LOCK: [&'static str; 2] = [
+        "CREATE TABLE IF NOT EXISTS schema_lock \
+         (id INT PRIMARY KEY, holder BIGINT NOT NULL, beat BIGINT NOT NULL) ENGINE=InnoDB",
+        "INSERT IGNORE INTO schema_lock (id, holder, beat) VALUES (1, 0, 0)",
+    ];
+    const RANDOM: &'static str = "SELECT CAST(1 + FLOOR(RAND() * 9007199254740991) AS SIGNED)";
+
+    async fn connect(at: &Address) -> Result<MySqlSession, JournalError> {
+        connect::session(at).await
+    }
+
+    async fn prepare_writer(session: &mut MySqlSession) -> Result<(), JournalError> {
+        connect::prepare_writer(session).await
+    }
+
+    async fn check(_: &Address, session: &mut MySqlSession) -> Result<(), JournalError> {
+        checks::check(session).await
+    }
+
+    fn starting(at: &Address) -> Result<DatabaseConnection, JournalError> {
+        connect::starting(at)
+    }
+
+    fn readers(at: &Address, most: u32) -> Result<DatabaseConnection, JournalError> {
+        connect::readers(at, most)
+    }
+
+    async fn claim(
+        starting: &DatabaseConnection,
+        life: &Life,
+    ) -> Result<Option<Wall>, JournalError> {
+        claim::claim(starting, life).await
+    }
+}
+
+#[async_trait]
+impl Database for MySqlDatabase {
+    async fn open(
+        &self,
+        settings: &JournalSettings,
+        started_at: Wall,
+        readers: &Handle,
+    ) -> Result<Arc<dyn Store>, JournalError> {
+        let store = SharedStore::<MySql>::open(&self.0, settings, started_at, readers).await?;
+        Ok(Arc::new(store))
+    }
+
+    async fn migrate_up(&self) -> Result<(), JournalError> {
+        shared::migrate_up::<MySql>(&self.0).await
+    }
+
+    async fn migration_status(&self) -> Result<Vec<StepStatus>, JournalError> {
+        shared::migration_status::<MySql>(&self.0).await
+    }
+
+    fn untrusted_file_system(&self) -> Option<&'static str> {
+        // It is on another machine, whose file systems are not ours to see.
+        None
+    }
+}

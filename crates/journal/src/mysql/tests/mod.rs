@@ -1,0 +1,89 @@
+//! What only MariaDB and MySQL do.
+
+#![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+use sea_orm::ConnectionTrait;
+use tercet_engine::{Batch, Change};
+use tercet_wire::Wall;
+use tokio::runtime::Handle;
+
+use super::connect;
+use crate::JournalError;
+use crate::conformance::{Rig, patiently, record, trying};
+use crate::shared::{Address, Session};
+use crate::store::CommitError;
+
+/// The setting that keeps a journal from being opened.
+async fn refused(rig: &Rig) -> Option<(&'static str, String)> {
+    let settings = rig.next_life();
+    let database = crate::database::at(&settings.database_url).unwrap();
+    match database.open(&settings, Wall(0), &Handle::current()).await {
+        Ok(store) => {
+            store.close().await;
+            None
+        }
+        Err(JournalError::Setting { setting, found, mend }) => {
+            assert!(!mend.is_empty());
+            Some((setting, found))
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "it changes the whole server's settings"]
+async fn a_server_that_would_forget_or_takes_no_writes_is_refused() {
+    let rig = Rig::on_mysql();
+    rig.server().make().await;
+    let outsider = rig.server().outsider().await;
+    for (setting, bad, good) in [
+        ("innodb_flush_log_at_trx_commit", "2", "1"),
+        ("innodb_flush_log_at_trx_commit", "0", "1"),
+        ("max_allowed_packet", "1048576", "16777216"),
+        ("read_only", "1", "0"),
+    ] {
+        outsider.execute_unprepared(&format!("SET GLOBAL {setting} = {bad}")).await.unwrap();
+        let found = refused(&rig).await;
+        outsider.execute_unprepared(&format!("SET GLOBAL {setting} = {good}")).await.unwrap();
+        assert_eq!(found, Some((setting, bad.to_owned())));
+        assert_eq!(refused(&rig).await, None, "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn tables_without_transactions_are_refused() {
+    let rig = Rig::on_mysql();
+    rig.server().make().await;
+    assert_eq!(refused(&rig).await, None);
+    rig.server().execute("ALTER TABLE transaction_events ENGINE=MyISAM").await;
+    let found = Some(("ENGINE", "transaction_events: MyISAM".to_owned()));
+    assert_eq!(refused(&rig).await, found);
+}
+
+/// Keeps P6. Whoever freezes in the middle of a batch holds its gids; the server ends that.
+#[tokio::test]
+async fn a_frozen_session_stops_nobody_for_long() {
+    let rig = Rig::on_mysql();
+    let store = rig.only_store().await;
+    let at = Address::parse(&rig.settings.database_url, &super::FORM).unwrap();
+    let mut frozen = connect::session(&at).await.unwrap();
+    connect::prepare_writer(&mut frozen).await.unwrap();
+    let taken = "INSERT INTO global_transactions (gid, instance, pattern, status, open, parked, \
+                 created_at, deadline_at) VALUES ('tx-1', 'x', 'tcc', 'trying', FALSE, FALSE, 0, 0)";
+    frozen.batch(format!("START TRANSACTION; {taken}")).await.unwrap();
+    let spec = trying("tx-1", 1, 0);
+    let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
+    let batch = Batch { number: 1, written_at: Wall(1), records };
+    let written = async {
+        loop {
+            match store.commit(&batch).await {
+                Ok(taken) => return taken,
+                Err(CommitError::Again(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    };
+    assert_eq!(patiently(written).await, Vec::new());
+    let refused = frozen.batch("COMMIT".to_owned()).await;
+    assert!(refused.is_err(), "what was frozen is written: {refused:?}");
+}

@@ -1,0 +1,164 @@
+//! What PostgreSQL is told when a batch is written. The rows of a statement go as one array for
+//! each column: one text serves all batches, whatever their size.
+
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{DbBackend, Statement, Value};
+use tercet_wire::{Incarnation, Wall};
+
+use crate::sql::{Dialect, WriteKind, WriteRows};
+use crate::store::PurgeBatch;
+
+/// PostgreSQL's words.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PostgresDialect;
+
+/// A node's row with the last of its batches, which have rows of their own.
+pub(super) const NODES: &str = "SELECT n.incarnation, n.node_id, n.url, \
+     COALESCE(b.state, n.state) AS state, COALESCE(b.batch_no, n.batch_no) AS batch_no, \
+     n.started_at, COALESCE(b.written_at, n.written_at) AS written_at \
+     FROM nodes AS n LEFT JOIN LATERAL (SELECT state, batch_no, written_at FROM node_batches \
+     WHERE incarnation = n.incarnation ORDER BY batch_no DESC LIMIT 1) AS b ON TRUE \
+     ORDER BY n.node_id";
+
+impl Dialect for PostgresDialect {
+    /// A column is bound as one value; what bounds a batch is its bytes and records.
+    const MAX_BINDS: usize = 1_000_000;
+
+    /// Each batch has a row of its own, which follows that of the batch before: a row updated
+    /// time and again leaves a dead version of it each time, and while anybody reads an old
+    /// moment, every update walks all of them.
+    ///
+    /// Two that write the same batch wait for each other's key. Whoever fences this life takes
+    /// the key of its next batch, and holds the row before it meanwhile, as a batch does: so that
+    /// row is not deleted under either. By its key alone is a row found and deleted, so that no
+    /// dead entries of the index are walked.
+    fn fence(self, own: Incarnation, number: i64, written_at: Wall) -> Statement {
+        let (own, before, gone) = (own.0, number - 1, number - 2);
+        let written_at = written_at.0;
+        // Numbers alone, so that it can be sent together with BEGIN.
+        let fence = format!(
+            "WITH gone AS (DELETE FROM node_batches WHERE incarnation = {own} AND batch_no = {gone}) \
+             INSERT INTO node_batches (incarnation, batch_no, state, written_at) \
+             SELECT {own}, {number}, 'live', {written_at} FROM node_batches \
+             WHERE incarnation = {own} AND batch_no = {before} AND state = 'live' FOR UPDATE \
+             ON CONFLICT (incarnation, batch_no) DO NOTHING"
+        );
+        statement(fence, Vec::new())
+    }
+
+    fn look(self, own: Incarnation) -> Statement {
+        let look = "SELECT state, batch_no FROM node_batches WHERE incarnation = $1 \
+                    ORDER BY batch_no DESC LIMIT 1";
+        statement(look, vec![own.0.into()])
+    }
+
+    fn holders(self, gids: Vec<Value>) -> Statement {
+        let ask = "SELECT gid, instance FROM global_transactions WHERE gid = ANY ($1::text[])";
+        statement(ask, vec![array(ArrayType::String, gids)])
+    }
+
+    fn write(self, kind: WriteKind, rows: WriteRows, own: Incarnation) -> Statement {
+        let WriteRows { values, width, .. } = rows;
+        let mut columns: Vec<Vec<Value>> = vec![Vec::new(); width];
+        for (place, value) in values.into_iter().enumerate() {
+            columns[place % width].push(value);
+        }
+        let types: Vec<ArrayType> = columns.iter().map(|column| type_of(column)).collect();
+        let sql = text(kind, &unnest(&types));
+        let mut values: Vec<Value> =
+            types.into_iter().zip(columns).map(|(of, column)| array(of, column)).collect();
+        if matches!(kind, WriteKind::Advance | WriteKind::Stay) {
+            values.push(own.0.into());
+        }
+        statement(sql, values)
+    }
+
+    fn nodes(self) -> Statement {
+        statement(NODES, Vec::new())
+    }
+
+    fn delete(self, table: &str, due: &PurgeBatch) -> Statement {
+        let delete = format!(
+            "DELETE FROM {table} WHERE gid IN (SELECT gid FROM global_transactions \
+             WHERE gid = ANY ($1::text[]) AND finished_at < $2)"
+        );
+        let gids = due.gids.iter().map(|gid| gid.as_str().into()).collect();
+        statement(delete, vec![array(ArrayType::String, gids), due.finished_before.0.into()])
+    }
+}
+
+fn text(kind: WriteKind, rows: &str) -> String {
+    let into = kind.inserted_into().unwrap_or_default();
+    match kind {
+        WriteKind::Begin => {
+            format!("INSERT INTO {into} SELECT * FROM {rows} ON CONFLICT (gid) DO NOTHING")
+        }
+        WriteKind::Advance => format!(
+            "UPDATE global_transactions AS g SET \
+             status = COALESCE(v.c4, g.status), \
+             owner = CASE WHEN v.c8 IS NULL THEN g.owner END, \
+             reason = COALESCE(v.c5, g.reason), \
+             parked = COALESCE(v.c6, g.parked), \
+             decided_at = COALESCE(v.c7, g.decided_at), \
+             finished_at = COALESCE(v.c8, g.finished_at) \
+             FROM {rows} WHERE g.gid = v.c1 AND g.instance = v.c2 \
+             AND g.status = COALESCE(v.c3, g.status) AND COALESCE(g.owner = $9, TRUE)"
+        ),
+        WriteKind::Stay => format!(
+            "SELECT COUNT(*) AS found FROM {rows} JOIN global_transactions AS g ON g.gid = v.c1 \
+             AND g.instance = v.c2 AND g.status = COALESCE(v.c3, g.status) \
+             AND COALESCE(g.owner = $4, TRUE)"
+        ),
+        WriteKind::Reasons => format!(
+            "UPDATE global_details AS d SET reason_detail = v.c2 FROM {rows} WHERE d.gid = v.c1"
+        ),
+        WriteKind::Outcomes => format!(
+            "INSERT INTO {into} SELECT * FROM {rows} ON CONFLICT (gid, branch_id) DO UPDATE SET \
+             status = excluded.status, try_attempts = excluded.try_attempts, \
+             confirm_attempts = excluded.confirm_attempts, \
+             cancel_attempts = excluded.cancel_attempts, parked = excluded.parked, \
+             last_error = excluded.last_error, answer_status = excluded.answer_status, \
+             answer_body = excluded.answer_body, resolved_as = excluded.resolved_as, \
+             acknowledged_at = excluded.acknowledged_at, last_answer = excluded.last_answer, \
+             pending_resolution = excluded.pending_resolution, \
+             contradicted = excluded.contradicted"
+        ),
+        WriteKind::Details | WriteKind::Branches | WriteKind::Events => {
+            format!("INSERT INTO {into} SELECT * FROM {rows}")
+        }
+    }
+}
+
+/// The rows as a table `v` of columns `c1` and so on.
+fn unnest(types: &[ArrayType]) -> String {
+    let numbered = || types.iter().zip(1..);
+    let arrays: Vec<String> = numbered()
+        .map(|(of, number)| {
+            let name = match of {
+                ArrayType::Bool => "bool",
+                ArrayType::BigInt => "bigint",
+                _ => "text",
+            };
+            format!("${number}::{name}[]")
+        })
+        .collect();
+    let names: Vec<String> = numbered().map(|(_, number)| format!("c{number}")).collect();
+    format!("unnest({}) AS v ({})", arrays.join(", "), names.join(", "))
+}
+
+/// Of which kind a column's values are; whole numbers are all bound alike.
+fn type_of(column: &[Value]) -> ArrayType {
+    match column.first() {
+        Some(Value::Bool(_)) => ArrayType::Bool,
+        Some(Value::BigInt(_) | Value::Int(_) | Value::Unsigned(_)) => ArrayType::BigInt,
+        Some(_) | None => ArrayType::String,
+    }
+}
+
+fn array(of: ArrayType, values: Vec<Value>) -> Value {
+    Value::Array(of, Some(Box::new(values)))
+}
+
+fn statement(sql: impl Into<String>, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+}

@@ -1,0 +1,144 @@
+//! The rows of batches as a fence: against whoever fences this life, whoever freezes, and
+//! whoever reads an old moment.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnectionTrait, TransactionTrait};
+use tercet_engine::{Batch, Change};
+use tercet_wire::{Incarnation, Wall};
+
+use super::super::dialect::PostgresDialect;
+use super::writer;
+use crate::conformance::{Rig, patiently, record, trying};
+use crate::shared::Session;
+use crate::sql::Dialect;
+use crate::store::CommitError;
+
+/// What fences a life that was seen at batch `seen`.
+fn mark(dead: i64, seen: i64) -> String {
+    format!(
+        "INSERT INTO node_batches (incarnation, batch_no, state, written_at) \
+         SELECT incarnation, batch_no + 1, 'fenced', written_at FROM node_batches \
+         WHERE incarnation = {dead} AND batch_no = {seen} AND state = 'live' FOR UPDATE \
+         ON CONFLICT (incarnation, batch_no) DO NOTHING"
+    )
+}
+
+fn empty(number: i64) -> Batch {
+    Batch { number, written_at: Wall(number), records: Vec::new() }
+}
+
+fn begin(own: Incarnation, number: i64) -> String {
+    format!("BEGIN; {}", PostgresDialect.fence(own, number, Wall(1)).sql)
+}
+
+/// Keeps P8.
+#[tokio::test]
+async fn a_life_whose_batch_is_under_way_is_not_fenced_and_one_that_is_writes_nothing() {
+    let rig = Rig::on_postgres();
+    let settings = rig.next_life();
+    let own = settings.incarnation;
+    let store = crate::database::at(&settings.database_url).unwrap();
+    rig.server().make().await;
+    let here = tokio::runtime::Handle::current();
+    let store = store.open(&settings, Wall(0), &here).await.unwrap();
+    for number in 1..=3 {
+        assert_eq!(store.commit(&empty(number)).await, Ok(Vec::new()));
+    }
+    // Batch 4 is under way: whoever saw 3 waits for its end, and then has come too late.
+    let (mut slow, mut marker) = (writer(&rig).await, writer(&rig).await);
+    assert_eq!(slow.batch(begin(own, 4)).await.unwrap(), 1);
+    let (marked, _) = tokio::join!(marker.batch(mark(own.0, 3)), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        slow.batch("COMMIT".to_owned()).await.unwrap();
+    });
+    assert_eq!(marked.unwrap(), 0);
+    assert_eq!(store.commit(&empty(4)).await, Ok(Vec::new()), "it was written");
+    assert_eq!(store.commit(&empty(5)).await, Ok(Vec::new()));
+    // What was seen long ago fences nobody, although that row has gone.
+    for seen in 0..=4 {
+        assert_eq!(marker.batch(mark(own.0, seen)).await.unwrap(), 0, "{seen}");
+    }
+    // The mark is being made: the batch waits for it, and then is refused.
+    assert_eq!(marker.batch(format!("BEGIN; {}", mark(own.0, 5))).await.unwrap(), 1);
+    let sixth = empty(6);
+    let (refused, _) = tokio::join!(store.commit(&sixth), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        marker.batch("COMMIT".to_owned()).await.unwrap();
+    });
+    assert!(matches!(refused, Err(CommitError::Fenced(_))), "{refused:?}");
+    let refused = store.commit(&sixth).await;
+    assert!(matches!(refused, Err(CommitError::Fenced(_))), "{refused:?}");
+}
+
+/// Keeps P8.
+#[tokio::test]
+async fn two_submissions_of_one_batch_at_once_write_it_once() {
+    let rig = Rig::on_postgres();
+    let store = rig.only_store().await;
+    let own = Incarnation(1);
+    assert_eq!(store.commit(&empty(1)).await, Ok(Vec::new()));
+    // The answer to this one's COMMIT is lost, say; its transaction is still there.
+    let mut first = writer(&rig).await;
+    assert_eq!(first.batch(begin(own, 2)).await.unwrap(), 1);
+    let second = empty(2);
+    let (again, _) = tokio::join!(store.commit(&second), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        first.batch("COMMIT".to_owned()).await.unwrap();
+    });
+    assert_eq!(again, Ok(Vec::new()));
+    assert_eq!(store.commit(&empty(3)).await, Ok(Vec::new()));
+}
+
+/// Keeps P6. Whoever freezes in the middle of a batch holds its gids; the server ends that.
+#[tokio::test]
+async fn a_frozen_session_stops_nobody_for_long() {
+    let rig = Rig::on_postgres();
+    let store = rig.only_store().await;
+    let mut frozen = writer(&rig).await;
+    let taken = "INSERT INTO global_transactions (gid, instance, pattern, status, open, parked, \
+                 created_at, deadline_at) VALUES ('tx-1', 'x', 'tcc', 'trying', FALSE, FALSE, 0, 0)";
+    frozen.batch(format!("BEGIN; {taken}")).await.unwrap();
+    let spec = trying("tx-1", 1, 0);
+    let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
+    let batch = Batch { number: 1, written_at: Wall(1), records };
+    let written = async {
+        loop {
+            match store.commit(&batch).await {
+                Ok(taken) => return taken,
+                Err(CommitError::Again(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    };
+    assert_eq!(patiently(written).await, Vec::new());
+    let refused = frozen.batch("COMMIT".to_owned()).await;
+    assert!(refused.is_err(), "what was frozen is written: {refused:?}");
+}
+
+/// Each batch leaves a dead row, and none may walk those of the others.
+#[tokio::test]
+#[ignore = "it takes a minute"]
+async fn a_batch_is_no_slower_beside_a_long_snapshot() {
+    const BATCHES: usize = 20_000;
+    let rig = Rig::on_postgres();
+    let store = rig.only_store().await;
+    let outsider = rig.server().outsider().await;
+    let snapshot = outsider.begin().await.unwrap();
+    let hold = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT COUNT(*) FROM node_batches";
+    snapshot.execute_unprepared(hold).await.unwrap();
+    let mut took: Vec<Duration> = Vec::with_capacity(BATCHES);
+    for number in 1..=BATCHES {
+        let began = Instant::now();
+        store.commit(&empty(i64::try_from(number).unwrap())).await.unwrap();
+        took.push(began.elapsed());
+    }
+    let median = |some: &[Duration]| {
+        let mut some = some.to_vec();
+        some.sort_unstable();
+        some[some.len() / 2]
+    };
+    let (first, last) = (median(&took[..1_000]), median(&took[BATCHES - 1_000..]));
+    assert!(last <= first * 2, "{first:?}, then {last:?}");
+    snapshot.rollback().await.unwrap();
+}

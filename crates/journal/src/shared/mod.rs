@@ -1,0 +1,16 @@
+//! Rows on a database server: PostgreSQL's and MySQL's kinds alike. One driver for both: it does
+//! what the commit machine says on one connection, which is discarded after any error. What a
+//! kind of server needs of its own is its [`Server`] and its dialect.
+
+mod address;
+mod commit;
+mod schema;
+mod server;
+mod store;
+#[cfg(all(test, feature = "databases"))]
+mod tests;
+
+pub(crate) use self::address::{Address, Form};
+pub(crate) use self::schema::{migrate_up, migration_status};
+pub(crate) use self::server::{CONNECT_WITHIN, Server, Session, ignore_refused};
+pub(crate) use self::store::SharedStore;

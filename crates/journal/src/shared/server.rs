@@ -1,0 +1,97 @@
+//! What a kind of database server needs of its own.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sea_orm::{DatabaseConnection, Statement};
+use tercet_wire::Wall;
+
+use super::address::Address;
+use crate::error::JournalError;
+use crate::sql::{Dialect, Fault, Field, Row};
+use crate::store::Life;
+
+/// How long a connection may take to be made.
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// A kind of database server.
+#[async_trait]
+pub(crate) trait Server: Copy + std::fmt::Debug + Send + Sync + 'static {
+    /// How it is spoken to.
+    type Dialect: Dialect;
+    /// A connection to it.
+    type Session: Session;
+
+    const DIALECT: Self::Dialect;
+    /// Begins a transaction that writes.
+    const BEGIN: &'static str;
+    /// Makes the table of the schema's lock, and its one row.
+    const MAKE_SCHEMA_LOCK: [&'static str; 2];
+    /// Asks for a number that nobody else has been given.
+    const RANDOM: &'static str;
+
+    /// Opens a connection of which nothing is set.
+    async fn connect(at: &Address) -> Result<Self::Session, JournalError>;
+
+    /// Sets what the session that writes stands on.
+    async fn prepare_writer(session: &mut Self::Session) -> Result<(), JournalError>;
+
+    /// Refuses a server that would forget what it acknowledges, or that nothing can be written to.
+    /// `session` is the one that writes.
+    async fn check(at: &Address, session: &mut Self::Session) -> Result<(), JournalError>;
+
+    /// The one connection to start with. It is made when it is used.
+    fn starting(at: &Address) -> Result<DatabaseConnection, JournalError>;
+
+    /// Connections that read, each made when it is needed, on the runtime that needs it. What
+    /// one transaction reads by them is of one moment.
+    fn readers(at: &Address, most: u32) -> Result<DatabaseConnection, JournalError>;
+
+    /// Registers a life, as [`Claim`](crate::store::Claim) says.
+    async fn claim(
+        starting: &DatabaseConnection,
+        life: &Life,
+    ) -> Result<Option<Wall>, JournalError>;
+}
+
+/// A connection to a database server. Dropped, it ends, with whatever is half done on it.
+#[async_trait]
+pub(crate) trait Session: Send + Sized + 'static {
+    /// Executes statements without values, in one message. Says how many rows they changed
+    /// together.
+    async fn batch(&mut self, sql: String) -> Result<u64, sqlx::Error>;
+
+    /// Executes a statement, and says how many rows it changed.
+    async fn execute(&mut self, statement: &Statement) -> Result<u64, sqlx::Error>;
+
+    /// Asks for rows.
+    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, sqlx::Error>;
+
+    /// Says good-bye.
+    async fn end(self);
+
+    /// What an error says of the values.
+    fn fault(error: &sqlx::Error) -> Fault;
+
+    /// Asks for one value; nothing if the server does not know what is asked for.
+    async fn value(&mut self, sql: &str) -> Result<Option<Field>, sqlx::Error>;
+}
+
+/// The number that was asked for.
+pub(crate) fn expect_number(found: Option<Field>) -> Result<i64, JournalError> {
+    match found {
+        Some(Field::Integer(number)) => Ok(number),
+        Some(Field::Text(_) | Field::Other) | None => {
+            let why = "the database answers a question for a number otherwise".into();
+            Err(JournalError::Server(sqlx::Error::Protocol(why)))
+        }
+    }
+}
+
+/// What the server itself refuses is let be: not every server has every setting.
+pub(crate) fn ignore_refused(set: Result<u64, sqlx::Error>) -> Result<(), sqlx::Error> {
+    match set {
+        Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,165 @@
+//! The store itself: the connection that writes, and pools that read.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sea_orm::Statement;
+use tercet_engine::{Batch, TransactionKey};
+use tercet_wire::{Incarnation, Wall};
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+use super::address::Address;
+use super::commit;
+use super::schema;
+use super::server::{Server, Session};
+use crate::error::JournalError;
+use crate::meters::StatementMeters;
+use crate::settings::JournalSettings;
+use crate::sql::{Dialect, OWN_READS, Pools, SqlStore, discard};
+use crate::store::{Commit, CommitError, Life, Store};
+
+/// How long one turn of the writer's may take. The server ends a statement of its own accord
+/// long before; this is for one that has gone without a word, or a network that has.
+const TURN_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a connection is waited for that is told good-bye.
+const ENDING: Duration = Duration::from_millis(500);
+
+/// Rows on a database server.
+pub(crate) struct SharedStore<S: Server> {
+    at: Address,
+    incarnation: Incarnation,
+    /// The one connection that writes. It is taken out while it is used and put back only
+    /// when all went well, so that whatever is half done on it ends with it.
+    writer: Mutex<Option<S::Session>>,
+    pools: Pools,
+    last_written: Option<Wall>,
+    meters: StatementMeters,
+    server: PhantomData<S>,
+}
+
+impl<S: Server> SharedStore<S> {
+    /// Opens the database for one incarnation.
+    pub(crate) async fn open(
+        at: &Address,
+        settings: &JournalSettings,
+        started_at: Wall,
+        readers: &Handle,
+    ) -> Result<Self, JournalError> {
+        let mut writer = writer::<S>(at).await?;
+        // Before anything is written: it refuses a database that would forget.
+        S::check(at, &mut writer).await?;
+        let starting = S::starting(at)?;
+        let claimed = async {
+            schema::up_to_date::<S>(at, &starting).await?;
+            S::claim(&starting, &Life::of(settings, started_at)).await
+        };
+        let claimed = claimed.await;
+        discard(starting).await;
+        let last_written = claimed?;
+        let pools = {
+            // What keeps a pool in order runs where the pool is made.
+            let _there = readers.enter();
+            Pools {
+                incarnation: settings.incarnation,
+                recovery_pool: S::readers(at, OWN_READS)?,
+                query_pool: S::readers(at, settings.read_connections.max(1))?,
+                page_bytes: settings.page_bytes,
+            }
+        };
+        Ok(Self {
+            at: at.clone(),
+            incarnation: settings.incarnation,
+            writer: Mutex::new(Some(writer)),
+            pools,
+            last_written,
+            meters: StatementMeters::register(),
+            server: PhantomData,
+        })
+    }
+
+    /// Works on the connection that writes, and makes a new one after any failure: a database
+    /// may have rolled back one statement alone, and would commit the others.
+    async fn write<T, E: From<JournalError>>(
+        &self,
+        work: impl AsyncFnOnce(&mut S::Session) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut slot = self.writer.lock().await;
+        let turn = async {
+            let mut session = match slot.take() {
+                Some(session) => session,
+                None => writer::<S>(&self.at).await?,
+            };
+            let done = work(&mut session).await?;
+            *slot = Some(session);
+            Ok(done)
+        };
+        let turn = tokio::time::timeout(TURN_WITHIN, turn).await;
+        turn.unwrap_or_else(|_| Err(JournalError::TooSlow { within: TURN_WITHIN }.into()))
+    }
+}
+
+/// A connection that writes.
+async fn writer<S: Server>(at: &Address) -> Result<S::Session, JournalError> {
+    let mut session = S::connect(at).await?;
+    S::prepare_writer(&mut session).await?;
+    Ok(session)
+}
+
+#[async_trait]
+impl<S: Server> Commit for SharedStore<S> {
+    async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
+        let (own, meters) = (self.incarnation, &self.meters);
+        self.write(async |session: &mut S::Session| {
+            commit::commit::<S>(session, own, batch, meters).await
+        })
+        .await
+    }
+
+    fn max_binds(&self) -> usize {
+        S::Dialect::MAX_BINDS
+    }
+}
+
+#[async_trait]
+impl<S: Server> SqlStore for SharedStore<S> {
+    type Dialect = S::Dialect;
+
+    fn dialect(&self) -> S::Dialect {
+        S::DIALECT
+    }
+
+    fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    async fn delete(&self, statements: Vec<Statement>) -> Result<u64, JournalError> {
+        self.write(async |session: &mut S::Session| {
+            session.batch(S::BEGIN.to_owned()).await?;
+            let mut changed = 0;
+            for statement in &statements {
+                changed = session.execute(statement).await?;
+            }
+            session.batch("COMMIT".to_owned()).await?;
+            Ok(changed)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl<S: Server> Store for SharedStore<S> {
+    fn last_written(&self) -> Option<Wall> {
+        self.last_written
+    }
+
+    async fn close(&self) {
+        if let Some(session) = self.writer.lock().await.take() {
+            // Whether it hears it or not, it is let go of.
+            let _ = tokio::time::timeout(ENDING, session.end()).await;
+        }
+        self.pools.close().await;
+    }
+}

@@ -1,0 +1,299 @@
+//! What can go wrong on a server and cannot elsewhere. Each is tested on all kinds of them.
+
+#![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
+use tercet_engine::{Batch, BranchRecord, Change, HistoryEvent, Load, Record};
+use tercet_wire::{BranchStatus, EventKind, Gid, PerOp, Spec, Wall};
+
+use crate::conformance::{Rig, finished, patiently, record, trying};
+use crate::store::{CommitError, Store};
+use crate::{JournalError, migrate_up, migration_status};
+
+macro_rules! on_each_server {
+    ($($(#[$doc:meta])* $what:ident),+ $(,)?) => {
+        mod on_postgres {
+            $(#[tokio::test] async fn $what() {
+                super::$what(crate::conformance::Rig::on_postgres()).await;
+            })+
+        }
+        mod on_mysql {
+            $(#[tokio::test] async fn $what() {
+                super::$what(crate::conformance::Rig::on_mysql()).await;
+            })+
+        }
+    };
+}
+
+on_each_server!(
+    a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_once,
+    a_batch_that_waits_too_long_for_somebody_elses_row_is_written_whole_or_not_at_all,
+    a_session_that_the_server_ends_is_replaced,
+    texts_of_any_length_and_character_are_kept,
+    many_processes_may_begin_on_an_empty_database_at_once,
+    a_lock_of_the_schema_whose_holder_is_gone_is_taken,
+    a_schema_that_a_newer_program_has_only_added_to_is_used,
+    no_error_shows_the_password,
+);
+
+/// Tables that a batch writes, each by a statement of its own.
+const TABLES: [&str; 5] = [
+    "global_transactions",
+    "global_details",
+    "branch_transactions",
+    "branch_outcomes",
+    "transaction_events",
+];
+
+/// Begins a transaction with a row in every table, and decides the one before it.
+fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
+    let happened = HistoryEvent {
+        number: 1,
+        at: Wall(1),
+        kind: EventKind::CallFailed,
+        branch: None,
+        op: None,
+        attempt: None,
+        detail: None,
+    };
+    let outcome = BranchRecord {
+        branch: begun.branches[0].id.clone(),
+        status: BranchStatus::Registered,
+        attempts: PerOp { try_: 1, confirm: 0, cancel: 0 },
+        parked: false,
+        last_error: None,
+        answer: None,
+        last_answer: None,
+        resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
+        acknowledged_at: None,
+    };
+    let mut records: Vec<Record> = vec![
+        record(1, begun, Change::Begun(begun.clone())),
+        record(2, begun, Change::History(happened)),
+        record(3, begun, Change::BranchRecord(outcome)),
+    ];
+    records.extend(decided.map(|spec| record(4, spec, finished(spec, 1, 2)[1].clone())));
+    Batch { number, written_at: Wall(number), records }
+}
+
+async fn run(outsider: &impl ConnectionTrait, sql: &str) {
+    outsider.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+async fn number(outsider: &DatabaseConnection, ask: &str) -> i64 {
+    let ask = Statement::from_string(outsider.get_database_backend(), ask);
+    outsider.query_one_raw(ask).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+async fn rows(outsider: &DatabaseConnection) -> Vec<i64> {
+    let mut counts = Vec::new();
+    for table in TABLES {
+        counts.push(number(outsider, &format!("SELECT COUNT(*) FROM {table}")).await);
+    }
+    counts
+}
+
+/// What the node's row says was written last.
+async fn last_batch(outsider: &DatabaseConnection) -> i64 {
+    let table = match outsider.get_database_backend() {
+        DbBackend::Postgres => "node_batches",
+        _ => "nodes",
+    };
+    number(outsider, &format!("SELECT MAX(batch_no) FROM {table}")).await
+}
+
+async fn loaded(store: &Arc<dyn Store>, gid: &Gid) -> Load {
+    store.load(std::slice::from_ref(gid)).await.unwrap().remove(0).1
+}
+
+/// Keeps exactly-once.
+async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_once(rig: Rig) {
+    let store = rig.only_store().await;
+    let outsider = rig.server().outsider().await;
+    let (mut at, mut before) = (0, None);
+    for first in TABLES {
+        for second in TABLES {
+            at += 1;
+            let spec = trying(&format!("tx-{at}"), u64::try_from(at).unwrap(), 0);
+            let batch = batch(at, &spec, before.as_ref());
+            let expected = rows(&outsider).await;
+            for table in [first, second] {
+                run(&outsider, &format!("ALTER TABLE {table} RENAME TO away")).await;
+                let failed = store.commit(&batch).await;
+                assert!(matches!(failed, Err(CommitError::Again(_))), "{table}: {failed:?}");
+                run(&outsider, &format!("ALTER TABLE away RENAME TO {table}")).await;
+            }
+            assert_eq!(rows(&outsider).await, expected, "half of it, after {first} and {second}");
+            assert_eq!(store.commit(&batch).await.unwrap(), []);
+            // Its outcome was not learned, say: once more, and then once more.
+            assert_eq!(store.commit(&batch).await.unwrap(), []);
+            let written = [1, 1, 2, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+            assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
+            before = Some(spec);
+        }
+    }
+    store.close().await;
+}
+
+/// Keeps exactly-once. MariaDB and MySQL then roll back the statement alone, and would commit the
+/// others.
+async fn a_batch_that_waits_too_long_for_somebody_elses_row_is_written_whole_or_not_at_all(
+    rig: Rig,
+) {
+    let store = rig.only_store().await;
+    let outsider = rig.server().outsider().await;
+    let looking = rig.server().outsider().await;
+    let (first, second) = (trying("tx-1", 1, 0), trying("tx-2", 2, 0));
+    store.commit(&batch(1, &first, None)).await.unwrap();
+    let batch = batch(2, &second, Some(&first));
+    for in_the_way in [
+        // In the way of the change of a row, then of the last insert.
+        "UPDATE global_transactions SET parked = TRUE WHERE gid = 'tx-1'",
+        "INSERT INTO transaction_events (gid, number, at, kind) VALUES ('tx-2', 1, 1, 'x')",
+    ] {
+        let held = outsider.begin().await.unwrap();
+        run(&held, in_the_way).await;
+        let failed = store.commit(&batch).await;
+        assert!(matches!(failed, Err(CommitError::Again(_))), "{in_the_way}: {failed:?}");
+        held.rollback().await.unwrap();
+        assert_eq!(rows(&looking).await, [1, 1, 2, 1, 1], "{in_the_way}");
+        assert_eq!(last_batch(&looking).await, 1);
+    }
+    assert_eq!(store.commit(&batch).await.unwrap(), []);
+    assert_eq!(rows(&looking).await, [2, 2, 4, 2, 2]);
+    store.close().await;
+}
+
+async fn a_session_that_the_server_ends_is_replaced(rig: Rig) {
+    let store = rig.only_store().await;
+    let outsider = rig.server().outsider().await;
+    let first = trying("tx-1", 1, 0);
+    store.commit(&batch(1, &first, None)).await.unwrap();
+    assert!(matches!(loaded(&store, &first.gid).await, Load::Found(_)));
+    match outsider.get_database_backend() {
+        DbBackend::Postgres => {
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            run(&outsider, end).await;
+        }
+        _ => {
+            let ask = "SELECT id FROM information_schema.processlist \
+                       WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+            let ask = Statement::from_string(DbBackend::MySql, ask);
+            for row in outsider.query_all_raw(ask).await.unwrap() {
+                let id: i64 = row.try_get_by_index(0).unwrap();
+                run(&outsider, &format!("KILL CONNECTION {id}")).await;
+            }
+        }
+    }
+    let second = trying("tx-2", 2, 0);
+    let batch = batch(2, &second, None);
+    let failed = store.commit(&batch).await;
+    assert!(matches!(failed, Err(CommitError::Again(_))), "{failed:?}");
+    assert_eq!(store.commit(&batch).await.unwrap(), []);
+    // Reads find a new one by themselves.
+    assert!(matches!(loaded(&store, &second.gid).await, Load::Found(_)));
+    store.close().await;
+}
+
+async fn texts_of_any_length_and_character_are_kept(rig: Rig) {
+    let store = rig.only_store().await;
+    let lengths = [1, 40, 3, 300, 70_000, 2, 1_000_000];
+    for (number, length) in (1..).zip(lengths) {
+        let mut specs = Vec::new();
+        // Several of one kind and size of statement, some of whose values are nothing.
+        for (place, ch) in ["\u{1F600}", "é\u{1}\u{7f}", "\\'\"%_\n"].into_iter().enumerate() {
+            let life = number * 10 + u64::try_from(place).unwrap();
+            let mut spec = Arc::unwrap_or_clone(trying(&format!("tx-{life}"), life, 0));
+            spec.metadata = (place != 1).then(|| ch.repeat(length).into());
+            specs.push(Arc::new(spec));
+        }
+        let records = specs.iter().map(|spec| record(1, spec, Change::Begun(spec.clone())));
+        let number = i64::try_from(number).unwrap();
+        let batch = Batch { number, written_at: Wall(1), records: records.collect() };
+        assert_eq!(store.commit(&batch).await.unwrap(), []);
+        for spec in specs {
+            let Load::Found(stored) = loaded(&store, &spec.gid).await else { panic!("{number}") };
+            assert!(stored.spec.metadata == spec.metadata, "of {length}");
+        }
+    }
+    // Gids that differ in case alone are two.
+    for (number, name) in (8..).zip(["Tx", "tx", "tX"]) {
+        let spec = trying(name, u64::try_from(number).unwrap(), 0);
+        let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
+        let batch = Batch { number, written_at: Wall(1), records };
+        assert_eq!(store.commit(&batch).await.unwrap(), []);
+    }
+    store.close().await;
+}
+
+async fn many_processes_may_begin_on_an_empty_database_at_once(rig: Rig) {
+    rig.server().make().await;
+    let url = rig.settings.database_url.clone();
+    assert!(migration_status(&url).await.unwrap().iter().all(|step| !step.applied));
+    let begin = |_| {
+        let url = url.clone();
+        tokio::spawn(async move { migrate_up(&url).await })
+    };
+    for begun in (0..8).map(begin).collect::<Vec<_>>() {
+        begun.await.unwrap().unwrap();
+    }
+    assert!(migration_status(&url).await.unwrap().iter().all(|step| step.applied));
+}
+
+async fn a_lock_of_the_schema_whose_holder_is_gone_is_taken(rig: Rig) {
+    let url = rig.settings.database_url.clone();
+    rig.server().make().await;
+    migrate_up(&url).await.unwrap();
+    // Whoever holds it has died in the middle of its last step.
+    let outsider = rig.server().outsider().await;
+    run(&outsider, "UPDATE schema_lock SET holder = 7, beat = 3").await;
+    run(&outsider, "DELETE FROM schema_steps WHERE version LIKE 'm0004%'").await;
+    patiently(migrate_up(&url)).await.unwrap();
+    assert_eq!(number(&outsider, "SELECT holder FROM schema_lock").await, 0);
+    assert!(migration_status(&url).await.unwrap().iter().all(|step| step.applied));
+}
+
+async fn a_schema_that_a_newer_program_has_only_added_to_is_used(rig: Rig) {
+    let url = rig.settings.database_url.clone();
+    rig.server().make().await;
+    migrate_up(&url).await.unwrap();
+    let outsider = rig.server().outsider().await;
+    run(&outsider, "INSERT INTO schema_steps VALUES ('m9999_later', 0)").await;
+    migrate_up(&url).await.unwrap();
+    rig.only_store().await.close().await;
+    run(&outsider, "UPDATE schema_compat SET reads_from = 99").await;
+    let refused = migrate_up(&url).await;
+    assert!(matches!(refused, Err(JournalError::Migration(_))), "{refused:?}");
+}
+
+async fn no_error_shows_the_password(rig: Rig) {
+    rig.server().make().await;
+    let mut wrong: url::Url = rig.settings.database_url.parse().unwrap();
+    wrong.set_password(Some("hunter2")).unwrap();
+    let mut nowhere = wrong.clone();
+    nowhere.set_port(Some(9)).unwrap();
+    for url in [wrong, nowhere] {
+        let refused = crate::database::at(url.as_str()).unwrap();
+        let settings = crate::JournalSettings::new(url.as_str(), "n", rig.next_life().incarnation);
+        let here = tokio::runtime::Handle::current();
+        let opened = refused.open(&settings, Wall(0), &here);
+        let Ok(opened) = tokio::time::timeout(Duration::from_secs(60), opened).await else {
+            panic!("it takes too long")
+        };
+        let Err(error) = opened else { panic!("it lets anybody in") };
+        let mut said = format!("{error:?} {error}");
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            said.push_str(&error.to_string());
+            cause = error.source();
+        }
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(matches!(error, JournalError::Unreachable { .. }), "{said}");
+    }
+}
