@@ -7,19 +7,15 @@ use sea_orm_migration::sea_query::{Alias, ColumnDef};
 /// differ in case are two gids, and their order is the same on every database.
 pub(crate) fn id(on: DatabaseBackend, name: &'static str, len: u32) -> ColumnDef {
     let mut column = ColumnDef::new(name);
-    column.string_len(len);
     match on {
-        // SQLite compares text byte by byte unless told otherwise.
-        DatabaseBackend::Sqlite => {}
-        DatabaseBackend::Postgres => {
-            column.extra("COLLATE \"C\"");
-        }
-        DatabaseBackend::MySql => {
-            column.extra("CHARACTER SET ascii COLLATE ascii_bin");
-        }
-        // The enumeration may grow; a database nobody has thought of is refused long before.
-        _ => {}
-    }
+        DatabaseBackend::Postgres => column.string_len(len).extra("COLLATE \"C\""),
+        // It wants them before all else that is said of a column.
+        DatabaseBackend::MySql => column
+            .custom(Alias::new(format!("varchar({len}) CHARACTER SET ascii COLLATE ascii_bin"))),
+        // SQLite compares text byte by byte unless told otherwise. The enumeration may grow; a
+        // database nobody has thought of is refused long before.
+        _ => column.string_len(len),
+    };
     column
 }
 

@@ -21,8 +21,8 @@ pub(super) const NODES: &str = "SELECT n.incarnation, n.node_id, n.url, \
      ORDER BY n.node_id";
 
 impl Dialect for PostgresDialect {
-    /// A column is bound as one value; what bounds a batch is its bytes and records.
-    const MAX_BINDS: usize = 1_000_000;
+    /// A column is bound as one value, so that any number would do: a batch is to have its end.
+    const MAX_BINDS: usize = 26_000;
 
     /// Each batch has a row of its own, which follows that of the batch before: a row updated
     /// time and again leaves a dead version of it each time, and while anybody reads an old

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sea_orm::Statement;
+use sea_orm::{DatabaseConnection, Statement};
 use tercet_engine::{Batch, TransactionKey};
 use tercet_wire::{Incarnation, Wall};
 use tokio::runtime::Handle;
@@ -59,15 +59,11 @@ impl<S: Server> SharedStore<S> {
         let claimed = claimed.await;
         discard(starting).await;
         let last_written = claimed?;
-        let pools = {
-            // What keeps a pool in order runs where the pool is made.
-            let _there = readers.enter();
-            Pools {
-                incarnation: settings.incarnation,
-                recovery_pool: S::readers(at, OWN_READS)?,
-                query_pool: S::readers(at, settings.read_connections.max(1))?,
-                page_bytes: settings.page_bytes,
-            }
+        let pools = Pools {
+            incarnation: settings.incarnation,
+            recovery_pool: pool::<S>(at, OWN_READS, readers).await?,
+            query_pool: pool::<S>(at, settings.read_connections.max(1), readers).await?,
+            page_bytes: settings.page_bytes,
         };
         Ok(Self {
             at: at.clone(),
@@ -99,6 +95,23 @@ impl<S: Server> SharedStore<S> {
         let turn = tokio::time::timeout(TURN_WITHIN, turn).await;
         turn.unwrap_or_else(|_| Err(JournalError::TooSlow { within: TURN_WITHIN }.into()))
     }
+}
+
+/// A pool of connections that read, on the runtime that will use them. It has one from the start:
+/// a reader that gives up before it is connected would never be.
+async fn pool<S: Server>(
+    at: &Address,
+    most: u32,
+    readers: &Handle,
+) -> Result<DatabaseConnection, JournalError> {
+    let at = at.clone();
+    let made = readers.spawn(async move {
+        let pool = S::readers(&at, most)?;
+        pool.ping().await?;
+        Ok(pool)
+    });
+    // That runtime has gone, and nobody would read.
+    made.await.map_err(|_| JournalError::Closed)?
 }
 
 /// A connection that writes.

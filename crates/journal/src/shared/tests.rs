@@ -219,7 +219,9 @@ async fn texts_of_any_length_and_character_are_kept(rig: Rig) {
         assert_eq!(store.commit(&batch).await.unwrap(), []);
         for spec in specs {
             let Load::Found(stored) = loaded(&store, &spec.gid).await else { panic!("{number}") };
-            assert!(stored.spec.metadata == spec.metadata, "of {length}");
+            let (found, given) = (&stored.spec.metadata, &spec.metadata);
+            let lengths = [found, given].map(|text| text.as_ref().map(|text| text.len()));
+            assert!(found == given, "of {length}: {lengths:?}");
         }
     }
     // Gids that differ in case alone are two.

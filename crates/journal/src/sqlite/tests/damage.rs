@@ -86,7 +86,7 @@ const DAMAGES: [&str; 7] =
 /// All tables with their columns, as the database lists them.
 async fn tables(connection: &DatabaseConnection) -> BTreeMap<String, Vec<String>> {
     let ask = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c \
-               WHERE t.type = 'table' AND t.name <> 'schema_steps'";
+               WHERE t.type = 'table' AND t.name NOT LIKE 'schema_%'";
     let ask = Statement::from_string(DbBackend::Sqlite, ask);
     let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in connection.query_all_raw(ask).await.unwrap() {
