@@ -2,15 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+use std::time::Duration;
+
 use sea_orm::ConnectionTrait;
 use tercet_engine::{Batch, Change};
-use tercet_wire::Wall;
+use tercet_wire::{Incarnation, Wall};
 use tokio::runtime::Handle;
 
 use super::connect;
+use super::dialect::MySqlDialect;
 use crate::JournalError;
 use crate::conformance::{Rig, patiently, record, trying};
 use crate::shared::{Address, Session};
+use crate::sql::{Answer, CommitMachine, Step};
 use crate::store::CommitError;
 
 /// The setting that keeps a journal from being opened.
@@ -58,6 +62,41 @@ async fn tables_without_transactions_are_refused() {
     rig.server().execute("ALTER TABLE transaction_events ENGINE=MyISAM").await;
     let found = Some(("ENGINE", "transaction_events: MyISAM".to_owned()));
     assert_eq!(refused(&rig).await, found);
+}
+
+/// Keeps exactly-once.
+#[tokio::test]
+async fn two_submissions_of_one_batch_at_once_write_it_once() {
+    let rig = Rig::on_mysql();
+    let store = rig.only_store().await;
+    let begun = |number: i64| {
+        let spec = trying(&format!("tx-{number}"), u64::try_from(number).unwrap(), 0);
+        let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
+        Batch { number, written_at: Wall(1), records }
+    };
+    assert_eq!(store.commit(&begun(1)).await, Ok(Vec::new()));
+    // The answer to this one's COMMIT is lost, say; its transaction is still there.
+    let at = Address::parse(&rig.settings.database_url, &super::FORM).unwrap();
+    let mut first = connect::session(&at).await.unwrap();
+    connect::prepare_writer(&mut first).await.unwrap();
+    let second = begun(2);
+    let own = Incarnation(1);
+    let mut machine = CommitMachine::new(MySqlDialect, own, &second).unwrap();
+    let Step::Begin(fence) = machine.start() else { panic!("it begins") };
+    let both = format!("START TRANSACTION; {}", fence.sql);
+    assert_eq!(first.batch(both).await.unwrap(), 1);
+    let mut step = machine.next(Answer::Changed(1));
+    while let Step::Execute(statement) = &step {
+        let changed = first.execute(statement).await.unwrap();
+        step = machine.next(Answer::Changed(changed));
+    }
+    assert_eq!(step, Step::Commit);
+    let (again, _) = tokio::join!(store.commit(&second), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        first.batch("COMMIT".to_owned()).await.unwrap();
+    });
+    assert_eq!(again, Ok(Vec::new()));
+    assert_eq!(store.commit(&begun(3)).await, Ok(Vec::new()));
 }
 
 /// Keeps P6. Whoever freezes in the middle of a batch holds its gids; the server ends that.
