@@ -32,7 +32,7 @@ test: ## Build everything and run every test
 	cargo test --workspace
 	$(MAKE) bench-smoke
 	tests/databases $(DATABASE_TESTS)
-	tests/databases sh -c '$(JOURNAL_TESTS) -- on_postgres on_mysql && $(JOURNAL_TESTS) -- --ignored --test-threads 1'
+	tests/databases sh -c '$(JOURNAL_TESTS) -- postgres mysql && $(JOURNAL_TESTS) -- --ignored --test-threads 1'
 
 check: ## Check format, lints and documentation; changes nothing
 	cargo fmt --all --check
