@@ -34,8 +34,14 @@ impl MigrationTrait for Step {
         for table in tables(on) {
             manager.create_table(of_ours(on, table)).await?;
         }
-        for index in indexes(on) {
-            manager.create_index(index).await?;
+        for (name, index) in indexes(on) {
+            // MySQL has no words for "if it is not there yet", and no transaction around steps: one
+            // that died in its middle has made some.
+            let is_there = on == DatabaseBackend::MySql
+                && manager.has_index("global_transactions", name).await?;
+            if !is_there {
+                manager.create_index(index).await?;
+            }
         }
         Ok(())
     }
@@ -167,16 +173,16 @@ fn table<const N: usize>(
     table
 }
 
-fn indexes(on: DatabaseBackend) -> Vec<IndexCreateStatement> {
+fn indexes(on: DatabaseBackend) -> Vec<(&'static str, IndexCreateStatement)> {
     let on_transactions = |name: &'static str, columns: &[&'static str]| {
         let mut index = Index::create();
         index.name(name).table("global_transactions").if_not_exists();
         for column in columns {
             index.col(*column);
         }
-        index
+        (name, index)
     };
-    let mut by_owner = on_transactions("global_transactions_owner", &["owner", "gid"]);
+    let (name, mut by_owner) = on_transactions("global_transactions_owner", &["owner", "gid"]);
     match on {
         // MySQL has no partial indexes, and keeps the rows without an owner in it too.
         DatabaseBackend::MySql => {}
@@ -188,6 +194,6 @@ fn indexes(on: DatabaseBackend) -> Vec<IndexCreateStatement> {
     vec![
         on_transactions("global_transactions_status", &["status", "created_at", "gid"]),
         on_transactions("global_transactions_created", &["created_at", "gid"]),
-        by_owner,
+        (name, by_owner),
     ]
 }

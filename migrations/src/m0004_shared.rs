@@ -29,14 +29,22 @@ impl MigrationTrait for Step {
         let connection = manager.get_connection();
         let on = connection.get_database_backend();
         let mut compat = Table::create();
-        compat.table("schema_compat").if_not_exists().col(number("reads_from").not_null());
+        let mut key = Index::create();
+        key.col("id");
+        compat
+            .table("schema_compat")
+            .if_not_exists()
+            // Of its one row.
+            .col(number("id").not_null())
+            .col(number("reads_from").not_null())
+            .primary_key(&mut key);
         manager.create_table(of_ours(on, compat)).await?;
         let ask = Query::select().column("reads_from").from("schema_compat").take();
         if connection.query_one(&ask).await?.is_none() {
             let first = Query::insert()
                 .into_table("schema_compat")
-                .columns(["reads_from"])
-                .values_panic([READS_FROM.into()])
+                .columns(["id", "reads_from"])
+                .values_panic([1.into(), READS_FROM.into()])
                 .take();
             connection.execute(&first).await?;
         }

@@ -53,7 +53,7 @@ pub enum JournalError {
         mend: &'static str,
     },
     /// A database server does not do what it is asked.
-    #[error("the database does not answer")]
+    #[error("the database refuses what it is asked, or has gone")]
     Server(#[from] sqlx::Error),
     /// Somebody else took the lock of the schema while this process held it.
     #[error("another process has begun to change the schema meanwhile; start again")]

@@ -34,7 +34,11 @@ pub(super) async fn check(session: &mut MySqlSession) -> Result<(), JournalError
     )
     .await?;
     let found = ask(session, "max_allowed_packet").await?.unwrap_or_default();
-    if found.parse::<i64>().is_ok_and(|bytes| bytes < PACKET) {
+    let bytes = found.parse::<i64>().ok();
+    if let Some(bytes) = bytes {
+        session.takes(bytes);
+    }
+    if bytes.is_some_and(|bytes| bytes < PACKET) {
         return Err(JournalError::Setting {
             setting: "max_allowed_packet",
             found,

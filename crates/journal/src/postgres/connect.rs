@@ -1,14 +1,12 @@
 //! Connections to PostgreSQL, and what their sessions are set to.
 
-use std::time::Duration;
-
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 use super::session::PostgresSession;
 use crate::error::JournalError;
-use crate::shared::{Address, CONNECT_WITHIN, Session, ignore_refused};
+use crate::shared::{Address, CONNECT_WITHIN, IDLE, LIFETIME, Session, ignore_refused};
 use crate::sql::Field;
 
 /// What the session that writes stands on. Who is frozen in the middle of a batch must let go of
@@ -35,7 +33,8 @@ const READER: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL
 
 /// For starting: what waits for a row must see it as it is afterwards.
 const STARTING: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, \
-     READ WRITE; SET lock_timeout = '10s'; SET synchronous_commit = on";
+     READ WRITE; SET lock_timeout = '10s'; SET statement_timeout = 0; \
+     SET idle_in_transaction_session_timeout = 0; SET synchronous_commit = on";
 
 /// How the server is reached.
 pub(super) fn options(at: &Address) -> Result<PgConnectOptions, JournalError> {
@@ -44,7 +43,10 @@ pub(super) fn options(at: &Address) -> Result<PgConnectOptions, JournalError> {
         // Of the values only those of parameters are read here, none of which is secret.
         why: error.to_string(),
     };
-    let options = PgConnectOptions::from_url(at.url()).map_err(refused)?;
+    let mut options = PgConnectOptions::from_url(at.url()).map_err(refused)?;
+    if let Some(address) = at.ipv6() {
+        options = options.host(&address);
+    }
     let options = match options.get_application_name() {
         Some(_) => options,
         None => options.application_name("tercet"),
@@ -56,7 +58,7 @@ pub(super) async fn session(at: &Address) -> Result<PostgresSession, JournalErro
     let options = options(at)?;
     let unreachable = |source| JournalError::Unreachable { place: at.place().to_owned(), source };
     match tokio::time::timeout(CONNECT_WITHIN, options.connect()).await {
-        Ok(connected) => connected.map(PostgresSession).map_err(unreachable),
+        Ok(connected) => connected.map(PostgresSession::new).map_err(unreachable),
         Err(_) => Err(unreachable(sqlx::Error::PoolTimedOut)),
     }
 }
@@ -91,8 +93,9 @@ fn pool(at: &Address, most: u32, first: &'static str) -> Result<DatabaseConnecti
         .acquire_timeout(CONNECT_WITHIN)
         // One that the server has ended meanwhile must not cost anybody a read.
         .test_before_acquire(true)
-        .idle_timeout(Duration::from_secs(600))
-        .max_lifetime(None)
+        .idle_timeout(IDLE)
+        // Plans that were made while the tables were small go with it.
+        .max_lifetime(LIFETIME)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 connection.execute(sqlx::raw_sql(AssertSqlSafe(first))).await.map(|_| ())

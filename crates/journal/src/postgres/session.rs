@@ -3,29 +3,46 @@
 use async_trait::async_trait;
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{Statement, Value};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row as _};
 
-use crate::shared::Session;
+use crate::shared::{Liveness, Session};
 use crate::sql::{Fault, Field, Row};
 
 /// A connection.
-pub(crate) struct PostgresSession(pub(super) PgConnection);
+pub(crate) struct PostgresSession {
+    pub(super) connection: PgConnection,
+    liveness: Liveness,
+}
+
+impl PostgresSession {
+    pub(super) fn new(connection: PgConnection) -> Self {
+        Self { connection, liveness: Liveness::default() }
+    }
+}
+
+/// The end of a session: by whoever runs the server, by its own end, since it was idle.
+fn is_end(said: &dyn DatabaseError) -> bool {
+    said.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+}
 
 #[async_trait]
 impl Session for PostgresSession {
     async fn batch(&mut self, sql: String) -> Result<u64, sqlx::Error> {
-        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.0).await?;
-        Ok(done.rows_affected())
+        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection).await;
+        Ok(self.liveness.note(done, is_end)?.rows_affected())
     }
 
     async fn execute(&mut self, statement: &Statement) -> Result<u64, sqlx::Error> {
-        Ok(bound(statement)?.execute(&mut self.0).await?.rows_affected())
+        let done = bound(statement)?.execute(&mut self.connection).await;
+        Ok(self.liveness.note(done, is_end)?.rows_affected())
     }
 
     async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, sqlx::Error> {
-        let rows = bound(statement)?.fetch_all(&mut self.0).await?;
+        let rows = bound(statement)?.fetch_all(&mut self.connection).await;
+        let rows = self.liveness.note(rows, is_end)?;
         Ok(rows
             .iter()
             .map(|row| (0..row.len()).map(|column| field(row, column)).collect())
@@ -34,7 +51,11 @@ impl Session for PostgresSession {
 
     async fn end(self) {
         // Whether it hears it or not, it is let go of.
-        let _ = self.0.close().await;
+        let _ = self.connection.close().await;
+    }
+
+    fn liveness(&mut self) -> &mut Liveness {
+        &mut self.liveness
     }
 
     /// Data (22), and constraints (23): all else may pass. What the values do not fit into on the
@@ -56,7 +77,7 @@ impl Session for PostgresSession {
     async fn value(&mut self, sql: &str) -> Result<Option<Field>, sqlx::Error> {
         // Asked once, so that the server need not keep it.
         let asked = sqlx::query(AssertSqlSafe(sql.to_owned())).persistent(false);
-        match asked.fetch_optional(&mut self.0).await {
+        match asked.fetch_optional(&mut self.connection).await {
             Ok(row) => Ok(row.map(|row| field(&row, 0))),
             // An object, a column, a function or a setting that it does not have.
             Err(sqlx::Error::Database(said))

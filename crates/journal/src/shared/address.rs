@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::Url;
+use url::{Host, Url};
 
 use crate::error::JournalError;
 
@@ -61,6 +61,14 @@ impl Address {
     /// With its password.
     pub(crate) fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Its host if that is an IPv6 address, without the brackets, which the driver would look up.
+    pub(crate) fn ipv6(&self) -> Option<String> {
+        match self.url.host()? {
+            Host::Ipv6(address) => Some(address.to_string()),
+            Host::Domain(_) | Host::Ipv4(_) => None,
+        }
     }
 
     /// For people.

@@ -12,5 +12,7 @@ mod tests;
 
 pub(crate) use self::address::{Address, Form};
 pub(crate) use self::schema::{migrate_up, migration_status};
-pub(crate) use self::server::{CONNECT_WITHIN, Server, Session, ignore_refused};
+pub(crate) use self::server::{
+    CONNECT_WITHIN, IDLE, LIFETIME, Liveness, Server, Session, ignore_refused,
+};
 pub(crate) use self::store::SharedStore;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::address::Address;
 use super::server::{Server, Session, expect_number};
+use super::store::writer;
 use crate::error::JournalError;
 use crate::sql::{Field, discard};
 
@@ -24,6 +25,8 @@ const TRIES: u32 = 20;
 
 /// Brings the schema up to date.
 pub(crate) async fn migrate_up<S: Server>(at: &Address) -> Result<(), JournalError> {
+    // A server that the daemon would refuse gets no tables, and what it says is told as it is.
+    writer::<S>(at).await?.end().await;
     let starting = S::starting(at)?;
     let done = up_to_date::<S>(at, &starting).await;
     discard(starting).await;
@@ -34,6 +37,8 @@ pub(crate) async fn migrate_up<S: Server>(at: &Address) -> Result<(), JournalErr
 pub(crate) async fn migration_status<S: Server>(
     at: &Address,
 ) -> Result<Vec<StepStatus>, JournalError> {
+    // By a pool it would be told that there was no connection in time, and not why.
+    S::connect(at).await?.end().await;
     let starting = S::starting(at)?;
     let status = tercet_migrations::status(&starting).await.map_err(JournalError::Migration);
     discard(starting).await;
@@ -52,8 +57,10 @@ pub(super) async fn up_to_date<S: Server>(
     }
     let mut lock = SchemaLock::<S>::take(at).await?;
     let done = tokio::select! {
-        done = tercet_migrations::up(starting) => done.map_err(JournalError::Migration),
+        // Whoever slept for long finds first that the lock has been taken from it.
+        biased;
         lost = lock.keep() => Err(lost),
+        done = tercet_migrations::up(starting) => done.map_err(JournalError::Migration),
     };
     lock.release().await;
     done
@@ -90,7 +97,14 @@ impl<S: Server> SchemaLock<S> {
                         return Ok(Self { session, holder });
                     }
                 }
-                Some(_) | None => last = Some((seen, Instant::now())),
+                Some(_) => last = Some((seen, Instant::now())),
+                None => {
+                    tracing::info!(
+                        event = "schema_lock_awaited",
+                        "another process is bringing the schema up to date: waiting for it"
+                    );
+                    last = Some((seen, Instant::now()));
+                }
             }
             tokio::time::sleep(LOOK).await;
         }

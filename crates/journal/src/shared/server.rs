@@ -14,6 +14,12 @@ use crate::store::Life;
 /// How long a connection may take to be made.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a connection that reads is kept unused: shorter than what lies between forgets one.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+
+/// How long it is kept at all.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(1_800);
+
 /// A kind of database server.
 #[async_trait]
 pub(crate) trait Server: Copy + std::fmt::Debug + Send + Sync + 'static {
@@ -70,11 +76,49 @@ pub(crate) trait Session: Send + Sized + 'static {
     /// Says good-bye.
     async fn end(self);
 
+    /// Whether the server still had this connection when it was used last.
+    fn liveness(&mut self) -> &mut Liveness;
+
     /// What an error says of the values.
     fn fault(error: &sqlx::Error) -> Fault;
 
     /// Asks for one value; nothing if the server does not know what is asked for.
     async fn value(&mut self, sql: &str) -> Result<Option<Field>, sqlx::Error>;
+}
+
+/// Whether a connection that nobody had used for a while was still there when it was used again.
+#[derive(Debug, Default)]
+pub(crate) struct Liveness {
+    answered: bool,
+    gone: bool,
+}
+
+impl Liveness {
+    /// What comes next is the first message after a while.
+    pub(crate) fn begin_turn(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether that first message found nobody, so that nothing was done.
+    pub(crate) fn was_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// What became of a message. `is_end` tells the server's own words for the end of a session.
+    pub(crate) fn note<T>(
+        &mut self,
+        result: Result<T, sqlx::Error>,
+        is_end: impl Fn(&dyn sqlx::error::DatabaseError) -> bool,
+    ) -> Result<T, sqlx::Error> {
+        let ended = match &result {
+            Err(sqlx::Error::Io(_)) => true,
+            Err(sqlx::Error::Database(said)) => is_end(said.as_ref()),
+            Ok(_) | Err(_) => false,
+        };
+        self.gone |= ended && !self.answered;
+        self.answered = true;
+        result
+    }
 }
 
 /// The number that was asked for.

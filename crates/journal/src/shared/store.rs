@@ -24,6 +24,13 @@ use crate::store::{Commit, CommitError, Life, Store};
 /// long before; this is for one that has gone without a word, or a network that has.
 const TURN_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long one of the node's own reads may take: one whose server has gone without a word must
+/// not keep those behind it waiting for as long as TCP hopes.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// The same for what the retention looks up: it counts rows, of which there may be many.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(60);
+
 /// How long a connection is waited for that is told good-bye.
 const ENDING: Duration = Duration::from_millis(500);
 
@@ -48,9 +55,7 @@ impl<S: Server> SharedStore<S> {
         started_at: Wall,
         readers: &Handle,
     ) -> Result<Self, JournalError> {
-        let mut writer = writer::<S>(at).await?;
-        // Before anything is written: it refuses a database that would forget.
-        S::check(at, &mut writer).await?;
+        let writer = writer::<S>(at).await?;
         let starting = S::starting(at)?;
         let claimed = async {
             schema::up_to_date::<S>(at, &starting).await?;
@@ -78,22 +83,73 @@ impl<S: Server> SharedStore<S> {
 
     /// Works on the connection that writes, and makes a new one after any failure: a database
     /// may have rolled back one statement alone, and would commit the others.
-    async fn write<T, E: From<JournalError>>(
-        &self,
-        work: impl AsyncFnOnce(&mut S::Session) -> Result<T, E>,
-    ) -> Result<T, E> {
+    async fn write<W: Work<S>>(&self, work: W) -> Result<W::Done, W::Error> {
         let mut slot = self.writer.lock().await;
         let turn = async {
-            let mut session = match slot.take() {
-                Some(session) => session,
-                None => writer::<S>(&self.at).await?,
-            };
-            let done = work(&mut session).await?;
+            if let Some(mut session) = slot.take() {
+                session.liveness().begin_turn();
+                let done = work.on(&mut session).await;
+                if done.is_ok() {
+                    *slot = Some(session);
+                    return done;
+                }
+                // It has ended while nobody used it, which is no failure of the database.
+                if !session.liveness().was_gone() {
+                    return done;
+                }
+            }
+            let mut session = writer::<S>(&self.at).await?;
+            let done = work.on(&mut session).await?;
             *slot = Some(session);
             Ok(done)
         };
         let turn = tokio::time::timeout(TURN_WITHIN, turn).await;
         turn.unwrap_or_else(|_| Err(JournalError::TooSlow { within: TURN_WITHIN }.into()))
+    }
+}
+
+/// What is done on the connection that writes. It may be done anew on another.
+#[async_trait]
+trait Work<S: Server>: Send + Sync {
+    type Done: Send;
+    type Error: From<JournalError> + Send;
+
+    async fn on(&self, session: &mut S::Session) -> Result<Self::Done, Self::Error>;
+}
+
+/// Writes a batch.
+struct Submit<'a> {
+    own: Incarnation,
+    batch: &'a Batch,
+    meters: &'a StatementMeters,
+}
+
+#[async_trait]
+impl<S: Server> Work<S> for Submit<'_> {
+    type Done = Vec<TransactionKey>;
+    type Error = CommitError;
+
+    async fn on(&self, session: &mut S::Session) -> Result<Vec<TransactionKey>, CommitError> {
+        commit::commit::<S>(session, self.own, self.batch, self.meters).await
+    }
+}
+
+/// Executes these in one transaction, and says how many rows the last one changed.
+struct Delete(Vec<Statement>);
+
+#[async_trait]
+impl<S: Server> Work<S> for Delete {
+    type Done = u64;
+    type Error = JournalError;
+
+    async fn on(&self, session: &mut S::Session) -> Result<u64, JournalError> {
+        session.batch(S::BEGIN.to_owned()).await?;
+        let mut changed = 0;
+        for statement in &self.0 {
+            changed = session.execute(statement).await?;
+        }
+        session.batch("COMMIT".to_owned()).await?;
+        Ok(changed)
     }
 }
 
@@ -114,21 +170,24 @@ async fn pool<S: Server>(
     made.await.map_err(|_| JournalError::Closed)?
 }
 
-/// A connection that writes.
-async fn writer<S: Server>(at: &Address) -> Result<S::Session, JournalError> {
-    let mut session = S::connect(at).await?;
-    S::prepare_writer(&mut session).await?;
-    Ok(session)
+/// A connection that writes. Each is checked: the name may lead to another server than before, one
+/// that would forget, or a replica that lets some users write.
+pub(super) async fn writer<S: Server>(at: &Address) -> Result<S::Session, JournalError> {
+    let made = async {
+        let mut session = S::connect(at).await?;
+        S::prepare_writer(&mut session).await?;
+        S::check(at, &mut session).await?;
+        Ok(session)
+    };
+    let made = tokio::time::timeout(TURN_WITHIN, made).await;
+    made.unwrap_or(Err(JournalError::TooSlow { within: TURN_WITHIN }))
 }
 
 #[async_trait]
 impl<S: Server> Commit for SharedStore<S> {
     async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
         let (own, meters) = (self.incarnation, &self.meters);
-        self.write(async |session: &mut S::Session| {
-            commit::commit::<S>(session, own, batch, meters).await
-        })
-        .await
+        self.write(Submit { own, batch, meters }).await
     }
 
     fn max_binds(&self) -> usize {
@@ -148,17 +207,16 @@ impl<S: Server> SqlStore for SharedStore<S> {
         &self.pools
     }
 
+    fn read_within(&self) -> Duration {
+        READ_WITHIN
+    }
+
+    fn look_up_within(&self) -> Duration {
+        LOOK_UP_WITHIN
+    }
+
     async fn delete(&self, statements: Vec<Statement>) -> Result<u64, JournalError> {
-        self.write(async |session: &mut S::Session| {
-            session.batch(S::BEGIN.to_owned()).await?;
-            let mut changed = 0;
-            for statement in &statements {
-                changed = session.execute(statement).await?;
-            }
-            session.batch("COMMIT".to_owned()).await?;
-            Ok(changed)
-        })
-        .await
+        self.write(Delete(statements)).await
     }
 }
 

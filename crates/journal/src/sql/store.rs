@@ -31,6 +31,16 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
 
     fn pools(&self) -> &Pools;
 
+    /// How long one of the node's own reads may take.
+    fn read_within(&self) -> Duration {
+        Duration::MAX
+    }
+
+    /// How long what the retention looks up may take.
+    fn look_up_within(&self) -> Duration {
+        Duration::MAX
+    }
+
     /// Executes these in one transaction on the connection that writes, and says how many rows
     /// the last one changed.
     async fn delete(&self, statements: Vec<Statement>) -> Result<u64, JournalError>;
@@ -74,11 +84,21 @@ pub(crate) async fn discard(connection: DatabaseConnection) {
     }
 }
 
+/// Gives a read up that takes longer.
+async fn bounded<T>(
+    within: Duration,
+    read: impl Future<Output = Result<T, JournalError>>,
+) -> Result<T, JournalError> {
+    let read = tokio::time::timeout(within, read).await;
+    read.unwrap_or(Err(JournalError::TooSlow { within }))
+}
+
 #[async_trait]
 impl<S: SqlStore> Read for S {
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
         let Pools { incarnation, recovery_pool, page_bytes, .. } = self.pools();
-        read::load(recovery_pool, *incarnation, gids, *page_bytes).await
+        let read = read::load(recovery_pool, *incarnation, gids, *page_bytes);
+        bounded(self.read_within(), read).await
     }
 
     async fn unfinished(
@@ -87,12 +107,14 @@ impl<S: SqlStore> Read for S {
         limit: u32,
     ) -> Result<Vec<Result<StoredTransaction, Unreadable>>, JournalError> {
         let Pools { incarnation, recovery_pool, page_bytes, .. } = self.pools();
-        read::unfinished(recovery_pool, *incarnation, after, limit, *page_bytes).await
+        let read = read::unfinished(recovery_pool, *incarnation, after, limit, *page_bytes);
+        bounded(self.read_within(), read).await
     }
 
     async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError> {
         let Pools { incarnation, recovery_pool, .. } = self.pools();
-        read::sweep(recovery_pool, *incarnation, after, limit).await
+        let read = read::sweep(recovery_pool, *incarnation, after, limit);
+        bounded(self.read_within(), read).await
     }
 
     async fn summary(&self) -> Result<JournalSummary, JournalError> {
@@ -116,7 +138,8 @@ impl<S: SqlStore> Read for S {
 #[async_trait]
 impl<S: SqlStore> Purge for S {
     async fn count_finished(&self) -> Result<u64, JournalError> {
-        retention::count_finished(&self.pools().recovery_pool).await
+        let read = retention::count_finished(&self.pools().recovery_pool);
+        bounded(self.look_up_within(), read).await
     }
 
     async fn due_for_pruning(
@@ -126,7 +149,8 @@ impl<S: SqlStore> Purge for S {
         most: PurgeLimits,
     ) -> Result<PurgeBatch, JournalError> {
         let pool = &self.pools().recovery_pool;
-        retention::due_for_pruning(pool, after, finished_before, most).await
+        let read = retention::due_for_pruning(pool, after, finished_before, most);
+        bounded(self.look_up_within(), read).await
     }
 
     async fn due_for_purging(
@@ -134,7 +158,8 @@ impl<S: SqlStore> Purge for S {
         finished_before: Wall,
         most: PurgeLimits,
     ) -> Result<PurgeBatch, JournalError> {
-        retention::due_for_purging(&self.pools().recovery_pool, finished_before, most).await
+        let read = retention::due_for_purging(&self.pools().recovery_pool, finished_before, most);
+        bounded(self.look_up_within(), read).await
     }
 
     async fn prune(&self, due: &PurgeBatch) -> Result<(), JournalError> {

@@ -46,8 +46,10 @@ async fn a_batch_finds_its_rows_by_their_keys_however_many_there_are() {
             "EXPLAIN EXECUTE advance ({gids}, {instances}, {none}, {none}, {none}, NULL, NULL, NULL, 1)"
         );
         let mut plan = Vec::new();
-        for row in
-            sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&mut session.0).await.unwrap()
+        for row in sqlx::raw_sql(sqlx::AssertSqlSafe(explain))
+            .fetch_all(&mut session.connection)
+            .await
+            .unwrap()
         {
             plan.push(sqlx::Row::get::<String, _>(&row, 0));
         }
