@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
@@ -35,9 +35,11 @@ pub(crate) enum Fault {
 #[derive(Debug, Clone)]
 pub(crate) struct Faults {
     next: Arc<Mutex<VecDeque<Fault>>>,
-    submitted: Arc<Mutex<Vec<Batch>>>,
+    submitted: Arc<watch::Sender<Vec<Batch>>>,
     forgotten: Arc<Mutex<Vec<usize>>>,
-    stalled: Arc<watch::Sender<bool>>,
+    /// How many submissions may come before the next ones wait.
+    allowed: Arc<watch::Sender<usize>>,
+    arrived: Arc<AtomicUsize>,
     waiting: Arc<watch::Sender<usize>>,
     sweeps_to_fail: Arc<AtomicU32>,
     look_ups: Arc<LookUps>,
@@ -54,9 +56,10 @@ impl Faults {
     pub(super) fn none() -> Self {
         Self {
             next: Arc::default(),
-            submitted: Arc::default(),
+            submitted: Arc::new(watch::Sender::new(Vec::new())),
             forgotten: Arc::default(),
-            stalled: Arc::new(watch::Sender::new(false)),
+            allowed: Arc::new(watch::Sender::new(usize::MAX)),
+            arrived: Arc::default(),
             waiting: Arc::new(watch::Sender::new(0)),
             sweeps_to_fail: Arc::default(),
             look_ups: Arc::new(LookUps {
@@ -76,11 +79,16 @@ impl Faults {
     }
 
     pub(crate) fn stall(&self) {
-        self.stalled.send_replace(true);
+        self.allowed.send_replace(self.arrived.load(Ordering::Relaxed));
     }
 
     pub(crate) fn release(&self) {
-        self.stalled.send_replace(false);
+        self.allowed.send_replace(usize::MAX);
+    }
+
+    /// Lets one of the submissions through that wait, or the next one, and no more.
+    pub(crate) fn let_one_through(&self) {
+        self.allowed.send_modify(|allowed| *allowed = allowed.saturating_add(1));
     }
 
     /// Returns once a submission waits for `release`.
@@ -116,7 +124,12 @@ impl Faults {
 
     /// Every submission so far, repeated ones too.
     pub(crate) fn submitted(&self) -> Vec<Batch> {
-        self.submitted.lock().unwrap().clone()
+        self.submitted.borrow().clone()
+    }
+
+    /// Returns once there have been so many of them.
+    pub(crate) async fn until_submitted(&self, many: usize) {
+        self.submitted.subscribe().wait_for(|all| all.len() >= many).await.unwrap();
     }
 
     /// How many submissions there had been at each step of forgetting.
@@ -133,11 +146,12 @@ pub(super) struct Faulty {
 #[async_trait]
 impl Commit for Faulty {
     async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
-        let mut stalled = self.faults.stalled.subscribe();
+        let number = self.faults.arrived.fetch_add(1, Ordering::Relaxed);
+        let mut allowed = self.faults.allowed.subscribe();
         self.faults.waiting.send_modify(|waiting| *waiting += 1);
-        stalled.wait_for(|stalled| !stalled).await.unwrap();
+        allowed.wait_for(|allowed| number < *allowed).await.unwrap();
         self.faults.waiting.send_modify(|waiting| *waiting -= 1);
-        self.faults.submitted.lock().unwrap().push(batch.clone());
+        self.faults.submitted.send_modify(|all| all.push(batch.clone()));
         let fault = self.faults.next.lock().unwrap().pop_front().unwrap_or(Fault::None);
         let failed = || CommitError::Again(format!("{fault:?}"));
         match fault {
