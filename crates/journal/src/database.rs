@@ -24,7 +24,7 @@ pub(crate) fn at(url: &str) -> Result<Box<dyn Database>, JournalError> {
     }
 }
 
-/// Brings the schema up to date; makes the database if it is missing.
+/// Brings the schema up to date; makes an SQLite file that is missing, and on a server only tables.
 ///
 /// # Errors
 /// As [`Journal::open`](crate::Journal::open).
@@ -33,7 +33,7 @@ pub async fn migrate_up(database_url: &str) -> Result<(), JournalError> {
 }
 
 /// Which steps of the schema the database has. Changes nothing, and may be asked while
-/// another process uses the database; one that is missing has none.
+/// another process uses the database; an SQLite file that is missing has none.
 ///
 /// # Errors
 /// As [`Journal::open`](crate::Journal::open).

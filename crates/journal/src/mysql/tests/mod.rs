@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use sea_orm::ConnectionTrait;
-use tercet_engine::{Batch, Change};
-use tercet_wire::{Incarnation, Wall};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use tercet_engine::{Batch, Change, HistoryEvent};
+use tercet_wire::{EventKind, Incarnation, Wall};
 use tokio::runtime::Handle;
 
 use super::connect;
@@ -97,6 +97,40 @@ async fn two_submissions_of_one_batch_at_once_write_it_once() {
     });
     assert_eq!(again, Ok(Vec::new()));
     assert_eq!(store.commit(&begun(3)).await, Ok(Vec::new()));
+}
+
+/// Keeps exactly-once. The server would end the connection for it, time and again, and nothing would
+/// ever be written again.
+#[tokio::test]
+async fn what_the_server_takes_in_no_message_is_refused_by_itself() {
+    let rig = Rig::on_mysql();
+    let store = rig.only_store().await;
+    let outsider = rig.server().outsider().await;
+    let ask = Statement::from_string(DbBackend::MySql, "SELECT @@max_allowed_packet");
+    let packet = outsider.query_one_raw(ask).await.unwrap().unwrap();
+    let packet: u64 = packet.try_get_by_index(0).unwrap();
+    let spec = trying("tx-1", 1, 0);
+    let long = HistoryEvent {
+        number: 1,
+        at: Wall(1),
+        kind: EventKind::CallFailed,
+        branch: None,
+        op: None,
+        attempt: None,
+        detail: Some("x".repeat(usize::try_from(packet).unwrap()).into()),
+    };
+    let mut records = vec![record(1, &spec, Change::Begun(spec.clone()))];
+    let mut batch = Batch { number: 1, written_at: Wall(1), records: records.clone() };
+    records.push(record(2, &spec, Change::History(long)));
+    let too_long = Batch { records, ..batch.clone() };
+    match store.commit(&too_long).await {
+        Err(CommitError::Rejected(why)) => assert!(why.contains("max_allowed_packet"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.commit(&batch).await, Ok(Vec::new()));
+    batch.number = 2;
+    batch.records.clear();
+    assert_eq!(store.commit(&batch).await, Ok(Vec::new()));
 }
 
 /// Keeps P6. Whoever freezes in the middle of a batch holds its gids; the server ends that.
