@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: promises help run demo demo-without-guard test check verify fix model openapi sim mutants fuzz chaos waiting
-.PHONY: bench bench-figures bench-growth bench-smoke instructions instructions-update
+.PHONY: bench bench-figures bench-growth bench-smoke bench-stores instructions instructions-update
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +99,11 @@ bench-figures: ## Put the last report of `make bench` into docs/performance.md
 bench-growth: ## Measure how cost grows with finished, waiting and failing transactions; five to fifteen minutes
 	$(BENCH)
 	$(BUILT)/release/tercet-bench growth --daemon $(BUILT)/release/tercet
+
+bench-stores: ## Measure SQLite, PostgreSQL and MariaDB in turns, on throw-away servers; six minutes
+	$(BENCH)
+	tests/databases sh -c '$(BUILT)/release/tercet-bench stores --daemon $(BUILT)/release/tercet \
+		--postgres "$$TERCET_TEST_POSTGRES_URL" --mysql "$$TERCET_TEST_MYSQL_URL"'
 
 bench-smoke: ## Run every case of the benchmark for a moment: every answer must be right, no figure counts
 	cargo build --workspace --bins

@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::load::{Counted, Driven, Load, Pace, Script, Shape, Until};
-use crate::rig::RigError;
+use crate::rig::{RigError, ServerProcesses};
 use crate::run::{self, CONNECTIONS, Plan};
 use crate::sink::{self, Profile};
-use crate::{report, run::growth};
+use crate::{report, run::growth, run::stores};
 
 /// Measures a Tercet daemon: puts load on it, and says what it did and what that cost.
 #[derive(Debug, Parser)]
@@ -33,6 +33,17 @@ enum Command {
         /// Most finished transactions, and a tenth of it those that wait
         #[arg(long, default_value_t = 1_000_000)]
         most: u64,
+    },
+    /// The same daemon on a file, on PostgreSQL and on MariaDB, in turns; about six minutes
+    Stores {
+        #[command(flatten)]
+        place: Place,
+        /// An empty database on a PostgreSQL on this machine
+        #[arg(long)]
+        postgres: String,
+        /// An empty database on a MariaDB or MySQL on this machine
+        #[arg(long)]
+        mysql: String,
     },
     /// Load on a daemon that runs already
     Load(LoadFlags),
@@ -84,6 +95,15 @@ impl Arguments {
             Command::Growth { place, most } => {
                 let outcome = growth::run(&place.daemon, &place.below, most)?;
                 growth::publish(&outcome, &place.below)?;
+                Ok(outcome.wrong.is_empty())
+            }
+            Command::Stores { place, postgres, mysql } => {
+                let servers = [
+                    ("PostgreSQL", postgres, ServerProcesses(&["postgres"])),
+                    ("MariaDB", mysql, ServerProcesses(&["mariadbd", "mysqld"])),
+                ];
+                let outcome = stores::run(&place.daemon, &place.below, &servers)?;
+                stores::publish(&outcome, &place.below)?;
                 Ok(outcome.wrong.is_empty())
             }
             Command::Load(flags) => flags.run(),

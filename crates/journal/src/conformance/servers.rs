@@ -45,6 +45,10 @@ impl TestDatabase {
     }
 
     fn named(kind: Kind, server: Url) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "no rule hangs on it, and no two may be alike"
+        )]
         let name = format!("tercet_{:016x}", fastrand::u64(..));
         let mut url = server.clone();
         url.set_path(&name);
@@ -115,5 +119,5 @@ async fn execute(url: &str, sql: &str) {
 async fn connect(url: &str) -> DatabaseConnection {
     let mut options = sea_orm::ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
-    sea_orm::Database::connect(options).await.expect("the server answers")
+    Box::pin(sea_orm::Database::connect(options)).await.expect("the server answers")
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use sea_orm::DatabaseConnection;
 use tercet_migrations::StepStatus;
-use tokio::time::Instant;
 
 use super::address::Address;
 use super::server::{Server, Session, expect_number};
@@ -78,7 +77,8 @@ impl<S: Server> SchemaLock<S> {
         let mut session = S::connect(at).await?;
         make::<S>(&mut session).await?;
         let holder = expect_number(session.value(S::RANDOM).await?)?;
-        let mut last: Option<((i64, i64), Instant)> = None;
+        // What was seen, and for how long it has been so at least.
+        let mut last: Option<((i64, i64), Duration)> = None;
         loop {
             let free = "holder = 0".to_owned();
             if swap::<S>(&mut session, holder, &free).await? {
@@ -89,21 +89,21 @@ impl<S: Server> SchemaLock<S> {
             let beat = expect_number(session.value(&ask("beat")).await?)?;
             let seen = (expect_number(session.value(&ask("holder")).await?)?, beat);
             match last {
-                Some((before, since)) if before == seen => {
+                Some((before, silence)) if before == seen => {
+                    let silence = silence + LOOK;
+                    last = Some((seen, silence));
                     let silent = format!("holder = {} AND beat = {}", seen.0, seen.1);
-                    if since.elapsed() >= SILENCE
-                        && swap::<S>(&mut session, holder, &silent).await?
-                    {
+                    if silence >= SILENCE && swap::<S>(&mut session, holder, &silent).await? {
                         return Ok(Self { session, holder });
                     }
                 }
-                Some(_) => last = Some((seen, Instant::now())),
+                Some(_) => last = Some((seen, Duration::ZERO)),
                 None => {
                     tracing::info!(
                         event = "schema_lock_awaited",
                         "another process is bringing the schema up to date: waiting for it"
                     );
-                    last = Some((seen, Instant::now()));
+                    last = Some((seen, Duration::ZERO));
                 }
             }
             tokio::time::sleep(LOOK).await;

@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-pub(crate) use cells::{mib, whole};
+pub(crate) use cells::{maybe, mib, percent, spread, whole};
 use serde::Serialize;
 pub(crate) use table::Table;
 use tables::tables;

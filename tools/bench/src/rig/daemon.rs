@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::{Process, RigError, Scrape};
+use super::{Process, RigError, Scrape, ServerProcesses};
 
 /// How long it may take to become ready, and how often it is looked for.
 const LOOKS: u32 = 1_000;
@@ -42,6 +42,8 @@ impl Journal {
 pub(crate) struct Daemon {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
+    /// The server that its database is on, if any.
+    pub(crate) server: ServerProcesses,
     /// Kept for what is in it.
     _directory: TempDir,
 }
@@ -80,7 +82,8 @@ impl Daemon {
         for _ in 0..LOOKS {
             let text = fs::read_to_string(&log)?;
             if let Some(address) = address(&text) {
-                return Ok(Self { process, address, _directory: directory });
+                let server = ServerProcesses::default();
+                return Ok(Self { process, address, server, _directory: directory });
             }
             if process.has_ended() {
                 break;

@@ -5,6 +5,7 @@ mod daemon;
 mod machine;
 mod process;
 mod scrape;
+mod server_processes;
 mod sink_process;
 
 use std::io;
@@ -14,6 +15,7 @@ pub(crate) use daemon::{Daemon, Journal};
 pub(crate) use machine::Machine;
 pub(crate) use process::Process;
 pub(crate) use scrape::Scrape;
+pub(crate) use server_processes::ServerProcesses;
 pub(crate) use sink_process::SinkProcess;
 use thiserror::Error;
 

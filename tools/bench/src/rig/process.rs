@@ -10,6 +10,17 @@ use super::RigError;
 /// (`USER_HZ`); over the seconds that a round takes that is well below a percent.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Processor time, its own and the kernel's, of the process that this is the `stat` of.
+pub(super) fn cpu_of(stat: &str) -> Option<Duration> {
+    // The name, in brackets, may hold anything; what is counted here follows it.
+    let (_, after) = stat.rsplit_once(')')?;
+    let mut fields = after.split_whitespace().skip(11).map(str::parse::<u32>);
+    match (fields.next(), fields.next()) {
+        (Some(Ok(user)), Some(Ok(system))) => Some(TICK * user.saturating_add(system)),
+        _ => None,
+    }
+}
+
 /// A process that we have started.
 #[derive(Debug)]
 pub(crate) struct Process(Child);
@@ -37,13 +48,7 @@ impl Process {
     /// Processor time it has used, its own and the kernel's for it.
     pub(crate) fn cpu(&self) -> Result<Duration, RigError> {
         let (path, text) = self.read("stat")?;
-        // The name, in brackets, may hold anything; what is counted here follows it.
-        let after = text.rsplit_once(')').map_or("", |(_, after)| after);
-        let mut fields = after.split_whitespace().skip(11).map(str::parse::<u32>);
-        match (fields.next(), fields.next()) {
-            (Some(Ok(user)), Some(Ok(system))) => Ok(TICK * user.saturating_add(system)),
-            _ => Err(RigError::Unreadable { what: path }),
-        }
+        cpu_of(&text).ok_or(RigError::Unreadable { what: path })
     }
 
     /// Memory it takes, and the most it took.

@@ -16,6 +16,8 @@ pub(crate) struct Figures {
     pub(crate) daemon_us: f64,
     pub(crate) generator_us: f64,
     pub(crate) sink_us: f64,
+    /// Of the server that the database is on, if there is one.
+    pub(crate) database_us: f64,
     /// SQL statements, batches and records of the journal.
     pub(crate) statements_per_transaction: f64,
     pub(crate) statements_per_batch: f64,
@@ -41,6 +43,7 @@ pub(super) struct JournalCounts {
 pub(super) struct Used {
     pub(super) daemon: std::time::Duration,
     pub(super) sink: std::time::Duration,
+    pub(super) database: std::time::Duration,
 }
 
 impl Figures {
@@ -55,6 +58,7 @@ impl Figures {
             daemon_us: counted.each_us(used.daemon),
             generator_us: counted.each_us(counted.cpu),
             sink_us: counted.each_us(used.sink),
+            database_us: counted.each_us(used.database),
             statements_per_transaction: ratio(journal.statements, ended),
             statements_per_batch: ratio(journal.statements, journal.commits),
             commits_per_transaction: ratio(journal.commits, ended),

@@ -84,6 +84,7 @@ impl Testbed {
             [begin, end] => Used {
                 daemon: end.daemon.saturating_sub(begin.daemon),
                 sink: end.sink.saturating_sub(begin.sink),
+                database: end.database.saturating_sub(begin.database),
             },
             _ => Used::default(),
         };
@@ -97,7 +98,11 @@ impl Testbed {
     }
 
     fn used(&self, daemon: &Daemon) -> Result<Used, RigError> {
-        Ok(Used { daemon: daemon.process.cpu()?, sink: self.sink.process.cpu()? })
+        Ok(Used {
+            daemon: daemon.process.cpu()?,
+            sink: self.sink.process.cpu()?,
+            database: daemon.server.cpu()?,
+        })
     }
 
     fn complain(&mut self, case: &Case, counted: &Counted) {
