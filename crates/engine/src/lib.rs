@@ -3,6 +3,7 @@
 //! Nothing here does IO, reads a clock, rolls dice or waits. Time and entropy arrive with
 //! the input; what should happen leaves as values. `Cargo.toml` and `clippy.toml` keep it so.
 
+mod cluster;
 mod core;
 mod dispatch;
 mod driver;
@@ -16,6 +17,10 @@ mod recovery;
 mod stored;
 mod transaction;
 
+pub use cluster::{
+    Judgement, LifeRow, LifeState, Lives, Look, MOST_IN_CHUNK, NodeWatch, NodeWatchSettings, Share,
+    Suspect, SuspectedFor, TakeOver, TakeOverAnswer, TakeOverStep, judge,
+};
 pub use core::{Commands, Core, Event};
 pub use dispatch::{
     Admission, BreakerSettings, BreakerState, Capacity, CapacityFreed, Destination,

@@ -1,0 +1,253 @@
+//! Whose life is over, as one node sees it; how what it drove is shared out; and the course of a
+//! take-over. Tables of rows and times.
+
+use std::time::Duration;
+
+use tercet_engine::{
+    LifeRow, LifeState, Look, MOST_IN_CHUNK, NodeWatch, NodeWatchSettings, Share, Suspect,
+    SuspectedFor, TakeOver, TakeOverAnswer, TakeOverStep,
+};
+use tercet_wire::{Gid, Incarnation, Mono};
+
+const OWN: Incarnation = Incarnation(1);
+const OTHER: Incarnation = Incarnation(2);
+
+fn watch() -> NodeWatch {
+    NodeWatch::new(NodeWatchSettings {
+        own: OWN,
+        node_id: "a".to_owned(),
+        lease: Duration::from_secs(2),
+        namesake: Duration::from_secs(1),
+    })
+}
+
+fn row(incarnation: i64, node_id: &str, state: LifeState, batch_no: i64) -> LifeRow {
+    LifeRow { incarnation: Incarnation(incarnation), node_id: node_id.to_owned(), state, batch_no }
+}
+
+fn live(incarnation: i64, batch_no: i64) -> LifeRow {
+    row(incarnation, &format!("node-{incarnation}"), LifeState::Live, batch_no)
+}
+
+/// Looks of which each is given as its time, this life's last batch and the other's; none where
+/// the look failed. Returns for each whether the other is suspected.
+fn suspected(looks: &[(u64, Option<(i64, i64)>)]) -> Vec<bool> {
+    let mut watch = watch();
+    let look = |(at, seen): &(u64, Option<(i64, i64)>)| match seen {
+        Some((own, other)) => {
+            let rows = [live(1, *own), live(2, *other)];
+            !watch.look(&rows, Mono(*at)).suspects.is_empty()
+        }
+        None => {
+            watch.failed();
+            false
+        }
+    };
+    looks.iter().map(look).collect()
+}
+
+/// Keeps P8.
+#[test]
+fn a_life_is_suspected_when_it_was_silent_for_a_lease() {
+    let looks: Vec<_> =
+        (0..6).map(|n| (n * 500, Some((i64::try_from(n).expect("it is there"), 7)))).collect();
+    assert_eq!(suspected(&looks), [false, false, false, false, true, true]);
+    let mut watch = watch();
+    for n in 0..4 {
+        assert!(
+            watch
+                .look(&[live(1, n), live(2, 7)], Mono(u64::try_from(n).expect("it is there") * 500))
+                .suspects
+                .is_empty()
+        );
+    }
+    let look = watch.look(&[live(1, 4), live(2, 7), live(3, 9)], Mono(2_000));
+    let why = SuspectedFor::Silence { batch_no: 7 };
+    let suspect = Suspect { incarnation: OTHER, node_id: "node-2".to_owned(), why };
+    // The batch that was seen is what the marker compares with.
+    let survivors = vec![OWN, Incarnation(3)];
+    assert_eq!(look, Look { suspects: vec![suspect], survivors });
+}
+
+#[test]
+fn a_batch_ends_a_silence() {
+    let looks = [
+        (0, Some((0, 7))),
+        (1_000, Some((1, 7))),
+        (1_900, Some((2, 7))),
+        (2_400, Some((3, 8))),
+        (3_400, Some((4, 8))),
+        (4_300, Some((5, 8))),
+        (4_400, Some((6, 8))),
+    ];
+    assert_eq!(suspected(&looks), [false, false, false, false, false, false, true]);
+}
+
+/// A database that takes no writes, or answers nobody, silences everybody.
+///
+/// Keeps P8.
+#[test]
+fn time_counts_only_while_own_batches_get_through() {
+    // Read, but nothing written.
+    let stuck: Vec<_> = (0..20).map(|n| (n * 500, Some((3, 7)))).collect();
+    assert!(!suspected(&stuck).contains(&true));
+    // Not even read; then all is well again, and the other has not had its turn yet.
+    let mut outage = vec![(0, Some((0, 7))), (500, Some((1, 7))), (1_000, Some((2, 7)))];
+    outage.extend((3..20).map(|n| (n * 500, None)));
+    outage.push((10_000, Some((3, 7))));
+    assert!(!suspected(&outage).contains(&true));
+    // From there on it counts.
+    outage.extend([(10_500, Some((4, 7))), (11_000, Some((5, 7)))]);
+    assert_eq!(suspected(&outage).last(), Some(&true));
+}
+
+#[test]
+fn who_was_away_itself_has_seen_a_second_at_most() {
+    let looks = [(0, Some((0, 7))), (60_000, Some((1, 7))), (60_500, Some((2, 7)))];
+    assert_eq!(suspected(&looks), [false, false, false]);
+    let mut longer = looks.to_vec();
+    longer.push((61_000, Some((3, 7))));
+    assert_eq!(suspected(&longer).last(), Some(&true));
+}
+
+#[test]
+fn who_may_not_write_suspects_nobody() {
+    for own in [None, Some(LifeState::Fenced), Some(LifeState::Left)] {
+        let mut rows = vec![row(2, "b", LifeState::Left, 3)];
+        rows.extend(own.map(|state| row(1, "a", state, 5)));
+        assert_eq!(watch().look(&rows, Mono(0)), Look::default(), "{own:?}");
+    }
+}
+
+#[test]
+fn a_row_that_says_so_is_taken_over_without_a_lease() {
+    let rows = [live(1, 0), row(2, "b", LifeState::Left, 3), row(3, "c", LifeState::Fenced, 4)];
+    let look = watch().look(&rows, Mono(0));
+    let why: Vec<_> = look.suspects.iter().map(|suspect| suspect.why).collect();
+    assert_eq!(why, [SuspectedFor::Left, SuspectedFor::Fenced]);
+    assert_eq!(look.survivors, [OWN]);
+}
+
+#[test]
+fn an_earlier_life_of_the_same_node_is_given_less_time() {
+    let mut watch = watch();
+    let mut look = |n: i64| {
+        let rows = [row(1, "a", LifeState::Live, n), row(2, "a", LifeState::Live, 7)];
+        let look = watch.look(&rows, Mono(u64::try_from(n).expect("it is there") * 500));
+        look.suspects.into_iter().map(|suspect| suspect.why).next()
+    };
+    let seen = [look(0), look(1), look(2)];
+    assert_eq!(seen, [None, None, Some(SuspectedFor::Silence { batch_no: 7 })]);
+}
+
+fn gid(text: &str) -> Gid {
+    text.parse().expect("an id")
+}
+
+fn gids(count: usize) -> Vec<Gid> {
+    (0..count).map(|number| gid(&format!("order-{number:05}"))).collect()
+}
+
+#[test]
+fn shares_are_the_same_everywhere_and_leave_nobody_out() {
+    let three = [Incarnation(30), Incarnation(-5), Incarnation(7)];
+    let shares: Vec<Share> =
+        three.iter().map(|own| Share::of(*own, &three).expect("it is there")).collect();
+    let held: Vec<usize> = shares
+        .iter()
+        .map(|share| gids(3_000).iter().filter(|gid| share.holds(gid)).count())
+        .collect();
+    assert_eq!(held.iter().sum::<usize>(), 3_000);
+    assert!(held.iter().all(|held| (900..1_100).contains(held)), "{held:?}");
+    // Which share a gid is in never changes, in no version: nodes of two versions share out too.
+    let place =
+        |text: &str| shares.iter().position(|share| share.holds(&gid(text))).expect("it is there");
+    let places = ["order-1", "order-2", "order-3", "order-4", "order-5", "order-6"].map(place);
+    assert_eq!(places, PINNED);
+    assert_eq!(Share::of(Incarnation(8), &three), None);
+}
+
+/// Of `order-1` and so on, among three.
+const PINNED: [usize; 6] = [1, 2, 2, 0, 1, 1];
+
+/// A dead life's transactions, and what becomes of a take-over of them.
+struct Dead {
+    undecided: Vec<Gid>,
+    decided: Vec<Gid>,
+    chunks: Vec<Vec<Gid>>,
+}
+
+impl Dead {
+    fn answer(&mut self, step: TakeOverStep) -> TakeOverAnswer {
+        match step {
+            TakeOverStep::Mark { .. } => TakeOverAnswer::Marked(true),
+            TakeOverStep::Find { undecided, after } => {
+                let mut all = self.undecided.clone();
+                all.extend(self.decided.iter().filter(|_| !undecided).cloned());
+                all.sort();
+                let page =
+                    all.into_iter().filter(|gid| after.as_ref().is_none_or(|after| gid > after));
+                TakeOverAnswer::Found(page.take(700).collect())
+            }
+            TakeOverStep::Take { gids } => {
+                self.undecided.retain(|gid| !gids.contains(gid));
+                self.decided.retain(|gid| !gids.contains(gid));
+                self.chunks.push(gids);
+                TakeOverAnswer::Taken
+            }
+            TakeOverStep::Remove => TakeOverAnswer::Removed(true),
+        }
+    }
+}
+
+fn suspect(why: SuspectedFor) -> Suspect {
+    Suspect { incarnation: OTHER, node_id: "b".to_owned(), why }
+}
+
+#[test]
+fn a_take_over_takes_its_share_first_what_is_undecided_before_the_rest() {
+    let all = gids(2_400);
+    let (undecided, decided) = all.split_at(1_200);
+    let mut dead =
+        Dead { undecided: undecided.to_vec(), decided: decided.to_vec(), chunks: vec![] };
+    let share = Share::of(OWN, &[OWN, Incarnation(3)]).expect("it is there");
+    let mut take_over = TakeOver::new(&suspect(SuspectedFor::Silence { batch_no: 4 }), Some(share));
+    let mut steps = Vec::new();
+    while let Some(step) = take_over.step() {
+        steps.push(step.clone());
+        let answer = dead.answer(step);
+        take_over.answered(answer);
+    }
+    assert_eq!(steps.first(), Some(&TakeOverStep::Mark { batch_no: 4 }));
+    assert_eq!(steps.last(), Some(&TakeOverStep::Remove));
+    assert!(dead.chunks.iter().all(|chunk| chunk.len() <= MOST_IN_CHUNK && chunk.is_sorted()));
+    let rank = |gid: &Gid| match (share.holds(gid), undecided.contains(gid)) {
+        (true, true) => 0,
+        (true, false) => 1,
+        (false, true) => 2,
+        (false, false) => 3,
+    };
+    let ranks: Vec<i32> = dead.chunks.iter().flatten().map(rank).collect();
+    assert!(ranks.is_sorted(), "taken out of turn");
+    assert_eq!(ranks.len(), 2_400);
+}
+
+#[test]
+fn a_take_over_ends_where_its_marker_finds_the_row_moved_or_anything_fails() {
+    let mut moved = TakeOver::new(&suspect(SuspectedFor::Silence { batch_no: 4 }), None);
+    moved.answered(TakeOverAnswer::Marked(false));
+    assert_eq!(moved.step(), None);
+    for answers in 0..4 {
+        let mut dead = Dead { undecided: gids(3), decided: vec![], chunks: vec![] };
+        let mut failed = TakeOver::new(&suspect(SuspectedFor::Silence { batch_no: 4 }), None);
+        for _ in 0..answers {
+            let step = failed.step().expect("it is there");
+            failed.answered(dead.answer(step));
+        }
+        failed.answered(TakeOverAnswer::Failed);
+        assert_eq!(failed.step(), None);
+    }
+    // Who has left needs no marker, and who drove nothing is gone at once.
+    let left = TakeOver::new(&suspect(SuspectedFor::Left), None);
+    assert_eq!(left.step(), Some(TakeOverStep::Find { undecided: true, after: None }));
+}
