@@ -37,6 +37,8 @@ pub enum Event {
         /// Whether it writes.
         healthy: bool,
     },
+    /// This life was fenced: nothing more will be durable, and nothing more may leave.
+    Fenced,
 }
 
 /// What is to be done, in this order.
@@ -126,6 +128,7 @@ impl Core {
             Event::Input(input) => self.input(input, now, &mut commands),
             Event::Sync(reply_to) => self.advance(reply_to, now, &mut commands),
             Event::Journal { healthy } => self.journal_healthy = healthy,
+            Event::Fenced => return self.give_up_all(now),
         }
         self.watch_the_journal(now, &mut commands);
         commands
@@ -171,8 +174,15 @@ impl Core {
     fn input(&mut self, input: Input, now: Now, commands: &mut Commands) {
         let durable = match &input {
             Input::Durable(seq) => Some(*seq),
-            Input::Exists(gid) | Input::Quarantined(gid) => {
-                self.withdraw(&gid.clone(), commands);
+            Input::Exists(gid) => {
+                let gid = gid.clone();
+                return self.goes_back(&gid, now, commands);
+            }
+            Input::Quarantined(gid) => {
+                self.withdraw(&gid.clone(), |reply_to| {
+                    let reply = Reply::Refused(Refusal::JournalUnavailable);
+                    commands.replies.push((reply_to, reply));
+                });
                 None
             }
             Input::Request(_)
@@ -182,6 +192,8 @@ impl Core {
             | Input::Loaded(..)
             | Input::PageOfGids(_)
             | Input::Adopt(_)
+            | Input::TakingOver { .. }
+            | Input::TakenOver(_)
             | Input::HungUp(..)
             | Input::NobodyWaitsBeyond(_)
             | Input::Tick => None,
@@ -283,17 +295,54 @@ impl Core {
         }
     }
 
+    /// The gid of a new transaction is taken: whoever began it here asks the journal, and meets
+    /// the one that holds it. Who else was to be told of it must ask again.
+    fn goes_back(&mut self, gid: &Gid, now: Now, commands: &mut Commands) {
+        let mut told = Vec::new();
+        self.withdraw(gid, |reply_to| told.push(reply_to));
+        let mut begins = Vec::new();
+        for reply_to in told {
+            match self.engine.begun_by(gid, reply_to) {
+                Some(request) => begins.push(Input::Request(request)),
+                None => {
+                    let reply = Reply::Refused(Refusal::JournalUnavailable);
+                    commands.replies.push((reply_to, reply));
+                }
+            }
+        }
+        for input in std::iter::once(Input::Exists(gid.clone())).chain(begins) {
+            let output = self.engine.handle(input, now);
+            self.take(output, now, commands);
+        }
+    }
+
+    /// This life is over: what it holds back never leaves, and everybody who waits is told.
+    fn give_up_all(&mut self, now: Now) -> Commands {
+        let mut commands = Commands::default();
+        let refused = || Reply::Refused(Refusal::JournalUnavailable);
+        for waiting in std::mem::take(&mut self.held).into_values().flatten() {
+            if let Effect::Reply(reply_to, _) = waiting.held.effect {
+                commands.replies.push((reply_to, refused()));
+            }
+        }
+        let syncing = std::mem::take(&mut self.syncing).into_values().flatten();
+        commands.unsynced.extend(syncing.map(|(reply_to, _)| reply_to));
+        let mut output = Output::default();
+        self.engine.give_up_all(&mut output);
+        self.take(output, now, &mut commands);
+        commands
+    }
+
     /// The records of this transaction will never be durable: nothing that waits for them
     /// may leave, and who asked must ask again.
-    fn withdraw(&mut self, gid: &Gid, commands: &mut Commands) {
+    fn withdraw(&mut self, gid: &Gid, mut told: impl FnMut(ReplyTo)) {
         for waiting in self.held.values_mut() {
             waiting.retain(|waiting| {
                 if waiting.held.gid != *gid {
                     return true;
                 }
                 if let Effect::Reply(reply_to, _) = &waiting.held.effect {
-                    let reply = Reply::Refused(Refusal::JournalUnavailable);
-                    commands.replies.push((*reply_to, reply));
+                    told(*reply_to);
                 }
                 false
             });

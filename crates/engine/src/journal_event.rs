@@ -1,6 +1,6 @@
 //! What the journal tells the runtime, and how much the runtime presses it.
 
-use tercet_wire::{Gid, Seq};
+use tercet_wire::{Gid, Incarnation, Seq};
 
 use crate::engine::input::Load;
 
@@ -17,6 +17,21 @@ pub enum JournalEvent {
     /// are written, and no effect of it may be let out. Comes before the `Durable` that
     /// covers the first record left out.
     Quarantined(Gid),
+    /// A chunk of a dead life's transactions is going to be submitted: whoever finds them among
+    /// this life's rows from now on knows how they came there.
+    TakingOver {
+        /// The life that drove them.
+        dead: Incarnation,
+        /// Which they are.
+        gids: Vec<Gid>,
+    },
+    /// What became of the chunk that was announced first: these are this life's now, durably.
+    TakenOver {
+        /// The life that drove them.
+        dead: Incarnation,
+        /// Which they are; none if others came first.
+        gids: Vec<Gid>,
+    },
     /// The answer to a load.
     Loaded(Gid, Load),
     /// The answer to a page request: gids in order, none if there are no more.

@@ -35,7 +35,8 @@ pub use engine::output::{
 };
 pub use engine::{Census, Engine, EngineSettings, WaitingFor};
 pub use group_commit::{
-    Backlog, Batch, Caps, Committed, GroupCommit, GroupCommitSettings, TransactionKey, Weight,
+    Backlog, Batch, Caps, Chunk, Committed, GroupCommit, GroupCommitSettings, Leave, Submitted,
+    TransactionKey, Weight,
 };
 pub use journal_event::{JournalEvent, Urgency};
 pub use outages::{OutageNews, Outages};

@@ -59,6 +59,14 @@ pub enum ApplyError {
         /// In what way.
         why: String,
     },
+    /// Another life drives it.
+    #[error("{gid} is driven by incarnation {}", owner.0)]
+    NotOwned {
+        /// The gid.
+        gid: Gid,
+        /// The life that drives it.
+        owner: Incarnation,
+    },
     /// The status is not the one the change starts from.
     #[error("{gid} is {found}, not as the change expects")]
     Guard {
@@ -139,6 +147,18 @@ impl StoredTransaction {
             }
         }
         Ok(())
+    }
+
+    /// Whether a life may change it: nobody else drives it. While the fence holds nobody else tries;
+    /// were it ever broken, this keeps two lives from driving one transaction.
+    ///
+    /// # Errors
+    /// Another life does.
+    pub fn is_driven_by(&self, own: Incarnation) -> Result<(), ApplyError> {
+        match self.owner.filter(|owner| *owner != own) {
+            None => Ok(()),
+            Some(owner) => Err(ApplyError::NotOwned { gid: self.spec.gid.clone(), owner }),
+        }
     }
 
     /// Whether the rows of branches take one more: each has an id and a place of its own, and the

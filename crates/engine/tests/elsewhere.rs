@@ -26,6 +26,17 @@ fn rows_are_elsewhere_if_another_incarnation_owns_them() {
     assert_eq!([None, Some(1), Some(9)].map(found), [true, true, false]);
 }
 
+/// Keeps P2.
+#[test]
+fn nobody_changes_what_another_incarnation_drives() {
+    let may = |owner: Option<i64>| {
+        let stored = StoredTransaction::begun(spec("t", true, vec![]));
+        let stored = StoredTransaction { owner: owner.map(Incarnation), ..stored };
+        stored.is_driven_by(Incarnation(1)).is_ok()
+    };
+    assert_eq!([None, Some(1), Some(9)].map(may), [true, true, false]);
+}
+
 #[test]
 fn requests_for_what_another_drives_are_refused_by_its_name() {
     let mut driver = Driver::new();
@@ -66,4 +77,20 @@ fn a_transaction_taken_over_meanwhile_answers_for_itself() {
     // The journal had looked before.
     let commands = driver.input(Input::Loaded(gid("t"), elsewhere()));
     assert_eq!(replies(&commands), ["1 200 trying"]);
+}
+
+/// Another node may have begun it between the journal's look and the request.
+///
+/// Keeps P7.
+#[test]
+fn who_asks_later_than_the_journal_looked_is_not_told_that_there_is_nothing() {
+    let mut driver = Driver::new();
+    driver.read(&gid("t"));
+    // It waits for an answer that is under way.
+    assert!(driver.read(&gid("t")).loads.is_empty());
+    let commands = driver.input(Input::Loaded(gid("t"), Load::Nothing));
+    assert_eq!(replies(&commands), ["1 NotFound"]);
+    assert_eq!(commands.loads, [gid("t")]);
+    let commands = driver.input(Input::Loaded(gid("t"), elsewhere()));
+    assert_eq!(replies(&commands), ["2 Elsewhere(Incarnation(9))"]);
 }

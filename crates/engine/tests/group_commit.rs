@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tercet_engine::{
     Backlog, BranchRecord, Caps, Change, Committed, GroupCommit, GroupCommitSettings, JournalEvent,
-    LastAnswer, PendingResolution, Record, TransactionKey, Urgency, Weight,
+    LastAnswer, PendingResolution, Record, Submitted, TransactionKey, Urgency, Weight,
 };
 use tercet_wire::{Backoff, BranchStatus, Mono, Now, Op, PerOp, ResolvedAs, Seq, Wall};
 use world::content::spec;
@@ -43,8 +43,10 @@ fn writer(settings: GroupCommitSettings, records: u64) -> GroupCommit {
 
 /// Number and records of the batch that is submitted now.
 fn submitted(writer: &mut GroupCommit, ms: u64) -> Option<(i64, Vec<u64>)> {
-    let batch = writer.submit(at(ms))?;
-    Some((batch.number, batch.records.iter().map(|record| record.seq.0).collect()))
+    let submitted = writer.submit(at(ms))?;
+    let records = submitted.records().iter().map(|record| record.seq.0).collect();
+    assert!(matches!(submitted, Submitted::Batch(_)), "{submitted:?}");
+    Some((submitted.number(), records))
 }
 
 fn durable(writer: &mut GroupCommit, ms: u64) {

@@ -148,6 +148,52 @@ fn it_stops_when_nothing_is_in_flight_or_the_grace_is_nearly_over() {
     assert_eq!(driver.ended(Mono(1), |_| true), None, "somebody waits for an answer");
 }
 
+/// Everybody is answered once, and nothing that was held back leaves.
+///
+/// Keeps P1, P3, P7.
+#[test]
+fn a_fenced_life_refuses_all_who_wait_and_lets_nothing_out() {
+    let mut driver = driver(DriverSettings { lane_bound: 2, ..SETTINGS });
+    adopt(&mut driver, stored("t", 86_400_000, vec![branch("b1", 0)]));
+    let of_t = |number, ask, until| {
+        let wait = Wait { until, give_up: Mono(1_000_000) };
+        Request { gid: gid("t"), wait, ..request(number, ask) }
+    };
+    let cancel = Ask::Cancel { detail: None, if_unknown: None };
+    for request in [
+        // Held back until it is durable.
+        begin(1),
+        // They wait for an end, for a load, and for what is written.
+        of_t(2, cancel, Until::Finished),
+        request(3, Ask::Read),
+    ] {
+        driver.request(request);
+        round(&mut driver, &mut 0);
+    }
+    driver.sync(ReplyTo(4));
+    round(&mut driver, &mut 0);
+    driver.journal(JournalEvent::Fenced);
+    driver.journal(JournalEvent::Durable(Seq(100)));
+    // They have not had their turn.
+    driver.request(request(5, Ask::Confirm));
+    driver.request(begin(6));
+    driver.sync(ReplyTo(7));
+    let event = driver.next(Mono(1)).expect("the journal's word");
+    let commands = driver.step(event, at(1));
+    let mut refused: Vec<(u64, String)> =
+        commands.replies.iter().map(|(to, reply)| (to.0, format!("{reply:?}"))).collect();
+    refused.sort();
+    let unknown = |number| (number, "Refused(JournalUnavailable)".to_owned());
+    let not_begun = (6, "Refused(NotAccepted)".to_owned());
+    assert_eq!(refused, [unknown(1), unknown(2), unknown(3), unknown(5), not_begun]);
+    assert_eq!(commands.unsynced, [ReplyTo(4), ReplyTo(7)]);
+    assert_eq!((commands.calls.len(), commands.append.len()), (0, 0));
+    assert_eq!(
+        (driver.next(Mono(1)), driver.ended(Mono(1), |_| false)),
+        (None, Some(Ended::Fenced))
+    );
+}
+
 #[test]
 fn a_call_is_in_flight_until_its_answer_is_handled() {
     let mut driver = driver(DriverSettings { calls: 1, ..SETTINGS });

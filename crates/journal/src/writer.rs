@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tercet_clock::{Clock, Stopwatch};
 use tercet_engine::{
-    Caps, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record, TransactionKey,
-    Urgency,
+    Caps, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record, Submitted,
+    TransactionKey, Urgency,
 };
 use tercet_wire::{ClockNews, Now, SteadyWall};
 use tokio::runtime::Handle;
@@ -128,15 +128,17 @@ impl Writer {
     /// Submits what is to be submitted now; whether there was anything.
     async fn submit(&mut self) -> bool {
         let now = self.now();
-        let Some(batch) = self.group_commit.submit(now) else { return false };
+        let Some(submitted) = self.group_commit.submit(now) else { return false };
         let stopwatch = Stopwatch::start();
         let mut rejected = None;
-        let result = match self.store.commit(batch).await {
-            Ok(taken) => {
+        let result = match write(&*self.store, submitted).await {
+            Ok(committed) => {
                 self.meters.commit_duration.record(stopwatch.elapsed().as_secs_f64());
-                self.meters.written(batch);
-                self.sweeper.written(&batch.records);
-                Committed::Durable { taken }
+                if let Submitted::Batch(batch) = submitted {
+                    self.meters.written(batch);
+                    self.sweeper.written(&batch.records);
+                }
+                committed
             }
             Err(CommitError::Again(why)) => {
                 self.meters.failures.increment(1);
@@ -238,6 +240,24 @@ impl Writer {
         while let Some(event) = self.group_commit.take_event() {
             // A runtime that has gone needs no telling; what was appended is written all the same.
             let _ = self.events.send(event);
+        }
+    }
+}
+
+/// Has the store do what is submitted.
+async fn write(store: &dyn Store, submitted: &Submitted) -> Result<Committed, CommitError> {
+    let alone = || CommitError::Rejected("one process has these rows to itself".to_owned());
+    match submitted {
+        Submitted::Batch(batch) => {
+            store.commit(batch).await.map(|taken| Committed::Durable { taken })
+        }
+        Submitted::Chunk(chunk) => {
+            let gids = store.cluster().ok_or_else(alone)?.take_over(chunk).await?;
+            Ok(Committed::TakenOver { gids })
+        }
+        Submitted::Leave(leave) => {
+            store.cluster().ok_or_else(alone)?.leave(leave).await?;
+            Ok(Committed::Durable { taken: Vec::new() })
         }
     }
 }

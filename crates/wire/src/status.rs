@@ -223,6 +223,8 @@ words!(
         Resolved = "resolved",
         /// A call was answered otherwise than an operator had resolved its branch meanwhile.
         Contradicted = "contradicted",
+        /// Another node drives it from here on; `detail` says which life of which it had before.
+        TakenOver = "taken-over",
         /// Everyone has acknowledged.
         Finished = "finished",
         /// The history is full; what came after is not in it.
@@ -242,6 +244,7 @@ impl EventKind {
             | Self::Decided
             | Self::Parked
             | Self::Contradicted
+            | Self::TakenOver
             | Self::Finished
             | Self::Truncated => false,
         }

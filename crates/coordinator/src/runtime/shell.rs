@@ -271,6 +271,8 @@ impl Shell {
             JournalEvent::Durable(_)
             | JournalEvent::Exists(_)
             | JournalEvent::Quarantined(_)
+            | JournalEvent::TakingOver { .. }
+            | JournalEvent::TakenOver { .. }
             | JournalEvent::Loaded(..)
             | JournalEvent::PageOfGids(_)
             | JournalEvent::Fenced => {}

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use tercet_wire::{Answer, Mono};
 
-use crate::core::Event;
+use crate::core::{Commands, Event};
 use crate::dispatch::{Destination, FreedCapacities};
 use crate::engine::input::{Ask, ReplyTo, Request, Ticket};
+use crate::engine::output::Reply;
 use crate::journal_event::JournalEvent;
 
 /// A lane.
@@ -78,6 +79,19 @@ impl Lanes {
         };
         request.wait.give_up = Mono::default();
         true
+    }
+
+    /// This life is over: whoever waits for their turn is told, and has begun nothing.
+    pub(super) fn refuse_all(&mut self, commands: &mut Commands) {
+        let requests = std::mem::take(&mut self.requests).into_iter();
+        for request in requests.chain(std::mem::take(&mut self.begins)) {
+            commands.replies.push((request.reply_to, Reply::Refused(request.unread())));
+        }
+        for event in std::mem::take(&mut self.control) {
+            if let Event::Sync(reply_to) = event {
+                commands.unsynced.push(reply_to);
+            }
+        }
     }
 
     pub(super) fn len(&self, lane: Lane) -> usize {

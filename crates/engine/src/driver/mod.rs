@@ -167,6 +167,9 @@ impl Driver {
 
     /// The next event of this round; none when the round is over.
     pub fn next(&mut self, now: Mono) -> Option<Event> {
+        if self.fenced {
+            return None;
+        }
         let Self { core, settings, lanes, turn, .. } = self;
         let lane = turn.next(settings.lane_bound, |lane| match lane {
             Lane::Time => usize::from(core.next_deadline().is_some_and(|at| at <= now)),
@@ -198,7 +201,11 @@ impl Driver {
     pub fn step(&mut self, event: Event, now: Now) -> Commands {
         let unwritten = self.unwritten.and(self.outbox.size());
         self.core.set_journal_full(unwritten.reaches(self.settings.most_unwritten));
+        let is_over = matches!(event, Event::Fenced);
         let mut commands = self.core.step(event, now);
+        if is_over {
+            self.lanes.refuse_all(&mut commands);
+        }
         self.outbox.take(&mut commands.append, commands.urgency);
         self.keep_within_bounds(&mut commands.calls);
         let answered = commands.replies.len() + commands.synced.len() + commands.unsynced.len();
@@ -270,11 +277,15 @@ impl Driver {
             JournalEvent::Quarantined(gid) => Event::Input(Input::Quarantined(gid)),
             JournalEvent::Loaded(gid, load) => Event::Input(Input::Loaded(gid, load)),
             JournalEvent::PageOfGids(gids) => Event::Input(Input::PageOfGids(gids)),
+            JournalEvent::TakingOver { dead, gids } => {
+                Event::Input(Input::TakingOver { dead, gids })
+            }
+            JournalEvent::TakenOver { gids, .. } => Event::Input(Input::TakenOver(gids)),
             JournalEvent::Failing { .. } => Event::Journal { healthy: false },
             JournalEvent::Healed => Event::Journal { healthy: true },
             JournalEvent::Fenced => {
                 self.fenced = true;
-                return None;
+                Event::Fenced
             }
         };
         Some(event)

@@ -22,6 +22,8 @@ impl Engine {
         self.timers.check(all().map(|it| &it.timer))?;
         self.capacity.check(all().map(|it| &it.waits_at))?;
         self.paging.check(all().map(|it| &it.residence))?;
+        let in_hand = |gid: &Gid| self.loading.contains(gid) || self.live.contains(gid);
+        self.arrivals.check(in_hand)?;
         self.loading.check()
     }
 

@@ -32,8 +32,18 @@ pub enum Input {
     /// The journal's answer to `Output::sweep`: decided and unfinished transactions of this
     /// node, by gid. None: there are no more after the one that was named.
     PageOfGids(Vec<Gid>),
-    /// An unfinished transaction found at start-up, or taken over.
+    /// An unfinished transaction found at start-up, before anything else could be known of it.
     Adopt(Box<StoredTransaction>),
+    /// These transactions of a dead life may be this one's from now on: a chunk with them is
+    /// submitted. By gid.
+    TakingOver {
+        /// The life that drove them.
+        dead: Incarnation,
+        /// Which they are.
+        gids: Vec<Gid>,
+    },
+    /// What became of the chunk that was announced first: these of it are this life's, durably.
+    TakenOver(Vec<Gid>),
     /// Everything up to here is durable.
     Durable(Seq),
     /// The gid of a new transaction turned out to be taken in the journal: its

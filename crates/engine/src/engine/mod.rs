@@ -14,6 +14,7 @@
 //! Memory is the truth for live transactions: the hot path reads nothing. A finished
 //! transaction leaves once its last record is durable, so nobody sees it go back.
 
+mod arrivals;
 mod by_destination;
 mod capacity;
 mod check;
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 use tercet_wire::{Epoch, Gid, Mono, Now, Seq, Status, Wall};
 
+use crate::engine::arrivals::Arrivals;
 use crate::engine::capacity::CapacityWaits;
 use crate::engine::input::{Input, ReplyTo, Request};
 use crate::engine::live::Live;
@@ -118,6 +120,8 @@ pub struct Engine {
     paging: Paging,
     /// Gids that the journal was asked about.
     loading: Loading,
+    /// What is taken over and was not read yet.
+    arrivals: Arrivals,
     /// Transactions in the journal whose rows make no sense, as far as it was noticed.
     unreadable: BTreeSet<Gid>,
     /// The last record written.
@@ -157,6 +161,7 @@ impl Engine {
             capacity: CapacityWaits::default(),
             paging: Paging::default(),
             loading: Loading::default(),
+            arrivals: Arrivals::default(),
             unreadable: BTreeSet::new(),
             last: Seq(0),
             durable: Seq(0),
@@ -181,7 +186,9 @@ impl Engine {
             Input::PageOfGids(gids) => self.page_of_gids(gids, now, &mut output),
             Input::Adopt(stored) => self.adopt_at_start(&stored, now, &mut output),
             Input::Durable(seq) => self.durable(seq, now),
-            Input::Exists(gid) => self.drop_unwritten(&gid, &mut output),
+            Input::TakingOver { dead, gids } => self.taking_over(dead, gids),
+            Input::TakenOver(gids) => self.taken_over(gids),
+            Input::Exists(gid) => self.drop_unwritten(&gid, now, &mut output),
             Input::Quarantined(gid) => self.quarantined(&gid, now, &mut output),
             Input::HungUp(gid, reply_to) => self.hung_up(&gid, reply_to, now, &mut output),
             Input::NobodyWaitsBeyond(moment) => self.nobody_waits_beyond(moment, now, &mut output),
@@ -190,6 +197,7 @@ impl Engine {
         self.leave_what_is_over();
         self.run_what_is_due(now, &mut output);
         self.evict_and_page_in(now, &mut output);
+        self.ask_for_arrivals(now, &mut output);
         debug_assert_eq!(self.check_sizes(), Ok(()));
         output
     }
@@ -200,6 +208,7 @@ impl Engine {
         let timers = self.timers.next().into_iter().chain(self.loading.next());
         let pages = self.paging.next(self.loading.of_page());
         let pages = pages.into_iter().chain(self.next_eviction());
+        let pages = pages.chain(self.arrivals.next(self.loading.arrivals()));
         timers.chain(pages).chain(self.capacity.next()).chain(self.next_wake()).min()
     }
 
@@ -272,7 +281,21 @@ impl Engine {
         }
     }
 
-    fn request(&mut self, mut request: Request, now: Now, output: &mut Output) {
+    /// This life is over: everybody who waits is told that the outcome is unknown, or, where
+    /// nothing was begun for them, that nothing will be.
+    pub(crate) fn give_up_all(&mut self, output: &mut Output) {
+        for (gid, live_transaction) in self.live.iter_mut() {
+            for waiter in live_transaction.take_waiters() {
+                let reply = Reply::Refused(Refusal::JournalUnavailable);
+                output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
+            }
+            let due = live_transaction.next_due(&self.settings.rules);
+            self.timers.set(gid, &mut live_transaction.timer, due);
+        }
+        refuse_unread(self.loading.take_all_requests(), output);
+    }
+
+    pub(super) fn request(&mut self, mut request: Request, now: Now, output: &mut Output) {
         if let Some(moment) = self.last_wait {
             request.wait.give_up = request.wait.give_up.min(moment);
         }

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{Gid, Mono, Now, Spec};
+use tercet_wire::{Fingerprint, Gid, Incarnation, Mono, Now, Spec};
 
-use crate::engine::input::{Ask, Load, Request};
+use crate::engine::input::{Ask, Load, ReplyTo, Request};
 use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
 use crate::engine::output::{Effect, Output, Refusal, Reply};
 use crate::engine::{Engine, at_once};
-use crate::record::Change;
+use crate::record::{Change, Decision};
 use crate::stored::StoredTransaction;
 use crate::transaction::{Resume, Step, Transaction};
 
@@ -37,7 +37,8 @@ impl Engine {
                     return refuse_unread([request], output);
                 }
                 output.effects.push(at_once(&request.gid, Effect::Load));
-                self.loading.ask_for(request, now.mono.after(self.settings.load_within));
+                let is_mine = self.arrivals.is_mine(&request.gid);
+                self.loading.ask_for(request, now.mono.after(self.settings.load_within), is_mine);
             }
         }
     }
@@ -58,28 +59,47 @@ impl Engine {
         let waited = self.loading.take(gid);
         let is_expected = waited.is_some();
         let of_page = waited.as_ref().is_some_and(|waited| waited.of_page);
+        // Of what was taken over meanwhile the journal could not know yet.
+        let too_old = waited.as_ref().is_some_and(|waited| !waited.arrival);
+        let due = waited.as_ref().and_then(|waited| waited.due);
+        let asked_for = waited.as_ref().map_or(0, |waited| waited.asked_for);
         let waiting = waited.map(|waited| waited.requests).unwrap_or_default();
         match load {
+            Load::Nothing | Load::Elsewhere { .. } if too_old && self.arrivals.is_mine(gid) => {
+                output.effects.push(at_once(gid, Effect::Load));
+                self.loading.ask_again(gid.clone(), waiting, due, true);
+            }
             // It was not asked for, so nobody knows of which time it tells.
             Load::Nothing | Load::Found(_) | Load::Elsewhere { .. } if !is_expected => {}
             Load::Found(stored)
-                if of_page && waiting.is_empty() && self.is_passed_over(&stored) => {}
+                if of_page
+                    && waiting.is_empty()
+                    && !self.arrivals.contains(gid)
+                    && self.is_passed_over(&stored) => {}
             Load::Nothing => {
-                self.unreadable.remove(gid);
-                self.paging.take_wake(gid);
+                self.is_not_here(gid);
+                let mut later = waiting;
+                let waiting: Vec<Request> = later.drain(..asked_for.min(later.len())).collect();
                 for request in waiting {
                     self.ask_absent(request, now, output);
                 }
+                self.ask_later(gid, later, due, now, output);
             }
             Load::Found(stored) => {
                 // What could not be read when it was met is not among those that are counted.
-                let is_counted = !self.unreadable.remove(gid);
+                let is_readable_again = self.unreadable.remove(gid);
+                let arrived = self.arrivals.take(gid);
                 if !self.live.contains(gid) {
-                    if is_counted {
-                        self.is_back(&stored, now);
+                    if let Some(dead) = arrived {
+                        let may_rest = waiting.is_empty();
+                        self.adopt_arrival(&stored, dead, may_rest, now, output);
+                    } else {
+                        if !is_readable_again {
+                            self.is_back(&stored, now);
+                        }
+                        self.adopt(&stored, now, output);
+                        self.wake_if_healed(gid, now, output);
                     }
-                    self.adopt(&stored, now, output);
-                    self.wake_if_healed(gid, now, output);
                 }
                 for request in waiting {
                     self.ask_known(request, now, output);
@@ -90,8 +110,7 @@ impl Engine {
             }
             // It is not for this node to drive, and nothing of it is kept.
             Load::Elsewhere { owner, .. } => {
-                self.unreadable.remove(gid);
-                self.paging.take_wake(gid);
+                self.is_not_here(gid);
                 for request in waiting {
                     match self.live.contains(gid) {
                         // It was taken over after the journal had looked.
@@ -100,14 +119,27 @@ impl Engine {
                     }
                 }
             }
-            Load::Failed => refuse_unread(waiting, output),
+            Load::Failed => {
+                self.arrivals.again(gid, now.mono);
+                refuse_unread(waiting, output);
+            }
             Load::Unreadable { why } => {
                 self.paging.take_wake(gid);
+                self.arrivals.take(gid);
                 self.leave_unreadable(gid, &why, output);
                 for request in waiting {
                     refuse(&request, Refusal::Quarantined, output);
                 }
             }
+        }
+    }
+
+    /// The journal says of a gid that it is not for this life to drive.
+    fn is_not_here(&mut self, gid: &Gid) {
+        self.unreadable.remove(gid);
+        self.paging.take_wake(gid);
+        if self.arrivals.is_mine(gid) {
+            self.arrivals.take(gid);
         }
     }
 
@@ -135,15 +167,43 @@ impl Engine {
         if self.live.contains(&stored.spec.gid) {
             return;
         }
-        let (most, most_bytes) = self.settings.most_waiting();
-        let full = self.live.len() >= most || self.live.bytes() >= most_bytes;
-        let resume = Resume::AtStart { clock_doubted: self.settings.clock_doubted };
-        let mut transaction = Transaction::resume(stored, resume, now);
-        transaction.start_the_clocks(now.mono);
-        if full && transaction.may_rest_from_the_start() {
+        let transaction = self.resumed(stored, now);
+        if self.is_full_of_waiting() && transaction.may_rest_from_the_start() {
             return self.leave_paged_out(&transaction);
         }
         self.take_up(transaction, now, output);
+    }
+
+    /// Adopts a transaction that was taken over, as at a start: how its calls went and whom people
+    /// were told of has died with the life that drove it.
+    fn adopt_arrival(
+        &mut self,
+        stored: &StoredTransaction,
+        dead: Incarnation,
+        may_rest: bool,
+        now: Now,
+        output: &mut Output,
+    ) {
+        let mut transaction = self.resumed(stored, now);
+        let rests = may_rest && self.is_full_of_waiting() && transaction.may_rest_from_the_start();
+        if rests && !stored.status.is_finished() {
+            return self.leave_paged_out(&transaction);
+        }
+        transaction.was_taken_over(dead);
+        self.take_up(transaction, now, output);
+    }
+
+    fn resumed(&self, stored: &StoredTransaction, now: Now) -> Transaction {
+        let resume = Resume::AtStart { clock_doubted: self.settings.clock_doubted };
+        let mut transaction = Transaction::resume(stored, resume, now);
+        transaction.start_the_clocks(now.mono);
+        transaction
+    }
+
+    /// Whether memory has as many as it takes of those that only wait.
+    fn is_full_of_waiting(&self) -> bool {
+        let (most, most_bytes) = self.settings.most_waiting();
+        self.live.len() >= most || self.live.bytes() >= most_bytes
     }
 
     fn adopt(&mut self, stored: &StoredTransaction, now: Now, output: &mut Output) {
@@ -162,14 +222,42 @@ impl Engine {
         self.run(&gid, now, output, |_, _| ());
     }
 
-    /// The gid of a new transaction is taken: nothing of ours was written. Whoever asked
-    /// is told to ask again, and will meet the transaction that holds the gid.
-    pub(super) fn drop_unwritten(&mut self, gid: &Gid, output: &mut Output) {
+    /// The gid of a new transaction is taken: nothing of ours was written. Whoever began it asks
+    /// the journal, and meets the transaction that holds the gid, here or at another node; whoever
+    /// asked more of it is told to ask again.
+    pub(super) fn drop_unwritten(&mut self, gid: &Gid, now: Now, output: &mut Output) {
         let Some(live_transaction) = self.forget(gid) else { return };
+        self.arrivals.has_room(gid);
+        let spec = live_transaction.transaction.spec();
         for waiter in live_transaction.waiters {
-            let reply = Reply::Refused(Refusal::JournalUnavailable);
-            output.effects.push(at_once(gid, Effect::Reply(waiter.reply_to, reply)));
+            let Waiter { reply_to, purpose, wait, .. } = waiter;
+            match purpose {
+                Purpose::Begin { .. } => {
+                    let ask = ask_again(spec, live_transaction.transaction.decision());
+                    let request = Request { reply_to, gid: gid.clone(), ask, wait };
+                    self.request(request, now, output);
+                }
+                Purpose::Register { .. }
+                | Purpose::Decide { .. }
+                | Purpose::Resolve { .. }
+                | Purpose::Read => {
+                    let reply = Reply::Refused(Refusal::JournalUnavailable);
+                    output.effects.push(at_once(gid, Effect::Reply(reply_to, reply)));
+                }
+            }
         }
+    }
+
+    /// The request that began a transaction whose gid turns out to be taken, if its answer, which
+    /// waits for the journal, is this one.
+    pub(crate) fn begun_by(&self, gid: &Gid, reply_to: ReplyTo) -> Option<Request> {
+        let live_transaction = self.live.get(gid)?;
+        let begun_by = live_transaction.begun_by.filter(|begun_by| begun_by.0 == reply_to);
+        let transaction = &live_transaction.transaction;
+        begun_by.map(|(reply_to, wait)| {
+            let ask = ask_again(transaction.spec(), transaction.decision());
+            Request { reply_to, gid: gid.clone(), ask, wait }
+        })
     }
 
     /// The journal cannot write this transaction's records.
@@ -204,6 +292,25 @@ impl Engine {
             | Ask::Read => {
                 refuse(&request, Refusal::NotFound, output);
             }
+        }
+    }
+
+    /// The journal knew nothing of a gid when it was asked; these asked later, and another node may
+    /// have begun it by then.
+    fn ask_later(
+        &mut self,
+        gid: &Gid,
+        later: Vec<Request>,
+        due: Option<Mono>,
+        now: Now,
+        output: &mut Output,
+    ) {
+        if self.live.contains(gid) {
+            return later.into_iter().for_each(|request| self.ask_known(request, now, output));
+        }
+        if !later.is_empty() {
+            output.effects.push(at_once(gid, Effect::Load));
+            self.loading.ask_again(gid.clone(), later, due, false);
         }
     }
 
@@ -268,6 +375,7 @@ impl Engine {
         let mut live_transaction = LiveTransaction::new(Transaction::begin(Arc::clone(&spec), now));
         let purpose = Purpose::Begin { created: true };
         live_transaction.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
+        live_transaction.begun_by = Some((reply_to, wait));
         self.live.insert(gid.clone(), live_transaction);
         let begun = self.change(&gid, now, output, |transaction, step| {
             // First of all: what follows from it must not be written before it.
@@ -282,6 +390,20 @@ impl Engine {
     }
 }
 
+/// What began a transaction is asked of the journal, as if it had not been asked before.
+fn ask_again(spec: &Arc<Spec>, decision: Option<&Decision>) -> Ask {
+    let spec = Arc::clone(spec);
+    if spec.fingerprint != Fingerprint::of_refused() {
+        return Ask::Begin { spec, fresh: false };
+    }
+    // It was a cancel that had overtaken its begin.
+    let detail = match decision {
+        Some(Decision::Cancel { detail, .. }) => detail.clone(),
+        Some(Decision::Confirm) | None => None,
+    };
+    Ask::Cancel { detail, if_unknown: Some(spec) }
+}
+
 fn refuse(request: &Request, refusal: Refusal, output: &mut Output) {
     let effect = Effect::Reply(request.reply_to, Reply::Refused(refusal));
     output.effects.push(at_once(&request.gid, effect));
@@ -290,7 +412,14 @@ fn refuse(request: &Request, refusal: Refusal, output: &mut Output) {
 /// The journal cannot say in time whether it knows the gid.
 pub(super) fn refuse_unread(requests: impl IntoIterator<Item = Request>, output: &mut Output) {
     for request in requests {
-        let refusal = match request.ask {
+        refuse(&request, request.unread(), output);
+    }
+}
+
+impl Request {
+    /// What is said to it where the journal did not say what it knows of its gid.
+    pub(crate) fn unread(&self) -> Refusal {
+        match self.ask {
             // Nothing was written, and nothing will be.
             Ask::Begin { .. } => Refusal::NotAccepted,
             Ask::Register(_)
@@ -299,7 +428,6 @@ pub(super) fn refuse_unread(requests: impl IntoIterator<Item = Request>, output:
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::Read => Refusal::JournalUnavailable,
-        };
-        refuse(&request, refusal, output);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tercet_wire::{BranchSpec, Op, Wall};
+use tercet_wire::{BranchSpec, Gid, Incarnation, Op, Wall};
 
 use super::Backlog;
 use crate::record::{BranchRecord, Change, Decision, Record};
@@ -18,6 +18,79 @@ pub struct Batch {
     pub written_at: Wall,
     /// In the engine's order.
     pub records: Vec<Record>,
+}
+
+/// Transactions of a dead life that change hands together: written between two batches and
+/// numbered like them, so that the fence of this life guards it as it guards every record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// In the same order as the batches'.
+    pub number: i64,
+    /// When it was first submitted.
+    pub written_at: Wall,
+    /// The life that drove them until now.
+    pub dead: Incarnation,
+    /// By gid. Those that are no longer the dead life's stay as they are.
+    pub gids: Vec<Gid>,
+}
+
+/// The last thing that a life writes: that it writes no more. Others take over what it drives
+/// without waiting for its silence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leave {
+    /// In the same order as the batches'.
+    pub number: i64,
+    /// When it was first submitted.
+    pub written_at: Wall,
+}
+
+/// What is submitted to the store. Whatever it is, it is fenced by its number, and happens once
+/// however often it is submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submitted {
+    /// Records, or none: a sign of life.
+    Batch(Batch),
+    /// Some of what a dead life drove.
+    Chunk(Chunk),
+    /// The end of this life.
+    Leave(Leave),
+}
+
+impl Submitted {
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        match self {
+            Self::Batch(Batch { number, .. })
+            | Self::Chunk(Chunk { number, .. })
+            | Self::Leave(Leave { number, .. }) => *number,
+        }
+    }
+
+    /// When it was first submitted.
+    #[must_use]
+    pub fn written_at(&self) -> Wall {
+        match self {
+            Self::Batch(Batch { written_at, .. })
+            | Self::Chunk(Chunk { written_at, .. })
+            | Self::Leave(Leave { written_at, .. }) => *written_at,
+        }
+    }
+
+    /// Its records, if it has any.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        match self {
+            Self::Batch(batch) => &batch.records,
+            Self::Chunk(_) | Self::Leave(_) => &[],
+        }
+    }
+
+    /// Whether it says no more than that this life is there.
+    #[must_use]
+    pub fn is_sign_of_life(&self) -> bool {
+        matches!(self, Self::Batch(batch) if batch.records.is_empty())
+    }
 }
 
 /// How much a batch may hold. A single record that passes a cap goes alone.

@@ -9,6 +9,10 @@
 //!  take_event() ◀── Exists, Quarantined, Durable, … ◀──────────── committed(result) ◀─────┘
 //! ```
 //!
+//! Between two batches goes what has no records: a chunk of a dead life's transactions that this
+//! one takes over, and at last that this life leaves. Each has a number among the batches', and is
+//! submitted again like them.
+//!
 //! The journal's thread drives this with a database and a clock, the simulation with rows in
 //! memory and virtual time. Time is an argument, and what is to be done later is a deadline.
 
@@ -20,15 +24,16 @@ mod submission;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tercet_wire::{Backoff, Mono, Now, Seq};
+use tercet_wire::{Backoff, Gid, Incarnation, Mono, Now, Seq};
 
 pub use backlog::Backlog;
 use batch::cut;
-pub use batch::{Batch, Caps, Weight};
+pub use batch::{Batch, Caps, Chunk, Leave, Submitted, Weight};
 use left_out::LeftOut;
 pub use left_out::TransactionKey;
-use submission::{Part, Submission};
+use submission::{Indivisible, Part, Submission};
 
+use crate::cluster::MOST_IN_CHUNK;
 use crate::journal_event::{JournalEvent, Urgency};
 use crate::record::Record;
 
@@ -41,7 +46,8 @@ pub struct GroupCommitSettings {
     pub linger: Duration,
     /// The pauses before a batch that failed is submitted again.
     pub resubmit: Backoff,
-    /// How long nothing is written at most: then an empty batch is the sign of life.
+    /// How long nothing is written at most: then an empty batch is the sign of life. Where nodes
+    /// watch each other this is the heartbeat, well below the lease.
     pub longest_silence: Duration,
 }
 
@@ -54,6 +60,11 @@ pub enum Committed {
         /// Those lives.
         taken: Vec<TransactionKey>,
     },
+    /// The chunk is durable.
+    TakenOver {
+        /// Those of its transactions that are this life's now.
+        gids: Vec<Gid>,
+    },
     /// It failed, or nobody knows.
     Again {
         /// What the database said.
@@ -63,6 +74,17 @@ pub enum Committed {
     Rejected,
     /// Another incarnation writes in this one's place.
     Fenced,
+}
+
+/// Whether this life says that it writes no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    /// It does not.
+    No,
+    /// It will, once all is written.
+    Asked,
+    /// It has, or cannot.
+    Over,
 }
 
 /// The writer's decisions.
@@ -80,6 +102,11 @@ pub struct GroupCommit {
     cut: Backlog,
     under_way: Option<Submission>,
     left_out: LeftOut,
+    /// Transactions that are to be taken over, in chunks, and from whom.
+    chunks: VecDeque<(Incarnation, Vec<Gid>)>,
+    /// Whether what was submitted last was a chunk: then it is the batches' turn.
+    chunk_was_last: bool,
+    leaving: Leaving,
     /// Of the last batch known to be durable.
     number: i64,
     /// Failures in a row of the batch under way.
@@ -106,6 +133,9 @@ impl GroupCommit {
             cut: Backlog::default(),
             under_way: None,
             left_out: LeftOut::default(),
+            chunks: VecDeque::new(),
+            chunk_was_last: false,
+            leaving: Leaving::No,
             number: 0,
             failures: 0,
             silent_until: now.after(settings.longest_silence),
@@ -122,9 +152,36 @@ impl GroupCommit {
         self.awaited |= urgency == Urgency::Now && !self.waiting.is_empty();
     }
 
-    /// What waits is written at once, and then it is over.
+    /// Has these transactions of a dead life made this one's, at most [`MOST_IN_CHUNK`] at a time.
+    /// [`JournalEvent::TakingOver`] is told at once, and must be heard before anything that is
+    /// read after the next [`GroupCommit::submit`]; [`JournalEvent::TakenOver`] says which it got,
+    /// once for each call, in their order, unless this life is fenced.
+    pub fn take_over(&mut self, dead: Incarnation, mut gids: Vec<Gid>) {
+        gids.sort();
+        gids.dedup();
+        debug_assert!(gids.len() <= MOST_IN_CHUNK, "{} in a chunk", gids.len());
+        self.events.push_back(JournalEvent::TakingOver { dead, gids: gids.clone() });
+        if self.closing || gids.is_empty() {
+            return self.events.push_back(JournalEvent::TakenOver { dead, gids: Vec::new() });
+        }
+        self.chunks.push_back((dead, gids));
+    }
+
+    /// What waits is written at once, and then it is over. Nothing more is taken over.
     pub fn close(&mut self) {
         self.closing = true;
+        for (dead, _) in std::mem::take(&mut self.chunks) {
+            self.events.push_back(JournalEvent::TakenOver { dead, gids: Vec::new() });
+        }
+    }
+
+    /// The same; and the last that is written says that this life is over, so that others take
+    /// over at once what it drives.
+    pub fn leave(&mut self) {
+        self.close();
+        if self.leaving == Leaving::No {
+            self.leaving = Leaving::Asked;
+        }
     }
 
     /// Whether it was closed.
@@ -135,7 +192,7 @@ impl GroupCommit {
 
     /// The batch that is to be submitted now, if one is. It is under way until
     /// [`GroupCommit::committed`] says what became of it.
-    pub fn submit(&mut self, now: Now) -> Option<&Batch> {
+    pub fn submit(&mut self, now: Now) -> Option<&Submitted> {
         if self.under_way.is_none() {
             self.under_way = self.next_submission(now);
         }
@@ -154,7 +211,8 @@ impl GroupCommit {
             self.events.push_back(JournalEvent::Healed);
         }
         match result {
-            Committed::Durable { taken } => self.durable(submission, taken, now.mono),
+            Committed::Durable { taken } => self.durable(submission, taken, Vec::new(), now.mono),
+            Committed::TakenOver { gids } => self.durable(submission, Vec::new(), gids, now.mono),
             Committed::Rejected => return self.rejected(submission, now.mono),
             Committed::Fenced => {
                 self.fenced = true;
@@ -197,7 +255,7 @@ impl GroupCommit {
     /// Whether nothing waits to be written and nothing is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.is_between_batches() && self.waiting.is_empty()
+        self.is_between_batches() && self.waiting.is_empty() && self.chunks.is_empty()
     }
 
     /// Whether all that was cut last is settled, and nothing is under way.
@@ -210,9 +268,15 @@ impl GroupCommit {
     /// of life that fails keeps nobody.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        let under_way = self.under_way.as_ref().is_some_and(|it| !it.batch().records.is_empty());
+        let under_way = self.under_way.as_ref().is_some_and(|it| !it.submitted().is_sign_of_life());
         let left = under_way || !self.parts.is_empty() || !self.waiting.is_empty();
-        self.fenced || (self.closing && !left)
+        self.fenced || (self.closing && !left && self.leaving != Leaving::Asked)
+    }
+
+    /// Whether another has fenced this life.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.fenced
     }
 
     /// Records that wait to be cut.
@@ -223,8 +287,8 @@ impl GroupCommit {
 
     /// The batch under way, whether the store has it or it is to be submitted again.
     #[must_use]
-    pub fn under_way(&self) -> Option<&Batch> {
-        self.under_way.as_ref().map(Submission::batch)
+    pub fn under_way(&self) -> Option<&Submitted> {
+        self.under_way.as_ref().map(Submission::submitted)
     }
 
     fn next_submission(&mut self, now: Now) -> Option<Submission> {
@@ -232,16 +296,34 @@ impl GroupCommit {
             return None;
         }
         let number = self.number + 1;
+        // Batches and chunks take turns, so that neither waits for all of the other.
+        let chunk_first = self.parts.is_empty() && !self.chunk_was_last;
+        if chunk_first && let Some(chunk) = self.next_chunk(number, now) {
+            return Some(chunk);
+        }
         while let Some(mut part) = self.parts.pop().or_else(|| self.cut(now.mono)) {
             part.records.retain(|record| !self.left_out.covers(record));
             if !part.records.is_empty() {
+                self.chunk_was_last = false;
                 return Some(Submission::of(part, number, now));
             }
             self.settle(part.covers);
         }
+        if let Some(chunk) = self.next_chunk(number, now) {
+            return Some(chunk);
+        }
+        if self.leaving == Leaving::Asked {
+            return Some(Submission::leave(number, now));
+        }
         // What lingers is written soon enough to be a sign of life itself.
         let silent = self.is_idle() && now.mono >= self.silent_until && !self.closing;
         silent.then(|| Submission::sign_of_life(number, now))
+    }
+
+    fn next_chunk(&mut self, number: i64, now: Now) -> Option<Submission> {
+        let (dead, gids) = self.chunks.pop_front()?;
+        self.chunk_was_last = true;
+        Some(Submission::chunk(dead, gids, number, now))
     }
 
     /// Cuts a batch off what waits, unless it lingers.
@@ -277,12 +359,25 @@ impl GroupCommit {
         self.under_way = Some(submission);
     }
 
-    fn durable(&mut self, submission: Submission, taken: Vec<TransactionKey>, now: Mono) {
-        self.number = submission.batch().number;
+    fn durable(
+        &mut self,
+        submission: Submission,
+        taken: Vec<TransactionKey>,
+        gids: Vec<Gid>,
+        now: Mono,
+    ) {
+        self.number = submission.submitted().number();
         self.silent_until = now.after(self.settings.longest_silence);
         for life in taken {
             self.events.push_back(JournalEvent::Exists(life.gid.clone()));
             self.left_out.add(life);
+        }
+        match submission.submitted() {
+            Submitted::Batch(_) => {}
+            Submitted::Chunk(chunk) => {
+                self.events.push_back(JournalEvent::TakenOver { dead: chunk.dead, gids });
+            }
+            Submitted::Leave(_) => self.leaving = Leaving::Over,
         }
         if let Some(covers) = submission.covers() {
             self.settle(covers);
@@ -298,15 +393,26 @@ impl GroupCommit {
                 self.parts.push(first);
                 None
             }
-            Err(Some((life, covers))) => {
+            Err(Indivisible::OneLife(life, covers)) => {
                 self.events.push_back(JournalEvent::Quarantined(life.gid.clone()));
                 self.left_out.add(life.clone());
                 self.settle(covers);
                 Some(life)
             }
-            Err(None) => {
-                // A sign of life has no data that could be at fault; the next is due later.
+            // What has no records has no data that could be at fault; the next is due later, and
+            // what was not taken over is found again by the next look.
+            Err(Indivisible::SignOfLife) => {
                 self.silent_until = now.after(self.settings.longest_silence);
+                None
+            }
+            Err(Indivisible::NoRecords(submitted)) => {
+                match submitted {
+                    Submitted::Chunk(Chunk { dead, .. }) => {
+                        self.events.push_back(JournalEvent::TakenOver { dead, gids: Vec::new() });
+                    }
+                    Submitted::Leave(_) => self.leaving = Leaving::Over,
+                    Submitted::Batch(_) => {}
+                }
                 None
             }
         }

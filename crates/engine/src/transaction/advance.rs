@@ -34,6 +34,7 @@ impl Transaction {
         self.write_acknowledgements_that_wait_alone(step);
         self.write_parked_if_untold(step);
         self.call_what_is_due(step);
+        self.tell_whose_it_was(step);
     }
 
     /// When `advance` has something to do although nothing comes in.

@@ -36,17 +36,31 @@ pub(super) struct Line<'a> {
     pub(super) detail: &'a str,
 }
 
+/// A line about what happened by itself.
+struct Happened<'a> {
+    kind: EventKind,
+    call: Option<(&'a BranchId, Op, u32)>,
+    detail: &'a str,
+}
+
 impl Step<'_> {
     /// Adds a line about a call, unless the history is full; the last line says that it is.
     pub(super) fn happened(&mut self, history: &mut History, line: Line<'_>) {
+        let Line { kind, branch, op, attempt, detail } = line;
+        let line = Happened { kind, call: Some((branch, op, attempt)), detail };
+        self.changes.extend(self.line(history, line).map(Change::History));
+    }
+
+    /// A line of what happened by itself, unless the history is full.
+    fn line(&self, history: &mut History, line: Happened<'_>) -> Option<HistoryEvent> {
         let by_itself = history.lines.saturating_sub(history.by_hand);
         if by_itself >= self.rules.history_lines {
-            return;
+            return None;
         }
         history.lines += 1;
         let (number, at) = (history.lines, self.now.wall);
         let last = by_itself + 1 == self.rules.history_lines;
-        let happening = if last {
+        Some(if last {
             let detail = format!("{} lines are kept of one transaction", self.rules.history_lines);
             let (branch, op, attempt) = (None, None, None);
             let detail = Some(Arc::from(detail));
@@ -56,14 +70,14 @@ impl Step<'_> {
                 number,
                 at,
                 kind: line.kind,
-                branch: Some(line.branch.clone()),
-                op: Some(line.op),
-                attempt: Some(line.attempt),
+                branch: line.call.map(|(branch, ..)| branch.clone()),
+                op: line.call.map(|(_, op, _)| op),
+                attempt: line.call.map(|(.., attempt)| attempt),
                 detail: Some(Arc::from(line.detail)),
             }
-        };
-        self.changes.push(Change::History(happening));
+        })
     }
+
     /// Adds a line about what somebody did.
     pub(super) fn was_done_by_hand(
         &mut self,
@@ -82,6 +96,23 @@ impl Step<'_> {
 }
 
 impl Transaction {
+    /// Adds a line that says whose it was before, to whatever is written of it next: by itself it
+    /// would cost each transaction of a dead life a record. Nobody waits for it longer than for
+    /// the rest.
+    pub(super) fn tell_whose_it_was(&mut self, step: &mut Step<'_>) {
+        if step.changes.is_empty() && step.completion.is_empty() {
+            return;
+        }
+        let Some(dead) = self.taken_over_from.take() else { return };
+        let detail = format!("incarnation {} drove it before", dead.0);
+        let line = Happened { kind: EventKind::TakenOver, call: None, detail: &detail };
+        let Some(line) = step.line(&mut self.history, line).map(Change::History) else { return };
+        match step.changes.is_empty() {
+            true => step.completion.insert(0, line),
+            false => step.changes.push(line),
+        }
+    }
+
     /// Adds a line about a retry that somebody asked for, unless there are many already.
     pub(super) fn was_retried(&mut self, detail: &str, step: &mut Step<'_>) {
         let resolved = self.branches.iter().filter(|branch| branch.resolved_as.is_some()).count();

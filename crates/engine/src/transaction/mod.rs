@@ -38,7 +38,7 @@ pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
 pub use step::Rules;
 pub(crate) use step::{ParkedNow, Step, Wanted};
-use tercet_wire::{BranchId, Gid, Instance, Mono, Now, Spec, Status, Wall};
+use tercet_wire::{BranchId, Gid, Incarnation, Instance, Mono, Now, Spec, Status, Wall};
 
 use crate::record::{Decided, Decision};
 
@@ -53,6 +53,8 @@ pub struct Transaction {
     history: History,
     /// Whether the journal says that a branch is shown to people.
     parked_row: bool,
+    /// The life that drove it before, until its history says so.
+    taken_over_from: Option<Incarnation>,
 }
 
 /// How far a transaction is.
@@ -87,6 +89,7 @@ impl Transaction {
             phase: Phase::Trying { deadline },
             history: History::default(),
             parked_row: false,
+            taken_over_from: None,
             spec,
         }
     }
@@ -170,6 +173,11 @@ impl Transaction {
             let resolved_as = branch.resolved_as();
             branch.is_contradicted() || resolved_as.is_some_and(|as_| decided != Some(as_.op()))
         })
+    }
+
+    /// Another life drove it until now: its history is to say so.
+    pub(crate) fn was_taken_over(&mut self, dead: Incarnation) {
+        self.taken_over_from = Some(dead);
     }
 
     /// When it is cancelled for want of a decision, while nothing is decided.

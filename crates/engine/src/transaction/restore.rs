@@ -58,6 +58,7 @@ impl Transaction {
             branches,
             history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
             parked_row: stored.parked,
+            taken_over_from: None,
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
         // Nobody waits yet for what may not be called yet.

@@ -13,7 +13,9 @@ use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
 use tokio::sync::watch;
 
 use crate::error::JournalError;
-use crate::store::{Commit, CommitError, Keyset, Purge, PurgeBatch, PurgeLimits, Read, Store};
+use crate::store::{
+    Cluster, Commit, CommitError, Keyset, Purge, PurgeBatch, PurgeLimits, Read, Store,
+};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
 
@@ -260,6 +262,10 @@ impl Store for Faulty {
 
     fn is_intact(&self) -> bool {
         self.store.is_intact()
+    }
+
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        self.store.cluster()
     }
 
     async fn close(&self) {

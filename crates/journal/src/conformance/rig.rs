@@ -227,6 +227,8 @@ impl Running {
             match self.event().await {
                 JournalEvent::Loaded(of, load) if of == *gid => return load,
                 JournalEvent::Loaded(..)
+                | JournalEvent::TakingOver { .. }
+                | JournalEvent::TakenOver { .. }
                 | JournalEvent::Durable(_)
                 | JournalEvent::PageOfGids(_)
                 | JournalEvent::Exists(_)

@@ -97,10 +97,7 @@ impl State {
                     taken.push(life);
                 }
                 (change, Some(stored)) if stored.spec.instance == life.instance => {
-                    if stored.owner.is_some_and(|owner| owner != incarnation) {
-                        let why = format!("{} is another incarnation's", life.gid);
-                        return Err(CommitError::Rejected(why));
-                    }
+                    stored.is_driven_by(incarnation)?;
                     let mut stored = stored.clone();
                     stored.apply(change)?;
                     changed.insert(life.gid, stored);

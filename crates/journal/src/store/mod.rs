@@ -8,6 +8,7 @@
 //!   retention ──▶ Purge    what is past its time
 //! ```
 
+mod cluster;
 mod database;
 mod purge;
 
@@ -16,6 +17,7 @@ use tercet_engine::{ApplyError, Batch, HistoryEvent, Load, StoredTransaction, Tr
 use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use thiserror::Error;
 
+pub(crate) use self::cluster::Cluster;
 pub(crate) use self::database::Database;
 pub(crate) use self::purge::{Keyset, Purge, PurgeBatch, PurgeLimits, first_within};
 use crate::error::JournalError;
@@ -33,6 +35,11 @@ pub(crate) trait Store: Commit + Read + Purge {
     /// then while nothing is written.
     fn is_intact(&self) -> bool {
         true
+    }
+
+    /// What nodes do with each other's rows; none where one process has them to itself.
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        None
     }
 
     /// Lets go of files and connections. Nothing is asked of it afterwards.

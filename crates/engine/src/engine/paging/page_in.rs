@@ -150,7 +150,8 @@ impl Engine {
                 self.paging.pages.found |= live_transaction.release_after() > self.durable;
                 continue;
             }
-            if self.unreadable.contains(&gid) {
+            // What is taken over is read by itself.
+            if self.unreadable.contains(&gid) || self.arrivals.contains(&gid) {
                 continue;
             }
             self.paging.pages.found = true;
