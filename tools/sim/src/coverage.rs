@@ -26,6 +26,8 @@ pub(crate) enum Point {
     Guard(Op, Recordedly, Doing),
     /// Something in particular.
     Sometimes(Sometimes),
+    /// Something that several nodes on the same rows do to each other.
+    Together(Together),
 }
 
 macro_rules! words {
@@ -73,7 +75,7 @@ listed!(
         CommitFailsBefore, CommitFailsAfter, CommitStalls, DiskFull, LoadFails, LoadLate,
         Rejected, RowsDamaged,
         Refusal, OddAnswer, WrongForEver, SlowBusiness, ServiceDown, Partition, ServiceCrash,
-        NodeCrash, CrashAgain, NodeStops, Freeze, WallForward, WallBack, WallJumpAcrossRestart,
+        NodeCrash, CrashAgain, NodeStops, Freeze, NodeCutOff, WallForward, WallBack, WallJumpAcrossRestart,
         InitiatorVanishes, ClientHangsUp,
     }
 );
@@ -105,6 +107,19 @@ listed!(
         ResolvedWhileCalled, WordGoesOn, Contradicted,
         OutageTold, OutageReminded, OutageOver, OutageUntold,
         TookUpTrying, TookUpConfirming, TookUpCancelling,
+    }
+);
+
+listed!(
+    /// Something that several nodes on the same rows do to each other.
+    Together {
+        LookFails, Suspected, Marked,   FoundItMoved, FoundItMarked,
+        Chunk, ChunkOfNothing, ChunkHappenedUntold, TookUndecided, TookConfirming, TookCancelling,
+        TookFromWhoLeft, ArrivedLive, ArrivedPagedOut, ReadAgain, HistoryTold,
+        DiesTakingOver, TakenOverInTurn, Left, RowRemoved, RowStays,
+        FrozenAtACommit, StaleLook, LookedTooEarly, Fenced, FencedAfterItHappened, FencedWhileItStops, Rejoined,
+        RefusedByFenced, CallByFenced, TwoBeganOneGid, WentBackToLoad,
+        Elsewhere, AnsweredByTheOwner,
     }
 );
 
@@ -233,5 +248,6 @@ fn list() -> Vec<Point> {
     list.extend(CrashPoint::ALL.iter().copied().map(Point::CrashPoint));
     list.extend(Mishap::ALL.iter().copied().map(Point::Mishap));
     list.extend(Sometimes::ALL.iter().copied().map(Point::Sometimes));
+    list.extend(Together::ALL.iter().copied().map(Point::Together));
     list
 }

@@ -8,6 +8,7 @@ use tercet_wire::Answer;
 pub(crate) fn event(event: &Event) -> String {
     match event {
         Event::Sync(_) => "sync".to_owned(),
+        Event::Fenced => "fenced".to_owned(),
         Event::Journal { healthy } => format!("journal healthy: {healthy}"),
         Event::Input(input) => match input {
             Input::Request(request) => {
@@ -44,6 +45,8 @@ pub(crate) fn event(event: &Event) -> String {
                 Load::Failed => format!("{gid} loaded: failed"),
                 Load::Unreadable { why } => format!("{gid} loaded: {why}"),
             },
+            Input::TakingOver { dead, gids } => format!("taking over from {}: {gids:?}", dead.0),
+            Input::TakenOver(gids) => format!("taken over: {gids:?}"),
             Input::Adopt(stored) => format!("{} adopted: {}", stored.spec.gid, stored.status),
             Input::Durable(seq) => format!("durable up to {}", seq.0),
             Input::Exists(gid) => format!("{gid} exists"),

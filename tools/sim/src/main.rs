@@ -18,8 +18,10 @@ fn main() -> ExitCode {
     }
     let seed = numbers.first().copied().unwrap_or(1);
     let runs = numbers.get(1).copied().unwrap_or(1);
-    // A panic in the rules is caught and told as what it breaks.
-    std::panic::set_hook(Box::new(|_| ()));
+    // A panic in the rules is caught and told as what it breaks; where is seen in a trace.
+    if !trace {
+        std::panic::set_hook(Box::new(|_| ()));
+    }
     if trace {
         tercet_sim::trace(seed);
         return ExitCode::SUCCESS;

@@ -36,6 +36,40 @@ pub(crate) struct Plan {
     pub(crate) service: ServicePlan,
     pub(crate) node: NodePlan,
     pub(crate) actor: ActorPlan,
+    pub(crate) cluster: ClusterPlan,
+}
+
+/// Several nodes on the same rows.
+#[derive(Debug, Clone)]
+pub(crate) struct ClusterPlan {
+    pub(crate) nodes: usize,
+    /// How long a life may be silent before it is taken over from.
+    pub(crate) lease: Duration,
+    /// Windows in which one node cannot reach the rows.
+    pub(crate) cut_offs: u64,
+    /// Freezes that last longer than the lease.
+    pub(crate) long_freezes: u64,
+    /// Nodes killed while they take over.
+    pub(crate) die_taking_over: u64,
+    /// Looks at an own row that show it as it was a batch before.
+    pub(crate) stale_looks: u64,
+    /// Whoever asks goes to another node than before.
+    pub(crate) wander: u64,
+}
+
+impl ClusterPlan {
+    /// From a chance of its own, so that a world of one node is the same whatever stands here.
+    fn draw(rng: &mut Rng) -> Self {
+        Self {
+            nodes: rng.pick(&[1, 1, 1, 1, 1, 2, 2, 3]),
+            lease: Duration::from_secs(2),
+            cut_offs: often(rng, 3),
+            long_freezes: often(rng, 3),
+            die_taking_over: often(rng, 15),
+            stale_looks: often(rng, 60),
+            wander: rng.pick(&[0, 30, 100]),
+        }
+    }
 }
 
 /// What the network does to calls and answers.
@@ -131,6 +165,18 @@ pub(crate) struct ActorPlan {
 
 impl Plan {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let cluster = ClusterPlan::draw(&mut Rng::new(rng.clone().next()));
+        let mut plan = Self::draw_with(cluster, rng);
+        if plan.cluster.nodes > 1 {
+            // A heartbeat; and what only one process can do to its file, or mends by a restart.
+            plan.journal.silence = 500;
+            plan.journal.rejected = 0;
+            plan.journal.unreadable = 0;
+        }
+        plan
+    }
+
+    fn draw_with(cluster: ClusterPlan, rng: &mut Rng) -> Self {
         let heal_at = rng.pick(&[2_000, 10_000, 30_000, 90_000]);
         let rules = Rules {
             try_attempts: rng.pick(&[1, 3, 3, 6]),
@@ -211,6 +257,7 @@ impl Plan {
                 operators: often(rng, 60),
                 hang_up: often(rng, 30),
             },
+            cluster,
         }
     }
 }

@@ -1,10 +1,13 @@
 //! All that can happen, in the order of the agenda.
 
-use tercet_engine::{Batch, JournalEvent, Reply, ReplyTo, Ticket, Until};
+use tercet_engine::{
+    JournalEvent, LifeRow, Reply, ReplyTo, Submitted, TakeOverAnswer, TakeOverStep, Ticket, Until,
+};
 use tercet_participant::Legs;
-use tercet_wire::{Answer, BranchId, Gid, Instance, Op, Wall};
+use tercet_wire::{Answer, BranchId, Gid, Instance, Mono, Op, Wall};
 
 use crate::actor::Asking;
+use crate::scheduler::Scheduler;
 
 /// Something that happens.
 #[derive(Debug, Clone)]
@@ -12,7 +15,7 @@ pub(crate) enum ScheduledEvent {
     /// Something of the coordinator's process, which is lost with it.
     Node { life: u64, event: NodeEvent },
     /// A submission of a life that is over reaches the database all the same.
-    Orphan { life: u64, batch: Batch },
+    Orphan { life: u64, submitted: Submitted },
     /// Somebody asks the coordinator.
     Ask(Asked),
     /// Somebody hears what became of what they asked.
@@ -52,12 +55,35 @@ pub(crate) enum NodeEvent {
     HungUp(ReplyTo),
     /// The patience with one call is over.
     CallGivenUp { http_call: u64 },
+    /// It is time to look at the rows of all lives.
+    Look,
+    /// They were read; none if they could not be.
+    Looked { rows: Option<Vec<LifeRow>>, asked: Mono },
+    /// The database does a step of a take-over.
+    TakeOver(TakeOverStep),
+    /// What became of it.
+    TakeOverAnswered(TakeOverAnswer),
 }
 
 impl ScheduledEvent {
-    /// Whether it waits while the coordinator's process is frozen.
-    pub(crate) fn is_of_the_node(&self) -> bool {
-        matches!(self, Self::Node { .. } | Self::Ask(_) | Self::Answer { .. })
+    /// The node whose process it is for: it waits while that is frozen.
+    pub(crate) fn of_node(&self, scheduler: &Scheduler) -> Option<usize> {
+        match self {
+            Self::Node { life, .. } => Some(scheduler.home(*life)),
+            Self::Ask(asked) => Some(asked.node),
+            Self::Answer { to: Caller::Node { ticket, .. }, .. } => {
+                Some(scheduler.home(ticket.epoch.0))
+            }
+            Self::Answer { to: Caller::Actor { .. }, .. }
+            | Self::Orphan { .. }
+            | Self::Heard { .. }
+            | Self::Act { .. }
+            | Self::Call(_)
+            | Self::Commit { .. }
+            | Self::TurnGivenUp { .. }
+            | Self::Fault(_)
+            | Self::Heal => None,
+        }
     }
 }
 
@@ -65,15 +91,17 @@ impl ScheduledEvent {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
     /// The coordinator's process is killed.
-    NodeDies,
+    NodeDies { node: usize },
     /// It is asked to stop.
-    NodeStops { grace_ms: u64 },
+    NodeStops { node: usize, grace_ms: u64 },
     /// It is started.
-    NodeStarts,
+    NodeStarts { node: usize },
     /// It is frozen for a while, as by SIGSTOP.
-    NodeFreezes { for_ms: u64 },
+    NodeFreezes { node: usize, for_ms: u64 },
+    /// It cannot reach the database for a while.
+    NodeCutOff { node: usize, for_ms: u64 },
     /// Its wall clock is set.
-    WallJumps { by_ms: i64 },
+    WallJumps { node: usize, by_ms: i64 },
     /// Nothing can be written for a while.
     DiskFull { for_ms: u64 },
     /// A participant is not there for a while.
@@ -87,6 +115,8 @@ pub(crate) enum Fault {
 /// A request on its way to the coordinator.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
+    /// Which node is asked.
+    pub(crate) node: usize,
     pub(crate) actor: usize,
     pub(crate) number: u64,
     pub(crate) gid: Gid,

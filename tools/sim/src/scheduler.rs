@@ -25,6 +25,11 @@ pub(crate) struct Scheduler {
     pub(crate) broken: Option<String>,
     /// Whether all faults have ended.
     pub(crate) healed: bool,
+    /// The node of each life so far.
+    homes: Vec<usize>,
+    /// Whether all faults have ended, every node runs and each transaction has an owner that does:
+    /// from then on nobody need watch.
+    pub(crate) settled: bool,
     /// For each service when its connections were last cut, and how.
     cuts: BTreeMap<usize, (u64, LineEnd)>,
 }
@@ -42,8 +47,35 @@ impl Scheduler {
             log,
             broken: None,
             healed: false,
+            homes: Vec::new(),
+            settled: false,
             cuts: BTreeMap::new(),
         }
+    }
+
+    /// A new life on a node; the first is number 1.
+    pub(crate) fn new_life(&mut self, node: usize) -> u64 {
+        self.homes.push(node);
+        u64::try_from(self.homes.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The node on which a life runs or ran.
+    pub(crate) fn home(&self, life: u64) -> usize {
+        let place = usize::try_from(life).unwrap_or_default().saturating_sub(1);
+        self.homes.get(place).copied().unwrap_or_default()
+    }
+
+    /// One of the nodes. Where there is one, chance is not asked.
+    pub(crate) fn some_node(&mut self) -> usize {
+        match self.plan.cluster.nodes {
+            0 | 1 => 0,
+            nodes => self.rng.index(nodes),
+        }
+    }
+
+    /// Whether several nodes share the rows.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.plan.cluster.nodes > 1
     }
 
     /// All connections to a service are dead from now on; those that are made later are not.
@@ -95,6 +127,13 @@ impl Scheduler {
 
     pub(crate) fn saw(&mut self, point: impl Into<Point>) {
         self.coverage.saw(point.into());
+    }
+
+    /// The same, if it is anything.
+    pub(crate) fn saw_if_any(&mut self, point: Option<impl Into<Point>>) {
+        if let Some(point) = point {
+            self.saw(point);
+        }
     }
 
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {

@@ -1,7 +1,11 @@
 //! One world: everything that is drawn from one seed, and what happens in it until it rests.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tercet_engine::{LifeState, StoredTransaction};
+use tercet_wire::Incarnation;
 
 use crate::actor::{Actor, contender, initiator, operator};
 use crate::content::{Content, gid};
@@ -25,7 +29,7 @@ const REST_WITHIN_MS: u64 = 4 * 3_600_000;
 /// One world.
 pub(crate) struct World {
     scheduler: Scheduler,
-    node: Node,
+    nodes: Vec<Node>,
     rows: Rows,
     services: Vec<Service>,
     actors: Vec<Actor>,
@@ -50,7 +54,7 @@ impl World {
             .collect();
         let mut world = Self {
             scheduler,
-            node: Node::default(),
+            nodes: (0..plan.cluster.nodes).map(Node::new).collect(),
             rows: Rows::default(),
             services,
             actors: Vec::new(),
@@ -126,43 +130,68 @@ impl World {
     fn plot(&mut self) {
         let scheduler = &mut self.scheduler;
         let plan = scheduler.plan.clone();
-        scheduler.at(0, ScheduledEvent::Fault(Fault::NodeStarts));
+        for node in 0..plan.cluster.nodes {
+            scheduler.at(0, ScheduledEvent::Fault(Fault::NodeStarts { node }));
+        }
         scheduler.at(plan.heal_at, ScheduledEvent::Heal);
-        let mut some = |count: u64, fault: fn(&mut Rng, usize) -> Fault| {
+        let mut some = |count: u64, fault: fn(&mut Scheduler, usize) -> Fault| {
             for _ in 0..count {
                 let at = scheduler.rng.below(plan.heal_at);
-                let fault = fault(&mut scheduler.rng, plan.services);
+                let fault = fault(scheduler, plan.services);
                 scheduler.at(at, ScheduledEvent::Fault(fault));
             }
         };
-        some(plan.node.crashes, |_, _| Fault::NodeDies);
-        some(plan.node.stops, |rng, _| Fault::NodeStops { grace_ms: rng.mostly_small(30_000) });
-        some(plan.node.freezes, |rng, _| Fault::NodeFreezes { for_ms: rng.mostly_small(60_000) });
-        some(plan.node.wall_jumps, |rng, _| Fault::WallJumps {
-            by_ms: rng.pick(&[-3_600_000, -5_000, 5_000, 3_600_000]),
+        some(plan.node.crashes, |it, _| Fault::NodeDies { node: it.some_node() });
+        some(plan.node.stops, |it, _| Fault::NodeStops {
+            node: it.some_node(),
+            grace_ms: it.rng.mostly_small(30_000),
         });
-        some(plan.journal.full, |rng, _| Fault::DiskFull { for_ms: rng.mostly_small(30_000) });
-        some(plan.service.outages, |rng, services| Fault::ServiceDown {
-            service: rng.index(services),
-            for_ms: rng.mostly_small(60_000),
+        some(plan.node.freezes, |it, _| Fault::NodeFreezes {
+            node: it.some_node(),
+            for_ms: it.rng.mostly_small(60_000),
         });
-        some(plan.net.partitions, |rng, services| Fault::Partition {
-            service: rng.index(services),
-            for_ms: rng.mostly_small(60_000),
+        some(plan.node.wall_jumps, |it, _| Fault::WallJumps {
+            node: it.some_node(),
+            // What nodes date they delete by each other's clocks, which part by no hours.
+            by_ms: match it.is_cluster() {
+                true => it.rng.pick(&[-5_000, -1_000, 1_000, 5_000]),
+                false => it.rng.pick(&[-3_600_000, -5_000, 5_000, 3_600_000]),
+            },
         });
-        some(plan.service.crashes, |rng, services| Fault::ServiceCrashes {
-            service: rng.index(services),
+        if plan.cluster.nodes > 1 {
+            some(plan.cluster.cut_offs, |it, _| Fault::NodeCutOff {
+                node: it.some_node(),
+                for_ms: it.rng.between(100, 15_000),
+            });
+            some(plan.cluster.long_freezes, |it, _| Fault::NodeFreezes {
+                node: it.some_node(),
+                for_ms: it.rng.between(2_000, 15_000),
+            });
+        }
+        some(plan.journal.full, |it, _| Fault::DiskFull { for_ms: it.rng.mostly_small(30_000) });
+        some(plan.service.outages, |it, services| Fault::ServiceDown {
+            service: it.rng.index(services),
+            for_ms: it.rng.mostly_small(60_000),
+        });
+        some(plan.net.partitions, |it, services| Fault::Partition {
+            service: it.rng.index(services),
+            for_ms: it.rng.mostly_small(60_000),
+        });
+        some(plan.service.crashes, |it, services| Fault::ServiceCrashes {
+            service: it.rng.index(services),
         });
     }
 
     fn happens(&mut self, scheduled_event: ScheduledEvent) {
         // A process that is frozen does nothing; what is meant for it waits.
-        if let Some(until) = self.node.frozen_until(&self.scheduler)
-            && scheduled_event.is_of_the_node()
-        {
+        let of_node = scheduled_event.of_node(&self.scheduler);
+        let node = of_node.and_then(|number| self.nodes.get(number));
+        if let Some(until) = node.and_then(|node| node.frozen_until(&self.scheduler)) {
             return self.scheduler.at(until, scheduled_event);
         }
-        let Self { scheduler, node, rows, services, actors, oracle } = self;
+        let number = of_node.unwrap_or_default();
+        let Self { scheduler, nodes, rows, services, actors, oracle } = self;
+        let Some(node) = nodes.get_mut(number) else { return };
         match scheduled_event {
             ScheduledEvent::Act { actor } => actors[actor].acts(scheduler),
             ScheduledEvent::Heard { actor, number, heard } => {
@@ -177,15 +206,15 @@ impl World {
                 services[service].turn_given_up(waiting, scheduler);
             }
             ScheduledEvent::Ask(asked) => node.asked(asked, scheduler),
-            ScheduledEvent::Orphan { life, batch } => match rows.commit(life, &batch) {
-                Ok((changed, _)) => {
-                    scheduler.saw(Sometimes::OrphanHappened);
-                    for changed in changed {
-                        oracle.written(&changed, scheduler);
+            ScheduledEvent::Orphan { life, submitted } => {
+                match rows.commit(life, &submitted, false) {
+                    Ok(committed) => {
+                        scheduler.saw(Sometimes::OrphanHappened);
+                        oracle.committed(life, &submitted, &committed, scheduler);
                     }
+                    Err(_) => scheduler.saw(Sometimes::OrphanFenced),
                 }
-                Err(_) => scheduler.saw(Sometimes::OrphanFenced),
-            },
+            }
             ScheduledEvent::Fault(fault) => self.goes_wrong(fault),
             ScheduledEvent::Heal => self.heals(),
             ScheduledEvent::Node { life, event } => {
@@ -198,18 +227,37 @@ impl World {
                 }
             }
         }
+        if self.scheduler.healed && self.scheduler.is_cluster() {
+            self.scheduler.settled = self.is_settled();
+        }
+    }
+
+    /// Whether every node runs, each row of a life is that of one of them, and each transaction is
+    /// driven by one. Without faults that stays so.
+    fn is_settled(&self) -> bool {
+        let goes_on = |node: &Node| node.lasting_life(&self.scheduler);
+        let lives: Option<BTreeSet<Incarnation>> = self.nodes.iter().map(goes_on).collect();
+        let Some(lives) = lives else { return false };
+        let rows = &self.rows;
+        let known = rows.lives.rows().filter(|row| row.state == LifeState::Live);
+        let live: BTreeSet<Incarnation> = known.map(|row| row.incarnation).collect();
+        let is_driven = |stored: &StoredTransaction| {
+            stored.status.is_finished() || stored.owner.is_some_and(|owner| lives.contains(&owner))
+        };
+        live == lives && rows.lives.rows().count() == live.len() && rows.all().all(is_driven)
     }
 
     fn goes_wrong(&mut self, fault: Fault) {
-        let Self { scheduler, node, rows, services, oracle, .. } = self;
-        let restarts = matches!(fault, Fault::NodeStarts);
+        let Self { scheduler, nodes, rows, services, oracle, .. } = self;
+        let restarts = matches!(fault, Fault::NodeStarts { .. });
         if scheduler.healed && !restarts {
             return;
         }
         scheduler.note(|| format!("fault: {fault:?}"));
         let now = scheduler.now;
         match fault {
-            Fault::NodeDies => {
+            Fault::NodeDies { node } => {
+                let node = &mut nodes[node];
                 if node.running.is_none() {
                     return;
                 }
@@ -219,16 +267,23 @@ impl World {
                     scheduler.fault(scheduler.plan.journal.unreadable, Mishap::RowsDamaged)
                 });
             }
-            Fault::NodeStops { grace_ms } => {
+            Fault::NodeStops { node, grace_ms } => {
                 scheduler.saw(Mishap::NodeStops);
-                node.stops(Duration::from_millis(grace_ms), scheduler);
+                nodes[node].stops(Duration::from_millis(grace_ms), scheduler);
             }
-            Fault::NodeStarts => node.starts(&mut Around { scheduler, rows, services, oracle }),
-            Fault::NodeFreezes { for_ms } => {
+            Fault::NodeStarts { node } => {
+                nodes[node].starts(&mut Around { scheduler, rows, services, oracle });
+            }
+            Fault::NodeCutOff { node, for_ms } => {
+                scheduler.saw(Mishap::NodeCutOff);
+                nodes[node].is_cut_off(now + for_ms);
+            }
+            Fault::NodeFreezes { node, for_ms } => {
                 scheduler.saw(Mishap::Freeze);
-                node.freezes(for_ms, &mut Around { scheduler, rows, services, oracle });
+                nodes[node].freezes(for_ms, &mut Around { scheduler, rows, services, oracle });
             }
-            Fault::WallJumps { by_ms } => {
+            Fault::WallJumps { node, by_ms } => {
+                let node = &mut nodes[node];
                 scheduler.saw(if by_ms > 0 { Mishap::WallForward } else { Mishap::WallBack });
                 if node.running.is_none() {
                     scheduler.saw(Mishap::WallJumpAcrossRestart);
@@ -237,7 +292,8 @@ impl World {
             }
             Fault::DiskFull { for_ms } => {
                 scheduler.saw(Mishap::DiskFull);
-                node.disk_is_full(now + for_ms);
+                // They share it.
+                nodes.iter_mut().for_each(|node| node.disk_is_full(now + for_ms));
             }
             Fault::ServiceDown { service, for_ms } => {
                 scheduler.saw(Mishap::ServiceDown);
@@ -261,7 +317,7 @@ impl World {
     /// All faults end. Where rows were damaged or rejected an operator mends them and starts the
     /// coordinator again, as its log asks for.
     fn heals(&mut self) {
-        let Self { scheduler, node, rows, services, oracle, .. } = self;
+        let Self { scheduler, nodes, rows, services, oracle, .. } = self;
         scheduler.note(|| "all faults end".to_owned());
         scheduler.healed = true;
         for service in services.iter_mut() {
@@ -271,15 +327,22 @@ impl World {
         let is_any_rejected = !rows.rejected.is_empty();
         rows.mend();
         if !oracle.excused.is_empty() || is_any_rejected {
-            node.dies(&mut Around { scheduler, rows, services, oracle });
+            for node in nodes {
+                node.dies(&mut Around { scheduler, rows, services, oracle });
+            }
         }
     }
 
     fn rests(&mut self) {
-        let Self { scheduler, node, rows, services, .. } = self;
-        match &node.running {
-            None => scheduler.broke("the coordinator is not there"),
-            Some(running) => at_rest(running, rows, services, scheduler),
+        let Self { scheduler, nodes, rows, services, .. } = self;
+        for node in nodes {
+            match &node.running {
+                None => scheduler.broke("a coordinator is not there"),
+                Some(running) => at_rest(running, rows, services, scheduler),
+            }
+        }
+        if rows.lives.rows().count() != scheduler.plan.cluster.nodes {
+            scheduler.broke("the row of a dead life is still there");
         }
     }
 }

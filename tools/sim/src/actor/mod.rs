@@ -11,8 +11,9 @@ use tercet_engine::{Refusal, Reply, Until};
 use tercet_wire::{Answer, BranchId, BranchSpec, Gid, Instance, Op, ResolvedAs};
 
 use crate::content::{Content, quantity_of, service_of};
-use crate::coverage::{Mishap, Sometimes};
+use crate::coverage::{Mishap, Sometimes, Together};
 use crate::network;
+use crate::rows::life_of;
 use crate::scheduled_event::{Arriving, Asked, Caller, Heard, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
@@ -30,6 +31,10 @@ pub(crate) struct Actor {
     asking: Option<u64>,
     requests: u64,
     attempts: u32,
+    /// Which node it asks.
+    node: usize,
+    /// Whether it was sent there by another.
+    is_sent: bool,
     /// The life of the gid, once it was told.
     instance: Option<Instance>,
 }
@@ -69,6 +74,8 @@ impl Actor {
             asking: None,
             requests: 0,
             attempts: 0,
+            node: 0,
+            is_sent: false,
             instance: None,
         }
     }
@@ -115,13 +122,20 @@ impl Actor {
             Step::Resolve(branch, as_) => Asking::Resolve(branch, as_),
         };
         let gid = self.gid.clone();
-        let asked = Asked { actor: self.number, number, gid, asking, until, wait_ms };
+        if !self.is_sent && scheduler.is_cluster() {
+            let wanders = scheduler.rng.percent(scheduler.plan.cluster.wander);
+            self.node = if wanders { scheduler.some_node() } else { self.node };
+        }
+        let node = self.node;
+        let asked = Asked { node, actor: self.number, number, gid, asking, until, wait_ms };
         let (actor, heard) = (self.number, Heard::Nothing);
         let patience = wait_ms + scheduler.rng.pick(&[50, 20_000]);
         scheduler.after(patience, ScheduledEvent::Heard { actor, number, heard });
         if scheduler.fault(scheduler.plan.actor.repeat / 2, Mishap::RequestDoubled) {
             let delay = network::delay(scheduler);
-            scheduler.after(delay, ScheduledEvent::Ask(asked.clone()));
+            // Behind a balancer the second may reach another node.
+            let twice = Asked { node: scheduler.some_node(), ..asked.clone() };
+            scheduler.after(delay, ScheduledEvent::Ask(twice));
         }
         let delay = network::delay(scheduler);
         scheduler.after(delay, ScheduledEvent::Ask(asked));
@@ -161,7 +175,7 @@ impl Actor {
             Heard::Nothing if self.is_own_try() && self.attempts >= 3 => Then::Cancel,
             Heard::Nothing | Heard::TooBusy => Then::Again,
             Heard::Try(answer) => self.own_try_answered(&answer),
-            Heard::Reply(reply) => self.answered(&reply),
+            Heard::Reply(reply) => self.answered(&reply, scheduler),
         };
         let pause = match then {
             Then::GoOn => {
@@ -194,7 +208,16 @@ impl Actor {
         }
     }
 
-    fn answered(&mut self, reply: &Reply) -> Then {
+    fn answered(&mut self, reply: &Reply, scheduler: &mut Scheduler) -> Then {
+        if let Reply::Refused(Refusal::Elsewhere(owner)) = reply {
+            // It asks there next.
+            self.node = scheduler.home(life_of(*owner));
+            self.is_sent = true;
+            return Then::Again;
+        }
+        if std::mem::take(&mut self.is_sent) && matches!(reply, Reply::Transaction { .. }) {
+            scheduler.saw(Together::AnsweredByTheOwner);
+        }
         match reply {
             Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. } => {
                 self.instance = Some(snapshot.transaction.instance());

@@ -72,14 +72,14 @@ impl Running {
         }
         for destination in commands.notify_when_free {
             let news = self.dispatch.notify_when_free(&destination, now, scheduler);
-            self.take_news(news, now, &mut around.oracle.told, scheduler);
+            self.take_news(news, now, &mut around.oracle.of(self.node).told, scheduler);
         }
     }
 
     /// Tells people what is due of those that do not answer.
     pub(super) fn tell_outages(&mut self, now: Now, around: &mut Around<'_>) {
         for news in self.outages.take_due(now.mono) {
-            around.oracle.told.news(&news, self.life, around.scheduler);
+            around.oracle.of(self.node).told.news(&news, self.life, around.scheduler);
         }
     }
 
@@ -123,7 +123,7 @@ impl Running {
         let nothing = Answer::Nothing { why: "timeout".to_owned() };
         if let Some(news) = self.dispatch.ended(http_call, &nothing, now, around.scheduler) {
             around.scheduler.saw(Sometimes::Timeout);
-            self.take_news(news, now, &mut around.oracle.told, around.scheduler);
+            self.take_news(news, now, &mut around.oracle.of(self.node).told, around.scheduler);
         }
     }
 }
@@ -146,7 +146,12 @@ impl Node {
             false => None,
         };
         if let Some(news) = news {
-            running.take_news(news, now, &mut around.oracle.told, around.scheduler);
+            running.take_news(
+                news,
+                now,
+                &mut around.oracle.of(running.node).told,
+                around.scheduler,
+            );
         } else if around
             .scheduler
             .fault(around.scheduler.plan.net.stale, Sometimes::AnswerAfterItsTime)

@@ -1,12 +1,12 @@
 //! The journal's writer and reader: the real group commit, over rows in memory and with the
 //! faults of a database.
 
-use tercet_engine::{Backlog, Batch, Committed, JournalEvent, Load};
+use tercet_engine::{Backlog, Committed, JournalEvent, Load, Submitted};
 use tercet_wire::{Gid, Now, Wall};
 
-use crate::coverage::{Mishap, Sometimes};
-use crate::node::{Around, Running};
-use crate::rows::{Changed, CommitError, Rows};
+use crate::coverage::{Mishap, Sometimes, Together};
+use crate::node::{Around, Reach, Running};
+use crate::rows::{self, CommitError, Rows};
 use crate::scheduled_event::NodeEvent;
 use crate::scheduler::Scheduler;
 
@@ -16,7 +16,7 @@ impl Running {
         if let Some((mut records, urgency)) = self.driver.flush() {
             self.steady(now);
             records.iter_mut().for_each(|record| record.date_end(&self.steady, now.mono));
-            around.oracle.journal.appended(&records, around.scheduler);
+            around.oracle.of(self.node).journal.appended(&records, around.scheduler);
             self.unwritten = self.unwritten.and(Backlog::of(&records));
             self.writer.append(records, urgency);
             self.write(now, around);
@@ -24,10 +24,11 @@ impl Running {
     }
 
     /// Whatever the writer has to do now.
-    fn write(&mut self, now: Now, around: &mut Around<'_>) {
+    pub(super) fn write(&mut self, now: Now, around: &mut Around<'_>) {
         let scheduler = &mut *around.scheduler;
-        if let Some(batch) = self.writer.submit(now) {
-            around.oracle.journal.submitted(batch, scheduler);
+        let of_journal = &mut around.oracle.of(self.node).journal;
+        if let Some(submitted) = self.writer.submit(now) {
+            of_journal.submitted(submitted, scheduler);
             let plan = &scheduler.plan.journal;
             let (usual, stall) = (plan.commit, plan.stall);
             let wait = match scheduler.fault(stall, Mishap::CommitStalls) {
@@ -37,16 +38,18 @@ impl Running {
             let wait = scheduler.rng.below(wait + 1);
             self.after(wait, NodeEvent::Submission, scheduler);
         }
-        around.oracle.journal.writer_waits(&self.writer, self.awake_since, scheduler);
+        of_journal.writer_waits(&self.writer, self.awake_since, scheduler);
         let settled = self.writer.take_settled();
         self.unwritten.records -= settled.records;
         self.unwritten.bytes -= settled.bytes;
         while let Some(event) = self.writer.take_event() {
-            around.oracle.journal.told(&event, scheduler);
+            of_journal.told(&event, scheduler);
+            self.chunk_is_durable(&event, scheduler);
             self.driver.journal(event);
         }
         // Where all is done, signs of life alone do not keep the world from coming to rest.
-        let rests = scheduler.healed && self.writer.is_idle();
+        let nobody_watches = !scheduler.is_cluster() || scheduler.settled;
+        let rests = scheduler.healed && nobody_watches && self.writer.is_idle();
         if let Some(due) = self.writer.next_deadline().filter(|_| !rests) {
             let at = self.at(due);
             if self.writer_at.is_none_or(|planned| at < planned || planned <= scheduler.now) {
@@ -60,39 +63,54 @@ impl Running {
     /// What the database makes of the batch under way.
     fn commit(
         &mut self,
-        batch: &Batch,
+        submitted: &Submitted,
         rows: &mut Rows,
-        full: bool,
+        reach: Reach,
         scheduler: &mut Scheduler,
-    ) -> (Vec<Changed>, Committed) {
+    ) -> (Option<rows::Committed>, Committed) {
         let (before, after) =
             (scheduler.plan.journal.fail_before, scheduler.plan.journal.fail_after);
         let again = |why: &str| Committed::Again { why: why.to_owned() };
-        if full || scheduler.fault(before, Mishap::CommitFailsBefore) {
-            return (Vec::new(), again("it did not happen"));
+        if reach != Reach::All || scheduler.fault(before, Mishap::CommitFailsBefore) {
+            return (None, again("it did not happen"));
         }
-        match rows.commit(self.life, batch) {
-            Err(CommitError::Fenced) => (Vec::new(), Committed::Fenced),
+        let stale = scheduler.is_cluster()
+            && scheduler.fault(scheduler.plan.cluster.stale_looks, Together::StaleLook);
+        match rows.commit(self.life, submitted, stale) {
+            Err(CommitError::Fenced) => {
+                self.is_fenced_for_cause(submitted, rows, scheduler);
+                (None, Committed::Fenced)
+            }
+            Err(CommitError::Again) => {
+                scheduler.saw(Together::LookedTooEarly);
+                (None, again("the look was older than the fence"))
+            }
             Err(CommitError::ApplyError(misfit)) => {
                 scheduler.broke(format!("a record does not fit the rows: {misfit}"));
-                (Vec::new(), Committed::Fenced)
+                (None, Committed::Fenced)
             }
             Err(CommitError::Rejected) => {
                 scheduler.saw(Sometimes::Rejected);
-                (Vec::new(), Committed::Rejected)
+                (None, Committed::Rejected)
             }
-            Ok((changed, _)) if scheduler.fault(after, Mishap::CommitFailsAfter) => {
+            Ok(committed) if scheduler.fault(after, Mishap::CommitFailsAfter) => {
                 self.happened = true;
-                (changed, again("nobody knows"))
+                (Some(committed), again("nobody knows"))
             }
-            Ok((changed, taken)) => {
+            Ok(committed) => {
                 if std::mem::take(&mut self.happened) {
                     scheduler.saw(Sometimes::ResubmittedAfterItHappened);
                 }
-                if !taken.is_empty() {
+                if !committed.taken.is_empty() {
                     scheduler.saw(Sometimes::GidTaken);
                 }
-                (changed, Committed::Durable { taken })
+                let result = match submitted {
+                    Submitted::Chunk(_) => Committed::TakenOver { gids: committed.gids.clone() },
+                    Submitted::Batch(_) | Submitted::Leave(_) => {
+                        Committed::Durable { taken: committed.taken.clone() }
+                    }
+                };
+                (Some(committed), result)
             }
         }
     }
@@ -101,25 +119,28 @@ impl Running {
     pub(super) fn submitted(
         &mut self,
         wall: Wall,
-        full: bool,
+        reach: Reach,
         around: &mut Around<'_>,
     ) -> Option<Wall> {
         let now = self.now(wall, around.scheduler);
-        let Some(batch) = self.writer.under_way().cloned() else {
+        let Some(submitted) = self.writer.under_way().cloned() else {
             around.scheduler.broke("the writer forgot the batch under way");
             return None;
         };
-        let (changed, result) = self.commit(&batch, around.rows, full, around.scheduler);
-        around.oracle.journal.answered(&batch, &result);
+        let (committed, result) = self.commit(&submitted, around.rows, reach, around.scheduler);
+        around.oracle.of(self.node).journal.answered(&submitted, &result);
         let rejected = result == Committed::Rejected;
         if self.writer.committed(result, now).is_none() && rejected {
             around.scheduler.saw(Sometimes::Bisected);
         }
         self.write(now, around);
-        changed.iter().for_each(|changed| around.oracle.written(changed, around.scheduler));
+        if let Some(committed) = &committed {
+            around.oracle.committed(self.life, &submitted, committed, around.scheduler);
+        }
         let date = self.steady(now);
         self.sweep(date, around);
-        (!changed.is_empty()).then_some(date.wall)
+        let changed = committed.is_some_and(|committed| !committed.changed.is_empty());
+        changed.then_some(date.wall)
     }
 
     /// Something the writer waited for is due: a batch to be submitted again, what lingered, a
@@ -133,11 +154,12 @@ impl Running {
     }
 
     /// The database reads what was asked for.
-    pub(super) fn loads(&mut self, gids: Vec<Gid>, around: &mut Around<'_>) {
+    pub(super) fn loads(&mut self, gids: Vec<Gid>, reach: Reach, around: &mut Around<'_>) {
         let scheduler = &mut *around.scheduler;
-        let fails = scheduler.fault(scheduler.plan.journal.load_fails, Mishap::LoadFails);
+        let fails = reach == Reach::Nothing
+            || scheduler.fault(scheduler.plan.journal.load_fails, Mishap::LoadFails);
         let read = gids.into_iter().map(|gid| {
-            let load = if fails { Load::Failed } else { around.rows.load(&gid) };
+            let load = if fails { Load::Failed } else { around.rows.load(self.life, &gid) };
             JournalEvent::Loaded(gid, load)
         });
         let read = read.collect();
@@ -152,9 +174,19 @@ impl Running {
     }
 
     /// The database reads which transactions rest.
-    pub(super) fn page_requests(&mut self, after: Option<&Gid>, around: &mut Around<'_>) {
+    pub(super) fn page_requests(
+        &mut self,
+        after: Option<Gid>,
+        reach: Reach,
+        around: &mut Around<'_>,
+    ) {
+        if reach == Reach::Nothing {
+            // The reader asks until it is answered.
+            return self.after(500, NodeEvent::PageRequest(after), around.scheduler);
+        }
         around.scheduler.saw(Sometimes::PageOfGids);
-        let page = around.rows.decided_unfinished(after, around.scheduler.plan.page);
+        let limit = around.scheduler.plan.page;
+        let page = around.rows.decided_unfinished(self.life, after.as_ref(), limit);
         self.is_read(vec![JournalEvent::PageOfGids(page)], around.scheduler);
     }
 

@@ -9,7 +9,7 @@ use tercet_engine::{
 };
 use tercet_wire::{Backoff, Epoch, Gid, Mono, Now, SteadyWall, Wall};
 
-use crate::coverage::{CrashPoint, Mishap, Sometimes};
+use crate::coverage::{CrashPoint, Mishap, Sometimes, Together};
 use crate::node::{Around, Dispatch, Node, Running, Waiting, dispatch};
 use crate::plan::Plan;
 use crate::scheduled_event::{Fault, Heard, NodeEvent, ScheduledEvent};
@@ -27,9 +27,14 @@ impl Node {
         if self.running.is_some() {
             return;
         }
-        self.lives += 1;
-        let life = self.lives;
-        around.rows.register(life);
+        let life = around.scheduler.new_life(self.number);
+        match around.scheduler.is_cluster() {
+            true => around.rows.register(life, self.number),
+            false => around.rows.register_alone(life),
+        }
+        if std::mem::take(&mut self.was_fenced) {
+            around.scheduler.saw(Together::Rejoined);
+        }
         let wall = self.wall(around.scheduler);
         let doubts = |last: Wall| wall.since(last) > LONGEST_STOP;
         let clock_doubted = self.last_written.is_some_and(doubts);
@@ -57,6 +62,9 @@ impl Node {
         let now = around.scheduler.now;
         let mut running = Running {
             life,
+            node: self.number,
+            watch: self.watch(life, around.scheduler),
+            take_over: None,
             driver,
             mono_offset,
             frozen_until: 0,
@@ -78,7 +86,15 @@ impl Node {
         around.scheduler.note(|| format!("life {life} starts"));
         if !self.recover(&mut running, around) {
             let pause = around.scheduler.rng.between(10, 2_000);
-            return around.scheduler.after(pause, ScheduledEvent::Fault(Fault::NodeStarts));
+            let again = Fault::NodeStarts { node: self.number };
+            return around.scheduler.after(pause, ScheduledEvent::Fault(again));
+        }
+        if running.watch.is_some() {
+            running.after(0, NodeEvent::Look, around.scheduler);
+            // The heartbeat.
+            let wall = self.wall(around.scheduler);
+            running.writer_at = Some(around.scheduler.now);
+            running.writer_due(wall, around);
         }
         self.running = Some(running);
         self.wake(0, around.scheduler);
@@ -95,7 +111,8 @@ impl Node {
             {
                 return false;
             }
-            let page = around.rows.unfinished(after.as_ref(), around.scheduler.plan.page);
+            let page =
+                around.rows.unfinished(running.life, after.as_ref(), around.scheduler.plan.page);
             let page = read_page(page);
             for event in page.events {
                 let now = running.now(self.wall(around.scheduler), around.scheduler);
@@ -106,7 +123,7 @@ impl Node {
                 break;
             }
         }
-        around.oracle.recovered(running.core(), around.rows, around.scheduler);
+        around.oracle.recovered(running, around.rows, around.scheduler);
         for (commands, now) in all {
             running.carry_out(commands, now, around);
         }
@@ -124,24 +141,26 @@ impl Node {
             scheduler.saw(point);
         }
         scheduler.note(|| format!("life {} ends", running.life));
-        if let Some(batch) = running.writer.under_way()
+        if let Some(submitted) = running.writer.under_way()
             && scheduler.rng.one_in(2)
         {
             // It was on its way to the database, and may reach it before the next life does.
-            let (life, batch) = (running.life, batch.clone());
+            let (life, submitted) = (running.life, submitted.clone());
             let wait = scheduler.rng.mostly_small(2_000);
-            scheduler.after(wait, ScheduledEvent::Orphan { life, batch });
+            scheduler.after(wait, ScheduledEvent::Orphan { life, submitted });
         }
         for Waiting { actor, number, .. } in running.waiting.into_values() {
             let heard = Heard::Nothing;
             scheduler.after(1, ScheduledEvent::Heard { actor, number, heard });
         }
         let again = scheduler.fault(scheduler.plan.node.crash_again, Mishap::CrashAgain);
-        let pause = scheduler.rng.mostly_small(5_000) + 1;
-        scheduler.after(pause, ScheduledEvent::Fault(Fault::NodeStarts));
+        // So long that others often notice before it is back.
+        let longest = if scheduler.is_cluster() { 20_000 } else { 5_000 };
+        let (pause, node) = (scheduler.rng.mostly_small(longest) + 1, self.number);
+        scheduler.after(pause, ScheduledEvent::Fault(Fault::NodeStarts { node }));
         if again {
             let soon = pause + scheduler.rng.mostly_small(300);
-            scheduler.after(soon, ScheduledEvent::Fault(Fault::NodeDies));
+            scheduler.after(soon, ScheduledEvent::Fault(Fault::NodeDies { node }));
         }
     }
 
@@ -155,8 +174,15 @@ impl Node {
 
     /// The loop has ended; the journal writes what is left, if it may.
     pub(super) fn ends(&mut self, ended: Ended, around: &mut Around<'_>) {
-        let Ended::Stopped { grace_ends } = ended else { return self.dies(around) };
         let Some(running) = &mut self.running else { return };
+        let Ended::Stopped { grace_ends } = ended else {
+            if !running.waiting.is_empty() {
+                around.scheduler.broke("it was fenced, and not everybody was told");
+            }
+            around.scheduler.saw(Together::Fenced);
+            self.was_fenced = true;
+            return self.dies(around);
+        };
         let scheduler = &mut *around.scheduler;
         let in_time =
             running.mono(scheduler.now) < running.driver.gives_up_at().unwrap_or_default();
@@ -165,7 +191,10 @@ impl Node {
             scheduler.broke("it stopped although somebody still waited");
         }
         running.closes_until = Some(grace_ends);
-        running.writer.close();
+        match scheduler.is_cluster() {
+            true => running.writer.leave(),
+            false => running.writer.close(),
+        }
         running.writer_at = Some(scheduler.now);
         running.after(0, NodeEvent::WriterDue, scheduler);
         let rest = running.at(grace_ends).saturating_sub(scheduler.now);
@@ -177,7 +206,10 @@ impl Node {
         let Some(running) = &self.running else { return };
         let Some(until) = running.closes_until else { return };
         if running.writer.is_over() {
-            around.oracle.journal.closed(around.scheduler);
+            match running.writer.is_fenced() {
+                true => around.scheduler.saw(Together::FencedWhileItStops),
+                false => around.oracle.of(self.number).journal.closed(around.scheduler),
+            }
             self.dies(around);
         } else if running.mono(around.scheduler.now) >= until {
             self.dies(around);
@@ -187,6 +219,9 @@ impl Node {
     /// The process is frozen for a while: messages pile up, and its clocks go on.
     pub(crate) fn freezes(&mut self, for_ms: u64, around: &mut Around<'_>) {
         let Some(running) = &mut self.running else { return };
+        if around.scheduler.is_cluster() {
+            running.freezes_at_a_commit(around.scheduler);
+        }
         let until = around.scheduler.now + for_ms;
         running.frozen_until = running.frozen_until.max(until);
         running.awake_since = running.frozen_until;

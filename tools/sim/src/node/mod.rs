@@ -3,6 +3,7 @@
 //! and frozen at any moment.
 
 mod carry;
+mod cluster;
 mod dispatch;
 mod journal;
 mod life;
@@ -17,7 +18,9 @@ pub(crate) use dispatch::Dispatch;
 pub(crate) use life::LONGEST_STOP;
 pub(crate) use lines::LineEnd;
 pub(crate) use retention::RETENTION;
-use tercet_engine::{Backlog, Core, Driver, GroupCommit, Lane, Outages, ReplyTo};
+use tercet_engine::{
+    Backlog, Core, Driver, GroupCommit, Lane, NodeWatch, Outages, ReplyTo, TakeOver,
+};
 use tercet_wire::{Gid, Mono, Now, SteadyWall, Wall};
 
 use crate::oracle::Oracle;
@@ -37,14 +40,26 @@ pub(crate) struct Around<'a> {
     pub(crate) oracle: &'a mut Oracle,
 }
 
+/// What of the database a node reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    All,
+    /// Nothing can be written.
+    ReadsAlone,
+    Nothing,
+}
+
 /// The machine on which the coordinator runs.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
+    number: usize,
     pub(crate) running: Option<Running>,
-    /// Lives so far.
-    pub(crate) lives: u64,
     wall_offset: i64,
     disk_full_until: u64,
+    /// Until then it cannot reach the database.
+    cut_off_until: u64,
+    /// Whether its last life was fenced.
+    was_fenced: bool,
     /// The latest date that the journal holds.
     last_written: Option<Wall>,
 }
@@ -53,6 +68,12 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) life: u64,
+    /// On which node.
+    pub(crate) node: usize,
+    /// The eyes on other lives, where there are any.
+    watch: Option<NodeWatch>,
+    /// The take-over under way.
+    take_over: Option<TakeOver>,
     pub(crate) driver: Driver,
     /// What its monotonic clock showed when the world began, were it that old.
     mono_offset: u64,
@@ -90,10 +111,29 @@ struct Waiting {
     actor: usize,
     number: u64,
     gid: Gid,
+    asked_at: u64,
     hung_up: bool,
 }
 
 impl Node {
+    pub(crate) fn new(number: usize) -> Self {
+        Self { number, ..Self::default() }
+    }
+
+    /// Whether and how it reaches the database.
+    fn reach(&self, scheduler: &Scheduler) -> Reach {
+        let now = scheduler.now;
+        if scheduler.healed {
+            Reach::All
+        } else if now < self.cut_off_until {
+            Reach::Nothing
+        } else if now < self.disk_full_until {
+            Reach::ReadsAlone
+        } else {
+            Reach::All
+        }
+    }
+
     /// The wall clock of its machine. Participants share it: whether clocks agree is not what
     /// anything rests on.
     pub(crate) fn wall(&self, scheduler: &Scheduler) -> Wall {
@@ -103,6 +143,10 @@ impl Node {
 
     pub(crate) fn wall_jumps(&mut self, by_ms: i64) {
         self.wall_offset += by_ms;
+    }
+
+    pub(crate) fn is_cut_off(&mut self, until: u64) {
+        self.cut_off_until = until;
     }
 
     pub(crate) fn disk_is_full(&mut self, until: u64) {
@@ -118,14 +162,14 @@ impl Node {
     /// Something happens inside the process; what was meant for an earlier life is lost.
     pub(crate) fn happens(&mut self, life: u64, event: NodeEvent, around: &mut Around<'_>) {
         let wall = self.wall(around.scheduler);
-        let full = around.scheduler.now < self.disk_full_until && !around.scheduler.healed;
+        let reach = self.reach(around.scheduler);
         let Some(running) = self.running.as_mut().filter(|running| running.life == life) else {
             return;
         };
         match event {
             NodeEvent::Round => return self.round(around),
             NodeEvent::Submission => {
-                if let Some(date) = running.submitted(wall, full, around) {
+                if let Some(date) = running.submitted(wall, reach, around) {
                     self.last_written = Some(date);
                 }
                 self.close_if_over(around);
@@ -134,8 +178,14 @@ impl Node {
                 running.writer_due(wall, around);
                 self.close_if_over(around);
             }
-            NodeEvent::Load(gids) => running.loads(gids, around),
-            NodeEvent::PageRequest(after) => running.page_requests(after.as_ref(), around),
+            NodeEvent::Load(gids) => running.loads(gids, reach, around),
+            NodeEvent::PageRequest(after) => running.page_requests(after, reach, around),
+            NodeEvent::Look => return running.look(reach, around),
+            NodeEvent::Looked { rows, asked } => running.looked(rows, asked, wall, around),
+            NodeEvent::TakeOver(step) => return running.database_takes_over(step, reach, around),
+            NodeEvent::TakeOverAnswered(answer) => {
+                running.take_over_answered(answer, wall, around);
+            }
             NodeEvent::Read(read) => {
                 read.into_iter().for_each(|event| running.driver.journal(event));
             }
@@ -175,9 +225,9 @@ impl Running {
         }
     }
 
-    /// What a request that waits is about.
-    pub(crate) fn asked_about(&self, reply_to: ReplyTo) -> Option<&Gid> {
-        self.waiting.get(&reply_to).map(|waiting| &waiting.gid)
+    /// What a request that waits is about, and when it came.
+    pub(crate) fn asked_about(&self, reply_to: ReplyTo) -> Option<(&Gid, u64)> {
+        self.waiting.get(&reply_to).map(|waiting| (&waiting.gid, waiting.asked_at))
     }
 
     /// What its monotonic clock shows at a moment.

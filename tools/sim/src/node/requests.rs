@@ -18,7 +18,7 @@ impl Node {
     /// A request arrives.
     pub(crate) fn asked(&mut self, asked: Asked, scheduler: &mut Scheduler) {
         let wall = self.wall(scheduler);
-        let Asked { actor, number, gid, asking, until, wait_ms } = asked;
+        let Asked { node: _, actor, number, gid, asking, until, wait_ms } = asked;
         let running = self.running.as_mut().filter(|running| running.closes_until.is_none());
         let Some(running) = running else {
             let heard = Heard::Nothing;
@@ -54,7 +54,8 @@ impl Node {
         running.next_reply += 1;
         let reply_to = ReplyTo(running.next_reply);
         let give_up = running.mono(scheduler.now).after(Duration::from_millis(wait_ms));
-        let waiting = Waiting { actor, number, gid: gid.clone(), hung_up: false };
+        let asked_at = scheduler.now;
+        let waiting = Waiting { actor, number, gid: gid.clone(), asked_at, hung_up: false };
         running.waiting.insert(reply_to, waiting);
         if scheduler.fault(scheduler.plan.actor.hang_up, Mishap::ClientHangsUp) {
             let wait = scheduler.rng.below(wait_ms + 1);

@@ -32,7 +32,7 @@ impl Node {
         let mono = running.mono(around.scheduler.now);
         let now = running.now(wall, around.scheduler);
         let news = running.dispatch.wake(now, around.scheduler);
-        running.take_news(news, now, &mut around.oracle.told, around.scheduler);
+        running.take_news(news, now, &mut around.oracle.of(running.node).told, around.scheduler);
         running.tell_outages(now, around);
         running.driver.set_unwritten(running.unwritten);
         let bound = running.driver.settings().lane_bound;

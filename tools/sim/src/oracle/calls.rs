@@ -10,8 +10,9 @@ use tercet_engine::{
 };
 use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
 
-use crate::coverage::Sometimes;
+use crate::coverage::{Sometimes, Together};
 use crate::node::Running;
+use crate::oracle::lives::LivesSeen;
 use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 
@@ -91,7 +92,7 @@ impl Calls {
             Event::Input(Input::Loaded(..)) => {
                 self.taken_up += 1;
             }
-            Event::Input(_) | Event::Sync(_) | Event::Journal { .. } => {}
+            Event::Input(_) | Event::Sync(_) | Event::Journal { .. } | Event::Fenced => {}
         }
     }
 
@@ -101,6 +102,7 @@ impl Calls {
         running: &Running,
         now: Now,
         rows: &Rows,
+        lives: &LivesSeen,
         scheduler: &mut Scheduler,
     ) {
         let mut gids: BTreeSet<&Gid> =
@@ -110,13 +112,23 @@ impl Calls {
             let (gid, branch) = (&ticket.gid, &ticket.branch);
             let stored = rows.get(gid);
             scheduler.check(call_follows_the_journal(call, stored));
-            if ticket.op == Op::Try && stored.is_some_and(|stored| stored.decided.is_some()) {
+            // A life that is over and has not heard so may still send what it may not know to be
+            // settled; guards refuse that.
+            let is_anothers = lives.is_anothers(gid, running.life, rows);
+            if is_anothers {
+                scheduler.saw(Together::CallByFenced);
+                if !lives.is_over(running.life) {
+                    scheduler.broke(format!("{gid}/{branch}: called, and another drives it"));
+                }
+            }
+            let decided = stored.is_some_and(|stored| stored.decided.is_some());
+            if ticket.op == Op::Try && decided && !is_anothers {
                 scheduler.broke(format!("{gid}/{branch}: a Try left after the decision"));
             }
             let branch_records =
                 stored.map(|stored| &stored.branch_records[..]).unwrap_or_default();
             let of_branch = branch_records.iter().find(|outcome| outcome.branch == ticket.branch);
-            if of_branch.is_some_and(|outcome| outcome.resolved_as.is_some()) {
+            if of_branch.is_some_and(|outcome| outcome.resolved_as.is_some()) && !is_anothers {
                 scheduler.broke(format!("{gid}/{branch}: called although it was resolved"));
             }
             gids.insert(gid);

@@ -37,7 +37,11 @@ impl Deadlines {
                 }
                 self.taken_up(stored, now);
             }
-            Event::Input(_) | Event::Sync(_) | Event::Journal { .. } => {}
+            // What was begun here was never written; another node's has a deadline of its own.
+            Event::Input(Input::Exists(gid)) if scheduler.is_cluster() => {
+                self.not_before.remove(gid);
+            }
+            Event::Input(_) | Event::Sync(_) | Event::Journal { .. } | Event::Fenced => {}
         }
     }
 

@@ -8,7 +8,7 @@ use tercet_engine::{
 use tercet_wire::{BranchId, Gid, Instance, Op};
 
 use crate::content::service_of;
-use crate::coverage::Sometimes;
+use crate::coverage::{Sometimes, Together};
 use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 use crate::service::Service;
@@ -17,23 +17,25 @@ use crate::service::Service;
 #[derive(Debug, Default)]
 pub(crate) struct Expectations {
     decisions: BTreeMap<Instance, Op>,
-    exist: BTreeMap<Gid, Instance>,
+    /// Which instance, and when that was told first.
+    exist: BTreeMap<Gid, (Instance, u64)>,
     created: BTreeSet<(Instance, Option<BranchId>)>,
-    /// In the present life: an end may be told before it is durable, and then a crash goes back
+    /// By a node in its present life: an end may be told before it is durable, and then a crash goes back
     /// behind it; nobody sees it go back without one.
-    finished: BTreeSet<Gid>,
+    finished: BTreeSet<(usize, Gid)>,
 }
 
 impl Expectations {
     /// The coordinator has started again.
-    pub(super) fn new_life(&mut self) {
-        self.finished.clear();
+    pub(super) fn new_life(&mut self, node: usize) {
+        self.finished.retain(|(by, _)| *by != node);
     }
 
     /// A reply to a request about this gid leaves.
     pub(super) fn reply(
         &mut self,
-        gid: &Gid,
+        node: usize,
+        (gid, asked_at): (&Gid, u64),
         reply: &Reply,
         rows: &Rows,
         services: &[Service],
@@ -43,17 +45,24 @@ impl Expectations {
         match reply {
             Reply::Transaction { told, snapshot } => {
                 let transaction = &snapshot.transaction;
-                self.told(*told, None, transaction, rows, services, scheduler);
+                self.told((node, *told), None, transaction, rows, services, scheduler);
             }
             Reply::Branch { told, snapshot, branch } => {
                 let (transaction, branch) = (&snapshot.transaction, Some(branch.clone()));
-                self.told(*told, branch, transaction, rows, services, scheduler);
+                self.told((node, *told), branch, transaction, rows, services, scheduler);
             }
-            Reply::Refused(refusal) => self.refused(gid, refusal, rows, scheduler),
+            Reply::Refused(refusal) => self.refused(gid, asked_at, refusal, rows, scheduler),
         }
     }
 
-    fn refused(&mut self, gid: &Gid, refusal: &Refusal, rows: &Rows, scheduler: &mut Scheduler) {
+    fn refused(
+        &mut self,
+        gid: &Gid,
+        asked_at: u64,
+        refusal: &Refusal,
+        rows: &Rows,
+        scheduler: &mut Scheduler,
+    ) {
         let (seen, op) = match refusal {
             Refusal::GidReused => (Sometimes::GidReused, None),
             Refusal::AlreadyConfirmed => (Sometimes::AlreadyConfirmed, Some(Op::Confirm)),
@@ -65,7 +74,9 @@ impl Expectations {
             Refusal::JournalUnavailable => (Sometimes::JournalUnavailable, None),
             Refusal::NotAccepted => (Sometimes::NotAccepted, None),
             Refusal::NotFound => {
-                if self.exist.contains_key(gid) {
+                // One node may look while another begins it; who asks after that was told finds it.
+                let is_alone = !scheduler.is_cluster();
+                if self.exist.get(gid).is_some_and(|(_, told)| is_alone || *told < asked_at) {
                     scheduler.broke(format!("{gid} was told to exist, and then not to be found"));
                 }
                 (Sometimes::NotFound, None)
@@ -73,7 +84,11 @@ impl Expectations {
             Refusal::TooManyPagedOut { .. } => (Sometimes::TooManyPagedOut, None),
             Refusal::Quarantined => (Sometimes::Quarantined, None),
             Refusal::Elsewhere(owner) => {
-                return scheduler.broke(format!("{gid} is {owner:?}'s, and there is one node"));
+                scheduler.saw(Together::Elsewhere);
+                if !scheduler.is_cluster() {
+                    scheduler.broke(format!("{gid} is {owner:?}'s, and there is one node"));
+                }
+                return;
             }
             Refusal::TooManyBytes { .. }
             | Refusal::NotDecided
@@ -92,7 +107,7 @@ impl Expectations {
 
     fn told(
         &mut self,
-        word: Word,
+        (node, word): (usize, Word),
         branch: Option<BranchId>,
         transaction: &Transaction,
         rows: &Rows,
@@ -108,9 +123,8 @@ impl Expectations {
         {
             scheduler.broke(format!("{gid}/{branch} was told of and is not durable"));
         }
-        if let Some(other) = self.exist.insert(gid.clone(), instance)
-            && other != instance
-        {
+        let (other, _) = *self.exist.entry(gid.clone()).or_insert((instance, scheduler.now));
+        if other != instance {
             scheduler.broke(format!("{gid} was told to be {other}, then {instance}"));
         }
         match word {
@@ -129,9 +143,9 @@ impl Expectations {
             self.one_decision(gid, instance, op, scheduler);
         }
         if transaction.status().is_finished() {
-            self.finished.insert(gid.clone());
+            self.finished.insert((node, gid.clone()));
             everyone_acknowledged(transaction, services, scheduler);
-        } else if self.finished.contains(gid) {
+        } else if self.finished.contains(&(node, gid.clone())) {
             scheduler.broke(format!("{gid} was told finished, and then not"));
         }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tercet_engine::{Batch, Committed, GroupCommit, JournalEvent, Record, TransactionKey};
+use tercet_engine::{Committed, GroupCommit, JournalEvent, Record, Submitted, TransactionKey};
 use tercet_wire::Seq;
 
 use crate::coverage::Sometimes;
@@ -19,7 +19,7 @@ pub(crate) struct Journal {
     /// Lives whose records are left out.
     left_out: BTreeSet<TransactionKey>,
     /// A batch whose outcome nobody knows.
-    unknown: Option<Batch>,
+    unknown: Option<Submitted>,
     /// Since when nothing is written although something waits.
     held_back_since: Option<u64>,
 }
@@ -36,30 +36,31 @@ impl Journal {
         }
     }
 
-    pub(crate) fn submitted(&mut self, batch: &Batch, scheduler: &mut Scheduler) {
-        if batch.records.is_empty() {
+    pub(crate) fn submitted(&mut self, submitted: &Submitted, scheduler: &mut Scheduler) {
+        if submitted.is_sign_of_life() {
             scheduler.saw(Sometimes::SignOfLife);
         }
         match self.unknown.take() {
-            Some(unknown) if unknown == *batch => scheduler.saw(Sometimes::Resubmitted),
-            Some(Batch { number, .. }) => {
+            Some(unknown) if unknown == *submitted => scheduler.saw(Sometimes::Resubmitted),
+            Some(unknown) => {
+                let number = unknown.number();
                 scheduler.broke(format!("batch {number} was not submitted again as it was"));
             }
             None => {}
         }
     }
 
-    pub(crate) fn answered(&mut self, batch: &Batch, result: &Committed) {
+    pub(crate) fn answered(&mut self, submitted: &Submitted, result: &Committed) {
         match result {
             Committed::Durable { taken } => {
-                for record in &batch.records {
+                for record in submitted.records() {
                     if !taken.contains(&TransactionKey::of(record)) {
                         self.pending.remove(&record.seq);
                     }
                 }
             }
-            Committed::Again { .. } => self.unknown = Some(batch.clone()),
-            Committed::Rejected | Committed::Fenced => {}
+            Committed::Again { .. } => self.unknown = Some(submitted.clone()),
+            Committed::TakenOver { .. } | Committed::Rejected | Committed::Fenced => {}
         }
     }
 
@@ -76,7 +77,9 @@ impl Journal {
                 }
                 self.pending = later;
             }
-            JournalEvent::Loaded(..)
+            JournalEvent::TakingOver { .. }
+            | JournalEvent::TakenOver { .. }
+            | JournalEvent::Loaded(..)
             | JournalEvent::PageOfGids(_)
             | JournalEvent::Failing { .. }
             | JournalEvent::Healed

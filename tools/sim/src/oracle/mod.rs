@@ -9,6 +9,7 @@ mod calls;
 mod deadlines;
 mod expectations;
 mod journal;
+mod lives;
 mod outages;
 mod parking;
 mod seen;
@@ -17,14 +18,14 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_engine::{
-    BranchRecord, Commands, Core, Decision, Event, Input, Lane, Parked, StoredTransaction,
-    invariants::decision_is_final,
+    BranchRecord, Commands, Core, Decision, Event, Input, Lane, Load, Parked, StoredTransaction,
+    Submitted, invariants::decision_is_final,
 };
 use tercet_wire::{Fingerprint, Gid, Instance, Now, Op, Status};
 
-use crate::coverage::Sometimes;
+use crate::coverage::{Sometimes, Together};
 use crate::node::{LONGEST_STOP, RETENTION, Running};
-use crate::rows::{Changed, Rows};
+use crate::rows::{Changed, Committed, Rows, incarnation};
 use crate::scheduler::Scheduler;
 use crate::service::Service;
 
@@ -37,18 +38,47 @@ pub(crate) struct Oracle {
     /// The first durable decision of each transaction.
     decisions: BTreeMap<Instance, Op>,
     expectations: expectations::Expectations,
+    nodes: BTreeMap<usize, OfNode>,
+    pub(crate) lives: lives::LivesSeen,
+    /// Transactions that may stand still until the coordinator starts again: their records were
+    /// rejected, or their rows could not be read.
+    pub(crate) excused: BTreeSet<Gid>,
+}
+
+/// What has been seen of one node, in its present life.
+#[derive(Debug, Default)]
+pub(crate) struct OfNode {
     calls: calls::Calls,
     deadlines: deadlines::Deadlines,
     parking: parking::Parking,
     words: words::Words,
     pub(crate) told: Told,
     pub(crate) journal: journal::Journal,
-    /// Transactions that may stand still until the coordinator starts again: their records were
-    /// rejected, or their rows could not be read.
-    pub(crate) excused: BTreeSet<Gid>,
+    /// What is being read of a dead life's.
+    arriving: Option<Gid>,
 }
 
 impl Oracle {
+    /// What has been seen of this node.
+    pub(crate) fn of(&mut self, node: usize) -> &mut OfNode {
+        self.nodes.entry(node).or_default()
+    }
+
+    /// A submission of a life has happened.
+    pub(crate) fn committed(
+        &mut self,
+        life: u64,
+        submitted: &Submitted,
+        committed: &Committed,
+        scheduler: &mut Scheduler,
+    ) {
+        for changed in &committed.changed {
+            self.written(changed, scheduler);
+            self.lives.written(life, changed, scheduler);
+        }
+        self.lives.committed(life, submitted, committed, scheduler);
+    }
+
     /// Before an event is handled.
     pub(crate) fn before(
         &mut self,
@@ -60,10 +90,18 @@ impl Oracle {
     ) {
         seen::before(event, running, rows, scheduler);
         finished_before_begun(event, running, scheduler);
-        self.calls.before(event, running, now, scheduler);
-        self.deadlines.before(event, running, now, scheduler);
-        self.parking.before(event, running, now);
-        self.words.before(event, running, scheduler);
+        let of_node = self.of(running.node);
+        of_node.arriving = match event {
+            Event::Input(Input::Loaded(gid, Load::Found(stored))) => {
+                let arrives = running.is_arriving(gid) && !stored.status.is_finished();
+                arrives.then(|| gid.clone())
+            }
+            Event::Input(_) | Event::Sync(_) | Event::Journal { .. } | Event::Fenced => None,
+        };
+        of_node.calls.before(event, running, now, scheduler);
+        of_node.deadlines.before(event, running, now, scheduler);
+        of_node.parking.before(event, running, now);
+        of_node.words.before(event, running, scheduler);
     }
 
     /// After it was handled, before anything is carried out.
@@ -84,18 +122,28 @@ impl Oracle {
         scheduler.note(|| format!("    {} paged out", running.core().census().paged_out));
         scheduler.check(running.core().engine().check());
         let records = running.driver.just_recorded();
-        self.deadlines.after(records, now, scheduler);
-        self.parking.after(records, running, now, scheduler);
-        self.words.after(records, running, now, scheduler);
-        self.calls.after(commands, running, now, rows, scheduler);
+        let Self { nodes, lives, .. } = self;
+        let of_node = nodes.entry(running.node).or_default();
+        of_node.deadlines.after(records, now, scheduler);
+        of_node.parking.after(records, running, now, scheduler);
+        of_node.words.after(records, running, now, scheduler);
+        of_node.calls.after(commands, running, now, rows, lives, scheduler);
+        if let Some(gid) = &of_node.arriving {
+            let is_here = running.core().engine().transaction(gid).is_some();
+            scheduler.saw(if is_here { Together::ArrivedLive } else { Together::ArrivedPagedOut });
+        }
+        let is_over = scheduler.is_cluster() && lives.is_over(running.life);
+        if is_over && !commands.replies.is_empty() {
+            scheduler.saw(Together::RefusedByFenced);
+        }
         for (reply_to, reply) in &commands.replies {
-            let Some(gid) = running.asked_about(*reply_to) else { continue };
-            self.expectations.reply(gid, reply, rows, services, scheduler);
+            let Some(asked) = running.asked_about(*reply_to) else { continue };
+            self.expectations.reply(running.node, asked, reply, rows, services, scheduler);
         }
     }
 
     /// A batch changed a transaction's rows.
-    pub(crate) fn written(&mut self, changed: &Changed, scheduler: &mut Scheduler) {
+    fn written(&mut self, changed: &Changed, scheduler: &mut Scheduler) {
         let Changed { before, after } = changed;
         let gid = &after.spec.gid;
         if let Some(before) = before {
@@ -173,11 +221,13 @@ impl Oracle {
     }
 
     /// After start-up: whatever can be read is taken up.
-    pub(crate) fn recovered(&mut self, core: &Core, rows: &Rows, scheduler: &mut Scheduler) {
-        self.expectations.new_life();
-        self.journal = journal::Journal::default();
+    pub(crate) fn recovered(&mut self, running: &Running, rows: &Rows, scheduler: &mut Scheduler) {
+        let core = running.core();
+        self.expectations.new_life(running.node);
+        self.of(running.node).journal = journal::Journal::default();
         self.excused.retain(|gid| !rows.is_readable(gid));
-        for stored in rows.all().filter(|stored| !stored.status.is_finished()) {
+        let own = rows.all().filter(|it| it.owner == Some(incarnation(running.life)));
+        for stored in own {
             let gid = &stored.spec.gid;
             if !rows.is_readable(gid) {
                 self.excused.insert(gid.clone());
@@ -195,12 +245,17 @@ impl Oracle {
         rows: &Rows,
         scheduler: &mut Scheduler,
     ) {
-        self.deadlines.round_ended(running, awake_since, &self.excused, scheduler);
-        self.parking.round_ended(running, awake_since, &self.excused, scheduler);
-        self.words.round_ended(running, awake_since, scheduler);
+        let Self { nodes, excused, .. } = self;
+        let of_node = nodes.entry(running.node).or_default();
+        of_node.deadlines.round_ended(running, awake_since, excused, scheduler);
+        of_node.parking.round_ended(running, awake_since, excused, scheduler);
+        of_node.words.round_ended(running, awake_since, scheduler);
+        let own = Some(incarnation(running.life));
         let rests_open = |stored: &&StoredTransaction| {
             let gid = &stored.spec.gid;
-            !stored.status.is_decided() && running.core().engine().transaction(gid).is_none()
+            stored.owner == own
+                && !stored.status.is_decided()
+                && running.core().engine().transaction(gid).is_none()
         };
         if rows.all().any(|stored| rests_open(&stored)) {
             scheduler.saw(Sometimes::OpenPagedOut);
@@ -213,18 +268,21 @@ impl Oracle {
         }
         let not_here = |stored: &&StoredTransaction| {
             let gid = &stored.spec.gid;
-            !stored.status.is_finished()
+            stored.owner == own
+                && !stored.status.is_finished()
                 && !self.excused.contains(gid)
                 && running.core().engine().transaction(gid).is_none()
         };
         let paged_out = rows.all().filter(not_here).count();
-        if paged_out > census.paged_out {
+        // What is being taken over is not read yet.
+        if paged_out > census.paged_out && !running.takes_over() {
             scheduler.broke(format!(
                 "{paged_out} transactions are paged out, {} are known to be",
                 census.paged_out
             ));
         }
-        let most = scheduler.plan.live_transactions + self.calls.taken_up(running.life);
+        let most =
+            scheduler.plan.live_transactions + self.of(running.node).calls.taken_up(running.life);
         if known.saturating_sub(census.paged_out) > most {
             scheduler.broke("more transactions are live than may be");
         }

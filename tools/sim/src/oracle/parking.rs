@@ -47,7 +47,7 @@ impl Parking {
                 self.since.insert(branch.clone(), now.mono.after(pause));
                 self.is_at_it = Some(branch);
             }
-            Event::Input(_) | Event::Sync(_) | Event::Journal { .. } => {}
+            Event::Input(_) | Event::Sync(_) | Event::Journal { .. } | Event::Fenced => {}
         }
     }
 

@@ -1,10 +1,11 @@
 //! Which points of the list an event reaches.
 
-use tercet_engine::{Ask, BranchState, CallState, Core, Event, Input};
+use tercet_engine::{Ask, BranchState, CallState, Core, Event, Input, Load};
 use tercet_wire::{Gid, Status, Verdict, verdict};
 
-use crate::coverage::{Kind, Meaning, Place, Point, Sometimes};
+use crate::coverage::{Kind, Meaning, Place, Point, Sometimes, Together};
 use crate::node::Running;
+use crate::oracle::lives::took;
 use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 
@@ -61,11 +62,25 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
                 scheduler.saw(Point::Timer(status));
             }
         }
+        Input::Loaded(gid, Load::Found(stored)) => {
+            if running.is_arriving(gid) {
+                scheduler.saw_if_any(took(stored.status));
+                let rests = core.engine().census().paged_out;
+                scheduler.note(|| format!("    {gid} arrives, {rests} rest"));
+            }
+        }
+        Input::Loaded(gid, Load::Elsewhere { .. } | Load::Nothing) => {
+            if running.is_arriving(gid) {
+                scheduler.saw(Together::ReadAgain);
+            }
+        }
+        Input::Exists(_) => scheduler.saw(Together::WentBackToLoad),
         Input::Loaded(..)
         | Input::PageOfGids(_)
         | Input::CapacityFreed(_)
         | Input::Durable(_)
-        | Input::Exists(_)
+        | Input::TakingOver { .. }
+        | Input::TakenOver(_)
         | Input::Quarantined(_)
         | Input::HungUp(..)
         | Input::NobodyWaitsBeyond(_) => {}
