@@ -201,15 +201,28 @@ fn who_begins_what_another_has_begun_meets_it() {
     }
 }
 
+fn refused(driver: &Driver) -> Arc<Spec> {
+    let instance = world::content::instance(5);
+    let arrival = tercet_wire::Arrival { instance, at: driver.now.wall, traceparent: None };
+    Arc::new(tercet_wire::refused_begin(gid("t"), &arrival))
+}
+
+/// Begin and decision are two records, and a crash may come between them. Nobody may register
+/// anything in what was cancelled before it was begun, however a clock stands.
+#[test]
+fn a_cancel_that_overtook_its_begin_is_taken_up_as_a_cancel() {
+    let mut driver = Driver::new();
+    driver.now.wall = Wall(driver.now.wall.0 - 5_000);
+    let stored = StoredTransaction::begun(refused(&driver));
+    driver.now.wall = Wall(driver.now.wall.0 - 5_000);
+    let commands = driver.input(Input::Adopt(Box::new(stored)));
+    assert_eq!(records(&commands), ["Decided", "Finished"]);
+}
+
 #[test]
 fn a_cancel_that_overtook_its_begin_meets_what_another_has_begun() {
     let mut driver = Driver::new();
-    let arrival = tercet_wire::Arrival {
-        instance: world::content::instance(5),
-        at: driver.now.wall,
-        traceparent: None,
-    };
-    let refused = Arc::new(tercet_wire::refused_begin(gid("t"), &arrival));
+    let refused = refused(&driver);
     let ask = Ask::Cancel { detail: Some("why".into()), if_unknown: Some(refused) };
     driver.ask(&gid("t"), ask, Until::Decided);
     driver.input(Input::Loaded(gid("t"), Load::Nothing));
@@ -232,4 +245,10 @@ fn what_is_taken_over_is_read_though_a_late_begin_has_its_gid() {
     let commands = found(&mut driver, confirming("t"));
     assert_eq!(calls(&commands), ["a confirm 1"]);
     assert_eq!(driver.core.engine().arriving(), 0);
+    // Nor does it need anybody who still waits for that begin.
+    driver.begin(&spec("u", true, vec![branch("a", 0)]), Until::Accepted);
+    announce(&mut driver, &["u"]);
+    take_over(&mut driver, &["u"]);
+    assert_eq!(replies(&driver.pass(5_000)), ["2 JournalUnavailable"]);
+    assert_eq!(driver.input(Input::Exists(gid("u"))).loads, [gid("u")]);
 }

@@ -133,10 +133,16 @@ impl Fingerprint {
         Self::from_text(REFUSED)
     }
 
+    /// Whether it is that of a gid that was cancelled before it was begun.
+    #[must_use]
+    pub fn is_of_refused(&self) -> bool {
+        &*self.0 == REFUSED
+    }
+
     /// Whether a transaction of this fingerprint is what this content asks for.
     #[must_use]
     pub fn answers(&self, asked: &Self) -> bool {
-        self == asked || &*self.0 == REFUSED
+        self == asked || self.is_of_refused()
     }
 
     /// One that was stored, or computed.

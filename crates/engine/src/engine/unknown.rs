@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{Fingerprint, Gid, Incarnation, Mono, Now, Spec};
+use tercet_wire::{Gid, Incarnation, Mono, Now, Spec};
 
 use crate::engine::input::{Ask, Load, ReplyTo, Request};
 use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
@@ -78,10 +78,14 @@ impl Engine {
                     && self.is_passed_over(&stored) => {}
             Load::Nothing => {
                 self.is_not_here(gid);
-                let mut later = waiting;
-                let waiting: Vec<Request> = later.drain(..asked_for.min(later.len())).collect();
-                for request in waiting {
-                    self.ask_absent(request, now, output);
+                let mut later = Vec::new();
+                for (place, request) in waiting.into_iter().enumerate() {
+                    // What begins finds out when it is written.
+                    let begins = request.begins() || self.live.contains(gid);
+                    match place < asked_for || begins {
+                        true => self.ask_absent(request, now, output),
+                        false => later.push(request),
+                    }
                 }
                 self.ask_later(gid, later, due, now, output);
             }
@@ -393,7 +397,7 @@ impl Engine {
 /// What began a transaction is asked of the journal, as if it had not been asked before.
 fn ask_again(spec: &Arc<Spec>, decision: Option<&Decision>) -> Ask {
     let spec = Arc::clone(spec);
-    if spec.fingerprint != Fingerprint::of_refused() {
+    if !spec.fingerprint.is_of_refused() {
         return Ask::Begin { spec, fresh: false };
     }
     // It was a cancel that had overtaken its begin.
@@ -417,6 +421,17 @@ pub(super) fn refuse_unread(requests: impl IntoIterator<Item = Request>, output:
 }
 
 impl Request {
+    /// Whether it makes a transaction of its own where there is none.
+    fn begins(&self) -> bool {
+        match &self.ask {
+            Ask::Begin { .. } => true,
+            Ask::Cancel { if_unknown, .. } => if_unknown.is_some(),
+            Ask::Register(_) | Ask::Confirm | Ask::Retry { .. } | Ask::Resolve(_) | Ask::Read => {
+                false
+            }
+        }
+    }
+
     /// What is said to it where the journal did not say what it knows of its gid.
     pub(crate) fn unread(&self) -> Refusal {
         match self.ask {

@@ -70,6 +70,10 @@ impl Transaction {
         if let Some(branch) = used_up {
             return Some(cancel(Reason::TryFailed, branch));
         }
+        // It was cancelled before it was begun; a crash has come between the two records.
+        if self.spec.fingerprint.is_of_refused() {
+            return Some(Decision::Cancel { reason: Reason::Requested, detail: None });
+        }
         // Confirm before the deadline: what is fully reserved has no reason to be dropped.
         if !self.spec.open && !self.branches.iter().any(Branch::is_try_outstanding) {
             return Some(Decision::Confirm);

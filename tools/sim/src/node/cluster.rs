@@ -201,6 +201,9 @@ impl Running {
         let may_write = row.is_some_and(|row| {
             row.state == LifeState::Live && [0, 1].contains(&(submitted.number() - row.batch_no))
         });
+        if row.is_some_and(|row| row.state == LifeState::Left) {
+            scheduler.broke(format!("life {} has left before all was written", self.life));
+        }
         if may_write {
             scheduler.broke(format!("life {} was fenced without cause", self.life));
         }

@@ -47,6 +47,8 @@ impl Parking {
                 self.since.insert(branch.clone(), now.mono.after(pause));
                 self.is_at_it = Some(branch);
             }
+            // What was begun here was never written.
+            Event::Input(Input::Exists(gid)) => self.since.retain(|(of, _), _| of != gid),
             Event::Input(_) | Event::Sync(_) | Event::Journal { .. } | Event::Fenced => {}
         }
     }

@@ -30,6 +30,9 @@ impl Words {
             *self = Self { life: running.life, ..Self::default() };
         }
         self.found.clear();
+        if let Event::Input(Input::Exists(gid)) = event {
+            self.since.retain(|(of, _), _| of != gid);
+        }
         let Event::Input(Input::Adopt(stored)) = event else { return };
         for row in stored.branch_records.iter().filter(|row| row.pending_resolution.is_some()) {
             scheduler.saw(Sometimes::WordGoesOn);
