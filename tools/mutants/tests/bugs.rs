@@ -17,6 +17,9 @@ pub(crate) enum CaughtBy {
     ModelOrRecovery,
     /// The simulation, within a few thousand seeds.
     Simulation,
+    /// One file of the engine's tests: where two guards keep one promise, the other hides what the
+    /// one does not keep.
+    EngineTest(&'static str),
 }
 
 use CaughtBy::{ModelOrRecovery, Simulation};

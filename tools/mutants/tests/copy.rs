@@ -73,6 +73,7 @@ impl Copy {
         match by {
             CaughtBy::ModelOrRecovery => self.test(),
             CaughtBy::Simulation => self.simulate(),
+            CaughtBy::EngineTest(name) => self.test_of_engine(name),
         }
     }
 
@@ -88,12 +89,22 @@ impl Copy {
         for cases in [quick.as_slice(), long.as_slice()] {
             let ran = output(self.cargo().args(TESTS).args(cases));
             if !ran.status.success() {
-                let said = String::from_utf8_lossy(&ran.stdout);
-                let failed = said.lines().find(|line| line.ends_with("FAILED"));
-                return Ran::Failed(failed.unwrap_or("model or recovery").trim().to_owned());
+                return Ran::Failed(first_failed(&ran, "model or recovery"));
             }
         }
         Ran::Passed
+    }
+
+    fn test_of_engine(&self, name: &str) -> Ran {
+        let built = output(self.cargo().args(TESTS).args(["--test", name, "--no-run"]));
+        if !built.status.success() {
+            return not_built(&built);
+        }
+        let ran = output(self.cargo().args(TESTS).args(["--test", name]));
+        match ran.status.success() {
+            true => Ran::Passed,
+            false => Ran::Failed(first_failed(&ran, name)),
+        }
     }
 
     fn simulate(&self) -> Ran {
@@ -127,6 +138,13 @@ impl Copy {
 
 fn output(command: &mut Command) -> Output {
     command.output().expect("cargo runs")
+}
+
+/// The first test that failed, or what was run.
+fn first_failed(ran: &Output, or: &str) -> String {
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let failed = said.lines().find(|line| line.ends_with("FAILED"));
+    failed.unwrap_or(or).trim().to_owned()
 }
 
 fn not_built(built: &Output) -> Ran {

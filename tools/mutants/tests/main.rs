@@ -3,23 +3,29 @@
 //! nothing; this shows that ours can.
 
 mod bugs;
+mod cluster_bugs;
 mod copy;
 
-use bugs::{BUGS, CaughtBy};
+use bugs::{BUGS, Bug, CaughtBy};
+use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran};
 
 #[test]
 fn every_bug_put_back_is_caught() {
     let copy = Copy::make();
+    let bugs = || BUGS.iter().chain(CLUSTER_BUGS);
     // A text that has changed is told at once, not after those before it were run.
-    for bug in BUGS {
+    for bug in bugs() {
         copy.restore(bug, &copy.put_in(bug));
     }
-    for by in [CaughtBy::Simulation, CaughtBy::ModelOrRecovery] {
+    let of_engine = bugs().map(|bug: &Bug| bug.caught_by);
+    let mut all: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
+    all.extend(of_engine.filter(|by| matches!(by, CaughtBy::EngineTest(_))));
+    for by in all {
         assert_eq!(copy.run(by), Ran::Passed, "without a bug {by:?} must pass");
     }
     let mut missed = Vec::new();
-    for bug in BUGS {
+    for bug in bugs() {
         let untouched = copy.put_in(bug);
         let found = match copy.run(bug.caught_by) {
             Ran::Failed(found) => found,
