@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{Backlog, HistoryEvent, JournalEvent, Record, StoredTransaction, Urgency};
-use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
+use tercet_engine::{
+    Backlog, HistoryEvent, JournalEvent, LifeRow, Record, StoredTransaction, Urgency,
+};
+use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -195,9 +197,23 @@ impl Journal {
     /// # Errors
     /// The time was up, or the writer was fenced, before all of it was durable.
     pub async fn close(&self, within: Duration) -> Result<(), JournalError> {
+        self.end(Command::Close, within).await
+    }
+
+    /// The same; and where nodes share the rows the last that is written says that this life is
+    /// over, so that the others take over what it drives without waiting for its silence.
+    ///
+    /// # Errors
+    /// As for [`Journal::close`].
+    pub async fn leave(&self, within: Duration) -> Result<(), JournalError> {
+        let is_shared = self.shared.store.cluster().is_some();
+        self.end(if is_shared { Command::Leave } else { Command::Close }, within).await
+    }
+
+    async fn end(&self, end: Command, within: Duration) -> Result<(), JournalError> {
         let mut ended = self.shared.ended.clone();
         // Neither matters if the thread has ended already.
-        let _ = self.shared.queue.send(Command::Close);
+        let _ = self.shared.queue.send(end);
         if tokio::time::timeout(within, until_dropped(&mut ended)).await.is_err() {
             let _ = self.shared.stop.send(());
             // A disk that does not answer keeps the thread as long as it likes.
@@ -206,6 +222,69 @@ impl Journal {
         match self.shared.meter.records() {
             0 => Ok(()),
             records => Err(JournalError::NotFlushed { records }),
+        }
+    }
+}
+
+/// What nodes that share the rows do with each other's. Where one process has them to itself there
+/// is nobody else: no rows, and nothing to be done.
+impl Journal {
+    /// The rows of all lives, this one's among them.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn lives(&self) -> Result<Vec<LifeRow>, JournalError> {
+        match self.shared.store.cluster() {
+            Some(cluster) => cluster.lives().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Marks a life as fenced if its last batch is still this one; whether it was.
+    ///
+    /// # Errors
+    /// The database does not answer, and nobody knows.
+    pub async fn mark_fenced(&self, dead: Incarnation, seen: i64) -> Result<bool, JournalError> {
+        match self.shared.store.cluster() {
+            Some(cluster) => cluster.mark_fenced(dead, seen).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Gids of a life's unfinished transactions, those after `after`, by gid; only of those
+    /// without a decision, if so asked. None only when there are no more.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn driven_by(
+        &self,
+        dead: Incarnation,
+        undecided: bool,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Gid>, JournalError> {
+        match self.shared.store.cluster() {
+            Some(cluster) => cluster.driven_by(dead, undecided, after, limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Has these transactions of a dead life made this one's, at most
+    /// [`tercet_engine::MOST_IN_CHUNK`]. Answered by `JournalEvent::TakingOver` before it is
+    /// submitted and by `JournalEvent::TakenOver` once it is durable, in the order it was asked.
+    pub fn take_over(&self, dead: Incarnation, gids: Vec<Gid>) {
+        // A writer that has ended was fenced or closed, and has said so.
+        let _ = self.shared.queue.send(Command::TakeOver { dead, gids });
+    }
+
+    /// Deletes the row of a life that is over, if no transaction points to it; whether it did.
+    ///
+    /// # Errors
+    /// The database does not answer, and nobody knows.
+    pub async fn remove_life(&self, dead: Incarnation) -> Result<bool, JournalError> {
+        match self.shared.store.cluster() {
+            Some(cluster) => cluster.remove(dead).await,
+            None => Ok(false),
         }
     }
 }

@@ -9,7 +9,7 @@ use tercet_engine::{
     Caps, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record, Submitted,
     TransactionKey, Urgency,
 };
-use tercet_wire::{ClockNews, Now, SteadyWall};
+use tercet_wire::{ClockNews, Gid, Incarnation, Now, SteadyWall};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -26,8 +26,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) enum Command {
     /// Make these durable.
     Append { records: Vec<Record>, urgency: Urgency },
+    /// Make these transactions of a dead life this one's.
+    TakeOver { dead: Incarnation, gids: Vec<Gid> },
     /// Make durable what came before, then end.
     Close,
+    /// The same, and say last that this life is over.
+    Leave,
 }
 
 /// The one writer.
@@ -207,7 +211,13 @@ impl Writer {
                 self.date_ends(&mut records);
                 self.group_commit.append(records, urgency);
             }
+            Command::TakeOver { dead, gids } => {
+                self.group_commit.take_over(dead, gids);
+                // Before it can be found among this life's rows.
+                self.tell();
+            }
             Command::Close => self.group_commit.close(),
+            Command::Leave => self.group_commit.leave(),
         }
     }
 

@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use async_trait::async_trait;
-use tercet_engine::{Batch, HistoryEvent, Load, StoredTransaction, TransactionKey};
-use tercet_wire::{Gid, ListQuery, Page, SummaryView, Wall};
+use tercet_engine::{
+    Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
+};
+use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use tokio::sync::watch;
 
 use crate::error::JournalError;
@@ -254,6 +256,65 @@ impl Purge for Faulty {
     }
 }
 
+impl Faulty {
+    fn others(&self) -> &dyn Cluster {
+        self.store.cluster().unwrap()
+    }
+
+    /// What has no records fails as batches do.
+    async fn submit<T>(
+        &self,
+        submission: impl Future<Output = Result<T, CommitError>>,
+    ) -> Result<T, CommitError> {
+        let fault = self.faults.next.lock().unwrap().pop_front().unwrap_or(Fault::None);
+        let failed = || CommitError::Again(format!("{fault:?}"));
+        match fault {
+            Fault::None => submission.await,
+            Fault::Before => Err(failed()),
+            Fault::After => {
+                submission.await?;
+                Err(failed())
+            }
+            Fault::CutAfter(waits) => {
+                cut_after(waits, submission).await.unwrap_or_else(|| Err(failed()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for Faulty {
+    async fn take_over(&self, chunk: &Chunk) -> Result<Vec<Gid>, CommitError> {
+        self.submit(self.others().take_over(chunk)).await
+    }
+
+    async fn leave(&self, leave: &Leave) -> Result<(), CommitError> {
+        self.submit(self.others().leave(leave)).await
+    }
+
+    async fn lives(&self) -> Result<Vec<LifeRow>, JournalError> {
+        self.others().lives().await
+    }
+
+    async fn mark_fenced(&self, dead: Incarnation, seen: i64) -> Result<bool, JournalError> {
+        self.others().mark_fenced(dead, seen).await
+    }
+
+    async fn driven_by(
+        &self,
+        dead: Incarnation,
+        undecided: bool,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Gid>, JournalError> {
+        self.others().driven_by(dead, undecided, after, limit).await
+    }
+
+    async fn remove(&self, dead: Incarnation) -> Result<bool, JournalError> {
+        self.others().remove(dead).await
+    }
+}
+
 #[async_trait]
 impl Store for Faulty {
     fn last_written(&self) -> Option<Wall> {
@@ -265,7 +326,7 @@ impl Store for Faulty {
     }
 
     fn cluster(&self) -> Option<&dyn Cluster> {
-        self.store.cluster()
+        self.store.cluster().map(|_| self as &dyn Cluster)
     }
 
     async fn close(&self) {

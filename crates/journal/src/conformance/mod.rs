@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+mod cluster;
 mod faults;
 mod faulty;
 mod guards;
@@ -48,3 +49,15 @@ macro_rules! on_each_store {
     };
 }
 use on_each_store;
+
+/// The same on each kind of store that nodes share.
+macro_rules! on_each_shared_store {
+    ($($(#[$doc:meta])* $promise:ident),+ $(,)?) => {
+        mod in_shared_memory {
+            $(#[tokio::test] async fn $promise() {
+                super::$promise($crate::conformance::Rig::in_shared_memory()).await;
+            })+
+        }
+    };
+}
+use on_each_shared_store;

@@ -84,6 +84,11 @@ impl Rig {
         Self::at(Place::Memory(MemoryRows::new()), String::new())
     }
 
+    /// In memory that several nodes share.
+    pub(crate) fn in_shared_memory() -> Self {
+        Self::at(Place::Memory(MemoryRows::of_several_nodes()), String::new())
+    }
+
     pub(crate) fn on_sqlite() -> Self {
         let dir = TempDir::new().unwrap();
         let url = format!("sqlite://{}/tercet.db", dir.path().display());

@@ -8,14 +8,16 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tercet_engine::{Batch, HistoryEvent, Load, StoredTransaction, TransactionKey};
+use tercet_engine::{
+    Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
+};
 use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use tokio::sync::watch;
 
 use self::state::State;
 use crate::error::JournalError;
 use crate::store::{
-    Claim, Commit, CommitError, Keyset, Life, Purge, PurgeBatch, PurgeLimits, Read, Store,
+    Claim, Cluster, Commit, CommitError, Keyset, Life, Purge, PurgeBatch, PurgeLimits, Read, Store,
 };
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
@@ -52,6 +54,14 @@ impl MemoryRows {
         rows
     }
 
+    /// No rows, for several nodes at once: a life that is opened on them leaves the others alone.
+    #[must_use]
+    pub fn of_several_nodes() -> Self {
+        let rows = Self::default();
+        lock(&rows.state).share();
+        rows
+    }
+
     /// From now on submissions wait for [`MemoryRows::release`].
     pub fn stall(&self) {
         self.stalled.send_replace(true);
@@ -62,18 +72,20 @@ impl MemoryRows {
         self.stalled.send_replace(false);
     }
 
-    /// Opens them for one life of a node: every earlier one is fenced.
+    /// Opens them for one life of a node: every earlier one is fenced, unless nodes share them.
     pub(super) async fn open(&self, life: &Life) -> Result<MemoryStore, JournalError> {
         let last_written = self.claim(life).await?;
-        Ok(MemoryStore { rows: self.clone(), incarnation: life.incarnation, last_written })
+        let shared = lock(&self.state).is_shared();
+        let (rows, incarnation) = (self.clone(), life.incarnation);
+        Ok(MemoryStore { rows, incarnation, last_written, shared })
     }
 }
 
 #[async_trait]
 impl Claim for MemoryRows {
-    /// One process has the rows, so every other incarnation is over.
+    /// Where one process has the rows every other incarnation is over.
     async fn claim(&self, life: &Life) -> Result<Option<Wall>, JournalError> {
-        Ok(lock(&self.state).register(life.incarnation))
+        Ok(lock(&self.state).register(life.incarnation, &life.node_id))
     }
 }
 
@@ -92,20 +104,25 @@ pub(super) struct MemoryStore {
     rows: MemoryRows,
     incarnation: Incarnation,
     last_written: Option<Wall>,
+    shared: bool,
 }
 
 impl MemoryStore {
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.rows.state)
     }
+
+    async fn until_not_stalled(&self) {
+        let mut stalled = self.rows.stalled.subscribe();
+        // The sender lives as long as the rows.
+        let _ = stalled.wait_for(|stalled| !stalled).await;
+    }
 }
 
 #[async_trait]
 impl Commit for MemoryStore {
     async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
-        let mut stalled = self.rows.stalled.subscribe();
-        // The sender lives as long as the rows.
-        let _ = stalled.wait_for(|stalled| !stalled).await;
+        self.until_not_stalled().await;
         self.state().commit(self.incarnation, batch)
     }
 
@@ -196,7 +213,49 @@ impl Purge for MemoryStore {
 }
 
 #[async_trait]
+impl Cluster for MemoryStore {
+    async fn take_over(&self, chunk: &Chunk) -> Result<Vec<Gid>, CommitError> {
+        self.until_not_stalled().await;
+        self.state().take_over(self.incarnation, chunk)
+    }
+
+    async fn leave(&self, leave: &Leave) -> Result<(), CommitError> {
+        self.until_not_stalled().await;
+        self.state().leave(self.incarnation, leave)
+    }
+
+    async fn lives(&self) -> Result<Vec<LifeRow>, JournalError> {
+        Ok(self.state().lives())
+    }
+
+    async fn mark_fenced(&self, dead: Incarnation, seen: i64) -> Result<bool, JournalError> {
+        Ok(self.state().mark_fenced(dead, seen))
+    }
+
+    async fn driven_by(
+        &self,
+        dead: Incarnation,
+        undecided: bool,
+        after: Option<&Gid>,
+        limit: u32,
+    ) -> Result<Vec<Gid>, JournalError> {
+        let state = self.state();
+        let driven = state.owned_by(dead, after);
+        let wanted = driven.filter(|stored| !undecided || !stored.status.is_decided());
+        Ok(wanted.map(|stored| stored.spec.gid.clone()).take(as_count(limit)).collect())
+    }
+
+    async fn remove(&self, dead: Incarnation) -> Result<bool, JournalError> {
+        Ok(self.state().remove(dead))
+    }
+}
+
+#[async_trait]
 impl Store for MemoryStore {
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        self.shared.then_some(self as &dyn Cluster)
+    }
+
     fn last_written(&self) -> Option<Wall> {
         self.last_written
     }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use tercet_engine::{ApplyError, Batch, Change, StoredTransaction, TransactionKey, begins};
+use tercet_engine::{
+    ApplyError, Batch, Change, Chunk, Judgement, Leave, LifeRow, Lives, StoredTransaction,
+    TransactionKey, begins, judge,
+};
 use tercet_wire::{Gid, Incarnation, Wall};
 
 use super::as_count;
@@ -14,8 +17,10 @@ use crate::summary::{JournalSummary, NodeRow};
 /// All rows.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The incarnation that may write, and its last batch.
-    live: Option<(Incarnation, i64)>,
+    /// Who may write, and their last batches.
+    lives: Lives,
+    /// Several nodes share the rows.
+    shared: bool,
     /// When the last batch was written.
     written_at: Option<Wall>,
     transactions: BTreeMap<Gid, StoredTransaction>,
@@ -25,14 +30,26 @@ pub(super) struct State {
 }
 
 impl State {
-    /// There is one node, so every unfinished transaction becomes the new incarnation's. Returns
+    /// Where there is one node every unfinished transaction becomes the new incarnation's. Returns
     /// when the earlier ones wrote last.
-    pub(super) fn register(&mut self, incarnation: Incarnation) -> Option<Wall> {
-        self.live = Some((incarnation, 0));
+    pub(super) fn register(&mut self, incarnation: Incarnation, node_id: &str) -> Option<Wall> {
+        if self.shared {
+            self.lives.register(incarnation, node_id);
+            return self.written_at;
+        }
+        self.lives.register_alone(incarnation, node_id);
         for stored in self.transactions.values_mut().filter(|stored| !stored.status.is_finished()) {
             stored.owner = Some(incarnation);
         }
         self.written_at
+    }
+
+    pub(super) fn share(&mut self) {
+        self.shared = true;
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared
     }
 
     pub(super) fn forget_as_they_finish(&mut self) {
@@ -68,15 +85,8 @@ impl State {
         incarnation: Incarnation,
         batch: &Batch,
     ) -> Result<Vec<TransactionKey>, CommitError> {
-        match self.live {
-            Some((live, last)) if live == incarnation && last == batch.number - 1 => {}
-            Some((live, last)) if live == incarnation && last == batch.number => {
-                return Ok(self.taken_from(batch));
-            }
-            Some(_) | None => {
-                let why = format!("batch {} meets {:?}", batch.number, self.live);
-                return Err(CommitError::Fenced(why));
-            }
+        if self.is_written(incarnation, batch.number, false)? {
+            return Ok(self.taken_from(batch));
         }
         let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         let mut taken: Vec<TransactionKey> = Vec::new();
@@ -114,9 +124,62 @@ impl State {
                 self.transactions.insert(gid, stored);
             }
         }
-        self.live = Some((incarnation, batch.number));
+        self.lives.fence(incarnation, batch.number);
         self.written_at = Some(batch.written_at);
         Ok(taken)
+    }
+
+    /// Whether what has this number is written; else it may be.
+    fn is_written(&self, own: Incarnation, number: i64, leaves: bool) -> Result<bool, CommitError> {
+        let row = self.lives.get(own);
+        match judge(row, number, leaves) {
+            Judgement::Written => Ok(true),
+            // Nothing comes between this look and the fence.
+            Judgement::Again => Ok(false),
+            Judgement::Fenced | Judgement::LostWrites => {
+                Err(CommitError::Fenced(format!("batch {number} meets {row:?}")))
+            }
+        }
+    }
+
+    pub(super) fn take_over(
+        &mut self,
+        own: Incarnation,
+        chunk: &Chunk,
+    ) -> Result<Vec<Gid>, CommitError> {
+        if !self.is_written(own, chunk.number, false)? {
+            for gid in &chunk.gids {
+                let stored = self.transactions.get_mut(gid);
+                if let Some(stored) = stored.filter(|stored| stored.owner == Some(chunk.dead)) {
+                    stored.owner = Some(own);
+                }
+            }
+            self.lives.fence(own, chunk.number);
+            self.written_at = Some(chunk.written_at);
+        }
+        let is_mine = |gid: &&Gid| self.stored(gid).is_some_and(|it| it.owner == Some(own));
+        Ok(chunk.gids.iter().filter(is_mine).cloned().collect())
+    }
+
+    pub(super) fn leave(&mut self, own: Incarnation, leave: &Leave) -> Result<(), CommitError> {
+        if !self.is_written(own, leave.number, true)? {
+            self.lives.leave(own, leave.number);
+            self.written_at = Some(leave.written_at);
+        }
+        Ok(())
+    }
+
+    pub(super) fn lives(&self) -> Vec<LifeRow> {
+        self.lives.rows().cloned().collect()
+    }
+
+    pub(super) fn mark_fenced(&mut self, dead: Incarnation, seen: i64) -> bool {
+        self.lives.mark_fenced(dead, seen)
+    }
+
+    pub(super) fn remove(&mut self, dead: Incarnation) -> bool {
+        let owns_any = self.owned_by(dead, None).next().is_some();
+        self.lives.remove(dead, owns_any)
     }
 
     fn taken_from(&self, batch: &Batch) -> Vec<TransactionKey> {
@@ -139,19 +202,18 @@ impl State {
                 summary.oldest_unfinished = Some(oldest);
             }
         }
-        summary.nodes =
-            self.live.iter().map(|(incarnation, batch)| self.node(*incarnation, *batch)).collect();
+        summary.nodes = self.lives.rows().map(|row| self.node(row)).collect();
         summary
     }
 
     /// Memory is no database that nodes share: what they would tell each other is not kept.
-    fn node(&self, incarnation: Incarnation, batch: i64) -> NodeRow {
+    fn node(&self, row: &LifeRow) -> NodeRow {
         NodeRow {
-            node_id: String::new(),
+            node_id: row.node_id.clone(),
             url: String::new(),
-            incarnation,
-            state: "live".to_owned(),
-            batches: u64::try_from(batch).unwrap_or(0),
+            incarnation: row.incarnation,
+            state: row.state.as_str().to_owned(),
+            batches: u64::try_from(row.batch_no).unwrap_or(0),
             started_at: Wall(0),
             written_at: self.written_at,
         }
@@ -261,7 +323,7 @@ mod tests {
     #[test]
     fn a_row_of_another_incarnation_is_not_changed() {
         let (mut state, own) = (State::default(), Incarnation(1));
-        state.register(own);
+        state.register(own, "node-1");
         let spec = trying("tx-1", 1, 0);
         let batch = |number, change| Batch {
             number,
@@ -272,7 +334,7 @@ mod tests {
         state.transactions.values_mut().for_each(|stored| stored.owner = Some(Incarnation(99)));
         let told = state.commit(own, &batch(2, Change::Parked(true)));
         assert!(matches!(told, Err(CommitError::Rejected(_))), "{told:?}");
-        state.register(own);
+        state.register(own, "node-1");
         assert_eq!(state.commit(own, &batch(1, Change::Parked(true))), Ok(Vec::new()));
     }
 }
