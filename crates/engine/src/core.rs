@@ -17,11 +17,11 @@ use std::time::Duration;
 use tercet_wire::{Gid, Mono, Now, Op, Seq};
 
 use crate::dispatch::Destination;
-use crate::engine::input::{Input, ReplyTo, Ticket};
+use crate::engine::input::{Input, ReplyTo, Request, Ticket, Until, Wait};
 use crate::engine::output::{
-    Call, DeferredEffect, Effect, Output, PageRequest, Parked, Refusal, Reply,
+    Call, DeferredEffect, Effect, Output, PageRequest, Parked, Refusal, Reply, ReplyKind,
 };
-use crate::engine::{Census, Engine};
+use crate::engine::{Census, Engine, ask_again};
 use crate::journal_event::Urgency;
 use crate::record::Record;
 
@@ -179,7 +179,7 @@ impl Core {
                 return self.goes_back(&gid, now, commands);
             }
             Input::Quarantined(gid) => {
-                self.withdraw(&gid.clone(), |reply_to| {
+                self.withdraw(&gid.clone(), |reply_to, _| {
                     let reply = Reply::Refused(Refusal::JournalUnavailable);
                     commands.replies.push((reply_to, reply));
                 });
@@ -295,22 +295,18 @@ impl Core {
         }
     }
 
-    /// The gid of a new transaction is taken: whoever began it here asks the journal, and meets
-    /// the one that holds it. Who else was to be told of it must ask again.
+    /// The gid of a new transaction is taken: whoever was to be told that they have begun it asks
+    /// the journal, and meets the one that holds it. Who else was to be told of it must ask again.
     fn goes_back(&mut self, gid: &Gid, now: Now, commands: &mut Commands) {
-        let mut told = Vec::new();
-        self.withdraw(gid, |reply_to| told.push(reply_to));
-        let mut begins = Vec::new();
-        for reply_to in told {
-            match self.engine.begun_by(gid, reply_to) {
-                Some(request) => begins.push(Input::Request(request)),
-                None => {
-                    let reply = Reply::Refused(Refusal::JournalUnavailable);
-                    commands.replies.push((reply_to, reply));
-                }
+        let mut inputs = vec![Input::Exists(gid.clone())];
+        self.withdraw(gid, |reply_to, reply| match begun_again(gid, reply_to, reply, now) {
+            Some(request) => inputs.push(Input::Request(request)),
+            None => {
+                let reply = Reply::Refused(Refusal::JournalUnavailable);
+                commands.replies.push((reply_to, reply));
             }
-        }
-        for input in std::iter::once(Input::Exists(gid.clone())).chain(begins) {
+        });
+        for input in inputs {
             let output = self.engine.handle(input, now);
             self.take(output, now, commands);
         }
@@ -335,14 +331,14 @@ impl Core {
 
     /// The records of this transaction will never be durable: nothing that waits for them
     /// may leave, and who asked must ask again.
-    fn withdraw(&mut self, gid: &Gid, mut told: impl FnMut(ReplyTo)) {
+    fn withdraw(&mut self, gid: &Gid, mut told: impl FnMut(ReplyTo, &Reply)) {
         for waiting in self.held.values_mut() {
             waiting.retain(|waiting| {
                 if waiting.held.gid != *gid {
                     return true;
                 }
-                if let Effect::Reply(reply_to, _) = &waiting.held.effect {
-                    told(*reply_to);
+                if let Effect::Reply(reply_to, reply) = &waiting.held.effect {
+                    told(*reply_to, reply);
                 }
                 false
             });
@@ -393,4 +389,13 @@ impl Core {
         let first_look = since.after(self.request_timeout);
         Some(self.look_again.map_or(first_look, |again| again.max(first_look)))
     }
+}
+
+/// The request that was to be answered with a transaction that it had created. It has waited for
+/// what it wanted to wait for, so it is answered as soon as there is an answer.
+fn begun_again(gid: &Gid, reply_to: ReplyTo, reply: &Reply, now: Now) -> Option<Request> {
+    let Reply::Transaction { told: ReplyKind::Created, snapshot } = reply else { return None };
+    let ask = ask_again(snapshot.transaction.spec(), snapshot.transaction.decision());
+    let wait = Wait { until: Until::Accepted, give_up: now.mono };
+    Some(Request { reply_to, gid: gid.clone(), ask, wait })
 }

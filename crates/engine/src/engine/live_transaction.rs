@@ -22,8 +22,6 @@ const INITIATOR_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct LiveTransaction {
     pub(super) transaction: Transaction,
     pub(super) waiters: Vec<Waiter>,
-    /// Who began it here: should the gid turn out to be taken, they go back to the journal.
-    pub(super) begun_by: Option<(ReplyTo, Wait)>,
     /// The last record that anything told of this transaction depends on.
     pub(super) release_after: Seq,
     /// The record by which it is finished, once it is.
@@ -75,7 +73,6 @@ impl LiveTransaction {
     pub(super) fn new(transaction: Transaction) -> Self {
         Self {
             waiters: Vec::new(),
-            begun_by: None,
             release_after: Seq(0),
             finished_by: None,
             quarantined: None,
@@ -142,18 +139,10 @@ impl LiveTransaction {
         for waiter in &mut self.waiters {
             waiter.wait.give_up = waiter.wait.give_up.min(moment);
         }
-        if let Some((_, wait)) = &mut self.begun_by {
-            wait.give_up = wait.give_up.min(moment);
-        }
     }
 
     /// Whether this one waits here; from now on only until now.
     pub(super) fn stops_waiting(&mut self, reply_to: ReplyTo, now: Now) -> bool {
-        if let Some((_, wait)) =
-            self.begun_by.as_mut().filter(|(begun_by, _)| *begun_by == reply_to)
-        {
-            wait.give_up = now.mono;
-        }
         let waiter = self.waiters.iter_mut().find(|waiter| waiter.reply_to == reply_to);
         waiter.map(|waiter| waiter.wait.give_up = now.mono).is_some()
     }

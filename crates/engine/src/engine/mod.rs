@@ -43,6 +43,7 @@ use crate::engine::loading::Loading;
 use crate::engine::output::{DeferredEffect, Effect, Output, Refusal, Reply};
 use crate::engine::paging::Paging;
 use crate::engine::timers::Timers;
+pub(crate) use crate::engine::unknown::ask_again;
 use crate::engine::unknown::refuse_unread;
 use crate::transaction::Rules;
 pub use waiting_for::WaitingFor;

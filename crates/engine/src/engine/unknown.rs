@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tercet_wire::{Gid, Incarnation, Mono, Now, Spec};
 
-use crate::engine::input::{Ask, Load, ReplyTo, Request};
+use crate::engine::input::{Ask, Load, Request};
 use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
 use crate::engine::output::{Effect, Output, Refusal, Reply};
 use crate::engine::{Engine, at_once};
@@ -252,18 +252,6 @@ impl Engine {
         }
     }
 
-    /// The request that began a transaction whose gid turns out to be taken, if its answer, which
-    /// waits for the journal, is this one.
-    pub(crate) fn begun_by(&self, gid: &Gid, reply_to: ReplyTo) -> Option<Request> {
-        let live_transaction = self.live.get(gid)?;
-        let begun_by = live_transaction.begun_by.filter(|begun_by| begun_by.0 == reply_to);
-        let transaction = &live_transaction.transaction;
-        begun_by.map(|(reply_to, wait)| {
-            let ask = ask_again(transaction.spec(), transaction.decision());
-            Request { reply_to, gid: gid.clone(), ask, wait }
-        })
-    }
-
     /// The journal cannot write this transaction's records.
     pub(super) fn quarantined(&mut self, gid: &Gid, now: Now, output: &mut Output) {
         let Some(live_transaction) = self.live.get_mut(gid) else { return };
@@ -379,7 +367,6 @@ impl Engine {
         let mut live_transaction = LiveTransaction::new(Transaction::begin(Arc::clone(&spec), now));
         let purpose = Purpose::Begin { created: true };
         live_transaction.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
-        live_transaction.begun_by = Some((reply_to, wait));
         self.live.insert(gid.clone(), live_transaction);
         let begun = self.change(&gid, now, output, |transaction, step| {
             // First of all: what follows from it must not be written before it.
@@ -395,7 +382,7 @@ impl Engine {
 }
 
 /// What began a transaction is asked of the journal, as if it had not been asked before.
-fn ask_again(spec: &Arc<Spec>, decision: Option<&Decision>) -> Ask {
+pub(crate) fn ask_again(spec: &Arc<Spec>, decision: Option<&Decision>) -> Ask {
     let spec = Arc::clone(spec);
     if !spec.fingerprint.is_of_refused() {
         return Ask::Begin { spec, fresh: false };

@@ -54,7 +54,7 @@ pub struct Transaction {
     /// Whether the journal says that a branch is shown to people.
     parked_row: bool,
     /// The life that drove it before, until its history says so.
-    taken_over_from: Option<Incarnation>,
+    taken_over_from: Option<Box<Incarnation>>,
 }
 
 /// How far a transaction is.
@@ -177,7 +177,7 @@ impl Transaction {
 
     /// Another life drove it until now: its history is to say so.
     pub(crate) fn was_taken_over(&mut self, dead: Incarnation) {
-        self.taken_over_from = Some(dead);
+        self.taken_over_from = Some(Box::new(dead));
     }
 
     /// When it is cancelled for want of a decision, while nothing is decided.
