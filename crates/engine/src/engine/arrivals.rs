@@ -77,9 +77,14 @@ impl Arrivals {
         }
     }
 
+    /// Whether there are any to be asked for; mostly there are none.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.to_ask.is_empty()
+    }
+
     /// When the journal is to be asked again. `asked`: those it is being asked for.
     pub(super) fn next(&self, asked: usize) -> Option<Mono> {
-        (!self.to_ask.is_empty() && asked < MOST_ASKED).then_some(self.not_before)
+        (self.are_waiting() && asked < MOST_ASKED).then_some(self.not_before)
     }
 
     fn next_to_ask(&mut self, asked: usize, now: Mono) -> Option<Gid> {

@@ -198,7 +198,9 @@ impl Engine {
         self.leave_what_is_over();
         self.run_what_is_due(now, &mut output);
         self.evict_and_page_in(now, &mut output);
-        self.ask_for_arrivals(now, &mut output);
+        if self.arrivals.are_waiting() {
+            self.ask_for_arrivals(now, &mut output);
+        }
         debug_assert_eq!(self.check_sizes(), Ok(()));
         output
     }
@@ -209,8 +211,11 @@ impl Engine {
         let timers = self.timers.next().into_iter().chain(self.loading.next());
         let pages = self.paging.next(self.loading.of_page());
         let pages = pages.into_iter().chain(self.next_eviction());
-        let pages = pages.chain(self.arrivals.next(self.loading.arrivals()));
-        timers.chain(pages).chain(self.capacity.next()).chain(self.next_wake()).min()
+        let next = timers.chain(pages).chain(self.capacity.next()).chain(self.next_wake()).min();
+        if !self.arrivals.are_waiting() {
+            return next;
+        }
+        self.arrivals.next(self.loading.arrivals()).into_iter().chain(next).min()
     }
 
     /// The last record written.

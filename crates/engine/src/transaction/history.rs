@@ -100,7 +100,7 @@ impl Transaction {
     /// would cost each transaction of a dead life a record. Nobody waits for it longer than for
     /// the rest.
     pub(super) fn tell_whose_it_was(&mut self, step: &mut Step<'_>) {
-        if step.changes.is_empty() && step.completion.is_empty() {
+        if self.taken_over_from.is_none() || step.changes.is_empty() && step.completion.is_empty() {
             return;
         }
         let Some(dead) = self.taken_over_from.take() else { return };
