@@ -52,7 +52,10 @@ impl Running {
             scheduler.after(delay, ScheduledEvent::Heard { actor, number, heard });
         }
         for (gid, parked) in commands.parked {
-            around.oracle.parked(&gid, &parked, around.rows, scheduler);
+            // What a life tells that is over and has not heard so may be old.
+            if !around.oracle.lives.is_anothers(&gid, self.life, around.rows) {
+                around.oracle.parked(&gid, &parked, around.rows, scheduler);
+            }
             let url = parked.branch.url(parked.op);
             let called = url.map(|url| host_port(url)).unwrap_or_default();
             self.outages.parked(&called, &parked, now);

@@ -129,7 +129,7 @@ impl LivesSeen {
     }
 
     /// Whether somebody else drives a transaction, as far as the rows say.
-    pub(super) fn is_anothers(&self, gid: &Gid, life: u64, rows: &Rows) -> bool {
+    pub(crate) fn is_anothers(&self, gid: &Gid, life: u64, rows: &Rows) -> bool {
         let owner = rows.get(gid).and_then(|stored| stored.owner);
         let driver = owner.map(life_of).or_else(|| self.drivers.get(gid).copied());
         driver.is_some_and(|driver| driver != life)
