@@ -135,7 +135,10 @@ impl Calls {
             let leg = leg(ticket);
             self.called.insert(leg.clone());
             self.let_out.insert(leg.clone(), ticket.attempt);
-            self.is_no_storm(leg, now.mono, scheduler);
+            // A life that is over may have forgotten a pause with what is no longer its own.
+            if !is_anothers {
+                self.is_no_storm(leg, now.mono, scheduler);
+            }
         }
         for gid in gids {
             if let Some(transaction) = running.core().engine().transaction(gid) {
