@@ -198,11 +198,13 @@ impl Core {
             | Input::NobodyWaitsBeyond(_)
             | Input::Tick => None,
         };
-        let output = self.engine.handle(input, now);
-        self.take(output, now, commands);
+        // Before the engine hears of it: what it pages out for this it no longer knows, and could
+        // not say whether what people are told of it is still so.
         if let Some(seq) = durable {
             self.release(seq, commands);
         }
+        let output = self.engine.handle(input, now);
+        self.take(output, now, commands);
     }
 
     fn take(&mut self, output: Output, now: Now, commands: &mut Commands) {
