@@ -1,4 +1,5 @@
-//! What several programs that use one database at different versions go by, and on PostgreSQL
+//! What several programs that use one database at different versions go by, what all nodes on it
+//! share, and on PostgreSQL
 //! the batches of each life, one row each, which are its fence there.
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use sea_orm_migration::prelude::{
 use sea_orm_migration::sea_orm::DatabaseBackend;
 use sea_orm_migration::sea_query::{ColumnDef, Index, Query, Table};
 
-use crate::column::{moment, number, word};
+use crate::column::{id, long_text, moment, number, word};
 use crate::table::of_ours;
 
 /// A program that knows fewer steps than this cannot make sense of the tables.
@@ -47,6 +48,19 @@ impl MigrationTrait for Step {
                 .values_panic([1.into(), READS_FROM.into()])
                 .take();
             connection.execute(&first).await?;
+        }
+        // One process has a file to itself.
+        if on != DatabaseBackend::Sqlite {
+            let mut settings = Table::create();
+            let mut key = Index::create();
+            key.col("name");
+            settings
+                .table("cluster_settings")
+                .if_not_exists()
+                .col(id(on, "name", 64).not_null())
+                .col(long_text(on, "value").not_null())
+                .primary_key(&mut key);
+            manager.create_table(of_ours(on, settings)).await?;
         }
         if on == DatabaseBackend::Postgres {
             let mut key = Index::create();

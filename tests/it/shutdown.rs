@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use tercet_testing::{Gate, Participant, Reaction, Tercet, soon};
+use tercet_testing::{Gate, Participant, Reaction, Tercet, eventually, soon};
 use tercet_wire::Op;
 
 use crate::bodies::{begin, begin_open, branch};
-use crate::expected::transaction;
+use crate::expected::{problem, transaction};
 use crate::journal_hold::Hold;
 use crate::raw::Raw;
 
@@ -76,8 +76,7 @@ async fn new_work_is_refused_meanwhile() {
         async move { client.begin("", &body).await }
     });
     participant.called("stock", Op::Try, 1).await;
-    // Requests that have begun before the signal and are complete only after it. One that the
-    // daemon has not looked at by then is closed without an answer, so there are several.
+    // Requests that have begun before the signal and are complete only after it.
     let late = begin_open("order-2", &[]);
     let length = late.len();
     let mut connections = Vec::new();
@@ -88,29 +87,50 @@ async fn new_work_is_refused_meanwhile() {
     }
     transaction(&tercet.client().get("order-1").await, 200, "trying");
     tercet.signal("TERM").await;
-    // The new ones among the connections are the first to notice.
-    let listening = async {
-        let client = tercet.client();
-        while client.try_send(http::Method::GET, "/livez", None).await.is_ok() {}
+    // Until nothing is in flight the port stays open, and whoever comes is told.
+    let client = tercet.client();
+    let refused = async || {
+        let told = client.begin("", &begin_open("order-3", &[])).await;
+        (told.status == 503).then_some(told)
     };
-    soon("nobody listens any more", listening).await;
+    let told = eventually("it takes no new work", refused).await;
+    problem(&told, "shutting-down", None);
+    assert_eq!(told.header("connection"), "close");
     let rest = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{late}");
-    let mut refused = 0;
     for mut raw in connections {
-        let _ = raw.try_send(&rest).await;
+        raw.send(&rest).await;
         let said = raw.until_closed().await;
-        if !said.is_empty() {
-            assert!(said.starts_with("HTTP/1.1 503"), "{said}");
-            assert!(said.contains(r#""code":"shutting-down""#), "{said}");
-            refused += 1;
-        }
+        assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+        assert!(said.contains(r#""code":"shutting-down""#), "{said}");
     }
-    assert!(refused > 0, "nobody was told");
     gate.open();
     soon("the answer", initiator).await.expect("no panic");
     assert_eq!(tercet.ended().await.code(), Some(0));
     tercet.restart().await;
     assert_eq!(tercet.client().get("order-2").await.status, 404, "nothing happened");
+}
+
+/// Keeps P7.
+#[tokio::test]
+async fn while_it_drains_only_the_probe_says_so() {
+    let settings = [("SHUTDOWN__DRAIN_MS", "600000"), ENDLESS[0]];
+    let mut tercet = Tercet::start_with(&settings).await;
+    let participant = Participant::start().await;
+    let client = tercet.client();
+    tercet.signal("TERM").await;
+    tercet.logged("event=\"draining\"").await;
+    let leaves = async || {
+        let told = client.send(http::Method::GET, "/readyz", None).await;
+        (told.status == 503).then_some(told)
+    };
+    problem(&eventually("the probe says so", leaves).await, "shutting-down", None);
+    let begun = client.begin("", &begin("order-1", &[branch(&participant, "stock")])).await;
+    transaction(&begun, 201, "confirmed");
+    assert_eq!(begun.header("connection"), "", "the connection is kept");
+    // A second signal does not wait for the rest of it, and is no third.
+    tercet.signal("TERM").await;
+    assert_eq!(tercet.ended().await.code(), Some(0));
+    assert!(!tercet.log().contains("stopping_at_once"));
 }
 
 #[tokio::test]

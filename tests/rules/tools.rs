@@ -36,6 +36,17 @@ fn a_contract_that_cannot_be_tried_for_want_of_a_tool_fails() {
 }
 
 #[test]
+fn deploy_files_that_cannot_be_tried_for_want_of_a_tool_fail() {
+    let machine = bare_machine();
+    let mut run = Command::new("bash");
+    let run = run.arg(root().join("tests/deploy/run")).env("PATH", machine.path());
+    let ran = run.output().expect("bash");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("golang-go") && said.contains("apt-get install"), "{said}");
+}
+
+#[test]
 fn what_is_checked_of_each_change_leaves_nothing_out_unasked() {
     let run = root().join(".ci/run");
     let text = std::fs::read_to_string(&run).expect("a script");

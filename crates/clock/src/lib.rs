@@ -20,6 +20,11 @@ pub trait Clock: Send + Sync + 'static {
     /// A life of a node, never given twice on any node of any cluster. Positive.
     fn new_incarnation(&self) -> Incarnation;
 
+    /// A text that nobody can guess: over 240 bits of the operating system's randomness.
+    fn new_secret(&self) -> String {
+        format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+    }
+
     /// A life of the engine within this process.
     fn new_epoch(&self) -> Epoch {
         Epoch(self.now().entropy)

@@ -4,11 +4,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tercet_clock::{Clock, SystemClock};
 use tercet_engine::history_bound;
-use tercet_journal::StoreKind;
+use tercet_journal::{JournalError, MemoryRows, StoreKind};
+use tercet_wire::Backoff;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,10 +19,14 @@ use crate::config::Settings;
 use crate::http::{
     self, Admits, Api, BodyBudget, Entrance, Readiness, RequestLimits, ServerSettings,
 };
-use crate::node::{Node, NodeError};
-use crate::open_files::{self, Shares, TooFew};
+use crate::node::{Node, NodeError, Rows, Surroundings};
+use crate::open_files::{self, TooFew};
 use crate::runtime::for_what_is_in_flight;
 use crate::servers::{ServerEnded, Servers};
+use crate::signals::Stop;
+
+/// The pauses before a node that was fenced tries again to begin its next life.
+const AGAIN: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(5) };
 
 /// Why the daemon could not run.
 #[derive(Debug, Error)]
@@ -45,7 +51,7 @@ pub enum ServeError {
     Node(#[from] NodeError),
 }
 
-/// Runs until `stop` turns true and what was in flight has ended, or the grace is over.
+/// Runs until it is to stop and what was in flight has ended, or the grace is over.
 /// `ready` is told where it listens, once it does and is recovered.
 ///
 /// # Errors
@@ -54,16 +60,31 @@ pub async fn serve(
     settings: &Settings,
     store: StoreKind,
     metrics: PrometheusHandle,
-    stop: watch::Receiver<bool>,
+    stop: watch::Receiver<Stop>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
-    if store == StoreKind::InMemoryForBenchmarks {
-        tracing::warn!(
-            event = "not_durable",
-            "NOT DURABLE: --memory-journal-for-benchmarks keeps transactions in memory alone; \
-             all of them are lost when this process ends"
-        );
-    }
+    let rows = match store {
+        StoreKind::InDatabase => Rows::InDatabase,
+        StoreKind::InMemoryForBenchmarks => {
+            tracing::warn!(
+                event = "not_durable",
+                "NOT DURABLE: --memory-journal-for-benchmarks keeps transactions in memory alone; \
+                 all of them are lost when this process ends"
+            );
+            Rows::InMemory(MemoryRows::of_live_transactions_alone())
+        }
+    };
+    serve_on(settings, rows, metrics, stop, ready).await
+}
+
+/// The same on rows that are there already.
+pub(crate) async fn serve_on(
+    settings: &Settings,
+    rows: Rows,
+    metrics: PrometheusHandle,
+    stop: watch::Receiver<Stop>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), ServeError> {
     let max_connections = settings.server.max_connections;
     let shares = open_files::raise_and_share(max_connections, settings.database.read_connections)?;
     let (listener, address) = listen(settings.server.listen).await?;
@@ -88,69 +109,176 @@ pub async fn serve(
         let probes = http::serve(listener, entrance.clone(), settings, std::future::pending());
         servers.answer_probes(probes);
     }
-    let face = Face { servers, entrance, readiness, address, own_addresses };
-    face.serve(settings, store, shares, metrics, stop, ready).await
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let around = Surroundings::new(settings, rows, address, shares, clock, readiness).await;
+    let around = around.map_err(NodeError::from)?;
+    Face { servers, entrance, own_addresses, metrics, around }.serve(stop, ready).await
 }
 
-/// What answers already, before there is an engine behind it.
+/// What answers already, before there is an engine behind it, and while one follows another.
 struct Face {
     servers: Servers,
     entrance: Entrance,
-    readiness: Readiness,
-    address: SocketAddr,
     /// No branch may lead to any of them.
     own_addresses: Vec<SocketAddr>,
+    metrics: PrometheusHandle,
+    around: Surroundings,
 }
 
 impl Face {
     async fn serve(
         mut self,
-        settings: &Settings,
-        store: StoreKind,
-        shares: Shares,
-        metrics: PrometheusHandle,
-        stop: watch::Receiver<bool>,
+        mut stop: watch::Receiver<Stop>,
         ready: impl FnOnce(SocketAddr),
     ) -> Result<(), ServeError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         // The engine is told to stop by us, since we may have to without having been asked.
         let (halt, halted) = watch::channel(false);
-        let (address, readiness) = (self.address, &self.readiness);
-        let node = Node::start(settings, store, address, shares, &clock, readiness, halted).await?;
-        let dispatcher = node.dispatcher.clone();
-        self.entrance.open(http::router(Api {
-            engine: node.engine.clone(),
-            journal: node.journal.clone(),
-            clock,
-            limits: settings.of_requests(self.own_addresses),
-            requests: request_limits(settings),
-            history_lines: history_bound(
-                settings.history.lines_per_transaction,
-                settings.limits.branches,
-            ),
-            readiness: readiness.clone(),
-            metrics,
-            participants: Arc::new(move || dispatcher.participants()),
-            transactions: node.transactions.clone(),
-        }));
-        readiness.start();
+        let mut node = Node::start(&self.around, halted.clone()).await?;
+        self.opens(&node);
+        let address = self.around.listens_on;
         tracing::info!(event = "started",
             listen = %format_args!("http://{address}"),
             version = env!("CARGO_PKG_VERSION"),
             "ready"
         );
         ready(address);
-        let why = why_stop(stop, node.ended(), self.servers.ended()).await;
+        let (why, node) = loop {
+            let why = self.why_stop(&mut stop, node.ended()).await;
+            if !matches!(why, Why::EngineEnded) || node.forwarder.is_none() {
+                break (why, Some(node));
+            }
+            match node.stopped().await {
+                Err(NodeError::Fenced) => {}
+                ended => break (Why::EngineEnded, ended.map(|()| None)?),
+            }
+            self.is_fenced();
+            node = match self.begins_anew(&mut stop, &halted).await? {
+                Ok(node) => node,
+                Err(why) => break (why, None),
+            };
+            self.opens(&node);
+            tracing::info!(event = "joined_again", "this node takes work again, with a new life");
+        };
         why.tell();
-        // From here on new work is refused, also on connections that are open already.
-        readiness.stop();
+        // From here on new work is refused. Whoever comes is told so, until nothing is in flight.
+        self.around.readiness.stop();
+        let since = self.around.clock.now().mono;
         let _ = halt.send(true);
-        let closed = self.servers.close().await;
-        node.stopped().await?;
+        let grace = for_what_is_in_flight(self.around.settings.shutdown.grace);
+        if let Some(node) = &node {
+            node.ended().await;
+        }
+        let left = grace.saturating_sub(self.around.clock.now().mono.since(since));
+        let closed = match node {
+            // The others take over at once, whoever is still being answered.
+            Some(node) if node.forwarder.is_some() => {
+                let (closed, stopped) = tokio::join!(self.servers.close(left), node.stopped());
+                stopped?;
+                closed
+            }
+            Some(node) => {
+                let closed = self.servers.close(left).await;
+                node.stopped().await?;
+                closed
+            }
+            None => self.servers.close(left).await,
+        };
         why.well()?;
         closed?;
         tracing::info!(event = "stopped", "stopped");
         Ok(())
+    }
+
+    /// From here on this node answers what comes in.
+    fn opens(&self, node: &Node) {
+        let (around, dispatcher) = (&self.around, node.dispatcher.clone());
+        let settings = &around.settings;
+        self.entrance.open(http::router(Api {
+            engine: node.engine.clone(),
+            journal: node.journal.clone(),
+            clock: Arc::clone(&around.clock),
+            limits: settings.of_requests(self.own_addresses.clone()),
+            requests: request_limits(settings),
+            history_lines: history_bound(
+                settings.history.lines_per_transaction,
+                settings.limits.branches,
+            ),
+            readiness: around.readiness.clone(),
+            metrics: self.metrics.clone(),
+            participants: Arc::new(move || dispatcher.participants()),
+            nodes: around.sightings.clone(),
+            transactions: around.transactions.clone(),
+            forwarder: node.forwarder.clone(),
+        }));
+        around.readiness.start();
+    }
+
+    /// Others drive what this node drove. What comes in until it has begun anew is answered that
+    /// nobody can say, by what is left of the old life.
+    fn is_fenced(&self) {
+        let around = &self.around;
+        around.readiness.begin_anew();
+        around.nodes.was_fenced();
+        let node_id = around.settings.node_id(around.listens_on);
+        tracing::warn!(
+            event = "joining_again",
+            node_id,
+            "this node was fenced, since it gave no sign of life or another has taken its name; the \
+             others drive on what it drove, and it joins them again with a new life"
+        );
+        let why = "it found itself fenced, and joins again";
+        around.alerts.node_fenced(&node_id, why, around.clock.now());
+    }
+
+    /// The next life of the node, however long the database cannot be used; or why the daemon stops
+    /// first.
+    ///
+    /// # Errors
+    /// Another process has the node's name.
+    async fn begins_anew(
+        &mut self,
+        stop: &mut watch::Receiver<Stop>,
+        halted: &watch::Receiver<bool>,
+    ) -> Result<Result<Node, Why>, NodeError> {
+        let mut failures = 0;
+        loop {
+            let (around, servers) = (&self.around, &mut self.servers);
+            let begins = Node::start(around, halted.clone());
+            let error = tokio::select! {
+                biased;
+                why = why_not(stop, &around.readiness, servers.ended()) => return Ok(Err(why)),
+                begun = begins => match begun {
+                    Ok(node) => return Ok(Ok(node)),
+                    // That one has fenced this one, or will be here for longer than this one waits.
+                    Err(error @ NodeError::Journal(JournalError::NodeIdTaken { .. })) => {
+                        return Err(error);
+                    }
+                    Err(error) => error,
+                },
+            };
+            failures += 1;
+            tracing::error!(
+                event = "not_joined_again",
+                error = &error as &dyn std::error::Error,
+                "this node cannot begin its next life; it is tried again until it can"
+            );
+            let pause = AGAIN.pause(failures, around.clock.now().entropy, None);
+            tokio::select! {
+                biased;
+                why = why_not(stop, &around.readiness, servers.ended()) => return Ok(Err(why)),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Ends when the daemon is to stop. Engine and servers are told to only after this, so whichever
+    /// ends before does so by itself.
+    async fn why_stop(
+        &mut self,
+        stop: &mut watch::Receiver<Stop>,
+        engine_ended: impl Future<Output = ()>,
+    ) -> Why {
+        why_stop(stop, &self.around.readiness, engine_ended, self.servers.ended()).await
     }
 }
 
@@ -222,18 +350,35 @@ impl Why {
     }
 }
 
-/// Ends when the daemon is to stop. Engine and servers are told to only after this, so whichever
-/// ends before does so by itself.
 async fn why_stop(
-    mut stop: watch::Receiver<bool>,
+    stop: &mut watch::Receiver<Stop>,
+    readiness: &Readiness,
     engine_ended: impl Future<Output = ()>,
     server_ended: impl Future<Output = ServerEnded>,
 ) -> Why {
     tokio::select! {
         biased;
-        // A sender that is gone will never ask us to run on either.
-        _ = stop.wait_for(|stop| *stop) => Why::Asked,
+        why = why_not(stop, readiness, server_ended) => why,
         () = engine_ended => Why::EngineEnded,
+    }
+}
+
+/// The same while there is no engine.
+async fn why_not(
+    stop: &mut watch::Receiver<Stop>,
+    readiness: &Readiness,
+    server_ended: impl Future<Output = ServerEnded>,
+) -> Why {
+    let asked = async {
+        // A sender that is gone will never ask us to run on either.
+        if stop.wait_for(|stop| *stop >= Stop::Draining).await.is_ok() {
+            readiness.drain();
+            let _ = stop.wait_for(|stop| *stop >= Stop::Now).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = asked => Why::Asked,
         ended = server_ended => Why::ServerEnded(ended),
     }
 }

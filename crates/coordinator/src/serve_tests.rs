@@ -16,25 +16,24 @@ fn settings(database: &Path) -> Settings {
     Layers::gather(None, [], &flags).and_then(|layers| layers.settings()).expect("they fit")
 }
 
-fn face(servers: Servers) -> Face {
-    let readiness = Readiness::default();
-    let entrance = Entrance::closed(&readiness);
-    let address = "127.0.0.1:7200".parse().expect("an address");
-    Face { servers, entrance, readiness, address, own_addresses: vec![address] }
-}
-
 /// Serves until it stops, asked to or by itself.
-async fn served(servers: Servers, asked: bool) -> (Result<(), ServeError>, Readiness) {
+async fn served(servers: Servers, asked: Stop) -> (Result<(), ServeError>, Readiness) {
     let directory = tempfile::tempdir().expect("a directory");
     let database = directory.path().join("t.db");
     let settings = settings(&database);
     let shares = open_files::raise_and_share(8, 1).expect("some files");
     let metrics = PrometheusBuilder::new().build_recorder().handle();
     let (_asks, stop) = watch::channel(asked);
-    let face = face(servers);
-    let readiness = face.readiness.clone();
-    let serving = face.serve(&settings, StoreKind::InDatabase, shares, metrics, stop, |_| ());
-    let served = tokio::time::timeout(std::time::Duration::from_secs(60), serving).await;
+    let readiness = Readiness::default();
+    let entrance = Entrance::closed(&readiness);
+    let address = "127.0.0.1:7200".parse().expect("an address");
+    let clock = Arc::new(SystemClock::start());
+    let rows = Rows::InDatabase;
+    let around = Surroundings::new(&settings, rows, address, shares, clock, readiness.clone());
+    let around = around.await.expect("a client");
+    let face = Face { servers, entrance, own_addresses: vec![address], metrics, around };
+    let serving = face.serve(stop, |_| ());
+    let served = tokio::time::timeout(Duration::from_secs(60), serving).await;
     assert!(database.exists(), "it had started");
     let log = directory.path().join("t.db-wal");
     assert!(!log.exists(), "the journal was closed in order");
@@ -53,10 +52,12 @@ async fn a_server_that_ends_by_itself_stops_the_daemon_in_order() {
             servers.answer_requests(ends);
             servers.answer_probes(pending());
         } else {
-            servers.answer_requests(closing);
+            servers.answer_requests(async {
+                let _left = closing.await;
+            });
             servers.answer_probes(ends);
         }
-        let (served, readiness) = served(servers, false).await;
+        let (served, readiness) = served(servers, Stop::NotAsked).await;
         let Err(ServeError::Server(error)) = served else { panic!("{at}: {served:?}") };
         assert!(error.to_string().starts_with(&format!("the server at {at} ended")), "{error}");
         let why = error.source().map(ToString::to_string).unwrap_or_default();
@@ -75,7 +76,7 @@ async fn a_server_that_fails_while_the_daemon_stops_is_told() {
             assert!(!fails, "a fault of ours");
         });
         servers.answer_probes(pending());
-        let (served, _) = served(servers, true).await;
+        let (served, _) = served(servers, Stop::Now).await;
         assert_eq!(matches!(served, Err(ServeError::Server(_))), fails, "{served:?}");
         assert_eq!(served.is_ok(), !fails);
     }
@@ -84,10 +85,15 @@ async fn a_server_that_fails_while_the_daemon_stops_is_told() {
 #[tokio::test]
 async fn whoever_asks_is_heard_before_all_others() {
     let ended = || async { Servers::new().ended().await };
-    let (ask, asked) = watch::channel(false);
-    let why = why_stop(asked.clone(), async {}, ended()).await;
+    let (ask, mut asked) = watch::channel(Stop::NotAsked);
+    let readiness = Readiness::default();
+    let why = why_stop(&mut asked, &readiness, async {}, ended()).await;
     assert!(matches!(why, Why::EngineEnded), "{why:?}");
-    ask.send(true).expect("somebody listens");
-    let why = why_stop(asked, async {}, ended()).await;
+    ask.send(Stop::Draining).expect("somebody listens");
+    let why = why_stop(&mut asked, &readiness, async {}, ended()).await;
+    assert!(matches!(why, Why::EngineEnded), "{why:?}");
+    assert!(readiness.is_draining() && !readiness.is_stopping());
+    ask.send(Stop::Now).expect("somebody listens");
+    let why = why_stop(&mut asked, &readiness, async {}, ended()).await;
     assert!(matches!(why, Why::Asked), "{why:?}");
 }

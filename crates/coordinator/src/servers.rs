@@ -2,6 +2,7 @@
 //! daemon must not go on as if it could be reached.
 
 use std::future::pending;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::watch;
@@ -33,22 +34,25 @@ pub(crate) const ADMIN_LISTEN: &str = "server.admin_listen";
 /// All servers. They are gone when this is.
 #[derive(Debug)]
 pub(crate) struct Servers {
-    close: watch::Sender<bool>,
+    /// How long answers under way are still waited for, once it is to close.
+    close: watch::Sender<Option<Duration>>,
     requests: JoinSet<()>,
     probes: JoinSet<()>,
 }
 
 impl Servers {
     pub(crate) fn new() -> Self {
-        let (close, _) = watch::channel(false);
+        let (close, _) = watch::channel(None);
         Self { close, requests: JoinSet::new(), probes: JoinSet::new() }
     }
 
-    /// Ends when no more connections are to be taken. Who would say so and is gone says it, too.
-    pub(crate) fn closing(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Ends when no more connections are to be taken, and says how long answers under way are waited
+    /// for. Who would say so and is gone says it, too.
+    pub(crate) fn closing(&self) -> impl Future<Output = Duration> + Send + use<> {
         let mut close = self.close.subscribe();
         async move {
-            let _ = close.wait_for(|close| *close).await;
+            let told = close.wait_for(Option::is_some).await;
+            told.map_or(Duration::ZERO, |left| left.unwrap_or_default())
         }
     }
 
@@ -71,12 +75,12 @@ impl Servers {
         }
     }
 
-    /// Lets requests be answered for their grace, and none begin.
+    /// Lets requests be answered for so long, and none begin.
     ///
     /// # Errors
     /// The server failed meanwhile.
-    pub(crate) async fn close(&mut self) -> Result<(), ServerEnded> {
-        let _ = self.close.send(true);
+    pub(crate) async fn close(&mut self, left: Duration) -> Result<(), ServerEnded> {
+        let _ = self.close.send(Some(left));
         let mut closed = Ok(());
         while let Some(ended) = self.requests.join_next().await {
             closed = ended.map_err(|why| ServerEnded::new(LISTEN, Err(why)));

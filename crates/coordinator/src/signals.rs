@@ -1,22 +1,35 @@
 //! Stopping when the system asks for it, and going on when it only seems to.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::telemetry;
 
-/// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once: what
-/// is durable is safe, and whoever asks twice means it. SIGHUP ends nothing.
+/// How far stopping has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Nobody has asked for it.
+    NotAsked,
+    /// It was asked for, and everything is served as before while balancers look elsewhere.
+    Draining,
+    /// New work is refused.
+    Now,
+}
+
+/// Says that it is to stop at the first SIGTERM or SIGINT, and to stop now once `drain` has passed. A
+/// second signal ends that wait; where there is none left, it ends the process at once: what is
+/// durable is safe, and whoever asks again means it. SIGHUP ends nothing.
 ///
 /// # Errors
 /// The system does not let us listen for signals.
-pub fn stop_on_signals() -> io::Result<watch::Receiver<bool>> {
+pub fn stop_on_signals(drain: Duration) -> io::Result<watch::Receiver<Stop>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(outlive_hang_ups(signal(SignalKind::hangup())?));
-    let (stop, stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(Stop::NotAsked);
     tokio::spawn(async move {
         let mut next = async || {
             tokio::select! {
@@ -25,8 +38,20 @@ pub fn stop_on_signals() -> io::Result<watch::Receiver<bool>> {
             }
         };
         next().await;
+        if !drain.is_zero() {
+            tracing::info!(
+                event = "draining",
+                ms = drain.as_millis(),
+                "asked to stop: /readyz says so, and everything is served until load balancers look elsewhere"
+            );
+            let _ = stop.send(Stop::Draining);
+            tokio::select! {
+                () = tokio::time::sleep(drain) => {}
+                () = next() => {}
+            }
+        }
         tracing::info!(event = "stopping", "stopping: finishing what is in flight");
-        let _ = stop.send(true);
+        let _ = stop.send(Stop::Now);
         next().await;
         tracing::warn!(event = "stopping_at_once", "asked to stop again: ending at once");
         telemetry::finish();

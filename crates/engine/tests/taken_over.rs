@@ -14,6 +14,7 @@ use world::driver::{Driver, calls, records, replies};
 
 const OWN: Incarnation = Incarnation(1);
 const DEAD: Incarnation = Incarnation(7);
+const DEAD_TOO: Incarnation = Incarnation(8);
 
 fn undecided(name: &str, branches: Vec<BranchSpec>) -> StoredTransaction {
     StoredTransaction { owner: Some(OWN), ..StoredTransaction::begun(spec(name, true, branches)) }
@@ -27,8 +28,12 @@ fn confirming(name: &str) -> StoredTransaction {
 }
 
 fn announce(driver: &mut Driver, names: &[&str]) -> Commands {
+    announce_of(driver, DEAD, names)
+}
+
+fn announce_of(driver: &mut Driver, dead: Incarnation, names: &[&str]) -> Commands {
     let gids = names.iter().map(|name| gid(name)).collect();
-    driver.input(Input::TakingOver { dead: DEAD, gids })
+    driver.input(Input::TakingOver { dead, gids })
 }
 
 fn take_over(driver: &mut Driver, names: &[&str]) -> Commands {
@@ -107,6 +112,44 @@ fn a_request_brings_in_what_is_taken_over_even_before_that_was_heard() {
     let commands =
         driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Decided);
     assert_eq!(told(&commands), ["incarnation 7 drove it before"]);
+}
+
+/// While the chunk of one dead life waits, another life takes it, and is over, too.
+///
+/// Keeps P4, P5.
+#[test]
+fn what_two_chunks_announce_is_read_whichever_of_them_took_it() {
+    for took in [DEAD, DEAD_TOO] {
+        let mut driver = Driver::new();
+        announce(&mut driver, &["t", "u"]);
+        announce_of(&mut driver, DEAD_TOO, &["t"]);
+        let mut loads = Vec::new();
+        for chunk in [DEAD, DEAD_TOO] {
+            let names: &[&str] = if chunk == took { &["t"] } else { &[] };
+            loads.extend(take_over(&mut driver, names).loads);
+        }
+        assert_eq!((loads, driver.core.engine().arriving()), (vec![gid("t")], 1), "{took:?}");
+        found(&mut driver, undecided("t", Vec::new()));
+        let commands = driver.ask(&gid("t"), Ask::Confirm, Until::Finished);
+        assert_eq!(told(&commands), [format!("incarnation {} drove it before", took.0)]);
+        assert_eq!(driver.core.engine().arriving(), 0);
+        assert_eq!(driver.core.engine().check(), Ok(()));
+    }
+}
+
+/// A chunk that was put together from an old page announces what is here already.
+#[test]
+fn what_was_brought_in_is_not_read_again_though_announced_again() {
+    let mut driver = Driver::new();
+    announce(&mut driver, &["t"]);
+    driver.read(&gid("t"));
+    found(&mut driver, undecided("t", Vec::new()));
+    announce_of(&mut driver, DEAD_TOO, &["t"]);
+    for names in [["t"].as_slice(), &[]] {
+        assert!(take_over(&mut driver, names).loads.is_empty());
+        assert_eq!(driver.core.engine().arriving(), 0);
+    }
+    assert!(is_here(&driver, "t") && driver.core.engine().check().is_ok());
 }
 
 #[test]

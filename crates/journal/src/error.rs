@@ -55,6 +55,36 @@ pub enum JournalError {
     /// A database server does not do what it is asked.
     #[error("the database refuses what it is asked, or has gone")]
     Server(#[from] sqlx::Error),
+    /// What all nodes share is not in the database.
+    #[error("the database has lost the secret that nodes share: start again")]
+    NoSecret,
+    /// A database that is to be copied is used by a node.
+    #[error("the node at {url} uses one of the databases: stop it first")]
+    NotOffline {
+        /// Where it listens.
+        url: String,
+    },
+    /// A database that is to be copied into has rows.
+    #[error("the database to copy into is not empty")]
+    NotEmpty,
+    /// A copy is not what was copied.
+    #[error(
+        "the copy of {table} differs from what was copied: is one of the databases in use? Do not use the copy"
+    )]
+    CopyDiffers {
+        /// Which table.
+        table: &'static str,
+    },
+    /// Another life of a node of this name is at work.
+    #[error(
+        "a node named {node_id:?} is at work at {url}: each node on one database needs a name of its own. Give this one another, by [node] id"
+    )]
+    NodeIdTaken {
+        /// The name.
+        node_id: String,
+        /// Where the other is reached.
+        url: String,
+    },
     /// Somebody else took the lock of the schema while this process held it.
     #[error("another process has begun to change the schema meanwhile; start again")]
     SchemaLockLost,

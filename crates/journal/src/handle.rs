@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Backlog, HistoryEvent, JournalEvent, LifeRow, Record, StoredTransaction, Urgency,
+    Backlog, HistoryEvent, JournalEvent, LifeRow, Load, Record, StoredTransaction, Urgency,
 };
 use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use tokio::runtime::Handle;
@@ -49,12 +49,16 @@ pub(super) struct Shared {
 
 impl Journal {
     /// Opens the database: takes its lock, brings its schema up to date, registers this
-    /// incarnation (which fences every earlier one of the node and takes over its unfinished
-    /// transactions), and starts the writer. What happens then is told through `events`.
+    /// incarnation, and starts the writer. What happens then is told through `events`.
+    ///
+    /// On a file every earlier incarnation is fenced, and its unfinished transactions are this
+    /// one's. On a server, which nodes share, others are left alone, but for one of the same node
+    /// that gives no sign of life: that is fenced; and whatever is unfinished stays its owner's
+    /// until it is taken over.
     ///
     /// # Errors
-    /// The URL is not understood, another process uses the file, the database cannot be used
-    /// or would not keep what it acknowledges.
+    /// The URL is not understood, another process uses the file, another node of this name is at
+    /// work, the database cannot be used or would not keep what it acknowledges.
     pub async fn open(
         settings: JournalSettings,
         events: mpsc::UnboundedSender<JournalEvent>,
@@ -120,7 +124,8 @@ impl Journal {
     }
 
     /// When the node's earlier lives wrote last, by their wall clock: at most a minute before
-    /// they ended, if they could write. None if this is its first.
+    /// they ended, if they could write. Where nodes share the rows, when any of them did before
+    /// this one was opened. None if this is the first.
     #[must_use]
     pub fn last_written(&self) -> Option<Wall> {
         self.shared.store.last_written()
@@ -189,6 +194,14 @@ impl Journal {
         };
         let read = tokio::time::timeout(within, read).await;
         read.unwrap_or(Err(JournalError::TooSlow { within }))
+    }
+
+    /// Whether this node deletes what is past its retention, or leaves that to another: of those on
+    /// one database one is enough. Where one process has the rows to itself it does from the
+    /// start; where several share them it does not until it is told to.
+    pub fn set_sweeping(&self, sweeping: bool) {
+        // A writer that has ended deletes nothing.
+        let _ = self.shared.queue.send(Command::SetSweeping(sweeping));
     }
 
     /// Makes durable what was appended, taking at most this long, then stops the thread and
@@ -275,6 +288,58 @@ impl Journal {
     pub fn take_over(&self, dead: Incarnation, gids: Vec<Gid>) {
         // A writer that has ended was fenced or closed, and has said so.
         let _ = self.shared.queue.send(Command::TakeOver { dead, gids });
+    }
+
+    /// Owners of unfinished transactions that have no row, those after `after`, in order, and 0
+    /// where some have no owner at all: what they drive is taken over as from a life that has
+    /// left. None only when there are no more.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn orphans(
+        &self,
+        after: Option<Incarnation>,
+    ) -> Result<Vec<Incarnation>, JournalError> {
+        match self.shared.store.cluster() {
+            Some(cluster) => cluster.orphans(after).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Where each life listens.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn node_urls(&self) -> Result<Vec<(Incarnation, String)>, JournalError> {
+        match self.shared.store.cluster() {
+            Some(cluster) => cluster.urls().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The secret that all nodes share: this one, if there was none. None where there is one node.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn shared_secret(&self, fresh: &str) -> Result<Option<String>, JournalError> {
+        match self.shared.store.cluster() {
+            Some(cluster) => cluster.shared_secret(fresh).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What the rows say of a transaction, whoever drives it. None where there are none, or they make
+    /// no sense.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn look_at(&self, gid: &Gid) -> Result<Option<StoredTransaction>, JournalError> {
+        let gids = std::slice::from_ref(gid);
+        let mut loads = self.shown(self.shared.store.load(gids)).await?;
+        Ok(match loads.pop() {
+            Some((_, Load::Found(stored) | Load::Elsewhere { stored, .. })) => Some(*stored),
+            Some((_, Load::Nothing | Load::Failed | Load::Unreadable { .. })) | None => None,
+        })
     }
 
     /// Deletes the row of a life that is over, if no transaction points to it; whether it did.

@@ -25,6 +25,7 @@
 mod batch_plan;
 #[cfg(test)]
 mod conformance;
+mod copy;
 mod database;
 mod error;
 mod handle;
@@ -45,6 +46,7 @@ mod thread;
 mod unreadable;
 mod writer;
 
+pub use copy::{CopiedTable, copy};
 pub use database::{migrate_up, migration_status, untrusted_file_system};
 pub use error::JournalError;
 pub use handle::Journal;

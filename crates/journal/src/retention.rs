@@ -6,7 +6,7 @@
 //! past their time. Then it strips the younger ones of branches and history, walking by
 //! begin from where it stopped before. A transaction that was too young, or unfinished, when
 //! the walk passed it is stripped on a later walk: once a day it begins anew, and the
-//! finished are counted anew.
+//! finished are counted anew. Where other nodes finish some too they are counted more often.
 //!
 //! While the wall clock is in doubt nothing is deleted for its age; only the bound on their number
 //! holds.
@@ -29,6 +29,11 @@ use super::store::{Keyset, PurgeBatch, PurgeLimits, Store};
 const ROWS_PER_STEP: u64 = 500;
 /// Rows deleted in one turn at most, however much the batches before it wrote.
 const MOST_ROWS_PER_STEP: u64 = 6_000;
+/// Rows of a turn that has failed at so few are not halved any more.
+const LEAST_ROWS_PER_STEP: u64 = 16;
+/// How old a count of the finished may be where other nodes finish some too, of which this one
+/// learns nothing else.
+const COUNT_EVERY: Duration = Duration::from_mins(5);
 /// Transactions looked at in one look-up at most.
 const MOST_LOOKED_AT: u64 = 1_000;
 /// How often the walk begins anew.
@@ -55,6 +60,11 @@ pub(super) struct Sweeper {
     written: u64,
     /// The same between the two times before.
     written_before: u64,
+    /// Rows deleted in one turn at most: fewer where turns have failed, since a server ends what
+    /// takes too long.
+    rows_at_most: u64,
+    /// When the finished are counted again beside the rounds, where nodes share the rows.
+    count_again: Option<Mono>,
     /// How far stripping has come.
     stripped: Option<Keyset>,
     walk_again: Mono,
@@ -62,6 +72,8 @@ pub(super) struct Sweeper {
     lag: Duration,
     /// Whether the wall clock is in doubt: then nothing is deleted for its age.
     doubted: bool,
+    /// Whether this node deletes at all: of those on one database one does.
+    sweeping: bool,
 }
 
 /// What the next look-up is for.
@@ -76,6 +88,8 @@ enum Task {
 #[derive(Debug)]
 enum Found {
     Finished(u64),
+    /// The same, in the middle of a round.
+    FinishedByNow(u64),
     ToForget {
         due: PurgeBatch,
         /// Whether it was asked for because there are too many.
@@ -88,7 +102,7 @@ impl Found {
     /// Whether it is deleted since a clock says that it is old enough.
     fn is_by_age(&self) -> bool {
         match self {
-            Self::Finished(_) => false,
+            Self::Finished(_) | Self::FinishedByNow(_) => false,
             Self::ToForget { crowded, .. } => !crowded,
             Self::ToStrip(_) => true,
         }
@@ -110,10 +124,13 @@ impl Sweeper {
             finished: 0,
             written: 0,
             written_before: 0,
+            rows_at_most: MOST_ROWS_PER_STEP,
+            count_again: None,
             stripped: None,
             walk_again: now.mono,
             lag: Duration::ZERO,
             doubted: false,
+            sweeping: true,
         }
     }
 
@@ -127,9 +144,25 @@ impl Sweeper {
         self.doubted = doubted;
     }
 
+    /// Whether this node deletes from now on. Whoever begins to knows nothing of what others
+    /// have deleted and finished, so that it counts anew.
+    pub(super) fn set_sweeping(&mut self, sweeping: bool) {
+        if self.sweeping == sweeping {
+            return;
+        }
+        self.sweeping = sweeping;
+        self.looking = JoinSet::new();
+        self.found = None;
+        self.task = Task::Count;
+        self.stripped = None;
+        self.walk_again = Mono(0);
+    }
+
     /// How long nothing needs to be done, unless a look-up answers.
     pub(super) fn pause(&self, now: Now) -> Duration {
-        if self.found.is_some() {
+        if !self.sweeping {
+            self.settings.every
+        } else if self.found.is_some() {
             Duration::ZERO
         } else if self.is_looking() {
             self.settings.every
@@ -163,7 +196,10 @@ impl Sweeper {
     pub(super) fn is_urgent(&self, now: Now) -> bool {
         let overdue = now.mono.since(self.round_due);
         let by_age = overdue >= self.settings.every && !self.doubted;
-        now.mono >= self.due && (self.is_crowded() || by_age) && self.written >= ROWS_PER_STEP / 2
+        self.sweeping
+            && now.mono >= self.due
+            && (self.is_crowded() || by_age)
+            && self.written >= ROWS_PER_STEP / 2
     }
 
     fn is_crowded(&self) -> bool {
@@ -175,7 +211,7 @@ impl Sweeper {
     fn rows_of_a_step(&self) -> u64 {
         let written = self.written.max(self.written_before);
         let more_than_written = written.saturating_add(written / 2);
-        more_than_written.clamp(ROWS_PER_STEP, MOST_ROWS_PER_STEP)
+        more_than_written.clamp(ROWS_PER_STEP, MOST_ROWS_PER_STEP).min(self.rows_at_most)
     }
 
     /// Takes the writer's turn: deletes what was found. If nothing was, a look-up begins.
@@ -184,7 +220,9 @@ impl Sweeper {
         if self.doubted && self.found.take_if(|found| found.is_by_age()).is_some() {
             self.skip_round(now);
         } else if let Some(found) = self.found.take() {
+            let rows = self.rows_of_a_step();
             let deleted = self.delete(found, now, meters).await;
+            self.learn(rows, deleted.is_ok());
             self.written_before = std::mem::take(&mut self.written);
             if let Err(error) = deleted {
                 self.put_off(&error, now);
@@ -192,6 +230,15 @@ impl Sweeper {
         } else {
             self.look_up(now);
         }
+    }
+
+    /// How many rows a turn takes. On a server all that takes too long fails, and would fail again.
+    fn learn(&mut self, rows: u64, deleted: bool) {
+        self.rows_at_most = match deleted {
+            true => (self.rows_at_most + self.rows_at_most / 8).min(MOST_ROWS_PER_STEP),
+            false if self.store.cluster().is_some() => (rows / 2).max(LEAST_ROWS_PER_STEP),
+            false => self.rows_at_most,
+        };
     }
 
     /// Waits until the look-up under way has answered; without one, for ever. Safe to give up.
@@ -222,12 +269,13 @@ impl Sweeper {
         };
         match found {
             Found::Finished(count) => {
-                // What finished while they were counted may be missing until tomorrow.
-                self.finished = count;
+                // What finished while they were counted may be missing until the next time.
+                self.counted(count, now);
                 self.stripped = None;
                 self.walk_again = now.mono.after(WALK_EVERY);
                 self.task = Task::Forget;
             }
+            Found::FinishedByNow(count) => self.counted(count, now),
             Found::ToForget { due, crowded } => {
                 if !self.doubted {
                     self.behind(before(now, self.settings.transactions), &due, meters);
@@ -249,6 +297,11 @@ impl Sweeper {
         }
     }
 
+    fn counted(&mut self, finished: u64, now: Now) {
+        self.finished = finished;
+        self.count_again = self.store.cluster().map(|_| now.mono.after(COUNT_EVERY));
+    }
+
     /// How overdue the deletion is that follows now: shown at once, since the round may take
     /// long.
     fn behind(&mut self, horizon: Wall, due: &PurgeBatch, meters: &Meters) {
@@ -263,6 +316,11 @@ impl Sweeper {
             return;
         }
         let crowded = self.is_crowded();
+        if !crowded && self.count_again.is_some_and(|at| at <= now.mono) {
+            let store = Arc::clone(&self.store);
+            return self
+                .spawn(async move { store.count_finished().await.map(Found::FinishedByNow) });
+        }
         if crowded {
             self.task = Task::Forget;
         } else if self.task == Task::Count {
@@ -332,7 +390,7 @@ impl Sweeper {
         meters: &Meters,
     ) -> Result<(), JournalError> {
         match found {
-            Found::Finished(_) => {}
+            Found::Finished(_) | Found::FinishedByNow(_) => {}
             Found::ToForget { due, crowded } => {
                 let transactions = self.store.purge(&due).await?;
                 self.forgotten(transactions, due.more, crowded);

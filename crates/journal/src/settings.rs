@@ -38,6 +38,10 @@ pub struct JournalSettings {
     /// next life takes the time since for the time it was down, and a journal that has become
     /// unwritable while nobody needed it is noticed.
     pub longest_silence: Duration,
+    /// The same where several nodes use one database, so that each shows the others that it is
+    /// there. A life of this node's name that gives no sign for two of them is taken to be over
+    /// when a new one starts: all nodes on a database should have the same.
+    pub heartbeat: Duration,
     /// How long the node may have been down. When its clock says that it was longer, the clock
     /// is in doubt, and nothing is deleted by it.
     pub longest_downtime: Duration,
@@ -64,6 +68,7 @@ impl JournalSettings {
             resubmit: Backoff { first: Duration::from_millis(50), cap: Duration::from_millis(500) },
             linger: Duration::from_millis(10),
             longest_silence: Duration::from_secs(60),
+            heartbeat: Duration::from_millis(500),
             longest_downtime: Duration::from_hours(1),
             retention: Retention::default(),
         }

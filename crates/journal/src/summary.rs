@@ -31,6 +31,8 @@ pub struct NodeRow {
     pub incarnation: Incarnation,
     /// `live`, or what else was written there.
     pub state: String,
+    /// Unfinished transactions that it drives.
+    pub owned: u64,
     /// How many batches it has written.
     pub batches: u64,
     /// When it started, by its own clock.

@@ -32,6 +32,8 @@ pub(super) enum Command {
     Close,
     /// The same, and say last that this life is over.
     Leave,
+    /// Delete what is past its retention, or leave that to another node.
+    SetSweeping(bool),
 }
 
 /// The one writer.
@@ -66,10 +68,16 @@ impl Writer {
             },
             linger: settings.linger,
             resubmit: settings.resubmit,
-            longest_silence: settings.longest_silence,
+            longest_silence: match store.cluster() {
+                Some(_) => settings.longest_silence.min(settings.heartbeat),
+                None => settings.longest_silence,
+            },
         };
+        let mut sweeper = Sweeper::new(Arc::clone(&store), settings.retention, now);
+        // Where several nodes use the rows one of them sweeps, which others are to say.
+        sweeper.set_sweeping(store.cluster().is_none());
         Self {
-            sweeper: Sweeper::new(Arc::clone(&store), settings.retention, now),
+            sweeper,
             group_commit: GroupCommit::new(group_commit, now.mono),
             steady: SteadyWall::start(now, store.last_written(), settings.longest_downtime),
             store,
@@ -218,6 +226,7 @@ impl Writer {
             }
             Command::Close => self.group_commit.close(),
             Command::Leave => self.group_commit.leave(),
+            Command::SetSweeping(sweeping) => self.sweeper.set_sweeping(sweeping),
         }
     }
 

@@ -85,6 +85,12 @@ impl Client {
         &self.http
     }
 
+    /// The URL of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
     /// `POST /v1/transactions`; `query` is empty or like `?wait=decided`.
     pub async fn begin(&self, query: &str, body: &str) -> Response {
         self.send(Method::POST, &format!("/v1/transactions{query}"), Some(body)).await

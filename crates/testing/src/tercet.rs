@@ -24,6 +24,8 @@ pub struct Tercet {
     directory: TempDir,
     /// Where the database is, if not there.
     disk: Option<PathBuf>,
+    /// Its URL, if it is a server's.
+    server: Option<String>,
     /// How many files it may have open, if not as many as the test itself.
     files: Option<u32>,
 }
@@ -36,15 +38,24 @@ impl Tercet {
 
     /// Starts one with other settings, each as `("SECTION__KEY", "value")`.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::start_at(None, settings).await
+        Self::start_at(None, None, settings).await
     }
 
     /// Starts one whose database is on a disk that can be full.
     pub async fn start_on(disk: &SmallDisk, settings: &[(&str, &str)]) -> Self {
-        Self::start_at(Some(disk.path().to_owned()), settings).await
+        Self::start_at(Some(disk.path().to_owned()), None, settings).await
     }
 
-    async fn start_at(disk: Option<PathBuf>, settings: &[(&str, &str)]) -> Self {
+    /// Starts one on a server's database, which others may use, too.
+    pub async fn start_on_server(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_at(None, Some(database_url.to_owned()), settings).await
+    }
+
+    async fn start_at(
+        disk: Option<PathBuf>,
+        server: Option<String>,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let owned = |(key, value): &(&str, &str)| (format!("TERCET_{key}"), (*value).to_owned());
         let mut tercet = Self {
             child: None,
@@ -53,6 +64,7 @@ impl Tercet {
             log: Log::new(),
             directory: TempDir::new().expect("a directory"),
             disk,
+            server,
             files: None,
         };
         tercet.restart().await;
@@ -180,10 +192,12 @@ impl Tercet {
                 by_shell(self.directory.path(), &format!("ulimit -n {files} || exit"))
             }
         };
+        let file = || format!("sqlite://{}", self.database().display());
+        let database_url = self.server.clone().unwrap_or_else(file);
         process
             .envs(self.settings.iter().map(|(key, value)| (key, value)))
             .arg(command)
-            .args(["--database-url", &format!("sqlite://{}", self.database().display())])
+            .args(["--database-url", &database_url])
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         if command == "serve" {

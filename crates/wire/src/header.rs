@@ -24,6 +24,15 @@ pub const TRACESTATE: &str = "tracestate";
 /// On the coordinator's answers: the transaction's status.
 pub const STATUS: &str = "tercet-status";
 
+/// Between coordinators: 1 on a request that one has passed on to another; it goes no further.
+pub const HOP: &str = "tercet-hop";
+/// Between coordinators: the life of a node that is believed to drive the transaction.
+pub const OWNER: &str = "tercet-owner";
+/// Between coordinators: by this the other knows that a coordinator on the same database sent it.
+pub const NODE: &str = "tercet-node";
+/// Between coordinators: who asked the one that passed the request on.
+pub const WHO: &str = "tercet-who";
+
 /// Whether a branch may bring a header of this name (lower case) for its calls.
 /// The others are ours to set, or belong to the connection (RFC 9110, 7.6.1).
 #[must_use]

@@ -54,5 +54,20 @@ pub const ALERTS: &str = "tercet_alerts_total";
 pub const ALERTS_WAITING: &str = "tercet_alerts_waiting";
 /// Log lines that were not written.
 pub const LOG_LINES_DROPPED: &str = "tercet_log_lines_dropped_total";
+/// Requests about what another node drives, by `result`: `answered`, `unreachable`, `from_rows`,
+/// `not_owner`.
+pub const FORWARDED: &str = "tercet_forwarded_total";
+/// Lives of nodes in the database, by `state`.
+pub const NODES: &str = "tercet_nodes";
+/// Lives that were taken over from, by `why`: `silence`, `fenced`, `left`.
+pub const TAKE_OVERS: &str = "tercet_take_overs_total";
+/// How long that took.
+pub const TAKE_OVER: &str = "tercet_take_over_seconds";
+/// How often this process was fenced.
+pub const FENCED: &str = "tercet_fenced_total";
+/// How long ago this process wrote last, at most.
+pub const LEASE_AGE: &str = "tercet_lease_age_seconds";
+/// Unfinished transactions that no live node drives.
+pub const ORPHANED: &str = "tercet_orphaned";
 /// Always 1; the label `version` says what runs.
 pub const BUILD_INFO: &str = "tercet_build_info";

@@ -143,6 +143,8 @@ problems! {
         "The detail says which limit was passed. What stands before Tercet may add headers of its own: have it leave out what Tercet does not read.";
     Internal = "internal", 500, "This transaction is quarantined after a fault of ours",
         "Its state is safe in the journal and nothing else is affected. The log names the fault; a restart takes the transaction up again.";
+    OwnerUnreachable = "owner-unreachable", 503, "The node that drives the transaction does not answer",
+        "What became of the request is unknown. Send it again, with the same gid: that is safe. Within seconds another node takes over what a dead one drove.";
     JournalUnavailable = "journal-unavailable", 503, "The journal does not answer; the outcome is unknown",
         "The transaction may exist and may go on. Ask again with the same gid (the problem names it): repeating is safe.";
     NotAccepted = "not-accepted", 503, "Not accepted now",

@@ -372,7 +372,7 @@ pub(crate) const BUGS: &[Bug] = &[
         name: "exactly-once: a batch is submitted again under another number",
         file: "crates/engine/src/group_commit/submission.rs",
         instead_of: "self.due = Some(at);",
-        put: "self.due = Some(at);\n        self.batch.number += 1;",
+        put: "self.due = Some(at);\n        if let Submitted::Batch(batch) = &mut self.submitted {\n            batch.number += 1;\n        }",
         caught_by: Simulation,
     },
     Bug {

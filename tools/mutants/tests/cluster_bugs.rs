@@ -35,9 +35,16 @@ pub(crate) const CLUSTER_BUGS: &[Bug] = &[
     Bug {
         name: "P4: adopted before the chunk is durable",
         file: "crates/engine/src/engine/arrivals.rs",
-        instead_of: "self.arrivals.announced.push_back(gids);",
-        put: "self.arrivals.announced.push_back(gids.clone()); self.taken_over(gids);",
+        instead_of: "self.arrivals.announced.push_back(Chunk { number, dead, gids });",
+        put: "self.arrivals.announced.push_back(Chunk { number, dead, gids: gids.clone() }); self.taken_over(gids);",
         caught_by: Simulation,
+    },
+    Bug {
+        name: "P4: what one chunk did not get is not awaited of another",
+        file: "crates/engine/src/engine/arrivals.rs",
+        instead_of: "!arrival.durable && arrival.last <= chunk.number",
+        put: "!arrival.durable && (arrival.last <= chunk.number || arrival.last > chunk.number)",
+        caught_by: EngineTest("taken_over"),
     },
     Bug {
         name: "P4: what could not be read after a take-over is read no more",
@@ -77,9 +84,16 @@ pub(crate) const CLUSTER_BUGS: &[Bug] = &[
     Bug {
         name: "a silence is counted while the database takes no writes",
         file: "crates/engine/src/cluster/watch.rs",
-        instead_of: "if own_batch > batch_no =>",
-        put: "if own_batch >= batch_no =>",
+        instead_of: "own.batch_no > batch_no);",
+        put: "own.batch_no >= batch_no);",
         caught_by: Simulation,
+    },
+    Bug {
+        name: "P8: a slow look counts as a silence",
+        file: "crates/engine/src/cluster/watch.rs",
+        instead_of: "from: moment.answered };",
+        put: "from: moment.asked };",
+        caught_by: EngineTest("watch"),
     },
     Bug {
         name: "P7: who asks later than the journal looked is told that there is nothing",

@@ -8,7 +8,7 @@ mod copy;
 
 use bugs::{BUGS, Bug, CaughtBy};
 use cluster_bugs::CLUSTER_BUGS;
-use copy::{Copy, Ran};
+use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
 
 #[test]
 fn every_bug_put_back_is_caught() {
@@ -22,12 +22,12 @@ fn every_bug_put_back_is_caught() {
     let mut all: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
     all.extend(of_engine.filter(|by| matches!(by, CaughtBy::EngineTest(_))));
     for by in all {
-        assert_eq!(copy.run(by), Ran::Passed, "without a bug {by:?} must pass");
+        assert_eq!(copy.run(by, SEEDS_WITHOUT_BUG), Ran::Passed, "without a bug {by:?} must pass");
     }
     let mut missed = Vec::new();
     for bug in bugs() {
         let untouched = copy.put_in(bug);
-        let found = match copy.run(bug.caught_by) {
+        let found = match copy.run(bug.caught_by, SEEDS) {
             Ran::Failed(found) => found,
             Ran::Passed => {
                 missed.push(bug.name);

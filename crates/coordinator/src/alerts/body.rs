@@ -4,7 +4,7 @@
 use serde::Serialize;
 use tercet_wire::Wall;
 
-use super::news::{OutageReport, ParkedBranch, Quarantined};
+use super::news::{NodeReport, OutageReport, ParkedBranch, Quarantined};
 
 /// What an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -21,6 +21,15 @@ pub(super) enum Kind {
     /// Transactions were quarantined.
     #[serde(rename = "transactions.quarantined")]
     Quarantined,
+    /// A node was fenced.
+    #[serde(rename = "node.fenced")]
+    NodeFenced,
+    /// The database lost what it had acknowledged.
+    #[serde(rename = "database.went-back")]
+    DatabaseWentBack,
+    /// Nobody drives these, and nobody can take them over.
+    #[serde(rename = "transactions.orphaned")]
+    Orphaned,
 }
 
 impl Kind {
@@ -44,6 +53,20 @@ impl Kind {
                 "All other transactions go on. Keep a copy of the database and the log, and \
                  report it. A restart takes a transaction up again; one whose rows cannot be \
                  understood needs its rows mended first."
+            }
+            Self::NodeFenced => {
+                "The other nodes drive on what it drove, and it joins again by itself if it only was \
+                 slow. See why it was: its log, its machine, its way to the database. GET /v1/stats \
+                 shows the nodes."
+            }
+            Self::Orphaned => {
+                "See the log of the nodes for take_over_failed and journal_unavailable: the database \
+                 does not let them take these over. Are there triggers, or locks held by others?"
+            }
+            Self::DatabaseWentBack => {
+                "Find out what has taken the database's place: a replica that was behind, or a backup. \
+                 Decisions that were told may be lost: compare the participants' books. Replicate \
+                 synchronously if that may not be."
             }
         }
     }
@@ -71,6 +94,8 @@ struct Data {
 enum What {
     Several(Several),
     Outage(OutageReport),
+    Node(NodeReport),
+    Orphans { count: usize },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -108,6 +133,16 @@ impl Body {
     /// A participant does not answer, or does again.
     pub(super) fn of_outage(kind: Kind, timestamp: Wall, report: OutageReport) -> Self {
         Self::of(kind, timestamp, What::Outage(report))
+    }
+
+    /// Nobody drives so many.
+    pub(super) fn of_orphans(timestamp: Wall, count: usize) -> Self {
+        Self::of(Kind::Orphaned, timestamp, What::Orphans { count })
+    }
+
+    /// Something has happened to a node.
+    pub(super) fn of_node(kind: Kind, timestamp: Wall, report: NodeReport) -> Self {
+        Self::of(kind, timestamp, What::Node(report))
     }
 
     fn of(kind: Kind, timestamp: Wall, what: What) -> Self {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tercet_wire::{Mono, Now};
 
 use super::body::{Body, Item, Kind};
-use super::news::OutageReport;
 
 /// How many of what an alert is about are told one by one.
 const ITEMS: usize = 20;
@@ -17,8 +16,8 @@ const PARTICIPANTS: usize = 100;
 /// The least time between two alerts of one kind and participant. After so long without news the
 /// count begins anew.
 const EVERY: Duration = Duration::from_secs(60);
-/// Outages that wait to be put into the queue of alerts; the task takes them at once.
-const OUTAGES: usize = 1_000;
+/// Alerts that wait to be put into the queue; the task takes them at once.
+const READY: usize = 1_000;
 
 /// News that is not in an alert yet.
 #[derive(Debug)]
@@ -71,16 +70,12 @@ impl Grouping {
         is_first
     }
 
-    /// Adds what is told as it is: a participant does not answer, or does again.
-    pub(super) fn add_outage(&mut self, kind: Kind, report: OutageReport, now: Now) {
-        if self.ready.len() >= OUTAGES {
+    /// Adds what is told as it is: it was gathered already, or is rare.
+    pub(super) fn add_ready(&mut self, body: Body, now: Now) {
+        if self.ready.len() >= READY {
             self.ready.pop_front();
         }
-        let timestamp = match report.until {
-            Some(until) => until,
-            None => now.wall,
-        };
-        self.ready.push_back((now.mono, Body::of_outage(kind, timestamp, report)));
+        self.ready.push_back((now.mono, body));
     }
 
     /// The alerts whose time has come, each with when the first of it happened.
@@ -113,7 +108,7 @@ mod tests {
     use tercet_wire::{Op, Wall};
 
     use super::*;
-    use crate::alerts::news::{ParkedBranch, Quarantined};
+    use crate::alerts::news::{NodeReport, OutageReport, ParkedBranch, Quarantined};
 
     fn at(ms: u64) -> Now {
         Now {
@@ -143,6 +138,24 @@ mod tests {
     }
 
     /// Keeps P9.
+    #[test]
+    fn what_happens_to_nodes_is_told_at_once_and_says_what_to_do() {
+        let mut grouping = Grouping::new(Duration::from_secs(1));
+        let report = || NodeReport { node: "node-1".to_owned(), why: "it was silent".to_owned() };
+        let now = at(3_000);
+        for kind in [Kind::NodeFenced, Kind::DatabaseWentBack] {
+            grouping.add_ready(Body::of_node(kind, now.wall, report()), now);
+        }
+        grouping.add_ready(Body::of_orphans(now.wall, 7), now);
+        let told = due(&mut grouping, 3_000);
+        let kinds: Vec<&Value> = told.iter().map(|alert| &alert["type"]).collect();
+        assert_eq!(kinds, ["node.fenced", "database.went-back", "transactions.orphaned"]);
+        assert_eq!(told[0]["data"]["node"], "node-1", "{told:?}");
+        assert_eq!(told[0]["data"]["why"], "it was silent", "{told:?}");
+        assert_eq!(told[2]["data"]["count"], 7, "{told:?}");
+        assert!(told.iter().all(|alert| alert["data"]["what_to_do"].is_string()), "{told:?}");
+    }
+
     #[test]
     fn what_is_parked_at_one_participant_within_a_second_is_one_alert() {
         let mut grouping = Grouping::new(Duration::from_secs(1));
@@ -194,10 +207,13 @@ mod tests {
             last_error: Some("connection refused".to_owned()),
             reminder: Some(0),
         };
-        grouping.add_outage(Kind::Unreachable, report.clone(), at(3_000));
+        let now = at(3_000);
+        grouping.add_ready(Body::of_outage(Kind::Unreachable, now.wall, report.clone()), now);
         let (until, reminder) = (Some(at(9_000).wall), None);
         let over = OutageReport { until, reminder, waiting: 0, ..report };
-        grouping.add_outage(Kind::Reachable, over, at(9_000));
+        let ended = at(9_000);
+        let timestamp = until.unwrap_or_default();
+        grouping.add_ready(Body::of_outage(Kind::Reachable, timestamp, over), ended);
         let alerts = due(&mut grouping, 9_000);
         let kinds: Vec<&Value> = alerts.iter().map(|alert| &alert["type"]).collect();
         assert_eq!(kinds, ["participant.unreachable", "participant.reachable"]);

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::body::{Body, Item, Kind};
 use super::delivery::Delivery;
 use super::grouping::Grouping;
-use super::news::{OutageReport, ParkedBranch, Quarantined};
+use super::news::{NodeReport, OutageReport, ParkedBranch, Quarantined};
 use super::settings::AlertSettings;
 use super::task::Task;
 use crate::metrics::AlertMetrics;
@@ -70,8 +70,32 @@ impl Alerts {
             None => Kind::Unreachable,
             Some(_) => Kind::Reachable,
         };
-        inbox.grouping().add_outage(kind, report, now);
-        inbox.news.notify_one();
+        let timestamp = report.until.unwrap_or(now.wall);
+        inbox.tell(Body::of_outage(kind, timestamp, report), now);
+    }
+
+    /// A node gave no sign of life and was fenced, or found itself fenced.
+    pub fn node_fenced(&self, node: &str, why: &str, now: Now) {
+        self.tell_of_node(Kind::NodeFenced, node, why, now);
+    }
+
+    /// A node's last batch was this one, and is an older one now.
+    pub fn database_went_back(&self, node: &str, was: i64, is: i64, now: Now) {
+        let why = format!("its last batch was {was}, and is {is} now");
+        self.tell_of_node(Kind::DatabaseWentBack, node, &why, now);
+    }
+
+    /// Nobody drives so many transactions, for a minute and more.
+    pub fn orphaned(&self, count: usize, now: Now) {
+        if let Some(inbox) = &self.inbox {
+            inbox.tell(Body::of_orphans(now.wall, count), now);
+        }
+    }
+
+    fn tell_of_node(&self, kind: Kind, node: &str, why: &str, now: Now) {
+        let Some(inbox) = &self.inbox else { return };
+        let report = NodeReport { node: node.to_owned(), why: why.to_owned() };
+        inbox.tell(Body::of_node(kind, now.wall, report), now);
     }
 
     /// A transaction was quarantined.
@@ -96,6 +120,12 @@ impl AlertInbox {
     pub(super) fn take_due(&self, now: Mono) -> (Vec<(Mono, Body)>, Option<Mono>) {
         let mut grouping = self.grouping();
         (grouping.take_due(now), grouping.next_due())
+    }
+
+    /// Tells what is told as it is.
+    fn tell(&self, body: Body, now: Now) {
+        self.grouping().add_ready(body, now);
+        self.news.notify_one();
     }
 
     fn grouping(&self) -> MutexGuard<'_, Grouping> {

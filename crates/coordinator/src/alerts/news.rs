@@ -73,3 +73,11 @@ pub(super) struct Quarantined {
     pub(super) gid: Gid,
     pub(super) why: String,
 }
+
+/// What has happened to a node, or was seen by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct NodeReport {
+    /// Its name.
+    pub(super) node: String,
+    pub(super) why: String,
+}

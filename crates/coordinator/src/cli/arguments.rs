@@ -46,12 +46,24 @@ pub(super) enum Command {
     Tx(Tx),
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(super) enum Migrate {
     /// Apply the steps that are missing; safe to repeat
     Up,
     /// List the steps and which are applied
     Status,
+    /// Copy everything into an empty database, while nobody uses either, and compare the two
+    ///
+    /// Such as --from sqlite://tercet.db --to postgres://tercet:PASSWORD@db:5432/tercet. Both are read again
+    /// afterwards and compared by count and checksum; the first is left as it is.
+    Copy {
+        /// The database to copy
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// An empty database
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]

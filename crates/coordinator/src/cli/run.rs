@@ -72,7 +72,7 @@ fn serve_on_runtime(
     let metrics_handle = metrics::install()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let stop = stop_on_signals()?;
+        let stop = stop_on_signals(settings.shutdown.drain)?;
         tokio::spawn(metrics::keep_up(metrics_handle.clone()));
         tokio::spawn(telemetry::tell_of_missing_lines());
         serve_until_stopped(settings, store, metrics_handle, stop, ready).await?;

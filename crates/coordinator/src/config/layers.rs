@@ -206,7 +206,18 @@ impl Layers {
     /// None that could come from outside: every value was checked when it was set. That the
     /// schema fits the settings is a test's concern.
     pub fn settings(&self) -> Result<Settings, ConfigError> {
-        self.read()
+        let settings: Settings = self.read()?;
+        match settings.objection() {
+            None => Ok(settings),
+            Some((key, what)) => Err(self.invalid(key, what)),
+        }
+    }
+
+    fn invalid(&self, key: &str, what: String) -> ConfigError {
+        let (section, name) = key.rsplit_once('.').unwrap_or_default();
+        let given = self.values.get(&(section.to_owned(), name.to_owned()));
+        let origin = given.map_or(Origin::Default, |(_, origin)| origin.clone());
+        ConfigError::Invalid { key: key.to_owned(), origin, what }
     }
 
     /// The values as fields of a struct that has one for each section.

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 use crate::alerts::SigningKey;
 use crate::config::kind::{Kind, Text};
@@ -145,7 +146,18 @@ const SETTINGS: &[(&str, Kind)] = &[
             is_log_filter,
         )),
     ),
+    ("shutdown.drain_ms", Kind::Number(0, HOUR_MS)),
     ("shutdown.grace_ms", Kind::Number(0, HOUR_MS)),
+    (
+        "cluster.advertise_url",
+        Kind::Text(Text::shown(
+            "empty, or an http or https URL of a host and port alone, such as http://10.0.0.7:7200",
+            is_base_url_or_empty,
+        )),
+    ),
+    // A look adds no more than a second to anybody's silence, so rarer ones would stretch the lease.
+    ("cluster.heartbeat_ms", Kind::Number(50, 1_000)),
+    ("cluster.lease_ms", Kind::Number(200, 600_000)),
     ("node.id", Kind::Text(Text::shown("at most 128 letters, digits and . _ : -", is_node_id))),
     ("node.max_expected_downtime_ms", Kind::Number(0, 365 * 24 * HOUR_MS)),
 ];
@@ -156,6 +168,20 @@ fn is_address(text: &str) -> bool {
 
 fn is_address_or_empty(text: &str) -> bool {
     text.is_empty() || is_address(text)
+}
+
+/// Where others reach a node: they add the paths.
+fn is_base_url_or_empty(text: &str) -> bool {
+    let is_base = |url: Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.path() == "/"
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    text.is_empty() || text.parse().is_ok_and(is_base)
 }
 
 fn is_log_format(text: &str) -> bool {

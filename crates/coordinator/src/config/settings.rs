@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use tercet_wire::{Backoff, Limits};
+use url::Url;
 
 use crate::alerts::{AlertSettings, SigningKey};
 use crate::config::{ConfigError, Flags, Layers};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 use crate::telemetry::LogFormat;
+
+/// Heartbeats in a lease, at least.
+const LEAST_HEARTBEATS: u32 = 4;
 
 /// All of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -40,6 +44,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Stopping.
     pub shutdown: ShutdownSettings,
+    /// The other nodes on the same database.
+    pub cluster: ClusterSection,
     /// This node.
     pub node: NodeSettings,
 }
@@ -70,6 +76,28 @@ impl Settings {
         }
     }
 
+    /// What does not go together: the setting that is to be changed, and what it must be.
+    pub(super) fn objection(&self) -> Option<(&'static str, String)> {
+        let ClusterSection { heartbeat, lease, .. } = self.cluster;
+        // A node knows of its own last batch by its looks: up to three heartbeats late, when one of
+        // them comes just before a batch. With less it would hold back calls while all is well.
+        let least = heartbeat * LEAST_HEARTBEATS;
+        (lease < least).then(|| {
+            let (lease, heartbeat, least) = (lease.as_millis(), heartbeat.as_millis(), least.as_millis());
+            let what = format!(
+                "must be at least {LEAST_HEARTBEATS} times cluster.heartbeat_ms, which is {heartbeat}: \
+                 {least} or more, not {lease}"
+            );
+            ("cluster.lease_ms", what)
+        })
+    }
+
+    /// Whether several nodes can use the database at once: it is a server's.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        !self.database.url.expose().starts_with("sqlite:")
+    }
+
     /// The node's name. On SQLite there is one node to a file, whatever address it got; on a
     /// server, one without a name of its own is known by its machine's and its port: the address
     /// it listens on is the same for many.
@@ -77,7 +105,7 @@ impl Settings {
     pub fn node_id(&self, listens_on: SocketAddr) -> String {
         if !self.node.id.is_empty() {
             self.node.id.clone()
-        } else if self.database.url.expose().starts_with("sqlite:") {
+        } else if !self.is_shared() {
             "single".to_owned()
         } else {
             let uname = rustix::system::uname();
@@ -323,9 +351,27 @@ pub struct LogSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShutdownSettings {
+    /// How long everything is still served, so that balancers can look elsewhere.
+    #[serde(rename = "drain_ms", deserialize_with = "millis")]
+    pub drain: Duration,
     /// How long what is in flight is waited for.
     #[serde(rename = "grace_ms", deserialize_with = "millis")]
     pub grace: Duration,
+}
+
+/// `[cluster]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterSection {
+    /// Where other nodes reach this one, if it was said.
+    #[serde(deserialize_with = "unless_empty")]
+    pub advertise_url: Option<Url>,
+    /// From one sign of life to the next, and from one look at the others' to the next.
+    #[serde(rename = "heartbeat_ms", deserialize_with = "millis")]
+    pub heartbeat: Duration,
+    /// How long a node may give none before the others take over what it drives.
+    #[serde(rename = "lease_ms", deserialize_with = "millis")]
+    pub lease: Duration,
 }
 
 /// `[node]`

@@ -290,3 +290,32 @@ fn a_node_without_a_name_is_known_by_where_it_is() {
         assert_eq!(settings.node_id(address), expected);
     }
 }
+
+#[test]
+fn a_lease_has_room_for_four_heartbeats_and_a_url_is_one_to_add_to() {
+    let settings = |heartbeat: &str, lease: &str| {
+        let given = [("cluster.heartbeat_ms", heartbeat), ("cluster.lease_ms", lease)];
+        let flags = given.map(|(key, value)| ("--flag", key, value.to_owned())).to_vec();
+        Layers::gather(None, [], &flags).and_then(|layers| layers.settings())
+    };
+    assert!(settings("500", "2000").is_ok() && settings("200", "800").is_ok());
+    let refused = settings("501", "2000").expect_err("it is shorter").to_string();
+    let expected = "flag --flag: cluster.lease_ms must be at least 4 times cluster.heartbeat_ms, \
+                    which is 501: 2004 or more, not 2000";
+    assert_eq!(refused, expected);
+    for (url, fits) in [
+        ("", true),
+        ("http://10.0.0.7:7200", true),
+        ("https://node-1.example/", true),
+        ("http://[fd00::7]:7200", true),
+        ("http://node-1/tercet", false),
+        ("http://node-1?x=1", false),
+        ("http://me:secret@node-1", false),
+        ("tcp://node-1:7200", false),
+        ("node-1:7200", false),
+    ] {
+        let flags = vec![("--flag", "cluster.advertise_url", url.to_owned())];
+        let layers = Layers::gather(None, [], &flags);
+        assert_eq!(layers.and_then(|layers| layers.settings()).is_ok(), fits, "{url}");
+    }
+}

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tercet_clock::Stopwatch;
 use tercet_engine::{Call, Health, Next};
-use tercet_wire::Answer;
+use tercet_wire::{Answer, Op};
 use tokio::time::sleep;
 use url::Url;
 
 use super::Outcome;
 use super::destination::{DestinationHandle, Pending};
 use super::dispatch::Shared;
-use super::http_call::{Exchanged, HttpCall};
+use super::http_call::Exchanged;
 use crate::metrics::CallResult;
 
 /// Makes a call, then one that waited for it to end, until none does.
@@ -26,7 +26,7 @@ pub(super) async fn take(
     while let Some(Next { offered, permit: this }) = permit {
         let Pending { call, url, place } = offered.call;
         let (Exchanged { outcome, health }, result) =
-            exchanged(&shared.http_call, &destination, &call, &url, this.is_probe()).await;
+            exchanged(&shared, &destination, &call, &url, this.is_probe()).await;
         // The turn passes on before the answer is known to anybody: who reacts to it at
         // once finds the room that it has left.
         let made = result.map(|result| (health, result));
@@ -58,16 +58,21 @@ pub(super) async fn watch(shared: Arc<Shared>, destination: Arc<DestinationHandl
 }
 
 async fn exchanged(
-    http_call: &HttpCall,
+    shared: &Shared,
     destination: &DestinationHandle,
     call: &Call,
     url: &Url,
     fresh: bool,
 ) -> (Exchanged, Option<CallResult>) {
+    if call.ticket.op == Op::Try && !shared.own_lease.holds() {
+        // Others may have taken over and decided meanwhile; what is decided may be said twice, but
+        // nothing be reserved anew.
+        return (Exchanged { outcome: Outcome::NotMade, health: Health::Unknown }, None);
+    }
     let stopwatch = Stopwatch::start();
     // A bug met by one call must neither keep its place in the inbox nor the turn of those
     // behind it. The panic hook has told people by then.
-    let exchanged = AssertUnwindSafe(http_call.call(call, url, fresh)).catch_unwind().await;
+    let exchanged = AssertUnwindSafe(shared.http_call.call(call, url, fresh)).catch_unwind().await;
     let exchanged = exchanged.unwrap_or_else(|_| Exchanged {
         outcome: Outcome::Answered(Answer::Nothing {
             why: "the coordinator failed to make the call".to_owned(),

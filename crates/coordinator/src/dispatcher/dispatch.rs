@@ -20,6 +20,7 @@ use super::destinations::Destinations;
 use super::http_call::HttpCall;
 use super::settings::DispatcherSettings;
 use super::{Outcome, Place, breaker_log, call_loop};
+use crate::cluster::OwnLease;
 use crate::outbound::Connector;
 
 /// Unused connections are looked through when the first may have been kept long enough, but
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     settings: DispatcherSettings,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) http_call: HttpCall,
+    /// Without it no Try leaves.
+    pub(super) own_lease: OwnLease,
     destinations: Destinations,
     capacity: FreedCapacity,
     runtime: Handle,
@@ -61,9 +64,11 @@ pub struct NoRoom {
 pub fn start(
     settings: DispatcherSettings,
     connector: Connector,
+    own_lease: OwnLease,
     clock: Arc<dyn Clock>,
 ) -> Dispatcher {
     let shared = Shared {
+        own_lease,
         http_call: HttpCall::new(&settings, connector, Arc::clone(&clock)),
         clock,
         destinations: Destinations::new(settings.queue, settings.path_segments),

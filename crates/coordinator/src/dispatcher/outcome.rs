@@ -9,8 +9,8 @@ use tokio::sync::mpsc::OwnedPermit;
 pub enum Outcome {
     /// It was made, and this came back.
     Answered(Answer),
-    /// It was not made, since this process had no socket for it: no attempt is used up, and
-    /// nothing is said of the participant.
+    /// It was not made, since this process had no socket for it, or a Try no lease: no attempt is
+    /// used up, and nothing is said of the participant.
     NotMade,
 }
 

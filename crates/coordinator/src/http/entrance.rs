@@ -1,6 +1,6 @@
 //! Who answers what comes in: before the node has recovered, only what asks how it stands.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -27,7 +27,7 @@ pub(super) fn is_probe(path: &str) -> bool {
 #[derive(Debug, Clone)]
 pub struct Entrance {
     starting: Router,
-    open: Arc<OnceLock<Router>>,
+    open: Arc<RwLock<Option<Router>>>,
     /// Counts what no router is asked, into the same counters as theirs.
     metrics: Arc<RequestMetrics>,
     refusals: Arc<Refusals>,
@@ -50,10 +50,10 @@ impl Entrance {
         Self { starting, open: Arc::default(), metrics, refusals }
     }
 
-    /// From here on this router answers everything.
+    /// From here on this router answers everything that comes in. What another is asked already is
+    /// answered by that.
     pub fn open(&self, router: Router) {
-        // It is opened once; a second time the first router stays.
-        let _ = self.open.set(router);
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(router);
     }
 
     /// Counts what is answered without asking a router.
@@ -71,7 +71,9 @@ impl Entrance {
         &self,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response> + Send + 'static + use<> {
-        let mut router = self.open.get().unwrap_or(&self.starting).clone();
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let mut router = open.as_ref().unwrap_or(&self.starting).clone();
+        drop(open);
         let answer = router.call(request);
         async move {
             let Ok(answer) = answer.await;

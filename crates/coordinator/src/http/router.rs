@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::{Method, Uri};
 use tercet_wire::ProblemCode;
 use utoipa::OpenApi as _;
 use utoipa_axum::routes;
 
+use crate::cluster::LEFT;
 use crate::http::handlers::{
-    begin, decide, events, health, list, participants, register, resolve, retry, retry_all, show,
-    stats,
+    begin, decide, events, health, left, list, participants, register, resolve, retry, retry_all,
+    show, stats,
 };
+use crate::http::middleware::forwarding::{self, Forwarding};
 use crate::http::middleware::request_metrics::RequestMetrics;
 use crate::http::middleware::{Middleware, every_request};
 use crate::http::pages::openapi::{self, Contract};
@@ -21,6 +23,7 @@ use crate::http::pages::{docs_page, problems_page};
 use crate::http::response::problem::Failure;
 use crate::http::route_table::RouteTable;
 use crate::http::state::Api;
+use crate::metrics::ForwardingMetrics;
 
 /// Everything this node answers over HTTP.
 pub fn router(api: Api) -> Router {
@@ -28,6 +31,16 @@ pub fn router(api: Api) -> Router {
     let middleware = Middleware {
         readiness: api.readiness.clone(),
         metrics: Arc::new(RequestMetrics::of_routes(paths.iter().map(String::as_str))),
+    };
+    let forwarding = api.forwarder.clone().map(|forwarder| Forwarding {
+        forwarder,
+        requests: api.requests.clone(),
+        metrics: ForwardingMetrics::register(),
+    });
+    // Where a node is alone, no request takes that way.
+    let router = match forwarding {
+        Some(around) => router.route_layer(from_fn_with_state(around, forwarding::forwarding)),
+        None => router,
     };
     router
         .method_not_allowed_fallback(method_not_allowed)
@@ -55,6 +68,7 @@ fn table() -> RouteTable {
         .contract(routes!(health::metrics))
         .made_once("/openapi.json", openapi::render)
         .made_once("/docs", docs_page::render)
+        .page(LEFT, post(left::left))
         .page("/problems", get(problems_page::index))
         .page("/problems/{code}", get(problems_page::one))
 }

@@ -10,6 +10,7 @@ use tercet_engine::ParticipantHealth;
 use tercet_journal::Journal;
 use tercet_wire::{Limits, ProblemCode};
 
+use crate::cluster::{Forwarder, Sightings};
 use crate::http::extract::budget::BodyBudget;
 use crate::http::readiness::Readiness;
 use crate::http::response::problem::Failure;
@@ -36,8 +37,12 @@ pub struct Api {
     pub metrics: PrometheusHandle,
     /// Tells how it stands with the participants.
     pub participants: Arc<dyn Fn() -> Vec<ParticipantHealth> + Send + Sync>,
+    /// What was seen of the nodes.
+    pub nodes: Sightings,
     /// What is counted of transactions.
     pub transactions: TransactionMetrics,
+    /// Asks other nodes, where there are any.
+    pub forwarder: Option<Arc<Forwarder>>,
 }
 
 impl FromRef<Arc<Api>> for Readiness {

@@ -71,6 +71,30 @@ pub(super) fn describe() {
         metric::LOG_LINES_DROPPED,
         "Log lines that were not written: too many of one kind, or nobody reads them."
     );
+    describe_counter!(
+        metric::FORWARDED,
+        "Requests about what another node drives, by what became of them."
+    );
+    describe_gauge!(metric::NODES, "Lives of nodes in the database, by state.");
+    describe_counter!(
+        metric::TAKE_OVERS,
+        "Lives of other nodes that this one has helped to take over from, by why."
+    );
+    describe_histogram!(
+        metric::TAKE_OVER,
+        Unit::Seconds,
+        "Time from suspecting a life to having all that it drove taken over."
+    );
+    describe_counter!(metric::FENCED, "How often this node was fenced and has joined again.");
+    describe_gauge!(
+        metric::LEASE_AGE,
+        Unit::Seconds,
+        "How long ago this node wrote last, at most; beyond the lease others take over."
+    );
+    describe_gauge!(
+        metric::ORPHANED,
+        "Unfinished transactions that no live node drives, counted once a minute."
+    );
     describe_gauge!(metric::BUILD_INFO, "Always 1; the version is the label.");
 
     gauge!(metric::JOURNAL_QUEUE_RECORDS).set(0.0);

@@ -2,7 +2,9 @@
 //! bounded, so that no amount of traffic grows the set (see `Participants`).
 
 mod alerts;
+mod cluster;
 mod describe;
+mod forwarding;
 pub mod participants;
 mod transactions;
 
@@ -10,6 +12,8 @@ use std::time::Duration;
 use tercet_wire::metric;
 
 pub use alerts::{AlertFate, AlertMetrics};
+pub use cluster::ClusterMetrics;
+pub use forwarding::{Forwarded, ForwardingMetrics};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 pub use participants::{CallResult, ParticipantMetrics, Participants};
 use thiserror::Error;
@@ -57,6 +61,7 @@ pub async fn keep_up(handle: PrometheusHandle) {
 fn builder() -> Result<PrometheusBuilder, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &DURATION_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(metric::TAKE_OVER.to_owned()), &DURATION_BUCKETS)?
         .set_buckets_for_metric(
             Matcher::Full(metric::JOURNAL_BATCH_RECORDS.to_owned()),
             &BATCH_BUCKETS,
@@ -98,6 +103,8 @@ mod tests {
                 Duration::from_millis(3),
             );
             transactions.finished(&confirmed());
+            let nodes = ClusterMetrics::register();
+            nodes.taken_over("left", Duration::from_millis(3));
         });
         let text = handle.render();
         for name in [
@@ -114,6 +121,12 @@ mod tests {
             metric::PARTICIPANT_BREAKER_OPEN,
             metric::JOURNAL_QUEUE_RECORDS,
             metric::TRANSACTIONS_RECOVERED,
+            metric::NODES,
+            metric::TAKE_OVERS,
+            metric::TAKE_OVER,
+            metric::FENCED,
+            metric::LEASE_AGE,
+            metric::ORPHANED,
             metric::BUILD_INFO,
         ] {
             assert!(text.contains(&format!("# TYPE {name} ")), "{name} is missing in\n{text}");
@@ -126,6 +139,8 @@ mod tests {
             )),
             "{text}"
         );
+        assert!(text.contains("tercet_take_overs_total{why=\"left\"} 1"), "{text}");
+        assert!(text.contains("tercet_take_over_seconds_bucket{le=\"0.005\"} 1"), "{text}");
         assert!(text.contains("tercet_transactions_total{outcome=\"confirmed\",reason=\"\"} 1"));
         assert!(
             text.contains("tercet_transactions_total{outcome=\"cancelled\",reason=\"deadline\"} 0")

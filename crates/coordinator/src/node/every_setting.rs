@@ -6,8 +6,10 @@ use tercet_journal::JournalSettings;
 use tercet_wire::{Incarnation, Limits};
 
 use super::parts::{
-    dispatcher_settings, driver_settings, engine_settings, journal_settings, outbound_settings,
+    cluster_settings, dispatcher_settings, driver_settings, engine_settings, journal_settings,
+    outbound_settings,
 };
+use crate::cluster::ClusterSettings;
 use crate::config::{Flags, Kind, Layers, Settings, TERCET};
 use crate::dispatcher::DispatcherSettings;
 use crate::http::Admits;
@@ -19,7 +21,7 @@ use crate::serve::{request_limits, server_settings};
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 8] = [
+const TEXTS: [(&str, &str); 9] = [
     ("server.listen", "127.0.0.1:7201"),
     ("server.admin_listen", "127.0.0.1:7202"),
     ("database.url", "sqlite://other.db"),
@@ -28,11 +30,12 @@ const TEXTS: [(&str, &str); 8] = [
     ("log.format", "json"),
     ("log.filter", "debug"),
     ("node.id", "another"),
+    ("cluster.advertise_url", "http://node-1:7200"),
 ];
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 10] = [
     "server.listen",
     "server.admin_listen",
     "server.max_connections",
@@ -41,6 +44,8 @@ const ELSEWHERE: [&str; 8] = [
     "limits.request_queue",
     "alerts.webhook_",
     "alerts.unreachable_after_ms",
+    "shutdown.drain_ms",
+    "cluster.advertise_url",
 ];
 
 /// What the parts work with.
@@ -49,6 +54,7 @@ struct Parts {
     engine: EngineSettings,
     driver: DriverSettings,
     journal: JournalSettings,
+    cluster: ClusterSettings,
     dispatcher: DispatcherSettings,
     outbound: OutboundSettings,
     requests: Limits,
@@ -62,7 +68,10 @@ struct Parts {
 fn settings(changed: &[(&str, &str)]) -> Settings {
     let variable = |name: &str| format!("TERCET_{}", name.to_uppercase().replace('.', "__"));
     // Without a receiver nobody works with the settings of alerts.
-    let all = [("alerts.webhook_url", "http://127.0.0.1:9/")].iter().chain(changed);
+    let receiver = ("alerts.webhook_url", "http://127.0.0.1:9/");
+    // A lease that a longer heartbeat still fits into.
+    let all = [receiver, ("cluster.lease_ms", "60000")];
+    let all = all.iter().chain(changed);
     let environment = all.map(|(name, value)| (variable(name), (*value).to_owned()));
     let layers = Layers::gather(None, environment, &Flags::new()).expect("each can have this");
     layers.settings().expect("they fit")
@@ -70,10 +79,12 @@ fn settings(changed: &[(&str, &str)]) -> Settings {
 
 fn parts(settings: &Settings) -> Parts {
     let alerts = settings.alerts.of_webhook(settings.retry.backoff()).expect("a receiver");
+    let listen = settings.server.listen;
     Parts {
         engine: engine_settings(settings, false),
         driver: driver_settings(settings),
-        journal: journal_settings(settings, settings.server.listen, Incarnation(1)),
+        journal: journal_settings(settings, listen, "http://node", Incarnation(1)),
+        cluster: cluster_settings(settings, listen),
         dispatcher: dispatcher_settings(settings),
         outbound: outbound_settings(settings, SHARES),
         requests: settings.of_requests(Vec::new()),

@@ -7,30 +7,32 @@
 #[cfg(test)]
 mod every_setting;
 mod parts;
+mod surroundings;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{Core, Driver, Engine};
-use tercet_journal::{Journal, JournalError, MemoryRows, StoreKind};
-use tercet_wire::Wall;
+use tercet_journal::{Journal, JournalError};
+use tercet_wire::{Incarnation, Wall};
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
-use crate::alerts;
+use crate::cluster::{Chunks, Forwarder, Life, News, NoClient, OwnLease, Watching};
 use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher};
 use crate::http::Readiness;
-use crate::metrics::TransactionMetrics;
-use crate::node::parts::{driver_settings, engine_settings, journal_settings, outbound_settings};
-use crate::open_files::Shares;
-use crate::outbound::{Connector, StartError};
+use crate::node::parts::{cluster_settings, driver_settings, engine_settings};
+use crate::outbound::StartError;
 use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
 pub(crate) use crate::node::parts::dispatcher_settings;
+pub use crate::node::surroundings::{Rows, Surroundings};
+
+/// How long the others may take to hear that this node has left.
+const TELLING: Duration = Duration::from_millis(500);
 
 /// Clocks are corrected by so much without anybody noticing.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
@@ -47,6 +49,9 @@ pub enum NodeError {
     /// The HTTP client could not be built.
     #[error("cannot call anybody")]
     Outbound(#[from] StartError),
+    /// Other nodes cannot be asked.
+    #[error("cannot ask other nodes")]
+    Forwarder(#[from] NoClient),
     /// Somebody else has taken over.
     #[error("this life of the node was fenced: a newer one has its transactions; start it again")]
     Fenced,
@@ -55,7 +60,7 @@ pub enum NodeError {
     Failed(#[source] JoinError),
 }
 
-/// Journal, dispatcher and engine, running.
+/// Journal, dispatcher and engine, running: one life of a node.
 pub struct Node {
     /// Asks the engine.
     pub engine: RuntimeHandle,
@@ -63,46 +68,42 @@ pub struct Node {
     pub journal: Journal,
     /// Knows how it stands with the participants.
     pub dispatcher: Dispatcher,
-    /// What is counted of transactions.
-    pub transactions: TransactionMetrics,
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// Asks the others, where they share the rows; then a life that was fenced can begin anew.
+    pub forwarder: Option<Arc<Forwarder>>,
     shell: JoinHandle<Ended>,
     ended: watch::Receiver<()>,
     clock: Arc<dyn Clock>,
+    own_lease: OwnLease,
+    /// What runs beside the shell, and no longer than this.
+    beside: JoinSet<()>,
 }
 
 impl Node {
     /// Opens the journal, recovers, and runs until `stop` turns true.
     ///
     /// # Errors
-    /// The journal cannot be opened or read, or the HTTP client not built.
+    /// The journal cannot be opened or read.
     pub async fn start(
-        settings: &Settings,
-        store: StoreKind,
-        listens_on: SocketAddr,
-        shares: Shares,
-        clock: &Arc<dyn Clock>,
-        readiness: &Readiness,
+        around: &Surroundings,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, NodeError> {
-        let transactions = TransactionMetrics::register();
+        let Surroundings { settings, clock, transactions, readiness, .. } = around;
+        let began = clock.now().mono;
+        let incarnation = clock.new_incarnation();
         let (tell, journal_events) = mpsc::unbounded_channel();
-        let of_journal = journal_settings(settings, listens_on, clock.new_incarnation());
-        let journal = match store {
-            StoreKind::InDatabase => Journal::open(of_journal, tell, Arc::clone(clock)).await?,
-            StoreKind::InMemoryForBenchmarks => {
-                let rows = MemoryRows::of_live_transactions_alone();
-                Journal::in_memory(&rows, of_journal, tell, Arc::clone(clock)).await?
-            }
-        };
+        let journal = around.journal(incarnation, tell).await?;
+        let look = Arc::new(Notify::new());
+        let lease = OwnLease::from(began, settings.cluster.lease, Arc::clone(clock));
+        let forwarder = around.forwarder(incarnation, &journal, &look, &lease).await?;
+        let is_one_of_several = forwarder.is_some();
 
         let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
         let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));
         let core = Core::new(engine, settings.journal.request_timeout);
         let mut driver = Driver::new(core, driver_settings(settings));
-        let webhook = settings.alerts.of_webhook(settings.retry.backoff());
-        let connector = Connector::new(outbound_settings(settings, shares), Arc::clone(clock))?;
-        let alerts = alerts::start(webhook, connector.clone(), Arc::clone(clock));
-        let recovered = recover(&mut driver, &journal, clock, &transactions).await?;
+        let recovered = recover(&mut driver, &journal, clock, transactions).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
             tracing::info!(
@@ -112,19 +113,38 @@ impl Node {
             );
         }
 
-        let dispatcher =
-            dispatcher::start(dispatcher_settings(settings), connector, Arc::clone(clock));
-        let metrics = transactions.clone();
+        let own_lease = match is_one_of_several {
+            true => lease,
+            false => OwnLease::endless(),
+        };
+        let dispatcher = dispatcher::start(
+            dispatcher_settings(settings),
+            around.connector.clone(),
+            own_lease.clone(),
+            Arc::clone(clock),
+        );
+        let chunks = is_one_of_several.then(|| Arc::new(Chunks::default()));
         let ports = Ports {
             journal: journal.clone(),
             dispatcher: dispatcher.clone(),
-            metrics,
-            alerts,
+            metrics: transactions.clone(),
+            alerts: around.alerts.clone(),
             unreachable_after: settings.alerts.unreachable_after,
+            chunks: chunks.clone(),
         };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
         let shell = Shell::new(driver, Arc::clone(clock), lanes, journal_events, ports);
-        tokio::spawn(follow(shell.journal_health(), readiness.clone()));
+        let mut beside = JoinSet::new();
+        beside.spawn(follow(shell.journal_health(), readiness.clone()));
+        if let Some(chunks) = chunks {
+            let (journal, lease) = (journal.clone(), own_lease.clone());
+            let life = Life { incarnation, began, journal, lease, look };
+            let of_cluster = cluster_settings(settings, around.listens_on);
+            let news = News::new(around.alerts.clone(), around.nodes.clone());
+            let (seen, clock) = (around.sightings.clone(), Arc::clone(clock));
+            let watching = Watching::new(life, of_cluster, chunks, seen, news, clock);
+            beside.spawn(watching.run(stop.clone()));
+        }
         let (beat, of_loop) = (shell.beat(), Arc::clone(clock));
         readiness.watch(move || beat.age(of_loop.now().mono));
         let grace = settings.shutdown.grace;
@@ -135,7 +155,18 @@ impl Node {
             ended
         });
         let clock = Arc::clone(clock);
-        Ok(Self { engine, journal, dispatcher, transactions, shell, ended, clock })
+        Ok(Self {
+            engine,
+            journal,
+            dispatcher,
+            incarnation,
+            forwarder,
+            shell,
+            ended,
+            clock,
+            own_lease,
+            beside,
+        })
     }
 
     /// Ends when the engine does: after `stop`, or by itself if this node was fenced.
@@ -144,15 +175,28 @@ impl Node {
         async move { while ended.changed().await.is_ok() {} }
     }
 
-    /// Waits until what was in flight has ended, and closes the journal, within one grace.
+    /// Waits until what was in flight has ended, and closes the journal, within one grace. Other
+    /// nodes are told that they may take over what is left.
     ///
     /// # Errors
     /// The node was fenced, or the journal could not write all that was queued.
-    pub async fn stopped(self) -> Result<(), NodeError> {
-        match self.shell.await {
+    pub async fn stopped(mut self) -> Result<(), NodeError> {
+        let ended = self.shell.await;
+        // What others drive from here on is reserved no more by this one.
+        self.own_lease.end();
+        // So that none of them says of the next life what was so in this one.
+        self.beside.shutdown().await;
+        match ended {
             Ok(Ended::Stopped { grace_ends }) => {
                 let rest = grace_ends.since(self.clock.now().mono);
-                Ok(self.journal.close(rest).await?)
+                let Some(forwarder) = &self.forwarder else {
+                    return Ok(self.journal.leave(rest).await?);
+                };
+                // Asked now, since nothing is read after the end.
+                let others = forwarder.others(TELLING).await;
+                self.journal.leave(rest).await?;
+                forwarder.tell_that_we_left(others, TELLING).await;
+                Ok(())
             }
             // What this life had queued belongs to nobody; the next reads what is durable.
             Ok(Ended::Fenced) => Err(NodeError::Fenced),

@@ -9,6 +9,7 @@ use tercet_engine::{
 use tercet_journal::{JournalSettings, Retention};
 use tercet_wire::Incarnation;
 
+use crate::cluster::ClusterSettings;
 use crate::config::Settings;
 use crate::dispatcher::DispatcherSettings;
 use crate::open_files::Shares;
@@ -61,12 +62,13 @@ pub(super) fn driver_settings(settings: &Settings) -> DriverSettings {
 pub(super) fn journal_settings(
     settings: &Settings,
     address: SocketAddr,
+    node_url: &str,
     incarnation: Incarnation,
 ) -> JournalSettings {
     let url = settings.database.url.expose();
     let of_the_code = JournalSettings::new(url, &settings.node_id(address), incarnation);
     JournalSettings {
-        node_url: format!("http://{address}"),
+        node_url: node_url.to_owned(),
         batch_records: settings.journal.batch_records,
         batch_bytes: settings.journal.batch_bytes,
         read_connections: settings.database.read_connections,
@@ -83,9 +85,19 @@ pub(super) fn journal_settings(
         linger: of_the_code.linger,
         resubmit: of_the_code.resubmit,
         longest_silence: of_the_code.longest_silence,
+        heartbeat: settings.cluster.heartbeat,
         database_url: of_the_code.database_url,
         node_id: of_the_code.node_id,
         incarnation: of_the_code.incarnation,
+    }
+}
+
+pub(super) fn cluster_settings(settings: &Settings, address: SocketAddr) -> ClusterSettings {
+    ClusterSettings {
+        node_id: settings.node_id(address),
+        heartbeat: settings.cluster.heartbeat,
+        lease: settings.cluster.lease,
+        step_within: settings.journal.request_timeout,
     }
 }
 
@@ -133,10 +145,11 @@ mod tests {
 
         let incarnation = Incarnation(7);
         let address = settings.server.listen;
-        let of_journal = journal_settings(&settings, address, incarnation);
+        let node_url = "http://127.0.0.1:7200";
+        let of_journal = journal_settings(&settings, address, node_url, incarnation);
         let url = settings.database.url.expose();
         let mut expected = JournalSettings::new(url, "single", incarnation);
-        expected.node_url = "http://127.0.0.1:7200".to_owned();
+        expected.node_url = node_url.to_owned();
         assert_eq!(of_journal, expected);
     }
 }

@@ -11,10 +11,11 @@ use tercet_engine::{
     Ticket, Wait, health,
 };
 use tercet_journal::Journal;
-use tercet_wire::{Answer, Gid, Now, host_port};
+use tercet_wire::{Answer, Gid, Incarnation, Now, host_port};
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{Alerts, ParkedBranch};
+use crate::cluster::Chunks;
 use crate::dispatcher::{BreakerTurn, BreakerTurns, Dispatcher, FreedCapacity, Outcome};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::beat::{Beat, EVERY};
@@ -38,6 +39,8 @@ pub struct Ports {
     pub alerts: Alerts,
     /// How long a participant does not answer before they are.
     pub unreachable_after: Duration,
+    /// Who hears of what was taken over, where there are other nodes.
+    pub chunks: Option<Arc<Chunks>>,
 }
 
 /// The driver and everything that moves its messages.
@@ -55,6 +58,8 @@ pub struct Shell {
     breaker_turns: BreakerTurns,
     outages: OutageLog,
     counting: Counting,
+    /// Chunks that have become durable since the last round, and how much was in each.
+    taken_over: Vec<(Incarnation, usize)>,
     healthy: watch::Sender<bool>,
     beat: Beat,
 }
@@ -79,6 +84,7 @@ impl Shell {
             answer_places,
             capacity: ports.dispatcher.capacity(),
             counting: Counting::default(),
+            taken_over: Vec::new(),
             breaker_turns: ports.dispatcher.breaker_turns(),
             outages: OutageLog::new(ports.unreachable_after),
             ports,
@@ -174,6 +180,7 @@ impl Shell {
         self.take_what_waits();
         self.handle_what_waits();
         self.flush();
+        self.tell_of_chunks();
         let core = self.driver.core();
         let waiting_for = |participants: &BTreeSet<String>| {
             core.engine().waiting_for(participants.iter().map(String::as_str))
@@ -268,11 +275,11 @@ impl Shell {
             JournalEvent::Healed => {
                 tracing::info!(event = "journal_available", "the journal writes again")
             }
+            JournalEvent::TakenOver { dead, gids } => self.taken_over.push((*dead, gids.len())),
             JournalEvent::Durable(_)
             | JournalEvent::Exists(_)
             | JournalEvent::Quarantined(_)
             | JournalEvent::TakingOver { .. }
-            | JournalEvent::TakenOver { .. }
             | JournalEvent::Loaded(..)
             | JournalEvent::PageOfGids(_)
             | JournalEvent::Fenced => {}
@@ -351,6 +358,15 @@ impl Shell {
     fn flush(&mut self) {
         if let Some((records, urgency)) = self.driver.flush() {
             self.ports.journal.append(records, urgency);
+        }
+    }
+
+    /// Whoever takes over goes on once the engine knows of a chunk, and has read most of it.
+    fn tell_of_chunks(&mut self) {
+        let Some(chunks) = &self.ports.chunks else { return };
+        chunks.set_arriving(self.driver.core().engine().arriving());
+        for (dead, count) in self.taken_over.drain(..) {
+            chunks.are_durable(dead, count);
         }
     }
 

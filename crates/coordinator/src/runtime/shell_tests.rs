@@ -14,6 +14,7 @@ use tercet_wire::{
 };
 
 use super::*;
+use crate::cluster::OwnLease;
 use crate::dispatcher::{self, DispatcherSettings};
 use crate::outbound::{Connector, OutboundSettings};
 use crate::runtime::handle::lanes;
@@ -93,11 +94,13 @@ async fn shell(
         dispatcher: dispatcher::start(
             DispatcherSettings::built_in(),
             Connector::new(OutboundSettings::built_in(), Arc::clone(&clock)).expect("a client"),
+            OwnLease::endless(),
             Arc::clone(&clock),
         ),
         metrics: TransactionMetrics::register(),
         alerts: Alerts::off(),
         unreachable_after: Duration::from_secs(3),
+        chunks: None,
     };
     let (_, lanes) = lanes(1, 1);
     Shell::new(driver, clock, lanes, events, ports)

@@ -4,6 +4,13 @@
 //! Time counts only while this node's own batches get through: a database that answers nobody,
 //! or that takes no writes, silences everybody, and then nobody is suspected. This node's own row
 //! says so: it is read in the same moment as the others, and has moved on since the last look.
+//!
+//! Rows are of some moment between a look's being asked for and its answer:
+//!
+//! ```text
+//!   asked ── rows ──── answered          asked ───── rows ── answered
+//!                         └─ surely silent ─┘
+//! ```
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,14 +41,26 @@ pub struct NodeWatchSettings {
 pub struct NodeWatch {
     settings: NodeWatchSettings,
     silences: BTreeMap<Incarnation, Silence>,
-    /// The last look, if it succeeded: when it was, and this life's last batch in it.
-    last: Option<(Mono, i64)>,
+    /// This life's last batch in the last look, if that succeeded.
+    last: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Silence {
     batch_no: i64,
+    /// How long it has lasted at least, as far as it counts.
     lasts: Duration,
+    /// From when on it goes on counting: when the look was answered with which counting began,
+    /// and from there on when each was asked for.
+    from: Mono,
+}
+
+/// A look: when it was, and whether the time since the one before counts.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    asked: Mono,
+    answered: Mono,
+    counts: bool,
 }
 
 /// What a look has shown.
@@ -99,21 +118,23 @@ impl NodeWatch {
         self.last = None;
     }
 
-    /// The rows were read, all in one moment. `asked`: when they were asked for, so that no
-    /// answer that was slow to come adds to a silence.
-    pub fn look(&mut self, rows: &[LifeRow], asked: Mono) -> Look {
+    /// The rows were read, all in one moment between these two. `asked`: not after they were asked
+    /// for; `answered`: not before they had come. So no answer that was slow to come adds to a
+    /// silence, neither of this look nor of the one before.
+    pub fn look(&mut self, rows: &[LifeRow], asked: Mono, answered: Mono) -> Look {
         let own = rows.iter().find(|row| row.incarnation == self.settings.own);
         let Some(own) = own.filter(|row| row.state == LifeState::Live) else {
             // Whoever may not write takes nothing over; its next batch tells it so.
             self.last = None;
             return Look::default();
         };
-        let passed = self.counted(asked, own.batch_no);
-        self.last = Some((asked, own.batch_no));
+        let counts = self.last.is_some_and(|batch_no| own.batch_no > batch_no);
+        let moment = Moment { asked, answered, counts };
+        self.last = Some(own.batch_no);
         self.silences.retain(|life, _| rows.iter().any(|row| row.incarnation == *life));
         let mut look = Look::default();
         for row in rows {
-            match self.suspected(row, passed) {
+            match self.suspected(row, moment) {
                 Some(why) => {
                     let (incarnation, node_id) = (row.incarnation, row.node_id.clone());
                     look.suspects.push(Suspect { incarnation, node_id, why });
@@ -124,15 +145,7 @@ impl NodeWatch {
         look
     }
 
-    /// How much of the time since the last look counts.
-    fn counted(&self, asked: Mono, own_batch: i64) -> Duration {
-        match self.last {
-            Some((last, batch_no)) if own_batch > batch_no => asked.since(last).min(MOST_A_LOOK),
-            Some(_) | None => Duration::ZERO,
-        }
-    }
-
-    fn suspected(&mut self, row: &LifeRow, passed: Duration) -> Option<SuspectedFor> {
+    fn suspected(&mut self, row: &LifeRow, moment: Moment) -> Option<SuspectedFor> {
         match row.state {
             LifeState::Left => return Some(SuspectedFor::Left),
             LifeState::Fenced => return Some(SuspectedFor::Fenced),
@@ -140,12 +153,12 @@ impl NodeWatch {
             LifeState::Live => {}
         }
         let batch_no = row.batch_no;
-        let anew = Silence { batch_no, lasts: Duration::ZERO };
+        let anew = Silence { batch_no, lasts: Duration::ZERO, from: moment.answered };
         let silence = self
             .silences
             .entry(row.incarnation)
             .and_modify(|silence| match silence.batch_no == batch_no {
-                true => silence.lasts = silence.lasts.saturating_add(passed),
+                true => silence.goes_on(moment),
                 false => *silence = anew,
             })
             .or_insert(anew);
@@ -154,5 +167,19 @@ impl NodeWatch {
             false => self.settings.lease,
         };
         (silence.lasts >= patience).then_some(SuspectedFor::Silence { batch_no })
+    }
+}
+
+impl Silence {
+    /// Another look has shown the same batch.
+    fn goes_on(&mut self, Moment { asked, answered, counts }: Moment) {
+        if counts {
+            let passed = asked.since(self.from).min(MOST_A_LOOK);
+            self.lasts = self.lasts.saturating_add(passed);
+            // Looks may overlap; then nothing has passed.
+            self.from = self.from.max(asked);
+        } else {
+            self.from = answered;
+        }
     }
 }

@@ -29,17 +29,32 @@ pub(super) struct Arrivals {
     /// All that may be or are this life's and were not read as such, and who drove them.
     known: BTreeMap<Gid, Arrival>,
     /// The chunks that were announced, the first one first.
-    announced: VecDeque<Vec<Gid>>,
+    announced: VecDeque<Chunk>,
+    /// The number of the last of them, counted over this life.
+    last_chunk: u64,
     /// Durably this life's, and to be asked for; some may have come otherwise meanwhile.
     to_ask: VecDeque<Gid>,
     /// After the journal could not read one, when it is asked again.
     not_before: Mono,
 }
 
+/// Several chunks may announce the same: while the one of a dead life waits for its turn, another
+/// life takes what is in it, and is over, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Arrival {
     dead: Incarnation,
     durable: bool,
+    /// The first chunk that has announced it since it was here, if it ever was.
+    first: u64,
+    /// The last chunk that has announced it.
+    last: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Chunk {
+    number: u64,
+    dead: Incarnation,
+    gids: Vec<Gid>,
 }
 
 impl Arrivals {
@@ -122,26 +137,32 @@ impl Engine {
     }
 
     pub(super) fn taking_over(&mut self, dead: Incarnation, gids: Vec<Gid>) {
+        self.arrivals.last_chunk += 1;
+        let number = self.arrivals.last_chunk;
         // One that is begun here under the same gid and not written yet does not matter: its begin
         // will turn out to be late.
         for gid in &gids {
-            let announced = Arrival { dead, durable: false };
-            self.arrivals.known.entry(gid.clone()).or_insert(announced);
+            let anew = Arrival { dead, durable: false, first: number, last: number };
+            self.arrivals.known.entry(gid.clone()).or_insert(anew).last = number;
         }
-        self.arrivals.announced.push_back(gids);
+        self.arrivals.announced.push_back(Chunk { number, dead, gids });
     }
 
     pub(super) fn taken_over(&mut self, mine: Vec<Gid>) {
-        let announced = self.arrivals.announced.pop_front().unwrap_or_default();
+        let Some(chunk) = self.arrivals.announced.pop_front() else { return };
         for gid in mine {
-            // A request may have brought it in, as soon as the chunk was durable.
-            if let Some(arrival) = self.arrivals.known.get_mut(&gid) {
-                arrival.durable = true;
+            // A request may have brought it in, as soon as the chunk was durable. What is known of
+            // it then is only what later chunks have announced.
+            let arrival = self.arrivals.known.get_mut(&gid);
+            if let Some(arrival) = arrival.filter(|arrival| arrival.first <= chunk.number) {
+                (arrival.dead, arrival.durable) = (chunk.dead, true);
                 self.arrivals.to_ask.push_back(gid);
             }
         }
-        for gid in announced {
-            if !self.arrivals.is_mine(&gid) {
+        for gid in chunk.gids {
+            // What a later chunk has announced as well may be this life's by that one.
+            let arrival = self.arrivals.known.get(&gid);
+            if arrival.is_some_and(|arrival| !arrival.durable && arrival.last <= chunk.number) {
                 self.arrivals.take(&gid);
             }
         }

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use tercet_engine::{Change, LifeRow, LifeState, Load, Urgency};
-use tercet_wire::{Gid, Incarnation, Seq};
+use tercet_wire::{Gid, Incarnation, Seq, Wall};
 
-use super::{Fault, Rig, Running, finished, on_each_shared_store, record, trying};
-use crate::JournalEvent;
+use super::{Fault, Rig, Running, finished, on_each_shared_store, patiently, record, trying};
+use crate::{JournalEvent, Retention};
 
 on_each_shared_store!(
     two_lives_write_beside_each_other,
@@ -19,6 +19,8 @@ on_each_shared_store!(
     undecided_transactions_of_a_life_are_found_first,
     a_row_stays_while_a_transaction_points_to_it,
     a_life_that_leaves_says_so_after_all_it_wrote,
+    a_node_with_nothing_to_write_shows_that_it_is_there,
+    a_node_deletes_only_while_it_is_told_to,
 );
 
 const FIRST: Incarnation = Incarnation(1);
@@ -63,7 +65,10 @@ async fn take_over(running: &mut Running, names: &[&str]) -> Vec<Gid> {
 async fn is_mine(running: &mut Running, name: &str) -> bool {
     match running.load(&gids(&[name])[0]).await {
         Load::Found(_) => true,
-        Load::Elsewhere { .. } => false,
+        Load::Elsewhere { owner, stored } => {
+            assert_eq!(stored.owner, Some(owner), "it is not said whose it is");
+            false
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -198,4 +203,44 @@ async fn a_life_that_leaves_says_so_after_all_it_wrote(rig: Rig) {
     assert_eq!(row(&second, FIRST).await, Some((LifeState::Left, 3)));
     assert!(!second.journal.mark_fenced(FIRST, 3).await.unwrap());
     assert_eq!(take_over(&mut second, &["a", "b"]).await, gids(&["a", "b"]));
+}
+
+async fn a_node_with_nothing_to_write_shows_that_it_is_there(mut rig: Rig) {
+    rig.settings.heartbeat = Duration::from_millis(1);
+    let first = rig.open().await;
+    patiently(first.faults.until_submitted(3)).await;
+    assert!(first.faults.submitted().iter().all(|batch| batch.records.is_empty()));
+    let second = rig.open().await;
+    assert!(row(&second, FIRST).await.is_some_and(|(_, number)| number >= 2));
+}
+
+async fn a_node_deletes_only_while_it_is_told_to(mut rig: Rig) {
+    rig.settings.retention = Retention {
+        transactions: Duration::ZERO,
+        branches: Duration::ZERO,
+        every: Duration::from_millis(1),
+        max_finished: 0,
+    };
+    let mut first = rig.open().await;
+    let write = async |running: &mut Running, number: u64| {
+        let spec = trying(&format!("tx-{number}"), number, 0);
+        let records = (number * 3..).zip(finished(&spec, 1, 2));
+        running.write(records.map(|(seq, change)| record(seq, &spec, change)).collect()).await;
+    };
+    rig.clock.set(Wall(1_000));
+    for number in 1..=20 {
+        write(&mut first, number).await;
+    }
+    assert!(first.faults.forgotten().is_empty(), "nobody has said so");
+    first.journal.set_sweeping(true);
+    patiently(first.faults.until_forgotten(1)).await;
+    while first.stored(&gids(&["tx-1"])[0]).await.is_some() {}
+    first.journal.set_sweeping(false);
+    // Its turn may have come once more before it was told.
+    write(&mut first, 21).await;
+    let before = first.faults.forgotten().len();
+    for number in 22..=40 {
+        write(&mut first, number).await;
+    }
+    assert_eq!(first.faults.forgotten().len(), before);
 }

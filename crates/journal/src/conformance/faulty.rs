@@ -40,7 +40,7 @@ pub(crate) enum Fault {
 pub(crate) struct Faults {
     next: Arc<Mutex<VecDeque<Fault>>>,
     submitted: Arc<watch::Sender<Vec<Batch>>>,
-    forgotten: Arc<Mutex<Vec<usize>>>,
+    forgotten: Arc<watch::Sender<Vec<usize>>>,
     /// How many submissions may come before the next ones wait.
     allowed: Arc<watch::Sender<usize>>,
     arrived: Arc<AtomicUsize>,
@@ -61,7 +61,7 @@ impl Faults {
         Self {
             next: Arc::default(),
             submitted: Arc::new(watch::Sender::new(Vec::new())),
-            forgotten: Arc::default(),
+            forgotten: Arc::new(watch::Sender::new(Vec::new())),
             allowed: Arc::new(watch::Sender::new(usize::MAX)),
             arrived: Arc::default(),
             waiting: Arc::new(watch::Sender::new(0)),
@@ -138,7 +138,12 @@ impl Faults {
 
     /// How many submissions there had been at each step of forgetting.
     pub(crate) fn forgotten(&self) -> Vec<usize> {
-        self.forgotten.lock().unwrap().clone()
+        self.forgotten.borrow().clone()
+    }
+
+    /// Returns once there have been so many of them.
+    pub(crate) async fn until_forgotten(&self, many: usize) {
+        self.forgotten.subscribe().wait_for(|all| all.len() >= many).await.unwrap();
     }
 }
 
@@ -251,7 +256,7 @@ impl Purge for Faulty {
 
     async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError> {
         let submitted = self.faults.submitted().len();
-        self.faults.forgotten.lock().unwrap().push(submitted);
+        self.faults.forgotten.send_modify(|all| all.push(submitted));
         self.store.purge(due).await
     }
 }
@@ -308,6 +313,18 @@ impl Cluster for Faulty {
         limit: u32,
     ) -> Result<Vec<Gid>, JournalError> {
         self.others().driven_by(dead, undecided, after, limit).await
+    }
+
+    async fn orphans(&self, after: Option<Incarnation>) -> Result<Vec<Incarnation>, JournalError> {
+        self.others().orphans(after).await
+    }
+
+    async fn urls(&self) -> Result<Vec<(Incarnation, String)>, JournalError> {
+        self.others().urls().await
+    }
+
+    async fn shared_secret(&self, fresh: &str) -> Result<String, JournalError> {
+        self.others().shared_secret(fresh).await
     }
 
     async fn remove(&self, dead: Incarnation) -> Result<bool, JournalError> {

@@ -112,7 +112,7 @@ async fn a_summary_counts_what_there_is(rig: Rig) {
     assert_eq!((summary.parked, summary.of_no_status), (1, 0));
     assert_eq!(summary.oldest_unfinished, Some(Wall(95)));
     let [node] = &summary.nodes[..] else { panic!("{summary:?}") };
-    assert_eq!((node.batches, node.state.as_str()), (1, "live"));
+    assert_eq!((node.batches, node.state.as_str(), node.owned), (1, "live", 6));
 }
 
 async fn a_load_says_who_drives_a_transaction(rig: Rig) {

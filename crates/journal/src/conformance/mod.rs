@@ -58,6 +58,18 @@ macro_rules! on_each_shared_store {
                 super::$promise($crate::conformance::Rig::in_shared_memory()).await;
             })+
         }
+        #[cfg(feature = "databases")]
+        mod on_postgres {
+            $(#[tokio::test] async fn $promise() {
+                super::$promise($crate::conformance::Rig::on_postgres().of_several_nodes()).await;
+            })+
+        }
+        #[cfg(feature = "databases")]
+        mod on_mysql {
+            $(#[tokio::test] async fn $promise() {
+                super::$promise($crate::conformance::Rig::on_mysql().of_several_nodes()).await;
+            })+
+        }
     };
 }
 use on_each_shared_store;

@@ -13,6 +13,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::faulty::{Faults, Faulty};
+#[cfg(feature = "databases")]
+use crate::JournalError;
 use crate::sqlite::{SqliteFile, SqliteStore};
 use crate::store::{Life, Store};
 use crate::{Journal, JournalEvent, JournalSettings, MemoryRows, thread};
@@ -67,6 +69,7 @@ enum Place {
 /// Where rows are, and how journals are opened on them.
 pub(crate) struct Rig {
     place: Place,
+    of_several_nodes: bool,
     lives: AtomicI64,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) settings: JournalSettings,
@@ -86,13 +89,18 @@ impl Rig {
 
     /// In memory that several nodes share.
     pub(crate) fn in_shared_memory() -> Self {
-        Self::at(Place::Memory(MemoryRows::of_several_nodes()), String::new())
+        Self::at(Place::Memory(MemoryRows::of_several_nodes()), String::new()).of_several_nodes()
     }
 
     pub(crate) fn on_sqlite() -> Self {
         let dir = TempDir::new().unwrap();
         let url = format!("sqlite://{}/tercet.db", dir.path().display());
         Self::at(Place::Sqlite { _dir: dir }, url)
+    }
+
+    /// The same rows for several nodes: each life is another node's, and leaves the others alone.
+    pub(crate) fn of_several_nodes(self) -> Self {
+        Self { of_several_nodes: true, ..self }
     }
 
     /// In a database of its own, made when it is first opened.
@@ -132,18 +140,25 @@ impl Rig {
         };
         let database_url = fresh.settings.database_url.clone();
         let settings = JournalSettings { database_url, ..self.settings.clone() };
-        Self { settings, ..fresh }
+        Self { settings, of_several_nodes: self.of_several_nodes, ..fresh }
     }
 
     fn at(place: Place, url: String) -> Self {
         let settings = JournalSettings::new(&url, "node-1", Incarnation(0));
-        Self { place, lives: AtomicI64::new(0), clock: Arc::default(), settings }
+        // What is written is what a test says.
+        let settings = JournalSettings { heartbeat: settings.longest_silence, ..settings };
+        let (of_several_nodes, lives) = (false, AtomicI64::new(0));
+        Self { place, of_several_nodes, lives, clock: Arc::default(), settings }
     }
 
-    /// Settings for the next life of the node.
+    /// Settings for the next life of the node, or of another.
     pub(crate) fn next_life(&self) -> JournalSettings {
         let life = self.lives.fetch_add(1, Ordering::Relaxed) + 1;
-        JournalSettings { incarnation: Incarnation(life), ..self.settings.clone() }
+        let node_id = match self.of_several_nodes {
+            true => format!("node-{life}"),
+            false => self.settings.node_id.clone(),
+        };
+        JournalSettings { incarnation: Incarnation(life), node_id, ..self.settings.clone() }
     }
 
     /// The store for one life. Several lives may run at once: the lock is not part of it.
@@ -154,9 +169,28 @@ impl Rig {
             #[cfg(feature = "databases")]
             Place::Server(database) => {
                 database.make().await;
-                let at = crate::database::at(&settings.database_url).unwrap();
-                at.open(settings, Wall(0), &Handle::current()).await.unwrap()
+                Self::open_server(settings).await.unwrap()
             }
+        }
+    }
+
+    /// Opens a server's store as a node does. It waits a moment for an earlier life of its node.
+    #[cfg(feature = "databases")]
+    async fn open_server(settings: &JournalSettings) -> Result<Arc<dyn Store>, JournalError> {
+        let settings = JournalSettings { heartbeat: Duration::from_millis(1), ..settings.clone() };
+        let at = crate::database::at(&settings.database_url).unwrap();
+        at.open(&settings, Wall(0), &Handle::current()).await
+    }
+
+    /// Opens the store for another life, and closes it: what keeps it from being opened.
+    #[cfg(feature = "databases")]
+    pub(crate) async fn refusal(&self) -> Option<JournalError> {
+        match Self::open_server(&self.next_life()).await {
+            Ok(store) => {
+                store.close().await;
+                None
+            }
+            Err(error) => Some(error),
         }
     }
 
@@ -174,13 +208,24 @@ impl Rig {
 
     /// The store alone, as a new life of the node.
     pub(crate) async fn only_store(&self) -> Arc<dyn Store> {
-        self.store(&self.next_life()).await
+        Box::pin(self.store(&self.next_life())).await
     }
 
-    /// Opens the journal as a new life of the node.
+    /// Opens the journal as a new life of the node, which has what it does not share with others:
+    /// where the store leaves that to whoever watches, all that earlier lives drove is taken over.
     pub(crate) async fn open(&self) -> Running {
         let settings = self.next_life();
-        let store = self.store(&settings).await;
+        let own = settings.incarnation;
+        let mut running = Box::pin(self.open_as(settings)).await;
+        if !self.of_several_nodes {
+            Box::pin(running.take_all_over(own)).await;
+        }
+        running
+    }
+
+    /// The same, and takes nothing over.
+    async fn open_as(&self, settings: JournalSettings) -> Running {
+        let store = Box::pin(self.store(&settings)).await;
         let faults = Faults::none();
         let faulty = Arc::new(Faulty { store, faults: faults.clone() }) as Arc<dyn Store>;
         let (tell, events) = mpsc::unbounded_channel();
@@ -274,6 +319,30 @@ impl Running {
             let rows = page.into_iter().map(Result::unwrap);
             all.extend(rows.map(|stored| StoredTransaction { owner: None, ..stored }));
         }
+    }
+
+    /// Does what a watch would have done, whose lease is over: where there are other lives, they
+    /// are marked, and all that they or nobody drives is taken over.
+    async fn take_all_over(&mut self, own: Incarnation) {
+        let others = self.journal.lives().await.unwrap();
+        let mut dead: Vec<Incarnation> = others.iter().map(|row| row.incarnation).collect();
+        dead.retain(|life| *life != own);
+        dead.extend(self.journal.orphans(None).await.unwrap());
+        for dead in dead {
+            if let Some(row) = others.iter().find(|row| row.incarnation == dead) {
+                self.journal.mark_fenced(dead, row.batch_no).await.unwrap();
+            }
+            let mut after = None;
+            loop {
+                let gids = self.journal.driven_by(dead, false, after.as_ref(), 500).await.unwrap();
+                let Some(last) = gids.last() else { break };
+                after = Some(last.clone());
+                self.journal.take_over(dead, gids);
+                while !matches!(self.event().await, JournalEvent::TakenOver { .. }) {}
+            }
+            self.journal.remove_life(dead).await.unwrap();
+        }
+        self.journal.set_sweeping(true);
     }
 
     /// Stops at once, as a crash would.

@@ -85,7 +85,7 @@ impl MemoryRows {
 impl Claim for MemoryRows {
     /// Where one process has the rows every other incarnation is over.
     async fn claim(&self, life: &Life) -> Result<Option<Wall>, JournalError> {
-        Ok(lock(&self.state).register(life.incarnation, &life.node_id))
+        Ok(lock(&self.state).register(life))
     }
 }
 
@@ -240,9 +240,21 @@ impl Cluster for MemoryStore {
         limit: u32,
     ) -> Result<Vec<Gid>, JournalError> {
         let state = self.state();
-        let driven = state.owned_by(dead, after);
+        let driven = state.driven_by(dead, after);
         let wanted = driven.filter(|stored| !undecided || !stored.status.is_decided());
         Ok(wanted.map(|stored| stored.spec.gid.clone()).take(as_count(limit)).collect())
+    }
+
+    async fn orphans(&self, after: Option<Incarnation>) -> Result<Vec<Incarnation>, JournalError> {
+        Ok(self.state().orphans(after))
+    }
+
+    async fn urls(&self) -> Result<Vec<(Incarnation, String)>, JournalError> {
+        Ok(self.state().urls())
+    }
+
+    async fn shared_secret(&self, fresh: &str) -> Result<String, JournalError> {
+        Ok(self.state().shared_secret(fresh))
     }
 
     async fn remove(&self, dead: Incarnation) -> Result<bool, JournalError> {

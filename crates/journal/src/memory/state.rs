@@ -11,7 +11,7 @@ use tercet_engine::{
 use tercet_wire::{Gid, Incarnation, Wall};
 
 use super::as_count;
-use crate::store::{CommitError, Keyset, PurgeBatch, PurgeLimits, first_within};
+use crate::store::{CommitError, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within};
 use crate::summary::{JournalSummary, NodeRow};
 
 /// All rows.
@@ -27,12 +27,18 @@ pub(super) struct State {
     by_begin: BTreeSet<Keyset>,
     /// Finished transactions are not kept.
     live_alone: bool,
+    /// Where lives listen.
+    urls: BTreeMap<Incarnation, String>,
+    /// What all nodes share.
+    secret: Option<String>,
 }
 
 impl State {
     /// Where there is one node every unfinished transaction becomes the new incarnation's. Returns
     /// when the earlier ones wrote last.
-    pub(super) fn register(&mut self, incarnation: Incarnation, node_id: &str) -> Option<Wall> {
+    pub(super) fn register(&mut self, life: &Life) -> Option<Wall> {
+        let (incarnation, node_id) = (life.incarnation, life.node_id.as_str());
+        self.urls.insert(incarnation, life.node_url.clone());
         if self.shared {
             self.lives.register(incarnation, node_id);
             return self.written_at;
@@ -42,6 +48,14 @@ impl State {
             stored.owner = Some(incarnation);
         }
         self.written_at
+    }
+
+    pub(super) fn urls(&self) -> Vec<(Incarnation, String)> {
+        self.urls.iter().map(|(life, url)| (*life, url.clone())).collect()
+    }
+
+    pub(super) fn shared_secret(&mut self, fresh: &str) -> String {
+        self.secret.get_or_insert_with(|| fresh.to_owned()).clone()
     }
 
     pub(super) fn share(&mut self) {
@@ -65,9 +79,21 @@ impl State {
         incarnation: Incarnation,
         after: Option<&Gid>,
     ) -> impl Iterator<Item = &StoredTransaction> {
-        let from = after.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
-        let later = self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored);
-        later.filter(move |stored| stored.owner == Some(incarnation))
+        self.after(after).filter(move |stored| stored.owner == Some(incarnation))
+    }
+
+    /// What a life drives that is over, or nobody does.
+    pub(super) fn driven_by(
+        &self,
+        dead: Incarnation,
+        after: Option<&Gid>,
+    ) -> impl Iterator<Item = &StoredTransaction> {
+        self.after(after).filter(move |stored| driver(stored) == Some(dead))
+    }
+
+    fn after(&self, gid: Option<&Gid>) -> impl Iterator<Item = &StoredTransaction> {
+        let from = gid.map_or(Bound::Unbounded, |gid| Bound::Excluded(gid.clone()));
+        self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored)
     }
 
     /// Newest first.
@@ -150,7 +176,7 @@ impl State {
         if !self.is_written(own, chunk.number, false)? {
             for gid in &chunk.gids {
                 let stored = self.transactions.get_mut(gid);
-                if let Some(stored) = stored.filter(|stored| stored.owner == Some(chunk.dead)) {
+                if let Some(stored) = stored.filter(|stored| driver(stored) == Some(chunk.dead)) {
                     stored.owner = Some(own);
                 }
             }
@@ -175,6 +201,14 @@ impl State {
 
     pub(super) fn mark_fenced(&mut self, dead: Incarnation, seen: i64) -> bool {
         self.lives.mark_fenced(dead, seen)
+    }
+
+    pub(super) fn orphans(&self, after: Option<Incarnation>) -> Vec<Incarnation> {
+        let drivers: BTreeSet<Incarnation> =
+            self.transactions.values().filter_map(driver).collect();
+        let is_next = |owner: &Incarnation| after.is_none_or(|after| *owner > after);
+        let orphans = drivers.into_iter().filter(is_next);
+        orphans.filter(|owner| self.lives.get(*owner).is_none()).collect()
     }
 
     pub(super) fn remove(&mut self, dead: Incarnation) -> bool {
@@ -213,6 +247,7 @@ impl State {
             url: String::new(),
             incarnation: row.incarnation,
             state: row.state.as_str().to_owned(),
+            owned: u64::try_from(self.owned_by(row.incarnation, None).count()).unwrap_or(u64::MAX),
             batches: u64::try_from(row.batch_no).unwrap_or(0),
             started_at: Wall(0),
             written_at: self.written_at,
@@ -305,6 +340,12 @@ impl State {
     }
 }
 
+/// Who drives it, or nobody, who should.
+fn driver(stored: &StoredTransaction) -> Option<Incarnation> {
+    let is_over = stored.status.is_finished();
+    stored.owner.or((!is_over).then_some(NOBODY))
+}
+
 /// What stripping takes from it.
 fn parts(stored: &StoredTransaction) -> u64 {
     let parts = stored.branches.len() + stored.branch_records.len() + stored.history.len();
@@ -323,7 +364,13 @@ mod tests {
     #[test]
     fn a_row_of_another_incarnation_is_not_changed() {
         let (mut state, own) = (State::default(), Incarnation(1));
-        state.register(own, "node-1");
+        let life = Life {
+            incarnation: own,
+            node_id: "node-1".to_owned(),
+            node_url: "http://127.0.0.1:7200".to_owned(),
+            started_at: Wall(0),
+        };
+        state.register(&life);
         let spec = trying("tx-1", 1, 0);
         let batch = |number, change| Batch {
             number,
@@ -334,7 +381,7 @@ mod tests {
         state.transactions.values_mut().for_each(|stored| stored.owner = Some(Incarnation(99)));
         let told = state.commit(own, &batch(2, Change::Parked(true)));
         assert!(matches!(told, Err(CommitError::Rejected(_))), "{told:?}");
-        state.register(own, "node-1");
+        state.register(&life);
         assert_eq!(state.commit(own, &batch(1, Change::Parked(true))), Ok(Vec::new()));
     }
 }

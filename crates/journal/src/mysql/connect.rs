@@ -1,5 +1,7 @@
 //! Connections to MariaDB and MySQL, and what their sessions are set to.
 
+use std::time::Duration;
+
 use sea_orm::{DatabaseConnection, SqlxMySqlConnector};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
@@ -29,12 +31,12 @@ const WRITER: [&str; 4] =
 const IDLE_IN_TRANSACTION: [&str; 2] =
     ["SET SESSION idle_write_transaction_timeout = 1", "SET SESSION wait_timeout = 2"];
 
-/// What some of the servers have: MariaDB, TiDB, TiDB.
-const WRITER_OF_SOME: [&str; 3] = [
-    "SET SESSION max_statement_time = 10",
-    "SET SESSION tidb_txn_mode = 'pessimistic'",
-    "SET SESSION tidb_idle_transaction_timeout = 1",
-];
+/// How long a statement of the writer's may take.
+pub(super) const STATEMENT: Duration = Duration::from_secs(10);
+
+/// What some of the servers have.
+const WRITER_OF_SOME: [&str; 2] =
+    ["SET SESSION tidb_txn_mode = 'pessimistic'", "SET SESSION tidb_idle_transaction_timeout = 1"];
 
 /// For whoever reads: each transaction sees one moment and writes nothing.
 const READER: [&str; 3] = [
@@ -70,6 +72,11 @@ pub(super) async fn session(at: &Address) -> Result<MySqlSession, JournalError> 
     }
 }
 
+/// Sets how long a statement may take, where the server is MariaDB.
+pub(super) fn statements_within(each: Duration) -> String {
+    format!("SET SESSION max_statement_time = {:.3}", each.as_secs_f64())
+}
+
 pub(super) async fn prepare_writer(session: &mut MySqlSession) -> Result<(), JournalError> {
     for set in WRITER {
         session.batch(set.to_owned()).await?;
@@ -79,6 +86,7 @@ pub(super) async fn prepare_writer(session: &mut MySqlSession) -> Result<(), Jou
         Err(sqlx::Error::Database(_)) => session.batch(of_mysql.to_owned()).await?,
         set => set?,
     };
+    ignore_refused(session.batch(statements_within(STATEMENT)).await)?;
     for set in WRITER_OF_SOME {
         ignore_refused(session.batch(set.to_owned()).await)?;
     }

@@ -1,10 +1,13 @@
 //! What MariaDB and MySQL are told when a batch is written.
 
 use sea_orm::{DbBackend, Statement, Value};
-use tercet_wire::{Incarnation, Wall};
+use tercet_engine::{Chunk, LifeState};
+use tercet_wire::{Gid, Incarnation, Status, Wall};
 
-use crate::sql::{Dialect, NODES, WriteKind, WriteRows, padded};
-use crate::store::PurgeBatch;
+use crate::sql::{
+    Dialect, NODES, SharedDialect, WriteKind, WriteRows, driven_by_nobody, padded, words,
+};
+use crate::store::{Life, NOBODY, PurgeBatch};
 
 /// Their words.
 #[derive(Debug, Clone, Copy)]
@@ -21,15 +24,7 @@ impl Dialect for MySqlDialect {
     const MAX_BINDS: usize = 26_000;
 
     fn fence(self, own: Incarnation, number: i64, written_at: Wall) -> Statement {
-        // Numbers alone, so that it can be sent together with START TRANSACTION.
-        let fence = format!(
-            "UPDATE nodes SET batch_no = {number}, written_at = {} \
-             WHERE incarnation = {} AND state = 'live' AND batch_no = {}",
-            written_at.0,
-            own.0,
-            number - 1
-        );
-        statement(fence, Vec::new())
+        batch(own, number, LifeState::Live, written_at)
     }
 
     fn look(self, own: Incarnation) -> Statement {
@@ -55,13 +50,14 @@ impl Dialect for MySqlDialect {
                 "UPDATE global_transactions AS g JOIN (",
                 rows,
                 &format!(
-                    ") AS v ON {FIND_BY_GID} AND {INSTANCE_AND_STATUS} \
+                    ") AS v ON {FIND_BY_GID} AND {} \
                      SET g.status = COALESCE(v.c4, g.status), \
                      g.owner = CASE WHEN v.c8 IS NULL THEN g.owner END, \
                      g.reason = COALESCE(v.c5, g.reason), \
                      g.parked = COALESCE(v.c6, g.parked), \
                      g.decided_at = COALESCE(v.c7, g.decided_at), \
-                     g.finished_at = COALESCE(v.c8, g.finished_at)"
+                     g.finished_at = COALESCE(v.c8, g.finished_at)",
+                    is_as_expected()
                 ),
                 Some(own),
             ),
@@ -69,7 +65,8 @@ impl Dialect for MySqlDialect {
                 "SELECT COUNT(*) AS found FROM (",
                 rows,
                 &format!(
-                    ") AS v JOIN global_transactions AS g ON {FIND_BY_GID} AND {INSTANCE_AND_STATUS}"
+                    ") AS v JOIN global_transactions AS g ON {FIND_BY_GID} AND {}",
+                    is_as_expected()
                 ),
                 Some(own),
             ),
@@ -123,8 +120,107 @@ impl Dialect for MySqlDialect {
     }
 }
 
-const INSTANCE_AND_STATUS: &str = "g.instance = CONVERT(v.c2 USING ascii) COLLATE ascii_bin \
-     AND g.status = COALESCE(v.c3, g.status) AND COALESCE(g.owner = ?, TRUE)";
+impl SharedDialect for MySqlDialect {
+    fn leave(self, own: Incarnation, number: i64, written_at: Wall) -> Statement {
+        batch(own, number, LifeState::Left, written_at)
+    }
+
+    fn take(self, own: Incarnation, chunk: &Chunk) -> Statement {
+        let mut gids = texts(&chunk.gids);
+        let marks = marks(&mut gids);
+        let take = format!("UPDATE global_transactions SET owner = ? WHERE gid IN ({marks})");
+        let mut values = vec![own.0.into()];
+        values.append(&mut gids);
+        if chunk.dead == NOBODY {
+            return statement(format!("{take} AND {}", driven_by_nobody()), values);
+        }
+        values.push(chunk.dead.0.into());
+        statement(format!("{take} AND owner = ?"), values)
+    }
+
+    fn taken(self, own: Incarnation, gids: &[Gid]) -> Statement {
+        let mut values = texts(gids);
+        let marks = marks(&mut values);
+        values.push(own.0.into());
+        let ask =
+            format!("SELECT gid FROM global_transactions WHERE gid IN ({marks}) AND owner = ?");
+        statement(ask, values)
+    }
+
+    fn register(self, life: &Life, written_at: Option<Wall>) -> Vec<Statement> {
+        vec![statement(
+            "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, started_at, written_at) \
+             VALUES (?, ?, ?, 'live', 0, ?, ?)",
+            vec![
+                life.incarnation.0.into(),
+                life.node_id.as_str().into(),
+                life.node_url.as_str().into(),
+                life.started_at.0.into(),
+                written_at.map(|at| at.0).into(),
+            ],
+        )]
+    }
+
+    fn mark(self, dead: Incarnation, seen: i64) -> Statement {
+        let mark = "UPDATE nodes SET state = 'fenced' \
+                    WHERE incarnation = ? AND state = 'live' AND batch_no = ?";
+        statement(mark, vec![dead.0.into(), seen.into()])
+    }
+
+    fn remove(self, dead: Incarnation) -> Statement {
+        let remove = "DELETE FROM nodes WHERE incarnation = ? AND state <> 'live' \
+                      AND NOT EXISTS (SELECT 1 FROM global_transactions WHERE owner = ?)";
+        statement(remove, vec![dead.0.into(), dead.0.into()])
+    }
+
+    fn keep_setting(self, name: &str, value: &str) -> Statement {
+        let keep = "INSERT INTO cluster_settings (name, value) VALUES (?, ?) \
+                    ON DUPLICATE KEY UPDATE name = name";
+        statement(keep, vec![name.into(), value.into()])
+    }
+
+    fn unowned(self) -> Statement {
+        // The index of owners has all that have finished under null.
+        let unfinished = words(|status| !status.is_finished());
+        let ask = format!(
+            "SELECT 1 FROM global_transactions FORCE INDEX (global_transactions_status) \
+             WHERE status IN ({unfinished}) AND owner IS NULL LIMIT 1"
+        );
+        statement(ask, Vec::new())
+    }
+}
+
+/// Moves this life's row on to a batch, if it follows the one before.
+fn batch(own: Incarnation, number: i64, state: LifeState, written_at: Wall) -> Statement {
+    // Numbers alone, and a word of ours, so that it can be sent together with START TRANSACTION.
+    let state = match state {
+        LifeState::Live => String::new(),
+        LifeState::Left | LifeState::Fenced => format!(", state = '{}'", state.as_str()),
+    };
+    let fence = format!(
+        "UPDATE nodes SET batch_no = {number}, written_at = {}{state} \
+         WHERE incarnation = {} AND state = 'live' AND batch_no = {}",
+        written_at.0,
+        own.0,
+        number - 1
+    );
+    statement(fence, Vec::new())
+}
+
+/// Whether a row is as a change starts from, and this life's to write: by its owner; what has
+/// finished has none and is everybody's. One that has lost its owner is nobody's until it is
+/// taken over.
+fn is_as_expected() -> String {
+    format!(
+        "g.instance = CONVERT(v.c2 USING ascii) COLLATE ascii_bin \
+         AND g.status = COALESCE(v.c3, g.status) AND COALESCE(g.owner = ?, g.status IN ({}))",
+        words(Status::is_finished)
+    )
+}
+
+fn texts(gids: &[Gid]) -> Vec<Value> {
+    gids.iter().map(|gid| gid.as_str().into()).collect()
+}
 
 /// As many question marks as these values are when they are padded by nulls, which nothing
 /// equals.

@@ -1,7 +1,6 @@
 //! Rows in MariaDB or MySQL, or what speaks their protocol.
 
 mod checks;
-mod claim;
 mod connect;
 mod dialect;
 mod session;
@@ -9,6 +8,7 @@ mod session;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
@@ -20,8 +20,9 @@ use self::dialect::MySqlDialect;
 use self::session::MySqlSession;
 use crate::error::JournalError;
 use crate::settings::JournalSettings;
-use crate::shared::{self, Address, Form, Server, SharedStore};
-use crate::store::{Database, Life, Store};
+use crate::shared::{self, Address, Form, Server, Session, SharedStore, ignore_refused};
+use crate::sql::LifeOfNode;
+use crate::store::{Database, Offline, Store};
 
 /// What its URL looks like.
 static FORM: Form = Form {
@@ -71,6 +72,17 @@ impl Server for MySql {
         connect::prepare_writer(session).await
     }
 
+    async fn begin_brief(session: &mut MySqlSession, each: Duration) -> Result<(), sqlx::Error> {
+        // MySQL itself knows no end for what writes.
+        ignore_refused(session.batch(connect::statements_within(each)).await)?;
+        session.batch(Self::BEGIN.to_owned()).await.map(|_| ())
+    }
+
+    async fn end_brief(session: &mut MySqlSession) -> Result<(), sqlx::Error> {
+        let usual = connect::statements_within(connect::STATEMENT);
+        ignore_refused(session.batch(usual).await).map(|_| ())
+    }
+
     async fn check(_: &Address, session: &mut MySqlSession) -> Result<(), JournalError> {
         checks::check(session).await
     }
@@ -81,13 +93,6 @@ impl Server for MySql {
 
     fn readers(at: &Address, most: u32) -> Result<DatabaseConnection, JournalError> {
         connect::readers(at, most)
-    }
-
-    async fn claim(
-        starting: &DatabaseConnection,
-        life: &Life,
-    ) -> Result<Option<Wall>, JournalError> {
-        claim::claim(starting, life).await
     }
 }
 
@@ -109,6 +114,14 @@ impl Database for MySqlDatabase {
 
     async fn migration_status(&self) -> Result<Vec<StepStatus>, JournalError> {
         shared::migration_status::<MySql>(&self.0).await
+    }
+
+    async fn offline(&self) -> Result<Offline, JournalError> {
+        shared::offline::<MySql>(&self.0).await
+    }
+
+    async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
+        shared::end_lives::<MySql>(&self.0, seen).await
     }
 
     fn untrusted_file_system(&self) -> Option<&'static str> {

@@ -3,18 +3,22 @@
 
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Statement, Value};
-use tercet_wire::{Incarnation, Wall};
+use tercet_engine::{Chunk, LifeState};
+use tercet_wire::{Gid, Incarnation, Wall};
 
-use crate::sql::{Dialect, WriteKind, WriteRows};
-use crate::store::PurgeBatch;
+use crate::sql::{Dialect, SharedDialect, WriteKind, WriteRows, driven_by_nobody, words};
+use crate::store::{Life, NOBODY, PurgeBatch};
 
 /// PostgreSQL's words.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PostgresDialect;
 
-/// A node's row with the last of its batches, which have rows of their own.
-pub(super) const NODES: &str = "SELECT n.incarnation, n.node_id, n.url, \
-     COALESCE(b.state, n.state) AS state, COALESCE(b.batch_no, n.batch_no) AS batch_no, \
+/// A node's row with the last of its batches, which have rows of their own. That a life is fenced
+/// stands under the number of the batch that it will not write.
+const NODES: &str = "SELECT n.incarnation, n.node_id, n.url, \
+     COALESCE(b.state, n.state) AS state, \
+     COALESCE(b.batch_no - CASE WHEN b.state = 'fenced' THEN 1 ELSE 0 END, n.batch_no) \
+     AS batch_no, \
      n.started_at, COALESCE(b.written_at, n.written_at) AS written_at \
      FROM nodes AS n LEFT JOIN LATERAL (SELECT state, batch_no, written_at FROM node_batches \
      WHERE incarnation = n.incarnation ORDER BY batch_no DESC LIMIT 1) AS b ON TRUE \
@@ -33,22 +37,12 @@ impl Dialect for PostgresDialect {
     /// row is not deleted under either. By its key alone is a row found and deleted, so that no
     /// dead entries of the index are walked.
     fn fence(self, own: Incarnation, number: i64, written_at: Wall) -> Statement {
-        let (own, before, gone) = (own.0, number - 1, number - 2);
-        let written_at = written_at.0;
-        // Numbers alone, so that it can be sent together with BEGIN.
-        let fence = format!(
-            "WITH gone AS (DELETE FROM node_batches WHERE incarnation = {own} AND batch_no = {gone}) \
-             INSERT INTO node_batches (incarnation, batch_no, state, written_at) \
-             SELECT {own}, {number}, 'live', {written_at} FROM node_batches \
-             WHERE incarnation = {own} AND batch_no = {before} AND state = 'live' FOR UPDATE \
-             ON CONFLICT (incarnation, batch_no) DO NOTHING"
-        );
-        statement(fence, Vec::new())
+        batch(own, number, LifeState::Live, written_at)
     }
 
     fn look(self, own: Incarnation) -> Statement {
-        let look = "SELECT state, batch_no FROM node_batches WHERE incarnation = $1 \
-                    ORDER BY batch_no DESC LIMIT 1";
+        let look = "SELECT state, batch_no - CASE WHEN state = 'fenced' THEN 1 ELSE 0 END \
+                    FROM node_batches WHERE incarnation = $1 ORDER BY batch_no DESC LIMIT 1";
         statement(look, vec![own.0.into()])
     }
 
@@ -87,6 +81,110 @@ impl Dialect for PostgresDialect {
     }
 }
 
+impl SharedDialect for PostgresDialect {
+    fn leave(self, own: Incarnation, number: i64, written_at: Wall) -> Statement {
+        batch(own, number, LifeState::Left, written_at)
+    }
+
+    fn take(self, own: Incarnation, chunk: &Chunk) -> Statement {
+        let take = "UPDATE global_transactions SET owner = $1 WHERE gid = ANY ($2::text[])";
+        let mut values = vec![own.0.into(), texts(&chunk.gids)];
+        if chunk.dead == NOBODY {
+            return statement(format!("{take} AND {}", driven_by_nobody()), values);
+        }
+        values.push(chunk.dead.0.into());
+        statement(format!("{take} AND owner = $3"), values)
+    }
+
+    fn taken(self, own: Incarnation, gids: &[Gid]) -> Statement {
+        let ask = "SELECT gid FROM global_transactions WHERE gid = ANY ($2::text[]) AND owner = $1";
+        statement(ask, vec![own.0.into(), texts(gids)])
+    }
+
+    fn register(self, life: &Life, written_at: Option<Wall>) -> Vec<Statement> {
+        let (own, written_at) = (life.incarnation.0, written_at.map(|at| at.0));
+        vec![
+            statement(
+                "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, started_at, \
+                 written_at) VALUES ($1, $2, $3, 'live', 0, $4, $5)",
+                vec![
+                    own.into(),
+                    life.node_id.as_str().into(),
+                    life.node_url.as_str().into(),
+                    life.started_at.0.into(),
+                    written_at.into(),
+                ],
+            ),
+            statement(
+                "INSERT INTO node_batches (incarnation, batch_no, state, written_at) \
+                 VALUES ($1, 0, 'live', $2)",
+                vec![own.into(), written_at.into()],
+            ),
+        ]
+    }
+
+    /// The row of the batch that the life would write next. While it is made the row before is
+    /// held, as a batch holds it.
+    fn mark(self, dead: Incarnation, seen: i64) -> Statement {
+        let mark = "INSERT INTO node_batches (incarnation, batch_no, state, written_at) \
+                    SELECT incarnation, batch_no + 1, 'fenced', written_at FROM node_batches \
+                    WHERE incarnation = $1 AND batch_no = $2 AND state = 'live' FOR UPDATE \
+                    ON CONFLICT (incarnation, batch_no) DO NOTHING";
+        statement(mark, vec![dead.0.into(), seen.into()])
+    }
+
+    fn remove(self, dead: Incarnation) -> Statement {
+        let remove = "WITH gone AS (DELETE FROM nodes WHERE incarnation = $1 \
+                      AND COALESCE((SELECT state FROM node_batches WHERE incarnation = $1 \
+                      ORDER BY batch_no DESC LIMIT 1), state) <> 'live' \
+                      AND NOT EXISTS (SELECT 1 FROM global_transactions WHERE owner = $1) \
+                      RETURNING incarnation) \
+                      DELETE FROM node_batches WHERE incarnation IN (SELECT incarnation FROM gone)";
+        statement(remove, vec![dead.0.into()])
+    }
+
+    fn keep_setting(self, name: &str, value: &str) -> Statement {
+        let keep =
+            "INSERT INTO cluster_settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        statement(keep, vec![name.into(), value.into()])
+    }
+
+    fn unowned(self) -> Statement {
+        let unfinished = words(|status| !status.is_finished());
+        let ask = format!(
+            "SELECT 1 FROM global_transactions WHERE status IN ({unfinished}) \
+             AND owner IS NULL LIMIT 1"
+        );
+        statement(ask, Vec::new())
+    }
+}
+
+/// The row of a batch of this life's, if it follows the one before.
+fn batch(own: Incarnation, number: i64, state: LifeState, written_at: Wall) -> Statement {
+    let (own, before, gone) = (own.0, number - 1, number - 2);
+    let (state, written_at) = (state.as_str(), written_at.0);
+    // Numbers alone, and a word of ours, so that it can be sent together with BEGIN.
+    let fence = format!(
+        "WITH gone AS (DELETE FROM node_batches WHERE incarnation = {own} AND batch_no = {gone}) \
+         INSERT INTO node_batches (incarnation, batch_no, state, written_at) \
+         SELECT {own}, {number}, '{state}', {written_at} FROM node_batches \
+         WHERE incarnation = {own} AND batch_no = {before} AND state = 'live' FOR UPDATE \
+         ON CONFLICT (incarnation, batch_no) DO NOTHING"
+    );
+    statement(fence, Vec::new())
+}
+
+fn texts(gids: &[Gid]) -> Value {
+    array(ArrayType::String, gids.iter().map(|gid| gid.as_str().into()).collect())
+}
+
+/// Whether a row is this life's to write, whose number is bound as this: by its owner; what has
+/// finished has none and is everybody's. One that has lost its owner is nobody's until it is
+/// taken over.
+fn is_mine(own: &str) -> String {
+    format!("COALESCE(g.owner = {own}, g.status IN ({}))", words(tercet_wire::Status::is_finished))
+}
+
 fn text(kind: WriteKind, rows: &str) -> String {
     let into = kind.inserted_into().unwrap_or_default();
     match kind {
@@ -102,12 +200,14 @@ fn text(kind: WriteKind, rows: &str) -> String {
              decided_at = COALESCE(v.c7, g.decided_at), \
              finished_at = COALESCE(v.c8, g.finished_at) \
              FROM {rows} WHERE g.gid = v.c1 AND g.instance = v.c2 \
-             AND g.status = COALESCE(v.c3, g.status) AND COALESCE(g.owner = $9, TRUE)"
+             AND g.status = COALESCE(v.c3, g.status) AND {}",
+            is_mine("$9")
         ),
         WriteKind::Stay => format!(
             "SELECT COUNT(*) AS found FROM {rows} JOIN global_transactions AS g ON g.gid = v.c1 \
              AND g.instance = v.c2 AND g.status = COALESCE(v.c3, g.status) \
-             AND COALESCE(g.owner = $4, TRUE)"
+             AND {}",
+            is_mine("$4")
         ),
         WriteKind::Reasons => format!(
             "UPDATE global_details AS d SET reason_detail = v.c2 FROM {rows} WHERE d.gid = v.c1"

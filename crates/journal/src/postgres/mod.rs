@@ -1,7 +1,6 @@
 //! Rows in PostgreSQL, or what speaks its protocol.
 
 mod checks;
-mod claim;
 mod connect;
 mod dialect;
 mod session;
@@ -9,6 +8,7 @@ mod session;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
@@ -20,8 +20,9 @@ use self::dialect::PostgresDialect;
 use self::session::PostgresSession;
 use crate::error::JournalError;
 use crate::settings::JournalSettings;
-use crate::shared::{self, Address, Form, Server, SharedStore};
-use crate::store::{Database, Life, Store};
+use crate::shared::{self, Address, Form, Server, Session, SharedStore};
+use crate::sql::LifeOfNode;
+use crate::store::{Database, Offline, Store};
 
 /// What its URL looks like.
 static FORM: Form = Form {
@@ -86,6 +87,17 @@ impl Server for Postgres {
         connect::prepare_writer(session).await
     }
 
+    async fn begin_brief(session: &mut PostgresSession, each: Duration) -> Result<(), sqlx::Error> {
+        let each = each.as_millis().max(1);
+        let begin = format!("{}; SET LOCAL statement_timeout = {each}", Self::BEGIN);
+        session.batch(begin).await.map(|_| ())
+    }
+
+    async fn end_brief(_: &mut PostgresSession) -> Result<(), sqlx::Error> {
+        // It was that transaction's alone.
+        Ok(())
+    }
+
     async fn check(at: &Address, session: &mut PostgresSession) -> Result<(), JournalError> {
         checks::check(at, session).await
     }
@@ -96,13 +108,6 @@ impl Server for Postgres {
 
     fn readers(at: &Address, most: u32) -> Result<DatabaseConnection, JournalError> {
         connect::readers(at, most)
-    }
-
-    async fn claim(
-        starting: &DatabaseConnection,
-        life: &Life,
-    ) -> Result<Option<Wall>, JournalError> {
-        claim::claim(starting, life).await
     }
 }
 
@@ -124,6 +129,14 @@ impl Database for PostgresDatabase {
 
     async fn migration_status(&self) -> Result<Vec<StepStatus>, JournalError> {
         shared::migration_status::<Postgres>(&self.0).await
+    }
+
+    async fn offline(&self) -> Result<Offline, JournalError> {
+        shared::offline::<Postgres>(&self.0).await
+    }
+
+    async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
+        shared::end_lives::<Postgres>(&self.0, seen).await
     }
 
     fn untrusted_file_system(&self) -> Option<&'static str> {

@@ -1,23 +1,28 @@
-//! Drives the commit machine on a connection to a server.
+//! Drives a machine that writes one transaction on a connection to a server.
 
-use tercet_engine::{Batch, TransactionKey};
-use tercet_wire::Incarnation;
+use std::time::Duration;
 
 use super::server::{Server, Session};
+use crate::error::JournalError;
 use crate::meters::StatementMeters;
-use crate::sql::{Answer, CommitMachine, Step};
+use crate::sql::{Answer, Machine, Step};
 use crate::store::CommitError;
 
-/// Writes a batch, or finds that it was written. Returns the lives left out because their gid
-/// belongs to another. After an error the connection must be discarded, which ends the
-/// transaction.
-pub(super) async fn commit<S: Server>(
+/// How long the first message of a batch may take: it waits for nothing but this life's own row,
+/// for a second at most. Whoever hears nothing for longer has lost its connection, and must not
+/// learn it long after it was fenced for its silence.
+const FIRST_WITHIN: Duration = Duration::from_secs(2);
+
+/// Writes what the machine has to write, or finds that it was written. After an error the
+/// connection must be discarded, which ends the transaction.
+pub(super) async fn drive<S: Server, M: Machine + Send>(
     session: &mut S::Session,
-    own: Incarnation,
-    batch: &Batch,
+    mut machine: M,
     meters: &StatementMeters,
-) -> Result<Vec<TransactionKey>, CommitError> {
-    let mut machine = CommitMachine::new(S::DIALECT, own, batch)?;
+) -> Result<M::Done, CommitError>
+where
+    M::Done: Send,
+{
     let mut step = machine.start();
     loop {
         // What is rolled back has written nothing.
@@ -28,7 +33,10 @@ pub(super) async fn commit<S: Server>(
                 meters.statements.increment(1);
                 // It binds nothing, so that both go in one message.
                 let both = format!("{}; {}", S::BEGIN, fence.sql);
-                session.batch(both).await.map(Answer::Changed)
+                let begun = tokio::time::timeout(FIRST_WITHIN, session.batch(both)).await;
+                begun
+                    .map_err(|_| JournalError::TooSlow { within: FIRST_WITHIN })?
+                    .map(Answer::Changed)
             }
             Step::Execute(statement) => session.execute(&statement).await.map(Answer::Changed),
             Step::Query(statement) => session.query(&statement).await.map(Answer::Found),

@@ -3,14 +3,19 @@
 //! kind of server needs of its own is its [`Server`] and its dialect.
 
 mod address;
+mod cluster;
 mod commit;
+mod offline;
+mod opening;
 mod schema;
 mod server;
 mod store;
 #[cfg(all(test, feature = "databases"))]
 mod tests;
+mod work;
 
 pub(crate) use self::address::{Address, Form};
+pub(crate) use self::offline::{end_lives, offline};
 pub(crate) use self::schema::{migrate_up, migration_status};
 pub(crate) use self::server::{
     CONNECT_WITHIN, IDLE, LIFETIME, Liveness, Server, Session, ignore_refused,

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::{DatabaseConnection, Statement};
-use tercet_wire::Wall;
 
 use super::address::Address;
 use crate::error::JournalError;
-use crate::sql::{Dialect, Fault, Field, Row};
-use crate::store::Life;
+use crate::sql::{Fault, Field, Row, SharedDialect};
 
 /// How long a connection may take to be made.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -24,7 +22,7 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(1_800);
 #[async_trait]
 pub(crate) trait Server: Copy + std::fmt::Debug + Send + Sync + 'static {
     /// How it is spoken to.
-    type Dialect: Dialect;
+    type Dialect: SharedDialect;
     /// A connection to it.
     type Session: Session;
 
@@ -42,6 +40,12 @@ pub(crate) trait Server: Copy + std::fmt::Debug + Send + Sync + 'static {
     /// Sets what the session that writes stands on.
     async fn prepare_writer(session: &mut Self::Session) -> Result<(), JournalError>;
 
+    /// Begins a transaction that writes, each of whose statements the server ends after this long.
+    async fn begin_brief(session: &mut Self::Session, each: Duration) -> Result<(), sqlx::Error>;
+
+    /// After its end: what comes next may take as long as before.
+    async fn end_brief(session: &mut Self::Session) -> Result<(), sqlx::Error>;
+
     /// Refuses a server that would forget what it acknowledges, or that nothing can be written to.
     /// `session` is the one that writes.
     async fn check(at: &Address, session: &mut Self::Session) -> Result<(), JournalError>;
@@ -52,12 +56,6 @@ pub(crate) trait Server: Copy + std::fmt::Debug + Send + Sync + 'static {
     /// Connections that read, each made when it is needed, on the runtime that needs it. What
     /// one transaction reads by them is of one moment.
     fn readers(at: &Address, most: u32) -> Result<DatabaseConnection, JournalError>;
-
-    /// Registers a life, as [`Claim`](crate::store::Claim) says.
-    async fn claim(
-        starting: &DatabaseConnection,
-        life: &Life,
-    ) -> Result<Option<Wall>, JournalError>;
 }
 
 /// A connection to a database server. Dropped, it ends, with whatever is half done on it.

@@ -11,18 +11,24 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::address::Address;
-use super::commit;
+use super::opening;
 use super::schema;
 use super::server::{Server, Session};
+use super::work::{Delete, Submit, Work};
 use crate::error::JournalError;
 use crate::meters::StatementMeters;
 use crate::settings::JournalSettings;
 use crate::sql::{Dialect, OWN_READS, Pools, SqlStore, discard};
-use crate::store::{Commit, CommitError, Life, Store};
+use crate::store::{Cluster, Commit, CommitError, Life, Store};
 
 /// How long one turn of the writer's may take. The server ends a statement of its own accord
-/// long before; this is for one that has gone without a word, or a network that has.
-const TURN_WITHIN: Duration = Duration::from_secs(30);
+/// before; this is for one that has gone without a word, or a network that has.
+pub(super) const TURN_WITHIN: Duration = Duration::from_secs(12);
+
+/// How long deleting what is past its retention may take in one turn: two heartbeats, half of the
+/// silence after which others take this life for dead; within these bounds.
+const MOST_DELETE_WITHIN: Duration = Duration::from_secs(1);
+const LEAST_DELETE_WITHIN: Duration = Duration::from_millis(400);
 
 /// How long one of the node's own reads may take: one whose server has gone without a word must
 /// not keep those behind it waiting for as long as TCP hopes.
@@ -31,19 +37,23 @@ const READ_WITHIN: Duration = Duration::from_secs(10);
 /// The same for what the retention looks up: it counts rows, of which there may be many.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(60);
 
+/// Looks at the others' rows at once: they must not wait for what else this node reads.
+const LOOKS: u32 = 1;
+
 /// How long a connection is waited for that is told good-bye.
 const ENDING: Duration = Duration::from_millis(500);
 
 /// Rows on a database server.
 pub(crate) struct SharedStore<S: Server> {
-    at: Address,
-    incarnation: Incarnation,
+    pub(super) at: Address,
+    pub(super) incarnation: Incarnation,
     /// The one connection that writes. It is taken out while it is used and put back only
     /// when all went well, so that whatever is half done on it ends with it.
     writer: Mutex<Option<S::Session>>,
     pools: Pools,
     last_written: Option<Wall>,
-    meters: StatementMeters,
+    delete_within: Duration,
+    pub(super) meters: StatementMeters,
     server: PhantomData<S>,
 }
 
@@ -57,16 +67,17 @@ impl<S: Server> SharedStore<S> {
     ) -> Result<Self, JournalError> {
         let writer = writer::<S>(at).await?;
         let starting = S::starting(at)?;
-        let claimed = async {
+        let registered = async {
             schema::up_to_date::<S>(at, &starting).await?;
-            S::claim(&starting, &Life::of(settings, started_at)).await
+            let life = Life::of(settings, started_at);
+            opening::register::<S>(at, &starting, &life, settings.heartbeat).await
         };
-        let claimed = claimed.await;
+        let registered = registered.await;
         discard(starting).await;
-        let last_written = claimed?;
+        let last_written = registered?;
         let pools = Pools {
             incarnation: settings.incarnation,
-            recovery_pool: pool::<S>(at, OWN_READS, readers).await?,
+            recovery_pool: pool::<S>(at, OWN_READS + LOOKS, readers).await?,
             query_pool: pool::<S>(at, settings.read_connections.max(1), readers).await?,
             page_bytes: settings.page_bytes,
         };
@@ -76,6 +87,7 @@ impl<S: Server> SharedStore<S> {
             writer: Mutex::new(Some(writer)),
             pools,
             last_written,
+            delete_within: (settings.heartbeat * 2).clamp(LEAST_DELETE_WITHIN, MOST_DELETE_WITHIN),
             meters: StatementMeters::register(),
             server: PhantomData,
         })
@@ -83,12 +95,12 @@ impl<S: Server> SharedStore<S> {
 
     /// Works on the connection that writes, and makes a new one after any failure: a database
     /// may have rolled back one statement alone, and would commit the others.
-    async fn write<W: Work<S>>(&self, work: W) -> Result<W::Done, W::Error> {
+    pub(super) async fn write<W: Work<S>>(&self, work: W) -> Result<W::Done, W::Error> {
         let mut slot = self.writer.lock().await;
         let turn = async {
             if let Some(mut session) = slot.take() {
                 session.liveness().begin_turn();
-                let done = work.on(&mut session).await;
+                let done = on(&work, &mut session).await;
                 if done.is_ok() {
                     *slot = Some(session);
                     return done;
@@ -99,7 +111,7 @@ impl<S: Server> SharedStore<S> {
                 }
             }
             let mut session = writer::<S>(&self.at).await?;
-            let done = work.on(&mut session).await?;
+            let done = on(&work, &mut session).await?;
             *slot = Some(session);
             Ok(done)
         };
@@ -108,49 +120,14 @@ impl<S: Server> SharedStore<S> {
     }
 }
 
-/// What is done on the connection that writes. It may be done anew on another.
-#[async_trait]
-trait Work<S: Server>: Send + Sync {
-    type Done: Send;
-    type Error: From<JournalError> + Send;
-
-    async fn on(&self, session: &mut S::Session) -> Result<Self::Done, Self::Error>;
-}
-
-/// Writes a batch.
-struct Submit<'a> {
-    own: Incarnation,
-    batch: &'a Batch,
-    meters: &'a StatementMeters,
-}
-
-#[async_trait]
-impl<S: Server> Work<S> for Submit<'_> {
-    type Done = Vec<TransactionKey>;
-    type Error = CommitError;
-
-    async fn on(&self, session: &mut S::Session) -> Result<Vec<TransactionKey>, CommitError> {
-        commit::commit::<S>(session, self.own, self.batch, self.meters).await
-    }
-}
-
-/// Executes these in one transaction, and says how many rows the last one changed.
-struct Delete(Vec<Statement>);
-
-#[async_trait]
-impl<S: Server> Work<S> for Delete {
-    type Done = u64;
-    type Error = JournalError;
-
-    async fn on(&self, session: &mut S::Session) -> Result<u64, JournalError> {
-        session.batch(S::BEGIN.to_owned()).await?;
-        let mut changed = 0;
-        for statement in &self.0 {
-            changed = session.execute(statement).await?;
-        }
-        session.batch("COMMIT".to_owned()).await?;
-        Ok(changed)
-    }
+/// Does it in the time that it has.
+async fn on<S: Server, W: Work<S>>(
+    work: &W,
+    session: &mut S::Session,
+) -> Result<W::Done, W::Error> {
+    let within = work.within();
+    let done = tokio::time::timeout(within, work.on(session)).await;
+    done.unwrap_or_else(|_| Err(JournalError::TooSlow { within }.into()))
 }
 
 /// A pool of connections that read, on the runtime that will use them. It has one from the start:
@@ -186,8 +163,7 @@ pub(super) async fn writer<S: Server>(at: &Address) -> Result<S::Session, Journa
 #[async_trait]
 impl<S: Server> Commit for SharedStore<S> {
     async fn commit(&self, batch: &Batch) -> Result<Vec<TransactionKey>, CommitError> {
-        let (own, meters) = (self.incarnation, &self.meters);
-        self.write(Submit { own, batch, meters }).await
+        self.write(Submit { own: self.incarnation, what: batch, meters: &self.meters }).await
     }
 
     fn max_binds(&self) -> usize {
@@ -198,6 +174,8 @@ impl<S: Server> Commit for SharedStore<S> {
 #[async_trait]
 impl<S: Server> SqlStore for SharedStore<S> {
     type Dialect = S::Dialect;
+
+    const IS_SHARED: bool = true;
 
     fn dialect(&self) -> S::Dialect {
         S::DIALECT
@@ -216,7 +194,7 @@ impl<S: Server> SqlStore for SharedStore<S> {
     }
 
     async fn delete(&self, statements: Vec<Statement>) -> Result<u64, JournalError> {
-        self.write(Delete(statements)).await
+        self.write(Delete { statements, within: self.delete_within }).await
     }
 }
 
@@ -224,6 +202,10 @@ impl<S: Server> SqlStore for SharedStore<S> {
 impl<S: Server> Store for SharedStore<S> {
     fn last_written(&self) -> Option<Wall> {
         self.last_written
+    }
+
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        Some(self)
     }
 
     async fn close(&self) {

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+mod copies;
+mod nodes;
+mod turns;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +31,7 @@ macro_rules! on_each_server {
         }
     };
 }
+use on_each_server;
 
 on_each_server!(
     a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_once,

@@ -112,6 +112,24 @@ pub(crate) mod outcome {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What all nodes on a database share.
+pub(crate) mod setting {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "cluster_settings")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) name: String,
+        pub(crate) value: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// A life of a node.
 pub(crate) mod node {
     use sea_orm::entity::prelude::*;

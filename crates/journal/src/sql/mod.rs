@@ -17,11 +17,12 @@ mod store;
 pub(crate) mod summary;
 mod write;
 
-pub(crate) use self::commit::{Answer, CommitMachine, Fault, Field, Row, Step};
-pub(crate) use self::dialect::Dialect;
-#[cfg(test)]
-pub(crate) use self::entities::transaction;
+pub(crate) use self::commit::{
+    Answer, ChunkMachine, CommitMachine, Fault, Field, LeaveMachine, Machine, Row, Step,
+};
+pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
+pub(crate) use self::entities::{branch, detail, event, node, outcome, transaction};
 pub(crate) use self::sizes::padded;
-pub(crate) use self::store::{OWN_READS, Pools, SqlStore, discard};
-pub(crate) use self::summary::NODES;
+pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};
+pub(crate) use self::summary::{LifeOfNode, NODES, lives};
 pub(crate) use self::write::{WriteKind, WriteRows, write_rows};

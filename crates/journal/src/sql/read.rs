@@ -10,12 +10,17 @@ use sea_orm::{
 use tercet_engine::{HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{BranchSpec, EventKind, Gid, Incarnation, Status};
 
-use super::entities::{branch, detail, event, outcome, transaction};
+use super::dialect::{SharedDialect, driven_by_nobody};
+use super::entities::{branch, detail, event, outcome, setting, transaction};
 use super::lenient_rows::readable;
 use super::rows::{Rows, happening};
+use super::summary::lives;
 use crate::error::JournalError;
-use crate::store::first_within;
+use crate::store::{NOBODY, first_within};
 use crate::unreadable::Unreadable;
+
+/// Most owners looked at before their rows are.
+const MOST_OWNERS: usize = 100;
 
 /// Most gids asked for in one statement.
 const MOST_GIDS: usize = 500;
@@ -26,12 +31,18 @@ pub(crate) async fn load(
     own: Incarnation,
     gids: &[Gid],
     bytes: u64,
+    is_shared: bool,
 ) -> Result<Vec<(Gid, Load)>, JournalError> {
     let (mut found, read) = stored(recovery_pool, gids, bytes).await?;
     let mut loads = Vec::with_capacity(read.len());
     for gid in read {
         let load = match found.remove(gid) {
             None => Load::Nothing,
+            Some(Ok(stored))
+                if is_shared && stored.owner.is_none() && !stored.status.is_finished() =>
+            {
+                Load::Elsewhere { owner: NOBODY, stored: Box::new(stored) }
+            }
             Some(Ok(stored)) => Load::of(stored, own),
             Some(Err(unreadable)) => Load::Unreadable { why: unreadable.why },
         };
@@ -89,6 +100,107 @@ pub(crate) async fn sweep(
             return Ok(page.gids);
         }
         after = page.last;
+    }
+}
+
+/// Gids of the unfinished transactions of a life that is over, or of nobody's, in order; only of
+/// those without a decision, if so asked. None only at the end.
+pub(crate) async fn driven_by(
+    recovery_pool: &DatabaseConnection,
+    dead: Incarnation,
+    undecided: bool,
+    after: Option<&Gid>,
+    limit: u32,
+) -> Result<Vec<Gid>, JournalError> {
+    let mut after = after.map(|gid| gid.as_str().to_owned());
+    loop {
+        let page = page(recovery_pool, driven(dead, undecided), after.as_deref(), limit).await?;
+        // All are looked for twice, and named once.
+        for damaged in page.damaged.iter().filter(|_| !undecided) {
+            tracing::error!(
+                event = "transaction_without_gid",
+                gid = damaged,
+                "an unfinished transaction has no gid"
+            );
+        }
+        if !page.gids.is_empty() || page.last.is_none() {
+            return Ok(page.gids);
+        }
+        after = page.last;
+    }
+}
+
+/// A setting that all nodes share.
+pub(crate) async fn setting(
+    recovery_pool: &DatabaseConnection,
+    name: &'static str,
+) -> Result<Option<String>, JournalError> {
+    let ask = setting::Entity::find_by_id(name).one(recovery_pool).await?;
+    Ok(ask.map(|row| row.value))
+}
+
+/// Owners without a row, those after `after`, and nobody, where something unfinished is nobody's.
+/// Owners are looked at before the rows: a life has its row before it owns anything. None only
+/// at the end.
+pub(crate) async fn orphans(
+    recovery_pool: &DatabaseConnection,
+    dialect: impl SharedDialect,
+    after: Option<Incarnation>,
+) -> Result<Vec<Incarnation>, JournalError> {
+    let mut orphans = Vec::new();
+    let unowned =
+        after.is_none() && recovery_pool.query_one_raw(dialect.unowned()).await?.is_some();
+    orphans.extend(unowned.then_some(NOBODY));
+    let mut after = after;
+    loop {
+        let mut owners = Vec::new();
+        while owners.len() < MOST_OWNERS
+            && let Some(owner) = owner_after(recovery_pool, after).await?
+        {
+            after = Some(owner);
+            owners.push(owner);
+        }
+        if owners.is_empty() {
+            return Ok(orphans);
+        }
+        let rows = lives(recovery_pool, dialect.nodes()).await?;
+        let has_row = |owner: &Incarnation| rows.iter().any(|row| row.incarnation == owner.0);
+        owners.retain(|owner| !has_row(owner) && !orphans.contains(owner));
+        orphans.append(&mut owners);
+        if orphans.len() >= MOST_OWNERS {
+            return Ok(orphans);
+        }
+    }
+}
+
+/// The next owner of anything, by the index of owners alone.
+async fn owner_after(
+    recovery_pool: &DatabaseConnection,
+    after: Option<Incarnation>,
+) -> Result<Option<Incarnation>, DbErr> {
+    let owner: Option<Option<i64>> = next_owner(after).into_tuple().one(recovery_pool).await?;
+    Ok(owner.flatten().map(Incarnation))
+}
+
+/// The first owner after this one.
+pub(crate) fn next_owner(after: Option<Incarnation>) -> Select<transaction::Entity> {
+    use transaction::Column;
+    let owners = transaction::Entity::find().select_only().column_as(Column::Owner.min(), "owner");
+    match after {
+        None => owners.filter(Column::Owner.is_not_null()),
+        Some(after) => owners.filter(Column::Owner.gt(after.0)),
+    }
+}
+
+/// What a life drives that is over, or what nobody does.
+pub(crate) fn driven(dead: Incarnation, undecided: bool) -> Select<transaction::Entity> {
+    let driven = match dead {
+        NOBODY => transaction::Entity::find().filter(Expr::cust(driven_by_nobody())),
+        dead => owned(dead),
+    };
+    match undecided {
+        true => driven.filter(transaction::Column::Status.eq(Status::Trying.as_str())),
+        false => driven,
     }
 }
 

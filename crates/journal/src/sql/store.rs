@@ -27,6 +27,10 @@ pub(crate) trait SqlStore: Send + Sync + 'static {
     /// How it is spoken to.
     type Dialect: Dialect;
 
+    /// Whether several nodes use the rows: then what has lost its owner is nobody's to drive until
+    /// one of them has taken it over.
+    const IS_SHARED: bool = false;
+
     fn dialect(&self) -> Self::Dialect;
 
     fn pools(&self) -> &Pools;
@@ -85,7 +89,7 @@ pub(crate) async fn discard(connection: DatabaseConnection) {
 }
 
 /// Gives a read up that takes longer.
-async fn bounded<T>(
+pub(crate) async fn bounded<T>(
     within: Duration,
     read: impl Future<Output = Result<T, JournalError>>,
 ) -> Result<T, JournalError> {
@@ -97,7 +101,7 @@ async fn bounded<T>(
 impl<S: SqlStore> Read for S {
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
         let Pools { incarnation, recovery_pool, page_bytes, .. } = self.pools();
-        let read = read::load(recovery_pool, *incarnation, gids, *page_bytes);
+        let read = read::load(recovery_pool, *incarnation, gids, *page_bytes, S::IS_SHARED);
         bounded(self.read_within(), read).await
     }
 

@@ -1,12 +1,15 @@
 //! What there is, counted.
 
+use std::collections::BTreeMap;
+
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
-    QueryTrait, Select, TransactionTrait,
+    QueryTrait, Select, Statement, TransactionTrait,
 };
 use tercet_wire::{Incarnation, Status, Wall};
 
 use super::dialect::Dialect;
+pub(crate) use super::entities::node::Model as LifeOfNode;
 use super::entities::{node, transaction};
 use super::lenient_rows::readable_rows;
 use crate::error::JournalError;
@@ -52,8 +55,15 @@ async fn count(
         let parked: Option<i64> = parked(*status).into_tuple().one(snapshot).await?;
         summary.parked += parked.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
     }
-    let nodes = readable_rows::<node::Entity>(snapshot, dialect.nodes()).await?;
-    summary.nodes = nodes.into_iter().map(node_row).collect();
+    let nodes = lives(snapshot, dialect.nodes()).await?;
+    let mut drivers = BTreeMap::new();
+    for row in snapshot.query_all_raw(owned().build(snapshot.get_database_backend())).await? {
+        // An owner that is no number is no life.
+        let owner = row.try_get_by_index::<i64>(0).unwrap_or_default();
+        drivers.insert(owner, u64::try_from(row.try_get_by_index::<i64>(1)?).unwrap_or(0));
+    }
+    let driven = |row: &node::Model| drivers.get(&row.incarnation).copied().unwrap_or(0);
+    summary.nodes = nodes.into_iter().map(|row| node_row(driven(&row), row)).collect();
     Ok(summary)
 }
 
@@ -65,6 +75,17 @@ pub(crate) fn by_status() -> Select<transaction::Entity> {
         .column(Column::Status)
         .column_as(Column::Gid.count(), "transactions")
         .group_by(Column::Status)
+}
+
+/// How many each drives, of columns that the index of owners holds; finished ones have none.
+pub(crate) fn owned() -> Select<transaction::Entity> {
+    use transaction::Column;
+    transaction::Entity::find()
+        .select_only()
+        .column(Column::Owner)
+        .column_as(Column::Gid.count(), "transactions")
+        .filter(Column::Owner.is_not_null())
+        .group_by(Column::Owner)
 }
 
 pub(crate) fn oldest(status: Status) -> Select<transaction::Entity> {
@@ -85,8 +106,17 @@ pub(crate) fn parked(status: Status) -> Select<transaction::Entity> {
         .filter(Column::Parked.eq(true))
 }
 
-fn node_row(row: node::Model) -> NodeRow {
+/// The rows of all lives, by the statement that asks for them.
+pub(crate) async fn lives(
+    on: &impl ConnectionTrait,
+    nodes: Statement,
+) -> Result<Vec<LifeOfNode>, DbErr> {
+    readable_rows::<node::Entity>(on, nodes).await
+}
+
+fn node_row(owned: u64, row: node::Model) -> NodeRow {
     NodeRow {
+        owned,
         node_id: row.node_id,
         url: row.url,
         incarnation: Incarnation(row.incarnation),

@@ -39,8 +39,8 @@ use self::same_file::{Moved, SameFiles, begins_as_a_log};
 use crate::error::JournalError;
 use crate::meters::StatementMeters;
 use crate::settings::JournalSettings;
-use crate::sql::{Dialect, OWN_READS, Pools, SqlStore, discard};
-use crate::store::{Claim, Commit, CommitError, Database, Life, Store};
+use crate::sql::{Dialect, LifeOfNode, OWN_READS, Pools, SqlStore, discard, lives};
+use crate::store::{Claim, Commit, CommitError, Database, Life, Offline, Store};
 
 /// What is said of a log that somebody has emptied in its place.
 const EMPTIED: &str = "the database's log (-wal) was emptied or overwritten beneath the process: what was \
@@ -291,6 +291,19 @@ impl Database for SqliteFile {
 
     async fn migration_status(&self) -> Result<Vec<StepStatus>, JournalError> {
         schema::migration_status(self).await
+    }
+
+    async fn offline(&self) -> Result<Offline, JournalError> {
+        schema::migrate_up(self).await?;
+        let lock = FileLock::take(self)?;
+        let connection = connect::starting(self).await?;
+        let lives = lives(&connection, Sqlite.nodes()).await?;
+        Ok(Offline { connection, lives, _kept: Some(Box::new(lock)) })
+    }
+
+    /// The lock, which is held, keeps them out.
+    async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
+        Ok(seen.to_vec())
     }
 
     fn untrusted_file_system(&self) -> Option<&'static str> {

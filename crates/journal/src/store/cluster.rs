@@ -7,6 +7,11 @@ use tercet_wire::{Gid, Incarnation};
 use super::CommitError;
 use crate::error::JournalError;
 
+/// Stands for the owner of unfinished transactions that have none: somebody with a shell has taken
+/// it from them. No life has this number. They are found among the orphans, and taken over from
+/// it as from a life.
+pub(crate) const NOBODY: Incarnation = Incarnation(0);
+
 /// The rows of all nodes, for one life of one of them. What each does to the rows of lives is said
 /// by [`tercet_engine::Lives`].
 ///
@@ -42,6 +47,17 @@ pub(crate) trait Cluster: Send + Sync + 'static {
         after: Option<&Gid>,
         limit: u32,
     ) -> Result<Vec<Gid>, JournalError>;
+
+    /// Owners that have no row, those after `after`, in order: lives whose row somebody has deleted,
+    /// and [`NOBODY`] where unfinished transactions have no owner. What they drive is taken over
+    /// as from a life that has left. None only when there are no more.
+    async fn orphans(&self, after: Option<Incarnation>) -> Result<Vec<Incarnation>, JournalError>;
+
+    /// Where each life listens.
+    async fn urls(&self) -> Result<Vec<(Incarnation, String)>, JournalError>;
+
+    /// The secret that all nodes on these rows share: this one, if there was none.
+    async fn shared_secret(&self, fresh: &str) -> Result<String, JournalError>;
 
     /// Deletes the row of a life that is not live if no transaction points to it; whether it did.
     async fn remove(&self, dead: Incarnation) -> Result<bool, JournalError>;

@@ -1,8 +1,10 @@
 //! What a URL leads to: a database that may have to be made first.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sea_orm::DatabaseConnection;
 use tercet_migrations::StepStatus;
 use tercet_wire::Wall;
 use tokio::runtime::Handle;
@@ -10,6 +12,16 @@ use tokio::runtime::Handle;
 use super::Store;
 use crate::error::JournalError;
 use crate::settings::JournalSettings;
+use crate::sql::LifeOfNode;
+
+/// A database that nobody else uses.
+pub(crate) struct Offline {
+    pub(crate) connection: DatabaseConnection,
+    /// The rows of all lives, as they stood still.
+    pub(crate) lives: Vec<LifeOfNode>,
+    /// What keeps others out for as long as it is held, where anything does.
+    pub(crate) _kept: Option<Box<dyn Any + Send + Sync>>,
+}
 
 /// A place where rows can be kept for good.
 #[async_trait]
@@ -30,6 +42,19 @@ pub(crate) trait Database: std::fmt::Debug + Send + Sync {
 
     /// Which steps of the schema it has; one that is missing has none. Changes nothing.
     async fn migration_status(&self) -> Result<Vec<StepStatus>, JournalError>;
+
+    /// A connection for whoever has the database to himself, with the schema up to date.
+    ///
+    /// # Errors
+    /// Somebody uses it, or it cannot be used.
+    async fn offline(&self) -> Result<Offline, JournalError>;
+
+    /// Sees to it that none of these lives writes ever again, if they are as they were seen. Returns
+    /// the rows of all lives, of which none is live where several processes may use them.
+    ///
+    /// # Errors
+    /// One has written meanwhile, or another has begun.
+    async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError>;
 
     /// Why it may lose what it acknowledges, if the file system under it is known to.
     fn untrusted_file_system(&self) -> Option<&'static str>;

@@ -17,8 +17,8 @@ use tercet_engine::{ApplyError, Batch, HistoryEvent, Load, StoredTransaction, Tr
 use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
 use thiserror::Error;
 
-pub(crate) use self::cluster::Cluster;
-pub(crate) use self::database::Database;
+pub(crate) use self::cluster::{Cluster, NOBODY};
+pub(crate) use self::database::{Database, Offline};
 pub(crate) use self::purge::{Keyset, Purge, PurgeBatch, PurgeLimits, first_within};
 use crate::error::JournalError;
 use crate::settings::JournalSettings;

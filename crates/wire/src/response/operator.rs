@@ -112,8 +112,14 @@ pub struct NodeView {
     pub id: String,
     /// Where it listens.
     pub url: String,
-    /// `live`, or what has become of it.
+    /// `live`, or what has become of it: `left`, `fenced`.
     pub state: String,
+    /// Unfinished transactions that it drives.
+    pub owned: u64,
+    /// Milliseconds since the node that tells has first seen it as it is: beyond the lease it is
+    /// taken for dead. Null where there are no others.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub unchanged_ms: Option<u64>,
     /// When it started, by its own clock.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub since: Wall,

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
+use tercet_coordinator::cluster::Sightings;
 use tercet_coordinator::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use tercet_coordinator::metrics::{self, TransactionMetrics};
 use tercet_coordinator::runtime::{Control, Lanes, lanes};
@@ -126,7 +127,9 @@ async fn serving() -> Router {
         readiness,
         participants: Arc::new(Vec::new),
         metrics: metrics::install().expect("nobody else counts here"),
+        nodes: Sightings::default(),
         transactions: TransactionMetrics::register(),
+        forwarder: None,
     })
 }
 

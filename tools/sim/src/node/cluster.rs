@@ -72,9 +72,10 @@ impl Running {
         wall: Wall,
         around: &mut Around<'_>,
     ) {
+        let answered = self.mono(around.scheduler.now);
         let Some(watch) = &mut self.watch else { return };
         let Some(rows) = rows else { return watch.failed() };
-        let look = watch.look(&rows, asked);
+        let look = watch.look(&rows, asked, answered);
         // Whoever stops takes nothing over.
         let is_free = self.take_over.is_none() && !self.driver.is_stopping();
         if let Some(suspect) = look.suspects.first().filter(|_| is_free) {

@@ -10,6 +10,7 @@ use tercet_wire::{Answer, Incarnation, Instance, Now, Op, PerOp};
 use super::super::{DispatcherSettings, start};
 use super::inbox::Inbox;
 use super::{Outcome, Still, branch, call, call_of, dispatcher, dispatcher_with, queue, with_line};
+use crate::cluster::OwnLease;
 use crate::outbound::{Connector, OutboundSettings};
 use tercet_testing::RawParticipant;
 
@@ -143,7 +144,12 @@ async fn a_panic_within_a_call_is_answered_and_passes_the_turn_on() {
     let participant = RawParticipant::start().await;
     let settings = with_line(DestinationQueueSettings { concurrency: 1, ..queue() });
     let connector = Connector::new(OutboundSettings::built_in(), Arc::new(Still));
-    let dispatcher = start(settings, connector.expect("a client"), Arc::new(Broken::default()));
+    let dispatcher = start(
+        settings,
+        connector.expect("a client"),
+        OwnLease::endless(),
+        Arc::new(Broken::default()),
+    );
     let mut inbox = Inbox::new();
     for gid in ["a1", "a2"] {
         inbox.send(&dispatcher, call(&participant.url("/payment"), gid));

@@ -7,6 +7,7 @@ mod counted;
 mod environment;
 mod hostile;
 mod inbox;
+mod lease;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use tercet_wire::{
 };
 
 use super::{Dispatcher, DispatcherSettings, Outcome, Place, start};
+use crate::cluster::OwnLease;
 use crate::outbound::{Connector, OutboundSettings};
 
 const INSTANCE: &str = "0193a5f0-0000-7000-8000-00000000002a";
@@ -57,7 +59,7 @@ fn dispatcher_by(
     clock: Arc<dyn Clock>,
 ) -> Dispatcher {
     let connector = Connector::new(outbound, Arc::clone(&clock)).expect("a client");
-    start(settings, connector, clock)
+    start(settings, connector, OwnLease::endless(), clock)
 }
 
 /// What a destination may take by default.

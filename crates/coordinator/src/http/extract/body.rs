@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
@@ -85,7 +86,11 @@ async fn read(request: Request, limits: &RequestLimits) -> Result<Option<Receive
         }
         return Ok(None);
     }
-    let (bytes, place) = bytes_of(&mut body, declared, limits).await?;
+    let room = match parts.extensions.get::<HasRoom>() {
+        Some(HasRoom) => Room::There,
+        None => Room::Taken,
+    };
+    let (bytes, place) = bytes_of(&mut body, declared, room, limits).await?;
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -94,11 +99,46 @@ async fn read(request: Request, limits: &RequestLimits) -> Result<Option<Receive
     Ok(Some(Received { text, _place: place }))
 }
 
+/// On a request whose body has its room in the budget already.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct HasRoom;
+
+/// All of a body, whatever it says, with its room in the budget for as long as it is held. One that
+/// is too large is none, if nothing of it has come.
+pub(in crate::http) async fn whole(
+    headers: &HeaderMap,
+    mut body: axum::body::Body,
+    limits: &RequestLimits,
+) -> Result<(Bytes, Option<Place>), Failure> {
+    let declared = body.size_hint().exact();
+    let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    if declared.is_some_and(|length| length > limits.max_bytes) {
+        if expects_continue(headers) || discard(&mut body, 0, limits).await > 0 {
+            return Err(limits.too_large());
+        }
+        return Ok((Bytes::new(), None));
+    }
+    let (mut bytes, place) = bytes_of(&mut body, declared, Room::Taken, limits).await?;
+    // Room may have been made for more than has come.
+    bytes.shrink_to_fit();
+    Ok((bytes.into(), place))
+}
+
+/// Where a body's room in the budget comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// It is taken while the body is read.
+    Taken,
+    /// Somebody has taken it, who holds the body anyway.
+    There,
+}
+
 /// Reads the body. What is larger than others have without asking takes its room from the budget
 /// before it takes memory.
 async fn bytes_of(
     body: &mut axum::body::Body,
     declared: Option<usize>,
+    room: Room,
     limits: &RequestLimits,
 ) -> Result<(Vec<u8>, Option<Place>), Failure> {
     let (mut bytes, mut place) = (Vec::new(), None);
@@ -122,7 +162,7 @@ async fn bytes_of(
             discard(body, length, limits).await;
             return Err(limits.too_large());
         }
-        if length > SMALL && place.is_none() {
+        if length > SMALL && place.is_none() && room == Room::Taken {
             let whole = declared.unwrap_or(limits.max_bytes).max(length);
             place = Some(limits.budget.place(whole, limits.body_timeout).await?);
             bytes.reserve_exact(whole - bytes.len());
@@ -205,4 +245,31 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     })?;
     from.end().map_err(|error| Invalid::new("body", error))?;
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::http::extract::budget::BodyBudget;
+
+    /// Keeps P9.
+    #[tokio::test]
+    async fn a_body_has_its_room_for_as_long_as_it_is_held() {
+        let limits = RequestLimits {
+            max_bytes: 100_000,
+            body_timeout: Duration::from_millis(5),
+            budget: BodyBudget::new(100_000),
+        };
+        let received = async || {
+            let body = axum::body::Body::from(vec![b'x'; 60_000]);
+            whole(&HeaderMap::new(), body, &limits).await
+        };
+        let first = received().await.expect("room");
+        assert_eq!(first.0.len(), 60_000);
+        assert!(received().await.is_err(), "the first is held");
+        drop(first);
+        received().await.expect("room again");
+    }
 }

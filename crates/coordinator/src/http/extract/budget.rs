@@ -18,7 +18,7 @@ pub struct BodyBudget {
 
 /// Part of the budget, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(in crate::http) struct Place {
     _room: OwnedSemaphorePermit,
 }
 

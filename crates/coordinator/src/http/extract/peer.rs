@@ -15,12 +15,25 @@ pub(in crate::http) struct Peer(pub(in crate::http) SocketAddr);
 #[derive(Debug)]
 pub(in crate::http) struct Who(pub(in crate::http) Arc<str>);
 
+/// Whom another node has passed a request on for.
+#[derive(Debug, Clone)]
+pub(in crate::http) struct PassedFor(pub(in crate::http) Arc<str>);
+
+impl Who {
+    pub(in crate::http) fn of(parts: &Parts) -> Self {
+        if let Some(PassedFor(who)) = parts.extensions.get() {
+            return Self(Arc::clone(who));
+        }
+        // The port is the system's choice for this one connection and says nothing of anybody.
+        let address = parts.extensions.get::<Peer>().map(|Peer(address)| address.ip().to_string());
+        Self(Arc::from(address.unwrap_or_else(|| "an unknown address".to_owned())))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Who {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // The port is the system's choice for this one connection and says nothing of anybody.
-        let address = parts.extensions.get::<Peer>().map(|Peer(address)| address.ip().to_string());
-        Ok(Self(Arc::from(address.unwrap_or_else(|| "an unknown address".to_owned()))))
+        Ok(Self::of(parts))
     }
 }

@@ -44,7 +44,7 @@ use crate::http::state::Api;
         (status = 429, body = Problem, content_type = PROBLEM_JSON, description = "`too-many-requests`",
             headers(("Retry-After" = u32))),
         (status = 503, body = Problem, content_type = PROBLEM_JSON,
-            description = "`journal-unavailable`, `not-accepted` or `shutting-down`", headers(("Retry-After" = u32))),
+            description = "`journal-unavailable`, `owner-unreachable`, `not-accepted` or `shutting-down`", headers(("Retry-After" = u32))),
     ),
 )]
 pub(in crate::http) async fn begin(

@@ -57,7 +57,7 @@ impl FromParams for IfUnknown {
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
         (status = 409, body = Problem, content_type = PROBLEM_JSON, description = "`already-cancelled`, `tries-outstanding` or `not-open`"),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `not-accepted` or `shutting-down`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable`, `not-accepted` or `shutting-down`"),
     ),
 )]
 pub(in crate::http) async fn confirm(
@@ -92,7 +92,7 @@ pub(in crate::http) async fn confirm(
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
         (status = 409, body = Problem, content_type = PROBLEM_JSON, description = "`already-confirmed`"),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `not-accepted` or `shutting-down`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable`, `not-accepted` or `shutting-down`"),
     ),
 )]
 pub(in crate::http) async fn cancel(

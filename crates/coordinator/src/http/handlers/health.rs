@@ -70,7 +70,7 @@ async fn turns(readiness: &Readiness) -> Result<(), Failure> {
 pub(in crate::http) async fn readyz(
     State(readiness): State<Readiness>,
 ) -> Result<&'static str, Failure> {
-    if readiness.is_stopping() {
+    if readiness.is_draining() {
         return Err(Failure::new(ProblemCode::ShuttingDown, "this node is stopping"));
     }
     if !readiness.is_started() {

@@ -41,7 +41,7 @@ use crate::http::state::Api;
         (status = 415, body = Problem, content_type = PROBLEM_JSON, description = "`unsupported-media-type`"),
         (status = 429, body = Problem, content_type = PROBLEM_JSON, description = "`too-many-requests`",
             headers(("Retry-After" = u32))),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `not-accepted` or `shutting-down`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable`, `not-accepted` or `shutting-down`"),
     ),
 )]
 pub(in crate::http) async fn register(

@@ -38,7 +38,7 @@ use crate::http::state::Api;
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found` or `branch-not-found`"),
         (status = 409, body = Problem, content_type = PROBLEM_JSON, description = "`not-decided` or `already-finished`"),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable` or `shutting-down`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable` or `shutting-down`"),
     ),
 )]
 pub(in crate::http) async fn resolve(

@@ -35,7 +35,7 @@ pub(in crate::http) struct RetryRequest {}
         (status = 200, body = TransactionView, description = "What waited is being called.", headers(("Tercet-Status" = String))),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable` or `shutting-down`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable` or `shutting-down`"),
     ),
 )]
 pub(in crate::http) async fn retry(

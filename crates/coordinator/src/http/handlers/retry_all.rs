@@ -1,14 +1,18 @@
 //! `POST /v1/retry`: the same for all that a filter finds.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use bytes::Bytes;
+use http::Method;
 use tercet_engine::{Ask, Refusal, Reply, Until};
-use tercet_wire::{Gid, ListQuery, Problem, ProblemCode, RetriedView, Status};
-use tokio::task::JoinSet;
+use tercet_wire::{Gid, Incarnation, ListQuery, Problem, ProblemCode, RetriedView, Status, header};
+use tokio::task::{JoinError, JoinSet};
 
+use crate::cluster::Forwarder;
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::filter::{Filter, UnfinishedFilter};
 use crate::http::extract::params::Query;
@@ -17,6 +21,7 @@ use crate::http::handlers::list::synced;
 use crate::http::handlers::retry::RetryRequest;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::state::Api;
+use crate::runtime::RuntimeHandle;
 
 /// Transactions asked at a time: enough to share batches of the journal, too few to fill the
 /// lane that initiators' confirms come by.
@@ -34,7 +39,7 @@ const AT_A_TIME: usize = 64;
     responses(
         (status = 200, body = RetriedView, description = "How many were asked."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable` or `shutting-down`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable` or `shutting-down`"),
     ),
 )]
 pub(in crate::http) async fn retry_all(
@@ -45,56 +50,161 @@ pub(in crate::http) async fn retry_all(
 ) -> Result<Json<RetriedView>, Failure> {
     let mut query = unfinished(status, filter);
     synced(&api).await?;
-    let mut retried = 0;
+    let asking = Asking {
+        engine: api.engine.clone(),
+        forwarder: api.forwarder.clone(),
+        who,
+        silent: Arc::default(),
+    };
+    let mut asked = Asked::default();
     loop {
         let page = api.journal.list(&query).await;
         let page = page.map_err(|error| Failure::unreadable(&error))?;
         let gids = page.items.into_iter().map(|item| item.gid);
-        retried += retry_each(&api, gids, &who).await?;
+        asking.each(gids, &mut asked).await?;
         // What was begun meanwhile is newer than the first page: the walk has an end.
-        let Some(cursor) = page.next_cursor else { return Ok(Json(RetriedView { retried })) };
+        let Some(cursor) = page.next_cursor else { return asked.told() };
         let Ok(cursor) = cursor.parse() else { return Err(Failure::internal()) };
         query.cursor = Some(cursor);
     }
 }
 
-/// Asks each, some at a time, and counts those that were not finished by then.
-async fn retry_each(
-    api: &Api,
-    gids: impl Iterator<Item = Gid>,
-    who: &Arc<str>,
-) -> Result<u64, Failure> {
-    let mut asked = JoinSet::new();
-    let mut retried = 0;
-    for gid in gids {
-        if asked.len() >= AT_A_TIME
-            && let Some(reply) = asked.join_next().await
-        {
-            retried += counted(reply)?;
-        }
-        let (engine, ask) = (api.engine.clone(), Ask::Retry { who: Arc::clone(who) });
-        asked.spawn(async move { engine.ask(gid, ask, Until::Accepted, Duration::ZERO).await });
-    }
-    while let Some(reply) = asked.join_next().await {
-        retried += counted(reply)?;
-    }
-    Ok(retried)
+/// What came of all that were asked.
+#[derive(Debug, Default)]
+struct Asked {
+    retried: u64,
+    /// How many are driven by a node that did not answer, and one of them.
+    unreached: u64,
+    example: Option<Gid>,
 }
 
-fn counted(reply: Result<Reply, tokio::task::JoinError>) -> Result<u64, Failure> {
-    // Nothing aborts these, and a panic was told by its hook.
-    let Ok(reply) = reply else { return Err(Failure::internal()) };
-    match reply {
-        Reply::Transaction { snapshot, .. } => {
-            Ok(u64::from(!snapshot.transaction.status().is_finished()))
+impl Asked {
+    fn count(&mut self, one: One) {
+        match one {
+            One::Retried => self.retried += 1,
+            One::Over => {}
+            One::Unreached(gid) => {
+                self.unreached += 1;
+                self.example.get_or_insert(gid);
+            }
         }
-        Reply::Refused(Refusal::JournalUnavailable) => {
-            let detail = "the journal did not answer in time; some were retried, ask again";
-            Err(Failure::new(ProblemCode::JournalUnavailable, detail))
-        }
-        // It has ended and gone, or is quarantined: not one of those that can be called.
-        Reply::Refused(_) | Reply::Branch { .. } => Ok(0),
     }
+
+    fn told(self) -> Result<Json<RetriedView>, Failure> {
+        let Self { retried, unreached, example: Some(gid) } = self else {
+            return Ok(Json(RetriedView { retried: self.retried }));
+        };
+        let detail = format!(
+            "{retried} were retried; the node that drives {unreached} others did not answer: ask again"
+        );
+        Err(Failure::new(ProblemCode::OwnerUnreachable, detail).about(&gid))
+    }
+}
+
+/// What came of one.
+#[derive(Debug)]
+enum One {
+    Retried,
+    /// It has ended, or is none of those that can be called.
+    Over,
+    Unreached(Gid),
+}
+
+/// Whom to ask, and for whom.
+#[derive(Clone)]
+struct Asking {
+    engine: RuntimeHandle,
+    forwarder: Option<Arc<Forwarder>>,
+    who: Arc<str>,
+    /// Owners that did not answer for one: they are not waited for again for each of the others.
+    silent: Arc<Mutex<BTreeSet<Incarnation>>>,
+}
+
+impl Asking {
+    /// Asks each, some at a time.
+    async fn each(
+        &self,
+        gids: impl Iterator<Item = Gid>,
+        so_far: &mut Asked,
+    ) -> Result<(), Failure> {
+        let mut asked = JoinSet::new();
+        // Nothing aborts these, and a panic was told by its hook.
+        let of = |came: Result<Result<One, Failure>, JoinError>| {
+            came.unwrap_or_else(|_| Err(Failure::internal()))
+        };
+        for gid in gids {
+            if asked.len() >= AT_A_TIME
+                && let Some(came) = asked.join_next().await
+            {
+                so_far.count(of(came)?);
+            }
+            asked.spawn(self.clone().one(gid));
+        }
+        while let Some(came) = asked.join_next().await {
+            so_far.count(of(came)?);
+        }
+        Ok(())
+    }
+
+    /// Asks whoever drives it.
+    async fn one(self, gid: Gid) -> Result<One, Failure> {
+        let ask = Ask::Retry { who: Arc::clone(&self.who) };
+        let reply = self.engine.ask(gid.clone(), ask, Until::Accepted, Duration::ZERO).await;
+        match reply {
+            Reply::Refused(Refusal::Elsewhere(owner)) => Ok(self.elsewhere(owner, gid).await),
+            Reply::Transaction { snapshot, .. } => {
+                let is_over = snapshot.transaction.status().is_finished();
+                Ok(if is_over { One::Over } else { One::Retried })
+            }
+            Reply::Refused(Refusal::JournalUnavailable) => {
+                let detail = "the journal did not answer in time; some were retried, ask again";
+                Err(Failure::new(ProblemCode::JournalUnavailable, detail))
+            }
+            // It has ended and gone, or is quarantined: not one of those that can be called.
+            Reply::Refused(_) | Reply::Branch { .. } => Ok(One::Over),
+        }
+    }
+
+    /// The same by the node that drives it.
+    async fn elsewhere(&self, owner: Incarnation, gid: Gid) -> One {
+        let Some(forwarder) = &self.forwarder else { return One::Over };
+        let is_silent = |silent: &BTreeSet<Incarnation>| silent.contains(&owner);
+        if is_silent(&lock(&self.silent)) {
+            return One::Unreached(gid);
+        }
+        let status = retry_at(forwarder, owner, &gid, &self.who).await;
+        match status.as_deref() {
+            Some("trying" | "confirming" | "cancelling") => One::Retried,
+            Some(_) => One::Over,
+            None => {
+                lock(&self.silent).insert(owner);
+                One::Unreached(gid)
+            }
+        }
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The transaction's status as its owner tells it; empty where it knows of none. Nothing if the
+/// owner did not answer, or is none.
+async fn retry_at(
+    forwarder: &Forwarder,
+    owner: Incarnation,
+    gid: &Gid,
+    who: &str,
+) -> Option<String> {
+    let uri = format!("/v1/transactions/{gid}/retry");
+    let request = http::Request::builder().method(Method::POST).uri(uri).body(Bytes::new());
+    let (parts, body) = request.ok()?.into_parts();
+    let answer = forwarder.ask(owner, (&parts, &body), who, forwarder.patience).await.ok()?;
+    if matches!(answer.status().as_u16(), 421 | 500..) {
+        return None;
+    }
+    let status = answer.headers().get(header::STATUS).and_then(|status| status.to_str().ok());
+    Some(status.unwrap_or_default().to_owned())
 }
 
 fn unfinished(status: UnfinishedFilter, filter: Filter) -> ListQuery {

@@ -31,7 +31,7 @@ use crate::http::state::Api;
         (status = 200, body = TransactionView, description = "As it stands.", headers(("Tercet-Status" = String))),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable` or `owner-unreachable`"),
     ),
 )]
 pub(in crate::http) async fn show(

@@ -1,12 +1,14 @@
 //! `GET /v1/stats`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use tercet_journal::JournalSummary;
-use tercet_wire::{NodeView, Problem, ProblemCode, StatsView, Status, Wall};
+use tercet_wire::{NodeView, Now, Problem, ProblemCode, StatsView, Status};
 
+use crate::cluster::Sightings;
 use crate::http::extract::params::Query;
 use crate::http::handlers::list::synced;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
@@ -36,16 +38,18 @@ pub(in crate::http) async fn stats(
         let detail = "the engine has stopped; ask again";
         return Err(Failure::new(ProblemCode::JournalUnavailable, detail));
     };
-    Ok(Json(view(summary, census.quarantined, api.clock.now().wall)))
+    Ok(Json(view(summary, census.quarantined, &api.nodes, api.clock.now())))
 }
 
-fn view(summary: JournalSummary, quarantined: usize, now: Wall) -> StatsView {
+fn view(summary: JournalSummary, quarantined: usize, seen: &Sightings, now: Now) -> StatsView {
     let count = |status: Status| summary.by_status.get(&status).copied().unwrap_or(0);
     let quarantined = u64::try_from(quarantined).unwrap_or(u64::MAX);
     let nodes = summary.nodes.into_iter().map(|node| NodeView {
         id: node.node_id,
         url: node.url,
         state: node.state,
+        owned: node.owned,
+        unchanged_ms: seen.unchanged_for(node.incarnation, now.mono).map(in_millis),
         since: node.started_at,
     });
     StatsView {
@@ -53,9 +57,13 @@ fn view(summary: JournalSummary, quarantined: usize, now: Wall) -> StatsView {
         parked: summary.parked,
         oldest_unfinished_seconds: summary
             .oldest_unfinished
-            .map(|begun| now.since(begun).as_secs_f64()),
+            .map(|begun| now.wall.since(begun).as_secs_f64()),
         // One whose status is no word of ours is not driven either.
         quarantined: quarantined.saturating_add(summary.of_no_status),
         nodes: nodes.collect(),
     }
+}
+
+fn in_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,7 @@
 //! What every request passes through, in one place: refusing our own calls to participants
 //! and, while the node stops, new work; catching panics, and counting.
 
+pub(super) mod forwarding;
 pub(super) mod request_metrics;
 
 use std::panic::AssertUnwindSafe;
@@ -10,7 +11,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use http::Method;
+use http::{HeaderValue, Method, header};
 use tercet_clock::Stopwatch;
 use tercet_wire::ProblemCode;
 use tracing::Instrument as _;
@@ -36,7 +37,7 @@ pub(super) async fn every_request(
     let route = matched.as_ref().map(MatchedPath::as_str);
     let span = tracing::debug_span!("request", method = %request.method(), route);
     // Every POST is work; what only reads is answered until the connections close.
-    let response = if request.headers().contains_key(tercet_wire::header::OP) {
+    let mut response = if request.headers().contains_key(tercet_wire::header::OP) {
         called_by_a_coordinator().into_response()
     } else if around.readiness.is_stopping() && request.method() == Method::POST {
         let detail = "this node takes no new work; nothing happened";
@@ -44,6 +45,10 @@ pub(super) async fn every_request(
     } else {
         caught(next.run(request)).instrument(span).await
     };
+    if around.readiness.is_stopping() {
+        // Whoever comes by this connection again comes in vain.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     around.metrics.answered(route, response.status(), watch.elapsed());
     response
 }

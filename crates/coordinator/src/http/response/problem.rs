@@ -5,7 +5,9 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use tercet_engine::Refusal;
 use tercet_journal::JournalError;
-use tercet_wire::{BranchId, Gid, Invalid, Problem, ProblemCode};
+use tercet_wire::{BranchId, Gid, Incarnation, Invalid, Problem, ProblemCode};
+
+use crate::http::middleware::forwarding::DrivenBy;
 
 /// The media type of problems.
 pub(in crate::http) const PROBLEM_JSON: &str = "application/problem+json";
@@ -15,11 +17,15 @@ const RETRY_AFTER: &str = "1";
 
 /// An answer that says no. Boxed, since nearly every answer says yes.
 #[derive(Debug)]
-pub(in crate::http) struct Failure(Box<Problem>);
+pub(in crate::http) struct Failure {
+    problem: Box<Problem>,
+    /// Whose it is to answer, if it is another node's.
+    driven_by: Option<Incarnation>,
+}
 
 impl Failure {
     pub(in crate::http) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self(Box::new(Problem::new(code, detail)))
+        Self { problem: Box::new(Problem::new(code, detail)), driven_by: None }
     }
 
     /// A fault of ours; the log has said more.
@@ -29,11 +35,11 @@ impl Failure {
 
     /// Names the transaction, which every problem about one does.
     pub(in crate::http) fn about(self, gid: &Gid) -> Self {
-        Self(Box::new(self.0.about(gid)))
+        Self { problem: Box::new(self.problem.about(gid)), ..self }
     }
 
     fn naming(mut self, branches: Vec<BranchId>) -> Self {
-        self.0.branches = branches;
+        self.problem.branches = branches;
         self
     }
 
@@ -98,7 +104,7 @@ impl Failure {
             }
             Refusal::Elsewhere(owner) => {
                 let detail = format!("{gid} is driven by another node, whose life is {}", owner.0);
-                Self::new(ProblemCode::NotOwner, detail)
+                Self { driven_by: Some(owner), ..Self::new(ProblemCode::NotOwner, detail) }
             }
             Refusal::JournalUnavailable => {
                 let detail = "the journal did not answer in time; ask again with the same gid";
@@ -136,11 +142,14 @@ impl From<Invalid> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let code = self.0.code;
+        let code = self.problem.code;
         // The codes' table holds valid statuses only; 500 if that is ever not so.
         let status = StatusCode::from_u16(code.status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(*self.0)).into_response();
+        let mut response = (status, Json(*self.problem)).into_response();
+        if let Some(owner) = self.driven_by {
+            response.extensions_mut().insert(DrivenBy(owner));
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {

@@ -16,6 +16,13 @@ pub(in crate::http) fn transaction(reply: Reply, gid: &Gid) -> Result<Response, 
     Ok(with_status((status_of(told), Json(view)).into_response(), status))
 }
 
+/// The transaction as the rows have it.
+pub(in crate::http) fn read(snapshot: &Snapshot) -> Response {
+    let view = snapshot.view();
+    let status = view.summary.status;
+    with_status((StatusCode::OK, Json(view)).into_response(), status)
+}
+
 /// The branch that was registered, likewise.
 pub(in crate::http) fn branch(reply: Reply, gid: &Gid) -> Result<Response, Failure> {
     let (told, snapshot, branch) = match reply {

@@ -67,26 +67,26 @@ pub struct ServerSettings {
     pub header_read_timeout: Duration,
     /// Longest time in which a client takes nothing of its answer.
     pub write_timeout: Duration,
-    /// How long answers under way are waited for once the server stops.
+    /// How long answers under way are waited for once the server stops, at most.
     pub grace: Duration,
 }
 
-/// Serves until `stop` ends, then takes no more connections, lets what is being
-/// answered be answered within the grace, and closes the rest.
+/// Serves until `stop` ends, which says how much of the grace is left; then takes no more
+/// connections, lets what is being answered be answered within that, and closes the rest.
 pub async fn serve(
     listener: TcpListener,
     entrance: Entrance,
     settings: ServerSettings,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Duration>,
 ) {
     let room = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut guests = Guests::default();
     let mut stop = std::pin::pin!(stop);
-    loop {
+    let left = loop {
         let accepted = tokio::select! {
-            () = &mut stop => break,
+            left = &mut stop => break left,
             accepted = accept(&listener, &room, settings.admits) => accepted,
             // Connections that ended are let go as they end.
             Some(_) = connections.join_next() => continue,
@@ -119,9 +119,10 @@ pub async fn serve(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
+    };
     drop(listener);
-    if tokio::time::timeout(settings.grace, graceful.shutdown()).await.is_err() {
+    let left = left.min(settings.grace);
+    if tokio::time::timeout(left, graceful.shutdown()).await.is_err() {
         tracing::warn!(
             event = "connections_closed_unanswered",
             open = connections.len(),

@@ -40,6 +40,7 @@ pub(super) async fn served_by(entrance: Entrance, settings: ServerSettings) -> S
     let server = serve(listener, entrance, settings, async {
         // A test that drops its end stops the server too.
         let _ = stopped.await;
+        Duration::MAX
     });
     Served { address, stop, server: tokio::spawn(server) }
 }

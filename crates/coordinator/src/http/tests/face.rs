@@ -21,6 +21,7 @@ use tercet_wire::{
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
+use crate::cluster::Sightings;
 use crate::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
@@ -123,7 +124,9 @@ impl Face {
             readiness: readiness.clone(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             participants: Arc::new(Vec::new),
+            nodes: Sightings::default(),
             transactions: TransactionMetrics::register(),
+            forwarder: None,
         });
         Self { router, readiness, seen }
     }

@@ -155,12 +155,12 @@ async fn every_refusal_is_described_by_codes_of_its_status_once() {
         (
             "/v1/transactions",
             "post",
-            "`journal-unavailable`, `not-accepted`, `shutting-down` or `not-ready`",
+            "`journal-unavailable`, `owner-unreachable`, `not-accepted`, `shutting-down` or `not-ready`",
         ),
         (
             "/v1/transactions/{gid}/retry",
             "post",
-            "`journal-unavailable`, `shutting-down`, `not-ready` or `not-accepted`",
+            "`journal-unavailable`, `owner-unreachable`, `shutting-down`, `not-ready` or `not-accepted`",
         ),
     ] {
         assert_eq!(described(path, method, "503"), text, "{method} {path}");

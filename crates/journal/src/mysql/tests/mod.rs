@@ -5,32 +5,26 @@
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use tercet_engine::{Batch, Change, HistoryEvent};
+use tercet_engine::{Batch, Change, Chunk, HistoryEvent};
 use tercet_wire::{EventKind, Incarnation, Wall};
-use tokio::runtime::Handle;
 
 use super::connect;
 use super::dialect::MySqlDialect;
+use super::session::MySqlSession;
 use crate::JournalError;
 use crate::conformance::{Rig, patiently, record, trying};
 use crate::shared::{Address, Session};
-use crate::sql::{Answer, CommitMachine, Step};
+use crate::sql::{Answer, ChunkMachine, CommitMachine, Machine, Step};
 use crate::store::CommitError;
 
 /// The setting that keeps a journal from being opened.
 async fn refused(rig: &Rig) -> Option<(&'static str, String)> {
-    let settings = rig.next_life();
-    let database = crate::database::at(&settings.database_url).unwrap();
-    match database.open(&settings, Wall(0), &Handle::current()).await {
-        Ok(store) => {
-            store.close().await;
-            None
-        }
-        Err(JournalError::Setting { setting, found, mend }) => {
+    match rig.refusal().await? {
+        JournalError::Setting { setting, found, mend } => {
             assert!(!mend.is_empty());
             Some((setting, found))
         }
-        Err(error) => panic!("{error:?}"),
+        error => panic!("{error:?}"),
     }
 }
 
@@ -159,4 +153,60 @@ async fn a_frozen_session_stops_nobody_for_long() {
     assert_eq!(patiently(written).await, Vec::new());
     let refused = frozen.batch("COMMIT".to_owned()).await;
     assert!(refused.is_err(), "what was frozen is written: {refused:?}");
+}
+
+/// Keeps exactly-once. A session that sees an old moment must not take it for the present: what
+/// the fence finds and what the look finds would be two.
+#[tokio::test]
+async fn a_look_sees_the_row_as_it_is_now() {
+    let rig = Rig::on_mysql();
+    let store = rig.only_store().await;
+    let empty = |number: i64| Batch { number, written_at: Wall(1), records: Vec::new() };
+    assert_eq!(store.commit(&empty(1)).await, Ok(Vec::new()));
+    let at = Address::parse(&rig.settings.database_url, &super::FORM).unwrap();
+    let (second, own) = (empty(2), Incarnation(1));
+    let chunk = Chunk {
+        number: 2,
+        written_at: Wall(1),
+        dead: Incarnation(7),
+        gids: vec!["a".parse().unwrap()],
+    };
+    let (mut of_batch, mut of_chunk) = (old_moment(&at).await, old_moment(&at).await);
+    // It was written, and the answer to its COMMIT was lost.
+    assert_eq!(store.commit(&second).await, Ok(Vec::new()));
+    let machine = CommitMachine::new(MySqlDialect, own, &second).unwrap();
+    assert_eq!(drive(&mut of_batch, machine).await, Ok(Vec::new()));
+    let machine = ChunkMachine::new(MySqlDialect, own, &chunk);
+    assert_eq!(drive(&mut of_chunk, machine).await, Ok(Vec::new()));
+}
+
+/// A session in the middle of a transaction that sees what there was when it began.
+async fn old_moment(at: &Address) -> MySqlSession {
+    let mut session = connect::session(at).await.unwrap();
+    let repeatable = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+    session.batch(repeatable.to_owned()).await.unwrap();
+    session.batch("START TRANSACTION".to_owned()).await.unwrap();
+    session.value("SELECT COUNT(*) FROM nodes").await.unwrap();
+    session
+}
+
+/// Does what a machine says in the transaction that is begun.
+async fn drive<M: Machine>(
+    session: &mut MySqlSession,
+    mut machine: M,
+) -> Result<M::Done, CommitError> {
+    let mut step = machine.start();
+    loop {
+        step = machine.next(match step {
+            Step::Begin(statement) | Step::Execute(statement) => {
+                Answer::Changed(session.execute(&statement).await.unwrap())
+            }
+            Step::Query(statement) => Answer::Found(session.query(&statement).await.unwrap()),
+            Step::Commit | Step::Rollback => {
+                session.batch("ROLLBACK".to_owned()).await.unwrap();
+                Answer::Ended
+            }
+            Step::Done(done) => return done,
+        });
+    }
 }

@@ -1,8 +1,6 @@
 //! Servers that the journal cannot stand on are refused, each by the name of its setting.
 
 use sea_orm::ConnectionTrait;
-use tercet_wire::Wall;
-use tokio::runtime::Handle;
 
 use super::{address, connect};
 use crate::JournalError;
@@ -10,18 +8,12 @@ use crate::conformance::Rig;
 
 /// The setting that keeps a journal from being opened.
 async fn refused(rig: &Rig) -> Option<&'static str> {
-    let settings = rig.next_life();
-    let database = crate::database::at(&settings.database_url).unwrap();
-    match database.open(&settings, Wall(0), &Handle::current()).await {
-        Ok(store) => {
-            store.close().await;
-            None
-        }
-        Err(JournalError::Setting { setting, mend, .. }) => {
+    match rig.refusal().await? {
+        JournalError::Setting { setting, mend, .. } => {
             assert!(!mend.is_empty());
             Some(setting)
         }
-        Err(error) => panic!("{error:?}"),
+        error => panic!("{error:?}"),
     }
 }
 

@@ -8,21 +8,16 @@ use tercet_engine::{Batch, Change};
 use tercet_wire::{Incarnation, Wall};
 
 use super::super::dialect::PostgresDialect;
+use super::super::session::PostgresSession;
 use super::writer;
 use crate::conformance::{Rig, patiently, record, trying};
-use crate::postgres::session::PostgresSession;
 use crate::shared::Session;
-use crate::sql::{Dialect, Field};
+use crate::sql::{Dialect, Field, SharedDialect};
 use crate::store::CommitError;
 
-/// What fences a life that was seen at batch `seen`.
-fn mark(dead: i64, seen: i64) -> String {
-    format!(
-        "INSERT INTO node_batches (incarnation, batch_no, state, written_at) \
-         SELECT incarnation, batch_no + 1, 'fenced', written_at FROM node_batches \
-         WHERE incarnation = {dead} AND batch_no = {seen} AND state = 'live' FOR UPDATE \
-         ON CONFLICT (incarnation, batch_no) DO NOTHING"
-    )
+/// Fences a life that was seen at batch `seen`; how many rows that changed.
+async fn mark(session: &mut PostgresSession, dead: Incarnation, seen: i64) -> u64 {
+    session.execute(&PostgresDialect.mark(dead, seen)).await.unwrap()
 }
 
 fn empty(number: i64) -> Batch {
@@ -49,19 +44,20 @@ async fn a_life_whose_batch_is_under_way_is_not_fenced_and_one_that_is_writes_no
     // Batch 4 is under way: whoever saw 3 waits for its end, and then has come too late.
     let (mut slow, mut marker) = (writer(&rig).await, writer(&rig).await);
     assert_eq!(slow.batch(begin(own, 4)).await.unwrap(), 1);
-    let (marked, _) = tokio::join!(marker.batch(mark(own.0, 3)), async {
+    let (marked, _) = tokio::join!(mark(&mut marker, own, 3), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         slow.batch("COMMIT".to_owned()).await.unwrap();
     });
-    assert_eq!(marked.unwrap(), 0);
+    assert_eq!(marked, 0);
     assert_eq!(store.commit(&empty(4)).await, Ok(Vec::new()), "it was written");
     assert_eq!(store.commit(&empty(5)).await, Ok(Vec::new()));
     // What was seen long ago fences nobody, although that row has gone.
     for seen in 0..=4 {
-        assert_eq!(marker.batch(mark(own.0, seen)).await.unwrap(), 0, "{seen}");
+        assert_eq!(mark(&mut marker, own, seen).await, 0, "{seen}");
     }
     // The mark is being made: the batch waits for it, and then is refused.
-    assert_eq!(marker.batch(format!("BEGIN; {}", mark(own.0, 5))).await.unwrap(), 1);
+    marker.batch("BEGIN".to_owned()).await.unwrap();
+    assert_eq!(mark(&mut marker, own, 5).await, 1);
     let sixth = empty(6);
     let (refused, _) = tokio::join!(store.commit(&sixth), async {
         tokio::time::sleep(Duration::from_millis(200)).await;

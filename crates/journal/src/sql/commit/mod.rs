@@ -13,7 +13,9 @@
 //! whatever the error was: the transaction on it may be half done, and a database that has
 //! rolled back one statement alone would commit the others.
 
+mod chunk;
 mod fence;
+mod leave;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -23,8 +25,10 @@ use std::collections::HashMap;
 use tercet_engine::{ApplyError, Batch, TransactionKey};
 use tercet_wire::{Incarnation, Instance, Wall};
 
+pub(crate) use self::chunk::ChunkMachine;
 use self::fence::judge;
-pub(crate) use self::step::{Answer, Fault, Field, Row, Step};
+pub(crate) use self::leave::LeaveMachine;
+pub(crate) use self::step::{Answer, Fault, Field, Machine, Row, Step};
 use super::dialect::Dialect;
 use super::write::{WriteKind, write_rows};
 use crate::batch_plan::{TransactionDelta, deltas};
@@ -101,7 +105,7 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
             (WaitsFor::Fence, Answer::Changed(0)) => {
                 self.query(WaitsFor::Look, self.dialect.look(self.own))
             }
-            (WaitsFor::Look, Answer::Found(rows)) => match judge(&rows, self.number) {
+            (WaitsFor::Look, Answer::Found(rows)) => match judge(&rows, self.number, false) {
                 Ok(()) => self.ask_holders_of_written(),
                 Err(error) => Step::Done(Err(error)),
             },
@@ -126,7 +130,7 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
             (WaitsFor::HoldersOfTaken, Answer::Found(rows)) => self.begin_without_taken(&rows),
             (WaitsFor::Written { kind, wanted }, answer) => self.check(kind, wanted, answer),
             (WaitsFor::HoldersOfWritten, Answer::Found(rows)) => {
-                self.taken.extend(taken(&self.deltas, &rows));
+                self.taken.extend(not_begun(&self.deltas, &rows));
                 self.roll_back()
             }
             (WaitsFor::Commit | WaitsFor::Rollback, Answer::Ended) => {
@@ -248,6 +252,18 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
     }
 }
 
+impl<D: Dialect> Machine for CommitMachine<'_, D> {
+    type Done = Vec<TransactionKey>;
+
+    fn start(&mut self) -> Step {
+        self.start()
+    }
+
+    fn next(&mut self, answer: Answer) -> Step {
+        self.next(answer)
+    }
+}
+
 fn begun<'a, 'b>(
     deltas: &'b [TransactionDelta<'a>],
 ) -> impl Iterator<Item = &'b TransactionDelta<'a>> {
@@ -256,6 +272,22 @@ fn begun<'a, 'b>(
 
 /// The lives that begin although another holds their gid.
 fn taken(deltas: &[TransactionDelta<'_>], rows: &[Row]) -> Vec<TransactionKey> {
+    lives_by_holder(deltas, rows, |own, holder| holder.is_some_and(|holder| holder != Some(own)))
+}
+
+/// The lives of a written batch that were left out of it. One whose gid nobody holds is one of them:
+/// the holder has been forgotten since.
+fn not_begun(deltas: &[TransactionDelta<'_>], rows: &[Row]) -> Vec<TransactionKey> {
+    lives_by_holder(deltas, rows, |own, holder| holder != Some(Some(own)))
+}
+
+/// The lives that begin of which this holds: what is asked of is each life and, if there is one, who
+/// holds its gid.
+fn lives_by_holder(
+    deltas: &[TransactionDelta<'_>],
+    rows: &[Row],
+    is_one: impl Fn(Instance, Option<Option<Instance>>) -> bool,
+) -> Vec<TransactionKey> {
     let mut holders: HashMap<&str, Option<Instance>> = HashMap::new();
     for row in rows {
         match row.as_slice() {
@@ -269,15 +301,14 @@ fn taken(deltas: &[TransactionDelta<'_>], rows: &[Row]) -> Vec<TransactionKey> {
             _ => {}
         }
     }
-    let other = |delta: &&TransactionDelta<'_>| {
-        let holder = holders.get(delta.gid.as_str());
-        holder.is_some_and(|holder| *holder != Some(delta.instance))
+    let wanted = |delta: &&TransactionDelta<'_>| {
+        is_one(delta.instance, holders.get(delta.gid.as_str()).copied())
     };
     let life = |delta: &TransactionDelta<'_>| TransactionKey {
         gid: delta.gid.clone(),
         instance: delta.instance,
     };
-    begun(deltas).filter(other).map(life).collect()
+    begun(deltas).filter(wanted).map(life).collect()
 }
 
 /// What a step that did not work means for the batch. Only what writes the batch's own values can

@@ -8,7 +8,7 @@ use tercet_engine::TransactionKey;
 
 /// What is to be done next, on the one connection that writes.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Step {
+pub(crate) enum Step<T = Vec<TransactionKey>> {
     /// Begin a transaction that writes, and execute this as its first statement: together, where
     /// a database takes both in one message.
     Begin(Statement),
@@ -20,9 +20,22 @@ pub(crate) enum Step {
     Commit,
     /// Roll the transaction back, in which nothing was written.
     Rollback,
-    /// The batch is durable, but for these lives, whose gids belong to others; or it is not, or
-    /// nobody knows: then the connection is to be discarded.
-    Done(Result<Vec<TransactionKey>, CommitError>),
+    /// What was to be written is durable: a batch but for these lives, whose gids belong to
+    /// others. Or it is not, or nobody knows: then the connection is to be discarded.
+    Done(Result<T, CommitError>),
+}
+
+/// What is written in one transaction, without the IO: whoever drives it does each step and hands
+/// back what came of it.
+pub(crate) trait Machine {
+    /// What is known once it is written.
+    type Done;
+
+    /// The first step.
+    fn start(&mut self) -> Step<Self::Done>;
+
+    /// The step that follows from the answer to the last.
+    fn next(&mut self, answer: Answer) -> Step<Self::Done>;
 }
 
 /// What came of it.

@@ -7,3 +7,4 @@ mod fences;
 mod orders;
 mod script;
 mod takings;
+mod without_records;

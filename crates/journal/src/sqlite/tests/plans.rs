@@ -92,13 +92,18 @@ async fn unfinished_transactions_are_read_in_order_by_the_index_of_owners() {
 }
 
 #[tokio::test]
-async fn what_there_is_is_counted_by_the_index_of_statuses() {
+async fn what_there_is_is_counted_by_indexes_alone() {
     let rig = Rig::on_sqlite();
     migrate_up(&rig.settings.database_url).await.unwrap();
     let outsider = outsider(&rig).await;
     let index = "INDEX global_transactions_status";
     for (select, expected) in [
         (summary::by_status(), format!("SCAN global_transactions USING COVERING {index}")),
+        (
+            summary::owned(),
+            "SEARCH global_transactions USING COVERING INDEX global_transactions_owner (owner>?)"
+                .to_owned(),
+        ),
         (
             summary::oldest(Status::Trying),
             format!("SEARCH global_transactions USING COVERING {index} (status=?)"),

@@ -2,7 +2,7 @@
 
 use super::super::{Answer, Fault, Field, Row};
 use super::script::{Run, node, text};
-use super::takings::batch_that_begins;
+use super::takings::{batch_that_begins, own};
 use crate::store::CommitError;
 use tercet_engine::Batch;
 
@@ -10,6 +10,10 @@ fn looked(batch: &Batch, found: Vec<Row>) -> (Vec<String>, String) {
     let mut run = Run::of(batch);
     run.answer(Answer::Changed(0));
     run.answer(Answer::Found(found));
+    if run.done().is_none() && !batch.records.is_empty() {
+        let begun = batch.records.iter().map(|record| own(batch, record.gid.as_str()));
+        run.answer(Answer::Found(begun.collect()));
+    }
     let (sent, done) = run.finish();
     let what = match done {
         Ok(taken) => format!("written, {} taken", taken.len()),

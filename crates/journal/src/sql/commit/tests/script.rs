@@ -1,12 +1,12 @@
 //! A dialect whose statements say what they are, and a driver that answers from a script.
 
 use sea_orm::{DbBackend, Statement, Value};
-use tercet_engine::{Batch, TransactionKey};
-use tercet_wire::{Incarnation, Wall};
+use tercet_engine::{Batch, Chunk, TransactionKey};
+use tercet_wire::{Gid, Incarnation, Wall};
 
 use super::super::{Answer, CommitMachine, Field, Row, Step};
-use crate::sql::{Dialect, WriteKind, WriteRows};
-use crate::store::{CommitError, PurgeBatch};
+use crate::sql::{Dialect, SharedDialect, WriteKind, WriteRows};
+use crate::store::{CommitError, Life, PurgeBatch};
 
 pub(super) const OWN: Incarnation = Incarnation(7);
 
@@ -47,6 +47,41 @@ impl Dialect for Names {
 
     fn delete(self, _: &str, _: &PurgeBatch) -> Statement {
         unreachable!("no batch deletes")
+    }
+}
+
+impl SharedDialect for Names {
+    fn leave(self, own: Incarnation, number: i64, _: Wall) -> Statement {
+        named(format!("leave {} {number}", own.0), Vec::new())
+    }
+
+    fn take(self, own: Incarnation, chunk: &Chunk) -> Statement {
+        let names: Vec<&str> = chunk.gids.iter().map(Gid::as_str).collect();
+        named(format!("take {} from {} for {}", names.join("+"), chunk.dead.0, own.0), Vec::new())
+    }
+
+    fn taken(self, own: Incarnation, gids: &[Gid]) -> Statement {
+        named(format!("taken {} by {}", gids.len(), own.0), Vec::new())
+    }
+
+    fn register(self, _: &Life, _: Option<Wall>) -> Vec<Statement> {
+        unreachable!("no batch registers a life")
+    }
+
+    fn mark(self, _: Incarnation, _: i64) -> Statement {
+        unreachable!("a marker is no batch")
+    }
+
+    fn remove(self, _: Incarnation) -> Statement {
+        unreachable!("no batch ends a row")
+    }
+
+    fn keep_setting(self, _: &str, _: &str) -> Statement {
+        unreachable!("no batch keeps a setting")
+    }
+
+    fn unowned(self) -> Statement {
+        unreachable!("no batch looks for orphans")
     }
 }
 

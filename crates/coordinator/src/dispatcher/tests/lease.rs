@@ -1,0 +1,73 @@
+//! A node whose writes have not got through for a lease calls no Try.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tercet_clock::Clock;
+use tercet_engine::Call;
+use tercet_testing::RawParticipant;
+use tercet_wire::{Incarnation, Instance, Mono, Now, Op};
+
+use super::inbox::Inbox;
+use super::{DispatcherSettings, Outcome, Still, branch, call_of, start};
+use crate::cluster::OwnLease;
+use crate::outbound::{Connector, OutboundSettings};
+
+/// A clock that is set.
+#[derive(Default)]
+struct Set(AtomicU64);
+
+impl Clock for Set {
+    fn now(&self) -> Now {
+        Now { mono: Mono(self.0.load(Ordering::SeqCst)), ..Still.now() }
+    }
+
+    fn new_instance(&self) -> Instance {
+        Still.new_instance()
+    }
+
+    fn new_incarnation(&self) -> Incarnation {
+        Still.new_incarnation()
+    }
+}
+
+/// Keeps P8.
+#[tokio::test]
+async fn no_try_is_sent_after_the_lease_and_what_is_decided_is() {
+    let mut participant = RawParticipant::start().await;
+    let clock = Arc::new(Set::default());
+    let lease = OwnLease::from(Mono(0), Duration::from_secs(2), Arc::clone(&clock) as _);
+    let connector = Connector::new(OutboundSettings::built_in(), Arc::clone(&clock) as _);
+    let connector = connector.expect("a client");
+    let settings = DispatcherSettings::built_in();
+    let dispatcher = start(settings, connector, lease.clone(), Arc::clone(&clock) as _);
+    let (mut inbox, url) = (Inbox::new(), participant.url("/"));
+    let call = |op| -> Call { call_of(branch(&url, "{}"), op, "order-1") };
+    for (now, written, op, is_sent) in [
+        (2_000, 0, Op::Try, true),
+        (2_001, 0, Op::Try, false),
+        // Others may have decided the same or not; a decision that is durable is the decision.
+        (2_001, 0, Op::Confirm, true),
+        (2_001, 0, Op::Cancel, true),
+        (2_001, 1, Op::Try, true),
+        // What is learned late of an earlier batch takes nothing back.
+        (2_001, 0, Op::Try, true),
+        (9_000, 1, Op::Try, false),
+    ] {
+        clock.0.store(now, Ordering::SeqCst);
+        lease.written_since(Mono(written));
+        inbox.send(&dispatcher, call(op));
+        if is_sent {
+            participant.arrival().await.answer("200 OK", b"").await;
+        }
+        let (_, outcome) = inbox.ended().await;
+        let expected = if is_sent { "Answered" } else { "NotMade" };
+        assert!(format!("{outcome:?}").starts_with(expected), "{now} {op} {outcome:?}");
+        assert!(participant.nothing_arrived(), "{now} {op}");
+    }
+    lease.written_since(Mono(9_000));
+    lease.end();
+    inbox.send(&dispatcher, call(Op::Try));
+    assert_eq!(inbox.ended().await.1, Outcome::NotMade, "this life has left");
+}

@@ -1,0 +1,11 @@
+//! Several nodes as processes on one database server: whatever is killed, stopped or frozen, all
+//! that was begun ends, once. `tests/databases` starts the servers; without one this fails.
+
+#[path = "../it/bodies.rs"]
+mod bodies;
+mod database;
+mod forwarding;
+mod load;
+mod nodes;
+mod rolling;
+mod take_over;
