@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises help run demo demo-without-guard test check verify fix model openapi sim mutants fuzz chaos waiting
+.PHONY: promises help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos waiting deploy
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores instructions instructions-update
 
 help: ## List these targets
@@ -16,28 +16,34 @@ run: ## Keep a coordinator and its participants up to play with, until Ctrl-C
 demo: ## Tell in seven scenes what Tercet does when things go well, and when they do not
 	@deploy/demo/demo.sh
 
+# Of the servers that tests/databases starts this needs one; a URL that is set keeps it from starting the other.
+cluster: ## Play three coordinators on a throw-away PostgreSQL, of which one is killed under load
+	@TERCET_TEST_MYSQL_URL=unused tests/databases deploy/demo/cluster.sh
+
 demo-without-guard: ## Run the flash sale without the participants' guard: the sums that are off, on purpose
 	@deploy/demo/without-guard.sh
 
-# The drivers of the other databases are built for these tests alone. As part of the workspace, since by
-# itself the package would have all it depends on built once more, with fewer features.
-DRIVERS := tercet-participant/postgres,tercet-participant/mysql
-DATABASE_TESTS := cargo test --workspace --features $(DRIVERS) --test guard --test idempotency
-# The journal's own, its conformance on each server among them; then those that change a whole server's settings.
-JOURNAL_TESTS := cargo test -p tercet-journal --features databases --lib
+# What needs servers is built with all their drivers, once for the three: the participants' guard; the journal's own tests,
+# its conformance on each server among them, and then those that change a whole server's settings; several nodes as processes.
+# As part of the workspace, since by itself a package would have all it depends on built once more, with fewer features.
+DRIVERS := tercet-participant/postgres,tercet-participant/mysql,tercet-journal/databases,tercet-tests/databases
+WITH_DATABASES := cargo test --workspace --features $(DRIVERS)
+GUARD_TESTS := $(WITH_DATABASES) --test guard --test idempotency
+JOURNAL_TESTS := $(WITH_DATABASES) --lib -- postgres mysql
+CLUSTER_TESTS := $(WITH_DATABASES) --test cluster
 
 # The system tests start the binaries, which `cargo test` alone does not build.
 test: ## Build everything and run every test
 	cargo build --workspace --bins
 	cargo test --workspace
 	$(MAKE) bench-smoke
-	tests/databases $(DATABASE_TESTS)
-	tests/databases sh -c '$(JOURNAL_TESTS) -- postgres mysql && $(JOURNAL_TESTS) -- --ignored --test-threads 1'
+	tests/databases sh -c '$(GUARD_TESTS) && $(JOURNAL_TESTS) && $(JOURNAL_TESTS) --ignored --test-threads 1 && $(CLUSTER_TESTS)'
 
 check: ## Check format, lints and documentation; changes nothing
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy -p tercet-participant --all-features --all-targets -- -D warnings
+	cargo clippy -p tercet-tests --all-features --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 verify: check test ## Everything that must hold before a change is taken; changes nothing
@@ -52,6 +58,9 @@ promises: ## List in docs/testing.md which tests keep which promise, as the test
 openapi: ## Try /openapi.json with three generators of clients and with schemathesis (python3, node, go; 4 minutes)
 	cargo build -p tercet-coordinator --bin tercet
 	tests/openapi/run
+
+deploy: ## Try what is in deploy/ with helm, Kubernetes' types and nginx (go, nginx; the first time some minutes)
+	tests/deploy/run
 
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-engine --test model -- --nocapture

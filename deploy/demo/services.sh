@@ -77,7 +77,7 @@ is_gone() { ! kill -0 "${PID[$1]}" 2>/dev/null; }
 ready() {
     local line
     case $1 in
-    coordinator) line=$(grep -w ready "$DIR/$1.log" 2>/dev/null | tail -n 1) ;;
+    coordinator | node-*) line=$(grep -w ready "$DIR/$1.log" 2>/dev/null | tail -n 1) ;;
     *) line=$(tail -n 1 "$DIR/$1.out" 2>/dev/null) ;;
     esac
     [[ $line =~ http://127\.0\.0\.1:[0-9]+ ]] && URL[$1]=${BASH_REMATCH[0]}
@@ -91,6 +91,8 @@ start() {
     [[ ! -f $DIR/$name.log ]] || mv "$DIR/$name.log" "$DIR/$name.before.log"
     case $name in
     coordinator) set -- "$BIN_DIR/tercet" serve --listen "$listen" --database-url "sqlite://$DIR/$name.db" ;;
+    # One of several on a database, of which it is told its name.
+    node-*) set -- env TERCET_NODE__ID="$name" "$BIN_DIR/tercet" serve --listen "$listen" --database-url "$NODE_DATABASE" ;;
     loyalty) set -- python3 deploy/demo/python/loyalty.py --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}" ;;
     ride)
         set -- "$BIN_DIR/tercet-demo" ride --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}" \
