@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos waiting deploy
+.PHONY: promises help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes waiting deploy
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores instructions instructions-update
 
 help: ## List these targets
@@ -26,11 +26,11 @@ demo-without-guard: ## Run the flash sale without the participants' guard: the s
 # What needs servers is built with all their drivers, once for the three: the participants' guard; the journal's own tests,
 # its conformance on each server among them, and then those that change a whole server's settings; several nodes as processes.
 # As part of the workspace, since by itself a package would have all it depends on built once more, with fewer features.
-DRIVERS := tercet-participant/postgres,tercet-participant/mysql,tercet-journal/databases,tercet-tests/databases
+DRIVERS := tercet-participant/postgres,tercet-participant/mysql,tercet-journal/databases,tercet-tests/databases,tercet-chaos/databases
 WITH_DATABASES := cargo test --workspace --features $(DRIVERS)
 GUARD_TESTS := $(WITH_DATABASES) --test guard --test idempotency
 JOURNAL_TESTS := $(WITH_DATABASES) --lib -- postgres mysql
-CLUSTER_TESTS := $(WITH_DATABASES) --test cluster
+CLUSTER_TESTS := $(WITH_DATABASES) --test cluster --test nodes
 
 # The system tests start the binaries, which `cargo test` alone does not build.
 test: ## Build everything and run every test
@@ -86,6 +86,10 @@ CHAOS := $(or $(CARGO_TARGET_DIR),target)/release/tercet-chaos
 chaos: ## Kill, stop, cut off and fill up the real programs under load; write docs/chaos.md (root; 7 minutes)
 	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins
 	$(CHAOS) run --report docs/chaos.md
+
+chaos-nodes: ## Kill, freeze and cut off nodes, and their database; write docs/chaos.md (throw-away PostgreSQL; 8 minutes)
+	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins
+	TERCET_TEST_MYSQL_URL=unused tests/databases $(CHAOS) nodes --report docs/chaos.md
 
 waiting: ## Let 100 000 transactions wait for a dead participant; write docs/chaos.md (3 minutes)
 	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins

@@ -41,6 +41,14 @@ pub(crate) enum ChaosError {
         /// Why not.
         source: DbErr,
     },
+    /// The coordinators' database does not do as it is asked.
+    #[error("{what}: {source}")]
+    Rows {
+        /// What was asked.
+        what: String,
+        /// Why not.
+        source: DbErr,
+    },
     /// The coordinator was asked something simple and did not know.
     #[error("{0}")]
     Answer(String),

@@ -10,6 +10,7 @@ mod in_memory;
 mod kit;
 mod link;
 mod load;
+mod nodes;
 mod process;
 mod report;
 mod row;
@@ -33,6 +34,7 @@ use self::error::ChaosError;
 use self::fault::{Fault, Need};
 use self::in_memory::InMemoryServices;
 use self::link::Link;
+use self::nodes::Nodes;
 use self::report::Report;
 use self::row::Row;
 use self::stage::Programs;
@@ -60,6 +62,8 @@ enum Command {
     Run(Run),
     /// Very many transactions that wait for a dead participant, and what others feel of it.
     Waiting(Waiting),
+    /// Several coordinators on one PostgreSQL: faults of nodes, take-over, hand-over.
+    Nodes(Nodes),
     /// Participants in memory, for the sale.
     #[command(hide = true, name = InMemoryServices::NAME)]
     InMemoryServices(InMemoryServices),
@@ -101,6 +105,7 @@ async fn main() -> ExitCode {
         match command {
             Command::Run(asked) => run(asked, &programs()?).await,
             Command::Waiting(asked) => wait(&asked, &programs()?).await,
+            Command::Nodes(asked) => run_nodes(&asked, &programs()?).await,
             Command::InMemoryServices(asked) => in_memory::run(asked).await,
         }
     };
@@ -186,6 +191,15 @@ async fn wait(asked: &Waiting, programs: &Programs) -> Result<bool, ChaosError> 
         report::put(file, "waiting", &figures.to_string())?;
     }
     Ok(true)
+}
+
+async fn run_nodes(asked: &Nodes, programs: &Programs) -> Result<bool, ChaosError> {
+    let figures = nodes::run(asked, programs).await?;
+    println!("\n{figures}");
+    if let Some(file) = &asked.report {
+        report::put(file, "nodes", &figures.to_string())?;
+    }
+    Ok(figures.is_clean())
 }
 
 /// Says at once what was measured: a run takes minutes.

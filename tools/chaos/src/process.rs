@@ -15,6 +15,9 @@ use crate::error::ChaosError;
 /// Longer than any of them takes to start, also on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
+/// Longer than any of them takes to end once it was asked to.
+const ENDED_WITHIN: Duration = Duration::from_secs(30);
+
 /// What is shown of a log that ends badly.
 const LAST_LINES: usize = 20;
 
@@ -111,6 +114,23 @@ impl Process {
                 child.kill().await.map_err(ChaosError::io(format!("kill {}", self.name)))
             }
             None => Ok(()),
+        }
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) async fn terminate(&mut self) -> Result<(), ChaosError> {
+        self.signal("TERM").await?;
+        self.ends().await
+    }
+
+    /// Waits until it has ended, in order.
+    pub(crate) async fn ends(&mut self) -> Result<(), ChaosError> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        match tokio::time::timeout(ENDED_WITHIN, child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(_)) => Err(self.died("did not end in order")),
+            Ok(Err(error)) => Err(ChaosError::io(format!("wait for {}", self.name))(error)),
+            Err(_) => Err(self.died("does not end")),
         }
     }
 

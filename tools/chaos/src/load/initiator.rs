@@ -1,6 +1,6 @@
 //! An initiator that asks with the same gid until it knows.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use reqwest::Client;
@@ -25,7 +25,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub(crate) struct Initiator {
     http: Client,
-    base: String,
+    /// The coordinators it knows, each as good as the others.
+    bases: Arc<[String]>,
 }
 
 /// How often which answer came that was not the end.
@@ -35,11 +36,19 @@ pub(crate) struct Detours {
     pub(crate) unanswered: u64,
     /// 429 and 503.
     pub(crate) refused: u64,
+    /// Requests that every coordinator was asked, one after the other, and none answered: what
+    /// an initiator behind a balancer sees fail.
+    pub(crate) failed: u64,
 }
 
 impl Initiator {
     /// One for the coordinator at this URL.
     pub(crate) fn new(base: &str) -> Result<Self, ChaosError> {
+        Self::of_several(vec![base.to_owned()])
+    }
+
+    /// One for several coordinators, which asks the next when one does not answer.
+    pub(crate) fn of_several(bases: Vec<String>) -> Result<Self, ChaosError> {
         static TLS: Once = Once::new();
         // The client insists on a TLS provider although nothing here uses TLS.
         TLS.call_once(|| {
@@ -47,18 +56,29 @@ impl Initiator {
         });
         let built = Client::builder().no_proxy().tls_certs_only([]).timeout(ANSWER_WITHIN).build();
         let http = built.map_err(|error| ChaosError::Answer(format!("an HTTP client: {error}")))?;
-        Ok(Self { http, base: base.to_owned() })
+        Ok(Self { http, bases: bases.into() })
     }
 
-    /// Begins the transaction, again and again with the same gid, until its end is told.
-    pub(crate) async fn carry_through(&self, ledger: &mut InitiatorLog, body: &str) -> Detours {
+    /// Begins the transaction, again and again with the same gid, until its end is told. Each
+    /// transaction begins at another coordinator than the one before.
+    pub(crate) async fn carry_through(
+        &self,
+        number: u64,
+        ledger: &mut InitiatorLog,
+        body: &str,
+    ) -> Detours {
         let mut detours = Detours::default();
-        let url = format!("{}/v1/transactions?wait=finished&wait_ms={WAIT_MS}", self.base);
+        let several = self.bases.len();
+        let mut asked = usize::try_from(number).unwrap_or_default() % several;
+        let mut without_answer = 0;
         loop {
+            let base = &self.bases[asked % several];
+            let url = format!("{base}/v1/transactions?wait=finished&wait_ms={WAIT_MS}");
             let request = self.http.post(&url).header("content-type", "application/json");
             match request.body(body.to_owned()).send().await {
                 Ok(answer) if answer.status().is_success() => {
                     if let Ok(told) = answer.json::<Told>().await {
+                        without_answer = 0;
                         ledger.hear(&told);
                         if told.status.is_final() {
                             ledger.finished = Some(clock::now());
@@ -78,13 +98,18 @@ impl Initiator {
                 }
                 Err(_) => detours.unanswered += 1,
             }
-            tokio::time::sleep(PAUSE).await;
+            asked += 1;
+            without_answer += 1;
+            if without_answer % several == 0 {
+                detours.failed += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 
     /// Begins the transaction, again and again with the same gid, until it is known to exist.
     pub(crate) async fn hand_over(&self, body: &str) -> Result<(), ChaosError> {
-        let url = format!("{}/v1/transactions?wait=accepted", self.base);
+        let url = format!("{}/v1/transactions?wait=accepted", self.bases[0]);
         loop {
             let request = self.http.post(&url).header("content-type", "application/json");
             match request.body(body.to_owned()).send().await {
@@ -95,6 +120,17 @@ impl Initiator {
                 }
                 Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
             }
+        }
+    }
+
+    /// Cancels the transaction.
+    pub(crate) async fn cancel(&self, gid: &str) -> Result<(), ChaosError> {
+        let url = format!("{}/v1/transactions/{gid}/cancel?wait=decided", self.bases[0]);
+        let sent = self.http.post(&url).send().await;
+        let answer = sent.map_err(|error| ChaosError::Answer(format!("POST {url}: {error}")))?;
+        match answer.status().is_success() {
+            true => Ok(()),
+            false => Err(ChaosError::Answer(format!("{url} was answered {}", answer.status()))),
         }
     }
 
@@ -132,9 +168,17 @@ impl Initiator {
         read(what, sent.map_err(|error| ChaosError::Answer(format!("GET {url}: {error}")))?).await
     }
 
+    /// Of the first coordinator that can be asked.
     async fn get(&self, path: &str) -> Result<reqwest::Response, ChaosError> {
-        let sent = self.http.get(format!("{}{path}", self.base)).send().await;
-        sent.map_err(|error| ChaosError::Answer(format!("GET {path}: {error}")))
+        let mut failed = None;
+        for base in &*self.bases {
+            match self.http.get(format!("{base}{path}")).send().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let why = failed.map_or_else(String::new, |error| error.to_string());
+        Err(ChaosError::Answer(format!("GET {path}: {why}")))
     }
 }
 

@@ -182,10 +182,11 @@ impl Shared {
         self.ledger().under_way.insert(number, begun);
         let mut one = One { shared: self, number, log: Some(InitiatorLog::new(gid, begun)) };
         if let Some(log) = &mut one.log {
-            let detours = self.initiator.carry_through(log, &body).await;
+            let detours = self.initiator.carry_through(number, log, &body).await;
             let mut ledger = self.ledger();
             ledger.detours.unanswered += detours.unanswered;
             ledger.detours.refused += detours.refused;
+            ledger.detours.failed += detours.failed;
         }
     }
 }

@@ -13,8 +13,7 @@ use tempfile::TempDir;
 use tercet_testing::Port;
 
 use self::disk::SmallDisk;
-pub(crate) use self::participants::Kind;
-use self::participants::Participants;
+pub(crate) use self::participants::{Kind, Participants};
 pub(crate) use self::programs::Programs;
 use crate::clock;
 use crate::error::ChaosError;
@@ -96,22 +95,32 @@ impl<'a> Setup<'a> {
         logs: &[InitiatorLog],
         prefix: &str,
     ) -> Result<Verdict, ChaosError> {
-        let initiator = self.initiator()?;
-        let begun = clock::now();
-        while !initiator.all_finished(None).await? {
-            if begun.elapsed() > FINISHED_WITHIN {
-                break;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        let mut known = BTreeMap::new();
-        for ledger in logs {
-            if let Some(told) = initiator.look(&ledger.gid).await? {
-                let end = told.status.decision().filter(|_| told.status.is_final());
-                known.insert(ledger.gid.clone(), Known { instance: told.instance, end });
-            }
-        }
-        let entries = self.participants.read(&initiator, prefix).await?;
-        Ok(Verdict::of(logs, &known, &entries, self.pieces))
+        verdict(&self.initiator()?, &self.participants, self.pieces, logs, prefix).await
     }
+}
+
+/// Waits until nothing is unfinished, and compares everybody's books; `pieces` were in stock.
+pub(crate) async fn verdict(
+    initiator: &Initiator,
+    participants: &Participants,
+    pieces: i64,
+    logs: &[InitiatorLog],
+    prefix: &str,
+) -> Result<Verdict, ChaosError> {
+    let begun = clock::now();
+    while !initiator.all_finished(None).await? {
+        if begun.elapsed() > FINISHED_WITHIN {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let mut known = BTreeMap::new();
+    for ledger in logs {
+        if let Some(told) = initiator.look(&ledger.gid).await? {
+            let end = told.status.decision().filter(|_| told.status.is_final());
+            known.insert(ledger.gid.clone(), Known { instance: told.instance, end });
+        }
+    }
+    let entries = participants.read(initiator, prefix).await?;
+    Ok(Verdict::of(logs, &known, &entries, pieces))
 }

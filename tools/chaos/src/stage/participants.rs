@@ -41,7 +41,7 @@ enum Source {
 
 impl Participants {
     /// Starts them with so many pieces in stock; their files are below this directory.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         kind: Kind,
         programs: &Programs,
         link: &Link,
@@ -108,7 +108,7 @@ impl Participants {
     }
 
     /// All that they have written down of the transactions whose gid begins so.
-    pub(super) async fn read(&self, by: &Initiator, prefix: &str) -> Result<Entries, ChaosError> {
+    pub(crate) async fn read(&self, by: &Initiator, prefix: &str) -> Result<Entries, ChaosError> {
         match &self.books {
             Source::Files(books) => books.read(prefix).await,
             Source::Told => {

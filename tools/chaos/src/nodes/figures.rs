@@ -1,0 +1,112 @@
+//! The table of nodes, and what stands below it.
+
+use std::fmt;
+
+use crate::report::machine;
+use crate::row::Row;
+use crate::spread::Short;
+use crate::trial::Scale;
+use crate::verdict::Verdict;
+
+const HEAD: &str = "\
+| fault | from the fault (the database: from its return) to the end of what was under way, p50/max | RPO (acknowledged and lost) | finished right | requests that no node answered | throughput against no fault |
+|---|---|---|---|---|---|";
+
+/// All that a run has found.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    scale: Scale,
+    rows: Vec<Row>,
+    told: Vec<String>,
+    is_clean: bool,
+}
+
+impl Figures {
+    pub(super) fn new(scale: Scale) -> Self {
+        Self { scale, rows: Vec::new(), told: Vec::new(), is_clean: true }
+    }
+
+    /// Adds a row, and says it at once.
+    pub(super) fn add(&mut self, row: Row) {
+        println!("{}\n{}", line(&row), row.note());
+        self.is_clean &= row.is_clean();
+        self.rows.push(row);
+    }
+
+    /// Adds what is no row, and says it at once.
+    pub(super) fn tell(&mut self, measured: &(impl fmt::Display + Measured)) {
+        println!("{measured}");
+        self.is_clean &= measured.is_clean();
+        self.told.push(measured.to_string());
+    }
+
+    /// A row that could not be measured.
+    pub(super) fn cannot(&mut self, why: &str) {
+        eprintln!("{why}");
+        self.is_clean = false;
+        self.told.push(format!("* not measured: {why}"));
+    }
+
+    /// Whether all was measured, and nothing is wrong.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.is_clean
+    }
+}
+
+/// What is measured and is no row.
+pub(super) trait Measured {
+    /// Whether nothing is wrong.
+    fn is_clean(&self) -> bool {
+        true
+    }
+}
+
+impl Measured for super::take_over::TakenOver {
+    fn is_clean(&self) -> bool {
+        self.is_clean()
+    }
+}
+
+impl Measured for super::hand_over::HandedOver {}
+
+impl Measured for super::crowd::Crowd {}
+
+fn line(row: &Row) -> String {
+    let Row { fault, recovery, verdict, detours, rates, .. } = row;
+    let Verdict { begun, right, lost, sums, .. } = verdict;
+    let (p50, max) = (Short(recovery.percentile(50)), Short(recovery.max()));
+    let sums = if sums.is_empty() { "" } else { ", SUMS OFF" };
+    let change = (rates.during / rates.without - 1.0) * 100.0;
+    format!(
+        "| {fault} | {p50} / {max} | {lost} | {right} of {begun}{sums} | {} | {change:+.0} % |",
+        detours.failed
+    )
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scale, rows, told, .. } = self;
+        if !rows.is_empty() {
+            writeln!(f, "{HEAD}")?;
+            for row in rows {
+                writeln!(f, "{}", line(row))?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(
+            f,
+            "Three nodes on one PostgreSQL, {} initiators that ask the next node when one does not answer, as a balancer \
+             would; windows without fault of {}. All on one machine: {}.\n",
+            scale.initiators,
+            Short(scale.window),
+            machine()
+        )?;
+        for line in told {
+            writeln!(f, "{line}")?;
+        }
+        for row in rows {
+            writeln!(f, "{}", row.note())?;
+        }
+        Ok(())
+    }
+}

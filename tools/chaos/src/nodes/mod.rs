@@ -1,0 +1,88 @@
+//! Several coordinators on one PostgreSQL, while nodes die, freeze, lose their way to the database
+//! or are restarted one after the other: what initiators see of it, how long a dead node's
+//! transactions have nobody, and whether everybody's books agree.
+
+mod crowd;
+mod database;
+mod fault;
+mod figures;
+mod hand_over;
+mod scene;
+mod take_over;
+mod trial;
+mod valve;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use self::crowd::crowd;
+use self::fault::NodeFault;
+pub(crate) use self::figures::Figures;
+use self::hand_over::hand_over;
+use self::take_over::{Profile, take_over};
+use crate::error::ChaosError;
+use crate::stage::Programs;
+use crate::trial::Scale;
+
+/// What is asked for.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Nodes {
+    /// The server, as `postgres://…`, with a user who may make databases.
+    #[arg(long, value_name = "URL", env = "TERCET_TEST_POSTGRES_URL", hide_env_values = true)]
+    postgres: String,
+    /// Where its data are, if it comes back by itself when it is killed, as tests/databases has it.
+    #[arg(long, value_name = "DIR", env = "TERCET_TEST_POSTGRES_DATA")]
+    postgres_data: Option<PathBuf>,
+    /// These faults only.
+    #[arg(long, value_name = "FAULT", value_delimiter = ',')]
+    only: Vec<NodeFault>,
+    /// How often a node is killed in each profile, and stopped in order, to measure how long what it
+    /// drove has nobody; 0 leaves that out.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    times: usize,
+    /// Transactions that two nodes take over together; 0 leaves that out.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    crowd: usize,
+    /// Milliseconds that a fault lasts.
+    #[arg(long, value_name = "MS", default_value_t = 5_000)]
+    fault_ms: u64,
+    /// Milliseconds of a window without a fault.
+    #[arg(long, value_name = "MS", default_value_t = 5_000)]
+    window_ms: u64,
+    /// Initiators at a time.
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    initiators: usize,
+    /// Writes the figures into this file, between its two marks.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// Measures all that was asked for.
+pub(crate) async fn run(asked: &Nodes, programs: &Programs) -> Result<Figures, ChaosError> {
+    let server = database::Server::new(&asked.postgres, asked.postgres_data.clone());
+    let scale = Scale {
+        fault: Duration::from_millis(asked.fault_ms),
+        window: Duration::from_millis(asked.window_ms),
+        initiators: asked.initiators,
+    };
+    let mut figures = Figures::new(scale);
+    let faults = if asked.only.is_empty() { NodeFault::ALL.to_vec() } else { asked.only.clone() };
+    for fault in faults {
+        match trial::run(fault, programs, &server, scale).await {
+            Ok(row) => figures.add(row),
+            Err(error) => figures.cannot(&format!("{fault}: {error}")),
+        }
+    }
+    if asked.times > 0 {
+        for profile in Profile::ALL {
+            let taken = take_over(profile, asked.times, programs, &server, scale).await?;
+            figures.tell(&taken);
+        }
+        let handed = hand_over(asked.times, programs, &server).await?;
+        figures.tell(&handed);
+    }
+    if asked.crowd > 0 {
+        figures.tell(&crowd(asked.crowd, programs, &server).await?);
+    }
+    Ok(figures)
+}

@@ -1,0 +1,36 @@
+//! The smallest of each trouble of several nodes, on a real PostgreSQL that `tests/databases` starts:
+//! whatever the timing, nothing is lost and the books agree.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Keeps P1, P2, P4, P5.
+#[test]
+fn whatever_happens_to_nodes_nothing_acknowledged_is_lost_and_all_books_agree() {
+    let program = Path::new(env!("CARGO_BIN_EXE_tercet-chaos"));
+    let mut faults =
+        vec!["killed", "stopped", "two-killed", "partition", "rolling-restart"];
+    // A server of somebody's own is not killed.
+    if std::env::var_os("TERCET_TEST_POSTGRES_DATA").is_some() {
+        faults.push("database-killed");
+    }
+    let mut chaos = Command::new(program);
+    chaos.arg("--programs").arg(program.parent().expect("a folder")).arg("nodes");
+    for (option, value) in [
+        ("--only", faults.join(",").as_str()),
+        ("--fault-ms", "1000"),
+        ("--window-ms", "400"),
+        ("--initiators", "6"),
+        ("--times", "2"),
+        ("--crowd", "1500"),
+    ] {
+        chaos.args([option, value]);
+    }
+    let ran = chaos.output().expect("it starts");
+    let (said, errors) = (&ran.stdout, &ran.stderr);
+    let text = format!("{}{}", String::from_utf8_lossy(said), String::from_utf8_lossy(errors));
+    assert!(ran.status.success(), "{text}");
+    // Every row was measured, and told twice: none was left out and taken for good. Then the head.
+    let rows = text.lines().filter(|line| line.starts_with("| ")).count();
+    assert_eq!(rows, 2 * faults.len() + 1, "{text}");
+}
