@@ -42,8 +42,7 @@ test: ## Build everything and run every test
 check: ## Check format, lints and documentation; changes nothing
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy -p tercet-participant --all-features --all-targets -- -D warnings
-	cargo clippy -p tercet-tests --all-features --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features $(DRIVERS) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 verify: check test ## Everything that must hold before a change is taken; changes nothing
@@ -56,7 +55,7 @@ promises: ## List in docs/testing.md which tests keep which promise, as the test
 	TERCET_MAKE_PROMISES=1 cargo test -q -p tercet-tests --test rules promises
 
 openapi: ## Try /openapi.json with three generators of clients and with schemathesis (python3, node, go; 4 minutes)
-	cargo build -p tercet-coordinator --bin tercet
+	cargo build --workspace --bins
 	tests/openapi/run
 
 deploy: ## Try what is in deploy/ with helm, Kubernetes' types and nginx (go, nginx; the first time some minutes)
