@@ -21,7 +21,7 @@ fn whatever_happens_to_nodes_nothing_acknowledged_is_lost_and_all_books_agree() 
         ("--fault-ms", "1000"),
         ("--window-ms", "400"),
         ("--initiators", "6"),
-        ("--times", "2"),
+        ("--times", "1"),
         ("--crowd", "1500"),
     ] {
         chaos.args([option, value]);
