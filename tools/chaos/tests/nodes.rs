@@ -8,8 +8,7 @@ use std::process::Command;
 #[test]
 fn whatever_happens_to_nodes_nothing_acknowledged_is_lost_and_all_books_agree() {
     let program = Path::new(env!("CARGO_BIN_EXE_tercet-chaos"));
-    let mut faults =
-        vec!["killed", "stopped", "two-killed", "partition", "rolling-restart"];
+    let mut faults = vec!["killed", "stopped", "two-killed", "partition", "rolling-restart"];
     // A server of somebody's own is not killed.
     if std::env::var_os("TERCET_TEST_POSTGRES_DATA").is_some() {
         faults.push("database-killed");
