@@ -35,6 +35,8 @@ pub(crate) struct Crowd {
     /// Until all that were undecided had an owner, and until all had one.
     undecided_owned: Duration,
     all_owned: Duration,
+    /// How many each of the two then drives that stand as they were left.
+    shares: Vec<usize>,
 }
 
 /// Has so many taken over by two nodes. Their rows are copies of those of two that a node has
@@ -65,8 +67,21 @@ pub(crate) async fn crowd(
     let begun = clock::now();
     let undecided_owned = until_none(&scene, life, UNDECIDED, begun).await?;
     let all_owned = until_none(&scene, life, "", begun).await?;
+    let mut shares = Vec::new();
+    for node in &scene.nodes {
+        let life = scene.rows.life_at(&node.port.address().to_string()).await?;
+        let undecided = scene.rows.driven_by(life, UNDECIDED, "trying").await?;
+        shares.push(undecided + scene.rows.driven_by(life, DECIDED, "cancelling").await?);
+    }
     scene.end().await?;
-    Ok(Crowd { transactions, undecided, undecided_owned, all_owned })
+    Ok(Crowd { transactions, undecided, undecided_owned, all_owned, shares })
+}
+
+impl Crowd {
+    /// Whether those that nobody drives any more are driven by the two, and none was lost or decided.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.shares.iter().sum::<usize>() == self.transactions
+    }
 }
 
 async fn until_none(
@@ -87,12 +102,17 @@ async fn until_none(
 
 impl fmt::Display for Crowd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { transactions, undecided, undecided_owned, all_owned } = self;
+        let Self { transactions, undecided, undecided_owned, all_owned, shares } = self;
         write!(
             f,
-            "* {transactions} transactions that a node has left, {undecided} of them undecided, taken over by two: the undecided ones have an owner after {}, all after {}.",
+            "* {transactions} transactions that a node has left, {undecided} of them undecided, taken over by two: the undecided ones have an owner after {}, all after {}. Each then drives {}.",
             Short(*undecided_owned),
             Short(*all_owned),
-        )
+            shares.iter().map(usize::to_string).collect::<Vec<_>>().join(" and "),
+        )?;
+        if !self.is_clean() {
+            write!(f, "\n  * WRONG: not all are driven by the two as they were left")?;
+        }
+        Ok(())
     }
 }

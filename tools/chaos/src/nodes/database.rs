@@ -124,6 +124,21 @@ impl Rows {
         row.try_get_by_index(0).map_err(failed(ask))
     }
 
+    /// How many transactions whose gid begins so stand like this and are driven by the life.
+    pub(crate) async fn driven_by(
+        &self,
+        life: i64,
+        prefix: &str,
+        status: &str,
+    ) -> Result<usize, ChaosError> {
+        let ask = "SELECT COUNT(*) FROM global_transactions \
+                   WHERE owner = $1 AND status = $2 AND gid >= $3 AND gid < $4";
+        let end = format!("{prefix}~");
+        let values = [life.into(), status.into(), prefix.into(), end.into()];
+        let count: i64 = self.one(ask, values).await?.try_get_by_index(0).map_err(failed(ask))?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     /// The rows of a life that has left, and of so many transactions that it drove, each like one
     /// of these that are there: `(gid of the model, prefix of the copies, how many)`. They are all
     /// there in one moment. Returns the life.

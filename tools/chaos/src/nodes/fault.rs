@@ -37,6 +37,18 @@ impl NodeFault {
         Self::RollingRestart,
     ];
 
+    /// Whether a node is there all the while that takes any request, so that none may fail.
+    pub(crate) fn spares_requests(self) -> bool {
+        match self {
+            Self::RollingRestart => true,
+            Self::Killed
+            | Self::Stopped
+            | Self::TwoKilled
+            | Self::Partition
+            | Self::DatabaseKilled => false,
+        }
+    }
+
     /// Lets it happen, for so long. Returns the moments that what was under way is measured from:
     /// nobody heals a dead node, so it is the moment of the fault, but for the database, without
     /// which nobody can do anything.

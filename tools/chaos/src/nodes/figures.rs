@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::fault::NodeFault;
 use crate::report::machine;
 use crate::row::Row;
 use crate::spread::Short;
@@ -27,9 +28,13 @@ impl Figures {
     }
 
     /// Adds a row, and says it at once.
-    pub(super) fn add(&mut self, row: Row) {
+    pub(super) fn add(&mut self, fault: NodeFault, row: Row) {
         println!("{}\n{}", line(&row), row.note());
         self.is_clean &= row.is_clean();
+        let failed = row.detours.failed;
+        if fault.spares_requests() && failed > 0 {
+            self.wrong(&format!("{fault}: {failed} requests were answered by no node"));
+        }
         self.rows.push(row);
     }
 
@@ -47,6 +52,13 @@ impl Figures {
         self.told.push(format!("* not measured: {why}"));
     }
 
+    /// Something that must not be, in words.
+    fn wrong(&mut self, what: &str) {
+        eprintln!("WRONG: {what}");
+        self.is_clean = false;
+        self.told.push(format!("* WRONG: {what}"));
+    }
+
     /// Whether all was measured, and nothing is wrong.
     pub(crate) fn is_clean(&self) -> bool {
         self.is_clean
@@ -56,9 +68,7 @@ impl Figures {
 /// What is measured and is no row.
 pub(super) trait Measured {
     /// Whether nothing is wrong.
-    fn is_clean(&self) -> bool {
-        true
-    }
+    fn is_clean(&self) -> bool;
 }
 
 impl Measured for super::take_over::TakenOver {
@@ -67,9 +77,17 @@ impl Measured for super::take_over::TakenOver {
     }
 }
 
-impl Measured for super::hand_over::HandedOver {}
+impl Measured for super::hand_over::HandedOver {
+    fn is_clean(&self) -> bool {
+        self.is_clean()
+    }
+}
 
-impl Measured for super::crowd::Crowd {}
+impl Measured for super::crowd::Crowd {
+    fn is_clean(&self) -> bool {
+        self.is_clean()
+    }
+}
 
 fn line(row: &Row) -> String {
     let Row { fault, recovery, verdict, detours, rates, .. } = row;

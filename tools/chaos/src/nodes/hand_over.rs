@@ -17,6 +17,9 @@ use crate::stage::Programs;
 /// Transactions that wait at a node when it is stopped, beside those that it took over before.
 const WAITING: usize = 100;
 
+/// Begins the gid of each of them.
+const PREFIX: &str = "waits-";
+
 /// Pause between two looks at the rows.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -25,7 +28,12 @@ const HANDED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What was measured.
 #[derive(Debug)]
-pub(crate) struct HandedOver(Spread);
+pub(crate) struct HandedOver {
+    /// How long each time nobody drove them.
+    took: Spread,
+    /// How many of them nobody drives in the end, or were not left unfinished.
+    lost: usize,
+}
 
 /// Stops a node so many times, each time another.
 pub(crate) async fn hand_over(
@@ -44,7 +52,7 @@ pub(crate) async fn hand_over(
         let listens = scene.nodes[node].port.address().to_string();
         let initiator = Initiator::new(&format!("http://{listens}"))?;
         for number in 0..WAITING {
-            let gid = format!("waits-{round}-{number}");
+            let gid = format!("{PREFIX}{round}-{number}");
             let body = format!(
                 r#"{{"gid":"{gid}","timeout_ms":3600000,"branches":[{{"id":"b","endpoint":"http://{}/b"}}]}}"#,
                 dead.address()
@@ -60,8 +68,22 @@ pub(crate) async fn hand_over(
         process.start().await?;
         scene.until_all_live().await?;
     }
+    let mut driven = 0;
+    for node in &scene.nodes {
+        let life = scene.rows.life_at(&node.port.address().to_string()).await?;
+        for status in ["trying", "cancelling"] {
+            driven += scene.rows.driven_by(life, PREFIX, status).await?;
+        }
+    }
     scene.end().await?;
-    Ok(HandedOver(Spread::of(took)))
+    Ok(HandedOver { took: Spread::of(took), lost: (times * WAITING).abs_diff(driven) })
+}
+
+impl HandedOver {
+    /// Whether all that waited waits still, at nodes that are there.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.lost == 0
+    }
 }
 
 /// From the first look that finds the life over until the first that finds nothing of it.
@@ -86,13 +108,17 @@ async fn without_an_owner(scene: &Scene, life: i64) -> Result<Duration, ChaosErr
 
 impl fmt::Display for HandedOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(took) = self;
+        let Self { took, lost } = self;
         write!(
             f,
             "* A node stopped in order {} times, with {WAITING} transactions and more waiting at it: these have nobody for {} (p50), {} (max).",
             took.len(),
             Short(took.percentile(50)),
             Short(took.max()),
-        )
+        )?;
+        if !self.is_clean() {
+            write!(f, "\n  * WRONG: {lost} of them are driven by nobody in the end")?;
+        }
+        Ok(())
     }
 }

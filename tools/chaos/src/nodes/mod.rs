@@ -69,7 +69,7 @@ pub(crate) async fn run(asked: &Nodes, programs: &Programs) -> Result<Figures, C
     let faults = if asked.only.is_empty() { NodeFault::ALL.to_vec() } else { asked.only.clone() };
     for fault in faults {
         match trial::run(fault, programs, &server, scale).await {
-            Ok(row) => figures.add(row),
+            Ok(row) => figures.add(fault, row),
             Err(error) => figures.cannot(&format!("{fault}: {error}")),
         }
     }

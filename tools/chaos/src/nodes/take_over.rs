@@ -113,7 +113,11 @@ impl fmt::Display for TakenOver {
             profile.described(),
             Short(last.percentile(50)),
             Short(last.max()),
-        )
+        )?;
+        for line in verdict.sums.iter().chain(&verdict.wrong).take(5) {
+            write!(f, "\n  * WRONG: {line}")?;
+        }
+        Ok(())
     }
 }
 
