@@ -77,8 +77,9 @@ impl Server {
 
     /// Where it listens, as host and port.
     pub(crate) fn address(&self) -> &str {
-        let after = self.url.rsplit_once('@').map_or(self.url.as_str(), |(_, after)| after);
-        after.split('/').next().unwrap_or_default()
+        let (_, place) = self.url.split_once("://").unwrap_or(("", &self.url));
+        let (place, _) = place.split_once('/').unwrap_or((place, ""));
+        place.rsplit_once('@').map_or(place, |(_, address)| address)
     }
 }
 
@@ -230,8 +231,7 @@ mod tests {
     fn the_address_of_a_server_is_what_stands_between_its_user_and_its_database() {
         for url in ["postgres://u:p@127.0.0.1:5432/postgres", "postgres://127.0.0.1:5432/postgres"]
         {
-            let address = Server::new(url, None).address().replace("postgres://", "");
-            assert_eq!(address.trim_start_matches('/'), "127.0.0.1:5432");
+            assert_eq!(Server::new(url, None).address(), "127.0.0.1:5432", "{url}");
         }
     }
 }
