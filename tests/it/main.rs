@@ -2,6 +2,7 @@
 //! test says, and the contract on the wire as the only yardstick. One binary with a module
 //! per subject; each test has its own processes, its own directory and its own ports.
 
+mod access;
 mod alerts;
 mod begin;
 mod bodies;

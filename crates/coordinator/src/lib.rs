@@ -3,6 +3,7 @@
 //! One direction: `http` → `runtime` (which owns the engine) → the journal and `dispatcher`, and back
 //! by the runtime's inbox. See ARCHITECTURE.md.
 
+pub mod access;
 pub mod alerts;
 pub mod cli;
 pub mod cluster;

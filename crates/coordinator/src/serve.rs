@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::access::{self, Access, AccessError, is_loopback};
 use crate::config::Settings;
 use crate::http::{
     self, Admits, Api, BodyBudget, Entrance, Readiness, RequestLimits, ServerSettings,
@@ -46,6 +47,9 @@ pub enum ServeError {
     /// The process may have too few files open.
     #[error(transparent)]
     OpenFiles(#[from] TooFew),
+    /// It is not said who is let in, or not so that it could be kept.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// Journal, dispatcher or engine could not be started, or failed.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -85,6 +89,10 @@ pub(crate) async fn serve_on(
     stop: watch::Receiver<Stop>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let access = Access::begin(settings, Arc::clone(&clock))?;
+    let access = Arc::new(access);
+    tell_of(&access, settings.server.listen);
     let max_connections = settings.server.max_connections;
     let shares = open_files::raise_and_share(max_connections, settings.database.read_connections)?;
     let (listener, address) = listen(settings.server.listen).await?;
@@ -109,10 +117,10 @@ pub(crate) async fn serve_on(
         let probes = http::serve(listener, entrance.clone(), settings, std::future::pending());
         servers.answer_probes(probes);
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    servers.keep(access::keep_up(Arc::clone(&access)));
     let around = Surroundings::new(settings, rows, address, shares, clock, readiness).await;
     let around = around.map_err(NodeError::from)?;
-    Face { servers, entrance, own_addresses, metrics, around }.serve(stop, ready).await
+    Face { servers, entrance, own_addresses, metrics, access, around }.serve(stop, ready).await
 }
 
 /// What answers already, before there is an engine behind it, and while one follows another.
@@ -122,6 +130,7 @@ struct Face {
     /// No branch may lead to any of them.
     own_addresses: Vec<SocketAddr>,
     metrics: PrometheusHandle,
+    access: Arc<Access>,
     around: Surroundings,
 }
 
@@ -194,6 +203,7 @@ impl Face {
         let (around, dispatcher) = (&self.around, node.dispatcher.clone());
         let settings = &around.settings;
         self.entrance.open(http::router(Api {
+            access: Arc::clone(&self.access),
             engine: node.engine.clone(),
             journal: node.journal.clone(),
             clock: Arc::clone(&around.clock),
@@ -279,6 +289,17 @@ impl Face {
         engine_ended: impl Future<Output = ()>,
     ) -> Why {
         why_stop(stop, &self.around.readiness, engine_ended, self.servers.ended()).await
+    }
+}
+
+/// Whoever watches the log is to know that everybody is let in.
+fn tell_of(access: &Access, listen: SocketAddr) {
+    if !access.has_rules() && !is_loopback(listen) {
+        tracing::warn!(
+            event = "access_open",
+            %listen,
+            "auth.allow_anonymous: whoever reaches this address may do everything"
+        );
     }
 }
 

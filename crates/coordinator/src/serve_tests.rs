@@ -28,10 +28,11 @@ async fn served(servers: Servers, asked: Stop) -> (Result<(), ServeError>, Readi
     let entrance = Entrance::closed(&readiness);
     let address = "127.0.0.1:7200".parse().expect("an address");
     let clock = Arc::new(SystemClock::start());
+    let access = Arc::new(Access::begin(&settings, clock.clone()).expect("there are no rules"));
     let rows = Rows::InDatabase;
     let around = Surroundings::new(&settings, rows, address, shares, clock, readiness.clone());
     let around = around.await.expect("a client");
-    let face = Face { servers, entrance, own_addresses: vec![address], metrics, around };
+    let face = Face { servers, entrance, own_addresses: vec![address], metrics, access, around };
     let serving = face.serve(stop, |_| ());
     let served = tokio::time::timeout(Duration::from_secs(60), serving).await;
     assert!(database.exists(), "it had started");

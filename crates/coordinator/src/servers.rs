@@ -38,12 +38,13 @@ pub(crate) struct Servers {
     close: watch::Sender<Option<Duration>>,
     requests: JoinSet<()>,
     probes: JoinSet<()>,
+    beside: JoinSet<()>,
 }
 
 impl Servers {
     pub(crate) fn new() -> Self {
         let (close, _) = watch::channel(None);
-        Self { close, requests: JoinSet::new(), probes: JoinSet::new() }
+        Self { close, requests: JoinSet::new(), probes: JoinSet::new(), beside: JoinSet::new() }
     }
 
     /// Ends when no more connections are to be taken, and says how long answers under way are waited
@@ -59,6 +60,11 @@ impl Servers {
     /// One that ends when `closing` does.
     pub(crate) fn answer_requests(&mut self, server: impl Future<Output = ()> + Send + 'static) {
         self.requests.spawn(server);
+    }
+
+    /// What goes on beside them for as long as they are there.
+    pub(crate) fn keep(&mut self, beside: impl Future<Output = ()> + Send + 'static) {
+        self.beside.spawn(beside);
     }
 
     /// One that answers until the process ends.

@@ -16,6 +16,7 @@ const LONGEST_WAIT_MS: u128 = 60_000;
 pub struct Client {
     base: String,
     http: reqwest::Client,
+    token: Option<String>,
 }
 
 /// All of an answer.
@@ -76,7 +77,13 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .tls_certs_only([])
             .build();
-        Self { base: format!("http://{address}"), http: http.expect("a client") }
+        Self { base: format!("http://{address}"), http: http.expect("a client"), token: None }
+    }
+
+    /// The same client with a bearer token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
     /// The HTTP client beneath, for what this one has no words for.
@@ -188,6 +195,9 @@ impl Client {
         body: Option<&str>,
     ) -> Result<Response, reqwest::Error> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_owned());
         }

@@ -32,6 +32,8 @@ pub const OWNER: &str = "tercet-owner";
 pub const NODE: &str = "tercet-node";
 /// Between coordinators: who asked the one that passed the request on.
 pub const WHO: &str = "tercet-who";
+/// Between coordinators: the role that the one that passed the request on has found.
+pub const ROLE: &str = "tercet-role";
 
 /// Whether a branch may bring a header of this name (lower case) for its calls.
 /// The others are ours to set, or belong to the connection (RFC 9110, 7.6.1).

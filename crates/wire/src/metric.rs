@@ -48,6 +48,8 @@ pub const TRANSACTIONS_RECOVERED: &str = "tercet_transactions_recovered_total";
 pub const HTTP_REQUESTS: &str = "tercet_http_requests_total";
 /// How long they took, by `route`.
 pub const HTTP_REQUEST_DURATION: &str = "tercet_http_request_duration_seconds";
+/// Requests without a token that counts, by `why`: `missing`, `malformed`, `unknown`, `jwt`.
+pub const LOGINS_FAILED: &str = "tercet_logins_failed_total";
 /// Alerts and attempts to deliver them, by `result`.
 pub const ALERTS: &str = "tercet_alerts_total";
 /// Alerts that wait to be delivered.

@@ -102,9 +102,13 @@ problems! {
     InvalidRequest = "invalid-request", 400, "The request is not valid",
         "The detail names the field or parameter and what is wrong with it. Nothing happened; mend the request and send it again.";
     Unauthorized = "unauthorized", 401, "A token is needed",
-        "Send a valid token as `Authorization: Bearer …`.";
+        "Send a valid token as `Authorization: Bearer …`. The detail says what is wrong with the one that came, if one did.";
     Forbidden = "forbidden", 403, "This token may not do that",
         "Ask for a token whose role allows the request.";
+    CrossOrigin = "cross-origin", 403, "The request comes from another site's page",
+        "Browsers send it so when a page of another origin asks. If that page is yours, name its origin in `server.allowed_origins`; programs leave `Origin` and `Sec-Fetch-Site` out.";
+    HostNotAllowed = "host-not-allowed", 403, "This node is not known by that name",
+        "A node that listens on the loopback interface answers to its names (`localhost`, `127.0.0.1`, `[::1]`) alone, so that no page can reach it by a name of its own. Name further ones in `server.allowed_hosts`.";
     TransactionNotFound = "transaction-not-found", 404, "There is no such transaction",
         "No transaction with this gid was ever begun here, or it finished longer ago than the retention. If a begin with this gid had no answer, send it again: that is safe.";
     BranchNotFound = "branch-not-found", 404, "The transaction has no such branch",

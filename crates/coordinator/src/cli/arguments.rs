@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tercet_journal::StoreKind;
 
+use crate::access::Role;
 use crate::cli::tx::Tx;
 use crate::config::{ConfigError, Flags, Layers};
 
@@ -39,6 +40,11 @@ pub(super) enum Command {
         #[command(flatten)]
         flags: DatabaseFlags,
     },
+    /// Make tokens by which callers are known
+    Token {
+        #[command(subcommand)]
+        what: Token,
+    },
     /// Look after transactions of a coordinator that runs
     ///
     /// TERCET_TOKEN is sent as bearer token. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not
@@ -72,6 +78,22 @@ pub(super) enum Config {
     Show,
     /// Say whether the settings can be used
     Check,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Token {
+    /// Print a fresh token once, and what is to stand in the settings for it
+    ///
+    /// The token goes to whoever is to have it; the table, which says nothing of it, into the settings
+    /// or the file of auth.tokens_file.
+    New {
+        /// What histories are to call whoever has it
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// What they may do: viewer, client or operator
+        #[arg(long, value_name = "ROLE")]
+        role: Role,
+    },
 }
 
 /// Settings come from built-in defaults, then the file, then environment variables such as

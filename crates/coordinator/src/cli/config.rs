@@ -1,5 +1,6 @@
 //! `tercet config show` and `check`.
 
+use crate::access::Access;
 use crate::cli::arguments::{Config, DatabaseFlags, ServeFlags};
 use crate::cli::exit::{Exit, complain, say};
 use crate::config::Flags;
@@ -10,15 +11,19 @@ pub(super) fn config(what: Config, flags: &DatabaseFlags) -> Exit {
         Ok(layers) => layers,
         Err(error) => return Exit::usage(error),
     };
-    if let Err(error) = layers.settings() {
-        return Exit::usage(error);
-    }
+    let settings = match layers.settings() {
+        Ok(settings) => settings,
+        Err(error) => return Exit::usage(error),
+    };
     for (variable, meant) in layers.unheard() {
         complain(format_args!("environment {variable} sets nothing; {meant} does"));
     }
     match what {
         Config::Show => say(in_toml(layers.to_string().trim_end())),
-        Config::Check => say(format_args!("ok, {} not as built in", layers.changed())),
+        Config::Check => match Access::check(&settings) {
+            Ok(()) => say(format_args!("ok, {} not as built in", layers.changed())),
+            Err(error) => return Exit::usage(error),
+        },
     }
     Exit::Well
 }

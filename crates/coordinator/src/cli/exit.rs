@@ -93,6 +93,11 @@ pub(super) fn complain(line: impl Display) {
     complain_in_lines(for_people(&line.to_string()));
 }
 
+/// Says on stderr what is no failure.
+pub(super) fn remark(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", for_people(line));
+}
+
 /// Prints to stderr, made safe for a terminal.
 fn complain_in_lines(text: impl Display) {
     let text = format!("tercet: {text}");

@@ -6,6 +6,7 @@ mod dev;
 mod exit;
 mod migrate;
 mod run;
+mod token;
 mod tx;
 
 use std::ffi::OsString;
@@ -32,6 +33,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dev(flags) => dev::dev(&flags),
         Command::Migrate { what, flags } => migrate::migrate(what, &flags),
         Command::Config { what, flags } => config::config(what, &flags),
+        Command::Token { what } => token::token(&what),
         Command::Tx(flags) => tx::tx(flags),
     };
     exit.into()

@@ -100,6 +100,20 @@ impl Layers {
         Ok(layers)
     }
 
+    /// What a text says, as it stands in a file, and nothing else.
+    ///
+    /// # Errors
+    /// As for `gather`.
+    pub(super) fn of_text(
+        schema: &'static Schema,
+        path: &Path,
+        text: &str,
+    ) -> Result<Self, ConfigError> {
+        let mut layers = Self::gather_by(schema, None, [], &Flags::new())?;
+        layers.add_table("", parse(text, path)?, &Origin::File(path.to_owned()))?;
+        Ok(layers)
+    }
+
     /// A table is a section, or the value of a setting that is one: the schema knows.
     fn add_table(&mut self, of: &str, table: Table, origin: &Origin) -> Result<(), ConfigError> {
         for (key, value) in table {

@@ -26,10 +26,12 @@ pub use schema::Schema;
 #[cfg(test)]
 pub(crate) use schema::TERCET;
 pub use settings::{
-    AlertSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
+    AlertSection, AuthSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
     LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection,
     Settings, ShutdownSettings,
 };
+
+pub(crate) use settings::tokens_of;
 
 #[cfg(test)]
 mod structured_tests;

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
+use crate::access::{Role, TokenDigest, is_token_name};
 use crate::alerts::SigningKey;
-use crate::config::kind::{Kind, Text};
+use crate::config::kind::{Field, Kind, Text};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -68,6 +69,30 @@ const WEBHOOK_SECRET: Text = Text::masked_or_empty::<Secret<SigningKey>>(
     "empty, or whsec_ and then 24 to 64 random bytes in base64",
 );
 
+const TOKENS: Kind = Kind::List { of: &TOKEN, most: 1_000 };
+const TOKEN: Kind = Kind::Table(&[
+    required(
+        "name",
+        Kind::Text(Text::shown(
+            "1 to 64 letters, digits and . _ : @ + / -, and no address",
+            is_token_name,
+        )),
+    ),
+    required(
+        "sha256",
+        Kind::Text(Text::masked::<TokenDigest>("the 64 hexadecimal digits of a token's SHA-256")),
+    ),
+    required("role", Kind::Text(Text::shown("viewer, client or operator", is_role))),
+]);
+
+const fn required(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, required: true }
+}
+
+/// Of a file that has tokens alone.
+pub(super) const TOKENS_FILE: Schema =
+    Schema { defaults: "[auth]\ntokens = []\n", settings: &[("auth.tokens", TOKENS)] };
+
 /// Tercet's.
 pub(crate) const TERCET: Schema =
     Schema { defaults: include_str!("../../../../config/tercet.toml"), settings: SETTINGS };
@@ -87,6 +112,10 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("server.write_timeout_ms", Kind::Number(100, HOUR_MS)),
     ("server.max_request_bytes", Kind::Number(1_024, 64 * MIB)),
     ("server.receiving_bytes", Kind::Number(MIB, 1_048_576 * MIB)),
+    ("auth.tokens", TOKENS),
+    ("auth.tokens_file", Kind::Text(Text::shown("empty, or a file's path", |_| true))),
+    ("auth.allow_anonymous", Kind::Boolean),
+    ("auth.open_metrics", Kind::Boolean),
     ("database.url", Kind::Text(DATABASE_URL)),
     ("database.read_connections", Kind::Number(1, 1_000)),
     ("journal.batch_records", Kind::Number(1, 1_024)),
@@ -161,6 +190,10 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("node.id", Kind::Text(Text::shown("at most 128 letters, digits and . _ : -", is_node_id))),
     ("node.max_expected_downtime_ms", Kind::Number(0, 365 * 24 * HOUR_MS)),
 ];
+
+fn is_role(text: &str) -> bool {
+    text.parse::<Role>().is_ok()
+}
 
 fn is_address(text: &str) -> bool {
     text.parse::<SocketAddr>().is_ok()

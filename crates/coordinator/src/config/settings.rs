@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use serde::{Deserialize, Deserializer};
 use tercet_wire::{Backoff, Limits};
 use url::Url;
 
+use crate::access::{NamedToken, doubled};
 use crate::alerts::{AlertSettings, SigningKey};
+use crate::config::schema::TOKENS_FILE;
 use crate::config::{ConfigError, Flags, Layers};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 use crate::telemetry::LogFormat;
@@ -24,6 +27,8 @@ const LEAST_HEARTBEATS: u32 = 4;
 pub struct Settings {
     /// The HTTP server.
     pub server: ServerSection,
+    /// Who may do what.
+    pub auth: AuthSection,
     /// Where the journal is.
     pub database: DatabaseSettings,
     /// How it writes.
@@ -78,6 +83,10 @@ impl Settings {
 
     /// What does not go together: the setting that is to be changed, and what it must be.
     pub(super) fn objection(&self) -> Option<(&'static str, String)> {
+        if let Some((one, other)) = doubled(&self.auth.tokens) {
+            let what = format!("has the same sha256 twice: {} and {}", one.name, other.name);
+            return Some(("auth.tokens", what));
+        }
         let ClusterSection { heartbeat, lease, .. } = self.cluster;
         // A node knows of its own last batch by its looks: up to three heartbeats late, when one of
         // them comes just before a batch. With less it would hold back calls while all is well.
@@ -116,6 +125,52 @@ impl Settings {
             format!("{machine}:{}", listens_on.port())
         }
     }
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSection {
+    /// Those that count.
+    pub tokens: Vec<NamedToken>,
+    /// Where further ones are, if anywhere.
+    #[serde(deserialize_with = "unless_empty")]
+    pub tokens_file: Option<PathBuf>,
+    /// Whether everybody is let in who reaches a port that other machines reach.
+    pub allow_anonymous: bool,
+    /// Whether everybody may read metrics.
+    pub open_metrics: bool,
+}
+
+impl AuthSection {
+    /// The first setting that says who is let in; none where everybody is.
+    #[must_use]
+    pub fn rules(&self) -> Option<&'static str> {
+        if !self.tokens.is_empty() {
+            Some("auth.tokens")
+        } else if self.tokens_file.is_some() {
+            Some("auth.tokens_file")
+        } else {
+            None
+        }
+    }
+}
+
+/// The tokens that this text has, as it stands in a file.
+///
+/// # Errors
+/// Something else stands there.
+pub(crate) fn tokens_of(path: &Path, text: &str) -> Result<Vec<NamedToken>, ConfigError> {
+    #[derive(Deserialize)]
+    struct OfFile {
+        auth: Tokens,
+    }
+    #[derive(Deserialize)]
+    struct Tokens {
+        tokens: Vec<NamedToken>,
+    }
+    let read: OfFile = Layers::of_text(&TOKENS_FILE, path, text)?.read()?;
+    Ok(read.auth.tokens)
 }
 
 /// `[server]`

@@ -10,24 +10,27 @@ use tercet_wire::ProblemCode;
 use utoipa::OpenApi as _;
 use utoipa_axum::routes;
 
+use crate::access::{Needs, Role};
 use crate::cluster::LEFT;
 use crate::http::handlers::{
     begin, decide, events, health, left, list, participants, register, resolve, retry, retry_all,
     show, stats,
 };
+use crate::http::middleware::access::{Guard, guarded};
 use crate::http::middleware::forwarding::{self, Forwarding};
 use crate::http::middleware::request_metrics::RequestMetrics;
 use crate::http::middleware::{Middleware, every_request};
 use crate::http::pages::openapi::{self, Contract};
 use crate::http::pages::{docs_page, problems_page};
 use crate::http::response::problem::Failure;
-use crate::http::route_table::RouteTable;
+use crate::http::route_table::{Mounted, RouteTable};
 use crate::http::state::Api;
 use crate::metrics::ForwardingMetrics;
 
 /// Everything this node answers over HTTP.
 pub fn router(api: Api) -> Router {
-    let (router, paths) = table().mounted();
+    let Mounted { router, paths, needs } = table().mounted();
+    let guard = Guard { access: Arc::clone(&api.access), needs: Arc::new(needs) };
     let middleware = Middleware {
         readiness: api.readiness.clone(),
         metrics: Arc::new(RequestMetrics::of_routes(paths.iter().map(String::as_str))),
@@ -42,6 +45,11 @@ pub fn router(api: Api) -> Router {
         Some(around) => router.route_layer(from_fn_with_state(around, forwarding::forwarding)),
         None => router,
     };
+    // Around all others: what is not let in is read no further, and passed on to nobody.
+    let router = match api.access.looks_at_requests() {
+        true => router.route_layer(from_fn_with_state(guard, guarded)),
+        false => router,
+    };
     router
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
@@ -49,28 +57,34 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(middleware, every_request))
 }
 
-/// Every route there is. Those of the contract first; pages may show it.
+/// Every route there is, and what it needs of whoever asks. Those of the contract first; pages may
+/// show it.
 fn table() -> RouteTable {
+    const VIEWER: Needs = Needs::Role(Role::Viewer);
+    const CLIENT: Needs = Needs::Role(Role::Client);
+    const OPERATOR: Needs = Needs::Role(Role::Operator);
+    const NOTHING: Needs = Needs::Nothing;
     RouteTable::of(Contract::openapi())
-        .contract(routes!(begin::begin, list::list))
-        .contract(routes!(show::show))
-        .contract(routes!(register::register))
-        .contract(routes!(decide::confirm))
-        .contract(routes!(decide::cancel))
-        .contract(routes!(events::events))
-        .contract(routes!(retry::retry))
-        .contract(routes!(resolve::resolve))
-        .contract(routes!(retry_all::retry_all))
-        .contract(routes!(participants::participants))
-        .contract(routes!(stats::stats))
-        .contract(routes!(health::livez))
-        .contract(routes!(health::readyz))
-        .contract(routes!(health::metrics))
-        .made_once("/openapi.json", openapi::render)
-        .made_once("/docs", docs_page::render)
-        .page(LEFT, post(left::left))
-        .page("/problems", get(problems_page::index))
-        .page("/problems/{code}", get(problems_page::one))
+        .contract(CLIENT, routes!(begin::begin))
+        .contract(VIEWER, routes!(list::list))
+        .contract(VIEWER, routes!(show::show))
+        .contract(CLIENT, routes!(register::register))
+        .contract(CLIENT, routes!(decide::confirm))
+        .contract(CLIENT, routes!(decide::cancel))
+        .contract(VIEWER, routes!(events::events))
+        .contract(OPERATOR, routes!(retry::retry))
+        .contract(OPERATOR, routes!(resolve::resolve))
+        .contract(OPERATOR, routes!(retry_all::retry_all))
+        .contract(VIEWER, routes!(participants::participants))
+        .contract(VIEWER, routes!(stats::stats))
+        .contract(NOTHING, routes!(health::livez))
+        .contract(NOTHING, routes!(health::readyz))
+        .contract(Needs::Metrics, routes!(health::metrics))
+        .made_once(NOTHING, "/openapi.json", openapi::render)
+        .made_once(NOTHING, "/docs", docs_page::render)
+        .page(Needs::Node, LEFT, Method::POST, post(left::left))
+        .page(NOTHING, "/problems", Method::GET, get(problems_page::index))
+        .page(NOTHING, "/problems/{code}", Method::GET, get(problems_page::one))
 }
 
 async fn not_found(uri: Uri) -> Failure {

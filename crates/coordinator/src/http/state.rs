@@ -10,6 +10,7 @@ use tercet_engine::ParticipantHealth;
 use tercet_journal::Journal;
 use tercet_wire::{Limits, ProblemCode};
 
+use crate::access::Access;
 use crate::cluster::{Forwarder, Sightings};
 use crate::http::extract::budget::BodyBudget;
 use crate::http::readiness::Readiness;
@@ -19,6 +20,8 @@ use crate::runtime::RuntimeHandle;
 
 /// Everything a request can need.
 pub struct Api {
+    /// Says who may do what.
+    pub access: Arc<Access>,
     /// Asks the engine.
     pub engine: RuntimeHandle,
     /// Reads lists and histories.

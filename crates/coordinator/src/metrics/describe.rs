@@ -59,6 +59,10 @@ pub(super) fn describe() {
         "Time to answer a request, by route, waits asked for included."
     );
     describe_counter!(
+        metric::LOGINS_FAILED,
+        "Requests without a token that counts, by what is wrong with it."
+    );
+    describe_counter!(
         metric::ALERTS,
         "Alerts by what became of them; failed counts attempts, which are made again."
     );

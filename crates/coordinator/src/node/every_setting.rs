@@ -21,7 +21,7 @@ use crate::serve::{request_limits, server_settings};
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 9] = [
+const TEXTS: [(&str, &str); 13] = [
     ("server.listen", "127.0.0.1:7201"),
     ("server.admin_listen", "127.0.0.1:7202"),
     ("database.url", "sqlite://other.db"),
@@ -31,11 +31,19 @@ const TEXTS: [(&str, &str); 9] = [
     ("log.filter", "debug"),
     ("node.id", "another"),
     ("cluster.advertise_url", "http://node-1:7200"),
+    ("auth.tokens", ONE_TOKEN),
+    ("auth.tokens_file", "tokens.toml"),
+    ("auth.allow_anonymous", "true"),
+    ("auth.open_metrics", "true"),
 ];
+
+const ONE_TOKEN: &str = r#"[{"name":"a","role":"client",
+    "sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]"#;
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 10] = [
+const ELSEWHERE: [&str; 11] = [
+    "auth.",
     "server.listen",
     "server.admin_listen",
     "server.max_connections",

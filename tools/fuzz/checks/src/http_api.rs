@@ -8,7 +8,9 @@ use axum::Router;
 use axum::body::Body;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
+use tercet_coordinator::access::Access;
 use tercet_coordinator::cluster::Sightings;
+use tercet_coordinator::config::Settings;
 use tercet_coordinator::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use tercet_coordinator::metrics::{self, TransactionMetrics};
 use tercet_coordinator::runtime::{Control, Lanes, lanes};
@@ -113,7 +115,10 @@ async fn serving() -> Router {
     let readiness = Readiness::default();
     readiness.set_writable(true);
     readiness.start();
+    let settings = Settings::built_in().expect("the defaults fit");
+    let access = Access::begin(&settings, clock.clone()).expect("there are no rules");
     router(Api {
+        access: Arc::new(access),
         engine,
         journal: journal.await.expect("a journal"),
         clock,

@@ -7,9 +7,26 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
+use crate::access::Caller;
+
 /// The other end of a connection; the server writes it into every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) struct Peer(pub(in crate::http) SocketAddr);
+
+/// Where a connection came in; the server writes it into every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::http) struct Door {
+    /// Whether probes alone are answered there.
+    pub(in crate::http) for_probes: bool,
+    /// Whether nobody on another machine reaches it.
+    pub(in crate::http) is_on_loopback: bool,
+}
+
+impl Door {
+    pub(in crate::http) fn is_probes_on_loopback(self) -> bool {
+        self.for_probes && self.is_on_loopback
+    }
+}
 
 /// Who asks.
 #[derive(Debug)]
@@ -22,6 +39,9 @@ pub(in crate::http) struct PassedFor(pub(in crate::http) Arc<str>);
 impl Who {
     pub(in crate::http) fn of(parts: &Parts) -> Self {
         if let Some(PassedFor(who)) = parts.extensions.get() {
+            return Self(Arc::clone(who));
+        }
+        if let Some(Caller { who, .. }) = parts.extensions.get() {
             return Self(Arc::clone(who));
         }
         // The port is the system's choice for this one connection and says nothing of anybody.

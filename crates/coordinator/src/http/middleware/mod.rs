@@ -1,6 +1,7 @@
 //! What every request passes through, in one place: refusing our own calls to participants
 //! and, while the node stops, new work; catching panics, and counting.
 
+pub(super) mod access;
 pub(super) mod forwarding;
 pub(super) mod request_metrics;
 

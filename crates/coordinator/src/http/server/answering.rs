@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::http::entrance::{Entrance, is_probe};
-use crate::http::extract::peer::Peer;
+use crate::http::extract::peer::{Door, Peer};
 use crate::http::response::problem::Failure;
 use crate::http::server::guests::Guest;
 use crate::http::server::socket::Socket;
@@ -57,6 +57,7 @@ pub(super) enum Unanswered {
 pub(super) struct Answering {
     pub(super) entrance: Entrance,
     pub(super) peer: Peer,
+    pub(super) door: Door,
     pub(super) admission: Admission,
     pub(super) socket: Arc<Socket>,
 }
@@ -77,6 +78,7 @@ impl Service<Request<Incoming>> for Answering {
             return Box::pin(std::future::ready(Ok(answer)));
         }
         request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.door);
         let answer = self.entrance.answer(request);
         let socket = Arc::clone(&self.socket);
         Box::pin(async move {

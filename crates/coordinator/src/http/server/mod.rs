@@ -26,8 +26,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutWriter;
 
+use crate::access::is_loopback;
 use crate::http::entrance::Entrance;
-use crate::http::extract::peer::Peer;
+use crate::http::extract::peer::{Door, Peer};
 use crate::http::server::answering::{Admission, Answering};
 use crate::http::server::guests::{Guest, Guests};
 use crate::http::server::socket::{Socket, Stream};
@@ -84,6 +85,11 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let mut guests = Guests::default();
     let mut stop = std::pin::pin!(stop);
+    let door = Door {
+        for_probes: settings.admits == Admits::ProbesAlone,
+        // One that is not known to be is taken for one that others reach.
+        is_on_loopback: listener.local_addr().is_ok_and(is_loopback),
+    };
     let left = loop {
         let accepted = tokio::select! {
             left = &mut stop => break left,
@@ -99,7 +105,7 @@ pub async fn serve(
                 entrance.has_no_place();
             }
             Ok(Accepted { stream, peer, admission, place }) => {
-                let connection = connection(stream, peer, &entrance, &admission, settings);
+                let connection = connection(stream, (peer, door), &entrance, &admission, settings);
                 let connection = graceful.watch(connection);
                 let task = connections.spawn(async move {
                     // Broken connections are the other side's affair, and frequent.
@@ -172,7 +178,7 @@ type Io = TokioIo<Pin<Box<TimeoutWriter<Stream>>>>;
 
 fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
+    (peer, door): (SocketAddr, Door),
     entrance: &Entrance,
     admission: &Admission,
     settings: ServerSettings,
@@ -193,6 +199,7 @@ fn connection(
     let answering = Answering {
         entrance: entrance.clone(),
         peer: Peer(peer),
+        door,
         admission: admission.clone(),
         socket,
     };

@@ -21,7 +21,9 @@ use tercet_wire::{
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
+use crate::access::Access;
 use crate::cluster::Sightings;
+use crate::config::Settings;
 use crate::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
@@ -105,12 +107,28 @@ impl Face {
         Self::unattended().await.0
     }
 
+    /// An engine that is gone, behind the rules of these settings.
+    pub(super) async fn with_rules(settings: &Settings) -> Self {
+        let (engine, _) = lanes(1, 1);
+        let (_, seen) = mpsc::unbounded_channel();
+        Self::behind(settings, engine, seen).await
+    }
+
     async fn of(engine: RuntimeHandle, seen: mpsc::UnboundedReceiver<Seen>) -> Self {
+        Self::behind(&Settings::built_in().expect("the defaults fit"), engine, seen).await
+    }
+
+    async fn behind(
+        settings: &Settings,
+        engine: RuntimeHandle,
+        seen: mpsc::UnboundedReceiver<Seen>,
+    ) -> Self {
         let readiness = Readiness::default();
         readiness.set_writable(true);
         readiness.start();
         let own = "127.0.0.1:7200".parse().expect("an address");
         let router = router(Api {
+            access: Arc::new(Access::begin(settings, Arc::new(StoppedClock)).expect("rules")),
             engine,
             journal: empty_journal().await,
             clock: Arc::new(StoppedClock),

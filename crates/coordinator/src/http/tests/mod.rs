@@ -1,5 +1,6 @@
 //! The HTTP face against an engine that answers as each test tells it to.
 
+mod access;
 mod bodies;
 mod clients;
 mod connections;

@@ -1,0 +1,30 @@
+//! Who may do what.
+//!
+//! ```text
+//!  Authorization ─▶ Presented ─▶ digest ─▶ Tokens (settings, tokens file) ──┐
+//!                                    └──▶ else, if it is one: a JWT ────────┴▶ Caller {who, role}
+//!  tokens file, keys of the issuer ─▶ watch (every two seconds, SIGHUP) ─▶ Access
+//! ```
+//!
+//! `http/middleware/access.rs` asks `Access` about every request and compares the role with the one
+//! that the request's route needs (`http/route_table.rs`). Nothing here keeps a token: it is hashed,
+//! compared and gone with its request.
+
+mod failed_logins;
+mod presented;
+mod role;
+mod rules;
+mod token;
+mod tokens;
+mod tokens_file;
+mod watch;
+
+pub use failed_logins::Failed;
+pub use presented::Presented;
+pub use role::{Needs, Role};
+pub use rules::{Access, AccessError, Caller, Denied};
+pub use token::{TokenDigest, new_token};
+pub(crate) use rules::is_loopback;
+pub(crate) use tokens::doubled;
+pub use tokens::{NamedToken, is_token_name};
+pub use watch::keep_up;
