@@ -11,6 +11,7 @@ BUYERS=4 ORDERS=50
 
 check_tools
 build
+make_a_token shop client
 NODE_DATABASE=$TERCET_TEST_POSTGRES_URL
 PARTICIPANTS=(order inventory payment)
 for name in "${NODES[@]}" "${PARTICIPANTS[@]}"; do
@@ -21,11 +22,12 @@ say "Running: ${URL[node-1]}, ${URL[node-2]} and ${URL[node-3]} on one PostgreSQ
 
 # ask URL BODY: shows a request, sends it, and shows what came. ANSWER keeps it.
 ask() {
-    printf '%s$ curl -s %s%s%s\n' "$dim" "$1" "${2:+ -H 'content-type: application/json' -d '$2'}" "$plain"
-    ANSWER=$(command curl --silent --show-error --max-time 120 "$1" \
+    printf '%s$ curl -s -K token %s%s%s\n' "$dim" "$1" "${2:+ -H 'content-type: application/json' -d '$2'}" "$plain"
+    ANSWER=$(command curl --silent --show-error --max-time 120 "${AUTHORIZATION[@]}" "$1" \
         ${2:+-H 'content-type: application/json' -d "$2"}) || die "this request failed"
     cut -c 1-500 <<<"  $ANSWER"
 }
+say "Whoever asks shows a token of the role client, which is checked where the request comes in."
 expect() { [[ $ANSWER == *"$1"* ]] || die "expected $1"; }
 
 title "1  Begun on one, registered on the second, confirmed on the third"
@@ -50,7 +52,7 @@ buy() {
         for ((asked = 0; asked <= 600; asked++)); do
             ((asked < 600)) || return 1
             node=${NODES[$((at++ % ${#NODES[@]}))]}
-            answer=$(command curl --silent --max-time 60 -H 'content-type: application/json' -d "{\"gid\":\"$gid\",\"branches\":[
+            answer=$(command curl --silent --max-time 60 "${AUTHORIZATION[@]}" -H 'content-type: application/json' -d "{\"gid\":\"$gid\",\"branches\":[
                 {\"id\":\"order\",\"endpoint\":\"${URL[order]}/order\",\"payload\":{\"order\":\"$gid\",\"account\":\"crowd\",\"sku\":\"B2\",\"quantity\":1}},
                 {\"id\":\"inventory\",\"endpoint\":\"${URL[inventory]}/inventory\",\"payload\":{\"sku\":\"B2\",\"quantity\":1}},
                 {\"id\":\"payment\",\"endpoint\":\"${URL[payment]}/payment\",\"payload\":{\"account\":\"crowd\",\"amount\":1900}}]}" \

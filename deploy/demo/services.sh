@@ -29,6 +29,20 @@ build() {
     fi
 }
 
+# What requests to coordinators are sent with, once there are tokens.
+AUTHORIZATION=()
+
+# make_a_token NAME ROLE: from here on coordinators let in whoever has it, and nobody else.
+make_a_token() {
+    local made sha256
+    made=$("$BIN_DIR/tercet" token new --name "$1" --role "$2" 2>/dev/null) || die "no token could be made"
+    sha256=$(grep -oE '[0-9a-f]{64}"$' <<<"$made" | head -c 64)
+    export TERCET_AUTH__TOKENS="[{\"name\":\"$1\",\"role\":\"$2\",\"sha256\":\"$sha256\"}]"
+    # By a file, since command lines are seen by everybody on the machine.
+    printf 'header = "Authorization: Bearer %s"\n' "$(head -n 1 <<<"$made")" >"$DIR/token"
+    AUTHORIZATION=(--config "$DIR/token")
+}
+
 # has_python: whether the participant that is written in Python can take part.
 has_python() {
     python3 -c 'import sqlite3, sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null
@@ -131,7 +145,7 @@ start_all() {
 # unfinished: how many transactions are under way, as the coordinator counts them.
 unfinished() {
     local stats
-    stats=$(command curl --silent --show-error --fail --max-time 300 "${URL[coordinator]}/v1/stats") || return 1
+    stats=$(command curl --silent --show-error --fail --max-time 300 "${AUTHORIZATION[@]}" "${URL[coordinator]}/v1/stats") || return 1
     grep -oE '"(trying|confirming|cancelling)":[0-9]+' <<<"$stats" | awk -F: '{ n += $2 } END { print n + 0 }'
 }
 

@@ -246,7 +246,7 @@ async fn nodes_learn_who_asks_and_nobody_passes_for_a_node() {
 
     let url = format!("http://{host}/v1/stats");
     let mut request = balanced.client.http().get(url).header("x-forwarded-for", "192.0.2.7");
-    for name in ["tercet-hop", "tercet-node", "tercet-owner", "tercet-who"] {
+    for name in ["tercet-hop", "tercet-node", "tercet-owner", "tercet-role", "tercet-who"] {
         request = request.header(name, "1");
     }
     assert_eq!(request.send().await.expect("an answer").status(), 200);

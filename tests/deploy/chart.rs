@@ -13,8 +13,9 @@ use crate::yaml::{document, number, text, texts};
 use crate::{read, root, tool};
 
 const CHART: &str = "deploy/helm/tercet";
-/// The one value that has no default.
-const NEEDED: &str = "database: {existingSecret: tercet-database}";
+/// The values that have no default.
+const NEEDED: &str =
+    "database: {existingSecret: tercet-database}\nauth: {existingSecret: tercet-tokens}";
 
 /// Everything that can be switched on or added, away from its default.
 const EVERYTHING: &str = r#"
@@ -24,6 +25,7 @@ fullnameOverride: coordinators
 image: {repository: registry.example/team/tercet, digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", pullPolicy: Always}
 imagePullSecrets: [{name: registry}]
 database: {url: "postgres://tercet:p%40ss@database.example:5432/tercet?sslmode=verify-full"}
+auth: {existingSecret: who-is-let-in, key: of-tercet}
 settings:
   log: {format: text, filter: "info,tercet_coordinator=debug"}
   limits: {live_transactions: 10000000}
@@ -90,7 +92,7 @@ fn helm_finds_nothing_wrong_with_the_chart() {
 #[test]
 #[ignore = "needs helm: run tests/deploy/run"]
 fn the_chart_with_its_defaults_is_what_the_manifests_are() {
-    let manifests = template(NEEDED, &["tercet-database"]);
+    let manifests = template(NEEDED, &["tercet-database", "tercet-tokens"]);
     let expected = [
         "ConfigMap shop-tercet",
         "Deployment shop-tercet",
@@ -125,7 +127,7 @@ fn the_chart_with_its_defaults_is_what_the_manifests_are() {
 #[test]
 #[ignore = "needs helm: run tests/deploy/run"]
 fn the_chart_with_everything_on_is_right_as_well() {
-    let manifests = template(EVERYTHING, &["migration-database"]);
+    let manifests = template(EVERYTHING, &["migration-database", "who-is-let-in"]);
     let expected = [
         "ConfigMap coordinators",
         "Deployment coordinators",
@@ -154,7 +156,10 @@ fn the_chart_with_everything_on_is_right_as_well() {
 #[test]
 #[ignore = "needs helm: run tests/deploy/run"]
 fn a_migration_finds_its_secret_before_the_release_is_there() {
-    let manifests = template("database: {url: 'mysql://tercet@database.example/tercet'}", &[]);
+    let manifests = template(
+        "database: {url: 'mysql://tercet@database.example/tercet'}\nauth: {allowAnonymous: true}",
+        &[],
+    );
     assert_eq!(faults(&manifests), [""; 0]);
     let job = manifests.one("Job");
     let weight = |one: &Value| {
@@ -175,7 +180,9 @@ fn a_migration_finds_its_secret_before_the_release_is_there() {
 fn values_that_cannot_be_meant_are_refused() {
     let with = |more: &str| format!("{NEEDED}\n{more}");
     for (values, said_of) in [
-        (String::new(), "database.existingSecret"),
+        ("auth: {allowAnonymous: true}".to_owned(), "database.existingSecret"),
+        ("database: {existingSecret: a}".to_owned(), "auth.existingSecret"),
+        (with("settings: {auth: {tokens_file: a}}"), "/settings/auth"),
         ("database: {url: 'sqlite://tercet.db'}".to_owned(), "/database/url"),
         (with("settings: {database: {url: 'postgres://a/b'}}"), "/settings/database"),
         (with("settings: {server: {listen: '0.0.0.0:80'}}"), "/settings/server"),

@@ -82,6 +82,9 @@ fn node(name: &str, service: &Value, of: &mut impl FnMut(&str)) {
     if port.is_empty() {
         of("the other nodes do not reach it");
     }
+    if !variable("TERCET_AUTH__TOKENS").starts_with("${TERCET_TOKENS:?") {
+        of("everybody is let in, or it starts without saying who is");
+    }
     if text(service, "/hostname") != name {
         of("it has another name than its service");
     }
@@ -178,6 +181,7 @@ fn every_bug_that_is_put_into_the_compose_file_is_found() {
             "127.0.0.1:7200",
             "do not reach it",
         ),
+        ("coordinator-1", "/environment/TERCET_AUTH__TOKENS", "[]", "everybody is let in"),
         ("coordinator-1", "/stop_grace_period", "12s", "killed before"),
         ("coordinator-1", "/healthcheck/test/4", "http://127.0.0.1:7200/livez", "asked for by"),
         ("coordinator-1", "/depends_on/migrate/condition", "service_started", "before the schema"),

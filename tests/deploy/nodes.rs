@@ -31,6 +31,7 @@ pub(crate) fn check(manifests: &Manifests, faults: &mut Faults) {
         of.unless(picked, "a spread does not pick its pods");
     }
     identity(container, of);
+    access(manifests, pod, of);
     let drain_ms = stopping(manifests, pod, of);
     probes(container, drain_ms, of);
 
@@ -64,6 +65,29 @@ fn identity(container: &Value, of: &mut Faults) {
     of.unless(told == address, format!("others are told {told}, not {address}"));
     let named = port(container, &json!("http")).map(|port| port.to_string());
     of.unless(named.as_deref() == Some(number), "port http is not where it listens");
+}
+
+/// Tokens, from a Secret that nobody but the pod's group may read, or the word that there are none.
+fn access(manifests: &Manifests, pod: &Value, of: &mut Faults) {
+    let container = &pod["containers"][0];
+    let file = variable(container, "TERCET_AUTH__TOKENS_FILE");
+    let is_anonymous = variable(container, "TERCET_AUTH__ALLOW_ANONYMOUS") == "true";
+    of.unless(!file.is_empty() || is_anonymous, "everybody is let in, or nobody");
+    if is_anonymous {
+        return;
+    }
+    let holds = |mount: &&Value| {
+        file.strip_prefix(text(mount, "/mountPath")).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let mount = list(container, "/volumeMounts").iter().find(holds);
+    let name = mount.map(|mount| text(mount, "/name")).unwrap_or_default();
+    let volume = list(pod, "/volumes").iter().find(|volume| text(volume, "/name") == name);
+    let secret = volume.map(|volume| text(volume, "/secret/secretName")).unwrap_or_default();
+    of.unless(!secret.is_empty(), format!("there are no tokens in {file}"));
+    let there = manifests.secrets.iter().any(|name| name == secret);
+    of.unless(secret.is_empty() || there, format!("there is no Secret {secret}"));
+    let mode = volume.map(|volume| number(volume, "/secret/defaultMode")).unwrap_or_default();
+    of.unless(mode != 0 && mode & 0o007 == 0, format!("{file} may be read by everybody ({mode:o})"));
 }
 
 /// Gives `drain_ms`.

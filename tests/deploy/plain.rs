@@ -16,7 +16,7 @@ fn manifests() -> Manifests {
     for file in files() {
         all.extend(documents(&file, &read(&format!("{FOLDER}/{file}"))));
     }
-    Manifests { all, secrets: vec!["tercet-database".to_owned()] }
+    Manifests { all, secrets: vec!["tercet-database".to_owned(), "tercet-tokens".to_owned()] }
 }
 
 /// All manifests of the folder.
@@ -96,6 +96,10 @@ fn bugs() -> Vec<Bug> {
         ("Deployment", at(BOX, "/env/4/name"), json!("TERCET_SERVER__LISTENS"), "sets nothing"),
         ("Deployment", at(BOX, "/env/4/value"), json!("127.0.0.1:7200"), "others do not reach"),
         ("Deployment", at(BOX, "/env/6/valueFrom/secretKeyRef/name"), json!("x"), "no Secret x"),
+        ("Deployment", at(BOX, "/env/7/name"), json!("POD"), "everybody is let in"),
+        ("Deployment", at(BOX, "/env/7/value"), json!("/etc/tokens.toml"), "no tokens in"),
+        ("Deployment", at(POD, "/volumes/1/secret/secretName"), json!("x"), "no Secret x"),
+        ("Deployment", at(POD, "/volumes/1/secret/defaultMode"), json!(0o444), "may be read by"),
         ("Deployment", at(BOX, "/command/3"), json!("/etc/tercet.toml"), "has no settings"),
         ("ConfigMap", "/data/tercet.toml", json!("[shutdown]\ngrace_ms = 5000"), "drains for 0 ms"),
         ("ConfigMap", "/data/tercet.toml", json!("[shut]\ndrain_ms = 3000"), "no setting shut"),

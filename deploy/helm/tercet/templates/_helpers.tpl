@@ -60,6 +60,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{- define "tercet.tokensSecret" -}}
+{{- if .Values.auth.existingSecret -}}
+{{- .Values.auth.existingSecret -}}
+{{- else -}}
+{{- fail "nobody is let in: set auth.existingSecret (a Secret with tokens.toml, see tercet token new), or auth.allowAnonymous" -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "tercet.databaseKey" -}}
 {{- if .Values.database.existingSecret -}}{{ .Values.database.key }}{{- else -}}url{{- end -}}
 {{- end -}}
