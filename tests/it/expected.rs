@@ -3,10 +3,12 @@
 use tercet_testing::Response;
 
 /// The codes of the contract and the status each is sent with.
-pub(crate) const CODES: [(&str, u16); 22] = [
+pub(crate) const CODES: [(&str, u16); 24] = [
     ("invalid-request", 400),
     ("unauthorized", 401),
     ("forbidden", 403),
+    ("cross-origin", 403),
+    ("host-not-allowed", 403),
     ("transaction-not-found", 404),
     ("branch-not-found", 404),
     ("gid-reused", 409),

@@ -8,7 +8,7 @@ use tercet_testing::{Tercet, soon};
 use crate::bodies::begin_open;
 use crate::raw::Raw;
 
-const GET: &str = "GET /livez HTTP/1.1\r\nHost: tercet\r\n\r\n";
+const GET: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[tokio::test]
 async fn a_head_that_does_not_arrive_in_time_ends_its_connection() {
@@ -17,7 +17,7 @@ async fn a_head_that_does_not_arrive_in_time_ends_its_connection() {
     let tercet = Tercet::start_with(&settings).await;
     let silent = Raw::connect(tercet.address()).await;
     let mut slow = Raw::connect(tercet.address()).await;
-    slow.send("GET /livez HTTP/1.1\r\nHost: tercet\r\nX-Slow: ").await;
+    slow.send("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await;
     let mut kept = Raw::connect(tercet.address()).await;
     kept.send(GET).await;
     assert!(kept.answer().await.starts_with("HTTP/1.1 200"));
@@ -35,7 +35,7 @@ async fn a_body_that_does_not_arrive_in_time_is_refused_and_ends_its_connection(
     let settings = [("SERVER__BODY_READ_TIMEOUT_MS", "200")];
     let tercet = Tercet::start_with(&settings).await;
     let mut slow = Raw::connect(tercet.address()).await;
-    let head = "POST /v1/transactions HTTP/1.1\r\nHost: tercet\r\n\
+    let head = "POST /v1/transactions HTTP/1.1\r\nHost: localhost\r\n\
                 Content-Type: application/json\r\nContent-Length: 100\r\n\r\n";
     slow.send(head).await;
     slow.send(r#"{"gid":"order-1""#).await;
@@ -81,7 +81,7 @@ async fn a_request_is_measured_as_a_whole_also_when_it_does_not_say_how_long_it_
     let large = client.begin("", &spaces(2_049)).await;
     crate::expected::problem(&large, "payload-too-large", None);
     let mut chunked = Raw::connect(tercet.address()).await;
-    let head = "POST /v1/transactions HTTP/1.1\r\nHost: tercet\r\nConnection: close\r\n\
+    let head = "POST /v1/transactions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
                 Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     chunked.send(head).await;
     chunked.send(&format!("{:x}\r\n{}\r\n0\r\n\r\n", 2_049, spaces(2_049))).await;
@@ -95,8 +95,10 @@ async fn a_request_is_measured_as_a_whole_also_when_it_does_not_say_how_long_it_
 async fn a_head_beyond_all_measure_is_refused() {
     let tercet = Tercet::start().await;
     let mut raw = Raw::connect(tercet.address()).await;
-    let head =
-        format!("GET /livez HTTP/1.1\r\nHost: tercet\r\nX-Long: {}\r\n\r\n", "x".repeat(1_000_000));
+    let head = format!(
+        "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n",
+        "x".repeat(1_000_000)
+    );
     // It may be closed before all of it is sent.
     let sending = raw.try_send(&head);
     let _ = soon("the head is sent", sending).await;
@@ -113,7 +115,7 @@ async fn large_bodies_wait_for_room_and_small_ones_do_not() {
     let tercet = Tercet::start_with(&settings).await;
     let head = |length: usize| {
         format!(
-            "POST /v1/transactions HTTP/1.1\r\nHost: tercet\r\nConnection: close\r\n\
+            "POST /v1/transactions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         )
     };

@@ -6,6 +6,7 @@ mod access;
 mod alerts;
 mod begin;
 mod bodies;
+mod browsers;
 mod calls;
 mod cancel_first;
 mod command_line;

@@ -6,8 +6,8 @@ use tercet_testing::{Tercet, eventually};
 
 use crate::raw::Raw;
 
-const LIVEZ: &str = "GET /livez HTTP/1.1\r\nHost: tercet\r\n\r\n";
-const STATS: &str = "GET /v1/stats HTTP/1.1\r\nHost: tercet\r\n\r\n";
+const LIVEZ: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const STATS: &str = "GET /v1/stats HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 async fn ask(address: SocketAddr, request: &str) -> String {
     let mut raw = Raw::connect(address).await;

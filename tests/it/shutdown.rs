@@ -82,7 +82,7 @@ async fn new_work_is_refused_meanwhile() {
     let mut connections = Vec::new();
     for _ in 0..5 {
         let mut raw = Raw::connect(tercet.address()).await;
-        raw.send("POST /v1/transactions HTTP/1.1\r\nHost: tercet\r\n").await;
+        raw.send("POST /v1/transactions HTTP/1.1\r\nHost: localhost\r\n").await;
         connections.push(raw);
     }
     transaction(&tercet.client().get("order-1").await, 200, "trying");

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::access::{self, Access, AccessError, is_loopback};
 use crate::config::Settings;
 use crate::http::{
-    self, Admits, Api, BodyBudget, Entrance, Readiness, RequestLimits, ServerSettings,
+    self, Admits, Api, BodyBudget, Browsers, Entrance, Readiness, RequestLimits, ServerSettings,
 };
 use crate::node::{Node, NodeError, Rows, Surroundings};
 use crate::open_files::{self, TooFew};
@@ -101,7 +101,10 @@ pub(crate) async fn serve_on(
         None => None,
     };
     let readiness = Readiness::default();
-    let entrance = Entrance::closed(&readiness);
+    let entrance = Entrance::closed(&readiness).for_browsers(Browsers {
+        allowed_origins: settings.server.allowed_origins.clone(),
+        allowed_hosts: settings.server.allowed_hosts.clone(),
+    });
     // The face comes first: whoever supervises the process is answered while it takes up what was
     // unfinished, however much that is.
     let mut servers = Servers::new();

@@ -63,6 +63,9 @@ pub fn stop_on_signals(drain: Duration) -> io::Result<watch::Receiver<Stop>> {
 /// A terminal that closes, or a rotation of logs, is no reason to stop.
 async fn outlive_hang_ups(mut hang_ups: Signal) {
     while hang_ups.recv().await.is_some() {
-        tracing::info!(event = "hung_up", "SIGHUP: going on; files that are read again when they change are read at once");
+        tracing::info!(
+            event = "hung_up",
+            "SIGHUP: going on; files that are read again when they change are read at once"
+        );
     }
 }

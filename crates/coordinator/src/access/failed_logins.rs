@@ -68,7 +68,13 @@ impl FailedLogins {
         }
         let Some(failed) = self.to_tell(now) else { return };
         let from = from.map(|from| from.ip().to_string()).unwrap_or_default();
-        tracing::warn!(event = "login_failed", why = why.as_str(), from, failed, "requests came without a token that counts");
+        tracing::warn!(
+            event = "login_failed",
+            why = why.as_str(),
+            from,
+            failed,
+            "requests came without a token that counts"
+        );
     }
 
     /// How many are to be told of by now; none if somebody was told just before.

@@ -72,9 +72,17 @@ mod tests {
         assert_eq!(presented(&["Bearer a.b-c_d~e+f/g=="]).as_deref(), Ok("a.b-c_d~e+f/g=="));
         assert_eq!(presented(&[]), Err(Failed::Missing));
         let long = format!("Bearer {}", "a".repeat(MAX_BYTES + 1));
-        for value in
-            ["", "abc", "Bearer", "Bearer ", "Bearer =", "Basic abc", "Bearer a b", "Bearer a,b", &long]
-        {
+        for value in [
+            "",
+            "abc",
+            "Bearer",
+            "Bearer ",
+            "Bearer =",
+            "Basic abc",
+            "Bearer a b",
+            "Bearer a,b",
+            &long,
+        ] {
             assert_eq!(presented(&[value]), Err(Failed::Malformed), "{value}");
         }
         assert_eq!(presented(&["Bearer abc", "Bearer abc"]), Err(Failed::Malformed));

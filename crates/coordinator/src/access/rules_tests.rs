@@ -35,7 +35,8 @@ fn with(name: &str) -> HeaderMap {
 
 #[test]
 fn a_caller_is_known_by_its_token_and_may_what_its_role_may() {
-    let tokens = vec![named("v", Role::Viewer), named("c", Role::Client), named("o", Role::Operator)];
+    let tokens =
+        vec![named("v", Role::Viewer), named("c", Role::Client), named("o", Role::Operator)];
     let access = begin(&AuthSection { tokens, ..section() }, "0.0.0.0:7200").expect("rules");
     for (name, has) in [("v", Role::Viewer), ("c", Role::Client), ("o", Role::Operator)] {
         for needs in Role::ALL {

@@ -26,9 +26,9 @@ pub use schema::Schema;
 #[cfg(test)]
 pub(crate) use schema::TERCET;
 pub use settings::{
-    AlertSection, AuthSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
-    LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection,
-    Settings, ShutdownSettings,
+    AlertSection, AuthSection, DatabaseSettings, DispatcherSection, HistorySettings,
+    JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings,
+    ServerSection, Settings, ShutdownSettings,
 };
 
 pub(crate) use settings::tokens_of;

@@ -9,6 +9,7 @@ use url::Url;
 use crate::access::{Role, TokenDigest, is_token_name};
 use crate::alerts::SigningKey;
 use crate::config::kind::{Field, Kind, Text};
+use crate::http::{is_host, is_origin};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -105,6 +106,20 @@ const SETTINGS: &[(&str, Kind)] = &[
     (
         "server.admin_listen",
         Kind::Text(Text::shown("empty, or an address and port", is_address_or_empty)),
+    ),
+    (
+        "server.allowed_origins",
+        Kind::List {
+            of: &Kind::Text(Text::shown("an origin, such as https://tercet.example", is_origin)),
+            most: 100,
+        },
+    ),
+    (
+        "server.allowed_hosts",
+        Kind::List {
+            of: &Kind::Text(Text::shown("a host, or a host and port", is_host)),
+            most: 100,
+        },
     ),
     ("server.max_connections", Kind::Number(1, 1_000_000)),
     ("server.header_read_timeout_ms", Kind::Number(100, HOUR_MS)),

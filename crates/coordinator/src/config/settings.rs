@@ -182,6 +182,10 @@ pub struct ServerSection {
     /// Where to listen for probes alone, if anywhere.
     #[serde(deserialize_with = "unless_empty")]
     pub admin_listen: Option<SocketAddr>,
+    /// Origins of pages that may ask for changes, beside the daemon's own.
+    pub allowed_origins: Vec<String>,
+    /// Names by which a daemon on the loopback interface may be asked, beside that interface's.
+    pub allowed_hosts: Vec<String>,
     /// Connections open at a time.
     pub max_connections: usize,
     /// For a request's line and headers to arrive.

@@ -16,6 +16,7 @@ use crate::http::middleware::request_metrics::RequestMetrics;
 use crate::http::middleware::{Middleware, every_request};
 use crate::http::readiness::Readiness;
 use crate::http::response::problem::Failure;
+use crate::http::server::Browsers;
 use crate::runtime::{Cause, Refusals};
 
 /// Whether this path asks how the node stands: such requests have connections of their own.
@@ -31,6 +32,7 @@ pub struct Entrance {
     /// Counts what no router is asked, into the same counters as theirs.
     metrics: Arc<RequestMetrics>,
     refusals: Arc<Refusals>,
+    browsers: Arc<Browsers>,
 }
 
 impl Entrance {
@@ -47,7 +49,18 @@ impl Entrance {
             .with_state(readiness.clone())
             .layer(from_fn_with_state(middleware, every_request));
         let refusals = Arc::new(Refusals::register());
-        Self { starting, open: Arc::default(), metrics, refusals }
+        let browsers = Arc::default();
+        Self { starting, open: Arc::default(), metrics, refusals, browsers }
+    }
+
+    /// The same, which pages of these origins may ask, and by these names.
+    #[must_use]
+    pub fn for_browsers(self, browsers: Browsers) -> Self {
+        Self { browsers: Arc::new(browsers), ..self }
+    }
+
+    pub(super) fn browsers(&self) -> &Browsers {
+        &self.browsers
     }
 
     /// From here on this router answers everything that comes in. What another is asked already is

@@ -21,7 +21,7 @@ use crate::serve::{request_limits, server_settings};
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 13] = [
+const TEXTS: [(&str, &str); 15] = [
     ("server.listen", "127.0.0.1:7201"),
     ("server.admin_listen", "127.0.0.1:7202"),
     ("database.url", "sqlite://other.db"),
@@ -31,6 +31,8 @@ const TEXTS: [(&str, &str); 13] = [
     ("log.filter", "debug"),
     ("node.id", "another"),
     ("cluster.advertise_url", "http://node-1:7200"),
+    ("server.allowed_origins", r#"["https://tercet.example"]"#),
+    ("server.allowed_hosts", r#"["tercet.example"]"#),
     ("auth.tokens", ONE_TOKEN),
     ("auth.tokens_file", "tokens.toml"),
     ("auth.allow_anonymous", "true"),
@@ -42,7 +44,8 @@ const ONE_TOKEN: &str = r#"[{"name":"a","role":"client",
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 12] = [
+    "server.allowed_",
     "auth.",
     "server.listen",
     "server.admin_listen",

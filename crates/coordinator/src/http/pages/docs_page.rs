@@ -1,11 +1,10 @@
 //! `GET /docs`: the OpenAPI description as a page one can read, without scripts.
 
 use askama::Template;
-use axum::response::Html;
 use serde_json::Value;
 
 use crate::http::pages::docs_type::Type;
-use crate::http::pages::page::{Prose, page};
+use crate::http::pages::page::{Page, Prose, page};
 
 #[derive(Template)]
 #[template(path = "docs.html")]
@@ -62,7 +61,7 @@ struct Field {
 /// The page, made once at start-up.
 ///
 /// It shows what tools are given at /openapi.json, no more and no less.
-pub(in crate::http) fn render(contract: &Value) -> Html<String> {
+pub(in crate::http) fn render(contract: &Value) -> Page {
     let info = &contract["info"];
     page(&DocsPage {
         title: text(info, "title"),

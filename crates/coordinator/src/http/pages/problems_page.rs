@@ -4,13 +4,13 @@ use askama::Template;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use tercet_wire::ProblemCode;
 
-use crate::http::pages::page::{Prose, page};
+use crate::http::pages::page::{AS_IT_SAYS, Prose, page};
 use crate::http::response::problem::Failure;
 
-const MARKDOWN: &str = "text/markdown; charset=utf-8";
+const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -44,7 +44,7 @@ pub(in crate::http) async fn one(
     } else {
         let text =
             format!("# {title}\n\n`{code}`, sent with HTTP status {status}.\n\n{what_to_do}\n");
-        ([(header::CONTENT_TYPE, MARKDOWN)], text).into_response()
+        ([(header::CONTENT_TYPE, MARKDOWN), AS_IT_SAYS], text).into_response()
     })
 }
 
@@ -55,7 +55,7 @@ pub(in crate::http) async fn index(headers: HeaderMap) -> Response {
         let lines = ProblemCode::ALL.iter();
         let lines = lines.map(|code| format!("- `{code}` ({}): {}\n", code.status(), code.title()));
         let text = format!("# Problems\n\n{}", lines.collect::<String>());
-        ([(header::CONTENT_TYPE, MARKDOWN)], text).into_response()
+        ([(header::CONTENT_TYPE, MARKDOWN), AS_IT_SAYS], text).into_response()
     }
 }
 

@@ -94,6 +94,7 @@ impl Service<Request<Incoming>> for Answering {
 impl Answering {
     fn may_be_asked(&self, request: &Request<Incoming>) -> Result<(), Failure> {
         check_host(request)?;
+        self.entrance.browsers().check(request, self.door.is_on_loopback)?;
         match &self.admission {
             Admission::Full => Ok(()),
             _ if is_probe(request.uri().path()) => Ok(()),

@@ -73,7 +73,8 @@ impl Browsers {
         if let Ok(address) = address {
             return address.to_canonical().is_loopback() || self.is_allowed(name, host);
         }
-        let is_below_localhost = || host.trim_end_matches('.').to_ascii_lowercase().ends_with(".localhost");
+        let is_below_localhost =
+            || host.trim_end_matches('.').to_ascii_lowercase().ends_with(".localhost");
         self.is_allowed(name, host) || is_localhost(host) || is_below_localhost()
     }
 
@@ -87,7 +88,8 @@ impl Browsers {
 
     fn check_origin<B>(&self, request: &Request<B>) -> Result<(), Failure> {
         let headers = request.headers();
-        let is_cross_site = |site: &http::HeaderValue| site.as_bytes().eq_ignore_ascii_case(b"cross-site");
+        let is_cross_site =
+            |site: &http::HeaderValue| site.as_bytes().eq_ignore_ascii_case(b"cross-site");
         if headers.get_all(SEC_FETCH_SITE).iter().any(is_cross_site) {
             let detail = "Sec-Fetch-Site: a page of another site has sent this";
             return Err(Failure::new(ProblemCode::CrossOrigin, detail));
@@ -110,7 +112,10 @@ impl Browsers {
         let Some(origin) = origin_of(origin) else { return false };
         let own = host.and_then(|host| origin_of(&format!("{SCHEME}://{host}")));
         own.as_ref() == Some(&origin)
-            || self.allowed_origins.iter().any(|allowed| origin_of(allowed).as_ref() == Some(&origin))
+            || self
+                .allowed_origins
+                .iter()
+                .any(|allowed| origin_of(allowed).as_ref() == Some(&origin))
     }
 }
 
@@ -178,7 +183,9 @@ mod tests {
         }
         let request = request.body(()).expect("a request");
         let checked = browsers().check(&request, is_on_loopback);
-        checked.map_err(|failure| assert_eq!(failure.into_response().status(), StatusCode::FORBIDDEN)).is_ok()
+        checked
+            .map_err(|failure| assert_eq!(failure.into_response().status(), StatusCode::FORBIDDEN))
+            .is_ok()
     }
 
     #[test]
@@ -207,7 +214,9 @@ mod tests {
             (&[("origin", "http://127.0.0.1:7200"), ("origin", "http://evil.example")], false),
         ] {
             let headers = [&[own], headers].concat();
-            for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS] {
+            for method in
+                [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+            {
                 assert_eq!(is_let_in(method, &headers, true), is_allowed, "{headers:?}");
             }
             assert!(is_let_in(Method::GET, &headers, true), "reading is the browser's to keep");
@@ -255,8 +264,11 @@ mod tests {
 
     #[test]
     fn what_a_request_line_names_is_a_host_too() {
-        for (uri, is_own) in [("http://localhost:7200/livez", true), ("http://evil.example/", false)] {
-            let request = Request::get(uri).header("host", "127.0.0.1").body(()).expect("a request");
+        for (uri, is_own) in
+            [("http://localhost:7200/livez", true), ("http://evil.example/", false)]
+        {
+            let request =
+                Request::get(uri).header("host", "127.0.0.1").body(()).expect("a request");
             assert_eq!(browsers().check(&request, true).is_ok(), is_own, "{uri}");
         }
     }
@@ -266,7 +278,9 @@ mod tests {
         for text in ["https://tercet.example", "http://10.0.0.1:7200", "https://[::1]:8443"] {
             assert!(is_origin(text), "{text}");
         }
-        for text in ["", "*", "null", "tercet.example", "https://tercet.example/", "https://a/b", "ws://a"] {
+        for text in
+            ["", "*", "null", "tercet.example", "https://tercet.example/", "https://a/b", "ws://a"]
+        {
             assert!(!is_origin(text), "{text}");
         }
         assert!(is_host("tercet.example") && is_host("tercet.example:8443") && is_host("[::1]"));

@@ -8,6 +8,7 @@
 //! ```
 
 mod answering;
+pub(super) mod browsers;
 mod guests;
 mod own_answer;
 mod socket;
@@ -30,6 +31,7 @@ use crate::access::is_loopback;
 use crate::http::entrance::Entrance;
 use crate::http::extract::peer::{Door, Peer};
 use crate::http::server::answering::{Admission, Answering};
+pub use crate::http::server::browsers::{Browsers, is_host, is_origin};
 use crate::http::server::guests::{Guest, Guests};
 use crate::http::server::socket::{Socket, Stream};
 

@@ -61,7 +61,7 @@ pub(super) async fn all(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-pub(super) const GET: &str = "GET /livez HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
+pub(super) const GET: &str = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 /// Keeps P9.
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn a_connection_that_never_ends_its_headers_is_closed() {
     // Long enough for those who do send their headers, however busy the machine is.
     let header_read_timeout = Duration::from_secs(1);
     let served = served(&face, ServerSettings { header_read_timeout, ..SETTINGS }).await;
-    let slow = sent(served.address, "GET /livez HTTP/1.1\r\nhost: t\r\nx-slow: ").await;
+    let slow = sent(served.address, "GET /livez HTTP/1.1\r\nhost: localhost\r\nx-slow: ").await;
     let answer = all(slow).await;
     assert!(!answer.contains("200 OK"), "{answer}");
     let answer = all(sent(served.address, GET).await).await;
@@ -86,7 +86,7 @@ async fn a_client_that_does_not_read_its_answers_loses_its_connection() {
     let served = served(&face, settings).await;
     let mut deaf = TcpStream::connect(served.address).await.expect("a connection");
     // Pipelined, until neither side's buffers take any more; then the connection ends.
-    let asks = "GET /openapi.json HTTP/1.1\r\nhost: t\r\n\r\n".repeat(100);
+    let asks = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
     let asking = async { while deaf.write_all(asks.as_bytes()).await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(120), asking).await.expect("it is closed");
     // Its place is free again.
@@ -98,7 +98,7 @@ async fn a_client_that_does_not_read_its_answers_loses_its_connection() {
 async fn connections_beyond_the_cap_wait_until_one_ends() {
     let face = Face::gone().await;
     let served = served(&face, ServerSettings { max_connections: 1, ..SETTINGS }).await;
-    let mut first = sent(served.address, "GET /livez HTTP/1.1\r\nhost: t\r\n\r\n").await;
+    let mut first = sent(served.address, "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let mut byte = [0; 1];
     first.read_exact(&mut byte).await.expect("the first is served");
     let mut second = sent(served.address, GET).await;
@@ -112,7 +112,7 @@ async fn connections_beyond_the_cap_wait_until_one_ends() {
 async fn a_client_that_sends_too_much_is_heard_out_and_told_so() {
     let face = Face::gone().await;
     let served = served(&face, SETTINGS).await;
-    let head = "POST /v1/transactions HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\
+    let head = "POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
         content-type: application/json\r\ncontent-length: 30000\r\n\r\n";
     let beyond_the_limit = " ".repeat(5_000);
     let mut stream = sent(served.address, &format!("{head}{beyond_the_limit}")).await;
@@ -128,7 +128,7 @@ async fn a_client_that_sends_too_much_is_heard_out_and_told_so() {
 async fn a_request_under_way_is_answered_after_the_server_was_told_to_stop() {
     let (face, mut lanes) = Face::unattended().await;
     let mut served = served(&face, SETTINGS).await;
-    let read = "GET /v1/transactions/order-1 HTTP/1.1\r\nhost: t\r\n\r\n";
+    let read = "GET /v1/transactions/order-1 HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let waiting = sent(served.address, read).await;
     let asked = lanes.requests.recv().await.expect("it was asked");
     let idle = sent(served.address, "").await;
@@ -149,7 +149,7 @@ async fn what_is_not_answered_within_the_grace_is_not_waited_for() {
     let (face, mut lanes) = Face::unattended().await;
     let grace = Duration::from_millis(50);
     let served = served(&face, ServerSettings { grace, ..SETTINGS }).await;
-    let read = "GET /v1/transactions/order-1 HTTP/1.1\r\nhost: t\r\n\r\n";
+    let read = "GET /v1/transactions/order-1 HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let waiting = sent(served.address, read).await;
     let _never_answered = lanes.requests.recv().await.expect("it was asked");
     served.stop.send(()).expect("the server runs");

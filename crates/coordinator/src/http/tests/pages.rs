@@ -1,5 +1,7 @@
 //! The contract as tools and people see it, and what is counted.
 
+use axum::body::Body;
+use http::Request;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde::Serialize;
 use serde_json::Value;
@@ -243,4 +245,36 @@ async fn requests_are_counted_by_route_and_never_by_path() {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
     assert!(!text.contains("order-"), "{text}");
+}
+
+#[tokio::test]
+async fn a_browser_takes_of_a_page_its_own_style_and_nothing_else() {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use sha2::{Digest as _, Sha256};
+
+    let face = Face::gone().await;
+    for path in ["/docs", "/problems", "/problems/gid-reused"] {
+        let request = Request::get(path).header("accept", "text/html");
+        let page = face.send(request.body(Body::empty()).expect("a request")).await;
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; "), "{path}: {policy}");
+        assert!(!policy.contains("unsafe-") && !policy.contains("script-src"), "{path}: {policy}");
+        let style = page.text.split_once("<style>").expect("a style").1;
+        let style = style.split_once("</style>").expect("its end").0;
+        let digest = BASE64_STANDARD.encode(Sha256::digest(style));
+        assert!(policy.contains(&format!("style-src 'sha256-{digest}'")), "{path}: {policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+        ] {
+            assert_eq!(page.header(name), value, "{path}: {name}");
+        }
+        assert!(!page.text.contains("style="), "{path}: a style that the policy forbids");
+    }
+    for path in ["/openapi.json", "/problems", "/problems/gid-reused"] {
+        assert_eq!(face.get(path).await.header("x-content-type-options"), "nosniff", "{path}");
+    }
 }

@@ -189,7 +189,7 @@ async fn a_connection_for_a_probe_ends_with_its_answer() {
     let face = Face::gone().await;
     let settings = ServerSettings { admits: Admits::ProbesAlone, ..SETTINGS };
     let served = served(&face, settings).await;
-    let kept = "GET /livez HTTP/1.1\r\nhost: t\r\n\r\n";
+    let kept = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let mut text = String::new();
     let mut probe = sent(served.address, kept).await;
     let read = tokio::time::timeout(Duration::from_secs(60), probe.read_to_string(&mut text)).await;
