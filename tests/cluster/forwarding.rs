@@ -1,7 +1,8 @@
 //! Any node serves any request, whoever drives the transaction.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tercet_testing::{Client, Participant, Tercet, soon};
 use tercet_wire::Op;
 use tokio::task::JoinSet;
@@ -155,6 +156,66 @@ async fn nobody_else_can_speak_as_a_node() {
     assert_eq!(told.status(), 200);
     let events = second.events("open").await;
     assert!(!events.text.contains("somebody-else"), "{}", events.text);
+}
+
+/// A token as `TERCET_AUTH__TOKENS` has it.
+fn token(name: &str, role: &str) -> Value {
+    let sha256 = tercet_wire::hex(&Sha256::digest(format!("token-of-{name}")));
+    json!({ "name": name, "role": role, "sha256": sha256 })
+}
+
+#[tokio::test]
+async fn a_role_is_checked_where_a_request_comes_in_and_goes_with_it() {
+    let (database, participant) = (ServerDatabase::on_postgres().await, Participant::start().await);
+    let tokens =
+        json!([token("eve", "viewer"), token("orders", "client"), token("ops", "operator")]);
+    let tokens = tokens.to_string();
+    let settings = [NEVER[0], ("AUTH__TOKENS", &tokens), ("LOG__FILTER", "trace")];
+    let nodes: [Tercet; 3] = nodes(&database, &settings).await;
+    let [first, second, third] = [0, 1, 2].map(|node: usize| nodes[node].client());
+    let as_ = |client: &Client, name: &str| client.with_token(&format!("token-of-{name}"));
+    assert_eq!(first.begin("", &begin_open("tour", &[])).await.status, 401);
+    let told = as_(&first, "orders").begin("", &begin_open("tour", &[])).await;
+    assert_eq!(told.status, 201, "{}", told.text);
+    let seat = branch(&participant, "seat").to_string();
+    let told = as_(&second, "orders").register("tour", "", &seat).await;
+    assert_eq!((told.status, told.word("status")), (201, "tried"), "{}", told.text);
+    let told = as_(&third, "eve").get("tour").await;
+    assert_eq!((told.status, told.branch("seat")["status"].as_str()), (200, Some("tried")));
+
+    for client in [&first, &second, &third] {
+        let told = as_(client, "eve").confirm("tour", "").await;
+        assert_eq!((told.status, told.word("code")), (403, "forbidden"), "{}", told.text);
+        assert_eq!(client.confirm("tour", "").await.status, 401);
+    }
+    // What nodes say to each other says nobody else, whatever their token.
+    let claims = [("tercet-who", "ops"), ("tercet-role", "operator")];
+    for headers in
+        [&claims[..1], &claims[1..], &[("tercet-node", "v2;1;2;3;AAAA"), claims[0], claims[1]]]
+    {
+        for token in [None, Some("token-of-eve"), Some("token-of-ops")] {
+            let mut request = third.http().post(third.url("/v1/transactions/tour/confirm"));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            let told = soon("an answer", request.send()).await.expect("an answer");
+            assert_eq!(told.status(), 401, "{headers:?} {token:?}");
+        }
+    }
+    assert_eq!(participant.calls_of("seat", Op::Confirm).len(), 0, "nobody has confirmed it");
+    let path = "/v1/transactions/tour/retry";
+    let told = as_(&third, "ops").send(Method::POST, path, None).await;
+    assert_eq!(told.status, 200, "{}", told.text);
+    let line = as_(&second, "eve").event("tour", "retried").await;
+    assert_eq!(line["detail"], "by ops", "known where it came in, shown where it is driven");
+    let told = as_(&third, "orders").confirm("tour", "").await;
+    assert_eq!((told.status, told.word("status")), (200, "confirmed"), "{}", told.text);
+    for node in &nodes {
+        assert!(!node.log().contains("token-of-"), "a token in a log");
+    }
 }
 
 /// Keeps P9.

@@ -17,8 +17,9 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::own_lease::OwnLease;
-use super::pass::{ClusterKey, Passed};
+use super::pass::{ClusterKey, Passed, in_header};
 use super::sightings::Sightings;
+use crate::access::Caller;
 
 /// How long a connection to another node may take: they are near each other.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -33,9 +34,11 @@ const HOP: HeaderName = HeaderName::from_static(header::HOP);
 const OWNER: HeaderName = HeaderName::from_static(header::OWNER);
 const NODE: HeaderName = HeaderName::from_static(header::NODE);
 const WHO: HeaderName = HeaderName::from_static(header::WHO);
+const ROLE: HeaderName = HeaderName::from_static(header::ROLE);
 
-/// Headers that belong to one connection alone (RFC 9110, 7.6.1), or are written anew.
-const NOT_PASSED_ON: [&str; 12] = [
+/// Headers that belong to one connection alone (RFC 9110, 7.6.1), are written anew, or were looked at
+/// where the request came in: who asks is said under this node's signature, and no token goes further.
+const NOT_PASSED_ON: [&str; 20] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -48,6 +51,14 @@ const NOT_PASSED_ON: [&str; 12] = [
     "content-length",
     "expect",
     "host",
+    "authorization",
+    "cookie",
+    "origin",
+    "referer",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
 ];
 
 /// Why a request was not passed on, or nobody knows what became of it: it may be repeated.
@@ -147,6 +158,19 @@ impl Forwarder {
         self.key.check(pass, passed, self.own, now).map(Some)
     }
 
+    /// For whom another node has passed this request on to this one.
+    ///
+    /// # Errors
+    /// It has no pass that counts.
+    pub fn passed_for(
+        &self,
+        headers: &HeaderMap,
+        passed: &Passed<'_>,
+    ) -> Result<Caller, super::NoPass> {
+        self.passed_by(headers, passed)?.ok_or(super::NoPass::Forged)?;
+        passed.caller().ok_or(super::NoPass::Forged)
+    }
+
     /// Asks the owner. What it answers is the answer, whatever it says.
     ///
     /// # Errors
@@ -155,10 +179,10 @@ impl Forwarder {
         &self,
         owner: Incarnation,
         (parts, body): (&Parts, &Bytes),
-        who: &str,
+        caller: &Caller,
         within: Duration,
     ) -> Result<Response<Bytes>, NotPassed> {
-        let asking = self.ask_owner(owner, (parts, body), who, within);
+        let asking = self.ask_owner(owner, (parts, body), caller, within);
         timeout(within, asking).await.unwrap_or(Err(NotPassed::TooLate))
     }
 
@@ -166,7 +190,7 @@ impl Forwarder {
         &self,
         owner: Incarnation,
         (parts, body): (&Parts, &Bytes),
-        who: &str,
+        caller: &Caller,
         within: Duration,
     ) -> Result<Response<Bytes>, NotPassed> {
         let url = self.url_of(owner).await?;
@@ -174,7 +198,8 @@ impl Forwarder {
             return Err(NotPassed::Over(url));
         }
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let passed = Passed { method: &parts.method, target, body, who };
+        let (who, role) = (&in_header(&caller.who), caller.role.as_str());
+        let passed = Passed { method: &parts.method, target, body, who, role };
         let at = self.clock.now().wall;
         let pass = self.key.sign(&passed, (self.own, owner), at).ok_or(NotPassed::Unwritable)?;
         let mut headers = passed_on(&parts.headers);
@@ -182,6 +207,7 @@ impl Forwarder {
         headers.insert(OWNER, HeaderValue::from(owner.0));
         headers.insert(NODE, pass);
         headers.insert(WHO, HeaderValue::from_str(who).map_err(|_| NotPassed::Unwritable)?);
+        headers.insert(ROLE, HeaderValue::from_static(role));
         let asking = self
             .http
             .request(parts.method.clone(), format!("{}{target}", url.trim_end_matches('/')))
@@ -246,7 +272,8 @@ impl Forwarder {
     pub async fn tell_that_we_left(&self, others: Vec<(Incarnation, String)>, within: Duration) {
         let mut told = tokio::task::JoinSet::new();
         for (other, url) in others {
-            let passed = Passed { method: &http::Method::POST, target: LEFT, body: b"", who: "" };
+            let passed =
+                Passed { method: &http::Method::POST, target: LEFT, body: b"", who: "", role: "" };
             let at = self.clock.now().wall;
             let Some(pass) = self.key.sign(&passed, (self.own, other), at) else { continue };
             let url = format!("{}{LEFT}", url.trim_end_matches('/'));
@@ -296,7 +323,7 @@ fn passed_on(headers: &HeaderMap) -> HeaderMap {
         .collect();
     let mut passed_on = HeaderMap::with_capacity(headers.len() + 4);
     for (name, value) in headers {
-        let is_ours = [HOP, OWNER, NODE, WHO].contains(name);
+        let is_ours = [HOP, OWNER, NODE, WHO, ROLE].contains(name);
         let is_of_connection = NOT_PASSED_ON.contains(&name.as_str())
             || named.iter().any(|named| named == name.as_str());
         if !is_ours && !is_of_connection {

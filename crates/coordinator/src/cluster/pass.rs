@@ -3,21 +3,28 @@
 //! a minute.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderValue, Method};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use tercet_wire::{Incarnation, Wall};
 use thiserror::Error;
+
+use crate::access::Caller;
 
 /// How old a pass may be, or how far ahead the sender's clock.
 const VALID_FOR: Duration = Duration::from_secs(30);
 
 /// What a pass begins with.
-const VERSION: &str = "v1";
+const VERSION: &str = "v2";
+
+/// What cannot stand in a header as it is: names of people have all letters there are.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// The secret that all nodes on one database share.
 #[derive(Clone)]
@@ -32,8 +39,23 @@ pub struct Passed<'a> {
     pub target: &'a str,
     /// Its body, as it is.
     pub body: &'a [u8],
-    /// Who asked the node that passes it on.
+    /// Who asked the node that passes it on, as `in_header` writes it.
     pub who: &'a str,
+    /// What that one may.
+    pub role: &'a str,
+}
+
+impl Passed<'_> {
+    /// Who asks, if that can be understood. To be asked only once the pass was checked.
+    pub(super) fn caller(&self) -> Option<Caller> {
+        let who = percent_decode_str(self.who).decode_utf8().ok()?;
+        Some(Caller { who: Arc::from(who), role: self.role.parse().ok()? })
+    }
+}
+
+/// A name as it stands in a header.
+pub(super) fn in_header(who: &str) -> String {
+    utf8_percent_encode(who, ENCODED).to_string()
 }
 
 /// Why a pass does not count.
@@ -109,9 +131,11 @@ impl ClusterKey {
     ) -> Option<Hmac<Sha256>> {
         // A key of any length will do for an HMAC.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
-        let Passed { method, target, body, who } = passed;
-        let head =
-            format!("{VERSION}\n{method}\n{target}\n{who}\n{}\n{}\n{}\n", from.0, to.0, at.0);
+        let Passed { method, target, body, who, role } = passed;
+        let head = format!(
+            "{VERSION}\n{method}\n{target}\n{who}\n{role}\n{}\n{}\n{}\n",
+            from.0, to.0, at.0
+        );
         mac.update(head.as_bytes());
         mac.update(&Sha256::digest(body));
         Some(mac)
@@ -127,13 +151,15 @@ impl fmt::Debug for ClusterKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Role;
 
     const OURS: Incarnation = Incarnation(7);
     const THEIRS: Incarnation = Incarnation(9);
 
     fn passed(body: &[u8]) -> Passed<'_> {
         const METHOD: &Method = &Method::POST;
-        Passed { method: METHOD, target: "/v1/transactions?wait=decided", body, who: "10.0.0.1" }
+        let target = "/v1/transactions?wait=decided";
+        Passed { method: METHOD, target, body, who: "10.0.0.1", role: "viewer" }
     }
 
     #[test]
@@ -153,6 +179,9 @@ mod tests {
             Passed { method: &Method::GET, ..request },
             Passed { target: "/v1/transactions", ..request },
             Passed { who: "10.0.0.2", ..request },
+            Passed { role: "operator", ..request },
+            // Nothing can be moved from one part into the next.
+            Passed { who: "10.0.0.1v", role: "iewer", ..request },
         ] {
             assert_eq!(check(other, OURS, 60_000), Err(NoPass::Forged), "{other:?}");
         }
@@ -161,12 +190,25 @@ mod tests {
     }
 
     #[test]
+    fn a_pass_says_who_asks_whatever_their_name_and_what_they_may() {
+        for who in ["10.0.0.1", "::1", "ops@example.com", "100%", "Zoë 渡", ""] {
+            let named = in_header(who);
+            assert!(HeaderValue::from_str(&named).is_ok(), "{named}");
+            let caller = Passed { who: &named, role: "client", ..passed(b"") }.caller();
+            assert_eq!(caller, Some(Caller { who: who.into(), role: Role::Client }));
+        }
+        assert_eq!(Passed { role: "", ..passed(b"") }.caller(), None);
+        assert_eq!(Passed { role: "root", ..passed(b"") }.caller(), None);
+        assert_eq!(Passed { who: "%ff", ..passed(b"") }.caller(), None);
+    }
+
+    #[test]
     fn what_is_no_pass_is_refused() {
         let key = ClusterKey::new("a secret");
         let good = key.sign(&passed(b""), (THEIRS, OURS), Wall(0)).expect("a pass");
         let good = good.to_str().expect("text");
         for text in
-            ["", "v1", "v1;9;7;0;", "v1;9;7;x;AAAA", "v2;9;7;0;AAAA", &good[..good.len() - 4]]
+            ["", "v2", "v2;9;7;0;", "v2;9;7;x;AAAA", "v1;9;7;0;AAAA", &good[..good.len() - 4]]
         {
             let pass = HeaderValue::from_str(text).expect("a header");
             assert_eq!(

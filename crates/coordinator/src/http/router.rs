@@ -18,6 +18,7 @@ use crate::http::handlers::{
 };
 use crate::http::middleware::access::{Guard, guarded};
 use crate::http::middleware::forwarding::{self, Forwarding};
+use crate::http::middleware::passed::passed;
 use crate::http::middleware::request_metrics::RequestMetrics;
 use crate::http::middleware::{Middleware, every_request};
 use crate::http::pages::openapi::{self, Contract};
@@ -39,9 +40,10 @@ pub fn router(api: Api) -> Router {
         forwarder,
         requests: api.requests.clone(),
         metrics: ForwardingMetrics::register(),
+        has_rules: api.access.has_rules(),
     });
     // Where a node is alone, no request takes that way.
-    let router = match forwarding {
+    let router = match forwarding.clone() {
         Some(around) => router.route_layer(from_fn_with_state(around, forwarding::forwarding)),
         None => router,
     };
@@ -49,6 +51,10 @@ pub fn router(api: Api) -> Router {
     let router = match api.access.looks_at_requests() {
         true => router.route_layer(from_fn_with_state(guard, guarded)),
         false => router,
+    };
+    let router = match forwarding {
+        Some(around) => router.route_layer(from_fn_with_state(around, passed)),
+        None => router,
     };
     router
         .method_not_allowed_fallback(method_not_allowed)

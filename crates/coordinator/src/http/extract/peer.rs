@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-use crate::access::Caller;
+use crate::access::{Caller, Role};
 
 /// The other end of a connection; the server writes it into every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,21 +32,25 @@ impl Door {
 #[derive(Debug)]
 pub(in crate::http) struct Who(pub(in crate::http) Arc<str>);
 
-/// Whom another node has passed a request on for.
-#[derive(Debug, Clone)]
-pub(in crate::http) struct PassedFor(pub(in crate::http) Arc<str>);
-
-impl Who {
+impl Caller {
+    /// Who has sent this request: who was found when it was let in, else, where everybody may do
+    /// everything, whoever is at its address.
     pub(in crate::http) fn of(parts: &Parts) -> Self {
-        if let Some(PassedFor(who)) = parts.extensions.get() {
-            return Self(Arc::clone(who));
-        }
-        if let Some(Caller { who, .. }) = parts.extensions.get() {
-            return Self(Arc::clone(who));
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return caller.clone();
         }
         // The port is the system's choice for this one connection and says nothing of anybody.
         let address = parts.extensions.get::<Peer>().map(|Peer(address)| address.ip().to_string());
-        Self(Arc::from(address.unwrap_or_else(|| "an unknown address".to_owned())))
+        let who = Arc::from(address.unwrap_or_else(|| "an unknown address".to_owned()));
+        Self { who, role: Role::Operator }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts))
     }
 }
 
@@ -54,6 +58,6 @@ impl<S: Sync> FromRequestParts<S> for Who {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts))
+        Ok(Self(Caller::of(parts).who))
     }
 }

@@ -17,7 +17,7 @@ pub(in crate::http) async fn left(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<StatusCode, Failure> {
-    let passed = Passed { method: &Method::POST, target: LEFT, body: b"", who: "" };
+    let passed = Passed { method: &Method::POST, target: LEFT, body: b"", who: "", role: "" };
     let forwarder = api.forwarder.as_ref();
     let by = forwarder.and_then(|forwarder| forwarder.passed_by(&headers, &passed).ok().flatten());
     match (forwarder, by) {

@@ -12,11 +12,11 @@ use tercet_engine::{Ask, Refusal, Reply, Until};
 use tercet_wire::{Gid, Incarnation, ListQuery, Problem, ProblemCode, RetriedView, Status, header};
 use tokio::task::{JoinError, JoinSet};
 
+use crate::access::Caller;
 use crate::cluster::Forwarder;
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::filter::{Filter, UnfinishedFilter};
 use crate::http::extract::params::Query;
-use crate::http::extract::peer::Who;
 use crate::http::handlers::list::synced;
 use crate::http::handlers::retry::RetryRequest;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
@@ -45,7 +45,7 @@ const AT_A_TIME: usize = 64;
 pub(in crate::http) async fn retry_all(
     State(api): State<Arc<Api>>,
     Query((status, filter)): Query<(UnfinishedFilter, Filter)>,
-    Who(who): Who,
+    caller: Caller,
     OptionalBody(RetryRequest {}): OptionalBody<RetryRequest>,
 ) -> Result<Json<RetriedView>, Failure> {
     let mut query = unfinished(status, filter);
@@ -53,7 +53,7 @@ pub(in crate::http) async fn retry_all(
     let asking = Asking {
         engine: api.engine.clone(),
         forwarder: api.forwarder.clone(),
-        who,
+        caller,
         silent: Arc::default(),
     };
     let mut asked = Asked::default();
@@ -115,7 +115,7 @@ enum One {
 struct Asking {
     engine: RuntimeHandle,
     forwarder: Option<Arc<Forwarder>>,
-    who: Arc<str>,
+    caller: Caller,
     /// Owners that did not answer for one: they are not waited for again for each of the others.
     silent: Arc<Mutex<BTreeSet<Incarnation>>>,
 }
@@ -148,7 +148,7 @@ impl Asking {
 
     /// Asks whoever drives it.
     async fn one(self, gid: Gid) -> Result<One, Failure> {
-        let ask = Ask::Retry { who: Arc::clone(&self.who) };
+        let ask = Ask::Retry { who: Arc::clone(&self.caller.who) };
         let reply = self.engine.ask(gid.clone(), ask, Until::Accepted, Duration::ZERO).await;
         match reply {
             Reply::Refused(Refusal::Elsewhere(owner)) => Ok(self.elsewhere(owner, gid).await),
@@ -172,7 +172,7 @@ impl Asking {
         if is_silent(&lock(&self.silent)) {
             return One::Unreached(gid);
         }
-        let status = retry_at(forwarder, owner, &gid, &self.who).await;
+        let status = retry_at(forwarder, owner, &gid, &self.caller).await;
         match status.as_deref() {
             Some("trying" | "confirming" | "cancelling") => One::Retried,
             Some(_) => One::Over,
@@ -194,12 +194,12 @@ async fn retry_at(
     forwarder: &Forwarder,
     owner: Incarnation,
     gid: &Gid,
-    who: &str,
+    caller: &Caller,
 ) -> Option<String> {
     let uri = format!("/v1/transactions/{gid}/retry");
     let request = http::Request::builder().method(Method::POST).uri(uri).body(Bytes::new());
     let (parts, body) = request.ok()?.into_parts();
-    let answer = forwarder.ask(owner, (&parts, &body), who, forwarder.patience).await.ok()?;
+    let answer = forwarder.ask(owner, (&parts, &body), caller, forwarder.patience).await.ok()?;
     if matches!(answer.status().as_u16(), 421 | 500..) {
         return None;
     }

@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, Method, StatusCode};
+use http::{Method, StatusCode};
+use http_body_util::BodyExt as _;
 use tercet_engine::{Snapshot, StoredTransaction, Transaction};
-use tercet_wire::{Gid, Incarnation, Mono, Problem, ProblemCode, header};
+use tercet_wire::{Gid, Incarnation, Mono, Problem, ProblemCode};
 use tokio::time::sleep;
 use url::form_urlencoded;
 
-use crate::cluster::{Forwarder, LOOK_AGAIN, NoPass, NotPassed, Passed};
+use crate::access::Caller;
+use crate::cluster::{Forwarder, LOOK_AGAIN, NotPassed};
 use crate::http::extract::body::{HasRoom, whole};
-use crate::http::extract::peer::{PassedFor, Who};
+use crate::http::middleware::passed::{PassedOn, is_of_one};
 use crate::http::response::problem::Failure;
 use crate::http::response::reply;
 use crate::http::state::RequestLimits;
@@ -31,8 +33,6 @@ const FRESH_WITHIN: Duration = Duration::from_secs(1);
 const DEFAULT_WAIT_MS: u64 = 10_000;
 const MAX_WAIT_MS: u64 = 60_000;
 
-const WHO: HeaderName = HeaderName::from_static(header::WHO);
-
 /// On an answer: it is another life's to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) struct DrivenBy(pub(in crate::http) Incarnation);
@@ -43,6 +43,8 @@ pub(in crate::http) struct Forwarding {
     pub(in crate::http) forwarder: Arc<Forwarder>,
     pub(in crate::http) requests: RequestLimits,
     pub(in crate::http) metrics: ForwardingMetrics,
+    /// Whether anybody is asked who they are.
+    pub(in crate::http) has_rules: bool,
 }
 
 /// Lets this node answer, and passes on what is another's to answer.
@@ -51,10 +53,7 @@ pub(in crate::http) async fn forwarding(
     request: Request,
     next: Next,
 ) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let is_of_one = path.is_some_and(|path| path.starts_with("/v1/transactions/{gid}"))
-        || (path == Some("/v1/transactions") && request.method() == Method::POST);
-    if !is_of_one {
+    if !is_of_one(&request) {
         return next.run(request).await;
     }
     match around.answered(request, next).await {
@@ -66,14 +65,16 @@ pub(in crate::http) async fn forwarding(
 impl Forwarding {
     async fn answered(&self, request: Request, next: Next) -> Result<Response, Failure> {
         let (mut parts, body) = request.into_parts();
-        // Reads have none that anybody looks at.
+        // What was passed on once goes no further, whatever its headers say.
+        let was_passed_on = parts.extensions.get::<PassedOn>().is_some();
+        // Reads have none that anybody looks at; what was passed on has been read.
         let (body, _place) = match parts.method {
+            Method::POST if was_passed_on => (received(body).await?, None),
             Method::POST => whole(&parts.headers, body, &self.requests).await?,
             _ => (Bytes::new(), None),
         };
         parts.extensions.insert(HasRoom);
-        let was_passed_on = self.was_passed_on(&mut parts, &body)?;
-        let Who(who) = Who::of(&parts);
+        let caller = Caller::of(&parts);
         let began = self.forwarder.now().mono;
         let wait = Wait::of(&parts, self.forwarder.patience);
         let mut was_refused = false;
@@ -92,7 +93,7 @@ impl Forwarding {
                 return Ok(answer);
             }
             let left = wait.left(began, self.forwarder.now().mono);
-            let why = match self.forwarder.ask(owner, (&parts, &body), &who, left.one).await {
+            let why = match self.forwarder.ask(owner, (&parts, &body), &caller, left.one).await {
                 // Once more where nothing was done: it may have been the end of who was asked.
                 Ok(answer) if !is_another_asked(&answer, &mut was_refused) => {
                     self.metrics.count(Forwarded::Answered);
@@ -132,27 +133,6 @@ impl Forwarding {
     fn shown(&self, stored: &StoredTransaction) -> Response {
         let now = self.forwarder.now();
         reply::read(&Snapshot { transaction: Transaction::restore(stored, now), at: now })
-    }
-
-    /// Whether another node has passed it on; then it is known for whom.
-    fn was_passed_on(&self, parts: &mut Parts, body: &Bytes) -> Result<bool, Failure> {
-        let who = parts.headers.get(WHO).and_then(|who| who.to_str().ok()).unwrap_or_default();
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let passed = Passed { method: &parts.method, target, body, who };
-        let by = self.forwarder.passed_by(&parts.headers, &passed).map_err(|why| {
-            if why == NoPass::OfAnother {
-                // This node has begun anew since: whoever passed it on looks again.
-                return Failure::new(ProblemCode::NotOwner, format!("{}: {why}", header::NODE));
-            }
-            tracing::warn!(event = "pass_refused", %why, "a request came with a pass that does not count");
-            Failure::new(ProblemCode::Unauthorized, format!("{}: {why}", header::NODE))
-        })?;
-        if by.is_some() {
-            let who = PassedFor(Arc::from(who));
-            parts.extensions.insert(who);
-        }
-        // What was passed on once goes no further, whatever its headers say.
-        Ok(by.is_some())
     }
 
     /// Nobody has answered in time. A read is answered by what is durable.
@@ -201,6 +181,12 @@ fn is_another_asked(answer: &http::Response<Bytes>, was_refused: &mut bool) -> b
         },
         _ => false,
     }
+}
+
+/// A body that is there already.
+async fn received(body: Body) -> Result<Bytes, Failure> {
+    let collected = body.collect().await.map_err(|_| Failure::internal())?;
+    Ok(collected.to_bytes())
 }
 
 /// The same request once more.

@@ -3,6 +3,7 @@
 
 pub(super) mod access;
 pub(super) mod forwarding;
+pub(super) mod passed;
 pub(super) mod request_metrics;
 
 use std::panic::AssertUnwindSafe;
