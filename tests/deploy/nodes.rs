@@ -87,7 +87,10 @@ fn access(manifests: &Manifests, pod: &Value, of: &mut Faults) {
     let there = manifests.secrets.iter().any(|name| name == secret);
     of.unless(secret.is_empty() || there, format!("there is no Secret {secret}"));
     let mode = volume.map(|volume| number(volume, "/secret/defaultMode")).unwrap_or_default();
-    of.unless(mode != 0 && mode & 0o007 == 0, format!("{file} may be read by everybody ({mode:o})"));
+    of.unless(
+        mode != 0 && mode & 0o007 == 0,
+        format!("{file} may be read by everybody ({mode:o})"),
+    );
 }
 
 /// Gives `drain_ms`.

@@ -5,6 +5,7 @@
 //! forget to answer; a proxy doubles, delays and reorders their calls; a sale orders more than
 //! there is; and the guard can be left out, so that one can watch what becomes of the sums.
 
+mod coordinator;
 mod database;
 mod guarding;
 mod inventory;

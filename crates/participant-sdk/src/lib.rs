@@ -25,8 +25,8 @@ pub mod test_kit;
 mod tests_support;
 
 pub use client::{
-    Cancellation, Client, ClientError, NewBranch, NewTransaction, NotConfirmed, OpenTransaction,
-    Outcome, OwnTry, Registered, WaitFor,
+    Cancellation, Client, ClientBuilder, ClientError, NewBranch, NewTransaction, NotConfirmed,
+    OpenTransaction, Outcome, OwnTry, Registered, Token, WaitFor,
 };
 pub use context::{BadHeader, Context};
 #[cfg(feature = "sea-orm")]

@@ -23,6 +23,7 @@ struct Coordinator {
     answers: Arc<Mutex<VecDeque<(u16, Value)>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     traces: Arc<Mutex<Vec<Option<String>>>>,
+    tokens: Arc<Mutex<Vec<Option<String>>>>,
 }
 
 impl Coordinator {
@@ -55,6 +56,8 @@ impl Coordinator {
         ));
         let trace = head.headers.get("traceparent").map(|trace| trace.to_str().expect("ASCII"));
         self.traces.lock().expect("traces").push(trace.map(str::to_owned));
+        let token = head.headers.get("authorization").map(|token| token.to_str().expect("ASCII"));
+        self.tokens.lock().expect("tokens").push(token.map(str::to_owned));
         let (status, body) =
             self.answers.lock().expect("answers").pop_front().expect("no more was expected");
         let status = StatusCode::from_u16(status).expect("a status");
@@ -121,6 +124,35 @@ async fn a_begin_that_is_not_answered_is_repeated_to_the_byte_with_the_same_gid(
     );
     let body: Value = serde_json::from_str(body).expect("JSON");
     assert_eq!(body["gid"].as_str().expect("a gid made here").len(), 36);
+}
+
+#[tokio::test]
+async fn a_token_goes_with_every_request_and_only_where_there_is_one() {
+    let answers = || {
+        vec![
+            problem(503, "shutting-down"),
+            (201, transaction("confirmed", None)),
+            (200, transaction("confirmed", None)),
+            problem(403, "forbidden"),
+        ]
+    };
+    for (token, expected) in [(Some("tercet_k3y"), Some("Bearer tercet_k3y")), (None, None)] {
+        let (coordinator, url) = Coordinator::start(0, answers()).await;
+        let builder = Client::builder(&url);
+        let builder = match token {
+            Some(token) => builder.bearer(token),
+            None => builder,
+        };
+        let client = builder.build().expect("a client");
+        client.begin(order()).await.expect("an answer");
+        let gid = "order-1".parse().expect("a gid");
+        client.get(&gid).await.expect("an answer");
+        let refused = client.get(&gid).await.expect_err("the role is too small");
+        assert_eq!(refused.code(), Some(ProblemCode::Forbidden), "{refused}");
+        assert!(!format!("{refused:?}").contains("k3y"), "{refused:?}");
+        let sent = coordinator.tokens.lock().expect("tokens").clone();
+        assert_eq!(sent, vec![expected.map(str::to_owned); 4]);
+    }
 }
 
 #[tokio::test]

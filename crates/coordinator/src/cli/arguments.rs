@@ -47,7 +47,7 @@ pub(super) enum Command {
     },
     /// Look after transactions of a coordinator that runs
     ///
-    /// TERCET_TOKEN is sent as bearer token. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not
+    /// TERCET_TOKEN is sent as bearer token, or the one of --token-file. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not
     /// found, 4 conflict, 5 not allowed, 6 nobody answers.
     Tx(Tx),
 }

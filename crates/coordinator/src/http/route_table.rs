@@ -107,7 +107,7 @@ impl RouteTable {
         let Self { contract, pages, needs } = self;
         let (mut router, contract) = contract.split_for_parts();
         let mut paths: Vec<String> = contract.paths.paths.keys().cloned().collect();
-        let contract = complete(&contract);
+        let contract = complete(&contract, &needs);
         for (path, make) in pages {
             paths.push(path.to_owned());
             router = router.route(path, make(&contract));

@@ -16,6 +16,7 @@ use tercet_participant::{
 };
 
 use super::seats::{Entity, Model, Seat};
+use crate::coordinator::client;
 
 /// How long a booking may stay undecided. A passenger has gone by then, and so may have we.
 const UNDECIDED_AT_MOST: Duration = Duration::from_secs(20);
@@ -47,7 +48,7 @@ pub(crate) fn bookings(
     seats: String,
     payment: String,
 ) -> Result<Router, ClientError> {
-    let bookings = Bookings { db, tercet: Client::new(coordinator)?, seats, payment };
+    let bookings = Bookings { db, tercet: client(coordinator)?, seats, payment };
     Ok(Router::new().route("/rides/{ride}/book", post(book)).with_state(Arc::new(bookings)))
 }
 

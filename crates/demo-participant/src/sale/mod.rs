@@ -13,6 +13,7 @@ use tercet_participant::{Client, ClientError, WaitFor};
 
 use self::crowd::{Crowd, Ends, Goal};
 use self::end::End;
+use crate::coordinator::client;
 
 /// How many rounds of a sale may bring nothing before it is taken to be over.
 const ROUNDS_IN_VAIN: u32 = 10;
@@ -63,7 +64,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), ClientError> {
     let (orders, at_once) = (arguments.orders.get(), arguments.at_once.get());
     println!("{orders} orders, {at_once} at a time:");
-    let tercet = Client::new(&arguments.coordinator)?;
+    let tercet = client(&arguments.coordinator)?;
     let mut sale = Sale { arguments, tercet, ends: Ends::new() };
     let mut goes_on = sale.place(1..=orders).await;
     let (mut next, mut in_vain) = (orders + 1, 0);

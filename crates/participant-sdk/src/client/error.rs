@@ -17,6 +17,9 @@ pub enum ClientError {
     /// TLS cannot be set up on this machine.
     #[error("the HTTP client cannot be set up")]
     Setup(#[source] reqwest::Error),
+    /// The token cannot be sent. It is not shown.
+    #[error("the token must be one word of printable ASCII")]
+    Token,
     /// An id is none.
     #[error("{what} {given:?}: {source}")]
     Id {
@@ -79,6 +82,7 @@ impl ClientError {
             Self::Refused(problem) => Some(problem.code),
             Self::Url { .. }
             | Self::Setup(_)
+            | Self::Token
             | Self::Id { .. }
             | Self::Header { .. }
             | Self::NothingToDecide

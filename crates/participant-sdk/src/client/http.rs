@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use reqwest::redirect;
 use serde::de::DeserializeOwned;
@@ -31,6 +31,7 @@ pub(super) struct Http {
     client: reqwest::Client,
     /// Without a slash at the end.
     base: String,
+    bearer: Option<HeaderValue>,
 }
 
 /// What a request carries; the same to the byte each time it is made.
@@ -56,7 +57,7 @@ pub(super) struct Reply {
 }
 
 impl Http {
-    pub(super) fn new(url: &str) -> Result<Self, ClientError> {
+    pub(super) fn new(url: &str, bearer: Option<HeaderValue>) -> Result<Self, ClientError> {
         let wrong = |why: String| ClientError::Url { url: url.to_owned(), why };
         let parsed = reqwest::Url::parse(url).map_err(|error| wrong(error.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") {
@@ -73,7 +74,7 @@ impl Http {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(ClientError::Setup)?;
-        Ok(Self { client, base: parsed.as_str().trim_end_matches('/').to_owned() })
+        Ok(Self { client, base: parsed.as_str().trim_end_matches('/').to_owned(), bearer })
     }
 
     pub(super) async fn get(
@@ -131,6 +132,9 @@ impl Http {
     ) -> reqwest::RequestBuilder {
         let request = self.client.request(method.clone(), url);
         let mut request = request.timeout(wait.saturating_add(ANSWER_MARGIN));
+        if let Some(bearer) = &self.bearer {
+            request = request.header(AUTHORIZATION, bearer);
+        }
         if let Some(body) = &sent.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn no_answer_is_given_up_before_the_wait_it_was_asked_for() {
-        let http = Http::new("http://127.0.0.1:1").expect("a client");
+        let http = Http::new("http://127.0.0.1:1", None).expect("a client");
         for wait in [Duration::ZERO, Duration::from_secs(10), Duration::from_secs(60)] {
             let request = http.request(&Method::GET, "http://127.0.0.1:1/", &Sent::default(), wait);
             let request = request.build().expect("a request");

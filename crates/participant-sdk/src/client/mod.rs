@@ -1,20 +1,24 @@
 //! A client for initiators.
 
+mod builder;
 mod error;
 mod http;
 mod open;
 mod outcome;
 mod own_try;
 mod request;
+mod token;
 
 use std::time::Duration;
 
+pub use builder::ClientBuilder;
 pub use error::ClientError;
 pub use open::{OpenTransaction, Registered};
 pub use outcome::{Cancellation, NotConfirmed, Outcome};
 pub use own_try::OwnTry;
 pub use request::{NewBranch, NewTransaction};
 use tercet_wire::{Gid, TransactionView};
+pub use token::Token;
 
 use self::http::{Http, Reply, Sent};
 
@@ -62,7 +66,13 @@ impl Client {
     /// # Errors
     /// The URL is not an http or https URL, or TLS cannot be set up.
     pub fn new(url: &str) -> Result<Self, ClientError> {
-        Ok(Self { http: Http::new(url)?, wait_for: WaitFor::default(), wait: WAIT })
+        Self::builder(url).build()
+    }
+
+    /// A client of the coordinator at `url` that has more than that to say: a token, say.
+    #[must_use]
+    pub fn builder(url: &str) -> ClientBuilder {
+        ClientBuilder::new(url)
     }
 
     /// What begin, confirm and cancel wait for; by default that everyone has acknowledged.

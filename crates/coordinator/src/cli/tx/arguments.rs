@@ -1,5 +1,7 @@
 //! What an operator can ask for.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use url::Url;
 
@@ -12,6 +14,9 @@ pub(in crate::cli) struct Tx {
     #[arg(long, value_name = "URL", env = "TERCET_URL", default_value = "http://127.0.0.1:7200")]
     #[arg(global = true)]
     pub(super) url: Url,
+    /// A file that has a token and nothing else; without it TERCET_TOKEN is sent
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) token_file: Option<PathBuf>,
     /// How the answer looks; json is the coordinator's own
     #[arg(short, long, value_name = "FORMAT", default_value = "text", global = true)]
     pub(super) output: Output,

@@ -9,6 +9,8 @@ use tercet_wire::{Problem, ProblemCode};
 use thiserror::Error;
 use url::Url;
 
+use crate::secret::Secret;
+
 /// Longer than anybody waits for a coordinator that is there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than any wait that is asked for here.
@@ -59,11 +61,11 @@ pub(super) struct Answered {
 pub(super) struct Client {
     http: Http,
     base: Url,
-    token: Option<String>,
+    token: Option<Secret<String>>,
 }
 
 impl Client {
-    pub(super) fn new(base: Url, token: Option<String>) -> Result<Self, ClientError> {
+    pub(super) fn new(base: Url, token: Option<Secret<String>>) -> Result<Self, ClientError> {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(ClientError::Url(base));
         }
@@ -118,7 +120,7 @@ impl Client {
         let url = self.address(path, query)?;
         let mut request = self.http.request(method, url).timeout(timeout);
         if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
+            request = request.bearer_auth(token.expose());
         }
         if let Some(body) = body {
             let json = ("content-type", "application/json");

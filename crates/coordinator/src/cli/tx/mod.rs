@@ -5,6 +5,7 @@ mod arguments;
 mod client;
 mod table;
 mod text;
+mod token;
 
 use std::io::{self, IsTerminal as _};
 
@@ -17,6 +18,7 @@ use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 use crate::cli::exit::{Exit, complain, say, say_json, say_line};
 use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What};
 use crate::cli::tx::client::{Answered, Client, ClientError, Kind};
+use crate::cli::tx::token::token;
 
 /// The longest that a resolution waits for a call under way, in milliseconds.
 const RESOLVE_WAIT_MS: u32 = 60_000;
@@ -26,9 +28,11 @@ const MOST_COUNTED: u32 = 500;
 const HISTORY_LINES: u32 = 500;
 
 pub(super) fn tx(flags: Tx) -> Exit {
-    let Tx { what, url, output, yes } = flags;
-    // Not a flag: command lines are seen by everybody on the machine.
-    let token = std::env::var("TERCET_TOKEN").ok().filter(|token| !token.is_empty());
+    let Tx { what, url, token_file, output, yes } = flags;
+    let token = match token(token_file.as_deref()) {
+        Ok(token) => token,
+        Err(wrong) => return Exit::usage(wrong),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -3,12 +3,15 @@
 //! The handlers describe what is their own. What every request can meet (a fault of ours, a node
 //! that starts, a body that is no JSON), how ids look, and what an example is, stands here once.
 
+use http::Method;
 use serde_json::{Map, Value, json};
 use tercet_wire::ProblemCode;
 use utoipa::openapi::OpenApi;
 
+use crate::access::Role;
 use crate::http::extract::params::choice;
 use crate::http::response::problem::PROBLEM_JSON;
+use crate::http::route_table::RouteNeeds;
 
 /// An example of each body; a test reads each as what it is.
 const EXAMPLES: &str = include_str!("../../../assets/openapi-examples.json");
@@ -27,8 +30,16 @@ const WORK: &[ProblemCode] =
 /// What a request about one transaction can.
 const ABOUT_ONE: &[ProblemCode] = &[ProblemCode::TransactionNotFound, ProblemCode::NotOwner];
 
+/// What a browser can be told, whatever it asks for, and what it can that changes something.
+const BROWSERS: &[ProblemCode] = &[ProblemCode::HostNotAllowed];
+const BROWSERS_THAT_CHANGE: &[ProblemCode] = &[ProblemCode::CrossOrigin];
+
+/// What somebody without a token can be told, and with one whose role is too small.
+const STRANGERS: &[ProblemCode] = &[ProblemCode::Unauthorized];
+const SMALLER_ROLES: &[ProblemCode] = &[ProblemCode::Forbidden];
+
 /// What a request can be refused with whatever its handler says.
-fn refusals(path: &str, method: &str) -> impl Iterator<Item = ProblemCode> {
+fn refusals(path: &str, method: &str, role: Option<Role>) -> impl Iterator<Item = ProblemCode> {
     let asks_how_it_stands: &[ProblemCode] = match path {
         // These are answered from the first moment, and say themselves what is wrong.
         "/livez" | "/readyz" => &[],
@@ -37,11 +48,17 @@ fn refusals(path: &str, method: &str) -> impl Iterator<Item = ProblemCode> {
     };
     let work = if method == "post" { WORK } else { &[] };
     let about_one = if path.contains("{gid}") { ABOUT_ONE } else { &[] };
-    [ALWAYS, asks_how_it_stands, work, about_one].into_iter().flatten().copied()
+    let strangers = if role.is_some() { STRANGERS } else { &[] };
+    // Every token has the smallest role.
+    let smaller = if role > Some(Role::Viewer) { SMALLER_ROLES } else { &[] };
+    let changes = if method == "get" { &[] } else { BROWSERS_THAT_CHANGE };
+    let access = [strangers, smaller, changes, BROWSERS];
+    let all = [ALWAYS, asks_how_it_stands, work, about_one].into_iter().chain(access);
+    all.flatten().copied()
 }
 
 /// The whole contract.
-pub(in crate::http) fn complete(contract: &OpenApi) -> Value {
+pub(in crate::http) fn complete(contract: &OpenApi, needs: &RouteNeeds) -> Value {
     // What was made of plain data always becomes JSON.
     let mut contract = serde_json::to_value(contract).unwrap_or_default();
     // It was read by a test, and is no secret of the moment.
@@ -50,9 +67,17 @@ pub(in crate::http) fn complete(contract: &OpenApi) -> Value {
         json!([{ "url": "http://127.0.0.1:7200", "description": "Where it listens by default." }]);
     for (path, item) in fields(contract.get_mut("paths")) {
         for (method, operation) in fields(Some(item)) {
-            complete_operation(path, method, operation, &examples);
+            let of = method.to_ascii_uppercase().parse().unwrap_or(Method::POST);
+            let role = needs.of(path, &of).role();
+            complete_operation((path, method, role), operation, &examples);
         }
     }
+    contract["components"]["securitySchemes"] = json!({ "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token that `tercet token new` has made, or of the issuer that the daemon trusts. A \
+                        daemon that knows none of either asks nobody for one.",
+    } });
     for (name, schema) in fields(contract.pointer_mut("/components/schemas")) {
         if let Some(of) = name.strip_prefix("Page_") {
             let items = &mut schema["properties"]["items"]["items"];
@@ -66,16 +91,23 @@ pub(in crate::http) fn complete(contract: &OpenApi) -> Value {
 }
 
 fn complete_operation(
-    path: &str,
-    method: &str,
+    (path, method, role): (&str, &str, Option<Role>),
     operation: &mut Value,
     examples: &Map<String, Value>,
 ) {
+    operation["security"] = match role {
+        Some(_) => json!([{ "bearer": [] }]),
+        None => json!([]),
+    };
+    if let Some(role) = role {
+        let about = operation["description"].as_str().unwrap_or_default();
+        operation["description"] = format!("{about}\n\nTakes the role `{role}`.").trim().into();
+    }
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         complete_parameter(parameter);
     }
-    for code in refusals(path, method) {
+    for code in refusals(path, method, role) {
         let response = &mut operation["responses"][code.status().to_string()];
         if response.is_null() {
             *response = problem();
@@ -178,6 +210,14 @@ fn complete_response(
             "required": true,
             "schema": { "type": "integer", "minimum": 1 },
             "example": 1,
+        });
+    }
+    if status == "401" {
+        response["headers"]["WWW-Authenticate"] = json!({
+            "description": "How to say who asks (RFC 6750).",
+            "required": true,
+            "schema": { "type": "string" },
+            "example": "Bearer",
         });
     }
     let code = codes_of(response).into_iter().next().unwrap_or_default();

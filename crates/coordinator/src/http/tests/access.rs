@@ -43,7 +43,12 @@ fn settings() -> Settings {
 }
 
 /// The status and the problem's code of what a request without a body is answered.
-async fn asked(face: &Face, method: &str, path: &str, authorization: Option<&str>) -> (u16, String) {
+async fn asked(
+    face: &Face,
+    method: &str,
+    path: &str,
+    authorization: Option<&str>,
+) -> (u16, String) {
     let path = path.replace("{gid}", "order-1").replace("{id}", "b1");
     let method: Method = method.to_ascii_uppercase().parse().expect("a method");
     let mut request = Request::builder().method(method).uri(path);
@@ -66,8 +71,20 @@ async fn every_route_takes_the_role_that_the_table_says() {
     for (path, item) in contract["paths"].as_object().expect("paths") {
         for method in item.as_object().expect("methods").keys() {
             let takes = TABLE.iter().find(|(of, at, _)| (*of, *at) == (method, path));
-            let (.., takes) = takes.unwrap_or_else(|| panic!("{method} {path} is not in the table"));
+            let (.., takes) =
+                takes.unwrap_or_else(|| panic!("{method} {path} is not in the table"));
             let name = format!("{method} {path}");
+            let operation = &item[method];
+            let security = operation["security"].as_array().expect("it says whether it takes one");
+            assert_eq!(!security.is_empty(), takes.is_some(), "{name}");
+            let said = |status: &str, code: &str| {
+                let said = operation["responses"][status]["description"].as_str();
+                said.is_some_and(|said| said.contains(&format!("`{code}`")))
+            };
+            assert_eq!(said("401", "unauthorized"), takes.is_some(), "{name}");
+            assert_eq!(said("403", "forbidden"), takes > Some(Role::Viewer), "{name}");
+            assert!(said("403", "host-not-allowed"), "{name}");
+            assert_eq!(said("403", "cross-origin"), method == "post", "{name}");
             let (status, code) = asked(&face, method, path, None).await;
             assert_eq!(code == "unauthorized", takes.is_some(), "{name}: {status} {code}");
             for role in Role::ALL {
@@ -80,6 +97,7 @@ async fn every_route_takes_the_role_that_the_table_says() {
             count += 1;
         }
     }
+    assert_eq!(contract["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
     assert_eq!(count, TABLE.len(), "the table has routes that the contract has not");
 }
 
