@@ -20,6 +20,7 @@ mod expected;
 mod health;
 mod journal;
 mod journal_hold;
+mod jwt;
 mod limits;
 mod lists;
 mod logs;

@@ -8,6 +8,8 @@ use metrics::{Counter, counter};
 use tercet_wire::{Mono, metric};
 use thiserror::Error;
 
+use super::jwt::NoJwt;
+
 /// From one log line to the next, at least: whoever tries tokens fills no disk.
 const LOG_EVERY: Duration = Duration::from_secs(1);
 
@@ -23,23 +25,28 @@ pub enum Failed {
     /// Nobody has such a token.
     #[error("nobody here has this token: it was mistyped, or taken away")]
     Unknown,
+    /// It is a JWT that does not count.
+    #[error("the token is a JWT: {0}")]
+    Jwt(NoJwt),
 }
 
-impl Failed {
-    const ALL: [Self; 3] = [Self::Missing, Self::Malformed, Self::Unknown];
+/// As they are counted.
+const WHYS: [&str; 4] = ["missing", "malformed", "unknown", "jwt"];
 
+impl Failed {
     fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
+            Self::Jwt(_) => "jwt",
         }
     }
 }
 
 /// Counts them.
 pub(super) struct FailedLogins {
-    counters: Vec<(Failed, Counter)>,
+    counters: Vec<(&'static str, Counter)>,
     told: Mutex<Told>,
 }
 
@@ -53,24 +60,24 @@ struct Told {
 
 impl FailedLogins {
     pub(super) fn register() -> Self {
-        let counted = |why: Failed| {
-            let counter = counter!(metric::LOGINS_FAILED, "why" => why.as_str());
+        let counted = |why: &'static str| {
+            let counter = counter!(metric::LOGINS_FAILED, "why" => why);
             counter.increment(0);
             (why, counter)
         };
-        Self { counters: Failed::ALL.map(counted).to_vec(), told: Mutex::default() }
+        Self { counters: WHYS.map(counted).to_vec(), told: Mutex::default() }
     }
 
     /// One more.
     pub(super) fn count(&self, why: Failed, from: Option<SocketAddr>, now: Mono) {
-        if let Some((_, counter)) = self.counters.iter().find(|(of, _)| *of == why) {
+        if let Some((_, counter)) = self.counters.iter().find(|(of, _)| *of == why.as_str()) {
             counter.increment(1);
         }
         let Some(failed) = self.to_tell(now) else { return };
         let from = from.map(|from| from.ip().to_string()).unwrap_or_default();
         tracing::warn!(
             event = "login_failed",
-            why = why.as_str(),
+            why = %why,
             from,
             failed,
             "requests came without a token that counts"

@@ -3,7 +3,7 @@
 //! ```text
 //!  Authorization ─▶ Presented ─▶ digest ─▶ Tokens (settings, tokens file) ──┐
 //!                                    └──▶ else, if it is one: a JWT ────────┴▶ Caller {who, role}
-//!  tokens file, keys of the issuer ─▶ watch (every two seconds, SIGHUP) ─▶ Access
+//!  tokens file, keys of the issuer ─▶ watch (every second, SIGHUP) ─▶ Access
 //! ```
 //!
 //! `http/middleware/access.rs` asks `Access` about every request and compares the role with the one
@@ -11,6 +11,7 @@
 //! compared and gone with its request.
 
 mod failed_logins;
+mod jwt;
 mod presented;
 mod role;
 mod rules;
@@ -20,6 +21,7 @@ mod tokens_file;
 mod watch;
 
 pub use failed_logins::Failed;
+pub use jwt::{KeysError, NoJwt};
 pub use presented::Presented;
 pub use role::{Needs, Role};
 pub(crate) use rules::is_loopback;

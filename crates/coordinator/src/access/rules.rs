@@ -10,6 +10,7 @@ use tercet_clock::Clock;
 use thiserror::Error;
 
 use super::failed_logins::{Failed, FailedLogins};
+use super::jwt::{IssuerKeys, Jwt, KeysError, Source};
 use super::presented::Presented;
 use super::tokens::{Tokens, doubled};
 use super::tokens_file::{TokensFile, TokensFileError};
@@ -31,6 +32,14 @@ pub enum Denied {
     /// Nobody knows who it is.
     #[error(transparent)]
     Unknown(#[from] Failed),
+    /// It is known, and nobody says what they may.
+    #[error("this takes a role, and the token of {who} names none: its claim {claim} has none of viewer, client, operator")]
+    NoRole {
+        /// Who it is.
+        who: Arc<str>,
+        /// Which claim was to name it.
+        claim: Arc<str>,
+    },
     /// It is known, and may not.
     #[error("this takes the role {needs}, and {who} has the role {has}")]
     TooSmall {
@@ -62,6 +71,9 @@ pub enum AccessError {
     /// The file of tokens cannot be used.
     #[error(transparent)]
     TokensFile(#[from] TokensFileError),
+    /// The issuer's keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// A token stands in the settings and in the file.
     #[error("auth.tokens_file: {0} and {1}, one of them of auth.tokens, have the same sha256")]
     Doubled(String, String),
@@ -76,6 +88,7 @@ pub struct Access {
     of_settings: Vec<NamedToken>,
     file: Option<PathBuf>,
     tokens: RwLock<Arc<Tokens>>,
+    pub(super) jwt: Option<Arc<Jwt>>,
     last: Mutex<Last>,
     failed: FailedLogins,
     clock: Arc<dyn Clock>,
@@ -91,6 +104,8 @@ struct Last {
     /// What was said of it.
     objection: Option<String>,
     group_mode: Option<u32>,
+    /// What was said of the issuer's keys.
+    keys_objection: Option<String>,
 }
 
 impl Access {
@@ -111,6 +126,7 @@ impl Access {
             of_settings: auth.tokens.clone(),
             file: auth.tokens_file.clone(),
             tokens: RwLock::new(Arc::new(Tokens::of(&auth.tokens))),
+            jwt: Jwt::of(&auth.jwt)?.map(Arc::new),
             last: Mutex::default(),
             failed: FailedLogins::register(),
             clock,
@@ -166,22 +182,68 @@ impl Access {
         needs: Role,
         from: Option<SocketAddr>,
     ) -> Result<Caller, Denied> {
-        let caller = self.caller(headers).inspect_err(|why| {
-            self.failed.count(*why, from, self.clock.now().mono);
+        let caller = self.caller(headers).inspect_err(|denied| {
+            if let Denied::Unknown(why) = denied {
+                self.failed.count(*why, from, self.clock.now().mono);
+            }
         })?;
         caller.may(needs)?;
         Ok(caller)
     }
 
-    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Failed> {
+    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Denied> {
         let token = Presented::of(headers)?.expose();
         let tokens = Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner));
-        tokens.find(&TokenDigest::of(token.as_bytes())).cloned().ok_or(Failed::Unknown)
+        if let Some(caller) = tokens.find(&TokenDigest::of(token.as_bytes())) {
+            return Ok(caller.clone());
+        }
+        match &self.jwt {
+            Some(jwt) if Jwt::looks_like_one(token) => jwt.caller(token, self.clock.now().wall),
+            Some(_) | None => Err(Failed::Unknown.into()),
+        }
     }
 
-    /// Looks whether the file of tokens says something else by now. `at_once`: it is known to be
-    /// whole.
+    /// Looks whether the files say something else by now. `at_once`: they are known to be whole.
     pub(super) fn read_again(&self, at_once: bool) {
+        self.read_tokens_again(at_once);
+        self.read_keys_again(at_once);
+    }
+
+    /// The issuer's. Half of a set is none, so that nothing is taken too early.
+    fn read_keys_again(&self, at_once: bool) {
+        let Some(jwt) = &self.jwt else { return };
+        let Source::File(path) = &jwt.source else { return };
+        let read = IssuerKeys::read(path);
+        let mut last = self.last();
+        match read {
+            Ok(keys) => {
+                last.keys_objection = None;
+                let count = keys.len();
+                if jwt.take(keys) || at_once {
+                    tracing::info!(
+                        event = "issuer_keys_read",
+                        keys = count,
+                        "the issuer's keys were read"
+                    );
+                }
+            }
+            Err(error) => {
+                let said = with_cause(&error);
+                if at_once || last.keys_objection.as_ref() != Some(&said) {
+                    tracing::warn!(
+                        event = "issuer_keys_not_read",
+                        error = said,
+                        "the issuer's keys could not be read; those that are known hold, and it is \
+                         asked again"
+                    );
+                }
+                last.keys_objection = Some(said);
+            }
+        }
+    }
+
+    /// The tokens. A file that is still being written can be read, and have some of them alone.
+    fn read_tokens_again(&self, at_once: bool) {
         let Some(path) = &self.file else { return };
         let read = TokensFile::read(path);
         let mut last = self.last();
@@ -218,7 +280,9 @@ impl Access {
         let all = Arc::new(Tokens::of(&all));
         let count = all.len();
         *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = all;
-        *last = Last { tokens, group_mode: last.group_mode, ..Last::default() };
+        last.tokens = tokens;
+        last.unsettled = None;
+        last.objection = None;
         Ok(count)
     }
 
@@ -239,17 +303,23 @@ impl Access {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn has_file(&self) -> bool {
-        self.file.is_some()
+    /// Whether there is anything to be read again.
+    pub(super) fn has_files(&self) -> bool {
+        let keys = self.jwt.as_ref().is_some_and(|jwt| matches!(jwt.source, Source::File(_)));
+        self.file.is_some() || keys
+    }
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
 /// Says what is wrong with the file, once for as long as it is the same.
 fn object(last: &mut Last, error: &AccessError, at_once: bool) {
-    let mut said = error.to_string();
-    if let Some(cause) = std::error::Error::source(error) {
-        said = format!("{said}: {cause}");
-    }
+    let said = with_cause(error);
     last.unsettled = None;
     if at_once || last.objection.as_ref() != Some(&said) {
         tracing::error!(

@@ -7,13 +7,25 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Access;
+use super::jwt::keep_keys;
 
 /// From one look to the next. What differs is taken when two looks have found it the same.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Looks for changes for as long as the process lives; does nothing where there is no file.
+/// Keeps up with what changes outside for as long as the process lives.
 pub async fn keep_up(access: Arc<Access>) {
-    if !access.has_file() {
+    let jwt = access.jwt.clone();
+    let keys = async {
+        if let Some(jwt) = jwt {
+            keep_keys(jwt).await;
+        }
+    };
+    tokio::join!(keep_files(access), keys);
+}
+
+/// Looks for changes of files; does nothing where there is none.
+async fn keep_files(access: Arc<Access>) {
+    if !access.has_files() {
         return;
     }
     // Where the system gives no signals, time alone tells.

@@ -27,7 +27,7 @@ pub use schema::Schema;
 pub(crate) use schema::TERCET;
 pub use settings::{
     AlertSection, AuthSection, DatabaseSettings, DispatcherSection, HistorySettings,
-    JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings,
+    JournalSection, JwtSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings,
     ServerSection, Settings, ShutdownSettings,
 };
 

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use tracing_subscriber::EnvFilter;
-use url::Url;
+use url::{Host, Url};
 
 use crate::access::{Role, TokenDigest, is_token_name};
 use crate::alerts::SigningKey;
@@ -86,6 +86,9 @@ const TOKEN: Kind = Kind::Table(&[
     required("role", Kind::Text(Text::shown("viewer, client or operator", is_role))),
 ]);
 
+const ANY_TEXT: Kind = Kind::Text(Text::shown("a text", |_| true));
+const CLAIM: Kind = Kind::Text(Text::shown("a claim's name", |text| !text.is_empty()));
+
 const fn required(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, required: true }
 }
@@ -131,6 +134,18 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("auth.tokens_file", Kind::Text(Text::shown("empty, or a file's path", |_| true))),
     ("auth.allow_anonymous", Kind::Boolean),
     ("auth.open_metrics", Kind::Boolean),
+    ("auth.jwt.issuer", ANY_TEXT),
+    ("auth.jwt.audience", ANY_TEXT),
+    ("auth.jwt.jwks_file", Kind::Text(Text::shown("empty, or a file's path", |_| true))),
+    (
+        "auth.jwt.jwks_url",
+        Kind::Text(Text::shown(
+            "empty, or an https URL (http on the loopback interface alone)",
+            is_url_to_trust_or_empty,
+        )),
+    ),
+    ("auth.jwt.role_claim", CLAIM),
+    ("auth.jwt.name_claim", CLAIM),
     ("database.url", Kind::Text(DATABASE_URL)),
     ("database.read_connections", Kind::Number(1, 1_000)),
     ("journal.batch_records", Kind::Number(1, 1_024)),
@@ -216,6 +231,18 @@ fn is_address(text: &str) -> bool {
 
 fn is_address_or_empty(text: &str) -> bool {
     text.is_empty() || is_address(text)
+}
+
+/// Whoever can change what comes from there lets in whom they like.
+fn is_url_to_trust_or_empty(text: &str) -> bool {
+    let is_to_trust = |url: Url| match (url.scheme(), url.host()) {
+        ("https", Some(_)) => true,
+        ("http", Some(Host::Domain(name))) => name == "localhost",
+        ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
+        ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
+        _ => false,
+    };
+    text.is_empty() || text.parse().is_ok_and(is_to_trust)
 }
 
 /// Where others reach a node: they add the paths.

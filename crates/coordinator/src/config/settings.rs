@@ -87,6 +87,9 @@ impl Settings {
             let what = format!("has the same sha256 twice: {} and {}", one.name, other.name);
             return Some(("auth.tokens", what));
         }
+        if let Some(objection) = self.auth.jwt.objection() {
+            return Some(objection);
+        }
         let ClusterSection { heartbeat, lease, .. } = self.cluster;
         // A node knows of its own last batch by its looks: up to three heartbeats late, when one of
         // them comes just before a batch. With less it would hold back calls while all is well.
@@ -140,6 +143,49 @@ pub struct AuthSection {
     pub allow_anonymous: bool,
     /// Whether everybody may read metrics.
     pub open_metrics: bool,
+    /// People who sign in elsewhere.
+    pub jwt: JwtSection,
+}
+
+/// `[auth.jwt]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtSection {
+    /// Who signs; empty: nobody.
+    pub issuer: String,
+    /// For whom it must be meant.
+    pub audience: String,
+    /// Where the issuer's keys are: a file,
+    #[serde(deserialize_with = "unless_empty")]
+    pub jwks_file: Option<PathBuf>,
+    /// or where the issuer shows them.
+    #[serde(deserialize_with = "unless_empty")]
+    pub jwks_url: Option<Url>,
+    /// Which claim says what they may.
+    pub role_claim: String,
+    /// Which says who they are.
+    pub name_claim: String,
+}
+
+impl JwtSection {
+    /// What is missing, or too much: the setting, and what it must be.
+    fn objection(&self) -> Option<(&'static str, String)> {
+        let (key, what) = match (&self.jwks_file, &self.jwks_url) {
+            _ if self.issuer.is_empty() => {
+                let is_said = !self.audience.is_empty()
+                    || self.jwks_file.is_some()
+                    || self.jwks_url.is_some();
+                is_said.then_some(("auth.jwt.issuer", "is missing, beside others of [auth.jwt]"))?
+            }
+            _ if self.audience.is_empty() => {
+                ("auth.jwt.audience", "is missing: any token of the issuer's would do")
+            }
+            (None, None) => ("auth.jwt.jwks_url", "is missing, or auth.jwt.jwks_file in its place"),
+            (Some(_), Some(_)) => ("auth.jwt.jwks_url", "is given beside auth.jwt.jwks_file"),
+            (Some(_), None) | (None, Some(_)) => return None,
+        };
+        Some((key, what.to_owned()))
+    }
 }
 
 impl AuthSection {
@@ -150,6 +196,8 @@ impl AuthSection {
             Some("auth.tokens")
         } else if self.tokens_file.is_some() {
             Some("auth.tokens_file")
+        } else if !self.jwt.issuer.is_empty() {
+            Some("auth.jwt")
         } else {
             None
         }

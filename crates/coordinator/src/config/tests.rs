@@ -48,16 +48,22 @@ fn the_defaults_are_those_the_contract_promises() {
 fn every_setting_has_a_kind_and_a_default_with_a_comment() {
     let defaults: toml::Table = TERCET.defaults.parse().expect("TOML");
     let mut in_file = Vec::new();
-    for (section, keys) in &defaults {
-        in_file
-            .extend(keys.as_table().expect(section).keys().map(|key| format!("{section}.{key}")));
+    let mut sections: Vec<_> = defaults.into_iter().collect();
+    while let Some((section, keys)) = sections.pop() {
+        for (key, value) in keys.as_table().expect(&section) {
+            let name = format!("{section}.{key}");
+            match TERCET.has_section(&name) {
+                true => sections.push((name, value.clone())),
+                false => in_file.push(name),
+            }
+        }
     }
     let mut in_schema: Vec<&str> = TERCET.settings.iter().map(|(name, _)| *name).collect();
     in_file.sort_unstable();
     in_schema.sort_unstable();
     assert_eq!(in_schema, in_file);
     for name in in_schema {
-        let (_, key) = name.split_once('.').expect("a section");
+        let (_, key) = name.rsplit_once('.').expect("a section");
         let at = TERCET.defaults.find(&format!("\n{key} = ")).expect(name);
         let before = TERCET.defaults[..at].lines().next_back().unwrap_or_default();
         assert!(before.starts_with("# ") && before.ends_with('.'), "{name}: {before}");

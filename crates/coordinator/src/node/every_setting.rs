@@ -21,7 +21,7 @@ use crate::serve::{request_limits, server_settings};
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 15] = [
+const TEXTS: [(&str, &str); 21] = [
     ("server.listen", "127.0.0.1:7201"),
     ("server.admin_listen", "127.0.0.1:7202"),
     ("database.url", "sqlite://other.db"),
@@ -33,6 +33,12 @@ const TEXTS: [(&str, &str); 15] = [
     ("cluster.advertise_url", "http://node-1:7200"),
     ("server.allowed_origins", r#"["https://tercet.example"]"#),
     ("server.allowed_hosts", r#"["tercet.example"]"#),
+    ("auth.jwt.issuer", "https://another.example"),
+    ("auth.jwt.audience", "another"),
+    ("auth.jwt.jwks_file", "other.json"),
+    ("auth.jwt.jwks_url", "https://another.example/keys"),
+    ("auth.jwt.role_claim", "another"),
+    ("auth.jwt.name_claim", "another"),
     ("auth.tokens", ONE_TOKEN),
     ("auth.tokens_file", "tokens.toml"),
     ("auth.allow_anonymous", "true"),
@@ -81,7 +87,15 @@ fn settings(changed: &[(&str, &str)]) -> Settings {
     // Without a receiver nobody works with the settings of alerts.
     let receiver = ("alerts.webhook_url", "http://127.0.0.1:9/");
     // A lease that a longer heartbeat still fits into.
-    let all = [receiver, ("cluster.lease_ms", "60000")];
+    // None of an issuer's goes without the others.
+    let keys = if changed.iter().any(|(name, _)| *name == "auth.jwt.jwks_url") { "" } else { "a" };
+    let all = [
+        receiver,
+        ("cluster.lease_ms", "60000"),
+        ("auth.jwt.issuer", "https://a.example"),
+        ("auth.jwt.audience", "tercet"),
+        ("auth.jwt.jwks_file", keys),
+    ];
     let all = all.iter().chain(changed);
     let environment = all.map(|(name, value)| (variable(name), (*value).to_owned()));
     let layers = Layers::gather(None, environment, &Flags::new()).expect("each can have this");

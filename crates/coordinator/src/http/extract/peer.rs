@@ -11,9 +11,12 @@ use crate::access::{Caller, Role};
 
 /// The other end of a connection; the server writes it into every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) struct Peer(pub(in crate::http) SocketAddr);
+pub(in crate::http) struct Peer {
+    pub(in crate::http) address: SocketAddr,
+    pub(in crate::http) door: Door,
+}
 
-/// Where a connection came in; the server writes it into every request.
+/// Where a connection came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::http) struct Door {
     /// Whether probes alone are answered there.
@@ -40,7 +43,7 @@ impl Caller {
             return caller.clone();
         }
         // The port is the system's choice for this one connection and says nothing of anybody.
-        let address = parts.extensions.get::<Peer>().map(|Peer(address)| address.ip().to_string());
+        let address = parts.extensions.get::<Peer>().map(|peer| peer.address.ip().to_string());
         let who = Arc::from(address.unwrap_or_else(|| "an unknown address".to_owned()));
         Self { who, role: Role::Operator }
     }

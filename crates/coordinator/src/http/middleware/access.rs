@@ -10,7 +10,7 @@ use http::header::AUTHORIZATION;
 use tercet_wire::ProblemCode;
 
 use crate::access::{Access, Caller, Denied, Failed, Needs, Role};
-use crate::http::extract::peer::{Door, Peer};
+use crate::http::extract::peer::Peer;
 use crate::http::response::problem::Failure;
 use crate::http::route_table::RouteNeeds;
 
@@ -44,7 +44,8 @@ impl Guard {
     /// Who asks, where anybody wants to know.
     fn let_in(&self, request: &Request) -> Result<Option<Caller>, Denied> {
         let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        let door = request.extensions().get::<Door>().copied().unwrap_or_default();
+        let peer = request.extensions().get::<Peer>();
+        let door = peer.map(|peer| peer.door).unwrap_or_default();
         let needs = self.needs.of(path, request.method());
         let role = match needs {
             Needs::Nothing | Needs::Node => return Ok(None),
@@ -65,7 +66,7 @@ impl Guard {
             caller.may(role)?;
             return Ok(None);
         }
-        let from = request.extensions().get::<Peer>().map(|Peer(address)| *address);
+        let from = peer.map(|peer| peer.address);
         self.access.admit(request.headers(), role, from).map(Some)
     }
 }
@@ -75,7 +76,7 @@ impl Failure {
     pub(in crate::http) fn denied(denied: &Denied) -> Self {
         let code = match denied {
             Denied::Unknown(_) => ProblemCode::Unauthorized,
-            Denied::TooSmall { .. } => ProblemCode::Forbidden,
+            Denied::NoRole { .. } | Denied::TooSmall { .. } => ProblemCode::Forbidden,
         };
         Self::new(code, denied.to_string())
     }

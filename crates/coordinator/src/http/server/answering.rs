@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::http::entrance::{Entrance, is_probe};
-use crate::http::extract::peer::{Door, Peer};
+use crate::http::extract::peer::Peer;
 use crate::http::response::problem::Failure;
 use crate::http::server::guests::Guest;
 use crate::http::server::socket::Socket;
@@ -57,7 +57,6 @@ pub(super) enum Unanswered {
 pub(super) struct Answering {
     pub(super) entrance: Entrance,
     pub(super) peer: Peer,
-    pub(super) door: Door,
     pub(super) admission: Admission,
     pub(super) socket: Arc<Socket>,
 }
@@ -78,7 +77,6 @@ impl Service<Request<Incoming>> for Answering {
             return Box::pin(std::future::ready(Ok(answer)));
         }
         request.extensions_mut().insert(self.peer);
-        request.extensions_mut().insert(self.door);
         let answer = self.entrance.answer(request);
         let socket = Arc::clone(&self.socket);
         Box::pin(async move {
@@ -94,7 +92,7 @@ impl Service<Request<Incoming>> for Answering {
 impl Answering {
     fn may_be_asked(&self, request: &Request<Incoming>) -> Result<(), Failure> {
         check_host(request)?;
-        self.entrance.browsers().check(request, self.door.is_on_loopback)?;
+        self.entrance.browsers().check(request, self.peer.door.is_on_loopback)?;
         match &self.admission {
             Admission::Full => Ok(()),
             _ if is_probe(request.uri().path()) => Ok(()),

@@ -200,8 +200,7 @@ fn connection(
     };
     let answering = Answering {
         entrance: entrance.clone(),
-        peer: Peer(peer),
-        door,
+        peer: Peer { address: peer, door },
         admission: admission.clone(),
         socket,
     };

@@ -82,7 +82,7 @@ async fn every_route_takes_the_role_that_the_table_says() {
                 said.is_some_and(|said| said.contains(&format!("`{code}`")))
             };
             assert_eq!(said("401", "unauthorized"), takes.is_some(), "{name}");
-            assert_eq!(said("403", "forbidden"), takes > Some(Role::Viewer), "{name}");
+            assert_eq!(said("403", "forbidden"), *takes > Some(Role::Viewer), "{name}");
             assert!(said("403", "host-not-allowed"), "{name}");
             assert_eq!(said("403", "cross-origin"), method == "post", "{name}");
             let (status, code) = asked(&face, method, path, None).await;
