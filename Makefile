@@ -77,7 +77,7 @@ mutants: ## Put bugs back one at a time, and see what catches each
 TARGET ?= bodies
 SECONDS ?= 60
 
-fuzz: ## Search for inputs that break a promise: TARGET=bodies|face|headers|journal|rows|texts|urls SECONDS=60
+fuzz: ## Search for inputs that break a promise: TARGET=access|bodies|face|headers|journal|rows|texts|urls SECONDS=60
 	@tools/fuzz/run "$(TARGET)" "$(SECONDS)"
 
 CHAOS := $(or $(CARGO_TARGET_DIR),target)/release/tercet-chaos

@@ -33,7 +33,9 @@ pub enum Denied {
     #[error(transparent)]
     Unknown(#[from] Failed),
     /// It is known, and nobody says what they may.
-    #[error("this takes a role, and the token of {who} names none: its claim {claim} has none of viewer, client, operator")]
+    #[error(
+        "this takes a role, and the token of {who} names none: its claim {claim} has none of viewer, client, operator"
+    )]
     NoRole {
         /// Who it is.
         who: Arc<str>,

@@ -27,8 +27,8 @@ pub use schema::Schema;
 pub(crate) use schema::TERCET;
 pub use settings::{
     AlertSection, AuthSection, DatabaseSettings, DispatcherSection, HistorySettings,
-    JournalSection, JwtSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings,
-    ServerSection, Settings, ShutdownSettings,
+    JournalSection, JwtSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings,
+    RetrySettings, ServerSection, Settings, ShutdownSettings,
 };
 
 pub(crate) use settings::tokens_of;

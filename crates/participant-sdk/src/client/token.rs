@@ -14,7 +14,7 @@ impl Token {
     /// As it is sent.
     pub(super) fn into_header(self) -> Result<HeaderValue, ClientError> {
         let token = self.0.trim();
-        if token.is_empty() || token.contains(' ') {
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ClientError::Token);
         }
         let mut header =
@@ -55,7 +55,7 @@ mod tests {
         assert!(!format!("{builder:?}").contains("k3y"), "{builder:?}");
         let client = builder.build().expect("a client");
         assert!(!format!("{client:?}").contains("k3y"), "{client:?}");
-        for token in ["", " ", "k3y k3y", "k3y\u{7f}", "k3y\nk3y"] {
+        for token in ["", " ", "k3y k3y", "k3y\u{7f}", "k3y\nk3y", "k3yä"] {
             let error =
                 Client::builder("http://127.0.0.1:1").bearer(token).build().expect_err(token);
             assert!(!format!("{error} {error:?}").contains("k3y"), "{error:?}");

@@ -2,6 +2,7 @@
 //! broken; libFuzzer (`make fuzz`) drives them with nightly, `tests/kept.rs` drives them with
 //! the kept corpus and mutants of it in every `make test`.
 
+mod access;
 mod bodies;
 mod choices;
 mod clock;
@@ -19,7 +20,8 @@ mod urls;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every check there is.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
+    ("access", access::check),
     ("bodies", bodies::check),
     ("face", http_api::check),
     ("headers", headers::check),

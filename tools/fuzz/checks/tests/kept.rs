@@ -43,6 +43,11 @@ fn holds(target: &str, mutants: u64) {
 }
 
 #[test]
+fn nobody_is_let_in_whose_token_is_not_known() {
+    holds("access", 6_000);
+}
+
+#[test]
 fn bodies_mean_the_same_however_they_are_written_and_refusals_name_a_field() {
     holds("bodies", 10_000);
 }

@@ -24,7 +24,10 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn of(settings: &JwtSection) -> Self {
-        Self { role: settings.role_claim.as_str().into(), name: settings.name_claim.as_str().into() }
+        Self {
+            role: settings.role_claim.as_str().into(),
+            name: settings.name_claim.as_str().into(),
+        }
     }
 
     pub(super) fn role_claim(&self) -> Arc<str> {
@@ -62,7 +65,8 @@ fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 
 /// Whether the token is valid now. Source: RFC 7519, 4.1.4 and 4.1.5.
 pub(super) fn check_times(claims: &Map<String, Value>, now: Wall) -> Result<(), NoJwt> {
-    let seconds = |name: &str| claims.get(name).map(|value| value.as_f64().ok_or(NoJwt::Unreadable));
+    let seconds =
+        |name: &str| claims.get(name).map(|value| value.as_f64().ok_or(NoJwt::Unreadable));
     let now = Duration::from_millis(u64::try_from(now.0).unwrap_or_default()).as_secs_f64();
     let skew = SKEW.as_secs_f64();
     let expires = seconds("exp").ok_or(NoJwt::Unreadable)??;
@@ -93,9 +97,15 @@ mod tests {
     fn a_role_is_a_word_or_the_greatest_of_a_list() {
         let wanted = wanted("realm_access.roles", "sub");
         for (claims, role) in [
-            (json!({"realm_access": {"roles": ["viewer", "x", "operator", 1]}}), Some(Role::Operator)),
+            (
+                json!({"realm_access": {"roles": ["viewer", "x", "operator", 1]}}),
+                Some(Role::Operator),
+            ),
             (json!({"realm_access": {"roles": "client"}}), Some(Role::Client)),
-            (json!({"realm_access.roles": "viewer", "realm_access": {"roles": "client"}}), Some(Role::Viewer)),
+            (
+                json!({"realm_access.roles": "viewer", "realm_access": {"roles": "client"}}),
+                Some(Role::Viewer),
+            ),
             (json!({"realm_access": {"roles": ["admin", "Operator"]}}), None),
             (json!({"realm_access": {"roles": {"operator": true}}}), None),
             (json!({"realm_access": "operator"}), None),
@@ -108,9 +118,13 @@ mod tests {
     #[test]
     fn a_name_is_text_that_can_be_shown() {
         let wanted = wanted("role", "email");
-        let name = |value: Value| wanted.name(&map(json!({ "email": value }))).map(|name| name.to_string());
+        let name = |value: Value| {
+            wanted.name(&map(json!({ "email": value }))).map(|name| name.to_string())
+        };
         assert_eq!(name(json!("zoë@example.com")).as_deref(), Some("zoë@example.com"));
-        for other in [json!(7), json!(""), json!(" "), json!("a\nb"), json!("n".repeat(129)), json!(null)] {
+        for other in
+            [json!(7), json!(""), json!(" "), json!("a\nb"), json!("n".repeat(129)), json!(null)]
+        {
             assert_eq!(name(other.clone()), None, "{other}");
         }
         assert_eq!(wanted.name(&map(json!({}))), None);

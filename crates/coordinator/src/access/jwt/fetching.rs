@@ -45,7 +45,11 @@ pub(in crate::access) async fn keep_keys(jwt: Arc<Jwt>) {
                 is_away = false;
                 let count = keys.len();
                 if jwt.take(keys) {
-                    tracing::info!(event = "issuer_keys_read", keys = count, "the issuer's keys were read");
+                    tracing::info!(
+                        event = "issuer_keys_read",
+                        keys = count,
+                        "the issuer's keys were read"
+                    );
                 }
                 REFRESH
             }

@@ -210,7 +210,8 @@ fn the_algorithm_is_the_keys_own_and_no_other_of_its_family() {
     let header = json!({ "alg": "RS512", "kid": "k1" });
     let other = token(&header, &claims(), |message| {
         let mut signature = vec![0; pair.public().modulus_len()];
-        pair.sign(&RSA_PKCS1_SHA512, &SystemRandom::new(), message, &mut signature).expect("signed");
+        pair.sign(&RSA_PKCS1_SHA512, &SystemRandom::new(), message, &mut signature)
+            .expect("signed");
         signature
     });
     assert_eq!(why(&jwt, &other), Some(NoJwt::UnknownKey));
@@ -244,7 +245,11 @@ fn what_is_not_signed_by_the_key_or_not_meant_for_us_does_not_count() {
     ] {
         let mut other = claims();
         other[claim] = value.clone();
-        assert_eq!(why(&jwt, &signed(&signer, "k1", &other)), Some(NoJwt::NotOurs), "{claim} {value}");
+        assert_eq!(
+            why(&jwt, &signed(&signer, "k1", &other)),
+            Some(NoJwt::NotOurs),
+            "{claim} {value}"
+        );
         other.as_object_mut().expect("an object").remove(claim);
         assert_eq!(why(&jwt, &signed(&signer, "k1", &other)), Some(NoJwt::NotOurs), "no {claim}");
     }

@@ -4,7 +4,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use http::HeaderValue;
 use thiserror::Error;
 
 use crate::secret::Secret;
@@ -48,7 +47,7 @@ pub(super) fn token(file: Option<&Path>) -> Result<Option<Secret<String>>, NoTok
 /// The first line, as `tercet token new` prints it; what else it prints may stand below.
 fn read(from: &str, text: &str) -> Result<Secret<String>, NoToken> {
     let token = text.lines().next().unwrap_or_default().trim();
-    let can_be_sent = HeaderValue::from_str(token).is_ok() && !token.contains(' ');
+    let can_be_sent = token.bytes().all(|byte| byte.is_ascii_graphic());
     match !token.is_empty() && can_be_sent {
         true => Ok(Secret::new(token.to_owned())),
         false => Err(NoToken::None(from.to_owned())),
