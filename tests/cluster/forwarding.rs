@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tercet_testing::{Client, Participant, Tercet, soon};
+use tercet_testing::{Client, Participant, Reaction, Tercet, eventually, soon};
 use tercet_wire::Op;
 use tokio::task::JoinSet;
 
@@ -206,10 +206,20 @@ async fn a_role_is_checked_where_a_request_comes_in_and_goes_with_it() {
         }
     }
     assert_eq!(participant.calls_of("seat", Op::Confirm).len(), 0, "nobody has confirmed it");
-    let path = "/v1/transactions/tour/retry";
+    participant.always("slow", Op::Confirm, Reaction::status(202).header("retry-after", "60"));
+    let slow = begin("slow", &[branch(&participant, "slow")]);
+    as_(&first, "orders").begin("?wait=decided", &slow).await;
+    let waits = async || {
+        let shown = as_(&second, "eve").get("slow").await;
+        shown.branch("slow")["next_attempt_at"].is_string().then_some(())
+    };
+    eventually("it waits for its next call", waits).await;
+    let path = "/v1/transactions/slow/retry";
+    let told = as_(&third, "orders").send(Method::POST, path, None).await;
+    assert_eq!((told.status, told.word("code")), (403, "forbidden"), "{}", told.text);
     let told = as_(&third, "ops").send(Method::POST, path, None).await;
     assert_eq!(told.status, 200, "{}", told.text);
-    let line = as_(&second, "eve").event("tour", "retried").await;
+    let line = as_(&second, "eve").event("slow", "retried").await;
     assert_eq!(line["detail"], "by ops", "known where it came in, shown where it is driven");
     let told = as_(&third, "orders").confirm("tour", "").await;
     assert_eq!((told.status, told.word("status")), (200, "confirmed"), "{}", told.text);

@@ -6,10 +6,12 @@ use http::Method;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};
-use tercet_testing::{Client, RawParticipant, Tercet, eventually};
+use tercet_testing::{Client, Participant, RawParticipant, Tercet, eventually};
+use tercet_wire::Op;
 
-use crate::bodies::begin_open;
+use crate::bodies::{begin, begin_open, branch};
 use crate::expected::problem;
+use crate::operator::{in_a_minute, waits};
 use crate::ran::{directory, run};
 
 const ISSUER: &str = "https://login.example";
@@ -75,7 +77,7 @@ async fn people_come_with_tokens_of_an_issuer_whose_keys_may_change() {
     std::fs::write(&path, set(&[&old])).expect("written");
     let file = ("AUTH__JWT__JWKS_FILE", path.to_str().expect("UTF-8"));
     let settings = [&SETTINGS[..], &[file, ("LOG__FILTER", "trace")]].concat();
-    let tercet = Tercet::start_with(&settings).await;
+    let (tercet, participant) = (Tercet::start_with(&settings).await, Participant::start().await);
     let client = tercet.client();
 
     let eve = old.token("eve@example.com", "viewer");
@@ -84,7 +86,10 @@ async fn people_come_with_tokens_of_an_issuer_whose_keys_may_change() {
     problem(&refused, "forbidden", None);
     let zoe = old.token("zoë@example.com", "operator");
     let as_zoe = client.with_token(&zoe);
-    assert_eq!(as_zoe.begin("", &begin_open("order-1", &[])).await.status, 201);
+    participant.always("slow", Op::Confirm, in_a_minute());
+    let body = begin("order-1", &[branch(&participant, "slow")]);
+    assert_eq!(as_zoe.begin("?wait=decided", &body).await.status, 201);
+    waits(&as_zoe, "order-1").await;
     as_zoe.send(Method::POST, "/v1/transactions/order-1/retry", None).await;
     assert_eq!(as_zoe.event("order-1", "retried").await["detail"], "by zoë@example.com");
     for wrong in [

@@ -10,6 +10,7 @@
 //! A kind (`kind`) says what a value must be, down to the fields of tables in lists, and how it
 //! is shown; `inline` reads one from a variable or a flag; `renamed` knows the names of old.
 
+mod auth;
 mod error;
 mod inline;
 mod kind;
@@ -19,6 +20,7 @@ mod schema;
 mod settings;
 mod show;
 
+pub use auth::{AuthSection, JwtSection};
 pub use error::ConfigError;
 pub use kind::{Field, Kind, Text};
 pub use layers::{Flags, Layers, Origin};
@@ -26,12 +28,12 @@ pub use schema::Schema;
 #[cfg(test)]
 pub(crate) use schema::TERCET;
 pub use settings::{
-    AlertSection, AuthSection, DatabaseSettings, DispatcherSection, HistorySettings,
-    JournalSection, JwtSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings,
-    RetrySettings, ServerSection, Settings, ShutdownSettings,
+    AlertSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
+    LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection,
+    Settings, ShutdownSettings,
 };
 
-pub(crate) use settings::tokens_of;
+pub(crate) use auth::tokens_of;
 
 #[cfg(test)]
 mod structured_tests;

@@ -26,9 +26,10 @@ pub(crate) fn check(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(&value) else { return };
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, value.clone());
-    let is_known = value.to_str().ok().and_then(|text| text.split_once(' ')).is_some_and(
-        |(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token.trim_matches(' ') == TOKEN,
-    );
+    let is_known =
+        value.to_str().ok().and_then(|text| text.split_once(' ')).is_some_and(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer") && token.trim_matches(' ') == TOKEN
+        });
     for needs in Role::ALL {
         match access().admit(&headers, needs, None) {
             Ok(caller) => {
