@@ -252,3 +252,36 @@ async fn probes_have_a_listener_where_metrics_need_a_token_beyond_loopback() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_command_line_takes_its_token_from_a_variable_or_a_file() {
+    let [eve, ops] = [made("eve", "viewer").await, made("ops", "operator").await];
+    let tercet = Tercet::start_with(&[("AUTH__TOKENS", &as_variable(&[&eve, &ops]))]).await;
+    tercet.client().with_token(&ops.token).begin("", &begin_open("order-1", &[])).await;
+    let url = format!("http://{}", tercet.address());
+    let directory = directory();
+    let file = directory.path().join("token");
+    // As `tercet token new` prints it: the token, and the table below.
+    write(&file, &format!("{}\n\n{}\n", ops.token, ops.table), 0o600);
+    let file = file.to_str().expect("UTF-8");
+    let by_variable = ("TERCET_TOKEN", eve.token.as_str());
+    let (list, cancel) = (&["tx", "list"][..], &["tx", "cancel", "order-1"][..]);
+    for (arguments, token_file, variable, code) in [
+        (list, None, None, 5),
+        (list, None, Some(by_variable), 0),
+        (cancel, None, Some(by_variable), 5),
+        (list, Some("/nowhere/token"), Some(by_variable), 2),
+        // What was asked for by hand counts more than what lies about.
+        (cancel, Some(file), Some(by_variable), 0),
+    ] {
+        let flag = token_file.map(|file| ["--token-file", file]);
+        let arguments = [arguments, flag.as_ref().map(<[_; 2]>::as_slice).unwrap_or_default()];
+        let environment = [Some(("TERCET_URL", url.as_str())), variable];
+        let environment: Vec<_> = environment.into_iter().flatten().collect();
+        let ran = run(directory.path(), &arguments.concat(), &environment).await;
+        assert_eq!(ran.code, Some(code), "{arguments:?} {variable:?}: {}", ran.stderr);
+        for token in [&eve.token, &ops.token] {
+            assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(token), "{arguments:?}");
+        }
+    }
+}

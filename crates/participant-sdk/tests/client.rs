@@ -144,7 +144,8 @@ async fn a_token_goes_with_every_request_and_only_where_there_is_one() {
             None => builder,
         };
         let client = builder.build().expect("a client");
-        client.begin(order()).await.expect("an answer");
+        let begun = client.begin(order()).await.expect("an answer");
+        begun.confirmed().expect("confirmed");
         let gid = "order-1".parse().expect("a gid");
         client.get(&gid).await.expect("an answer");
         let refused = client.get(&gid).await.expect_err("the role is too small");
