@@ -47,8 +47,6 @@ impl fmt::Debug for Token {
 mod tests {
     use crate::Client;
 
-    use super::*;
-
     #[test]
     fn a_token_is_in_no_print_and_no_error() {
         let builder = Client::builder("http://127.0.0.1:1").bearer("k3y\n");
