@@ -21,6 +21,9 @@ const WAIT_MS: u32 = 10_000;
 /// restart, so it is short.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a coordinator may be unable to say what stands in its rows.
+const READ_WITHIN: Duration = Duration::from_secs(20);
+
 /// Talks to the coordinator as an initiator does.
 #[derive(Debug, Clone)]
 pub(crate) struct Initiator {
@@ -168,17 +171,26 @@ impl Initiator {
         read(what, sent.map_err(|error| ChaosError::Answer(format!("GET {url}: {error}")))?).await
     }
 
-    /// Of the first coordinator that can be asked.
+    /// Of the first coordinator that can say. After a fault none may, for a moment: so they are
+    /// asked again.
     async fn get(&self, path: &str) -> Result<reqwest::Response, ChaosError> {
-        let mut failed = None;
-        for base in &*self.bases {
-            match self.http.get(format!("{base}{path}")).send().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => failed = Some(error),
+        let begun = clock::now();
+        loop {
+            let mut why = String::new();
+            for base in &*self.bases {
+                match self.http.get(format!("{base}{path}")).send().await {
+                    Ok(answer) if matches!(answer.status().as_u16(), 429 | 503) => {
+                        why = format!("answered {}", answer.status());
+                    }
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => why = error.to_string(),
+                }
             }
+            if begun.elapsed() > READ_WITHIN {
+                return Err(ChaosError::Answer(format!("GET {path}: {why}")));
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        let why = failed.map_or_else(String::new, |error| error.to_string());
-        Err(ChaosError::Answer(format!("GET {path}: {why}")))
     }
 }
 
