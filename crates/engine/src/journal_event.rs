@@ -5,7 +5,7 @@ use tercet_wire::{Gid, Incarnation, Seq};
 use crate::engine::input::Load;
 
 /// What the journal tells the runtime. Always in the order it happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum JournalEvent {
     /// Every record up to here is durable.
     Durable(Seq),

@@ -15,6 +15,8 @@ pub(crate) struct Bug {
 pub(crate) enum CaughtBy {
     /// The model over every state, or the cut after each record.
     ModelOrRecovery,
+    /// The model's cases of two nodes.
+    ModelOfNodes,
     /// The simulation, within a few thousand seeds.
     Simulation,
     /// One file of the engine's tests: where two guards keep one promise, the other hides what the

@@ -1,9 +1,30 @@
 //! The bugs of several nodes on one set of rows.
 
 use crate::bugs::Bug;
-use crate::bugs::CaughtBy::{EngineTest, Simulation};
+use crate::bugs::CaughtBy::{EngineTest, ModelOfNodes, Simulation};
 
 pub(crate) const CLUSTER_BUGS: &[Bug] = &[
+    Bug {
+        name: "P3: who finds itself fenced takes its batch for written",
+        file: "crates/engine/src/cluster/lives.rs",
+        instead_of: "if row.state == written && row.batch_no == number {",
+        put: "if row.state == LifeState::Fenced || row.state == written && row.batch_no == number {",
+        caught_by: ModelOfNodes,
+    },
+    Bug {
+        name: "exactly-once: a batch of unknown outcome is written again",
+        file: "crates/engine/src/cluster/lives.rs",
+        instead_of: "let may = |row: &&mut LifeRow| row.state == LifeState::Live && row.batch_no == number - 1;",
+        put: "let may = |row: &&mut LifeRow| row.state == LifeState::Live && row.batch_no <= number;",
+        caught_by: ModelOfNodes,
+    },
+    Bug {
+        name: "P4: what was read before it was taken over is believed",
+        file: "crates/engine/src/engine/unknown.rs",
+        instead_of: "let too_old = waited.as_ref().is_some_and(|waited| !waited.arrival);",
+        put: "let too_old = waited.as_ref().is_some_and(|waited| !waited.arrival && waited.arrival);",
+        caught_by: ModelOfNodes,
+    },
     Bug {
         name: "P2: no fence: a life that was fenced writes on",
         file: "crates/engine/src/cluster/lives.rs",

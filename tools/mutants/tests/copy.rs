@@ -16,7 +16,10 @@ const QUICKLY_BUILT: [&str; 3] = ["tercet-wire", "tercet-engine", "tercet-sim"];
 const TESTS: [&str; 3] = ["test", "-p", "tercet-engine"];
 
 /// The case of the model that takes as long as all others five times over.
-const LONGEST: &str = "two_branches_a_crash_and_a_loss";
+const LONGEST: &str = "one_node::two_branches_a_crash_and_a_loss";
+
+/// The cases of two nodes, which only bugs of several are shown to.
+const NODES: &str = "two_nodes::";
 
 /// Seeds that are run for a bug. Most are noticed within the first hundred.
 pub(crate) const SEEDS: u32 = 10_000;
@@ -77,7 +80,8 @@ impl Copy {
         match by {
             CaughtBy::ModelOrRecovery => self.test(),
             CaughtBy::Simulation => self.simulate(seeds),
-            CaughtBy::EngineTest(name) => self.test_of_engine(name),
+            CaughtBy::EngineTest(name) => self.test_of_engine(name, &[]),
+            CaughtBy::ModelOfNodes => self.test_of_engine("model", &["--", NODES]),
         }
     }
 
@@ -88,7 +92,8 @@ impl Copy {
         if !built.status.success() {
             return not_built(&built);
         }
-        let quick = ["--test", "recovery", "--test", "model", "--", "--skip", LONGEST];
+        let quick =
+            ["--test", "recovery", "--test", "model", "--", "--skip", LONGEST, "--skip", NODES];
         let long = ["--test", "model", "--", "--exact", LONGEST];
         for cases in [quick.as_slice(), long.as_slice()] {
             let ran = output(self.cargo().args(TESTS).args(cases));
@@ -99,12 +104,12 @@ impl Copy {
         Ran::Passed
     }
 
-    fn test_of_engine(&self, name: &str) -> Ran {
+    fn test_of_engine(&self, name: &str, filter: &[&str]) -> Ran {
         let built = output(self.cargo().args(TESTS).args(["--test", name, "--no-run"]));
         if !built.status.success() {
             return not_built(&built);
         }
-        let ran = output(self.cargo().args(TESTS).args(["--test", name]));
+        let ran = output(self.cargo().args(TESTS).args(["--test", name]).args(filter));
         match ran.status.success() {
             true => Ran::Passed,
             false => Ran::Failed(first_failed(&ran, name)),

@@ -19,7 +19,8 @@ fn every_bug_put_back_is_caught() {
         copy.restore(bug, &copy.put_in(bug));
     }
     let of_engine = bugs().map(|bug: &Bug| bug.caught_by);
-    let mut all: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
+    let mut all: Vec<CaughtBy> =
+        vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery, CaughtBy::ModelOfNodes];
     all.extend(of_engine.filter(|by| matches!(by, CaughtBy::EngineTest(_))));
     for by in all {
         assert_eq!(copy.run(by, SEEDS_WITHOUT_BUG), Ran::Passed, "without a bug {by:?} must pass");

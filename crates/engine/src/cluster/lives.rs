@@ -8,7 +8,7 @@ use tercet_wire::Incarnation;
 use crate::cluster::{LifeRow, LifeState};
 
 /// The rows of all lives.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Lives {
     rows: BTreeMap<Incarnation, LifeRow>,
 }

@@ -59,7 +59,7 @@ pub enum TakeOverAnswer {
 }
 
 /// A take-over under way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TakeOver {
     dead: Incarnation,
     stage: Stage,
@@ -71,7 +71,7 @@ pub struct TakeOver {
     found: VecDeque<Gid>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stage {
     Mark { batch_no: i64 },
     Passes,

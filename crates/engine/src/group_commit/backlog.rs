@@ -4,7 +4,7 @@ use super::batch::Weight;
 use crate::record::Record;
 
 /// Records that are not durable yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Backlog {
     /// How many.
     pub records: usize,

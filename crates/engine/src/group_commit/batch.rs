@@ -9,7 +9,7 @@ use super::Backlog;
 use crate::record::{BranchRecord, Change, Decision, Record};
 
 /// Records that become durable together, or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Batch {
     /// From 1, without gaps, in the order of this incarnation's batches. A batch that is
     /// submitted again keeps it: it is how the database tells the two apart.
@@ -22,7 +22,7 @@ pub struct Batch {
 
 /// Transactions of a dead life that change hands together: written between two batches and
 /// numbered like them, so that the fence of this life guards it as it guards every record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Chunk {
     /// In the same order as the batches'.
     pub number: i64,
@@ -36,7 +36,7 @@ pub struct Chunk {
 
 /// The last thing that a life writes: that it writes no more. Others take over what it drives
 /// without waiting for its silence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Leave {
     /// In the same order as the batches'.
     pub number: i64,
@@ -46,7 +46,7 @@ pub struct Leave {
 
 /// What is submitted to the store. Whatever it is, it is fenced by its number, and happens once
 /// however often it is submitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Submitted {
     /// Records, or none: a sign of life.
     Batch(Batch),
@@ -94,7 +94,7 @@ impl Submitted {
 }
 
 /// How much a batch may hold. A single record that passes a cap goes alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Caps {
     /// Records.
     pub records: usize,

@@ -32,7 +32,7 @@ impl TransactionKey {
 /// aside. The engine is told and falls silent about them, so only those it wrote before it
 /// heard matter, and the oldest entries can be dropped. A record of a life dropped here
 /// would still not be written: the guards of its statements find no row of that life.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct LeftOut {
     lives: BTreeSet<TransactionKey>,
     oldest_first: VecDeque<TransactionKey>,

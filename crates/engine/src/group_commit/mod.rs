@@ -38,7 +38,7 @@ use crate::journal_event::{JournalEvent, Urgency};
 use crate::record::Record;
 
 /// The numbers the writer goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GroupCommitSettings {
     /// How much a batch may hold.
     pub caps: Caps,
@@ -52,7 +52,7 @@ pub struct GroupCommitSettings {
 }
 
 /// What became of a submission.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Committed {
     /// Each of its records is durable, but for those of the lives named here, whose gid belongs
     /// to another.
@@ -77,7 +77,7 @@ pub enum Committed {
 }
 
 /// Whether this life says that it writes no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Leaving {
     /// It does not.
     No,
@@ -88,7 +88,7 @@ enum Leaving {
 }
 
 /// The writer's decisions.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GroupCommit {
     settings: GroupCommitSettings,
     waiting: VecDeque<Record>,

@@ -7,7 +7,7 @@ use super::batch::{Batch, Chunk, Leave, Submitted};
 use crate::record::Record;
 
 /// Consecutive records on their way into the database.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Part {
     pub(super) records: Vec<Record>,
     /// Once they are durable or left out, everything up to here is.
@@ -16,7 +16,7 @@ pub(super) struct Part {
 
 /// A batch until it is known to have happened, or never to. It keeps its number and its content
 /// however often it is submitted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Submission {
     submitted: Submitted,
     /// None for what has no records, which covers nothing.

@@ -1,22 +1,18 @@
-//! Every order of events, exhaustively: two branches, an initiator who may ask for anything at
-//! any moment, a process that dies, calls and answers that are lost, doubled or late, commits
-//! whose success nobody hears of, timers that fire at the worst moment. stateright walks all of
-//! it over the real core and checks the promises in every state.
-//!
-//! `make model` prints how many states there were. `tools/mutants` puts bugs into the rules, one
-//! at a time, and expects this to fail.
-
-mod world;
+//! One node: two branches, an initiator who may ask for anything at any moment, a process that
+//! dies, calls and answers that are lost, doubled or late, commits whose success nobody hears of,
+//! timers that fire at the worst moment.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Model, Property};
 use tercet_engine::Rules;
 use tercet_wire::{Op, Spec, Status};
-use world::content::{branch, of_stage, spec};
-use world::{Asked, World};
+
+use crate::explore::{Explored, explore};
+use crate::world::content::{branch, of_stage, spec};
+use crate::world::{Asked, World};
 
 /// What may go wrong, and how often, on one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +52,12 @@ enum Action {
     DeliverAnswer(usize),
     PassTime,
     Crash,
+}
+
+impl Explored for State {
+    fn broken(&self) -> Option<&str> {
+        self.world.broken.as_deref()
+    }
 }
 
 impl Model for Case {
@@ -187,18 +189,6 @@ fn finished(state: &State, status: Status) -> bool {
     state.world.rows.values().any(|rows| rows.status == status)
 }
 
-fn check(name: &str, case: Case) {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let checker =
-        case.checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).spawn_dfs().join();
-    println!("{name}: {} states, {} deep", checker.unique_state_count(), checker.max_depth());
-    for (property, path) in checker.discoveries() {
-        let last = path.last_state();
-        println!("{property}: {:?}\n  by {:?}", last.world.broken, path.clone().into_actions());
-    }
-    checker.assert_properties();
-}
-
 const NO_FAULTS: Faults = Faults { crashes: 0, lost: 0, doubled: 0 };
 
 fn two_branches(faults: Faults, others: &[Asked]) -> Case {
@@ -214,31 +204,31 @@ fn two_branches(faults: Faults, others: &[Asked]) -> Case {
 /// Keeps P5.
 #[test]
 fn two_branches_and_a_crash() {
-    check("crash", two_branches(Faults { crashes: 1, ..NO_FAULTS }, &[]));
+    explore("crash", two_branches(Faults { crashes: 1, ..NO_FAULTS }, &[]));
 }
 
 #[test]
 fn two_branches_a_crash_and_a_loss() {
-    check("crash and loss", two_branches(Faults { crashes: 1, lost: 1, ..NO_FAULTS }, &[]));
+    explore("crash and loss", two_branches(Faults { crashes: 1, lost: 1, ..NO_FAULTS }, &[]));
 }
 
 #[test]
 fn two_branches_and_a_bad_network() {
-    check("bad network", two_branches(Faults { lost: 1, doubled: 1, ..NO_FAULTS }, &[]));
+    explore("bad network", two_branches(Faults { lost: 1, doubled: 1, ..NO_FAULTS }, &[]));
 }
 
 /// Keeps P2.
 #[test]
 fn two_branches_and_somebody_who_cancels() {
     let faults = Faults { doubled: 1, ..NO_FAULTS };
-    check("cancel", two_branches(faults, &[Asked::Cancel, Asked::Cancel]));
+    explore("cancel", two_branches(faults, &[Asked::Cancel, Asked::Cancel]));
 }
 
 #[test]
 fn two_stages_and_a_crash() {
     let stages = vec![of_stage("a", 0, 0), of_stage("b", 1, 1)];
     let case = two_branches(Faults { crashes: 1, lost: 1, ..NO_FAULTS }, &[]);
-    check("stages", Case { spec: spec("t", false, stages), ..case });
+    explore("stages", Case { spec: spec("t", false, stages), ..case });
 }
 
 fn open(asks: &[Asked], others: &[Asked], faults: Faults) -> Case {
@@ -255,14 +245,14 @@ fn open(asks: &[Asked], others: &[Asked], faults: Faults) -> Case {
 #[test]
 fn an_open_transaction_and_a_crash() {
     let asks = [Asked::Begin, Asked::Register("b"), Asked::Confirm];
-    check("open, crash", open(&asks, &[], Faults { crashes: 1, ..NO_FAULTS }));
+    explore("open, crash", open(&asks, &[], Faults { crashes: 1, ..NO_FAULTS }));
 }
 
 /// Keeps P2.
 #[test]
 fn an_open_transaction_of_which_two_want_different_things() {
     let asks = [Asked::Begin, Asked::Register("b"), Asked::Confirm];
-    check("open, contested", open(&asks, &[Asked::Cancel, Asked::Confirm], NO_FAULTS));
+    explore("open, contested", open(&asks, &[Asked::Cancel, Asked::Confirm], NO_FAULTS));
 }
 
 /// Keeps P7.
@@ -272,5 +262,5 @@ fn an_operator_who_ends_a_branch_while_it_is_called() {
     let asks = [Asked::Begin, Asked::Confirm];
     let word = Asked::Resolve("a", tercet_wire::ResolvedAs::Cancelled);
     let case = Case { may_refuse: false, ..open(&asks, &[word], faults) };
-    check("by hand", case);
+    explore("by hand", case);
 }
