@@ -157,7 +157,13 @@ async fn while_the_database_takes_no_writes_nobody_is_fenced() {
     rows.stall();
     first.crash();
     // Three leases, in which the rows can be read and do not change.
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let silent = async || {
+        let stats = second.client().send(Method::GET, "/v1/stats", None).await;
+        let nodes = stats.json["nodes"].as_array().cloned().unwrap_or_default();
+        let dead = nodes.iter().find(|node| node["id"] == "first")?;
+        (dead["unchanged_ms"].as_u64()? >= 3_000).then_some(())
+    };
+    eventually("the second has seen it silent for three leases", silent).await;
     let lives = onlooker.lives("first").await;
     assert_eq!(lives[0].state, LifeState::Live, "{lives:?}");
     rows.release();
