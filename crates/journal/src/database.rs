@@ -3,8 +3,9 @@
 use tercet_migrations::StepStatus;
 
 use crate::error::JournalError;
-use crate::mysql::MySqlDatabase;
-use crate::postgres::PostgresDatabase;
+use crate::mysql::MySql;
+use crate::postgres::Postgres;
+use crate::shared::SharedDatabase;
 use crate::sqlite::SqliteFile;
 use crate::store::Database;
 
@@ -18,8 +19,8 @@ pub(crate) fn at(url: &str) -> Result<Box<dyn Database>, JournalError> {
     };
     match scheme {
         "sqlite" => Ok(Box::new(SqliteFile::parse(place)?)),
-        "postgres" | "postgresql" => Ok(Box::new(PostgresDatabase::parse(url)?)),
-        "mysql" | "mariadb" => Ok(Box::new(MySqlDatabase::parse(url)?)),
+        "postgres" | "postgresql" => Ok(Box::new(SharedDatabase::<Postgres>::parse(url)?)),
+        "mysql" | "mariadb" => Ok(Box::new(SharedDatabase::<MySql>::parse(url)?)),
         other => Err(JournalError::UnsupportedScheme { scheme: other.to_owned() }),
     }
 }

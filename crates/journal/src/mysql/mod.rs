@@ -7,22 +7,15 @@ mod session;
 #[cfg(all(test, feature = "databases"))]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
-use tercet_migrations::StepStatus;
-use tercet_wire::Wall;
-use tokio::runtime::Handle;
 
 use self::dialect::MySqlDialect;
 use self::session::MySqlSession;
 use crate::error::JournalError;
-use crate::settings::JournalSettings;
-use crate::shared::{self, Address, Form, Server, Session, SharedStore, ignore_refused};
-use crate::sql::LifeOfNode;
-use crate::store::{Database, Offline, Store};
+use crate::shared::{Address, Form, Server, Session, ignore_refused};
 
 /// What its URL looks like.
 static FORM: Form = Form {
@@ -33,19 +26,6 @@ static FORM: Form = Form {
     ],
 };
 
-/// A database in MariaDB or MySQL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct MySqlDatabase(Address);
-
-impl MySqlDatabase {
-    /// The database at this URL.
-    pub(crate) fn parse(url: &str) -> Result<Self, JournalError> {
-        let at = Address::parse(url, &FORM)?;
-        connect::options(&at)?;
-        Ok(Self(at))
-    }
-}
-
 /// MySQL's kind of server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MySql;
@@ -55,6 +35,7 @@ impl Server for MySql {
     type Dialect = MySqlDialect;
     type Session = MySqlSession;
 
+    const FORM: &'static Form = &FORM;
     const DIALECT: MySqlDialect = MySqlDialect;
     const BEGIN: &'static str = "START TRANSACTION";
     const MAKE_SCHEMA_LOCK: [&'static str; 2] = [
@@ -63,6 +44,10 @@ impl Server for MySql {
         "INSERT IGNORE INTO schema_lock (id, holder, beat) VALUES (1, 0, 0)",
     ];
     const RANDOM: &'static str = "SELECT CAST(1 + FLOOR(RAND() * 9007199254740991) AS SIGNED)";
+
+    fn check_address(at: &Address) -> Result<(), JournalError> {
+        connect::options(at).map(drop)
+    }
 
     async fn connect(at: &Address) -> Result<MySqlSession, JournalError> {
         connect::session(at).await
@@ -93,39 +78,5 @@ impl Server for MySql {
 
     fn readers(at: &Address, most: u32) -> Result<DatabaseConnection, JournalError> {
         connect::readers(at, most)
-    }
-}
-
-#[async_trait]
-impl Database for MySqlDatabase {
-    async fn open(
-        &self,
-        settings: &JournalSettings,
-        started_at: Wall,
-        readers: &Handle,
-    ) -> Result<Arc<dyn Store>, JournalError> {
-        let store = SharedStore::<MySql>::open(&self.0, settings, started_at, readers).await?;
-        Ok(Arc::new(store))
-    }
-
-    async fn migrate_up(&self) -> Result<(), JournalError> {
-        shared::migrate_up::<MySql>(&self.0).await
-    }
-
-    async fn migration_status(&self) -> Result<Vec<StepStatus>, JournalError> {
-        shared::migration_status::<MySql>(&self.0).await
-    }
-
-    async fn offline(&self) -> Result<Offline, JournalError> {
-        shared::offline::<MySql>(&self.0).await
-    }
-
-    async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
-        shared::end_lives::<MySql>(&self.0, seen).await
-    }
-
-    fn untrusted_file_system(&self) -> Option<&'static str> {
-        // It is on another machine, whose file systems are not ours to see.
-        None
     }
 }

@@ -7,22 +7,15 @@ mod session;
 #[cfg(all(test, feature = "databases"))]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
-use tercet_migrations::StepStatus;
-use tercet_wire::Wall;
-use tokio::runtime::Handle;
 
 use self::dialect::PostgresDialect;
 use self::session::PostgresSession;
 use crate::error::JournalError;
-use crate::settings::JournalSettings;
-use crate::shared::{self, Address, Form, Server, Session, SharedStore};
-use crate::sql::LifeOfNode;
-use crate::store::{Database, Offline, Store};
+use crate::shared::{Address, Form, Server, Session};
 
 /// What its URL looks like.
 static FORM: Form = Form {
@@ -48,19 +41,6 @@ static FORM: Form = Form {
     ],
 };
 
-/// A database in PostgreSQL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PostgresDatabase(Address);
-
-impl PostgresDatabase {
-    /// The database at this URL.
-    pub(crate) fn parse(url: &str) -> Result<Self, JournalError> {
-        let at = Address::parse(url, &FORM)?;
-        connect::options(&at)?;
-        Ok(Self(at))
-    }
-}
-
 /// PostgreSQL's kind of server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Postgres;
@@ -70,6 +50,7 @@ impl Server for Postgres {
     type Dialect = PostgresDialect;
     type Session = PostgresSession;
 
+    const FORM: &'static Form = &FORM;
     const DIALECT: PostgresDialect = PostgresDialect;
     const BEGIN: &'static str = "BEGIN";
     const MAKE_SCHEMA_LOCK: [&'static str; 2] = [
@@ -78,6 +59,10 @@ impl Server for Postgres {
         "INSERT INTO schema_lock (id, holder, beat) VALUES (1, 0, 0) ON CONFLICT DO NOTHING",
     ];
     const RANDOM: &'static str = "SELECT 1 + floor(random() * 9007199254740991)::bigint";
+
+    fn check_address(at: &Address) -> Result<(), JournalError> {
+        connect::options(at).map(drop)
+    }
 
     async fn connect(at: &Address) -> Result<PostgresSession, JournalError> {
         connect::session(at).await
@@ -108,39 +93,5 @@ impl Server for Postgres {
 
     fn readers(at: &Address, most: u32) -> Result<DatabaseConnection, JournalError> {
         connect::readers(at, most)
-    }
-}
-
-#[async_trait]
-impl Database for PostgresDatabase {
-    async fn open(
-        &self,
-        settings: &JournalSettings,
-        started_at: Wall,
-        readers: &Handle,
-    ) -> Result<Arc<dyn Store>, JournalError> {
-        let store = SharedStore::<Postgres>::open(&self.0, settings, started_at, readers).await?;
-        Ok(Arc::new(store))
-    }
-
-    async fn migrate_up(&self) -> Result<(), JournalError> {
-        shared::migrate_up::<Postgres>(&self.0).await
-    }
-
-    async fn migration_status(&self) -> Result<Vec<StepStatus>, JournalError> {
-        shared::migration_status::<Postgres>(&self.0).await
-    }
-
-    async fn offline(&self) -> Result<Offline, JournalError> {
-        shared::offline::<Postgres>(&self.0).await
-    }
-
-    async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
-        shared::end_lives::<Postgres>(&self.0, seen).await
-    }
-
-    fn untrusted_file_system(&self) -> Option<&'static str> {
-        // It is on another machine, whose file systems are not ours to see.
-        None
     }
 }

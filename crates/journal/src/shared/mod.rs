@@ -5,6 +5,7 @@
 mod address;
 mod cluster;
 mod commit;
+mod database;
 mod offline;
 mod opening;
 mod schema;
@@ -15,9 +16,9 @@ mod tests;
 mod work;
 
 pub(crate) use self::address::{Address, Form};
-pub(crate) use self::offline::{end_lives, offline};
-pub(crate) use self::schema::{migrate_up, migration_status};
+pub(crate) use self::database::SharedDatabase;
+use self::offline::{end_lives, offline};
+use self::schema::{migrate_up, migration_status};
 pub(crate) use self::server::{
     CONNECT_WITHIN, IDLE, LIFETIME, Liveness, Server, Session, ignore_refused,
 };
-pub(crate) use self::store::SharedStore;

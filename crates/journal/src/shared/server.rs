@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sea_orm::{DatabaseConnection, Statement};
 
-use super::address::Address;
+use super::address::{Address, Form};
 use crate::error::JournalError;
 use crate::sql::{Fault, Field, Row, SharedDialect};
 
@@ -26,6 +26,8 @@ pub(crate) trait Server: Copy + std::fmt::Debug + Send + Sync + 'static {
     /// A connection to it.
     type Session: Session;
 
+    /// What its URLs look like.
+    const FORM: &'static Form;
     const DIALECT: Self::Dialect;
     /// Begins a transaction that writes.
     const BEGIN: &'static str;
@@ -33,6 +35,9 @@ pub(crate) trait Server: Copy + std::fmt::Debug + Send + Sync + 'static {
     const MAKE_SCHEMA_LOCK: [&'static str; 2];
     /// Asks for a number that nobody else has been given.
     const RANDOM: &'static str;
+
+    /// Refuses what the driver makes no sense of. It connects to nothing.
+    fn check_address(at: &Address) -> Result<(), JournalError>;
 
     /// Opens a connection of which nothing is set.
     async fn connect(at: &Address) -> Result<Self::Session, JournalError>;

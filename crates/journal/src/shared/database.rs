@@ -1,0 +1,73 @@
+//! A database on a server, before anything is opened.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tercet_migrations::StepStatus;
+use tercet_wire::Wall;
+use tokio::runtime::Handle;
+
+use super::address::Address;
+use super::server::Server;
+use super::store::SharedStore;
+use super::{end_lives, migrate_up, migration_status, offline};
+use crate::error::JournalError;
+use crate::settings::JournalSettings;
+use crate::sql::LifeOfNode;
+use crate::store::{Database, Offline, Store};
+
+/// A database on a server of this kind.
+pub(crate) struct SharedDatabase<S> {
+    at: Address,
+    _on: PhantomData<S>,
+}
+
+impl<S: Server> SharedDatabase<S> {
+    /// The database at this URL.
+    pub(crate) fn parse(url: &str) -> Result<Self, JournalError> {
+        let at = Address::parse(url, S::FORM)?;
+        S::check_address(&at)?;
+        Ok(Self { at, _on: PhantomData })
+    }
+}
+
+impl<S> fmt::Debug for SharedDatabase<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedDatabase").field(&self.at).finish()
+    }
+}
+
+#[async_trait]
+impl<S: Server> Database for SharedDatabase<S> {
+    async fn open(
+        &self,
+        settings: &JournalSettings,
+        started_at: Wall,
+        readers: &Handle,
+    ) -> Result<Arc<dyn Store>, JournalError> {
+        Ok(Arc::new(SharedStore::<S>::open(&self.at, settings, started_at, readers).await?))
+    }
+
+    async fn migrate_up(&self) -> Result<(), JournalError> {
+        migrate_up::<S>(&self.at).await
+    }
+
+    async fn migration_status(&self) -> Result<Vec<StepStatus>, JournalError> {
+        migration_status::<S>(&self.at).await
+    }
+
+    async fn offline(&self) -> Result<Offline, JournalError> {
+        offline::<S>(&self.at).await
+    }
+
+    async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
+        end_lives::<S>(&self.at, seen).await
+    }
+
+    fn untrusted_file_system(&self) -> Option<&'static str> {
+        // It is on another machine, whose file systems are not ours to see.
+        None
+    }
+}
