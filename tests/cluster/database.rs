@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 
 /// One on a server. It is gone when this is dropped.
 pub(crate) struct ServerDatabase {
@@ -38,6 +38,15 @@ impl ServerDatabase {
         let (before, _) = self.server.rsplit_once('/').expect("a URL with a database");
         format!("{before}/{}", self.name)
     }
+
+    /// A number that it is asked for, as by somebody with a shell.
+    pub(crate) async fn ask(&self, sql: &str) -> i64 {
+        let connection = connect(&self.url()).await;
+        let ask = Statement::from_string(connection.get_database_backend(), sql);
+        let row = connection.query_one_raw(ask).await.expect("the server answers");
+        connection.close().await.expect("it closes");
+        row.expect("a row").try_get_by_index(0).expect("a number")
+    }
 }
 
 impl Drop for ServerDatabase {
@@ -55,10 +64,14 @@ impl Drop for ServerDatabase {
     }
 }
 
-async fn execute(url: &str, sql: &str) {
+async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
-    let connection = Database::connect(options).await.expect("the server answers");
+    Database::connect(options).await.expect("the server answers")
+}
+
+async fn execute(url: &str, sql: &str) {
+    let connection = connect(url).await;
     connection.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     connection.close().await.expect("it closes");
 }

@@ -3,9 +3,12 @@
 
 #[path = "../it/bodies.rs"]
 mod bodies;
+mod commits;
+mod cutter;
 mod database;
 mod forwarding;
 mod load;
 mod nodes;
 mod rolling;
+mod start;
 mod take_over;
