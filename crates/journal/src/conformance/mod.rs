@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 mod cluster;
+#[cfg(feature = "databases")]
+mod engine;
 mod faults;
 mod faulty;
 mod guards;
@@ -17,9 +19,13 @@ mod script;
 #[cfg(feature = "databases")]
 mod servers;
 
+#[cfg(feature = "databases")]
+pub(super) use self::engine::Engine;
 pub(super) use self::faulty::Fault;
 pub(super) use self::rig::{Rig, Running, patiently};
 pub(super) use self::script::{Script, finished, open_transaction, record, trying};
+#[cfg(feature = "databases")]
+pub(super) use self::servers::{until_known, until_somebody_waits};
 
 /// Names a promise and runs its test on each kind of store.
 macro_rules! on_each_store {

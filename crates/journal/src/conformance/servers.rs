@@ -1,8 +1,16 @@
 //! Databases on real servers, which `tests/databases` starts.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tercet_engine::{Batch, TransactionKey};
 use tokio::sync::OnceCell;
 use url::Url;
+
+use super::engine::Engine;
+use super::rig::patiently;
+use crate::store::{CommitError, Store};
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,18 +95,51 @@ impl TestDatabase {
     }
 }
 
+/// Returns once somebody waits for what another holds in this database.
+pub(crate) async fn until_somebody_waits(looking: &DatabaseConnection) {
+    let backend = looking.get_database_backend();
+    let ask = Engine::of(backend).waiting();
+    // InnoDB answers anew only whoever has not asked for a tenth of a second.
+    let pause = Duration::from_millis(if backend == DbBackend::Postgres { 10 } else { 150 });
+    let waiting = async {
+        loop {
+            let found = looking.query_one_raw(Statement::from_string(backend, ask)).await;
+            let row = found.expect("the server answers").expect("a count");
+            if row.try_get_by_index::<i64>(0).expect("a count") > 0 {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    };
+    patiently(waiting).await;
+}
+
+/// Submits a batch until its outcome is known.
+pub(crate) async fn until_known(
+    store: &Arc<dyn Store>,
+    batch: &Batch,
+) -> Result<Vec<TransactionKey>, CommitError> {
+    let known = async {
+        loop {
+            match store.commit(batch).await {
+                Err(CommitError::Again(_)) => {}
+                known => return known,
+            }
+        }
+    };
+    patiently(known).await
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         if self.made.get().is_none() {
             return;
         }
-        let end = match self.kind {
-            Kind::Postgres => format!("DROP DATABASE {} WITH (FORCE)", self.name),
-            // A test that has failed may be in the middle of a transaction, which holds its tables.
-            Kind::MySql => {
-                format!("SET SESSION lock_wait_timeout = 5; DROP DATABASE {}", self.name)
-            }
+        let backend = match self.kind {
+            Kind::Postgres => DbBackend::Postgres,
+            Kind::MySql => DbBackend::MySql,
         };
+        let end = Engine::of(backend).drop_database(&self.name);
         let server = self.server.to_string();
         // On a runtime of its own: the test's may be over.
         let end = move || {

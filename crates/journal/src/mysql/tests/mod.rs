@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
-use std::time::Duration;
-
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tercet_engine::{Batch, Change, Chunk, HistoryEvent};
 use tercet_wire::{EventKind, Incarnation, Wall};
@@ -12,8 +10,8 @@ use super::connect;
 use super::dialect::MySqlDialect;
 use super::session::MySqlSession;
 use crate::JournalError;
-use crate::conformance::{Rig, patiently, record, trying};
-use crate::shared::{Address, Session};
+use crate::conformance::{Rig, record, trying, until_known, until_somebody_waits};
+use crate::shared::{Address, Session, ignore_refused};
 use crate::sql::{Answer, ChunkMachine, CommitMachine, Machine, Step};
 use crate::store::CommitError;
 
@@ -73,6 +71,10 @@ async fn two_submissions_of_one_batch_at_once_write_it_once() {
     let at = Address::parse(&rig.settings.database_url, &super::FORM).unwrap();
     let mut first = connect::session(&at).await.unwrap();
     connect::prepare_writer(&mut first).await.unwrap();
+    // In its middle for as long as the test takes. MySQL itself has another word for it.
+    let of_mariadb = "SET SESSION idle_write_transaction_timeout = 0".to_owned();
+    ignore_refused(first.batch(of_mariadb).await).unwrap();
+    let looking = rig.server().outsider().await;
     let second = begun(2);
     let own = Incarnation(1);
     let mut machine = CommitMachine::new(MySqlDialect, own, &second).unwrap();
@@ -85,8 +87,8 @@ async fn two_submissions_of_one_batch_at_once_write_it_once() {
         step = machine.next(Answer::Changed(changed));
     }
     assert_eq!(step, Step::Commit);
-    let (again, _) = tokio::join!(store.commit(&second), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let (again, _) = tokio::join!(until_known(&store, &second), async {
+        until_somebody_waits(&looking).await;
         first.batch("COMMIT".to_owned()).await.unwrap();
     });
     assert_eq!(again, Ok(Vec::new()));
@@ -141,16 +143,7 @@ async fn a_frozen_session_stops_nobody_for_long() {
     let spec = trying("tx-1", 1, 0);
     let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
     let batch = Batch { number: 1, written_at: Wall(1), records };
-    let written = async {
-        loop {
-            match store.commit(&batch).await {
-                Ok(taken) => return taken,
-                Err(CommitError::Again(_)) => {}
-                Err(other) => panic!("{other}"),
-            }
-        }
-    };
-    assert_eq!(patiently(written).await, Vec::new());
+    assert_eq!(until_known(&store, &batch).await, Ok(Vec::new()));
     let refused = frozen.batch("COMMIT".to_owned()).await;
     assert!(refused.is_err(), "what was frozen is written: {refused:?}");
 }

@@ -1,8 +1,6 @@
 //! The rows of batches as a fence: against whoever fences this life, whoever freezes, and
 //! whoever reads an old moment.
 
-use std::time::Duration;
-
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use tercet_engine::{Batch, Change};
 use tercet_wire::{Incarnation, Wall};
@@ -10,7 +8,7 @@ use tercet_wire::{Incarnation, Wall};
 use super::super::dialect::PostgresDialect;
 use super::super::session::PostgresSession;
 use super::writer;
-use crate::conformance::{Rig, patiently, record, trying};
+use crate::conformance::{Rig, record, trying, until_known, until_somebody_waits};
 use crate::shared::Session;
 use crate::sql::{Dialect, Field, SharedDialect};
 use crate::store::CommitError;
@@ -18,6 +16,16 @@ use crate::store::CommitError;
 /// Fences a life that was seen at batch `seen`; how many rows that changed.
 async fn mark(session: &mut PostgresSession, dead: Incarnation, seen: i64) -> u64 {
     session.execute(&PostgresDialect.mark(dead, seen)).await.unwrap()
+}
+
+/// A session as the writer's, which the server lets be in the middle of a batch, or wait for one, for as
+/// long as the test takes.
+async fn patient_writer(rig: &Rig) -> PostgresSession {
+    let mut session = writer(rig).await;
+    for setting in ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"] {
+        session.batch(format!("SET {setting} = 0")).await.unwrap();
+    }
+    session
 }
 
 fn empty(number: i64) -> Batch {
@@ -42,10 +50,11 @@ async fn a_life_whose_batch_is_under_way_is_not_fenced_and_one_that_is_writes_no
         assert_eq!(store.commit(&empty(number)).await, Ok(Vec::new()));
     }
     // Batch 4 is under way: whoever saw 3 waits for its end, and then has come too late.
-    let (mut slow, mut marker) = (writer(&rig).await, writer(&rig).await);
+    let (mut slow, mut marker) = (patient_writer(&rig).await, patient_writer(&rig).await);
+    let looking = rig.server().outsider().await;
     assert_eq!(slow.batch(begin(own, 4)).await.unwrap(), 1);
     let (marked, _) = tokio::join!(mark(&mut marker, own, 3), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        until_somebody_waits(&looking).await;
         slow.batch("COMMIT".to_owned()).await.unwrap();
     });
     assert_eq!(marked, 0);
@@ -59,8 +68,8 @@ async fn a_life_whose_batch_is_under_way_is_not_fenced_and_one_that_is_writes_no
     marker.batch("BEGIN".to_owned()).await.unwrap();
     assert_eq!(mark(&mut marker, own, 5).await, 1);
     let sixth = empty(6);
-    let (refused, _) = tokio::join!(store.commit(&sixth), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let (refused, _) = tokio::join!(until_known(&store, &sixth), async {
+        until_somebody_waits(&looking).await;
         marker.batch("COMMIT".to_owned()).await.unwrap();
     });
     assert!(matches!(refused, Err(CommitError::Fenced(_))), "{refused:?}");
@@ -76,11 +85,12 @@ async fn two_submissions_of_one_batch_at_once_write_it_once() {
     let own = Incarnation(1);
     assert_eq!(store.commit(&empty(1)).await, Ok(Vec::new()));
     // The answer to this one's COMMIT is lost, say; its transaction is still there.
-    let mut first = writer(&rig).await;
+    let mut first = patient_writer(&rig).await;
+    let looking = rig.server().outsider().await;
     assert_eq!(first.batch(begin(own, 2)).await.unwrap(), 1);
     let second = empty(2);
-    let (again, _) = tokio::join!(store.commit(&second), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let (again, _) = tokio::join!(until_known(&store, &second), async {
+        until_somebody_waits(&looking).await;
         first.batch("COMMIT".to_owned()).await.unwrap();
     });
     assert_eq!(again, Ok(Vec::new()));
@@ -99,16 +109,7 @@ async fn a_frozen_session_stops_nobody_for_long() {
     let spec = trying("tx-1", 1, 0);
     let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
     let batch = Batch { number: 1, written_at: Wall(1), records };
-    let written = async {
-        loop {
-            match store.commit(&batch).await {
-                Ok(taken) => return taken,
-                Err(CommitError::Again(_)) => {}
-                Err(other) => panic!("{other}"),
-            }
-        }
-    };
-    assert_eq!(patiently(written).await, Vec::new());
+    assert_eq!(until_known(&store, &batch).await, Ok(Vec::new()));
     let refused = frozen.batch("COMMIT".to_owned()).await;
     assert!(refused.is_err(), "what was frozen is written: {refused:?}");
 }

@@ -8,8 +8,10 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Transac
 use tercet_engine::{Batch, Change, Chunk, LifeState, Load};
 use tercet_wire::{Gid, Incarnation, Wall};
 
-use super::{last_batch, loaded, number, on_each_server, rows, run};
-use crate::conformance::{Rig, finished, patiently, record, trying};
+use super::{last_batch, loaded, on_each_server, rows, run};
+use crate::conformance::{
+    Rig, finished, patiently, record, trying, until_known, until_somebody_waits,
+};
 use crate::shared::Server;
 use crate::sql::{Dialect, SharedDialect};
 use crate::store::{CommitError, NOBODY, Store};
@@ -71,28 +73,6 @@ async fn changed(on: &impl ConnectionTrait, statement: Statement) -> u64 {
     on.execute_raw(statement).await.unwrap().rows_affected()
 }
 
-/// Returns once somebody waits for what another holds in this database.
-async fn until_somebody_waits(looking: &DatabaseConnection) {
-    let ask = match looking.get_database_backend() {
-        DbBackend::Postgres => {
-            "SELECT COUNT(*) FROM pg_stat_activity \
-             WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        }
-        _ => {
-            "SELECT COUNT(*) FROM information_schema.innodb_trx AS t \
-             JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id \
-             WHERE p.db = DATABASE() AND t.trx_state = 'LOCK WAIT'"
-        }
-    };
-    let waiting = async {
-        while number(looking, ask).await == 0 {
-            // InnoDB answers anew only whoever has not asked for a tenth of a second.
-            tokio::time::sleep(Duration::from_millis(150)).await;
-        }
-    };
-    patiently(waiting).await;
-}
-
 async fn row(store: &Arc<dyn Store>) -> Option<(LifeState, i64)> {
     let rows = store.cluster().unwrap().lives().await.unwrap();
     let row = rows.into_iter().find(|row| row.incarnation == FIRST);
@@ -101,15 +81,7 @@ async fn row(store: &Arc<dyn Store>) -> Option<(LifeState, i64)> {
 
 /// Submits a batch until its outcome is known.
 pub(super) async fn settled(store: &Arc<dyn Store>, batch: &Batch) -> Result<(), CommitError> {
-    let settled = async {
-        loop {
-            match store.commit(batch).await {
-                Err(CommitError::Again(_)) => {}
-                other => return other.map(|_| ()),
-            }
-        }
-    };
-    patiently(settled).await
+    until_known(store, batch).await.map(|_| ())
 }
 
 /// Keeps P8.
