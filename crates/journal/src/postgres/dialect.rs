@@ -4,7 +4,7 @@
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Statement, Value};
 use tercet_engine::{Chunk, LifeState};
-use tercet_wire::{Gid, Incarnation, Wall};
+use tercet_wire::{Gid, Incarnation, Status, Wall};
 
 use crate::sql::{Dialect, SharedDialect, WriteKind, WriteRows, driven_by_nobody, words};
 use crate::store::{Life, NOBODY, PurgeBatch};
@@ -150,12 +150,17 @@ impl SharedDialect for PostgresDialect {
     }
 
     fn unowned(self) -> Statement {
-        let unfinished = words(|status| !status.is_finished());
-        let ask = format!(
-            "SELECT 1 FROM global_transactions WHERE status IN ({unfinished}) \
-             AND owner IS NULL LIMIT 1"
-        );
-        statement(ask, Vec::new())
+        // It takes nulls to be as frequent among the unfinished as among all, and would look through
+        // the whole table for the first. In the order of the index of statuses it goes by that.
+        let unfinished = Status::ALL.iter().filter(|status| !status.is_finished());
+        let of_status = unfinished.map(|status| {
+            format!(
+                "(SELECT 1 FROM global_transactions WHERE status = '{status}' AND owner IS NULL \
+                 ORDER BY created_at, gid LIMIT 1)"
+            )
+        });
+        let ask = of_status.collect::<Vec<_>>().join(" UNION ALL ");
+        statement(format!("{ask} LIMIT 1"), Vec::new())
     }
 }
 
@@ -182,7 +187,7 @@ fn texts(gids: &[Gid]) -> Value {
 /// finished has none and is everybody's. One that has lost its owner is nobody's until it is
 /// taken over.
 fn is_mine(own: &str) -> String {
-    format!("COALESCE(g.owner = {own}, g.status IN ({}))", words(tercet_wire::Status::is_finished))
+    format!("COALESCE(g.owner = {own}, g.status IN ({}))", words(Status::is_finished))
 }
 
 fn text(kind: WriteKind, rows: &str) -> String {

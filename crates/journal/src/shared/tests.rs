@@ -4,6 +4,7 @@
 
 mod copies;
 mod nodes;
+mod plans;
 mod turns;
 
 use std::sync::Arc;
