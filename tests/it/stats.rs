@@ -44,6 +44,7 @@ async fn stats_count_what_was_told_before() {
     assert_eq!(node["state"], "live", "{stats}");
     assert_eq!(node["url"], format!("http://{}", tercet.address()));
     assert!(node["id"].is_string() && node["since"].is_string(), "{stats}");
+    assert_eq!(node["protocol"], tercet_wire::NODE_PROTOCOL, "{stats}");
     let refused = client.send(Method::GET, "/v1/stats?since=1", None).await;
     problem(&refused, "invalid-request", None);
 }

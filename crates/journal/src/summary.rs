@@ -35,6 +35,9 @@ pub struct NodeRow {
     pub owned: u64,
     /// How many batches it has written.
     pub batches: u64,
+    /// How it speaks to the others: [`NODE_PROTOCOL`](tercet_wire::NODE_PROTOCOL), or what that was
+    /// in its version.
+    pub protocol: i32,
     /// When it started, by its own clock.
     pub started_at: Wall,
     /// When it wrote last, by its own clock; of an earlier life if this one has not written yet.

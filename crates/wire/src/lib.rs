@@ -22,6 +22,7 @@ mod time;
 mod verdict;
 
 pub use backoff::{Backoff, spread};
+pub use header::NODE_PROTOCOL;
 pub use hex::{hex, unhex};
 pub use ids::{
     BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,

@@ -20,7 +20,7 @@ use crate::access::Caller;
 /// How old a pass may be, or how far ahead the sender's clock.
 const VALID_FOR: Duration = Duration::from_secs(30);
 
-/// What a pass begins with.
+/// What a pass begins with: `v` and [`NODE_PROTOCOL`](tercet_wire::NODE_PROTOCOL).
 const VERSION: &str = "v2";
 
 /// What cannot stand in a header as it is: names of people have all letters there are.
@@ -200,6 +200,11 @@ mod tests {
         assert_eq!(Passed { role: "", ..passed(b"") }.caller(), None);
         assert_eq!(Passed { role: "root", ..passed(b"") }.caller(), None);
         assert_eq!(Passed { who: "%ff", ..passed(b"") }.caller(), None);
+    }
+
+    #[test]
+    fn a_pass_is_of_the_protocol_that_the_rows_of_lives_name() {
+        assert_eq!(VERSION, format!("v{}", tercet_wire::NODE_PROTOCOL));
     }
 
     #[test]

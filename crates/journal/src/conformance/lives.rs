@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tercet_engine::{Change, Decided, Decision, Load, Urgency};
-use tercet_wire::{Incarnation, Reason, Seq, Status, Wall};
+use tercet_wire::{Incarnation, NODE_PROTOCOL, Reason, Seq, Status, Wall};
 
 use super::rig::patiently;
 use super::{Fault, Rig, finished, on_each_store, record, trying};
@@ -113,6 +113,7 @@ async fn a_summary_counts_what_there_is(rig: Rig) {
     assert_eq!(summary.oldest_unfinished, Some(Wall(95)));
     let [node] = &summary.nodes[..] else { panic!("{summary:?}") };
     assert_eq!((node.batches, node.state.as_str(), node.owned), (1, "live", 6));
+    assert_eq!(node.protocol, NODE_PROTOCOL);
 }
 
 async fn a_load_says_who_drives_a_transaction(rig: Rig) {

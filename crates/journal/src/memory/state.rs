@@ -8,7 +8,7 @@ use tercet_engine::{
     ApplyError, Batch, Change, Chunk, Judgement, Leave, LifeRow, Lives, StoredTransaction,
     TransactionKey, begins, judge,
 };
-use tercet_wire::{Gid, Incarnation, Wall};
+use tercet_wire::{Gid, Incarnation, NODE_PROTOCOL, Wall};
 
 use super::as_count;
 use crate::store::{CommitError, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within};
@@ -249,6 +249,7 @@ impl State {
             state: row.state.as_str().to_owned(),
             owned: u64::try_from(self.owned_by(row.incarnation, None).count()).unwrap_or(u64::MAX),
             batches: u64::try_from(row.batch_no).unwrap_or(0),
+            protocol: NODE_PROTOCOL,
             started_at: Wall(0),
             written_at: self.written_at,
         }

@@ -2,7 +2,7 @@
 
 use sea_orm::{DbBackend, Statement, Value};
 use tercet_engine::{Chunk, LifeState};
-use tercet_wire::{Gid, Incarnation, Status, Wall};
+use tercet_wire::{Gid, Incarnation, NODE_PROTOCOL, Status, Wall};
 
 use crate::sql::{
     Dialect, NODES, SharedDialect, WriteKind, WriteRows, driven_by_nobody, padded, words,
@@ -149,12 +149,13 @@ impl SharedDialect for MySqlDialect {
 
     fn register(self, life: &Life, written_at: Option<Wall>) -> Vec<Statement> {
         vec![statement(
-            "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, started_at, written_at) \
-             VALUES (?, ?, ?, 'live', 0, ?, ?)",
+            "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, protocol, started_at, \
+             written_at) VALUES (?, ?, ?, 'live', 0, ?, ?, ?)",
             vec![
                 life.incarnation.0.into(),
                 life.node_id.as_str().into(),
                 life.node_url.as_str().into(),
+                NODE_PROTOCOL.into(),
                 life.started_at.0.into(),
                 written_at.map(|at| at.0).into(),
             ],

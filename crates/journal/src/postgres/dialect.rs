@@ -4,7 +4,7 @@
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Statement, Value};
 use tercet_engine::{Chunk, LifeState};
-use tercet_wire::{Gid, Incarnation, Status, Wall};
+use tercet_wire::{Gid, Incarnation, NODE_PROTOCOL, Status, Wall};
 
 use crate::sql::{Dialect, SharedDialect, WriteKind, WriteRows, driven_by_nobody, words};
 use crate::store::{Life, NOBODY, PurgeBatch};
@@ -19,7 +19,7 @@ const NODES: &str = "SELECT n.incarnation, n.node_id, n.url, \
      COALESCE(b.state, n.state) AS state, \
      COALESCE(b.batch_no - CASE WHEN b.state = 'fenced' THEN 1 ELSE 0 END, n.batch_no) \
      AS batch_no, \
-     n.started_at, COALESCE(b.written_at, n.written_at) AS written_at \
+     n.protocol, n.started_at, COALESCE(b.written_at, n.written_at) AS written_at \
      FROM nodes AS n LEFT JOIN LATERAL (SELECT state, batch_no, written_at FROM node_batches \
      WHERE incarnation = n.incarnation ORDER BY batch_no DESC LIMIT 1) AS b ON TRUE \
      ORDER BY n.node_id";
@@ -105,12 +105,13 @@ impl SharedDialect for PostgresDialect {
         let (own, written_at) = (life.incarnation.0, written_at.map(|at| at.0));
         vec![
             statement(
-                "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, started_at, \
-                 written_at) VALUES ($1, $2, $3, 'live', 0, $4, $5)",
+                "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, protocol, \
+                 started_at, written_at) VALUES ($1, $2, $3, 'live', 0, $4, $5, $6)",
                 vec![
                     own.into(),
                     life.node_id.as_str().into(),
                     life.node_url.as_str().into(),
+                    NODE_PROTOCOL.into(),
                     life.started_at.0.into(),
                     written_at.into(),
                 ],

@@ -143,6 +143,7 @@ pub(crate) mod node {
         pub(crate) url: String,
         pub(crate) state: String,
         pub(crate) batch_no: i64,
+        pub(crate) protocol: i32,
         pub(crate) started_at: i64,
         pub(crate) written_at: Option<i64>,
     }

@@ -28,8 +28,8 @@ pub(crate) async fn summary(
 }
 
 /// All rows of `nodes`, where each holds the number of its last batch itself.
-pub(crate) const NODES: &str = "SELECT incarnation, node_id, url, state, batch_no, started_at, \
-     written_at FROM nodes ORDER BY node_id";
+pub(crate) const NODES: &str = "SELECT incarnation, node_id, url, state, batch_no, protocol, \
+     started_at, written_at FROM nodes ORDER BY node_id";
 
 async fn count(
     snapshot: &impl ConnectionTrait,
@@ -122,6 +122,7 @@ fn node_row(owned: u64, row: node::Model) -> NodeRow {
         incarnation: Incarnation(row.incarnation),
         state: row.state,
         batches: u64::try_from(row.batch_no).unwrap_or(0),
+        protocol: row.protocol,
         started_at: Wall(row.started_at),
         written_at: row.written_at.map(Wall),
     }

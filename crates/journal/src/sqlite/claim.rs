@@ -5,7 +5,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait, Value,
 };
-use tercet_wire::Wall;
+use tercet_wire::{NODE_PROTOCOL, Wall};
 
 use crate::error::JournalError;
 use crate::store::{Claim, Life};
@@ -39,12 +39,13 @@ async fn register(connection: &DatabaseConnection, life: &Life) -> Result<Option
     let statements = [
         statement("DELETE FROM nodes", []),
         statement(
-            "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, started_at, written_at) \
-             VALUES (?, ?, ?, 'live', 0, ?, ?)",
+            "INSERT INTO nodes (incarnation, node_id, url, state, batch_no, protocol, started_at, \
+             written_at) VALUES (?, ?, ?, 'live', 0, ?, ?, ?)",
             [
                 own.into(),
                 life.node_id.as_str().into(),
                 life.node_url.as_str().into(),
+                NODE_PROTOCOL.into(),
                 life.started_at.0.into(),
                 written_at.into(),
             ],

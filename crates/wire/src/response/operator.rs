@@ -120,6 +120,8 @@ pub struct NodeView {
     /// taken for dead. Null where there are no others.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub unchanged_ms: Option<u64>,
+    /// How it speaks to the other nodes; the same on all once each was replaced by a newer one.
+    pub protocol: i32,
     /// When it started, by its own clock.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub since: Wall,

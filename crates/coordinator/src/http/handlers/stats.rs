@@ -50,6 +50,7 @@ fn view(summary: JournalSummary, quarantined: usize, seen: &Sightings, now: Now)
         state: node.state,
         owned: node.owned,
         unchanged_ms: seen.unchanged_for(node.incarnation, now.mono).map(in_millis),
+        protocol: node.protocol,
         since: node.started_at,
     });
     StatsView {
