@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
 use tercet_testing::{Client, Participant, Tercet};
 use tokio::task::JoinSet;
 
@@ -32,7 +31,7 @@ async fn all_at_once(database: ServerDatabase) {
     let distinct =
         |what: &str| rows.iter().map(|row| row[what].to_string()).collect::<BTreeSet<_>>();
     assert_eq!((rows.len(), distinct("id").len(), distinct("url").len()), (NODES, NODES, NODES));
-    assert!(rows.iter().all(|row| row["state"] == Value::from("live")), "{}", stats.text);
+    assert!(rows.iter().all(|row| row["state"] == "live"), "{}", stats.text);
     // The schema's steps were made by one of them, each once, and all of them.
     let steps = database.ask("SELECT COUNT(*) FROM schema_steps").await;
     let distinct = database.ask("SELECT COUNT(DISTINCT version) FROM schema_steps").await;
