@@ -104,6 +104,7 @@ pub(crate) async fn serve_on(
     let entrance = Entrance::closed(&readiness).for_browsers(Browsers {
         allowed_origins: settings.server.allowed_origins.clone(),
         allowed_hosts: settings.server.allowed_hosts.clone(),
+        is_open: !access.has_rules(),
     });
     // The face comes first: whoever supervises the process is answered while it takes up what was
     // unfinished, however much that is.

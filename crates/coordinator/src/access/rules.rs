@@ -10,7 +10,7 @@ use tercet_clock::Clock;
 use thiserror::Error;
 
 use super::failed_logins::{Failed, FailedLogins};
-use super::jwt::{IssuerKeys, Jwt, KeysError, Source};
+use super::jwt::{IssuerKeys, Jwt, KeysError, NoJwt, Source};
 use super::presented::Presented;
 use super::tokens::{Tokens, doubled};
 use super::tokens_file::{TokensFile, TokensFileError};
@@ -200,7 +200,13 @@ impl Access {
             return Ok(caller.clone());
         }
         match &self.jwt {
-            Some(jwt) if Jwt::looks_like_one(token) => jwt.caller(token, self.clock.now().wall),
+            Some(jwt) if Jwt::looks_like_one(token) => {
+                let caller = jwt.caller(token, self.clock.now().wall)?;
+                if tokens.has_name(&caller.who) {
+                    return Err(Failed::Jwt(NoJwt::NameOfToken).into());
+                }
+                Ok(caller)
+            }
             Some(_) | None => Err(Failed::Unknown.into()),
         }
     }
@@ -220,14 +226,7 @@ impl Access {
         match read {
             Ok(keys) => {
                 last.keys_objection = None;
-                let count = keys.len();
-                if jwt.take(keys) || at_once {
-                    tracing::info!(
-                        event = "issuer_keys_read",
-                        keys = count,
-                        "the issuer's keys were read"
-                    );
-                }
+                jwt.take(keys, at_once);
             }
             Err(error) => {
                 let said = with_cause(&error);

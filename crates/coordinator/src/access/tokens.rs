@@ -50,6 +50,11 @@ impl Tokens {
         self.0.len()
     }
 
+    /// Whether one is called so.
+    pub(super) fn has_name(&self, who: &str) -> bool {
+        self.0.iter().any(|(_, caller)| &*caller.who == who)
+    }
+
     /// Whose token has this digest. All are compared, whichever it is, so that the time it takes says
     /// nothing of whether there is one and where it stands.
     pub(super) fn find(&self, digest: &TokenDigest) -> Option<&Caller> {

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::own_lease::OwnLease;
-use super::pass::{ClusterKey, Passed, in_header};
+use super::pass::{BodyDigest, ClusterKey, Pass, Passed, in_header};
 use super::sightings::Sightings;
 use crate::access::Caller;
 
@@ -144,31 +144,13 @@ impl Forwarder {
         Ok(Self { own, journal, key, http, sightings, look, lease, clock, urls, patience })
     }
 
-    /// Who has passed this request on to this node; nobody where it has no pass.
+    /// The pass with which another node has passed this request on to this one.
     ///
     /// # Errors
-    /// Its pass does not count.
-    pub fn passed_by(
-        &self,
-        headers: &HeaderMap,
-        passed: &Passed<'_>,
-    ) -> Result<Option<Incarnation>, super::NoPass> {
-        let Some(pass) = headers.get(NODE) else { return Ok(None) };
-        let now = self.clock.now().wall;
-        self.key.check(pass, passed, self.own, now).map(Some)
-    }
-
-    /// For whom another node has passed this request on to this one.
-    ///
-    /// # Errors
-    /// It has no pass that counts.
-    pub fn passed_for(
-        &self,
-        headers: &HeaderMap,
-        passed: &Passed<'_>,
-    ) -> Result<Caller, super::NoPass> {
-        self.passed_by(headers, passed)?.ok_or(super::NoPass::Forged)?;
-        passed.caller().ok_or(super::NoPass::Forged)
+    /// It has none that counts.
+    pub fn pass_of(&self, headers: &HeaderMap, passed: &Passed<'_>) -> Result<Pass, super::NoPass> {
+        let pass = headers.get(NODE).ok_or(super::NoPass::Forged)?;
+        self.key.check(pass, passed, self.own, self.clock.now().wall)
     }
 
     /// Asks the owner. What it answers is the answer, whatever it says.
@@ -199,9 +181,10 @@ impl Forwarder {
         }
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let (who, role) = (&in_header(&caller.who), caller.role.as_str());
-        let passed = Passed { method: &parts.method, target, body, who, role };
+        let passed = Passed { method: &parts.method, target, who, role };
         let at = self.clock.now().wall;
-        let pass = self.key.sign(&passed, (self.own, owner), at).ok_or(NotPassed::Unwritable)?;
+        let signed = (&passed, BodyDigest::of(body));
+        let pass = self.key.sign(signed, (self.own, owner), at).ok_or(NotPassed::Unwritable)?;
         let mut headers = passed_on(&parts.headers);
         headers.insert(HOP, HeaderValue::from_static("1"));
         headers.insert(OWNER, HeaderValue::from(owner.0));
@@ -272,10 +255,10 @@ impl Forwarder {
     pub async fn tell_that_we_left(&self, others: Vec<(Incarnation, String)>, within: Duration) {
         let mut told = tokio::task::JoinSet::new();
         for (other, url) in others {
-            let passed =
-                Passed { method: &http::Method::POST, target: LEFT, body: b"", who: "", role: "" };
+            let passed = Passed { method: &http::Method::POST, target: LEFT, who: "", role: "" };
+            let signed = (&passed, BodyDigest::of(b""));
             let at = self.clock.now().wall;
-            let Some(pass) = self.key.sign(&passed, (self.own, other), at) else { continue };
+            let Some(pass) = self.key.sign(signed, (self.own, other), at) else { continue };
             let url = format!("{}{LEFT}", url.trim_end_matches('/'));
             let asking = self.http.post(url).header(NODE, pass).timeout(within).send();
             told.spawn(async move { drop(asking.await) });

@@ -43,14 +43,7 @@ pub(in crate::access) async fn keep_keys(jwt: Arc<Jwt>) {
         let wait = match asked.unwrap_or(Err(KeysError::TooLate)) {
             Ok(keys) => {
                 is_away = false;
-                let count = keys.len();
-                if jwt.take(keys) {
-                    tracing::info!(
-                        event = "issuer_keys_read",
-                        keys = count,
-                        "the issuer's keys were read"
-                    );
-                }
+                jwt.take(keys, false);
                 REFRESH
             }
             Err(error) => {

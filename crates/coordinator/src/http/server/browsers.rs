@@ -24,6 +24,8 @@ pub struct Browsers {
     pub allowed_origins: Vec<String>,
     /// Names that lead here, beside those of the loopback interface: `tercet.example`.
     pub allowed_hosts: Vec<String>,
+    /// Whether everybody may do everything, so that a page that gets here may, too.
+    pub is_open: bool,
 }
 
 impl Browsers {
@@ -37,7 +39,12 @@ impl Browsers {
         is_on_loopback: bool,
     ) -> Result<(), Failure> {
         if is_on_loopback {
-            self.check_hosts(request)?;
+            let what = "is no name of the loopback interface, which this node listens on, and not";
+            self.check_hosts(request, what, |name| self.leads_here(name))?;
+        } else if self.is_open {
+            let what = "can be a name that somebody's page has made lead here, where nobody is asked \
+                        for a token, and is not";
+            self.check_hosts(request, what, |name| self.is_ours_alone(name))?;
         }
         match *request.method() {
             Method::GET | Method::HEAD => Ok(()),
@@ -46,16 +53,18 @@ impl Browsers {
     }
 
     /// Host, and what stands in its place in a request to a proxy.
-    fn check_hosts<B>(&self, request: &Request<B>) -> Result<(), Failure> {
+    fn check_hosts<B>(
+        &self,
+        request: &Request<B>,
+        what: &str,
+        is_one: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), Failure> {
         let named = request.headers().get_all(header::HOST).iter().map(|host| host.as_bytes());
         let in_line = request.uri().authority().map(|authority| authority.as_str().as_bytes());
         for name in named.chain(in_line) {
-            if !self.leads_here(name) {
+            if !is_one(name) {
                 let name = String::from_utf8_lossy(name);
-                let detail = format!(
-                    "Host: {name} is no name of the loopback interface, which this node listens on, \
-                     and not in server.allowed_hosts"
-                );
+                let detail = format!("Host: {name} {what} in server.allowed_hosts");
                 return Err(Failure::new(ProblemCode::HostNotAllowed, detail));
             }
         }
@@ -76,6 +85,19 @@ impl Browsers {
         let is_below_localhost =
             || host.trim_end_matches('.').to_ascii_lowercase().ends_with(".localhost");
         self.is_allowed(name, host) || is_localhost(host) || is_below_localhost()
+    }
+
+    /// Whether nobody outside can have made this name: addresses, names of one part, and those below
+    /// what is never delegated. Source: RFC 6762, RFC 8375, ICANN's resolution on `.internal`.
+    fn is_ours_alone(&self, name: &[u8]) -> bool {
+        const PRIVATE: [&str; 5] = [".internal", ".local", ".home.arpa", ".localhost", ".test"];
+        let Ok(text) = std::str::from_utf8(name) else { return false };
+        let host = host_of(text).trim_end_matches('.').to_ascii_lowercase();
+        let is_address = || matches!(Host::parse(&host), Ok(Host::Ipv4(_) | Host::Ipv6(_)));
+        !host.contains('.')
+            || PRIVATE.iter().any(|below| host.ends_with(below))
+            || self.is_allowed(text, host_of(text))
+            || is_address()
     }
 
     /// With its port, or whatever its port.
@@ -173,6 +195,7 @@ mod tests {
         Browsers {
             allowed_origins: vec!["https://tercet.example".to_owned()],
             allowed_hosts: vec!["tercet.example".to_owned(), "proxy.example:8443".to_owned()],
+            is_open: false,
         }
     }
 
@@ -259,6 +282,35 @@ mod tests {
             }
             // Elsewhere a node is known by names that it does not know.
             assert!(is_let_in(Method::POST, &[("host", host)], false), "{host}");
+        }
+    }
+
+    #[test]
+    fn where_nobody_is_asked_for_a_token_no_public_name_leads_here_but_those_it_was_given() {
+        let open = Browsers { is_open: true, ..browsers() };
+        for (host, is_let_in) in [
+            ("10.0.0.1:7200", true),
+            ("[fd00::1]:7200", true),
+            ("localhost:7200", true),
+            ("tercet:7200", true),
+            ("", true),
+            ("tercet.internal:7200", true),
+            ("tercet.shop.svc.cluster.local.", true),
+            ("Tercet.EXAMPLE:7200", true),
+            ("proxy.example:8443", true),
+            ("proxy.example", false),
+            ("evil.example:7200", false),
+            ("10.0.0.1.evil.example", false),
+            ("internal.evil.example", false),
+        ] {
+            let request = |method: Method| {
+                let request = Request::builder().method(method).uri("/").header("host", host);
+                request.body(()).expect("a request")
+            };
+            for method in [Method::GET, Method::POST] {
+                assert_eq!(open.check(&request(method), false).is_ok(), is_let_in, "{host}");
+            }
+            assert!(browsers().check(&request(Method::GET), false).is_ok(), "{host}: tokens count");
         }
     }
 
