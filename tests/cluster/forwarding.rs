@@ -100,7 +100,7 @@ async fn where_its_node_does_not_answer_a_read_is_answered_by_the_rows_and_a_req
     let told = client.get("%6Fpen").await;
     assert_eq!((told.status, told.word("gid")), (200, "open"), "{}", told.text);
     let told = client.events("open").await;
-    assert_eq!((told.status, told.json["items"][0]["type"].as_str()), (200, Some("begun")));
+    assert_eq!((told.status, told.json["items"][0]["kind"].as_str()), (200, Some("begun")));
     let told = client.confirm("open", "?wait_ms=0").await;
     assert_eq!((told.status, told.word("code")), (503, "owner-unreachable"), "{}", told.text);
     assert_eq!((told.header("retry-after"), told.word("gid")), ("1", "open"));
