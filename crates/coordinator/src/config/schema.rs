@@ -195,6 +195,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("history.lines_per_transaction", Kind::Number(0, 10_000)),
     ("retention.branches_days", Kind::Number(0, 36_500)),
     ("retention.transactions_days", Kind::Number(0, 36_500)),
+    ("retention.audit_days", Kind::Number(0, 36_500)),
     ("retention.max_finished", Kind::Number(0, 1_000_000_000)),
     ("retention.interval_ms", Kind::Number(10, 24 * HOUR_MS)),
     ("log.format", Kind::Text(Text::shown("text or json", is_log_format))),

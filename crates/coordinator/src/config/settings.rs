@@ -345,6 +345,9 @@ pub struct RetentionSettings {
     /// Until a transaction is forgotten.
     #[serde(rename = "transactions_days", deserialize_with = "days")]
     pub transactions: Duration,
+    /// Until what operators did is deleted.
+    #[serde(rename = "audit_days", deserialize_with = "days")]
+    pub audit: Duration,
     /// Finished transactions kept.
     pub max_finished: u64,
     /// From one round of deleting to the next.

@@ -77,6 +77,7 @@ pub(super) fn journal_settings(
         retention: Retention {
             branches: settings.retention.branches,
             transactions: settings.retention.transactions,
+            audit: settings.retention.audit,
             max_finished: settings.retention.max_finished,
             every: settings.retention.interval,
         },

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+mod audit;
 mod cluster;
 mod faults;
 mod faulty;
@@ -19,7 +20,7 @@ mod servers;
 
 pub(super) use self::faulty::Fault;
 pub(super) use self::rig::{Rig, Running, patiently};
-pub(super) use self::script::{Script, finished, open_transaction, record, trying};
+pub(super) use self::script::{Script, act, finished, open_transaction, record, trying};
 
 /// Names a promise and runs its test on each kind of store.
 macro_rules! on_each_store {

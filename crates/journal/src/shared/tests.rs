@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
-use tercet_engine::{Batch, BranchRecord, Change, HistoryEvent, Load, Record};
+use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, Gid, PerOp, Spec, Wall};
 
-use crate::conformance::{Rig, finished, patiently, record, trying};
+use crate::conformance::{Rig, act, finished, patiently, record, trying};
 use crate::store::{CommitError, Store};
 use crate::{JournalError, migrate_up, migration_status};
 
@@ -46,12 +46,13 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "global_transactions",
     "global_details",
     "branch_transactions",
     "branch_outcomes",
     "transaction_events",
+    "audit",
 ];
 
 /// Begins a transaction with a row in every table, and decides the one before it.
@@ -78,13 +79,15 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         contradicted: false,
         acknowledged_at: None,
     };
+    let act = act(u64::try_from(number).unwrap(), Wall(1), Some(&begun.gid));
     let mut records: Vec<Record> = vec![
         record(1, begun, Change::Begun(begun.clone())),
         record(2, begun, Change::History(happened)),
         record(3, begun, Change::BranchRecord(outcome)),
+        record(4, begun, Change::Acted(Box::new(Acted { act, changes: Vec::new() }))),
     ];
-    records.extend(decided.map(|spec| record(4, spec, finished(spec, 1, 2)[1].clone())));
-    Batch { number, written_at: Wall(number), records }
+    records.extend(decided.map(|spec| record(5, spec, finished(spec, 1, 2)[1].clone())));
+    Batch { number, written_at: Wall(number), records, acts: Vec::new() }
 }
 
 async fn run(outsider: &impl ConnectionTrait, sql: &str) {
@@ -138,7 +141,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
-            let written = [1, 1, 2, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+            let written = [1, 1, 2, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
             assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
             before = Some(spec);
         }
@@ -167,7 +170,7 @@ async fn a_batch_that_waits_too_long_for_somebody_elses_row_is_written_whole_or_
         let failed = store.commit(&batch).await;
         assert!(matches!(failed, Err(CommitError::Again(_))), "{in_the_way}: {failed:?}");
         held.rollback().await.unwrap();
-        assert_eq!(rows(&looking).await, [1, 1, 2, 1, 1], "{in_the_way}");
+        assert_eq!(rows(&looking).await, [1, 1, 2, 1, 1, 1], "{in_the_way}");
         assert_eq!(last_batch(&looking).await, 1);
     }
     assert_eq!(store.commit(&batch).await.unwrap(), []);
@@ -220,7 +223,8 @@ async fn texts_of_any_length_and_character_are_kept(rig: Rig) {
         }
         let records = specs.iter().map(|spec| record(1, spec, Change::Begun(spec.clone())));
         let number = i64::try_from(number).unwrap();
-        let batch = Batch { number, written_at: Wall(1), records: records.collect() };
+        let batch =
+            Batch { number, written_at: Wall(1), records: records.collect(), acts: Vec::new() };
         assert_eq!(store.commit(&batch).await.unwrap(), []);
         for spec in specs {
             let Load::Found(stored) = loaded(&store, &spec.gid).await else { panic!("{number}") };
@@ -233,7 +237,7 @@ async fn texts_of_any_length_and_character_are_kept(rig: Rig) {
     for (number, name) in (8..).zip(["Tx", "tx", "tX"]) {
         let spec = trying(name, u64::try_from(number).unwrap(), 0);
         let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
-        let batch = Batch { number, written_at: Wall(1), records };
+        let batch = Batch { number, written_at: Wall(1), records, acts: Vec::new() };
         assert_eq!(store.commit(&batch).await.unwrap(), []);
     }
     store.close().await;

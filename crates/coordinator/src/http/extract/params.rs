@@ -147,6 +147,7 @@ mod tests {
     use super::*;
     use crate::http::extract::filter::{Filter, Paging, StatusFilter, UnfinishedFilter};
     use crate::http::extract::wait::{BranchWait, DecisionWait, ReadWait, ResolutionWait};
+    use crate::http::handlers::audit::AuditFilter;
 
     /// What is described is what is read: the same names, and numbers up to their ends.
     fn agrees<Q: FromParams + IntoParams>() {
@@ -187,6 +188,7 @@ mod tests {
         agrees::<UnfinishedFilter>();
         agrees::<Filter>();
         agrees::<Paging>();
+        agrees::<AuditFilter>();
     }
 
     #[test]

@@ -31,10 +31,6 @@ impl Door {
     }
 }
 
-/// Who asks.
-#[derive(Debug)]
-pub(in crate::http) struct Who(pub(in crate::http) Arc<str>);
-
 impl Caller {
     /// Who has sent this request: who was found when it was let in, else, where everybody may do
     /// everything, whoever is at its address.
@@ -54,13 +50,5 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::of(parts))
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Who {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(Caller::of(parts).who))
     }
 }

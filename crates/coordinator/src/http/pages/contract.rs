@@ -151,7 +151,7 @@ fn complete_parameter(parameter: &mut Value) {
         "status" => json!("confirming,cancelling"),
         "parked" => json!(true),
         "participant" => json!("127.0.0.1:7302"),
-        "created_after" | "created_before" => {
+        "created_after" | "created_before" | "since" => {
             parameter["schema"]["format"] = "date-time".into();
             json!("2026-11-20T12:00:00Z")
         }
@@ -279,8 +279,8 @@ mod tests {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use tercet_wire::{
-        BeginRequest, BranchRequest, BranchView, CancelRequest, EventView, Page, ParticipantsView,
-        ResolveRequest, RetriedView, StatsView, SummaryView, TransactionView,
+        AuditEntryView, BeginRequest, BranchRequest, BranchView, CancelRequest, EventView, Page,
+        ParticipantsView, ResolveRequest, RetriedView, StatsView, SummaryView, TransactionView,
     };
 
     use super::*;
@@ -306,6 +306,7 @@ mod tests {
         is_one::<EventView>("EventView");
         is_one::<Page<SummaryView>>("Page_SummaryView");
         is_one::<Page<EventView>>("Page_EventView");
+        is_one::<Page<AuditEntryView>>("Page_AuditEntryView");
         is_one::<ParticipantsView>("ParticipantsView");
         is_one::<StatsView>("StatsView");
         is_one::<RetriedView>("RetriedView");

@@ -21,7 +21,7 @@ async fn mark(session: &mut PostgresSession, dead: Incarnation, seen: i64) -> u6
 }
 
 fn empty(number: i64) -> Batch {
-    Batch { number, written_at: Wall(number), records: Vec::new() }
+    Batch { number, written_at: Wall(number), records: Vec::new(), acts: Vec::new() }
 }
 
 fn begin(own: Incarnation, number: i64) -> String {
@@ -98,7 +98,7 @@ async fn a_frozen_session_stops_nobody_for_long() {
     frozen.batch(format!("BEGIN; {taken}")).await.unwrap();
     let spec = trying("tx-1", 1, 0);
     let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
-    let batch = Batch { number: 1, written_at: Wall(1), records };
+    let batch = Batch { number: 1, written_at: Wall(1), records, acts: Vec::new() };
     let written = async {
         loop {
             match store.commit(&batch).await {

@@ -26,8 +26,9 @@ async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<Str
 fn statements(records: &[Record]) -> Vec<(WriteKind, Statement)> {
     let (deltas, own) = (deltas(records).unwrap(), Incarnation(1));
     let kinds = [WriteKind::Begin].into_iter().chain(WriteKind::AFTER_BEGIN.iter().copied());
-    let written =
-        |kind| write_rows(kind, &deltas, own).map(|rows| (kind, Sqlite.write(kind, rows, own)));
+    let written = |kind| {
+        write_rows(kind, &deltas, &[], own).map(|rows| (kind, Sqlite.write(kind, rows, own)))
+    };
     kinds.filter_map(written).collect()
 }
 
