@@ -134,7 +134,7 @@ async fn what_was_refused_or_is_nobodys_act_has_no_entry() {
     // Of what has ended there is nothing to be called.
     transaction(&retry(&client, "/v1/transactions/order-1/retry").await, 200, "confirmed");
     assert_eq!(entries(&client, "").await, Vec::<Value>::new());
-    // One that finds a call under way is one all the same; who asks is known by their address.
+    // Where nobody is asked for a token, who does it is known by their address.
     let answer = resolve(&client, "order-2", "slow", &word).await;
     transaction(&answer, 200, "confirmed");
     let found = entries(&client, "").await;

@@ -40,20 +40,6 @@ pub(crate) const BUGS: &[Bug] = &[
         caught_by: ModelOrRecovery,
     },
     Bug {
-        name: "P3: what an operator did is written after its effect, in a record of its own",
-        file: "crates/engine/src/engine/known.rs",
-        instead_of: "Some(act) => vec![Change::Acted(Box::new(Acted { act, changes }))],",
-        put: "Some(act) => {\n                let mut changes = changes;\n                changes.push(Change::Acted(Box::new(Acted { act, changes: Vec::new() })));\n                changes\n            }",
-        caught_by: Simulation,
-    },
-    Bug {
-        name: "P3: what an operator did is written before its effect, in a record of its own",
-        file: "crates/engine/src/engine/known.rs",
-        instead_of: "Some(act) => vec![Change::Acted(Box::new(Acted { act, changes }))],",
-        put: "Some(act) => {\n                let mut changes = changes;\n                changes.insert(0, Change::Acted(Box::new(Acted { act, changes: Vec::new() })));\n                changes\n            }",
-        caught_by: CaughtBy::EngineTest("operator"),
-    },
-    Bug {
         name: "P2: a cancel overwrites a confirm that is being told",
         file: "crates/engine/src/transaction/requests.rs",
         instead_of: "Decision::Confirm => Err(Refusal::AlreadyConfirmed),",

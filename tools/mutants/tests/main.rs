@@ -2,10 +2,12 @@
 //! model, the recovery test or the simulation to catch each. A test that cannot fail proves
 //! nothing; this shows that ours can.
 
+mod audit_bugs;
 mod bugs;
 mod cluster_bugs;
 mod copy;
 
+use audit_bugs::AUDIT_BUGS;
 use bugs::{BUGS, Bug, CaughtBy};
 use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
@@ -13,7 +15,7 @@ use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
 #[test]
 fn every_bug_put_back_is_caught() {
     let copy = Copy::make();
-    let bugs = || BUGS.iter().chain(CLUSTER_BUGS);
+    let bugs = || BUGS.iter().chain(CLUSTER_BUGS).chain(AUDIT_BUGS);
     // A text that has changed is told at once, not after those before it were run.
     for bug in bugs() {
         copy.restore(bug, &copy.put_in(bug));

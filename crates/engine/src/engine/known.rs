@@ -207,7 +207,7 @@ impl Engine {
         live_transaction.transaction = next;
         let Step { changes, completion, calls, parked, act, .. } = step;
         let changes = match act {
-            Some(act) => vec![Change::Acted(Box::new(Acted { act, changes }))],
+            Some(act) => vec![Change::Acted(Box::new(Acted { act: *act, changes }))],
             None => changes,
         };
         let instance = live_transaction.transaction.instance();

@@ -106,7 +106,7 @@ impl Transaction {
             Audited::PartOf(_) => return,
         };
         let Did { action, branch, note, detail } = did;
-        step.act = Some(Act {
+        step.act = Some(Box::new(Act {
             id,
             at: step.now.wall,
             who: Arc::clone(&by.who),
@@ -116,7 +116,7 @@ impl Transaction {
             branch,
             note,
             detail: Arc::from(detail),
-        });
+        }));
     }
 
     /// Ends the branches that an operator resolved and that have no call under way any more, or

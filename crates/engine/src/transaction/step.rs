@@ -83,7 +83,7 @@ pub(crate) struct Step<'a> {
     pub(crate) calls: Vec<Wanted>,
     pub(crate) parked: Vec<ParkedNow>,
     /// What an operator did, where that is what the changes come from.
-    pub(crate) act: Option<Act>,
+    pub(crate) act: Option<Box<Act>>,
 }
 
 impl<'a> Step<'a> {

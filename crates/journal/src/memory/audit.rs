@@ -1,6 +1,6 @@
 //! What operators did, over rows in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tercet_engine::{Act, Batch, Change, TransactionKey};
@@ -56,7 +56,8 @@ impl Audit {
     }
 
     pub(super) fn purge(&mut self, due: &AuditDue) {
-        self.acts.retain(|place, _| !due.ids.contains(&place.id.to_string()));
+        let ids: BTreeSet<&str> = due.ids.iter().map(String::as_str).collect();
+        self.acts.retain(|place, _| !ids.contains(&*place.id.to_string()));
     }
 }
 

@@ -296,7 +296,7 @@ async fn a_lock_of_the_schema_whose_holder_is_gone_is_taken(rig: Rig) {
     // Whoever holds it has died in the middle of its last step.
     let outsider = rig.server().outsider().await;
     run(&outsider, "UPDATE schema_lock SET holder = 7, beat = 3").await;
-    run(&outsider, "DELETE FROM schema_steps WHERE version LIKE 'm0004%'").await;
+    run(&outsider, "DELETE FROM schema_steps WHERE version LIKE 'm0005%'").await;
     patiently(migrate_up(&url)).await.unwrap();
     assert_eq!(number(&outsider, "SELECT holder FROM schema_lock").await, 0);
     assert!(migration_status(&url).await.unwrap().iter().all(|step| step.applied));

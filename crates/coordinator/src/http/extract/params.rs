@@ -19,7 +19,7 @@ pub(in crate::http) struct Query<Q>(pub(in crate::http) Q);
 pub(in crate::http) fn choice(pattern: &str) -> Option<Vec<&str>> {
     let words = pattern.strip_prefix("^(")?.strip_suffix(")$")?;
     let words: Vec<&str> = words.split('|').collect();
-    let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     words.iter().all(is_word).then_some(words)
 }
 

@@ -149,6 +149,7 @@ fn complete_parameter(parameter: &mut Value) {
         }
         "code" => json!("gid-reused"),
         "status" => json!("confirming,cancelling"),
+        "who" => json!("alice"),
         "parked" => json!(true),
         "participant" => json!("127.0.0.1:7302"),
         "created_after" | "created_before" | "since" => {
