@@ -39,11 +39,12 @@ test: ## Build everything and run every test
 	$(MAKE) bench-smoke
 	tests/databases sh -c '$(GUARD_TESTS) && $(JOURNAL_TESTS) && $(JOURNAL_TESTS) --ignored --test-threads 1 && $(CLUSTER_TESTS)'
 
-check: ## Check format, lints and documentation; changes nothing
+check: ## Check format, lints, documentation and what we depend on; changes nothing
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --features $(DRIVERS) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	tools/deny
 
 verify: check test ## Everything that must hold before a change is taken; changes nothing
 
@@ -77,7 +78,7 @@ mutants: ## Put bugs back one at a time, and see what catches each
 TARGET ?= bodies
 SECONDS ?= 60
 
-fuzz: ## Search for inputs that break a promise: TARGET=access|bodies|face|headers|journal|rows|texts|urls SECONDS=60
+fuzz: ## Search for inputs that break a promise: TARGET=access|bodies|calls|face|headers|journal|rows|texts|urls SECONDS=60
 	@tools/fuzz/run "$(TARGET)" "$(SECONDS)"
 
 CHAOS := $(or $(CARGO_TARGET_DIR),target)/release/tercet-chaos
