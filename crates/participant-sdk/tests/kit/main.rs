@@ -171,5 +171,5 @@ async fn a_participant_built_on_the_sdk_keeps_every_rule() {
         .await
         .expect("it can be checked");
     assert!(report.is_green(), "{report}");
-    assert_eq!(report.checked, Rule::ALL);
+    assert!(report.checked.iter().eq(without_a_secret()), "{report}");
 }

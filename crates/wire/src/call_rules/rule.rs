@@ -106,8 +106,9 @@ impl FromStr for CallRule {
             // However it is written: whoever gives a URL has as many ways to write it.
             (Host::Ipv4(address), false) => Place::Network(Network::of(IpAddr::V4(address))),
             (Host::Domain(name), _) => {
-                let name = Some(without_dot(&name)).filter(|name| is_name(name));
-                let name = name.ok_or(InvalidCallRule)?.to_owned();
+                let name = name.strip_suffix('.').unwrap_or(&name);
+                let name = Some(name).filter(|name| is_name(name)).ok_or(InvalidCallRule)?;
+                let name = name.to_owned();
                 if is_below { Place::Below(name) } else { Place::Host(name) }
             }
             (Host::Ipv4(_) | Host::Ipv6(_), _) => return Err(InvalidCallRule),
@@ -136,10 +137,11 @@ pub(crate) fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
     Some((host, Some(port)))
 }
 
-/// Whether a URL may have this name: see `check_url`.
+/// Whether a URL may have this name (see `check_url`), and it is one that can be looked up.
 fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    !name.is_empty() && name.len() <= HOST_MAX_LEN && name.bytes().all(allowed)
+    let has_labels = name.split('.').all(|label| !label.is_empty());
+    has_labels && name.len() <= HOST_MAX_LEN && name.bytes().all(allowed)
 }
 
 impl fmt::Display for CallRule {
