@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 use url::{Host, Url};
 
-use crate::call_rules::host_and_port;
+use crate::call_rules::{host_and_port, is_name};
 
 /// A host, at one port or at any: `payment.internal:7302`. Not a pattern: a secret that many share
 /// is none between two.
@@ -58,12 +58,12 @@ impl FromStr for SignedHost {
             Ok(address) => Host::Ipv6(address),
             Err(_) => Host::parse(host).map_err(|_| InvalidSignedHost)?,
         };
-        let host = shown(host);
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-        if host.is_empty() || !host.bytes().all(allowed) {
+        if let Host::Domain(name) = &host
+            && !is_name(name.strip_suffix('.').unwrap_or(name))
+        {
             return Err(InvalidSignedHost);
         }
-        Ok(Self { host, port })
+        Ok(Self { host: shown(host), port })
     }
 }
 
@@ -113,6 +113,8 @@ mod tests {
         for text in [
             "",
             ".",
+            "a..",
+            "172.16..",
             "*.internal",
             "http://a",
             "a:0",

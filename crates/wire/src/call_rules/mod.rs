@@ -18,8 +18,8 @@ use thiserror::Error;
 use url::{Host, Url};
 
 use network::translated;
-pub(crate) use rule::host_and_port;
 pub use rule::{CallRule, InvalidCallRule};
+pub(crate) use rule::{host_and_port, is_name};
 
 /// Whom the coordinator calls. Denied wins.
 #[derive(Debug, Clone, PartialEq, Eq)]

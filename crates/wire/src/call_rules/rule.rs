@@ -138,7 +138,7 @@ pub(crate) fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// Whether a URL may have this name (see `check_url`), and it is one that can be looked up.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let has_labels = name.split('.').all(|label| !label.is_empty());
     has_labels && name.len() <= HOST_MAX_LEN && name.bytes().all(allowed)
@@ -271,6 +271,9 @@ mod tests {
             "[fd00::7]80",
             "[10.0.0.1]",
             "fd00::7]",
+            "a..b",
+            ".a",
+            "172.16..",
             "user@host",
             "a,b",
             ".",
