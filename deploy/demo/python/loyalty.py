@@ -150,7 +150,7 @@ def verify(key, op, call, body):
         identity, at = call["webhook-id"], call["webhook-timestamp"]
         signatures = call["webhook-signature"].split(" ")
     except KeyError as missing:
-        raise Refused(401, "unsigned", "header %s is missing" % missing)
+        raise Refused(401, "unsigned", "header %s is missing" % missing.args[0])
     if not at.isdigit() or abs(time.time() - int(at)) > SIGNATURE_GOOD_FOR_S:
         raise Refused(401, "unsigned", "webhook-timestamp is more than five minutes off")
     # The op is that of the address it was sent to: a signed Try is no Confirm.
