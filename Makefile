@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes waiting deploy
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes waiting deploy
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores instructions instructions-update
 
 help: ## List these targets
@@ -39,11 +39,13 @@ test: ## Build everything and run every test
 	$(MAKE) bench-smoke
 	tests/databases sh -c '$(GUARD_TESTS) && $(JOURNAL_TESTS) && $(JOURNAL_TESTS) --ignored --test-threads 1 && $(CLUSTER_TESTS)'
 
-check: ## Check format, lints, documentation and what we depend on; changes nothing
+check: ## Check format, lints and documentation; changes nothing
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --features $(DRIVERS) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+deny: ## Check what we depend on by deny.toml (builds cargo-deny into target/ where it is missing: some minutes, once)
 	tools/deny
 
 verify: check test ## Everything that must hold before a change is taken; changes nothing
