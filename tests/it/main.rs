@@ -50,3 +50,4 @@ mod verdicts;
 mod verdicts_oddities;
 mod waits;
 mod waits_open;
+mod who_may_be_called;

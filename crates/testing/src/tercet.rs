@@ -76,6 +76,13 @@ impl Tercet {
         self.files = Some(files);
     }
 
+    /// From its next start on it has this setting, whatever it was before.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let name = format!("TERCET_{name}");
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.to_owned()));
+    }
+
     /// Starts it again on the same address and the same database, and waits until it is ready.
     ///
     /// # Panics

@@ -3,6 +3,7 @@
 //! coordinator all stand on this; it knows neither the rules of a transaction nor any IO.
 
 mod backoff;
+mod call_rules;
 pub mod header;
 mod hex;
 mod ids;
@@ -15,6 +16,8 @@ mod response;
 mod retry_after;
 #[cfg(feature = "openapi")]
 mod schema;
+mod signature;
+mod signed_host;
 mod spec;
 mod status;
 mod steady_wall;
@@ -23,6 +26,7 @@ mod time;
 mod verdict;
 
 pub use backoff::{Backoff, spread};
+pub use call_rules::{CallRule, CallRules, InvalidCallRule, NotAllowed};
 pub use hex::{hex, unhex};
 pub use ids::{
     ActId, BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId,
@@ -42,6 +46,10 @@ pub use response::{
     StatsView, SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
+pub use signature::{
+    InvalidSigningKey, Signed, SigningKey, Unverified, call_id, webhook_timestamp,
+};
+pub use signed_host::{InvalidSignedHost, SignedHost};
 pub use spec::{BranchSpec, Fingerprint, Spec, host_port, shown_host_port};
 pub use status::{
     Action, BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy,

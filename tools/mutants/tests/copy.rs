@@ -78,6 +78,7 @@ impl Copy {
             CaughtBy::ModelOrRecovery => self.test(),
             CaughtBy::Simulation => self.simulate(seeds),
             CaughtBy::EngineTest(name) => self.test_of_engine(name),
+            CaughtBy::WireTests(module) => self.tests_of_wire(module),
         }
     }
 
@@ -108,6 +109,19 @@ impl Copy {
         match ran.status.success() {
             true => Ran::Passed,
             false => Ran::Failed(first_failed(&ran, name)),
+        }
+    }
+
+    fn tests_of_wire(&self, module: &str) -> Ran {
+        const WIRE: [&str; 4] = ["test", "-p", "tercet-wire", "--lib"];
+        let built = output(self.cargo().args(WIRE).arg("--no-run"));
+        if !built.status.success() {
+            return not_built(&built);
+        }
+        let ran = output(self.cargo().args(WIRE).arg(format!("{module}::")));
+        match ran.status.success() {
+            true => Ran::Passed,
+            false => Ran::Failed(first_failed(&ran, module)),
         }
     }
 

@@ -82,7 +82,7 @@ pub(crate) fn summary(answer: &Answer) -> String {
             format!("{code} after {} ms", pause.as_millis())
         }
         Answer::Status { code, retry_after: None, .. } => code.to_string(),
-        Answer::Nothing { why } => why.clone(),
+        Answer::Nothing { why } | Answer::NotAllowed { why } => why.clone(),
     }
 }
 

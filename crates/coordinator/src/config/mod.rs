@@ -15,6 +15,7 @@ mod error;
 mod inline;
 mod kind;
 mod layers;
+mod participants;
 mod renamed;
 mod schema;
 mod settings;
@@ -24,6 +25,7 @@ pub use auth::{AuthSection, JwtSection};
 pub use error::ConfigError;
 pub use kind::{Field, Kind, Text};
 pub use layers::{Flags, Layers, Origin};
+pub use participants::{ParticipantSection, SigningTable};
 pub use schema::Schema;
 #[cfg(test)]
 pub(crate) use schema::TERCET;

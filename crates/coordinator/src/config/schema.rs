@@ -3,11 +3,11 @@
 
 use std::net::SocketAddr;
 
+use tercet_wire::{CallRule, SignedHost, SigningKey};
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
 use crate::access::{Role, TokenDigest, is_token_name};
-use crate::alerts::SigningKey;
 use crate::config::kind::{Field, Kind, Text};
 use crate::http::{is_host, is_origin};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
@@ -85,6 +85,16 @@ const TOKEN: Kind = Kind::Table(&[
     ),
     required("role", Kind::Text(Text::shown("viewer, client or operator", is_role))),
 ]);
+
+const CALL_RULES: Kind = Kind::List { of: &CALL_RULE, most: 1_000 };
+const CALL_RULE: Kind = Kind::Text(Text::shown(CallRule::MUST_BE, is_call_rule));
+
+const SIGNING: Kind = Kind::List { of: &SIGNED_HOST, most: 1_000 };
+const SIGNED_HOST: Kind = Kind::Table(&[
+    required("host", Kind::Text(Text::shown(SignedHost::MUST_BE, is_signed_host))),
+    required("secrets", Kind::List { of: &SIGNING_SECRET, most: 8 }),
+]);
+const SIGNING_SECRET: Kind = Kind::Text(Text::masked::<Secret<SigningKey>>(SigningKey::MUST_BE));
 
 const ANY_TEXT: Kind = Kind::Text(Text::shown("a text", |_| true));
 const CLAIM: Kind = Kind::Text(Text::shown("a claim's name", |text| !text.is_empty()));
@@ -185,6 +195,10 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("dispatcher.connect_timeout_ms", Kind::Number(10, HOUR_MS)),
     ("dispatcher.first_byte_timeout_ms", Kind::Number(0, HOUR_MS)),
     ("dispatcher.pool_idle_timeout_ms", Kind::Number(0, HOUR_MS)),
+    ("participants.allow", CALL_RULES),
+    ("participants.deny", CALL_RULES),
+    ("participants.deny_defaults", Kind::Boolean),
+    ("participants.signing", SIGNING),
     ("alerts.webhook_url", Kind::Text(WEBHOOK_URL)),
     ("alerts.webhook_secret", Kind::Text(WEBHOOK_SECRET)),
     ("alerts.group_wait_ms", Kind::Number(0, HOUR_MS)),
@@ -224,6 +238,14 @@ const SETTINGS: &[(&str, Kind)] = &[
 
 fn is_role(text: &str) -> bool {
     text.parse::<Role>().is_ok()
+}
+
+fn is_call_rule(text: &str) -> bool {
+    text.parse::<CallRule>().is_ok()
+}
+
+fn is_signed_host(text: &str) -> bool {
+    text.parse::<SignedHost>().is_ok()
 }
 
 fn is_address(text: &str) -> bool {

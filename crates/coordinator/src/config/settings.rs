@@ -7,13 +7,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use tercet_wire::{Backoff, Limits};
+use tercet_wire::{Backoff, Limits, SigningKey};
 use url::Url;
 
 use crate::access::doubled;
-use crate::alerts::{AlertSettings, SigningKey};
+use crate::alerts::AlertSettings;
 use crate::config::auth::AuthSection;
-use crate::config::{ConfigError, Flags, Layers};
+use crate::config::{ConfigError, Flags, Layers, ParticipantSection};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 use crate::telemetry::LogFormat;
 
@@ -38,6 +38,8 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// Calls on their way.
     pub dispatcher: DispatcherSection,
+    /// Who may be called, and whose calls are signed.
+    pub participants: ParticipantSection,
     /// Telling people.
     pub alerts: AlertSection,
     /// What is kept of what went wrong.
@@ -77,6 +79,7 @@ impl Settings {
             payload_bytes: limits.payload_bytes,
             call_timeout: self.dispatcher.call_timeout,
             own_addresses,
+            call_rules: self.participants.call_rules(),
         }
     }
 
@@ -87,6 +90,9 @@ impl Settings {
             return Some(("auth.tokens", what));
         }
         if let Some(objection) = self.auth.jwt.objection() {
+            return Some(objection);
+        }
+        if let Some(objection) = self.participants.objection() {
             return Some(objection);
         }
         let ClusterSection { heartbeat, lease, .. } = self.cluster;

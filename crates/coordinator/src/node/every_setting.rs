@@ -21,12 +21,16 @@ use crate::serve::{request_limits, server_settings};
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 21] = [
+const TEXTS: [(&str, &str); 25] = [
     ("server.listen", "127.0.0.1:7201"),
     ("server.admin_listen", "127.0.0.1:7202"),
     ("database.url", "sqlite://other.db"),
     ("alerts.webhook_url", "http://127.0.0.1:9/other"),
     ("alerts.webhook_secret", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
+    ("participants.allow", r#"["*.internal"]"#),
+    ("participants.deny", r#"["10.0.0.0/8"]"#),
+    ("participants.deny_defaults", "false"),
+    ("participants.signing", ONE_SECRET),
     ("log.format", "json"),
     ("log.filter", "debug"),
     ("node.id", "another"),
@@ -44,6 +48,9 @@ const TEXTS: [(&str, &str); 21] = [
     ("auth.allow_anonymous", "true"),
     ("auth.open_metrics", "true"),
 ];
+
+const ONE_SECRET: &str = r#"[{"host":"payment:7302",
+    "secrets":["whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="]}]"#;
 
 const ONE_TOKEN: &str = r#"[{"name":"a","role":"client",
     "sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]"#;

@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use tercet_clock::Clock;
-use tercet_wire::Mono;
+use tercet_wire::{CallRules, Mono, NotAllowed};
 use thiserror::Error;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -61,6 +61,9 @@ pub(crate) enum ConnectError {
     /// This process lacked something for it.
     #[error(transparent)]
     Shortage(#[from] Shortage),
+    /// The operator lets nobody call there.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
     /// The URL is none that can be connected to.
     #[error("the URL cannot be called")]
     Url,
@@ -70,6 +73,8 @@ pub(crate) enum ConnectError {
 #[derive(Clone)]
 pub struct Connector {
     shared: Arc<Shared>,
+    /// Whom it connects to; none: to whomever the operator's own settings name.
+    rules: Option<Arc<CallRules>>,
 }
 
 struct Shared {
@@ -99,12 +104,18 @@ impl Connector {
             clock,
             last: Mutex::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self { shared: Arc::new(shared), rules: None })
+    }
+
+    /// The same for whoever is named by others: it connects to those alone whom the rules allow.
+    #[must_use]
+    pub fn within(&self, rules: Arc<CallRules>) -> Self {
+        Self { shared: Arc::clone(&self.shared), rules: Some(rules) }
     }
 
     pub(super) async fn connect(&self, url: &Url) -> Result<Stream, ConnectError> {
         let resolved = AtomicBool::new(false);
-        let connecting = self.shared.connect(url, &resolved);
+        let connecting = self.shared.connect(url, self.rules.as_deref(), &resolved);
         let connected = timeout(self.shared.timeout, connecting).await;
         connected.unwrap_or_else(|_| {
             Err(match resolved.load(Ordering::Relaxed) {
@@ -124,16 +135,30 @@ impl Connector {
         self.shared.resolver.exhaust();
     }
 
+    #[cfg(test)]
+    pub(super) fn rebind(&self, name: &str, address: IpAddr) {
+        self.shared.resolver.rebind(name, address);
+    }
+
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.shared.clock
     }
 }
 
 impl Shared {
-    async fn connect(&self, url: &Url, resolved: &AtomicBool) -> Result<Stream, ConnectError> {
+    async fn connect(
+        &self,
+        url: &Url,
+        rules: Option<&CallRules>,
+        resolved: &AtomicBool,
+    ) -> Result<Stream, ConnectError> {
         let host = url.host().ok_or(ConnectError::Url)?;
         let port = url.port_or_known_default().ok_or(ConnectError::Url)?;
-        let addresses = self.in_turn(self.addresses(&host).await?, port);
+        let addresses = match rules {
+            Some(rules) => self.allowed_addresses(&host, port, rules).await?,
+            None => self.addresses(&host).await?,
+        };
+        let addresses = self.in_turn(addresses, port);
         resolved.store(true, Ordering::Relaxed);
         let Dialled { connected, worse } = dial(&addresses, self.timeout, &self.sockets).await;
         self.remember(connected.as_ref().ok().map(|connected| connected.address), &worse);
@@ -154,6 +179,37 @@ impl Shared {
         };
         let tls = self.tls.connect(name, counted).await.map_err(ConnectError::Tls)?;
         Ok(Stream::tls(tls))
+    }
+
+    /// The addresses of a host that may be connected to. Whoever connects does so to these and looks
+    /// nothing up again, so what was judged is what is called.
+    async fn allowed_addresses(
+        &self,
+        host: &Host<&str>,
+        port: u16,
+        rules: &CallRules,
+    ) -> Result<Arc<[IpAddr]>, ConnectError> {
+        if let Host::Domain(name) = host {
+            rules.check_name(name, port)?;
+        }
+        let addresses = self.addresses(host).await?;
+        let check = |address: IpAddr| match host {
+            Host::Domain(name) => rules.check_address(name, address, port),
+            Host::Ipv4(_) | Host::Ipv6(_) => rules.check_literal(address, port),
+        };
+        let mut refused = None;
+        let mut allowed = Vec::with_capacity(addresses.len());
+        for address in addresses.iter() {
+            match check(*address) {
+                Ok(()) => allowed.push(*address),
+                Err(why) => refused = Some(why),
+            }
+        }
+        match refused {
+            None => Ok(addresses),
+            Some(why) if allowed.is_empty() => Err(why.into()),
+            Some(_) => Ok(allowed.into()),
+        }
     }
 
     async fn addresses(&self, host: &Host<&str>) -> Result<Arc<[IpAddr]>, ConnectError> {

@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::io;
 
+use tercet_wire::NotAllowed;
+
 use super::allowance::TooMuch;
 use super::connect::ConnectError;
 use super::connections::CallError;
@@ -30,11 +32,23 @@ pub(crate) fn why<E: Error + 'static>(error: &CallError<E>) -> String {
     }
 }
 
+/// By which rule nobody was called, if it was by one.
+pub(crate) fn not_allowed<E>(error: &CallError<E>) -> Option<&NotAllowed> {
+    match error {
+        CallError::Connect(ConnectError::NotAllowed(not_allowed)) => Some(not_allowed),
+        CallError::Connect(_)
+        | CallError::Answer(_)
+        | CallError::TooMuch(_)
+        | CallError::Request(_) => None,
+    }
+}
+
 fn no_connection(error: &ConnectError) -> String {
     match error {
         ConnectError::Unresolved(_)
         | ConnectError::NotInTime
         | ConnectError::Shortage(_)
+        | ConnectError::NotAllowed(_)
         | ConnectError::Url => error.to_string(),
         ConnectError::Tcp(error) => io_failure(error.kind(), true),
         ConnectError::Tls(error) => {

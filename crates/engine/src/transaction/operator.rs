@@ -188,7 +188,8 @@ fn says_otherwise(op: Op, answer: &Answer, as_: ResolvedAs) -> bool {
         Verdict::Refused => true,
         Verdict::Again { failure, .. } => match failure {
             FailureKind::Permanent | FailureKind::ReservationLost => op == as_.op(),
-            FailureKind::Transient => false,
+            // Nobody was asked.
+            FailureKind::Transient | FailureKind::NotAllowed => false,
         },
         Verdict::InProgress(_) => false,
     }

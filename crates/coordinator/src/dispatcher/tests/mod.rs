@@ -1,5 +1,6 @@
 //! The dispatcher against participants that behave and misbehave.
 
+mod allowed;
 mod answers;
 mod breaker;
 mod call_loop;
@@ -9,6 +10,7 @@ mod hostile;
 mod inbox;
 mod lease;
 mod requests;
+mod signed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

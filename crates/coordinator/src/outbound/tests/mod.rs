@@ -1,5 +1,6 @@
 //! Connections to those who behave and misbehave.
 
+mod allowed;
 mod connections;
 
 use std::sync::Arc;
