@@ -24,7 +24,7 @@ pub async fn advertised(settings: &Settings, listens_on: SocketAddr) -> String {
         let found = timeout(WITHIN, towards(settings.database.url.expose())).await;
         address.set_ip(found.ok().flatten().unwrap_or_else(|| loopback(listens_on.ip())));
     }
-    format!("http://{address}")
+    format!("{}://{address}", settings.server.tls.scheme())
 }
 
 /// This machine's address on the way to the database's. A datagram socket that is connected has

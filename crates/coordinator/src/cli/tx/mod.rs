@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};
 use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 
-use crate::cli::exit::{Exit, complain, say, say_json, say_line};
+use crate::cli::exit::{Exit, complain, say, say_json, say_line, with_causes};
 use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What};
 use crate::cli::tx::client::{Answered, Client, ClientError, Kind};
 use crate::cli::tx::token::token;
+use crate::tls::{self, TlsFiles};
 
 /// The longest that a resolution waits for a call under way, in milliseconds.
 const RESOLVE_WAIT_MS: u32 = 60_000;
@@ -28,10 +29,15 @@ const MOST_COUNTED: u32 = 500;
 const HISTORY_LINES: u32 = 500;
 
 pub(super) fn tx(flags: Tx) -> Exit {
-    let Tx { what, url, token_file, output, yes } = flags;
+    let Tx { what, url, token_file, ca, cert, key, output, yes } = flags;
     let token = match token(token_file.as_deref()) {
         Ok(token) => token,
         Err(wrong) => return Exit::usage(wrong),
+    };
+    let files = TlsFiles::of_flags(ca.as_ref(), cert.as_ref(), key.as_ref());
+    let tls = match files.read().and_then(tls::client) {
+        Ok(tls) => tls,
+        Err(wrong) => return Exit::usage(with_causes(&wrong)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
@@ -39,7 +45,7 @@ pub(super) fn tx(flags: Tx) -> Exit {
         Err(error) => return Exit::failed(&error),
     };
     let now = SystemClock::start().now().wall;
-    let done = Client::new(url, token).and_then(|client| {
+    let done = Client::new(url, token, tls).and_then(|client| {
         let desk = Desk { client, output, now, yes };
         runtime.block_on(desk.work(what))
     });

@@ -143,10 +143,10 @@ impl Clock for Broken {
 async fn a_panic_within_a_call_is_answered_and_passes_the_turn_on() {
     let participant = RawParticipant::start().await;
     let settings = with_line(DestinationQueueSettings { concurrency: 1, ..queue() });
-    let connector = Connector::new(OutboundSettings::built_in(), Arc::new(Still));
+    let connector = Connector::plain(OutboundSettings::built_in(), Arc::new(Still));
     let dispatcher = start(
         settings,
-        connector.expect("a client"),
+        connector,
         OwnLease::endless(),
         Arc::new(Broken::default()),
     );
