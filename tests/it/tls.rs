@@ -114,7 +114,7 @@ async fn https_is_spoken_with_whoever_knows_the_authority() {
 
 /// Keeps P9.
 #[tokio::test]
-async fn plain_http_on_a_port_of_tls_is_turned_away_and_told_of_once_a_second() {
+async fn plain_http_is_turned_away_and_told_of_once_a_second() {
     let files = Files::new();
     let tercet = Tercet::start_with(&files.settings()).await;
     let watch = Stopwatch::start();
@@ -140,7 +140,7 @@ const NAMES: &str = r#"{"orders.internal":{"name":"orders","role":"client"},
     "spiffe://shop/ops":{"name":"ops","role":"operator"},"eve":{"name":"eve","role":"viewer"}}"#;
 
 #[tokio::test]
-async fn a_certificate_with_a_known_name_needs_no_token_and_a_token_decides() {
+async fn a_certificate_gives_a_role_and_a_token_decides() {
     let files = Files::new();
     let [admin, reader] = [made("admin", "operator").await, made("reader", "viewer").await];
     let tokens = as_variable(&[&admin, &reader]);
@@ -371,7 +371,7 @@ async fn whose_authority_is_taken_away_gets_in_no_more() {
 
 /// Keeps P9.
 #[tokio::test]
-async fn silent_handshakes_hold_no_place_for_ever_and_keep_no_probe_out() {
+async fn silent_handshakes_hold_no_place_and_keep_no_probe_out() {
     let files = Files::new();
     let more = [("SERVER__MAX_CONNECTIONS", "2"), ("SERVER__HEADER_READ_TIMEOUT_MS", "3000")];
     let tercet = Tercet::start_with(&[&files.settings()[..], &more].concat()).await;

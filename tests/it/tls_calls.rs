@@ -30,11 +30,12 @@ async fn participants_of_an_own_authority_are_called() {
     let participant = Participant::start_by_tls(authority.issue_for_loopback().server(None)).await;
     let body = |gid: &str| begin(gid, &[branch(&participant, "payment")]);
 
-    let stranger = Tercet::start().await.client();
+    let strange = Tercet::start().await;
+    let stranger = strange.client();
     stranger.begin("?wait=accepted", &body("order-1")).await;
     let error = last_error(&stranger, "order-1", "payment").await;
     assert!(error.starts_with("TLS failed: ") && error.contains("UnknownIssuer"), "{error}");
-    transaction(&stranger.finished("order-1").await, 200, "cancelled");
+    transaction(&stranger.decided("order-1").await, 200, "cancelling");
     assert_eq!(participant.calls().len(), 0);
 
     let settings = [("DISPATCHER__TLS__CA_FILE", text(&ca))];
@@ -58,11 +59,12 @@ async fn participants_that_ask_for_a_certificate_are_shown_one() {
     let body = |gid: &str| begin(gid, &[branch(&participant, "payment")]);
     let trust = ("DISPATCHER__TLS__CA_FILE", text(&ca));
 
-    let nobody = Tercet::start_with(&[trust]).await.client();
+    let without = Tercet::start_with(&[trust]).await;
+    let nobody = without.client();
     nobody.begin("?wait=accepted", &body("order-1")).await;
     let error = last_error(&nobody, "order-1", "payment").await;
     assert!(error.starts_with("TLS failed: ") && error.contains("CertificateRequired"), "{error}");
-    transaction(&nobody.finished("order-1").await, 200, "cancelled");
+    transaction(&nobody.decided("order-1").await, 200, "cancelling");
     assert_eq!(participant.calls().len(), 0);
 
     // One of another authority's, until it is put in order: files are read again.

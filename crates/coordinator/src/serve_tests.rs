@@ -31,7 +31,8 @@ async fn served(servers: Servers, asked: Stop) -> (Result<(), ServeError>, Readi
     let access = Arc::new(Access::begin(&settings, clock.clone()).expect("there are no rules"));
     let rows = Rows::InDatabase;
     let tls = Tls::begin(&settings).expect("no file is read");
-    let around = Surroundings::new(&settings, rows, address, shares, &tls, clock, readiness.clone());
+    let around =
+        Surroundings::new(&settings, rows, address, shares, &tls, clock, readiness.clone());
     let around = around.await;
     let face = Face { servers, entrance, own_addresses: vec![address], metrics, access, around };
     let serving = face.serve(stop, |_| ());

@@ -26,11 +26,8 @@ where
 }
 
 /// The same where TLS may be spoken.
-pub(crate) async fn serve_by<A, F>(
-    listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    answer: A,
-) where
+pub(crate) async fn serve_by<A, F>(listener: TcpListener, tls: Option<Arc<ServerConfig>>, answer: A)
+where
     A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = io::Result<Response<Full<Bytes>>>> + Send + 'static,
 {

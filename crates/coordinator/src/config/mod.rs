@@ -29,9 +29,9 @@ pub use schema::Schema;
 #[cfg(test)]
 pub(crate) use schema::TERCET;
 pub use settings::{
-    AlertSection, ClusterSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
-    LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection,
-    Settings, ShutdownSettings,
+    AlertSection, ClusterSection, DatabaseSettings, DispatcherSection, HistorySettings,
+    JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings,
+    ServerSection, Settings, ShutdownSettings,
 };
 
 pub use tls::{CallsTlsSection, ServerTlsSection};

@@ -192,7 +192,6 @@ fn secret(file: &NamedFile, digest: &mut Sha256) -> Result<Secret, TlsError> {
     if mode & OTHERS != 0 {
         return Err(TlsError::Public { setting: file.setting, path: file.shown(), mode });
     }
-    let key =
-        PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| file.missing("private key"))?;
+    let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| file.missing("private key"))?;
     Ok((key, (mode & GROUP != 0).then(|| (file.clone(), mode))))
 }
