@@ -75,10 +75,12 @@ mod tests {
         let given = ("cluster.advertise_url", "https://node-1.example:7200/");
         let postgres = |host| ("database.url", host);
         let local = postgres("postgres://u:p@127.0.0.1:5432/t");
+        let (cert, key) = (("server.tls.cert_file", "a.pem"), ("server.tls.key_file", "a.key"));
         let socket = postgres("postgres:///t?host=/run/postgresql");
         for (given, listens_on, expected) in [
             (vec![given, local], "0.0.0.0:7200", "https://node-1.example:7200"),
             (vec![local], "10.0.0.7:7200", "http://10.0.0.7:7200"),
+            (vec![local, cert, key], "10.0.0.7:7200", "https://10.0.0.7:7200"),
             // The way to a database on this machine is loopback.
             (vec![local], "0.0.0.0:7200", "http://127.0.0.1:7200"),
             (vec![local], "[::]:7200", "http://127.0.0.1:7200"),

@@ -230,7 +230,8 @@ impl<'a> Generator<'a> {
             self.ended(ended);
             self.idle.push(lane);
         }
-        self.lanes[lane] = Lane::connect(self.load.address, self.poll.registry(), Token(lane))?;
+        let to = (self.load.address, self.load.tls.as_ref());
+        self.lanes[lane] = Lane::connect(to, self.poll.registry(), Token(lane))?;
         Ok(())
     }
 
