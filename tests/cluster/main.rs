@@ -10,3 +10,4 @@ mod load;
 mod nodes;
 mod rolling;
 mod take_over;
+mod tls;

@@ -45,6 +45,8 @@ mod shutdown;
 mod stats;
 mod strangers;
 mod surface;
+mod tls;
+mod tls_calls;
 mod tx_cli;
 mod verdicts;
 mod verdicts_oddities;

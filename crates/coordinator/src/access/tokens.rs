@@ -33,6 +33,16 @@ pub struct NamedToken {
     pub role: Role,
 }
 
+/// Whom a client's certificate stands for: a value of `server.tls.client_names`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedClient {
+    /// Who has it.
+    pub name: String,
+    /// What whoever has it may do.
+    pub role: Role,
+}
+
 /// All that count.
 #[derive(Debug, Default)]
 pub(super) struct Tokens(Vec<(TokenDigest, Caller)>);

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use reqwest::redirect::Policy;
 use tercet_clock::Clock;
 use tercet_engine::StoredTransaction;
 use tercet_journal::{Journal, JournalError};
@@ -18,11 +17,9 @@ use tokio::time::{sleep, timeout};
 
 use super::own_lease::OwnLease;
 use super::pass::{BodyDigest, ClusterKey, Pass, Passed, in_header};
+use super::peers::{NoClient, Peers};
 use super::sightings::Sightings;
 use crate::access::Caller;
-
-/// How long a connection to another node may take: they are near each other.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The largest answer that is passed back, in bytes: more than any transaction's.
 const MAX_ANSWER: usize = 64 << 20;
@@ -91,19 +88,17 @@ pub enum NotPassed {
     /// The request cannot be written.
     #[error("the request cannot be written")]
     Unwritable,
+    /// Nobody can be asked at all.
+    #[error(transparent)]
+    NoClient(#[from] NoClient),
 }
-
-/// The HTTP client for other nodes could not be built.
-#[derive(Debug, Error)]
-#[error("the HTTP client for other nodes could not be built")]
-pub struct NoClient(#[from] reqwest::Error);
 
 /// Asks other nodes.
 pub struct Forwarder {
     own: Incarnation,
     journal: Journal,
     key: ClusterKey,
-    http: reqwest::Client,
+    peers: Arc<Peers>,
     sightings: Sightings,
     look: Arc<Notify>,
     lease: OwnLease,
@@ -116,32 +111,18 @@ pub struct Forwarder {
 
 impl Forwarder {
     /// That of one life.
-    ///
-    /// # Errors
-    /// The HTTP client could not be built.
+    #[must_use]
     pub fn new(
         own: Incarnation,
         journal: Journal,
-        key: ClusterKey,
+        (key, peers): (ClusterKey, Arc<Peers>),
         sightings: Sightings,
         (look, lease): (Arc<Notify>, OwnLease),
         patience: Duration,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, NoClient> {
-        // Refused only where one is installed already, which then does as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
-                .redirect(Policy::none())
-                .no_proxy()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .tcp_nodelay(true)
-        };
-        // A machine without certificate authorities can still ask on http.
-        let http = builder().build().or_else(|_| builder().tls_certs_only([]).build())?;
+    ) -> Self {
         let urls = Mutex::default();
-        Ok(Self { own, journal, key, http, sightings, look, lease, clock, urls, patience })
+        Self { own, journal, key, peers, sightings, look, lease, clock, urls, patience }
     }
 
     /// The pass with which another node has passed this request on to this one.
@@ -192,7 +173,8 @@ impl Forwarder {
         headers.insert(WHO, HeaderValue::from_str(who).map_err(|_| NotPassed::Unwritable)?);
         headers.insert(ROLE, HeaderValue::from_static(role));
         let asking = self
-            .http
+            .peers
+            .http()?
             .request(parts.method.clone(), format!("{}{target}", url.trim_end_matches('/')))
             .headers(headers)
             .body(body.clone())
@@ -253,6 +235,7 @@ impl Forwarder {
     /// Tells these that this life has left, so that they need not find it out. A hint: whoever does
     /// not hear it looks by itself.
     pub async fn tell_that_we_left(&self, others: Vec<(Incarnation, String)>, within: Duration) {
+        let Ok(http) = self.peers.http() else { return };
         let mut told = tokio::task::JoinSet::new();
         for (other, url) in others {
             let passed = Passed { method: &http::Method::POST, target: LEFT, who: "", role: "" };
@@ -260,7 +243,7 @@ impl Forwarder {
             let at = self.clock.now().wall;
             let Some(pass) = self.key.sign(signed, (self.own, other), at) else { continue };
             let url = format!("{}{LEFT}", url.trim_end_matches('/'));
-            let asking = self.http.post(url).header(NODE, pass).timeout(within).send();
+            let asking = http.post(url).header(NODE, pass).timeout(within).send();
             told.spawn(async move { drop(asking.await) });
         }
         let _ = timeout(within, told.join_all()).await;

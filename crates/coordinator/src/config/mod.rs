@@ -20,6 +20,7 @@ mod renamed;
 mod schema;
 mod settings;
 mod show;
+mod tls;
 
 pub use auth::{AuthSection, JwtSection};
 pub use error::ConfigError;
@@ -30,10 +31,12 @@ pub use schema::Schema;
 #[cfg(test)]
 pub(crate) use schema::TERCET;
 pub use settings::{
-    AlertSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
-    LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection,
-    Settings, ShutdownSettings,
+    AlertSection, ClusterSection, DatabaseSettings, DispatcherSection, HistorySettings,
+    JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings,
+    ServerSection, Settings, ShutdownSettings,
 };
+
+pub use tls::{CallsTlsSection, ServerTlsSection};
 
 pub(crate) use auth::tokens_of;
 

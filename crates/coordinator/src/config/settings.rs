@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use url::Url;
 use crate::access::doubled;
 use crate::alerts::AlertSettings;
 use crate::config::auth::AuthSection;
+use crate::config::tls::{CallsTlsSection, ServerTlsSection};
 use crate::config::{ConfigError, Flags, Layers, ParticipantSection};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 use crate::telemetry::LogFormat;
@@ -95,6 +97,10 @@ impl Settings {
         if let Some(objection) = self.participants.objection() {
             return Some(objection);
         }
+        let of_tls = self.server.tls.objection().or_else(|| self.dispatcher.tls.objection());
+        if let Some(objection) = of_tls.or_else(|| self.cluster.tls_objection()) {
+            return Some(objection);
+        }
         let ClusterSection { heartbeat, lease, .. } = self.cluster;
         // A node knows of its own last batch by its looks: up to three heartbeats late, when one of
         // them comes just before a batch. With less it would hold back calls while all is well.
@@ -107,6 +113,14 @@ impl Settings {
             );
             ("cluster.lease_ms", what)
         })
+    }
+
+    /// The first setting that says who is let in; none where everybody is. That the port speaks TLS
+    /// says nothing of who.
+    #[must_use]
+    pub fn access_rules(&self) -> Option<&'static str> {
+        let by_certificate = !self.server.tls.client_names.is_empty();
+        self.auth.rules().or_else(|| by_certificate.then_some("server.tls.client_names"))
     }
 
     /// Whether several nodes can use the database at once: it is a server's.
@@ -163,6 +177,8 @@ pub struct ServerSection {
     pub max_request_bytes: usize,
     /// Bytes that bodies being received take together.
     pub receiving_bytes: usize,
+    /// TLS on the port.
+    pub tls: ServerTlsSection,
 }
 
 /// `[database]`
@@ -288,6 +304,8 @@ pub struct DispatcherSection {
     /// How long an unused connection is kept.
     #[serde(rename = "pool_idle_timeout_ms", deserialize_with = "millis")]
     pub pool_idle_timeout: Duration,
+    /// TLS of calls.
+    pub tls: CallsTlsSection,
 }
 
 /// `[alerts]`
@@ -396,6 +414,15 @@ pub struct ClusterSection {
     /// How long a node may give none before the others take over what it drives.
     #[serde(rename = "lease_ms", deserialize_with = "millis")]
     pub lease: Duration,
+    /// Whose certificates the other nodes have; absent: those whom the system trusts.
+    #[serde(deserialize_with = "unless_empty")]
+    pub ca_file: Option<PathBuf>,
+    /// What is shown to a node that asks for a certificate.
+    #[serde(deserialize_with = "unless_empty")]
+    pub cert_file: Option<PathBuf>,
+    /// Its key.
+    #[serde(deserialize_with = "unless_empty")]
+    pub key_file: Option<PathBuf>,
 }
 
 /// `[node]`

@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::Verifier;
 use tercet_clock::Clock;
 use tercet_wire::{CallRules, Mono, NotAllowed};
 use thiserror::Error;
@@ -24,6 +22,7 @@ use super::name_server::Unresolved;
 use super::resolver::Resolver;
 use super::shortage::{Shortage, Sockets, Told};
 use super::stream::{Counted, Stream};
+use crate::tls::Held;
 
 /// An address that did not answer in its turn comes last for so long.
 const LAST_FOR: Duration = Duration::from_secs(60);
@@ -40,11 +39,6 @@ pub struct OutboundSettings {
     /// Look-ups of names under way at a time.
     pub look_ups: usize,
 }
-
-/// The HTTP client could not be built.
-#[derive(Debug, Error)]
-#[error("the HTTP client for calls could not be built: {0}")]
-pub struct StartError(#[from] rustls::Error);
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
@@ -79,7 +73,7 @@ pub struct Connector {
 
 struct Shared {
     resolver: Resolver,
-    tls: TlsConnector,
+    tls: Arc<Held<ClientConfig>>,
     timeout: Duration,
     sockets: Sockets,
     told: Told,
@@ -89,28 +83,36 @@ struct Shared {
 }
 
 impl Connector {
-    /// Makes connections within these bounds.
-    ///
-    /// # Errors
-    /// TLS cannot be set up.
-    pub fn new(settings: OutboundSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    /// Makes connections within these bounds, those of TLS by what counts when each is made.
+    pub(crate) fn new(
+        settings: OutboundSettings,
+        tls: Arc<Held<ClientConfig>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let OutboundSettings { connect_timeout, sockets, look_ups } = settings;
         let shared = Shared {
             resolver: Resolver::new(look_ups, Arc::clone(&clock)),
-            tls: TlsConnector::from(Arc::new(tls()?)),
+            tls,
             timeout: connect_timeout,
             sockets: Sockets::new(sockets),
             told: Told::default(),
             clock,
             last: Mutex::default(),
         };
-        Ok(Self { shared: Arc::new(shared), rules: None })
+        Self { shared: Arc::new(shared), rules: None }
     }
 
     /// The same for whoever is named by others: it connects to those alone whom the rules allow.
     #[must_use]
     pub fn within(&self, rules: Arc<CallRules>) -> Self {
         Self { shared: Arc::clone(&self.shared), rules: Some(rules) }
+    }
+
+    /// The same that trusts whom the system trusts.
+    #[cfg(test)]
+    pub(crate) fn plain(settings: OutboundSettings, clock: Arc<dyn Clock>) -> Self {
+        let tls = Held::begin(crate::tls::TlsFiles::default(), crate::tls::client);
+        Self::new(settings, Arc::new(tls.expect("no file is read")), clock)
     }
 
     pub(super) async fn connect(&self, url: &Url) -> Result<Stream, ConnectError> {
@@ -177,7 +179,8 @@ impl Shared {
             Host::Ipv4(address) => ServerName::from(IpAddr::V4(address)),
             Host::Ipv6(address) => ServerName::from(IpAddr::V6(address)),
         };
-        let tls = self.tls.connect(name, counted).await.map_err(ConnectError::Tls)?;
+        let tls = TlsConnector::from(self.tls.get()).connect(name, counted).await;
+        let tls = tls.map_err(ConnectError::Tls)?;
         Ok(Stream::tls(tls))
     }
 
@@ -263,25 +266,6 @@ impl Shared {
         // Nothing done under this lock panics half-way, so a poisoned map is a whole one.
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// TLS that trusts whom the system trusts.
-fn tls() -> Result<ClientConfig, StartError> {
-    let provider = Arc::new(ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(Arc::<CryptoProvider>::clone(&provider))
-        .with_safe_default_protocol_versions()?;
-    let tls = match Verifier::new(provider) {
-        Ok(verifier) => tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
-        Err(error) => {
-            // A container without certificate authorities still serves participants on http.
-            tracing::warn!(event = "no_certificate_authorities",
-                cause = %error,
-                "no certificate authorities: participants on https cannot be called"
-            );
-            tls.with_root_certificates(RootCertStore::empty())
-        }
-    };
-    Ok(tls.with_no_client_auth())
 }
 
 impl std::fmt::Debug for Connector {

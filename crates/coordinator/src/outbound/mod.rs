@@ -29,7 +29,7 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use connect::{Connector, OutboundSettings, StartError};
+pub use connect::{Connector, OutboundSettings};
 pub(crate) use connections::{CallError, Connection, Connections, Sending};
 pub(crate) use failure::{not_allowed, why};
 pub(crate) use patience::before;

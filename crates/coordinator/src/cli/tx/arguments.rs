@@ -30,6 +30,15 @@ pub(super) struct Where {
     /// A file that has a token and nothing else; without it TERCET_TOKEN is sent
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) token_file: Option<PathBuf>,
+    /// A file with certificates (PEM) of authorities that are trusted beside those of the system
+    #[arg(long, value_name = "FILE", env = "TERCET_CA", global = true)]
+    pub(super) ca: Option<PathBuf>,
+    /// A file with the certificate that is shown where one is asked for
+    #[arg(long, value_name = "FILE", requires = "key", global = true)]
+    pub(super) cert: Option<PathBuf>,
+    /// A file with its key, which nobody else may read
+    #[arg(long, value_name = "FILE", requires = "cert", global = true)]
+    pub(super) key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};
 use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 
-use crate::cli::exit::{Exit, complain, say, say_json, say_line};
+use crate::cli::exit::{Exit, complain, say, say_json, say_line, with_causes};
 use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What, Where};
 use crate::cli::tx::client::{Answered, Client, ClientError, Kind};
 use crate::cli::tx::token::token;
+use crate::tls::{self, TlsFiles};
 
 /// The longest that a resolution waits for a call under way, in milliseconds.
 const RESOLVE_WAIT_MS: u32 = 60_000;
@@ -49,9 +50,12 @@ fn on_runtime<T>(
     ask: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
 ) -> Result<Result<T, ClientError>, Exit> {
     let token = token(at.token_file.as_deref()).map_err(Exit::usage)?;
+    let files = TlsFiles::of_flags(at.ca.as_ref(), at.cert.as_ref(), at.key.as_ref());
+    let tls = files.read().and_then(tls::client);
+    let tls = tls.map_err(|wrong| Exit::usage(with_causes(&wrong)))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Exit::failed(&error))?;
-    let client = Client::new(at.url.clone(), token);
+    let client = Client::new(at.url.clone(), token, tls);
     Ok(client.and_then(|client| runtime.block_on(ask(client))))
 }
 

@@ -60,7 +60,7 @@ fn dispatcher_by(
     outbound: OutboundSettings,
     clock: Arc<dyn Clock>,
 ) -> Dispatcher {
-    let connector = Connector::new(outbound, Arc::clone(&clock)).expect("a client");
+    let connector = Connector::plain(outbound, Arc::clone(&clock));
     start(settings, connector, OwnLease::endless(), clock)
 }
 

@@ -23,11 +23,18 @@ pub(in crate::http) struct Door {
     pub(in crate::http) for_probes: bool,
     /// Whether nobody on another machine reaches it.
     pub(in crate::http) is_on_loopback: bool,
+    /// Whether it speaks TLS.
+    pub(in crate::http) has_tls: bool,
 }
 
 impl Door {
     pub(in crate::http) fn is_probes_on_loopback(self) -> bool {
         self.for_probes && self.is_on_loopback
+    }
+
+    /// The scheme that is spoken there.
+    pub(in crate::http) fn scheme(self) -> &'static str {
+        if self.has_tls { "https" } else { "http" }
     }
 }
 

@@ -76,7 +76,8 @@ pub(in crate::http) fn complete(contract: &OpenApi, needs: &RouteNeeds) -> Value
         "type": "http",
         "scheme": "bearer",
         "description": "A token that `tercet token new` has made, or of the issuer that the daemon trusts. A \
-                        daemon that knows none of either asks nobody for one.",
+                        daemon that knows none of either asks nobody for one; one that asks clients for certificates \
+                        and knows this one's name needs none.",
     } });
     for (name, schema) in fields(contract.pointer_mut("/components/schemas")) {
         if let Some(of) = name.strip_prefix("Page_") {

@@ -10,12 +10,10 @@ use http::{HeaderName, Method, Request, header};
 use tercet_wire::ProblemCode;
 use url::{Host, Url};
 
+use crate::http::extract::peer::Door;
 use crate::http::response::problem::Failure;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// The scheme that is listened with.
-const SCHEME: &str = "http";
 
 /// Which pages may ask, and by which names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,12 +31,8 @@ impl Browsers {
     ///
     /// # Errors
     /// It may not.
-    pub(super) fn check<B>(
-        &self,
-        request: &Request<B>,
-        is_on_loopback: bool,
-    ) -> Result<(), Failure> {
-        if is_on_loopback {
+    pub(super) fn check<B>(&self, request: &Request<B>, door: Door) -> Result<(), Failure> {
+        if door.is_on_loopback {
             let what = "is no name of the loopback interface, which this node listens on, and not";
             self.check_hosts(request, what, |name| self.leads_here(name))?;
         } else if self.is_open {
@@ -48,7 +42,7 @@ impl Browsers {
         }
         match *request.method() {
             Method::GET | Method::HEAD => Ok(()),
-            _ => self.check_origin(request),
+            _ => self.check_origin(request, door.scheme()),
         }
     }
 
@@ -108,7 +102,7 @@ impl Browsers {
         self.allowed_hosts.iter().any(is_it)
     }
 
-    fn check_origin<B>(&self, request: &Request<B>) -> Result<(), Failure> {
+    fn check_origin<B>(&self, request: &Request<B>, scheme: &str) -> Result<(), Failure> {
         let headers = request.headers();
         let is_cross_site =
             |site: &http::HeaderValue| site.as_bytes().eq_ignore_ascii_case(b"cross-site");
@@ -119,7 +113,7 @@ impl Browsers {
         for origin in headers.get_all(header::ORIGIN) {
             let origin = origin.to_str().unwrap_or_default();
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            if !self.is_own(origin, host) {
+            if !self.is_own(origin, host.map(|host| format!("{scheme}://{host}"))) {
                 let detail = format!(
                     "Origin: {origin} is another than this node's, and not in server.allowed_origins"
                 );
@@ -130,9 +124,9 @@ impl Browsers {
     }
 
     /// `null`, which a page sends that hides where it is from, is nobody's.
-    fn is_own(&self, origin: &str, host: Option<&str>) -> bool {
+    fn is_own(&self, origin: &str, own: Option<String>) -> bool {
         let Some(origin) = origin_of(origin) else { return false };
-        let own = host.and_then(|host| origin_of(&format!("{SCHEME}://{host}")));
+        let own = own.and_then(|own| origin_of(&own));
         own.as_ref() == Some(&origin)
             || self
                 .allowed_origins
@@ -200,12 +194,16 @@ mod tests {
     }
 
     fn is_let_in(method: Method, headers: &[(&str, &str)], is_on_loopback: bool) -> bool {
+        is_let_in_at(Door { is_on_loopback, ..Door::default() }, method, headers)
+    }
+
+    fn is_let_in_at(door: Door, method: Method, headers: &[(&str, &str)]) -> bool {
         let mut request = Request::builder().method(method).uri("/v1/transactions");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(()).expect("a request");
-        let checked = browsers().check(&request, is_on_loopback);
+        let checked = browsers().check(&request, door);
         checked
             .map_err(|failure| assert_eq!(failure.into_response().status(), StatusCode::FORBIDDEN))
             .is_ok()
@@ -248,6 +246,20 @@ mod tests {
         // The port that is not said is the scheme's.
         let default = [("host", "127.0.0.1:80"), ("origin", "http://127.0.0.1")];
         assert!(is_let_in(Method::POST, &default, true));
+    }
+
+    #[test]
+    fn the_own_origin_has_the_scheme_that_is_listened_with() {
+        for (has_tls, origin, is_own) in [
+            (true, "https://10.0.0.7:7200", true),
+            (true, "http://10.0.0.7:7200", false),
+            (false, "https://10.0.0.7:7200", false),
+            (false, "http://10.0.0.7:7200", true),
+        ] {
+            let door = Door { has_tls, ..Door::default() };
+            let headers = [("host", "10.0.0.7:7200"), ("origin", origin)];
+            assert_eq!(is_let_in_at(door, Method::POST, &headers), is_own, "{has_tls} {origin}");
+        }
     }
 
     #[test]
@@ -308,9 +320,16 @@ mod tests {
                 request.body(()).expect("a request")
             };
             for method in [Method::GET, Method::POST] {
-                assert_eq!(open.check(&request(method), false).is_ok(), is_let_in, "{host}");
+                assert_eq!(
+                    open.check(&request(method), Door::default()).is_ok(),
+                    is_let_in,
+                    "{host}"
+                );
             }
-            assert!(browsers().check(&request(Method::GET), false).is_ok(), "{host}: tokens count");
+            assert!(
+                browsers().check(&request(Method::GET), Door::default()).is_ok(),
+                "{host}: tokens count"
+            );
         }
     }
 
@@ -321,7 +340,8 @@ mod tests {
         {
             let request =
                 Request::get(uri).header("host", "127.0.0.1").body(()).expect("a request");
-            assert_eq!(browsers().check(&request, true).is_ok(), is_own, "{uri}");
+            let door = Door { is_on_loopback: true, ..Door::default() };
+            assert_eq!(browsers().check(&request, door).is_ok(), is_own, "{uri}");
         }
     }
 
