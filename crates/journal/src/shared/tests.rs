@@ -174,7 +174,7 @@ async fn a_batch_that_waits_too_long_for_somebody_elses_row_is_written_whole_or_
         assert_eq!(last_batch(&looking).await, 1);
     }
     assert_eq!(store.commit(&batch).await.unwrap(), []);
-    assert_eq!(rows(&looking).await, [2, 2, 4, 2, 2]);
+    assert_eq!(rows(&looking).await, [2, 2, 4, 2, 2, 2]);
     store.close().await;
 }
 
