@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes waiting deploy
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes waiting deploy
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores instructions instructions-update
 
 help: ## List these targets
@@ -45,6 +45,9 @@ check: ## Check format, lints and documentation; changes nothing
 	cargo clippy --workspace --all-targets --features $(DRIVERS) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
+deny: ## Check what we depend on by deny.toml (builds cargo-deny into target/ where it is missing: some minutes, once)
+	tools/deny
+
 verify: check test ## Everything that must hold before a change is taken; changes nothing
 
 fix: ## Format, and mend what clippy can mend
@@ -77,7 +80,7 @@ mutants: ## Put bugs back one at a time, and see what catches each
 TARGET ?= bodies
 SECONDS ?= 60
 
-fuzz: ## Search for inputs that break a promise: TARGET=access|bodies|face|headers|journal|rows|texts|urls SECONDS=60
+fuzz: ## Search for inputs that break a promise: TARGET=access|bodies|calls|face|headers|journal|rows|texts|urls SECONDS=60
 	@tools/fuzz/run "$(TARGET)" "$(SECONDS)"
 
 CHAOS := $(or $(CARGO_TARGET_DIR),target)/release/tercet-chaos

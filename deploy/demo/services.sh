@@ -43,6 +43,15 @@ make_a_token() {
     AUTHORIZATION=(--config "$DIR/token")
 }
 
+# With DEMO_SIGNED=1 calls are signed, and the participants take no others: by a secret that is made anew each
+# time, and given by the environment, since command lines are seen by everybody on the machine.
+if [[ ${DEMO_SIGNED:-} == 1 ]]; then
+    TERCET_DEMO_SECRET=whsec_$(head -c 32 /dev/urandom | base64)
+    export TERCET_DEMO_SECRET
+    export TERCET_PARTICIPANTS__SIGNING="[{\"host\":\"127.0.0.1\",\"secrets\":[\"$TERCET_DEMO_SECRET\"]}]"
+    echo "Calls to participants are signed."
+fi
+
 # has_python: whether the participant that is written in Python can take part.
 has_python() {
     python3 -c 'import sqlite3, sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null

@@ -9,6 +9,7 @@ mod m0001_journal;
 mod m0002_written_at;
 mod m0003_words;
 mod m0004_shared;
+mod m0005_audit;
 mod m0006_protocol;
 mod table;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_written_at::Step),
             Box::new(m0003_words::Step),
             Box::new(m0004_shared::Step),
+            Box::new(m0005_audit::Step),
             Box::new(m0006_protocol::Step),
         ]
     }

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tercet_testing::{Client, Participant, Reaction, Tercet, eventually, soon};
 use tercet_wire::Op;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::bodies::{begin, begin_open, branch, with};
@@ -95,6 +97,10 @@ async fn where_its_node_does_not_answer_a_read_is_answered_by_the_rows_and_a_req
     nodes[0].kill().await;
     let told = client.get("open").await;
     assert_eq!((told.status, told.word("status")), (200, "trying"), "{}", told.text);
+    let told = client.get("%6Fpen").await;
+    assert_eq!((told.status, told.word("gid")), (200, "open"), "{}", told.text);
+    let told = client.events("open").await;
+    assert_eq!((told.status, told.json["items"][0]["kind"].as_str()), (200, Some("begun")));
     let told = client.confirm("open", "?wait_ms=0").await;
     assert_eq!((told.status, told.word("code")), (503, "owner-unreachable"), "{}", told.text);
     assert_eq!((told.header("retry-after"), told.word("gid")), ("1", "open"));
@@ -145,11 +151,22 @@ async fn nobody_else_can_speak_as_a_node() {
     };
     let told = post(&second, "/internal/v1/left", &[]).await.expect("an answer");
     assert_eq!(told.status(), 404);
-    let forged = [("tercet-node", "v1;1;2;3;AAAA")];
+    let forged = [("tercet-node", "v3;1;2;3;AAAA;AAAA")];
     let told = post(&second, "/internal/v1/left", &forged).await.expect("an answer");
     assert_eq!(told.status(), 404);
     let told = post(&second, "/v1/transactions/open/confirm", &forged).await.expect("an answer");
     assert_eq!(told.status(), 401);
+    // No stranger's body is waited for.
+    let head = format!(
+        "POST /v1/transactions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: 100000\r\n{}: {}\r\n\r\n{{",
+        forged[0].0, forged[0].1
+    );
+    let mut stranger = TcpStream::connect(nodes[1].address()).await.expect("connected");
+    stranger.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = [0; 12];
+    soon("an answer", stranger.read_exact(&mut answer)).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 401");
     // What a stranger says of hops and of whom it asks for counts for nothing.
     let claims = [("tercet-hop", "1"), ("tercet-owner", "1"), ("tercet-who", "somebody-else")];
     let told = post(&second, "/v1/transactions/open/retry", &claims).await.expect("an answer");
@@ -191,7 +208,7 @@ async fn a_role_is_checked_where_a_request_comes_in_and_goes_with_it() {
     // What nodes say to each other says nobody else, whatever their token.
     let claims = [("tercet-who", "ops"), ("tercet-role", "operator")];
     for headers in
-        [&claims[..1], &claims[1..], &[("tercet-node", "v2;1;2;3;AAAA"), claims[0], claims[1]]]
+        [&claims[..1], &claims[1..], &[("tercet-node", "v3;1;2;3;AAAA;AAAA"), claims[0], claims[1]]]
     {
         for token in [None, Some("token-of-eve"), Some("token-of-ops")] {
             let mut request = third.http().post(third.url("/v1/transactions/tour/confirm"));

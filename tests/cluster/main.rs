@@ -1,6 +1,7 @@
 //! Several nodes as processes on one database server: whatever is killed, stopped or frozen, all
 //! that was begun ends, once. `tests/databases` starts the servers; without one this fails.
 
+mod audit;
 #[path = "../it/bodies.rs"]
 mod bodies;
 mod commits;
@@ -12,3 +13,4 @@ mod nodes;
 mod rolling;
 mod start;
 mod take_over;
+mod tls;

@@ -25,17 +25,29 @@ pub(crate) fn default_grace_ms() -> u64 {
 /// A settings file by the settings' names in full.
 pub(crate) fn flat(what: &str, text: &str) -> BTreeMap<String, toml::Value> {
     let table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{what}: {error}"));
-    let sections = table.into_iter().map(|(name, section)| {
+    let mut all = BTreeMap::new();
+    for (name, section) in table {
         let toml::Value::Table(section) = section else { panic!("{what}: {name} is no section") };
-        section.into_iter().map(move |(key, value)| (format!("{name}.{key}"), value))
-    });
-    sections.flatten().collect()
+        put(&mut all, &name, section);
+    }
+    all
+}
+
+/// A section's settings, and those of the sections within it. An empty table is a setting that is one.
+fn put(all: &mut BTreeMap<String, toml::Value>, section: &str, of: toml::Table) {
+    for (key, value) in of {
+        let name = format!("{section}.{key}");
+        match value {
+            toml::Value::Table(within) if !within.is_empty() => put(all, &name, within),
+            value => drop(all.insert(name, value)),
+        }
+    }
 }
 
 /// The setting that an environment variable gives, if it gives one.
 pub(crate) fn of_variable(variable: &str) -> Option<String> {
-    let (section, key) = variable.strip_prefix("TERCET_")?.split_once("__")?;
-    Some(format!("{}.{}", section.to_lowercase(), key.to_lowercase()))
+    let name = variable.strip_prefix("TERCET_").filter(|name| name.contains("__"))?;
+    Some(name.replace("__", ".").to_lowercase())
 }
 
 /// What is wrong with settings given in a file: names there are none of, values of another kind.

@@ -3,7 +3,7 @@
 use crate::compose::{millis, services};
 use crate::read;
 use crate::settings::{self, DRAIN_MS};
-use crate::yaml::{text, words};
+use crate::yaml::{list, text, texts, words};
 
 /// More than draining and stopping take with the built-in grace.
 fn stops_within(time_ms: u64) {
@@ -56,4 +56,54 @@ fn supervisors_of_one_node_wait_until_it_has_stopped() {
     let start = lines(&unit, "ExecStart=/usr/local/bin/tercet serve ");
     assert!(start[0].starts_with("--config /etc/tercet/tercet.toml "), "{start:?}");
     assert_eq!(lines(&unit, "Restart="), ["always"]);
+}
+
+#[test]
+fn the_compose_file_for_others_has_tls_and_tokens() {
+    let compose = services("deploy/compose.tls.yaml");
+    let coordinator = &compose["coordinator"];
+    stops_within(millis(text(coordinator, "/stop_grace_period")));
+    let variables = texts(coordinator, "/environment");
+    let names = variables.keys().map(String::as_str);
+    assert_eq!(settings::faults_of_variables(names), [""; 0]);
+    for name in [
+        "TERCET_AUTH__TOKENS_FILE",
+        "TERCET_SERVER__TLS__CERT_FILE",
+        "TERCET_SERVER__TLS__KEY_FILE",
+    ] {
+        let file = variables.get(name).map(String::as_str).unwrap_or_default();
+        assert!(file.starts_with("/etc/tercet/access/"), "{name}: {file:?}");
+    }
+    assert!(!variables.contains_key("TERCET_AUTH__ALLOW_ANONYMOUS"));
+    // The directory, since a file that is mounted stays the one that was there.
+    let mounted = words(coordinator, "/volumes");
+    assert!(mounted.iter().any(|one| one.ends_with(":/etc/tercet/access:ro")), "{mounted:?}");
+    let probed = variables.get("TERCET_SERVER__ADMIN_LISTEN").expect("an address of its own");
+    assert!(probed.starts_with("127.0.0.1:"), "{probed}");
+    let asked = list(coordinator, "/healthcheck/test").last().cloned().unwrap_or_default();
+    assert_eq!(asked, format!("http://{probed}/readyz"));
+    assert_eq!(words(coordinator, "/ports"), ["7200:7200"]);
+}
+
+#[test]
+fn the_unit_hands_on_every_file_that_it_names() {
+    let unit = read("deploy/systemd/tercet.service");
+    let handed_on: Vec<&str> = lines(&unit, "LoadCredential=")
+        .into_iter()
+        .filter_map(|line| line.split_once(':').map(|(name, _)| name))
+        .collect();
+    let variables = lines(&unit, "Environment=");
+    let named: Vec<(&str, &str)> =
+        variables.iter().filter_map(|line| line.split_once('=')).collect();
+    assert_eq!(settings::faults_of_variables(named.iter().map(|(name, _)| *name)), [""; 0]);
+    let files: Vec<&str> =
+        named.iter().filter_map(|(_, value)| value.strip_prefix("%d/")).collect();
+    assert_eq!(files, handed_on);
+    for name in [
+        "TERCET_AUTH__TOKENS_FILE",
+        "TERCET_SERVER__TLS__CERT_FILE",
+        "TERCET_SERVER__TLS__KEY_FILE",
+    ] {
+        assert!(named.iter().any(|(known, _)| *known == name), "{name}");
+    }
 }

@@ -81,3 +81,28 @@ async fn loyalty_in_python_keeps_every_rule() {
     let kit = TestKit::new(format!("{url}/loyalty"), &payload).expect("a kit");
     is_green("loyalty", kit.probe_url(format!("{url}/points"))).await;
 }
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[tokio::test]
+async fn a_participant_in_rust_takes_signed_calls_alone() {
+    let (_process, url, _directory) = of_the_demo("payment", &["--secret", SECRET]).await;
+    let payload = json!({"account": "crowd", "amount": 7});
+    let kit = TestKit::new(format!("{url}/payment"), &payload).expect("a kit");
+    let kit = kit.secret(SECRET.parse().expect("a secret")).rounds(2);
+    is_green("payment", kit.probe_url(format!("{url}/accounts"))).await;
+}
+
+#[tokio::test]
+async fn a_participant_in_python_takes_signed_calls_alone() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/demo/python/loyalty.py");
+    let script = script.canonicalize().expect("the participant in Python");
+    let secret = format!("TERCET_DEMO_SECRET={SECRET}");
+    let arguments = [&secret, "python3", script.to_str().expect("a path"), "--db", "it.db"];
+    let (_process, url) = start(Path::new("env"), &arguments, directory.path()).await;
+    let payload = json!({"account": "alice", "points": 3});
+    let kit = TestKit::new(format!("{url}/loyalty"), &payload).expect("a kit");
+    let kit = kit.secret(SECRET.parse().expect("a secret")).rounds(2);
+    is_green("loyalty", kit.probe_url(format!("{url}/points"))).await;
+}

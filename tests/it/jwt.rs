@@ -76,7 +76,10 @@ async fn people_come_with_tokens_of_an_issuer_whose_keys_may_change() {
     let [old, new, stranger] = [Signer::new("k1"), Signer::new("k2"), Signer::new("k1")];
     std::fs::write(&path, set(&[&old])).expect("written");
     let file = ("AUTH__JWT__JWKS_FILE", path.to_str().expect("UTF-8"));
-    let settings = [&SETTINGS[..], &[file, ("LOG__FILTER", "trace")]].concat();
+    let sha256 = "ab".repeat(32);
+    let tokens = json!([{ "name": "deploy", "role": "viewer", "sha256": sha256 }]).to_string();
+    let settings = [file, ("LOG__FILTER", "trace"), ("AUTH__TOKENS", &tokens)];
+    let settings = [&SETTINGS[..], &settings].concat();
     let (tercet, participant) = (Tercet::start_with(&settings).await, Participant::start().await);
     let client = tercet.client();
 
@@ -108,10 +111,19 @@ async fn people_come_with_tokens_of_an_issuer_whose_keys_may_change() {
     let is_in = async || (status(&client, &bob).await == 200).then_some(());
     eventually("the new key counts", is_in).await;
     assert_eq!(status(&client, &eve).await, 200, "and the old one does");
+    let name_of_token = old.token("deploy", "operator");
+    let refused = client.with_token(&name_of_token).send(Method::GET, "/v1/stats", None).await;
+    problem(&refused, "unauthorized", None);
+    assert!(refused.word("detail").contains("auth.jwt.name_claim"), "{}", refused.text);
     std::fs::write(&path, "{ half of").expect("written");
     tercet.signal("HUP").await;
     tercet.logged("issuer_keys_not_read").await;
     assert_eq!((status(&client, &eve).await, status(&client, &bob).await), (200, 200));
+
+    std::fs::write(&path, set(&[])).expect("written");
+    tercet.signal("HUP").await;
+    tercet.logged("issuer_keys_gone").await;
+    assert_eq!((status(&client, &eve).await, status(&client, &bob).await), (401, 401));
 
     let log = tercet.log();
     for token in [&eve, &zoe, &bob, &nobody] {

@@ -4,6 +4,7 @@
 
 mod access;
 mod alerts;
+mod audit;
 mod begin;
 mod bodies;
 mod browsers;
@@ -44,8 +45,11 @@ mod shutdown;
 mod stats;
 mod strangers;
 mod surface;
+mod tls;
+mod tls_calls;
 mod tx_cli;
 mod verdicts;
 mod verdicts_oddities;
 mod waits;
 mod waits_open;
+mod who_may_be_called;

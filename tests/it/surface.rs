@@ -97,6 +97,7 @@ async fn the_contract_is_served_as_openapi_and_as_a_page() {
         ("/v1/transactions/{gid}/confirm", "post"),
         ("/v1/transactions/{gid}/cancel", "post"),
         ("/v1/transactions/{gid}/events", "get"),
+        ("/v1/audit", "get"),
         ("/livez", "get"),
         ("/readyz", "get"),
         ("/metrics", "get"),

@@ -6,5 +6,6 @@ mod imports;
 mod licences;
 mod log_lines;
 mod promises;
+mod signatures;
 mod sources;
 mod tools;

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use tercet_wire::{Epoch, Incarnation, Instance, Mono, Now, Wall};
+use tercet_wire::{ActId, Epoch, Incarnation, Instance, Mono, Now, Wall};
 use uuid::Uuid;
 
 /// time and entropy.
@@ -16,6 +16,11 @@ pub trait Clock: Send + Sync + 'static {
     /// A life of a gid, never given twice. Also the text of a gid that we make. Later
     /// ones are greater, which keeps the journal's indexes appending.
     fn new_instance(&self) -> Instance;
+
+    /// Something that an operator does. Later ones are greater, as of instances.
+    fn new_act(&self) -> ActId {
+        ActId(self.new_instance().0)
+    }
 
     /// A life of a node, never given twice on any node of any cluster. Positive.
     fn new_incarnation(&self) -> Incarnation;

@@ -18,13 +18,16 @@ use tokio::sync::watch;
 use crate::access::{self, Access, AccessError, is_loopback};
 use crate::config::Settings;
 use crate::http::{
-    self, Admits, Api, BodyBudget, Browsers, Entrance, Readiness, RequestLimits, ServerSettings,
+    self, Admits, Api, BodyBudget, Browsers, Entrance, Port, Readiness, RequestLimits,
+    ServerSettings,
 };
 use crate::node::{Node, NodeError, Rows, Surroundings};
 use crate::open_files::{self, TooFew};
+use crate::reading_again::keep_reading;
 use crate::runtime::for_what_is_in_flight;
 use crate::servers::{ServerEnded, Servers};
 use crate::signals::Stop;
+use crate::tls::{Tls, TlsError};
 
 /// The pauses before a node that was fenced tries again to begin its next life.
 const AGAIN: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(5) };
@@ -50,6 +53,9 @@ pub enum ServeError {
     /// It is not said who is let in, or not so that it could be kept.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// A certificate, a key or an authority cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Journal, dispatcher or engine could not be started, or failed.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -92,6 +98,7 @@ pub(crate) async fn serve_on(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let access = Access::begin(settings, Arc::clone(&clock))?;
     let access = Arc::new(access);
+    let tls = Tls::begin(settings)?;
     tell_of(&access, settings.server.listen);
     let max_connections = settings.server.max_connections;
     let shares = open_files::raise_and_share(max_connections, settings.database.read_connections)?;
@@ -104,6 +111,7 @@ pub(crate) async fn serve_on(
     let entrance = Entrance::closed(&readiness).for_browsers(Browsers {
         allowed_origins: settings.server.allowed_origins.clone(),
         allowed_hosts: settings.server.allowed_hosts.clone(),
+        is_open: !access.has_rules(),
     });
     // The face comes first: whoever supervises the process is answered while it takes up what was
     // unfinished, however much that is.
@@ -111,7 +119,8 @@ pub(crate) async fn serve_on(
     let admits = if admin.is_some() { Admits::Everybody } else { Admits::EverybodyAndProbes };
     let main = server_settings(settings, shares.connections, admits);
     let closing = servers.closing();
-    servers.answer_requests(http::serve(listener, entrance.clone(), main, closing));
+    let port = Port::new(listener, tls.server.clone());
+    servers.answer_requests(http::serve(port, entrance.clone(), main, closing));
     let mut own_addresses = vec![address];
     if let Some((listener, address)) = admin {
         tracing::info!(event = "admin_listening", listen = %format_args!("http://{address}"), "probes are answered here");
@@ -120,9 +129,9 @@ pub(crate) async fn serve_on(
         let probes = http::serve(listener, entrance.clone(), settings, std::future::pending());
         servers.answer_probes(probes);
     }
-    servers.keep(access::keep_up(Arc::clone(&access)));
-    let around = Surroundings::new(settings, rows, address, shares, clock, readiness).await;
-    let around = around.map_err(NodeError::from)?;
+    servers.keep(access::keep_up(Arc::clone(&access), tls.clone()));
+    servers.keep(keep_reading(tls.files()));
+    let around = Surroundings::new(settings, rows, address, shares, &tls, clock, readiness).await;
     Face { servers, entrance, own_addresses, metrics, access, around }.serve(stop, ready).await
 }
 
@@ -149,7 +158,7 @@ impl Face {
         self.opens(&node);
         let address = self.around.listens_on;
         tracing::info!(event = "started",
-            listen = %format_args!("http://{address}"),
+            listen = %format_args!("{}://{address}", self.around.settings.server.tls.scheme()),
             version = env!("CARGO_PKG_VERSION"),
             "ready"
         );

@@ -30,8 +30,10 @@ async fn served(servers: Servers, asked: Stop) -> (Result<(), ServeError>, Readi
     let clock = Arc::new(SystemClock::start());
     let access = Arc::new(Access::begin(&settings, clock.clone()).expect("there are no rules"));
     let rows = Rows::InDatabase;
-    let around = Surroundings::new(&settings, rows, address, shares, clock, readiness.clone());
-    let around = around.await.expect("a client");
+    let tls = Tls::begin(&settings).expect("no file is read");
+    let around =
+        Surroundings::new(&settings, rows, address, shares, &tls, clock, readiness.clone());
+    let around = around.await;
     let face = Face { servers, entrance, own_addresses: vec![address], metrics, access, around };
     let serving = face.serve(stop, |_| ());
     let served = tokio::time::timeout(Duration::from_secs(60), serving).await;

@@ -31,7 +31,7 @@ fn help_explains_and_a_mistake_is_told_apart_from_a_failure() {
     let run = |line: &str| ran(&mut tercet(directory.path(), line));
     let (code, stdout, _) = run("--help");
     assert_eq!(code, Some(0));
-    for word in ["serve", "dev", "migrate", "config", "Begin with: tercet dev"] {
+    for word in ["serve", "dev", "migrate", "config", "audit", "Begin with: tercet dev"] {
         assert!(stdout.contains(word), "{stdout}");
     }
     let (code, stdout, _) = run("--version");

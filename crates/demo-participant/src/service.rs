@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use axum::Router;
 use sea_orm::{DatabaseConnection, DbErr};
-use tercet_participant::Store;
+use tercet_participant::{SignedCalls, Store};
 
 use crate::guarding::Guarding;
 use crate::mischief::{self, Mischief};
@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// on purpose.
     #[arg(long)]
     without_guard: bool,
+    /// The secret that it shares with the coordinator: calls that are not signed by it are refused.
+    #[arg(long, value_name = "SECRET", env = "TERCET_DEMO_SECRET", hide_env_values = true)]
+    secret: Option<String>,
 }
 
 /// What ends a service before its time.
@@ -44,6 +47,9 @@ pub(crate) enum ServiceError {
     /// It cannot be called.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// Its secret is none.
+    #[error("the secret {0}")]
+    Secret(#[from] tercet_participant::InvalidSigningKey),
     /// It cannot call the coordinator.
     #[error(transparent)]
     Client(#[from] tercet_participant::ClientError),
@@ -92,12 +98,14 @@ struct Around {
     file: PathBuf,
     listening: serve::Listening,
     mischief: Mischief,
+    signed: Option<SignedCalls>,
 }
 
 async fn open(arguments: Arguments) -> Result<Opened, ServiceError> {
-    let Arguments { listen, db: file, mischief, without_guard } = arguments;
+    let Arguments { listen, db: file, mischief, without_guard, secret } = arguments;
+    let signed = secret.map(|secret| SignedCalls::new([secret])).transpose()?;
     let listening = serve::listen(listen).await?;
-    let around = Around { file, listening, mischief };
+    let around = Around { file, listening, mischief, signed };
     let db = around.made(database::open(&around.file).await)?;
     let guarding = if without_guard {
         tracing::warn!("without the guard: repeats are run again");
@@ -120,6 +128,11 @@ impl Around {
     /// mischief.
     async fn serve(self, path: &str, branch: Router, other: Router) -> Result<(), ServiceError> {
         let (branch, switch) = mischief::around(branch, self.mischief);
+        // What strangers send is refused before it can do anything, mischief too.
+        let branch = match self.signed {
+            Some(signed) => branch.layer(signed),
+            None => branch,
+        };
         let router = Router::new().nest(path, branch).merge(other).merge(switch);
         Ok(serve::serve(self.listening, router).await?)
     }

@@ -3,6 +3,7 @@
 //! Nothing here does IO, reads a clock, rolls dice or waits. Time and entropy arrive with
 //! the input; what should happen leaves as values. `Cargo.toml` and `clippy.toml` keep it so.
 
+mod act;
 mod cluster;
 mod core;
 mod dispatch;
@@ -17,6 +18,7 @@ mod recovery;
 mod stored;
 mod transaction;
 
+pub use act::{Act, Acted};
 pub use cluster::{
     Judgement, LifeRow, LifeState, Lives, Look, MOST_IN_CHUNK, NodeWatch, NodeWatchSettings, Share,
     Suspect, SuspectedFor, TakeOver, TakeOverAnswer, TakeOverStep, judge,

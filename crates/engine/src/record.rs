@@ -8,6 +8,8 @@ use tercet_wire::{
     ResolvedAs, Seq, Spec, Status, SteadyWall, Wall,
 };
 
+use crate::act::Acted;
+
 /// One durable step of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Record {
@@ -25,9 +27,7 @@ impl Record {
     /// An end keeps its date for as long as it should be remembered, whatever the clock says
     /// meanwhile.
     pub fn date_end(&mut self, steady: &SteadyWall, now: Mono) {
-        if let Change::Finished { at, .. } = &mut self.change {
-            *at = steady.ended(*at, now);
-        }
+        self.change.date_end(steady, now);
     }
 }
 
@@ -53,6 +53,39 @@ pub enum Change {
     Parked(bool),
     /// A line of history.
     History(HistoryEvent),
+    /// What an operator did, and what it changed.
+    Acted(Box<Acted>),
+}
+
+impl Change {
+    /// What it changes, each by itself: of an act what that changed, else itself.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        match self {
+            Self::Acted(acted) => acted.changes.iter(),
+            Self::Begun(_)
+            | Self::Registered(_)
+            | Self::Decided(_)
+            | Self::BranchRecord(_)
+            | Self::Finished { .. }
+            | Self::Parked(_)
+            | Self::History(_) => std::slice::from_ref(self).iter(),
+        }
+    }
+
+    fn date_end(&mut self, steady: &SteadyWall, now: Mono) {
+        match self {
+            Self::Finished { at, .. } => *at = steady.ended(*at, now),
+            Self::Acted(acted) => {
+                acted.changes.iter_mut().for_each(|change| change.date_end(steady, now));
+            }
+            Self::Begun(_)
+            | Self::Registered(_)
+            | Self::Decided(_)
+            | Self::BranchRecord(_)
+            | Self::Parked(_)
+            | Self::History(_) => {}
+        }
+    }
 }
 
 /// The decision.

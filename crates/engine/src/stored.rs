@@ -145,6 +145,9 @@ impl StoredTransaction {
                 self.history_len = happening.number;
                 self.history_by_hand += u32::from(happening.kind.is_by_hand());
             }
+            Change::Acted(acted) => {
+                acted.changes.iter().try_for_each(|change| self.apply(change))?;
+            }
         }
         Ok(())
     }

@@ -156,3 +156,33 @@ fn a_decision_for_the_deadline_is_never_shown_before_it() {
         assert!(finished >= decided && decided.is_some(), "{behind_ms} ms behind");
     }
 }
+
+/// Nobody was asked, so nobody has said anything; and time does not mend it.
+#[test]
+fn a_participant_that_may_not_be_called_is_parked_at_once() {
+    let forbidden = || Answer::NotAllowed { why: "leads to nobody".to_owned() };
+    let told = "participant-not-allowed: leads to nobody";
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    driver.answer(&tries[0], 200);
+    let confirm = driver.durable().calls.remove(0);
+    let commands = driver.input(Input::Answered(confirm.ticket.clone(), forbidden()));
+    assert!(records(&commands).contains(&"Parked".to_owned()), "{:?}", records(&commands));
+    let transaction = driver.core.engine().transaction(&gid("t")).expect("live").clone();
+    let snapshot = tercet_engine::Snapshot { transaction, at: driver.now };
+    let shown = snapshot.view().branches.remove(0);
+    assert_eq!((shown.last_error.as_deref(), shown.last_answer), (Some(told), None));
+    // It is called again all the same: once it may be, nothing needs to be done here.
+    let again = driver.durable().calls.remove(0);
+    driver.answer(&again, 200);
+    driver.durable();
+    assert!(driver.core.engine().transaction(&gid("t")).is_none());
+
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    driver.input(Input::Answered(tries[0].ticket.clone(), forbidden()));
+    let shown = answers(&driver).0.expect("an answer to the Try");
+    assert_eq!((shown.status, shown.body.as_str()), (None, told));
+    let cancel = driver.durable().calls.remove(0);
+    assert_eq!(cancel.ticket.op, Op::Cancel, "a Try that was refused is the transaction's end");
+}

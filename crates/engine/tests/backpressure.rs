@@ -4,7 +4,7 @@ mod world;
 
 use tercet_engine::{Ask, Call, CallState, CapacityFreed, Commands, Destination, Input, Until};
 use tercet_wire::{BranchSpec, Mono, Resolution, ResolvedAs};
-use world::content::{branch, gid, spec};
+use world::content::{branch, gid, operator, spec};
 use world::driver::{Driver, calls, records};
 
 fn destination(call: &Call) -> Destination {
@@ -145,7 +145,7 @@ fn a_resolution_takes_back_a_call_that_waits_for_its_turn() {
         branch: confirm.ticket.branch.clone(),
         as_: ResolvedAs::Confirmed,
         note: None,
-        who: "somebody".into(),
+        by: operator("somebody"),
     };
     let asked = driver.ask(&gid("t"), Ask::Resolve(Box::new(word)), Until::Finished);
     assert_eq!(asked.retract, std::slice::from_ref(&confirm.ticket));

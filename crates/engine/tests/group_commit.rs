@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Backlog, BranchRecord, Caps, Change, Committed, GroupCommit, GroupCommitSettings, JournalEvent,
-    LastAnswer, PendingResolution, Record, Submitted, TransactionKey, Urgency, Weight,
+    Act, Acted, Backlog, BranchRecord, Caps, Change, Committed, GroupCommit, GroupCommitSettings,
+    JournalEvent, LastAnswer, PendingResolution, Record, Submitted, TransactionKey, Urgency,
+    Weight,
 };
-use tercet_wire::{Backoff, BranchStatus, Mono, Now, Op, PerOp, ResolvedAs, Seq, Wall};
+use tercet_wire::{Action, Backoff, BranchStatus, Mono, Now, Op, PerOp, ResolvedAs, Seq, Wall};
 use world::content::spec;
 
 const CAPS: Caps = Caps { records: 100, binds: 100_000, bytes: 1_000_000 };
@@ -244,4 +245,84 @@ fn it_is_over_once_closed_and_written_or_fenced() {
     fenced.append(vec![begun(2)], Urgency::Now);
     assert!(fenced.is_over() && submitted(&mut fenced, 1).is_none());
     assert_eq!(told(&mut fenced), [JournalEvent::Fenced]);
+}
+
+fn act(number: u64) -> Act {
+    Act {
+        id: world::content::act(u32::try_from(number).expect("small")),
+        at: Wall(0),
+        who: "alice".into(),
+        role: "operator".into(),
+        action: Action::RetryAll,
+        gid: None,
+        branch: None,
+        note: None,
+        detail: "{}".into(),
+    }
+}
+
+/// Number and acts of the batch that is submitted now, which has no records.
+fn acts(writer: &mut GroupCommit, ms: u64) -> Option<(i64, Vec<Act>)> {
+    let Submitted::Batch(batch) = writer.submit(at(ms))? else { panic!("it is a batch") };
+    assert_eq!(batch.records, []);
+    Some((batch.number, batch.acts.clone()))
+}
+
+/// Keeps exactly-once.
+#[test]
+fn an_act_goes_by_itself_and_again_until_it_is_durable() {
+    let mut writer = writer(settings(), 3);
+    writer.act(act(1));
+    writer.act(act(2));
+    assert!(!writer.is_idle());
+    assert_eq!(acts(&mut writer, 0), Some((1, vec![act(1)])));
+    writer.committed(Committed::Again { why: "x".into() }, at(0));
+    assert_eq!(writer.submit(at(0)), None);
+    let due = writer.next_deadline().expect("it is tried again").0;
+    assert_eq!(acts(&mut writer, due), Some((1, vec![act(1)])));
+    durable(&mut writer, due);
+    assert_eq!(acts(&mut writer, due), Some((2, vec![act(2)])));
+    durable(&mut writer, due);
+    assert_eq!(submitted(&mut writer, due), Some((3, vec![1, 2, 3])));
+    durable(&mut writer, due);
+    let failing = JournalEvent::Failing { why: "x".into() };
+    assert_eq!(told(&mut writer), [failing, JournalEvent::Healed, JournalEvent::Durable(Seq(3))]);
+}
+
+#[test]
+fn an_act_that_no_database_takes_holds_nobody_up() {
+    let mut writer = writer(settings(), 0);
+    writer.act(act(1));
+    assert_eq!(acts(&mut writer, 0), Some((1, vec![act(1)])));
+    assert_eq!(writer.committed(Committed::Rejected, at(0)), None);
+    assert_eq!((told(&mut writer), writer.is_idle()), (vec![], true));
+}
+
+#[test]
+fn a_writer_that_is_closed_writes_the_acts_that_wait() {
+    let mut writer = writer(settings(), 0);
+    writer.act(act(1));
+    writer.close();
+    assert!(!writer.is_over());
+    assert_eq!(writer.next_deadline(), Some(Mono(0)));
+    assert_eq!(acts(&mut writer, 5), Some((1, vec![act(1)])));
+    assert!(!writer.is_over(), "it is no sign of life");
+    durable(&mut writer, 5);
+    assert!(writer.is_over());
+}
+
+/// What an act changed is weighed with it, so that no batch has more than it may.
+///
+/// Keeps P9.
+#[test]
+fn an_act_weighs_what_it_changed_too() {
+    let begun = begun(1);
+    let acted = |changes| {
+        let acted = Acted { act: act(1), changes };
+        Weight::of(&Record { change: Change::Acted(Box::new(acted)), ..begun.clone() })
+    };
+    let (alone, with) = (acted(Vec::new()), acted(vec![begun.change.clone()]));
+    let of_begun = Weight::of(&begun);
+    assert_eq!(with.binds, alone.binds + of_begun.binds);
+    assert_eq!(with.bytes, alone.bytes + of_begun.bytes - begun.gid.as_str().len());
 }

@@ -5,11 +5,12 @@ mod world;
 use std::sync::Arc;
 
 use tercet_engine::{
-    Ask, Call, Change, Input, Load, Record, Rules, StoredTransaction, Transaction, Until,
+    Act, Ask, Call, Change, Commands, Input, Load, Record, Rules, StoredTransaction, Transaction,
+    Until,
 };
-use tercet_wire::{BranchStatus, EventKind, ResolvedAs};
-use world::content::{branch, gid, resolution, spec};
-use world::driver::{Driver, calls, records, replies};
+use tercet_wire::{Action, Audited, BranchStatus, EventKind, Operator, ResolvedAs};
+use world::content::{act, branch, gid, operator, resolution, spec};
+use world::driver::{Driver, calls, names, records, replies};
 
 const NOTHING: [&str; 0] = [];
 
@@ -27,7 +28,7 @@ fn resolve(id: &str, as_: ResolvedAs) -> Ask {
 }
 
 fn retry() -> Ask {
-    Ask::Retry { who: Arc::from("10.0.0.9") }
+    Ask::Retry { by: operator("10.0.0.9") }
 }
 
 fn transaction(driver: &Driver) -> &Transaction {
@@ -36,7 +37,8 @@ fn transaction(driver: &Driver) -> &Transaction {
 
 /// The lines of history among these records, as `kind detail`.
 fn lines(records: &[Record]) -> Vec<String> {
-    let lines = records.iter().filter_map(|record| match &record.change {
+    let changes = records.iter().flat_map(|record| record.change.parts());
+    let lines = changes.filter_map(|change| match change {
         Change::History(line) => {
             Some(format!("{} {}", line.kind, line.detail.as_deref().unwrap_or_default()))
         }
@@ -58,7 +60,7 @@ fn a_resolution_is_durable_before_it_is_told_and_finishes() {
     assert_eq!(lines(&commands.append), ["resolved as confirmed by 10.0.0.9: seen in their books"]);
     // The end rests on the word too, so nobody hears of either before it is durable.
     assert_eq!(replies(&commands), NOTHING);
-    let word = commands.append[1].seq;
+    let word = commands.append[0].seq;
     assert_eq!(replies(&driver.durable_to(word.0)), ["1 201 confirmed", "2 200 confirmed"]);
 }
 
@@ -283,10 +285,95 @@ fn a_retry_calls_what_waits_and_nothing_beside_a_call() {
     let commands = driver.durable();
     assert_eq!(calls(&commands), ["a confirm 2"]);
     assert_eq!(replies(&commands), ["2 200 confirming"]);
-    // Both are under way now: nothing is left to hasten, and nothing to write down.
+    // Both are under way now: nothing is left to hasten, and nothing to tell but who asked.
     let commands = driver.ask(&gid("t"), retry(), Until::Accepted);
     assert_eq!((records(&commands), calls(&commands)), (vec![], vec![]));
-    assert_eq!(replies(&commands), ["3 200 confirming"]);
+    let commands = driver.durable();
+    assert_eq!((calls(&commands), replies(&commands)), (vec![], vec!["3 200 confirming".into()]));
+}
+
+/// The acts among these records, and what changed with each.
+fn acts(commands: &Commands) -> Vec<(&Act, Vec<String>)> {
+    let acted = commands.append.iter().filter_map(|record| match &record.change {
+        Change::Acted(acted) => Some((&acted.act, names(&acted.changes))),
+        _ => None,
+    });
+    acted.collect()
+}
+
+/// Keeps P3.
+#[test]
+fn what_an_operator_does_is_one_record_with_its_effect() {
+    let mut driver = Driver::new();
+    driver.now.entropy = u64::MAX;
+    let confirms = confirming(&mut driver);
+    driver.answer(&confirms[0], 503);
+    driver.durable();
+    let (at, of_t) = (driver.now.wall, Some(gid("t")));
+    let did = |action, branch: Option<&str>, note: Option<&str>, detail: &str| Act {
+        id: act(1),
+        at,
+        who: "10.0.0.9".into(),
+        role: "operator".into(),
+        action,
+        gid: of_t.clone(),
+        branch: branch.map(|id| id.parse().expect("an id")),
+        note: note.map(Into::into),
+        detail: detail.into(),
+    };
+    let commands = driver.ask(&gid("t"), retry(), Until::Accepted);
+    let retried = did(Action::Retry, None, None, "{\"calls\":1}");
+    assert_eq!(acts(&commands), [(&retried, vec!["History".to_owned()])]);
+    assert_eq!((commands.append.len(), replies(&commands)), (1, vec![]));
+    assert_eq!(replies(&driver.durable()), ["2 200 confirming"]);
+    // The call that it made is under way: the word is written before it takes effect.
+    let why = Some("seen in their books");
+    let as_cancelled = did(Action::Resolve, Some("a"), why, "{\"as\":\"cancelled\"}");
+    let commands = driver.ask(&gid("t"), resolve("a", ResolvedAs::Cancelled), Until::Accepted);
+    assert_eq!(acts(&commands), [(&as_cancelled, vec!["BranchRecord".to_owned()])]);
+    assert_eq!(commands.append.len(), 1);
+    // What it comes to later is no second act, nor is a word that is not heard.
+    driver.durable();
+    for as_ in [ResolvedAs::Cancelled, ResolvedAs::Confirmed] {
+        assert_eq!(acts(&driver.ask(&gid("t"), resolve("a", as_), Until::Accepted)), []);
+    }
+    let commands = driver.pass(2_000);
+    assert_eq!((acts(&commands), records(&commands).len()), (vec![], 2));
+    // One that takes effect at once is written with it.
+    driver.answer(&confirms[1], 503);
+    let commands = driver.ask(&gid("t"), resolve("b", ResolvedAs::Confirmed), Until::Accepted);
+    let effect = vec!["BranchRecord".to_owned(), "History".to_owned()];
+    assert_eq!(acts(&commands).pop().map(|(_, changes)| changes), Some(effect));
+}
+
+#[test]
+fn what_is_refused_or_over_has_no_act() {
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    for id in ["a", "x"] {
+        let commands = driver.ask(&gid("t"), resolve(id, ResolvedAs::Confirmed), Until::Accepted);
+        assert_eq!(commands.append, []);
+    }
+    // Its end is not durable, so that it is still here.
+    driver.answer(&tries[0], 200);
+    let confirms = driver.durable().calls;
+    driver.answer(&confirms[0], 200);
+    for ask in [retry(), resolve("a", ResolvedAs::Confirmed)] {
+        assert_eq!(driver.ask(&gid("t"), ask, Until::Accepted).append, []);
+    }
+}
+
+#[test]
+fn a_part_of_a_larger_act_names_it_and_has_no_row() {
+    let mut driver = Driver::new();
+    driver.now.entropy = u64::MAX;
+    let confirms = confirming(&mut driver);
+    driver.answer(&confirms[0], 503);
+    driver.durable();
+    let by = Operator { audited: Audited::PartOf(act(7)), ..operator("10.0.0.9") };
+    let commands = driver.ask(&gid("t"), Ask::Retry { by }, Until::Accepted);
+    assert_eq!((acts(&commands), commands.append.len()), (vec![], 1));
+    assert_eq!(lines(&commands.append), [format!("retried by 10.0.0.9 (act {})", act(7))]);
 }
 
 /// Keeps P9.

@@ -7,7 +7,7 @@ use tercet_engine::{
     Ask, BranchRecord, Call, CapacityFreed, Commands, EngineSettings, Input, Load, Rules, Until,
 };
 use tercet_wire::{Answer, Resolution, ResolvedAs, Status};
-use world::content::{branch, gid, spec};
+use world::content::{branch, gid, operator, spec};
 use world::driver::{Driver, calls, replies};
 use world::node::{Node, destination, two_may_wait};
 
@@ -284,7 +284,8 @@ fn the_words_of_participants_and_operators_count_as_bytes() {
     let (call, _) = node.stuck("t");
     let bytes = |node: &Node| node.driver.core.census().live_bytes;
     let before = bytes(&node);
-    let retry = node.driver.ask(&gid("t"), Ask::Retry { who: "somebody".into() }, Until::Accepted);
+    let retry =
+        node.driver.ask(&gid("t"), Ask::Retry { by: operator("somebody") }, Until::Accepted);
     let confirm = node.advance(retry).calls.remove(0);
     let excerpt = "w".repeat(1_024);
     let answer = Answer::Status { code: 503, retry_after: None, excerpt };
@@ -295,7 +296,7 @@ fn the_words_of_participants_and_operators_count_as_bytes() {
     assert_eq!(calls(&answered), ["a confirm 2"]);
     let note: std::sync::Arc<str> = "n".repeat(500).into();
     let (branch, as_) = (call.ticket.branch.clone(), ResolvedAs::Confirmed);
-    let word = Resolution { branch, as_, note: Some(note), who: "somebody".into() };
+    let word = Resolution { branch, as_, note: Some(note), by: operator("somebody") };
     let resolve = node.driver.ask(&gid("t"), Ask::Resolve(Box::new(word)), Until::Accepted);
     node.advance(resolve);
     let said = bytes(&node);
@@ -377,7 +378,7 @@ fn no_call_is_made_before_the_pause_asked_for_while_paged_out() {
     let busy = Answer::Status { code: 429, retry_after, excerpt: String::new() };
     node.input(Input::Answered(called[0].ticket.clone(), busy));
     let retried =
-        node.driver.ask(&gid("t1"), Ask::Retry { who: "somebody".into() }, Until::Accepted);
+        node.driver.ask(&gid("t1"), Ask::Retry { by: operator("somebody") }, Until::Accepted);
     assert_eq!(calls(&node.advance(retried)), ["a confirm 3"]);
 }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tercet_engine::{ApplyError, BranchRecord, Change, Decided, HistoryEvent, Record};
+use tercet_engine::{Act, ApplyError, BranchRecord, Change, Decided, HistoryEvent, Record};
 use tercet_wire::{BranchId, BranchSpec, Gid, Instance, Spec, Status, Wall};
 
 /// What a batch means for one life.
@@ -28,6 +28,8 @@ pub(super) struct TransactionDelta<'a> {
     pub(super) registered: Vec<&'a Arc<BranchSpec>>,
     pub(super) branch_records: BTreeMap<&'a BranchId, &'a BranchRecord>,
     pub(super) happened: Vec<&'a HistoryEvent>,
+    /// What operators did to it.
+    pub(super) acts: Vec<&'a Act>,
 }
 
 /// Takes the records of each life together, in the order of their gids.
@@ -68,6 +70,7 @@ impl<'a> TransactionDelta<'a> {
             registered: Vec::new(),
             branch_records: BTreeMap::new(),
             happened: Vec::new(),
+            acts: Vec::new(),
         }
     }
 
@@ -78,6 +81,7 @@ impl<'a> TransactionDelta<'a> {
 
     fn is_nothing(&self) -> bool {
         let rows = self.registered.len() + self.branch_records.len() + self.happened.len();
+        let rows = rows + self.acts.len();
         !self.moves() && rows == 0
     }
 
@@ -116,6 +120,10 @@ impl<'a> TransactionDelta<'a> {
             }
             Change::Parked(parked) => self.parked = Some(*parked),
             Change::History(happening) => self.happened.push(happening),
+            Change::Acted(acted) => {
+                self.acts.push(&acted.act);
+                acted.changes.iter().try_for_each(|change| self.add(change))?;
+            }
         }
         Ok(())
     }

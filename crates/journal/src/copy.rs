@@ -12,7 +12,7 @@ use tercet_engine::LifeState;
 
 use crate::database;
 use crate::error::JournalError;
-use crate::sql::{branch, detail, discard, event, node, outcome, transaction};
+use crate::sql::{act, branch, detail, discard, event, node, outcome, transaction};
 use crate::store::{Database, Offline};
 
 /// Rows that are read or written at once, at most.
@@ -76,6 +76,7 @@ async fn copy_all(
         copy_table::<branch::Entity>("branch_transactions", &snapshot, &written).await?,
         copy_table::<outcome::Entity>("branch_outcomes", &snapshot, &written).await?,
         copy_table::<event::Entity>("transaction_events", &snapshot, &written).await?,
+        copy_table::<act::Entity>("audit", &snapshot, &written).await?,
     ];
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
@@ -89,6 +90,7 @@ async fn copy_all(
     compare::<branch::Entity>(&copied[2], to).await?;
     compare::<outcome::Entity>(&copied[3], to).await?;
     compare::<event::Entity>(&copied[4], to).await?;
+    compare::<act::Entity>(&copied[5], to).await?;
     Ok(copied.into())
 }
 

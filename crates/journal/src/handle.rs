@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Backlog, HistoryEvent, JournalEvent, LifeRow, Load, Record, StoredTransaction, Urgency,
+    Act, Backlog, HistoryEvent, JournalEvent, LifeRow, Load, Record, StoredTransaction, Urgency,
 };
-use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
+use tercet_wire::{
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::database;
 use super::error::JournalError;
@@ -21,7 +23,7 @@ use super::store::{Life, Store};
 use super::summary::JournalSummary;
 use super::thread;
 use super::unreadable::Unreadable;
-use super::writer::Command;
+use super::writer::{Command, Told};
 
 /// How long a thread that was told to stop at once is waited for.
 const LETTING_GO: Duration = Duration::from_secs(1);
@@ -40,6 +42,8 @@ pub(super) struct Shared {
     /// As many reads for people as may run at once.
     pub(super) reads: Semaphore,
     pub(super) read_within: Duration,
+    /// As many acts as may wait to be written.
+    pub(super) acts: Arc<Semaphore>,
     pub(super) meter: Arc<QueueMeter>,
     /// Dropped or written to: the thread stops at once.
     pub(super) stop: watch::Sender<()>,
@@ -166,6 +170,33 @@ impl Journal {
     /// The database does not answer, or not in time.
     pub async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {
         self.shown(self.shared.store.list(query)).await
+    }
+
+    /// A page of what operators did, newest first.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntryView>, JournalError> {
+        self.shown(self.shared.store.audit(query)).await
+    }
+
+    /// Makes durable what an operator does to no single transaction, before any of it is done. (What
+    /// is done to one transaction goes with that one's records.)
+    ///
+    /// # Errors
+    /// It is not known to be durable in time, or never will be.
+    pub async fn act(&self, act: Act) -> Result<(), JournalError> {
+        let within = self.shared.read_within;
+        let place = Arc::clone(&self.shared.acts).try_acquire_owned();
+        // So many wait only where nothing is written.
+        let place = place.map_err(|_| JournalError::TooSlow { within })?;
+        let (told, durable) = oneshot::channel();
+        let command = Command::Act { act: Box::new(act), told: Told { told, _place: place } };
+        self.shared.queue.send(command).map_err(|_| JournalError::Closed)?;
+        match tokio::time::timeout(within, durable).await {
+            Ok(told) => told.map_err(|_| JournalError::Closed),
+            Err(_) => Err(JournalError::TooSlow { within }),
+        }
     }
 
     /// Lines of a transaction's history with a number greater than `after`, oldest first.

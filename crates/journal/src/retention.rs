@@ -6,7 +6,8 @@
 //! past their time. Then it strips the younger ones of branches and history, walking by
 //! begin from where it stopped before. A transaction that was too young, or unfinished, when
 //! the walk passed it is stripped on a later walk: once a day it begins anew, and the
-//! finished are counted anew. Where other nodes finish some too they are counted more often.
+//! finished are counted anew. Where other nodes finish some too they are counted more often. Last comes
+//! what operators did.
 //!
 //! While the wall clock is in doubt nothing is deleted for its age; only the bound on their number
 //! holds.
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 use super::error::JournalError;
 use super::meters::Meters;
 use super::settings::Retention;
-use super::store::{Keyset, PurgeBatch, PurgeLimits, Store};
+use super::store::{AuditDue, Keyset, PurgeBatch, PurgeLimits, Store};
 
 /// Rows of all tables deleted in one turn of an idle writer's: a batch that arrives meanwhile
 /// waits for it, some milliseconds.
@@ -82,6 +83,7 @@ enum Task {
     Count,
     Forget,
     Strip,
+    Audit,
 }
 
 /// What a look-up found.
@@ -96,6 +98,7 @@ enum Found {
         crowded: bool,
     },
     ToStrip(PurgeBatch),
+    Audit(AuditDue),
 }
 
 impl Found {
@@ -104,7 +107,7 @@ impl Found {
         match self {
             Self::Finished(_) | Self::FinishedByNow(_) => false,
             Self::ToForget { crowded, .. } => !crowded,
-            Self::ToStrip(_) => true,
+            Self::ToStrip(_) | Self::Audit(_) => true,
         }
     }
 }
@@ -179,12 +182,7 @@ impl Sweeper {
     /// These have become durable.
     pub(super) fn written(&mut self, records: &[Record]) {
         for record in records {
-            let (finished, rows) = match &record.change {
-                Change::Begun(spec) => (0, 2 + spec.branches.len()),
-                Change::Finished { .. } => (1, 1),
-                Change::Registered(_) | Change::BranchRecord(_) | Change::History(_) => (0, 1),
-                Change::Decided(_) | Change::Parked(_) => (0, 0),
-            };
+            let (finished, rows) = rows_of(&record.change);
             self.finished = self.finished.saturating_add(finished);
             self.written = self.written.saturating_add(u64::try_from(rows).unwrap_or(u64::MAX));
         }
@@ -278,7 +276,7 @@ impl Sweeper {
             Found::FinishedByNow(count) => self.counted(count, now),
             Found::ToForget { due, crowded } => {
                 if !self.doubted {
-                    self.behind(before(now, self.settings.transactions), &due, meters);
+                    self.behind(before(now, self.settings.transactions), due.oldest, meters);
                 }
                 if due.gids.is_empty() {
                     self.forgotten(0, false, crowded);
@@ -287,11 +285,19 @@ impl Sweeper {
                 }
             }
             Found::ToStrip(due) => {
-                self.behind(due.finished_before, &due, meters);
+                self.behind(due.finished_before, due.oldest, meters);
                 if due.gids.is_empty() {
-                    self.walked(due, now, meters);
+                    self.walked(due);
                 } else {
                     self.found = Some(Found::ToStrip(due));
+                }
+            }
+            Found::Audit(due) => {
+                self.behind(before(now, self.settings.audit), due.oldest, meters);
+                if due.ids.is_empty() {
+                    self.end_round(now, meters);
+                } else {
+                    self.found = Some(Found::Audit(due));
                 }
             }
         }
@@ -304,8 +310,8 @@ impl Sweeper {
 
     /// How overdue the deletion is that follows now: shown at once, since the round may take
     /// long.
-    fn behind(&mut self, horizon: Wall, due: &PurgeBatch, meters: &Meters) {
-        if let Some(oldest) = due.oldest {
+    fn behind(&mut self, horizon: Wall, oldest: Option<Wall>, meters: &Meters) {
+        if let Some(oldest) = oldest {
             self.lag = self.lag.max(horizon.since(oldest));
             meters.lag(self.lag);
         }
@@ -363,6 +369,10 @@ impl Sweeper {
                     Ok(Found::ToStrip(due))
                 });
             }
+            Task::Audit => {
+                let (horizon, most) = (before(now, self.settings.audit), most(rows).transactions);
+                self.spawn(async move { store.audit_due(horizon, most).await.map(Found::Audit) });
+            }
         }
     }
 
@@ -397,7 +407,13 @@ impl Sweeper {
             }
             Found::ToStrip(due) => {
                 self.store.prune(&due).await?;
-                self.walked(due, now, meters);
+                self.walked(due);
+            }
+            Found::Audit(due) => {
+                self.store.purge_audit(&due).await?;
+                if !due.more {
+                    self.end_round(now, meters);
+                }
             }
         }
         Ok(())
@@ -413,20 +429,39 @@ impl Sweeper {
         }
     }
 
-    fn walked(&mut self, due: PurgeBatch, now: Now, meters: &Meters) {
+    fn walked(&mut self, due: PurgeBatch) {
         self.stripped = due.reached;
         if !due.more {
-            meters.lag(self.lag);
-            self.task = Task::Count;
-            self.round_due = now.mono.after(self.settings.every);
-            self.due = self.round_due;
+            self.task = Task::Audit;
         }
+    }
+
+    fn end_round(&mut self, now: Now, meters: &Meters) {
+        meters.lag(self.lag);
+        self.task = Task::Count;
+        self.round_due = now.mono.after(self.settings.every);
+        self.due = self.round_due;
     }
 
     /// What failed is tried again in the next round.
     fn put_off(&mut self, error: &(dyn std::error::Error + 'static), now: Now) {
         tracing::warn!(event = "purge_failed", error, "cannot delete old rows");
         self.due = now.mono.after(self.settings.every);
+    }
+}
+
+/// How many transactions a change ends, and about how many rows it writes.
+fn rows_of(change: &Change) -> (u64, usize) {
+    match change {
+        Change::Begun(spec) => (0, 2 + spec.branches.len()),
+        Change::Finished { .. } => (1, 1),
+        Change::Registered(_) | Change::BranchRecord(_) | Change::History(_) => (0, 1),
+        Change::Decided(_) | Change::Parked(_) => (0, 0),
+        Change::Acted(acted) => acted
+            .changes
+            .iter()
+            .map(rows_of)
+            .fold((0, 1), |(ended, rows), (also_ended, more)| (ended + also_ended, rows + more)),
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Retention {
     pub branches: Duration,
     /// From the finish until the transaction is forgotten and its gid is free again.
     pub transactions: Duration,
+    /// How long it is kept what operators did.
+    pub audit: Duration,
     /// Most finished transactions kept; beyond it the oldest go first, whatever their age.
     pub max_finished: u64,
     /// From the end of one round of deleting to the next.
@@ -105,6 +107,7 @@ impl Default for Retention {
         Self {
             branches: DAY * 7,
             transactions: DAY * 30,
+            audit: DAY * 365,
             max_finished: 5_000_000,
             every: Duration::from_secs(60),
         }

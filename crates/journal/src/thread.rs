@@ -19,6 +19,9 @@ use super::settings::JournalSettings;
 use super::store::Store;
 use super::writer::Writer;
 
+/// Acts of no single transaction that wait to be written at most.
+const MOST_ACTS: usize = 100;
+
 /// Starts the thread, makes the store on it, and returns once it is ready. The reader runs on
 /// the runtime this is called from.
 pub(super) async fn start<F>(
@@ -39,6 +42,7 @@ where
     let reads = usize::try_from(settings.read_connections.max(1)).unwrap_or(usize::MAX);
     let reads = Semaphore::new(reads.min(Semaphore::MAX_PERMITS));
     let read_within = settings.read_within;
+    let acts = Arc::new(Semaphore::new(MOST_ACTS));
     let meter_of_writer = Arc::clone(&meter);
     let meters = Meters::register();
     let callers = Handle::current();
@@ -95,7 +99,7 @@ where
         .spawn(body)
         .map_err(JournalError::Thread)?;
     let store = made.await.map_err(|_| JournalError::Closed)??;
-    Ok(Journal::new(Shared { queue, asks, store, reads, read_within, meter, stop, ended }))
+    Ok(Journal::new(Shared { queue, asks, store, reads, read_within, acts, meter, stop, ended }))
 }
 
 /// Writes until the writer has ended or is told to stop.

@@ -1,17 +1,18 @@
 //! The one writer's loop: it moves batches and events, and decides nothing. What is written
 //! when, and what follows from a failure, is the engine's [`GroupCommit`] to say.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::{Clock, Stopwatch};
 use tercet_engine::{
-    Caps, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record, Submitted,
+    Act, Caps, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record, Submitted,
     TransactionKey, Urgency,
 };
 use tercet_wire::{ClockNews, Gid, Incarnation, Now, SteadyWall};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::meters::{Meters, QueueMeter};
 use super::retention::Sweeper;
@@ -26,6 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) enum Command {
     /// Make these durable.
     Append { records: Vec<Record>, urgency: Urgency },
+    /// Make durable what an operator did, and tell whoever waits for it.
+    Act { act: Box<Act>, told: Told },
     /// Make these transactions of a dead life this one's.
     TakeOver { dead: Incarnation, gids: Vec<Gid> },
     /// Make durable what came before, then end.
@@ -34,6 +37,14 @@ pub(super) enum Command {
     Leave,
     /// Delete what is past its retention, or leave that to another node.
     SetSweeping(bool),
+}
+
+/// Somebody waits for an act to be durable. Dropped, it says that it will not be.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) told: oneshot::Sender<()>,
+    /// Given back when it is settled.
+    pub(super) _place: OwnedSemaphorePermit,
 }
 
 /// The one writer.
@@ -47,6 +58,8 @@ pub(super) struct Writer {
     meters: Meters,
     queue: Arc<QueueMeter>,
     sweeper: Sweeper,
+    /// Who waits for an act, in their order.
+    acts: VecDeque<Told>,
 }
 
 impl Writer {
@@ -86,6 +99,7 @@ impl Writer {
             clock,
             meters,
             queue,
+            acts: VecDeque::new(),
         }
     }
 
@@ -141,6 +155,7 @@ impl Writer {
     async fn submit(&mut self) -> bool {
         let now = self.now();
         let Some(submitted) = self.group_commit.submit(now) else { return false };
+        let is_act = matches!(submitted, Submitted::Batch(batch) if !batch.acts.is_empty());
         let stopwatch = Stopwatch::start();
         let mut rejected = None;
         let result = match write(&*self.store, submitted).await {
@@ -169,6 +184,13 @@ impl Writer {
                 Committed::Fenced
             }
         };
+        if is_act && !matches!(result, Committed::Again { .. }) {
+            let told = self.acts.pop_front();
+            if let (Some(Told { told, .. }), Committed::Durable { .. }) = (told, &result) {
+                // Whoever does not wait any more needs no telling.
+                let _ = told.send(());
+            }
+        }
         let now = self.now();
         let quarantined = self.group_commit.committed(result, now);
         if let Some(life) = quarantined {
@@ -218,6 +240,10 @@ impl Writer {
             Command::Append { mut records, urgency } => {
                 self.date_ends(&mut records);
                 self.group_commit.append(records, urgency);
+            }
+            Command::Act { act, told } => {
+                self.acts.push_back(told);
+                self.group_commit.act(*act);
             }
             Command::TakeOver { dead, gids } => {
                 self.group_commit.take_over(dead, gids);

@@ -19,6 +19,7 @@ mod participant;
 mod problem;
 #[cfg(feature = "sea-orm")]
 mod router;
+mod signed_calls;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
 #[cfg(test)]
@@ -46,7 +47,9 @@ pub use legs::Legs;
 pub use participant::Participant;
 #[cfg(feature = "sea-orm")]
 pub use router::router;
+pub use signed_calls::{SignedCalls, SignedCallsService};
 pub use tercet_wire::{AnswerView, BranchView, Problem, ProblemCode, SummaryView, TransactionView};
 pub use tercet_wire::{BranchId, Gid, Instance, InvalidId, Op, UnknownOp, Wall};
 pub use tercet_wire::{BranchStatus, Reason, Status};
 pub use tercet_wire::{FailureKind, Verdict};
+pub use tercet_wire::{InvalidSigningKey, SigningKey};

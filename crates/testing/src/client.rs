@@ -6,7 +6,7 @@ use std::sync::Once;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
-use crate::{GUARD, eventually, soon};
+use crate::{Authority, GUARD, Issued, eventually, soon};
 
 /// The longest wait a request may ask for, in milliseconds.
 const LONGEST_WAIT_MS: u128 = 60_000;
@@ -78,6 +78,27 @@ impl Client {
             .tls_certs_only([])
             .build();
         Self { base: format!("http://{address}"), http: http.expect("a client"), token: None }
+    }
+
+    /// A client for the daemon at this address that speaks TLS with whomever this authority knows, and
+    /// shows this certificate if there is one.
+    ///
+    /// # Panics
+    /// They do not fit.
+    #[must_use]
+    pub fn by_tls(address: SocketAddr, authority: &Authority, shows: Option<&Issued>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let pem = authority.pem().as_bytes();
+        let mut http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_certs_only([reqwest::Certificate::from_pem(pem).expect("an authority")]);
+        if let Some(issued) = shows {
+            let identity = reqwest::Identity::from_pem(issued.identity().as_bytes());
+            http = http.identity(identity.expect("a certificate and its key"));
+        }
+        let http = http.build().expect("a client");
+        Self { base: format!("https://{address}"), http, token: None }
     }
 
     /// The same client with a bearer token.

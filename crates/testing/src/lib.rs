@@ -5,6 +5,7 @@
 //! test with the name of what was missing. What can only be asked for is asked for with a pause between,
 //! in which those can work who are to bring it about.
 
+mod authority;
 mod binary;
 mod client;
 mod log;
@@ -19,6 +20,7 @@ mod tercet;
 
 use std::time::Duration;
 
+pub use authority::{Authority, Issued};
 pub use binary::tercet as daemon;
 pub use client::{Client, Response};
 pub use participant::{Participant, Received};

@@ -9,13 +9,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use rustls::ServerConfig;
 use tercet_wire::{Op, header};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::port::Port;
 use crate::script::{Reaction, Script};
-use crate::server::serve;
+use crate::server::serve_by;
 use crate::soon;
 
 /// A participant on a port of its own. Unless told otherwise it answers every call with 200.
@@ -23,6 +24,8 @@ use crate::soon;
 pub struct Participant {
     port: Port,
     state: Arc<State>,
+    /// What is spoken on its port, if it is not HTTP itself.
+    tls: Option<Arc<ServerConfig>>,
     /// `None` while it is stopped.
     server: Option<JoinHandle<()>>,
 }
@@ -59,17 +62,27 @@ pub struct Received {
 impl Participant {
     /// Starts one on a free port.
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// Starts one on a free port that speaks TLS.
+    pub async fn start_by_tls(tls: Arc<ServerConfig>) -> Self {
+        Self::start_with(Some(tls)).await
+    }
+
+    async fn start_with(tls: Option<Arc<ServerConfig>>) -> Self {
         let port = Port::free();
         let state = State { script: Mutex::default(), calls: watch::Sender::new(Vec::new()) };
         let state = Arc::new(state);
-        let server = Some(serving(&port, &state));
-        Self { port, state, server }
+        let server = Some(serving(&port, tls.clone(), &state));
+        Self { port, state, tls, server }
     }
 
     /// Its URL for this path, such as `/payment`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.port.address())
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.port.address())
     }
 
     /// Its `host:port`.
@@ -131,7 +144,7 @@ impl Participant {
     /// It runs already.
     pub async fn restart(&mut self) {
         assert!(self.server.is_none(), "it runs already");
-        self.server = Some(serving(&self.port, &self.state));
+        self.server = Some(serving(&self.port, self.tls.clone(), &self.state));
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -147,9 +160,10 @@ impl Drop for Participant {
     }
 }
 
-fn serving(port: &Port, state: &Arc<State>) -> JoinHandle<()> {
+fn serving(port: &Port, tls: Option<Arc<ServerConfig>>, state: &Arc<State>) -> JoinHandle<()> {
     let state = Arc::clone(state);
-    tokio::spawn(serve(port.listen(), move |request| answer(request, Arc::clone(&state))))
+    let answering = move |request| answer(request, Arc::clone(&state));
+    tokio::spawn(serve_by(port.listen(), tls, answering))
 }
 
 /// An error closes the connection without an answer.

@@ -76,6 +76,13 @@ impl Tercet {
         self.files = Some(files);
     }
 
+    /// From its next start on it has this setting, whatever it was before.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let name = format!("TERCET_{name}");
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.to_owned()));
+    }
+
     /// Starts it again on the same address and the same database, and waits until it is ready.
     ///
     /// # Panics
@@ -244,7 +251,10 @@ fn by_shell(directory: &Path, prepare: &str) -> Command {
 
 /// The address in the line that says it is ready.
 fn ready(line: &str) -> Option<SocketAddr> {
-    let (_, url) = line.split_once("http://").filter(|_| line.contains("ready"))?;
+    let (scheme, url) = line.split_once("://").filter(|_| line.contains("ready"))?;
+    if !scheme.ends_with("http") && !scheme.ends_with("https") {
+        return None;
+    }
     let end = url.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)));
     url[..end.unwrap_or(url.len())].parse().ok()
 }
@@ -258,6 +268,8 @@ mod tests {
         let table = [
             ("2026-11-20T12:00:00Z  INFO tercet: ready listen=http://127.0.0.1:43211", true),
             ("INFO ready on http://127.0.0.1:43211, press Ctrl-C to stop", true),
+            ("INFO tercet: ready listen=https://127.0.0.1:43211", true),
+            ("INFO tercet: ready listen=tcp://127.0.0.1:43211", false),
             ("INFO listening on http://127.0.0.1:43211", false),
             ("INFO ready", false),
         ];

@@ -24,6 +24,14 @@ pub const TRACESTATE: &str = "tracestate";
 /// On the coordinator's answers: the transaction's status.
 pub const STATUS: &str = "tercet-status";
 
+/// On signed calls and alerts: which it is, the same for its repeats.
+/// Source: the Standard Webhooks specification.
+pub const WEBHOOK_ID: &str = "webhook-id";
+/// On signed calls and alerts: the seconds since 1970 at which it was sent.
+pub const WEBHOOK_TIMESTAMP: &str = "webhook-timestamp";
+/// On signed calls and alerts: `v1,` and the signature.
+pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
+
 /// Between coordinators: 1 on a request that one has passed on to another; it goes no further.
 pub const HOP: &str = "tercet-hop";
 /// Between coordinators: the life of a node that is believed to drive the transaction.
@@ -32,7 +40,7 @@ pub const OWNER: &str = "tercet-owner";
 pub const NODE: &str = "tercet-node";
 /// How nodes speak to each other: what they pass on, and what signs it. It is counted up with each
 /// change that an older node would not understand.
-pub const NODE_PROTOCOL: i32 = 2;
+pub const NODE_PROTOCOL: i32 = 3;
 /// Between coordinators: who asked the one that passed the request on.
 pub const WHO: &str = "tercet-who";
 /// Between coordinators: the role that the one that passed the request on has found.

@@ -170,6 +170,11 @@ uuid_id!(
     Instance
 );
 
+uuid_id!(
+    /// Something that an operator did (UUIDv7): the name of its row in the audit.
+    ActId
+);
+
 impl From<Instance> for Gid {
     /// The gid of a transaction that was begun without one: the UUID as text.
     fn from(instance: Instance) -> Self {

@@ -3,17 +3,21 @@
 //! coordinator all stand on this; it knows neither the rules of a transaction nor any IO.
 
 mod backoff;
+mod call_rules;
 pub mod header;
 mod hex;
 mod ids;
 pub mod metric;
 mod op;
+mod operator;
 mod problem;
 mod request;
 mod response;
 mod retry_after;
 #[cfg(feature = "openapi")]
 mod schema;
+mod signature;
+mod signed_host;
 mod spec;
 mod status;
 mod steady_wall;
@@ -22,27 +26,35 @@ mod time;
 mod verdict;
 
 pub use backoff::{Backoff, spread};
+pub use call_rules::{CallRule, CallRules, InvalidCallRule, NotAllowed};
 pub use header::NODE_PROTOCOL;
 pub use hex::{hex, unhex};
 pub use ids::{
-    BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId, Seq,
+    ActId, BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId,
+    Seq,
 };
 pub use op::{Op, PerOp, UnknownOp};
+pub use operator::{Audited, Operator};
 pub use problem::{Problem, ProblemCode};
 pub use request::{
-    Arrival, BeginRequest, BranchRequest, CancelRequest, CheckedBegin, Cursor, Invalid,
-    InvalidCursor, Limits, ListQuery, Object, Resolution, ResolveRequest, check_begin,
-    check_branch, check_cancel, check_resolve, refused_begin,
+    Arrival, AuditPlace, AuditQuery, BeginRequest, BranchRequest, CancelRequest, CheckedBegin,
+    Cursor, Invalid, InvalidAuditCursor, InvalidCursor, Limits, ListQuery, Object, Resolution,
+    ResolveRequest, check_begin, check_branch, check_cancel, check_resolve, refused_begin,
 };
 pub use response::{
-    AnswerView, AnswersView, AttemptsView, BranchView, EventView, LastAnswerView, NodeView, Page,
-    ParticipantView, ParticipantsView, PendingResolutionView, RetriedView, StatsView, SummaryView,
-    TransactionView,
+    AnswerView, AnswersView, AttemptsView, AuditEntryView, BranchView, EventView, LastAnswerView,
+    NodeView, Page, ParticipantView, ParticipantsView, PendingResolutionView, RetriedView,
+    StatsView, SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
+pub use signature::{
+    InvalidSigningKey, Signed, SigningKey, Unverified, call_id, webhook_timestamp,
+};
+pub use signed_host::{InvalidSignedHost, SignedHost};
 pub use spec::{BranchSpec, Fingerprint, Spec, host_port, shown_host_port};
 pub use status::{
-    BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy, UnknownName,
+    Action, BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy,
+    UnknownName,
 };
 pub use steady_wall::{ClockNews, SteadyWall};
 pub use text::without_nul;

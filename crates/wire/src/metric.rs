@@ -48,7 +48,10 @@ pub const TRANSACTIONS_RECOVERED: &str = "tercet_transactions_recovered_total";
 pub const HTTP_REQUESTS: &str = "tercet_http_requests_total";
 /// How long they took, by `route`.
 pub const HTTP_REQUEST_DURATION: &str = "tercet_http_request_duration_seconds";
-/// Requests without a token that counts, by `why`: `missing`, `malformed`, `unknown`, `jwt`.
+/// Clients with whom TLS could not be spoken.
+pub const TLS_HANDSHAKES_FAILED: &str = "tercet_tls_handshakes_failed_total";
+/// Requests without a token that counts, by `why`: `missing`, `malformed`, `unknown`, `jwt`,
+/// `certificate`.
 pub const LOGINS_FAILED: &str = "tercet_logins_failed_total";
 /// Alerts and attempts to deliver them, by `result`.
 pub const ALERTS: &str = "tercet_alerts_total";

@@ -108,7 +108,7 @@ problems! {
     CrossOrigin = "cross-origin", 403, "The request comes from another site's page",
         "Browsers send it so when a page of another origin asks. If that page is yours, name its origin in `server.allowed_origins`; programs leave `Origin` and `Sec-Fetch-Site` out.";
     HostNotAllowed = "host-not-allowed", 403, "This node is not known by that name",
-        "A node that listens on the loopback interface answers to its names (`localhost`, `127.0.0.1`, `[::1]`) alone, so that no page can reach it by a name of its own. Name further ones in `server.allowed_hosts`.";
+        "A node that listens on the loopback interface answers to its names (`localhost`, `127.0.0.1`, `[::1]`) alone, so that no page can reach it by a name of its own; one that asks nobody for a token answers to addresses and to names that nobody outside can have made. Name further ones in `server.allowed_hosts`.";
     TransactionNotFound = "transaction-not-found", 404, "There is no such transaction",
         "No transaction with this gid was ever begun here, or it finished longer ago than the retention. If a begin with this gid had no answer, send it again: that is safe.";
     BranchNotFound = "branch-not-found", 404, "The transaction has no such branch",

@@ -232,6 +232,18 @@ words!(
     }
 );
 
+words!(
+    /// What an operator can do that the audit keeps.
+    Action {
+        /// Had what was waiting in one transaction called at once.
+        Retry = "retry",
+        /// The same for all that a filter finds.
+        RetryAll = "retry-all",
+        /// Ended a branch by hand.
+        Resolve = "resolve",
+    }
+);
+
 impl EventKind {
     /// Whether it tells what somebody did, not what happened by itself.
     #[must_use]

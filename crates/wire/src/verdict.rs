@@ -28,7 +28,15 @@ pub enum Answer {
         /// What happened, for people.
         why: String,
     },
+    /// It was not asked: the operator lets nobody call it.
+    NotAllowed {
+        /// By which setting, for people.
+        why: String,
+    },
 }
+
+/// What `last_error` begins with where a participant may not be called.
+const NOT_ALLOWED: &str = "participant-not-allowed";
 
 impl Answer {
     /// One line for `last_error` and the history.
@@ -37,6 +45,7 @@ impl Answer {
         match self {
             Self::Status { code, .. } => format!("answered {code}"),
             Self::Nothing { why } => why.clone(),
+            Self::NotAllowed { why } => format!("{NOT_ALLOWED}: {why}"),
         }
     }
 }
@@ -68,6 +77,8 @@ pub enum FailureKind {
     Permanent,
     /// The reservation is gone: people should look at once.
     ReservationLost,
+    /// The participant may not be called, and said nothing: people should look at once.
+    NotAllowed,
 }
 
 /// Reads an answer. Source: README.md, "A participant".
@@ -76,6 +87,14 @@ pub fn verdict(op: Op, answer: &Answer) -> Verdict {
     let (code, retry_after) = match answer {
         Answer::Nothing { .. } => {
             return Verdict::Again { failure: FailureKind::Transient, pause: None };
+        }
+        Answer::NotAllowed { .. } => {
+            return match op {
+                Op::Try => Verdict::Refused,
+                Op::Confirm | Op::Cancel => {
+                    Verdict::Again { failure: FailureKind::NotAllowed, pause: None }
+                }
+            };
         }
         Answer::Status { code, retry_after, .. } => (*code, *retry_after),
     };
@@ -141,6 +160,15 @@ mod tests {
             let nothing = Answer::Nothing { why: "timeout".to_owned() };
             assert_eq!(verdict(op, &nothing), DOUBT);
         }
+    }
+
+    #[test]
+    fn who_may_not_be_called_refuses_a_try_and_fails_for_good() {
+        let answer = Answer::NotAllowed { why: "leads to nobody".to_owned() };
+        assert_eq!(answer.summary(), "participant-not-allowed: leads to nobody");
+        let for_good = Verdict::Again { failure: FailureKind::NotAllowed, pause: None };
+        let verdicts = Op::ALL.map(|op| verdict(op, &answer));
+        assert_eq!(verdicts, [Verdict::Refused, for_good, for_good]);
     }
 
     #[test]

@@ -8,10 +8,14 @@ transaction as the points. Python 3.8 or later.
 """
 
 import argparse
+import base64
 import concurrent.futures
 import contextlib
 import datetime
+import hashlib
+import hmac
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -34,6 +38,10 @@ BODY_LIMIT_BYTES = 1024 * 1024
 # How long a caller waits for those before it until it is told to come again. Its call keeps its
 # place, and is found done.
 PATIENCE_S = 1
+
+
+# A signature is good for so long before and after its timestamp.
+SIGNATURE_GOOD_FOR_S = 300
 
 
 class Refused(Exception):
@@ -133,6 +141,30 @@ def is_long_past(deadline):
     return time.time() - at.timestamp() > LATE_TRY_MARGIN_S
 
 
+# ---- The signature: whether the coordinator sent it (Standard Webhooks).
+
+
+def verify(key, op, call, body):
+    """Refuses a call that is not signed by this key around now, or is signed for another call."""
+    try:
+        identity, at = call["webhook-id"], call["webhook-timestamp"]
+        signatures = call["webhook-signature"].split(" ")
+    except KeyError as missing:
+        raise Refused(401, "unsigned", "header %s is missing" % missing.args[0])
+    if not at.isdigit() or abs(time.time() - int(at)) > SIGNATURE_GOOD_FOR_S:
+        raise Refused(401, "unsigned", "webhook-timestamp is more than five minutes off")
+    # The op is that of the address it was sent to: a signed Try is no Confirm.
+    parts = [call.get("tercet-" + name, "") for name in ("gid", "branch", "instance")]
+    parts = [part.replace("%", "%25").replace(".", "%2E") for part in parts]
+    parts.insert(2, op)
+    if identity != "/".join(parts):
+        raise Refused(401, "unsigned", "webhook-id is that of another call")
+    signed = b".".join((identity.encode(), at.encode(), body))
+    expected = b"v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
+    if not any(hmac.compare_digest(expected, signature.encode()) for signature in signatures):
+        raise Refused(401, "unsigned", "webhook-signature is by no secret that is known here")
+
+
 # ---- HTTP.
 
 
@@ -140,9 +172,9 @@ class Service(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address, file, guard):
+    def __init__(self, address, file, guard, key):
         super().__init__(address, Handler)
-        self.file, self.guard = file, guard
+        self.file, self.guard, self.key = file, guard, key
         # SQLite would keep writers apart by itself, but they would race for its lock; here they queue,
         # one call of a branch at a time.
         self.writer = concurrent.futures.ThreadPoolExecutor(max_workers=1)
@@ -214,6 +246,11 @@ class Handler(BaseHTTPRequestHandler):
         if prefix != "/loyalty" or op not in STATE_AFTER:
             return self.problem(404, "not-found", "there are /loyalty/try, confirm and cancel")
         call = {name.lower(): value for name, value in self.headers.items()}
+        try:
+            if self.server.key is not None:
+                verify(self.server.key, op, call, body)
+        except Refused as why:
+            return self.problem(why.status, why.code, str(why))
         for name in ("tercet-gid", "tercet-branch", "tercet-instance", "tercet-legs"):
             if name not in call:
                 return self.problem(400, "invalid-call", "header %s: is missing" % name)
@@ -256,7 +293,9 @@ def main():
     arguments.add_argument("--without-guard", action="store_true", help="wrong on purpose")
     given = arguments.parse_args()
     host, _, port = given.listen.rpartition(":")
-    service = Service((host, int(port)), given.db, not given.without_guard)
+    secret = os.environ.get("TERCET_DEMO_SECRET")
+    key = base64.b64decode(secret[len("whsec_") :]) if secret else None
+    service = Service((host, int(port)), given.db, not given.without_guard, key)
     print("listening on http://%s:%d" % service.server_address, flush=True)
     service.serve_forever()
 

@@ -130,6 +130,7 @@ impl LoadFlags {
         let script = Script::new(shape, self.address, self.sink);
         let load = Load {
             address: self.address,
+            tls: None,
             script: &script,
             connections: self.connections,
             pace: self.rate.map_or(Pace::Closed, Pace::Rate),

@@ -11,7 +11,7 @@ pub(crate) struct Bug {
 }
 
 /// What must notice a bug.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CaughtBy {
     /// The model over every state, or the cut after each record.
     ModelOrRecovery,
@@ -22,6 +22,8 @@ pub(crate) enum CaughtBy {
     /// One file of the engine's tests: where two guards keep one promise, the other hides what the
     /// one does not keep.
     EngineTest(&'static str),
+    /// The tests of one module of what is said over HTTP: no transaction is there that could break.
+    WireTests(&'static str),
 }
 
 use CaughtBy::{ModelOrRecovery, Simulation};

@@ -75,6 +75,13 @@ pub(crate) const CLUSTER_BUGS: &[Bug] = &[
         caught_by: Simulation,
     },
     Bug {
+        name: "P4: what was read counts as to be read, so that no more is taken over",
+        file: "crates/engine/src/engine/arrivals.rs",
+        instead_of: "self.mine -= usize::from(arrival.durable);",
+        put: "let _ = arrival.durable;",
+        caught_by: Simulation,
+    },
+    Bug {
         name: "P4: what a late begin is in the way of is read no more",
         file: "crates/engine/src/engine/unknown.rs",
         instead_of: "self.arrivals.has_room(gid);",

@@ -82,6 +82,7 @@ impl Copy {
             CaughtBy::Simulation => self.simulate(seeds),
             CaughtBy::EngineTest(name) => self.test_of_engine(name, &[]),
             CaughtBy::ModelOfNodes => self.test_of_engine("model", &["--", NODES]),
+            CaughtBy::WireTests(module) => self.tests_of_wire(module),
         }
     }
 
@@ -113,6 +114,19 @@ impl Copy {
         match ran.status.success() {
             true => Ran::Passed,
             false => Ran::Failed(first_failed(&ran, name)),
+        }
+    }
+
+    fn tests_of_wire(&self, module: &str) -> Ran {
+        const WIRE: [&str; 4] = ["test", "-p", "tercet-wire", "--lib"];
+        let built = output(self.cargo().args(WIRE).arg("--no-run"));
+        if !built.status.success() {
+            return not_built(&built);
+        }
+        let ran = output(self.cargo().args(WIRE).arg(format!("{module}::")));
+        match ran.status.success() {
+            true => Ran::Passed,
+            false => Ran::Failed(first_failed(&ran, module)),
         }
     }
 

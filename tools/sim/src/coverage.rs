@@ -193,7 +193,10 @@ impl From<Verdict> for Meaning {
             Verdict::InProgress(_) => Self::InProgress,
             Verdict::Again { failure: FailureKind::Transient, .. } => Self::Doubt,
             Verdict::Again { failure: FailureKind::Permanent, .. } => Self::Wrong,
-            Verdict::Again { failure: FailureKind::ReservationLost, .. } => Self::Gone,
+            Verdict::Again {
+                failure: FailureKind::ReservationLost | FailureKind::NotAllowed,
+                ..
+            } => Self::Gone,
         }
     }
 }

@@ -82,12 +82,16 @@ pub(crate) fn summary(answer: &Answer) -> String {
             format!("{code} after {} ms", pause.as_millis())
         }
         Answer::Status { code, retry_after: None, .. } => code.to_string(),
-        Answer::Nothing { why } => why.clone(),
+        Answer::Nothing { why } | Answer::NotAllowed { why } => why.clone(),
     }
 }
 
 fn record(record: &Record) -> String {
-    let what = match &record.change {
+    format!("record {} {} {}", record.seq.0, record.gid, change(&record.change))
+}
+
+fn change(changed: &Change) -> String {
+    match changed {
         Change::Begun(spec) => format!("begun {}", spec.instance),
         Change::Registered(branch) => format!("registered {}", branch.id),
         Change::Decided(decided) => format!("decided {:?}", decided.decision),
@@ -95,8 +99,11 @@ fn record(record: &Record) -> String {
         Change::Finished { status, .. } => format!("finished {status}"),
         Change::Parked(parked) => format!("parked {parked}"),
         Change::History(scheduled_event) => format!("happened {}", scheduled_event.kind),
-    };
-    format!("record {} {} {what}", record.seq.0, record.gid)
+        Change::Acted(acted) => {
+            let changes: Vec<String> = acted.changes.iter().map(change).collect();
+            format!("acted {}: {}", acted.act.action, changes.join(", "))
+        }
+    }
 }
 
 fn reply(reply: &Reply) -> String {

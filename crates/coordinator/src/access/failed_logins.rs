@@ -28,10 +28,16 @@ pub enum Failed {
     /// It is a JWT that does not count.
     #[error("the token is a JWT: {0}")]
     Jwt(NoJwt),
+    /// It shows a certificate alone, which stands for nobody.
+    #[error(
+        "no token came, and no name of the client's certificate is in server.tls.client_names; send \
+         a token as Authorization: Bearer …"
+    )]
+    Certificate,
 }
 
 /// As they are counted.
-const WHYS: [&str; 4] = ["missing", "malformed", "unknown", "jwt"];
+const WHYS: [&str; 5] = ["missing", "malformed", "unknown", "jwt", "certificate"];
 
 impl Failed {
     fn as_str(self) -> &'static str {
@@ -40,6 +46,7 @@ impl Failed {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
             Self::Jwt(_) => "jwt",
+            Self::Certificate => "certificate",
         }
     }
 }

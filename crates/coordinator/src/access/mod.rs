@@ -3,6 +3,7 @@
 //! ```text
 //!  Authorization ─▶ Presented ─▶ digest ─▶ Tokens (settings, tokens file) ──┐
 //!                                    └──▶ else, if it is one: a JWT ────────┴▶ Caller {who, role}
+//!  no Authorization ─▶ Certificate of the connection ─▶ Certified ───────▶ Caller
 //!  tokens file, keys of the issuer ─▶ watch (every second, SIGHUP) ─▶ Access
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! that the request's route needs (`http/route_table.rs`). Nothing here keeps a token: it is hashed,
 //! compared and gone with its request.
 
+mod certificate;
 mod failed_logins;
 mod jwt;
 mod presented;
@@ -20,6 +22,7 @@ mod tokens;
 mod tokens_file;
 mod watch;
 
+pub use certificate::{Certificate, Shown};
 pub use failed_logins::Failed;
 pub use jwt::{KeysError, NoJwt};
 pub use presented::Presented;
@@ -28,5 +31,5 @@ pub(crate) use rules::is_loopback;
 pub use rules::{Access, AccessError, Caller, Denied};
 pub use token::{TokenDigest, new_token};
 pub(crate) use tokens::doubled;
-pub use tokens::{NamedToken, is_token_name};
+pub use tokens::{NamedClient, NamedToken, is_token_name};
 pub use watch::keep_up;

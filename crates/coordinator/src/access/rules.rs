@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use tercet_clock::Clock;
 use thiserror::Error;
 
+use super::certificate::{Certified, Shown};
 use super::failed_logins::{Failed, FailedLogins};
-use super::jwt::{IssuerKeys, Jwt, KeysError, Source};
+use super::jwt::{IssuerKeys, Jwt, KeysError, NoJwt, Source};
 use super::presented::Presented;
 use super::tokens::{Tokens, doubled};
 use super::tokens_file::{TokensFile, TokensFileError};
@@ -60,7 +62,8 @@ pub enum AccessError {
     /// Everybody who reaches the port would be let in, and nobody said that this is meant.
     #[error(
         "server.listen = {0} is reached from other machines, and nobody is asked for a token: give \
-         auth.tokens (`tercet token new` makes one), auth.tokens_file or auth.jwt, or set \
+         auth.tokens (`tercet token new` makes one), auth.tokens_file, auth.jwt or \
+         server.tls.client_names, or set \
          auth.allow_anonymous = true if whoever reaches the port may do everything"
     )]
     Open(SocketAddr),
@@ -90,6 +93,7 @@ pub struct Access {
     of_settings: Vec<NamedToken>,
     file: Option<PathBuf>,
     tokens: RwLock<Arc<Tokens>>,
+    certified: Certified,
     pub(super) jwt: Option<Arc<Jwt>>,
     last: Mutex<Last>,
     failed: FailedLogins,
@@ -118,7 +122,7 @@ impl Access {
     pub fn begin(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AccessError> {
         Self::check(settings)?;
         let Settings { auth, server, .. } = settings;
-        let has_rules = auth.rules().is_some();
+        let has_rules = settings.access_rules().is_some();
         let has_open_metrics = auth.open_metrics || auth.allow_anonymous;
         let are_probed_by_others = server.admin_listen.is_some_and(|listen| !is_loopback(listen));
         let access = Self {
@@ -128,6 +132,7 @@ impl Access {
             of_settings: auth.tokens.clone(),
             file: auth.tokens_file.clone(),
             tokens: RwLock::new(Arc::new(Tokens::of(&auth.tokens))),
+            certified: Certified::of(&server.tls.client_names),
             jwt: Jwt::of(&auth.jwt)?.map(Arc::new),
             last: Mutex::default(),
             failed: FailedLogins::register(),
@@ -148,7 +153,7 @@ impl Access {
     /// It may not.
     pub fn check(settings: &Settings) -> Result<(), AccessError> {
         let (auth, listen) = (&settings.auth, settings.server.listen);
-        match (auth.rules(), auth.allow_anonymous) {
+        match (settings.access_rules(), auth.allow_anonymous) {
             (Some(rules), true) => Err(AccessError::Both(rules)),
             (None, false) if !is_loopback(listen) => Err(AccessError::Open(listen)),
             _ => Ok(()),
@@ -178,13 +183,13 @@ impl Access {
     ///
     /// # Errors
     /// They may not.
-    pub fn admit(
+    pub fn admit<'a>(
         &self,
-        headers: &HeaderMap,
+        shown: impl Into<Shown<'a>>,
         needs: Role,
         from: Option<SocketAddr>,
     ) -> Result<Caller, Denied> {
-        let caller = self.caller(headers).inspect_err(|denied| {
+        let caller = self.caller(shown.into()).inspect_err(|denied| {
             if let Denied::Unknown(why) = denied {
                 self.failed.count(*why, from, self.clock.now().mono);
             }
@@ -193,14 +198,31 @@ impl Access {
         Ok(caller)
     }
 
-    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Denied> {
+    /// A token decides if there is one, whatever the certificate says.
+    fn caller(&self, shown: Shown<'_>) -> Result<Caller, Denied> {
+        match shown.certificate {
+            Some(certificate) if !shown.headers.contains_key(AUTHORIZATION) => {
+                let caller = self.certified.find(certificate);
+                Ok(caller.cloned().ok_or(Failed::Certificate)?)
+            }
+            Some(_) | None => self.by_token(shown.headers),
+        }
+    }
+
+    fn by_token(&self, headers: &HeaderMap) -> Result<Caller, Denied> {
         let token = Presented::of(headers)?.expose();
         let tokens = Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner));
         if let Some(caller) = tokens.find(&TokenDigest::of(token.as_bytes())) {
             return Ok(caller.clone());
         }
         match &self.jwt {
-            Some(jwt) if Jwt::looks_like_one(token) => jwt.caller(token, self.clock.now().wall),
+            Some(jwt) if Jwt::looks_like_one(token) => {
+                let caller = jwt.caller(token, self.clock.now().wall)?;
+                if tokens.has_name(&caller.who) {
+                    return Err(Failed::Jwt(NoJwt::NameOfToken).into());
+                }
+                Ok(caller)
+            }
             Some(_) | None => Err(Failed::Unknown.into()),
         }
     }
@@ -220,14 +242,7 @@ impl Access {
         match read {
             Ok(keys) => {
                 last.keys_objection = None;
-                let count = keys.len();
-                if jwt.take(keys) || at_once {
-                    tracing::info!(
-                        event = "issuer_keys_read",
-                        keys = count,
-                        "the issuer's keys were read"
-                    );
-                }
+                jwt.take(keys, at_once);
             }
             Err(error) => {
                 let said = with_cause(&error);

@@ -33,6 +33,16 @@ pub struct NamedToken {
     pub role: Role,
 }
 
+/// Whom a client's certificate stands for: a value of `server.tls.client_names`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedClient {
+    /// Who has it.
+    pub name: String,
+    /// What whoever has it may do.
+    pub role: Role,
+}
+
 /// All that count.
 #[derive(Debug, Default)]
 pub(super) struct Tokens(Vec<(TokenDigest, Caller)>);
@@ -48,6 +58,11 @@ impl Tokens {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether one is called so.
+    pub(super) fn has_name(&self, who: &str) -> bool {
+        self.0.iter().any(|(_, caller)| &*caller.who == who)
     }
 
     /// Whose token has this digest. All are compared, whichever it is, so that the time it takes says

@@ -10,20 +10,19 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, U
 use http::{Method, Request, Uri};
 use http_body_util::Full;
 use percent_encoding::percent_decode_str;
-use tercet_wire::Wall;
+use tercet_wire::{SigningKey, Wall, header, webhook_timestamp};
 use thiserror::Error;
 use tokio::time::sleep;
 use url::Position;
 
 use super::queue::Alert;
 use super::settings::AlertSettings;
-use super::signature::SigningKey;
 use crate::outbound::{self, Connections, Connector, Sending};
 use crate::secret::{Secret, SecretUrl};
 
-const ID: HeaderName = HeaderName::from_static("webhook-id");
-const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const ID: HeaderName = HeaderName::from_static(header::WEBHOOK_ID);
+const TIMESTAMP: HeaderName = HeaderName::from_static(header::WEBHOOK_TIMESTAMP);
+const SIGNATURE: HeaderName = HeaderName::from_static(header::WEBHOOK_SIGNATURE);
 
 /// Who calls.
 const CALLER: HeaderValue = HeaderValue::from_static(concat!("tercet/", env!("CARGO_PKG_VERSION")));
@@ -79,7 +78,7 @@ impl Delivery {
 
     fn request(&self, alert: &Alert, now: Wall) -> Result<Request<Full<Bytes>>, Unwritable> {
         let url = self.url.expose();
-        let timestamp = now.0.div_euclid(1_000);
+        let timestamp = webhook_timestamp(now);
         let mut request = Request::new(Full::new(Bytes::from(alert.body.clone())));
         *request.method_mut() = Method::POST;
         let target = &url[Position::BeforePath..Position::AfterQuery];
@@ -96,7 +95,7 @@ impl Delivery {
             headers.insert(AUTHORIZATION, text(&basic(url.username(), password))?);
         }
         if let Some(key) = &self.key {
-            let signature = key.expose().sign(&alert.id, timestamp, &alert.body);
+            let signature = key.expose().sign(&alert.id, timestamp, alert.body.as_bytes());
             headers.insert(SIGNATURE, text(&signature)?);
         }
         Ok(request)

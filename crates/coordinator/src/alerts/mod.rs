@@ -25,10 +25,8 @@ mod handle;
 mod news;
 mod queue;
 mod settings;
-mod signature;
 mod task;
 
 pub use handle::{Alerts, start};
 pub use news::{OutageReport, ParkedBranch};
 pub use settings::AlertSettings;
-pub use signature::{InvalidSigningKey, SigningKey};

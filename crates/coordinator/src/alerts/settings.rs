@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tercet_wire::Backoff;
+use tercet_wire::{Backoff, SigningKey};
 
-use super::signature::SigningKey;
 use crate::secret::{Secret, SecretUrl};
 
 /// Where alerts go, and how much is kept for how long.

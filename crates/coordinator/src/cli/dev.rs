@@ -26,15 +26,16 @@ pub(super) fn dev(flags: &DevFlags) -> Exit {
             "dev listens on loopback only, not on {listen}; use tercet serve"
         ));
     }
+    let scheme = settings.server.tls.scheme();
     run(&settings, StoreKind::InDatabase, |address| {
         // Beside the daemon, which does not wait for whoever reads them.
-        std::thread::spawn(move || say(three_lines(address)));
+        std::thread::spawn(move || say(three_lines(scheme, address)));
     })
 }
 
 /// A whole transaction without any participant: an open one that has no branches.
-fn three_lines(address: SocketAddr) -> String {
-    let url = format!("http://{address}");
+fn three_lines(scheme: &str, address: SocketAddr) -> String {
+    let url = format!("{scheme}://{address}");
     let transactions = format!("{url}/v1/transactions");
     format!(
         "\nTercet runs on {url} with a database that goes away when it stops (Ctrl-C).\n\

@@ -35,13 +35,7 @@ impl Exit {
     /// Says on stderr why the command failed, with the causes behind it, in one line: some of it is
     /// what others have said.
     pub(super) fn failed(error: &dyn Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text += &format!(": {error}");
-            cause = error.source();
-        }
-        complain(text);
+        complain(with_causes(error));
         Self::Failed
     }
 
@@ -50,6 +44,17 @@ impl Exit {
         complain_in_lines(error);
         Self::Usage
     }
+}
+
+/// An error and the causes behind it, in one line.
+pub(super) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 impl From<Exit> for ExitCode {

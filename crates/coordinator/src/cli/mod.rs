@@ -18,7 +18,7 @@ use crate::cli::arguments::{Arguments, Command};
 use crate::cli::exit::Exit;
 
 /// Does what the command line asks for and says how it ended: 0 well, 1 not, 2 wrong usage
-/// or settings; `tx` also 3 not found, 4 conflict, 5 not allowed, 6 nobody there.
+/// or settings; `tx` and `audit` also 3 not found, 4 conflict, 5 not allowed, 6 nobody there.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -35,6 +35,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config { what, flags } => config::config(what, &flags),
         Command::Token { what } => token::token(&what),
         Command::Tx(flags) => tx::tx(flags),
+        Command::Audit(flags) => tx::audit(flags),
     };
     exit.into()
 }

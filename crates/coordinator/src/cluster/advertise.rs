@@ -24,7 +24,7 @@ pub async fn advertised(settings: &Settings, listens_on: SocketAddr) -> String {
         let found = timeout(WITHIN, towards(settings.database.url.expose())).await;
         address.set_ip(found.ok().flatten().unwrap_or_else(|| loopback(listens_on.ip())));
     }
-    format!("http://{address}")
+    format!("{}://{address}", settings.server.tls.scheme())
 }
 
 /// This machine's address on the way to the database's. A datagram socket that is connected has
@@ -75,10 +75,12 @@ mod tests {
         let given = ("cluster.advertise_url", "https://node-1.example:7200/");
         let postgres = |host| ("database.url", host);
         let local = postgres("postgres://u:p@127.0.0.1:5432/t");
+        let (cert, key) = (("server.tls.cert_file", "a.pem"), ("server.tls.key_file", "a.key"));
         let socket = postgres("postgres:///t?host=/run/postgresql");
         for (given, listens_on, expected) in [
             (vec![given, local], "0.0.0.0:7200", "https://node-1.example:7200"),
             (vec![local], "10.0.0.7:7200", "http://10.0.0.7:7200"),
+            (vec![local, cert, key], "10.0.0.7:7200", "https://10.0.0.7:7200"),
             // The way to a database on this machine is loopback.
             (vec![local], "0.0.0.0:7200", "http://127.0.0.1:7200"),
             (vec![local], "[::]:7200", "http://127.0.0.1:7200"),

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use reqwest::redirect::Policy;
 use tercet_clock::Clock;
 use tercet_engine::StoredTransaction;
 use tercet_journal::{Journal, JournalError};
@@ -17,12 +16,10 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::own_lease::OwnLease;
-use super::pass::{ClusterKey, Passed, in_header};
+use super::pass::{BodyDigest, ClusterKey, Pass, Passed, in_header};
+use super::peers::{NoClient, Peers};
 use super::sightings::Sightings;
 use crate::access::Caller;
-
-/// How long a connection to another node may take: they are near each other.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The largest answer that is passed back, in bytes: more than any transaction's.
 const MAX_ANSWER: usize = 64 << 20;
@@ -91,19 +88,17 @@ pub enum NotPassed {
     /// The request cannot be written.
     #[error("the request cannot be written")]
     Unwritable,
+    /// Nobody can be asked at all.
+    #[error(transparent)]
+    NoClient(#[from] NoClient),
 }
-
-/// The HTTP client for other nodes could not be built.
-#[derive(Debug, Error)]
-#[error("the HTTP client for other nodes could not be built")]
-pub struct NoClient(#[from] reqwest::Error);
 
 /// Asks other nodes.
 pub struct Forwarder {
     own: Incarnation,
     journal: Journal,
     key: ClusterKey,
-    http: reqwest::Client,
+    peers: Arc<Peers>,
     sightings: Sightings,
     look: Arc<Notify>,
     lease: OwnLease,
@@ -116,59 +111,27 @@ pub struct Forwarder {
 
 impl Forwarder {
     /// That of one life.
-    ///
-    /// # Errors
-    /// The HTTP client could not be built.
+    #[must_use]
     pub fn new(
         own: Incarnation,
         journal: Journal,
-        key: ClusterKey,
+        (key, peers): (ClusterKey, Arc<Peers>),
         sightings: Sightings,
         (look, lease): (Arc<Notify>, OwnLease),
         patience: Duration,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, NoClient> {
-        // Refused only where one is installed already, which then does as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
-                .redirect(Policy::none())
-                .no_proxy()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .tcp_nodelay(true)
-        };
-        // A machine without certificate authorities can still ask on http.
-        let http = builder().build().or_else(|_| builder().tls_certs_only([]).build())?;
+    ) -> Self {
         let urls = Mutex::default();
-        Ok(Self { own, journal, key, http, sightings, look, lease, clock, urls, patience })
+        Self { own, journal, key, peers, sightings, look, lease, clock, urls, patience }
     }
 
-    /// Who has passed this request on to this node; nobody where it has no pass.
+    /// The pass with which another node has passed this request on to this one.
     ///
     /// # Errors
-    /// Its pass does not count.
-    pub fn passed_by(
-        &self,
-        headers: &HeaderMap,
-        passed: &Passed<'_>,
-    ) -> Result<Option<Incarnation>, super::NoPass> {
-        let Some(pass) = headers.get(NODE) else { return Ok(None) };
-        let now = self.clock.now().wall;
-        self.key.check(pass, passed, self.own, now).map(Some)
-    }
-
-    /// For whom another node has passed this request on to this one.
-    ///
-    /// # Errors
-    /// It has no pass that counts.
-    pub fn passed_for(
-        &self,
-        headers: &HeaderMap,
-        passed: &Passed<'_>,
-    ) -> Result<Caller, super::NoPass> {
-        self.passed_by(headers, passed)?.ok_or(super::NoPass::Forged)?;
-        passed.caller().ok_or(super::NoPass::Forged)
+    /// It has none that counts.
+    pub fn pass_of(&self, headers: &HeaderMap, passed: &Passed<'_>) -> Result<Pass, super::NoPass> {
+        let pass = headers.get(NODE).ok_or(super::NoPass::Forged)?;
+        self.key.check(pass, passed, self.own, self.clock.now().wall)
     }
 
     /// Asks the owner. What it answers is the answer, whatever it says.
@@ -199,9 +162,10 @@ impl Forwarder {
         }
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let (who, role) = (&in_header(&caller.who), caller.role.as_str());
-        let passed = Passed { method: &parts.method, target, body, who, role };
+        let passed = Passed { method: &parts.method, target, who, role };
         let at = self.clock.now().wall;
-        let pass = self.key.sign(&passed, (self.own, owner), at).ok_or(NotPassed::Unwritable)?;
+        let signed = (&passed, BodyDigest::of(body));
+        let pass = self.key.sign(signed, (self.own, owner), at).ok_or(NotPassed::Unwritable)?;
         let mut headers = passed_on(&parts.headers);
         headers.insert(HOP, HeaderValue::from_static("1"));
         headers.insert(OWNER, HeaderValue::from(owner.0));
@@ -209,7 +173,8 @@ impl Forwarder {
         headers.insert(WHO, HeaderValue::from_str(who).map_err(|_| NotPassed::Unwritable)?);
         headers.insert(ROLE, HeaderValue::from_static(role));
         let asking = self
-            .http
+            .peers
+            .http()?
             .request(parts.method.clone(), format!("{}{target}", url.trim_end_matches('/')))
             .headers(headers)
             .body(body.clone())
@@ -270,14 +235,15 @@ impl Forwarder {
     /// Tells these that this life has left, so that they need not find it out. A hint: whoever does
     /// not hear it looks by itself.
     pub async fn tell_that_we_left(&self, others: Vec<(Incarnation, String)>, within: Duration) {
+        let Ok(http) = self.peers.http() else { return };
         let mut told = tokio::task::JoinSet::new();
         for (other, url) in others {
-            let passed =
-                Passed { method: &http::Method::POST, target: LEFT, body: b"", who: "", role: "" };
+            let passed = Passed { method: &http::Method::POST, target: LEFT, who: "", role: "" };
+            let signed = (&passed, BodyDigest::of(b""));
             let at = self.clock.now().wall;
-            let Some(pass) = self.key.sign(&passed, (self.own, other), at) else { continue };
+            let Some(pass) = self.key.sign(signed, (self.own, other), at) else { continue };
             let url = format!("{}{LEFT}", url.trim_end_matches('/'));
-            let asking = self.http.post(url).header(NODE, pass).timeout(within).send();
+            let asking = http.post(url).header(NODE, pass).timeout(within).send();
             told.spawn(async move { drop(asking.await) });
         }
         let _ = timeout(within, told.join_all()).await;

@@ -21,6 +21,7 @@ mod news;
 mod orphans;
 mod own_lease;
 mod pass;
+mod peers;
 mod rests;
 mod sightings;
 mod taking_over;
@@ -28,10 +29,11 @@ mod watching;
 
 pub use advertise::advertised;
 pub use chunks::Chunks;
-pub use forward::{Forwarder, LEFT, LOOK_AGAIN, NoClient, NotPassed};
+pub use forward::{Forwarder, LEFT, LOOK_AGAIN, NotPassed};
 pub use news::News;
 pub use own_lease::OwnLease;
 pub use pass::{ClusterKey, NoPass, Passed};
+pub use peers::{NoClient, Peers};
 pub use sightings::Sightings;
 pub use watching::{ClusterSettings, Life, Watching};
 

@@ -1,6 +1,6 @@
 //! What a node writes on a request that it passes on to another, and what that one goes by: only
 //! who has read the database's shared secret can write it, for one request, one addressee and half
-//! a minute.
+//! a minute. It names the body by its digest, so that it is checked before a byte of that is read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,24 +21,23 @@ use crate::access::Caller;
 const VALID_FOR: Duration = Duration::from_secs(30);
 
 /// What a pass begins with: `v` and [`NODE_PROTOCOL`](tercet_wire::NODE_PROTOCOL).
-const VERSION: &str = "v2";
+const VERSION: &str = "v3";
 
 /// What cannot stand in a header as it is: names of people have all letters there are.
-const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+/// A space at an end would be cut off.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// The secret that all nodes on one database share.
 #[derive(Clone)]
 pub struct ClusterKey(Vec<u8>);
 
-/// A request on its way from one node to another.
+/// A request on its way from one node to another, but for its body.
 #[derive(Debug, Clone, Copy)]
 pub struct Passed<'a> {
     /// How it is asked.
     pub method: &'a Method,
     /// Path and query.
     pub target: &'a str,
-    /// Its body, as it is.
-    pub body: &'a [u8],
     /// Who asked the node that passes it on, as `in_header` writes it.
     pub who: &'a str,
     /// What that one may.
@@ -47,9 +46,40 @@ pub struct Passed<'a> {
 
 impl Passed<'_> {
     /// Who asks, if that can be understood. To be asked only once the pass was checked.
-    pub(super) fn caller(&self) -> Option<Caller> {
+    #[must_use]
+    pub fn caller(&self) -> Option<Caller> {
         let who = percent_decode_str(self.who).decode_utf8().ok()?;
         Some(Caller { who: Arc::from(who), role: self.role.parse().ok()? })
+    }
+}
+
+/// The SHA-256 of a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BodyDigest([u8; 32]);
+
+impl BodyDigest {
+    /// That of this one.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        Self(Sha256::digest(body).into())
+    }
+}
+
+/// What a pass that counts says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// Who has passed the request on.
+    pub from: Incarnation,
+    body: BodyDigest,
+}
+
+impl Pass {
+    /// Whether this is the body that it was written for.
+    ///
+    /// # Errors
+    /// It is another.
+    pub fn check_body(&self, body: &[u8]) -> Result<(), NoPass> {
+        if BodyDigest::of(body) == self.body { Ok(()) } else { Err(NoPass::Forged) }
     }
 }
 
@@ -83,17 +113,17 @@ impl ClusterKey {
     #[must_use]
     pub fn sign(
         &self,
-        passed: &Passed<'_>,
+        (passed, body): (&Passed<'_>, BodyDigest),
         (from, to): (Incarnation, Incarnation),
         at: Wall,
     ) -> Option<HeaderValue> {
-        let mac = self.mac(passed, (from, to), at)?.finalize().into_bytes();
-        let text =
-            format!("{VERSION};{};{};{};{}", from.0, to.0, at.0, BASE64_STANDARD.encode(mac));
+        let mac = self.mac((passed, body), (from, to), at)?.finalize().into_bytes();
+        let (body, mac) = (BASE64_STANDARD.encode(body.0), BASE64_STANDARD.encode(mac));
+        let text = format!("{VERSION};{};{};{};{body};{mac}", from.0, to.0, at.0);
         HeaderValue::try_from(text).ok()
     }
 
-    /// Who has passed a request on to this life.
+    /// What the pass of a request to this life says; whether its body is the one is to be asked of it.
     ///
     /// # Errors
     /// The pass does not count.
@@ -103,15 +133,19 @@ impl ClusterKey {
         passed: &Passed<'_>,
         own: Incarnation,
         now: Wall,
-    ) -> Result<Incarnation, NoPass> {
+    ) -> Result<Pass, NoPass> {
         let text = pass.to_str().map_err(|_| NoPass::Forged)?;
         let parts: Vec<&str> = text.split(';').collect();
-        let [VERSION, from, to, at, mac] = parts.as_slice() else { return Err(NoPass::Forged) };
+        let [VERSION, from, to, at, body, mac] = parts.as_slice() else {
+            return Err(NoPass::Forged);
+        };
         let number = |text: &str| text.parse::<i64>().map_err(|_| NoPass::Forged);
         let (from, to, at) =
             (Incarnation(number(from)?), Incarnation(number(to)?), Wall(number(at)?));
-        let mac = BASE64_STANDARD.decode(mac).map_err(|_| NoPass::Forged)?;
-        let expected = self.mac(passed, (from, to), at).ok_or(NoPass::Forged)?;
+        let bytes = |text: &str| BASE64_STANDARD.decode(text).map_err(|_| NoPass::Forged);
+        let body = BodyDigest(bytes(body)?.try_into().map_err(|_| NoPass::Forged)?);
+        let mac = bytes(mac)?;
+        let expected = self.mac((passed, body), (from, to), at).ok_or(NoPass::Forged)?;
         expected.verify_slice(&mac).map_err(|_| NoPass::Forged)?;
         if now.since(at).max(at.since(now)) > VALID_FOR {
             return Err(NoPass::Stale);
@@ -119,26 +153,32 @@ impl ClusterKey {
         if to != own {
             return Err(NoPass::OfAnother);
         }
-        Ok(from)
+        Ok(Pass { from, body })
     }
 
     /// Over all of it. None of the parts before the last can have a line's end in it.
     fn mac(
         &self,
-        passed: &Passed<'_>,
+        (passed, body): (&Passed<'_>, BodyDigest),
         (from, to): (Incarnation, Incarnation),
         at: Wall,
     ) -> Option<Hmac<Sha256>> {
         // A key of any length will do for an HMAC.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
-        let Passed { method, target, body, who, role } = passed;
+        let Passed { method, target, who, role } = passed;
         let head = format!(
             "{VERSION}\n{method}\n{target}\n{who}\n{role}\n{}\n{}\n{}\n",
             from.0, to.0, at.0
         );
         mac.update(head.as_bytes());
-        mac.update(&Sha256::digest(body));
+        mac.update(&body.0);
         Some(mac)
+    }
+}
+
+impl fmt::Debug for BodyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BodyDigest")
     }
 }
 
@@ -156,18 +196,26 @@ mod tests {
     const OURS: Incarnation = Incarnation(7);
     const THEIRS: Incarnation = Incarnation(9);
 
-    fn passed(body: &[u8]) -> Passed<'_> {
+    fn passed() -> Passed<'static> {
         const METHOD: &Method = &Method::POST;
         let target = "/v1/transactions?wait=decided";
-        Passed { method: METHOD, target, body, who: "10.0.0.1", role: "viewer" }
+        Passed { method: METHOD, target, who: "10.0.0.1", role: "viewer" }
+    }
+
+    fn digest() -> BodyDigest {
+        BodyDigest::of(b"{}")
     }
 
     #[test]
     fn a_pass_is_good_for_one_request_one_addressee_and_half_a_minute() {
         let key = ClusterKey::new("a secret");
-        let request = passed(b"{}");
-        let pass = key.sign(&request, (THEIRS, OURS), Wall(60_000)).expect("a pass");
-        let check = |request, own, now| key.check(&pass, &request, own, Wall(now));
+        let request = passed();
+        let pass = key.sign((&request, digest()), (THEIRS, OURS), Wall(60_000)).expect("a pass");
+        let check = |request, own, now| {
+            let read = key.check(&pass, &request, own, Wall(now))?;
+            assert_eq!(read.check_body(b"[]"), Err(NoPass::Forged), "it is of another body");
+            read.check_body(b"{}").map(|()| read.from)
+        };
         assert_eq!(check(request, OURS, 60_000), Ok(THEIRS));
         assert_eq!(check(request, OURS, 90_000), Ok(THEIRS));
         assert_eq!(check(request, OURS, 30_000), Ok(THEIRS));
@@ -175,7 +223,6 @@ mod tests {
         assert_eq!(check(request, OURS, 29_999), Err(NoPass::Stale));
         assert_eq!(check(request, Incarnation(8), 60_000), Err(NoPass::OfAnother));
         for other in [
-            passed(b"[]"),
             Passed { method: &Method::GET, ..request },
             Passed { target: "/v1/transactions", ..request },
             Passed { who: "10.0.0.2", ..request },
@@ -189,17 +236,31 @@ mod tests {
         assert_eq!(other, Err(NoPass::Forged));
     }
 
+    /// Else whoever has seen one could send any body with it.
+    #[test]
+    fn the_digest_of_the_body_is_signed_too() {
+        let key = ClusterKey::new("a secret");
+        let pass = key.sign((&passed(), digest()), (THEIRS, OURS), Wall(0)).expect("a pass");
+        let text = pass.to_str().expect("text");
+        let of_another = BASE64_STANDARD.encode(BodyDigest::of(b"[]").0);
+        let changed = text.replace(&BASE64_STANDARD.encode(digest().0), &of_another);
+        assert_ne!(changed, text);
+        let changed = HeaderValue::from_str(&changed).expect("a header");
+        assert_eq!(key.check(&changed, &passed(), OURS, Wall(0)), Err(NoPass::Forged));
+    }
+
     #[test]
     fn a_pass_says_who_asks_whatever_their_name_and_what_they_may() {
-        for who in ["10.0.0.1", "::1", "ops@example.com", "100%", "Zoë 渡", ""] {
+        for who in ["10.0.0.1", "::1", "ops@example.com", "100%", "Zoë 渡", " a b ", ""] {
             let named = in_header(who);
             assert!(HeaderValue::from_str(&named).is_ok(), "{named}");
-            let caller = Passed { who: &named, role: "client", ..passed(b"") }.caller();
+            assert_eq!(named.trim(), named, "what is at its ends gets through");
+            let caller = Passed { who: &named, role: "client", ..passed() }.caller();
             assert_eq!(caller, Some(Caller { who: who.into(), role: Role::Client }));
         }
-        assert_eq!(Passed { role: "", ..passed(b"") }.caller(), None);
-        assert_eq!(Passed { role: "root", ..passed(b"") }.caller(), None);
-        assert_eq!(Passed { who: "%ff", ..passed(b"") }.caller(), None);
+        assert_eq!(Passed { role: "", ..passed() }.caller(), None);
+        assert_eq!(Passed { role: "root", ..passed() }.caller(), None);
+        assert_eq!(Passed { who: "%ff", ..passed() }.caller(), None);
     }
 
     #[test]
@@ -210,17 +271,13 @@ mod tests {
     #[test]
     fn what_is_no_pass_is_refused() {
         let key = ClusterKey::new("a secret");
-        let good = key.sign(&passed(b""), (THEIRS, OURS), Wall(0)).expect("a pass");
+        let good = key.sign((&passed(), digest()), (THEIRS, OURS), Wall(0)).expect("a pass");
         let good = good.to_str().expect("text");
         for text in
-            ["", "v2", "v2;9;7;0;", "v2;9;7;x;AAAA", "v1;9;7;0;AAAA", &good[..good.len() - 4]]
+            ["", "v3", "v3;9;7;0;;", "v3;9;7;x;AAAA;AAAA", "v2;9;7;0;AAAA", &good[..good.len() - 4]]
         {
             let pass = HeaderValue::from_str(text).expect("a header");
-            assert_eq!(
-                key.check(&pass, &passed(b""), OURS, Wall(0)),
-                Err(NoPass::Forged),
-                "{text}"
-            );
+            assert_eq!(key.check(&pass, &passed(), OURS, Wall(0)), Err(NoPass::Forged), "{text}");
         }
     }
 }

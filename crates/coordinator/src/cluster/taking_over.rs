@@ -13,8 +13,10 @@ use super::chunks::Chunks;
 /// Gids found at a time.
 pub(super) const PAGE: u32 = 2_000;
 
-/// The next chunk is taken when no more than this are still to be read of those before.
-const FEW: usize = MOST_IN_CHUNK;
+/// The next chunk is taken when no more than this are still to be read of those before. Taking goes
+/// far ahead of reading, since what is taken has somebody who will decide it; of what waits to be
+/// read a gid is kept.
+const FEW: usize = 100 * MOST_IN_CHUNK;
 
 /// What a take-over works with.
 #[derive(Debug, Clone)]

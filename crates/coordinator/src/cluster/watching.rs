@@ -20,7 +20,7 @@ use super::orphans::{Found, Orphans, search, suspect};
 use super::own_lease::OwnLease;
 use super::rests::Rests;
 use super::sightings::Sightings;
-use super::taking_over::{Means, TakenOver, take_over};
+use super::taking_over::{Ending, Means, TakenOver, take_over};
 
 /// The numbers a node goes by among others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,6 +229,11 @@ impl Watching {
         match ended {
             Ok((task, came)) => {
                 self.under_way.remove(&task);
+                if came.ending == Ending::MarkedNothing {
+                    // Another marked it just before, who leaves this node its share, or it is there
+                    // again: rows that say which are there already.
+                    self.look.notify_one();
+                }
                 self.rests.ended(&came, self.clock.now().mono);
                 self.news.take_over_ended(&came, self.clock.now());
             }

@@ -20,7 +20,7 @@ const PREFIX: &str = "TERCET_";
 const SEPARATOR: &str = "__";
 
 /// These serve the command line's client and are no settings.
-const NOT_SETTINGS: [&str; 2] = ["TERCET_URL", "TERCET_TOKEN"];
+const NOT_SETTINGS: [&str; 3] = ["TERCET_URL", "TERCET_TOKEN", "TERCET_CA"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

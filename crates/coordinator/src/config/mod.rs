@@ -15,23 +15,28 @@ mod error;
 mod inline;
 mod kind;
 mod layers;
+mod participants;
 mod renamed;
 mod schema;
 mod settings;
 mod show;
+mod tls;
 
 pub use auth::{AuthSection, JwtSection};
 pub use error::ConfigError;
 pub use kind::{Field, Kind, Text};
 pub use layers::{Flags, Layers, Origin};
+pub use participants::{ParticipantSection, SigningTable};
 pub use schema::Schema;
 #[cfg(test)]
 pub(crate) use schema::TERCET;
 pub use settings::{
-    AlertSection, DatabaseSettings, DispatcherSection, HistorySettings, JournalSection,
-    LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings, ServerSection,
-    Settings, ShutdownSettings,
+    AlertSection, ClusterSection, DatabaseSettings, DispatcherSection, HistorySettings,
+    JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings,
+    ServerSection, Settings, ShutdownSettings,
 };
+
+pub use tls::{CallsTlsSection, ServerTlsSection};
 
 pub(crate) use auth::tokens_of;
 

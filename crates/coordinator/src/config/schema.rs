@@ -3,11 +3,11 @@
 
 use std::net::SocketAddr;
 
+use tercet_wire::{CallRule, SignedHost, SigningKey};
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
 use crate::access::{Role, TokenDigest, is_token_name};
-use crate::alerts::SigningKey;
 use crate::config::kind::{Field, Kind, Text};
 use crate::http::{is_host, is_origin};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
@@ -72,19 +72,33 @@ const WEBHOOK_SECRET: Text = Text::masked_or_empty::<Secret<SigningKey>>(
 
 const TOKENS: Kind = Kind::List { of: &TOKEN, most: 1_000 };
 const TOKEN: Kind = Kind::Table(&[
-    required(
-        "name",
-        Kind::Text(Text::shown(
-            "1 to 64 letters, digits and . _ : @ + / -, and no address",
-            is_token_name,
-        )),
-    ),
+    required("name", TOKEN_NAME),
     required(
         "sha256",
         Kind::Text(Text::masked::<TokenDigest>("the 64 hexadecimal digits of a token's SHA-256")),
     ),
-    required("role", Kind::Text(Text::shown("viewer, client or operator", is_role))),
+    required("role", ROLE),
 ]);
+const TOKEN_NAME: Kind = Kind::Text(Text::shown(
+    "1 to 64 letters, digits and . _ : @ + / -, and no address",
+    is_token_name,
+));
+const ROLE: Kind = Kind::Text(Text::shown("viewer, client or operator", is_role));
+
+const CLIENT_NAMES: Kind = Kind::Map { of: &NAMED_CLIENT, most: 1_000 };
+const NAMED_CLIENT: Kind = Kind::Table(&[required("name", TOKEN_NAME), required("role", ROLE)]);
+
+const FILE_OR_EMPTY: Kind = Kind::Text(Text::shown("empty, or a file's path", |_| true));
+
+const CALL_RULES: Kind = Kind::List { of: &CALL_RULE, most: 1_000 };
+const CALL_RULE: Kind = Kind::Text(Text::shown(CallRule::MUST_BE, is_call_rule));
+
+const SIGNING: Kind = Kind::List { of: &SIGNED_HOST, most: 1_000 };
+const SIGNED_HOST: Kind = Kind::Table(&[
+    required("host", Kind::Text(Text::shown(SignedHost::MUST_BE, is_signed_host))),
+    required("secrets", Kind::List { of: &SIGNING_SECRET, most: 8 }),
+]);
+const SIGNING_SECRET: Kind = Kind::Text(Text::masked::<Secret<SigningKey>>(SigningKey::MUST_BE));
 
 const ANY_TEXT: Kind = Kind::Text(Text::shown("a text", |_| true));
 const CLAIM: Kind = Kind::Text(Text::shown("a claim's name", |text| !text.is_empty()));
@@ -130,13 +144,17 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("server.write_timeout_ms", Kind::Number(100, HOUR_MS)),
     ("server.max_request_bytes", Kind::Number(1_024, 64 * MIB)),
     ("server.receiving_bytes", Kind::Number(MIB, 1_048_576 * MIB)),
+    ("server.tls.cert_file", FILE_OR_EMPTY),
+    ("server.tls.key_file", FILE_OR_EMPTY),
+    ("server.tls.client_ca_file", FILE_OR_EMPTY),
+    ("server.tls.client_names", CLIENT_NAMES),
     ("auth.tokens", TOKENS),
-    ("auth.tokens_file", Kind::Text(Text::shown("empty, or a file's path", |_| true))),
+    ("auth.tokens_file", FILE_OR_EMPTY),
     ("auth.allow_anonymous", Kind::Boolean),
     ("auth.open_metrics", Kind::Boolean),
     ("auth.jwt.issuer", ANY_TEXT),
     ("auth.jwt.audience", ANY_TEXT),
-    ("auth.jwt.jwks_file", Kind::Text(Text::shown("empty, or a file's path", |_| true))),
+    ("auth.jwt.jwks_file", FILE_OR_EMPTY),
     (
         "auth.jwt.jwks_url",
         Kind::Text(Text::shown(
@@ -185,6 +203,13 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("dispatcher.connect_timeout_ms", Kind::Number(10, HOUR_MS)),
     ("dispatcher.first_byte_timeout_ms", Kind::Number(0, HOUR_MS)),
     ("dispatcher.pool_idle_timeout_ms", Kind::Number(0, HOUR_MS)),
+    ("participants.allow", CALL_RULES),
+    ("participants.deny", CALL_RULES),
+    ("participants.deny_defaults", Kind::Boolean),
+    ("participants.signing", SIGNING),
+    ("dispatcher.tls.ca_file", FILE_OR_EMPTY),
+    ("dispatcher.tls.cert_file", FILE_OR_EMPTY),
+    ("dispatcher.tls.key_file", FILE_OR_EMPTY),
     ("alerts.webhook_url", Kind::Text(WEBHOOK_URL)),
     ("alerts.webhook_secret", Kind::Text(WEBHOOK_SECRET)),
     ("alerts.group_wait_ms", Kind::Number(0, HOUR_MS)),
@@ -195,6 +220,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("history.lines_per_transaction", Kind::Number(0, 10_000)),
     ("retention.branches_days", Kind::Number(0, 36_500)),
     ("retention.transactions_days", Kind::Number(0, 36_500)),
+    ("retention.audit_days", Kind::Number(0, 36_500)),
     ("retention.max_finished", Kind::Number(0, 1_000_000_000)),
     ("retention.interval_ms", Kind::Number(10, 24 * HOUR_MS)),
     ("log.format", Kind::Text(Text::shown("text or json", is_log_format))),
@@ -217,12 +243,23 @@ const SETTINGS: &[(&str, Kind)] = &[
     // A look adds no more than a second to anybody's silence, so rarer ones would stretch the lease.
     ("cluster.heartbeat_ms", Kind::Number(50, 1_000)),
     ("cluster.lease_ms", Kind::Number(200, 600_000)),
+    ("cluster.ca_file", FILE_OR_EMPTY),
+    ("cluster.cert_file", FILE_OR_EMPTY),
+    ("cluster.key_file", FILE_OR_EMPTY),
     ("node.id", Kind::Text(Text::shown("at most 128 letters, digits and . _ : -", is_node_id))),
     ("node.max_expected_downtime_ms", Kind::Number(0, 365 * 24 * HOUR_MS)),
 ];
 
 fn is_role(text: &str) -> bool {
     text.parse::<Role>().is_ok()
+}
+
+fn is_call_rule(text: &str) -> bool {
+    text.parse::<CallRule>().is_ok()
+}
+
+fn is_signed_host(text: &str) -> bool {
+    text.parse::<SignedHost>().is_ok()
 }
 
 fn is_address(text: &str) -> bool {

@@ -3,17 +3,19 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use tercet_wire::{Backoff, Limits};
+use tercet_wire::{Backoff, Limits, SigningKey};
 use url::Url;
 
 use crate::access::doubled;
-use crate::alerts::{AlertSettings, SigningKey};
+use crate::alerts::AlertSettings;
 use crate::config::auth::AuthSection;
-use crate::config::{ConfigError, Flags, Layers};
+use crate::config::tls::{CallsTlsSection, ServerTlsSection};
+use crate::config::{ConfigError, Flags, Layers, ParticipantSection};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 use crate::telemetry::LogFormat;
 
@@ -38,6 +40,8 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// Calls on their way.
     pub dispatcher: DispatcherSection,
+    /// Who may be called, and whose calls are signed.
+    pub participants: ParticipantSection,
     /// Telling people.
     pub alerts: AlertSection,
     /// What is kept of what went wrong.
@@ -77,6 +81,7 @@ impl Settings {
             payload_bytes: limits.payload_bytes,
             call_timeout: self.dispatcher.call_timeout,
             own_addresses,
+            call_rules: self.participants.call_rules(),
         }
     }
 
@@ -87,6 +92,13 @@ impl Settings {
             return Some(("auth.tokens", what));
         }
         if let Some(objection) = self.auth.jwt.objection() {
+            return Some(objection);
+        }
+        if let Some(objection) = self.participants.objection() {
+            return Some(objection);
+        }
+        let of_tls = self.server.tls.objection().or_else(|| self.dispatcher.tls.objection());
+        if let Some(objection) = of_tls.or_else(|| self.cluster.tls_objection()) {
             return Some(objection);
         }
         let ClusterSection { heartbeat, lease, .. } = self.cluster;
@@ -101,6 +113,14 @@ impl Settings {
             );
             ("cluster.lease_ms", what)
         })
+    }
+
+    /// The first setting that says who is let in; none where everybody is. That the port speaks TLS
+    /// says nothing of who.
+    #[must_use]
+    pub fn access_rules(&self) -> Option<&'static str> {
+        let by_certificate = !self.server.tls.client_names.is_empty();
+        self.auth.rules().or_else(|| by_certificate.then_some("server.tls.client_names"))
     }
 
     /// Whether several nodes can use the database at once: it is a server's.
@@ -157,6 +177,8 @@ pub struct ServerSection {
     pub max_request_bytes: usize,
     /// Bytes that bodies being received take together.
     pub receiving_bytes: usize,
+    /// TLS on the port.
+    pub tls: ServerTlsSection,
 }
 
 /// `[database]`
@@ -282,6 +304,8 @@ pub struct DispatcherSection {
     /// How long an unused connection is kept.
     #[serde(rename = "pool_idle_timeout_ms", deserialize_with = "millis")]
     pub pool_idle_timeout: Duration,
+    /// TLS of calls.
+    pub tls: CallsTlsSection,
 }
 
 /// `[alerts]`
@@ -345,6 +369,9 @@ pub struct RetentionSettings {
     /// Until a transaction is forgotten.
     #[serde(rename = "transactions_days", deserialize_with = "days")]
     pub transactions: Duration,
+    /// Until what operators did is deleted.
+    #[serde(rename = "audit_days", deserialize_with = "days")]
+    pub audit: Duration,
     /// Finished transactions kept.
     pub max_finished: u64,
     /// From one round of deleting to the next.
@@ -387,6 +414,15 @@ pub struct ClusterSection {
     /// How long a node may give none before the others take over what it drives.
     #[serde(rename = "lease_ms", deserialize_with = "millis")]
     pub lease: Duration,
+    /// Whose certificates the other nodes have; absent: those whom the system trusts.
+    #[serde(deserialize_with = "unless_empty")]
+    pub ca_file: Option<PathBuf>,
+    /// What is shown to a node that asks for a certificate.
+    #[serde(deserialize_with = "unless_empty")]
+    pub cert_file: Option<PathBuf>,
+    /// Its key.
+    #[serde(deserialize_with = "unless_empty")]
+    pub key_file: Option<PathBuf>,
 }
 
 /// `[node]`

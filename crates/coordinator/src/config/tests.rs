@@ -110,7 +110,11 @@ fn a_name_that_is_no_setting_is_refused_with_those_there_are() {
         ),
         ("[sever]", "file my.toml: there is no setting sever.*; the sections are "),
         ("listen = 1", "file my.toml: there is no setting listen; the sections are "),
-        ("[server.tls]\nkey = 1", "file my.toml: there is no setting server.tls; "),
+        (
+            "[server.tls]\nkey = 1",
+            "file my.toml: there is no setting server.tls.key; [server.tls] has ",
+        ),
+        ("[server.ssl]\nkey = 1", "file my.toml: there is no setting server.ssl; "),
     ] {
         let error = gather(text, &[], &Flags::new()).expect_err(text);
         assert!(error.starts_with(expected), "{error}");

@@ -4,8 +4,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
+use bytes::Bytes;
 use http::header::RETRY_AFTER;
+use http::{Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tercet_clock::Clock;
 use tercet_engine::{Call, Health, NoAnswer, health};
@@ -14,8 +16,9 @@ use tokio::time::sleep;
 use url::Url;
 
 use super::Outcome;
-use super::request;
+use super::request::{self, Unwritable};
 use super::settings::DispatcherSettings;
+use super::signing::{self, Signing};
 use crate::outbound::{self, CallError, Connection, Connections, Connector, Sending};
 
 /// As much of a body as is read: enough to use the connection again after any ordinary answer.
@@ -32,6 +35,7 @@ const TIMED_OUT: &str = "timeout after {} ms, the branch's timeout_ms";
 pub(super) struct HttpCall {
     connections: Connections,
     first_byte_timeout: Duration,
+    signing: Signing,
     clock: Arc<dyn Clock>,
 }
 
@@ -48,8 +52,10 @@ impl HttpCall {
         connector: Connector,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let connector = connector.within(Arc::clone(&settings.call_rules));
         let connections = Connections::new(connector, settings.pool_idle_timeout);
-        Self { connections, first_byte_timeout: settings.first_byte_timeout, clock }
+        let (first_byte_timeout, signing) = (settings.first_byte_timeout, settings.signing.clone());
+        Self { connections, first_byte_timeout, signing, clock }
     }
 
     /// Closes connections that are not used any more.
@@ -68,7 +74,7 @@ impl HttpCall {
         let now = self.clock.now();
         let fresh = probe || self.connections.wants_fresh(url, call.ticket.attempt);
         let mut short = None;
-        let request = || request::request(call, url, now.entropy);
+        let request = || self.request(call, url, now.entropy);
         let how = Sending { fresh, short: &mut short };
         let timeout = call.branch.timeout;
         let (first, what) = match self.first_byte_timeout {
@@ -85,7 +91,12 @@ impl HttpCall {
                 let health = Health::Unknown;
                 return Exchanged { outcome: nothing(unwritable.to_string()), health };
             }
-            Some(Err(error)) => return failed(outbound::why(&error)),
+            Some(Err(error)) => {
+                return match outbound::not_allowed(&error) {
+                    Some(why) => not_allowed(why.to_string()),
+                    None => failed(outbound::why(&error)),
+                };
+            }
             None if short.is_some() => {
                 return Exchanged { outcome: Outcome::NotMade, health: Health::Unknown };
             }
@@ -115,6 +126,21 @@ impl HttpCall {
         Exchanged { health: health(&answer), outcome: Outcome::Answered(answer) }
     }
 
+    /// The request, signed if its receiver is to know by that whose it is: what is sent again is
+    /// signed again.
+    fn request(
+        &self,
+        call: &Call,
+        url: &Url,
+        entropy: u64,
+    ) -> Result<Request<Full<Bytes>>, Unwritable> {
+        let mut request = request::request(call, url, entropy)?;
+        if let Some(key) = self.signing.key_of(url) {
+            signing::sign(&mut request, key, &call.branch.payload, self.clock.now().wall)?;
+        }
+        Ok(request)
+    }
+
     fn retry_after(&self, response: &Response<Incoming>) -> Option<Duration> {
         let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
         parse_retry_after(value, self.clock.now().wall)
@@ -123,6 +149,11 @@ impl HttpCall {
 
 fn nothing(why: String) -> Outcome {
     Outcome::Answered(Answer::Nothing { why })
+}
+
+/// The participant was not asked, so nothing is said of it.
+fn not_allowed(why: String) -> Exchanged {
+    Exchanged { outcome: Outcome::Answered(Answer::NotAllowed { why }), health: Health::Unknown }
 }
 
 fn failed(why: String) -> Exchanged {

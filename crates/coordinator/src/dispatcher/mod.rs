@@ -28,6 +28,7 @@ mod http_call;
 mod outcome;
 mod request;
 mod settings;
+mod signing;
 #[cfg(test)]
 mod tests;
 
@@ -36,3 +37,4 @@ pub use capacity::FreedCapacity;
 pub use dispatch::{Dispatcher, NoRoom, start};
 pub use outcome::{Outcome, Place};
 pub use settings::DispatcherSettings;
+pub use signing::Signing;

@@ -1,8 +1,12 @@
 //! What the dispatcher may use.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::DestinationQueueSettings;
+use tercet_wire::CallRules;
+
+use super::signing::Signing;
 
 /// Limits and patience of the dispatcher; all from config.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +16,10 @@ pub struct DispatcherSettings {
     /// How many path segments, beside scheme, host and port, tell destinations apart:
     /// several services may share one gateway.
     pub path_segments: usize,
+    /// Who may be called.
+    pub call_rules: Arc<CallRules>,
+    /// Whose calls are signed.
+    pub signing: Signing,
     /// How long the status line may take to come, within the call's own timeout; zero leaves
     /// it to that.
     pub first_byte_timeout: Duration,

@@ -26,7 +26,7 @@ pub use entrance::Entrance;
 pub use extract::budget::BodyBudget;
 pub use readiness::Readiness;
 pub use router::router;
-pub use server::{Admits, Browsers, ServerSettings, is_host, is_origin, serve};
+pub use server::{Admits, Browsers, Port, ServerSettings, is_host, is_origin, serve};
 pub use state::{Api, RequestLimits};
 
 #[cfg(test)]

@@ -59,6 +59,10 @@ pub(super) fn describe() {
         "Time to answer a request, by route, waits asked for included."
     );
     describe_counter!(
+        metric::TLS_HANDSHAKES_FAILED,
+        "Clients that came to a port of TLS and with whom it could not be spoken."
+    );
+    describe_counter!(
         metric::LOGINS_FAILED,
         "Requests without a token that counts, by what is wrong with it."
     );

@@ -55,11 +55,13 @@ impl CallResult {
             (Verdict::Refused, _) => Self::Refused,
             (Verdict::InProgress(_), _) => Self::InProgress,
             (Verdict::Again { .. }, Answer::Nothing { .. }) => Self::Unanswered,
-            (Verdict::Again { failure, .. }, Answer::Status { .. }) => match failure {
-                FailureKind::Transient => Self::TransientError,
-                FailureKind::Permanent => Self::PermanentError,
-                FailureKind::ReservationLost => Self::ReservationLost,
-            },
+            (Verdict::Again { failure, .. }, Answer::Status { .. } | Answer::NotAllowed { .. }) => {
+                match failure {
+                    FailureKind::Transient => Self::TransientError,
+                    FailureKind::Permanent | FailureKind::NotAllowed => Self::PermanentError,
+                    FailureKind::ReservationLost => Self::ReservationLost,
+                }
+            }
         }
     }
 
@@ -241,6 +243,8 @@ mod tests {
             (Op::Confirm, status(410), "reservation_lost"),
             (Op::Cancel, status(410), "done"),
             (Op::Cancel, Answer::Nothing { why: "timeout".to_owned() }, "unanswered"),
+            (Op::Try, Answer::NotAllowed { why: String::new() }, "refused"),
+            (Op::Cancel, Answer::NotAllowed { why: String::new() }, "permanent_error"),
         ];
         for (op, answer, expected) in table {
             assert_eq!(CallResult::of(op, &answer).as_str(), expected, "{op} {answer:?}");

@@ -16,23 +16,38 @@ use crate::http::Admits;
 use crate::open_files::Shares;
 use crate::outbound::OutboundSettings;
 use crate::serve::{request_limits, server_settings};
+use crate::tls::TlsFiles;
 
 /// What the limit of open files leaves, which is no setting.
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 21] = [
+const TEXTS: [(&str, &str); 35] = [
     ("server.listen", "127.0.0.1:7201"),
     ("server.admin_listen", "127.0.0.1:7202"),
     ("database.url", "sqlite://other.db"),
     ("alerts.webhook_url", "http://127.0.0.1:9/other"),
     ("alerts.webhook_secret", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
+    ("participants.allow", r#"["*.internal"]"#),
+    ("participants.deny", r#"["10.0.0.0/8"]"#),
+    ("participants.deny_defaults", "false"),
+    ("participants.signing", ONE_SECRET),
     ("log.format", "json"),
     ("log.filter", "debug"),
     ("node.id", "another"),
     ("cluster.advertise_url", "http://node-1:7200"),
     ("server.allowed_origins", r#"["https://tercet.example"]"#),
     ("server.allowed_hosts", r#"["tercet.example"]"#),
+    ("server.tls.cert_file", "other.pem"),
+    ("server.tls.key_file", "other.key"),
+    ("server.tls.client_ca_file", "other.pem"),
+    ("server.tls.client_names", r#"{"orders.internal":{"name":"orders","role":"client"}}"#),
+    ("dispatcher.tls.ca_file", "other.pem"),
+    ("dispatcher.tls.cert_file", "other.pem"),
+    ("dispatcher.tls.key_file", "other.key"),
+    ("cluster.ca_file", "other.pem"),
+    ("cluster.cert_file", "other.pem"),
+    ("cluster.key_file", "other.key"),
     ("auth.jwt.issuer", "https://another.example"),
     ("auth.jwt.audience", "another"),
     ("auth.jwt.jwks_file", "other.json"),
@@ -45,12 +60,15 @@ const TEXTS: [(&str, &str); 21] = [
     ("auth.open_metrics", "true"),
 ];
 
+const ONE_SECRET: &str = r#"[{"host":"payment:7302",
+    "secrets":["whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="]}]"#;
+
 const ONE_TOKEN: &str = r#"[{"name":"a","role":"client",
     "sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}]"#;
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 12] = [
+const ELSEWHERE: [&str; 13] = [
     "server.allowed_",
     "auth.",
     "server.listen",
@@ -63,6 +81,7 @@ const ELSEWHERE: [&str; 12] = [
     "alerts.unreachable_after_ms",
     "shutdown.drain_ms",
     "cluster.advertise_url",
+    "server.tls.client_names",
 ];
 
 /// What the parts work with.
@@ -74,6 +93,7 @@ struct Parts {
     cluster: ClusterSettings,
     dispatcher: DispatcherSettings,
     outbound: OutboundSettings,
+    tls: [Option<TlsFiles>; 3],
     requests: Limits,
     /// As it is shown: a budget is no value to compare.
     server: String,
@@ -95,6 +115,14 @@ fn settings(changed: &[(&str, &str)]) -> Settings {
         ("auth.jwt.issuer", "https://a.example"),
         ("auth.jwt.audience", "tercet"),
         ("auth.jwt.jwks_file", keys),
+        // No certificate goes without its key.
+        ("server.tls.cert_file", "a.pem"),
+        ("server.tls.key_file", "a.key"),
+        ("server.tls.client_ca_file", "ca.pem"),
+        ("dispatcher.tls.cert_file", "a.pem"),
+        ("dispatcher.tls.key_file", "a.key"),
+        ("cluster.cert_file", "a.pem"),
+        ("cluster.key_file", "a.key"),
     ];
     let all = all.iter().chain(changed);
     let environment = all.map(|(name, value)| (variable(name), (*value).to_owned()));
@@ -112,6 +140,11 @@ fn parts(settings: &Settings) -> Parts {
         cluster: cluster_settings(settings, listen),
         dispatcher: dispatcher_settings(settings),
         outbound: outbound_settings(settings, SHARES),
+        tls: [
+            TlsFiles::of_server(&settings.server.tls),
+            Some(TlsFiles::of_calls(&settings.dispatcher.tls)),
+            Some(TlsFiles::of_nodes(&settings.cluster)),
+        ],
         requests: settings.of_requests(Vec::new()),
         server: format!(
             "{:?} {:?}",

@@ -20,12 +20,11 @@ use thiserror::Error;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
-use crate::cluster::{Chunks, Forwarder, Life, News, NoClient, OwnLease, Watching};
+use crate::cluster::{Chunks, Forwarder, Life, News, OwnLease, Watching};
 use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher};
 use crate::http::Readiness;
 use crate::node::parts::{cluster_settings, driver_settings, engine_settings};
-use crate::outbound::StartError;
 use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
 pub(crate) use crate::node::parts::dispatcher_settings;
@@ -46,12 +45,6 @@ pub enum NodeError {
     /// The unfinished transactions could not be read.
     #[error("cannot recover")]
     Recovery(#[from] RecoveryError),
-    /// The HTTP client could not be built.
-    #[error("cannot call anybody")]
-    Outbound(#[from] StartError),
-    /// Other nodes cannot be asked.
-    #[error("cannot ask other nodes")]
-    Forwarder(#[from] NoClient),
     /// Somebody else has taken over.
     #[error("this life of the node was fenced: a newer one has its transactions; start it again")]
     Fenced,

@@ -11,7 +11,7 @@ use tercet_wire::Incarnation;
 
 use crate::cluster::ClusterSettings;
 use crate::config::Settings;
-use crate::dispatcher::DispatcherSettings;
+use crate::dispatcher::{DispatcherSettings, Signing};
 use crate::open_files::Shares;
 use crate::outbound::OutboundSettings;
 
@@ -77,6 +77,7 @@ pub(super) fn journal_settings(
         retention: Retention {
             branches: settings.retention.branches,
             transactions: settings.retention.transactions,
+            audit: settings.retention.audit,
             max_finished: settings.retention.max_finished,
             every: settings.retention.interval,
         },
@@ -115,6 +116,8 @@ pub(crate) fn dispatcher_settings(settings: &Settings) -> DispatcherSettings {
             },
         },
         path_segments: dispatcher.destination_path_segments,
+        call_rules: settings.participants.call_rules(),
+        signing: Signing::new(settings.participants.signing_keys()),
         first_byte_timeout: dispatcher.first_byte_timeout,
         pool_idle_timeout: dispatcher.pool_idle_timeout,
     }

@@ -12,12 +12,13 @@ use tokio::sync::{Notify, mpsc};
 use super::NodeError;
 use super::parts::{journal_settings, outbound_settings};
 use crate::alerts::{self, Alerts};
-use crate::cluster::{ClusterKey, Forwarder, OwnLease, Sightings, advertised};
+use crate::cluster::{ClusterKey, Forwarder, OwnLease, Peers, Sightings, advertised};
 use crate::config::Settings;
 use crate::http::Readiness;
 use crate::metrics::{ClusterMetrics, TransactionMetrics};
 use crate::open_files::Shares;
-use crate::outbound::{Connector, StartError};
+use crate::outbound::Connector;
+use crate::tls::Tls;
 
 /// Where the rows are.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub struct Surroundings {
     pub readiness: Readiness,
     /// Makes connections.
     pub connector: Connector,
+    /// Asks other nodes.
+    pub peers: Arc<Peers>,
     /// What people are told.
     pub alerts: Alerts,
     /// What is counted of transactions.
@@ -56,32 +59,32 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Those of a node with these settings.
-    ///
-    /// # Errors
-    /// The HTTP client could not be built.
     pub async fn new(
         settings: &Settings,
         rows: Rows,
         listens_on: SocketAddr,
         shares: Shares,
+        tls: &Tls,
         clock: Arc<dyn Clock>,
         readiness: Readiness,
-    ) -> Result<Self, StartError> {
-        let connector = Connector::new(outbound_settings(settings, shares), Arc::clone(&clock))?;
+    ) -> Self {
+        let outbound = outbound_settings(settings, shares);
+        let connector = Connector::new(outbound, Arc::clone(&tls.calls), Arc::clone(&clock));
         let webhook = settings.alerts.of_webhook(settings.retry.backoff());
-        Ok(Self {
+        Self {
             url: advertised(settings, listens_on).await,
             settings: settings.clone(),
             rows,
             listens_on,
             alerts: alerts::start(webhook, connector.clone(), Arc::clone(&clock)),
             connector,
+            peers: Arc::new(Peers::new(Arc::clone(&tls.nodes))),
             clock,
             readiness,
             transactions: TransactionMetrics::register(),
             nodes: ClusterMetrics::register(),
             sightings: Sightings::default(),
-        })
+        }
     }
 
     /// What asks other nodes, where there may be any.
@@ -99,12 +102,12 @@ impl Surroundings {
         let forwarder = Forwarder::new(
             incarnation,
             journal.clone(),
-            ClusterKey::new(&secret),
+            (ClusterKey::new(&secret), Arc::clone(&self.peers)),
             self.sightings.clone(),
             (Arc::clone(look), lease.clone()),
             self.settings.journal.request_timeout,
             Arc::clone(&self.clock),
-        )?;
+        );
         Ok(Some(Arc::new(forwarder)))
     }
 

@@ -7,12 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::Verifier;
 use tercet_clock::Clock;
-use tercet_wire::Mono;
+use tercet_wire::{CallRules, Mono, NotAllowed};
 use thiserror::Error;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -24,6 +22,7 @@ use super::name_server::Unresolved;
 use super::resolver::Resolver;
 use super::shortage::{Shortage, Sockets, Told};
 use super::stream::{Counted, Stream};
+use crate::tls::Held;
 
 /// An address that did not answer in its turn comes last for so long.
 const LAST_FOR: Duration = Duration::from_secs(60);
@@ -41,11 +40,6 @@ pub struct OutboundSettings {
     pub look_ups: usize,
 }
 
-/// The HTTP client could not be built.
-#[derive(Debug, Error)]
-#[error("the HTTP client for calls could not be built: {0}")]
-pub struct StartError(#[from] rustls::Error);
-
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
@@ -61,6 +55,9 @@ pub(crate) enum ConnectError {
     /// This process lacked something for it.
     #[error(transparent)]
     Shortage(#[from] Shortage),
+    /// The operator lets nobody call there.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
     /// The URL is none that can be connected to.
     #[error("the URL cannot be called")]
     Url,
@@ -70,11 +67,13 @@ pub(crate) enum ConnectError {
 #[derive(Clone)]
 pub struct Connector {
     shared: Arc<Shared>,
+    /// Whom it connects to; none: to whomever the operator's own settings name.
+    rules: Option<Arc<CallRules>>,
 }
 
 struct Shared {
     resolver: Resolver,
-    tls: TlsConnector,
+    tls: Arc<Held<ClientConfig>>,
     timeout: Duration,
     sockets: Sockets,
     told: Told,
@@ -84,27 +83,41 @@ struct Shared {
 }
 
 impl Connector {
-    /// Makes connections within these bounds.
-    ///
-    /// # Errors
-    /// TLS cannot be set up.
-    pub fn new(settings: OutboundSettings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+    /// Makes connections within these bounds, those of TLS by what counts when each is made.
+    pub(crate) fn new(
+        settings: OutboundSettings,
+        tls: Arc<Held<ClientConfig>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let OutboundSettings { connect_timeout, sockets, look_ups } = settings;
         let shared = Shared {
             resolver: Resolver::new(look_ups, Arc::clone(&clock)),
-            tls: TlsConnector::from(Arc::new(tls()?)),
+            tls,
             timeout: connect_timeout,
             sockets: Sockets::new(sockets),
             told: Told::default(),
             clock,
             last: Mutex::default(),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Self { shared: Arc::new(shared), rules: None }
+    }
+
+    /// The same for whoever is named by others: it connects to those alone whom the rules allow.
+    #[must_use]
+    pub fn within(&self, rules: Arc<CallRules>) -> Self {
+        Self { shared: Arc::clone(&self.shared), rules: Some(rules) }
+    }
+
+    /// The same that trusts whom the system trusts.
+    #[cfg(test)]
+    pub(crate) fn plain(settings: OutboundSettings, clock: Arc<dyn Clock>) -> Self {
+        let tls = Held::begin(crate::tls::TlsFiles::default(), crate::tls::client);
+        Self::new(settings, Arc::new(tls.expect("no file is read")), clock)
     }
 
     pub(super) async fn connect(&self, url: &Url) -> Result<Stream, ConnectError> {
         let resolved = AtomicBool::new(false);
-        let connecting = self.shared.connect(url, &resolved);
+        let connecting = self.shared.connect(url, self.rules.as_deref(), &resolved);
         let connected = timeout(self.shared.timeout, connecting).await;
         connected.unwrap_or_else(|_| {
             Err(match resolved.load(Ordering::Relaxed) {
@@ -124,16 +137,30 @@ impl Connector {
         self.shared.resolver.exhaust();
     }
 
+    #[cfg(test)]
+    pub(super) fn rebind(&self, name: &str, address: IpAddr) {
+        self.shared.resolver.rebind(name, address);
+    }
+
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.shared.clock
     }
 }
 
 impl Shared {
-    async fn connect(&self, url: &Url, resolved: &AtomicBool) -> Result<Stream, ConnectError> {
+    async fn connect(
+        &self,
+        url: &Url,
+        rules: Option<&CallRules>,
+        resolved: &AtomicBool,
+    ) -> Result<Stream, ConnectError> {
         let host = url.host().ok_or(ConnectError::Url)?;
         let port = url.port_or_known_default().ok_or(ConnectError::Url)?;
-        let addresses = self.in_turn(self.addresses(&host).await?, port);
+        let addresses = match rules {
+            Some(rules) => self.allowed_addresses(&host, port, rules).await?,
+            None => self.addresses(&host).await?,
+        };
+        let addresses = self.in_turn(addresses, port);
         resolved.store(true, Ordering::Relaxed);
         let Dialled { connected, worse } = dial(&addresses, self.timeout, &self.sockets).await;
         self.remember(connected.as_ref().ok().map(|connected| connected.address), &worse);
@@ -152,8 +179,40 @@ impl Shared {
             Host::Ipv4(address) => ServerName::from(IpAddr::V4(address)),
             Host::Ipv6(address) => ServerName::from(IpAddr::V6(address)),
         };
-        let tls = self.tls.connect(name, counted).await.map_err(ConnectError::Tls)?;
+        let tls = TlsConnector::from(self.tls.get()).connect(name, counted).await;
+        let tls = tls.map_err(ConnectError::Tls)?;
         Ok(Stream::tls(tls))
+    }
+
+    /// The addresses of a host that may be connected to. Whoever connects does so to these and looks
+    /// nothing up again, so what was judged is what is called.
+    async fn allowed_addresses(
+        &self,
+        host: &Host<&str>,
+        port: u16,
+        rules: &CallRules,
+    ) -> Result<Arc<[IpAddr]>, ConnectError> {
+        if let Host::Domain(name) = host {
+            rules.check_name(name, port)?;
+        }
+        let addresses = self.addresses(host).await?;
+        let check = |address: IpAddr| match host {
+            Host::Domain(name) => rules.check_address(name, address, port),
+            Host::Ipv4(_) | Host::Ipv6(_) => rules.check_literal(address, port),
+        };
+        let mut refused = None;
+        let mut allowed = Vec::with_capacity(addresses.len());
+        for address in addresses.iter() {
+            match check(*address) {
+                Ok(()) => allowed.push(*address),
+                Err(why) => refused = Some(why),
+            }
+        }
+        match refused {
+            None => Ok(addresses),
+            Some(why) if allowed.is_empty() => Err(why.into()),
+            Some(_) => Ok(allowed.into()),
+        }
     }
 
     async fn addresses(&self, host: &Host<&str>) -> Result<Arc<[IpAddr]>, ConnectError> {
@@ -207,25 +266,6 @@ impl Shared {
         // Nothing done under this lock panics half-way, so a poisoned map is a whole one.
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// TLS that trusts whom the system trusts.
-fn tls() -> Result<ClientConfig, StartError> {
-    let provider = Arc::new(ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(Arc::<CryptoProvider>::clone(&provider))
-        .with_safe_default_protocol_versions()?;
-    let tls = match Verifier::new(provider) {
-        Ok(verifier) => tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
-        Err(error) => {
-            // A container without certificate authorities still serves participants on http.
-            tracing::warn!(event = "no_certificate_authorities",
-                cause = %error,
-                "no certificate authorities: participants on https cannot be called"
-            );
-            tls.with_root_certificates(RootCertStore::empty())
-        }
-    };
-    Ok(tls.with_no_client_auth())
 }
 
 impl std::fmt::Debug for Connector {

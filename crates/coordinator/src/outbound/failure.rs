@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::io;
 
+use tercet_wire::NotAllowed;
+
 use super::allowance::TooMuch;
 use super::connect::ConnectError;
 use super::connections::CallError;
@@ -16,6 +18,10 @@ pub(crate) fn why<E: Error + 'static>(error: &CallError<E>) -> String {
         CallError::TooMuch(too_much) => return too_much.to_string(),
         CallError::Answer(answer) => answer,
     };
+    // With TLS 1.3 a certificate is refused only after the handshake.
+    if let Some(tls) = of_tls(answer) {
+        return tls;
+    }
     // The innermost is the operating system's.
     if let Some(io) = chain(answer).filter_map(|cause| cause.downcast_ref::<io::Error>()).last() {
         return io_failure(io.kind(), false);
@@ -30,17 +36,28 @@ pub(crate) fn why<E: Error + 'static>(error: &CallError<E>) -> String {
     }
 }
 
+/// By which rule nobody was called, if it was by one.
+pub(crate) fn not_allowed<E>(error: &CallError<E>) -> Option<&NotAllowed> {
+    match error {
+        CallError::Connect(ConnectError::NotAllowed(not_allowed)) => Some(not_allowed),
+        CallError::Connect(_)
+        | CallError::Answer(_)
+        | CallError::TooMuch(_)
+        | CallError::Request(_) => None,
+    }
+}
+
 fn no_connection(error: &ConnectError) -> String {
     match error {
         ConnectError::Unresolved(_)
         | ConnectError::NotInTime
         | ConnectError::Shortage(_)
+        | ConnectError::NotAllowed(_)
         | ConnectError::Url => error.to_string(),
         ConnectError::Tcp(error) => io_failure(error.kind(), true),
         ConnectError::Tls(error) => {
-            if let Some(tls) = chain(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())
-            {
-                return format!("TLS failed: {tls}");
+            if let Some(tls) = of_tls(error) {
+                return tls;
             }
             match chain(error).any(|cause| cause.is::<TooMuch>()) {
                 true => "TLS failed: the handshake has no end".to_owned(),
@@ -48,6 +65,12 @@ fn no_connection(error: &ConnectError) -> String {
             }
         }
     }
+}
+
+/// What TLS says of it.
+fn of_tls(error: &(dyn Error + 'static)) -> Option<String> {
+    let tls = chain(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())?;
+    Some(format!("TLS failed: {tls}"))
 }
 
 /// An error and what caused it, outermost first.

@@ -3,10 +3,12 @@
 //! ```text
 //!  a call ──▶ Connections ── kept? ──────────────────────────────▶ Connection ──▶ answer
 //!                 │                                                    ▲
-//!                 └─▶ Connector: socket? ─▶ Resolver ─▶ dial ─▶ TLS ───┘
-//!                        │                    │          │
-//!                        none: wait, no       │          └ addresses in turn, each with its share
-//!                        attempt is used      └ hosts file, else one look-up a name
+//!                 └─▶ Connector: Resolver ─▶ allowed? ─▶ dial ─▶ TLS ───┘
+//!                                 │           │           │
+//!                                 │           │           └ addresses in turn, each with its share and a
+//!                                 │           │             socket; none: wait, no attempt is used
+//!                                 │           └ each address; none: nobody is called
+//!                                 └ hosts file, else one look-up a name
 //! ```
 //!
 //! What comes from outside drives nothing here without a bound: a look-up, a handshake, the
@@ -27,7 +29,7 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use connect::{Connector, OutboundSettings, StartError};
+pub use connect::{Connector, OutboundSettings};
 pub(crate) use connections::{CallError, Connection, Connections, Sending};
-pub(crate) use failure::why;
+pub(crate) use failure::{not_allowed, why};
 pub(crate) use patience::before;

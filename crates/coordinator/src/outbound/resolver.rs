@@ -89,6 +89,14 @@ impl Resolver {
         self.shared.names().under_way = self.shared.look_ups;
     }
 
+    /// From now on, for a moment, a name has this address.
+    #[cfg(test)]
+    pub(super) fn rebind(&self, name: &str, address: IpAddr) {
+        let until = self.shared.clock.now().mono.after(GOOD_FOR.1);
+        let known = Some(Known { addresses: Arc::new([address]), until });
+        self.shared.names().by_name.insert(name.into(), Entry { known, ..Entry::default() });
+    }
+
     /// The addresses of a name, in the order in which they are to be tried. Whoever asks limits
     /// how long it waits.
     pub(super) async fn addresses(&self, name: &str) -> Result<Arc<[IpAddr]>, Unresolved> {

@@ -93,7 +93,7 @@ async fn shell(
         journal: journal.await.expect("a thread"),
         dispatcher: dispatcher::start(
             DispatcherSettings::built_in(),
-            Connector::new(OutboundSettings::built_in(), Arc::clone(&clock)).expect("a client"),
+            Connector::plain(OutboundSettings::built_in(), Arc::clone(&clock)),
             OwnLease::endless(),
             Arc::clone(&clock),
         ),

@@ -24,6 +24,7 @@ pub enum Health {
 pub fn health(answer: &Answer) -> Health {
     match answer {
         Answer::Nothing { .. } => Health::Failed,
+        Answer::NotAllowed { .. } => Health::Unknown,
         Answer::Status { code, .. } => match code {
             502..=504 => Health::Failed,
             _ => Health::Alive,

@@ -28,6 +28,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 pub(super) struct Arrivals {
     /// All that may be or are this life's and were not read as such, and who drove them.
     known: BTreeMap<Gid, Arrival>,
+    /// How many of them are durably this life's: asked for at every turn, and there may be tens of
+    /// thousands.
+    mine: usize,
     /// The chunks that were announced, the first one first.
     announced: VecDeque<Chunk>,
     /// The number of the last of them, counted over this life.
@@ -69,12 +72,14 @@ impl Arrivals {
 
     /// How many are durably this life's.
     pub(super) fn count(&self) -> usize {
-        self.known.values().filter(|arrival| arrival.durable).count()
+        self.mine
     }
 
     /// One was read, or turns out not to be this life's. Who drove it, if it was on its way.
     pub(super) fn take(&mut self, gid: &Gid) -> Option<Incarnation> {
-        self.known.remove(gid).map(|arrival| arrival.dead)
+        let arrival = self.known.remove(gid)?;
+        self.mine -= usize::from(arrival.durable);
+        Some(arrival.dead)
     }
 
     /// Nothing is in its place any more.
@@ -112,13 +117,15 @@ impl Arrivals {
         let forgotten = self.known.iter().find(|(gid, arrival)| {
             arrival.durable && !self.to_ask.contains(gid) && !is_asked_for(gid)
         });
-        match forgotten {
-            None => Ok(()),
-            Some((gid, _)) => {
-                let why = format!("{gid} was taken over and nobody reads it");
-                Err(Broken::IndexDisagrees { part: "arrivals", why })
+        let mine = self.known.values().filter(|arrival| arrival.durable).count();
+        let why = match forgotten {
+            Some((gid, _)) => format!("{gid} was taken over and nobody reads it"),
+            None if mine != self.mine => {
+                format!("{mine} were taken over, {} are counted", self.mine)
             }
-        }
+            None => return Ok(()),
+        };
+        Err(Broken::IndexDisagrees { part: "arrivals", why })
     }
 }
 
@@ -155,6 +162,7 @@ impl Engine {
             // it then is only what later chunks have announced.
             let arrival = self.arrivals.known.get_mut(&gid);
             if let Some(arrival) = arrival.filter(|arrival| arrival.first <= chunk.number) {
+                self.arrivals.mine += usize::from(!arrival.durable);
                 (arrival.dead, arrival.durable) = (chunk.dead, true);
                 self.arrivals.to_ask.push_back(gid);
             }

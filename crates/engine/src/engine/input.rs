@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    Answer, BranchId, BranchSpec, Epoch, Gid, Incarnation, Instance, Mono, Op, Resolution, Seq,
-    Spec,
+    Answer, BranchId, BranchSpec, Epoch, Gid, Incarnation, Instance, Mono, Op, Operator,
+    Resolution, Seq, Spec,
 };
 
 use crate::dispatch::{CapacityFreed, Destination};
@@ -132,8 +132,8 @@ pub enum Ask {
     },
     /// Call at once what is waiting.
     Retry {
-        /// Who asks, for the history.
-        who: Arc<str>,
+        /// Who asks, for history and audit.
+        by: Operator,
     },
     /// End a branch by hand.
     Resolve(Box<Resolution>),

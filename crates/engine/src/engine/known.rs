@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Op, Seq, host_port};
 
+use crate::act::Acted;
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
 use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
@@ -204,7 +205,11 @@ impl Engine {
             }
         };
         live_transaction.transaction = next;
-        let Step { changes, completion, calls, parked, .. } = step;
+        let Step { changes, completion, calls, parked, act, .. } = step;
+        let changes = match act {
+            Some(act) => vec![Change::Acted(Box::new(Acted { act: *act, changes }))],
+            None => changes,
+        };
         let instance = live_transaction.transaction.instance();
         let mut last = self.last;
         let mut write = |change: Change| {
@@ -323,8 +328,8 @@ fn asked(
             transaction.cancel(detail, step)?;
             Ok(Purpose::Decide { op: Op::Cancel, repeat })
         }
-        Ask::Retry { who } => {
-            transaction.retry(&who, step);
+        Ask::Retry { by } => {
+            transaction.retry(&by, step);
             Ok(Purpose::Read)
         }
         Ask::Resolve(word) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tercet_wire::{BranchSpec, Gid, Incarnation, Op, Wall};
 
 use super::Backlog;
+use crate::act::Act;
 use crate::record::{BranchRecord, Change, Decision, Record};
 
 /// Records that become durable together, or not at all.
@@ -18,6 +19,8 @@ pub struct Batch {
     pub written_at: Wall,
     /// In the engine's order.
     pub records: Vec<Record>,
+    /// What operators did to no single transaction. They come without records.
+    pub acts: Vec<Act>,
 }
 
 /// Transactions of a dead life that change hands together: written between two batches and
@@ -89,7 +92,7 @@ impl Submitted {
     /// Whether it says no more than that this life is there.
     #[must_use]
     pub fn is_sign_of_life(&self) -> bool {
-        matches!(self, Self::Batch(batch) if batch.records.is_empty())
+        matches!(self, Self::Batch(batch) if batch.records.is_empty() && batch.acts.is_empty())
     }
 }
 
@@ -125,7 +128,12 @@ impl Weight {
     /// What this record adds.
     #[must_use]
     pub fn of(record: &Record) -> Self {
-        let (branches, text) = match &record.change {
+        let Self { binds, bytes } = Self::of_change(&record.change);
+        Self { binds, bytes: bytes + record.gid.as_str().len() }
+    }
+
+    fn of_change(change: &Change) -> Self {
+        let (branches, text) = match change {
             Change::Begun(spec) => {
                 let metadata = spec.metadata.as_deref().map_or(0, str::len);
                 let branches: usize = spec.branches.iter().map(branch_bytes).sum();
@@ -142,11 +150,20 @@ impl Weight {
             Change::BranchRecord(outcome) => (0, outcome_bytes(outcome)),
             Change::History(happening) => (0, happening.detail.as_deref().map_or(0, str::len)),
             Change::Finished { .. } | Change::Parked(_) => (0, 0),
+            Change::Acted(acted) => {
+                let of_act = Self::with(0, acted.act.text_bytes());
+                return acted.changes.iter().map(Self::of_change).fold(of_act, Self::and);
+            }
         };
-        Self {
-            binds: BINDS_PER_RECORD + branches * BINDS_PER_BRANCH,
-            bytes: ROW_BYTES + record.gid.as_str().len() + text,
-        }
+        Self::with(branches, text)
+    }
+
+    fn with(branches: usize, text: usize) -> Self {
+        Self { binds: BINDS_PER_RECORD + branches * BINDS_PER_BRANCH, bytes: ROW_BYTES + text }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { binds: self.binds + other.binds, bytes: self.bytes + other.bytes }
     }
 }
 

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Between two batches goes what has no records: a chunk of a dead life's transactions that this
-//! one takes over, and at last that this life leaves. Each has a number among the batches', and is
-//! submitted again like them.
+//! one takes over, what an operator did to no single transaction, and at last that this life leaves.
+//! Each has a number among the batches', and is submitted again like them.
 //!
 //! The journal's thread drives this with a database and a clock, the simulation with rows in
 //! memory and virtual time. Time is an argument, and what is to be done later is a deadline.
@@ -33,6 +33,7 @@ use left_out::LeftOut;
 pub use left_out::TransactionKey;
 use submission::{Indivisible, Part, Submission};
 
+use crate::act::Act;
 use crate::cluster::MOST_IN_CHUNK;
 use crate::journal_event::{JournalEvent, Urgency};
 use crate::record::Record;
@@ -104,6 +105,8 @@ pub struct GroupCommit {
     left_out: LeftOut,
     /// Transactions that are to be taken over, in chunks, and from whom.
     chunks: VecDeque<(Incarnation, Vec<Gid>)>,
+    /// What operators did to no single transaction.
+    acts: VecDeque<Act>,
     /// Whether what was submitted last was a chunk: then it is the batches' turn.
     chunk_was_last: bool,
     leaving: Leaving,
@@ -134,6 +137,7 @@ impl GroupCommit {
             under_way: None,
             left_out: LeftOut::default(),
             chunks: VecDeque::new(),
+            acts: VecDeque::new(),
             chunk_was_last: false,
             leaving: Leaving::No,
             number: 0,
@@ -165,6 +169,12 @@ impl GroupCommit {
             return self.events.push_back(JournalEvent::TakenOver { dead, gids: Vec::new() });
         }
         self.chunks.push_back((dead, gids));
+    }
+
+    /// Has what an operator did to no single transaction written at once, in their order. Whoever
+    /// submits hears of it with the submission that has it.
+    pub fn act(&mut self, act: Act) {
+        self.acts.push_back(act);
     }
 
     /// What waits is written at once, and then it is over. Nothing more is taken over.
@@ -247,6 +257,7 @@ impl GroupCommit {
         }
         match &self.under_way {
             Some(submission) => submission.due(),
+            None if !self.acts.is_empty() => Some(Mono(0)),
             None if self.waiting.is_empty() => (!self.closing).then_some(self.silent_until),
             None => self.lingers_until,
         }
@@ -255,7 +266,8 @@ impl GroupCommit {
     /// Whether nothing waits to be written and nothing is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.is_between_batches() && self.waiting.is_empty() && self.chunks.is_empty()
+        let none_waits = self.waiting.is_empty() && self.chunks.is_empty() && self.acts.is_empty();
+        self.is_between_batches() && none_waits
     }
 
     /// Whether all that was cut last is settled, and nothing is under way.
@@ -269,7 +281,8 @@ impl GroupCommit {
     #[must_use]
     pub fn is_over(&self) -> bool {
         let under_way = self.under_way.as_ref().is_some_and(|it| !it.submitted().is_sign_of_life());
-        let left = under_way || !self.parts.is_empty() || !self.waiting.is_empty();
+        let waits = !self.waiting.is_empty() || !self.acts.is_empty();
+        let left = under_way || !self.parts.is_empty() || waits;
         self.fenced || (self.closing && !left && self.leaving != Leaving::Asked)
     }
 
@@ -296,6 +309,12 @@ impl GroupCommit {
             return None;
         }
         let number = self.number + 1;
+        // They are few, and each has somebody who waits for it.
+        if self.parts.is_empty()
+            && let Some(act) = self.acts.pop_front()
+        {
+            return Some(Submission::act(act, number, now));
+        }
         // Batches and chunks take turns, so that neither waits for all of the other.
         let chunk_first = self.parts.is_empty() && !self.chunk_was_last;
         if chunk_first && let Some(chunk) = self.next_chunk(number, now) {
@@ -405,6 +424,8 @@ impl GroupCommit {
                 self.silent_until = now.after(self.settings.longest_silence);
                 None
             }
+            // Whoever submits it has heard, and so has whoever waits for it.
+            Err(Indivisible::Act) => None,
             Err(Indivisible::NoRecords(submitted)) => {
                 match submitted {
                     Submitted::Chunk(Chunk { dead, .. }) => {

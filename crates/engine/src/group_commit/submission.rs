@@ -4,6 +4,7 @@ use tercet_wire::{Gid, Incarnation, Mono, Now, Seq};
 
 use super::TransactionKey;
 use super::batch::{Batch, Chunk, Leave, Submitted};
+use crate::act::Act;
 use crate::record::Record;
 
 /// Consecutive records on their way into the database.
@@ -27,12 +28,16 @@ pub(super) struct Submission {
 
 impl Submission {
     pub(super) fn of(Part { records, covers }: Part, number: i64, now: Now) -> Self {
-        let batch = Batch { number, written_at: now.wall, records };
+        let batch = Batch { number, written_at: now.wall, records, acts: Vec::new() };
         Self { submitted: Submitted::Batch(batch), covers: Some(covers), due: Some(now.mono) }
     }
 
     pub(super) fn sign_of_life(number: i64, now: Now) -> Self {
-        let batch = Batch { number, written_at: now.wall, records: Vec::new() };
+        Self::without_records(Submitted::Batch(empty(number, now)), now)
+    }
+
+    pub(super) fn act(act: Act, number: i64, now: Now) -> Self {
+        let batch = Batch { acts: vec![act], ..empty(number, now) };
         Self::without_records(Submitted::Batch(batch), now)
     }
 
@@ -75,9 +80,12 @@ impl Submission {
     /// is, if it has none.
     pub(super) fn bisected(self) -> Result<[Part; 2], Indivisible> {
         let Self { submitted, covers, .. } = self;
-        let Submitted::Batch(Batch { mut records, .. }) = submitted else {
+        let Submitted::Batch(Batch { mut records, acts, .. }) = submitted else {
             return Err(Indivisible::NoRecords(submitted));
         };
+        if !acts.is_empty() {
+            return Err(Indivisible::Act);
+        }
         let (Some(first), Some(covers)) = (records.first(), covers) else {
             return Err(Indivisible::SignOfLife);
         };
@@ -92,12 +100,18 @@ impl Submission {
     }
 }
 
+fn empty(number: i64, now: Now) -> Batch {
+    Batch { number, written_at: now.wall, records: Vec::new(), acts: Vec::new() }
+}
+
 /// What cannot be halved.
 pub(super) enum Indivisible {
     /// Records of one life, and what they cover.
     OneLife(TransactionKey, Seq),
     /// An empty batch.
     SignOfLife,
+    /// What an operator did.
+    Act,
     /// A chunk, or the end of this life.
     NoRecords(Submitted),
 }

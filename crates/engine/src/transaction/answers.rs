@@ -120,7 +120,11 @@ impl Transaction {
         let branch = branch_at(&mut self.branches, position);
         let wrong =
             branch.failure_stats.permanent_in_a_row >= step.rules.park_after_permanent_errors;
-        if wrong || failure == FailureKind::ReservationLost {
+        let at_once = match failure {
+            FailureKind::ReservationLost | FailureKind::NotAllowed => true,
+            FailureKind::Transient | FailureKind::Permanent => false,
+        };
+        if wrong || at_once {
             self.park(position, op, Doubt::Hopeless, step);
         }
     }
@@ -168,7 +172,9 @@ fn try_answer(answer: &Answer) -> TryAnswer {
         Answer::Status { code, excerpt, .. } => {
             TryAnswer { status: Some(*code), body: Arc::from(excerpt.as_str()) }
         }
-        Answer::Nothing { why } => TryAnswer { status: None, body: Arc::from(why.as_str()) },
+        Answer::Nothing { .. } | Answer::NotAllowed { .. } => {
+            TryAnswer { status: None, body: Arc::from(answer.summary()) }
+        }
     }
 }
 
@@ -179,7 +185,7 @@ fn keep_answer(branch: &mut Branch, op: Op, answer: &Answer, step: &Step<'_>) {
             let (status, body, at) = (*code, Arc::from(excerpt.as_str()), step.now.wall);
             branch.last_answer = Some(Arc::new(LastAnswer { op, status, body, at }));
         }
-        Answer::Status { .. } | Answer::Nothing { .. } => {}
+        Answer::Status { .. } | Answer::Nothing { .. } | Answer::NotAllowed { .. } => {}
     }
 }
 
@@ -194,7 +200,7 @@ fn told(before: Option<&LastAnswer>, op: Op, answer: &Answer) -> String {
             });
             Some(excerpt.trim()).filter(|words| !known && !words.is_empty())
         }
-        Answer::Nothing { .. } => None,
+        Answer::Nothing { .. } | Answer::NotAllowed { .. } => None,
     };
     match words {
         Some(words) => format!("{summary}: {words}"),

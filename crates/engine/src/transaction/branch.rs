@@ -286,7 +286,7 @@ impl Branch {
         self.failure_stats.failures = self.failure_stats.failures.saturating_add(1);
         self.failure_stats.permanent_in_a_row = match failure {
             FailureKind::Transient => 0,
-            FailureKind::Permanent | FailureKind::ReservationLost => {
+            FailureKind::Permanent | FailureKind::ReservationLost | FailureKind::NotAllowed => {
                 self.failure_stats.permanent_in_a_row.saturating_add(1)
             }
         };

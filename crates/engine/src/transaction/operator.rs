@@ -15,8 +15,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{Answer, EventKind, FailureKind, Op, Resolution, ResolvedAs, Verdict, verdict};
+use tercet_wire::{
+    Action, Answer, Audited, BranchId, EventKind, FailureKind, Op, Operator, Resolution,
+    ResolvedAs, Verdict, verdict,
+};
 
+use crate::act::Act;
 use crate::engine::output::Refusal;
 use crate::record::PendingResolution;
 use crate::transaction::branch::{BranchState, CallState, Word};
@@ -26,9 +30,17 @@ use crate::transaction::{Phase, Step, Transaction, branch_at};
 /// How long a word waits for the answer to the call that is under way.
 const WAITS_FOR_AN_ANSWER: Duration = Duration::from_secs(2);
 
+/// What an operator did, as the audit has it.
+struct Did {
+    action: Action,
+    branch: Option<BranchId>,
+    note: Option<Arc<str>>,
+    detail: String,
+}
+
 impl Transaction {
     /// Whatever waits for its next call is due now. A call under way stays the only one.
-    pub(crate) fn retry(&mut self, who: &str, step: &mut Step<'_>) {
+    pub(crate) fn retry(&mut self, by: &Operator, step: &mut Step<'_>) {
         match &self.phase {
             Phase::Trying { .. } | Phase::SecondPhase(_) => {}
             Phase::Finished { .. } => return,
@@ -48,8 +60,10 @@ impl Transaction {
             }
         }
         if hastened > 0 {
-            self.was_retried(&format!("by {who}"), step);
+            self.was_retried(&by.to_string(), step);
         }
+        let detail = format!("{{\"calls\":{hastened}}}");
+        self.was_act_of(by, Did { action: Action::Retry, branch: None, note: None, detail }, step);
     }
 
     /// Takes an operator's word about a branch; `advance` says when it takes effect.
@@ -68,16 +82,41 @@ impl Transaction {
                 if branch.word.is_some() {
                     return Ok(());
                 }
-                let Resolution { branch: _, as_, note, who: by } = word;
-                let said = Arc::new(PendingResolution { as_, by, note, at: step.now.wall });
+                let Resolution { branch: id, as_, note, by } = word;
+                let (who, reason, at) = (Arc::clone(&by.who), note.clone(), step.now.wall);
+                let said = Arc::new(PendingResolution { as_, by: who, note: reason, at });
                 let takes_effect = step.now.mono.after(WAITS_FOR_AN_ANSWER);
                 branch.word = Some(Word { said, takes_effect });
                 if matches!(branch.call_state, CallState::InFlight { .. }) {
                     branch.write_row_into(step);
                 }
+                let detail = format!("{{\"as\":\"{as_}\"}}");
+                let did = Did { action: Action::Resolve, branch: Some(id), note, detail };
+                self.was_act_of(&by, did, step);
                 Ok(())
             }
         }
+    }
+
+    /// Has the audit say who did it, with whatever follows from it in this step; unless it belongs
+    /// to a larger act, which has its row already.
+    fn was_act_of(&self, by: &Operator, did: Did, step: &mut Step<'_>) {
+        let (id, role) = match by.audited {
+            Audited::Row { id, role } => (id, role),
+            Audited::PartOf(_) => return,
+        };
+        let Did { action, branch, note, detail } = did;
+        step.act = Some(Box::new(Act {
+            id,
+            at: step.now.wall,
+            who: Arc::clone(&by.who),
+            role: Arc::from(role),
+            action,
+            gid: Some(self.gid().clone()),
+            branch,
+            note,
+            detail: Arc::from(detail),
+        }));
     }
 
     /// Ends the branches that an operator resolved and that have no call under way any more, or
@@ -149,7 +188,8 @@ fn says_otherwise(op: Op, answer: &Answer, as_: ResolvedAs) -> bool {
         Verdict::Refused => true,
         Verdict::Again { failure, .. } => match failure {
             FailureKind::Permanent | FailureKind::ReservationLost => op == as_.op(),
-            FailureKind::Transient => false,
+            // Nobody was asked.
+            FailureKind::Transient | FailureKind::NotAllowed => false,
         },
         Verdict::InProgress(_) => false,
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tercet_wire::{Backoff, BranchSpec, Now, Op, spread};
 
+use crate::act::Act;
 use crate::record::Change;
 use crate::transaction::Doubt;
 
@@ -81,6 +82,8 @@ pub(crate) struct Step<'a> {
     pub(crate) completion: Vec<Change>,
     pub(crate) calls: Vec<Wanted>,
     pub(crate) parked: Vec<ParkedNow>,
+    /// What an operator did, where that is what the changes come from.
+    pub(crate) act: Option<Box<Act>>,
 }
 
 impl<'a> Step<'a> {
@@ -92,6 +95,7 @@ impl<'a> Step<'a> {
             completion: Vec::new(),
             calls: Vec::new(),
             parked: Vec::new(),
+            act: None,
         }
     }
 

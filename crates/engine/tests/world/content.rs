@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_wire::{
-    BranchSpec, Fingerprint, Gid, Instance, Op, Pattern, PerOp, Resolution, ResolvedAs, Spec,
-    TryBy, Wall,
+    ActId, Audited, BranchSpec, Fingerprint, Gid, Instance, Op, Operator, Pattern, PerOp,
+    Resolution, ResolvedAs, Spec, TryBy, Wall,
 };
 
 pub(crate) const CREATED_AT: Wall = Wall(1_763_640_000_000);
@@ -49,8 +49,17 @@ pub(crate) fn new_branch(id: &str) -> BranchSpec {
 
 /// What an operator says of a branch.
 pub(crate) fn resolution(id: &str, as_: ResolvedAs) -> Resolution {
-    let (note, who) = (Some(Arc::from("seen in their books")), Arc::from("10.0.0.9"));
-    Resolution { branch: id.parse().expect("an id"), as_, note, who }
+    let note = Some(Arc::from("seen in their books"));
+    Resolution { branch: id.parse().expect("an id"), as_, note, by: operator("10.0.0.9") }
+}
+
+/// Somebody whose acts have rows of their own.
+pub(crate) fn operator(who: &str) -> Operator {
+    Operator { who: who.into(), audited: Audited::Row { id: act(1), role: "operator" } }
+}
+
+pub(crate) fn act(number: u32) -> ActId {
+    format!("01980000-0000-7000-9000-{number:012}").parse().expect("a UUID")
 }
 
 /// Called by the initiator itself.

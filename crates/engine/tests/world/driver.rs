@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, Call, Commands, Core, Engine, EngineSettings, Event, Input, Record, Reply, ReplyKind,
+    Ask, Call, Change, Commands, Core, Engine, EngineSettings, Event, Input, Reply, ReplyKind,
     ReplyTo, Request, Rules, Until, Wait,
 };
 use tercet_wire::{Answer, Epoch, Gid, Mono, Now, Seq, Spec};
@@ -141,12 +141,17 @@ fn in_short(reply: &Reply) -> String {
     }
 }
 
-/// The records, by the name of their change.
+/// The records, by the name of their change; of an act, of what it changed.
 pub(crate) fn records(commands: &Commands) -> Vec<String> {
-    commands.append.iter().map(record).collect()
+    commands.append.iter().flat_map(|record| record.change.parts()).map(name).collect()
 }
 
-fn record(record: &Record) -> String {
-    let text = format!("{:?}", record.change);
+/// Changes by their names.
+pub(crate) fn names(changes: &[Change]) -> Vec<String> {
+    changes.iter().map(name).collect()
+}
+
+fn name(change: &Change) -> String {
+    let text = format!("{change:?}");
     text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }

@@ -11,12 +11,14 @@ use async_trait::async_trait;
 use tercet_engine::{
     Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
 };
-use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
+use tercet_wire::{
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+};
 use tokio::sync::watch;
 
 use crate::error::JournalError;
 use crate::store::{
-    Cluster, Commit, CommitError, Keyset, Purge, PurgeBatch, PurgeLimits, Read, Store,
+    AuditDue, Cluster, Commit, CommitError, Keyset, Purge, PurgeBatch, PurgeLimits, Read, Store,
 };
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
@@ -214,6 +216,11 @@ impl Read for Faulty {
         self.store.list(query).await
     }
 
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntryView>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.audit(query).await
+    }
+
     async fn history(
         &self,
         gid: &Gid,
@@ -258,6 +265,15 @@ impl Purge for Faulty {
         let submitted = self.faults.submitted().len();
         self.faults.forgotten.send_modify(|all| all.push(submitted));
         self.store.purge(due).await
+    }
+
+    async fn audit_due(&self, before: Wall, most: u32) -> Result<AuditDue, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.audit_due(before, most).await
+    }
+
+    async fn purge_audit(&self, due: &AuditDue) -> Result<(), JournalError> {
+        self.store.purge_audit(due).await
     }
 }
 

@@ -33,7 +33,7 @@ on_each_store!(
     deleting_keeps_up_with_what_finishes_however_many_branches_it_has,
 );
 
-const DAY: i64 = 24 * 60 * 60 * 1_000;
+pub(super) const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 fn at(wall: i64) -> Now {
     Now { mono: Mono(u64::try_from(wall).unwrap()), wall: Wall(wall), entropy: 0 }
@@ -59,7 +59,7 @@ async fn rounds_end(sweeper: &mut Sweeper, wall: i64, meters: &Meters) -> usize 
 }
 
 /// Lets deletions due at a moment happen, in the journal's stead.
-async fn sweep(rig: &Rig, retention: Retention, wall: i64) {
+pub(super) async fn sweep(rig: &Rig, retention: Retention, wall: i64) {
     let store = rig.only_store().await;
     let mut sweeper = Sweeper::new(Arc::clone(&store), retention, at(0));
     round(&mut sweeper, wall).await;
@@ -424,7 +424,7 @@ fn batch_of(number: i64, transactions: u64, branches: u32, ended: i64) -> Batch 
         let changes = finished(&spec, ended - 5, ended);
         records.extend(changes.into_iter().map(|change| record(life, &spec, change)));
     }
-    Batch { number, written_at: Wall(ended), records }
+    Batch { number, written_at: Wall(ended), records, acts: Vec::new() }
 }
 
 /// What the writer does between two batches when it is never idle.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    BranchRecord, Change, Decided, Decision, HistoryEvent, LastAnswer, PendingResolution, Record,
-    StoredTransaction, TryAnswer,
+    Act, Acted, BranchRecord, Change, Decided, Decision, HistoryEvent, LastAnswer,
+    PendingResolution, Record, StoredTransaction, TryAnswer,
 };
 use tercet_wire::{
-    BranchId, BranchSpec, BranchStatus, EventKind, Fingerprint, Gid, Instance, Op, Pattern, PerOp,
-    Reason, ResolvedAs, Seq, Spec, Status, TryBy, Wall, spread,
+    Action, BranchId, BranchSpec, BranchStatus, EventKind, Fingerprint, Gid, Instance, Op, Pattern,
+    PerOp, Reason, ResolvedAs, Seq, Spec, Status, TryBy, Wall, spread,
 };
 use url::Url;
 
@@ -73,6 +73,32 @@ pub(crate) fn finished(spec: &Arc<Spec>, decided: i64, finished: i64) -> Vec<Cha
         Change::Decided(Decided { at: Wall(decided), decision: Decision::Confirm }),
         Change::Finished { status: Status::Confirmed, at: Wall(finished) },
     ]
+}
+
+/// Something that somebody did.
+pub(crate) fn act(number: u64, at: Wall, gid: Option<&Gid>) -> Act {
+    Act {
+        id: format!("01980000-0000-7000-9000-{number:012x}").parse().unwrap(),
+        at,
+        who: format!("who-{number}").into(),
+        role: "operator".into(),
+        action: if gid.is_some() { Action::Retry } else { Action::RetryAll },
+        gid: gid.cloned(),
+        branch: None,
+        note: None,
+        detail: "{}".into(),
+    }
+}
+
+/// What was done by hand among these.
+pub(crate) fn acts(records: &[Record]) -> Vec<&Act> {
+    let mut acts = Vec::new();
+    for record in records {
+        if let Change::Acted(acted) = &record.change {
+            acts.push(&acted.act);
+        }
+    }
+    acts
 }
 
 /// Records of several transactions, interleaved, that fit each other; the same for the same luck.
@@ -140,7 +166,7 @@ impl Script {
         let stored = self.oracle[gid].clone();
         let at = Wall(2_000 + i64::try_from(self.used).unwrap());
         let position = u32::try_from(stored.branches.len()).unwrap();
-        match self.pick(12) {
+        match self.pick(14) {
             0 | 1 => Change::Registered(branch(position, "example.org")),
             2 => Change::Decided(Decided { at, decision: Decision::Confirm }),
             3 => {
@@ -162,7 +188,13 @@ impl Script {
                 outcome.contradicted &= outcome.resolved_as.is_some();
                 Change::BranchRecord(outcome)
             }
-            _ => Change::History(self.happening(stored.history_len + 1, at)),
+            10 | 11 => Change::History(self.happening(stored.history_len + 1, at)),
+            _ => {
+                let act = Act { note: Some("why".into()), ..act(self.used, at, Some(gid)) };
+                let line = Change::History(self.happening(stored.history_len + 1, at));
+                let parked = Change::Parked(self.pick(2) == 0);
+                Change::Acted(Box::new(Acted { act, changes: vec![line, parked] }))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Rows in memory, without IO: for tests, and for measuring everything but the disk.
 
+mod audit;
 mod list;
 mod state;
 #[cfg(test)]
@@ -11,13 +12,16 @@ use async_trait::async_trait;
 use tercet_engine::{
     Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
 };
-use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
+use tercet_wire::{
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+};
 use tokio::sync::watch;
 
 use self::state::State;
 use crate::error::JournalError;
 use crate::store::{
-    Claim, Cluster, Commit, CommitError, Keyset, Life, Purge, PurgeBatch, PurgeLimits, Read, Store,
+    AuditDue, Claim, Cluster, Commit, CommitError, Keyset, Life, Purge, PurgeBatch, PurgeLimits,
+    Read, Store,
 };
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
@@ -166,6 +170,10 @@ impl Read for MemoryStore {
         Ok(list::page(&self.state(), query))
     }
 
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntryView>, JournalError> {
+        Ok(self.state().audit().page(query))
+    }
+
     async fn history(
         &self,
         gid: &Gid,
@@ -209,6 +217,15 @@ impl Purge for MemoryStore {
 
     async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError> {
         Ok(self.state().purge(due))
+    }
+
+    async fn audit_due(&self, before: Wall, most: u32) -> Result<AuditDue, JournalError> {
+        Ok(self.state().audit().due(before, most))
+    }
+
+    async fn purge_audit(&self, due: &AuditDue) -> Result<(), JournalError> {
+        self.state().audit_mut().purge(due);
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use tercet_engine::{
 use tercet_wire::{Gid, Incarnation, NODE_PROTOCOL, Wall};
 
 use super::as_count;
+use super::audit::Audit;
 use crate::store::{CommitError, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within};
 use crate::summary::{JournalSummary, NodeRow};
 
@@ -31,6 +32,7 @@ pub(super) struct State {
     urls: BTreeMap<Incarnation, String>,
     /// What all nodes share.
     secret: Option<String>,
+    audit: Audit,
 }
 
 impl State {
@@ -56,6 +58,14 @@ impl State {
 
     pub(super) fn shared_secret(&mut self, fresh: &str) -> String {
         self.secret.get_or_insert_with(|| fresh.to_owned()).clone()
+    }
+
+    pub(super) fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    pub(super) fn audit_mut(&mut self) -> &mut Audit {
+        &mut self.audit
     }
 
     pub(super) fn share(&mut self) {
@@ -150,6 +160,7 @@ impl State {
                 self.transactions.insert(gid, stored);
             }
         }
+        self.audit.add(batch, &taken);
         self.lives.fence(incarnation, batch.number);
         self.written_at = Some(batch.written_at);
         Ok(taken)
@@ -377,6 +388,7 @@ mod tests {
             number,
             written_at: Wall(number),
             records: vec![record(1, &spec, change)],
+            acts: Vec::new(),
         };
         assert_eq!(state.commit(own, &batch(1, Change::Begun(spec.clone()))), Ok(Vec::new()));
         state.transactions.values_mut().for_each(|stored| stored.owner = Some(Incarnation(99)));

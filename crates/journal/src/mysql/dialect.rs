@@ -43,9 +43,11 @@ impl Dialect for MySqlDialect {
         match kind {
             // What is taken is refused: words that leave out such rows count them as inserted, or
             // cut values that do not fit.
-            WriteKind::Begin | WriteKind::Details | WriteKind::Branches | WriteKind::Events => {
-                inserted(kind, rows, "")
-            }
+            WriteKind::Begin
+            | WriteKind::Details
+            | WriteKind::Branches
+            | WriteKind::Events
+            | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(
                 "UPDATE global_transactions AS g JOIN (",
                 rows,

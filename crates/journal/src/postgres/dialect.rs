@@ -229,7 +229,7 @@ fn text(kind: WriteKind, rows: &str) -> String {
              pending_resolution = excluded.pending_resolution, \
              contradicted = excluded.contradicted"
         ),
-        WriteKind::Details | WriteKind::Branches | WriteKind::Events => {
+        WriteKind::Details | WriteKind::Branches | WriteKind::Events | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")
         }
     }

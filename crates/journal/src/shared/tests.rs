@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
-use tercet_engine::{Batch, BranchRecord, Change, HistoryEvent, Load, Record};
+use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, Gid, PerOp, Spec, Wall};
 
-use crate::conformance::{Rig, finished, patiently, record, trying};
+use crate::conformance::{Rig, act, finished, patiently, record, trying};
 use crate::store::{CommitError, Store};
 use crate::{JournalError, migrate_up, migration_status};
 
@@ -47,12 +47,13 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "global_transactions",
     "global_details",
     "branch_transactions",
     "branch_outcomes",
     "transaction_events",
+    "audit",
 ];
 
 /// Begins a transaction with a row in every table, and decides the one before it.
@@ -79,13 +80,15 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         contradicted: false,
         acknowledged_at: None,
     };
+    let act = act(u64::try_from(number).unwrap(), Wall(1), Some(&begun.gid));
     let mut records: Vec<Record> = vec![
         record(1, begun, Change::Begun(begun.clone())),
         record(2, begun, Change::History(happened)),
         record(3, begun, Change::BranchRecord(outcome)),
+        record(4, begun, Change::Acted(Box::new(Acted { act, changes: Vec::new() }))),
     ];
-    records.extend(decided.map(|spec| record(4, spec, finished(spec, 1, 2)[1].clone())));
-    Batch { number, written_at: Wall(number), records }
+    records.extend(decided.map(|spec| record(5, spec, finished(spec, 1, 2)[1].clone())));
+    Batch { number, written_at: Wall(number), records, acts: Vec::new() }
 }
 
 async fn run(outsider: &impl ConnectionTrait, sql: &str) {
@@ -139,7 +142,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
-            let written = [1, 1, 2, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+            let written = [1, 1, 2, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
             assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
             before = Some(spec);
         }
@@ -168,11 +171,11 @@ async fn a_batch_that_waits_too_long_for_somebody_elses_row_is_written_whole_or_
         let failed = store.commit(&batch).await;
         assert!(matches!(failed, Err(CommitError::Again(_))), "{in_the_way}: {failed:?}");
         held.rollback().await.unwrap();
-        assert_eq!(rows(&looking).await, [1, 1, 2, 1, 1], "{in_the_way}");
+        assert_eq!(rows(&looking).await, [1, 1, 2, 1, 1, 1], "{in_the_way}");
         assert_eq!(last_batch(&looking).await, 1);
     }
     assert_eq!(store.commit(&batch).await.unwrap(), []);
-    assert_eq!(rows(&looking).await, [2, 2, 4, 2, 2]);
+    assert_eq!(rows(&looking).await, [2, 2, 4, 2, 2, 2]);
     store.close().await;
 }
 
@@ -221,7 +224,8 @@ async fn texts_of_any_length_and_character_are_kept(rig: Rig) {
         }
         let records = specs.iter().map(|spec| record(1, spec, Change::Begun(spec.clone())));
         let number = i64::try_from(number).unwrap();
-        let batch = Batch { number, written_at: Wall(1), records: records.collect() };
+        let batch =
+            Batch { number, written_at: Wall(1), records: records.collect(), acts: Vec::new() };
         assert_eq!(store.commit(&batch).await.unwrap(), []);
         for spec in specs {
             let Load::Found(stored) = loaded(&store, &spec.gid).await else { panic!("{number}") };
@@ -234,7 +238,7 @@ async fn texts_of_any_length_and_character_are_kept(rig: Rig) {
     for (number, name) in (8..).zip(["Tx", "tx", "tX"]) {
         let spec = trying(name, u64::try_from(number).unwrap(), 0);
         let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
-        let batch = Batch { number, written_at: Wall(1), records };
+        let batch = Batch { number, written_at: Wall(1), records, acts: Vec::new() };
         assert_eq!(store.commit(&batch).await.unwrap(), []);
     }
     store.close().await;
@@ -293,7 +297,7 @@ async fn a_lock_of_the_schema_whose_holder_is_gone_is_taken(rig: Rig) {
     // Whoever holds it has died in the middle of its last step.
     let outsider = rig.server().outsider().await;
     run(&outsider, "UPDATE schema_lock SET holder = 7, beat = 3").await;
-    run(&outsider, "DELETE FROM schema_steps WHERE version LIKE 'm0004%'").await;
+    run(&outsider, "DELETE FROM schema_steps WHERE version LIKE 'm0005%'").await;
     patiently(migrate_up(&url)).await.unwrap();
     assert_eq!(number(&outsider, "SELECT holder FROM schema_lock").await, 0);
     assert!(migration_status(&url).await.unwrap().iter().all(|step| step.applied));

@@ -112,6 +112,31 @@ pub(crate) mod outcome {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What an operator did.
+pub(crate) mod audit {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: String,
+        pub(crate) at: i64,
+        pub(crate) who: String,
+        pub(crate) role: String,
+        pub(crate) action: String,
+        pub(crate) gid: Option<String>,
+        pub(crate) branch_id: Option<String>,
+        pub(crate) note: Option<String>,
+        pub(crate) detail: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What all nodes on a database share.
 pub(crate) mod setting {
     use sea_orm::entity::prelude::*;

@@ -3,6 +3,7 @@
 //! database says in words of its own is its `Dialect`; what drives the machine and opens
 //! connections is its store.
 
+pub(crate) mod audit;
 mod commit;
 mod dialect;
 mod entities;
@@ -21,7 +22,7 @@ pub(crate) use self::commit::{
     Answer, ChunkMachine, CommitMachine, Fault, Field, LeaveMachine, Machine, Row, Step,
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
-pub(crate) use self::entities::{branch, detail, event, node, outcome, transaction};
+pub(crate) use self::entities::{audit as act, branch, detail, event, node, outcome, transaction};
 pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};
 pub(crate) use self::summary::{LifeOfNode, NODES, lives};

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tercet_engine::{BranchRecord, Decided, Decision, HistoryEvent, StoredTransaction, TryAnswer};
 use tercet_wire::{
-    BranchSpec, Fingerprint, Incarnation, LastAnswerView, PendingResolutionView, PerOp, ResolvedAs,
-    Spec, Status, SummaryView, Wall,
+    AuditEntryView, BranchSpec, Fingerprint, Incarnation, LastAnswerView, PendingResolutionView,
+    PerOp, ResolvedAs, Spec, Status, SummaryView, Wall,
 };
 
-use super::entities::{branch, detail, event, outcome, transaction};
+use super::entities::{audit, branch, detail, event, outcome, transaction};
 
 /// What is wrong with a row, in words.
 pub(crate) type Wrong = String;
@@ -179,6 +179,22 @@ pub(crate) fn happening(row: &event::Model) -> Result<HistoryEvent, Wrong> {
         op: maybe("op", row.op.as_deref())?,
         attempt: row.attempt.map(|attempt| small("attempt", attempt)).transpose()?,
         detail: row.detail.as_deref().map(Arc::from),
+    })
+}
+
+/// What an operator did.
+pub(crate) fn audit_entry(row: &audit::Model) -> Result<AuditEntryView, Wrong> {
+    Ok(AuditEntryView {
+        id: parse("id", &row.id)?,
+        at: Wall(row.at),
+        who: row.who.clone(),
+        role: row.role.clone(),
+        // A newer program may have written words that this one does not know.
+        action: row.action.clone(),
+        gid: maybe("gid", row.gid.as_deref())?,
+        branch: maybe("branch_id", row.branch_id.as_deref())?,
+        note: row.note.clone(),
+        detail: json("detail", Some(&row.detail))?.unwrap_or_default(),
     })
 }
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sea_orm::{DatabaseConnection, Statement};
 use tercet_engine::{HistoryEvent, Load, StoredTransaction};
-use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
+use tercet_wire::{
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+};
 
 use super::dialect::Dialect;
-use super::{list, read, retention, summary};
+use super::{audit, list, read, retention, summary};
 use crate::error::JournalError;
-use crate::store::{Keyset, Purge, PurgeBatch, PurgeLimits, Read};
+use crate::store::{AuditDue, Keyset, Purge, PurgeBatch, PurgeLimits, Read};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
 
@@ -129,6 +131,10 @@ impl<S: SqlStore> Read for S {
         list::page(&self.pools().query_pool, query).await
     }
 
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntryView>, JournalError> {
+        audit::page(&self.pools().query_pool, query).await
+    }
+
     async fn history(
         &self,
         gid: &Gid,
@@ -172,5 +178,15 @@ impl<S: SqlStore> Purge for S {
 
     async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError> {
         self.delete(retention::purging(self.dialect(), due)).await
+    }
+
+    async fn audit_due(&self, before: Wall, most: u32) -> Result<AuditDue, JournalError> {
+        let read = audit::due(&self.pools().recovery_pool, before, most);
+        bounded(self.look_up_within(), read).await
+    }
+
+    async fn purge_audit(&self, due: &AuditDue) -> Result<(), JournalError> {
+        let deletion = audit::deletion(&self.pools().recovery_pool, due);
+        self.delete(vec![deletion]).await.map(|_| ())
     }
 }

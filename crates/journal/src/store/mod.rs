@@ -14,12 +14,14 @@ mod purge;
 
 use async_trait::async_trait;
 use tercet_engine::{ApplyError, Batch, HistoryEvent, Load, StoredTransaction, TransactionKey};
-use tercet_wire::{Gid, Incarnation, ListQuery, Page, SummaryView, Wall};
+use tercet_wire::{
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+};
 use thiserror::Error;
 
 pub(crate) use self::cluster::{Cluster, NOBODY};
 pub(crate) use self::database::{Database, Offline};
-pub(crate) use self::purge::{Keyset, Purge, PurgeBatch, PurgeLimits, first_within};
+pub(crate) use self::purge::{AuditDue, Keyset, Purge, PurgeBatch, PurgeLimits, first_within};
 use crate::error::JournalError;
 use crate::settings::JournalSettings;
 use crate::summary::JournalSummary;
@@ -83,6 +85,9 @@ pub(crate) trait Read: Send + Sync + 'static {
 
     /// A page of a list, newest first.
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError>;
+
+    /// A page of what operators did, newest first.
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntryView>, JournalError>;
 
     /// Lines of history with a number greater than `after`, oldest first.
     async fn history(

@@ -33,6 +33,23 @@ pub(crate) trait Purge: Send + Sync + 'static {
     /// Deletes all of what is due and still finished, and says how many transactions that
     /// was. Their gids are free from then on.
     async fn purge(&self, due: &PurgeBatch) -> Result<u64, JournalError>;
+
+    /// The oldest of what operators did before a moment, at most so many.
+    async fn audit_due(&self, before: Wall, most: u32) -> Result<AuditDue, JournalError>;
+
+    /// Deletes them.
+    async fn purge_audit(&self, due: &AuditDue) -> Result<(), JournalError>;
+}
+
+/// Rows of the audit that may be deleted. They never change, so nothing is asked of them again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct AuditDue {
+    /// Which they are. They may be damaged, so they are text.
+    pub(crate) ids: Vec<String>,
+    /// When the first of it was done.
+    pub(crate) oldest: Option<Wall>,
+    /// Whether there may be more.
+    pub(crate) more: bool,
 }
 
 /// A place in the order of transactions by begin.

@@ -35,6 +35,9 @@ struct Arguments {
     /// A payload whose Try is refused
     #[arg(long, value_name = "JSON", value_parser = json)]
     refused: Option<Value>,
+    /// The secret that it shares with the coordinator (whsec_…): calls are signed by it, and others tried
+    #[arg(long, value_name = "SECRET", env = "TERCET_SIGNING_SECRET", hide_env_values = true)]
+    secret: Option<String>,
     /// A balance that Try makes more of and Confirm and Cancel bring back; may be given again
     #[arg(long, value_name = "NAME")]
     reserved: Vec<String>,
@@ -103,6 +106,9 @@ fn kit(arguments: Arguments) -> Result<TestKit, KitError> {
     }
     if let Some(payload) = arguments.refused {
         kit = kit.refused_payload(&payload)?;
+    }
+    if let Some(secret) = arguments.secret {
+        kit = kit.secret(secret.parse().map_err(|_| KitError::Secret)?);
     }
     if let Some(seed) = arguments.seed {
         kit = kit.seed(seed);

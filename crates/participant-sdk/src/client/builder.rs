@@ -2,6 +2,7 @@
 
 use super::error::ClientError;
 use super::http::Http;
+use super::tls::Tls;
 use super::token::Token;
 use super::{Client, WAIT, WaitFor};
 
@@ -10,11 +11,12 @@ use super::{Client, WAIT, WaitFor};
 pub struct ClientBuilder {
     url: String,
     token: Option<Token>,
+    tls: Tls,
 }
 
 impl ClientBuilder {
     pub(super) fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), token: None }
+        Self { url: url.to_owned(), token: None, tls: Tls::default() }
     }
 
     /// The token by which the coordinator knows this client: `tercet token new` makes one. It is sent with
@@ -25,13 +27,31 @@ impl ClientBuilder {
         Self { token: Some(token.into()), ..self }
     }
 
+    /// Certificates (PEM) of authorities that are trusted beside those whom the system trusts, when the
+    /// coordinator is asked by https. Once more: those as well.
+    #[must_use]
+    pub fn ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.authorities.push(pem.into());
+        self
+    }
+
+    /// The certificate that is shown to a coordinator that asks for one, those between it and its authority,
+    /// and its key: all PEM, in one. With it a client may need no token (`server.tls.client_names`). It is
+    /// shown in no print of the builder.
+    #[must_use]
+    pub fn identity(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.identity = Some(pem.into());
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
-    /// The URL is not an http or https URL, the token cannot be sent, or TLS cannot be set up.
+    /// The URL is not an http or https URL, the token cannot be sent, a certificate or its key cannot be
+    /// read, or TLS cannot be set up.
     pub fn build(self) -> Result<Client, ClientError> {
         let bearer = self.token.map(|token| token.into_header()).transpose()?;
-        let http = Http::new(&self.url, bearer)?;
+        let http = Http::new(&self.url, bearer, &self.tls)?;
         Ok(Client { http, wait_for: WaitFor::default(), wait: WAIT })
     }
 }

@@ -20,6 +20,12 @@ pub enum ClientError {
     /// The token cannot be sent. It is not shown.
     #[error("the token must be one word of printable ASCII")]
     Token,
+    /// What is to name authorities has no certificate.
+    #[error("ca: there must be certificates in it, in PEM")]
+    Ca,
+    /// What is to say who the client is does not. It is not shown.
+    #[error("identity: there must be a certificate and its key in it, in PEM")]
+    Identity,
     /// An id is none.
     #[error("{what} {given:?}: {source}")]
     Id {
@@ -83,6 +89,8 @@ impl ClientError {
             Self::Url { .. }
             | Self::Setup(_)
             | Self::Token
+            | Self::Ca
+            | Self::Identity
             | Self::Id { .. }
             | Self::Header { .. }
             | Self::NothingToDecide

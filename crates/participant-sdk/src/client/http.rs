@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use tercet_wire::{Backoff, Gid, Problem, header, parse_retry_after};
 
 use super::error::ClientError;
+use super::tls::Tls;
 use crate::clock;
 
 /// How often a request is made before it is given up: with the pauses, ten seconds or so of an
@@ -57,7 +58,11 @@ pub(super) struct Reply {
 }
 
 impl Http {
-    pub(super) fn new(url: &str, bearer: Option<HeaderValue>) -> Result<Self, ClientError> {
+    pub(super) fn new(
+        url: &str,
+        bearer: Option<HeaderValue>,
+        tls: &Tls,
+    ) -> Result<Self, ClientError> {
         let wrong = |why: String| ClientError::Url { url: url.to_owned(), why };
         let parsed = reqwest::Url::parse(url).map_err(|error| wrong(error.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") {
@@ -71,9 +76,8 @@ impl Http {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(ClientError::Setup)?;
+            .connect_timeout(CONNECT_TIMEOUT);
+        let client = tls.of(client)?.build().map_err(ClientError::Setup)?;
         Ok(Self { client, base: parsed.as_str().trim_end_matches('/').to_owned(), bearer })
     }
 
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn no_answer_is_given_up_before_the_wait_it_was_asked_for() {
-        let http = Http::new("http://127.0.0.1:1", None).expect("a client");
+        let http = Http::new("http://127.0.0.1:1", None, &Tls::default()).expect("a client");
         for wait in [Duration::ZERO, Duration::from_secs(10), Duration::from_secs(60)] {
             let request = http.request(&Method::GET, "http://127.0.0.1:1/", &Sent::default(), wait);
             let request = request.build().expect("a request");

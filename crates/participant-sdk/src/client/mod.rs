@@ -7,6 +7,7 @@ mod open;
 mod outcome;
 mod own_try;
 mod request;
+mod tls;
 mod token;
 
 use std::time::Duration;

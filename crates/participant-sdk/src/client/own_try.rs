@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use tercet_wire::{Answer, Op, Verdict, verdict};
+use tercet_wire::{Answer, Op, SigningKey, Verdict, verdict, webhook_timestamp};
 
+use crate::clock;
 use crate::context::Context;
+use crate::signed_calls::sign;
 
 /// A registered branch whose Try the initiator is to call: what the call says, and how its answer
 /// is read. From
@@ -23,6 +25,16 @@ impl OwnTry {
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
         self.context.headers()
+    }
+
+    /// The same, signed for a participant that lets through
+    /// [what is signed](crate::SignedCalls) alone. `body` is the call's, to the byte; make the call within
+    /// five minutes, and sign each attempt anew.
+    #[must_use]
+    pub fn signed_headers(&self, key: &SigningKey, body: &[u8]) -> HeaderMap {
+        let mut headers = self.headers();
+        sign(&mut headers, key, body, webhook_timestamp(clock::now()));
+        headers
     }
 
     /// The next call is another attempt of the same Try. Its body must be the same.

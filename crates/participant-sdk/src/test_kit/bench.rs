@@ -112,9 +112,8 @@ impl Bench<'_> {
         self.report.calls += u64::from(ended.attempts);
         session.sent.push(actor.line(op, twist, &ended));
         let seen = ended.answer.clone();
-        if let Twist::Without(name) = twist {
-            return (ended.done == Some(true))
-                .then(|| (format!("an error, since {name} is missing"), seen));
+        if let Some(wrong) = twist.is_wrong() {
+            return (ended.done == Some(true)).then(|| (format!("an error, since {wrong}"), seen));
         }
         let actor = &mut session.actors[who];
         let explained = actor.model.clone();

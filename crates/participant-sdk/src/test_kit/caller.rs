@@ -5,12 +5,15 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Url, redirect};
-use tercet_wire::{Answer, FailureKind, Op, Verdict, parse_retry_after, verdict};
+use tercet_wire::{
+    Answer, FailureKind, Op, SigningKey, Verdict, parse_retry_after, verdict, webhook_timestamp,
+};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::clock;
 use crate::context::Context;
+use crate::signed_calls::sign;
 
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,6 +22,8 @@ const ATTEMPTS: u32 = 12;
 /// The longest pause between two of them, also if the participant asks for a longer one: the kit
 /// has many calls to make.
 const PAUSE: Duration = Duration::from_millis(250);
+/// A signature is good for five minutes.
+const LONG_AGO_SECONDS: i64 = 600;
 /// How much of a body is shown.
 const EXCERPT_CHARS: usize = 80;
 
@@ -42,6 +47,25 @@ pub(super) enum Twist {
     NinthAttempt,
     /// It lacks a header that says which branch it is for.
     Without(&'static str),
+    /// It is not signed.
+    Unsigned,
+    /// It is signed by a secret that nobody has given to the participant.
+    SignedByAStranger,
+    /// It was signed ten minutes ago.
+    SignedLongAgo,
+}
+
+impl Twist {
+    /// Why a participant must not do such a call, if it must not.
+    pub(super) fn is_wrong(self) -> Option<String> {
+        match self {
+            Self::None | Self::UnknownHeaders | Self::NoHints | Self::NinthAttempt => None,
+            Self::Without(name) => Some(format!("{name} is missing")),
+            Self::Unsigned => Some("it is not signed".to_owned()),
+            Self::SignedByAStranger => Some("it is signed by another secret".to_owned()),
+            Self::SignedLongAgo => Some("it was signed ten minutes ago".to_owned()),
+        }
+    }
 }
 
 /// How a call ended.
@@ -62,10 +86,12 @@ pub(super) struct Ended {
 pub(super) struct Caller {
     http: reqwest::Client,
     endpoint: String,
+    /// What calls are signed with, if they are.
+    key: Option<SigningKey>,
 }
 
 impl Caller {
-    pub(super) fn new(endpoint: &str) -> Result<Self, String> {
+    pub(super) fn new(endpoint: &str, key: Option<SigningKey>) -> Result<Self, String> {
         let url = Url::parse(endpoint).map_err(|error| error.to_string())?;
         if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
             return Err("it must be an http or https URL without a query".to_owned());
@@ -78,7 +104,7 @@ impl Caller {
             .timeout(CALL_TIMEOUT)
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { http, endpoint: endpoint.trim_end_matches('/').to_owned() })
+        Ok(Self { http, endpoint: endpoint.trim_end_matches('/').to_owned(), key })
     }
 
     pub(super) fn endpoint(&self) -> &str {
@@ -108,7 +134,7 @@ impl Caller {
 
     async fn once(&self, call: &Call) -> Answer {
         let url = self.url(call.context.op);
-        let request = self.http.post(url).headers(call.headers()).body(call.body.clone());
+        let request = self.http.post(url).headers(self.headers(call)).body(call.body.clone());
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => return Answer::Nothing { why: error.to_string() },
@@ -130,7 +156,7 @@ impl Caller {
         let url = Url::parse(&self.url(call.context.op)).map_err(std::io::Error::other)?;
         if url.scheme() == "https" {
             // Below TLS there is nothing to hang up on; dropping the request closes its connection.
-            let request = self.http.post(url).headers(call.headers()).body(call.body.clone());
+            let request = self.http.post(url).headers(self.headers(call)).body(call.body.clone());
             let _unread = tokio::time::timeout(patience, request.send()).await;
             return Ok(());
         }
@@ -140,7 +166,7 @@ impl Caller {
         let port = url.port_or_known_default().unwrap_or(80);
         let mut request =
             format!("POST {} HTTP/1.1\r\nhost: {host}:{port}\r\n", url.path()).into_bytes();
-        for (name, value) in &call.headers() {
+        for (name, value) in &self.headers(call) {
             request.extend_from_slice(name.as_str().as_bytes());
             request.extend_from_slice(b": ");
             request.extend_from_slice(value.as_bytes());
@@ -153,6 +179,25 @@ impl Caller {
         connection.flush().await?;
         tokio::time::sleep(patience).await;
         Ok(())
+    }
+
+    /// A call's headers, signed if there is a secret.
+    fn headers(&self, call: &Call) -> HeaderMap {
+        let mut headers = call.headers();
+        let Some(key) = &self.key else { return headers };
+        let now = webhook_timestamp(clock::now());
+        let (key, timestamp) = match call.twist {
+            Twist::Unsigned => return headers,
+            Twist::SignedByAStranger => (&key.of_a_stranger(), now),
+            Twist::SignedLongAgo => (key, now - LONG_AGO_SECONDS),
+            Twist::None
+            | Twist::UnknownHeaders
+            | Twist::NoHints
+            | Twist::NinthAttempt
+            | Twist::Without(_) => (key, now),
+        };
+        sign(&mut headers, key, call.body.as_bytes(), timestamp);
+        headers
     }
 
     fn url(&self, op: Op) -> String {
@@ -169,7 +214,11 @@ impl Call {
         let mut headers = context.headers();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self.twist {
-            Twist::None | Twist::NinthAttempt => {}
+            Twist::None
+            | Twist::NinthAttempt
+            | Twist::Unsigned
+            | Twist::SignedByAStranger
+            | Twist::SignedLongAgo => {}
             Twist::UnknownHeaders => {
                 for name in ["tercet-later", "x-forwarded-for", "tracestate"] {
                     let unknown = HeaderValue::from_static("kit=1");
@@ -196,7 +245,8 @@ fn read(op: Op, answer: &Answer) -> (Option<bool>, Duration) {
         Verdict::Refused => (Some(false), PAUSE),
         // The coordinator would go on and tell people; what the participant says is clear.
         Verdict::Again {
-            failure: FailureKind::Permanent | FailureKind::ReservationLost, ..
+            failure: FailureKind::Permanent | FailureKind::ReservationLost | FailureKind::NotAllowed,
+            ..
         } => (Some(false), PAUSE),
         Verdict::Again { failure: FailureKind::Transient, pause } => {
             (None, pause.unwrap_or(PAUSE / 10).min(PAUSE))
@@ -212,5 +262,6 @@ fn in_words(answer: &Answer) -> String {
             format!("{code} {}", excerpt.replace(char::is_whitespace, " "))
         }
         Answer::Nothing { why } => format!("no answer: {why}"),
+        Answer::NotAllowed { .. } => answer.summary(),
     }
 }

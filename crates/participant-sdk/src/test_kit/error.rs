@@ -16,6 +16,9 @@ pub enum KitError {
     /// The payload cannot be written as JSON.
     #[error("the payload cannot be written as JSON: {0}")]
     Payload(#[source] serde_json::Error),
+    /// The secret is none. It is not said: it may nearly be one.
+    #[error("the secret must be whsec_ and then 24 to 64 random bytes in base64")]
+    Secret,
     /// The balances cannot be read.
     #[error("the balances cannot be read: {0}")]
     Probe(String),

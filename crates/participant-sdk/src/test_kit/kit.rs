@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+use tercet_wire::SigningKey;
 
 use super::balances::Balances;
 use super::bench::{Bench, Effects};
@@ -25,6 +26,7 @@ pub struct TestKit {
     endpoint: String,
     payload: Value,
     refused: Option<Value>,
+    secret: Option<SigningKey>,
     probes: Vec<Probe>,
     counted: Vec<String>,
     watched: Vec<String>,
@@ -49,6 +51,7 @@ impl TestKit {
             endpoint: endpoint.into(),
             payload: serde_json::to_value(payload).map_err(KitError::Payload)?,
             refused: None,
+            secret: None,
             probes: Vec::new(),
             counted: Vec::new(),
             watched: Vec::new(),
@@ -125,6 +128,14 @@ impl TestKit {
         Ok(self)
     }
 
+    /// Signs calls, which lets [`Rule::OnlySigned`] be checked: the participant has this secret, and lets
+    /// through what is signed by it alone.
+    #[must_use]
+    pub fn secret(mut self, secret: SigningKey) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
     /// Another seed makes up other courses of events.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -171,7 +182,7 @@ impl TestKit {
         if self.probes.is_empty() {
             return Err(KitError::NoProbe);
         }
-        let caller = Caller::new(&self.endpoint)
+        let caller = Caller::new(&self.endpoint, self.secret.clone())
             .map_err(|why| KitError::Endpoint { endpoint: self.endpoint.clone(), why })?;
         let mut report = Report {
             endpoint: caller.endpoint().to_owned(),
@@ -215,7 +226,8 @@ impl TestKit {
         }
         checked.extend([Rule::CancelReleases, Rule::ConfirmTakes]);
         let mut rng = fastrand::Rng::with_seed(self.seed);
-        let mut scenarios = scenario::all(self.rounds, self.refused.is_some());
+        let mut scenarios =
+            scenario::all(self.rounds, self.refused.is_some(), self.secret.is_some());
         scenarios.extend((0..self.rounds).map(|_| race(&mut rng)));
         let mut left = scenarios.as_slice();
         while let Some((scenario, rest)) = left.split_first() {
@@ -240,6 +252,7 @@ impl TestKit {
     fn asks_for(&self, rule: Rule) -> bool {
         match rule {
             Rule::RefusedTry => self.refused.is_some(),
+            Rule::OnlySigned => self.secret.is_some(),
             Rule::Sums => !self.conserved.is_empty() || !self.reserved.is_empty(),
             _ => true,
         }

@@ -48,6 +48,7 @@ rules! {
     AttemptIsAHint = "attempt-is-a-hint", "Tercet-Attempt changes nothing: it may repeat, skip or be missing.";
     UnknownHeaders = "unknown-headers", "Headers that the participant does not know change nothing.";
     MissingHeaders = "missing-headers", "A call that does not say which branch it is for is not done.";
+    OnlySigned = "only-signed", "A call that is not signed by the secret around now is not done.";
     OtherBranch = "other-branch", "Branches of one transaction are separate.";
     SimilarGids = "similar-gids", "Ids are compared as a whole and to the byte.";
     SecondInstance = "second-instance", "A gid used again is another transaction: it never touches, and is never taken for, the first.";

@@ -56,7 +56,7 @@ fn at_once(op: Op, times: usize) -> Step {
 }
 
 /// The scenarios that are the same for every seed; those with races once a round.
-pub(super) fn all(rounds: u32, with_refusal: bool) -> Vec<Scenario> {
+pub(super) fn all(rounds: u32, with_refusal: bool, with_secret: bool) -> Vec<Scenario> {
     let mut scenarios = repeats();
     scenarios.extend(contradictions());
     if with_refusal {
@@ -65,6 +65,9 @@ pub(super) fn all(rounds: u32, with_refusal: bool) -> Vec<Scenario> {
         scenarios.push(Scenario { rule: Rule::RefusedTry, cast, steps });
     }
     scenarios.extend(headers());
+    if with_secret {
+        scenarios.push(alone(Rule::OnlySigned, signatures()));
+    }
     scenarios.extend(identities());
     scenarios.extend(hang_ups());
     for _ in 0..rounds {
@@ -121,6 +124,14 @@ fn headers() -> Vec<Scenario> {
         alone(Rule::UnknownHeaders, odd(Twist::UnknownHeaders)),
         alone(Rule::MissingHeaders, missing),
     ]
+}
+
+/// What must not be done is tried on its own, and where what is signed was done.
+fn signatures() -> Vec<Step> {
+    let wrong = [Twist::Unsigned, Twist::SignedByAStranger, Twist::SignedLongAgo];
+    let each = |op| wrong.into_iter().flat_map(move |twist| [Step::Odd(0, op, twist), Step::Look]);
+    let tried = each(Try).chain([Step::Call(0, Try), Step::Look]);
+    tried.chain(each(Confirm)).chain(each(Cancel)).chain([Step::Call(0, Cancel)]).collect()
 }
 
 fn identities() -> Vec<Scenario> {

@@ -103,6 +103,9 @@ impl Actor {
             Twist::NoHints => " without attempt and deadline".to_owned(),
             Twist::NinthAttempt => " as attempt 9".to_owned(),
             Twist::Without(name) => format!(" without {name}"),
+            Twist::Unsigned => " without a signature".to_owned(),
+            Twist::SignedByAStranger => " with a stranger's signature".to_owned(),
+            Twist::SignedLongAgo => " with a signature of ten minutes ago".to_owned(),
         };
         let times = match ended.attempts {
             1 => String::new(),

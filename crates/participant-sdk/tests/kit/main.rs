@@ -31,7 +31,30 @@ async fn check(flaw: Flaw) -> Report {
 async fn a_right_participant_keeps_every_rule() {
     let report = check(Flaw::Nothing).await;
     assert!(report.is_green(), "{report}");
+    assert!(report.checked.iter().eq(without_a_secret()), "{report}");
+}
+
+fn without_a_secret() -> impl Iterator<Item = &'static Rule> {
+    Rule::ALL.iter().filter(|rule| **rule != Rule::OnlySigned)
+}
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[tokio::test]
+async fn signed_calls_are_checked_where_there_is_a_secret() {
+    let secret = || SECRET.parse().expect("a secret");
+    let right = kit(&wrong::serve_signed(Flaw::Nothing, SECRET).await).secret(secret()).run().await;
+    let report = right.expect("it can be checked");
+    assert!(report.is_green(), "{report}");
     assert_eq!(report.checked, Rule::ALL);
+    // One that lets everybody through.
+    let open = kit(&wrong::serve(Flaw::Nothing).await).secret(secret()).run().await;
+    let report = open.expect("it can be checked");
+    assert!(report.breaks(Rule::OnlySigned), "{report}");
+    assert!(report.to_string().contains("an error, since it is not signed"), "{report}");
+    // Without a secret it cannot even be begun with.
+    let nobody = kit(&wrong::serve_signed(Flaw::Nothing, SECRET).await).run().await;
+    assert!(matches!(nobody, Err(KitError::NoTry { .. })), "{nobody:?}");
 }
 
 #[tokio::test]
@@ -111,10 +134,11 @@ async fn what_was_not_checked_is_not_called_kept() {
     let report = little.probe_url(format!("{url}/balances")).run().await;
     let report = report.expect("it can be checked");
     assert!(report.is_green(), "{report}");
-    let asked_for = |rule: &&Rule| !matches!(rule, Rule::Sums | Rule::RefusedTry);
+    let asked_for =
+        |rule: &&Rule| !matches!(rule, Rule::Sums | Rule::RefusedTry | Rule::OnlySigned);
     assert!(report.checked.iter().eq(Rule::ALL.iter().filter(asked_for)), "{report}");
     let report = kit(&url).at_most(Duration::ZERO).run().await.expect("it can be checked");
-    assert_eq!(report.unchecked.len(), Rule::ALL.len());
+    assert_eq!(report.unchecked.len(), without_a_secret().count());
     assert!(report.to_string().contains("the time was up"), "{report}");
 }
 
@@ -147,5 +171,5 @@ async fn a_participant_built_on_the_sdk_keeps_every_rule() {
         .await
         .expect("it can be checked");
     assert!(report.is_green(), "{report}");
-    assert_eq!(report.checked, Rule::ALL);
+    assert!(report.checked.iter().eq(without_a_secret()), "{report}");
 }

@@ -1,7 +1,10 @@
 //! How large the parts of a request may be.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::CallRules;
 
 /// Limits on requests, and what holds where one says nothing; all but `own_addresses` are settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct Limits {
     pub call_timeout: Duration,
     /// Where the coordinator itself listens: it never calls itself.
     pub own_addresses: Vec<SocketAddr>,
+    /// Who else is not called.
+    pub call_rules: Arc<CallRules>,
 }
 
 impl Default for Limits {
@@ -35,6 +40,7 @@ impl Default for Limits {
             payload_bytes: 256 * 1_024,
             call_timeout: Duration::from_secs(3),
             own_addresses: Vec::new(),
+            call_rules: Arc::default(),
         }
     }
 }

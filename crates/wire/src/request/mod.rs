@@ -1,5 +1,6 @@
 //! What is asked for: bodies and queries as they come, and the checks that turn them into values.
 
+mod audit;
 mod begin;
 mod branch_headers;
 mod check;
@@ -14,6 +15,7 @@ mod resolve;
 mod target;
 mod traceparent;
 
+pub use audit::{AuditPlace, AuditQuery, InvalidAuditCursor};
 pub use begin::{BeginRequest, BranchRequest, CancelRequest};
 pub use check::{Arrival, CheckedBegin, check_begin, check_branch, check_cancel, refused_begin};
 pub use invalid::Invalid;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::BranchId;
+use crate::operator::Operator;
 use crate::request::invalid::Invalid;
 use crate::status::ResolvedAs;
 use crate::text::without_nul;
@@ -36,14 +37,14 @@ pub struct ResolveRequest {
 pub fn check_resolve(
     request: ResolveRequest,
     branch: BranchId,
-    who: Arc<str>,
+    by: Operator,
 ) -> Result<Resolution, Invalid> {
     let ResolveRequest { as_, note } = request;
     if let Some(note) = note.as_deref().filter(|note| note.len() > NOTE_BYTES) {
         let what = format!("must be at most {NOTE_BYTES} bytes long, this has {}", note.len());
         return Err(Invalid::new("note", what));
     }
-    Ok(Resolution { branch, as_, note: note.map(|note| Arc::from(without_nul(&note))), who })
+    Ok(Resolution { branch, as_, note: note.map(|note| Arc::from(without_nul(&note))), by })
 }
 
 /// An operator's word about a branch that does not get on by itself.
@@ -55,6 +56,6 @@ pub struct Resolution {
     pub as_: ResolvedAs,
     /// Why, in the operator's words.
     pub note: Option<Arc<str>>,
-    /// Who says so, for the history.
-    pub who: Arc<str>,
+    /// Who says so, for history and audit.
+    pub by: Operator,
 }

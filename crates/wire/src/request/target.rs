@@ -101,6 +101,7 @@ fn check_url(text: &str, field: &str, limits: &Limits) -> Result<Url, Invalid> {
     if limits.own_addresses.iter().any(|own| leads_to(&url, *own)) {
         return invalid("leads to the coordinator's own address");
     }
+    limits.call_rules.check_written(&url).map_err(|why| Invalid::new(field, why))?;
     Ok(url)
 }
 

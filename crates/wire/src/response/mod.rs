@@ -1,8 +1,10 @@
 //! What is answered: the bodies of responses.
 
+mod audit;
 mod operator;
 mod view;
 
+pub use audit::AuditEntryView;
 pub use operator::{
     AnswersView, NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView,
 };

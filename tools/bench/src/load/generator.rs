@@ -2,9 +2,11 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
+use rustls::ClientConfig;
 
 use super::counted::Counted;
 use super::lane::{Ended, Lane};
@@ -21,6 +23,8 @@ const ALARM: Token = Token(usize::MAX);
 pub(crate) struct Load<'a> {
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// By what, if it speaks TLS.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     /// What is asked.
     pub(crate) script: &'a Script,
     /// Over how many connections.
@@ -85,7 +89,8 @@ enum Phase {
 impl<'a> Generator<'a> {
     fn new(load: &'a Load<'a>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let connect = |lane| Lane::connect(load.address, poll.registry(), Token(lane));
+        let to = (load.address, load.tls.as_ref());
+        let connect = |lane| Lane::connect(to, poll.registry(), Token(lane));
         let lanes = (0..load.connections).map(connect).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             load,
@@ -225,7 +230,8 @@ impl<'a> Generator<'a> {
             self.ended(ended);
             self.idle.push(lane);
         }
-        self.lanes[lane] = Lane::connect(self.load.address, self.poll.registry(), Token(lane))?;
+        let to = (self.load.address, self.load.tls.as_ref());
+        self.lanes[lane] = Lane::connect(to, self.poll.registry(), Token(lane))?;
         Ok(())
     }
 

@@ -2,10 +2,13 @@
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Registry, Token};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
 use super::script::Script;
 use crate::wire::{Connection, response};
@@ -39,7 +42,7 @@ pub(super) struct Ended {
 impl Lane {
     /// Connects, and waits for that.
     pub(super) fn connect(
-        address: SocketAddr,
+        (address, tls): (SocketAddr, Option<&Arc<ClientConfig>>),
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
@@ -47,6 +50,14 @@ impl Lane {
         stream.set_nonblocking(true)?;
         let connection = Connection::new(TcpStream::from_std(stream), registry, token)?;
         connection.set_no_delay()?;
+        let connection = match tls {
+            None => connection,
+            Some(tls) => {
+                let name = ServerName::from(address.ip());
+                let tls = ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
+                connection.by_tls(tls)
+            }
+        };
         Ok(Self { connection, under_way: None, request: Vec::new() })
     }
 

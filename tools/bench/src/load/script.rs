@@ -46,6 +46,8 @@ pub(crate) struct Script {
     refused: Vec<u8>,
     /// The bodies by which branches are registered.
     registered: Vec<String>,
+    /// The line by which each request shows its token, if it has one.
+    authorization: Option<String>,
 }
 
 impl Script {
@@ -92,6 +94,18 @@ impl Script {
             begin: post(coordinator, path, &begin.to_string()),
             refused: post(coordinator, path, &refused.to_string()),
             registered,
+            authorization: None,
+        }
+    }
+
+    /// The same requests, each with this token.
+    pub(crate) fn with_token(self, token: &str) -> Self {
+        let line = format!("authorization: Bearer {token}\r\n");
+        Self {
+            begin: with_line(&self.begin, &line),
+            refused: with_line(&self.refused, &line),
+            authorization: Some(line),
+            ..self
         }
     }
 
@@ -119,9 +133,17 @@ impl Script {
             let begin = if self.is_refused(number) { &self.refused } else { &self.begin };
             to.extend_from_slice(begin);
         } else if let Some(branch) = self.registered.get(step - 1) {
-            to.extend(post(self.host, &format!("{location}/branches"), branch));
+            to.extend(self.post(&format!("{location}/branches"), branch));
         } else {
-            to.extend(post(self.host, &format!("{location}/confirm"), ""));
+            to.extend(self.post(&format!("{location}/confirm"), ""));
+        }
+    }
+
+    fn post(&self, path: &str, body: &str) -> Vec<u8> {
+        let request = post(self.host, path, body);
+        match &self.authorization {
+            Some(line) => with_line(&request, line),
+            None => request,
         }
     }
 
@@ -170,6 +192,12 @@ fn post(host: SocketAddr, path: &str, body: &str) -> Vec<u8> {
          content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
+}
+
+/// A request with one more line in its head.
+fn with_line(request: &[u8], line: &str) -> Vec<u8> {
+    let end = request.windows(2).position(|two| two == b"\r\n").map_or(0, |at| at + 2);
+    [&request[..end], line.as_bytes(), &request[end..]].concat()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::cells::{maybe, mib, percent, spread, whole};
 use super::table::Table;
 use super::targets::targets;
 use crate::rig::Journal;
-use crate::run::{AtRate, Figures, Measured, Outcome, Spread, ratio};
+use crate::run::{AtRate, ByTls, Figures, Measured, Outcome, Spread, ratio};
 
 /// All tables of a run, in the order in which they are read.
 pub(crate) fn tables(outcome: &Outcome) -> Vec<Table> {
@@ -17,6 +17,7 @@ pub(crate) fn tables(outcome: &Outcome) -> Vec<Table> {
             &outcome.main,
         ),
         cases("Closed loop: other cases, one round each".to_owned(), &outcome.side),
+        by_tls(&outcome.by_tls),
         rates(&outcome.rates),
         memory(outcome),
     ];
@@ -71,6 +72,28 @@ fn row(measured: &Measured, journal: Journal) -> Vec<String> {
         maybe(of(|figures| figures.records_per_batch).median, 1),
         part,
     ]
+}
+
+fn by_tls(by_tls: &ByTls) -> Table {
+    let rate: fn(&Figures) -> f64 = |figures| figures.per_second;
+    let plain = Spread::of(&by_tls.plain, rate).median;
+    let row = |how: &str, rounds: &[Figures]| {
+        let of = |figure: fn(&Figures) -> f64| Spread::of(rounds, figure);
+        vec![
+            how.to_owned(),
+            spread(of(rate), 0),
+            spread(of(|figures| figures.p50_ms), 1),
+            spread(of(|figures| figures.p99_ms), 1),
+            spread(of(|figures| figures.daemon_us), 0),
+            percent(ratio(of(rate).median, plain)),
+        ]
+    };
+    Table {
+        title: "TLS 1.3 and a token, against neither (SQLite, 2 branches, 64 connections)"
+            .to_owned(),
+        head: vec!["spoken", "tx/s", "p50 ms", "p99 ms", "daemon µs/tx", "of plain"],
+        rows: vec![row("plain HTTP", &by_tls.plain), row("TLS, with a token", &by_tls.tls)],
+    }
 }
 
 fn rates(rates: &[AtRate]) -> Table {

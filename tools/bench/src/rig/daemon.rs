@@ -5,12 +5,15 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use serde::Serialize;
 use tempfile::TempDir;
 
+use super::guarded::Guarded;
 use super::{Process, RigError, Scrape, ServerProcesses};
 
 /// How long it may take to become ready, and how often it is looked for.
@@ -44,11 +47,31 @@ pub(crate) struct Daemon {
     pub(crate) address: SocketAddr,
     /// The server that its database is on, if any.
     pub(crate) server: ServerProcesses,
+    /// By what it is spoken with, if by TLS.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// What it must be shown, if anything.
+    pub(crate) token: Option<String>,
+    /// Where it says what it counts.
+    scraped_at: SocketAddr,
     /// Kept for what is in it.
     _directory: TempDir,
 }
 
 impl Daemon {
+    /// Starts one on a file that speaks TLS and asks for a token, as one would run that others reach.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub(crate) fn start_by_tls(program: &Path, below: &Path) -> Result<Self, RigError> {
+        let guarded = Guarded::make(below)?;
+        let settings = guarded.settings();
+        let settings: Vec<_> =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let daemon = Self::start(program, Journal::Sqlite, below, &settings)?;
+        // It has read its files.
+        Ok(Self { tls: Some(guarded.tls), token: Some(guarded.token), ..daemon })
+    }
+
     /// Starts a daemon and waits until it is ready. Its directory is made below `below`: on a
     /// disk, if the figures are to tell of one. `settings` go before the built-in ones.
     ///
@@ -83,7 +106,9 @@ impl Daemon {
             let text = fs::read_to_string(&log)?;
             if let Some(address) = address(&text) {
                 let server = ServerProcesses::default();
-                return Ok(Self { process, address, server, _directory: directory });
+                let scraped_at = probed_at(&text).unwrap_or(address);
+                let (tls, token, _directory) = (None, None, directory);
+                return Ok(Self { process, address, server, tls, token, scraped_at, _directory });
             }
             if process.has_ended() {
                 break;
@@ -98,14 +123,23 @@ impl Daemon {
     /// # Errors
     /// It does not answer.
     pub(crate) fn scrape(&self) -> Result<Scrape, RigError> {
-        Scrape::of(self.address)
+        Scrape::of(self.scraped_at)
     }
 }
 
 /// Where it says that it listens, once it is ready.
 fn address(log: &str) -> Option<SocketAddr> {
     let line = log.lines().find(|line| line.contains(" ready "))?;
-    let (_, rest) = line.split_once("http://")?;
+    url(line)
+}
+
+/// Where probes are answered, if not there.
+fn probed_at(log: &str) -> Option<SocketAddr> {
+    url(log.lines().find(|line| line.contains("probes are answered"))?)
+}
+
+fn url(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("://")?;
     rest.split_whitespace().next()?.parse().ok()
 }
 

@@ -2,6 +2,7 @@
 //! machine under them.
 
 mod daemon;
+mod guarded;
 mod machine;
 mod process;
 mod scrape;

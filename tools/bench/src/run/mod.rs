@@ -15,7 +15,7 @@ use std::path::Path;
 pub(crate) use case::CONNECTIONS;
 use case::{Case, USUAL};
 pub(crate) use figures::{Figures, Spread, ratio};
-pub(crate) use outcome::{AtRate, Measured, Outcome};
+pub(crate) use outcome::{AtRate, ByTls, Measured, Outcome};
 pub(crate) use plan::Plan;
 use testbed::{Testbed, Timing};
 
@@ -47,6 +47,7 @@ pub(crate) fn run(
     let daemons = [(Journal::Memory, memory?), (Journal::Sqlite, sqlite?)];
     let main = rounds(&mut testbed, &daemons, Case::main(), plan.rounds, plan.main)?;
     let side = rounds(&mut testbed, &daemons, Case::side(), 1, plan.side)?;
+    let by_tls = by_tls(&mut testbed, &daemons[1].1, plan)?;
     let rates = rates(&mut testbed, &daemons, plan, capacity(&main))?;
     drop(daemons);
     let memory = memory::look(&mut testbed, plan)?;
@@ -57,6 +58,7 @@ pub(crate) fn run(
         machine,
         main,
         side,
+        by_tls,
         rates,
         memory,
         wrong: testbed.wrong().to_vec(),
@@ -98,6 +100,22 @@ fn rounds(
         }
     }
     Ok(measured)
+}
+
+/// What TLS and tokens cost.
+fn by_tls(testbed: &mut Testbed, plain: &Daemon, plan: &Plan) -> Result<ByTls, RigError> {
+    let case = Case::new("2 branches, 64 connections", CONNECTIONS, USUAL);
+    let tls = testbed.daemon_by_tls()?;
+    let mut by_tls = ByTls::default();
+    for round in 1..=plan.rounds {
+        for (daemon, figures) in [(plain, &mut by_tls.plain), (&tls, &mut by_tls.tls)] {
+            let one = testbed.round(daemon, &case, Pace::Closed, plan.main)?;
+            let how = if daemon.tls.is_some() { "TLS" } else { "plain" };
+            eprintln!("round {round}/{}  {how:<44} {:>7.0} tx/s", plan.rounds, one.per_second);
+            figures.push(one);
+        }
+    }
+    Ok(by_tls)
 }
 
 fn rates(

@@ -15,6 +15,7 @@ pub(crate) struct Outcome {
     pub(crate) machine: Machine,
     pub(crate) main: Vec<Measured>,
     pub(crate) side: Vec<Measured>,
+    pub(crate) by_tls: ByTls,
     pub(crate) rates: Vec<AtRate>,
     pub(crate) memory: MemoryOutcome,
     /// What was answered wrongly. Nothing, if all is well.
@@ -28,6 +29,13 @@ pub(crate) struct Measured {
     pub(crate) connections: usize,
     pub(crate) memory: Vec<Figures>,
     pub(crate) sqlite: Vec<Figures>,
+}
+
+/// Rounds of the usual case on a file, in turns: as everywhere else, and by TLS with a token.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct ByTls {
+    pub(crate) plain: Vec<Figures>,
+    pub(crate) tls: Vec<Figures>,
 }
 
 /// A round at a fixed rate.

@@ -52,6 +52,14 @@ impl Testbed {
         Daemon::start(&self.program, journal, &self.below, settings)
     }
 
+    /// Starts one that speaks TLS and asks for a token, on a file.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub(crate) fn daemon_by_tls(&self) -> Result<Daemon, RigError> {
+        Daemon::start_by_tls(&self.program, &self.below)
+    }
+
     /// One round of a case.
     ///
     /// # Errors
@@ -64,8 +72,13 @@ impl Testbed {
         timing: Timing,
     ) -> Result<Figures, RigError> {
         let script = Script::new(case.shape, daemon.address, self.sink.address);
+        let script = match &daemon.token {
+            Some(token) => script.with_token(token),
+            None => script,
+        };
         let load = Load {
             address: daemon.address,
+            tls: daemon.tls.clone(),
             script: &script,
             connections: case.connections,
             pace,

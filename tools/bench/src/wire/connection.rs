@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustls::ClientConnection;
 
 /// Room for what comes in, in bytes; it doubles when it is full.
 const ROOM: usize = 16 * 1024;
@@ -13,6 +14,8 @@ const ROOM: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// What is spoken on it, if it is not HTTP itself.
+    tls: Option<Box<ClientConnection>>,
     incoming: Vec<u8>,
     filled: usize,
     outgoing: Vec<u8>,
@@ -26,7 +29,12 @@ impl Connection {
         token: Token,
     ) -> io::Result<Self> {
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Self { stream, incoming: vec![0; ROOM], filled: 0, outgoing: Vec::new() })
+        Ok(Self { stream, tls: None, incoming: vec![0; ROOM], filled: 0, outgoing: Vec::new() })
+    }
+
+    /// The same connection, on which TLS is spoken. Its handshake goes with the first request.
+    pub(crate) fn by_tls(self, tls: ClientConnection) -> Self {
+        Self { tls: Some(Box::new(tls)), ..self }
     }
 
     /// Sends small packets at once. A stream that is still being connected cannot be told.
@@ -36,6 +44,10 @@ impl Connection {
 
     /// Sends; what the system does not take now goes with [`Connection::flush`].
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            tls.writer().write_all(bytes)?;
+            return self.flush_tls();
+        }
         if !self.outgoing.is_empty() {
             self.outgoing.extend_from_slice(bytes);
             return Ok(());
@@ -47,6 +59,9 @@ impl Connection {
 
     /// Sends what could not be sent before.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.tls.is_some() {
+            return self.flush_tls();
+        }
         if self.outgoing.is_empty() {
             return Ok(());
         }
@@ -71,8 +86,48 @@ impl Connection {
         Ok(sent)
     }
 
+    fn flush_tls(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.stream) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if is_later(&error) => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_by_tls(&mut self) -> io::Result<bool> {
+        while let Some(tls) = &mut self.tls {
+            match tls.read_tls(&mut self.stream) {
+                Ok(0) => return Ok(false),
+                Ok(_) => {
+                    let state = tls.process_new_packets().map_err(io::Error::other)?;
+                    let end = self.filled + state.plaintext_bytes_to_read();
+                    if end > self.incoming.len() {
+                        self.incoming.resize(end.next_power_of_two(), 0);
+                    }
+                    tls.reader().read_exact(&mut self.incoming[self.filled..end])?;
+                    self.filled = end;
+                }
+                Err(error) if is_later(&error) => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // What a handshake has to say.
+        self.flush_tls()?;
+        Ok(true)
+    }
+
     /// Reads what is there. False: the other side has closed.
     pub(crate) fn receive(&mut self) -> io::Result<bool> {
+        if self.tls.is_some() {
+            return self.receive_by_tls();
+        }
         loop {
             if self.filled == self.incoming.len() {
                 self.incoming.resize(self.incoming.len() * 2, 0);

@@ -1,8 +1,6 @@
 //! Bodies of requests: what is refused is refused by name, and what is taken means the same
 //! however it is written.
 
-use std::sync::Arc;
-
 use serde::de::DeserializeOwned;
 use tercet_engine::{Snapshot, Transaction};
 use tercet_wire::{
@@ -12,7 +10,7 @@ use tercet_wire::{
 };
 
 use crate::choices::Choices;
-use crate::clock::{NOW, instance};
+use crate::clock::{NOW, instance, operator};
 
 /// The first byte says which body, the rest is the body.
 pub(crate) fn check(data: &[u8]) {
@@ -107,7 +105,7 @@ fn check_of_cancel(text: &str) {
 fn check_of_resolve(text: &str) {
     let Some(request) = read::<ResolveRequest>(text) else { return };
     let (as_, note) = (request.as_, kept(request.note.as_deref()));
-    match check_resolve(request, BranchId::by_position(0), Arc::from("somebody")) {
+    match check_resolve(request, BranchId::by_position(0), operator(1)) {
         Ok(word) => assert_eq!((word.as_, word.note.as_deref()), (as_, note.as_deref())),
         Err(invalid) => names(&invalid, &["note"]),
     }

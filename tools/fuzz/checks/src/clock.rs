@@ -1,9 +1,10 @@
 //! A clock that stands still, so that the same bytes do the same.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tercet_clock::Clock;
-use tercet_wire::{Incarnation, Instance, Mono, Now, Wall};
+use tercet_wire::{ActId, Audited, Incarnation, Instance, Mono, Now, Operator, Wall};
 
 /// The moment at which everything happens.
 pub(crate) const NOW: Now = Now { mono: Mono(1_000), wall: Wall(1_763_640_000_000), entropy: 7 };
@@ -18,6 +19,12 @@ pub(crate) struct BranchState {
 pub(crate) fn instance(number: u64) -> Instance {
     let text = format!("01980000-0000-7000-8000-{number:012x}");
     text.parse().expect("it has the form of a UUID")
+}
+
+/// Somebody whose act has this number.
+pub(crate) fn operator(number: u64) -> Operator {
+    let id = ActId(instance(number).0);
+    Operator { who: Arc::from("somebody"), audited: Audited::Row { id, role: "operator" } }
 }
 
 impl Clock for BranchState {

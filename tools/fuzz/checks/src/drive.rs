@@ -14,7 +14,7 @@ use tercet_engine::{
 use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Resolution, ResolvedAs, Seq};
 
 use crate::choices::Choices;
-use crate::clock::NOW;
+use crate::clock::{NOW, operator};
 
 /// What participants answer.
 const CODES: [u16; 10] = [200, 204, 202, 404, 409, 410, 429, 500, 503, 302];
@@ -79,7 +79,7 @@ impl Drive {
                 }
                 5 => self.ask(Ask::Read),
                 6 => self.become_durable(choices),
-                7 => self.ask(Ask::Retry { who: Arc::from("somebody") }),
+                7 => self.ask(Ask::Retry { by: operator(self.asked) }),
                 8 => self.resolve(choices),
                 _ => {
                     let jump = Duration::from_millis(*choices.pick(&JUMPS));
@@ -100,11 +100,12 @@ impl Drive {
 
     fn resolve(&mut self, choices: &mut Choices<'_>) {
         let known = self.rows.branches.get(choices.below(3)).map(|branch| branch.id.clone());
+        let by = operator(self.asked);
         self.ask(Ask::Resolve(Box::new(Resolution {
             branch: known.unwrap_or_else(|| BranchId::by_position(0)),
             as_: *choices.pick(&[ResolvedAs::Confirmed, ResolvedAs::Cancelled]),
             note: None,
-            who: Arc::from("somebody"),
+            by,
         })));
     }
 

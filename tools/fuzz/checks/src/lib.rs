@@ -4,6 +4,7 @@
 
 mod access;
 mod bodies;
+mod calls;
 mod choices;
 mod clock;
 mod damage;
@@ -20,9 +21,10 @@ mod urls;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every check there is.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("access", access::check),
     ("bodies", bodies::check),
+    ("calls", calls::check),
     ("face", http_api::check),
     ("headers", headers::check),
     ("journal", journal::check),

@@ -53,6 +53,11 @@ fn bodies_mean_the_same_however_they_are_written_and_refusals_name_a_field() {
 }
 
 #[test]
+fn who_is_denied_is_denied_in_every_spelling() {
+    holds("calls", 20_000);
+}
+
+#[test]
 fn every_refusal_of_the_face_is_a_problem_and_none_is_a_fault_of_ours() {
     holds("face", 4_000);
 }

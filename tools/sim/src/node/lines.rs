@@ -105,6 +105,8 @@ impl Lines {
             }
             // There was no connection that could be lost.
             Answer::Nothing { why } if why == "connection refused" => {}
+            // Nobody may be forbidden to be called here.
+            Answer::NotAllowed { .. } => {}
             Answer::Nothing { why } => {
                 let how = match why.as_str() {
                     "timeout" => NoAnswer::Silent { since: way.sent },

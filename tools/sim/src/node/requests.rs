@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{Ask, Lane, ReplyTo, Request, Wait};
-use tercet_wire::{Arrival, Instance, Resolution, refused_begin};
+use tercet_wire::{Arrival, Audited, Instance, Operator, Resolution, refused_begin};
 
 use crate::actor::Asking;
 use crate::coverage::{Mishap, Sometimes};
@@ -44,10 +44,10 @@ impl Node {
                 let refused = Arc::new(refused_begin(gid.clone(), &arrival));
                 Ask::Cancel { detail: None, if_unknown: Some(refused) }
             }
-            Asking::Retry => Ask::Retry { who: Arc::from(OPERATOR) },
+            Asking::Retry => Ask::Retry { by: operator(running.life, running.next_reply) },
             Asking::Resolve(branch, as_) => {
-                let (note, who) = (None, Arc::from(OPERATOR));
-                Ask::Resolve(Box::new(Resolution { branch, as_, note, who }))
+                let (note, by) = (None, operator(running.life, running.next_reply));
+                Ask::Resolve(Box::new(Resolution { branch, as_, note, by }))
             }
             Asking::Read => Ask::Read,
         };
@@ -78,6 +78,13 @@ impl Running {
             self.driver.hung_up(waiting.gid.clone(), reply_to);
         }
     }
+}
+
+/// Somebody who does something. Each act has an id of its own.
+fn operator(life: u64, number: u64) -> Operator {
+    let id = format!("01980000-0000-7000-9000-{life:04x}{number:08x}");
+    let id = id.parse().expect("a UUID as it is written");
+    Operator { who: Arc::from(OPERATOR), audited: Audited::Row { id, role: "operator" } }
 }
 
 fn instance(rng: &mut crate::rng::Rng) -> Instance {

@@ -55,8 +55,10 @@ impl Deadlines {
     }
 
     pub(super) fn after(&mut self, records: &[Record], now: Now, scheduler: &mut Scheduler) {
-        for record in records {
-            match &record.change {
+        let parts =
+            records.iter().flat_map(|record| record.change.parts().map(move |it| (record, it)));
+        for (record, change) in parts {
+            match change {
                 Change::Begun(spec) => {
                     // Another may rest under the same gid, as will turn out.
                     let due = now.mono_at(spec.deadline_at);
@@ -85,7 +87,8 @@ impl Deadlines {
                 | Change::BranchRecord(_)
                 | Change::Finished { .. }
                 | Change::Parked(_)
-                | Change::History(_) => {}
+                | Change::History(_)
+                | Change::Acted(_) => {}
             }
         }
     }

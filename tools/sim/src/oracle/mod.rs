@@ -5,6 +5,7 @@
 //! asked only where a promise is about it.
 
 mod at_rest;
+mod audit;
 mod calls;
 mod deadlines;
 mod expectations;
@@ -38,6 +39,7 @@ pub(crate) struct Oracle {
     /// The first durable decision of each transaction.
     decisions: BTreeMap<Instance, Op>,
     expectations: expectations::Expectations,
+    audit: audit::AuditSeen,
     nodes: BTreeMap<usize, OfNode>,
     pub(crate) lives: lives::LivesSeen,
     /// Transactions that may stand still until the coordinator starts again: their records were
@@ -77,6 +79,7 @@ impl Oracle {
             self.lives.written(life, changed, scheduler);
         }
         self.lives.committed(life, submitted, committed, scheduler);
+        self.audit.committed(submitted, committed, scheduler);
     }
 
     /// Before an event is handled.

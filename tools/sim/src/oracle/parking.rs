@@ -67,8 +67,10 @@ impl Parking {
                 scheduler.broke(format!("{gid}/{id} is at it and is shown to people"));
             }
         }
-        for record in records {
-            match &record.change {
+        let parts =
+            records.iter().flat_map(|record| record.change.parts().map(move |it| (record, it)));
+        for (record, change) in parts {
+            match change {
                 Change::Decided(_) => {
                     let engine = running.core().engine();
                     let Some(transaction) = engine.transaction(&record.gid) else { continue };
@@ -88,7 +90,8 @@ impl Parking {
                 | Change::BranchRecord(_)
                 | Change::Finished { .. }
                 | Change::Parked(_)
-                | Change::History(_) => {}
+                | Change::History(_)
+                | Change::Acted(_) => {}
             }
         }
     }

@@ -178,7 +178,7 @@ fn contradicts(instead: &Answer, truth: &Answer) -> bool {
 fn is_done(answer: &Answer) -> bool {
     match answer {
         Answer::Status { code, .. } => (200..300).contains(code) && *code != 202 || *code == 410,
-        Answer::Nothing { .. } => false,
+        Answer::Nothing { .. } | Answer::NotAllowed { .. } => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a JWT says of who has it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,10 +35,13 @@ impl Wanted {
         Arc::clone(&self.role)
     }
 
-    /// What histories call them; none if that could be taken for something else.
+    /// What histories call them; none if that could be taken for something else: an address, as
+    /// which those are known whom nobody asks for a token.
     pub(super) fn name(&self, claims: &Map<String, Value>) -> Option<Arc<str>> {
         let name = claim(claims, &self.name)?.as_str()?;
-        let is_name = !name.trim().is_empty()
+        let is_name = !name.is_empty()
+            && name.trim() == name
+            && name.parse::<IpAddr>().is_err()
             && name.chars().count() <= NAME_CHARS
             && !name.chars().any(char::is_control);
         is_name.then(|| Arc::from(name))
@@ -122,9 +126,17 @@ mod tests {
             wanted.name(&map(json!({ "email": value }))).map(|name| name.to_string())
         };
         assert_eq!(name(json!("zoë@example.com")).as_deref(), Some("zoë@example.com"));
-        for other in
-            [json!(7), json!(""), json!(" "), json!("a\nb"), json!("n".repeat(129)), json!(null)]
-        {
+        for other in [
+            json!(7),
+            json!(""),
+            json!(" "),
+            json!("ann "),
+            json!("10.0.0.1"),
+            json!("::1"),
+            json!("a\nb"),
+            json!("n".repeat(129)),
+            json!(null),
+        ] {
             assert_eq!(name(other.clone()), None, "{other}");
         }
         assert_eq!(wanted.name(&map(json!({}))), None);

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
+use rustls::ClientConfig;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::keys::{Keys, KeysError, MAX_BYTES};
 use super::{Jwt, Source};
+use crate::tls::Held;
 
 /// From one time to the next.
 const REFRESH: Duration = Duration::from_secs(300);
@@ -21,36 +23,15 @@ const LEAST: Duration = Duration::from_secs(10);
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// Asks for keys for as long as the process lives.
-pub(in crate::access) async fn keep_keys(jwt: Arc<Jwt>) {
+pub(in crate::access) async fn keep_keys(jwt: Arc<Jwt>, tls: Arc<Held<ClientConfig>>) {
     let Source::Url(url) = &jwt.source else { return };
-    // Refused only where one is installed already, which then does as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || {
-        reqwest::Client::builder()
-            .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(WITHIN)
-    };
-    // A machine without certificate authorities can still ask on http.
-    let http = match builder().build().or_else(|_| builder().tls_certs_only([]).build()) {
-        Ok(http) => http,
-        Err(cause) => return not_read(&KeysError::NoAnswer(cause)),
-    };
     let mut is_away = false;
     loop {
-        let asked = timeout(WITHIN, fetch(&http, url)).await;
+        let asked = timeout(WITHIN, fetch(&tls, url)).await;
         let wait = match asked.unwrap_or(Err(KeysError::TooLate)) {
             Ok(keys) => {
                 is_away = false;
-                let count = keys.len();
-                if jwt.take(keys) {
-                    tracing::info!(
-                        event = "issuer_keys_read",
-                        keys = count,
-                        "the issuer's keys were read"
-                    );
-                }
+                jwt.take(keys, false);
                 REFRESH
             }
             Err(error) => {
@@ -78,7 +59,16 @@ fn not_read(error: &KeysError) {
     );
 }
 
-async fn fetch(http: &reqwest::Client, url: &Url) -> Result<Keys, KeysError> {
+/// By a client of its own, since it is asked seldom and TLS may be another by the next time.
+async fn fetch(tls: &Held<ClientConfig>, url: &Url) -> Result<Keys, KeysError> {
+    let http = reqwest::Client::builder()
+        .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .no_proxy()
+        .connect_timeout(WITHIN)
+        .tls_backend_preconfigured((*tls.get()).clone())
+        .build()
+        .map_err(KeysError::NoAnswer)?;
     let mut answer = http.get(url.clone()).send().await.map_err(KeysError::NoAnswer)?;
     if !answer.status().is_success() {
         return Err(KeysError::Refused(answer.status().as_u16()));

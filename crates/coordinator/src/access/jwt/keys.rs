@@ -73,7 +73,7 @@ impl Keys {
     /// Those of a file.
     ///
     /// # Errors
-    /// There are none.
+    /// It cannot be read.
     pub(in crate::access) fn read(path: &Path) -> Result<Self, KeysError> {
         let unreadable = |cause| KeysError::Unreadable { path: path.display().to_string(), cause };
         let mut text = Vec::new();
@@ -83,10 +83,11 @@ impl Keys {
         Self::parse(&text)
     }
 
-    /// Those of a JSON Web Key Set. What is not for us is left out: sets have keys of all kinds.
+    /// Those of a JSON Web Key Set; none if the issuer has taken all of them back. What is not for us
+    /// is left out: sets have keys of all kinds.
     ///
     /// # Errors
-    /// There are none.
+    /// It is no such set.
     pub(super) fn parse(text: &[u8]) -> Result<Self, KeysError> {
         #[derive(Deserialize)]
         struct Set {
@@ -96,8 +97,7 @@ impl Keys {
             return Err(KeysError::TooLong);
         }
         let set: Set = serde_json::from_slice(text).map_err(KeysError::NoSet)?;
-        let keys: Vec<Key> = set.keys.into_iter().filter_map(key).take(MOST).collect();
-        if keys.is_empty() { Err(KeysError::NoKey) } else { Ok(Self(keys)) }
+        Ok(Self(set.keys.into_iter().filter_map(key).take(MOST).collect()))
     }
 
     /// The one with this id, if it is for this algorithm; without an id the only one that is.

@@ -37,8 +37,8 @@ pub enum NoJwt {
     /// It is no signed JWT.
     #[error("it cannot be read as a signed JWT")]
     Unreadable,
-    /// Nothing was heard of the issuer's keys so far.
-    #[error("the keys of its issuer are not known here yet")]
+    /// Nothing was heard of the issuer's keys so far, or it has taken all of them back.
+    #[error("no key of its issuer is known here")]
     NoKeys,
     /// No key of the issuer's has its `kid`, or its `alg` is not that key's.
     #[error("none of the issuer's keys has its kid and is for its alg")]
@@ -55,6 +55,9 @@ pub enum NoJwt {
     /// It says not who has it.
     #[error("its claim that is to name who has it (auth.jwt.name_claim) does not")]
     NoName,
+    /// Histories could not tell the two.
+    #[error("its claim that names who has it (auth.jwt.name_claim) has the name of a token")]
+    NameOfToken,
 }
 
 /// Where the issuer's keys are.
@@ -89,7 +92,10 @@ impl Jwt {
             (None, None) => return Ok(None),
         };
         let keys = match &source {
-            Source::File(path) => Keys::read(path)?,
+            Source::File(path) => match Keys::read(path)? {
+                keys if keys.is_empty() => return Err(KeysError::NoKey),
+                keys => keys,
+            },
             Source::Url(_) => Keys::default(),
         };
         Ok(Some(Self {
@@ -145,14 +151,21 @@ impl Jwt {
         Ok(claims)
     }
 
-    /// From here on these count. False if they are the same as before.
-    pub(super) fn take(&self, keys: Keys) -> bool {
+    /// From here on these count, and no others; `asked`: somebody wants to hear of it anyway.
+    pub(super) fn take(&self, keys: Keys, asked: bool) {
+        let count = keys.len();
         let mut held = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = **held != keys;
-        if is_new {
-            *held = Arc::new(keys);
+        *held = Arc::new(keys);
+        drop(held);
+        if count == 0 && is_new {
+            tracing::warn!(
+                event = "issuer_keys_gone",
+                "the issuer has no key any more for RS256, ES256 or EdDSA; no token of its counts"
+            );
+        } else if is_new || asked {
+            tracing::info!(event = "issuer_keys_read", keys = count, "the issuer's keys were read");
         }
-        is_new
     }
 
     pub(super) fn keys(&self) -> Arc<Keys> {

@@ -10,6 +10,19 @@ use url::Url;
 pub(in crate::cli) struct Tx {
     #[command(subcommand)]
     pub(super) what: What,
+    #[command(flatten)]
+    pub(super) at: Where,
+    /// How the answer looks; json is the coordinator's own
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", global = true)]
+    pub(super) output: Output,
+    /// Do not ask whether it is meant
+    #[arg(long, global = true)]
+    pub(super) yes: bool,
+}
+
+/// Which coordinator is asked, and by whom.
+#[derive(Debug, Args)]
+pub(super) struct Where {
     /// Where the coordinator listens
     #[arg(long, value_name = "URL", env = "TERCET_URL", default_value = "http://127.0.0.1:7200")]
     #[arg(global = true)]
@@ -17,12 +30,15 @@ pub(in crate::cli) struct Tx {
     /// A file that has a token and nothing else; without it TERCET_TOKEN is sent
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) token_file: Option<PathBuf>,
-    /// How the answer looks; json is the coordinator's own
-    #[arg(short, long, value_name = "FORMAT", default_value = "text", global = true)]
-    pub(super) output: Output,
-    /// Do not ask whether it is meant
-    #[arg(long, global = true)]
-    pub(super) yes: bool,
+    /// A file with certificates (PEM) of authorities that are trusted beside those of the system
+    #[arg(long, value_name = "FILE", env = "TERCET_CA", global = true)]
+    pub(super) ca: Option<PathBuf>,
+    /// A file with the certificate that is shown where one is asked for
+    #[arg(long, value_name = "FILE", requires = "key", global = true)]
+    pub(super) cert: Option<PathBuf>,
+    /// A file with its key, which nobody else may read
+    #[arg(long, value_name = "FILE", requires = "cert", global = true)]
+    pub(super) key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client as Http, Method};
+use rustls::ClientConfig;
 use serde_json::Value;
 use tercet_wire::{Problem, ProblemCode};
 use thiserror::Error;
@@ -65,22 +66,23 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(base: Url, token: Option<Secret<String>>) -> Result<Self, ClientError> {
+    pub(super) fn new(
+        base: Url,
+        token: Option<Secret<String>>,
+        tls: ClientConfig,
+    ) -> Result<Self, ClientError> {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(ClientError::Url(base));
         }
-        // Refused only where one is installed already, which then does as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            Http::builder()
-                .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
-                .redirect(Policy::none())
-                .no_proxy()
-                .connect_timeout(CONNECT_TIMEOUT)
-        };
-        // A machine without certificate authorities can still ask on http.
-        let http = builder().build().or_else(|_| builder().tls_certs_only([]).build());
-        Ok(Self { http: http.map_err(ClientError::Build)?, base, token })
+        let http = Http::builder()
+            .user_agent(concat!("tercet/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tls_backend_preconfigured(tls)
+            .build()
+            .map_err(ClientError::Build)?;
+        Ok(Self { http, base, token })
     }
 
     pub(super) async fn get(
@@ -208,9 +210,11 @@ fn of_problem(code: ProblemCode) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::{self, TlsFiles};
 
     fn client(base: &str) -> Client {
-        Client::new(base.parse().expect("a URL"), None).expect("a client")
+        let tls = TlsFiles::default().read().and_then(tls::client).expect("no file is read");
+        Client::new(base.parse().expect("a URL"), None, tls).expect("a client")
     }
 
     #[test]

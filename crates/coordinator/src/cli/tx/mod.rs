@@ -2,6 +2,7 @@
 //! something was not done to stderr; the exit code says which it was.
 
 mod arguments;
+mod audit;
 mod client;
 mod table;
 mod text;
@@ -10,15 +11,17 @@ mod token;
 use std::io::{self, IsTerminal as _};
 
 pub(super) use arguments::Tx;
+pub(super) use audit::{Audit, audit};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};
 use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 
-use crate::cli::exit::{Exit, complain, say, say_json, say_line};
-use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What};
+use crate::cli::exit::{Exit, complain, say, say_json, say_line, with_causes};
+use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What, Where};
 use crate::cli::tx::client::{Answered, Client, ClientError, Kind};
 use crate::cli::tx::token::token;
+use crate::tls::{self, TlsFiles};
 
 /// The longest that a resolution waits for a call under way, in milliseconds.
 const RESOLVE_WAIT_MS: u32 = 60_000;
@@ -28,25 +31,32 @@ const MOST_COUNTED: u32 = 500;
 const HISTORY_LINES: u32 = 500;
 
 pub(super) fn tx(flags: Tx) -> Exit {
-    let Tx { what, url, token_file, output, yes } = flags;
-    let token = match token(token_file.as_deref()) {
-        Ok(token) => token,
-        Err(wrong) => return Exit::usage(wrong),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return Exit::failed(&error),
-    };
+    let Tx { what, at, output, yes } = flags;
     let now = SystemClock::start().now().wall;
-    let done = Client::new(url, token).and_then(|client| {
-        let desk = Desk { client, output, now, yes };
-        runtime.block_on(desk.work(what))
-    });
+    let done = on_runtime(&at, async |client| Desk { client, output, now, yes }.work(what).await);
     match done {
-        Ok(exit) => exit,
-        Err(error) => refused(&error, output),
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => refused(&error, output),
+        Err(exit) => exit,
     }
+}
+
+/// Asks a coordinator whatever is to be asked, on a runtime made for it.
+///
+/// # Errors
+/// Nobody could be asked; why was said.
+fn on_runtime<T>(
+    at: &Where,
+    ask: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
+) -> Result<Result<T, ClientError>, Exit> {
+    let token = token(at.token_file.as_deref()).map_err(Exit::usage)?;
+    let files = TlsFiles::of_flags(at.ca.as_ref(), at.cert.as_ref(), at.key.as_ref());
+    let tls = files.read().and_then(tls::client);
+    let tls = tls.map_err(|wrong| Exit::usage(with_causes(&wrong)))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Exit::failed(&error))?;
+    let client = Client::new(at.url.clone(), token, tls);
+    Ok(client.and_then(|client| runtime.block_on(ask(client))))
 }
 
 /// Says why nothing was done. Scripts that asked for JSON get the problem as it came.

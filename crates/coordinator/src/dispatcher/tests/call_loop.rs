@@ -143,13 +143,8 @@ impl Clock for Broken {
 async fn a_panic_within_a_call_is_answered_and_passes_the_turn_on() {
     let participant = RawParticipant::start().await;
     let settings = with_line(DestinationQueueSettings { concurrency: 1, ..queue() });
-    let connector = Connector::new(OutboundSettings::built_in(), Arc::new(Still));
-    let dispatcher = start(
-        settings,
-        connector.expect("a client"),
-        OwnLease::endless(),
-        Arc::new(Broken::default()),
-    );
+    let connector = Connector::plain(OutboundSettings::built_in(), Arc::new(Still));
+    let dispatcher = start(settings, connector, OwnLease::endless(), Arc::new(Broken::default()));
     let mut inbox = Inbox::new();
     for gid in ["a1", "a2"] {
         inbox.send(&dispatcher, call(&participant.url("/payment"), gid));

@@ -38,8 +38,7 @@ async fn no_try_is_sent_after_the_lease_and_what_is_decided_is() {
     let mut participant = RawParticipant::start().await;
     let clock = Arc::new(Set::default());
     let lease = OwnLease::from(Mono(0), Duration::from_secs(2), Arc::clone(&clock) as _);
-    let connector = Connector::new(OutboundSettings::built_in(), Arc::clone(&clock) as _);
-    let connector = connector.expect("a client");
+    let connector = Connector::plain(OutboundSettings::built_in(), Arc::clone(&clock) as _);
     let settings = DispatcherSettings::built_in();
     let dispatcher = start(settings, connector, lease.clone(), Arc::clone(&clock) as _);
     let (mut inbox, url) = (Inbox::new(), participant.url("/"));

@@ -1,5 +1,6 @@
 //! The dispatcher against participants that behave and misbehave.
 
+mod allowed;
 mod answers;
 mod breaker;
 mod call_loop;
@@ -9,6 +10,7 @@ mod hostile;
 mod inbox;
 mod lease;
 mod requests;
+mod signed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,7 +60,7 @@ fn dispatcher_by(
     outbound: OutboundSettings,
     clock: Arc<dyn Clock>,
 ) -> Dispatcher {
-    let connector = Connector::new(outbound, Arc::clone(&clock)).expect("a client");
+    let connector = Connector::plain(outbound, Arc::clone(&clock));
     start(settings, connector, OwnLease::endless(), clock)
 }
 

@@ -1,5 +1,6 @@
 //! From a request to values: paths, queries, bodies, and who asks.
 
+pub(super) mod acting;
 pub(super) mod body;
 pub(in crate::http) mod budget;
 pub(super) mod filter;

@@ -19,7 +19,7 @@ pub(in crate::http) struct Query<Q>(pub(in crate::http) Q);
 pub(in crate::http) fn choice(pattern: &str) -> Option<Vec<&str>> {
     let words = pattern.strip_prefix("^(")?.strip_suffix(")$")?;
     let words: Vec<&str> = words.split('|').collect();
-    let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     words.iter().all(is_word).then_some(words)
 }
 
@@ -147,6 +147,7 @@ mod tests {
     use super::*;
     use crate::http::extract::filter::{Filter, Paging, StatusFilter, UnfinishedFilter};
     use crate::http::extract::wait::{BranchWait, DecisionWait, ReadWait, ResolutionWait};
+    use crate::http::handlers::audit::AuditFilter;
 
     /// What is described is what is read: the same names, and numbers up to their ends.
     fn agrees<Q: FromParams + IntoParams>() {
@@ -187,6 +188,7 @@ mod tests {
         agrees::<UnfinishedFilter>();
         agrees::<Filter>();
         agrees::<Paging>();
+        agrees::<AuditFilter>();
     }
 
     #[test]

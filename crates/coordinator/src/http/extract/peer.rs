@@ -23,17 +23,20 @@ pub(in crate::http) struct Door {
     pub(in crate::http) for_probes: bool,
     /// Whether nobody on another machine reaches it.
     pub(in crate::http) is_on_loopback: bool,
+    /// Whether it speaks TLS.
+    pub(in crate::http) has_tls: bool,
 }
 
 impl Door {
     pub(in crate::http) fn is_probes_on_loopback(self) -> bool {
         self.for_probes && self.is_on_loopback
     }
-}
 
-/// Who asks.
-#[derive(Debug)]
-pub(in crate::http) struct Who(pub(in crate::http) Arc<str>);
+    /// The scheme that is spoken there.
+    pub(in crate::http) fn scheme(self) -> &'static str {
+        if self.has_tls { "https" } else { "http" }
+    }
+}
 
 impl Caller {
     /// Who has sent this request: who was found when it was let in, else, where everybody may do
@@ -54,13 +57,5 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::of(parts))
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Who {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(Caller::of(parts).who))
     }
 }

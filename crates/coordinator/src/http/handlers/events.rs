@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use tercet_engine::{Ask, HistoryEvent, Until};
 use tercet_wire::{EventKind, EventView, Op, Page, Problem, Status, SummaryView, Wall};
 
 use crate::http::extract::filter::Paging;
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::Query;
+use crate::http::middleware::forwarding::FromRows;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
@@ -37,10 +38,16 @@ pub(in crate::http) async fn events(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
     Query(paging): Query<Paging>,
+    from_rows: Option<Extension<FromRows>>,
 ) -> Result<Json<Page<EventView>>, Failure> {
     let given = paging.cursor(lines_given)?.unwrap_or(0);
-    let reply = api.engine.ask(gid.clone(), Ask::Read, Until::Accepted, Duration::ZERO).await;
-    let (_, snapshot) = reply::snapshot_of(reply, &gid)?;
+    let snapshot = match from_rows {
+        Some(Extension(FromRows(snapshot))) => snapshot,
+        None => {
+            let asked = api.engine.ask(gid.clone(), Ask::Read, Until::Accepted, Duration::ZERO);
+            Arc::new(reply::snapshot_of(asked.await, &gid)?.1)
+        }
+    };
     // A transaction's history is bounded, so all of it is read and the page cut here. It is
     // as new as the snapshot: that was let out only after its lines were durable.
     let stored = api.journal.history(&gid, 0, api.history_lines).await;

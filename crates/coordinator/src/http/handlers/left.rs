@@ -17,15 +17,14 @@ pub(in crate::http) async fn left(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<StatusCode, Failure> {
-    let passed = Passed { method: &Method::POST, target: LEFT, body: b"", who: "", role: "" };
+    let passed = Passed { method: &Method::POST, target: LEFT, who: "", role: "" };
     let forwarder = api.forwarder.as_ref();
-    let by = forwarder.and_then(|forwarder| forwarder.passed_by(&headers, &passed).ok().flatten());
-    match (forwarder, by) {
-        (Some(forwarder), Some(_)) => {
+    match forwarder {
+        Some(forwarder) if forwarder.pass_of(&headers, &passed).is_ok() => {
             forwarder.look_now();
             Ok(StatusCode::NO_CONTENT)
         }
-        _ => {
+        Some(_) | None => {
             let detail = format!("there is no {}; see /docs", uri.path());
             Err(Failure::new(ProblemCode::NotFound, detail))
         }

@@ -1,5 +1,6 @@
 //! One file for each endpoint: extract, ask, translate.
 
+pub(super) mod audit;
 pub(super) mod begin;
 pub(super) mod decide;
 pub(super) mod events;

@@ -7,10 +7,10 @@ use axum::response::Response;
 use tercet_engine::Ask;
 use tercet_wire::{Problem, ResolveRequest, TransactionView, check_resolve};
 
+use crate::http::extract::acting::Acting;
 use crate::http::extract::body::Body;
 use crate::http::extract::gid_path::BranchPath;
 use crate::http::extract::params::Query;
-use crate::http::extract::peer::Who;
 use crate::http::extract::wait::ResolutionWait;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
@@ -20,7 +20,7 @@ use crate::http::state::Api;
 ///
 /// For a branch that will never acknowledge the decision by itself. It is not called any more;
 /// if a call is under way, its answer is waited for, two seconds at most, and an acknowledgement
-/// that comes before wins (409). Recorded with who and why. It need not be what was decided: then
+/// that comes before wins (409). Recorded with who and why, in the history and in the audit. It need not be what was decided: then
 /// the transaction says `mixed`, and so it does where the call still says otherwise.
 #[utoipa::path(
     post,
@@ -45,11 +45,11 @@ pub(in crate::http) async fn resolve(
     State(api): State<Arc<Api>>,
     BranchPath(gid, id): BranchPath,
     Query(wait): Query<ResolutionWait>,
-    Who(who): Who,
+    Acting(by): Acting,
     Body(request): Body<ResolveRequest>,
 ) -> Result<Response, Failure> {
     let wait = wait.wait();
-    let ask = Ask::Resolve(Box::new(check_resolve(request, id, who)?));
+    let ask = Ask::Resolve(Box::new(check_resolve(request, id, by)?));
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     reply::transaction(reply, &gid)
 }

@@ -9,10 +9,9 @@ use serde::Deserialize;
 use tercet_engine::{Ask, Until};
 use tercet_wire::{Problem, TransactionView};
 
+use crate::http::extract::acting::ActingInPart;
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::gid_path::GidPath;
-use crate::http::extract::params::Query;
-use crate::http::extract::peer::Who;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
@@ -25,7 +24,8 @@ pub(in crate::http) struct RetryRequest {}
 /// Call now what is waiting
 ///
 /// Every branch that waits for its next call is called at once, without a second call beside
-/// one under way. Of a finished transaction there is nothing to call. Safe to repeat.
+/// one under way. Of a finished transaction there is nothing to call. Safe to repeat;
+/// each time is an entry of the audit.
 #[utoipa::path(
     post,
     path = "/v1/transactions/{gid}/retry",
@@ -41,11 +41,10 @@ pub(in crate::http) struct RetryRequest {}
 pub(in crate::http) async fn retry(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    Query(()): Query<()>,
-    Who(who): Who,
+    ActingInPart(by): ActingInPart,
     OptionalBody(RetryRequest {}): OptionalBody<RetryRequest>,
 ) -> Result<Response, Failure> {
-    let ask = Ask::Retry { who };
+    let ask = Ask::Retry { by };
     let reply = api.engine.ask(gid.clone(), ask, Until::Accepted, Duration::ZERO).await;
     reply::transaction(reply, &gid)
 }

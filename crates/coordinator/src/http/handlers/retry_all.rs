@@ -8,12 +8,17 @@ use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
 use http::Method;
-use tercet_engine::{Ask, Refusal, Reply, Until};
-use tercet_wire::{Gid, Incarnation, ListQuery, Problem, ProblemCode, RetriedView, Status, header};
+use serde_json::json;
+use tercet_engine::{Act, Ask, Refusal, Reply, Until};
+use tercet_wire::{
+    ActId, Action, Gid, Incarnation, ListQuery, Problem, ProblemCode, RetriedView, Status, Wall,
+    header, without_nul,
+};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::access::Caller;
 use crate::cluster::Forwarder;
+use crate::http::extract::acting::ACT;
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::filter::{Filter, UnfinishedFilter};
 use crate::http::extract::params::Query;
@@ -30,7 +35,8 @@ const AT_A_TIME: usize = 64;
 /// Call now what is waiting in many transactions
 ///
 /// Of every unfinished transaction the filter finds, as `retry` does for one. Answers when all
-/// were asked; a caller who hangs up ends it where it is. Safe to repeat.
+/// were asked; a caller who hangs up ends it where it is. Safe to repeat; each time is one entry of
+/// the audit, which the histories of those that were asked name.
 #[utoipa::path(
     post,
     path = "/v1/retry",
@@ -50,10 +56,14 @@ pub(in crate::http) async fn retry_all(
 ) -> Result<Json<RetriedView>, Failure> {
     let mut query = unfinished(status, filter);
     synced(&api).await?;
+    let id = api.clock.new_act();
+    let act = act(&caller, id, &query, api.clock.now().wall);
+    api.journal.act(act).await.map_err(|error| Failure::unwritten(&error))?;
     let asking = Asking {
         engine: api.engine.clone(),
         forwarder: api.forwarder.clone(),
         caller,
+        act: id,
         silent: Arc::default(),
     };
     let mut asked = Asked::default();
@@ -116,6 +126,8 @@ struct Asking {
     engine: RuntimeHandle,
     forwarder: Option<Arc<Forwarder>>,
     caller: Caller,
+    /// What this is a part of.
+    act: ActId,
     /// Owners that did not answer for one: they are not waited for again for each of the others.
     silent: Arc<Mutex<BTreeSet<Incarnation>>>,
 }
@@ -148,7 +160,7 @@ impl Asking {
 
     /// Asks whoever drives it.
     async fn one(self, gid: Gid) -> Result<One, Failure> {
-        let ask = Ask::Retry { who: Arc::clone(&self.caller.who) };
+        let ask = Ask::Retry { by: self.caller.acts_in_part(self.act) };
         let reply = self.engine.ask(gid.clone(), ask, Until::Accepted, Duration::ZERO).await;
         match reply {
             Reply::Refused(Refusal::Elsewhere(owner)) => Ok(self.elsewhere(owner, gid).await),
@@ -172,7 +184,7 @@ impl Asking {
         if is_silent(&lock(&self.silent)) {
             return One::Unreached(gid);
         }
-        let status = retry_at(forwarder, owner, &gid, &self.caller).await;
+        let status = retry_at(forwarder, owner, &gid, (&self.caller, self.act)).await;
         match status.as_deref() {
             Some("trying" | "confirming" | "cancelling") => One::Retried,
             Some(_) => One::Over,
@@ -194,9 +206,9 @@ async fn retry_at(
     forwarder: &Forwarder,
     owner: Incarnation,
     gid: &Gid,
-    caller: &Caller,
+    (caller, act): (&Caller, ActId),
 ) -> Option<String> {
-    let uri = format!("/v1/transactions/{gid}/retry");
+    let uri = format!("/v1/transactions/{gid}/retry?{ACT}={act}");
     let request = http::Request::builder().method(Method::POST).uri(uri).body(Bytes::new());
     let (parts, body) = request.ok()?.into_parts();
     let answer = forwarder.ask(owner, (&parts, &body), caller, forwarder.patience).await.ok()?;
@@ -205,6 +217,37 @@ async fn retry_at(
     }
     let status = answer.headers().get(header::STATUS).and_then(|status| status.to_str().ok());
     Some(status.unwrap_or_default().to_owned())
+}
+
+/// The row of the audit, which is there before anything is done.
+fn act(caller: &Caller, id: ActId, query: &ListQuery, at: Wall) -> Act {
+    let statuses = query.statuses.iter().map(|status| status.as_str());
+    let mut filter = json!({ "status": statuses.collect::<Vec<_>>().join(",") });
+    if query.parked {
+        filter["parked"] = true.into();
+    }
+    if let Some(participant) = &query.participant {
+        // Some databases, and most programs for people, cannot hold it.
+        filter["participant"] = without_nul(participant).into();
+    }
+    for (name, moment) in
+        [("created_after", query.created_after), ("created_before", query.created_before)]
+    {
+        if let Some(moment) = moment {
+            filter[name] = json!(moment);
+        }
+    }
+    Act {
+        id,
+        at,
+        who: Arc::clone(&caller.who),
+        role: Arc::from(caller.role.as_str()),
+        action: Action::RetryAll,
+        gid: None,
+        branch: None,
+        note: None,
+        detail: Arc::from(json!({ "filter": filter }).to_string()),
+    }
 }
 
 fn unfinished(status: UnfinishedFilter, filter: Filter) -> ListQuery {

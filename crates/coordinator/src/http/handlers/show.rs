@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -11,6 +12,7 @@ use tercet_wire::{Problem, TransactionView};
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::Query;
 use crate::http::extract::wait::ReadWait;
+use crate::http::middleware::forwarding::FromRows;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
@@ -38,7 +40,11 @@ pub(in crate::http) async fn show(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
     Query(wait): Query<ReadWait>,
+    from_rows: Option<Extension<FromRows>>,
 ) -> Result<Response, Failure> {
+    if let Some(Extension(FromRows(snapshot))) = from_rows {
+        return Ok(reply::read(&snapshot));
+    }
     let wait = wait.wait();
     let reply = api.engine.ask(gid.clone(), Ask::Read, wait.until, wait.within).await;
     let mut response = reply::transaction(reply, &gid)?;

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
 use tercet_wire::ProblemCode;
 
-use crate::access::{Access, Caller, Denied, Failed, Needs, Role};
+use crate::access::{Access, Caller, Certificate, Denied, Failed, Needs, Role, Shown};
 use crate::http::extract::peer::Peer;
 use crate::http::response::problem::Failure;
 use crate::http::route_table::RouteNeeds;
@@ -67,7 +67,9 @@ impl Guard {
             return Ok(None);
         }
         let from = peer.map(|peer| peer.address);
-        self.access.admit(request.headers(), role, from).map(Some)
+        let certificate = request.extensions().get::<Certificate>();
+        let shown = Shown { headers: request.headers(), certificate };
+        self.access.admit(shown, role, from).map(Some)
     }
 }
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
+use percent_encoding::percent_decode_str;
 use tercet_engine::{Snapshot, StoredTransaction, Transaction};
 use tercet_wire::{Gid, Incarnation, Mono, Problem, ProblemCode};
 use tokio::time::sleep;
@@ -22,7 +23,6 @@ use crate::cluster::{Forwarder, LOOK_AGAIN, NotPassed};
 use crate::http::extract::body::{HasRoom, whole};
 use crate::http::middleware::passed::{PassedOn, is_of_one};
 use crate::http::response::problem::Failure;
-use crate::http::response::reply;
 use crate::http::state::RequestLimits;
 use crate::metrics::{Forwarded, ForwardingMetrics};
 
@@ -36,6 +36,10 @@ const MAX_WAIT_MS: u64 = 60_000;
 /// On an answer: it is another life's to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) struct DrivenBy(pub(in crate::http) Incarnation);
+
+/// On a read: it is answered by what the rows have, and nobody who drives the transaction is asked.
+#[derive(Debug, Clone)]
+pub(in crate::http) struct FromRows(pub(in crate::http) Arc<Snapshot>);
 
 /// What is worked with.
 #[derive(Clone)]
@@ -69,9 +73,9 @@ impl Forwarding {
         let was_passed_on = parts.extensions.get::<PassedOn>().is_some();
         // Reads have none that anybody looks at; what was passed on has been read.
         let (body, _place) = match parts.method {
-            Method::POST if was_passed_on => (received(body).await?, None),
-            Method::POST => whole(&parts.headers, body, &self.requests).await?,
-            _ => (Bytes::new(), None),
+            Method::GET | Method::HEAD => (Bytes::new(), None),
+            _ if was_passed_on => (received(body).await?, None),
+            _ => whole(&parts.headers, body, &self.requests).await?,
         };
         parts.extensions.insert(HasRoom);
         let caller = Caller::of(&parts);
@@ -79,7 +83,7 @@ impl Forwarding {
         let wait = Wait::of(&parts, self.forwarder.patience);
         let mut was_refused = false;
         loop {
-            if let Some(answer) = self.without_lease(&parts).await {
+            if let Some(answer) = self.without_lease(&parts, next.clone()).await {
                 return answer;
             }
             wait.shorten(&mut parts, began, self.forwarder.now().mono);
@@ -103,7 +107,7 @@ impl Forwarding {
                 Err(why) => Some(why),
             };
             if left.all.is_zero() {
-                return self.unreachable(&parts, &wait, owner, why).await;
+                return self.unreachable((&parts, next), &wait, owner, why).await;
             }
             sleep(LOOK_AGAIN.min(left.all)).await;
         }
@@ -111,8 +115,8 @@ impl Forwarding {
 
     /// The answer to a read where another node may drive by now what this one has in memory: that is
     /// no truth any more, the rows are.
-    async fn without_lease(&self, parts: &Parts) -> Option<Result<Response, Failure>> {
-        if parts.method == Method::POST || self.forwarder.has_lease() {
+    async fn without_lease(&self, parts: &Parts, next: Next) -> Option<Result<Response, Failure>> {
+        if !is_read(&parts.method) || self.forwarder.has_lease() {
             return None;
         }
         let gid = gid_of(parts)?;
@@ -120,7 +124,7 @@ impl Forwarding {
             Ok(Ok(stored)) => {
                 let stored = stored?;
                 self.metrics.count(Forwarded::FromRows);
-                Some(Ok(self.shown(&stored)))
+                Some(Ok(self.shown(&stored, (parts, next)).await))
             }
             Ok(Err(_)) | Err(_) => {
                 let detail = "this node cannot say: it has not reached the database for so long that \
@@ -130,15 +134,19 @@ impl Forwarding {
         }
     }
 
-    fn shown(&self, stored: &StoredTransaction) -> Response {
+    /// What was asked for, of the transaction as the rows have it.
+    async fn shown(&self, stored: &StoredTransaction, (parts, next): (&Parts, Next)) -> Response {
         let now = self.forwarder.now();
-        reply::read(&Snapshot { transaction: Transaction::restore(stored, now), at: now })
+        let snapshot = Snapshot { transaction: Transaction::restore(stored, now), at: now };
+        let mut request = again(parts, &Bytes::new());
+        request.extensions_mut().insert(FromRows(Arc::new(snapshot)));
+        next.run(request).await
     }
 
     /// Nobody has answered in time. A read is answered by what is durable.
     async fn unreachable(
         &self,
-        parts: &Parts,
+        (parts, next): (&Parts, Next),
         wait: &Wait,
         owner: Incarnation,
         why: Option<NotPassed>,
@@ -148,7 +156,7 @@ impl Forwarding {
             && let Ok(Some(stored)) = self.forwarder.stored(gid).await
         {
             self.metrics.count(Forwarded::FromRows);
-            return Ok(self.shown(&stored));
+            return Ok(self.shown(&stored, (parts, next)).await);
         }
         self.metrics.count(Forwarded::Unreachable);
         let why: Option<&(dyn std::error::Error + 'static)> = why.as_ref().map(|why| why as _);
@@ -197,7 +205,11 @@ fn again(parts: &Parts, body: &Bytes) -> Request {
 /// The transaction that the path names.
 fn gid_of(parts: &Parts) -> Option<Gid> {
     let rest = parts.uri.path().strip_prefix("/v1/transactions/")?;
-    rest.split('/').next()?.parse().ok()
+    percent_decode_str(rest.split('/').next()?).decode_utf8().ok()?.parse().ok()
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// How long is looked for an answer.
@@ -228,7 +240,7 @@ impl Wait {
                 .find(|(key, _)| key == name)
                 .map(|(_, value)| value)
         };
-        let is_plain_read = parts.method != Method::POST && said("wait").is_none();
+        let is_plain_read = is_read(&parts.method) && said("wait").is_none();
         if is_plain_read {
             let wait = Duration::ZERO;
             return Self { is_plain_read, looks: FRESH_WITHIN, one: FRESH_WITHIN, wait };
@@ -287,6 +299,11 @@ mod tests {
         let gid = |uri: &str| gid_of(&parts(Method::GET, uri)).map(|gid| gid.to_string());
         assert_eq!(gid("/v1/transactions/order-1?wait=decided").as_deref(), Some("order-1"));
         assert_eq!(gid("/v1/transactions/order-1/branches/b/resolve").as_deref(), Some("order-1"));
+        assert_eq!(
+            gid("/v1/transactions/order%2D1").as_deref(),
+            Some("order-1"),
+            "as the route has it"
+        );
         assert_eq!(gid("/v1/transactions"), None);
         assert_eq!(gid("/v1/transactions/%20"), None);
     }

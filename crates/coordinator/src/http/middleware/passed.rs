@@ -57,31 +57,35 @@ pub(in crate::http) fn is_of_one(request: &Request) -> bool {
 /// The request with what its pass says, and the room that its body takes.
 async fn checked(around: &Forwarding, request: Request) -> Result<(Request, impl Sized), Failure> {
     let (mut parts, body) = request.into_parts();
-    // Reads have none that anybody looks at.
-    let (body, place) = match parts.method {
-        Method::POST => whole(&parts.headers, body, &around.requests).await?,
-        _ => (Bytes::new(), None),
-    };
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let passed = Passed {
         method: &parts.method,
         target,
-        body: &body,
         who: text(&parts.headers, &WHO),
         role: text(&parts.headers, &ROLE),
     };
-    let caller = around.forwarder.passed_for(&parts.headers, &passed).map_err(|why| {
-        if why == NoPass::OfAnother {
-            // This node has begun anew since: whoever passed it on looks again.
-            return Failure::new(ProblemCode::NotOwner, format!("{}: {why}", header::NODE));
-        }
-        refused(why);
-        Failure::new(ProblemCode::Unauthorized, format!("{}: {why}", header::NODE))
-    })?;
+    let pass = around.forwarder.pass_of(&parts.headers, &passed).map_err(no_pass)?;
+    let caller = passed.caller().ok_or(NoPass::Forged).map_err(no_pass)?;
+    // No stranger's is read, or takes room; reads have none that anybody looks at.
+    let (body, place) = match parts.method {
+        Method::GET | Method::HEAD => (Bytes::new(), None),
+        _ => whole(&parts.headers, body, &around.requests).await?,
+    };
+    pass.check_body(&body).map_err(no_pass)?;
     parts.extensions.insert(caller);
     parts.extensions.insert(PassedOn);
     parts.extensions.insert(HasRoom);
     Ok((Request::from_parts(parts, Body::from(body)), place))
+}
+
+fn no_pass(why: NoPass) -> Failure {
+    let detail = format!("{}: {why}", header::NODE);
+    if why == NoPass::OfAnother {
+        // This node has begun anew since: whoever passed it on looks again.
+        return Failure::new(ProblemCode::NotOwner, detail);
+    }
+    refused(why);
+    Failure::new(ProblemCode::Unauthorized, detail)
 }
 
 fn refused(why: NoPass) {

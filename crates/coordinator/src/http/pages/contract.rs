@@ -76,7 +76,8 @@ pub(in crate::http) fn complete(contract: &OpenApi, needs: &RouteNeeds) -> Value
         "type": "http",
         "scheme": "bearer",
         "description": "A token that `tercet token new` has made, or of the issuer that the daemon trusts. A \
-                        daemon that knows none of either asks nobody for one.",
+                        daemon that knows none of either asks nobody for one; one that asks clients for certificates \
+                        and knows this one's name needs none.",
     } });
     for (name, schema) in fields(contract.pointer_mut("/components/schemas")) {
         if let Some(of) = name.strip_prefix("Page_") {
@@ -149,9 +150,10 @@ fn complete_parameter(parameter: &mut Value) {
         }
         "code" => json!("gid-reused"),
         "status" => json!("confirming,cancelling"),
+        "who" => json!("alice"),
         "parked" => json!(true),
         "participant" => json!("127.0.0.1:7302"),
-        "created_after" | "created_before" => {
+        "created_after" | "created_before" | "since" => {
             parameter["schema"]["format"] = "date-time".into();
             json!("2026-11-20T12:00:00Z")
         }
@@ -279,8 +281,8 @@ mod tests {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use tercet_wire::{
-        BeginRequest, BranchRequest, BranchView, CancelRequest, EventView, Page, ParticipantsView,
-        ResolveRequest, RetriedView, StatsView, SummaryView, TransactionView,
+        AuditEntryView, BeginRequest, BranchRequest, BranchView, CancelRequest, EventView, Page,
+        ParticipantsView, ResolveRequest, RetriedView, StatsView, SummaryView, TransactionView,
     };
 
     use super::*;
@@ -306,6 +308,7 @@ mod tests {
         is_one::<EventView>("EventView");
         is_one::<Page<SummaryView>>("Page_SummaryView");
         is_one::<Page<EventView>>("Page_EventView");
+        is_one::<Page<AuditEntryView>>("Page_AuditEntryView");
         is_one::<ParticipantsView>("ParticipantsView");
         is_one::<StatsView>("StatsView");
         is_one::<RetriedView>("RetriedView");

@@ -132,6 +132,18 @@ impl Failure {
         );
         Self::new(ProblemCode::JournalUnavailable, "the journal could not be read; ask again")
     }
+
+    /// An act that is not known to be in the audit, and of which nothing was done.
+    pub(in crate::http) fn unwritten(error: &JournalError) -> Self {
+        let error: &(dyn std::error::Error + 'static) = error;
+        tracing::warn!(
+            event = "act_not_written",
+            error,
+            "what an operator asked for was not done: it could not be written into the audit"
+        );
+        let detail = "the journal did not answer in time, and nothing was done; ask again";
+        Self::new(ProblemCode::JournalUnavailable, detail)
+    }
 }
 
 impl From<Invalid> for Failure {

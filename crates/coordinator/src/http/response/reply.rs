@@ -16,7 +16,7 @@ pub(in crate::http) fn transaction(reply: Reply, gid: &Gid) -> Result<Response, 
     Ok(with_status((status_of(told), Json(view)).into_response(), status))
 }
 
-/// The transaction as the rows have it.
+/// The transaction as it was read.
 pub(in crate::http) fn read(snapshot: &Snapshot) -> Response {
     let view = snapshot.view();
     let status = view.summary.status;

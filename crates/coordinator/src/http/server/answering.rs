@@ -14,6 +14,7 @@ use tercet_wire::{Invalid, ProblemCode};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
+use crate::access::Certificate;
 use crate::http::entrance::{Entrance, is_probe};
 use crate::http::extract::peer::Peer;
 use crate::http::response::problem::Failure;
@@ -59,6 +60,8 @@ pub(super) struct Answering {
     pub(super) peer: Peer,
     pub(super) admission: Admission,
     pub(super) socket: Arc<Socket>,
+    /// Of the connection, where clients are asked for one.
+    pub(super) certificate: Option<Certificate>,
 }
 
 impl Service<Request<Incoming>> for Answering {
@@ -77,6 +80,9 @@ impl Service<Request<Incoming>> for Answering {
             return Box::pin(std::future::ready(Ok(answer)));
         }
         request.extensions_mut().insert(self.peer);
+        if let Some(certificate) = &self.certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let answer = self.entrance.answer(request);
         let socket = Arc::clone(&self.socket);
         Box::pin(async move {
@@ -92,7 +98,7 @@ impl Service<Request<Incoming>> for Answering {
 impl Answering {
     fn may_be_asked(&self, request: &Request<Incoming>) -> Result<(), Failure> {
         check_host(request)?;
-        self.entrance.browsers().check(request, self.peer.door.is_on_loopback)?;
+        self.entrance.browsers().check(request, self.peer.door)?;
         match &self.admission {
             Admission::Full => Ok(()),
             _ if is_probe(request.uri().path()) => Ok(()),

@@ -10,12 +10,10 @@ use http::{HeaderName, Method, Request, header};
 use tercet_wire::ProblemCode;
 use url::{Host, Url};
 
+use crate::http::extract::peer::Door;
 use crate::http::response::problem::Failure;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// The scheme that is listened with.
-const SCHEME: &str = "http";
 
 /// Which pages may ask, and by which names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +22,8 @@ pub struct Browsers {
     pub allowed_origins: Vec<String>,
     /// Names that lead here, beside those of the loopback interface: `tercet.example`.
     pub allowed_hosts: Vec<String>,
+    /// Whether everybody may do everything, so that a page that gets here may, too.
+    pub is_open: bool,
 }
 
 impl Browsers {
@@ -31,31 +31,34 @@ impl Browsers {
     ///
     /// # Errors
     /// It may not.
-    pub(super) fn check<B>(
-        &self,
-        request: &Request<B>,
-        is_on_loopback: bool,
-    ) -> Result<(), Failure> {
-        if is_on_loopback {
-            self.check_hosts(request)?;
+    pub(super) fn check<B>(&self, request: &Request<B>, door: Door) -> Result<(), Failure> {
+        if door.is_on_loopback {
+            let what = "is no name of the loopback interface, which this node listens on, and not";
+            self.check_hosts(request, what, |name| self.leads_here(name))?;
+        } else if self.is_open {
+            let what = "can be a name that somebody's page has made lead here, where nobody is asked \
+                        for a token, and is not";
+            self.check_hosts(request, what, |name| self.is_ours_alone(name))?;
         }
         match *request.method() {
             Method::GET | Method::HEAD => Ok(()),
-            _ => self.check_origin(request),
+            _ => self.check_origin(request, door.scheme()),
         }
     }
 
     /// Host, and what stands in its place in a request to a proxy.
-    fn check_hosts<B>(&self, request: &Request<B>) -> Result<(), Failure> {
+    fn check_hosts<B>(
+        &self,
+        request: &Request<B>,
+        what: &str,
+        is_one: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), Failure> {
         let named = request.headers().get_all(header::HOST).iter().map(|host| host.as_bytes());
         let in_line = request.uri().authority().map(|authority| authority.as_str().as_bytes());
         for name in named.chain(in_line) {
-            if !self.leads_here(name) {
+            if !is_one(name) {
                 let name = String::from_utf8_lossy(name);
-                let detail = format!(
-                    "Host: {name} is no name of the loopback interface, which this node listens on, \
-                     and not in server.allowed_hosts"
-                );
+                let detail = format!("Host: {name} {what} in server.allowed_hosts");
                 return Err(Failure::new(ProblemCode::HostNotAllowed, detail));
             }
         }
@@ -78,6 +81,19 @@ impl Browsers {
         self.is_allowed(name, host) || is_localhost(host) || is_below_localhost()
     }
 
+    /// Whether nobody outside can have made this name: addresses, names of one part, and those below
+    /// what is never delegated. Source: RFC 6762, RFC 8375, ICANN's resolution on `.internal`.
+    fn is_ours_alone(&self, name: &[u8]) -> bool {
+        const PRIVATE: [&str; 5] = [".internal", ".local", ".home.arpa", ".localhost", ".test"];
+        let Ok(text) = std::str::from_utf8(name) else { return false };
+        let host = host_of(text).trim_end_matches('.').to_ascii_lowercase();
+        let is_address = || matches!(Host::parse(&host), Ok(Host::Ipv4(_) | Host::Ipv6(_)));
+        !host.contains('.')
+            || PRIVATE.iter().any(|below| host.ends_with(below))
+            || self.is_allowed(text, host_of(text))
+            || is_address()
+    }
+
     /// With its port, or whatever its port.
     fn is_allowed(&self, name: &str, host: &str) -> bool {
         let is_it = |allowed: &String| {
@@ -86,7 +102,7 @@ impl Browsers {
         self.allowed_hosts.iter().any(is_it)
     }
 
-    fn check_origin<B>(&self, request: &Request<B>) -> Result<(), Failure> {
+    fn check_origin<B>(&self, request: &Request<B>, scheme: &str) -> Result<(), Failure> {
         let headers = request.headers();
         let is_cross_site =
             |site: &http::HeaderValue| site.as_bytes().eq_ignore_ascii_case(b"cross-site");
@@ -97,7 +113,7 @@ impl Browsers {
         for origin in headers.get_all(header::ORIGIN) {
             let origin = origin.to_str().unwrap_or_default();
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-            if !self.is_own(origin, host) {
+            if !self.is_own(origin, host.map(|host| format!("{scheme}://{host}"))) {
                 let detail = format!(
                     "Origin: {origin} is another than this node's, and not in server.allowed_origins"
                 );
@@ -108,9 +124,9 @@ impl Browsers {
     }
 
     /// `null`, which a page sends that hides where it is from, is nobody's.
-    fn is_own(&self, origin: &str, host: Option<&str>) -> bool {
+    fn is_own(&self, origin: &str, own: Option<String>) -> bool {
         let Some(origin) = origin_of(origin) else { return false };
-        let own = host.and_then(|host| origin_of(&format!("{SCHEME}://{host}")));
+        let own = own.and_then(|own| origin_of(&own));
         own.as_ref() == Some(&origin)
             || self
                 .allowed_origins
@@ -173,16 +189,21 @@ mod tests {
         Browsers {
             allowed_origins: vec!["https://tercet.example".to_owned()],
             allowed_hosts: vec!["tercet.example".to_owned(), "proxy.example:8443".to_owned()],
+            is_open: false,
         }
     }
 
     fn is_let_in(method: Method, headers: &[(&str, &str)], is_on_loopback: bool) -> bool {
+        is_let_in_at(Door { is_on_loopback, ..Door::default() }, method, headers)
+    }
+
+    fn is_let_in_at(door: Door, method: Method, headers: &[(&str, &str)]) -> bool {
         let mut request = Request::builder().method(method).uri("/v1/transactions");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(()).expect("a request");
-        let checked = browsers().check(&request, is_on_loopback);
+        let checked = browsers().check(&request, door);
         checked
             .map_err(|failure| assert_eq!(failure.into_response().status(), StatusCode::FORBIDDEN))
             .is_ok()
@@ -228,6 +249,20 @@ mod tests {
     }
 
     #[test]
+    fn the_own_origin_has_the_scheme_that_is_listened_with() {
+        for (has_tls, origin, is_own) in [
+            (true, "https://10.0.0.7:7200", true),
+            (true, "http://10.0.0.7:7200", false),
+            (false, "https://10.0.0.7:7200", false),
+            (false, "http://10.0.0.7:7200", true),
+        ] {
+            let door = Door { has_tls, ..Door::default() };
+            let headers = [("host", "10.0.0.7:7200"), ("origin", origin)];
+            assert_eq!(is_let_in_at(door, Method::POST, &headers), is_own, "{has_tls} {origin}");
+        }
+    }
+
+    #[test]
     fn on_loopback_a_node_has_the_names_of_loopback_and_those_it_was_given() {
         for (host, is_own) in [
             ("127.0.0.1:7200", true),
@@ -263,13 +298,50 @@ mod tests {
     }
 
     #[test]
+    fn where_nobody_is_asked_for_a_token_no_public_name_leads_here_but_those_it_was_given() {
+        let open = Browsers { is_open: true, ..browsers() };
+        for (host, is_let_in) in [
+            ("10.0.0.1:7200", true),
+            ("[fd00::1]:7200", true),
+            ("localhost:7200", true),
+            ("tercet:7200", true),
+            ("", true),
+            ("tercet.internal:7200", true),
+            ("tercet.shop.svc.cluster.local.", true),
+            ("Tercet.EXAMPLE:7200", true),
+            ("proxy.example:8443", true),
+            ("proxy.example", false),
+            ("evil.example:7200", false),
+            ("10.0.0.1.evil.example", false),
+            ("internal.evil.example", false),
+        ] {
+            let request = |method: Method| {
+                let request = Request::builder().method(method).uri("/").header("host", host);
+                request.body(()).expect("a request")
+            };
+            for method in [Method::GET, Method::POST] {
+                assert_eq!(
+                    open.check(&request(method), Door::default()).is_ok(),
+                    is_let_in,
+                    "{host}"
+                );
+            }
+            assert!(
+                browsers().check(&request(Method::GET), Door::default()).is_ok(),
+                "{host}: tokens count"
+            );
+        }
+    }
+
+    #[test]
     fn what_a_request_line_names_is_a_host_too() {
         for (uri, is_own) in
             [("http://localhost:7200/livez", true), ("http://evil.example/", false)]
         {
             let request =
                 Request::get(uri).header("host", "127.0.0.1").body(()).expect("a request");
-            assert_eq!(browsers().check(&request, true).is_ok(), is_own, "{uri}");
+            let door = Door { is_on_loopback: true, ..Door::default() };
+            assert_eq!(browsers().check(&request, door).is_ok(), is_own, "{uri}");
         }
     }
 

@@ -2,16 +2,18 @@
 //! slow header, take connections without bound, or drop answers when it stops.
 //!
 //! ```text
-//!  accept ─▶ a place? ─ yes ─▶ full ─────────────┐     hyper ─▶ answering ─▶ entrance ─▶ router
-//!               └ no ─▶ a seat? ─ yes ─▶ guest ──┴─▶ socket ◀──────┘ who is gone?
+//!  accept ─▶ a place? ─ yes ─▶ full ─────────────┐  (handshake)  hyper ─▶ answering ─▶ entrance ─▶ router
+//!               └ no ─▶ a seat? ─ yes ─▶ guest ──┴──────▶ socket ◀──────┘ who is gone?
 //!                          └ no ─▶ closed
 //! ```
 
 mod answering;
 pub(super) mod browsers;
 mod guests;
+mod handshake;
 mod own_answer;
 mod socket;
+mod tcp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,19 +23,22 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutWriter;
 
-use crate::access::is_loopback;
+use crate::access::{Certificate, is_loopback};
 use crate::http::entrance::Entrance;
 use crate::http::extract::peer::{Door, Peer};
 use crate::http::server::answering::{Admission, Answering};
 pub use crate::http::server::browsers::{Browsers, is_host, is_origin};
 use crate::http::server::guests::{Guest, Guests};
+use crate::http::server::handshake::Handshakes;
 use crate::http::server::socket::{Socket, Stream};
+use crate::tls::Held;
 
 /// How long accepting rests after it failed: when the process has no file handles
 /// left, trying again at once would only burn the processor.
@@ -74,16 +79,39 @@ pub struct ServerSettings {
     pub grace: Duration,
 }
 
+/// Where is listened.
+#[derive(Debug)]
+pub struct Port {
+    listener: TcpListener,
+    tls: Option<Arc<Held<ServerConfig>>>,
+}
+
+impl Port {
+    /// One that speaks TLS, if this is given.
+    pub(crate) fn new(listener: TcpListener, tls: Option<Arc<Held<ServerConfig>>>) -> Self {
+        Self { listener, tls }
+    }
+}
+
+impl From<TcpListener> for Port {
+    fn from(listener: TcpListener) -> Self {
+        Self::new(listener, None)
+    }
+}
+
 /// Serves until `stop` ends, which says how much of the grace is left; then takes no more
 /// connections, lets what is being answered be answered within that, and closes the rest.
 pub async fn serve(
-    listener: TcpListener,
+    port: impl Into<Port>,
     entrance: Entrance,
     settings: ServerSettings,
     stop: impl Future<Output = Duration>,
 ) {
+    let Port { listener, tls } = port.into();
+    let tls = tls.map(|held| (held, Handshakes::register()));
     let room = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
+    let (stopping, stops) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut guests = Guests::default();
     let mut stop = std::pin::pin!(stop);
@@ -91,6 +119,7 @@ pub async fn serve(
         for_probes: settings.admits == Admits::ProbesAlone,
         // One that is not known to be is taken for one that others reach.
         is_on_loopback: listener.local_addr().is_ok_and(is_loopback),
+        has_tls: tls.is_some(),
     };
     let left = loop {
         let accepted = tokio::select! {
@@ -107,16 +136,19 @@ pub async fn serve(
                 entrance.has_no_place();
             }
             Ok(Accepted { stream, peer, admission, place }) => {
-                let connection = connection(stream, (peer, door), &entrance, &admission, settings);
-                let connection = graceful.watch(connection);
-                let task = connections.spawn(async move {
-                    // Broken connections are the other side's affair, and frequent.
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, "a connection ended early");
+                let peer = Peer { address: peer, door };
+                let guest = admission.guest().cloned();
+                let entrance = entrance.clone();
+                let connecting = Connecting { stream, peer, entrance, admission, settings };
+                let watcher = graceful.watcher();
+                let task = match &tls {
+                    None => connections.spawn(connecting.plain(watcher, place)),
+                    Some((held, handshakes)) => {
+                        let tls = (held.get(), handshakes.clone());
+                        connections.spawn(connecting.by_tls(tls, stops.clone(), watcher, place))
                     }
-                    drop(place);
-                });
-                if let Some(guest) = admission.guest() {
+                };
+                if let Some(guest) = &guest {
                     guests.seat(guest, task);
                 }
             }
@@ -129,6 +161,8 @@ pub async fn serve(
         }
     };
     drop(listener);
+    // Who has asked nothing yet is not waited for.
+    let _ = stopping.send(true);
     let left = left.min(settings.grace);
     if tokio::time::timeout(left, graceful.shutdown()).await.is_err() {
         tracing::warn!(
@@ -178,39 +212,99 @@ async fn accept(
 /// A connection whose client must take its answers in time.
 type Io = TokioIo<Pin<Box<TimeoutWriter<Stream>>>>;
 
-fn connection(
+/// A connection that nothing was said on yet.
+struct Connecting {
     stream: TcpStream,
-    (peer, door): (SocketAddr, Door),
-    entrance: &Entrance,
-    admission: &Admission,
+    peer: Peer,
+    entrance: Entrance,
+    admission: Admission,
     settings: ServerSettings,
-) -> http1::Connection<Io, Answering> {
-    let socket = Socket::new(stream);
-    // A client that asks and never reads would otherwise keep its connection, and the answer in
-    // memory, for as long as it likes.
-    let mut stream =
-        TimeoutWriter::new(Stream::new(Arc::clone(&socket), Arc::clone(entrance.metrics())));
-    stream.set_timeout(Some(settings.write_timeout));
-    let stream = TokioIo::new(Box::pin(stream));
-    let (is_full, head) = match admission {
-        Admission::Full => (true, settings.header_read_timeout),
-        Admission::Guest(..) | Admission::Probes(_) => {
-            (false, settings.header_read_timeout.min(GUEST_HEAD))
+}
+
+impl Connecting {
+    /// Speaks HTTP on it until it ends, and gives its place back then.
+    async fn plain(self, watcher: Watcher, place: Option<OwnedSemaphorePermit>) {
+        let Self { stream, peer, entrance, admission, settings } = self;
+        let connected = Connected { socket: Socket::plain(Arc::new(stream)), certificate: None };
+        until_it_ends(connected.http(peer, &entrance, &admission, settings), watcher).await;
+        drop(place);
+    }
+
+    /// Likewise, once TLS is spoken on it.
+    async fn by_tls(
+        self,
+        (tls, handshakes): (Arc<ServerConfig>, Handshakes),
+        mut stops: watch::Receiver<bool>,
+        watcher: Watcher,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
+        let Self { stream, peer, entrance, admission, settings } = self;
+        let within = head_within(&admission, settings);
+        // In a box: it takes far more room than the rest of a connection, and not for long.
+        let greeting = Box::pin(handshakes.greet(tls, (stream, peer.address), within));
+        let greeted = tokio::select! {
+            greeted = greeting => greeted,
+            _ = stops.wait_for(|stops| *stops) => None,
+        };
+        if let Some((tls, certificate)) = greeted {
+            let connected = Connected { socket: Socket::tls(tls), certificate };
+            until_it_ends(connected.http(peer, &entrance, &admission, settings), watcher).await;
         }
-    };
-    let answering = Answering {
-        entrance: entrance.clone(),
-        peer: Peer { address: peer, door },
-        admission: admission.clone(),
-        socket,
-    };
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        // A client may close its sending side and wait; whether it is gone, the socket knows.
-        .half_close(true)
-        .keep_alive(is_full)
-        .header_read_timeout(head)
-        .max_header_size(HEAD_BYTES)
-        .max_buf_size(HEAD_BYTES)
-        .serve_connection(stream, answering)
+        drop(place);
+    }
+}
+
+async fn until_it_ends(connection: http1::Connection<Io, Answering>, watcher: Watcher) {
+    // Broken connections are the other side's affair, and frequent.
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// How long the first request's head may take, and a handshake before it.
+fn head_within(admission: &Admission, settings: ServerSettings) -> Duration {
+    match admission {
+        Admission::Full => settings.header_read_timeout,
+        Admission::Guest(..) | Admission::Probes(_) => settings.header_read_timeout.min(GUEST_HEAD),
+    }
+}
+
+/// A connection that HTTP can be spoken on.
+struct Connected {
+    socket: Arc<Socket>,
+    certificate: Option<Certificate>,
+}
+
+impl Connected {
+    fn http(
+        self,
+        peer: Peer,
+        entrance: &Entrance,
+        admission: &Admission,
+        settings: ServerSettings,
+    ) -> http1::Connection<Io, Answering> {
+        let Self { socket, certificate } = self;
+        // A client that asks and never reads would otherwise keep its connection, and the answer in
+        // memory, for as long as it likes.
+        let mut stream =
+            TimeoutWriter::new(Stream::new(Arc::clone(&socket), Arc::clone(entrance.metrics())));
+        stream.set_timeout(Some(settings.write_timeout));
+        let stream = TokioIo::new(Box::pin(stream));
+        let answering = Answering {
+            entrance: entrance.clone(),
+            peer,
+            admission: admission.clone(),
+            socket,
+            certificate,
+        };
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            // A client may close its sending side and wait; whether it is gone, the socket knows.
+            .half_close(true)
+            .keep_alive(matches!(admission, Admission::Full))
+            .header_read_timeout(head_within(admission, settings))
+            .max_header_size(HEAD_BYTES)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(stream, answering)
+    }
 }

@@ -4,21 +4,24 @@
 //! A client that closes its sending side and one that is gone look the same: the socket says that
 //! nothing more comes. The difference shows when a byte is sent, since the system of the one that
 //! is gone answers with a reset. So the first letter of the answer goes ahead: whoever only
-//! half-closed takes it for what it is, and hyper's own first letter is left out.
+//! half-closed takes it for what it is, and hyper's own first letter is left out. Where TLS is spoken
+//! the letter goes by it, in a record of its own.
 
 use std::future::pending;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
+use super::tcp;
 use crate::http::middleware::request_metrics::RequestMetrics;
 use crate::http::server::own_answer::{OwnAnswer, in_place_of};
+use crate::http::server::tcp::Tcp;
 
 /// What every answer begins with: `HTTP/1.1`.
 const FIRST_LETTER: &[u8; 1] = b"H";
@@ -26,7 +29,9 @@ const FIRST_LETTER: &[u8; 1] = b"H";
 /// A connection's socket, and what both sides must know of it. They run in one task.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
+    /// What is spoken on it, if it is not HTTP itself.
+    tls: Option<Mutex<TlsStream<Tcp>>>,
     /// All that was to be written is written: what comes next begins an answer.
     flushed: AtomicBool,
     /// The first letter of the next answer is sent already.
@@ -36,9 +41,20 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Arc<Self> {
+    /// One on which HTTP is spoken.
+    pub(super) fn plain(stream: Arc<TcpStream>) -> Arc<Self> {
+        Self::new(stream, None)
+    }
+
+    /// One on which TLS is.
+    pub(super) fn tls(stream: TlsStream<Tcp>) -> Arc<Self> {
+        Self::new(stream.get_ref().0.stream(), Some(Mutex::new(stream)))
+    }
+
+    fn new(stream: Arc<TcpStream>, tls: Option<Mutex<TlsStream<Tcp>>>) -> Arc<Self> {
         Arc::new(Self {
             stream,
+            tls,
             flushed: AtomicBool::new(true),
             first_letter_sent: AtomicBool::new(false),
             head_bytes: AtomicUsize::new(0),
@@ -60,7 +76,7 @@ impl Socket {
             return pending().await;
         }
         if !self.first_letter_sent.load(Ordering::Relaxed) {
-            match self.stream.try_write(FIRST_LETTER) {
+            match self.write_first_letter() {
                 Ok(1) => self.first_letter_sent.store(true, Ordering::Relaxed),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
                 Ok(_) | Err(_) => return pending().await,
@@ -70,6 +86,22 @@ impl Socket {
         if self.stream.ready(Interest::ERROR).await.is_err() {
             pending::<()>().await;
         }
+    }
+
+    /// How much of it was taken.
+    fn write_first_letter(&self) -> io::Result<usize> {
+        let Some(tls) = &self.tls else { return self.stream.try_write(FIRST_LETTER) };
+        let mut tls = locked(tls);
+        let (tcp, session) = tls.get_mut();
+        session.writer().write_all(FIRST_LETTER)?;
+        while session.wants_write() {
+            match session.write_tls(&mut tcp.at_once()) {
+                // What does not fit now goes out with the rest of the answer.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                written => written?,
+            };
+        }
+        Ok(FIRST_LETTER.len())
     }
 
     /// Whether the other side has said that it sends nothing more. Waits for that without being
@@ -100,14 +132,27 @@ impl Socket {
     }
 
     fn poll_write_rest(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_write_ready(context))?;
-            match self.stream.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
+        match &self.tls {
+            None => tcp::poll_write(&self.stream, context, bytes),
+            Some(tls) => Pin::new(&mut *locked(tls)).poll_write(context, bytes),
         }
     }
+
+    fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &self.tls {
+            None => tcp::poll_read(&self.stream, context, buffer),
+            Some(tls) => Pin::new(&mut *locked(tls)).poll_read(context, buffer),
+        }
+    }
+}
+
+/// Nobody else has it: both sides run in one task, one after the other.
+fn locked(tls: &Mutex<TlsStream<Tcp>>) -> MutexGuard<'_, TlsStream<Tcp>> {
+    tls.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// hyper's end of the socket.
@@ -138,18 +183,10 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let socket = &self.socket;
-        loop {
-            ready!(socket.stream.poll_read_ready(context))?;
-            match socket.stream.try_read_buf(buffer) {
-                Ok(read) => {
-                    socket.head_bytes.fetch_add(read, Ordering::Relaxed);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        let (socket, before) = (&self.socket, buffer.filled().len());
+        ready!(socket.poll_read(context, buffer))?;
+        socket.head_bytes.fetch_add(buffer.filled().len() - before, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -196,17 +233,19 @@ impl AsyncWrite for Stream {
     }
 
     /// hyper asks for it only when all it had is written.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(tls) = &self.socket.tls {
+            ready!(Pin::new(&mut *locked(tls)).poll_flush(context))?;
+        }
         self.socket.flushed.store(true, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = SockRef::from(&self.socket.stream).shutdown(std::net::Shutdown::Write);
-        match shut {
-            // Who has reset the connection needs no end of it.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            shut => Poll::Ready(shut),
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.socket.tls {
+            None => Poll::Ready(tcp::shut_down(&self.socket.stream)),
+            // Whoever reads it learns that this was the end, and not somebody in between.
+            Some(tls) => Pin::new(&mut *locked(tls)).poll_shutdown(context),
         }
     }
 }

@@ -9,4 +9,5 @@ mod face;
 mod pages;
 mod probes;
 mod problems;
+mod tls;
 mod waits;

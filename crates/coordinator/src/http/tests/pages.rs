@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tercet_engine::{Refusal, Reply};
 use tercet_wire::{
-    BranchStatus, BreakerState, EventKind, Op, Pattern, ProblemCode, Reason, ResolvedAs, Status,
-    TryBy,
+    Action, BranchStatus, BreakerState, EventKind, Op, Pattern, ProblemCode, Reason, ResolvedAs,
+    Status, TryBy,
 };
 
 use super::face::Face;
@@ -51,6 +51,7 @@ async fn every_enumeration_has_the_words_that_are_on_the_wire() {
         Some((name.as_str(), schema.get("enum")?.as_array()?.clone()))
     });
     let expected = [
+        ("Action", on_the_wire(Action::ALL)),
         ("BranchStatus", on_the_wire(BranchStatus::ALL)),
         ("BreakerState", on_the_wire(BreakerState::ALL)),
         ("EventKind", on_the_wire(EventKind::ALL)),

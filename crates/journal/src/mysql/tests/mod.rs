@@ -64,7 +64,7 @@ async fn two_submissions_of_one_batch_at_once_write_it_once() {
     let begun = |number: i64| {
         let spec = trying(&format!("tx-{number}"), u64::try_from(number).unwrap(), 0);
         let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
-        Batch { number, written_at: Wall(1), records }
+        Batch { number, written_at: Wall(1), records, acts: Vec::new() }
     };
     assert_eq!(store.commit(&begun(1)).await, Ok(Vec::new()));
     // The answer to this one's COMMIT is lost, say; its transaction is still there.
@@ -116,7 +116,8 @@ async fn what_the_server_takes_in_no_message_is_refused_by_itself() {
         detail: Some("x".repeat(usize::try_from(packet).unwrap()).into()),
     };
     let mut records = vec![record(1, &spec, Change::Begun(spec.clone()))];
-    let mut batch = Batch { number: 1, written_at: Wall(1), records: records.clone() };
+    let mut batch =
+        Batch { number: 1, written_at: Wall(1), records: records.clone(), acts: Vec::new() };
     records.push(record(2, &spec, Change::History(long)));
     let too_long = Batch { records, ..batch.clone() };
     match store.commit(&too_long).await {
@@ -142,7 +143,7 @@ async fn a_frozen_session_stops_nobody_for_long() {
     frozen.batch(format!("START TRANSACTION; {taken}")).await.unwrap();
     let spec = trying("tx-1", 1, 0);
     let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
-    let batch = Batch { number: 1, written_at: Wall(1), records };
+    let batch = Batch { number: 1, written_at: Wall(1), records, acts: Vec::new() };
     assert_eq!(until_known(&store, &batch).await, Ok(Vec::new()));
     let refused = frozen.batch("COMMIT".to_owned()).await;
     assert!(refused.is_err(), "what was frozen is written: {refused:?}");
@@ -154,7 +155,8 @@ async fn a_frozen_session_stops_nobody_for_long() {
 async fn a_look_sees_the_row_as_it_is_now() {
     let rig = Rig::on_mysql();
     let store = rig.only_store().await;
-    let empty = |number: i64| Batch { number, written_at: Wall(1), records: Vec::new() };
+    let empty =
+        |number: i64| Batch { number, written_at: Wall(1), records: Vec::new(), acts: Vec::new() };
     assert_eq!(store.commit(&empty(1)).await, Ok(Vec::new()));
     let at = Address::parse(&rig.settings.database_url, &super::FORM).unwrap();
     let (second, own) = (empty(2), Incarnation(1));

@@ -29,7 +29,7 @@ async fn patient_writer(rig: &Rig) -> PostgresSession {
 }
 
 fn empty(number: i64) -> Batch {
-    Batch { number, written_at: Wall(number), records: Vec::new() }
+    Batch { number, written_at: Wall(number), records: Vec::new(), acts: Vec::new() }
 }
 
 fn begin(own: Incarnation, number: i64) -> String {
@@ -108,7 +108,7 @@ async fn a_frozen_session_stops_nobody_for_long() {
     frozen.batch(format!("BEGIN; {taken}")).await.unwrap();
     let spec = trying("tx-1", 1, 0);
     let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
-    let batch = Batch { number: 1, written_at: Wall(1), records };
+    let batch = Batch { number: 1, written_at: Wall(1), records, acts: Vec::new() };
     assert_eq!(until_known(&store, &batch).await, Ok(Vec::new()));
     let refused = frozen.batch("COMMIT".to_owned()).await;
     assert!(refused.is_err(), "what was frozen is written: {refused:?}");

@@ -20,7 +20,7 @@ async fn a_batch_finds_its_rows_by_their_keys_however_many_there_are() {
     let spec = trying("tx-1", 1, 0);
     let records = [record(1, &spec, finished(&spec, 1, 2)[1].clone())];
     let deltas = deltas(&records).unwrap();
-    let rows = write_rows(WriteKind::Advance, &deltas, Incarnation(1)).unwrap();
+    let rows = write_rows(WriteKind::Advance, &deltas, &[], Incarnation(1)).unwrap();
     let advance = PostgresDialect.write(WriteKind::Advance, rows, Incarnation(1));
     session.batch("SET plan_cache_mode = force_generic_plan".to_owned()).await.unwrap();
     // Prepared while there is nothing in the table.

@@ -31,7 +31,7 @@ on_each_server!(
 const FIRST: Incarnation = Incarnation(1);
 
 fn empty(number: i64) -> Batch {
-    Batch { number, written_at: Wall(number), records: Vec::new() }
+    Batch { number, written_at: Wall(number), records: Vec::new(), acts: Vec::new() }
 }
 
 pub(super) fn begin(number: i64, names: &[&str]) -> Batch {
@@ -40,7 +40,7 @@ pub(super) fn begin(number: i64, names: &[&str]) -> Batch {
         record(seq, &spec, Change::Begun(spec.clone()))
     };
     let records = (1..).zip(names).map(begun).collect();
-    Batch { number, written_at: Wall(number), records }
+    Batch { number, written_at: Wall(number), records, acts: Vec::new() }
 }
 
 fn gid(name: &str) -> Gid {
@@ -135,7 +135,7 @@ async fn waits_for(rig: Rig, the_end: bool) {
     marked.commit().await.unwrap();
     let refused = patiently(written).await.unwrap();
     assert!(matches!(refused, Err(CommitError::Fenced(_))), "{refused:?}");
-    assert_eq!(rows(&looking).await, [0; 5]);
+    assert_eq!(rows(&looking).await, [0; 6]);
     let expected = (!the_end).then_some((LifeState::Fenced, 1));
     assert_eq!(row(&second).await, expected);
 }
@@ -221,7 +221,9 @@ async fn what_has_lost_its_owner_is_nobodys_until_it_is_taken_over(rig: Rig) {
     let spec = trying("a", 1, 0);
     for change in [Change::Parked(true), finished(&spec, 1, 2)[1].clone()] {
         let records = vec![record(6, &spec, change)];
-        let refused = settled(&first, &Batch { number: 2, written_at: Wall(2), records }).await;
+        let refused =
+            settled(&first, &Batch { number: 2, written_at: Wall(2), records, acts: Vec::new() })
+                .await;
         assert!(matches!(refused, Err(CommitError::Rejected(_))), "{refused:?}");
     }
     for store in [&first, &second] {
@@ -242,7 +244,7 @@ async fn what_has_lost_its_owner_is_nobodys_until_it_is_taken_over(rig: Rig) {
     assert!(matches!(loaded(&second, &spec.gid).await, Load::Found(_)));
     assert_eq!(others.orphans(None).await.unwrap(), []);
     let records = vec![record(1, &spec, Change::Parked(true))];
-    let written = Batch { number: 2, written_at: Wall(2), records };
+    let written = Batch { number: 2, written_at: Wall(2), records, acts: Vec::new() };
     assert_eq!(settled(&second, &written).await, Ok(()));
 }
 

@@ -68,7 +68,7 @@ fn ended(number: i64, lives: std::ops::Range<u64>) -> Batch {
         let spec = trying(&format!("tx-{life:04}"), life, 0);
         records.extend(finished(&spec, 1, 2).into_iter().map(|change| record(1, &spec, change)));
     }
-    Batch { number, written_at: Wall(number), records }
+    Batch { number, written_at: Wall(number), records, acts: Vec::new() }
 }
 
 /// Keeps P8.

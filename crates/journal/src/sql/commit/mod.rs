@@ -22,7 +22,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use tercet_engine::{ApplyError, Batch, TransactionKey};
+use tercet_engine::{Act, ApplyError, Batch, TransactionKey};
 use tercet_wire::{Incarnation, Instance, Wall};
 
 pub(crate) use self::chunk::ChunkMachine;
@@ -43,6 +43,7 @@ pub(crate) struct CommitMachine<'a, D> {
     number: i64,
     written_at: Wall,
     deltas: Vec<TransactionDelta<'a>>,
+    acts: &'a [Act],
     /// The lives left out, because their gid belongs to another.
     taken: Vec<TransactionKey>,
     waits_for: WaitsFor,
@@ -86,6 +87,7 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
             number: batch.number,
             written_at: batch.written_at,
             deltas: deltas(&batch.records)?,
+            acts: &batch.acts,
             taken: Vec::new(),
             waits_for: WaitsFor::Nothing,
         })
@@ -146,7 +148,7 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
     }
 
     fn begin(&mut self) -> Step {
-        let Some(rows) = write_rows(WriteKind::Begin, &self.deltas, self.own) else {
+        let Some(rows) = write_rows(WriteKind::Begin, &self.deltas, &[], self.own) else {
             return self.write(WriteKind::AFTER_BEGIN);
         };
         self.waits_for = WaitsFor::Begun { wanted: rows.count() };
@@ -156,7 +158,8 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
     /// The first of these statements that has any rows; after the last, the end.
     fn write(&mut self, kinds: &[WriteKind]) -> Step {
         for kind in kinds {
-            let Some(rows) = write_rows(*kind, &self.deltas, self.own) else { continue };
+            let rows = write_rows(*kind, &self.deltas, self.acts, self.own);
+            let Some(rows) = rows else { continue };
             self.waits_for = WaitsFor::Written { kind: *kind, wanted: rows.count() };
             let statement = self.dialect.write(*kind, rows, self.own);
             return match kind {

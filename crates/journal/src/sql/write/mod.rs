@@ -30,6 +30,8 @@ pub(crate) enum WriteKind {
     Outcomes,
     /// Inserts lines of history.
     Events,
+    /// Inserts what operators did.
+    Audit,
 }
 
 impl WriteKind {
@@ -42,6 +44,7 @@ impl WriteKind {
         Self::Branches,
         Self::Outcomes,
         Self::Events,
+        Self::Audit,
     ];
 
     /// What is written after this.
@@ -61,6 +64,7 @@ impl WriteKind {
             Self::Branches => "branches",
             Self::Outcomes => "outcomes",
             Self::Events => "events",
+            Self::Audit => "audit",
         }
     }
 
@@ -87,6 +91,7 @@ impl WriteKind {
             Self::Events => {
                 "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)"
             }
+            Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
             Self::Advance | Self::Stay | Self::Reasons => return None,
         })
     }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use sea_orm::Value;
 use serde::Serialize;
-use tercet_engine::Decision;
-use tercet_wire::{BranchSpec, Incarnation, LastAnswerView, Op, PendingResolutionView, Reason};
+use tercet_engine::{Act, Decision};
+use tercet_wire::{
+    BranchId, BranchSpec, Gid, Incarnation, LastAnswerView, Op, PendingResolutionView, Reason,
+};
 
 use super::WriteKind;
 use crate::batch_plan::TransactionDelta;
@@ -33,10 +35,12 @@ impl WriteRows {
     }
 }
 
-/// The rows of one statement; none if the batch has none for it.
+/// The rows of one statement; none if the batch has none for it. `acts` are those of no single
+/// transaction.
 pub(crate) fn write_rows(
     kind: WriteKind,
     deltas: &[TransactionDelta<'_>],
+    acts: &[Act],
     owner: Incarnation,
 ) -> Option<WriteRows> {
     let mut rows = WriteRows::default();
@@ -49,6 +53,7 @@ pub(crate) fn write_rows(
         WriteKind::Branches => branches(deltas, &mut rows),
         WriteKind::Outcomes => branch_records(deltas, &mut rows),
         WriteKind::Events => events(deltas, &mut rows),
+        WriteKind::Audit => audit(deltas, acts, &mut rows),
     }
     (rows.rows > 0).then_some(rows)
 }
@@ -187,6 +192,23 @@ fn events(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
                 maybe_text(happening.detail.as_deref()),
             ]);
         }
+    }
+}
+
+fn audit(deltas: &[TransactionDelta<'_>], acts: &[Act], rows: &mut WriteRows) {
+    let of_transactions = deltas.iter().flat_map(|delta| delta.acts.iter().copied());
+    for act in of_transactions.chain(acts) {
+        rows.push([
+            text(&act.id.to_string()),
+            act.at.0.into(),
+            text(&act.who),
+            text(&act.role),
+            text(act.action.as_str()),
+            maybe_text(act.gid.as_ref().map(Gid::as_str)),
+            maybe_text(act.branch.as_ref().map(BranchId::as_str)),
+            maybe_text(act.note.as_deref()),
+            text(&act.detail),
+        ]);
     }
 }
 

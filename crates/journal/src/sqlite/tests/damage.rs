@@ -7,11 +7,12 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tercet_clock::Clock;
 use tercet_engine::{
-    BranchRecord, Change, Core, Engine, EngineSettings, HistoryEvent, Load, Record,
+    Acted, BranchRecord, Change, Core, Engine, EngineSettings, HistoryEvent, Load, Record,
     StoredTransaction, read_page,
 };
 use tercet_wire::{
-    BranchStatus, Epoch, EventKind, Gid, Incarnation, ListQuery, Op, PerOp, Seq, Spec, Status, Wall,
+    AuditQuery, BranchStatus, Epoch, EventKind, Gid, Incarnation, ListQuery, Op, PerOp, Seq, Spec,
+    Status, Wall,
 };
 
 use super::{open, outsider, run};
@@ -121,8 +122,13 @@ fn with_every_row(gid: &str, life: u64) -> impl Iterator<Item = Record> {
         contradicted: false,
         acknowledged_at: None,
     };
-    let changes =
-        [Change::Begun(spec.clone()), Change::History(happened), Change::BranchRecord(outcome)];
+    let act = crate::conformance::act(life, Wall(1), Some(&spec.gid));
+    let changes = [
+        Change::Begun(spec.clone()),
+        Change::History(happened),
+        Change::BranchRecord(outcome),
+        Change::Acted(Box::new(Acted { act, changes: Vec::new() })),
+    ];
     (life * 10..).zip(changes).map(move |(seq, change)| record(seq, &spec, change))
 }
 
@@ -164,7 +170,7 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
     let rig = Rig::on_sqlite();
     migrate_up(&rig.settings.database_url).await.unwrap();
     let tables = tables(&outsider(&rig).await).await;
-    assert_eq!(tables.len(), 6, "{tables:?}");
+    assert_eq!(tables.len(), 7, "{tables:?}");
     let sound = ["tx", "tx-5", "tx-9-9"];
     for (table, columns) in tables {
         let rounds = if table == "nodes" { DAMAGES.len() } else { 1 };
@@ -194,6 +200,18 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
                 assert!(listed.items.iter().any(|item| item.gid == gid), "{gid} with {table}");
             }
             running.journal.summary().await.unwrap();
+            let of_one = AuditQuery {
+                who: None,
+                gid: Some("tx".parse().unwrap()),
+                action: None,
+                since: None,
+                limit: 500,
+                after: None,
+            };
+            let everybodys = AuditQuery { gid: None, ..of_one.clone() };
+            running.journal.audit(&everybodys).await.unwrap();
+            assert_eq!(running.journal.audit(&of_one).await.unwrap().items.len(), 1, "{table}");
+            crate::sql::audit::due(&outsider, Wall::MAX, 50).await.unwrap();
             let most = PurgeLimits { transactions: 50, rows: 50 };
             due_for_pruning(&outsider, None, Wall::MAX, most).await.unwrap();
             due_for_purging(&outsider, Wall::MAX, most).await.unwrap();

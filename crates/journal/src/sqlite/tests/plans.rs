@@ -5,14 +5,16 @@ use sea_orm::{
     QueryTrait, Statement,
 };
 use tercet_engine::{Change, HistoryEvent, Record, Weight};
-use tercet_wire::{Cursor, EventKind, Incarnation, ListQuery, Seq, Status, Wall};
+use tercet_wire::{
+    AuditPlace, AuditQuery, Cursor, EventKind, Incarnation, ListQuery, Seq, Status, Wall,
+};
 
 use super::super::dialect::Sqlite;
 use super::outsider;
 use crate::batch_plan::deltas;
 use crate::conformance::{Rig, Script, record, trying};
 use crate::migrate_up;
-use crate::sql::{Dialect, WriteKind, list_query, read, summary, transaction, write_rows};
+use crate::sql::{Dialect, WriteKind, audit, list_query, read, summary, transaction, write_rows};
 
 async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<String> {
     let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
@@ -26,8 +28,9 @@ async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<Str
 fn statements(records: &[Record]) -> Vec<(WriteKind, Statement)> {
     let (deltas, own) = (deltas(records).unwrap(), Incarnation(1));
     let kinds = [WriteKind::Begin].into_iter().chain(WriteKind::AFTER_BEGIN.iter().copied());
-    let written =
-        |kind| write_rows(kind, &deltas, own).map(|rows| (kind, Sqlite.write(kind, rows, own)));
+    let written = |kind| {
+        write_rows(kind, &deltas, &[], own).map(|rows| (kind, Sqlite.write(kind, rows, own)))
+    };
     kinds.filter_map(written).collect()
 }
 
@@ -115,6 +118,31 @@ async fn what_there_is_is_counted_by_indexes_alone() {
     ] {
         let plan = plan(&outsider, &select.build(DbBackend::Sqlite)).await;
         assert_eq!(plan, [expected]);
+    }
+}
+
+#[tokio::test]
+async fn the_audit_is_read_and_deleted_by_its_indexes() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    let all =
+        AuditQuery { who: None, gid: None, action: None, since: None, limit: 50, after: None };
+    let id = "01980000-0000-7000-8000-000000000007".parse().unwrap();
+    let after = Some(AuditPlace { at: Wall(5), id });
+    let since = AuditQuery { since: Some(Wall(1)), after, ..all.clone() };
+    let of_one = AuditQuery { gid: Some("a".parse().unwrap()), ..all.clone() };
+    let select = |query: &AuditQuery| audit::conditions(query).limit(51).build(DbBackend::Sqlite);
+    for (statement, expected) in [
+        (select(&all), "SCAN audit USING INDEX audit_at"),
+        (select(&since), "SEARCH audit USING INDEX audit_at (at>? AND at<?)"),
+        (select(&of_one), "SEARCH audit USING INDEX audit_gid (gid=?)"),
+        (
+            audit::oldest(Wall(5), 500).build(DbBackend::Sqlite),
+            "SEARCH audit USING COVERING INDEX audit_at (at<?)",
+        ),
+    ] {
+        assert_eq!(plan(&outsider, &statement).await, [expected]);
     }
 }
 

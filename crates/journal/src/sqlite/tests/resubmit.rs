@@ -4,22 +4,23 @@
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
-use tercet_engine::{Batch, BranchRecord, Change, HistoryEvent, Load, Record};
+use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
 
 use super::super::{SqliteStore, writer};
 use super::{outsider, run};
-use crate::conformance::{Rig, finished, record, trying};
+use crate::conformance::{Rig, act, finished, record, trying};
 use crate::store::{Commit, CommitError, Read, Store};
 
 /// Each table is written by a statement of its own, in this order.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "nodes",
     "global_transactions",
     "global_details",
     "branch_transactions",
     "branch_outcomes",
     "transaction_events",
+    "audit",
 ];
 
 async fn opened(rig: &Rig) -> SqliteStore {
@@ -50,13 +51,15 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         contradicted: false,
         acknowledged_at: None,
     };
+    let act = act(u64::try_from(number).unwrap(), Wall(1), Some(&begun.gid));
     let mut records: Vec<Record> = vec![
         record(1, begun, Change::Begun(begun.clone())),
         record(2, begun, Change::History(happened)),
         record(3, begun, Change::BranchRecord(outcome)),
+        record(4, begun, Change::Acted(Box::new(Acted { act, changes: Vec::new() }))),
     ];
-    records.extend(decided.map(|spec| record(4, spec, finished(spec, 1, 2)[1].clone())));
-    Batch { number, written_at: Wall(number), records }
+    records.extend(decided.map(|spec| record(5, spec, finished(spec, 1, 2)[1].clone())));
+    Batch { number, written_at: Wall(number), records, acts: Vec::new() }
 }
 
 async fn fails_without(
@@ -103,7 +106,8 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
-            let written = [0, 1, 1, 2, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+            let written =
+                [0, 1, 1, 2, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
             assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
             before = Some(spec);
         }
@@ -131,11 +135,11 @@ async fn a_batch_whose_commit_fails_is_written_once() {
     let batch = batch(1, &spec, None);
     let failed = store.commit(&batch).await;
     assert!(matches!(&failed, Err(CommitError::Again(_))), "{failed:?}");
-    assert_eq!(rows(&outsider).await, [1, 0, 0, 0, 0, 0]);
+    assert_eq!(rows(&outsider).await, [1, 0, 0, 0, 0, 0, 0]);
     // The next connection does not look at references.
     for _ in 0..2 {
         assert_eq!(store.commit(&batch).await.unwrap(), []);
-        assert_eq!(rows(&outsider).await, [1, 1, 1, 2, 1, 1]);
+        assert_eq!(rows(&outsider).await, [1, 1, 1, 2, 1, 1, 1]);
     }
 }
 

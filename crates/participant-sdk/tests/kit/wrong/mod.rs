@@ -12,7 +12,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 pub(crate) use flaw::Flaw;
-use tercet_participant::{Action, Arrival, BadHeader, Context, Contradiction, Op, decide};
+use tercet_participant::{
+    Action, Arrival, BadHeader, Context, Contradiction, Op, SignedCalls, decide,
+};
 use tokio::net::TcpListener;
 use world::{World, gap};
 
@@ -21,11 +23,21 @@ const GAP: Duration = Duration::from_millis(5);
 
 /// Serves a participant with this flaw; gives its address.
 pub(crate) async fn serve(flaw: Flaw) -> String {
+    serve_calls(flaw, |calls| calls).await
+}
+
+/// The same for calls that are signed by this secret, and no others.
+pub(crate) async fn serve_signed(flaw: Flaw, secret: &str) -> String {
+    let signed = SignedCalls::new([secret]).expect("a secret");
+    serve_calls(flaw, |calls| calls.layer(signed)).await
+}
+
+async fn serve_calls(flaw: Flaw, around: impl FnOnce(Router) -> Router) -> String {
     let participant = Arc::new(Participant { flaw, world: World::default() });
-    let router = Router::new()
-        .route("/account/{op}", post(call))
-        .route("/balances", get(balances))
-        .with_state(participant);
+    let calls =
+        Router::new().route("/account/{op}", post(call)).with_state(Arc::clone(&participant));
+    let read = Router::new().route("/balances", get(balances)).with_state(participant);
+    let router = around(calls).merge(read);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -1,12 +1,12 @@
 //! What is sent after what, and what a wrong answer to each of it leads to.
 
 use sea_orm::Value;
-use tercet_engine::{Batch, BranchRecord, Change, Decided, Decision, HistoryEvent, Record};
+use tercet_engine::{Acted, Batch, BranchRecord, Change, Decided, Decision, HistoryEvent, Record};
 use tercet_wire::{BranchStatus, EventKind, PerOp, Reason, Spec, Wall};
 
 use super::super::{Answer, Fault, Field, Step};
 use super::script::Run;
-use crate::conformance::{record, trying};
+use crate::conformance::{act, record, trying};
 use crate::store::CommitError;
 
 /// All that a batch whose every statement has rows sends.
@@ -75,7 +75,7 @@ fn batch() -> Batch {
     ];
     let records: Vec<Record> =
         (1..).zip(changes).map(|(seq, (spec, change))| record(seq, spec, change)).collect();
-    Batch { number: 3, written_at: Wall(1), records }
+    Batch { number: 3, written_at: Wall(1), records, acts: Vec::new() }
 }
 
 #[test]
@@ -87,6 +87,29 @@ fn a_batch_is_sent_in_one_order() {
     // The sign of life of a node with nothing to say.
     let empty = Batch { records: Vec::new(), ..batch };
     assert_eq!(Run::of(&empty).finish().0, ["begin with fence 7 3", "COMMIT"]);
+}
+
+/// What nobody does costs no statement; what somebody does goes last, in the same commit.
+#[test]
+fn what_operators_did_is_one_more_statement_where_there_is_any() {
+    let (m, k) = (trying("m", 3, 0), trying("k", 4, 0));
+    let acted = |number, spec: &Spec, changes| {
+        let act = act(number, Wall(2), Some(&spec.gid));
+        Change::Acted(Box::new(Acted { act, changes }))
+    };
+    let changes = [
+        (&m, acted(1, &m, vec![outcome("b0"), happened(1)])),
+        (&k, acted(2, &k, Vec::new())),
+        (&m, happened(2)),
+    ];
+    let records = (1..).zip(changes).map(|(seq, (spec, change))| record(seq, spec, change));
+    let mut batch =
+        Batch { number: 3, written_at: Wall(1), records: records.collect(), acts: Vec::new() };
+    let sent = ["begin with fence 7 3", "stay 2", "outcomes 1", "events 2", "audit 2", "COMMIT"];
+    assert_eq!(Run::of(&batch).finish().0, sent);
+    batch.records.clear();
+    batch.acts.push(act(3, Wall(3), None));
+    assert_eq!(Run::of(&batch).finish().0, ["begin with fence 7 3", "audit 1", "COMMIT"]);
 }
 
 #[test]

@@ -14,7 +14,12 @@ pub(super) fn batch_that_begins(number: i64, names: &[&str]) -> Batch {
         let spec = open_transaction(name, seq, 0);
         record(seq, &spec, Change::Begun(spec.clone()))
     };
-    Batch { number, written_at: Wall(1), records: (1..).zip(names).map(begun).collect() }
+    Batch {
+        number,
+        written_at: Wall(1),
+        records: (1..).zip(names).map(begun).collect(),
+        acts: Vec::new(),
+    }
 }
 
 fn held(gid: &str, by: Field) -> Row {

@@ -1,0 +1,70 @@
+//! What operators did is one entry, whichever node was asked and whoever drives the transactions.
+
+use http::Method;
+use serde_json::{Value, json};
+use tercet_testing::{Client, Participant, Reaction, Tercet, eventually};
+use tercet_wire::Op;
+
+use crate::bodies::{begin, branch};
+use crate::database::ServerDatabase;
+use crate::nodes::nodes;
+
+/// A lease that no test waits for.
+const NEVER: [(&str, &str); 1] = [("CLUSTER__LEASE_MS", "600000")];
+
+async fn entries(client: &Client) -> Vec<Value> {
+    let page = client.send(Method::GET, "/v1/audit", None).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    page.json["items"].as_array().expect("items").clone()
+}
+
+async fn each_act_is_one_entry(database: ServerDatabase) {
+    let participant = Participant::start().await;
+    let nodes: [Tercet; 2] = nodes(&database, &NEVER).await;
+    let [first, second] = [nodes[0].client(), nodes[1].client()];
+    participant.always("slow", Op::Confirm, Reaction::status(202).header("retry-after", "60"));
+    for (client, gid) in [(&first, "one"), (&second, "two")] {
+        client.begin("?wait=decided", &begin(gid, &[branch(&participant, "slow")])).await;
+        let waits = async || {
+            let shown = client.get(gid).await;
+            shown.branch("slow")["next_attempt_at"].is_string().then_some(())
+        };
+        eventually("it waits for its next call", waits).await;
+    }
+    let told = second.send(Method::POST, "/v1/retry", None).await;
+    assert_eq!((told.status, &told.json), (200, &json!({ "retried": 2 })), "{}", told.text);
+    let found = entries(&first).await;
+    assert_eq!((found.len(), &found[0]["action"]), (1, &json!("retry-all")), "{found:?}");
+    let act = found[0]["id"].as_str().expect("an id");
+    for gid in ["one", "two"] {
+        let line = first.event(gid, "retried").await;
+        assert_eq!(line["detail"], format!("by 127.0.0.1 (act {act})"), "{gid}");
+    }
+    // Asked of the one, done by the other.
+    let path = "/v1/transactions/two/branches/slow/resolve";
+    let word = json!({ "as": "confirmed", "note": "ticket 4711" }).to_string();
+    let told = first.send(Method::POST, path, Some(&word)).await;
+    assert_eq!((told.status, told.word("status")), (200, "confirmed"), "{}", told.text);
+    let told = second.send(Method::POST, "/v1/transactions/one/retry", None).await;
+    assert_eq!(told.status, 200, "{}", told.text);
+    let found = entries(&first).await;
+    assert_eq!(found, entries(&second).await);
+    let said: Vec<(&Value, &Value, &Value)> =
+        found.iter().map(|entry| (&entry["action"], &entry["gid"], &entry["note"])).collect();
+    let expected = [
+        (&json!("retry"), &json!("one"), &Value::Null),
+        (&json!("resolve"), &json!("two"), &json!("ticket 4711")),
+        (&json!("retry-all"), &Value::Null, &Value::Null),
+    ];
+    assert_eq!(said, expected);
+}
+
+#[tokio::test]
+async fn an_act_is_one_entry_whoever_drives_it_postgres() {
+    each_act_is_one_entry(ServerDatabase::on_postgres().await).await;
+}
+
+#[tokio::test]
+async fn an_act_is_one_entry_whoever_drives_it_mariadb() {
+    each_act_is_one_entry(ServerDatabase::on_mariadb().await).await;
+}
