@@ -44,6 +44,7 @@ check: ## Check format, lints and documentation; changes nothing
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --features $(DRIVERS) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	tools/deny
 
 deny: ## Check what we depend on by deny.toml (builds cargo-deny into target/ where it is missing: some minutes, once)
 	tools/deny
