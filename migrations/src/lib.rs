@@ -11,6 +11,7 @@ mod m0003_words;
 mod m0004_shared;
 mod m0005_audit;
 mod m0006_protocol;
+mod m0007_options;
 mod table;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_shared::Step),
             Box::new(m0005_audit::Step),
             Box::new(m0006_protocol::Step),
+            Box::new(m0007_options::Step),
         ]
     }
 

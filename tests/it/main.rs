@@ -40,6 +40,7 @@ mod ran;
 mod raw;
 mod recovery;
 mod retention;
+mod sagas;
 mod settings;
 mod shutdown;
 mod stats;

@@ -1,7 +1,7 @@
 //! What must always hold, as named functions. The engine asserts those about one
 //! transaction on every change; the model and the simulation check all of them.
 
-use tercet_wire::{BranchId, BranchSpec, BranchStatus, Gid, Op};
+use tercet_wire::{BranchId, BranchStatus, Gid, Op, Order, Pattern};
 use thiserror::Error;
 
 use crate::engine::output::{Call, Refusal, Reply};
@@ -62,8 +62,8 @@ pub enum Broken {
         /// In what way.
         what: &'static str,
     },
-    /// A branch was called before its stage had its turn.
-    #[error("{op} of {gid}/{branch} left before another stage was durably done with it")]
+    /// A branch was called before it had its turn.
+    #[error("{op} of {gid}/{branch} left before what comes first was durably done")]
     CalledOutOfTurn {
         /// The transaction.
         gid: Gid,
@@ -117,31 +117,40 @@ pub fn call_follows_the_journal(
     Err(Broken::CalledBeforeLogged { gid, branch, op })
 }
 
-/// Stages: Try in ascending order, Cancel in descending, each stage once the one before is
-/// durably done.
+/// Sagas: a Try once those of all branches before it are durably done, a Confirm once theirs are, a
+/// Cancel once those of all branches after it are; and none for what cannot have been tried.
 ///
 /// # Errors
 /// The call left too early.
-pub fn call_follows_the_stages(
-    call: &Call,
-    rows: Option<&StoredTransaction>,
-) -> Result<(), Broken> {
+pub fn call_follows_the_order(call: &Call, rows: Option<&StoredTransaction>) -> Result<(), Broken> {
     let ticket = &call.ticket;
-    let row = |id: &BranchId| rows?.branch_records.iter().find(|row| row.branch == *id);
-    let comes_first = |other: &BranchSpec| match ticket.op {
-        Op::Try => other.stage < call.branch.stage,
-        Op::Confirm => false,
-        Op::Cancel => other.stage > call.branch.stage,
+    let Some(rows) = rows.filter(|rows| rows.spec.pattern == Pattern::Saga) else { return Ok(()) };
+    let order = Order::of(&rows.branches);
+    let row = |id: &BranchId| rows.branch_records.iter().find(|row| row.branch == *id);
+    let is_done = |position: usize| {
+        let Some(other) = rows.branches.get(position) else { return false };
+        match ticket.op {
+            Op::Try => {
+                other.url(Op::Try).is_none()
+                    || row(&other.id).is_some_and(|row| row.status == BranchStatus::Tried)
+            }
+            Op::Confirm | Op::Cancel => {
+                let ended = row(&other.id).is_some_and(|row| {
+                    row.acknowledged_at.is_some() || row.status == BranchStatus::Skipped
+                });
+                // What has no such leg is done when its turn comes, and its turn has come if it is
+                // that of this one.
+                ended || other.url(ticket.op).is_none()
+            }
+        }
     };
-    let is_done = |other: &BranchSpec| {
-        other.url(ticket.op).is_none()
-            || row(&other.id).is_some_and(|row| match ticket.op {
-                Op::Try => row.status == BranchStatus::Tried,
-                Op::Confirm | Op::Cancel => row.acknowledged_at.is_some(),
-            })
-    };
-    let mut others = rows.into_iter().flat_map(|rows| &rows.branches);
-    if others.all(|other| !comes_first(other) || is_done(other)) {
+    let position = rows.branches.iter().position(|branch| branch.id == ticket.branch);
+    let was_skipped = row(&ticket.branch).is_some_and(|row| row.status == BranchStatus::Skipped);
+    let in_turn = position.is_some_and(|position| match ticket.op {
+        Op::Try | Op::Confirm => order.before(position).all(is_done),
+        Op::Cancel => order.after(position).all(is_done) && !was_skipped,
+    });
+    if in_turn {
         return Ok(());
     }
     let (gid, branch, op) = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);

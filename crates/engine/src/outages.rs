@@ -242,12 +242,12 @@ mod tests {
         let branch = BranchSpec {
             id: "a".parse().expect("an id"),
             position: 0,
-            stage: 0,
             urls: PerOp::default(),
             headers: BTreeMap::new(),
             payload: Arc::from("{}"),
             timeout: Duration::from_secs(3),
             try_by: TryBy::Coordinator,
+            options: None,
             fingerprint: Fingerprint::from_text("a"),
         };
         Parked {

@@ -34,7 +34,7 @@ pub struct StoredTransaction {
     /// How many lines of history there are.
     pub history_len: u32,
     /// How many of them say what people did.
-    pub history_by_hand: u32,
+    pub history_kept: u32,
 }
 
 /// A record that does not fit the rows it is applied to: a bug of ours, never the world's.
@@ -92,7 +92,7 @@ impl StoredTransaction {
             branch_records: Vec::new(),
             history: Vec::new(),
             history_len: 0,
-            history_by_hand: 0,
+            history_kept: 0,
         }
     }
 
@@ -143,7 +143,7 @@ impl StoredTransaction {
                 self.takes_line(happening)?;
                 self.history.push(happening.clone());
                 self.history_len = happening.number;
-                self.history_by_hand += u32::from(happening.kind.is_by_hand());
+                self.history_kept += u32::from(happening.kind.is_always_kept());
             }
             Change::Acted(acted) => {
                 acted.changes.iter().try_for_each(|change| self.apply(change))?;
@@ -246,7 +246,7 @@ const PARTICIPANT_LEN: usize = 320;
 fn branch_fits(gid: &Gid, branch: &BranchSpec) -> Result<(), ApplyError> {
     text_fits(gid, "participant", &branch.participant(), PARTICIPANT_LEN)?;
     text_fits(gid, "fingerprint", branch.fingerprint.as_str(), TEXT_LEN)?;
-    match i32::try_from(branch.position.max(branch.stage)) {
+    match i32::try_from(branch.position) {
         Ok(_) => Ok(()),
         Err(_) => Err(refused(gid, format!("branch {} has no place", branch.id))),
     }

@@ -10,6 +10,7 @@ mod ids;
 pub mod metric;
 mod op;
 mod operator;
+mod order;
 mod problem;
 mod request;
 mod response;
@@ -35,11 +36,13 @@ pub use ids::{
 };
 pub use op::{Op, PerOp, UnknownOp};
 pub use operator::{Audited, Operator};
+pub use order::Order;
 pub use problem::{Problem, ProblemCode};
 pub use request::{
     Arrival, AuditPlace, AuditQuery, BeginRequest, BranchRequest, CancelRequest, CheckedBegin,
     Cursor, Invalid, InvalidAuditCursor, InvalidCursor, Limits, ListQuery, Object, Resolution,
-    ResolveRequest, check_begin, check_branch, check_cancel, check_resolve, refused_begin,
+    ResolveRequest, Unfit, check_begin, check_branch, check_cancel, check_resolve, check_shape,
+    refused_begin,
 };
 pub use response::{
     AnswerView, AnswersView, AttemptsView, AuditEntryView, BranchView, EventView, LastAnswerView,
@@ -51,7 +54,7 @@ pub use signature::{
     InvalidSigningKey, Signed, SigningKey, Unverified, call_id, webhook_timestamp,
 };
 pub use signed_host::{InvalidSignedHost, SignedHost};
-pub use spec::{BranchSpec, Fingerprint, Spec, host_port, shown_host_port};
+pub use spec::{BranchOptions, BranchSpec, Fingerprint, Spec, host_port, shown_host_port};
 pub use status::{
     Action, BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy,
     UnknownName,

@@ -1,10 +1,11 @@
 //! What was asked for: the part of a transaction that is written once and never changes.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use url::{Position, Url};
 
 use crate::ids::{BranchId, Gid, Instance};
@@ -44,9 +45,7 @@ pub struct BranchSpec {
     pub id: BranchId,
     /// Its place in the order of branches, from 0.
     pub position: u32,
-    /// Its stage: Try ascending, Cancel descending. All are 0 until stages are run in order.
-    pub stage: u32,
-    /// Where each leg is called; a leg without a URL is done at once.
+    /// Where each leg is called; a leg without a URL is done when its turn comes.
     pub urls: PerOp<Option<Arc<Url>>>,
     /// Headers of the caller's, sent with every call; names in lower case. Secrets.
     pub headers: BTreeMap<String, String>,
@@ -56,11 +55,46 @@ pub struct BranchSpec {
     pub timeout: Duration,
     /// Who calls Try.
     pub try_by: TryBy,
+    /// What it asks for beyond its calls; most branches ask for nothing.
+    pub options: Option<Arc<BranchOptions>>,
     /// Says whether a repeat of the registration asks for the same thing.
     pub fingerprint: Fingerprint,
 }
 
+/// What a branch asks for beyond its calls. As JSON it is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BranchOptions {
+    /// Which branches of its saga come before it; absent: the one before it in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<BTreeSet<BranchId>>,
+    /// Calls of its Try that may fail before the transaction is cancelled; 0: until its deadline.
+    /// Absent: its pattern's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub try_attempts: Option<u32>,
+}
+
+impl BranchOptions {
+    /// These, unless they ask for nothing.
+    #[must_use]
+    pub fn unless_empty(self) -> Option<Arc<Self>> {
+        (self != Self::default()).then(|| Arc::new(self))
+    }
+}
+
 impl BranchSpec {
+    /// Which branches come before it, if it says so.
+    #[must_use]
+    pub fn after(&self) -> Option<&BTreeSet<BranchId>> {
+        self.options.as_ref()?.after.as_ref()
+    }
+
+    /// How often its Try may fail, if it says so; 0: as often as it does.
+    #[must_use]
+    pub fn try_attempts(&self) -> Option<u32> {
+        self.options.as_ref()?.try_attempts
+    }
+
     /// Where this leg is called, if the coordinator calls it at all.
     #[must_use]
     pub fn url(&self, op: Op) -> Option<&Arc<Url>> {

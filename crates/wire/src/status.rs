@@ -125,6 +125,8 @@ words!(
         Confirmed = "confirmed",
         /// It acknowledged Cancel, or has no Cancel leg.
         Cancelled = "cancelled",
+        /// It was never called and never will be: its saga was cancelled before its turn.
+        Skipped = "skipped",
     }
 );
 
@@ -145,10 +147,13 @@ words!(
 );
 
 words!(
-    /// The shape of a transaction. Others (saga, message) are shapes of the same branch.
+    /// The shape of a transaction: in which order its branches are called.
     Pattern {
-        /// Try, then Confirm or Cancel.
+        /// All are tried at once, then all are confirmed, or cancelled.
         Tcc = "tcc",
+        /// Each is tried, and confirmed, once those that come before it are, and cancelled once those
+        /// that come after it are.
+        Saga = "saga",
     }
 );
 
@@ -223,6 +228,10 @@ words!(
         Resolved = "resolved",
         /// A call was answered otherwise than an operator had resolved its branch meanwhile.
         Contradicted = "contradicted",
+        /// A leg of a step of a saga was called for the first time.
+        StepCalled = "step-called",
+        /// That leg is done.
+        StepDone = "step-done",
         /// Another node drives it from here on; `detail` says which life of which it had before.
         TakenOver = "taken-over",
         /// Everyone has acknowledged.
@@ -245,11 +254,12 @@ words!(
 );
 
 impl EventKind {
-    /// Whether it tells what somebody did, not what happened by itself.
+    /// Whether it is kept however long the history is: what somebody did, and the way of a saga.
+    /// There is a bound for each of these.
     #[must_use]
-    pub fn is_by_hand(self) -> bool {
+    pub fn is_always_kept(self) -> bool {
         match self {
-            Self::Retried | Self::Resolved => true,
+            Self::Retried | Self::Resolved | Self::StepCalled | Self::StepDone => true,
             Self::Begun
             | Self::CallFailed
             | Self::TryRefused

@@ -67,15 +67,15 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P4: a refused branch is not told the cancel",
         file: "crates/engine/src/transaction/advance.rs",
-        instead_of: "if branch.spec.url(op).is_none() && !branch.is_done() {",
-        put: "if branch.state == BranchState::Refused || branch.spec.url(op).is_none() && !branch.is_done() {",
+        instead_of: "if branch.spec.url(op).is_none() && !branch.is_done() && turn.includes(position) {",
+        put: "if branch.state == BranchState::Refused || branch.spec.url(op).is_none() && !branch.is_done() && turn.includes(position) {",
         caught_by: ModelOrRecovery,
     },
     Bug {
         name: "P7: finished when the first branch acknowledged",
         file: "crates/engine/src/transaction/pattern.rs",
-        instead_of: "Pattern::Tcc => self.branches.iter().all(Branch::is_done),",
-        put: "Pattern::Tcc => self.branches.iter().any(Branch::is_done),",
+        instead_of: "Pattern::Tcc | Pattern::Saga => self.branches.iter().all(Branch::is_done),",
+        put: "Pattern::Tcc | Pattern::Saga => self.branches.iter().any(Branch::is_done),",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -95,8 +95,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P5: a restart cancels what could still be confirmed",
         file: "crates/engine/src/transaction/restore.rs",
-        instead_of: "Phase::Trying { deadline: deadline(stored, resume, now) }",
-        put: "Phase::Trying { deadline: { let _ = deadline(stored, resume, now); now.mono } }",
+        instead_of: "(None, _) => Phase::Trying { deadline },",
+        put: "(None, _) => Phase::Trying { deadline: { let _ = deadline; now.mono } },",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -109,8 +109,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P5: a restart forgets that a registered branch was tried",
         file: "crates/engine/src/transaction/restore.rs",
-        instead_of: "(None, BranchStatus::Registered) => BranchState::Registered,",
-        put: "(None, BranchStatus::Registered) => BranchState::Tried,",
+        instead_of: "(None, BranchStatus::Registered | BranchStatus::Skipped) => {\n            BranchState::before_its_try(spec)\n        }",
+        put: "(None, BranchStatus::Registered | BranchStatus::Skipped) => BranchState::Tried,",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -153,27 +153,6 @@ pub(crate) const BUGS: &[Bug] = &[
         file: "crates/engine/src/engine/live.rs",
         instead_of: "self.bytes -= live_transaction.tally.bytes;",
         put: "",
-        caught_by: ModelOrRecovery,
-    },
-    Bug {
-        name: "a stage is called before the one before it",
-        file: "crates/engine/src/transaction/pattern.rs",
-        instead_of: "Self::UpTo(stage) => branch.spec.stage <= stage,",
-        put: "Self::UpTo(_) => true,",
-        caught_by: ModelOrRecovery,
-    },
-    Bug {
-        name: "a stage is cancelled before the one after it",
-        file: "crates/engine/src/transaction/pattern.rs",
-        instead_of: "Self::DownTo(stage) => branch.spec.stage >= stage,",
-        put: "Self::DownTo(_) => true,",
-        caught_by: ModelOrRecovery,
-    },
-    Bug {
-        name: "P1: the next stage is called before it is durable that it may",
-        file: "crates/engine/src/transaction/answers.rs",
-        instead_of: "self.spec.open || self.has_stages, step)",
-        put: "self.spec.open, step)",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -242,8 +221,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P6: branches are called one after another",
         file: "crates/engine/src/transaction/advance.rs",
-        instead_of: "let (decision, turn) = (self.decision().cloned(), self.turn());\n        for branch in &mut self.branches {\n            let due =",
-        put: "let (decision, turn) = (self.decision().cloned(), self.turn());\n        let busy = self.branches.iter().any(|branch| matches!(branch.call_state, CallState::InFlight { .. }));\n        for branch in &mut self.branches {\n            if busy || !step.calls.is_empty() {\n                break;\n            }\n            let due =",
+        instead_of: "let (decision, turn) = (self.decision().cloned(), self.turn());\n        let (is_ordered, steps) = (self.order.is_some(), self.branches.len());\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            let due =",
+        put: "let (decision, turn) = (self.decision().cloned(), self.turn());\n        let busy = self.branches.iter().any(|branch| matches!(branch.call_state, CallState::InFlight { .. }));\n        let (is_ordered, steps) = (self.order.is_some(), self.branches.len());\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            if busy || !step.calls.is_empty() {\n                break;\n            }\n            let due =",
         caught_by: Simulation,
     },
     Bug {
@@ -438,8 +417,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "rows: a restart begins the numbers of a history at 1 again",
         file: "crates/engine/src/transaction/restore.rs",
-        instead_of: "History { lines: stored.history_len, by_hand",
-        put: "History { lines: 0, by_hand",
+        instead_of: "History { lines: stored.history_len, kept",
+        put: "History { lines: 0, kept",
         caught_by: Simulation,
     },
     Bug {

@@ -140,8 +140,8 @@ pub(crate) const CLUSTER_BUGS: &[Bug] = &[
     Bug {
         name: "P4: a life leaves before all is written",
         file: "crates/engine/src/group_commit/mod.rs",
-        instead_of: "let number = self.number + 1;\n        // Batches",
-        put: "let number = self.number + 1;\n        if self.leaving == Leaving::Asked { return Some(Submission::leave(number, now)); }\n        // Batches",
+        instead_of: "let number = self.number + 1;\n        // They are few",
+        put: "let number = self.number + 1;\n        if self.leaving == Leaving::Asked { return Some(Submission::leave(number, now)); }\n        // They are few",
         caught_by: Simulation,
     },
 ];

@@ -1,10 +1,12 @@
 //! What transactions are about: branches of every shape, on services that can run out of stock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{BranchSpec, Fingerprint, Gid, Instance, Op, Pattern, PerOp, Spec, TryBy, Wall};
+use tercet_wire::{
+    BranchOptions, BranchSpec, Fingerprint, Gid, Instance, Op, Pattern, PerOp, Spec, TryBy, Wall,
+};
 
 use crate::plan::Plan;
 use crate::rng::Rng;
@@ -13,6 +15,7 @@ use crate::rng::Rng;
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
     pub(crate) gid: Gid,
+    pub(crate) pattern: Pattern,
     pub(crate) open: bool,
     pub(crate) timeout_ms: u64,
     /// Given at begin.
@@ -35,13 +38,19 @@ const SHAPES: [(&[Op], TryBy); 6] = [
 
 impl Content {
     pub(crate) fn draw(number: u64, plan: &Plan, rng: &mut Rng) -> Self {
+        let pattern = if rng.one_in(4) { Pattern::Saga } else { Pattern::Tcc };
         let open = rng.one_in(2);
         let count = rng.between(1, 3);
         let mut all: Vec<BranchSpec> = (0..count)
             .map(|position| {
-                let shapes = if open { SHAPES.len() } else { SHAPES.len() - 1 };
+                let any = open && pattern == Pattern::Tcc;
+                let shapes = if any { SHAPES.len() } else { SHAPES.len() - 1 };
                 let (legs, try_by) = SHAPES[rng.index(shapes)];
-                branch(position, rng.index(plan.services), legs, try_by, rng)
+                let branch = branch(position, rng.index(plan.services), legs, try_by, rng);
+                match pattern {
+                    Pattern::Tcc => branch,
+                    Pattern::Saga => placed(branch, position, rng),
+                }
             })
             .collect();
         let at_begin = if open { rng.index(all.len()) } else { all.len() };
@@ -50,6 +59,7 @@ impl Content {
         let later = all.split_off(own.map_or(at_begin, |own| own.min(at_begin)));
         Self {
             gid: gid(number),
+            pattern,
             open,
             timeout_ms: rng.pick(&[100, 2_000, 30_000, 60_000]),
             branches: all,
@@ -68,7 +78,7 @@ impl Content {
         Arc::new(Spec {
             gid: self.gid.clone(),
             instance,
-            pattern: Pattern::Tcc,
+            pattern: self.pattern,
             open: self.open,
             created_at,
             deadline_at: created_at.after(Duration::from_millis(self.timeout_ms)),
@@ -104,15 +114,28 @@ fn branch(position: u64, service: usize, legs: &[Op], try_by: TryBy, rng: &mut R
     let id = format!("b{}", position + 1);
     BranchSpec {
         position: u32::try_from(position).unwrap_or(u32::MAX),
-        stage: 0,
         urls: PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) },
         headers: BTreeMap::new(),
         payload: Arc::from(rng.between(1, 3).to_string()),
         timeout: Duration::from_millis(rng.pick(&[50, 500, 3_000, 30_000])),
         try_by,
+        options: None,
         fingerprint: Fingerprint::from_text(&id),
         id: parsed(&id),
     }
+}
+
+/// A step that comes after the one before it, after the first alone, or after none; some are given
+/// up after a failure or two.
+fn placed(branch: BranchSpec, position: u64, rng: &mut Rng) -> BranchSpec {
+    let after = match rng.between(0, 3) {
+        0 => Some(BTreeSet::new()),
+        1 if position > 0 => Some(BTreeSet::from([parsed("b1")])),
+        _ => None,
+    };
+    let try_attempts = rng.pick(&[None, None, Some(0), Some(1), Some(2)]);
+    let options = BranchOptions { after, try_attempts };
+    BranchSpec { options: options.unless_empty(), ..branch }
 }
 
 /// A value from a text of our own making.

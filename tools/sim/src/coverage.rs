@@ -102,7 +102,7 @@ listed!(
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, BeginRefused, HungUpWhileWaiting, GidReused, NotOpen, NotYet,
-        DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled,
+        DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled, StepSkipped, StepTooEarly,
         ParkedByTheClock, Unparked, PauseCutShort, OpenPagedOut, DeadlineWhilePagedOut,
         ResolvedWhileCalled, WordGoesOn, Contradicted,
         OutageTold, OutageReminded, OutageOver, OutageUntold,

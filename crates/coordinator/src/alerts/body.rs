@@ -43,11 +43,12 @@ impl Kind {
             }
             Self::Reachable => "Nothing: what has waited for it goes on by itself.",
             Self::Parked => {
-                "The decision stands and the calls go on: repair the participant and these finish \
+                "What was decided stands and the calls go on: repair the participant and these finish \
                  by themselves. GET /v1/transactions/{gid} shows last_answer, last_error and next_attempt_at, \
                  /v1/transactions/{gid}/events what happened. POST /v1/transactions/{gid}/retry \
                  calls at once. If a branch can never acknowledge, set the books right at the \
-                 participant and end it with POST /v1/transactions/{gid}/branches/{branch}/resolve."
+                 participant and end it with POST /v1/transactions/{gid}/branches/{branch}/resolve. A step of a \
+                 saga that is still tried is ended with POST /v1/transactions/{gid}/cancel, or by its deadline."
             }
             Self::Quarantined => {
                 "All other transactions go on. Keep a copy of the database and the log, and \

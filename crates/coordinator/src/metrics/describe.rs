@@ -5,7 +5,10 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use tercet_wire::metric;
 
 pub(super) fn describe() {
-    describe_counter!(metric::TRANSACTIONS, "Finished transactions, by outcome and reason.");
+    describe_counter!(
+        metric::TRANSACTIONS,
+        "Finished transactions, by outcome, reason and pattern."
+    );
     describe_gauge!(metric::TRANSACTIONS_ACTIVE, "Unfinished transactions, by status.");
     describe_histogram!(
         metric::TRANSACTION_DURATION,

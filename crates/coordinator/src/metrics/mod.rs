@@ -141,9 +141,11 @@ mod tests {
         );
         assert!(text.contains("tercet_take_overs_total{why=\"left\"} 1"), "{text}");
         assert!(text.contains("tercet_take_over_seconds_bucket{le=\"0.005\"} 1"), "{text}");
-        assert!(text.contains("tercet_transactions_total{outcome=\"confirmed\",reason=\"\"} 1"));
-        assert!(
-            text.contains("tercet_transactions_total{outcome=\"cancelled\",reason=\"deadline\"} 0")
-        );
+        let counted = |outcome: &str, reason: &str, pattern: &str, count: u64| {
+            let labels = format!("outcome=\"{outcome}\",reason=\"{reason}\",pattern=\"{pattern}\"");
+            text.contains(&format!("tercet_transactions_total{{{labels}}} {count}"))
+        };
+        assert!(counted("confirmed", "", "tcc", 1), "{text}");
+        assert!(counted("cancelled", "deadline", "tcc", 0), "{text}");
     }
 }

@@ -1,20 +1,20 @@
 //! Counts transactions.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tercet_engine::{Census, Decision, Transaction};
-use tercet_wire::{Reason, Status, Wall, metric};
+use tercet_wire::{Pattern, Reason, Status, Wall, metric};
 
 /// The handles, registered once: counting then is an addition.
 #[derive(Clone)]
 pub struct TransactionMetrics {
-    confirmed: Counter,
-    cancelled: Vec<(Reason, Counter)>,
+    tcc: EndedMetrics,
+    /// There once there has been one: where there is none, nobody is shown two of each.
+    saga: Arc<OnceLock<EndedMetrics>>,
     active: Vec<(Status, Gauge)>,
     oldest: Vec<(Status, Gauge)>,
-    confirmed_duration: Histogram,
-    cancelled_duration: Histogram,
     decision_phase: Histogram,
     completion_phase: Histogram,
     parked: Gauge,
@@ -22,16 +22,59 @@ pub struct TransactionMetrics {
     recovered: Counter,
 }
 
+/// Of the ends of those of one shape.
+#[derive(Clone)]
+struct EndedMetrics {
+    confirmed: Counter,
+    cancelled: Vec<(Reason, Counter)>,
+    confirmed_duration: Histogram,
+    cancelled_duration: Histogram,
+}
+
+impl EndedMetrics {
+    fn register(pattern: Pattern) -> Self {
+        let pattern = pattern.as_str();
+        let ended = |outcome: Status, reason: &'static str| {
+            let labels = [("outcome", outcome.as_str()), ("reason", reason), ("pattern", pattern)];
+            let ended = counter!(metric::TRANSACTIONS, &labels);
+            ended.absolute(0);
+            ended
+        };
+        let lasted = |outcome: Status| {
+            let labels = [("outcome", outcome.as_str()), ("pattern", pattern)];
+            histogram!(metric::TRANSACTION_DURATION, &labels)
+        };
+        let reasons = Reason::ALL.iter();
+        Self {
+            confirmed: ended(Status::Confirmed, ""),
+            cancelled: reasons
+                .map(|reason| (*reason, ended(Status::Cancelled, reason.as_str())))
+                .collect(),
+            confirmed_duration: lasted(Status::Confirmed),
+            cancelled_duration: lasted(Status::Cancelled),
+        }
+    }
+
+    fn count(&self, decision: &Decision, lasted: Duration) {
+        match decision {
+            Decision::Confirm => {
+                self.confirmed.increment(1);
+                self.confirmed_duration.record(lasted);
+            }
+            Decision::Cancel { reason, .. } => {
+                if let Some((_, counter)) = self.cancelled.iter().find(|(of, _)| of == reason) {
+                    counter.increment(1);
+                }
+                self.cancelled_duration.record(lasted);
+            }
+        }
+    }
+}
+
 impl TransactionMetrics {
     /// Registers all, at zero. Call it after `metrics::install`.
     #[must_use]
     pub fn register() -> Self {
-        let ended = |outcome: Status, reason: &'static str| {
-            let ended =
-                counter!(metric::TRANSACTIONS, "outcome" => outcome.as_str(), "reason" => reason);
-            ended.absolute(0);
-            ended
-        };
         let by_status = |metric: &'static str| -> Vec<(Status, Gauge)> {
             let unfinished = Status::ALL.iter().filter(|status| !status.is_finished());
             let zeroed = |status: &Status| {
@@ -41,21 +84,15 @@ impl TransactionMetrics {
             };
             unfinished.map(zeroed).collect()
         };
-        let lasted = |outcome: Status| histogram!(metric::TRANSACTION_DURATION, "outcome" => outcome.as_str());
         let parked = gauge!(metric::BRANCHES_PARKED);
         parked.set(0.0);
         let quarantined = gauge!(metric::TRANSACTIONS_QUARANTINED);
         quarantined.set(0.0);
         Self {
-            confirmed: ended(Status::Confirmed, ""),
-            cancelled: Reason::ALL
-                .iter()
-                .map(|reason| (*reason, ended(Status::Cancelled, reason.as_str())))
-                .collect(),
+            tcc: EndedMetrics::register(Pattern::Tcc),
+            saga: Arc::default(),
             active: by_status(metric::TRANSACTIONS_ACTIVE),
             oldest: by_status(metric::TRANSACTIONS_OLDEST_AGE),
-            confirmed_duration: lasted(Status::Confirmed),
-            cancelled_duration: lasted(Status::Cancelled),
             decision_phase: histogram!(metric::PHASE_DURATION, "phase" => "decision"),
             completion_phase: histogram!(metric::PHASE_DURATION, "phase" => "completion"),
             parked,
@@ -69,20 +106,12 @@ impl TransactionMetrics {
         let (Some(decided), Some(finished_at)) = (ended.decided(), ended.finished_at()) else {
             return;
         };
-        let created_at = ended.spec().created_at;
-        let lasted = finished_at.since(created_at);
-        match &decided.decision {
-            Decision::Confirm => {
-                self.confirmed.increment(1);
-                self.confirmed_duration.record(lasted);
-            }
-            Decision::Cancel { reason, .. } => {
-                if let Some((_, counter)) = self.cancelled.iter().find(|(of, _)| of == reason) {
-                    counter.increment(1);
-                }
-                self.cancelled_duration.record(lasted);
-            }
-        }
+        let (created_at, pattern) = (ended.spec().created_at, ended.spec().pattern);
+        let ended = match pattern {
+            Pattern::Tcc => &self.tcc,
+            Pattern::Saga => self.saga.get_or_init(|| EndedMetrics::register(Pattern::Saga)),
+        };
+        ended.count(&decided.decision, finished_at.since(created_at));
         self.decision_phase.record(decided.at.since(created_at));
         self.completion_phase.record(finished_at.since(decided.at));
     }

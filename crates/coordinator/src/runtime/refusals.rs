@@ -57,6 +57,7 @@ impl Cause {
             | Refusal::AlreadyFinished(_)
             | Refusal::BranchNotFound(_)
             | Refusal::TriesOutstanding(_)
+            | Refusal::Unfit(_)
             | Refusal::TooManyBranches { .. }
             | Refusal::Elsewhere(_)
             | Refusal::JournalUnavailable

@@ -49,12 +49,12 @@ fn stored(gid: &str, deadline_ms: i64, branches: u32) -> StoredTransaction {
     let branch = |position| BranchSpec {
         id: format!("b{position}").parse().expect("an id"),
         position,
-        stage: 0,
         urls: PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) },
         headers: Default::default(),
         payload: Arc::from("{}"),
         timeout: Duration::from_secs(3),
         try_by: TryBy::Coordinator,
+        options: None,
         fingerprint: Fingerprint::from_text("1"),
     };
     StoredTransaction::begun(Arc::new(Spec {

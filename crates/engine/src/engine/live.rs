@@ -15,8 +15,17 @@ pub(super) struct Live {
     transactions: BTreeMap<Gid, LiveTransaction>,
     /// Bytes of memory that they take.
     bytes: usize,
+    /// Those of them that are sagas. They may try for weeks, and stay here meanwhile.
+    sagas: Sagas,
     /// Finished ones, by the record that must be durable before they leave.
     leaving: BTreeSet<(Seq, Gid)>,
+}
+
+/// How many there are, and the bytes of memory that they take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Sagas {
+    pub(super) count: usize,
+    pub(super) bytes: usize,
 }
 
 /// How `Live` counts one transaction. The transaction carries it, and only `Live` changes it.
@@ -73,10 +82,18 @@ impl Live {
         self.bytes
     }
 
+    pub(super) fn sagas(&self) -> Sagas {
+        self.sagas
+    }
+
     /// Takes one in whose gid is not here.
     pub(super) fn insert(&mut self, gid: Gid, mut live_transaction: LiveTransaction) {
         live_transaction.tally = Tally::of(&live_transaction.transaction);
         self.bytes += live_transaction.tally.bytes;
+        if live_transaction.transaction.has_order() {
+            self.sagas.count += 1;
+            self.sagas.bytes += live_transaction.tally.bytes;
+        }
         let before = self.transactions.insert(gid, live_transaction);
         debug_assert!(before.is_none(), "a live transaction is not taken in twice");
     }
@@ -89,9 +106,12 @@ impl Live {
         let (branches, words) = (transaction.branches().len(), transaction.words_bytes());
         if (branches, words) != (tally.branches, tally.words) {
             let leaves_after = tally.leaves_after;
-            self.bytes -= tally.bytes;
+            let before = tally.bytes;
             *tally = Tally { leaves_after, ..Tally::of(transaction) };
-            self.bytes += tally.bytes;
+            self.bytes = self.bytes - before + tally.bytes;
+            if transaction.has_order() {
+                self.sagas.bytes = self.sagas.bytes - before + tally.bytes;
+            }
         }
         Some(live_transaction)
     }
@@ -100,6 +120,10 @@ impl Live {
     pub(super) fn remove(&mut self, gid: &Gid) -> Option<LiveTransaction> {
         let live_transaction = self.transactions.remove(gid)?;
         self.bytes -= live_transaction.tally.bytes;
+        if live_transaction.transaction.has_order() {
+            self.sagas.count -= 1;
+            self.sagas.bytes -= live_transaction.tally.bytes;
+        }
         if let Some(seq) = live_transaction.tally.leaves_after {
             self.leaving.remove(&(seq, gid.clone()));
         }
@@ -156,8 +180,13 @@ impl Live {
         let tallies = || self.transactions.values().map(|live_transaction| &live_transaction.tally);
         let bytes: usize = self.transactions.values().map(|it| it.transaction.bytes()).sum();
         let leaving = tallies().filter(|tally| tally.leaves_after.is_some()).count();
+        let sagas = || self.transactions.values().filter(|it| it.transaction.has_order());
+        let sagas =
+            Sagas { count: sagas().count(), bytes: sagas().map(|it| it.transaction.bytes()).sum() };
         let why = if bytes != self.bytes {
             format!("live transactions take {bytes} bytes, {} are counted", self.bytes)
+        } else if sagas != self.sagas {
+            format!("{sagas:?} are live, {:?} are counted", self.sagas)
         } else if leaving != self.leaving.len() {
             format!("{leaving} live transactions are finished, {} leave", self.leaving.len())
         } else {

@@ -276,6 +276,8 @@ fn try_result(transaction: &Transaction, id: &BranchId) -> WaitResult {
         };
     }
     match (branch.state(), transaction.decision()) {
+        // What has no Try is tried when its turn comes.
+        (BranchState::Tried, None) if !transaction.is_in_turn(id) => WaitResult::No,
         (BranchState::Refused, None) => WaitResult::No,
         (BranchState::Refused, Some(_)) | (BranchState::Registered | BranchState::Tried, _) => {
             WaitResult::Yes

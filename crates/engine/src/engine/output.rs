@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    BranchId, BranchSpec, Gid, Incarnation, Instance, Mono, Now, Op, Seq, Spec, Wall,
+    BranchId, BranchSpec, Gid, Incarnation, Instance, Mono, Now, Op, Seq, Spec, Unfit, Wall,
 };
 
 use crate::dispatch::Destination;
@@ -176,6 +176,8 @@ pub enum Refusal {
     BranchNotFound(BranchId),
     /// These branches' Tries are not answered.
     TriesOutstanding(Vec<BranchId>),
+    /// The branch has a field that this transaction has no use for.
+    Unfit(Unfit),
     /// The transaction has as many branches as it may.
     TooManyBranches {
         /// The limit.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{Gid, Incarnation, Mono, Now, Spec};
+use tercet_wire::{Gid, Incarnation, Mono, Now, Pattern, Spec};
 
 use crate::engine::input::{Ask, Load, Request};
 use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
@@ -216,6 +216,7 @@ impl Engine {
         if let Some(wake) = self.paging.take_wake(gid) {
             transaction.resume_clocks(wake, &self.settings.rules);
         }
+        transaction.goes_on_in_its_round(now);
         transaction.resume_backoffs(self.paging.take_backoffs(gid));
         self.take_up(transaction, now, output);
     }
@@ -347,11 +348,25 @@ impl Engine {
         if self.live.len() >= limit {
             return refuse(&request, Refusal::TooManyTransactions { limit }, output);
         }
+        if let (Pattern::Saga, Some(refusal)) = (spec.pattern, self.full_of_sagas()) {
+            return refuse(&request, refusal, output);
+        }
         let limit = self.settings.paged_out_transactions;
         if self.paging.count() >= limit {
             return refuse(&request, Refusal::TooManyPagedOut { limit }, output);
         }
         self.begin_with(spec, request, now, output, |_, _| ());
+    }
+
+    /// Half of the room is what sagas may have: one that tries stays in memory, for weeks if its
+    /// participant does not answer, and the others are not to be kept out by that.
+    fn full_of_sagas(&self) -> Option<Refusal> {
+        let sagas = self.live.sagas();
+        let (limit, bytes) = (self.settings.live_transactions / 2, self.settings.live_bytes / 2);
+        if sagas.count >= limit {
+            return Some(Refusal::TooManyTransactions { limit });
+        }
+        (sagas.bytes >= bytes).then_some(Refusal::TooManyBytes { limit: bytes })
     }
 
     /// Begins a transaction, and does with it what is to be done in the same moment.

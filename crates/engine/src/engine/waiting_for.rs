@@ -42,7 +42,8 @@ impl Engine {
             let transaction = live_transaction.transaction();
             let decision = transaction.decision();
             for branch in transaction.branches() {
-                let url = branch.needs(decision).and_then(|op| branch.spec().url(op));
+                let needs = branch.needs(decision).filter(|_| transaction.is_in_turn(branch.id()));
+                let url = needs.and_then(|op| branch.spec().url(op));
                 let Some(found) = url.and_then(|url| all.get_mut(&*shown_host_port(url))) else {
                     continue;
                 };

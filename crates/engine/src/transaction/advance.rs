@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{Mono, Op, Reason, Wall};
+use tercet_wire::{EventKind, Mono, Op, Reason, Wall};
 
 use crate::record::{Change, Decided, Decision};
 use crate::transaction::branch::{BranchState, CallState, FailureStats};
+use crate::transaction::history::Line;
+use crate::transaction::pattern::Turn;
 use crate::transaction::step::Wanted;
-use crate::transaction::{Phase, Rules, Step, Transaction};
+use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
 
 /// Two clocks that are right part by less in the longest time a transaction may take.
 const CLOCKS_PART: Duration = Duration::from_secs(60);
@@ -27,8 +29,11 @@ impl Transaction {
         if let Some(decision) = self.due_decision(step) {
             self.decide(decision, step);
         }
-        self.start_the_clocks(step.now.mono);
         self.resolve_what_is_free(step);
+        if self.order.is_some() {
+            self.acknowledge_absent_legs(step);
+        }
+        self.start_the_clocks(step.now.mono);
         self.park_what_waits_too_long(step);
         self.finish_if_everyone_acknowledged(step);
         self.write_acknowledgements_that_wait_alone(step);
@@ -45,8 +50,9 @@ impl Transaction {
             Phase::Finished { .. } => return None,
         };
         let turn = self.turn();
-        let calls = self.branches.iter().filter_map(|branch| match branch.call_state {
-            CallState::Due(at) => turn.includes(branch).then_some(at),
+        let calls = self.branches.iter().enumerate();
+        let calls = calls.filter_map(|(position, branch)| match branch.call_state {
+            CallState::Due(at) => turn.includes(position).then_some(at),
             CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
         });
         let waits = self.waits_expire_at();
@@ -72,9 +78,13 @@ impl Transaction {
             step.now.wall = not_before(step.now.wall, self.spec.deadline_at);
         }
         let decided = Decided { at: step.now.wall, decision };
-        for branch in &mut self.branches {
+        if matches!(decided.decision, Decision::Cancel { .. }) {
+            self.skip_what_was_not_reached(decided.at);
+        }
+        for branch in self.branches.iter_mut().filter(|branch| !branch.is_done()) {
             branch.failure_stats = FailureStats::default();
             branch.told_parked = None;
+            branch.parked = false;
             branch.call_state = match branch.spec.url(decided.decision.op()) {
                 Some(_) => CallState::Due(step.now.mono),
                 None => CallState::Idle,
@@ -91,16 +101,35 @@ impl Transaction {
         self.acknowledge_absent_legs(step);
     }
 
-    /// A leg without a URL is done at once.
+    /// What cannot have been called is not cancelled either: it has nothing to undo.
+    fn skip_what_was_not_reached(&mut self, at: Wall) {
+        for position in self.unreached() {
+            let branch = branch_at(&mut self.branches, position);
+            branch.skipped = true;
+            branch.state = BranchState::Done { at, unwritten_since: None };
+            branch.call_state = CallState::Idle;
+        }
+    }
+
+    /// A leg without a URL is done when its turn comes.
     pub(super) fn acknowledge_absent_legs(&mut self, step: &Step<'_>) {
         let op = match &self.phase {
             Phase::SecondPhase(decided) => decided.decision.op(),
             Phase::Trying { .. } | Phase::Finished { .. } => return,
         };
-        for branch in &mut self.branches {
-            if branch.spec.url(op).is_none() && !branch.is_done() {
-                let unwritten_since = Some(step.now.mono);
-                branch.state = BranchState::Done { at: step.now.wall, unwritten_since };
+        // One that is done may give another its turn.
+        loop {
+            let turn = self.turn();
+            let mut came = false;
+            for (position, branch) in self.branches.iter_mut().enumerate() {
+                if branch.spec.url(op).is_none() && !branch.is_done() && turn.includes(position) {
+                    let unwritten_since = Some(step.now.mono);
+                    branch.state = BranchState::Done { at: step.now.wall, unwritten_since };
+                    came = true;
+                }
+            }
+            if !came || turn == Turn::Everyone {
+                return;
             }
         }
     }
@@ -146,9 +175,10 @@ impl Transaction {
 
     fn call_what_is_due(&mut self, step: &mut Step<'_>) {
         let (decision, turn) = (self.decision().cloned(), self.turn());
-        for branch in &mut self.branches {
+        let (is_ordered, steps) = (self.order.is_some(), self.branches.len());
+        for (position, branch) in self.branches.iter_mut().enumerate() {
             let due = matches!(branch.call_state, CallState::Due(at) if at <= step.now.mono);
-            if !due || !turn.includes(branch) {
+            if !due || !turn.includes(position) {
                 continue;
             }
             let Some(op) = branch.needs(decision.as_ref()) else {
@@ -159,6 +189,12 @@ impl Transaction {
             *attempts = attempts.saturating_add(1);
             let attempt = *attempts;
             branch.call_state = CallState::InFlight { op, attempt };
+            // One for which there was no room is offered again, and told once.
+            if is_ordered && !std::mem::replace(branch.told_called.get_mut(op), true) {
+                let (kind, branch) = (EventKind::StepCalled, &branch.spec.id);
+                let line = Line { kind, branch, op, attempt, detail: "" };
+                step.stepped(&mut self.history, steps, line);
+            }
             step.calls.push(Wanted { branch: Arc::clone(&branch.spec), op, attempt });
         }
     }

@@ -27,21 +27,31 @@ impl Transaction {
         step: &mut Step<'_>,
     ) {
         let deadline = self.deadline();
+        let (is_ordered, parks, steps) =
+            (self.order.is_some(), self.parks(op), self.branches.len());
         let branch = branch_at(&mut self.branches, position);
         let attempt = *branch.attempts.get(op);
         (branch.failure_stats.no_room, branch.failure_stats.no_room_since) = (0, None);
         match verdict(op, answer) {
-            Verdict::Done => match op {
-                // An initiator is told of each Try and builds on it, and so does the next stage:
-                // it must survive a crash. Elsewhere the Try would only be asked again.
-                Op::Try => tried(branch, self.spec.open || self.has_stages, step),
-                Op::Confirm | Op::Cancel => acknowledged(branch, self.has_stages, step),
-            },
+            Verdict::Done => {
+                if is_ordered {
+                    let (kind, branch) = (EventKind::StepDone, &branch.spec.id);
+                    let line = Line { kind, branch, op, attempt, detail: "" };
+                    step.stepped(&mut self.history, steps, line);
+                }
+                match op {
+                    // An initiator is told of each Try and builds on it, and so do the steps after
+                    // it: it must survive a crash. Elsewhere the Try would only be asked again.
+                    Op::Try => tried(branch, self.spec.open || is_ordered, step),
+                    Op::Confirm | Op::Cancel => acknowledged(branch, is_ordered, step),
+                }
+            }
             Verdict::Refused => {
                 let detail = &told(branch.last_answer.as_deref(), op, answer);
                 keep_answer(branch, op, answer, step);
                 branch.state = BranchState::Refused;
                 branch.call_state = CallState::Idle;
+                no_longer_waits(branch);
                 branch.last_error = Some(Arc::from(answer.summary()));
                 branch.answer = Some(try_answer(answer));
                 let kind = EventKind::TryRefused;
@@ -55,7 +65,7 @@ impl Transaction {
                 branch.failure_stats.pause_asked = true;
                 let next = before(deadline, step.now.mono, pause, Some(pause));
                 branch.call_state = CallState::Due(next);
-                if op != Op::Try {
+                if parks {
                     // It is at it: a sign of life, which ends the doubt. From when it wants to be
                     // asked again the next one begins.
                     branch.failure_stats.since = Some(next);
@@ -83,7 +93,7 @@ impl Transaction {
                 let kind = EventKind::CallFailed;
                 let line = Line { kind, branch: &branch.spec.id, op, attempt, detail };
                 step.happened(&mut self.history, line);
-                if op != Op::Try {
+                if parks {
                     self.park_if_hopeless(position, op, failure, step);
                 }
             }
@@ -103,9 +113,16 @@ impl Transaction {
             Phase::Trying { .. } | Phase::Finished { .. } => return,
             Phase::SecondPhase(decided) => decided.decision.op(),
         };
+        let (is_ordered, steps) = (self.order.is_some(), self.branches.len());
         let branch = branch_at(&mut self.branches, position);
         if op == decided_op && !branch.is_done() && verdict(op, answer) == Verdict::Done {
-            acknowledged(branch, self.has_stages, step);
+            if is_ordered {
+                let attempt = *branch.attempts.get(op);
+                let (kind, branch) = (EventKind::StepDone, &branch.spec.id);
+                let line = Line { kind, branch, op, attempt, detail: "" };
+                step.stepped(&mut self.history, steps, line);
+            }
+            acknowledged(branch, is_ordered, step);
         }
     }
 
@@ -150,9 +167,17 @@ fn tried(branch: &mut Branch, is_built_on: bool, step: &mut Step<'_>) {
     branch.state = BranchState::Tried;
     branch.call_state = CallState::Idle;
     branch.answer = None;
+    no_longer_waits(branch);
     if is_built_on {
         branch.write_row_into(step);
     }
+}
+
+/// It has the answer that was waited for: nobody needs to look at it for that.
+fn no_longer_waits(branch: &mut Branch) {
+    branch.parked = false;
+    branch.told_parked = None;
+    branch.failure_stats.since = None;
 }
 
 /// It rides with completion or is written after a while, unless the next stage is called on the
@@ -163,6 +188,8 @@ fn acknowledged(branch: &mut Branch, is_built_on: bool, step: &mut Step<'_>) {
     branch.call_state = CallState::Idle;
     if is_built_on {
         branch.parked = false;
+        // It came first, and wins.
+        branch.word = None;
         branch.write_row_into(step);
     }
 }

@@ -18,6 +18,8 @@ pub struct Branch {
     pub(super) state: BranchState,
     pub(super) call_state: CallState,
     pub(super) attempts: PerOp<u32>,
+    /// Whether its history says that a leg of this step was called.
+    pub(super) told_called: PerOp<bool>,
     pub(super) failure_stats: FailureStats,
     pub(super) parked: bool,
     /// What people were told of that in this life of the node: what a stop interrupts they hear of
@@ -27,6 +29,8 @@ pub struct Branch {
     pub(super) answer: Option<TryAnswer>,
     pub(super) last_answer: Option<Arc<LastAnswer>>,
     pub(super) resolved_as: Option<ResolvedAs>,
+    /// Whether it ended without having been called: its saga was cancelled before its turn.
+    pub(super) skipped: bool,
     /// What an operator made of it, while a call is under way that may still be answered.
     pub(super) word: Option<Word>,
     /// The call that was under way when an operator's word took effect: what it still says is
@@ -108,18 +112,28 @@ pub(super) struct FailureStats {
     pub(super) unreachable: bool,
 }
 
+impl BranchState {
+    /// That of a branch of which nothing is known: one that has no Try has nothing to wait for.
+    pub(super) fn before_its_try(spec: &BranchSpec) -> Self {
+        match (spec.url(Op::Try), spec.try_by) {
+            (None, TryBy::Coordinator) => Self::Tried,
+            (Some(_), _) | (None, TryBy::Initiator) => Self::Registered,
+        }
+    }
+}
+
 impl Branch {
     pub(super) fn new(spec: Arc<BranchSpec>, now: Now) -> Self {
-        let (state, call_state) = match (spec.url(Op::Try), spec.try_by) {
-            (Some(_), _) => (BranchState::Registered, CallState::Due(now.mono)),
-            (None, TryBy::Initiator) => (BranchState::Registered, CallState::Idle),
-            (None, TryBy::Coordinator) => (BranchState::Tried, CallState::Idle),
+        let call_state = match spec.url(Op::Try) {
+            Some(_) => CallState::Due(now.mono),
+            None => CallState::Idle,
         };
         Self {
+            state: BranchState::before_its_try(&spec),
             spec,
-            state,
             call_state,
             attempts: PerOp::default(),
+            told_called: PerOp::default(),
             failure_stats: FailureStats::default(),
             parked: false,
             told_parked: None,
@@ -127,6 +141,7 @@ impl Branch {
             answer: None,
             last_answer: None,
             resolved_as: None,
+            skipped: false,
             word: None,
             overtaken: None,
             contradicted: false,
@@ -256,7 +271,13 @@ impl Branch {
         self.resolved_as
     }
 
-    /// Whether it has acknowledged the decision, or has been resolved by hand.
+    /// Whether it ended without having been called.
+    #[must_use]
+    pub fn is_skipped(&self) -> bool {
+        self.skipped
+    }
+
+    /// Whether it has acknowledged the decision, has been resolved by hand, or was skipped.
     #[must_use]
     pub fn is_done(&self) -> bool {
         matches!(self.state, BranchState::Done { .. })

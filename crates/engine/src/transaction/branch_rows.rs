@@ -22,12 +22,16 @@ pub(super) fn read(
     let Some(row) = row else { return implied };
     let mut known = row.clone();
     if status.is_finished() {
-        known.status = row.resolved_as.map_or(implied.status, ResolvedAs::status);
+        known.status = match (row.resolved_as, row.status) {
+            (Some(resolved_as), _) => resolved_as.status(),
+            (None, BranchStatus::Skipped) => BranchStatus::Skipped,
+            (None, _) => implied.status,
+        };
         known.parked = false;
     }
     // A row written with an acknowledgement is exact; an earlier one counts the calls there
     // had been by then, and the transaction's status implies more. Tries are over by then.
-    if row.acknowledged_at.is_none() {
+    if row.acknowledged_at.is_none() && row.status != BranchStatus::Skipped {
         for op in [Op::Confirm, Op::Cancel] {
             let count = known.attempts.get_mut(op);
             *count = (*count).max(*implied.attempts.get(op));
@@ -51,6 +55,8 @@ impl Branch {
             pending_resolution: self.pending_resolution().map(Arc::clone),
             contradicted: self.contradicted,
             acknowledged_at: match self.state {
+                // It has acknowledged nothing.
+                BranchState::Done { .. } if self.skipped => None,
                 BranchState::Done { at, .. } => Some(at),
                 BranchState::Registered | BranchState::Tried | BranchState::Refused => None,
             },
@@ -63,6 +69,9 @@ impl Branch {
     fn state_as_status(&self) -> BranchStatus {
         if let Some(resolved_as) = self.resolved_as {
             return resolved_as.status();
+        }
+        if self.skipped {
+            return BranchStatus::Skipped;
         }
         match self.state {
             BranchState::Registered => BranchStatus::Registered,
@@ -104,9 +113,12 @@ impl Branch {
             unreachable!("a transaction finishes when every branch is done");
         };
         let rides_with_completion = unwritten_since.take().is_some();
-        let finished = implied(pattern, &self.spec, status).status;
+        let finished = match self.skipped {
+            true => BranchStatus::Skipped,
+            false => implied(pattern, &self.spec, status).status,
+        };
         let mut actual = self.as_row(self.resolved_as.map_or(finished, ResolvedAs::status));
-        if rides_with_completion {
+        if rides_with_completion || self.skipped {
             // Acknowledged when the transaction finished.
             actual.acknowledged_at = None;
         }

@@ -5,17 +5,22 @@ use std::sync::Arc;
 use tercet_wire::{BranchId, EventKind, Op};
 
 use crate::record::{Change, HistoryEvent};
-use crate::transaction::{Step, Transaction};
+use crate::transaction::{Branch, Step, Transaction};
 
 /// Lines kept of retries asked for by hand. (Of resolutions there is one per branch at most.)
 const RETRIED_LINES: u32 = 20;
 
+/// Lines that say how far a step of a saga is: that a leg of it was called, and that it is done.
+const STEP_LINES: u32 = 6;
+
 /// The most lines the history of a transaction can have: what happened by itself, and beyond
-/// that, so that a history full of failed calls still says it, what people did.
+/// that, so that a history full of failed calls still says it, what people did and how far each
+/// step is.
 #[must_use]
 pub fn history_bound(lines: u32, branches: usize) -> u32 {
-    let resolved = u32::try_from(branches).unwrap_or(u32::MAX);
-    lines.saturating_add(RETRIED_LINES).saturating_add(resolved)
+    let branches = u32::try_from(branches).unwrap_or(u32::MAX);
+    let of_branches = branches.saturating_mul(STEP_LINES + 1);
+    lines.saturating_add(RETRIED_LINES).saturating_add(of_branches)
 }
 
 /// How long a transaction's history is.
@@ -23,8 +28,17 @@ pub fn history_bound(lines: u32, branches: usize) -> u32 {
 pub(super) struct History {
     /// Lines in all; the number of the last one.
     pub(super) lines: u32,
-    /// Those of them that say what people did.
-    pub(super) by_hand: u32,
+    /// Those of them that are kept however many there are.
+    pub(super) kept: u32,
+}
+
+impl History {
+    /// The number of a line that is kept however many there are.
+    fn next_kept(&mut self) -> u32 {
+        self.lines += 1;
+        self.kept += 1;
+        self.lines
+    }
 }
 
 /// A line about a call.
@@ -53,7 +67,7 @@ impl Step<'_> {
 
     /// A line of what happened by itself, unless the history is full.
     fn line(&self, history: &mut History, line: Happened<'_>) -> Option<HistoryEvent> {
-        let by_itself = history.lines.saturating_sub(history.by_hand);
+        let by_itself = history.lines.saturating_sub(history.kept);
         if by_itself >= self.rules.history_lines {
             return None;
         }
@@ -86,11 +100,22 @@ impl Step<'_> {
         branch: Option<BranchId>,
         detail: &str,
     ) {
-        history.lines += 1;
-        history.by_hand += 1;
-        let (number, at) = (history.lines, self.now.wall);
+        let (number, at) = (history.next_kept(), self.now.wall);
         let (op, attempt, detail) = (None, None, Some(Arc::from(detail)));
         let line = HistoryEvent { number, at, kind, branch, op, attempt, detail };
+        self.changes.push(Change::History(line));
+    }
+
+    /// Adds a line about how far a step of a saga, which has so many, is. After a crash the first
+    /// call of a leg may be made again, and told again, but not without end.
+    pub(super) fn stepped(&mut self, history: &mut History, steps: usize, line: Line<'_>) {
+        if history.kept >= history_bound(0, steps) {
+            return;
+        }
+        let Line { kind, branch, op, attempt, .. } = line;
+        let (number, at) = (history.next_kept(), self.now.wall);
+        let (branch, op, attempt) = (Some(branch.clone()), Some(op), Some(attempt));
+        let line = HistoryEvent { number, at, kind, branch, op, attempt, detail: None };
         self.changes.push(Change::History(line));
     }
 }
@@ -113,11 +138,21 @@ impl Transaction {
         }
     }
 
+    /// How many lines there may be about how far its steps are: two for each leg that was called.
+    fn most_step_lines(&self) -> usize {
+        if self.order.is_none() {
+            return 0;
+        }
+        let called =
+            |branch: &Branch| Op::ALL.iter().filter(|op| *branch.told_called.get(**op)).count();
+        2 * self.branches.iter().map(called).sum::<usize>()
+    }
+
     /// Adds a line about a retry that somebody asked for, unless there are many already.
     pub(super) fn was_retried(&mut self, detail: &str, step: &mut Step<'_>) {
         let resolved = self.branches.iter().filter(|branch| branch.resolved_as.is_some()).count();
-        let resolved = u32::try_from(resolved).unwrap_or(u32::MAX);
-        if self.history.by_hand.saturating_sub(resolved) < RETRIED_LINES {
+        let others = u32::try_from(resolved + self.most_step_lines()).unwrap_or(u32::MAX);
+        if self.history.kept.saturating_sub(others) < RETRIED_LINES {
             step.was_done_by_hand(&mut self.history, EventKind::Retried, None, detail);
         }
     }

@@ -38,7 +38,7 @@ pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
 pub use step::Rules;
 pub(crate) use step::{ParkedNow, Step, Wanted};
-use tercet_wire::{BranchId, Gid, Incarnation, Instance, Mono, Now, Spec, Status, Wall};
+use tercet_wire::{BranchId, Gid, Incarnation, Instance, Mono, Now, Order, Spec, Status, Wall};
 
 use crate::record::{Decided, Decision};
 
@@ -48,8 +48,11 @@ pub struct Transaction {
     spec: Arc<Spec>,
     phase: Phase,
     branches: Vec<Branch>,
-    /// Whether the branches are called one stage after another.
-    has_stages: bool,
+    /// In which order the branches are called; none where all are at once.
+    order: Option<Arc<Order>>,
+    /// Who alone may be tried, where its deadline has passed by a clock that is in doubt: those whose
+    /// turn it was then. No new step is begun.
+    last_round: Option<Arc<[bool]>>,
     history: History,
     /// Whether the journal says that a branch is shown to people.
     parked_row: bool,
@@ -84,7 +87,8 @@ impl Transaction {
         let branches = spec.branches.iter().map(|spec| Branch::new(Arc::clone(spec), now));
         let branches: Vec<Branch> = branches.collect();
         Self {
-            has_stages: pattern::has_stages(&branches),
+            order: pattern::order(spec.pattern, &branches),
+            last_round: None,
             branches,
             phase: Phase::Trying { deadline },
             history: History::default(),
@@ -128,6 +132,17 @@ impl Transaction {
     #[must_use]
     pub fn branch(&self, id: &BranchId) -> Option<&Branch> {
         self.branches.iter().find(|branch| branch.id() == id)
+    }
+
+    /// Whether its branches are called in an order.
+    pub(crate) fn has_order(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// Whether a branch may be called now, as far as the others go.
+    #[must_use]
+    pub fn is_in_turn(&self, id: &BranchId) -> bool {
+        self.position(id).is_some_and(|position| self.turn().includes(position))
     }
 
     /// Where it stands.

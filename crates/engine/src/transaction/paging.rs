@@ -10,6 +10,8 @@ use crate::transaction::{Phase, Rules, Step, Transaction};
 /// branches: bytes, measured on a node with many.
 const TRANSACTION_BYTES: usize = 1_024;
 const BRANCH_BYTES: usize = 1_024;
+/// And each id in a set of those that come before one.
+const SET_BYTES: usize = 64;
 
 /// A branch that is to be called after a pause, and why: the rows do not say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,9 +36,12 @@ impl Transaction {
     /// The backoffs of its branches, and when the first of them needs it here: at once, if a
     /// branch waits for capacity.
     pub(crate) fn backoffs(&self) -> (Option<Mono>, Vec<BranchBackoff>) {
-        let mut backoffs = Vec::new();
+        let (mut backoffs, turn) = (Vec::new(), self.turn());
         let mut waits = false;
         for (position, branch) in self.branches.iter().enumerate() {
+            if !turn.includes(position) {
+                continue;
+            }
             match branch.call_state {
                 CallState::Due(until) => {
                     backoffs.push(BranchBackoff {
@@ -94,7 +99,9 @@ impl Transaction {
             }
             Phase::Trying { .. } => {
                 let is_refused = |branch: &Branch| branch.state == BranchState::Refused;
-                self.is_evictable() && !self.branches.iter().any(is_refused)
+                let is_listed_rightly = self.parked_row == self.is_parked();
+                let has_refused = self.branches.iter().any(is_refused);
+                self.is_evictable() && is_listed_rightly && !has_refused
             }
             Phase::Finished { .. } => false,
         }
@@ -129,9 +136,10 @@ impl Transaction {
 
     /// What is counted of it while it is paged out.
     pub(crate) fn waiting(&self) -> Waiting {
-        let decision = self.decision();
-        let open = self.branches.iter().filter(|branch| !branch.is_done());
-        let participants = open.filter_map(|branch| {
+        let (decision, turn) = (self.decision(), self.turn());
+        let open = self.branches.iter().enumerate();
+        let open = open.filter(|(position, branch)| !branch.is_done() && turn.includes(*position));
+        let participants = open.filter_map(|(_, branch)| {
             let url = branch.needs(decision).and_then(|op| branch.spec.url(op))?;
             Some((host_port(url), branch.parked))
         });
@@ -170,7 +178,12 @@ impl Transaction {
             let spec = &branch.spec;
             let urls = Op::ALL.iter().filter_map(|op| spec.url(*op)).map(|url| url.as_str().len());
             let headers = spec.headers.iter().map(|(name, value)| name.len() + value.len());
-            BRANCH_BYTES + spec.payload.len() + urls.sum::<usize>() + headers.sum::<usize>()
+            let after = spec.after().into_iter().flatten().map(|id| id.as_str().len() + SET_BYTES);
+            BRANCH_BYTES
+                + spec.payload.len()
+                + urls.sum::<usize>()
+                + headers.sum::<usize>()
+                + after.sum::<usize>()
         });
         TRANSACTION_BYTES + texts + branches.sum::<usize>() + self.words_bytes()
     }

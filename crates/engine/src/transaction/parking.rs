@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use tercet_wire::{EventKind, Mono, Op};
 
-use crate::record::Decision;
 use crate::transaction::history::Line;
 use crate::transaction::step::ParkedNow;
 use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
@@ -24,26 +23,31 @@ pub(crate) enum Doubt {
 impl Transaction {
     /// When the first branch is to be shown to people.
     pub(super) fn parks_at(&self, rules: &Rules) -> Option<Mono> {
-        match &self.phase {
-            Phase::Trying { .. } | Phase::Finished { .. } => None,
-            Phase::SecondPhase(_) => {
-                let branches = self.branches.iter();
-                branches.filter_map(|branch| branch.parks_at(rules.park_after)).min()
-            }
-        }
+        self.op_that_parks()?;
+        let branches = self.branches.iter();
+        branches.filter_map(|branch| branch.parks_at(rules.park_after)).min()
+    }
+
+    /// The call that is waited for now, if whoever goes without it is shown to people.
+    fn op_that_parks(&self) -> Option<Op> {
+        let op = match &self.phase {
+            Phase::Trying { .. } => Op::Try,
+            Phase::SecondPhase(decided) => decided.decision.op(),
+            Phase::Finished { .. } => return None,
+        };
+        self.parks(op).then_some(op)
     }
 
     /// The time of a branch begins with its turn: nobody waits for what may not be called yet.
     pub(crate) fn start_the_clocks(&mut self, now: Mono) {
-        let decision = match &self.phase {
-            Phase::Trying { .. } | Phase::Finished { .. } => return,
-            Phase::SecondPhase(decided) => decided.decision.clone(),
-        };
-        let turn = self.turn();
-        for branch in &mut self.branches {
+        if self.op_that_parks().is_none() {
+            return;
+        }
+        let (decision, turn) = (self.decision().cloned(), self.turn());
+        for (position, branch) in self.branches.iter_mut().enumerate() {
             if branch.failure_stats.since.is_none()
-                && turn.includes(branch)
-                && branch.needs(Some(&decision)).is_some()
+                && turn.includes(position)
+                && branch.needs(decision.as_ref()).is_some()
             {
                 branch.failure_stats.since = Some(now);
             }
@@ -55,7 +59,7 @@ impl Transaction {
         if self.parks_at(step.rules).is_none_or(|at| at > step.now.mono) {
             return;
         }
-        let Some(op) = self.decision().map(Decision::op) else { return };
+        let Some(op) = self.op_that_parks() else { return };
         for position in 0..self.branches.len() {
             let branch = branch_at(&mut self.branches, position);
             if branch.parks_at(step.rules.park_after).is_some_and(|at| at <= step.now.mono) {

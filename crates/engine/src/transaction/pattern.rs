@@ -4,29 +4,28 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchSpec, BranchStatus, Op, Pattern, PerOp, Reason, Status, TryBy};
+use tercet_wire::{
+    BranchSpec, BranchStatus, Now, Op, Order, Pattern, PerOp, Reason, Status, TryBy,
+};
 
 use crate::record::{BranchRecord, Decision};
 use crate::transaction::branch::{Branch, BranchState};
 use crate::transaction::{Phase, Step, Transaction};
 
-/// Which branches may be called now, by their stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which branches may be called now, by their places.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Turn {
     /// All of them.
     Everyone,
-    /// Those of this stage and of the ones before it.
-    UpTo(u32),
-    /// Those of this stage and of the ones after it.
-    DownTo(u32),
+    /// Those of which this is true.
+    Those(Vec<bool>),
 }
 
 impl Turn {
-    pub(super) fn includes(self, branch: &Branch) -> bool {
+    pub(super) fn includes(&self, position: usize) -> bool {
         match self {
             Self::Everyone => true,
-            Self::UpTo(stage) => branch.spec.stage <= stage,
-            Self::DownTo(stage) => branch.spec.stage >= stage,
+            Self::Those(those) => those.get(position).copied().unwrap_or(false),
         }
     }
 }
@@ -35,24 +34,83 @@ impl Transaction {
     /// The decision that what is known calls for, if none has been taken.
     pub(super) fn due_decision(&self, step: &Step<'_>) -> Option<Decision> {
         match self.spec.pattern {
-            Pattern::Tcc => self.due_decision_of_tries(step),
+            Pattern::Tcc | Pattern::Saga => self.due_decision_of_tries(step),
         }
     }
 
-    /// Which branches may be called now. All of them, unless their stages differ: then a Try waits
-    /// for those of the stages before it, and a Cancel for those of the stages after it.
+    /// Which branches may be called now. All of them, unless they have an order: then a Try waits
+    /// for those of the branches before it, a Confirm for theirs, and a Cancel for those of the
+    /// branches after it.
     pub(super) fn turn(&self) -> Turn {
+        let Some(order) = &self.order else { return Turn::Everyone };
+        let is_done = |position: usize| self.branches.get(position).is_some_and(Branch::is_done);
+        let turns = (0..self.branches.len()).map(|position| match self.decision() {
+            None => self.is_in_its_round(position) && self.is_reached(order, position),
+            Some(Decision::Confirm) => order.before(position).all(is_done),
+            Some(Decision::Cancel { .. }) => order.after(position).all(is_done),
+        });
+        Turn::Those(turns.collect())
+    }
+
+    /// Whether all that come before it are tried, so that it may have been called.
+    fn is_reached(&self, order: &Order, position: usize) -> bool {
+        let is_tried = |position: usize| {
+            self.branches.get(position).is_some_and(|it| it.state == BranchState::Tried)
+        };
+        order.before(position).all(is_tried)
+    }
+
+    fn is_in_its_round(&self, position: usize) -> bool {
+        let round = self.last_round.as_ref();
+        round.is_none_or(|round| round.get(position).copied().unwrap_or(false))
+    }
+
+    /// It comes back into memory, and its deadline is over by the wall clock alone: it was given one
+    /// more round before it left.
+    pub(crate) fn goes_on_in_its_round(&mut self, now: Now) {
+        if let Phase::Trying { deadline } = &self.phase
+            && self.spec.deadline_at <= now.wall
+            && *deadline > now.mono
+        {
+            self.is_given_one_more_round();
+        }
+    }
+
+    /// From here on nobody is tried but those whose turn it is.
+    pub(super) fn is_given_one_more_round(&mut self) {
+        if let Turn::Those(those) = self.turn() {
+            self.last_round = Some(those.into());
+        }
+    }
+
+    /// Those that cannot have been called, and never will be, now that it is cancelled.
+    pub(super) fn unreached(&self) -> Vec<usize> {
+        let Some(order) = &self.order else { return Vec::new() };
+        (0..self.branches.len()).filter(|position| !self.is_reached(order, *position)).collect()
+    }
+
+    /// Whether a Try that fails for long is shown to people: elsewhere it uses up its attempts.
+    pub(super) fn parks(&self, op: Op) -> bool {
         match self.spec.pattern {
-            Pattern::Tcc if !self.has_stages => Turn::Everyone,
-            Pattern::Tcc => self.turn_by_stage(),
+            Pattern::Tcc => op != Op::Try,
+            Pattern::Saga => true,
         }
     }
 
     /// Whether everything that was decided is done.
     pub(super) fn is_complete(&self) -> bool {
         match self.spec.pattern {
-            Pattern::Tcc => self.branches.iter().all(Branch::is_done),
+            Pattern::Tcc | Pattern::Saga => self.branches.iter().all(Branch::is_done),
         }
+    }
+
+    /// How often a Try may fail before it is given up; without end where there is none.
+    fn try_attempts(&self, branch: &Branch, step: &Step<'_>) -> Option<u32> {
+        let of_pattern = match self.spec.pattern {
+            Pattern::Tcc => step.rules.try_attempts,
+            Pattern::Saga => 0,
+        };
+        Some(branch.spec.try_attempts().unwrap_or(of_pattern)).filter(|attempts| *attempts > 0)
     }
 
     fn due_decision_of_tries(&self, step: &Step<'_>) -> Option<Decision> {
@@ -65,7 +123,9 @@ impl Transaction {
             return Some(cancel(Reason::TryRefused, branch));
         }
         let used_up = self.branches.iter().find(|branch| {
-            branch.is_try_outstanding() && branch.failure_stats.failures >= step.rules.try_attempts
+            let most = self.try_attempts(branch, step);
+            let failures = branch.failure_stats.failures;
+            branch.is_try_outstanding() && most.is_some_and(|most| failures >= most)
         });
         if let Some(branch) = used_up {
             return Some(cancel(Reason::TryFailed, branch));
@@ -81,36 +141,24 @@ impl Transaction {
         let late = step.now.mono >= deadline;
         late.then_some(Decision::Cancel { reason: Reason::Deadline, detail: None })
     }
-
-    fn turn_by_stage(&self) -> Turn {
-        let stage_of = |branch: &Branch| branch.spec.stage;
-        let turn = match self.decision() {
-            None => {
-                let outstanding = self.branches.iter().filter(|it| it.is_try_outstanding());
-                outstanding.map(stage_of).min().map(Turn::UpTo)
-            }
-            Some(Decision::Confirm) => None,
-            Some(Decision::Cancel { .. }) => {
-                let open = self.branches.iter().filter(|branch| !branch.is_done());
-                open.map(stage_of).max().map(Turn::DownTo)
-            }
-        };
-        turn.unwrap_or(Turn::Everyone)
-    }
 }
 
-/// Whether branches are called one stage after another.
-pub(super) fn has_stages(branches: &[Branch]) -> bool {
-    branches.windows(2).any(|pair| match pair {
-        [one, next] => one.spec.stage != next.spec.stage,
-        _ => false,
-    })
+/// In which order branches are called, where their pattern has one.
+pub(super) fn order(pattern: Pattern, branches: &[Branch]) -> Option<Arc<Order>> {
+    match pattern {
+        Pattern::Tcc => None,
+        Pattern::Saga => {
+            let specs: Vec<Arc<BranchSpec>> =
+                branches.iter().map(|branch| Arc::clone(&branch.spec)).collect();
+            Some(Arc::new(Order::of(&specs)))
+        }
+    }
 }
 
 /// What the status of a transaction says of a branch that has no row of its own.
 pub(super) fn implied(pattern: Pattern, spec: &BranchSpec, status: Status) -> BranchRecord {
     match pattern {
-        Pattern::Tcc => implied_by_one_call_each(spec, status),
+        Pattern::Tcc | Pattern::Saga => implied_by_one_call_each(spec, status),
     }
 }
 

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchId, BranchSpec, Reason};
+use tercet_wire::{BranchId, BranchSpec, Reason, Unfit, check_shape};
 
 use crate::engine::output::Refusal;
 use crate::record::{Change, Decision};
 use crate::transaction::branch::Branch;
-use crate::transaction::pattern::has_stages;
+use crate::transaction::pattern::order;
 use crate::transaction::{Phase, Step, Transaction};
 
 /// What became of a registration.
@@ -47,13 +47,19 @@ impl Transaction {
         if self.branches.len() >= step.rules.branches {
             return Err(Refusal::TooManyBranches { limit: step.rules.branches });
         }
+        check_shape(new, self.spec.pattern).map_err(Refusal::Unfit)?;
+        let unknown = |id: &&BranchId| self.branch(id).is_none();
+        if let Some(id) = new.after().into_iter().flatten().find(unknown) {
+            let what = format!("names {id}, and no branch has that id");
+            return Err(Refusal::Unfit(Unfit { field: "after", what }));
+        }
         room?;
         let mut spec = new.clone();
         spec.position = u32::try_from(self.branches.len()).unwrap_or(u32::MAX);
         let spec = Arc::new(spec);
         step.changes.push(Change::Registered(Arc::clone(&spec)));
         self.branches.push(Branch::new(spec, step.now));
-        self.has_stages = has_stages(&self.branches);
+        self.order = order(self.spec.pattern, &self.branches);
         Ok(Registered::New)
     }
 

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{BranchId, BranchSpec, BranchStatus, Mono, Now};
+use tercet_wire::{BranchId, BranchSpec, BranchStatus, Mono, Now, PerOp};
 
 use crate::record::BranchRecord;
 use crate::stored::StoredTransaction;
 use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats, Word};
 use crate::transaction::history::History;
-use crate::transaction::pattern::has_stages;
+use crate::transaction::pattern::order;
 use crate::transaction::{Doubt, Phase, Step, Transaction, branch_rows};
 
 /// The least that one more round of Try is given.
@@ -41,8 +41,9 @@ impl Transaction {
 
     /// The transaction that these rows describe, to be gone on with.
     pub(crate) fn resume(stored: &StoredTransaction, resume: Resume, now: Now) -> Self {
+        let (deadline, is_one_more_round) = deadline(stored, resume, now);
         let phase = match (&stored.decided, stored.finished_at) {
-            (None, _) => Phase::Trying { deadline: deadline(stored, resume, now) },
+            (None, _) => Phase::Trying { deadline },
             (Some(decided), None) => Phase::SecondPhase(decided.clone()),
             (Some(decided), Some(at)) => Phase::Finished { decided: decided.clone(), at },
         };
@@ -54,17 +55,23 @@ impl Transaction {
         let mut transaction = Self {
             spec: Arc::clone(&stored.spec),
             phase,
-            has_stages: has_stages(&branches),
+            order: order(stored.spec.pattern, &branches),
+            last_round: None,
             branches,
-            history: History { lines: stored.history_len, by_hand: stored.history_by_hand },
+            history: History { lines: stored.history_len, kept: stored.history_kept },
             parked_row: stored.parked,
             taken_over_from: None,
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
+        if is_one_more_round && stored.decided.is_none() {
+            transaction.is_given_one_more_round();
+        }
         // Nobody waits yet for what may not be called yet.
         let turn = transaction.turn();
-        for branch in transaction.branches.iter_mut().filter(|branch| !turn.includes(branch)) {
-            branch.failure_stats.since = None;
+        for (position, branch) in transaction.branches.iter_mut().enumerate() {
+            if !turn.includes(position) {
+                branch.failure_stats.since = None;
+            }
         }
         transaction
     }
@@ -85,10 +92,15 @@ fn restore_branch(
 ) -> Branch {
     let known = branch_rows::read(stored.spec.pattern, spec, stored.status, row);
     let failures = failures(stored, &known, resume);
-    let acknowledged_at = known.acknowledged_at.or(stored.finished_at);
+    // Written just before the decision: had a stop come between the two, it would be decided anew.
+    let skipped_at = stored.decided.as_ref().filter(|_| known.status == BranchStatus::Skipped);
+    let acknowledged_at =
+        skipped_at.map(|decided| decided.at).or(known.acknowledged_at).or(stored.finished_at);
     let state = match (acknowledged_at, known.status) {
         (Some(at), _) => BranchState::Done { at, unwritten_since: None },
-        (None, BranchStatus::Registered) => BranchState::Registered,
+        (None, BranchStatus::Registered | BranchStatus::Skipped) => {
+            BranchState::before_its_try(spec)
+        }
         (None, BranchStatus::Tried | BranchStatus::Confirmed | BranchStatus::Cancelled) => {
             BranchState::Tried
         }
@@ -101,6 +113,11 @@ fn restore_branch(
         state,
         call_state: CallState::Idle,
         attempts: known.attempts,
+        told_called: PerOp {
+            try_: known.attempts.try_ > 0,
+            confirm: known.attempts.confirm > 0,
+            cancel: known.attempts.cancel > 0,
+        },
         failure_stats: FailureStats {
             since: in_doubt_since(stored, resume, now),
             failures,
@@ -113,6 +130,7 @@ fn restore_branch(
         answer: known.answer,
         last_answer: known.last_answer,
         resolved_as: known.resolved_as,
+        skipped: skipped_at.is_some(),
         // No call is under way any more that it would have to wait for.
         word: word.map(|said| Word { said, takes_effect: now.mono }),
         overtaken: None,
@@ -127,17 +145,18 @@ fn restore_branch(
 }
 
 /// When it is given up. A wall clock that was set back must not put that off, nor one that was
-/// set forward bring it on before what is outstanding was asked once more.
-fn deadline(stored: &StoredTransaction, resume: Resume, now: Now) -> Mono {
+/// set forward bring it on before what is outstanding was asked once more; whether it is given that.
+fn deadline(stored: &StoredTransaction, resume: Resume, now: Now) -> (Mono, bool) {
     let spec = &stored.spec;
     let given = spec.deadline_at.since(spec.created_at);
     let left = spec.deadline_at.since(now.wall).min(given);
     match resume {
         Resume::AtStart { clock_doubted: true } => {
             let calls = stored.branches.iter().map(|branch| branch.timeout);
-            now.mono.after(left.max(calls.max().unwrap_or(SHORTEST_ROUND).max(SHORTEST_ROUND)))
+            let round = calls.max().unwrap_or(SHORTEST_ROUND).max(SHORTEST_ROUND);
+            (now.mono.after(left.max(round)), left < round)
         }
-        Resume::AtStart { clock_doubted: false } | Resume::PagedIn => now.mono.after(left),
+        Resume::AtStart { clock_doubted: false } | Resume::PagedIn => (now.mono.after(left), false),
     }
 }
 

@@ -19,17 +19,18 @@ impl Snapshot {
         let branches = self.transaction.branches.iter();
         TransactionView {
             summary: self.transaction.summary(),
-            branches: branches.map(|branch| self.show(branch)).collect(),
+            branches: branches.enumerate().map(|branch| self.show(branch)).collect(),
         }
     }
 
     /// One of its branches.
     #[must_use]
     pub fn branch_view(&self, id: &BranchId) -> Option<BranchView> {
-        self.transaction.branch(id).map(|branch| self.show(branch))
+        let mut branches = self.transaction.branches.iter().enumerate();
+        branches.find(|(_, branch)| branch.id() == id).map(|branch| self.show(branch))
     }
 
-    fn show(&self, branch: &Branch) -> BranchView {
+    fn show(&self, branch: (usize, &Branch)) -> BranchView {
         branch_view(branch, &self.transaction, self.at)
     }
 }
@@ -60,6 +61,18 @@ impl Transaction {
         }
     }
 
+    /// The ids of those that come right before a branch, where branches have an order.
+    fn right_before(&self, position: usize) -> Option<Vec<BranchId>> {
+        self.order.as_ref()?;
+        Some(match self.branches.get(position)?.spec.after() {
+            Some(after) => after.iter().cloned().collect(),
+            None => {
+                let before = position.checked_sub(1).and_then(|before| self.branches.get(before));
+                before.map(|before| before.id().clone()).into_iter().collect()
+            }
+        })
+    }
+
     fn reason(&self) -> (Option<Reason>, Option<String>) {
         match self.decision() {
             None | Some(Decision::Confirm) => (None, None),
@@ -70,12 +83,21 @@ impl Transaction {
     }
 }
 
-fn branch_view(branch: &Branch, transaction: &Transaction, at: Now) -> BranchView {
+fn branch_view(
+    (position, branch): (usize, &Branch),
+    transaction: &Transaction,
+    at: Now,
+) -> BranchView {
     let finished_at = transaction.finished_at();
     let (status, finished_at) = match (&branch.state, transaction.decision()) {
         (BranchState::Registered, _) => (BranchStatus::Registered, None),
+        // What has no Try is tried when its turn comes.
+        (BranchState::Tried, None) if !transaction.turn().includes(position) => {
+            (BranchStatus::Registered, None)
+        }
         (BranchState::Tried, _) => (BranchStatus::Tried, None),
         (BranchState::Refused, _) => (BranchStatus::Refused, None),
+        (BranchState::Done { at, .. }, _) if branch.skipped => (BranchStatus::Skipped, Some(*at)),
         (BranchState::Done { .. }, None) => (BranchStatus::Tried, None),
         (BranchState::Done { at, .. }, Some(decision)) => {
             let status = match (branch.resolved_as, decision) {
@@ -90,11 +112,12 @@ fn branch_view(branch: &Branch, transaction: &Transaction, at: Now) -> BranchVie
     BranchView {
         id: branch.id().clone(),
         participant: branch.spec.participant(),
+        after: transaction.right_before(position),
         status,
         parked: branch.parked,
         attempts: branch.attempts,
         next_attempt_at: match branch.call_state {
-            CallState::Due(due) => transaction.turn().includes(branch).then(|| {
+            CallState::Due(due) => transaction.turn().includes(position).then(|| {
                 let next = at.wall_at(due);
                 match transaction.deadline() {
                     Some(_) => next.min(transaction.spec.deadline_at.max(at.wall)),

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use stateright::{Model, Property};
 use tercet_engine::Rules;
-use tercet_wire::{Op, Spec, Status};
+use tercet_wire::{BranchSpec, Op, Spec, Status};
 
 use crate::explore::{Explored, explore};
-use crate::world::content::{branch, of_stage, spec};
+use crate::world::content::{branch, placed, saga, spec, step, with_legs};
 use crate::world::{Asked, World};
 
 /// What may go wrong, and how often, on one path.
@@ -224,11 +224,46 @@ fn two_branches_and_somebody_who_cancels() {
     explore("cancel", two_branches(faults, &[Asked::Cancel, Asked::Cancel]));
 }
 
+fn saga_of(steps: Vec<BranchSpec>, others: &[Asked], faults: Faults) -> Case {
+    Case { spec: saga("t", false, steps), ..two_branches(faults, others) }
+}
+
+/// Keeps P1, P4, P5.
 #[test]
-fn two_stages_and_a_crash() {
-    let stages = vec![of_stage("a", 0, 0), of_stage("b", 1, 1)];
-    let case = two_branches(Faults { crashes: 1, lost: 1, ..NO_FAULTS }, &[]);
-    explore("stages", Case { spec: spec("t", false, stages), ..case });
+fn a_saga_of_two_steps_and_a_crash() {
+    let steps = vec![branch("a", 0), branch("b", 1)];
+    explore("saga", saga_of(steps, &[], Faults { crashes: 1, lost: 1, ..NO_FAULTS }));
+}
+
+/// Two steps side by side, and one after both: it has a Confirm alone.
+/// Keeps P1, P4, P5.
+#[test]
+fn a_saga_that_comes_together_and_a_crash() {
+    let both = [step("a", 0, &[]), step("b", 1, &[])].map(|step| without(step, Op::Confirm));
+    let last = placed(with_legs("c", 2, &[Op::Confirm]), &["a", "b"]);
+    let [a, b] = both;
+    explore("saga, together", saga_of(vec![a, b, last], &[], Faults { crashes: 1, ..NO_FAULTS }));
+}
+
+/// Keeps P2, P4.
+#[test]
+fn a_saga_of_three_steps_that_somebody_cancels() {
+    let steps = ["a", "b", "c"].into_iter().zip(0..).map(|(id, at)| branch(id, at));
+    let steps = steps.map(|step| without(step, Op::Confirm)).collect();
+    explore("saga, cancel", saga_of(steps, &[Asked::Cancel], NO_FAULTS));
+}
+
+/// Keeps P4.
+#[test]
+fn a_saga_on_a_bad_network() {
+    let steps = vec![branch("a", 0), branch("b", 1)];
+    explore("saga, network", saga_of(steps, &[], Faults { lost: 1, doubled: 1, ..NO_FAULTS }));
+}
+
+fn without(branch: BranchSpec, op: Op) -> BranchSpec {
+    let mut urls = branch.urls;
+    *urls.get_mut(op) = None;
+    BranchSpec { urls, ..branch }
 }
 
 fn open(asks: &[Asked], others: &[Asked], faults: Faults) -> Case {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_wire::{
-    ActId, Audited, BranchSpec, Fingerprint, Gid, Instance, Op, Operator, Pattern, PerOp,
-    Resolution, ResolvedAs, Spec, TryBy, Wall,
+    ActId, Audited, BranchOptions, BranchSpec, Fingerprint, Gid, Instance, Op, Operator, Pattern,
+    PerOp, Resolution, ResolvedAs, Spec, TryBy, Wall,
 };
 
 pub(crate) const CREATED_AT: Wall = Wall(1_763_640_000_000);
@@ -28,19 +28,33 @@ pub(crate) fn with_legs(id: &str, position: u32, legs: &[Op]) -> BranchSpec {
     BranchSpec {
         id: id.parse().expect("an id"),
         position,
-        stage: 0,
         urls: PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) },
         headers: BTreeMap::new(),
         payload: Arc::from("{}"),
         timeout: Duration::from_secs(3),
         try_by: TryBy::Coordinator,
+        options: None,
         fingerprint: Fingerprint::from_text(id),
     }
 }
 
-/// A branch that is tried after those of earlier stages, and cancelled before them.
-pub(crate) fn of_stage(id: &str, position: u32, stage: u32) -> BranchSpec {
-    BranchSpec { stage, ..branch(id, position) }
+/// A step that comes after these.
+pub(crate) fn step(id: &str, position: u32, after: &[&str]) -> BranchSpec {
+    placed(branch(id, position), after)
+}
+
+/// A branch that comes after these.
+pub(crate) fn placed(branch: BranchSpec, after: &[&str]) -> BranchSpec {
+    let after = after.iter().map(|id| id.parse().expect("an id")).collect();
+    let options = BranchOptions { after: Some(after), ..BranchOptions::default() };
+    BranchSpec { options: options.unless_empty(), ..branch }
+}
+
+/// A saga of these steps.
+pub(crate) fn saga(gid_text: &str, open: bool, steps: Vec<BranchSpec>) -> Arc<Spec> {
+    let spec = Arc::unwrap_or_clone(spec(gid_text, open, steps));
+    let deadline_at = CREATED_AT.after(Duration::from_secs(3_600));
+    Arc::new(Spec { pattern: Pattern::Saga, deadline_at, ..spec })
 }
 
 pub(crate) fn new_branch(id: &str) -> BranchSpec {

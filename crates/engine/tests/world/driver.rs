@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, Call, Change, Commands, Core, Engine, EngineSettings, Event, Input, Reply, ReplyKind,
-    ReplyTo, Request, Rules, Until, Wait,
+    Ask, Call, Change, Commands, Core, Engine, EngineSettings, Event, Input, Record, Reply,
+    ReplyKind, ReplyTo, Request, Rules, StoredTransaction, Until, Wait,
 };
 use tercet_wire::{Answer, Epoch, Gid, Mono, Now, Seq, Spec};
 
@@ -17,6 +17,8 @@ pub(crate) const START: Mono = Mono(1_000_000);
 pub(crate) struct Driver {
     pub(crate) core: Core,
     pub(crate) now: Now,
+    /// All that it had the journal write.
+    pub(crate) records: Vec<Record>,
     last_reply: u64,
     events: u64,
 }
@@ -31,6 +33,7 @@ impl Driver {
         Self {
             core: Core::new(engine, Duration::from_secs(5)),
             now: Now { mono: START, wall: content::CREATED_AT, entropy: 0 },
+            records: Vec::new(),
             last_reply: 0,
             events: 0,
         }
@@ -44,6 +47,7 @@ impl Driver {
         let commands = self.core.step(event, self.now);
         // It looks at all that is live, and a test may have thousands.
         self.events += 1;
+        self.records.extend(commands.append.iter().cloned());
         if self.events < 1_000 || self.events.is_multiple_of(100) {
             assert_eq!(self.core.engine().check(), Ok(()));
         }
@@ -85,6 +89,31 @@ impl Driver {
     pub(crate) fn answer(&mut self, call: &Call, code: u16) -> Commands {
         let answer = Answer::Status { code, retry_after: None, excerpt: String::new() };
         self.input(Input::Answered(call.ticket.clone(), answer))
+    }
+
+    /// The rows of a transaction, once all of it is written.
+    pub(crate) fn rows(&self, gid: &Gid) -> StoredTransaction {
+        let mut of_it = self.records.iter().filter(|record| record.gid == *gid);
+        let Some(Change::Begun(spec)) = of_it.next().map(|record| &record.change) else {
+            panic!("{gid} was not begun");
+        };
+        let mut rows = StoredTransaction::begun(Arc::clone(spec));
+        for record in of_it {
+            rows.apply(&record.change).expect("it fits");
+        }
+        rows
+    }
+
+    /// The process dies once all is written, and another takes up what is unfinished of this.
+    pub(crate) fn restart(&mut self, gid: &Gid) -> Commands {
+        self.restart_with(gid, EngineSettings::default())
+    }
+
+    pub(crate) fn restart_with(&mut self, gid: &Gid, settings: EngineSettings) -> Commands {
+        let rows = self.rows(gid);
+        let engine = Engine::new(Epoch(2), settings);
+        self.core = Core::new(engine, Duration::from_secs(5));
+        self.input(Input::Adopt(Box::new(rows)))
     }
 
     /// Begins, durably, and returns the Try calls.

@@ -18,7 +18,7 @@ use tercet_engine::{
     Ask, Commands, Core, Engine, EngineSettings, Event, Input, Load, Record, Reply, ReplyKind,
     ReplyTo, Request, Rules, StoredTransaction, Ticket, Until, Wait,
     invariants::{
-        call_follows_the_journal, call_follows_the_stages, decision_is_final,
+        call_follows_the_journal, call_follows_the_order, decision_is_final,
         reply_follows_the_journal,
     },
 };
@@ -223,7 +223,7 @@ impl World {
         for call in calls {
             let rows = self.rows.get(&call.ticket.gid);
             self.note(call_follows_the_journal(&call, rows).map_err(|broken| broken.to_string()));
-            let in_turn = call_follows_the_stages(&call, self.rows.get(&call.ticket.gid));
+            let in_turn = call_follows_the_order(&call, self.rows.get(&call.ticket.gid));
             self.note(in_turn.map_err(|broken| broken.to_string()));
             let op = call.ticket.op;
             self.calls.push((call.ticket, op));
@@ -266,6 +266,7 @@ impl World {
                     let by_hand = branch.resolved_as().is_some();
                     called
                         && !by_hand
+                        && !branch.is_skipped()
                         && participant.is_some_and(|it| it.acknowledged() != decision)
                 });
                 if let Some(branch) = untold {

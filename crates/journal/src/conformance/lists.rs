@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{Change, Decided, Decision, HistoryEvent, Record};
-use tercet_wire::{EventKind, ListQuery, Reason, Status, SummaryView, Wall};
+use tercet_wire::{EventKind, ListQuery, Pattern, Reason, Status, SummaryView, Wall};
 
 use super::rig::{Running, patiently};
 use crate::JournalError;
@@ -25,6 +25,7 @@ fn all() -> ListQuery {
         statuses: Vec::new(),
         parked: false,
         participant: None,
+        pattern: None,
         created_after: None,
         created_before: None,
         limit: 50,
@@ -89,6 +90,8 @@ async fn every_filter_holds_and_the_newest_come_first(rig: Rig) {
             &["trying-3", "trying-2"],
         ),
         (ListQuery { statuses: vec![Status::Cancelled], ..all() }, &[]),
+        (ListQuery { pattern: Some(Pattern::Tcc), limit: 50, ..all() }, &everything),
+        (ListQuery { pattern: Some(Pattern::Saga), ..all() }, &[]),
         (ListQuery { parked: true, ..all() }, &["cancelling-5"]),
         (ListQuery { parked: true, statuses: vec![Status::Trying], ..all() }, &[]),
         // The confirmed one has such a branch too, and has finished.

@@ -9,8 +9,8 @@ use tercet_engine::{
     PendingResolution, Record, StoredTransaction, TryAnswer,
 };
 use tercet_wire::{
-    Action, BranchId, BranchSpec, BranchStatus, EventKind, Fingerprint, Gid, Instance, Op, Pattern,
-    PerOp, Reason, ResolvedAs, Seq, Spec, Status, TryBy, Wall, spread,
+    Action, BranchId, BranchOptions, BranchSpec, BranchStatus, EventKind, Fingerprint, Gid,
+    Instance, Op, Pattern, PerOp, Reason, ResolvedAs, Seq, Spec, Status, TryBy, Wall, spread,
 };
 use url::Url;
 
@@ -30,7 +30,6 @@ fn branch(position: u32, host: &str) -> Arc<BranchSpec> {
     Arc::new(BranchSpec {
         id: format!("b{position}").parse().unwrap(),
         position,
-        stage: position % 2,
         urls: PerOp {
             try_: has_try.then(|| url("try")).flatten(),
             confirm: url("confirm"),
@@ -40,6 +39,10 @@ fn branch(position: u32, host: &str) -> Arc<BranchSpec> {
         payload: Arc::from("{\"amount\": 4200.00 ,\"name\":\"O'Brien, \u{1F600}\"}"),
         timeout: Duration::from_millis(3_000 + u64::from(position)),
         try_by: if has_try { TryBy::Coordinator } else { TryBy::Initiator },
+        options: (position % 2 == 1).then(|| {
+            let after = Some(["b0".parse().unwrap()].into());
+            Arc::new(BranchOptions { after, try_attempts: Some(position) })
+        }),
         fingerprint: Fingerprint::from_text(&format!("1:{position}")),
     })
 }

@@ -27,6 +27,7 @@ fn matches(stored: &StoredTransaction, query: &ListQuery) -> bool {
     };
     (query.statuses.is_empty() || query.statuses.contains(&stored.status))
         && (!query.parked || (unfinished && stored.parked))
+        && query.pattern.is_none_or(|pattern| stored.spec.pattern == pattern)
         && query.participant.as_ref().is_none_or(participant)
         && query.created_after.is_none_or(|after| created_at >= after)
         && query.created_before.is_none_or(|before| created_at < before)

@@ -46,6 +46,7 @@ impl Dialect for MySqlDialect {
             WriteKind::Begin
             | WriteKind::Details
             | WriteKind::Branches
+            | WriteKind::Options
             | WriteKind::Events
             | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(

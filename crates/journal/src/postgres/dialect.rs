@@ -229,7 +229,11 @@ fn text(kind: WriteKind, rows: &str) -> String {
              pending_resolution = excluded.pending_resolution, \
              contradicted = excluded.contradicted"
         ),
-        WriteKind::Details | WriteKind::Branches | WriteKind::Events | WriteKind::Audit => {
+        WriteKind::Details
+        | WriteKind::Branches
+        | WriteKind::Options
+        | WriteKind::Events
+        | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")
         }
     }

@@ -47,10 +47,11 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "global_transactions",
     "global_details",
     "branch_transactions",
+    "branch_options",
     "branch_outcomes",
     "transaction_events",
     "audit",
@@ -142,7 +143,8 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
-            let written = [1, 1, 2, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+            let written =
+                [1, 1, 2, 1, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
             assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
             before = Some(spec);
         }
@@ -171,11 +173,11 @@ async fn a_batch_that_waits_too_long_for_somebody_elses_row_is_written_whole_or_
         let failed = store.commit(&batch).await;
         assert!(matches!(failed, Err(CommitError::Again(_))), "{in_the_way}: {failed:?}");
         held.rollback().await.unwrap();
-        assert_eq!(rows(&looking).await, [1, 1, 2, 1, 1, 1], "{in_the_way}");
+        assert_eq!(rows(&looking).await, [1, 1, 2, 1, 1, 1, 1], "{in_the_way}");
         assert_eq!(last_batch(&looking).await, 1);
     }
     assert_eq!(store.commit(&batch).await.unwrap(), []);
-    assert_eq!(rows(&looking).await, [2, 2, 4, 2, 2, 2]);
+    assert_eq!(rows(&looking).await, [2, 2, 4, 2, 2, 2, 2]);
     store.close().await;
 }
 
@@ -270,6 +272,7 @@ async fn steps_that_died_anywhere_in_their_middle_are_gone_on_with(rig: Rig) {
     };
     // The last things made first, so that each time it has died a little earlier.
     let undo = [
+        "DROP TABLE branch_options".to_owned(),
         "DELETE FROM schema_compat".to_owned(),
         "DROP TABLE schema_compat".to_owned(),
         "ALTER TABLE branch_outcomes DROP COLUMN contradicted".to_owned(),

@@ -80,6 +80,26 @@ pub(crate) mod branch {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What a branch asks for beyond its calls, where it asks for anything.
+pub(crate) mod options {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "branch_options")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) gid: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) branch_id: String,
+        pub(crate) options: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What is known of a branch that left the happy path.
 pub(crate) mod outcome {
     use sea_orm::entity::prelude::*;

@@ -6,10 +6,13 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter,
     QueryOrder, QueryResult, QuerySelect, QueryTrait, Select,
 };
-use tercet_wire::{Cursor, ListQuery, Status, Wall};
+use tercet_wire::{Cursor, ListQuery, Pattern, Status, Wall};
 
 use super::entities::{branch, transaction};
 use crate::store::Keyset;
+
+/// Sagas; see `migrations`.
+const OF_SAGAS: &str = "pattern = 'saga'";
 
 /// What a page is made of.
 pub(crate) struct Newest {
@@ -135,6 +138,13 @@ pub(crate) fn conditions(query: &ListQuery) -> Select<transaction::Entity> {
                 .add(Column::CreatedAt.lt(created_at.0))
                 .add(Column::Gid.lt(gid.as_str())),
         );
+    }
+    if let Some(pattern) = query.pattern {
+        // As it stands in the index of the few, which is used for just these words.
+        select = match pattern {
+            Pattern::Saga => select.filter(Expr::cust(OF_SAGAS)),
+            Pattern::Tcc => select.filter(Column::Pattern.eq(pattern.as_str())),
+        };
     }
     if query.parked {
         select = select.filter(Column::Parked.eq(true));

@@ -22,7 +22,9 @@ pub(crate) use self::commit::{
     Answer, ChunkMachine, CommitMachine, Fault, Field, LeaveMachine, Machine, Row, Step,
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
-pub(crate) use self::entities::{audit as act, branch, detail, event, node, outcome, transaction};
+pub(crate) use self::entities::{
+    audit as act, branch, detail, event, node, options, outcome, transaction,
+};
 pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};
 pub(crate) use self::summary::{LifeOfNode, NODES, lives};

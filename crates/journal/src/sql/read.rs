@@ -11,7 +11,7 @@ use tercet_engine::{HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{BranchSpec, EventKind, Gid, Incarnation, Status};
 
 use super::dialect::{SharedDialect, driven_by_nobody};
-use super::entities::{branch, detail, event, outcome, setting, transaction};
+use super::entities::{branch, detail, event, options, outcome, setting, transaction};
 use super::lenient_rows::readable;
 use super::rows::{Rows, happening};
 use super::summary::lives;
@@ -399,27 +399,35 @@ async fn read<'a>(
     for row in found.all(snapshot).await? {
         branches.entry(row.gid.clone()).or_default().push(row);
     }
+    let mut options: HashMap<String, Vec<options::Model>> = HashMap::new();
+    // Nearly never there, and not asked for then.
+    if branches.values().flatten().any(|row| row.stage != 0) {
+        let found = options::Entity::find().filter(options::Column::Gid.is_in(names()));
+        for row in found.all(snapshot).await? {
+            options.entry(row.gid.clone()).or_default().push(row);
+        }
+    }
     let mut branch_records: HashMap<String, Vec<outcome::Model>> = HashMap::new();
     let found = outcome::Entity::find().filter(outcome::Column::Gid.is_in(names()));
     for row in found.all(snapshot).await? {
         branch_records.entry(row.gid.clone()).or_default().push(row);
     }
-    let by_hand = EventKind::ALL.iter().filter(|kind| kind.is_by_hand());
-    let is_by_hand = event::Column::Kind.is_in(by_hand.map(|kind| kind.as_str()));
+    let kept = EventKind::ALL.iter().filter(|kind| kind.is_always_kept());
+    let is_kept = event::Column::Kind.is_in(kept.map(|kind| kind.as_str()));
     // What is not counted is null, and a count passes over it.
-    let by_hand = Expr::expr(Expr::case(is_by_hand, 1)).count();
+    let kept = Expr::expr(Expr::case(is_kept, 1)).count();
     let lengths: Vec<(String, i64, i64)> = event::Entity::find()
         .select_only()
         .column(event::Column::Gid)
         .column_as(event::Column::Number.max(), "history_len")
-        .column_as(by_hand, "history_by_hand")
+        .column_as(kept, "history_kept")
         .filter(event::Column::Gid.is_in(names()))
         .group_by(event::Column::Gid)
         .into_tuple()
         .all(snapshot)
         .await?;
     let lengths: HashMap<String, (i64, i64)> =
-        lengths.into_iter().map(|(gid, lines, by_hand)| (gid, (lines, by_hand))).collect();
+        lengths.into_iter().map(|(gid, lines, kept)| (gid, (lines, kept))).collect();
 
     let mut transactions: HashMap<String, transaction::Model> =
         transactions.into_iter().map(|row| (row.gid.clone(), row)).collect();
@@ -427,14 +435,15 @@ async fn read<'a>(
     for gid in gids {
         let name = gid.as_str();
         let Some(transaction) = transactions.remove(name) else { continue };
-        let (history_len, history_by_hand) = lengths.get(name).copied().unwrap_or_default();
+        let (history_len, history_kept) = lengths.get(name).copied().unwrap_or_default();
         let rows = Rows {
             transaction,
             detail: details.remove(name),
             branches: branches.remove(name).unwrap_or_default(),
+            options: options.remove(name).unwrap_or_default(),
             branch_records: branch_records.remove(name).unwrap_or_default(),
             history_len,
-            history_by_hand,
+            history_kept,
         };
         let stored = rows.stored().map_err(|why| Unreadable { gid: gid.clone(), why });
         all.insert(gid.clone(), stored);

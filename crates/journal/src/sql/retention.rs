@@ -11,13 +11,14 @@ use sea_orm::{
 use tercet_wire::{Status, Wall};
 
 use super::dialect::Dialect;
-use super::entities::{branch, event, outcome, transaction};
+use super::entities::{branch, event, options, outcome, transaction};
 use super::lenient_rows::each;
 use crate::error::JournalError;
 use crate::store::{Keyset, PurgeBatch, PurgeLimits, first_within};
 
 /// The tables whose rows stripping takes.
-const PARTS: [&str; 3] = ["branch_transactions", "branch_outcomes", "transaction_events"];
+const PARTS: [&str; 4] =
+    ["branch_transactions", "branch_options", "branch_outcomes", "transaction_events"];
 
 /// Rows of a transaction that stripping leaves: its own and its details.
 const NARROW_ROWS: u64 = 2;
@@ -147,6 +148,7 @@ async fn parts(
         return Ok(rows);
     }
     count(recovery_pool, &mut rows, branch::Entity::find(), branch::Column::Gid, &gids).await?;
+    count(recovery_pool, &mut rows, options::Entity::find(), options::Column::Gid, &gids).await?;
     count(recovery_pool, &mut rows, outcome::Entity::find(), outcome::Column::Gid, &gids).await?;
     count(recovery_pool, &mut rows, event::Entity::find(), event::Column::Gid, &gids).await?;
     Ok(rows)

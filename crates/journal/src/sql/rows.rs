@@ -14,7 +14,7 @@ use tercet_wire::{
     PerOp, ResolvedAs, Spec, Status, SummaryView, Wall,
 };
 
-use super::entities::{audit, branch, detail, event, outcome, transaction};
+use super::entities::{audit, branch, detail, event, options, outcome, transaction};
 
 /// What is wrong with a row, in words.
 pub(crate) type Wrong = String;
@@ -25,9 +25,10 @@ pub(crate) struct Rows {
     pub(crate) transaction: transaction::Model,
     pub(crate) detail: Option<detail::Model>,
     pub(crate) branches: Vec<branch::Model>,
+    pub(crate) options: Vec<options::Model>,
     pub(crate) branch_records: Vec<outcome::Model>,
     pub(crate) history_len: i64,
-    pub(crate) history_by_hand: i64,
+    pub(crate) history_kept: i64,
 }
 
 impl Rows {
@@ -35,7 +36,10 @@ impl Rows {
         let row = &self.transaction;
         let detail = self.detail.as_ref().ok_or("its details are missing")?;
         self.branches.sort_by_key(|branch| branch.position);
-        let branches = self.branches.iter().map(|row| Ok((row.registered, Arc::new(branch(row)?))));
+        let branches = self.branches.iter().map(|row| {
+            let options = self.options.iter().find(|options| options.branch_id == row.branch_id);
+            Ok((row.registered, Arc::new(branch(row, options)?)))
+        });
         let branches = branches.collect::<Result<Vec<(bool, Arc<BranchSpec>)>, Wrong>>()?;
         let begun = branches.iter().filter(|(registered, _)| !registered);
         let spec = Spec {
@@ -84,7 +88,7 @@ impl Rows {
             branch_records,
             history: Vec::new(),
             history_len: small("number", self.history_len)?,
-            history_by_hand: small("number", self.history_by_hand)?,
+            history_kept: small("number", self.history_kept)?,
         })
     }
 }
@@ -115,7 +119,7 @@ fn decided(
     }
 }
 
-fn branch(row: &branch::Model) -> Result<BranchSpec, Wrong> {
+fn branch(row: &branch::Model, options: Option<&options::Model>) -> Result<BranchSpec, Wrong> {
     let headers: BTreeMap<String, String> = serde_json::from_str(&row.headers)
         // What is in it is secret, so the error's own words, which quote it, are not used.
         .map_err(|_| format!("headers of {} are no object of texts", row.branch_id))?;
@@ -127,7 +131,6 @@ fn branch(row: &branch::Model) -> Result<BranchSpec, Wrong> {
     Ok(BranchSpec {
         id: parse("branch_id", &row.branch_id)?,
         position: small("position", i64::from(row.position))?,
-        stage: small("stage", i64::from(row.stage))?,
         urls: PerOp {
             try_: url("try_url", &row.try_url)?,
             confirm: url("confirm_url", &row.confirm_url)?,
@@ -137,6 +140,14 @@ fn branch(row: &branch::Model) -> Result<BranchSpec, Wrong> {
         payload: Arc::from(&*row.payload),
         timeout: Duration::from_millis(timeout),
         try_by: parse("try_by", &row.try_by)?,
+        options: match (row.stage, options) {
+            (0, None) => None,
+            // Without them it would be called in another order.
+            (0, Some(_)) | (_, None) => {
+                return Err(format!("options of {} do not fit its stage", row.branch_id));
+            }
+            (_, Some(options)) => json("options", Some(&options.options))?.map(Arc::new),
+        },
         fingerprint: Fingerprint::from_text(&row.fingerprint),
     })
 }

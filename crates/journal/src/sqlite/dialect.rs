@@ -81,9 +81,11 @@ impl Dialect for Sqlite {
                  pending_resolution = excluded.pending_resolution, \
                  contradicted = excluded.contradicted",
             ),
-            WriteKind::Details | WriteKind::Branches | WriteKind::Events | WriteKind::Audit => {
-                inserted(kind, rows, "")
-            }
+            WriteKind::Details
+            | WriteKind::Branches
+            | WriteKind::Options
+            | WriteKind::Events
+            | WriteKind::Audit => inserted(kind, rows, ""),
         }
     }
 

@@ -113,7 +113,7 @@ pub(super) fn is_tried(branch: &BranchView) -> Option<bool> {
     match branch.status {
         BranchStatus::Registered => None,
         BranchStatus::Tried | BranchStatus::Confirmed => Some(true),
-        BranchStatus::Refused | BranchStatus::Cancelled => Some(false),
+        BranchStatus::Refused | BranchStatus::Cancelled | BranchStatus::Skipped => Some(false),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use tercet_wire::{BeginRequest, BranchRequest, Gid, Op, TryBy, header};
+use tercet_wire::{BeginRequest, BranchRequest, Gid, Op, Pattern, TryBy, header};
 
 use super::error::ClientError;
 use super::http::Sent;
@@ -42,7 +42,16 @@ impl NewTransaction {
         self
     }
 
-    /// How long it may stay undecided: 100 ms to 24 h, by default 30 s.
+    /// Makes it a saga: its branches are steps, each tried once those before it are, and cancelled once
+    /// those after it are.
+    #[must_use]
+    pub fn saga(mut self) -> Self {
+        self.request.pattern = Some(Pattern::Saga);
+        self
+    }
+
+    /// How long it may stay undecided: 100 ms to 24 h, by default 30 s; a saga to 30 days, by default
+    /// an hour.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.request.timeout_ms = Some(whole_millis(timeout));
@@ -141,6 +150,21 @@ impl NewBranch {
     #[must_use]
     pub fn cancel_url(mut self, url: impl Into<String>) -> Self {
         self.request.cancel = Some(url.into());
+        self
+    }
+
+    /// In a saga: the branches that come before it, by their ids; with none it is called at once. By
+    /// default it comes after the branch before it.
+    #[must_use]
+    pub fn after(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.request.after = Some(ids.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How often its Try may fail before the transaction is cancelled, 0 to 1 000; 0: until the deadline.
+    #[must_use]
+    pub fn try_attempts(mut self, attempts: u32) -> Self {
+        self.request.try_attempts = Some(attempts.into());
         self
     }
 

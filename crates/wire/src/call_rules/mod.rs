@@ -214,7 +214,7 @@ mod tests {
             written(&both, "old.internal"),
             Err(NotAllowed::Denied("old.internal".to_owned()))
         );
-        assert_eq!(written(&both, "Old.Internal.:8080").is_err(), true);
+        assert!(written(&both, "Old.Internal.:8080").is_err());
         assert!(
             written(&both, "pay.internal:81").is_err() && written(&both, "pay.internal").is_ok()
         );

@@ -173,9 +173,11 @@ mod tests {
         text.parse().expect(text)
     }
 
+    type Places = &'static [(&'static str, u16)];
+
     #[test]
     fn a_pattern_names_whole_names_and_what_is_below() {
-        let table: &[(&str, &[(&str, u16)], &[(&str, u16)])] = &[
+        let table: &[(&str, Places, Places)] = &[
             (
                 "pay.internal",
                 &[("pay.internal", 80), ("PAY.internal.", 7302)],

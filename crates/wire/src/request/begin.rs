@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::Object;
 use crate::request::number::{exact, whole};
-use crate::status::TryBy;
+use crate::status::{Pattern, TryBy};
 
 /// Begins a transaction.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -27,16 +27,20 @@ pub struct BeginRequest {
         )
     )]
     pub gid: Option<String>,
-    /// The branches. With none the transaction is open.
+    /// Its shape. Default `tcc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Pattern>,
+    /// The branches. With none the transaction is open; a saga says so itself.
     #[serde(default, deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<BranchRequest>>, max_items = 64))]
     pub branches: Vec<BranchRequest>,
     /// Whether branches may be registered later and the initiator asks for the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<bool>,
-    /// How long it may stay undecided, in milliseconds: 100 to 86 400 000. Default 30 000.
+    /// How long it may stay undecided, in milliseconds: 100 to 86 400 000, of a saga to
+    /// 2 592 000 000. Default 30 000, of a saga 3 600 000.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 100, maximum = 86_400_000))]
+    #[cfg_attr(feature = "openapi", schema(minimum = 100, maximum = 2_592_000_000_u64))]
     pub timeout_ms: Option<u64>,
     /// The initiator's own data; at most 4 KiB.
     #[serde(default, deserialize_with = "exact", skip_serializing_if = "Option::is_none")]
@@ -70,6 +74,10 @@ pub struct BranchRequest {
     #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
     pub try_: Option<String>,
+    /// Another name for `try`, as sagas call it: the step itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
+    pub action: Option<String>,
     /// URL of Confirm. Absent: nothing to take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
@@ -78,6 +86,10 @@ pub struct BranchRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
     pub cancel: Option<String>,
+    /// Another name for `cancel`, as sagas call it: what undoes the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
+    pub compensate: Option<String>,
     /// Body of every call, sent to the byte as it came. Default `{}`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
@@ -93,6 +105,16 @@ pub struct BranchRequest {
     /// Who calls Try. `initiator` goes without a `try` URL, in an open transaction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub try_by: Option<TryBy>,
+    /// Of a saga: ids of the branches that come before it. Default: the one before it in the list,
+    /// or registered before it; none for the first. `[]`: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>, max_items = 64))]
+    pub after: Option<Vec<String>>,
+    /// Calls of its Try that may fail before the transaction is cancelled: 0 to 1 000; 0: until the
+    /// deadline. Default: the setting `retry.try_attempts`; of a saga 0.
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 1_000))]
+    pub try_attempts: Option<u64>,
 }
 
 /// Asks for the cancel decision; the body may be absent.

@@ -7,17 +7,36 @@ use std::time::Duration;
 
 use crate::ids::{BranchId, Gid, Instance};
 use crate::op::Op;
+use crate::order::{NoOrder, Order};
 use crate::request::branch_headers::check_headers;
 use crate::request::target::check_urls;
 use crate::request::{fingerprint, json, traceparent};
-use crate::spec::{BranchSpec, Fingerprint, Spec};
+use crate::spec::{BranchOptions, BranchSpec, Fingerprint, Spec};
 use crate::status::{Pattern, TryBy};
 use crate::text::{object_without_nul, without_nul};
 use crate::time::Wall;
 use crate::{BeginRequest, BranchRequest, CancelRequest, Invalid, Limits};
 
-/// How long a transaction may stay undecided unless begin says otherwise, in milliseconds.
-pub(crate) const TIMEOUT_MS: u64 = 30_000;
+/// How long a transaction of this shape may stay undecided unless begin says otherwise, in
+/// milliseconds.
+pub(crate) fn timeout_ms(pattern: Pattern) -> u64 {
+    match pattern {
+        Pattern::Tcc => 30_000,
+        Pattern::Saga => 3_600_000,
+    }
+}
+
+/// How long it may stay so at most: what is reserved for a day is reserved for ever, the steps of a
+/// process may take weeks.
+fn longest_timeout_ms(pattern: Pattern) -> u64 {
+    match pattern {
+        Pattern::Tcc => 86_400_000,
+        Pattern::Saga => 2_592_000_000,
+    }
+}
+
+/// How often the Try of a branch may fail, at most, where it says so.
+const MOST_TRY_ATTEMPTS: u64 = 1_000;
 /// How long one call may take at most, in milliseconds.
 const CALL_TIMEOUTS_MS: std::ops::RangeInclusive<u64> = 10..=600_000;
 /// Longest reason of a cancel, in bytes.
@@ -64,6 +83,11 @@ pub fn check_begin(
         let what = format!("may be at most {}, these are {count}", limits.branches);
         return Err(Invalid::new("branches", what));
     }
+    let pattern = request.pattern.unwrap_or(Pattern::Tcc);
+    if pattern == Pattern::Saga && count == 0 && request.open != Some(true) {
+        let what = "a saga needs branches, or `open`: true if they are registered one by one";
+        return Err(Invalid::new("branches", what));
+    }
     let open = request.open.unwrap_or(false) || count == 0;
     let mut ids = BTreeSet::new();
     let mut branches = Vec::with_capacity(count);
@@ -73,7 +97,15 @@ pub fn check_begin(
             Some(_) => None,
             None => Some(BranchId::by_position(position)),
         };
-        let branch = check_branch_at(request, &path, id, open, limits)?;
+        let place = match pattern {
+            Pattern::Tcc => None,
+            Pattern::Saga => {
+                Some(Place { before: branches.last().map(|it: &Arc<BranchSpec>| &it.id) })
+            }
+        };
+        let branch = check_branch_at(request, &path, id, (open, place), limits)?;
+        check_shape(&branch, pattern)
+            .map_err(|unfit| Invalid::new(format!("{path}{}", unfit.field), unfit.what))?;
         if !ids.insert(branch.id.clone()) {
             let what = format!("{} is the id of an earlier branch", branch.id);
             return Err(Invalid::new(format!("{path}id"), what));
@@ -93,12 +125,16 @@ pub fn check_begin(
         let what = format!("must be at most {limit} bytes of JSON, this has {len}");
         return Err(Invalid::new("metadata", what));
     }
-    let timeout = check_timeout(request.timeout_ms, TIMEOUT_MS, 100..=86_400_000, "timeout_ms")?;
-    let fingerprint = fingerprint::of_begin(open, timeout, metadata.as_deref(), &branches);
+    if pattern == Pattern::Saga {
+        check_order(&branches)?;
+    }
+    let (default_ms, range) = (timeout_ms(pattern), 100..=longest_timeout_ms(pattern));
+    let timeout = check_timeout(request.timeout_ms, default_ms, range, "timeout_ms")?;
+    let fingerprint = fingerprint::of_begin(pattern, open, timeout, metadata.as_deref(), &branches);
     let spec = Spec {
         gid,
         instance: arrival.instance,
-        pattern: Pattern::Tcc,
+        pattern,
         open,
         created_at: arrival.at,
         deadline_at: arrival.at.after(timeout),
@@ -115,7 +151,7 @@ pub fn check_begin(
 /// # Errors
 /// The first field found that is not as the contract says.
 pub fn check_branch(request: BranchRequest, limits: &Limits) -> Result<BranchSpec, Invalid> {
-    check_branch_at(request, "", None, true, limits)
+    check_branch_at(request, "", None, (true, None), limits)
 }
 
 /// Checks a cancel; gives the caller's reason, if any.
@@ -142,7 +178,7 @@ pub fn refused_begin(gid: Gid, arrival: &Arrival<'_>) -> Spec {
         pattern: Pattern::Tcc,
         open: true,
         created_at: arrival.at,
-        deadline_at: arrival.at.after(Duration::from_millis(TIMEOUT_MS)),
+        deadline_at: arrival.at.after(Duration::from_millis(timeout_ms(Pattern::Tcc))),
         fingerprint: Fingerprint::of_refused(),
         metadata: None,
         traceparent: traceparent::given_or_made(arrival.traceparent, arrival.instance),
@@ -156,7 +192,7 @@ fn check_branch_at(
     request: BranchRequest,
     path: &str,
     default_id: Option<BranchId>,
-    open: bool,
+    (open, place): (bool, Option<Place<'_>>),
     limits: &Limits,
 ) -> Result<BranchSpec, Invalid> {
     let id = match (&request.id, default_id) {
@@ -189,19 +225,117 @@ fn check_branch_at(
     // Its default is a setting, which may be another when the request is repeated: whether it
     // was given is what counts.
     let given = given.map(|_| timeout);
-    let fingerprint = fingerprint::of_branch(&id, &urls, &headers, payload, given, try_by);
+    let options = BranchOptions {
+        after: check_after(request.after, path, limits)?,
+        try_attempts: check_try_attempts(request.try_attempts, path)?,
+    };
+    let options = match place {
+        None => options.unless_empty(),
+        Some(place) => place.without_defaults(options).unless_empty(),
+    };
+    let fingerprint =
+        fingerprint::of_branch(&id, &urls, &headers, payload, given, try_by, options.as_deref());
     let payload = Arc::from(payload);
     Ok(BranchSpec {
         id,
         position: 0,
-        stage: 0,
         urls,
         headers,
         payload,
         timeout,
         try_by,
+        options,
         fingerprint,
     })
+}
+
+/// Where a step stands in the list that its saga is begun with.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    /// The one before it.
+    before: Option<&'a BranchId>,
+}
+
+impl Place<'_> {
+    /// What is said and goes without saying is not said: else a repeat that says it would be another.
+    fn without_defaults(self, options: BranchOptions) -> BranchOptions {
+        let is_default = |after: &BTreeSet<BranchId>| after.iter().eq(self.before);
+        BranchOptions {
+            after: options.after.filter(|after| !is_default(after)),
+            try_attempts: options.try_attempts.filter(|attempts| *attempts != 0),
+        }
+    }
+}
+
+fn check_after(
+    given: Option<Vec<String>>,
+    path: &str,
+    limits: &Limits,
+) -> Result<Option<BTreeSet<BranchId>>, Invalid> {
+    let Some(given) = given else { return Ok(None) };
+    let invalid = |what: String| Invalid::new([path, "after"].concat(), what);
+    if given.len() > limits.branches {
+        return Err(invalid(format!("may name at most {} branches", limits.branches)));
+    }
+    let mut after = BTreeSet::new();
+    for text in &given {
+        let id: BranchId = text.parse().map_err(|error| invalid(format!("{text:?}: {error}")))?;
+        if !after.insert(id) {
+            return Err(invalid(format!("names {text} twice")));
+        }
+    }
+    Ok(Some(after))
+}
+
+fn check_try_attempts(given: Option<u64>, path: &str) -> Result<Option<u32>, Invalid> {
+    match given {
+        Some(given) if given > MOST_TRY_ATTEMPTS => {
+            let what = format!("must be 0 to {MOST_TRY_ATTEMPTS}, this is {given}");
+            Err(Invalid::new([path, "try_attempts"].concat(), what))
+        }
+        given => Ok(given.and_then(|given| u32::try_from(given).ok())),
+    }
+}
+
+/// A field of a branch that its transaction has no use for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Unfit {
+    /// Which.
+    pub field: &'static str,
+    /// Why.
+    pub what: String,
+}
+
+/// Whether a branch fits a transaction of this shape.
+///
+/// # Errors
+/// It does not.
+pub fn check_shape(branch: &BranchSpec, pattern: Pattern) -> Result<(), Unfit> {
+    let unfit = |field, what: &str| Err(Unfit { field, what: what.to_owned() });
+    match pattern {
+        Pattern::Tcc if branch.after().is_some() => {
+            unfit("after", "only the branches of a saga have an order: begin with `pattern`: saga")
+        }
+        Pattern::Saga if branch.try_by == TryBy::Initiator => {
+            unfit("try_by", "the steps of a saga are called by the coordinator, in their order")
+        }
+        Pattern::Tcc | Pattern::Saga => Ok(()),
+    }
+}
+
+/// Whether the branches of a saga have an order.
+fn check_order(branches: &[Arc<BranchSpec>]) -> Result<(), Invalid> {
+    let (position, what) = match Order::check(branches) {
+        Ok(()) => return Ok(()),
+        Err(NoOrder::Itself { position }) => (position, "names the branch itself".to_owned()),
+        Err(NoOrder::Unknown { position, id }) => {
+            (position, format!("names {id}, and no branch has that id"))
+        }
+        Err(NoOrder::Circle { position }) => {
+            (position, "leads back to this branch in a circle".to_owned())
+        }
+    };
+    Err(Invalid::new(format!("branches[{position}].after"), what))
 }
 
 fn check_try_by(try_by: TryBy, has_try_url: bool, open: bool, path: &str) -> Result<(), Invalid> {

@@ -7,7 +7,7 @@
 //! until its default became a setting: a begin that gives just that is told 409 when it is
 //! repeated across that upgrade, which is safe.) A field added to the wire later leaves the fingerprints of requests without it alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,22 +17,26 @@ use url::Url;
 use crate::hex::hex;
 use crate::ids::BranchId;
 use crate::op::{Op, PerOp};
-use crate::request::check::{NO_PAYLOAD, TIMEOUT_MS};
-use crate::spec::{BranchSpec, Fingerprint};
-use crate::status::TryBy;
+use crate::request::check::{NO_PAYLOAD, timeout_ms};
+use crate::spec::{BranchOptions, BranchSpec, Fingerprint};
+use crate::status::{Pattern, TryBy};
 
 /// Of a begin. The gid is not part of it: it is what the fingerprint is compared under.
 pub(crate) fn of_begin(
+    pattern: Pattern,
     open: bool,
     timeout: Duration,
     metadata: Option<&str>,
     branches: &[Arc<BranchSpec>],
 ) -> Fingerprint {
     let mut content = Content::default();
+    if pattern != Pattern::Tcc {
+        content.field("pattern", pattern.as_str());
+    }
     if open {
         content.field("open", "true");
     }
-    content.millis("timeout_ms", timeout, TIMEOUT_MS);
+    content.millis("timeout_ms", timeout, timeout_ms(pattern));
     if let Some(metadata) = metadata {
         content.field("metadata", metadata);
     }
@@ -50,6 +54,7 @@ pub(crate) fn of_branch(
     payload: &str,
     timeout: Option<Duration>,
     try_by: TryBy,
+    options: Option<&BranchOptions>,
 ) -> Fingerprint {
     let mut content = Content::default();
     content.field("id", id.as_str());
@@ -70,6 +75,16 @@ pub(crate) fn of_branch(
     }
     if try_by != TryBy::Coordinator {
         content.field("try_by", try_by.as_str());
+    }
+    // Compared as a set: it is one.
+    for id in options.iter().filter_map(|options| options.after.as_ref()).flatten() {
+        content.field("after", id.as_str());
+    }
+    if options.is_some_and(|options| options.after.as_ref().is_some_and(BTreeSet::is_empty)) {
+        content.field("after", "");
+    }
+    if let Some(attempts) = options.and_then(|options| options.try_attempts) {
+        content.field("try_attempts", &attempts.to_string());
     }
     content.fingerprint()
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::hex::{hex, unhex};
 use crate::ids::Gid;
-use crate::status::Status;
+use crate::status::{Pattern, Status};
 use crate::time::Wall;
 
 /// Which transactions, newest first. Every condition given must hold.
@@ -19,6 +19,8 @@ pub struct ListQuery {
     pub parked: bool,
     /// Only those with a branch of this `host:port`; looks at unfinished ones only.
     pub participant: Option<String>,
+    /// Only those of this shape.
+    pub pattern: Option<Pattern>,
     /// Begun then or later.
     pub created_after: Option<Wall>,
     /// Begun earlier.

@@ -17,7 +17,10 @@ mod traceparent;
 
 pub use audit::{AuditPlace, AuditQuery, InvalidAuditCursor};
 pub use begin::{BeginRequest, BranchRequest, CancelRequest};
-pub use check::{Arrival, CheckedBegin, check_begin, check_branch, check_cancel, refused_begin};
+pub use check::{
+    Arrival, CheckedBegin, Unfit, check_begin, check_branch, check_cancel, check_shape,
+    refused_begin,
+};
 pub use invalid::Invalid;
 pub use limits::Limits;
 pub use list::{Cursor, InvalidCursor, ListQuery};

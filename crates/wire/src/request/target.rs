@@ -18,13 +18,17 @@ pub(crate) fn check_urls(
     path: &str,
     limits: &Limits,
 ) -> Result<PerOp<Option<Arc<Url>>>, Invalid> {
-    let legs = PerOp { try_: &request.try_, confirm: &request.confirm, cancel: &request.cancel };
+    let legs = PerOp {
+        try_: one_name("try", &request.try_, ("action", &request.action), path)?,
+        confirm: request.confirm.as_deref().map(|url| ("confirm", url)),
+        cancel: one_name("cancel", &request.cancel, ("compensate", &request.compensate), path)?,
+    };
     let mut urls = PerOp::default();
     match &request.endpoint {
         Some(endpoint) => {
             let field = [path, "endpoint"].concat();
-            if let Some(op) = Op::ALL.into_iter().find(|op| legs.get(*op).is_some()) {
-                let what = format!("stands for all three URLs; give it or `{op}`, not both");
+            if let Some((leg, _)) = Op::ALL.into_iter().find_map(|op| *legs.get(op)) {
+                let what = format!("stands for all three URLs; give it or `{leg}`, not both");
                 return Err(Invalid::new(field, what));
             }
             let base = check_url(endpoint, &field, limits)?;
@@ -38,14 +42,31 @@ pub(crate) fn check_urls(
         }
         None => {
             for op in Op::ALL {
-                if let Some(text) = legs.get(op) {
-                    let url = check_url(text, &[path, op.as_str()].concat(), limits)?;
+                if let Some((leg, text)) = legs.get(op) {
+                    let url = check_url(text, &[path, leg].concat(), limits)?;
                     *urls.get_mut(op) = Some(Arc::new(url));
                 }
             }
         }
     }
     Ok(urls)
+}
+
+/// A leg under the one of its two names that was given.
+fn one_name<'a>(
+    name: &'static str,
+    given: &'a Option<String>,
+    (other, given_so): (&'static str, &'a Option<String>),
+    path: &str,
+) -> Result<Option<(&'static str, &'a str)>, Invalid> {
+    match (given.as_deref(), given_so.as_deref()) {
+        (Some(_), Some(_)) => {
+            let what = format!("is another name for `{name}`; give one of the two");
+            Err(Invalid::new([path, other].concat(), what))
+        }
+        (Some(url), None) => Ok(Some((name, url))),
+        (None, given_so) => Ok(given_so.map(|url| (other, url))),
+    }
 }
 
 fn leg_of(base: &Url, op: Op, field: &str, limits: &Limits) -> Result<Url, Invalid> {

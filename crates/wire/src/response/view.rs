@@ -79,6 +79,10 @@ pub struct BranchView {
     /// `host:port` of its Confirm, else Try, else Cancel.
     #[cfg_attr(feature = "openapi", schema(example = "127.0.0.1:7302"))]
     pub participant: String,
+    /// Ids of the branches of its saga that come right before it; absent where there is no order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
+    pub after: Option<Vec<BranchId>>,
     /// Where it stands.
     pub status: BranchStatus,
     /// Whether it needs people.

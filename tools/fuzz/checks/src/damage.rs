@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::choices::Choices;
 
 /// The tables of a transaction, and of each the columns that a read looks at.
-const TABLES: [(&str, &[&str]); 5] = [
+const TABLES: [(&str, &[&str]); 6] = [
     (
         "global_transactions",
         &[
@@ -42,6 +42,7 @@ const TABLES: [(&str, &[&str]); 5] = [
             "fingerprint",
         ],
     ),
+    ("branch_options", &["gid", "branch_id", "options"]),
     (
         "branch_outcomes",
         &[

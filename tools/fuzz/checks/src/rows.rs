@@ -48,6 +48,7 @@ pub(crate) fn check(data: &[u8]) {
         statuses: Vec::new(),
         parked: false,
         participant: None,
+        pattern: None,
         created_after: None,
         created_before: None,
         limit: 100,

@@ -232,6 +232,7 @@ impl Actor {
                 | Refusal::TooManyPagedOut { .. }
                 | Refusal::NotDecided
                 | Refusal::TriesOutstanding(_)
+                | Refusal::Unfit(_)
                 | Refusal::Quarantined => Then::Again,
                 Refusal::NotFound
                 | Refusal::GidReused

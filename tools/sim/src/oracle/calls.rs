@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tercet_engine::{
     Ask, CallState, Commands, Event, Input, Phase, Ticket, Transaction,
-    invariants::call_follows_the_journal,
+    invariants::{call_follows_the_journal, call_follows_the_order},
 };
 use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
 
@@ -122,6 +122,9 @@ impl Calls {
                 }
             }
             let decided = stored.is_some_and(|stored| stored.decided.is_some());
+            if !is_anothers {
+                scheduler.check(call_follows_the_order(call, stored));
+            }
             if ticket.op == Op::Try && decided && !is_anothers {
                 scheduler.broke(format!("{gid}/{branch}: a Try left after the decision"));
             }
@@ -176,7 +179,7 @@ impl Calls {
     fn nobody_waits(&self, transaction: &Transaction, now: Mono, scheduler: &mut Scheduler) {
         for branch in transaction.branches() {
             let Some(op) = branch.needs(transaction.decision()) else { continue };
-            if branch.spec().url(op).is_none() {
+            if branch.spec().url(op).is_none() || !transaction.is_in_turn(branch.id()) {
                 continue;
             }
             let leg = (transaction.gid().clone(), branch.id().clone(), op);

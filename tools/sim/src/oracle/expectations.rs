@@ -94,6 +94,8 @@ impl Expectations {
             | Refusal::NotDecided
             | Refusal::AlreadyFinished(_)
             | Refusal::BranchNotFound(_) => return,
+            // A step was registered before the one that it comes after.
+            Refusal::Unfit(_) => (Sometimes::StepTooEarly, None),
             // Nobody here registers two contents under one id.
             Refusal::BranchReused(branch) => {
                 return scheduler.broke(format!("{gid}/{branch} was told to be reused"));
@@ -174,6 +176,13 @@ fn everyone_acknowledged(
         let business = services.get(service_of(spec)).map(|service| &service.business);
         let acknowledged =
             business.and_then(|business| business.acknowledged(gid, instance, branch.id()));
+        if branch.is_skipped() {
+            scheduler.saw(Sometimes::StepSkipped);
+            if acknowledged.is_some() {
+                scheduler.broke(format!("{gid}/{} was told skipped, and was called", spec.id));
+            }
+            continue;
+        }
         if acknowledged != Some(op) {
             scheduler
                 .broke(format!("{gid} was told finished, but {} has not done its {op}", spec.id));

@@ -22,7 +22,7 @@ use tercet_engine::{
     BranchRecord, Commands, Core, Decision, Event, Input, Lane, Load, Parked, StoredTransaction,
     Submitted, invariants::decision_is_final,
 };
-use tercet_wire::{Fingerprint, Gid, Instance, Now, Op, Status};
+use tercet_wire::{BranchStatus, Fingerprint, Gid, Instance, Now, Op, Pattern, Status};
 
 use crate::coverage::{Sometimes, Together};
 use crate::node::{LONGEST_STOP, RETENTION, Running};
@@ -183,7 +183,7 @@ impl Oracle {
         }
     }
 
-    /// People are told that a branch is parked: who looks finds it so, or finds it ended.
+    /// People are told that a branch is parked: who looks finds it so, or finds that it has answered.
     pub(crate) fn parked(
         &self,
         gid: &Gid,
@@ -195,7 +195,12 @@ impl Oracle {
         let stored = rows.get(gid).filter(|stored| stored.spec.instance == parked.instance);
         let row =
             stored.and_then(|stored| stored.branch_records.iter().find(|row| row.branch == *id));
-        let is_so = |row: &BranchRecord| row.parked || row.acknowledged_at.is_some();
+        let is_saga = stored.is_some_and(|stored| stored.spec.pattern == Pattern::Saga);
+        let is_so = |row: &BranchRecord| {
+            let has_answered =
+                row.acknowledged_at.is_some() || is_saga && row.status != BranchStatus::Registered;
+            row.parked || has_answered
+        };
         let is_over = stored.is_some_and(|stored| stored.status.is_finished());
         if !is_over && !row.is_some_and(is_so) {
             scheduler.broke(format!("{gid}/{id} was told to be parked before that was durable"));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_engine::{Change, Event, Input, Load, Record};
-use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
+use tercet_wire::{BranchId, Gid, Mono, Now, Op, Pattern, Verdict, verdict};
 
 use crate::coverage::Sometimes;
 use crate::node::Running;
@@ -111,7 +111,9 @@ impl Parking {
                 continue;
             };
             let Some(branch) = transaction.branch(id) else { continue };
-            let waits = transaction.decision().is_some() && !branch.is_done();
+            // The time of a step begins with its turn, which is not seen here.
+            let has_a_turn = transaction.spec().pattern == Pattern::Saga;
+            let waits = transaction.decision().is_some() && !branch.is_done() && !has_a_turn;
             let overdue = running.is_overdue(due, awake_since, scheduler.now);
             if waits && overdue && !branch.is_parked() {
                 scheduler.broke(format!("{gid}/{id} waits and is not shown to people"));

@@ -99,6 +99,9 @@ pub(super) struct Filter {
     /// Only those with a branch of this host:port
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) participant: Option<String>,
+    /// Only those of this shape: tcc or saga
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) pattern: Option<String>,
     /// Begun at this RFC 3339 time or later
     #[arg(long, value_name = "TIME")]
     pub(super) created_after: Option<String>,
@@ -119,6 +122,7 @@ impl Filter {
             ("status", self.status.clone()),
             ("parked", self.parked.then(|| "true".to_owned())),
             ("participant", self.participant.clone()),
+            ("pattern", self.pattern.clone()),
             ("created_after", self.created_after.clone()),
             ("created_before", self.created_before.clone()),
         ];

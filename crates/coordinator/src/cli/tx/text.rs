@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use tercet_wire::{
-    BranchView, EventView, LastAnswerView, Op, PendingResolutionView, SummaryView, TransactionView,
-    Wall,
+    BranchView, EventView, LastAnswerView, Op, PendingResolutionView, Status, SummaryView,
+    TransactionView, Wall,
 };
 
 use crate::cli::tx::table::Table;
@@ -165,6 +165,14 @@ fn table_of(branches: &[BranchView], now: Wall) -> Vec<String> {
 fn advice(summary: &SummaryView, branches: &[BranchView]) -> Vec<String> {
     let Some(parked) = branches.iter().find(|branch| branch.parked) else { return Vec::new() };
     let (gid, branch) = (&summary.gid, &parked.id);
+    if summary.status == Status::Trying {
+        return vec![
+            String::new(),
+            "A parked step does not get on by itself, and is still called.".to_owned(),
+            format!("  when its participant is repaired:  tercet tx retry {gid}"),
+            format!("  to undo what was done:             tercet tx cancel {gid}"),
+        ];
+    }
     vec![
         String::new(),
         "A parked branch does not get on by itself, and is still called.".to_owned(),

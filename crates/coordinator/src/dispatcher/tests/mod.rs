@@ -79,12 +79,12 @@ fn branch(url: &str, payload: &str) -> BranchSpec {
     BranchSpec {
         id: "payment".parse().expect("an id"),
         position: 0,
-        stage: 0,
         urls: PerOp { try_: url.clone(), confirm: url.clone(), cancel: url },
         headers: BTreeMap::new(),
         payload: Arc::from(payload),
         timeout: GUARD,
         try_by: TryBy::Coordinator,
+        options: None,
         fingerprint: Fingerprint::from_text("v1"),
     }
 }

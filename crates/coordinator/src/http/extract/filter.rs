@@ -1,6 +1,6 @@
 //! Which transactions a list has, and which part of it.
 
-use tercet_wire::{Invalid, ListQuery, Status, UnknownName, Wall};
+use tercet_wire::{Invalid, ListQuery, Pattern, Status, UnknownName, Wall};
 use utoipa::IntoParams;
 
 use crate::http::extract::params::{FromParams, Params};
@@ -55,6 +55,9 @@ pub(in crate::http) struct Filter {
     /// Only unfinished ones with a branch of this `host:port`.
     #[param(max_length = 259, pattern = "^.+:[0-9]{1,5}$")]
     participant: Option<String>,
+    /// Of this shape: `tcc` or `saga`.
+    #[param(value_type = Option<String>, pattern = "^(tcc|saga)$")]
+    pattern: Option<Pattern>,
     /// Begun at this RFC 3339 time or later.
     #[param(value_type = Option<String>)]
     created_after: Option<Wall>,
@@ -68,6 +71,7 @@ impl FromParams for Filter {
         Ok(Self {
             parked: params.take_word("parked", &[("true", true), ("false", false)])?,
             participant: params.take("participant", participant)?,
+            pattern: params.take("pattern", str::parse)?,
             created_after: params.take("created_after", str::parse)?,
             created_before: params.take("created_before", str::parse)?,
         })
@@ -81,6 +85,7 @@ impl Filter {
             statuses,
             parked: self.parked.unwrap_or(false),
             participant: self.participant,
+            pattern: self.pattern,
             created_after: self.created_after,
             created_before: self.created_before,
             limit: MAX_LIMIT,

@@ -56,7 +56,7 @@ fn list_query((status, (filter, paging)): ListParams) -> Result<ListQuery, Inval
 
 #[cfg(test)]
 mod tests {
-    use tercet_wire::{Status, Wall};
+    use tercet_wire::{Pattern, Status, Wall};
 
     use super::*;
 
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn every_condition_is_read() {
         let query = parse(
-            "status=confirming,trying,trying&parked=true&participant=Pay.example:80\
+            "status=confirming,trying,trying&parked=true&participant=Pay.example:80&pattern=saga\
              &created_after=2025-11-20T12:00:00Z&created_before=2025-11-20T13:00:00%2B01:00&limit=500",
         );
         let noon = Some(Wall(1_763_640_000_000));
@@ -76,6 +76,7 @@ mod tests {
             statuses: vec![Status::Trying, Status::Confirming],
             parked: true,
             participant: Some("pay.example:80".to_owned()),
+            pattern: Some(Pattern::Saga),
             created_after: noon,
             created_before: noon,
             limit: 500,
@@ -91,6 +92,7 @@ mod tests {
             ("status=done", "status: \"done\" is not one of"),
             ("status=", "status: \"\" is not one of"),
             ("parked=yes", "parked: must be true"),
+            ("pattern=xa", "pattern: \"xa\" is not one of tcc saga"),
             ("participant=pay", "participant: must be host:port"),
             ("participant=:80", "participant: must be host:port"),
             ("created_after=yesterday", "created_after: must be an RFC 3339"),

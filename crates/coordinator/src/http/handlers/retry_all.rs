@@ -230,6 +230,9 @@ fn act(caller: &Caller, id: ActId, query: &ListQuery, at: Wall) -> Act {
         // Some databases, and most programs for people, cannot hold it.
         filter["participant"] = without_nul(participant).into();
     }
+    if let Some(pattern) = query.pattern {
+        filter["pattern"] = pattern.as_str().into();
+    }
     for (name, moment) in
         [("created_after", query.created_after), ("created_before", query.created_before)]
     {

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use tercet_engine::Refusal;
 use tercet_journal::JournalError;
-use tercet_wire::{BranchId, Gid, Incarnation, Invalid, Problem, ProblemCode};
+use tercet_wire::{BranchId, Gid, Incarnation, Invalid, Problem, ProblemCode, Unfit};
 
 use crate::http::middleware::forwarding::DrivenBy;
 
@@ -84,6 +84,9 @@ impl Failure {
                 let names: Vec<&str> = branches.iter().map(BranchId::as_str).collect();
                 let detail = format!("no Try has succeeded yet of: {}", names.join(", "));
                 Self::new(ProblemCode::TriesOutstanding, detail).naming(branches)
+            }
+            Refusal::Unfit(Unfit { field, what }) => {
+                Self::new(ProblemCode::InvalidRequest, format!("{field}: {what}"))
             }
             Refusal::TooManyBranches { limit } => {
                 let detail = format!("branches: {gid} has {limit}, which is as many as it may");

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tercet_wire::{BranchId, Gid, Mono, Now};
+use tercet_wire::{BranchId, BranchStatus, Gid, Mono, Now};
 use url::Url;
 
 use crate::dispatch::Destination;
@@ -178,7 +178,9 @@ impl Engine {
         let Some(op) = stored.decision().map(Decision::op) else { return false };
         let acknowledged = |id: &BranchId| {
             let row = stored.branch_records.iter().find(|row| row.branch == *id);
-            row.is_some_and(|row| row.acknowledged_at.is_some())
+            row.is_some_and(|row| {
+                row.acknowledged_at.is_some() || row.status == BranchStatus::Skipped
+            })
         };
         let open = stored.branches.iter().filter(|branch| !acknowledged(&branch.id));
         let mut urls = open.filter_map(|branch| branch.url(op));

@@ -7,7 +7,7 @@ use tercet_engine::{
     Ask, Call, Commands, Committed, Event, Input, JournalEvent, LifeState, Refusal, Reply, ReplyTo,
     Request, Rules, Suspect, SuspectedFor, TakeOver, TakeOverAnswer, TakeOverStep, Ticket, Until,
     Urgency, Wait,
-    invariants::{call_follows_the_journal, call_follows_the_stages, reply_follows_the_journal},
+    invariants::{call_follows_the_journal, call_follows_the_order, reply_follows_the_journal},
 };
 use tercet_wire::{Answer, BranchId, Gid, Incarnation, Mono, Now, Op, Spec};
 
@@ -371,7 +371,7 @@ impl Nodes {
     fn check_call(&mut self, own: Incarnation, call: &Call) {
         let rows = self.rows.get(&call.ticket.gid);
         let logged = call_follows_the_journal(call, rows);
-        let in_turn = call_follows_the_stages(call, rows);
+        let in_turn = call_follows_the_order(call, rows);
         let driver = rows.and_then(|rows| rows.owner);
         let drives = driver.is_none_or(|driver| driver == own) || self.rows.is_over(own);
         self.note(logged.and(in_turn).map_err(|broken| broken.to_string()));

@@ -82,6 +82,7 @@ async fn what_is_copied_there_and_back_is_the_same_and_is_taken_over(rig: Rig) {
         "global_transactions",
         "global_details",
         "branch_transactions",
+        "branch_options",
         "branch_outcomes",
         "transaction_events",
         "audit",

@@ -26,6 +26,8 @@ pub(crate) enum WriteKind {
     Reasons,
     /// Inserts branches.
     Branches,
+    /// Inserts what those of them ask for that ask for anything.
+    Options,
     /// Inserts what is known of branches that left the happy path, or replaces it.
     Outcomes,
     /// Inserts lines of history.
@@ -42,6 +44,7 @@ impl WriteKind {
         Self::Details,
         Self::Reasons,
         Self::Branches,
+        Self::Options,
         Self::Outcomes,
         Self::Events,
         Self::Audit,
@@ -62,6 +65,7 @@ impl WriteKind {
             Self::Details => "details",
             Self::Reasons => "reasons",
             Self::Branches => "branches",
+            Self::Options => "options",
             Self::Outcomes => "outcomes",
             Self::Events => "events",
             Self::Audit => "audit",
@@ -83,6 +87,7 @@ impl WriteKind {
                  participant, try_url, confirm_url, cancel_url, headers, payload, timeout_ms, \
                  try_by, fingerprint)"
             }
+            Self::Options => "branch_options (gid, branch_id, options)",
             Self::Outcomes => {
                 "branch_outcomes (gid, branch_id, status, try_attempts, confirm_attempts, \
                  cancel_attempts, parked, last_error, answer_status, answer_body, resolved_as, \

@@ -6,7 +6,8 @@ use sea_orm::Value;
 use serde::Serialize;
 use tercet_engine::{Act, Decision};
 use tercet_wire::{
-    BranchId, BranchSpec, Gid, Incarnation, LastAnswerView, Op, PendingResolutionView, Reason,
+    BranchId, BranchOptions, BranchSpec, Gid, Incarnation, LastAnswerView, Op,
+    PendingResolutionView, Reason,
 };
 
 use super::WriteKind;
@@ -51,6 +52,7 @@ pub(crate) fn write_rows(
         WriteKind::Details => details(deltas, &mut rows),
         WriteKind::Reasons => reasons(deltas, &mut rows),
         WriteKind::Branches => branches(deltas, &mut rows),
+        WriteKind::Options => options(deltas, &mut rows),
         WriteKind::Outcomes => branch_records(deltas, &mut rows),
         WriteKind::Events => events(deltas, &mut rows),
         WriteKind::Audit => audit(deltas, acts, &mut rows),
@@ -124,6 +126,22 @@ fn reasons(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     }
 }
 
+fn options(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    // Of one transaction, in the order in which they are written.
+    let mut of_it: Vec<(&BranchSpec, &BranchOptions)> = Vec::new();
+    for delta in deltas {
+        let begun = delta.begun.iter().flat_map(|spec| &spec.branches);
+        let new = begun.chain(delta.registered.iter().copied());
+        of_it.extend(new.filter_map(|branch| Some((&**branch, branch.options.as_deref()?))));
+        of_it.sort_unstable_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+        for (branch, options) in of_it.drain(..) {
+            // A list of ids and a number are always written.
+            let options = serde_json::to_string(options).unwrap_or_default();
+            rows.push([text(delta.gid.as_str()), text(branch.id.as_str()), text(&options)]);
+        }
+    }
+}
+
 fn branches(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     // Of one transaction, in the order in which they are written.
     let mut of_it: Vec<(&Arc<BranchSpec>, bool)> = Vec::new();
@@ -137,7 +155,7 @@ fn branches(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
                 text(delta.gid.as_str()),
                 text(branch.id.as_str()),
                 branch.position.into(),
-                branch.stage.into(),
+                i32::from(branch.options.is_some()).into(),
                 registered.into(),
                 text(&branch.participant()),
                 url(branch, Op::Try),

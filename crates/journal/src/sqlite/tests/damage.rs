@@ -170,7 +170,7 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
     let rig = Rig::on_sqlite();
     migrate_up(&rig.settings.database_url).await.unwrap();
     let tables = tables(&outsider(&rig).await).await;
-    assert_eq!(tables.len(), 7, "{tables:?}");
+    assert_eq!(tables.len(), 8, "{tables:?}");
     let sound = ["tx", "tx-5", "tx-9-9"];
     for (table, columns) in tables {
         let rounds = if table == "nodes" { DAMAGES.len() } else { 1 };
@@ -236,6 +236,7 @@ fn everything() -> ListQuery {
         statuses: Vec::new(),
         parked: false,
         participant: None,
+        pattern: None,
         created_after: None,
         created_before: None,
         limit: 1_000,

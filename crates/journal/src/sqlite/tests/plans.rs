@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use tercet_engine::{Change, HistoryEvent, Record, Weight};
 use tercet_wire::{
-    AuditPlace, AuditQuery, Cursor, EventKind, Incarnation, ListQuery, Seq, Status, Wall,
+    AuditPlace, AuditQuery, Cursor, EventKind, Incarnation, ListQuery, Pattern, Seq, Status, Wall,
 };
 
 use super::super::dialect::Sqlite;
@@ -155,6 +155,7 @@ async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
         statuses: Vec::new(),
         parked: false,
         participant: None,
+        pattern: None,
         created_after: None,
         created_before: None,
         limit: 50,
@@ -162,7 +163,9 @@ async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
     };
     let cursor = Cursor { created_at: Wall(5), gid: "a".parse().unwrap() };
     let later = ListQuery { cursor: Some(cursor), created_after: Some(Wall(1)), ..all.clone() };
+    let sagas = ListQuery { pattern: Some(Pattern::Saga), ..all.clone() };
     for (query, status, index) in [
+        (&sagas, false, "global_transactions_sagas"),
         (&all, false, "global_transactions_created"),
         (&all, true, "global_transactions_status (status=?)"),
         (&later, false, "global_transactions_created (created_at>? AND created_at<?)"),

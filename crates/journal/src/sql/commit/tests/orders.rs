@@ -10,7 +10,7 @@ use crate::conformance::{act, record, trying};
 use crate::store::CommitError;
 
 /// All that a batch whose every statement has rows sends.
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "begin with fence 7 3",
     "begin 2",
     "advance 1",
@@ -18,6 +18,7 @@ const ALL: [&str; 10] = [
     "details 2",
     "reasons 1",
     "branches 5",
+    "options 2",
     "outcomes 3",
     "events 3",
     "COMMIT",
@@ -122,7 +123,8 @@ fn rows_of_every_statement_are_ordered_by_gid_and_branch() {
     }
     let mut seen = 0;
     for (sent, bound) in run.sent.iter().zip(&run.bound) {
-        let of_branch = sent.starts_with("branches") || sent.starts_with("outcomes");
+        let of_branch =
+            ["branches", "options", "outcomes"].iter().any(|kind| sent.starts_with(kind));
         let key = |row: &[Value]| match (&row[0], &row[1]) {
             (Value::String(Some(gid)), Value::String(Some(branch))) if of_branch => {
                 (gid.clone(), branch.clone())
@@ -134,7 +136,7 @@ fn rows_of_every_statement_are_ordered_by_gid_and_branch() {
         assert!(keys.is_sorted(), "{sent}: {keys:?}");
         seen += usize::from(keys.len() > 1);
     }
-    assert_eq!(seen, 6, "statements of which there is an order to see");
+    assert_eq!(seen, 7, "statements of which there is an order to see");
 }
 
 #[test]
