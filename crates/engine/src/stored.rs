@@ -33,7 +33,7 @@ pub struct StoredTransaction {
     pub history: Vec<HistoryEvent>,
     /// How many lines of history there are.
     pub history_len: u32,
-    /// How many of them say what people did.
+    /// How many of them are kept however many there are: what people did, and the way of a saga.
     pub history_kept: u32,
 }
 

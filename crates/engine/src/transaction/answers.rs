@@ -180,7 +180,7 @@ fn no_longer_waits(branch: &mut Branch) {
     branch.failure_stats.since = None;
 }
 
-/// It rides with completion or is written after a while, unless the next stage is called on the
+/// It rides with completion or is written after a while, unless the next step is called on the
 /// strength of it.
 fn acknowledged(branch: &mut Branch, is_built_on: bool, step: &mut Step<'_>) {
     let unwritten_since = (!is_built_on).then_some(step.now.mono);

@@ -18,7 +18,8 @@ use crate::http::state::Api;
 
 /// Show a transaction's history
 ///
-/// Oldest first: begin, decision and end, and between them what did not go as it should.
+/// Oldest first: begin, decision and end, and between them what did not go as it should, and the
+/// way of a saga's steps.
 #[utoipa::path(
     get,
     path = "/v1/transactions/{gid}/events",
