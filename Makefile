@@ -116,7 +116,7 @@ bench-growth: ## Measure how cost grows with finished, waiting and failing trans
 	$(BENCH)
 	$(BUILT)/release/tercet-bench growth --daemon $(BUILT)/release/tercet
 
-bench-stores: ## Measure SQLite, PostgreSQL and MariaDB in turns, on throw-away servers; six minutes
+bench-stores: ## Measure SQLite, PostgreSQL and MariaDB in turns, and two nodes, on throw-away servers; eight minutes
 	$(BENCH)
 	tests/databases sh -c '$(BUILT)/release/tercet-bench stores --daemon $(BUILT)/release/tercet \
 		--postgres "$$TERCET_TEST_POSTGRES_URL" --mysql "$$TERCET_TEST_MYSQL_URL"'

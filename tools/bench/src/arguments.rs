@@ -34,7 +34,7 @@ enum Command {
         #[arg(long, default_value_t = 1_000_000)]
         most: u64,
     },
-    /// The same daemon on a file, on PostgreSQL and on MariaDB, in turns; about six minutes
+    /// The same daemon on a file, on PostgreSQL and on MariaDB, in turns, and two of it; about eight minutes
     Stores {
         #[command(flatten)]
         place: Place,
@@ -129,7 +129,7 @@ impl LoadFlags {
         };
         let script = Script::new(shape, self.address, self.sink);
         let load = Load {
-            address: self.address,
+            addresses: &[self.address],
             tls: None,
             script: &script,
             connections: self.connections,

@@ -21,8 +21,8 @@ const ALARM: Token = Token(usize::MAX);
 /// A load to be put on a coordinator.
 #[derive(Debug)]
 pub(crate) struct Load<'a> {
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
+    /// Where it listens, each of its nodes.
+    pub(crate) addresses: &'a [SocketAddr],
     /// By what, if it speaks TLS.
     pub(crate) tls: Option<Arc<ClientConfig>>,
     /// What is asked.
@@ -89,8 +89,8 @@ enum Phase {
 impl<'a> Generator<'a> {
     fn new(load: &'a Load<'a>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let to = (load.address, load.tls.as_ref());
-        let connect = |lane| Lane::connect(to, poll.registry(), Token(lane));
+        let to = (load.addresses, load.tls.as_ref());
+        let connect = |lane| Lane::connect(to, poll.registry(), lane);
         let lanes = (0..load.connections).map(connect).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             load,
@@ -132,7 +132,7 @@ impl<'a> Generator<'a> {
             }
             for event in &events {
                 if event.token() != ALARM {
-                    self.attend(event.token().0, event.is_writable())?;
+                    self.attend(event.token(), event.is_writable())?;
                 }
             }
         }
@@ -209,8 +209,9 @@ impl<'a> Generator<'a> {
         Ok(())
     }
 
-    fn attend(&mut self, lane: usize, writable: bool) -> io::Result<()> {
-        match self.lanes[lane].attend(self.load.script, writable) {
+    fn attend(&mut self, token: Token, writable: bool) -> io::Result<()> {
+        let (lane, node) = Lane::of(token, self.load.addresses.len());
+        match self.lanes[lane].attend(self.load.script, node, writable) {
             Ok(None) => {}
             Ok(Some(ended)) => {
                 self.ended(ended);
@@ -224,14 +225,14 @@ impl<'a> Generator<'a> {
         Ok(())
     }
 
-    /// A connection is of no more use: another takes its place.
+    /// A connection is of no more use: others take the place of all that the lane has.
     fn lost(&mut self, lane: usize, why: &io::Error) -> io::Result<()> {
         if let Some(ended) = self.lanes[lane].lost(why) {
             self.ended(ended);
             self.idle.push(lane);
         }
-        let to = (self.load.address, self.load.tls.as_ref());
-        self.lanes[lane] = Lane::connect(to, self.poll.registry(), Token(lane))?;
+        let to = (self.load.addresses, self.load.tls.as_ref());
+        self.lanes[lane] = Lane::connect(to, self.poll.registry(), lane)?;
         Ok(())
     }
 

@@ -50,7 +50,8 @@ fn load(pace: Pace, until: Until, status: &'static str) -> Counted {
     };
     let script = Script::new(shape, address, address);
     let warm_up = Duration::ZERO;
-    let load = Load { address, tls: None, script: &script, connections: 1, pace, warm_up, until };
+    let addresses = &[address];
+    let load = Load { addresses, tls: None, script: &script, connections: 1, pace, warm_up, until };
     load.run(&mut |_| {}).expect("answers")
 }
 

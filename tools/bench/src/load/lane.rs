@@ -1,4 +1,4 @@
-//! One connection of the generator, and the transaction under way on it.
+//! One connection of the generator to each node, and the transaction under way on them.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -13,10 +13,13 @@ use rustls::{ClientConfig, ClientConnection};
 use super::script::Script;
 use crate::wire::{Connection, response};
 
-/// A connection; one transaction at a time is under way on it.
+/// A connection to each node; one transaction at a time is under way on them, each of its requests
+/// at the node after the one before, as a balancer has it.
 #[derive(Debug)]
 pub(super) struct Lane {
-    connection: Connection,
+    /// Not the same for all, or every transaction would begin at the same node.
+    first: usize,
+    connections: Vec<Connection>,
     under_way: Option<UnderWay>,
     request: Vec<u8>,
 }
@@ -40,25 +43,41 @@ pub(super) struct Ended {
 }
 
 impl Lane {
-    /// Connects, and waits for that.
+    /// Connects to each, and waits for that.
     pub(super) fn connect(
+        (addresses, tls): (&[SocketAddr], Option<&Arc<ClientConfig>>),
+        registry: &Registry,
+        lane: usize,
+    ) -> io::Result<Self> {
+        let connect = |(node, address): (usize, &SocketAddr)| {
+            Self::connection((*address, tls), registry, Token(lane * addresses.len() + node))
+        };
+        let connections = addresses.iter().enumerate().map(connect).collect::<io::Result<_>>()?;
+        Ok(Self { first: lane, connections, under_way: None, request: Vec::new() })
+    }
+
+    /// Whose a token is, of so many nodes: the lane's and the node's number.
+    pub(super) fn of(token: Token, nodes: usize) -> (usize, usize) {
+        (token.0 / nodes, token.0 % nodes)
+    }
+
+    fn connection(
         (address, tls): (SocketAddr, Option<&Arc<ClientConfig>>),
         registry: &Registry,
         token: Token,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Connection> {
         let stream = std::net::TcpStream::connect(address)?;
         stream.set_nonblocking(true)?;
         let connection = Connection::new(TcpStream::from_std(stream), registry, token)?;
         connection.set_no_delay()?;
-        let connection = match tls {
+        Ok(match tls {
             None => connection,
             Some(tls) => {
                 let name = ServerName::from(address.ip());
                 let tls = ClientConnection::new(Arc::clone(tls), name).map_err(io::Error::other)?;
                 connection.by_tls(tls)
             }
-        };
-        Ok(Self { connection, under_way: None, request: Vec::new() })
+        })
     }
 
     /// Begins a transaction.
@@ -70,7 +89,13 @@ impl Lane {
     fn ask(&mut self, script: &Script) -> io::Result<()> {
         let Some(UnderWay { number, step, location, .. }) = &self.under_way else { return Ok(()) };
         script.request(*number, *step, location, &mut self.request);
-        self.connection.send(&self.request)
+        let node = self.node(*step);
+        self.connections[node].send(&self.request)
+    }
+
+    /// At which node this step is asked.
+    fn node(&self, step: usize) -> usize {
+        (self.first + step) % self.connections.len()
     }
 
     /// What is under way, when the connection is of no more use.
@@ -80,19 +105,26 @@ impl Lane {
     }
 
     /// Takes what has come; says if that ended the transaction.
-    pub(super) fn attend(&mut self, script: &Script, writable: bool) -> io::Result<Option<Ended>> {
+    pub(super) fn attend(
+        &mut self,
+        script: &Script,
+        node: usize,
+        writable: bool,
+    ) -> io::Result<Option<Ended>> {
+        let connection = &mut self.connections[node];
         if writable {
-            self.connection.flush()?;
+            connection.flush()?;
         }
-        let open = self.connection.receive()?;
-        let ended = self.answered(script)?;
+        let open = connection.receive()?;
+        let ended = self.answered(script, node)?;
         if open { Ok(ended) } else { Err(ErrorKind::UnexpectedEof.into()) }
     }
 
-    fn answered(&mut self, script: &Script) -> io::Result<Option<Ended>> {
-        let found = response(self.connection.received());
+    fn answered(&mut self, script: &Script, node: usize) -> io::Result<Option<Ended>> {
+        let asked = self.under_way.as_ref().map(|under_way| self.node(under_way.step));
+        let found = response(self.connections[node].received());
         let Some(found) = found.map_err(io::Error::other)? else { return Ok(None) };
-        let Some(mut under_way) = self.under_way.take() else {
+        let Some(mut under_way) = self.under_way.take().filter(|_| asked == Some(node)) else {
             return Err(io::Error::other("an answer that nobody asked for"));
         };
         let checked = script.check(under_way.number, under_way.step, &found);
@@ -100,7 +132,7 @@ impl Lane {
             under_way.location = Script::resolved(found.location.unwrap_or_default());
         }
         let length = found.length;
-        self.connection.take(length);
+        self.connections[node].take(length);
         under_way.step += 1;
         if checked.is_err() || under_way.step == script.steps() {
             return Ok(Some(Ended { due: under_way.due, wrong: checked.err() }));

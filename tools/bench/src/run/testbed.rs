@@ -71,13 +71,31 @@ impl Testbed {
         pace: Pace,
         timing: Timing,
     ) -> Result<Figures, RigError> {
+        self.round_on(daemon, &[], case, pace, timing)
+    }
+
+    /// One round of a case on several nodes of one database: each request of a transaction at the
+    /// node after the one before.
+    ///
+    /// # Errors
+    /// A program ended or does not answer.
+    pub(crate) fn round_on(
+        &mut self,
+        daemon: &Daemon,
+        others: &[Daemon],
+        case: &Case,
+        pace: Pace,
+        timing: Timing,
+    ) -> Result<Figures, RigError> {
         let script = Script::new(case.shape, daemon.address, self.sink.address);
         let script = match &daemon.token {
             Some(token) => script.with_token(token),
             None => script,
         };
+        let nodes = || std::iter::once(daemon).chain(others);
+        let addresses: Vec<_> = nodes().map(|node| node.address).collect();
         let load = Load {
-            address: daemon.address,
+            addresses: &addresses,
             tls: daemon.tls.clone(),
             script: &script,
             connections: case.connections,
@@ -85,13 +103,14 @@ impl Testbed {
             warm_up: timing.warm_up,
             until: timing.until,
         };
-        let before = daemon.scrape()?;
+        let scrape = || nodes().map(Daemon::scrape).collect::<Result<Vec<_>, _>>();
+        let before = scrape()?;
         let mut used = Vec::with_capacity(2);
         let counted = load.run(&mut |edge| {
             let (Edge::Begin | Edge::End) = edge;
-            used.push(self.used(daemon));
+            used.push(self.used(daemon, others));
         })?;
-        let journal = journal_counts(&before, &daemon.scrape()?);
+        let journal = journal_counts(&before, &scrape()?);
         let used: Vec<Used> = used.into_iter().collect::<Result<_, _>>()?;
         let used = match used.as_slice() {
             [begin, end] => Used {
@@ -110,12 +129,12 @@ impl Testbed {
         &self.wrong
     }
 
-    fn used(&self, daemon: &Daemon) -> Result<Used, RigError> {
-        Ok(Used {
-            daemon: daemon.process.cpu()?,
-            sink: self.sink.process.cpu()?,
-            database: daemon.server.cpu()?,
-        })
+    fn used(&self, daemon: &Daemon, others: &[Daemon]) -> Result<Used, RigError> {
+        let mut nodes = daemon.process.cpu()?;
+        for other in others {
+            nodes += other.process.cpu()?;
+        }
+        Ok(Used { daemon: nodes, sink: self.sink.process.cpu()?, database: daemon.server.cpu()? })
     }
 
     fn complain(&mut self, case: &Case, counted: &Counted) {
@@ -127,8 +146,9 @@ impl Testbed {
     }
 }
 
-fn journal_counts(before: &Scrape, after: &Scrape) -> JournalCounts {
-    let grown = |name| after.since(before, name);
+fn journal_counts(before: &[Scrape], after: &[Scrape]) -> JournalCounts {
+    let grown =
+        |name| after.iter().zip(before).map(|(after, before)| after.since(before, name)).sum();
     JournalCounts {
         statements: grown("tercet_journal_statements_total"),
         commits: grown("tercet_journal_commits_total"),
