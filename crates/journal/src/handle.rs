@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Act, Backlog, HistoryEvent, JournalEvent, LifeRow, Load, Record, StoredTransaction, Urgency,
+    Act, Backlog, HistoryEvent, JournalEvent, LifeRow, Record, StoredTransaction, Urgency,
 };
 use tercet_wire::{
     AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
@@ -365,12 +365,7 @@ impl Journal {
     /// # Errors
     /// The database does not answer, or not in time.
     pub async fn look_at(&self, gid: &Gid) -> Result<Option<StoredTransaction>, JournalError> {
-        let gids = std::slice::from_ref(gid);
-        let mut loads = self.shown(self.shared.store.load(gids)).await?;
-        Ok(match loads.pop() {
-            Some((_, Load::Found(stored) | Load::Elsewhere { stored, .. })) => Some(*stored),
-            Some((_, Load::Nothing | Load::Failed | Load::Unreadable { .. })) | None => None,
-        })
+        self.shown(self.shared.store.look_at(gid)).await
     }
 
     /// Deletes the row of a life that is over, if no transaction points to it; whether it did.

@@ -49,8 +49,8 @@ pub(crate) const CLUSTER_BUGS: &[Bug] = &[
     Bug {
         name: "P2: what another life drives is taken for this one's",
         file: "crates/engine/src/engine/input.rs",
-        instead_of: "Some(owner) if owner != own => Self::Elsewhere { owner, stored },",
-        put: "Some(owner) if owner != own && stored.history_len == u32::MAX => Self::Elsewhere { owner, stored },",
+        instead_of: "Some(owner) if owner != own => Self::Elsewhere(owner),",
+        put: "Some(owner) if owner != own && stored.history_len == u32::MAX => Self::Elsewhere(owner),",
         caught_by: Simulation,
     },
     Bug {

@@ -41,7 +41,7 @@ pub(crate) fn event(event: &Event) -> String {
             Input::Loaded(gid, load) => match load {
                 Load::Nothing => format!("{gid} loaded: nothing"),
                 Load::Found(stored) => format!("{gid} loaded: {}", stored.status),
-                Load::Elsewhere { owner, .. } => format!("{gid} loaded: driven by {}", owner.0),
+                Load::Elsewhere(owner) => format!("{gid} loaded: driven by {}", owner.0),
                 Load::Failed => format!("{gid} loaded: failed"),
                 Load::Unreadable { why } => format!("{gid} loaded: {why}"),
             },

@@ -67,13 +67,8 @@ pub enum Load {
     Nothing,
     /// Its rows: this incarnation's, or finished, or nobody's.
     Found(Box<StoredTransaction>),
-    /// It is unfinished, and another incarnation drives it.
-    Elsewhere {
-        /// Which one.
-        owner: Incarnation,
-        /// Its rows, as that one has made them durable.
-        stored: Box<StoredTransaction>,
-    },
+    /// It is unfinished, and this other incarnation drives it.
+    Elsewhere(Incarnation),
     /// It could not be read; ask again later.
     Failed,
     /// There is something, and it makes no sense: damaged, or of a newer program.
@@ -87,10 +82,9 @@ impl Load {
     /// Rows as this incarnation is to take them.
     #[must_use]
     pub fn of(stored: StoredTransaction, own: Incarnation) -> Self {
-        let stored = Box::new(stored);
         match stored.owner {
-            Some(owner) if owner != own => Self::Elsewhere { owner, stored },
-            Some(_) | None => Self::Found(stored),
+            Some(owner) if owner != own => Self::Elsewhere(owner),
+            Some(_) | None => Self::Found(Box::new(stored)),
         }
     }
 }

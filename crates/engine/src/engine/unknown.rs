@@ -65,12 +65,12 @@ impl Engine {
         let asked_for = waited.as_ref().map_or(0, |waited| waited.asked_for);
         let waiting = waited.map(|waited| waited.requests).unwrap_or_default();
         match load {
-            Load::Nothing | Load::Elsewhere { .. } if too_old && self.arrivals.is_mine(gid) => {
+            Load::Nothing | Load::Elsewhere(_) if too_old && self.arrivals.is_mine(gid) => {
                 output.effects.push(at_once(gid, Effect::Load));
                 self.loading.ask_again(gid.clone(), waiting, due, true);
             }
             // It was not asked for, so nobody knows of which time it tells.
-            Load::Nothing | Load::Found(_) | Load::Elsewhere { .. } if !is_expected => {}
+            Load::Nothing | Load::Found(_) | Load::Elsewhere(_) if !is_expected => {}
             Load::Found(stored)
                 if of_page
                     && waiting.is_empty()
@@ -113,7 +113,7 @@ impl Engine {
                 }
             }
             // It is not for this node to drive, and nothing of it is kept.
-            Load::Elsewhere { owner, .. } => {
+            Load::Elsewhere(owner) => {
                 self.is_not_here(gid);
                 for request in waiting {
                     match self.live.contains(gid) {

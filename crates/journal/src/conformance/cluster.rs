@@ -65,7 +65,9 @@ async fn take_over(running: &mut Running, names: &[&str]) -> Vec<Gid> {
 async fn is_mine(running: &mut Running, name: &str) -> bool {
     match running.load(&gids(&[name])[0]).await {
         Load::Found(_) => true,
-        Load::Elsewhere { owner, stored } => {
+        Load::Elsewhere(owner) => {
+            let gid = &gids(&[name])[0];
+            let stored = running.journal.look_at(gid).await.unwrap().unwrap();
             assert_eq!(stored.owner, Some(owner), "it is not said whose it is");
             false
         }

@@ -189,6 +189,10 @@ impl Read for Faulty {
         self.store.load(gids).await
     }
 
+    async fn look_at(&self, gid: &Gid) -> Result<Option<StoredTransaction>, JournalError> {
+        self.store.look_at(gid).await
+    }
+
     async fn unfinished(
         &self,
         after: Option<&Gid>,

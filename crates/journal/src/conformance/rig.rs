@@ -300,7 +300,7 @@ impl Running {
                 // Its owner is told where it matters.
                 Some(StoredTransaction { history, owner: None, ..*stored })
             }
-            Load::Elsewhere { owner, .. } => panic!("{gid} is {owner:?}'s"),
+            Load::Elsewhere(owner) => panic!("{gid} is {owner:?}'s"),
             Load::Failed => panic!("{gid} cannot be read"),
             Load::Unreadable { why } => panic!("{gid}: {why}"),
         }

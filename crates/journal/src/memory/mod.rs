@@ -146,6 +146,10 @@ impl Read for MemoryStore {
         Ok(gids.iter().map(load).collect())
     }
 
+    async fn look_at(&self, gid: &Gid) -> Result<Option<StoredTransaction>, JournalError> {
+        Ok(self.state().stored(gid).map(without_history))
+    }
+
     async fn unfinished(
         &self,
         after: Option<&Gid>,

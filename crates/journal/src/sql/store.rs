@@ -103,8 +103,17 @@ pub(crate) async fn bounded<T>(
 impl<S: SqlStore> Read for S {
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError> {
         let Pools { incarnation, recovery_pool, page_bytes, .. } = self.pools();
-        let read = read::load(recovery_pool, *incarnation, gids, *page_bytes, S::IS_SHARED);
+        let read = async {
+            match S::IS_SHARED {
+                true => read::load_of_shared(recovery_pool, *incarnation, gids, *page_bytes).await,
+                false => read::load(recovery_pool, *incarnation, gids, *page_bytes).await,
+            }
+        };
         bounded(self.read_within(), read).await
+    }
+
+    async fn look_at(&self, gid: &Gid) -> Result<Option<StoredTransaction>, JournalError> {
+        bounded(self.read_within(), read::look_at(&self.pools().recovery_pool, gid)).await
     }
 
     async fn unfinished(

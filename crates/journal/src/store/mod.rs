@@ -68,6 +68,9 @@ pub(crate) trait Read: Send + Sync + 'static {
     /// once; of some, at least one. The gids differ.
     async fn load(&self, gids: &[Gid]) -> Result<Vec<(Gid, Load)>, JournalError>;
 
+    /// Reads one, whoever drives it. None where there is none, or its rows make no sense.
+    async fn look_at(&self, gid: &Gid) -> Result<Option<StoredTransaction>, JournalError>;
+
     /// A page of this incarnation's unfinished transactions, by gid: at most `limit`, and no
     /// more than may be in memory at once. Empty only when there are no more.
     async fn unfinished(

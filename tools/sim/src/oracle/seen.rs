@@ -69,7 +69,7 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
                 scheduler.note(|| format!("    {gid} arrives, {rests} rest"));
             }
         }
-        Input::Loaded(gid, Load::Elsewhere { .. } | Load::Nothing) => {
+        Input::Loaded(gid, Load::Elsewhere(_) | Load::Nothing) => {
             if running.is_arriving(gid) {
                 scheduler.saw(Together::ReadAgain);
             }
