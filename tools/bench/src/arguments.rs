@@ -44,6 +44,9 @@ enum Command {
         /// An empty database on a MariaDB or MySQL on this machine
         #[arg(long)]
         mysql: String,
+        /// Transactions under way at once
+        #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
+        connections: Vec<usize>,
     },
     /// Load on a daemon that runs already
     Load(LoadFlags),
@@ -97,12 +100,12 @@ impl Arguments {
                 growth::publish(&outcome, &place.below)?;
                 Ok(outcome.wrong.is_empty())
             }
-            Command::Stores { place, postgres, mysql } => {
+            Command::Stores { place, postgres, mysql, connections } => {
                 let servers = [
                     ("PostgreSQL", postgres, ServerProcesses(&["postgres"])),
                     ("MariaDB", mysql, ServerProcesses(&["mariadbd", "mysqld"])),
                 ];
-                let outcome = stores::run(&place.daemon, &place.below, &servers)?;
+                let outcome = stores::run(&place.daemon, &place.below, &servers, &connections)?;
                 stores::publish(&outcome, &place.below)?;
                 Ok(outcome.wrong.is_empty())
             }

@@ -17,9 +17,6 @@ use crate::rig::{Daemon, Journal, Machine, RigError, ServerProcesses};
 /// Rounds of each, in turns.
 const ROUNDS: usize = 7;
 
-/// Transactions under way at once.
-const AT_ONCE: [usize; 4] = [1, 16, 64, 256];
-
 /// All of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Stores {
@@ -56,6 +53,7 @@ pub(crate) fn run(
     program: &Path,
     below: &Path,
     servers: &[(&'static str, String, ServerProcesses)],
+    at_once: &[usize],
 ) -> Result<Stores, RigError> {
     let machine = Machine::look(below)?;
     eprintln!("{machine}");
@@ -69,7 +67,7 @@ pub(crate) fn run(
         daemons.push((name, daemon));
     }
     let mut measured = Vec::new();
-    for connections in AT_ONCE {
+    for &connections in at_once {
         let case = Case::new(&format!("{connections} connections"), connections, USUAL);
         let mut all: Vec<OnStore> = Vec::new();
         all.extend(daemons.iter().map(|(store, _)| OnStore {
