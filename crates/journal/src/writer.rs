@@ -167,7 +167,7 @@ impl Writer {
                 }
                 committed
             }
-            Err(CommitError::Again(why)) => {
+            Err(CommitError::Again(why) | CommitError::Conflict(why)) => {
                 self.meters.failures.increment(1);
                 Committed::Again { why }
             }
@@ -289,8 +289,30 @@ impl Writer {
     }
 }
 
-/// Has the store do what is submitted.
+/// How often what another transaction was in the way of is repeated before anybody is told. It goes
+/// through when the other is over, which was there first; on databases of several writers this is
+/// no fault of theirs.
+const MOST_CONFLICTS: u32 = 20;
+
+/// Has the store do what is submitted. As any submission it may be repeated.
 async fn write(store: &dyn Store, submitted: &Submitted) -> Result<Committed, CommitError> {
+    let mut conflicts = 0;
+    loop {
+        match write_once(store, submitted).await {
+            Err(CommitError::Conflict(why)) if conflicts < MOST_CONFLICTS => {
+                conflicts += 1;
+                tracing::debug!(
+                    event = "batch_conflict",
+                    why,
+                    "another transaction was in the way"
+                );
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn write_once(store: &dyn Store, submitted: &Submitted) -> Result<Committed, CommitError> {
     let alone = || CommitError::Rejected("one process has these rows to itself".to_owned());
     match submitted {
         Submitted::Batch(batch) => {

@@ -14,6 +14,7 @@ use crate::JournalEvent;
 on_each_store!(
     a_fault_at_any_step_neither_loses_nor_doubles,
     a_batch_given_up_anywhere_in_its_middle_is_completed,
+    who_was_in_anothers_way_is_repeated_and_nobody_hears_of_it,
     a_gid_found_taken_is_told_again_after_an_unknown_outcome,
     a_replaced_incarnation_writes_nothing_more,
     an_outcome_learned_too_late_does_not_revive_a_replaced_incarnation,
@@ -80,6 +81,23 @@ async fn a_batch_given_up_anywhere_in_its_middle_is_completed(rig: Rig) {
         assert_eq!(count(&JournalEvent::Healed), usize::from(failed), "{told:?}");
     }
     check(&mut running, &script.after(60)).await;
+}
+
+/// Keeps exactly-once, P7.
+async fn who_was_in_anothers_way_is_repeated_and_nobody_hears_of_it(rig: Rig) {
+    let mut running = rig.open().await;
+    let (first, second) = (trying("tx-1", 1, 0), trying("tx-2", 2, 0));
+    running.faults.then(&[Fault::Conflict, Fault::Conflict, Fault::ConflictAfter]);
+    let told = running.write(vec![record(1, &first, Change::Begun(first.clone()))]).await;
+    assert_eq!(told, [JournalEvent::Durable(Seq(1))]);
+    assert_eq!(running.faults.submitted().len(), 4);
+    // Who is in the way without end is a failure like any other.
+    running.faults.then(&[Fault::Conflict; 30]);
+    let told = running.write(vec![record(2, &second, Change::Begun(second.clone()))]).await;
+    failing_then_healed_then_durable(2, &told);
+    for spec in [first, second] {
+        assert_eq!(running.stored(&spec.gid).await.unwrap().spec, spec);
+    }
 }
 
 async fn a_gid_found_taken_is_told_again_after_an_unknown_outcome(rig: Rig) {

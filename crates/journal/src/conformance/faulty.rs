@@ -35,6 +35,10 @@ pub(crate) enum Fault {
     /// It is given up after it has waited this many times: somewhere in its middle, and
     /// nobody knows whether it happened.
     CutAfter(u32),
+    /// Another transaction is in its way, and it does not happen.
+    Conflict,
+    /// It happens, and is said to have been in another's way: a COMMIT whose answer says so may.
+    ConflictAfter,
 }
 
 /// Says what becomes of the next submissions, and remembers them.
@@ -163,19 +167,7 @@ impl Commit for Faulty {
         allowed.wait_for(|allowed| number < *allowed).await.unwrap();
         self.faults.waiting.send_modify(|waiting| *waiting -= 1);
         self.faults.submitted.send_modify(|all| all.push(batch.clone()));
-        let fault = self.faults.next.lock().unwrap().pop_front().unwrap_or(Fault::None);
-        let failed = || CommitError::Again(format!("{fault:?}"));
-        match fault {
-            Fault::None => self.store.commit(batch).await,
-            Fault::Before => Err(failed()),
-            Fault::After => {
-                self.store.commit(batch).await?;
-                Err(failed())
-            }
-            Fault::CutAfter(waits) => {
-                cut_after(waits, self.store.commit(batch)).await.unwrap_or_else(|| Err(failed()))
-            }
-        }
+        self.submit(self.store.commit(batch)).await
     }
 
     fn max_binds(&self) -> usize {
@@ -286,7 +278,7 @@ impl Faulty {
         self.store.cluster().unwrap()
     }
 
-    /// What has no records fails as batches do.
+    /// Does it, with what is to become of it.
     async fn submit<T>(
         &self,
         submission: impl Future<Output = Result<T, CommitError>>,
@@ -302,6 +294,11 @@ impl Faulty {
             }
             Fault::CutAfter(waits) => {
                 cut_after(waits, submission).await.unwrap_or_else(|| Err(failed()))
+            }
+            Fault::Conflict => Err(CommitError::Conflict("in another's way".to_owned())),
+            Fault::ConflictAfter => {
+                submission.await?;
+                Err(CommitError::Conflict("in another's way".to_owned()))
             }
         }
     }

@@ -104,6 +104,7 @@ impl Session for MySqlSession {
                     Some(DUPLICATE) => Fault::Taken(why),
                     Some(number) if OF_THE_DATA.contains(&number) => Fault::Rejected(why),
                     _ if is_of_class("22") || is_of_class("23") => Fault::Rejected(why),
+                    _ if is_of_class("40") => Fault::Conflict(why),
                     _ => Fault::Again(why),
                 }
             }

@@ -59,18 +59,18 @@ impl Session for PostgresSession {
     }
 
     /// Data (22), and constraints (23): all else may pass. What the values do not fit into on the
-    /// way is theirs too.
+    /// way is theirs too. What another transaction was in the way of (40) passes at once.
     fn fault(error: &sqlx::Error) -> Fault {
-        let of_the_data = match error {
-            sqlx::Error::Database(said) => {
-                said.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
-            }
-            sqlx::Error::Encode(_) => true,
-            _ => false,
+        let why = error.to_string();
+        let code = match error {
+            sqlx::Error::Database(said) => said.code(),
+            sqlx::Error::Encode(_) => return Fault::Rejected(why),
+            _ => None,
         };
-        match of_the_data {
-            true => Fault::Rejected(error.to_string()),
-            false => Fault::Again(error.to_string()),
+        match code.as_deref().and_then(|code| code.get(..2)) {
+            Some("22" | "23") => Fault::Rejected(why),
+            Some("40") => Fault::Conflict(why),
+            Some(_) | None => Fault::Again(why),
         }
     }
 

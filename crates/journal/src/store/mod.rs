@@ -138,6 +138,9 @@ pub(crate) enum CommitError {
     /// It failed, or nobody knows: submit the same batch again.
     #[error("{0}")]
     Again(String),
+    /// Another transaction was in the way: submit the same batch again, at once.
+    #[error("{0}")]
+    Conflict(String),
     /// It did not happen and never will as it is: its data is at fault.
     #[error("{0}")]
     Rejected(String),

@@ -107,6 +107,7 @@ pub(super) fn failed(waited_for: &impl std::fmt::Debug, answer: Answer) -> Commi
         Answer::Failed(Fault::Rejected(why) | Fault::Taken(why) | Fault::Again(why)) => {
             CommitError::Again(why)
         }
+        Answer::Failed(Fault::Conflict(why)) => CommitError::Conflict(why),
         Answer::Changed(_) | Answer::Found(_) | Answer::Ended => {
             CommitError::Again(format!("{answer:?} is no answer to {waited_for:?}"))
         }

@@ -325,6 +325,7 @@ fn failed(waited_for: WaitsFor, answer: Answer) -> CommitError {
         Answer::Failed(Fault::Rejected(why) | Fault::Taken(why) | Fault::Again(why)) => {
             CommitError::Again(why)
         }
+        Answer::Failed(Fault::Conflict(why)) => CommitError::Conflict(why),
         Answer::Changed(_) | Answer::Found(_) | Answer::Ended => {
             CommitError::Again(format!("{answer:?} is no answer to {waited_for:?}"))
         }

@@ -56,6 +56,8 @@ pub(crate) enum Answer {
 pub(crate) enum Fault {
     /// It may pass, or nobody knows what happened.
     Again(String),
+    /// Another transaction was in the way, and this one is undone: repeated at once it goes through.
+    Conflict(String),
     /// The values are at fault, so that they will never be taken.
     Rejected(String),
     /// A row with that key is there already, and the statement has written nothing. It is said by

@@ -17,7 +17,7 @@ fn looked(batch: &Batch, found: Vec<Row>) -> (Vec<String>, String) {
     let (sent, done) = run.finish();
     let what = match done {
         Ok(taken) => format!("written, {} taken", taken.len()),
-        Err(CommitError::Again(_)) => "again".to_owned(),
+        Err(CommitError::Again(_) | CommitError::Conflict(_)) => "again".to_owned(),
         Err(CommitError::Rejected(_)) => "rejected".to_owned(),
         Err(CommitError::Fenced(why)) if why.contains("lost acknowledged writes") => {
             "fenced, ALARM".to_owned()

@@ -82,7 +82,7 @@ fn a_life_leaves_in_its_fence_itself() {
 
 fn kind<T: Debug>(step: &Step<T>) -> &'static str {
     match step {
-        Step::Done(Err(CommitError::Again(_))) => "again",
+        Step::Done(Err(CommitError::Again(_) | CommitError::Conflict(_))) => "again",
         Step::Done(Err(CommitError::Fenced(why))) if why.contains("ALARM") => "fenced, ALARM",
         Step::Done(Err(CommitError::Fenced(_))) => "fenced",
         Step::Done(_) => "done",
