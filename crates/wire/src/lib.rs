@@ -45,6 +45,7 @@ pub use request::{
     refused_begin,
 };
 pub use response::{
+    BookEntry,
     AnswerView, AnswersView, AttemptsView, AuditEntryView, BranchView, EventView, LastAnswerView,
     NodeView, Page, ParticipantView, ParticipantsView, PendingResolutionView, RetriedView,
     StatsView, SummaryView, TransactionView,
