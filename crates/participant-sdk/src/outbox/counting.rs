@@ -50,7 +50,7 @@ impl Outbox {
     /// The database's.
     pub async fn pending(&self) -> Result<u64, DbErr> {
         let text = "SELECT COUNT(*) AS pending FROM \
-                    (SELECT gid FROM tercet_outbox WHERE state = ? LIMIT ?) AS some";
+                    (SELECT gid FROM tercet_outbox WHERE state = ? LIMIT ?) AS waiting";
         let values = [OutboxState::Pending.as_str().into(), COUNTED.into()];
         let count = statement(self.db.get_database_backend(), text, values);
         let pending: i64 = match self.db.query_one_raw(count).await? {

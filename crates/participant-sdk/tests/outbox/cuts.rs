@@ -1,5 +1,5 @@
-//! A relay that dies between any two of its steps. Its future is dropped where it waits, as it is when its process is
-//! killed: what was sent to the database and the coordinator goes on there, and nobody hears of it.
+//! A relay that dies between any two of its steps. Its future is dropped where it waits, and its connections with it, as
+//! when its process is killed: what was sent to the database and the coordinator goes on there, and nobody hears of it.
 
 use std::future::Future;
 use std::pin::pin;
@@ -50,11 +50,11 @@ pub(crate) async fn a_relay_cut_at_any_step_loses_nothing_and_changes_nothing(
         for gid in &gids {
             sender.sends(gid).await;
         }
-        let relay = sender.relay(&coordinator);
-        // Handing over, and following what was handed over before.
-        if steps(relay.once(), cuts).await.is_some() {
+        let dying = Sender::start(database).await;
+        if steps(dying.relay(&coordinator).once(), cuts).await.is_some() {
             whole += 1;
         }
+        dying.db.close().await.expect("its connections are closed");
         cuts += 1;
         for gid in &gids {
             if coordinator.times(gid) > 0 {

@@ -18,6 +18,7 @@ fn relay(database: &Database, coordinator: &Coordinator) -> Child {
         .args(["--database-url", database.url(), "--coordinator", &coordinator.url])
         .args(["--batch", "5", "--lease-ms", "60000"])
         .env_remove("TERCET_TOKEN")
+        .env("RUST_LOG", "warn")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .spawn()
