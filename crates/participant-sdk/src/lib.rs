@@ -52,9 +52,7 @@ pub use idempotency::{
 };
 pub use legs::Legs;
 #[cfg(feature = "sea-orm")]
-pub use outbox::{
-    NotSent, OUTBOX_PURGE_AFTER, Outbox, OutboxEntry, OutboxState, Relay, RelayTask,
-};
+pub use outbox::{NotSent, OUTBOX_PURGE_AFTER, Outbox, OutboxEntry, OutboxState, Relay, RelayTask};
 #[cfg(feature = "sea-orm")]
 pub use participant::Participant;
 #[cfg(feature = "sea-orm")]

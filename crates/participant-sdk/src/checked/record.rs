@@ -117,11 +117,7 @@ impl Checked {
 }
 
 /// The row, unless there is one; whether it was written. It waits for whoever is writing the same.
-pub(super) async fn insert(
-    tx: &DatabaseTransaction,
-    gid: &Gid,
-    mark: Mark,
-) -> Result<bool, DbErr> {
+pub(super) async fn insert(tx: &DatabaseTransaction, gid: &Gid, mark: Mark) -> Result<bool, DbErr> {
     let backend = tx.get_database_backend();
     let text = match backend {
         DbBackend::MySql => {

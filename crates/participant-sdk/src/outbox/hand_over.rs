@@ -10,8 +10,7 @@ use crate::client::Told;
 use crate::sql::whole_millis;
 
 /// Between attempts with one message that alone is in trouble.
-const ODD_PAUSE: Backoff =
-    Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(60) };
+const ODD_PAUSE: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(60) };
 /// Between attempts while the coordinator is away: as long as it may take to notice that it is back.
 const AWAY_PAUSE: Backoff =
     Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(5) };
@@ -118,9 +117,8 @@ mod tests {
             (Told::Odd(String::new()), 60_000),
             (Told::Away { why: String::new(), asked: None }, 5_000),
         ] {
-            let pause = |attempts, entropy| {
-                next(Pending, attempts, told.clone(), entropy).due_in_ms
-            };
+            let pause =
+                |attempts, entropy| next(Pending, attempts, told.clone(), entropy).due_in_ms;
             assert!(pause(1, 0) < pause(4, 0), "{told:?}");
             for attempts in [1, 2, 30, u32::MAX] {
                 assert!((0..=most).contains(&pause(attempts, u64::MAX)), "{told:?} {attempts}");

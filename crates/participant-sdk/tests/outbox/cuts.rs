@@ -39,9 +39,7 @@ pub(crate) async fn a_relay_that_dies_after_the_hand_over_leaves_it_to_the_next(
 }
 
 /// Keeps P4, P5.
-pub(crate) async fn a_relay_cut_at_any_step_loses_nothing_and_changes_nothing(
-    database: &Database,
-) {
+pub(crate) async fn a_relay_cut_at_any_step_loses_nothing_and_changes_nothing(database: &Database) {
     let (sender, coordinator) = (Sender::start(database).await, Coordinator::start().await);
     let (mut cuts, mut whole) = (0, 0);
     // The first cut is before anything was done, the last ones behind the end.

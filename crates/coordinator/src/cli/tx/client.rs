@@ -114,9 +114,8 @@ impl Client {
     ) -> Result<(u16, String), ClientError> {
         let url = self.address(path, query)?;
         let request = self.http.get(url).timeout(ANSWER_TIMEOUT);
-        let request = headers.into_iter().fold(request, |request, (name, value)| {
-            request.header(name, value)
-        });
+        let request =
+            headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let unreachable = |cause: reqwest::Error| self.unreachable(cause);
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();

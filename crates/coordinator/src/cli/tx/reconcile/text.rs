@@ -36,7 +36,7 @@ fn word(what: Difference) -> &'static str {
 
 /// How it came out.
 pub(super) fn summary(compared: u64, differ: u64, wait: u64, retried: Option<u64>) -> String {
-    let retried = retried.map(|retried| format!(", {retried} transactions called now"));
+    let retried = retried.map(|retried| format!(", {retried} called now"));
     let retried = retried.unwrap_or_default();
     format!("{compared} branches compared: {differ} differ, {wait} wait{retried}")
 }
