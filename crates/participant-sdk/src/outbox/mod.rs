@@ -18,6 +18,7 @@ mod counting;
 mod hand_over;
 mod purge;
 mod relay;
+mod round;
 mod row;
 mod store;
 
