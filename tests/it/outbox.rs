@@ -39,7 +39,8 @@ impl Initiator {
         tx.execute_unprepared(&order).await.expect("an order");
         let transaction = NewTransaction::new().gid(gid).branch(branch);
         self.outbox.send(&tx, transaction).await.expect("it is written");
-        if commits { tx.commit().await } else { tx.rollback().await }.expect("it ends");
+        let ended = if commits { tx.commit().await } else { tx.rollback().await };
+        ended.expect("it ends");
     }
 
     /// Waits until a message has come into this state.

@@ -71,7 +71,7 @@ impl Payment {
     /// Compares it with this coordinator.
     async fn reconcile(&self, tercet: &Tercet, more: &[&str]) -> Ran {
         let url = format!("http://{}", tercet.address());
-        let arguments = [&["reconcile", self.endpoint.as_str()], more].concat();
+        let arguments = [&["reconcile", self.endpoint.as_str()][..], more].concat();
         let secret = ("TERCET_SIGNING_SECRET", SECRET);
         run(self.directory.path(), &arguments, &[("TERCET_URL", &url), secret]).await
     }

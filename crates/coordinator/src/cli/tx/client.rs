@@ -41,7 +41,7 @@ pub(super) enum ClientError {
     #[error("{}: {}", .0.title, .0.detail)]
     Refused(Box<Problem>),
     /// A secret is none. It is not said.
-    #[error("{0}: must be {}", tercet_wire::SigningKey::MUST_BE)]
+    #[error("{0}: must be {must_be}", must_be = tercet_wire::SigningKey::MUST_BE)]
     Secret(&'static str),
     /// Something answered that has no books.
     #[error("{url} answered {what}, and not with a page of branches")]

@@ -112,7 +112,7 @@ impl<'a> Comparison<'a> {
         let since = self.flags.since;
         let is_meant = |row: &BookEntry| since.is_none_or(|since| row.at >= since);
         let rows: Vec<BookEntry> = rows.into_iter().filter(is_meant).collect();
-        let there = self.transactions(rows.iter().map(|row| &row.gid)).await?;
+        let there = self.transactions(&rows).await?;
         let mut found = Vec::new();
         for row in &rows {
             let known = there.get(&row.gid).and_then(Option::as_ref);
@@ -135,9 +135,9 @@ impl<'a> Comparison<'a> {
     /// Each transaction as the coordinator knows it, or that it does not.
     async fn transactions(
         &self,
-        gids: impl Iterator<Item = &Gid>,
+        rows: &[BookEntry],
     ) -> Result<BTreeMap<Gid, Option<TransactionView>>, ClientError> {
-        let gids: BTreeSet<&Gid> = gids.collect();
+        let gids: BTreeSet<&Gid> = rows.iter().map(|row| &row.gid).collect();
         let mut found = BTreeMap::new();
         let mut asked = JoinSet::new();
         let mut gids = gids.into_iter();
