@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
-use tercet_testing::{Participant, Reaction, Tercet, soon, tercet};
+use tercet_testing::{Participant, Reaction, Tercet, daemon, soon};
 use tercet_wire::Op;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -27,7 +27,7 @@ impl Payment {
     async fn start(more: &[&str]) -> Self {
         let directory = directory();
         let file = directory.path().join("payment.db");
-        let mut process = Command::new(tercet().with_file_name("tercet-demo"))
+        let mut process = Command::new(daemon().with_file_name("tercet-demo"))
             .args(["payment", "--listen", "127.0.0.1:0", "--db"])
             .arg(&file)
             .args(more)
