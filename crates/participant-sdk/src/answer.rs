@@ -94,6 +94,6 @@ pub(crate) fn not_done(context: &Context, why: &NotDone) -> Response {
 }
 
 /// The cause stays here: it may name tables, hosts or worse.
-fn failed() -> Response {
+pub(crate) fn failed() -> Response {
     problem(StatusCode::SERVICE_UNAVAILABLE, "failed", "the call failed here; call again")
 }

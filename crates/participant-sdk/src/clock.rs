@@ -56,6 +56,12 @@ fn observed<T>(read: impl FnOnce(&SteadyWall, Now) -> T) -> T {
     read(&steady, now)
 }
 
+/// Time that passes, whatever is done to the time of day.
+#[cfg(feature = "sea-orm")]
+pub(crate) fn mono() -> Mono {
+    observed(|_, now| now.mono)
+}
+
 /// Uniformly random bits, from which jitter is taken.
 pub(crate) fn entropy() -> u64 {
     fastrand::u64(..)

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "sea-orm")]
 mod answer;
+#[cfg(feature = "sea-orm")]
+mod checked;
 mod client;
 mod clock;
 mod context;
@@ -15,16 +17,22 @@ mod guard;
 mod idempotency;
 mod legs;
 #[cfg(feature = "sea-orm")]
+mod outbox;
+#[cfg(feature = "sea-orm")]
 mod participant;
 mod problem;
 #[cfg(feature = "sea-orm")]
 mod router;
 mod signed_calls;
+#[cfg(feature = "sea-orm")]
+mod sql;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
 #[cfg(test)]
 mod tests_support;
 
+#[cfg(feature = "sea-orm")]
+pub use checked::{CHECKED_PURGE_AFTER, Checked, NotRecorded};
 pub use client::{
     Cancellation, Client, ClientBuilder, ClientError, NewBranch, NewTransaction, NotConfirmed,
     OpenTransaction, Outcome, OwnTry, Registered, Token, WaitFor,
@@ -43,6 +51,8 @@ pub use idempotency::{
     Idempotency, IdempotencyKey, IdempotencyService, KeyPolicy, KeyStore, KeyStoreError,
 };
 pub use legs::Legs;
+#[cfg(feature = "sea-orm")]
+pub use outbox::{NotSent, OUTBOX_PURGE_AFTER, Outbox, OutboxEntry, OutboxState, Relay, RelayTask};
 #[cfg(feature = "sea-orm")]
 pub use participant::Participant;
 #[cfg(feature = "sea-orm")]

@@ -1,4 +1,4 @@
-//! The three URLs of an endpoint.
+//! The URLs of an endpoint: three that are called, and its books.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -6,19 +6,24 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::HeaderMap;
+use axum::response::IntoResponse;
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
+use axum::{Json, http::StatusCode};
 use tercet_wire::Op;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use crate::answer;
 use crate::context::Context;
+use crate::guard::books::Asked;
 use crate::guard::store::{Begins, Store};
 use crate::guard::turn::{TURN_PATIENCE, Turns};
 use crate::participant::Participant;
+use crate::problem::problem;
 
 /// More than the coordinator accepts as a payload, and less than would hurt.
 const BODY_LIMIT_BYTES: usize = 1024 * 1024;
@@ -34,8 +39,9 @@ struct Endpoint<P> {
     turns: Arc<Turns>,
 }
 
-/// `POST /try`, `/confirm` and `/cancel` of a participant, guarded by `store`. Nest it under the
-/// path that branches give as their `endpoint`:
+/// `POST /try`, `/confirm` and `/cancel` of a participant, guarded by `store`, and `GET /branches`, the guard's
+/// rows for whoever compares books (`tercet reconcile`). Nest it under the path that branches give as their
+/// `endpoint`:
 ///
 /// ```text
 /// Router::new().nest("/payment", tercet_participant::router(payment, store))
@@ -49,6 +55,7 @@ pub fn router<P: Participant>(participant: P, store: Store) -> Router {
         .route("/try", leg::<P>(Op::Try))
         .route("/confirm", leg::<P>(Op::Confirm))
         .route("/cancel", leg::<P>(Op::Cancel))
+        .route("/branches", get(books::<P>))
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
         .with_state(endpoint)
 }
@@ -57,6 +64,29 @@ fn leg<P: Participant>(op: Op) -> axum::routing::MethodRouter<Arc<Endpoint<P>>> 
     post(move |State(endpoint): State<Arc<Endpoint<P>>>, headers: HeaderMap, body: Bytes| {
         call(endpoint, op, headers, body)
     })
+}
+
+/// The books hold no payload, but all gids: they belong under the same protection as the calls.
+async fn books<P: Participant>(
+    State(endpoint): State<Arc<Endpoint<P>>>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
+    let invalid = |why: &str| problem(StatusCode::BAD_REQUEST, "invalid-request", why);
+    let asked = match asked {
+        Ok(Query(asked)) => asked,
+        Err(rejection) => return invalid(&rejection.body_text()),
+    };
+    let range = match asked.range() {
+        Ok(range) => range,
+        Err(why) => return invalid(&why),
+    };
+    match endpoint.store.books(&range).await {
+        Ok(page) => Json(page).into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "the guard's rows cannot be read");
+            answer::failed()
+        }
+    }
 }
 
 async fn call<P: Participant>(

@@ -45,9 +45,9 @@ pub use request::{
     refused_begin,
 };
 pub use response::{
-    AnswerView, AnswersView, AttemptsView, AuditEntryView, BranchView, EventView, LastAnswerView,
-    NodeView, Page, ParticipantView, ParticipantsView, PendingResolutionView, RetriedView,
-    StatsView, SummaryView, TransactionView,
+    AnswerView, AnswersView, AttemptsView, AuditEntryView, BookEntry, BranchView, EventView,
+    LastAnswerView, NodeView, Page, ParticipantView, ParticipantsView, PendingResolutionView,
+    RetriedView, StatsView, SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
 pub use signature::{

@@ -24,6 +24,8 @@ pub(crate) enum CaughtBy {
     EngineTest(&'static str),
     /// The tests of one module of what is said over HTTP: no transaction is there that could break.
     WireTests(&'static str),
+    /// One suite of the SDK's tests, on SQLite.
+    SdkTest(&'static str),
 }
 
 use CaughtBy::{ModelOrRecovery, Simulation};

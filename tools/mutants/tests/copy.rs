@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use crate::bugs::{Bug, CaughtBy};
 
-/// The crates that are copied. The guard's comes without its database.
+/// The crates that are copied.
 const CRATES: [&str; 4] = ["crates/wire", "crates/engine", "crates/participant-sdk", "tools/sim"];
 
 /// What the simulation is made of, as far as the workspace has it optimised.
@@ -87,6 +87,7 @@ impl Copy {
             CaughtBy::EngineTest(name) => self.test_of_engine(name, &[]),
             CaughtBy::ModelOfNodes => self.test_of_engine("model", &["--", NODES]),
             CaughtBy::WireTests(module) => self.tests_of_wire(module),
+            CaughtBy::SdkTest(suite) => self.test_of_sdk(suite),
         }
     }
 
@@ -133,6 +134,20 @@ impl Copy {
         match ran.status.success() {
             true => Ran::Passed,
             false => Ran::Failed(first_failed(&ran, module)),
+        }
+    }
+
+    /// On SQLite, which is all of it that needs no server.
+    fn test_of_sdk(&self, suite: &str) -> Ran {
+        let sdk = ["test", "-p", "tercet-participant", "--test", suite];
+        let built = output(self.cargo().args(sdk).arg("--no-run"));
+        if !built.status.success() {
+            return not_built(&built);
+        }
+        let ran = output(self.cargo().args(sdk).args(["sqlite::"]));
+        match ran.status.success() {
+            true => Ran::Passed,
+            false => Ran::Failed(first_failed(&ran, suite)),
         }
     }
 

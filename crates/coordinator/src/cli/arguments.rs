@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use tercet_journal::StoreKind;
 
 use crate::access::Role;
-use crate::cli::tx::{Audit, Tx};
+use crate::cli::tx::{Audit, Reconcile, Tx};
 use crate::config::{ConfigError, Flags, Layers};
 
 /// Tercet coordinates Try-Confirm-Cancel transactions across services.
@@ -54,6 +54,13 @@ pub(super) enum Command {
     ///
     /// All of it as JSON lines: tercet audit -o jsonl > audit.jsonl. Token and exit codes are as of tercet tx.
     Audit(Audit),
+    /// Compare a participant's books with the coordinator's, and print what differs
+    ///
+    /// Reads {ENDPOINT}/branches, as the SDK's router serves it, and each of its transactions. Found are: reserved (here,
+    /// and finished there), unknown (there), opposite, undecided (there, and ended here); and what only waits, which is no
+    /// difference. Exit code 1 if anything differs, else as of tercet tx. TERCET_SIGNING_SECRET signs what is asked of the
+    /// participant.
+    Reconcile(Reconcile),
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -100,6 +100,20 @@ impl Http {
         self.send(Method::POST, path, gid, sent, wait).await
     }
 
+    /// Asks once, and waits no longer than that for the answer.
+    #[cfg(feature = "sea-orm")]
+    pub(super) async fn once(
+        &self,
+        method: &Method,
+        path: &str,
+        sent: &Sent,
+        patience: Duration,
+    ) -> Result<(StatusCode, String), Failed> {
+        let url = format!("{}{path}", self.base);
+        let request = self.request(method, &url, sent, Duration::ZERO).timeout(patience);
+        attempt(request).await.map(|Reply { status, body }| (status, body))
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -150,10 +164,11 @@ impl Http {
 }
 
 /// An attempt after which the same request is made again.
-struct Failed {
-    why: String,
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) why: String,
     /// The least pause before that.
-    asked: Option<Duration>,
+    pub(super) asked: Option<Duration>,
 }
 
 async fn attempt(request: reqwest::RequestBuilder) -> Result<Reply, Failed> {

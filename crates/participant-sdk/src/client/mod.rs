@@ -3,6 +3,8 @@
 mod builder;
 mod error;
 mod http;
+#[cfg(feature = "sea-orm")]
+mod message;
 mod open;
 mod outcome;
 mod own_try;
@@ -14,6 +16,8 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use error::ClientError;
+#[cfg(feature = "sea-orm")]
+pub(crate) use message::Told;
 pub use open::{OpenTransaction, Registered};
 pub use outcome::{Cancellation, NotConfirmed, Outcome};
 pub use own_try::OwnTry;

@@ -11,9 +11,11 @@
 //! ```
 
 #[cfg(feature = "sea-orm")]
+pub(crate) mod books;
+#[cfg(feature = "sea-orm")]
 pub(crate) mod contention;
 #[cfg(feature = "sea-orm")]
-mod patience;
+pub(crate) mod patience;
 #[cfg(feature = "sea-orm")]
 pub(crate) mod purge;
 #[cfg(feature = "sea-orm")]

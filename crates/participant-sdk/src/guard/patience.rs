@@ -12,7 +12,7 @@ use sea_orm::{DbBackend, DbErr};
 /// On PostgreSQL this holds for every lock of this transaction, and ends with it. MySQL counts in
 /// whole seconds and per session, so there [`end`] puts back what the session had. On SQLite
 /// the transaction has the right to write already.
-pub(super) async fn begin(db: &DatabaseTransaction) -> Result<(), DbErr> {
+pub(crate) async fn begin(db: &DatabaseTransaction) -> Result<(), DbErr> {
     match db.get_database_backend() {
         DbBackend::Postgres => db.execute_unprepared("SET LOCAL lock_timeout = '500ms'").await?,
         DbBackend::MySql => {
@@ -28,7 +28,7 @@ pub(super) async fn begin(db: &DatabaseTransaction) -> Result<(), DbErr> {
 }
 
 /// Ends what [`begin`] began, once the guard's row is ours or out of reach.
-pub(super) async fn end(db: &DatabaseTransaction) -> Result<(), DbErr> {
+pub(crate) async fn end(db: &DatabaseTransaction) -> Result<(), DbErr> {
     match db.get_database_backend() {
         DbBackend::MySql => db
             .execute_unprepared("SET SESSION innodb_lock_wait_timeout = @tercet_lock_wait")
@@ -39,7 +39,7 @@ pub(super) async fn end(db: &DatabaseTransaction) -> Result<(), DbErr> {
 }
 
 /// How many calls may wait for their row at once: half of the pool, and at least one.
-pub(super) fn seats(db: &DatabaseConnection) -> usize {
+pub(crate) fn seats(db: &DatabaseConnection) -> usize {
     let connections = match &db.inner {
         #[cfg(feature = "sqlite")]
         sea_orm::DatabaseConnectionType::SqlxSqlitePoolConnection(_) => {

@@ -26,6 +26,8 @@ pub(super) struct Statements {
     pub(super) delete: &'static str,
     /// `(updated_at)`: how many older rows are kept, because their transactions are not decided.
     pub(super) undecided: &'static str,
+    /// `(gid, gid, branch_id, limit)`: rows that come after this key, in the order of their keys.
+    pub(super) page: &'static str,
 }
 
 impl Statements {
@@ -63,6 +65,8 @@ const SQLITE: Statements = Statements {
     delete: "DELETE FROM tercet_guard WHERE gid = ? AND branch_id = ? AND updated_at < ?",
     undecided: "SELECT COUNT(*) AS kept FROM tercet_guard WHERE updated_at < ? \
                 AND state = 'tried' AND legs = 'try,confirm,cancel'",
+    page: "SELECT gid, branch_id, instance, state, updated_at FROM tercet_guard \
+           WHERE gid >= ? AND (gid > ? OR branch_id > ?) ORDER BY gid, branch_id LIMIT ?",
 };
 
 const POSTGRES: Statements = Statements {
@@ -89,6 +93,8 @@ const POSTGRES: Statements = Statements {
     delete: "DELETE FROM tercet_guard WHERE gid = $1 AND branch_id = $2 AND updated_at < $3",
     undecided: "SELECT COUNT(*) AS kept FROM tercet_guard WHERE updated_at < $1 \
                 AND state = 'tried' AND legs = 'try,confirm,cancel'",
+    page: "SELECT gid, branch_id, instance, state, updated_at FROM tercet_guard \
+           WHERE gid >= $1 AND (gid > $2 OR branch_id > $3) ORDER BY gid, branch_id LIMIT $4",
 };
 
 const MYSQL: Statements = Statements {
@@ -112,4 +118,5 @@ const MYSQL: Statements = Statements {
     expired: SQLITE.expired,
     delete: SQLITE.delete,
     undecided: SQLITE.undecided,
+    page: SQLITE.page,
 };

@@ -4,6 +4,7 @@
 //! SQLite is always there. PostgreSQL and MySQL (or MariaDB) are the features `postgres` and `mysql`, and a
 //! server for each: `tests/databases cargo test -p tercet-participant --features postgres,mysql`.
 
+mod books;
 mod cases;
 mod contention;
 #[path = "../support/database.rs"]
@@ -77,6 +78,10 @@ on_every_database! {
         a_reservation_that_waits_for_its_decision_is_never_purged,
         a_purge_takes_everything_in_batches,
         a_session_keeps_its_own_patience_for_locks,
+    }
+    books {
+        books_say_what_was_done_for_each_branch,
+        pages_have_every_row_once_whatever_comes_and_goes,
     }
     sql {
         what_the_page_says_in_sql_is_a_guard,

@@ -26,7 +26,7 @@ pub(super) enum ClientError {
     #[error("the HTTP client could not be built")]
     Build(#[source] reqwest::Error),
     /// The URL can have no path.
-    #[error("--url: {0} is no http or https URL")]
+    #[error("{0} is no http or https URL")]
     Url(Url),
     /// No answer came.
     #[error("no answer from {url}")]
@@ -40,6 +40,17 @@ pub(super) enum ClientError {
     /// The coordinator said no.
     #[error("{}: {}", .0.title, .0.detail)]
     Refused(Box<Problem>),
+    /// A secret is none. It is not said.
+    #[error("{0}: must be {must_be}", must_be = tercet_wire::SigningKey::MUST_BE)]
+    Secret(&'static str),
+    /// Something answered that has no books.
+    #[error("{url} answered {what}, and not with a page of branches")]
+    NoBooks {
+        /// Where it was asked.
+        url: String,
+        /// With what instead.
+        what: String,
+    },
     /// Something answered that is no coordinator.
     #[error("{url} answered {status}, and not as a coordinator does")]
     Strange {
@@ -59,6 +70,7 @@ pub(super) struct Answered {
 }
 
 /// Asks a coordinator.
+#[derive(Clone)]
 pub(super) struct Client {
     http: Http,
     base: Url,
@@ -83,6 +95,31 @@ impl Client {
             .build()
             .map_err(ClientError::Build)?;
         Ok(Self { http, base, token })
+    }
+
+    /// The same connections to somebody else, to whom no token is shown.
+    pub(super) fn elsewhere(&self, base: Url) -> Result<Self, ClientError> {
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(ClientError::Url(base));
+        }
+        Ok(Self { http: self.http.clone(), base, token: None })
+    }
+
+    /// What is answered, whatever it is.
+    pub(super) async fn get_text(
+        &self,
+        path: &[&str],
+        query: &[(&'static str, String)],
+        headers: Vec<(&'static str, String)>,
+    ) -> Result<(u16, String), ClientError> {
+        let url = self.address(path, query)?;
+        let request = self.http.get(url).timeout(ANSWER_TIMEOUT);
+        let request =
+            headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let unreachable = |cause: reqwest::Error| self.unreachable(cause);
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        Ok((status, response.text().await.map_err(unreachable)?))
     }
 
     pub(super) async fn get(
@@ -128,15 +165,11 @@ impl Client {
             let json = ("content-type", "application/json");
             request = request.header(json.0, json.1).body(body.to_string());
         }
-        // The URL is shown by us: what it may hold of a password is not.
-        let unreachable = |cause: reqwest::Error| {
-            let cause = cause.without_url();
-            ClientError::Unreachable { url: self.shown(), cause }
-        };
+        let unreachable = |cause: reqwest::Error| self.unreachable(cause);
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
         let text = response.text().await.map_err(unreachable)?;
-        let strange = || ClientError::Strange { url: self.shown(), status };
+        let strange = || self.strange(status);
         match status {
             200..=202 => {
                 let body = serde_json::from_str(&text).map_err(|_| strange())?;
@@ -162,6 +195,21 @@ impl Client {
         Ok(url)
     }
 
+    /// The URL is shown by us: what it may hold of a password is not.
+    fn unreachable(&self, cause: reqwest::Error) -> ClientError {
+        ClientError::Unreachable { url: self.shown(), cause: cause.without_url() }
+    }
+
+    /// What answered with this status is no coordinator.
+    pub(super) fn strange(&self, status: u16) -> ClientError {
+        ClientError::Strange { url: self.shown(), status }
+    }
+
+    /// What answered so keeps no books.
+    pub(super) fn no_books(&self, what: String) -> ClientError {
+        ClientError::NoBooks { url: self.shown(), what }
+    }
+
     fn shown(&self) -> String {
         self.base.origin().ascii_serialization()
     }
@@ -182,7 +230,8 @@ impl ClientError {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Build(_) => Kind::Failed,
-            Self::Url(_) => Kind::Usage,
+            Self::Url(_) | Self::Secret(_) => Kind::Usage,
+            Self::NoBooks { .. } => Kind::Failed,
             Self::Unreachable { .. } => Kind::Unreachable,
             Self::Refused(problem) => of_problem(problem.code),
             Self::Strange { status, .. } => match status {

@@ -4,6 +4,7 @@
 mod arguments;
 mod audit;
 mod client;
+mod reconcile;
 mod table;
 mod text;
 mod token;
@@ -12,6 +13,7 @@ use std::io::{self, IsTerminal as _};
 
 pub(super) use arguments::Tx;
 pub(super) use audit::{Audit, audit};
+pub(super) use reconcile::{Reconcile, reconcile};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};
