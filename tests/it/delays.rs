@@ -117,10 +117,8 @@ async fn what_cannot_be_put_off_is_refused() {
     let client = tercet.client();
     let put_off = |it: Value, ms: u64| with(it, json!({ "confirm_after_ms": ms }));
     let only_try = json!({ "id": "a", "try": participant.url("/try") });
-    for branch in [
-        put_off(branch(&participant, "a"), 2_592_000_001),
-        put_off(only_try.clone(), 1),
-    ] {
+    for branch in [put_off(branch(&participant, "a"), 2_592_000_001), put_off(only_try.clone(), 1)]
+    {
         let refused = client.begin("", &begin("order-1", &[branch])).await;
         problem(&refused, "invalid-request", None);
         let detail = refused.word("detail");

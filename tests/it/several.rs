@@ -51,7 +51,10 @@ async fn several_that_are_not_tried_in_time_are_accepted() {
     assert_eq!(accepted.status, 200, "{}", accepted.text);
     gate.open();
     let tried = client.register("order-1", "", &both).await;
-    assert_eq!((tried.status, shown(&tried)), (200, vec!["quick tried".into(), "slow tried".into()]));
+    assert_eq!(
+        (tried.status, shown(&tried)),
+        (200, vec!["quick tried".into(), "slow tried".into()])
+    );
     let whole = with(branch(&participant, "late"), json!({ "id": "late" }));
     let one = client.register("order-1", "", &json!([whole]).to_string()).await;
     assert_eq!((one.status, shown(&one)), (201, vec!["late tried".to_owned()]));
@@ -92,14 +95,23 @@ async fn all_are_registered_or_none() {
         ("invalid-request", "[1]", two(json!({ "idd": "x" }))),
         ("invalid-request", "[1]", two(json!(7))),
         ("invalid-request", "[1].id", two(good.clone())),
-        ("invalid-request", "[1].after", two(with(branch(&participant, "x"), json!({ "after": ["good"] })))),
+        (
+            "invalid-request",
+            "[1].after",
+            two(with(branch(&participant, "x"), json!({ "after": ["good"] }))),
+        ),
         ("invalid-request", "[63]", Value::from(many.clone()).to_string()),
         ("invalid-request", "[64]", Value::from([many, vec![good.clone()]].concat()).to_string()),
         ("branch-reused", "[1]", two(branch(&participant, "alone"))),
         ("branch-reused", "[1]", two(other)),
     ] {
         let refused = client.register("order-1", "", &body).await;
-        problem(&refused, code, (code == "branch-reused" || place == "[63]" || place == "[1].after").then_some("order-1"));
+        problem(
+            &refused,
+            code,
+            (code == "branch-reused" || place == "[63]" || place == "[1].after")
+                .then_some("order-1"),
+        );
         assert!(refused.word("detail").starts_with(place), "{place}: {}", refused.text);
     }
     let shown = client.get("order-1").await;
@@ -150,8 +162,12 @@ async fn steps_registered_at_once_keep_their_order() {
     ]);
     let registered = client.register("trip", "", &steps.to_string()).await;
     assert_eq!(registered.status, 201, "{}", registered.text);
-    let afters: Vec<&Value> =
-        registered.json["branches"].as_array().expect("branches").iter().map(|it| &it["after"]).collect();
+    let afters: Vec<&Value> = registered.json["branches"]
+        .as_array()
+        .expect("branches")
+        .iter()
+        .map(|it| &it["after"])
+        .collect();
     assert_eq!(json!(afters), json!([[], ["a"], ["a"], ["b", "c"]]));
     let calls: Vec<String> = participant.calls().iter().map(|it| it.branch.clone()).collect();
     assert_eq!((&*calls[0], &*calls[3]), ("a", "d"));

@@ -219,9 +219,7 @@ pub fn reply_follows_the_journal(
     let told = match reply {
         Reply::Transaction { snapshot, .. }
         | Reply::Branch { snapshot, .. }
-        | Reply::Branches { snapshot, .. } => {
-            snapshot.transaction.decision().map(Decision::op)
-        }
+        | Reply::Branches { snapshot, .. } => snapshot.transaction.decision().map(Decision::op),
         Reply::Refused(Refusal::AlreadyConfirmed) => Some(Op::Confirm),
         Reply::Refused(Refusal::AlreadyCancelled) => Some(Op::Cancel),
         Reply::Refused(_) => None,

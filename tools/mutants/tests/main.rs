@@ -25,8 +25,10 @@ const COPIES: usize = 2;
 
 #[test]
 fn every_bug_put_back_is_caught() {
-    let bugs: Vec<&Bug> =
-        [BUGS, CLUSTER_BUGS, AUDIT_BUGS, CALL_BUGS, SAGA_BUGS, DELAY_BUGS].into_iter().flatten().collect();
+    let bugs: Vec<&Bug> = [BUGS, CLUSTER_BUGS, AUDIT_BUGS, CALL_BUGS, SAGA_BUGS, DELAY_BUGS]
+        .into_iter()
+        .flatten()
+        .collect();
     let mut checks: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
     for by in bugs.iter().map(|bug| bug.caught_by) {
         if !checks.contains(&by) {

@@ -262,9 +262,7 @@ fn wait_result(transaction: &Transaction, waiter: &Waiter) -> WaitResult {
         },
         Purpose::RegisterAtOnce { branches, .. } => match waiter.wait.until {
             Until::Accepted => WaitResult::Yes,
-            Until::Tried | Until::Decided | Until::Finished => {
-                try_results(transaction, branches)
-            }
+            Until::Tried | Until::Decided | Until::Finished => try_results(transaction, branches),
         },
     }
 }

@@ -153,15 +153,16 @@ impl Transaction {
                 let unshown = self.branches.iter().filter(|branch| !branch.parked);
                 let shown = unshown.filter_map(|branch| branch.parks_at(rules.park_after)).min();
                 let turn = self.turn();
-                let held = self.branches.iter().enumerate().filter_map(|(position, branch)| {
-                    match branch.call_state {
+                let held =
+                    self.branches.iter().enumerate().filter_map(|(position, branch)| match branch
+                        .call_state
+                    {
                         CallState::Held(until) => turn.includes(position).then_some(until),
                         CallState::Idle
                         | CallState::Due(_)
                         | CallState::Waiting { .. }
                         | CallState::InFlight { .. } => None,
-                    }
-                });
+                    });
                 let to = if self.is_asleep() { WakesTo::ConfirmAlone } else { WakesTo::Confirm };
                 let shown = shown.map(|at| Wake { at, to: WakesTo::Park });
                 let held = held.min().map(|at| Wake { at, to });

@@ -49,7 +49,8 @@ impl Transaction {
         step: &mut Step<'_>,
     ) -> Result<Registered, Refusal> {
         self.takes_branches()?;
-        let of_several = |(place, refusal)| Refusal::OfSeveral { place, refusal: Box::new(refusal) };
+        let of_several =
+            |(place, refusal)| Refusal::OfSeveral { place, refusal: Box::new(refusal) };
         if self.repeats(new).map_err(of_several)? {
             return Ok(Registered::Repeat);
         }
@@ -74,14 +75,14 @@ impl Transaction {
     /// told before that they were registered otherwise.
     fn repeats(&self, new: &[BranchSpec]) -> Result<bool, (usize, Refusal)> {
         let known = || {
-            let known = new.iter().enumerate().map(|(place, new)| (place, new, self.branch(&new.id)));
+            let known =
+                new.iter().enumerate().map(|(place, new)| (place, new, self.branch(&new.id)));
             known.filter_map(|(place, new, known)| Some((place, known?.is_repeated_by(new))))
         };
         let refused = |is_content: bool| {
             let refused = known().filter_map(|(place, repeated)| Some((place, repeated.err()?)));
-            let is_of = move |refusal: &Refusal| {
-                matches!(refusal, Refusal::BranchReused(_)) == is_content
-            };
+            let is_of =
+                move |refusal: &Refusal| matches!(refusal, Refusal::BranchReused(_)) == is_content;
             refused.into_iter().find(|(_, refusal)| is_of(refusal))
         };
         if let Some(refused) = refused(true).or_else(|| refused(false)) {

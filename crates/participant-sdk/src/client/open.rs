@@ -1,6 +1,8 @@
 //! Open transactions: branches are registered one by one, and the initiator asks for the decision.
 
-use tercet_wire::{BranchView, BranchesView, CancelRequest, Gid, Instance, Op, TransactionView, Wall};
+use tercet_wire::{
+    BranchView, BranchesView, CancelRequest, Gid, Instance, Op, TransactionView, Wall,
+};
 
 use super::Client;
 use super::error::ClientError;

@@ -133,7 +133,6 @@ pub enum RegisterRequest {
     /// One.
     One(Box<BranchRequest>),
     /// 1 to 64 of them, in this order.
-    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 64))]
     Several(Vec<BranchRequest>),
 }
 

@@ -403,9 +403,8 @@ pub fn check_places(
 
 /// Whether the branches of a saga have an order.
 fn check_order(branches: &[Arc<BranchSpec>]) -> Result<(), Invalid> {
-    order_of(branches).map_err(|(position, what)| {
-        Invalid::new(format!("branches[{position}].after"), what)
-    })
+    order_of(branches)
+        .map_err(|(position, what)| Invalid::new(format!("branches[{position}].after"), what))
 }
 
 fn order_of(branches: &[Arc<BranchSpec>]) -> Result<(), (usize, String)> {

@@ -311,7 +311,8 @@ fn a_confirm_is_put_off_for_thirty_days_at_most() {
     ] {
         assert_eq!(put_off(fields), expected, "{fields}");
     }
-    let (without, with) = (r#""endpoint":"http://h/a""#, r#""endpoint":"http://h/a","confirm_after_ms":0"#);
+    let (without, with) =
+        (r#""endpoint":"http://h/a""#, r#""endpoint":"http://h/a","confirm_after_ms":0"#);
     assert_eq!(spec(&with_branch(without)).fingerprint, spec(&with_branch(with)).fingerprint);
 }
 

@@ -9,6 +9,6 @@ pub use operator::{
     AnswersView, NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView,
 };
 pub use view::{
-    AnswerView, AttemptsView, BranchView, BranchesView, EventView, LastAnswerView, Page, PendingResolutionView,
-    RegisteredView, SummaryView, TransactionView,
+    AnswerView, AttemptsView, BranchView, BranchesView, EventView, LastAnswerView, Page,
+    PendingResolutionView, RegisteredView, SummaryView, TransactionView,
 };

@@ -257,7 +257,9 @@ impl Actor {
 impl Step {
     fn until(&self, rng: &mut crate::rng::Rng) -> Until {
         match self {
-            Self::Register(_) | Self::RegisterAtOnce => rng.pick(&[Until::Tried, Until::Tried, Until::Accepted]),
+            Self::Register(_) | Self::RegisterAtOnce => {
+                rng.pick(&[Until::Tried, Until::Tried, Until::Accepted])
+            }
             Self::Begin { .. } | Self::OwnTry(_) | Self::Confirm | Self::Cancel | Self::Refuse => {
                 rng.pick(&[Until::Finished, Until::Decided, Until::Accepted])
             }
