@@ -1,7 +1,7 @@
 //! What must always hold, as named functions. The engine asserts those about one
 //! transaction on every change; the model and the simulation check all of them.
 
-use tercet_wire::{BranchId, BranchStatus, Gid, Op, Order, Pattern};
+use tercet_wire::{BranchId, BranchSpec, BranchStatus, Gid, Now, Op, Order, Pattern};
 use thiserror::Error;
 
 use crate::engine::output::{Call, Refusal, Reply};
@@ -72,6 +72,17 @@ pub enum Broken {
         /// The call.
         op: Op,
     },
+    /// A Confirm that was put off was called before its time.
+    #[error("confirm of {gid}/{branch} left before its time")]
+    CalledTooEarly {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+    },
+    /// Of branches that were registered at once only some are there.
+    #[error("{0} has some of the branches that were registered at once, and not all")]
+    RegisteredInPart(Gid),
     /// An index of the engine does not say what its live transactions say.
     #[error("{part}: {why}")]
     IndexDisagrees {
@@ -157,6 +168,45 @@ pub fn call_follows_the_order(call: &Call, rows: Option<&StoredTransaction>) -> 
     Err(Broken::CalledOutOfTurn { gid, branch, op })
 }
 
+/// A Confirm that is put off: not before so long after the decision, by the clock that both are
+/// seen by.
+///
+/// # Errors
+/// The call left too early.
+pub fn call_follows_its_delay(
+    call: &Call,
+    rows: Option<&StoredTransaction>,
+    now: Now,
+) -> Result<(), Broken> {
+    let ticket = &call.ticket;
+    let decided = rows.and_then(|rows| rows.decided.as_ref());
+    let (Some(delay), Some(decided), Op::Confirm) =
+        (call.branch.confirm_after(), decided, ticket.op)
+    else {
+        return Ok(());
+    };
+    if now.wall >= decided.at.after(delay) {
+        return Ok(());
+    }
+    let (gid, branch) = (ticket.gid.clone(), ticket.branch.clone());
+    Err(Broken::CalledTooEarly { gid, branch })
+}
+
+/// Branches that were registered at once: all of them are there, or none. Their fingerprints say
+/// who belongs together, not how many they were, so whoever asks knows that there are two of each.
+///
+/// # Errors
+/// One is alone.
+pub fn several_came_whole(rows: &StoredTransaction) -> Result<(), Broken> {
+    let among = |branch: &BranchSpec| branch.fingerprint.among_whom().map(str::to_owned);
+    let all: Vec<String> = rows.branches.iter().filter_map(|branch| among(branch)).collect();
+    let is_alone = |one: &String| all.iter().filter(|other| *other == one).count() < 2;
+    match all.iter().any(is_alone) {
+        true => Err(Broken::RegisteredInPart(rows.spec.gid.clone())),
+        false => Ok(()),
+    }
+}
+
 /// P3 for answers: whatever lets the reader conclude the decision is durable.
 ///
 /// # Errors
@@ -167,9 +217,9 @@ pub fn reply_follows_the_journal(
     rows: Option<&StoredTransaction>,
 ) -> Result<(), Broken> {
     let told = match reply {
-        Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. } => {
-            snapshot.transaction.decision().map(Decision::op)
-        }
+        Reply::Transaction { snapshot, .. }
+        | Reply::Branch { snapshot, .. }
+        | Reply::Branches { snapshot, .. } => snapshot.transaction.decision().map(Decision::op),
         Reply::Refused(Refusal::AlreadyConfirmed) => Some(Op::Confirm),
         Reply::Refused(Refusal::AlreadyCancelled) => Some(Op::Cancel),
         Reply::Refused(_) => None,
@@ -188,7 +238,10 @@ fn resolution_follows_the_journal(
     reply: &Reply,
     rows: Option<&StoredTransaction>,
 ) -> Result<(), Broken> {
-    let (Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. }) = reply else {
+    let (Reply::Transaction { snapshot, .. }
+    | Reply::Branch { snapshot, .. }
+    | Reply::Branches { snapshot, .. }) = reply
+    else {
         return Ok(());
     };
     let branch_records = rows.map(|rows| &rows.branch_records[..]).unwrap_or_default();

@@ -38,6 +38,8 @@ pub enum Change {
     Begun(Arc<Spec>),
     /// A branch was added while `trying`.
     Registered(Arc<BranchSpec>),
+    /// Several were, all or none of them.
+    RegisteredAtOnce(Vec<Arc<BranchSpec>>),
     /// Confirm or cancel: the one write that leaves `trying`. Guarded by status `trying`.
     Decided(Decided),
     /// What is known of one branch replaces what was known.
@@ -64,6 +66,7 @@ impl Change {
             Self::Acted(acted) => acted.changes.iter(),
             Self::Begun(_)
             | Self::Registered(_)
+            | Self::RegisteredAtOnce(_)
             | Self::Decided(_)
             | Self::BranchRecord(_)
             | Self::Finished { .. }
@@ -80,6 +83,7 @@ impl Change {
             }
             Self::Begun(_)
             | Self::Registered(_)
+            | Self::RegisteredAtOnce(_)
             | Self::Decided(_)
             | Self::BranchRecord(_)
             | Self::Parked(_)

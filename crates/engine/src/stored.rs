@@ -117,6 +117,17 @@ impl StoredTransaction {
                 self.takes_branch(branch)?;
                 self.branches.push(Arc::clone(branch));
             }
+            Change::RegisteredAtOnce(branches) => {
+                guard(self.status == Status::Trying)?;
+                let before = self.branches.len();
+                for branch in branches {
+                    if let Err(refused) = self.takes_branch(branch) {
+                        self.branches.truncate(before);
+                        return Err(refused);
+                    }
+                    self.branches.push(Arc::clone(branch));
+                }
+            }
             Change::Decided(decided) => {
                 guard(self.status == Status::Trying)?;
                 column_takes(&self.spec.gid, "decided_at", decided.at)?;

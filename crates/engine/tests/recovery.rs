@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tercet_engine::{Rules, Ticket};
 use tercet_wire::{Op, ResolvedAs, Spec};
-use world::content::{branch, initiators, spec, with_legs};
+use world::content::{branch, delayed, initiators, spec, with_legs};
 use world::{Asked, World};
 
 /// A transaction, what its initiator asks, and how its participants behave.
@@ -86,6 +86,31 @@ fn scripts() -> Vec<Script> {
                 "cancelled a=released b=released",
             )
         },
+        script(
+            "open: two at once, tried, confirmed",
+            open(),
+            &[Begin, Asked::RegisterAtOnce(vec!["a", "b"]), Confirm],
+            "confirmed a=taken b=taken",
+        ),
+        Script {
+            refuse: BTreeSet::from(["b"]),
+            ..script(
+                "open: two at once, and one refuses",
+                open(),
+                &[Begin, Asked::RegisterAtOnce(vec!["a", "b"])],
+                "cancelled a=released b=released",
+            )
+        },
+        script(
+            "a delayed message beside one that is not",
+            spec(
+                "delayed",
+                false,
+                vec![with_legs("a", 0, &[Op::Confirm]), delayed(branch("b", 1), 60_000)],
+            ),
+            &[Begin],
+            "confirmed a=taken b=taken",
+        ),
         script("open: confirmed empty", open(), &[Begin, Confirm], "confirmed "),
         script(
             "open: the initiator vanishes, the deadline cleans up",
@@ -132,7 +157,7 @@ fn scripts() -> Vec<Script> {
 
 impl Script {
     fn participants(&self) -> Vec<&'static str> {
-        self.asks.iter().filter_map(Asked::registers).collect()
+        self.asks.iter().flat_map(Asked::registers).collect()
     }
 
     /// Whether this call is one that is never acknowledged.

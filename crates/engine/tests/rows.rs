@@ -48,6 +48,13 @@ fn registered(id: &str, position: u32) -> Change {
     Change::Registered(Arc::new(BranchSpec { position, ..branch(id, 0) }))
 }
 
+fn at_once(all: &[(&str, u32)]) -> Change {
+    let spec = |(id, position): &(&str, u32)| {
+        Arc::new(BranchSpec { position: *position, ..branch(id, 0) })
+    };
+    Change::RegisteredAtOnce(all.iter().map(spec).collect())
+}
+
 #[test]
 fn a_key_is_taken_once_and_an_order_is_kept() {
     let mut stored = StoredTransaction::begun(spec("t", true, vec![branch("a", 0)]));
@@ -58,6 +65,10 @@ fn a_key_is_taken_once_and_an_order_is_kept() {
         (registered("b", 1), false),
         (registered("a", 1), true),
         (registered("b", 0), true),
+        (at_once(&[("b", 1), ("c", 2)]), false),
+        (at_once(&[("b", 1), ("a", 2)]), true),
+        (at_once(&[("b", 1), ("c", 1)]), true),
+        (at_once(&[("b", 1), ("b", 2)]), true),
         (Change::BranchRecord(row("a")), false),
         (Change::BranchRecord(row("x")), true),
     ];

@@ -99,6 +99,10 @@ impl<'a> TransactionDelta<'a> {
                 self.expect(Status::Trying)?;
                 self.registered.push(branch);
             }
+            Change::RegisteredAtOnce(branches) => {
+                self.expect(Status::Trying)?;
+                self.registered.extend(branches);
+            }
             Change::Decided(decided) => {
                 self.expect(Status::Trying)?;
                 self.status = Some(decided.decision.status());

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -219,6 +220,27 @@ async fn an_open_transaction_is_begun_joined_and_decided() {
             "/v1/transactions/order-1/branches?wait=tried&wait_ms=10000",
             "/v1/transactions/order-1/confirm?wait=finished&wait_ms=10000",
         ]
+    );
+}
+
+#[tokio::test]
+async fn several_branches_join_in_one_request() {
+    let both = json!({ "branches": [branch("tried"), branch("refused")] });
+    let answers = vec![(201, transaction("trying", None)), (201, both)];
+    let (coordinator, url) = Coordinator::start(0, answers).await;
+    let client = Client::new(&url).expect("a client");
+    let open = client.open(NewTransaction::new().gid("order-1")).await.expect("begun");
+    let message = NewBranch::new("message")
+        .confirm_url("http://127.0.0.1:1/message")
+        .confirm_after(Duration::from_secs(60));
+    let payment = NewBranch::new("payment").endpoint("http://127.0.0.1:1/payment");
+    let registered = open.register_all([message, payment]).await.expect("registered");
+    assert!(matches!(&registered[..], [Registered::Tried(_), Registered::Refused(_)]));
+    let (_, path, body) = &coordinator.asked()[1];
+    assert_eq!(path, "/v1/transactions/order-1/branches?wait=tried&wait_ms=10000");
+    assert_eq!(
+        body,
+        r#"[{"id":"message","confirm":"http://127.0.0.1:1/message","confirm_after_ms":60000},{"id":"payment","endpoint":"http://127.0.0.1:1/payment"}]"#
     );
 }
 

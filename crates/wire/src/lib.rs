@@ -40,14 +40,14 @@ pub use order::Order;
 pub use problem::{Problem, ProblemCode};
 pub use request::{
     Arrival, AuditPlace, AuditQuery, BeginRequest, BranchRequest, CancelRequest, CheckedBegin,
-    Cursor, Invalid, InvalidAuditCursor, InvalidCursor, Limits, ListQuery, Object, Resolution,
-    ResolveRequest, Unfit, check_begin, check_branch, check_cancel, check_resolve, check_shape,
-    refused_begin,
+    Cursor, Invalid, InvalidAuditCursor, InvalidCursor, Limits, ListQuery, Object, RegisterRequest,
+    Resolution, ResolveRequest, Unfit, check_begin, check_branch, check_branches, check_cancel,
+    check_places, check_resolve, check_shape, refused_begin,
 };
 pub use response::{
-    AnswerView, AnswersView, AttemptsView, AuditEntryView, BookEntry, BranchView, EventView,
-    LastAnswerView, NodeView, Page, ParticipantView, ParticipantsView, PendingResolutionView,
-    RetriedView, StatsView, SummaryView, TransactionView,
+    AnswerView, AnswersView, AttemptsView, AuditEntryView, BookEntry, BranchView, BranchesView,
+    EventView, LastAnswerView, NodeView, Page, ParticipantView, ParticipantsView,
+    PendingResolutionView, RegisteredView, RetriedView, StatsView, SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
 pub use signature::{

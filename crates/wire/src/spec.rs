@@ -72,6 +72,9 @@ pub struct BranchOptions {
     /// Absent: its pattern's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub try_attempts: Option<u32>,
+    /// For how long after the decision its Confirm is not called, in milliseconds. Absent: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_after_ms: Option<u64>,
 }
 
 impl BranchOptions {
@@ -93,6 +96,12 @@ impl BranchSpec {
     #[must_use]
     pub fn try_attempts(&self) -> Option<u32> {
         self.options.as_ref()?.try_attempts
+    }
+
+    /// For how long after the decision its Confirm is not called, if it says so.
+    #[must_use]
+    pub fn confirm_after(&self) -> Option<Duration> {
+        self.options.as_ref()?.confirm_after_ms.map(Duration::from_millis)
     }
 
     /// Where this leg is called, if the coordinator calls it at all.
@@ -154,6 +163,12 @@ pub struct Fingerprint(Arc<str>);
 /// No fingerprint of content is like this: these have a version and a colon before them.
 const REFUSED: &str = "refused";
 
+/// What stands between the content of a branch and those it was registered with. Neither has it.
+const AMONG: char = '.';
+
+/// So much is kept of the fingerprint of all: a column has 128 characters.
+const OF_ALL_LEN: usize = 32;
+
 impl Fingerprint {
     /// As stored.
     #[must_use]
@@ -171,6 +186,27 @@ impl Fingerprint {
     #[must_use]
     pub fn is_of_refused(&self) -> bool {
         &*self.0 == REFUSED
+    }
+
+    /// That of one branch of several that were registered at once, with that of all of them: who asks
+    /// for it again asks for all of them.
+    #[must_use]
+    pub fn among(&self, all: &Self) -> Self {
+        let all = all.0.split_once(':').map_or(&*all.0, |(_, hash)| hash);
+        let all: String = all.chars().take(OF_ALL_LEN).collect();
+        Self(Arc::from(format!("{}{AMONG}{all}", self.0)))
+    }
+
+    /// A word that branches share which were registered at once, and no others.
+    #[must_use]
+    pub fn among_whom(&self) -> Option<&str> {
+        self.0.split_once(AMONG).map(|(_, all)| all)
+    }
+
+    /// Whether two branches have the same content, whoever they were registered with.
+    #[must_use]
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        self.0.split(AMONG).next() == other.0.split(AMONG).next()
     }
 
     /// Whether a transaction of this fingerprint is what this content asks for.

@@ -7,6 +7,7 @@ mod bugs;
 mod call_bugs;
 mod cluster_bugs;
 mod copy;
+mod delay_bugs;
 mod outbox_bugs;
 mod saga_bugs;
 
@@ -17,6 +18,7 @@ use bugs::{BUGS, Bug, CaughtBy};
 use call_bugs::CALL_BUGS;
 use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
+use delay_bugs::DELAY_BUGS;
 use outbox_bugs::OUTBOX_BUGS;
 use saga_bugs::SAGA_BUGS;
 
@@ -25,7 +27,7 @@ const COPIES: usize = 2;
 
 #[test]
 fn every_bug_put_back_is_caught() {
-    let bugs = [BUGS, CLUSTER_BUGS, AUDIT_BUGS, CALL_BUGS, SAGA_BUGS, OUTBOX_BUGS];
+    let bugs = [BUGS, AUDIT_BUGS, CALL_BUGS, CLUSTER_BUGS, DELAY_BUGS, OUTBOX_BUGS, SAGA_BUGS];
     let bugs: Vec<&Bug> = bugs.into_iter().flatten().collect();
     let mut checks: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
     for by in bugs.iter().map(|bug| bug.caught_by) {

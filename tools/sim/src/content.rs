@@ -47,6 +47,7 @@ impl Content {
                 let shapes = if any { SHAPES.len() } else { SHAPES.len() - 1 };
                 let (legs, try_by) = SHAPES[rng.index(shapes)];
                 let branch = branch(position, rng.index(plan.services), legs, try_by, rng);
+                let branch = put_off(branch, rng);
                 match pattern {
                     Pattern::Tcc => branch,
                     Pattern::Saga => placed(branch, position, rng),
@@ -71,6 +72,15 @@ impl Content {
     /// The same gid, and something else wanted under it.
     pub(crate) fn other(&self) -> Self {
         Self { variant: self.variant + 1, ..self.clone() }
+    }
+
+    /// Those that are registered later, as the coordinator's API makes them of one request.
+    pub(crate) fn later_at_once(&self) -> Vec<BranchSpec> {
+        let all: Vec<&str> = self.later.iter().map(|branch| branch.id.as_str()).collect();
+        let all = Fingerprint::from_text(&format!("1:{}", all.join("+")));
+        let mut branches = self.later.clone();
+        branches.iter_mut().for_each(|it| it.fingerprint = it.fingerprint.among(&all));
+        branches
     }
 
     /// As the coordinator's API makes it of the request.
@@ -134,7 +144,18 @@ fn placed(branch: BranchSpec, position: u64, rng: &mut Rng) -> BranchSpec {
         _ => None,
     };
     let try_attempts = rng.pick(&[None, None, Some(0), Some(1), Some(2)]);
-    let options = BranchOptions { after, try_attempts };
+    let before = branch.options.as_deref().cloned().unwrap_or_default();
+    let options = BranchOptions { after, try_attempts, ..before };
+    BranchSpec { options: options.unless_empty(), ..branch }
+}
+
+/// Now and then its Confirm is put off.
+fn put_off(branch: BranchSpec, rng: &mut Rng) -> BranchSpec {
+    if branch.url(Op::Confirm).is_none() || !rng.one_in(8) {
+        return branch;
+    }
+    let confirm_after_ms = Some(rng.pick(&[1, 500, 5_000, 90_000]));
+    let options = BranchOptions { confirm_after_ms, ..BranchOptions::default() };
     BranchSpec { options: options.unless_empty(), ..branch }
 }
 

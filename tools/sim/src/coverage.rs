@@ -103,6 +103,7 @@ listed!(
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, BeginRefused, HungUpWhileWaiting, GidReused, NotOpen, NotYet,
         DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled, StepSkipped, StepTooEarly,
+        PutOff, RegisteredAtOnce, AmongOthers,
         ParkedByTheClock, Unparked, PauseCutShort, OpenPagedOut, DeadlineWhilePagedOut,
         ResolvedWhileCalled, WordGoesOn, Contradicted,
         OutageTold, OutageReminded, OutageOver, OutageUntold,

@@ -3,7 +3,7 @@
 use tercet_engine::{
     Ask, CapacityFreed, Change, Commands, Event, Input, Load, Record, Reply, Ticket,
 };
-use tercet_wire::Answer;
+use tercet_wire::{Answer, BranchSpec};
 
 pub(crate) fn event(event: &Event) -> String {
     match event {
@@ -21,6 +21,7 @@ pub(crate) fn event(event: &Event) -> String {
                         )
                     }
                     Ask::Register(new) => format!("register {}", new.id),
+                    Ask::RegisterAtOnce(new) => format!("register {}", ids(new.iter())),
                     Ask::Confirm => "confirm".to_owned(),
                     Ask::Cancel { .. } => "cancel".to_owned(),
                     Ask::Read => "read".to_owned(),
@@ -94,6 +95,9 @@ fn change(changed: &Change) -> String {
     match changed {
         Change::Begun(spec) => format!("begun {}", spec.instance),
         Change::Registered(branch) => format!("registered {}", branch.id),
+        Change::RegisteredAtOnce(branches) => {
+            format!("registered {}", ids(branches.iter().map(|branch| &**branch)))
+        }
         Change::Decided(decided) => format!("decided {:?}", decided.decision),
         Change::BranchRecord(outcome) => format!("outcome {} {}", outcome.branch, outcome.status),
         Change::Finished { status, .. } => format!("finished {status}"),
@@ -108,10 +112,16 @@ fn change(changed: &Change) -> String {
 
 fn reply(reply: &Reply) -> String {
     match reply {
-        Reply::Transaction { told, snapshot } | Reply::Branch { told, snapshot, .. } => {
+        Reply::Transaction { told, snapshot }
+        | Reply::Branch { told, snapshot, .. }
+        | Reply::Branches { told, snapshot, .. } => {
             let transaction = &snapshot.transaction;
             format!("{told:?} {} {}", transaction.gid(), transaction.status())
         }
         Reply::Refused(refusal) => format!("{refusal:?}"),
     }
+}
+
+fn ids<'a>(branches: impl Iterator<Item = &'a BranchSpec>) -> String {
+    branches.map(|branch| branch.id.as_str()).collect::<Vec<_>>().join(" and ")
 }

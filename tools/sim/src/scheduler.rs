@@ -30,6 +30,8 @@ pub(crate) struct Scheduler {
     /// Whether all faults have ended, every node runs and each transaction has an owner that does:
     /// from then on nobody need watch.
     pub(crate) settled: bool,
+    /// Whether the wall clock of a node was ever set.
+    pub(crate) clocks_were_set: bool,
     /// For each service when its connections were last cut, and how.
     cuts: BTreeMap<usize, (u64, LineEnd)>,
 }
@@ -49,6 +51,7 @@ impl Scheduler {
             healed: false,
             homes: Vec::new(),
             settled: false,
+            clocks_were_set: false,
             cuts: BTreeMap::new(),
         }
     }

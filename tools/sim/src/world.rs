@@ -288,6 +288,7 @@ impl World {
                 if node.running.is_none() {
                     scheduler.saw(Mishap::WallJumpAcrossRestart);
                 }
+                scheduler.clocks_were_set = true;
                 node.wall_jumps(by_ms);
             }
             Fault::DiskFull { for_ms } => {

@@ -123,7 +123,8 @@ impl TransactionMetrics {
         for ((status, active), (_, oldest)) in self.active.iter().zip(&self.oldest) {
             let counted = census.by_status.get(status);
             active.set(counted.map_or(0, |(count, _)| *count) as f64);
-            let age = counted.map_or(Duration::ZERO, |(_, created_at)| now.since(*created_at));
+            let begun = counted.and_then(|(_, created_at)| *created_at);
+            let age = begun.map_or(Duration::ZERO, |created_at| now.since(created_at));
             oldest.set(age.as_secs_f64());
         }
         self.parked.set(census.parked_branches as f64);

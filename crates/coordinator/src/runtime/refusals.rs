@@ -50,6 +50,8 @@ impl Cause {
             Refusal::NotFound
             | Refusal::GidReused
             | Refusal::BranchReused(_)
+            | Refusal::BranchAmongOthers(_)
+            | Refusal::OfSeveral { .. }
             | Refusal::AlreadyConfirmed
             | Refusal::AlreadyCancelled
             | Refusal::NotOpen

@@ -63,6 +63,7 @@ impl Lanes {
         match request.ask {
             Ask::Begin { .. } => self.begins.push_back(request),
             Ask::Register(_)
+            | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
             | Ask::Retry { .. }

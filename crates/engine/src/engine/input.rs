@@ -114,6 +114,8 @@ pub enum Ask {
     },
     /// Register a branch. Its position is given by the engine, whatever it says.
     Register(Box<BranchSpec>),
+    /// Register several, all or none of them.
+    RegisterAtOnce(Vec<BranchSpec>),
     /// Decide to confirm.
     Confirm,
     /// Decide to cancel.

@@ -320,6 +320,11 @@ fn asked(
             let created = transaction.register(&new, room, step)? == Registered::New;
             Ok(Purpose::Register { branch: new.id.clone(), created })
         }
+        Ask::RegisterAtOnce(new) => {
+            let created = transaction.register_at_once(&new, room, step)? == Registered::New;
+            let branches = new.into_iter().map(|branch| branch.id).collect();
+            Ok(Purpose::RegisterAtOnce { branches, created })
+        }
         Ask::Confirm => {
             transaction.confirm(step)?;
             Ok(Purpose::Decide { op: Op::Confirm, repeat })

@@ -9,10 +9,10 @@ use crate::engine::capacity::WaitsAt;
 use crate::engine::input::{ReplyTo, Until, Wait};
 use crate::engine::live::Tally;
 use crate::engine::output::{Refusal, Reply, ReplyKind, Snapshot};
-use crate::engine::paging::Residence;
+use crate::engine::paging::{ASLEEP, Residence};
 use crate::engine::timers::Timer;
 use crate::record::Decision;
-use crate::transaction::{BranchState, Phase, Rules, Transaction, already};
+use crate::transaction::{Branch, BranchState, Phase, Rules, Transaction, already};
 
 /// An initiator that has not spoken of its open transaction for so long is not about to.
 const INITIATOR_PAUSE: Duration = Duration::from_secs(1);
@@ -61,6 +61,8 @@ pub(super) enum Purpose {
     Begin { created: bool },
     /// Register; whether it created the branch.
     Register { branch: BranchId, created: bool },
+    /// Register several at once; whether it created the branches.
+    RegisterAtOnce { branches: Vec<BranchId>, created: bool },
     /// Confirm or cancel; whether the decision stood before.
     Decide { op: Op, repeat: bool },
     /// Resolve a branch by hand.
@@ -127,6 +129,8 @@ impl LiveTransaction {
     pub(super) fn evictable_from(&self, now: Now) -> Option<Mono> {
         self.is_evictable().then(|| match self.transaction.phase() {
             Phase::Trying { .. } => now.mono.after(INITIATOR_PAUSE),
+            // Before all that wait for somebody.
+            Phase::SecondPhase(_) if self.transaction.is_asleep() => ASLEEP,
             Phase::SecondPhase(_) | Phase::Finished { .. } => now.mono,
         })
     }
@@ -189,7 +193,9 @@ impl LiveTransaction {
 /// The answer, if what is waited for has come or the wait has run out.
 pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Option<Reply> {
     let created = match &waiter.purpose {
-        Purpose::Begin { created } | Purpose::Register { created, .. } => *created,
+        Purpose::Begin { created }
+        | Purpose::Register { created, .. }
+        | Purpose::RegisterAtOnce { created, .. } => *created,
         Purpose::Decide { .. } | Purpose::Resolve { .. } | Purpose::Read => false,
     };
     let told = match wait_result(transaction, waiter) {
@@ -206,6 +212,9 @@ pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Op
     Some(match &waiter.purpose {
         Purpose::Register { branch, .. } => {
             Reply::Branch { told, snapshot, branch: branch.clone() }
+        }
+        Purpose::RegisterAtOnce { branches, .. } => {
+            Reply::Branches { told, snapshot, branches: branches.clone() }
         }
         Purpose::Begin { .. }
         | Purpose::Decide { .. }
@@ -251,6 +260,10 @@ fn wait_result(transaction: &Transaction, waiter: &Waiter) -> WaitResult {
             Until::Accepted => WaitResult::Yes,
             Until::Tried | Until::Decided | Until::Finished => try_result(transaction, branch),
         },
+        Purpose::RegisterAtOnce { branches, .. } => match waiter.wait.until {
+            Until::Accepted => WaitResult::Yes,
+            Until::Tried | Until::Decided | Until::Finished => try_results(transaction, branches),
+        },
     }
 }
 
@@ -261,6 +274,26 @@ fn resolution_result(transaction: &Transaction, id: &BranchId, as_: ResolvedAs) 
         Some(branch) if branch.is_done() => WaitResult::Never(Refusal::AlreadyFinished(id.clone())),
         Some(_) | None => WaitResult::No,
     }
+}
+
+/// Of several: all were tried; or one of them was refused, which is the answer to all.
+fn try_results(transaction: &Transaction, ids: &[BranchId]) -> WaitResult {
+    let was_refused = |id: &BranchId| {
+        let is_cancelled = matches!(transaction.decision(), Some(Decision::Cancel { .. }));
+        is_cancelled && transaction.branch(id).is_some_and(Branch::was_refused)
+    };
+    if ids.iter().any(was_refused) {
+        return WaitResult::Yes;
+    }
+    for id in ids {
+        match try_result(transaction, id) {
+            WaitResult::Yes => {}
+            other @ (WaitResult::No | WaitResult::OnlyAccepted | WaitResult::Never(_)) => {
+                return other;
+            }
+        }
+    }
+    WaitResult::Yes
 }
 
 fn try_result(transaction: &Transaction, id: &BranchId) -> WaitResult {

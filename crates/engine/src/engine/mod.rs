@@ -138,8 +138,9 @@ pub struct Engine {
 /// How many unfinished transactions stand where, and since when.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Live transactions by status, with the creation time of the oldest.
-    pub by_status: BTreeMap<Status, (usize, Wall)>,
+    /// Live transactions by status, with the creation time of the oldest; but for those that wait
+    /// for nobody until the time of their Confirms, which are of no age.
+    pub by_status: BTreeMap<Status, (usize, Option<Wall>)>,
     /// Branches shown to people.
     pub parked_branches: usize,
     /// Transactions quarantined: after a fault of ours, or because their rows make no sense.
@@ -148,6 +149,13 @@ pub struct Census {
     pub paged_out: usize,
     /// Bytes of memory that live transactions take.
     pub live_bytes: usize,
+}
+
+impl Census {
+    fn count(&mut self, status: Status, more: usize, oldest: Option<Wall>) {
+        let seen = self.by_status.entry(status).or_default();
+        *seen = (seen.0 + more, seen.1.into_iter().chain(oldest).min());
+    }
 }
 
 impl Engine {
@@ -250,15 +258,18 @@ impl Engine {
         for (_, live_transaction) in self.live.iter() {
             let transaction = live_transaction.transaction();
             let created_at = transaction.spec().created_at;
-            let seen = census.by_status.entry(transaction.status()).or_insert((0, created_at));
-            *seen = (seen.0 + 1, seen.1.min(created_at));
+            let begun = (!transaction.is_asleep()).then_some(created_at);
+            census.count(transaction.status(), 1, begun);
             let parked = transaction.branches().iter().filter(|branch| branch.is_parked());
             census.parked_branches += parked.count();
             census.quarantined += usize::from(live_transaction.is_quarantined());
         }
         for (status, count, oldest) in self.paging.by_status() {
-            let seen = census.by_status.entry(status).or_insert((0, oldest));
-            *seen = (seen.0 + count, seen.1.min(oldest));
+            census.count(status, count, Some(oldest));
+        }
+        match self.paging.asleep() {
+            0 => {}
+            asleep => census.count(Status::Confirming, asleep, None),
         }
         census.parked_branches += self.paging.parked_branches();
         census.paged_out = self.paging.count();

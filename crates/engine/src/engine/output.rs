@@ -129,6 +129,15 @@ pub enum Reply {
         /// Which branch.
         branch: BranchId,
     },
+    /// Branches that were registered at once, as they stand.
+    Branches {
+        /// Whether what was waited for has come for all of them.
+        told: ReplyKind,
+        /// Their transaction.
+        snapshot: Snapshot,
+        /// Which branches, as they were asked for.
+        branches: Vec<BranchId>,
+    },
     /// No.
     Refused(Refusal),
 }
@@ -162,6 +171,15 @@ pub enum Refusal {
     GidReused,
     /// The branch id is taken by other content.
     BranchReused(BranchId),
+    /// The branch was registered with the same content, but alone or among others.
+    BranchAmongOthers(BranchId),
+    /// It is for one of several branches that were to be registered at once.
+    OfSeveral {
+        /// Its place among them, from 0.
+        place: usize,
+        /// Why.
+        refusal: Box<Refusal>,
+    },
     /// Confirm was decided.
     AlreadyConfirmed,
     /// Cancel was decided.

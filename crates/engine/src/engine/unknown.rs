@@ -28,6 +28,7 @@ impl Engine {
             }
             Ask::Begin { fresh: false, .. }
             | Ask::Register(_)
+            | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
@@ -243,6 +244,7 @@ impl Engine {
                     self.request(request, now, output);
                 }
                 Purpose::Register { .. }
+                | Purpose::RegisterAtOnce { .. }
                 | Purpose::Decide { .. }
                 | Purpose::Resolve { .. }
                 | Purpose::Read => {
@@ -278,6 +280,7 @@ impl Engine {
                 self.refuse_begins(spec, detail, request, now, output);
             }
             Ask::Register(_)
+            | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
@@ -428,9 +431,12 @@ impl Request {
         match &self.ask {
             Ask::Begin { .. } => true,
             Ask::Cancel { if_unknown, .. } => if_unknown.is_some(),
-            Ask::Register(_) | Ask::Confirm | Ask::Retry { .. } | Ask::Resolve(_) | Ask::Read => {
-                false
-            }
+            Ask::Register(_)
+            | Ask::RegisterAtOnce(_)
+            | Ask::Confirm
+            | Ask::Retry { .. }
+            | Ask::Resolve(_)
+            | Ask::Read => false,
         }
     }
 
@@ -440,6 +446,7 @@ impl Request {
             // Nothing was written, and nothing will be.
             Ask::Begin { .. } => Refusal::NotAccepted,
             Ask::Register(_)
+            | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
             | Ask::Retry { .. }

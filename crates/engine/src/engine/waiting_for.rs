@@ -42,7 +42,9 @@ impl Engine {
             let transaction = live_transaction.transaction();
             let decision = transaction.decision();
             for branch in transaction.branches() {
-                let needs = branch.needs(decision).filter(|_| transaction.is_in_turn(branch.id()));
+                // Nobody waits for what is put off.
+                let is_open = !branch.is_held() && transaction.is_in_turn(branch.id());
+                let needs = branch.needs(decision).filter(|_| is_open);
                 let url = needs.and_then(|op| branch.spec().url(op));
                 let Some(found) = url.and_then(|url| all.get_mut(&*shown_host_port(url))) else {
                     continue;

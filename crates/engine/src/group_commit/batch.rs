@@ -140,6 +140,9 @@ impl Weight {
                 (spec.branches.len(), metadata + branches)
             }
             Change::Registered(branch) => (1, branch_bytes(branch)),
+            Change::RegisteredAtOnce(branches) => {
+                (branches.len(), branches.iter().map(branch_bytes).sum())
+            }
             Change::Decided(decided) => (
                 0,
                 match &decided.decision {

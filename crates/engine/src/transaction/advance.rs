@@ -52,7 +52,7 @@ impl Transaction {
         let turn = self.turn();
         let calls = self.branches.iter().enumerate();
         let calls = calls.filter_map(|(position, branch)| match branch.call_state {
-            CallState::Due(at) => turn.includes(position).then_some(at),
+            CallState::Due(at) | CallState::Held(at) => turn.includes(position).then_some(at),
             CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
         });
         let waits = self.waits_expire_at();
@@ -86,7 +86,7 @@ impl Transaction {
             branch.told_parked = None;
             branch.parked = false;
             branch.call_state = match branch.spec.url(decided.decision.op()) {
-                Some(_) => CallState::Due(step.now.mono),
+                Some(_) => branch.first_call(decided.decision.op(), Duration::ZERO, step.now.mono),
                 None => CallState::Idle,
             };
         }
@@ -177,7 +177,10 @@ impl Transaction {
         let (decision, turn) = (self.decision().cloned(), self.turn());
         let (is_ordered, steps) = (self.order.is_some(), self.branches.len());
         for (position, branch) in self.branches.iter_mut().enumerate() {
-            let due = matches!(branch.call_state, CallState::Due(at) if at <= step.now.mono);
+            let due = match branch.call_state {
+                CallState::Due(at) | CallState::Held(at) => at <= step.now.mono,
+                CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => false,
+            };
             if !due || !turn.includes(position) {
                 continue;
             }

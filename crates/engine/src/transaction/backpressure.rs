@@ -106,7 +106,10 @@ impl Transaction {
         }
         let waits = self.branches.iter().filter_map(|branch| match &branch.call_state {
             CallState::Waiting { since, .. } => Some(since.after(branch.spec.timeout)),
-            CallState::Idle | CallState::Due(_) | CallState::InFlight { .. } => None,
+            CallState::Idle
+            | CallState::Due(_)
+            | CallState::Held(_)
+            | CallState::InFlight { .. } => None,
         });
         waits.min()
     }

@@ -11,6 +11,9 @@ use crate::dispatch::Destination;
 use crate::record::{BranchRecord, Decision, LastAnswer, PendingResolution, TryAnswer};
 use crate::transaction::Doubt;
 
+/// Both clocks are read to the millisecond, which of the two that a wait lies between may be lost.
+const TICK: Duration = Duration::from_millis(1);
+
 /// One branch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Branch {
@@ -75,6 +78,9 @@ pub enum CallState {
     Idle,
     /// It is to be called from this moment on.
     Due(Mono),
+    /// It was not called yet and is not to be before this moment, whoever asks for it: its Confirm
+    /// is put off.
+    Held(Mono),
     /// It is to be called as soon as there is room at its destination.
     Waiting {
         /// Since when.
@@ -259,9 +265,10 @@ impl Branch {
             CallState::InFlight { .. } => {
                 self.failure_stats.unreachable || self.failure_stats.failures == 0
             }
-            CallState::Idle | CallState::Due(_) | CallState::Waiting { .. } => {
-                self.failure_stats.unreachable
-            }
+            CallState::Idle
+            | CallState::Due(_)
+            | CallState::Held(_)
+            | CallState::Waiting { .. } => self.failure_stats.unreachable,
         }
     }
 
@@ -289,6 +296,15 @@ impl Branch {
         self.state == BranchState::Registered && self.spec.url(Op::Try).is_some()
     }
 
+    /// Whether its Try was refused, or given up in doubt. Of one that was tried nothing is kept.
+    pub(crate) fn was_refused(&self) -> bool {
+        match self.state {
+            BranchState::Refused => true,
+            BranchState::Done { .. } => self.answer.is_some(),
+            BranchState::Registered | BranchState::Tried => false,
+        }
+    }
+
     /// Whether its Try was answered in a way that the initiator can be shown.
     pub(crate) fn try_was_answered(&self) -> bool {
         self.answer.is_some()
@@ -300,6 +316,24 @@ impl Branch {
         match decision {
             None => self.is_try_outstanding().then_some(Op::Try),
             Some(decision) => (!self.is_done()).then(|| decision.op()),
+        }
+    }
+
+    /// Whether nothing is to be done about it but to let time pass.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self.call_state, CallState::Held(_))
+    }
+
+    /// The call that tells it of a decision, this long after that was taken; a Confirm that is put
+    /// off is not made before its time.
+    pub(super) fn first_call(&self, op: Op, decided: Duration, now: Mono) -> CallState {
+        match (op, self.spec.confirm_after()) {
+            // Once it was called there is nothing to put off, whatever a clock says.
+            (Op::Confirm, Some(delay)) if delay > decided && self.attempts.confirm == 0 => {
+                CallState::Held(now.after(delay - decided).after(TICK))
+            }
+            (Op::Try | Op::Confirm | Op::Cancel, _) => CallState::Due(now),
         }
     }
 

@@ -32,7 +32,7 @@ pub(crate) use advance::not_before;
 pub use branch::{Branch, BranchState, CallState};
 use history::History;
 pub use history::history_bound;
-pub(crate) use paging::{BranchBackoff, Waiting};
+pub(crate) use paging::{BranchBackoff, Waiting, Wake, WakesTo};
 pub(crate) use parking::Doubt;
 pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;

@@ -56,7 +56,11 @@ impl Transaction {
                     branch.call_state = CallState::Due(step.now.mono);
                     hastened += 1;
                 }
-                CallState::Due(_) | CallState::Idle | CallState::InFlight { .. } => {}
+                // What was put off is not hurried: nobody may call it before its time.
+                CallState::Held(_)
+                | CallState::Due(_)
+                | CallState::Idle
+                | CallState::InFlight { .. } => {}
             }
         }
         if hastened > 0 {
@@ -135,7 +139,10 @@ impl Transaction {
             let overtaken = match branch.call_state {
                 CallState::InFlight { .. } if step.now.mono < word.takes_effect => continue,
                 CallState::InFlight { op, attempt } => Some((op, attempt)),
-                CallState::Due(_) | CallState::Waiting { .. } | CallState::Idle => None,
+                CallState::Due(_)
+                | CallState::Held(_)
+                | CallState::Waiting { .. }
+                | CallState::Idle => None,
             };
             let said = Arc::clone(&word.said);
             branch.word = None;

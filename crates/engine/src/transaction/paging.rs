@@ -21,6 +21,28 @@ pub(crate) struct BranchBackoff {
     failure_stats: FailureStats,
 }
 
+/// What one that is paged out has to do by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Wake {
+    /// When.
+    pub(crate) at: Mono,
+    /// What.
+    pub(crate) to: WakesTo,
+}
+
+/// What there is to be done by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum WakesTo {
+    /// It is cancelled for want of a decision.
+    Decide,
+    /// A branch is shown to people.
+    Park,
+    /// A Confirm that was put off is called; others of it are waited for.
+    Confirm,
+    /// A Confirm that was put off is called, and it waits for nothing else.
+    ConfirmAlone,
+}
+
 /// What is counted of one that is paged out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waiting {
@@ -51,7 +73,8 @@ impl Transaction {
                     });
                 }
                 CallState::Waiting { .. } | CallState::InFlight { .. } => waits = true,
-                CallState::Idle => {}
+                // Its rows say until when.
+                CallState::Idle | CallState::Held(_) => {}
             }
         }
         let first = backoffs.iter().map(|backoff| backoff.until).min();
@@ -76,9 +99,10 @@ impl Transaction {
         match &self.phase {
             Phase::SecondPhase(_) => !self.branches.iter().any(|branch| match branch.call_state {
                 CallState::InFlight { .. } => true,
-                CallState::Idle | CallState::Due(_) | CallState::Waiting { .. } => {
-                    branch.overtaken.is_some()
-                }
+                CallState::Idle
+                | CallState::Due(_)
+                | CallState::Held(_)
+                | CallState::Waiting { .. } => branch.overtaken.is_some(),
             }),
             Phase::Trying { .. } => {
                 self.spec.open && self.branches.iter().all(|it| it.call_state == CallState::Idle)
@@ -107,30 +131,63 @@ impl Transaction {
         }
     }
 
-    /// When it has something to do by itself while it is paged out, beside being called.
-    pub(crate) fn wakes_at(&self, rules: &Rules) -> Option<Mono> {
+    /// Whether it waits for nobody: all that is left of it is put off, or comes after what is.
+    pub(crate) fn is_asleep(&self) -> bool {
         match &self.phase {
-            Phase::Trying { deadline } => Some(*deadline),
+            Phase::SecondPhase(_) => {}
+            Phase::Trying { .. } | Phase::Finished { .. } => return false,
+        }
+        let turn = self.turn();
+        let mut in_turn = self.branches.iter().enumerate();
+        self.branches.iter().any(Branch::is_held)
+            && in_turn.all(|(position, branch)| {
+                branch.is_done() || branch.is_held() || !turn.includes(position)
+            })
+    }
+
+    /// What it has to do by itself while it is paged out, beside being called, and when.
+    pub(crate) fn wakes_at(&self, rules: &Rules) -> Option<Wake> {
+        match &self.phase {
+            Phase::Trying { deadline } => Some(Wake { at: *deadline, to: WakesTo::Decide }),
             Phase::SecondPhase(_) => {
                 let unshown = self.branches.iter().filter(|branch| !branch.parked);
-                unshown.filter_map(|branch| branch.parks_at(rules.park_after)).min()
+                let shown = unshown.filter_map(|branch| branch.parks_at(rules.park_after)).min();
+                let turn = self.turn();
+                let held =
+                    self.branches.iter().enumerate().filter_map(|(position, branch)| match branch
+                        .call_state
+                    {
+                        CallState::Held(until) => turn.includes(position).then_some(until),
+                        CallState::Idle
+                        | CallState::Due(_)
+                        | CallState::Waiting { .. }
+                        | CallState::InFlight { .. } => None,
+                    });
+                let to = if self.is_asleep() { WakesTo::ConfirmAlone } else { WakesTo::Confirm };
+                let shown = shown.map(|at| Wake { at, to: WakesTo::Park });
+                let held = held.min().map(|at| Wake { at, to });
+                shown.into_iter().chain(held).min_by_key(|wake| wake.at)
             }
             Phase::Finished { .. } => None,
         }
     }
 
     /// The rows were read again: its clocks go on as they were when it left.
-    pub(crate) fn resume_clocks(&mut self, wake: Mono, rules: &Rules) {
-        match &mut self.phase {
-            Phase::Trying { deadline } => *deadline = wake,
-            Phase::SecondPhase(_) => {
+    pub(crate) fn resume_clocks(&mut self, wake: Wake, rules: &Rules) {
+        match (wake.to, &mut self.phase) {
+            (WakesTo::Decide, Phase::Trying { deadline }) => *deadline = wake.at,
+            (WakesTo::Park, Phase::SecondPhase(_)) => {
                 let ago = u64::try_from(rules.park_after.as_millis()).unwrap_or(u64::MAX);
-                let since = Mono(wake.0.saturating_sub(ago));
+                let since = Mono(wake.at.0.saturating_sub(ago));
                 for branch in &mut self.branches {
                     branch.failure_stats.since = branch.failure_stats.since.map(|_| since);
                 }
             }
-            Phase::Finished { .. } => {}
+            // What is put off goes by what the rows say.
+            (WakesTo::Confirm | WakesTo::ConfirmAlone, _)
+            | (WakesTo::Decide, Phase::SecondPhase(_))
+            | (WakesTo::Park, Phase::Trying { .. })
+            | (_, Phase::Finished { .. }) => {}
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tercet_wire::{EventKind, Mono, Op};
 
+use crate::transaction::branch::CallState;
 use crate::transaction::history::Line;
 use crate::transaction::step::ParkedNow;
 use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
@@ -38,14 +39,17 @@ impl Transaction {
         self.parks(op).then_some(op)
     }
 
-    /// The time of a branch begins with its turn: nobody waits for what may not be called yet.
+    /// The time of a branch begins with its turn, and not before its Confirm may be called: nobody
+    /// waits for what may not be called yet.
     pub(crate) fn start_the_clocks(&mut self, now: Mono) {
         if self.op_that_parks().is_none() {
             return;
         }
         let (decision, turn) = (self.decision().cloned(), self.turn());
         for (position, branch) in self.branches.iter_mut().enumerate() {
+            let is_held = matches!(branch.call_state, CallState::Held(until) if until > now);
             if branch.failure_stats.since.is_none()
+                && !is_held
                 && turn.includes(position)
                 && branch.needs(decision.as_ref()).is_some()
             {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchId, BranchSpec, Reason, Unfit, check_shape};
+use tercet_wire::{BranchId, BranchSpec, Pattern, Reason, check_places, check_shape};
 
 use crate::engine::output::Refusal;
 use crate::record::{Change, Decision};
@@ -29,38 +29,104 @@ impl Transaction {
         room: Result<(), Refusal>,
         step: &mut Step<'_>,
     ) -> Result<Registered, Refusal> {
+        self.takes_branches()?;
+        if let Some(known) = self.branch(&new.id) {
+            return known.is_repeated_by(new).map(|()| Registered::Repeat);
+        }
+        let new = std::slice::from_ref(new);
+        self.check_new(new, step).map_err(|(_, refusal)| refusal)?;
+        room?;
+        let spec = self.add(new, step);
+        step.changes.extend(spec.into_iter().map(Change::Registered));
+        Ok(Registered::New)
+    }
+
+    /// Registers several, all or none of them, as `register` does one.
+    pub(crate) fn register_at_once(
+        &mut self,
+        new: &[BranchSpec],
+        room: Result<(), Refusal>,
+        step: &mut Step<'_>,
+    ) -> Result<Registered, Refusal> {
+        self.takes_branches()?;
+        let of_several =
+            |(place, refusal)| Refusal::OfSeveral { place, refusal: Box::new(refusal) };
+        if self.repeats(new).map_err(of_several)? {
+            return Ok(Registered::Repeat);
+        }
+        self.check_new(new, step).map_err(of_several)?;
+        room?;
+        let specs = self.add(new, step);
+        step.changes.push(Change::RegisteredAtOnce(specs));
+        Ok(Registered::New)
+    }
+
+    fn takes_branches(&self) -> Result<(), Refusal> {
         match &self.phase {
-            Phase::Trying { .. } => {}
+            Phase::Trying { .. } if self.spec.open => Ok(()),
+            Phase::Trying { .. } => Err(Refusal::NotOpen),
             Phase::SecondPhase(decided) | Phase::Finished { decided, .. } => {
-                return Err(already(&decided.decision));
+                Err(already(&decided.decision))
             }
         }
-        if !self.spec.open {
-            return Err(Refusal::NotOpen);
+    }
+
+    /// Whether these were registered before, together. That other content has one of their ids is
+    /// told before that they were registered otherwise.
+    fn repeats(&self, new: &[BranchSpec]) -> Result<bool, (usize, Refusal)> {
+        let known = || {
+            let known =
+                new.iter().enumerate().map(|(place, new)| (place, new, self.branch(&new.id)));
+            known.filter_map(|(place, new, known)| Some((place, known?.is_repeated_by(new))))
+        };
+        let refused = |is_content: bool| {
+            let refused = known().filter_map(|(place, repeated)| Some((place, repeated.err()?)));
+            let is_of =
+                move |refusal: &Refusal| matches!(refusal, Refusal::BranchReused(_)) == is_content;
+            refused.into_iter().find(|(_, refusal)| is_of(refusal))
+        };
+        if let Some(refused) = refused(true).or_else(|| refused(false)) {
+            return Err(refused);
         }
-        if let Some(known) = self.branch(&new.id) {
-            return match known.spec.fingerprint == new.fingerprint {
-                true => Ok(Registered::Repeat),
-                false => Err(Refusal::BranchReused(new.id.clone())),
-            };
+        match known().count() {
+            0 => Ok(false),
+            all if all == new.len() => Ok(true),
+            // Rows of branches that were registered at once are written at once.
+            _ => Err((0, Refusal::Quarantined)),
         }
-        if self.branches.len() >= step.rules.branches {
-            return Err(Refusal::TooManyBranches { limit: step.rules.branches });
+    }
+
+    /// Whether branches of which none is there may come to those that are; and which may not, by
+    /// its place.
+    fn check_new(&self, new: &[BranchSpec], step: &Step<'_>) -> Result<(), (usize, Refusal)> {
+        let room = step.rules.branches.saturating_sub(self.branches.len());
+        if new.len() > room {
+            return Err((room, Refusal::TooManyBranches { limit: step.rules.branches }));
         }
-        check_shape(new, self.spec.pattern).map_err(Refusal::Unfit)?;
-        let unknown = |id: &&BranchId| self.branch(id).is_none();
-        if let Some(id) = new.after().into_iter().flatten().find(unknown) {
-            let what = format!("names {id}, and no branch has that id");
-            return Err(Refusal::Unfit(Unfit { field: "after", what }));
+        for (place, new) in new.iter().enumerate() {
+            check_shape(new, self.spec.pattern).map_err(|it| (place, Refusal::Unfit(it)))?;
         }
-        room?;
-        let mut spec = new.clone();
-        spec.position = u32::try_from(self.branches.len()).unwrap_or(u32::MAX);
-        let spec = Arc::new(spec);
-        step.changes.push(Change::Registered(Arc::clone(&spec)));
-        self.branches.push(Branch::new(spec, step.now));
+        match self.spec.pattern {
+            Pattern::Tcc => Ok(()),
+            Pattern::Saga => {
+                let known = self.branches.iter().map(|branch| Arc::clone(&branch.spec));
+                check_places(known, new).map_err(|(place, it)| (place, Refusal::Unfit(it)))
+            }
+        }
+    }
+
+    /// Takes them in, at the next positions.
+    fn add(&mut self, new: &[BranchSpec], step: &Step<'_>) -> Vec<Arc<BranchSpec>> {
+        let add = |new: &BranchSpec| {
+            let mut spec = new.clone();
+            spec.position = u32::try_from(self.branches.len()).unwrap_or(u32::MAX);
+            let spec = Arc::new(spec);
+            self.branches.push(Branch::new(Arc::clone(&spec), step.now));
+            spec
+        };
+        let specs = new.iter().map(add).collect();
         self.order = order(self.spec.pattern, &self.branches);
-        Ok(Registered::New)
+        specs
     }
 
     /// The initiator asks for confirm. Repeats of the decision that won are welcome.
@@ -106,6 +172,21 @@ impl Transaction {
     pub(crate) fn outstanding_tries(&self) -> Vec<BranchId> {
         let outstanding = self.branches.iter().filter(|branch| branch.is_try_outstanding());
         outstanding.map(|branch| branch.id().clone()).collect()
+    }
+}
+
+impl Branch {
+    /// Whether a registration asks for what is there already.
+    fn is_repeated_by(&self, new: &BranchSpec) -> Result<(), Refusal> {
+        let (known, asked) = (&self.spec.fingerprint, &new.fingerprint);
+        if known == asked {
+            return Ok(());
+        }
+        let id = self.spec.id.clone();
+        Err(match known.has_content_of(asked) {
+            true => Refusal::BranchAmongOthers(id),
+            false => Refusal::BranchReused(id),
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{BranchId, BranchSpec, BranchStatus, Mono, Now, PerOp};
+use tercet_wire::{BranchId, BranchSpec, BranchStatus, Mono, Now, Op, PerOp};
 
 use crate::record::BranchRecord;
 use crate::stored::StoredTransaction;
@@ -138,8 +138,16 @@ fn restore_branch(
         row: row.cloned().map(Box::new),
     };
     let needs = branch.needs(stored.decision());
-    if needs.is_some_and(|op| spec.url(op).is_some()) {
-        branch.call_state = CallState::Due(now.mono);
+    if let Some(op) = needs.filter(|op| spec.url(*op).is_some()) {
+        // A wall clock that was set back puts it off by no more than it asked for.
+        let decided = stored.decided.as_ref().map_or(Duration::ZERO, |it| now.wall.since(it.at));
+        branch.call_state = branch.first_call(op, decided, now.mono);
+        let since = &mut branch.failure_stats.since;
+        *since = match (&branch.call_state, spec.confirm_after().filter(|_| op == Op::Confirm)) {
+            (CallState::Held(_), _) => None,
+            (_, Some(delay)) => since.map(|since| since.after(delay).min(now.mono)),
+            (_, None) => *since,
+        };
     }
     branch
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tercet_wire::{
     AnswerView, BranchId, BranchStatus, BranchView, LastAnswerView, Now, PendingResolutionView,
-    Reason, SummaryView, TransactionView,
+    Reason, SummaryView, TransactionView, Wall,
 };
 
 use crate::engine::output::Snapshot;
@@ -73,6 +73,16 @@ impl Transaction {
         })
     }
 
+    /// From when on a Confirm that is put off may be called: not before those that come before it.
+    fn confirms_from(&self, position: usize) -> Option<Wall> {
+        let decided = self.decided()?;
+        let before = self.order.iter().flat_map(|order| order.before(position));
+        let held = before.chain([position]).filter_map(|at| self.branches.get(at));
+        let held = held.filter(|branch| branch.is_held());
+        let longest = held.filter_map(|branch| branch.spec.confirm_after()).max()?;
+        Some(decided.at.after(longest))
+    }
+
     fn reason(&self) -> (Option<Reason>, Option<String>) {
         match self.decision() {
             None | Some(Decision::Confirm) => (None, None),
@@ -116,16 +126,7 @@ fn branch_view(
         status,
         parked: branch.parked,
         attempts: branch.attempts,
-        next_attempt_at: match branch.call_state {
-            CallState::Due(due) => transaction.turn().includes(position).then(|| {
-                let next = at.wall_at(due);
-                match transaction.deadline() {
-                    Some(_) => next.min(transaction.spec.deadline_at.max(at.wall)),
-                    None => next,
-                }
-            }),
-            CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
-        },
+        next_attempt_at: next_attempt_at(position, branch, transaction, at),
         last_error: branch.last_error.as_deref().map(str::to_owned),
         answer: branch.answer.as_ref().map(answer_view),
         last_answer: branch.last_answer.as_deref().map(LastAnswerView::from),
@@ -134,6 +135,26 @@ fn branch_view(
             .pending_resolution()
             .map(|said| PendingResolutionView::from(&**said)),
         finished_at,
+    }
+}
+
+/// When it is called next, as far as time alone decides that.
+fn next_attempt_at(
+    position: usize,
+    branch: &Branch,
+    transaction: &Transaction,
+    at: Now,
+) -> Option<Wall> {
+    match branch.call_state {
+        CallState::Due(due) => transaction.turn().includes(position).then(|| {
+            let next = at.wall_at(due);
+            match transaction.deadline() {
+                Some(_) => next.min(transaction.spec.deadline_at.max(at.wall)),
+                None => next,
+            }
+        }),
+        CallState::Held(_) => transaction.confirms_from(position),
+        CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
     }
 }
 

@@ -11,7 +11,7 @@ use tercet_engine::Rules;
 use tercet_wire::{BranchSpec, Op, Spec, Status};
 
 use crate::explore::{Explored, explore};
-use crate::world::content::{branch, placed, saga, spec, step, with_legs};
+use crate::world::content::{branch, delayed, placed, saga, spec, step, with_legs};
 use crate::world::{Asked, World};
 
 /// What may go wrong, and how often, on one path.
@@ -298,4 +298,21 @@ fn an_operator_who_ends_a_branch_while_it_is_called() {
     let word = Asked::Resolve("a", tercet_wire::ResolvedAs::Cancelled);
     let case = Case { may_refuse: false, ..open(&asks, &[word], faults) };
     explore("by hand", case);
+}
+
+/// Keeps P5.
+#[test]
+fn a_message_that_is_put_off_and_a_crash() {
+    let later = delayed(with_legs("a", 0, &[Op::Confirm]), 1_000);
+    let spec = spec("t", false, vec![later, branch("b", 1)]);
+    let case = two_branches(Faults { crashes: 1, lost: 1, ..NO_FAULTS }, &[]);
+    explore("put off", Case { spec, ..case });
+}
+
+/// Keeps P1, P5.
+#[test]
+fn two_that_are_registered_at_once_and_a_crash() {
+    let asks = [Asked::Begin, Asked::RegisterAtOnce(vec!["a", "b"]), Asked::Confirm];
+    let case = open(&asks, &[], Faults { crashes: 1, ..NO_FAULTS });
+    explore("at once", Case { spec: spec("t", true, Vec::new()), ..case });
 }

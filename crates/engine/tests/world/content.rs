@@ -50,6 +50,26 @@ pub(crate) fn placed(branch: BranchSpec, after: &[&str]) -> BranchSpec {
     BranchSpec { options: options.unless_empty(), ..branch }
 }
 
+/// A branch whose Confirm is put off.
+pub(crate) fn delayed(branch: BranchSpec, confirm_after_ms: u64) -> BranchSpec {
+    let before = branch.options.as_deref().cloned().unwrap_or_default();
+    let options = BranchOptions { confirm_after_ms: Some(confirm_after_ms), ..before };
+    BranchSpec { options: options.unless_empty(), ..branch }
+}
+
+/// Branches that are registered at once.
+pub(crate) fn at_once(ids: &[&str]) -> Vec<BranchSpec> {
+    together(ids.iter().map(|id| branch(id, 0)).collect())
+}
+
+/// These, as they are when they come in one array.
+pub(crate) fn together(mut branches: Vec<BranchSpec>) -> Vec<BranchSpec> {
+    let all: Vec<&str> = branches.iter().map(|branch| branch.fingerprint.as_str()).collect();
+    let all = Fingerprint::from_text(&format!("1:{}", all.join("+")));
+    branches.iter_mut().for_each(|it| it.fingerprint = it.fingerprint.among(&all));
+    branches
+}
+
 /// A saga of these steps.
 pub(crate) fn saga(gid_text: &str, open: bool, steps: Vec<BranchSpec>) -> Arc<Spec> {
     let spec = Arc::unwrap_or_clone(spec(gid_text, open, steps));

@@ -166,6 +166,11 @@ fn in_short(reply: &Reply) -> String {
             let view = snapshot.branch_view(branch).expect("the branch");
             format!("{} {branch} {}", code(told), view.status)
         }
+        Reply::Branches { told, snapshot, branches } => {
+            let view = |id| snapshot.branch_view(id).expect("the branch");
+            let each = branches.iter().map(|id| format!("{id} {}", view(id).status));
+            format!("{} {}", code(told), each.collect::<Vec<_>>().join(", "))
+        }
         Reply::Refused(refusal) => format!("{refusal:?}"),
     }
 }

@@ -18,8 +18,8 @@ use tercet_engine::{
     Ask, Commands, Core, Engine, EngineSettings, Event, Input, Load, Record, Reply, ReplyKind,
     ReplyTo, Request, Rules, StoredTransaction, Ticket, Until, Wait,
     invariants::{
-        call_follows_the_journal, call_follows_the_order, decision_is_final,
-        reply_follows_the_journal,
+        call_follows_its_delay, call_follows_the_journal, call_follows_the_order,
+        decision_is_final, reply_follows_the_journal, several_came_whole,
     },
 };
 use tercet_wire::{Answer, BranchId, Epoch, Gid, Mono, Now, Op, ResolvedAs, Seq, Spec, Wall};
@@ -58,17 +58,19 @@ pub(crate) struct World {
 pub(crate) enum Asked {
     Begin,
     Register(&'static str),
+    RegisterAtOnce(Vec<&'static str>),
     Confirm,
     Cancel,
     Resolve(&'static str, ResolvedAs),
 }
 
 impl Asked {
-    /// The branch it registers, if it registers one.
-    pub(crate) fn registers(&self) -> Option<&'static str> {
+    /// The branches it registers.
+    pub(crate) fn registers(&self) -> Vec<&'static str> {
         match self {
-            Self::Register(id) => Some(*id),
-            Self::Begin | Self::Confirm | Self::Cancel | Self::Resolve(..) => None,
+            Self::Register(id) => vec![*id],
+            Self::RegisterAtOnce(ids) => ids.clone(),
+            Self::Begin | Self::Confirm | Self::Cancel | Self::Resolve(..) => Vec::new(),
         }
     }
 }
@@ -104,6 +106,9 @@ impl World {
         let (ask, until) = match &asked {
             Asked::Begin => (Ask::Begin { spec: Arc::clone(spec), fresh: false }, Until::Finished),
             Asked::Register(id) => (Ask::Register(Box::new(content::new_branch(id))), Until::Tried),
+            Asked::RegisterAtOnce(ids) => {
+                (Ask::RegisterAtOnce(content::at_once(ids)), Until::Tried)
+            }
             Asked::Confirm => (Ask::Confirm, Until::Finished),
             Asked::Cancel => (Ask::Cancel { detail: None, if_unknown: None }, Until::Finished),
             Asked::Resolve(id, as_) => {
@@ -131,7 +136,8 @@ impl World {
                 let applied = rows.apply(change).map_err(|misfit| misfit.to_string());
                 let is_final =
                     decision_is_final(&before, rows).map_err(|broken| broken.to_string());
-                self.note(applied.and(is_final));
+                let whole = several_came_whole(rows).map_err(|broken| broken.to_string());
+                self.note(applied.and(is_final).and(whole));
             }
         }
     }
@@ -223,6 +229,8 @@ impl World {
         for call in calls {
             let rows = self.rows.get(&call.ticket.gid);
             self.note(call_follows_the_journal(&call, rows).map_err(|broken| broken.to_string()));
+            let in_time = call_follows_its_delay(&call, self.rows.get(&call.ticket.gid), self.now);
+            self.note(in_time.map_err(|broken| broken.to_string()));
             let in_turn = call_follows_the_order(&call, self.rows.get(&call.ticket.gid));
             self.note(in_turn.map_err(|broken| broken.to_string()));
             let op = call.ticket.op;
@@ -253,7 +261,10 @@ impl World {
             let follows = reply_follows_the_journal(&gid, reply, Some(&rows));
             self.note(follows.map_err(|broken| broken.to_string()));
         }
-        if let Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. } = reply {
+        if let Reply::Transaction { snapshot, .. }
+        | Reply::Branch { snapshot, .. }
+        | Reply::Branches { snapshot, .. } = reply
+        {
             let transaction = &snapshot.transaction;
             if !self.rows.contains_key(transaction.gid()) {
                 self.note(Err("told of a transaction that is not durable".to_owned()));
@@ -353,6 +364,11 @@ fn in_short(reply: &Reply) -> String {
         Reply::Branch { told: code, snapshot, branch } => {
             let view = snapshot.branch_view(branch).expect("the branch");
             format!("{} {} {}", told(code), branch, view.status)
+        }
+        Reply::Branches { told: code, snapshot, branches } => {
+            let view = |id| snapshot.branch_view(id).expect("the branch");
+            let each = branches.iter().map(|id| format!("{id} {}", view(id).status));
+            format!("{} {}", told(code), each.collect::<Vec<_>>().join(", "))
         }
         Reply::Refused(refusal) => format!("{refusal:?}"),
     }

@@ -138,6 +138,11 @@ async fn every_kind_of_misfit_is_found_out(rig: Rig) {
             vec![Change::Begun(late.clone()), confirm()],
             Change::Registered(registered),
         ),
+        (
+            open_transaction("late-1", 13, 0),
+            vec![Change::Begun(open_transaction("late-1", 13, 0)), confirm()],
+            Change::RegisteredAtOnce(trying("other", 99, 0).branches.clone()),
+        ),
         (known("decided", 7), vec![Change::Begun(known("decided", 7)), confirm()], confirm()),
         (known("early", 8), vec![Change::Begun(known("early", 8))], confirmed()),
         (known("wrong", 9), vec![Change::Begun(known("wrong", 9)), confirm()], cancelled()),

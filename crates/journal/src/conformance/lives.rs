@@ -1,13 +1,16 @@
 //! What one life of a node leaves to the next, and what can be counted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{Change, Decided, Decision, Load, Urgency};
-use tercet_wire::{Incarnation, NODE_PROTOCOL, Reason, Seq, Status, Wall};
+use tercet_wire::{
+    BranchOptions, BranchSpec, Incarnation, NODE_PROTOCOL, Reason, Seq, Spec, Status, Wall,
+};
 
 use super::rig::patiently;
-use super::{Fault, Rig, finished, on_each_store, record, trying};
+use super::{Fault, Rig, finished, on_each_store, open_transaction, record, trying};
 use crate::JournalEvent;
 
 on_each_store!(
@@ -15,6 +18,7 @@ on_each_store!(
     a_batch_submitted_again_keeps_the_moment_it_was_first_submitted,
     a_journal_nobody_writes_into_gives_a_sign_of_life,
     a_summary_counts_what_there_is,
+    what_is_put_off_is_of_no_age_until_it_is_parked,
     a_load_says_who_drives_a_transaction,
 );
 
@@ -114,6 +118,38 @@ async fn a_summary_counts_what_there_is(rig: Rig) {
     let [node] = &summary.nodes[..] else { panic!("{summary:?}") };
     assert_eq!((node.batches, node.state.as_str(), node.owned), (1, "live", 6));
     assert_eq!(node.protocol, NODE_PROTOCOL);
+}
+
+/// The oldest of all is put off, and was begun for nobody to wait; until people are shown it.
+async fn what_is_put_off_is_of_no_age_until_it_is_parked(rig: Rig) {
+    let mut running = rig.open().await;
+    let put_off = |name: &str, life, created_at| {
+        let mut spec = Arc::unwrap_or_clone(open_transaction(name, life, created_at));
+        let options =
+            BranchOptions { confirm_after_ms: Some(3_600_000), ..BranchOptions::default() };
+        let branch = BranchSpec {
+            options: options.unless_empty(),
+            ..BranchSpec::clone(&trying("other", 99, 0).branches[0])
+        };
+        spec.branches = vec![Arc::new(branch)];
+        Arc::new(spec)
+    };
+    let (message, other) = (put_off("message", 1, 5), trying("other", 2, 7));
+    let of = |seq, spec: &Arc<Spec>, change| record(seq, spec, change);
+    let confirm = || Change::Decided(Decided { at: Wall(9), decision: Decision::Confirm });
+    running
+        .write(vec![
+            of(1, &message, Change::Begun(Arc::clone(&message))),
+            of(2, &message, confirm()),
+            of(3, &other, Change::Begun(Arc::clone(&other))),
+            of(4, &other, confirm()),
+        ])
+        .await;
+    let summary = running.journal.summary().await.unwrap();
+    assert_eq!(summary.by_status, BTreeMap::from([(Status::Confirming, 2)]));
+    assert_eq!(summary.oldest_unfinished, Some(Wall(7)));
+    running.write(vec![of(5, &message, Change::Parked(true))]).await;
+    assert_eq!(running.journal.summary().await.unwrap().oldest_unfinished, Some(Wall(5)));
 }
 
 async fn a_load_says_who_drives_a_transaction(rig: Rig) {

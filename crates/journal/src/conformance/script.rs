@@ -41,7 +41,8 @@ fn branch(position: u32, host: &str) -> Arc<BranchSpec> {
         try_by: if has_try { TryBy::Coordinator } else { TryBy::Initiator },
         options: (position % 2 == 1).then(|| {
             let after = Some(["b0".parse().unwrap()].into());
-            Arc::new(BranchOptions { after, try_attempts: Some(position) })
+            let confirm_after_ms = Some(u64::from(position) * 1_000);
+            Arc::new(BranchOptions { after, try_attempts: Some(position), confirm_after_ms })
         }),
         fingerprint: Fingerprint::from_text(&format!("1:{position}")),
     })
@@ -170,7 +171,10 @@ impl Script {
         let at = Wall(2_000 + i64::try_from(self.used).unwrap());
         let position = u32::try_from(stored.branches.len()).unwrap();
         match self.pick(14) {
-            0 | 1 => Change::Registered(branch(position, "example.org")),
+            0 => Change::Registered(branch(position, "example.org")),
+            1 => Change::RegisteredAtOnce(
+                (position..position + 3).map(|at| branch(at, "example.org")).collect(),
+            ),
             2 => Change::Decided(Decided { at, decision: Decision::Confirm }),
             3 => {
                 let detail = (self.pick(2) == 0).then(|| Arc::from("changed my mind – \"so\""));

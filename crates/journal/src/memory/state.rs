@@ -8,7 +8,7 @@ use tercet_engine::{
     ApplyError, Batch, Change, Chunk, Judgement, Leave, LifeRow, Lives, StoredTransaction,
     TransactionKey, begins, judge,
 };
-use tercet_wire::{Gid, Incarnation, NODE_PROTOCOL, Wall};
+use tercet_wire::{BranchSpec, Gid, Incarnation, NODE_PROTOCOL, Status, Wall};
 
 use super::as_count;
 use super::audit::Audit;
@@ -243,6 +243,13 @@ impl State {
             if !stored.status.is_finished() {
                 summary.parked += u64::from(stored.parked);
                 let created_at = stored.spec.created_at;
+                let puts_off = |branch: &Arc<BranchSpec>| branch.confirm_after().is_some();
+                let waits = stored.status != Status::Confirming
+                    || stored.parked
+                    || !stored.branches.iter().any(puts_off);
+                if !waits {
+                    continue;
+                }
                 let oldest = summary.oldest_unfinished.map_or(created_at, |at| at.min(created_at));
                 summary.oldest_unfinished = Some(oldest);
             }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
-    QueryTrait, Select, Statement, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Statement, TransactionTrait,
 };
 use tercet_wire::{Incarnation, Status, Wall};
 
 use super::dialect::Dialect;
 pub(crate) use super::entities::node::Model as LifeOfNode;
-use super::entities::{node, transaction};
+use super::entities::{node, options, transaction};
 use super::lenient_rows::readable_rows;
 use crate::error::JournalError;
 use crate::summary::{JournalSummary, NodeRow};
@@ -49,8 +50,8 @@ async fn count(
         }
     }
     for status in Status::ALL.iter().filter(|status| !status.is_finished()) {
-        let oldest: Option<Option<i64>> = oldest(*status).into_tuple().one(snapshot).await?;
-        let oldest = oldest.flatten().map(Wall);
+        let oldest: Option<i64> = oldest(*status).into_tuple().one(snapshot).await?;
+        let oldest = oldest.map(Wall);
         summary.oldest_unfinished = summary.oldest_unfinished.into_iter().chain(oldest).min();
         let parked: Option<i64> = parked(*status).into_tuple().one(snapshot).await?;
         summary.parked += parked.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
@@ -88,13 +89,35 @@ pub(crate) fn owned() -> Select<transaction::Entity> {
         .group_by(Column::Owner)
 }
 
+/// When the first of those of this status was begun that counts as waiting: a message that is put
+/// off waits for nobody until its time. How long that is stands in no column, so of those with
+/// such a branch only what is shown to people counts.
 pub(crate) fn oldest(status: Status) -> Select<transaction::Entity> {
     use transaction::Column;
-    transaction::Entity::find()
+    let of_status = transaction::Entity::find()
         .select_only()
-        .column_as(Column::CreatedAt.min(), "oldest")
+        .column(Column::CreatedAt)
         .filter(Column::Status.eq(status.as_str()))
+        .order_by_asc(Column::CreatedAt);
+    match status {
+        Status::Confirming => {
+            let puts_off = Query::select()
+                .expr(Expr::val(1))
+                .from(options::Entity)
+                .and_where(
+                    Expr::col((options::Entity, options::Column::Gid))
+                        .equals((transaction::Entity, Column::Gid)),
+                )
+                .and_where(options::Column::Options.like(PUTS_OFF))
+                .to_owned();
+            of_status.filter(Column::Parked.eq(true).or(Expr::exists(puts_off).not()))
+        }
+        Status::Trying | Status::Cancelling | Status::Confirmed | Status::Cancelled => of_status,
+    }
 }
+
+/// What the options of a branch say whose Confirm is put off. An id has no quotes.
+const PUTS_OFF: &str = "%\"confirm_after_ms\":%";
 
 /// Reads the rows of that status; those of unfinished ones are not many.
 pub(crate) fn parked(status: Status) -> Select<transaction::Entity> {

@@ -1,10 +1,12 @@
 //! Open transactions: branches are registered one by one, and the initiator asks for the decision.
 
-use tercet_wire::{BranchView, CancelRequest, Gid, Instance, Op, TransactionView, Wall};
+use tercet_wire::{
+    BranchView, BranchesView, CancelRequest, Gid, Instance, Op, TransactionView, Wall,
+};
 
 use super::Client;
 use super::error::ClientError;
-use super::http::Sent;
+use super::http::{Reply, Sent};
 use super::outcome::{Outcome, is_tried};
 use super::own_try::OwnTry;
 use super::request::NewBranch;
@@ -47,6 +49,16 @@ pub enum Registered {
     Pending(BranchView),
 }
 
+impl Registered {
+    fn of(branch: BranchView) -> Self {
+        match is_tried(&branch) {
+            Some(true) => Self::Tried(branch),
+            Some(false) => Self::Refused(branch),
+            None => Self::Pending(branch),
+        }
+    }
+}
+
 impl OpenTransaction {
     pub(super) fn begun(
         client: Client,
@@ -73,12 +85,23 @@ impl OpenTransaction {
     /// # Errors
     /// See [`ClientError`]; after the decision [`ClientError::Refused`].
     pub async fn register(&self, branch: NewBranch) -> Result<Registered, ClientError> {
-        let branch = self.join("tried", &branch).await?;
-        Ok(match is_tried(&branch) {
-            Some(true) => Registered::Tried(branch),
-            Some(false) => Registered::Refused(branch),
-            None => Registered::Pending(branch),
-        })
+        self.join("tried", &branch).await.map(Registered::of)
+    }
+
+    /// Adds several branches at once, 1 to 64 of them: all or none, in one request. Waits until all are
+    /// tried or one is refused, and answers in their order. In a saga each comes after the one before it,
+    /// unless it says [`after`](NewBranch::after). A repeat must have the same branches.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; after the decision [`ClientError::Refused`]. What is wrong with one of them
+    /// is told with its place: `[2].after`.
+    pub async fn register_all(
+        &self,
+        branches: impl IntoIterator<Item = NewBranch>,
+    ) -> Result<Vec<Registered>, ClientError> {
+        let body = NewBranch::all_to_body(branches)?;
+        let BranchesView { branches } = self.send("tried", body).await?.read()?;
+        Ok(branches.into_iter().map(Registered::of).collect())
     }
 
     /// Adds a branch whose Try you call yourself, because you need what it answers, or because a
@@ -141,14 +164,17 @@ impl OpenTransaction {
 
     /// Registers, waiting for `wait_for` as long as the client waits.
     async fn join(&self, wait_for: &str, branch: &NewBranch) -> Result<BranchView, ClientError> {
+        self.send(wait_for, branch.to_body()?).await?.read()
+    }
+
+    async fn send(&self, wait_for: &str, body: String) -> Result<Reply, ClientError> {
         let wait = self.client.wait;
         let path = format!(
             "/v1/transactions/{}/branches?wait={wait_for}&wait_ms={}",
             self.gid,
             wait.as_millis()
         );
-        let sent = Sent::body(branch.to_body()?);
-        self.client.http.post(&path, &self.gid, sent, wait).await?.read()
+        self.client.http.post(&path, &self.gid, Sent::body(body), wait).await
     }
 
     /// Asks for confirm.

@@ -168,6 +168,13 @@ impl NewBranch {
         self
     }
 
+    /// A delayed message: its Confirm is not called before this long after the decision; at most 30 days.
+    #[must_use]
+    pub fn confirm_after(mut self, delay: Duration) -> Self {
+        self.request.confirm_after_ms = Some(whole_millis(delay));
+        self
+    }
+
     /// The body of each of its calls, the same to the byte for all of them; by default `{}`.
     ///
     /// # Errors
@@ -223,6 +230,13 @@ impl NewBranch {
                     Op::Cancel => request.cancel.is_some(),
                 }
         })
+    }
+
+    /// The body of the registration of several at once.
+    pub(super) fn all_to_body(all: impl IntoIterator<Item = Self>) -> Result<String, ClientError> {
+        let requests: Vec<BranchRequest> = all.into_iter().map(|branch| branch.request).collect();
+        serde_json::to_string(&requests)
+            .map_err(|source| ClientError::Json { what: "branches", source })
     }
 
     /// The body of its registration.

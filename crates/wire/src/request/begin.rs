@@ -1,7 +1,10 @@
 //! Bodies of requests.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -115,6 +118,52 @@ pub struct BranchRequest {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 1_000))]
     pub try_attempts: Option<u64>,
+    /// For how long after `decided_at` its Confirm is not called, in milliseconds: 0 to
+    /// 2 592 000 000, which is 30 days. A delayed message. Only where there is a Confirm. Default 0.
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 2_592_000_000_u64))]
+    pub confirm_after_ms: Option<u64>,
+}
+
+/// Registers one branch, or several at once: all or none of them.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum RegisterRequest {
+    /// One.
+    One(Box<BranchRequest>),
+    /// 1 to 64 of them, in this order.
+    Several(Vec<BranchRequest>),
+}
+
+impl<'de> Deserialize<'de> for RegisterRequest {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(OneOrSeveral)
+    }
+}
+
+/// By the first letter of it, so that what is wrong is told of the one that was meant.
+struct OneOrSeveral;
+
+impl<'de> Visitor<'de> for OneOrSeveral {
+    type Value = RegisterRequest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a branch or an array of branches")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<RegisterRequest, A::Error> {
+        let branch = BranchRequest::deserialize(MapAccessDeserializer::new(fields))?;
+        Ok(RegisterRequest::One(Box::new(branch)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RegisterRequest, A::Error> {
+        let mut branches = Vec::new();
+        while let Some(Object(branch)) = items.next_element()? {
+            branches.push(branch);
+        }
+        Ok(RegisterRequest::Several(branches))
+    }
 }
 
 /// Asks for the cancel decision; the body may be absent.

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::ids::{BranchId, Gid, Instance};
-use crate::op::Op;
+use crate::op::{Op, PerOp};
 use crate::order::{NoOrder, Order};
 use crate::request::branch_headers::check_headers;
 use crate::request::target::check_urls;
@@ -37,6 +39,8 @@ fn longest_timeout_ms(pattern: Pattern) -> u64 {
 
 /// How often the Try of a branch may fail, at most, where it says so.
 const MOST_TRY_ATTEMPTS: u64 = 1_000;
+/// How long a Confirm may be put off, at most, in milliseconds: 30 days.
+const LONGEST_CONFIRM_AFTER_MS: u64 = 2_592_000_000;
 /// How long one call may take at most, in milliseconds.
 const CALL_TIMEOUTS_MS: std::ops::RangeInclusive<u64> = 10..=600_000;
 /// Longest reason of a cancel, in bytes.
@@ -154,6 +158,44 @@ pub fn check_branch(request: BranchRequest, limits: &Limits) -> Result<BranchSpe
     check_branch_at(request, "", None, (true, None), limits)
 }
 
+/// Branches that may be registered at once.
+const MOST_AT_ONCE: usize = 64;
+
+/// Checks branches that are to be registered at once.
+///
+/// # Errors
+/// The first field found that is not as the contract says, by its path from the array: `[2].after`.
+pub fn check_branches(
+    requests: Vec<BranchRequest>,
+    limits: &Limits,
+) -> Result<Vec<BranchSpec>, Invalid> {
+    let count = requests.len();
+    if count == 0 {
+        let what = format!("is an empty array; send 1 to {MOST_AT_ONCE} branches");
+        return Err(Invalid::new("body", what));
+    }
+    if count > MOST_AT_ONCE {
+        let what = format!("is one too many: send 1 to {MOST_AT_ONCE} at once, these are {count}");
+        return Err(Invalid::new(format!("[{MOST_AT_ONCE}]"), what));
+    }
+    let (mut ids, mut branches) = (BTreeSet::new(), Vec::with_capacity(count));
+    for (place, request) in requests.into_iter().enumerate() {
+        let path = format!("[{place}].");
+        let branch = check_branch_at(request, &path, None, (true, None), limits)?;
+        if !ids.insert(branch.id.clone()) {
+            let what = format!("{} is the id of an earlier branch", branch.id);
+            return Err(Invalid::new(format!("{path}id"), what));
+        }
+        branches.push(branch);
+    }
+    // One alone is the same however it was sent.
+    if count > 1 {
+        let all = fingerprint::of_several(&branches);
+        branches.iter_mut().for_each(|it| it.fingerprint = it.fingerprint.among(&all));
+    }
+    Ok(branches)
+}
+
 /// Checks a cancel; gives the caller's reason, if any.
 ///
 /// # Errors
@@ -228,6 +270,7 @@ fn check_branch_at(
     let options = BranchOptions {
         after: check_after(request.after, path, limits)?,
         try_attempts: check_try_attempts(request.try_attempts, path)?,
+        confirm_after_ms: check_confirm_after(request.confirm_after_ms, &urls, path)?,
     };
     let options = match place {
         None => options.unless_empty(),
@@ -263,6 +306,7 @@ impl Place<'_> {
         BranchOptions {
             after: options.after.filter(|after| !is_default(after)),
             try_attempts: options.try_attempts.filter(|attempts| *attempts != 0),
+            ..options
         }
     }
 }
@@ -297,6 +341,23 @@ fn check_try_attempts(given: Option<u64>, path: &str) -> Result<Option<u32>, Inv
     }
 }
 
+/// No time at all is what goes without saying.
+fn check_confirm_after(
+    given: Option<u64>,
+    urls: &PerOp<Option<Arc<Url>>>,
+    path: &str,
+) -> Result<Option<u64>, Invalid> {
+    let Some(given) = given.filter(|given| *given != 0) else { return Ok(None) };
+    let invalid = |what: String| Err(Invalid::new([path, "confirm_after_ms"].concat(), what));
+    if given > LONGEST_CONFIRM_AFTER_MS {
+        return invalid(format!("must be 0 to {LONGEST_CONFIRM_AFTER_MS}, this is {given}"));
+    }
+    if urls.confirm.is_none() {
+        return invalid("puts off a Confirm, and this branch has none: give `confirm`".to_owned());
+    }
+    Ok(Some(given))
+}
+
 /// A field of a branch that its transaction has no use for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Unfit {
@@ -323,19 +384,39 @@ pub fn check_shape(branch: &BranchSpec, pattern: Pattern) -> Result<(), Unfit> {
     }
 }
 
+/// Whether branches that come to those of a saga have an order among them all.
+///
+/// # Errors
+/// They have none; and at which place of the new ones that shows.
+pub fn check_places(
+    known: impl Iterator<Item = Arc<BranchSpec>>,
+    new: &[BranchSpec],
+) -> Result<(), (usize, Unfit)> {
+    let mut all: Vec<Arc<BranchSpec>> = known.collect();
+    let known = all.len();
+    all.extend(new.iter().cloned().map(Arc::new));
+    order_of(&all).map_err(|(position, what)| {
+        // Those that are there have an order, and name none of these.
+        (position.saturating_sub(known), Unfit { field: "after", what })
+    })
+}
+
 /// Whether the branches of a saga have an order.
 fn check_order(branches: &[Arc<BranchSpec>]) -> Result<(), Invalid> {
-    let (position, what) = match Order::check(branches) {
-        Ok(()) => return Ok(()),
-        Err(NoOrder::Itself { position }) => (position, "names the branch itself".to_owned()),
-        Err(NoOrder::Unknown { position, id }) => {
+    order_of(branches)
+        .map_err(|(position, what)| Invalid::new(format!("branches[{position}].after"), what))
+}
+
+fn order_of(branches: &[Arc<BranchSpec>]) -> Result<(), (usize, String)> {
+    Order::check(branches).map_err(|none| match none {
+        NoOrder::Itself { position } => (position, "names the branch itself".to_owned()),
+        NoOrder::Unknown { position, id } => {
             (position, format!("names {id}, and no branch has that id"))
         }
-        Err(NoOrder::Circle { position }) => {
+        NoOrder::Circle { position } => {
             (position, "leads back to this branch in a circle".to_owned())
         }
-    };
-    Err(Invalid::new(format!("branches[{position}].after"), what))
+    })
 }
 
 fn check_try_by(try_by: TryBy, has_try_url: bool, open: bool, path: &str) -> Result<(), Invalid> {

@@ -1,6 +1,7 @@
 //! What is taken and what is refused, field by field.
 
 use super::*;
+use crate::RegisterRequest;
 
 const INSTANCE: &str = "01938d1c-7f00-7abc-8def-0123456789ab";
 
@@ -213,6 +214,8 @@ fn other_content_has_another_fingerprint() {
         with_branch(&format!(r#"{full},"payload":{{"a":1}}"#)),
         with_branch(&format!(r#"{full},"payload":{{"a":1.0}}"#)),
         with_branch(&format!(r#"{full},"timeout_ms":3001"#)),
+        with_branch(&format!(r#"{full},"confirm_after_ms":1"#)),
+        with_branch(&format!(r#"{full},"confirm_after_ms":2"#)),
         // Its default is a setting: whoever gives it wants it whatever that is.
         with_branch(&format!(r#"{full},"timeout_ms":3000"#)),
         with_branch(&format!(r#"{full},"headers":{{"a":"bc"}}"#)),
@@ -283,4 +286,89 @@ fn the_time_of_a_call_is_a_setting_that_no_fingerprint_knows() {
     let given = r#"{"id":"pay","endpoint":"http://h:1/a","timeout_ms":20000}"#;
     assert_eq!(of(short, given), of(long, given));
     assert_ne!(of(long, given).fingerprint, of(long, body).fingerprint);
+}
+
+#[test]
+fn a_confirm_is_put_off_for_thirty_days_at_most() {
+    let put_off = |fields: &str| {
+        let body = format!(r#"{{"id":"a",{fields}}}"#);
+        let request = serde_json::from_str(&body).expect("a branch");
+        let branch = check_branch(request, &Limits::default()).map_err(|it| it.field)?;
+        Ok(branch.confirm_after())
+    };
+    let refused = Err("confirm_after_ms".to_owned());
+    for (fields, expected) in [
+        (r#""confirm":"http://h/a""#, Ok(None)),
+        (r#""confirm":"http://h/a","confirm_after_ms":1"#, Ok(Some(Duration::from_millis(1)))),
+        (
+            r#""endpoint":"http://h/a","confirm_after_ms":2592000000"#,
+            Ok(Some(Duration::from_millis(2_592_000_000))),
+        ),
+        (r#""endpoint":"http://h/a","confirm_after_ms":2592000001"#, refused.clone()),
+        // What is not called cannot be put off.
+        (r#""try":"http://h/a","confirm_after_ms":1"#, refused),
+        (r#""try":"http://h/a","confirm_after_ms":0"#, Ok(None)),
+    ] {
+        assert_eq!(put_off(fields), expected, "{fields}");
+    }
+    let (without, with) =
+        (r#""endpoint":"http://h/a""#, r#""endpoint":"http://h/a","confirm_after_ms":0"#);
+    assert_eq!(spec(&with_branch(without)).fingerprint, spec(&with_branch(with)).fingerprint);
+}
+
+fn several(body: &str) -> Result<Vec<BranchSpec>, Invalid> {
+    let requests = serde_json::from_str(body).expect("branches");
+    check_branches(requests, &Limits::default())
+}
+
+#[test]
+fn what_is_wrong_with_one_of_several_is_told_with_its_place() {
+    let good = r#"{"id":"a","endpoint":"http://h/a"}"#;
+    let another = |fields: &str| format!(r#"[{good},{{"id":"b",{fields}}}]"#);
+    let many = vec![good; 65].join(",");
+    for (body, field) in [
+        ("[]".to_owned(), "body"),
+        (format!("[{many}]"), "[64]"),
+        (format!("[{good},{good}]"), "[1].id"),
+        (format!(r#"[{good},{{"endpoint":"http://h/a"}}]"#), "[1].id"),
+        (another(r#""payload":1"#), "[1]"),
+        (another(r#""confirm":"ftp://h/a""#), "[1].confirm"),
+        (another(r#""confirm":"http://h/a","headers":{"host":"x"}"#), "[1].headers.host"),
+        (another(r#""confirm":"http://h/a","after":["a","a"]"#), "[1].after"),
+        (another(r#""try":"http://h/a","confirm_after_ms":1"#), "[1].confirm_after_ms"),
+        (another(r#""endpoint":"http://h/a","timeout_ms":1"#), "[1].timeout_ms"),
+    ] {
+        assert_eq!(several(&body).expect_err(&body).field, field, "{body}");
+    }
+}
+
+#[test]
+fn several_know_who_they_came_with_and_one_alone_is_one() {
+    let of = |ids: &[&str]| {
+        let branch = |id: &&str| format!(r#"{{"id":"{id}","endpoint":"http://h/a"}}"#);
+        let all: Vec<String> = ids.iter().map(branch).collect();
+        let all = several(&format!("[{}]", all.join(","))).expect("valid");
+        all.into_iter().map(|branch| branch.fingerprint).collect::<Vec<_>>()
+    };
+    let alone = branch(r#"{"id":"a","endpoint":"http://h/a"}"#).fingerprint;
+    assert_eq!(of(&["a"]), std::slice::from_ref(&alone));
+    assert_eq!(of(&["a", "b"]), of(&["a", "b"]));
+    let (ab, ba, abc) = (of(&["a", "b"]), of(&["b", "a"]), of(&["a", "b", "c"]));
+    for a in [&ab[0], &ba[1], &abc[0]] {
+        assert!(*a != alone && a.has_content_of(&alone), "{a:?}");
+    }
+    assert!(ab[0] != ba[1] && ab[0] != abc[0] && !ab[0].has_content_of(&ab[1]));
+    assert_eq!(ab[0].among_whom(), ab[1].among_whom());
+    assert!(alone.among_whom().is_none() && ab[0].as_str().len() <= 128);
+}
+
+#[test]
+fn what_is_registered_is_one_branch_or_a_list() {
+    use crate::RegisterRequest::{One, Several};
+    let read = |body: &str| serde_json::from_str::<RegisterRequest>(body);
+    assert!(matches!(read(r#"{"id":"a"}"#), Ok(One(it)) if it.id.as_deref() == Some("a")));
+    assert!(matches!(read(r#"[{"id":"a"},{}]"#), Ok(Several(all)) if all.len() == 2));
+    for body in ["null", "7", "\"a\"", r#"[[]]"#, r#"[null]"#, r#"[{"idd":"a"}]"#] {
+        assert!(read(body).is_err(), "{body}");
+    }
 }

@@ -86,6 +86,18 @@ pub(crate) fn of_branch(
     if let Some(attempts) = options.and_then(|options| options.try_attempts) {
         content.field("try_attempts", &attempts.to_string());
     }
+    if let Some(after) = options.and_then(|options| options.confirm_after_ms) {
+        content.field("confirm_after_ms", &after.to_string());
+    }
+    content.fingerprint()
+}
+
+/// Of branches that are registered at once, in this order.
+pub(crate) fn of_several(branches: &[BranchSpec]) -> Fingerprint {
+    let mut content = Content::default();
+    for branch in branches {
+        content.field("branch", branch.fingerprint.as_str());
+    }
     content.fingerprint()
 }
 

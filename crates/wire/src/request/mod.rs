@@ -16,10 +16,10 @@ mod target;
 mod traceparent;
 
 pub use audit::{AuditPlace, AuditQuery, InvalidAuditCursor};
-pub use begin::{BeginRequest, BranchRequest, CancelRequest};
+pub use begin::{BeginRequest, BranchRequest, CancelRequest, RegisterRequest};
 pub use check::{
-    Arrival, CheckedBegin, Unfit, check_begin, check_branch, check_cancel, check_shape,
-    refused_begin,
+    Arrival, CheckedBegin, Unfit, check_begin, check_branch, check_branches, check_cancel,
+    check_places, check_shape, refused_begin,
 };
 pub use invalid::Invalid;
 pub use limits::Limits;

@@ -11,6 +11,6 @@ pub use operator::{
     AnswersView, NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView,
 };
 pub use view::{
-    AnswerView, AttemptsView, BranchView, EventView, LastAnswerView, Page, PendingResolutionView,
-    SummaryView, TransactionView,
+    AnswerView, AttemptsView, BranchView, BranchesView, EventView, LastAnswerView, Page,
+    PendingResolutionView, RegisteredView, SummaryView, TransactionView,
 };

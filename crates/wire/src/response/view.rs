@@ -21,6 +21,25 @@ pub struct TransactionView {
     pub branches: Vec<BranchView>,
 }
 
+/// Branches that were registered at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BranchesView {
+    /// In the order in which they were sent.
+    pub branches: Vec<BranchView>,
+}
+
+/// What was registered: a branch as it was sent alone, or all of those sent at once.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum RegisteredView {
+    /// One.
+    One(Box<BranchView>),
+    /// Several.
+    Several(BranchesView),
+}
+
 /// A transaction without its branches, as lists show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

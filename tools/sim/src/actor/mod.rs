@@ -44,6 +44,7 @@ pub(crate) struct Actor {
 pub(crate) enum Asking {
     Begin { content: Arc<Content>, fresh: bool },
     Register(Box<BranchSpec>),
+    RegisterAtOnce(Vec<BranchSpec>),
     Confirm,
     Cancel,
     Refuse,
@@ -113,6 +114,7 @@ impl Actor {
                 Some(branch) => Asking::Register(Box::new(branch.clone())),
                 None => return,
             },
+            Step::RegisterAtOnce => Asking::RegisterAtOnce(self.content.later_at_once()),
             Step::OwnTry(_) => return,
             Step::Confirm => Asking::Confirm,
             Step::Cancel => Asking::Cancel,
@@ -219,7 +221,9 @@ impl Actor {
             scheduler.saw(Together::AnsweredByTheOwner);
         }
         match reply {
-            Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. } => {
+            Reply::Transaction { snapshot, .. }
+            | Reply::Branch { snapshot, .. }
+            | Reply::Branches { snapshot, .. } => {
                 self.instance = Some(snapshot.transaction.instance());
                 Then::GoOn
             }
@@ -237,6 +241,8 @@ impl Actor {
                 Refusal::NotFound
                 | Refusal::GidReused
                 | Refusal::BranchReused(_)
+                | Refusal::BranchAmongOthers(_)
+                | Refusal::OfSeveral { .. }
                 | Refusal::AlreadyConfirmed
                 | Refusal::AlreadyCancelled
                 | Refusal::NotOpen
@@ -251,7 +257,9 @@ impl Actor {
 impl Step {
     fn until(&self, rng: &mut crate::rng::Rng) -> Until {
         match self {
-            Self::Register(_) => rng.pick(&[Until::Tried, Until::Tried, Until::Accepted]),
+            Self::Register(_) | Self::RegisterAtOnce => {
+                rng.pick(&[Until::Tried, Until::Tried, Until::Accepted])
+            }
             Self::Begin { .. } | Self::OwnTry(_) | Self::Confirm | Self::Cancel | Self::Refuse => {
                 rng.pick(&[Until::Finished, Until::Decided, Until::Accepted])
             }

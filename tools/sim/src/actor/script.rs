@@ -16,6 +16,8 @@ pub(crate) enum Step {
         fresh: bool,
     },
     Register(usize),
+    /// All of those, in one request.
+    RegisterAtOnce,
     OwnTry(usize),
     Confirm,
     Cancel,
@@ -30,7 +32,12 @@ pub(crate) enum Step {
 pub(crate) fn initiator(content: &Content, rng: &mut Rng) -> VecDeque<Step> {
     let mut script = VecDeque::from([Step::Begin { other: false, fresh: rng.one_in(2) }]);
     if content.open {
-        for (index, branch) in content.later.iter().enumerate() {
+        let own = content.later.iter().any(|branch| branch.try_by == TryBy::Initiator);
+        let at_once = content.later.len() > 1 && !own && rng.one_in(2);
+        if at_once {
+            script.push_back(Step::RegisterAtOnce);
+        }
+        for (index, branch) in content.later.iter().enumerate().filter(|_| !at_once) {
             script.push_back(Step::Register(index));
             if branch.try_by == TryBy::Initiator {
                 script.push_back(Step::OwnTry(index));

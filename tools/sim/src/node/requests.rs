@@ -36,6 +36,7 @@ impl Node {
                 Ask::Begin { spec: content.spec(instance, wall), fresh }
             }
             Asking::Register(spec) => Ask::Register(spec),
+            Asking::RegisterAtOnce(specs) => Ask::RegisterAtOnce(specs),
             Asking::Confirm => Ask::Confirm,
             Asking::Cancel => Ask::Cancel { detail: None, if_unknown: None },
             Asking::Refuse => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tercet_engine::{
     Ask, CallState, Commands, Event, Input, Phase, Ticket, Transaction,
-    invariants::{call_follows_the_journal, call_follows_the_order},
+    invariants::{call_follows_its_delay, call_follows_the_journal, call_follows_the_order},
 };
 use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
 
@@ -121,6 +121,13 @@ impl Calls {
                     scheduler.broke(format!("{gid}/{branch}: called, and another drives it"));
                 }
             }
+            if call.branch.confirm_after().is_some() && ticket.op == Op::Confirm {
+                scheduler.saw(Sometimes::PutOff);
+                // What it goes by after a restart is the wall clock.
+                if !scheduler.clocks_were_set {
+                    scheduler.check(call_follows_its_delay(call, stored, now));
+                }
+            }
             let decided = stored.is_some_and(|stored| stored.decided.is_some());
             if !is_anothers {
                 scheduler.check(call_follows_the_order(call, stored));
@@ -186,6 +193,7 @@ impl Calls {
             let waits = match branch.call_state() {
                 CallState::InFlight { .. } | CallState::Waiting { .. } => false,
                 CallState::Idle => true,
+                CallState::Held(until) => *until <= now,
                 CallState::Due(at) => *at <= now || !self.called.contains(&leg),
             };
             if let (CallState::Due(at), Phase::Trying { deadline }) =

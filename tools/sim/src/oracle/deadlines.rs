@@ -84,6 +84,7 @@ impl Deadlines {
                     }
                 }
                 Change::Registered(_)
+                | Change::RegisteredAtOnce(_)
                 | Change::BranchRecord(_)
                 | Change::Finished { .. }
                 | Change::Parked(_)

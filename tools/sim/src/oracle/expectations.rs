@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_engine::{
-    Decision, Refusal, Reply, ReplyKind as Word, Transaction, invariants::reply_follows_the_journal,
+    Decision, Refusal, Reply, ReplyKind as Word, Transaction,
+    invariants::{reply_follows_the_journal, several_came_whole},
 };
 use tercet_wire::{BranchId, Gid, Instance, Op};
 
@@ -51,6 +52,18 @@ impl Expectations {
                 let (transaction, branch) = (&snapshot.transaction, Some(branch.clone()));
                 self.told((node, *told), branch, transaction, rows, services, scheduler);
             }
+            Reply::Branches { told, snapshot, branches } => {
+                let transaction = &snapshot.transaction;
+                // Created together, so that of the first alone is looked at.
+                let first = branches.first().cloned();
+                self.told((node, *told), first, transaction, rows, services, scheduler);
+                if let Some(stored) = rows.get(gid) {
+                    scheduler.check(several_came_whole(stored));
+                }
+            }
+            Reply::Refused(Refusal::OfSeveral { refusal, .. }) => {
+                self.refused(gid, asked_at, refusal, rows, scheduler);
+            }
             Reply::Refused(refusal) => self.refused(gid, asked_at, refusal, rows, scheduler),
         }
     }
@@ -94,6 +107,9 @@ impl Expectations {
             | Refusal::NotDecided
             | Refusal::AlreadyFinished(_)
             | Refusal::BranchNotFound(_) => return,
+            // Somebody else has registered one of them alone, or the other way round.
+            Refusal::BranchAmongOthers(_) => (Sometimes::AmongOthers, None),
+            Refusal::OfSeveral { .. } => return,
             // A step was registered before the one that it comes after.
             Refusal::Unfit(_) => (Sometimes::StepTooEarly, None),
             // Nobody here registers two contents under one id.

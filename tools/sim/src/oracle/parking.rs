@@ -87,6 +87,7 @@ impl Parking {
                 }
                 Change::Begun(_)
                 | Change::Registered(_)
+                | Change::RegisteredAtOnce(_)
                 | Change::BranchRecord(_)
                 | Change::Finished { .. }
                 | Change::Parked(_)
@@ -105,12 +106,18 @@ impl Parking {
     ) {
         let patience = scheduler.plan.rules.park_after;
         for ((gid, id), since) in &self.since {
-            let due = since.after(patience);
             let transaction = running.core().engine().transaction(gid);
             let Some(transaction) = transaction.filter(|_| !excused.contains(gid)) else {
                 continue;
             };
             let Some(branch) = transaction.branch(id) else { continue };
+            if branch.is_held() && branch.is_parked() {
+                scheduler.broke(format!("{gid}/{id} is put off and is shown to people"));
+                return;
+            }
+            // Of what is put off it begins when that is over.
+            let put_off = branch.spec().confirm_after().unwrap_or_default();
+            let due = since.after(put_off).after(patience);
             // The time of a step begins with its turn, which is not seen here.
             let has_a_turn = transaction.spec().pattern == Pattern::Saga;
             let waits = transaction.decision().is_some() && !branch.is_done() && !has_a_turn;

@@ -23,6 +23,10 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
                     (Some(_), _) => Kind::OtherContent,
                 },
                 Ask::Register(_) => Kind::Register,
+                Ask::RegisterAtOnce(_) => {
+                    scheduler.saw(Sometimes::RegisteredAtOnce);
+                    Kind::Register
+                }
                 Ask::Confirm => Kind::Confirm,
                 Ask::Cancel { .. } => Kind::Cancel,
                 Ask::Retry { .. } => Kind::Retry,

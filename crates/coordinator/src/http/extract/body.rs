@@ -39,6 +39,10 @@ impl Received {
 #[derive(Debug)]
 pub(in crate::http) struct Body<T>(pub(in crate::http) T);
 
+/// A body that must be there, and says itself what it may be.
+#[derive(Debug)]
+pub(in crate::http) struct AnyBody<T>(pub(in crate::http) T);
+
 /// A body that may be absent.
 #[derive(Debug)]
 pub(in crate::http) struct OptionalBody<T>(pub(in crate::http) T);
@@ -50,6 +54,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Body<T> {
         match read(request, &api.requests).await? {
             Some(received) => parse(received.text()).map(|Object(value)| Self(value)),
             None => Err(Invalid::new("body", "is empty; send a JSON object").into()),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Api>> for AnyBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Failure> {
+        match read(request, &api.requests).await? {
+            Some(received) => parse(received.text()).map(Self),
+            None => Err(Invalid::new("body", "is empty; send JSON").into()),
         }
     }
 }

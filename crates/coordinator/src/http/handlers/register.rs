@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use tercet_engine::Ask;
-use tercet_wire::{BranchRequest, BranchView, Problem, check_branch};
+use tercet_wire::{Problem, RegisterRequest, RegisteredView, check_branch, check_branches};
 
-use crate::http::extract::body::Body;
+use crate::http::extract::body::AnyBody;
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::Query;
 use crate::http::extract::wait::BranchWait;
@@ -15,10 +15,12 @@ use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
 
-/// Register a branch
+/// Register a branch, or several at once
 ///
 /// Of an open transaction that is not decided. Tercet calls its Try if it has one; a
-/// refused Try cancels the transaction. Idempotent by the branch's `id`.
+/// refused Try cancels the transaction. Idempotent by the branch's `id`. An array of 1 to 64 is
+/// registered as a whole or not at all, and answered when all of them are tried or one is refused; a
+/// repeat must have the same array. What is wrong with one of them is told with its place: `[2].after`.
 #[utoipa::path(
     post,
     path = "/v1/transactions/{gid}/branches",
@@ -27,12 +29,18 @@ use crate::http::state::Api;
         ("gid" = String, Path, description = "Which transaction."),
         BranchWait,
     ),
-    request_body = BranchRequest,
+    request_body(content = RegisterRequest, examples(
+        ("one branch" = (value = json!({ "id": "seat", "endpoint": "http://127.0.0.1:7304/ride" }))),
+        ("two at once" = (value = json!([
+            { "id": "seat", "endpoint": "http://127.0.0.1:7304/ride" },
+            { "id": "payment", "endpoint": "http://127.0.0.1:7302/payment" }
+        ]))),
+    )),
     responses(
-        (status = 201, body = BranchView, description = "Registered; `tried` or `refused` once its Try was answered.",
+        (status = 201, body = RegisteredView, description = "Registered; `tried` or `refused` once its Try was answered. Of an array: what was waited for was reached by all of them.",
             headers(("Tercet-Status" = String))),
-        (status = 200, body = BranchView, description = "A repeat, likewise."),
-        (status = 202, body = BranchView, description = "The wait ran out first."),
+        (status = 200, body = RegisteredView, description = "A repeat, likewise."),
+        (status = 202, body = RegisteredView, description = "The wait ran out first."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
         (status = 409, body = Problem, content_type = PROBLEM_JSON,
@@ -48,10 +56,17 @@ pub(in crate::http) async fn register(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
     Query(wait): Query<BranchWait>,
-    Body(request): Body<BranchRequest>,
+    AnyBody(request): AnyBody<RegisterRequest>,
 ) -> Result<Response, Failure> {
     let wait = wait.wait();
-    let ask = Ask::Register(Box::new(check_branch(request, &api.limits)?));
+    let ask = match request {
+        RegisterRequest::One(branch) => {
+            Ask::Register(Box::new(check_branch(*branch, &api.limits)?))
+        }
+        RegisterRequest::Several(branches) => {
+            Ask::RegisterAtOnce(check_branches(branches, &api.limits)?)
+        }
+    };
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
-    reply::branch(reply, &gid)
+    reply::branches(reply, &gid)
 }

@@ -173,7 +173,7 @@ impl Asking {
                 Err(Failure::new(ProblemCode::JournalUnavailable, detail))
             }
             // It has ended and gone, or is quarantined: not one of those that can be called.
-            Reply::Refused(_) | Reply::Branch { .. } => Ok(One::Over),
+            Reply::Refused(_) | Reply::Branch { .. } | Reply::Branches { .. } => Ok(One::Over),
         }
     }
 

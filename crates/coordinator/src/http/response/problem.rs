@@ -58,6 +58,24 @@ impl Failure {
                 let detail = format!("branch {branch} was registered with other content");
                 Self::new(ProblemCode::BranchReused, detail).naming(vec![branch])
             }
+            Refusal::BranchAmongOthers(branch) => {
+                let detail = format!(
+                    "branch {branch} was registered already, but alone or among others: a repeat \
+                     must have the same branches"
+                );
+                Self::new(ProblemCode::BranchReused, detail).naming(vec![branch])
+            }
+            Refusal::OfSeveral { place, refusal } => match *refusal {
+                Refusal::Unfit(Unfit { field, what }) => {
+                    let detail = format!("[{place}].{field}: {what}");
+                    Self::new(ProblemCode::InvalidRequest, detail)
+                }
+                refusal => {
+                    let mut failure = Self::refused(refusal, gid);
+                    failure.problem.detail.insert_str(0, &format!("[{place}]: "));
+                    return failure;
+                }
+            },
             Refusal::AlreadyConfirmed => {
                 Self::new(ProblemCode::AlreadyConfirmed, format!("{gid} was decided: confirm"))
             }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use tercet_engine::{Reply, ReplyKind, Snapshot};
-use tercet_wire::{Gid, Status, header as wire_header};
+use tercet_wire::{BranchView, BranchesView, Gid, RegisteredView, Status, header as wire_header};
 
 use crate::http::response::problem::Failure;
 
@@ -23,15 +23,24 @@ pub(in crate::http) fn read(snapshot: &Snapshot) -> Response {
     with_status((StatusCode::OK, Json(view)).into_response(), status)
 }
 
-/// The branch that was registered, likewise.
-pub(in crate::http) fn branch(reply: Reply, gid: &Gid) -> Result<Response, Failure> {
-    let (told, snapshot, branch) = match reply {
-        Reply::Branch { told, snapshot, branch } => (told, snapshot, branch),
+/// The branch that was registered, or those that were at once, likewise.
+pub(in crate::http) fn branches(reply: Reply, gid: &Gid) -> Result<Response, Failure> {
+    let (told, snapshot, view) = match reply {
+        Reply::Branch { told, snapshot, branch } => {
+            let view = snapshot.branch_view(&branch);
+            (told, snapshot, view.map(|view| RegisteredView::One(Box::new(view))))
+        }
+        Reply::Branches { told, snapshot, branches } => {
+            let views = branches.iter().map(|id| snapshot.branch_view(id)).collect();
+            let branches: Option<Vec<BranchView>> = views;
+            let view = branches.map(|branches| RegisteredView::Several(BranchesView { branches }));
+            (told, snapshot, view)
+        }
         Reply::Refused(refusal) => return Err(Failure::refused(refusal, gid)),
         Reply::Transaction { .. } => return Err(misfit(gid)),
     };
-    let Some(view) = snapshot.branch_view(&branch) else { return Err(misfit(gid)) };
-    let status = snapshot.view().summary.status;
+    let Some(view) = view else { return Err(misfit(gid)) };
+    let status = snapshot.transaction.status();
     Ok(with_status((status_of(told), Json(view)).into_response(), status))
 }
 
@@ -43,7 +52,7 @@ pub(in crate::http) fn snapshot_of(
     match reply {
         Reply::Transaction { told, snapshot } => Ok((told, snapshot)),
         Reply::Refused(refusal) => Err(Failure::refused(refusal, gid)),
-        Reply::Branch { .. } => Err(misfit(gid)),
+        Reply::Branch { .. } | Reply::Branches { .. } => Err(misfit(gid)),
     }
 }
 

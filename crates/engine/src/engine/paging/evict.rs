@@ -10,6 +10,9 @@ use crate::engine::Engine;
 use crate::engine::output::Output;
 use crate::invariants::Broken;
 
+/// From when on those may leave that wait for nobody: before all others.
+pub(in crate::engine) const ASLEEP: Mono = Mono(0);
+
 /// The live transactions that could leave memory, and those that do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Evictions {
@@ -17,6 +20,8 @@ pub(super) struct Evictions {
     evictable: BTreeSet<(Mono, Gid)>,
     /// Bytes of memory that those take.
     evictable_bytes: usize,
+    /// How many of them wait for nobody, and their bytes: they make room for whoever comes back.
+    asleep: (usize, usize),
     /// Those that leave, by the record that must be durable before.
     leaving: BTreeSet<(Seq, Gid)>,
 }
@@ -70,6 +75,9 @@ impl Evictions {
             Stay::Evictable(from) => {
                 self.evictable.remove(&(from, gid.clone()));
                 self.evictable_bytes -= residence.bytes;
+                if from == ASLEEP {
+                    self.asleep = (self.asleep.0 - 1, self.asleep.1 - residence.bytes);
+                }
             }
             Stay::Leaves(seq) => {
                 self.leaving.remove(&(seq, gid.clone()));
@@ -80,6 +88,9 @@ impl Evictions {
             Stay::Evictable(from) => {
                 self.evictable.insert((from, gid.clone()));
                 self.evictable_bytes += to.bytes;
+                if from == ASLEEP {
+                    self.asleep = (self.asleep.0 + 1, self.asleep.1 + to.bytes);
+                }
             }
             Stay::Leaves(seq) => {
                 self.leaving.insert((seq, gid.clone()));
@@ -106,8 +117,9 @@ impl Evictions {
         self.leaving.retain(|(_, stray)| stray != gid);
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.evictable.len()
+    /// How many wait for somebody.
+    pub(super) fn awake(&self) -> usize {
+        self.evictable.len() - self.asleep.0
     }
 
     /// How many are evictable or leave.
@@ -115,8 +127,9 @@ impl Evictions {
         self.evictable.len() + self.leaving.len()
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.evictable_bytes
+    /// The bytes of those.
+    pub(super) fn awake_bytes(&self) -> usize {
+        self.evictable_bytes - self.asleep.1
     }
 
     /// Who leaves first and from when on, where there are more than so many, or they take more
@@ -160,18 +173,22 @@ impl Evictions {
         residences: impl Iterator<Item = &'a Residence>,
     ) -> Result<(), Broken> {
         let (mut evictable, mut bytes, mut leaving) = (0, 0, 0);
+        let mut asleep = (0, 0);
         for residence in residences {
             match residence.stay {
                 Stay::Needed => {}
-                Stay::Evictable(_) => {
+                Stay::Evictable(from) => {
                     evictable += 1;
                     bytes += residence.bytes;
+                    if from == ASLEEP {
+                        asleep = (asleep.0 + 1, asleep.1 + residence.bytes);
+                    }
                 }
                 Stay::Leaves(_) => leaving += 1,
             }
         }
         let found = (self.evictable.len(), self.evictable_bytes, self.leaving.len());
-        if found == (evictable, bytes, leaving) {
+        if found == (evictable, bytes, leaving) && self.asleep == asleep {
             return Ok(());
         }
         let why = format!(

@@ -19,7 +19,7 @@ mod page_in;
 mod paged_out;
 mod wakes;
 
-pub(in crate::engine) use evict::Residence;
+pub(in crate::engine) use evict::{ASLEEP, Residence};
 use tercet_wire::{Gid, Mono, Now, Status, Wall};
 
 use crate::dispatch::Destination;
@@ -31,7 +31,7 @@ use crate::engine::paging::page_in::Pages;
 use crate::engine::paging::paged_out::PagedOut;
 use crate::engine::paging::wakes::Wakes;
 use crate::invariants::Broken;
-use crate::transaction::{BranchBackoff, Waiting};
+use crate::transaction::{BranchBackoff, Waiting, Wake};
 
 /// Who leaves memory, what has left it, and how that comes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -72,10 +72,16 @@ impl Paging {
 
     /// How many are paged out.
     pub(in crate::engine) fn count(&self) -> usize {
-        self.paged_out.count()
+        self.paged_out.count() + self.wakes.asleep()
     }
 
-    /// Those that are paged out by status, and when the oldest of them was begun.
+    /// How many of those wait for nobody until their time has come. All of them are confirming.
+    pub(in crate::engine) fn asleep(&self) -> usize {
+        self.wakes.asleep()
+    }
+
+    /// Those that are paged out by status, and when the oldest of them was begun; but for those
+    /// that wait for nobody.
     pub(in crate::engine) fn by_status(&self) -> impl Iterator<Item = (Status, usize, Wall)> {
         self.paged_out.by_status()
     }
@@ -100,17 +106,20 @@ impl Paging {
         self.backoffs.take(gid)
     }
 
-    /// When one that was paged out had something to do by itself.
-    pub(in crate::engine) fn take_wake(&mut self, gid: &Gid) -> Option<Mono> {
+    /// What one that was paged out had to do by itself.
+    pub(in crate::engine) fn take_wake(&mut self, gid: &Gid) -> Option<Wake> {
         self.wakes.take(gid)
     }
 
     /// One more is paged out. It may have a gid that the page of the moment is past: there is
-    /// one more round. What is undecided waits for its initiator or its deadline, and no page
-    /// brings it back.
-    fn add(&mut self, gid: &Gid, status: Status, what: &Waiting, wake: Option<Mono>) {
-        self.paged_out.add(status, what);
+    /// one more round. What is undecided waits for its initiator or its deadline, and what is asleep
+    /// for its time: no page brings those back.
+    fn add(&mut self, gid: &Gid, status: Status, what: &Waiting, wake: Option<Wake>) {
         self.wakes.remember(gid, wake);
+        if self.wakes.is_asleep(gid) {
+            return;
+        }
+        self.paged_out.add(status, what);
         if status.is_decided() {
             self.pages.begin();
         }

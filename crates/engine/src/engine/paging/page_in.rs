@@ -112,8 +112,8 @@ impl Engine {
     fn has_room_for_a_page(&self) -> bool {
         let evictions = &self.paging.evictions;
         let (most, most_bytes) = self.settings.most_waiting();
-        evictions.len() < most.div_ceil(2)
-            && evictions.bytes() < most_bytes.div_ceil(2)
+        evictions.awake() < most.div_ceil(2)
+            && evictions.awake_bytes() < most_bytes.div_ceil(2)
             && self.live.len() < self.settings.live_transactions
     }
 
@@ -152,6 +152,10 @@ impl Engine {
             }
             // What is taken over is read by itself.
             if self.unreadable.contains(&gid) || self.arrivals.contains(&gid) {
+                continue;
+            }
+            // Nobody could do anything with it before its time.
+            if self.paging.wakes.is_asleep(&gid) {
                 continue;
             }
             self.paging.pages.found = true;
@@ -197,7 +201,7 @@ impl Engine {
 
     /// One of those that are paged out was read.
     pub(in crate::engine) fn is_back(&mut self, stored: &StoredTransaction, now: Now) {
-        if !stored.status.is_finished() {
+        if !stored.status.is_finished() && !self.paging.wakes.is_asleep(&stored.spec.gid) {
             let waiting = Transaction::restore(stored, now).waiting();
             self.paging.paged_out.remove(stored.status, &waiting);
         }

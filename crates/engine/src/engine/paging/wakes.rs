@@ -1,6 +1,6 @@
 //! When those that are paged out have something to do by themselves: an open transaction that
-//! nobody decides has its deadline, and a decided one is to be shown to people when it has waited
-//! for so long. The journal is asked for those whose time has come, a few at a time.
+//! nobody decides has its deadline, a decided one is to be shown to people when it has waited for so
+//! long, and a Confirm that is put off has its time. The journal is asked for those whose time has come, a few at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tercet_wire::{Gid, Mono, Now};
 
 use crate::engine::Engine;
 use crate::engine::output::Output;
+use crate::transaction::{Wake, WakesTo};
 
 /// The journal is asked for so many at a time. What clients have it asked is not among them: however
 /// much that is, it must not hold up a deadline.
@@ -21,33 +22,47 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// paged out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Wakes {
-    of_each: BTreeMap<Gid, Wake>,
+    of_each: BTreeMap<Gid, Timer>,
     due: BTreeSet<(Mono, Gid)>,
+    /// How many of them are of those that wait for nothing else.
+    asleep: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Wake {
-    /// When it has something to do.
-    at: Mono,
+struct Timer {
+    /// What it has to do, and when.
+    wake: Wake,
     /// When the journal is asked for it; later than that, where it could not be read.
     ask: Mono,
 }
 
 impl Wakes {
     /// One leaves memory.
-    pub(super) fn remember(&mut self, gid: &Gid, at: Option<Mono>) {
+    pub(super) fn remember(&mut self, gid: &Gid, wake: Option<Wake>) {
         self.take(gid);
-        if let Some(at) = at {
-            self.of_each.insert(gid.clone(), Wake { at, ask: at });
-            self.due.insert((at, gid.clone()));
+        if let Some(wake) = wake {
+            self.of_each.insert(gid.clone(), Timer { wake, ask: wake.at });
+            self.due.insert((wake.at, gid.clone()));
+            self.asleep += usize::from(wake.to == WakesTo::ConfirmAlone);
         }
     }
 
-    /// One is back, or is nowhere: when it had something to do.
-    pub(super) fn take(&mut self, gid: &Gid) -> Option<Mono> {
-        let wake = self.of_each.remove(gid)?;
-        self.due.remove(&(wake.ask, gid.clone()));
-        Some(wake.at)
+    /// One is back, or is nowhere: what it had to do.
+    pub(super) fn take(&mut self, gid: &Gid) -> Option<Wake> {
+        let Timer { wake, ask } = self.of_each.remove(gid)?;
+        self.due.remove(&(ask, gid.clone()));
+        self.asleep -= usize::from(wake.to == WakesTo::ConfirmAlone);
+        Some(wake)
+    }
+
+    /// Whether one waits for nothing but its time.
+    pub(super) fn is_asleep(&self, gid: &Gid) -> bool {
+        self.of_each.get(gid).is_some_and(|timer| timer.wake.to == WakesTo::ConfirmAlone)
+    }
+
+    /// How many do.
+    pub(super) fn asleep(&self) -> usize {
+        self.asleep
     }
 
     /// When the journal is to be asked for the first.
@@ -60,8 +75,8 @@ impl Wakes {
         let (ask, gid) = self.due.first().filter(|(ask, _)| *ask <= now)?.clone();
         self.due.remove(&(ask, gid.clone()));
         let again = now.after(AGAIN);
-        if let Some(wake) = self.of_each.get_mut(&gid) {
-            wake.ask = again;
+        if let Some(timer) = self.of_each.get_mut(&gid) {
+            timer.ask = again;
             self.due.insert((again, gid.clone()));
         }
         Some(gid)
@@ -69,8 +84,11 @@ impl Wakes {
 
     /// Whether each stands where it says.
     pub(super) fn agree(&self) -> bool {
+        let asleep = self.of_each.keys().filter(|gid| self.is_asleep(gid)).count();
+        let stands = |(gid, timer): (&Gid, &Timer)| self.due.contains(&(timer.ask, gid.clone()));
         self.of_each.len() == self.due.len()
-            && self.of_each.iter().all(|(gid, wake)| self.due.contains(&(wake.ask, gid.clone())))
+            && self.asleep == asleep
+            && self.of_each.iter().all(stands)
     }
 }
 

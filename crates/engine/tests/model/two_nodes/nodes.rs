@@ -392,7 +392,9 @@ impl Nodes {
                 self.note(Err(format!("{gid} was begun, and is not found")));
             }
             Reply::Refused(_) => {}
-            Reply::Transaction { snapshot, .. } | Reply::Branch { snapshot, .. } => {
+            Reply::Transaction { snapshot, .. }
+            | Reply::Branch { snapshot, .. }
+            | Reply::Branches { snapshot, .. } => {
                 let transaction = &snapshot.transaction;
                 let decision = transaction.decision().map(tercet_engine::Decision::op);
                 let told = |participant: &Participant| participant.acknowledged() == decision;

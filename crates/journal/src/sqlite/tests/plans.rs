@@ -112,6 +112,10 @@ async fn what_there_is_is_counted_by_indexes_alone() {
             format!("SEARCH global_transactions USING COVERING {index} (status=?)"),
         ),
         (
+            summary::oldest(Status::Cancelling),
+            format!("SEARCH global_transactions USING COVERING {index} (status=?)"),
+        ),
+        (
             summary::parked(Status::Trying),
             format!("SEARCH global_transactions USING {index} (status=?)"),
         ),
