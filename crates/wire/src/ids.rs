@@ -119,6 +119,12 @@ text_id!(
     BRANCH_ID_MAX_LEN
 );
 
+text_id!(
+    /// Name of a saga definition: 1 to 64 of `[A-Za-z0-9._:-]`, beginning with a letter or digit.
+    SagaName,
+    BRANCH_ID_MAX_LEN
+);
+
 impl BranchId {
     /// The id of a branch that was begun without one: `b1`, `b2`, … by position.
     #[must_use]

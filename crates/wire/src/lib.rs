@@ -32,7 +32,7 @@ pub use header::NODE_PROTOCOL;
 pub use hex::{hex, unhex};
 pub use ids::{
     ActId, BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId,
-    Seq,
+    SagaName, Seq,
 };
 pub use op::{Op, PerOp, UnknownOp};
 pub use operator::{Audited, Operator};
@@ -54,7 +54,10 @@ pub use signature::{
     InvalidSigningKey, Signed, SigningKey, Unverified, call_id, webhook_timestamp,
 };
 pub use signed_host::{InvalidSignedHost, SignedHost};
-pub use spec::{BranchOptions, BranchSpec, Fingerprint, Spec, host_port, shown_host_port};
+pub use spec::{
+    BranchOptions, BranchSpec, Fingerprint, SagaVersion, Spec, TransactionOptions, host_port,
+    shown_host_port,
+};
 pub use status::{
     Action, BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy,
     UnknownName,

@@ -93,6 +93,7 @@ pub(crate) fn spec(gid_text: &str, open: bool, branches: Vec<BranchSpec>) -> Arc
         fingerprint: Fingerprint::from_text(gid_text),
         metadata: None,
         traceparent: Arc::from("00-00000000000000000000000000000001-0000000000000001-00"),
+        options: None,
         branches: branches.into_iter().map(Arc::new).collect(),
     })
 }

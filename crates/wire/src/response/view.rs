@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{BranchId, Gid, Instance};
 use crate::op::{Op, PerOp};
+use crate::spec::SagaVersion;
 use crate::status::{BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status};
 use crate::time::Wall;
 
@@ -49,6 +50,13 @@ pub struct SummaryView {
     /// said otherwise afterwards; absent if not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub mixed: bool,
+    /// Who is asked at the deadline what became of it; absent where nobody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "http://127.0.0.1:7310/outbox/check"))]
+    pub check: Option<String>,
+    /// The definition it is a run of; absent where it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<SagaVersion>,
     /// When it was accepted.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Wall,
