@@ -126,6 +126,13 @@ text_id!(
 );
 
 impl BranchId {
+    /// What stands for an initiator that is asked where a branch would be named. It is none, and a
+    /// branch may have the same id.
+    #[must_use]
+    pub fn of_check() -> Self {
+        Self(Arc::from("check"))
+    }
+
     /// The id of a branch that was begun without one: `b1`, `b2`, … by position.
     #[must_use]
     pub fn by_position(position: usize) -> Self {

@@ -34,7 +34,7 @@ pub use ids::{
     ActId, BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId,
     SagaName, Seq,
 };
-pub use op::{Op, PerOp, UnknownOp};
+pub use op::{CallOp, Op, PerOp, UnknownOp};
 pub use operator::{Audited, Operator};
 pub use order::Order;
 pub use problem::{Problem, ProblemCode};
@@ -66,5 +66,6 @@ pub use steady_wall::{ClockNews, SteadyWall};
 pub use text::without_nul;
 pub use time::{InvalidTime, Mono, Now, Wall};
 pub use verdict::{
-    Answer, FailureKind, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Verdict, verdict,
+    Answer, FailureKind, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Verdict,
+    check_verdict, verdict,
 };

@@ -252,7 +252,7 @@ impl Engine {
             let created_at = transaction.spec().created_at;
             let seen = census.by_status.entry(transaction.status()).or_insert((0, created_at));
             *seen = (seen.0 + 1, seen.1.min(created_at));
-            let parked = transaction.branches().iter().filter(|branch| branch.is_parked());
+            let parked = transaction.callees().filter(|branch| branch.is_parked());
             census.parked_branches += parked.count();
             census.quarantined += usize::from(live_transaction.is_quarantined());
         }

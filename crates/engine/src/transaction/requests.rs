@@ -38,6 +38,9 @@ impl Transaction {
         if !self.spec.open {
             return Err(Refusal::NotOpen);
         }
+        if self.is_for_its_initiator_to_say(step.now.mono) {
+            return Err(Refusal::AsksItsInitiator);
+        }
         if let Some(known) = self.branch(&new.id) {
             return match known.spec.fingerprint == new.fingerprint {
                 true => Ok(Registered::Repeat),

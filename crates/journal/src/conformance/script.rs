@@ -9,7 +9,7 @@ use tercet_engine::{
     PendingResolution, Record, StoredTransaction, TryAnswer,
 };
 use tercet_wire::{
-    Action, BranchId, BranchOptions, BranchSpec, BranchStatus, EventKind, Fingerprint, Gid,
+    Action, BranchId, BranchOptions, BranchSpec, BranchStatus, CallOp, EventKind, Fingerprint, Gid,
     Instance, Op, Pattern, PerOp, Reason, ResolvedAs, SagaVersion, Seq, Spec, Status,
     TransactionOptions, TryBy, Wall, spread,
 };
@@ -250,7 +250,7 @@ impl Script {
             at,
             kind: EventKind::ALL[usize::try_from(self.pick(4)).unwrap()],
             branch: of_a_call.then(|| BranchId::by_position(0)),
-            op: of_a_call.then_some(Op::Cancel),
+            op: of_a_call.then(|| CallOp::ALL[usize::try_from(number % 4).unwrap()]),
             attempt: of_a_call.then_some(7),
             detail: (self.pick(2) == 0).then(|| Arc::from("timeout after 3 s")),
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BranchId, Gid, Instance};
-use crate::op::{Op, PerOp};
+use crate::op::{CallOp, Op, PerOp};
 use crate::spec::SagaVersion;
 use crate::status::{BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status};
 use crate::time::Wall;
@@ -177,7 +177,7 @@ pub struct EventView {
     pub branch: Option<BranchId>,
     /// Which call, if one.
     #[cfg_attr(feature = "openapi", schema(required = true))]
-    pub op: Option<Op>,
+    pub op: Option<CallOp>,
     /// Which attempt of it.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub attempt: Option<u32>,

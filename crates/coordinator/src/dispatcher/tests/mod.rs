@@ -113,6 +113,7 @@ fn call_of(branch: BranchSpec, op: Op, gid: &str) -> Call {
             branch: branch.id.clone(),
             op,
             attempt: 2,
+            asks: false,
         },
         deadline_at: (op == Op::Try).then_some(spec.deadline_at),
         branch,

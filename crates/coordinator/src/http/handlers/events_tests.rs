@@ -33,7 +33,7 @@ fn stored(number: u32, at: i64, kind: EventKind, op: Op) -> HistoryEvent {
         at: Wall(at),
         kind,
         branch: Some("b1".parse().expect("an id")),
-        op: Some(op),
+        op: Some(op.into()),
         attempt: Some(1),
         detail: Some("answered 500".into()),
     }

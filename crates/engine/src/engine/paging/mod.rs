@@ -31,7 +31,7 @@ use crate::engine::paging::page_in::Pages;
 use crate::engine::paging::paged_out::PagedOut;
 use crate::engine::paging::wakes::Wakes;
 use crate::invariants::Broken;
-use crate::transaction::{BranchBackoff, Waiting};
+use crate::transaction::{BranchBackoff, Waiting, Wakeup};
 
 /// Who leaves memory, what has left it, and how that comes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -101,14 +101,14 @@ impl Paging {
     }
 
     /// When one that was paged out had something to do by itself.
-    pub(in crate::engine) fn take_wake(&mut self, gid: &Gid) -> Option<Mono> {
+    pub(in crate::engine) fn take_wake(&mut self, gid: &Gid) -> Option<Wakeup> {
         self.wakes.take(gid)
     }
 
     /// One more is paged out. It may have a gid that the page of the moment is past: there is
     /// one more round. What is undecided waits for its initiator or its deadline, and no page
     /// brings it back.
-    fn add(&mut self, gid: &Gid, status: Status, what: &Waiting, wake: Option<Mono>) {
+    fn add(&mut self, gid: &Gid, status: Status, what: &Waiting, wake: Option<Wakeup>) {
         self.paged_out.add(status, what);
         self.wakes.remember(gid, wake);
         if status.is_decided() {

@@ -9,6 +9,7 @@ use tercet_wire::{Gid, Mono, Now};
 
 use crate::engine::Engine;
 use crate::engine::output::Output;
+use crate::transaction::Wakeup;
 
 /// The journal is asked for so many at a time. What clients have it asked is not among them: however
 /// much that is, it must not hold up a deadline.
@@ -27,27 +28,27 @@ pub(super) struct Wakes {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Wake {
-    /// When it has something to do.
-    at: Mono,
+    /// When it has something to do, and what.
+    what: Wakeup,
     /// When the journal is asked for it; later than that, where it could not be read.
     ask: Mono,
 }
 
 impl Wakes {
     /// One leaves memory.
-    pub(super) fn remember(&mut self, gid: &Gid, at: Option<Mono>) {
+    pub(super) fn remember(&mut self, gid: &Gid, what: Option<Wakeup>) {
         self.take(gid);
-        if let Some(at) = at {
-            self.of_each.insert(gid.clone(), Wake { at, ask: at });
-            self.due.insert((at, gid.clone()));
+        if let Some(what) = what {
+            self.of_each.insert(gid.clone(), Wake { what, ask: what.at });
+            self.due.insert((what.at, gid.clone()));
         }
     }
 
     /// One is back, or is nowhere: when it had something to do.
-    pub(super) fn take(&mut self, gid: &Gid) -> Option<Mono> {
+    pub(super) fn take(&mut self, gid: &Gid) -> Option<Wakeup> {
         let wake = self.of_each.remove(gid)?;
         self.due.remove(&(wake.ask, gid.clone()));
-        Some(wake.at)
+        Some(wake.what)
     }
 
     /// When the journal is to be asked for the first.

@@ -6,7 +6,7 @@ use sea_orm::Value;
 use serde::Serialize;
 use tercet_engine::{Act, Decision};
 use tercet_wire::{
-    BranchId, BranchOptions, BranchSpec, Gid, Incarnation, LastAnswerView, Op,
+    BranchId, BranchOptions, BranchSpec, CallOp, Gid, Incarnation, LastAnswerView, Op,
     PendingResolutionView, Reason,
 };
 
@@ -213,7 +213,7 @@ fn events(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
                 happening.at.0.into(),
                 text(happening.kind.as_str()),
                 maybe_text(happening.branch.as_ref().map(|branch| branch.as_str())),
-                maybe_text(happening.op.map(Op::as_str)),
+                maybe_text(happening.op.map(CallOp::as_str)),
                 happening.attempt.into(),
                 maybe_text(happening.detail.as_deref()),
             ]);
