@@ -5,6 +5,7 @@
 mod audit_bugs;
 mod bugs;
 mod call_bugs;
+mod check_bugs;
 mod cluster_bugs;
 mod copy;
 mod saga_bugs;
@@ -14,6 +15,7 @@ use std::sync::Mutex;
 use audit_bugs::AUDIT_BUGS;
 use bugs::{BUGS, Bug, CaughtBy};
 use call_bugs::CALL_BUGS;
+use check_bugs::CHECK_BUGS;
 use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
 use saga_bugs::SAGA_BUGS;
@@ -23,8 +25,10 @@ const COPIES: usize = 2;
 
 #[test]
 fn every_bug_put_back_is_caught() {
-    let bugs: Vec<&Bug> =
-        [BUGS, CLUSTER_BUGS, AUDIT_BUGS, CALL_BUGS, SAGA_BUGS].into_iter().flatten().collect();
+    let bugs: Vec<&Bug> = [BUGS, CLUSTER_BUGS, AUDIT_BUGS, CALL_BUGS, SAGA_BUGS, CHECK_BUGS]
+        .into_iter()
+        .flatten()
+        .collect();
     let mut checks: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
     for by in bugs.iter().map(|bug| bug.caught_by) {
         if !checks.contains(&by) {
