@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tercet_wire::{
-    BranchView, EventView, LastAnswerView, Op, PendingResolutionView, Status, SummaryView,
+    BranchView, EventView, Gid, LastAnswerView, Op, PendingResolutionView, Status, SummaryView,
     TransactionView, Wall,
 };
 
