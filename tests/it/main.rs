@@ -10,6 +10,7 @@ mod bodies;
 mod browsers;
 mod calls;
 mod cancel_first;
+mod check;
 mod command_line;
 mod config;
 mod content;

@@ -83,6 +83,9 @@ pub enum Broken {
     /// Of branches that were registered at once only some are there.
     #[error("{0} has some of the branches that were registered at once, and not all")]
     RegisteredInPart(Gid),
+    /// An initiator is asked although there is a decision, or a Try has no answer.
+    #[error("the initiator of {0} is asked, and it is not for it to say")]
+    WronglyAsked(Gid),
     /// An index of the engine does not say what its live transactions say.
     #[error("{part}: {why}")]
     IndexDisagrees {
@@ -112,6 +115,9 @@ pub fn call_follows_the_journal(
 ) -> Result<(), Broken> {
     let ticket = &call.ticket;
     let durable = rows.filter(|rows| rows.spec.instance == ticket.instance).is_some_and(|rows| {
+        if ticket.asks {
+            return rows.spec.check().is_some() && rows.decision().is_none();
+        }
         let logged = rows.branches.iter().any(|branch| branch.id == ticket.branch);
         let decided = match ticket.op {
             Op::Try => true,
@@ -135,7 +141,8 @@ pub fn call_follows_the_journal(
 /// The call left too early.
 pub fn call_follows_the_order(call: &Call, rows: Option<&StoredTransaction>) -> Result<(), Broken> {
     let ticket = &call.ticket;
-    let Some(rows) = rows.filter(|rows| rows.spec.pattern == Pattern::Saga) else { return Ok(()) };
+    let in_order = |rows: &&StoredTransaction| rows.spec.pattern == Pattern::Saga && !ticket.asks;
+    let Some(rows) = rows.filter(in_order) else { return Ok(()) };
     let order = Order::of(&rows.branches);
     let row = |id: &BranchId| rows.branch_records.iter().find(|row| row.branch == *id);
     let is_done = |position: usize| {
@@ -302,6 +309,9 @@ pub fn moved_rightly(before: &Transaction, after: &Transaction) -> Result<(), Br
             let branch = branch.id().clone();
             return Err(Broken::WronglyResolved { gid: gid(), branch, what });
         }
+    }
+    if after.initiator().is_some() && (after.decided().is_some() || untried.is_some()) {
+        return Err(Broken::WronglyAsked(gid()));
     }
     match after.phase() {
         Phase::Trying { .. } | Phase::SecondPhase(_) => Ok(()),

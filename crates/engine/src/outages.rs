@@ -251,6 +251,7 @@ mod tests {
             fingerprint: Fingerprint::from_text("a"),
         };
         Parked {
+            asks: false,
             instance: Instance(Uuid::nil()),
             branch: Arc::new(branch),
             op: Op::Confirm,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    BranchId, BranchSpec, BranchStatus, EventKind, Gid, Instance, Mono, Op, PerOp, Reason,
+    BranchId, BranchSpec, BranchStatus, CallOp, EventKind, Gid, Instance, Mono, Op, PerOp, Reason,
     ResolvedAs, Seq, Spec, Status, SteadyWall, Wall,
 };
 
@@ -219,7 +219,7 @@ pub struct HistoryEvent {
     /// Which branch, if one.
     pub branch: Option<BranchId>,
     /// Which call, if one.
-    pub op: Option<Op>,
+    pub op: Option<CallOp>,
     /// Which attempt of it.
     pub attempt: Option<u32>,
     /// In words.

@@ -12,7 +12,9 @@ use tercet_engine::LifeState;
 
 use crate::database;
 use crate::error::JournalError;
-use crate::sql::{act, branch, detail, discard, event, node, options, outcome, transaction};
+use crate::sql::{
+    act, branch, detail, discard, event, node, options, outcome, own_options, transaction,
+};
 use crate::store::{Database, Offline};
 
 /// Rows that are read or written at once, at most.
@@ -73,6 +75,7 @@ async fn copy_all(
     let copied = [
         copy_table::<transaction::Entity>("global_transactions", &snapshot, &written).await?,
         copy_table::<detail::Entity>("global_details", &snapshot, &written).await?,
+        copy_table::<own_options::Entity>("transaction_options", &snapshot, &written).await?,
         copy_table::<branch::Entity>("branch_transactions", &snapshot, &written).await?,
         copy_table::<options::Entity>("branch_options", &snapshot, &written).await?,
         copy_table::<outcome::Entity>("branch_outcomes", &snapshot, &written).await?,
@@ -88,11 +91,12 @@ async fn copy_all(
     written.commit().await?;
     compare::<transaction::Entity>(&copied[0], to).await?;
     compare::<detail::Entity>(&copied[1], to).await?;
-    compare::<branch::Entity>(&copied[2], to).await?;
-    compare::<options::Entity>(&copied[3], to).await?;
-    compare::<outcome::Entity>(&copied[4], to).await?;
-    compare::<event::Entity>(&copied[5], to).await?;
-    compare::<act::Entity>(&copied[6], to).await?;
+    compare::<own_options::Entity>(&copied[2], to).await?;
+    compare::<branch::Entity>(&copied[3], to).await?;
+    compare::<options::Entity>(&copied[4], to).await?;
+    compare::<outcome::Entity>(&copied[5], to).await?;
+    compare::<event::Entity>(&copied[6], to).await?;
+    compare::<act::Entity>(&copied[7], to).await?;
     Ok(copied.into())
 }
 

@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
-use tercet_wire::{Op, header};
+use tercet_wire::{CallOp, Op, header};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -192,13 +192,18 @@ async fn answer(
     reaction.act().await.ok_or_else(|| io::Error::other("closed as the script says"))
 }
 
-/// A call, if it has the headers of one.
+/// A call, if it has the headers of one. What asks an initiator is told as the Try of a branch
+/// `check`: it names neither.
 fn received(path: &str, headers: BTreeMap<String, String>, body: &[u8]) -> Option<Received> {
     let text = |name: &str| headers.get(name).cloned();
+    let (op, branch) = match text(header::OP)?.parse().ok()? {
+        CallOp::Leg(op) => (op, text(header::BRANCH)?),
+        CallOp::Check => (Op::Try, CallOp::Check.to_string()),
+    };
     Some(Received {
-        op: text(header::OP)?.parse().ok()?,
+        op,
         gid: text(header::GID)?,
-        branch: text(header::BRANCH)?,
+        branch,
         instance: text(header::INSTANCE)?,
         attempt: text(header::ATTEMPT)?.parse().ok()?,
         path: path.to_owned(),

@@ -119,7 +119,20 @@ text_id!(
     BRANCH_ID_MAX_LEN
 );
 
+text_id!(
+    /// Name of a saga definition: 1 to 64 of `[A-Za-z0-9._:-]`, beginning with a letter or digit.
+    SagaName,
+    BRANCH_ID_MAX_LEN
+);
+
 impl BranchId {
+    /// What stands for an initiator that is asked where a branch would be named. It is none, and a
+    /// branch may have the same id.
+    #[must_use]
+    pub fn of_check() -> Self {
+        Self(Arc::from("check"))
+    }
+
     /// The id of a branch that was begun without one: `b1`, `b2`, … by position.
     #[must_use]
     pub fn by_position(position: usize) -> Self {

@@ -32,9 +32,9 @@ pub use header::NODE_PROTOCOL;
 pub use hex::{hex, unhex};
 pub use ids::{
     ActId, BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId,
-    Seq,
+    SagaName, Seq,
 };
-pub use op::{Op, PerOp, UnknownOp};
+pub use op::{CallOp, Op, PerOp, UnknownOp};
 pub use operator::{Audited, Operator};
 pub use order::Order;
 pub use problem::{Problem, ProblemCode};
@@ -54,7 +54,10 @@ pub use signature::{
     InvalidSigningKey, Signed, SigningKey, Unverified, call_id, webhook_timestamp,
 };
 pub use signed_host::{InvalidSignedHost, SignedHost};
-pub use spec::{BranchOptions, BranchSpec, Fingerprint, Spec, host_port, shown_host_port};
+pub use spec::{
+    BranchOptions, BranchSpec, Fingerprint, SagaVersion, Spec, TransactionOptions, host_port,
+    shown_host_port,
+};
 pub use status::{
     Action, BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy,
     UnknownName,
@@ -63,5 +66,6 @@ pub use steady_wall::{ClockNews, SteadyWall};
 pub use text::without_nul;
 pub use time::{InvalidTime, Mono, Now, Wall};
 pub use verdict::{
-    Answer, FailureKind, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Verdict, verdict,
+    Answer, FailureKind, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Verdict,
+    check_verdict, verdict,
 };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::{Position, Url};
 
-use crate::ids::{BranchId, Gid, Instance};
+use crate::ids::{BranchId, Gid, Instance, SagaName};
 use crate::op::{Op, PerOp};
 use crate::status::{Pattern, TryBy};
 use crate::time::Wall;
@@ -34,8 +34,86 @@ pub struct Spec {
     pub metadata: Option<Arc<str>>,
     /// The `traceparent` begin came with, or one made from the instance.
     pub traceparent: Arc<str>,
+    /// What it asks for beyond its branches; most ask for nothing.
+    pub options: Option<Arc<TransactionOptions>>,
     /// The branches given at begin, by position.
     pub branches: Vec<Arc<BranchSpec>>,
+}
+
+/// What a transaction asks for beyond its branches. As JSON it is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransactionOptions {
+    /// Who is asked at its deadline what became of it, if it is open.
+    #[serde(default, with = "url_text", skip_serializing_if = "Option::is_none")]
+    pub check: Option<Arc<Url>>,
+    /// The definition it is a run of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<SagaVersion>,
+}
+
+impl TransactionOptions {
+    /// These, unless they ask for nothing.
+    #[must_use]
+    pub fn unless_empty(self) -> Option<Arc<Self>> {
+        (self != Self::default()).then(|| Arc::new(self))
+    }
+
+    /// Whether a transaction of this shape can ask for anything: rows are looked for only then.
+    #[must_use]
+    pub fn are_possible(pattern: Pattern, open: bool) -> bool {
+        open || pattern == Pattern::Saga
+    }
+}
+
+impl Spec {
+    /// Who is asked at the deadline, if anybody is.
+    #[must_use]
+    pub fn check(&self) -> Option<&Arc<Url>> {
+        self.options.as_ref()?.check.as_ref()
+    }
+
+    /// The definition it is a run of, if it is one.
+    #[must_use]
+    pub fn saga(&self) -> Option<&SagaVersion> {
+        self.options.as_ref()?.saga.as_ref()
+    }
+}
+
+/// A saga definition, in one of its versions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SagaVersion {
+    /// Its name.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]*$", example = "trip"))]
+    pub name: SagaName,
+    /// Its version, from 1.
+    pub version: u32,
+}
+
+/// A URL as its text.
+mod url_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use url::Url;
+
+    #[expect(clippy::ref_option, reason = "serde passes every field by reference")]
+    pub(super) fn serialize<S: Serializer>(
+        url: &Option<Arc<Url>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        url.as_ref().map(|url| url.as_str()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Arc<Url>>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        let url = text.map(|text| text.parse().map(Arc::new)).transpose();
+        url.map_err(serde::de::Error::custom)
+    }
 }
 
 /// A branch as it was given at begin or registered.

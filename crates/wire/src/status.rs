@@ -143,6 +143,8 @@ words!(
         Requested = "requested",
         /// An operator asked for it.
         Operator = "operator",
+        /// Its initiator was asked and said that nothing came of it.
+        Check = "check",
     }
 );
 
@@ -232,6 +234,8 @@ words!(
         StepCalled = "step-called",
         /// That leg is done.
         StepDone = "step-done",
+        /// Its initiator was asked what became of it and said so; `detail` has the answer.
+        Checked = "checked",
         /// Another node drives it from here on; `detail` says which life of which it had before.
         TakenOver = "taken-over",
         /// Everyone has acknowledged.
@@ -266,6 +270,7 @@ impl EventKind {
             | Self::Decided
             | Self::Parked
             | Self::Contradicted
+            | Self::Checked
             | Self::TakenOver
             | Self::Finished
             | Self::Truncated => false,

@@ -123,6 +123,28 @@ pub fn verdict(op: Op, answer: &Answer) -> Verdict {
     }
 }
 
+/// Reads what an initiator answers when it is asked: `Done` is that it has decided for Confirm,
+/// `Refused` that it has not and never will. Source: docs/protocol.md, "The initiator is asked".
+#[must_use]
+pub fn check_verdict(answer: &Answer) -> Verdict {
+    let again = |failure, pause| Verdict::Again { failure, pause };
+    let (code, retry_after) = match answer {
+        Answer::Nothing { .. } => return again(FailureKind::Transient, None),
+        Answer::NotAllowed { .. } => return again(FailureKind::NotAllowed, None),
+        Answer::Status { code, retry_after, .. } => (*code, *retry_after),
+    };
+    let asked = retry_after.map(|pause| pause.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
+    match code {
+        202 => Verdict::InProgress(asked.unwrap_or(IN_PROGRESS_PAUSE)),
+        200..=299 => Verdict::Done,
+        404 | 409 | 410 => Verdict::Refused,
+        408 | 425 | 429 => again(FailureKind::Transient, asked),
+        400..=499 => again(FailureKind::Permanent, asked),
+        // 1xx, 3xx, 5xx and whatever is no status at all: nobody knows.
+        _ => again(FailureKind::Transient, asked),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +182,39 @@ mod tests {
             let nothing = Answer::Nothing { why: "timeout".to_owned() };
             assert_eq!(verdict(op, &nothing), DOUBT);
         }
+    }
+
+    /// Keeps P7.
+    #[test]
+    fn every_row_of_the_contract_of_a_check() {
+        let of = |code, retry_after_ms: Option<u64>| {
+            let retry_after = retry_after_ms.map(Duration::from_millis);
+            check_verdict(&Answer::Status { code, retry_after, excerpt: String::new() })
+        };
+        let table: &[(&[u16], Verdict)] = &[
+            (&[200, 201, 203, 204, 226, 299], Verdict::Done),
+            (&[202], Verdict::InProgress(IN_PROGRESS_PAUSE)),
+            (&[404, 409, 410], Verdict::Refused),
+            (&[400, 401, 403, 405, 415, 422, 499], WRONG),
+            (&[100, 301, 307, 399, 408, 425, 429, 500, 502, 503, 599, 600, 999], DOUBT),
+        ];
+        for (codes, expected) in table {
+            for code in *codes {
+                assert_eq!(of(*code, None), *expected, "answered {code}");
+            }
+        }
+        // Whoever asks for a pause is given it, whatever else it says; who decides decides at once.
+        let again =
+            |failure, ms| Verdict::Again { failure, pause: Some(Duration::from_millis(ms)) };
+        assert_eq!(of(202, Some(3_000)), Verdict::InProgress(Duration::from_secs(3)));
+        assert_eq!(of(500, Some(2_000)), again(FailureKind::Transient, 2_000));
+        assert_eq!(of(403, Some(1)), again(FailureKind::Permanent, 100));
+        assert_eq!(of(302, Some(86_400_000)), again(FailureKind::Transient, 60_000));
+        assert_eq!(of(409, Some(2_000)), Verdict::Refused);
+        assert_eq!(check_verdict(&Answer::Nothing { why: "timeout".to_owned() }), DOUBT);
+        let nobody = Answer::NotAllowed { why: "leads to nobody".to_owned() };
+        let for_good = Verdict::Again { failure: FailureKind::NotAllowed, pause: None };
+        assert_eq!(check_verdict(&nobody), for_good);
     }
 
     #[test]

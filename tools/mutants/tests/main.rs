@@ -5,6 +5,7 @@
 mod audit_bugs;
 mod bugs;
 mod call_bugs;
+mod check_bugs;
 mod cluster_bugs;
 mod copy;
 mod delay_bugs;
@@ -16,6 +17,7 @@ use std::sync::Mutex;
 use audit_bugs::AUDIT_BUGS;
 use bugs::{BUGS, Bug, CaughtBy};
 use call_bugs::CALL_BUGS;
+use check_bugs::CHECK_BUGS;
 use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
 use delay_bugs::DELAY_BUGS;
@@ -27,7 +29,8 @@ const COPIES: usize = 2;
 
 #[test]
 fn every_bug_put_back_is_caught() {
-    let bugs = [BUGS, AUDIT_BUGS, CALL_BUGS, CLUSTER_BUGS, DELAY_BUGS, OUTBOX_BUGS, SAGA_BUGS];
+    let bugs =
+        [BUGS, AUDIT_BUGS, CALL_BUGS, CHECK_BUGS, CLUSTER_BUGS, DELAY_BUGS, OUTBOX_BUGS, SAGA_BUGS];
     let bugs: Vec<&Bug> = bugs.into_iter().flatten().collect();
     let mut checks: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
     for by in bugs.iter().map(|bug| bug.caught_by) {

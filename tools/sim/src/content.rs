@@ -95,6 +95,7 @@ impl Content {
             fingerprint: Fingerprint::from_text(&format!("{}-{}", self.gid, self.variant)),
             metadata: None,
             traceparent: Arc::from("00-00000000000000000000000000000001-0000000000000001-00"),
+            options: None,
             branches: self.branches.iter().cloned().map(Arc::new).collect(),
         })
     }

@@ -122,9 +122,9 @@ mod tests {
         Item::Branch(ParkedBranch {
             gid: format!("order-{number}").parse().expect("a gid"),
             instance: "01980000-0000-7000-8000-000000000001".parse().expect("a UUID"),
-            branch: "payment".parse().expect("an id"),
+            branch: "payment".parse().ok(),
             participant: participant.to_owned(),
-            op: Op::Confirm,
+            op: Op::Confirm.into(),
             attempts: 3,
             last_error: Some("answered 404".to_owned()),
             last_answer: None,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tercet_engine::Parked;
-use tercet_wire::{BranchId, Gid, Instance, LastAnswerView, Op, Wall};
+use tercet_wire::{BranchId, CallOp, Gid, Instance, LastAnswerView, Wall};
 
 /// A branch that is shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -11,12 +11,12 @@ pub struct ParkedBranch {
     pub gid: Gid,
     /// Which life of the gid.
     pub instance: Instance,
-    /// Its id.
-    pub branch: BranchId,
+    /// Its id; none: it is no branch, but the initiator that is asked.
+    pub branch: Option<BranchId>,
     /// `host:port` by which people know it.
     pub participant: String,
     /// The call that is not acknowledged.
-    pub op: Op,
+    pub op: CallOp,
     /// How often it was made.
     pub attempts: u32,
     /// How the last one failed.
@@ -31,16 +31,18 @@ impl ParkedBranch {
     /// A branch that has just been parked, durably.
     #[must_use]
     pub fn new(gid: Gid, parked: Parked) -> Self {
-        let Parked { instance, branch, op, attempts, last_error, last_answer, at, .. } = parked;
+        let Parked { instance, branch, op, attempts, last_error, last_answer, at, asks, .. } =
+            parked;
         Self {
             gid,
             instance,
-            branch: branch.id.clone(),
+            branch: (!asks).then(|| branch.id.clone()),
             participant: branch.participant(),
-            op,
+            op: if asks { CallOp::Check } else { op.into() },
             attempts,
             last_error: last_error.as_deref().map(str::to_owned),
-            last_answer: last_answer.as_deref().map(LastAnswerView::from),
+            // What stands there names a leg, and an initiator has none.
+            last_answer: last_answer.filter(|_| !asks).as_deref().map(LastAnswerView::from),
             parked_at: at,
         }
     }

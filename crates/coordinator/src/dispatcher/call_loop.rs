@@ -80,7 +80,7 @@ async fn exchanged(
         health: Health::Unknown,
     });
     let took = stopwatch.elapsed();
-    let op = call.ticket.op;
+    let op = call.ticket.call_op();
     // What was not made is no call, and took no time of the participant's.
     let Outcome::Answered(answer) = &exchanged.outcome else { return (exchanged, None) };
     let result = CallResult::of(op, answer);

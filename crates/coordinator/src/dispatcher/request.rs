@@ -64,15 +64,21 @@ fn headers(call: &Call, entropy: u64) -> Result<HeaderMap, Unwritable> {
         headers.insert(name, value);
         Ok(())
     };
-    let (gid, branch, op) = (ticket.gid.as_str(), ticket.branch.as_str(), ticket.op.as_str());
+    let (gid, branch, op) =
+        (ticket.gid.as_str(), ticket.branch.as_str(), ticket.call_op().as_str());
     // A structured string (RFC 9651, 3.3.3); ids hold neither quotes nor backslashes.
-    let key = ["\"", gid, "/", branch, "/", op, "\""].concat();
+    let key = match ticket.asks {
+        true => ["\"", gid, "/", op, "\""].concat(),
+        false => ["\"", gid, "/", branch, "/", op, "\""].concat(),
+    };
     let mut instance = Uuid::encode_buffer();
     let instance = ticket.instance.0.hyphenated().encode_lower(&mut instance);
     own(name::GID, HeaderValue::from_str(gid))?;
-    own(name::BRANCH, HeaderValue::from_str(branch))?;
+    if !ticket.asks {
+        own(name::BRANCH, HeaderValue::from_str(branch))?;
+        own(name::LEGS, Ok(HeaderValue::from_static(call.branch.legs())))?;
+    }
     own(name::INSTANCE, HeaderValue::from_str(instance))?;
-    own(name::LEGS, Ok(HeaderValue::from_static(call.branch.legs())))?;
     own(name::OP, Ok(HeaderValue::from_static(op)))?;
     own(name::ATTEMPT, Ok(HeaderValue::from(ticket.attempt)))?;
     if let Some(deadline) = call.deadline_at {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use tercet_wire::{Answer, FailureKind, Op, PerOp, Verdict, metric, verdict};
+use tercet_wire::{Answer, CallOp, FailureKind, PerOp, Verdict, check_verdict, metric, verdict};
 
 /// How many participants have a label of their own.
 const MAX_PARTICIPANTS: usize = 100;
@@ -21,7 +21,7 @@ const OTHER: &str = "other";
 pub enum CallResult {
     /// The participant has done it.
     Done,
-    /// A Try was refused.
+    /// A Try was refused, or an initiator says that nothing came of it.
     Refused,
     /// The participant is at it.
     InProgress,
@@ -49,8 +49,12 @@ impl CallResult {
 
     /// What an answer comes to.
     #[must_use]
-    pub fn of(op: Op, answer: &Answer) -> Self {
-        match (verdict(op, answer), answer) {
+    pub fn of(op: CallOp, answer: &Answer) -> Self {
+        let verdict = match op {
+            CallOp::Leg(op) => verdict(op, answer),
+            CallOp::Check => check_verdict(answer),
+        };
+        match (verdict, answer) {
             (Verdict::Done, _) => Self::Done,
             (Verdict::Refused, _) => Self::Refused,
             (Verdict::InProgress(_), _) => Self::InProgress,
@@ -125,14 +129,30 @@ impl Participants {
     }
 }
 
+/// What is counted by the call it belongs to.
+#[derive(Default)]
+struct PerCall<T> {
+    legs: PerOp<T>,
+    check: T,
+}
+
+impl<T> PerCall<T> {
+    fn get(&self, op: CallOp) -> &T {
+        match op {
+            CallOp::Leg(op) => self.legs.get(op),
+            CallOp::Check => &self.check,
+        }
+    }
+}
+
 /// The metrics of one participant. Each is registered when it first has something to
 /// say: most participants never answer in most ways.
 pub struct ParticipantMetrics {
     label: Arc<str>,
     waiting: OnceLock<Gauge>,
     open_breakers: OnceLock<Gauge>,
-    calls: PerOp<[OnceLock<Counter>; CallResult::ALL.len()]>,
-    durations: PerOp<OnceLock<Histogram>>,
+    calls: PerCall<[OnceLock<Counter>; CallResult::ALL.len()]>,
+    durations: PerCall<OnceLock<Histogram>>,
 }
 
 impl ParticipantMetrics {
@@ -141,8 +161,8 @@ impl ParticipantMetrics {
             label: Arc::from(label),
             waiting: OnceLock::new(),
             open_breakers: OnceLock::new(),
-            calls: PerOp::default(),
-            durations: PerOp::default(),
+            calls: PerCall::default(),
+            durations: PerCall::default(),
         }
     }
 
@@ -153,7 +173,7 @@ impl ParticipantMetrics {
     }
 
     /// A call has ended.
-    pub fn ended(&self, op: Op, result: CallResult, took: Duration) {
+    pub fn ended(&self, op: CallOp, result: CallResult, took: Duration) {
         let calls = self.calls.get(op)[result as usize].get_or_init(|| {
             counter!(
                 metric::BRANCH_CALLS,
@@ -216,6 +236,8 @@ impl fmt::Debug for ParticipantMetrics {
 
 #[cfg(test)]
 mod tests {
+    use tercet_wire::Op;
+
     use super::*;
 
     /// Keeps P9.
@@ -229,6 +251,18 @@ mod tests {
         assert_eq!(participants.of("one-more:80").label(), "other");
         assert_eq!(participants.of("another:80").label(), "other");
         assert_eq!(participants.of("h0:80").label(), "h0:80");
+    }
+
+    #[test]
+    fn a_check_is_counted_by_itself() {
+        let of = |code| {
+            let answer = Answer::Status { code, retry_after: None, excerpt: String::new() };
+            CallResult::of(CallOp::Check, &answer).as_str()
+        };
+        assert_eq!(
+            [200, 404, 202, 403, 500].map(of),
+            ["done", "refused", "in_progress", "permanent_error", "transient_error"]
+        );
     }
 
     #[test]
@@ -247,7 +281,8 @@ mod tests {
             (Op::Cancel, Answer::NotAllowed { why: String::new() }, "permanent_error"),
         ];
         for (op, answer, expected) in table {
-            assert_eq!(CallResult::of(op, &answer).as_str(), expected, "{op} {answer:?}");
+            let found = CallResult::of(op.into(), &answer).as_str();
+            assert_eq!(found, expected, "{op} {answer:?}");
         }
         for (index, result) in CallResult::ALL.into_iter().enumerate() {
             assert_eq!(result as usize, index, "the array of counters goes by it");

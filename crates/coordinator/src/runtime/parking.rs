@@ -117,9 +117,22 @@ impl ParkingLog {
 
 fn write(line: &Line) {
     match line {
-        Line::One(parked) => tracing::warn!(event = "branch_parked",
+        Line::One(parked @ ParkedBranch { branch: None, .. }) => tracing::warn!(
+            event = "initiator_parked",
             gid = %parked.gid,
-            branch = %parked.branch,
+            participant = parked.participant,
+            op = parked.op.as_str(),
+            attempts = parked.attempts,
+            why = parked.last_error.as_deref().unwrap_or("no answer"),
+            "an initiator does not say what became of its transaction, and is still asked. Repair \
+             it, then `tercet tx retry {}`; if it never will, decide: `tercet tx confirm|cancel {}`",
+            parked.gid,
+            parked.gid,
+        ),
+        Line::One(parked @ ParkedBranch { branch: Some(branch), .. }) => tracing::warn!(
+            event = "branch_parked",
+            gid = %parked.gid,
+            branch = %branch,
             participant = parked.participant,
             op = parked.op.as_str(),
             attempts = parked.attempts,
@@ -130,7 +143,7 @@ fn write(line: &Line) {
              resolve {} {} --as confirmed|cancelled --note WHY`",
             parked.gid,
             parked.gid,
-            parked.branch,
+            branch,
         ),
         Line::More { participant, branches } => {
             let filter = filter(participant.as_deref());
@@ -163,9 +176,9 @@ mod tests {
         ParkedBranch {
             gid: gid.parse().expect("a gid"),
             instance: "01938d1c-7f00-7abc-8def-0123456789ab".parse().expect("a UUID"),
-            branch: "b1".parse().expect("an id"),
+            branch: "b1".parse().ok(),
             participant: participant.to_owned(),
-            op: Op::Confirm,
+            op: Op::Confirm.into(),
             attempts: 3,
             last_error: None,
             last_answer: None,

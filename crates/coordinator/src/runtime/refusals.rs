@@ -55,6 +55,7 @@ impl Cause {
             | Refusal::AlreadyConfirmed
             | Refusal::AlreadyCancelled
             | Refusal::NotOpen
+            | Refusal::AsksItsInitiator
             | Refusal::NotDecided
             | Refusal::AlreadyFinished(_)
             | Refusal::BranchNotFound(_)

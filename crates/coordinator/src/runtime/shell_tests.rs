@@ -67,6 +67,7 @@ fn stored(gid: &str, deadline_ms: i64, branches: u32) -> StoredTransaction {
         fingerprint: Fingerprint::from_text("1"),
         metadata: None,
         traceparent: Arc::from("00-00000000000000000000000000000001-0000000000000001-00"),
+        options: None,
         branches: (0..branches).map(|position| Arc::new(branch(position))).collect(),
     }))
 }

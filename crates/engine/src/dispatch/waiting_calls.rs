@@ -26,8 +26,9 @@ impl<T> Offered<T> {
     /// than a call of it may take; the decision's calls wait for as long as it takes.
     pub fn of(call: Call, wrap: impl FnOnce(Call) -> T) -> Self {
         let patience = match call.ticket.op {
-            Op::Try => Some(call.branch.timeout),
-            Op::Confirm | Op::Cancel => None,
+            // An initiator is asked without end.
+            Op::Try if !call.ticket.asks => Some(call.branch.timeout),
+            Op::Try | Op::Confirm | Op::Cancel => None,
         };
         let (gid, bytes) = (call.ticket.gid.clone(), call.branch.payload.len());
         Self { gid, bytes, patience, call: wrap(call) }

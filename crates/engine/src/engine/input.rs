@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    Answer, BranchId, BranchSpec, Epoch, Gid, Incarnation, Instance, Mono, Op, Operator,
+    Answer, BranchId, BranchSpec, CallOp, Epoch, Gid, Incarnation, Instance, Mono, Op, Operator,
     Resolution, Seq, Spec,
 };
 
@@ -102,6 +102,14 @@ pub struct Request {
     pub wait: Wait,
 }
 
+impl Ticket {
+    /// What the call asks for, as people and participants read it.
+    #[must_use]
+    pub fn call_op(&self) -> CallOp {
+        if self.asks { CallOp::Check } else { self.op.into() }
+    }
+}
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Ask {
@@ -174,4 +182,6 @@ pub struct Ticket {
     pub op: Op,
     /// Which attempt.
     pub attempt: u32,
+    /// Whether no branch is called, but the initiator asked: branch and call stand for it.
+    pub asks: bool,
 }

@@ -86,6 +86,16 @@ impl Engine {
         now: Now,
         output: &mut Output,
     ) {
+        if ticket.asks {
+            // What comes when it is no longer asked, since it is decided, changes nothing.
+            if self.is_asked(ticket) {
+                let answered = |transaction: &mut Transaction, step: &mut Step<'_>| {
+                    transaction.initiator_answered(answer, step);
+                };
+                self.run(&ticket.gid, now, output, answered);
+            }
+            return;
+        }
         let Some((position, found)) = self.find_call(ticket) else { return };
         let op = ticket.op;
         self.run(&ticket.gid, now, output, |transaction, step| match found {
@@ -102,6 +112,14 @@ impl Engine {
         now: Now,
         output: &mut Output,
     ) {
+        if ticket.asks {
+            if self.is_asked(ticket) {
+                self.run(&ticket.gid, now, output, |transaction, step| {
+                    transaction.ask_not_sent(at, step);
+                });
+            }
+            return;
+        }
         let Some((position, found)) = self.find_call(ticket) else { return };
         let op = ticket.op;
         self.run(&ticket.gid, now, output, |transaction, step| match found {
@@ -117,7 +135,19 @@ impl Engine {
     /// Whether the transaction still wants this call: a Try that had to wait for the
     /// journal may have been overtaken by the decision.
     pub(crate) fn wants(&self, ticket: &Ticket) -> bool {
-        self.find_call(ticket).is_some_and(|(_, found)| found == Found::UnderWay)
+        match ticket.asks {
+            true => self.is_asked(ticket),
+            false => self.find_call(ticket).is_some_and(|(_, found)| found == Found::UnderWay),
+        }
+    }
+
+    /// Whether this call asks an initiator that is still to be asked.
+    fn is_asked(&self, ticket: &Ticket) -> bool {
+        let transaction = self.live.get(&ticket.gid).map(LiveTransaction::transaction);
+        let transaction = transaction.filter(|it| it.instance() == ticket.instance);
+        let under_way = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
+        let initiator = transaction.and_then(Transaction::initiator);
+        ticket.epoch == self.epoch && initiator.is_some_and(|it| *it.call_state() == under_way)
     }
 
     /// The position of the branch a ticket names, and what the call is to it.
@@ -145,7 +175,7 @@ impl Engine {
     /// since. Of one that is not here any more they are.
     pub(crate) fn is_news(&self, gid: &Gid, parked: &Parked) -> bool {
         let transaction = self.live.get(gid).map(LiveTransaction::transaction);
-        let branch = transaction.and_then(|transaction| transaction.branch(&parked.branch.id));
+        let branch = transaction.and_then(|it| it.callee(&parked.branch.id, parked.asks));
         branch.and_then(Branch::waits_since).is_none_or(|since| since == parked.since_mono)
     }
 
@@ -153,7 +183,7 @@ impl Engine {
     #[must_use]
     pub fn participant_of(&self, ticket: &Ticket) -> Option<String> {
         let transaction = self.live.get(&ticket.gid)?.transaction();
-        let branch = transaction.branch(&ticket.branch)?;
+        let branch = transaction.callee(&ticket.branch, ticket.asks)?;
         branch.spec().url(ticket.op).map(|url| host_port(url))
     }
 
@@ -223,14 +253,15 @@ impl Engine {
         // Nobody waits for completion, but the transaction stays until it is durable.
         let leaves_after = completion.into_iter().map(&mut write).last();
         self.last = last;
-        for ParkedNow { branch, op, attempts, doubt } in parked {
-            let branch = live_transaction.transaction.branch(&branch.id);
+        for ParkedNow { branch, op, attempts, doubt, asks } in parked {
+            let branch = live_transaction.transaction.callee(&branch.id, asks);
             // An operator's word may have ended it in the same moment.
             let Some(branch) = branch.filter(|branch| branch.is_parked()) else { continue };
             let parked = Parked {
                 instance,
                 branch: Arc::clone(branch.spec()),
                 op,
+                asks,
                 attempts,
                 last_error: branch.last_error().cloned(),
                 last_answer: branch.last_answer().cloned(),
@@ -243,7 +274,7 @@ impl Engine {
             let (after, effect) = (live_transaction.release_after, Effect::Parked(parked));
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
-        for Wanted { branch, op, attempt } in calls {
+        for Wanted { branch, op, attempt, asks } in calls {
             let call = Call {
                 ticket: Ticket {
                     epoch: self.epoch,
@@ -252,10 +283,14 @@ impl Engine {
                     branch: branch.id.clone(),
                     op,
                     attempt,
+                    asks,
                 },
                 branch,
                 spec: Arc::clone(live_transaction.transaction.spec()),
-                deadline_at: live_transaction.transaction.deadline_for(op),
+                deadline_at: match asks {
+                    true => None,
+                    false => live_transaction.transaction.deadline_for(op),
+                },
             };
             let (after, effect) = (live_transaction.release_after, Effect::Call(call));
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
@@ -352,7 +387,7 @@ fn call_under_way(epoch: Epoch, transaction: &Transaction, id: &BranchId) -> Opt
         return None;
     };
     let (gid, branch) = (transaction.gid().clone(), id.clone());
-    Some(Ticket { epoch, gid, instance: transaction.instance(), branch, op, attempt })
+    Some(Ticket { epoch, gid, instance: transaction.instance(), branch, op, attempt, asks: false })
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

@@ -260,7 +260,7 @@ impl Engine {
             let created_at = transaction.spec().created_at;
             let begun = (!transaction.is_asleep()).then_some(created_at);
             census.count(transaction.status(), 1, begun);
-            let parked = transaction.branches().iter().filter(|branch| branch.is_parked());
+            let parked = transaction.callees().filter(|branch| branch.is_parked());
             census.parked_branches += parked.count();
             census.quarantined += usize::from(live_transaction.is_quarantined());
         }

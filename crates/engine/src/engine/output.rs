@@ -79,6 +79,8 @@ pub struct Parked {
     pub branch: Arc<BranchSpec>,
     /// The call that is not acknowledged.
     pub op: Op,
+    /// Whether it is no branch, but the initiator that is asked.
+    pub asks: bool,
     /// How often it was made.
     pub attempts: u32,
     /// How the last one failed, if one did.
@@ -192,6 +194,8 @@ pub enum Refusal {
     AlreadyFinished(BranchId),
     /// The transaction has no such branch.
     BranchNotFound(BranchId),
+    /// Its time is over, and it is for its initiator to say what became of it.
+    AsksItsInitiator,
     /// These branches' Tries are not answered.
     TriesOutstanding(Vec<BranchId>),
     /// The branch has a field that this transaction has no use for.

@@ -215,7 +215,7 @@ impl Engine {
         let gid = &stored.spec.gid;
         let mut transaction = Transaction::resume(stored, Resume::PagedIn, now);
         if let Some(wake) = self.paging.take_wake(gid) {
-            transaction.resume_clocks(wake, &self.settings.rules);
+            transaction.resume_clocks(wake, &self.settings.rules, now);
         }
         transaction.goes_on_in_its_round(now);
         transaction.resume_backoffs(self.paging.take_backoffs(gid));

@@ -41,10 +41,12 @@ impl Engine {
         for (_, live_transaction) in self.live.iter() {
             let transaction = live_transaction.transaction();
             let decision = transaction.decision();
-            for branch in transaction.branches() {
-                // Nobody waits for what is put off.
-                let is_open = !branch.is_held() && transaction.is_in_turn(branch.id());
-                let needs = branch.needs(decision).filter(|_| is_open);
+            let branches = transaction.branches().iter();
+            // Nobody waits for what is put off.
+            let branches =
+                branches.filter(|branch| !branch.is_held() && transaction.is_in_turn(branch.id()));
+            for branch in branches.chain(transaction.initiator()) {
+                let needs = branch.needs(decision);
                 let url = needs.and_then(|op| branch.spec().url(op));
                 let Some(found) = url.and_then(|url| all.get_mut(&*shown_host_port(url))) else {
                     continue;

@@ -29,6 +29,7 @@ impl Transaction {
         if let Some(decision) = self.due_decision(step) {
             self.decide(decision, step);
         }
+        self.begin_to_ask(step.now);
         self.resolve_what_is_free(step);
         if self.order.is_some() {
             self.acknowledge_absent_legs(step);
@@ -39,13 +40,15 @@ impl Transaction {
         self.write_acknowledgements_that_wait_alone(step);
         self.write_parked_if_untold(step);
         self.call_what_is_due(step);
+        self.ask_if_due(step);
         self.tell_whose_it_was(step);
     }
 
     /// When `advance` has something to do although nothing comes in.
     pub(crate) fn next_due(&self, rules: &Rules) -> Option<Mono> {
         let deadline = match &self.phase {
-            Phase::Trying { deadline } => Some(*deadline),
+            // It is over when its initiator is asked.
+            Phase::Trying { deadline } => Some(*deadline).filter(|_| self.initiator.is_none()),
             Phase::SecondPhase(_) => None,
             Phase::Finished { .. } => return None,
         };
@@ -66,7 +69,14 @@ impl Transaction {
             }
             BranchState::Registered | BranchState::Tried | BranchState::Refused => None,
         });
-        let of_branches = calls.chain(words).chain(lone_acks);
+        let asks = self.initiator.as_deref().and_then(|initiator| match initiator.call_state {
+            CallState::Due(at) => Some(at),
+            CallState::Idle
+            | CallState::Held(_)
+            | CallState::Waiting { .. }
+            | CallState::InFlight { .. } => None,
+        });
+        let of_branches = calls.chain(words).chain(lone_acks).chain(asks);
         let others = deadline.into_iter().chain(waits).chain(self.parks_at(rules));
         others.chain(of_branches).min()
     }
@@ -91,6 +101,7 @@ impl Transaction {
             };
         }
         self.phase = Phase::SecondPhase(decided.clone());
+        self.initiator = None;
         // What led to the decision goes before it: if a crash comes between the two, the
         // decision follows from the rows again.
         let status = self.status();
@@ -198,7 +209,8 @@ impl Transaction {
                 let line = Line { kind, branch, op, attempt, detail: "" };
                 step.stepped(&mut self.history, steps, line);
             }
-            step.calls.push(Wanted { branch: Arc::clone(&branch.spec), op, attempt });
+            let branch = Arc::clone(&branch.spec);
+            step.calls.push(Wanted { branch, op, attempt, asks: false });
         }
     }
 

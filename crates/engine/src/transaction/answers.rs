@@ -206,7 +206,7 @@ fn try_answer(answer: &Answer) -> TryAnswer {
 }
 
 /// Keeps what a participant said, for people.
-fn keep_answer(branch: &mut Branch, op: Op, answer: &Answer, step: &Step<'_>) {
+pub(super) fn keep_answer(branch: &mut Branch, op: Op, answer: &Answer, step: &Step<'_>) {
     match answer {
         Answer::Status { code, excerpt, .. } if *code != ACCEPTED => {
             let (status, body, at) = (*code, Arc::from(excerpt.as_str()), step.now.wall);
@@ -218,7 +218,7 @@ fn keep_answer(branch: &mut Branch, op: Op, answer: &Answer, step: &Step<'_>) {
 
 /// An answer as the history tells it: with the participant's words, unless it has said just that
 /// before.
-fn told(before: Option<&LastAnswer>, op: Op, answer: &Answer) -> String {
+pub(super) fn told(before: Option<&LastAnswer>, op: Op, answer: &Answer) -> String {
     let summary = answer.summary();
     let words = match answer {
         Answer::Status { code, excerpt, .. } => {

@@ -16,8 +16,8 @@ use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
 /// How often the pause after a call without room is doubled at most.
 const DOUBLINGS: u32 = 6;
 
-const NO_ROOM: &str = "no room at its destination";
-const NO_ROOM_HERE: &str = "no room in the coordinator for another call";
+pub(super) const NO_ROOM: &str = "no room at its destination";
+pub(super) const NO_ROOM_HERE: &str = "no room in the coordinator for another call";
 
 impl Transaction {
     /// There was no room for the call under way: it was never made. It waits for room at its
@@ -50,7 +50,7 @@ impl Transaction {
 
     /// There is room at a destination: what waits for it is called now.
     pub(crate) fn capacity_freed(&mut self, destination: &Destination, step: &Step<'_>) {
-        for branch in &mut self.branches {
+        for branch in self.callees_mut() {
             if matches!(&branch.call_state, CallState::Waiting { at, .. } if at == destination) {
                 branch.call_state = CallState::Due(step.now.mono);
             }
@@ -65,7 +65,7 @@ impl Transaction {
         step: &Step<'_>,
     ) {
         let decision = self.decision().cloned();
-        for branch in &mut self.branches {
+        for branch in self.callees_mut() {
             let url = paused_call(branch, decision.as_ref());
             if url.is_some_and(|url| destination.is_of(url, path_segments)) {
                 branch.call_state =
@@ -77,7 +77,7 @@ impl Transaction {
     /// Where this transaction backs off after a call failed.
     pub(crate) fn backs_off_at(&self, path_segments: usize) -> Vec<Destination> {
         let decision = self.decision();
-        let urls = self.branches.iter().filter_map(|branch| paused_call(branch, decision));
+        let urls = self.callees().filter_map(|branch| paused_call(branch, decision));
         let mut places: Vec<_> = urls.map(|url| Destination::of(url, path_segments)).collect();
         places.sort();
         places.dedup();
@@ -87,7 +87,7 @@ impl Transaction {
     /// Where this transaction waits for room, and since when.
     pub(crate) fn waits_at(&self) -> Vec<(Destination, Mono)> {
         let mut places = Vec::new();
-        for branch in &self.branches {
+        for branch in self.callees() {
             if let CallState::Waiting { since, at } = &branch.call_state {
                 places.push((at.clone(), *since));
             }
@@ -153,7 +153,7 @@ fn paused_call<'a>(branch: &'a Branch, decision: Option<&Decision>) -> Option<&'
 
 /// The pause before a call is offered again. Thousands may wait for the same room: each offers
 /// itself less and less often, or offering would be all that the node does.
-fn pause(branch: &mut Branch, rules: &Rules, entropy: u64) -> Duration {
+pub(super) fn pause(branch: &mut Branch, rules: &Rules, entropy: u64) -> Duration {
     let doublings = branch.failure_stats.no_room.min(DOUBLINGS);
     branch.failure_stats.no_room = branch.failure_stats.no_room.saturating_add(1);
     let pause = rules.no_room_pause.saturating_mul(1 << doublings);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchId, EventKind, Op};
+use tercet_wire::{BranchId, CallOp, EventKind, Op};
 
 use crate::record::{Change, HistoryEvent};
 use crate::transaction::{Branch, Step, Transaction};
@@ -53,7 +53,7 @@ pub(super) struct Line<'a> {
 /// A line about what happened by itself.
 struct Happened<'a> {
     kind: EventKind,
-    call: Option<(&'a BranchId, Op, u32)>,
+    call: Option<(Option<&'a BranchId>, CallOp, u32)>,
     detail: &'a str,
 }
 
@@ -61,7 +61,19 @@ impl Step<'_> {
     /// Adds a line about a call, unless the history is full; the last line says that it is.
     pub(super) fn happened(&mut self, history: &mut History, line: Line<'_>) {
         let Line { kind, branch, op, attempt, detail } = line;
-        let line = Happened { kind, call: Some((branch, op, attempt)), detail };
+        let line = Happened { kind, call: Some((Some(branch), op.into(), attempt)), detail };
+        self.changes.extend(self.line(history, line).map(Change::History));
+    }
+
+    /// The same about the initiator, which is asked.
+    pub(super) fn happened_at_initiator(
+        &mut self,
+        history: &mut History,
+        kind: EventKind,
+        attempt: u32,
+        detail: &str,
+    ) {
+        let line = Happened { kind, call: Some((None, CallOp::Check, attempt)), detail };
         self.changes.extend(self.line(history, line).map(Change::History));
     }
 
@@ -84,7 +96,7 @@ impl Step<'_> {
                 number,
                 at,
                 kind: line.kind,
-                branch: line.call.map(|(branch, ..)| branch.clone()),
+                branch: line.call.and_then(|(branch, ..)| branch.cloned()),
                 op: line.call.map(|(_, op, _)| op),
                 attempt: line.call.map(|(.., attempt)| attempt),
                 detail: Some(Arc::from(line.detail)),
@@ -114,7 +126,7 @@ impl Step<'_> {
         }
         let Line { kind, branch, op, attempt, .. } = line;
         let (number, at) = (history.next_kept(), self.now.wall);
-        let (branch, op, attempt) = (Some(branch.clone()), Some(op), Some(attempt));
+        let (branch, op, attempt) = (Some(branch.clone()), Some(op.into()), Some(attempt));
         let line = HistoryEvent { number, at, kind, branch, op, attempt, detail: None };
         self.changes.push(Change::History(line));
     }

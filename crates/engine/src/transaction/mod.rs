@@ -13,6 +13,7 @@
 
 mod advance;
 mod answers;
+mod asking;
 mod backpressure;
 mod branch;
 mod branch_rows;
@@ -48,6 +49,8 @@ pub struct Transaction {
     spec: Arc<Spec>,
     phase: Phase,
     branches: Vec<Branch>,
+    /// Its initiator, while it is asked what became of it.
+    initiator: Option<Box<Branch>>,
     /// In which order the branches are called; none where all are at once.
     order: Option<Arc<Order>>,
     /// Who alone may be tried, where its deadline has passed by a clock that is in doubt: those whose
@@ -89,6 +92,7 @@ impl Transaction {
         Self {
             order: pattern::order(spec.pattern, &branches),
             last_round: None,
+            initiator: None,
             branches,
             phase: Phase::Trying { deadline },
             history: History::default(),
@@ -203,10 +207,24 @@ impl Transaction {
         }
     }
 
-    /// Whether a branch is shown to people.
+    /// Whether a branch is shown to people, or that its initiator does not say what became of it.
     #[must_use]
     pub fn is_parked(&self) -> bool {
-        self.branches.iter().any(Branch::is_parked)
+        self.callees().any(Branch::is_parked)
+    }
+
+    /// Everybody who is called: its branches, and its initiator while it is asked.
+    pub(crate) fn callees(&self) -> impl Iterator<Item = &Branch> {
+        self.branches.iter().chain(self.initiator.as_deref())
+    }
+
+    fn callees_mut(&mut self) -> impl Iterator<Item = &mut Branch> {
+        self.branches.iter_mut().chain(self.initiator.as_deref_mut())
+    }
+
+    /// Whom a call of this kind goes to: the branch of this id, or the initiator.
+    pub(crate) fn callee(&self, id: &BranchId, asks: bool) -> Option<&Branch> {
+        if asks { self.initiator() } else { self.branch(id) }
     }
 }
 

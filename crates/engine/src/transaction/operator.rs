@@ -46,7 +46,7 @@ impl Transaction {
             Phase::Finished { .. } => return,
         }
         let mut hastened = 0_usize;
-        for branch in &mut self.branches {
+        for branch in self.callees_mut() {
             match branch.call_state {
                 CallState::Due(at) if at > step.now.mono => {
                     branch.call_state = CallState::Due(step.now.mono);

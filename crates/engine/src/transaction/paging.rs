@@ -1,7 +1,9 @@
 //! A transaction that is decided, or open, and of which nothing is under way may leave memory: its
 //! rows are enough.
 
-use tercet_wire::{Mono, Op, Wall, host_port};
+use std::time::Duration;
+
+use tercet_wire::{Mono, Now, Op, Wall, host_port};
 
 use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats};
 use crate::transaction::{Phase, Rules, Step, Transaction};
@@ -13,10 +15,15 @@ const BRANCH_BYTES: usize = 1_024;
 /// And each id in a set of those that come before one.
 const SET_BYTES: usize = 64;
 
+/// One that waits for room to ask its initiator looks for it again after so long, if it was paged
+/// out meanwhile: nobody would find it there.
+const LOOKS_FOR_ROOM: Duration = Duration::from_secs(10);
+
 /// A branch that is to be called after a pause, and why: the rows do not say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct BranchBackoff {
-    position: usize,
+    /// Its position; none: it is the initiator that is asked.
+    position: Option<usize>,
     until: Mono,
     failure_stats: FailureStats,
 }
@@ -35,6 +42,8 @@ pub(crate) struct Wake {
 pub(crate) enum WakesTo {
     /// It is cancelled for want of a decision.
     Decide,
+    /// Its initiator is asked, since its deadline is over.
+    Ask,
     /// A branch is shown to people.
     Park,
     /// A Confirm that was put off is called; others of it are waited for.
@@ -67,7 +76,7 @@ impl Transaction {
             match branch.call_state {
                 CallState::Due(until) => {
                     backoffs.push(BranchBackoff {
-                        position,
+                        position: Some(position),
                         until,
                         failure_stats: branch.failure_stats.clone(),
                     });
@@ -77,6 +86,12 @@ impl Transaction {
                 CallState::Idle | CallState::Held(_) => {}
             }
         }
+        if let Some(initiator) = self.initiator()
+            && let CallState::Due(until) = initiator.call_state
+        {
+            let failure_stats = initiator.failure_stats.clone();
+            backoffs.push(BranchBackoff { position: None, until, failure_stats });
+        }
         let first = backoffs.iter().map(|backoff| backoff.until).min();
         (first.filter(|_| !waits), backoffs)
     }
@@ -85,7 +100,11 @@ impl Transaction {
     pub(crate) fn resume_backoffs(&mut self, backoffs: Vec<BranchBackoff>) {
         for BranchBackoff { position, until, failure_stats } in backoffs {
             // Somebody may have mended the rows meanwhile: what they say of branches goes.
-            let Some(branch) = self.branches.get_mut(position) else { continue };
+            let branch = match position {
+                Some(position) => self.branches.get_mut(position),
+                None => self.initiator.as_deref_mut(),
+            };
+            let Some(branch) = branch else { continue };
             if matches!(branch.call_state, CallState::Due(_)) {
                 branch.call_state = CallState::Due(until);
                 branch.failure_stats = failure_stats;
@@ -105,7 +124,10 @@ impl Transaction {
                 | CallState::Waiting { .. } => branch.overtaken.is_some(),
             }),
             Phase::Trying { .. } => {
-                self.spec.open && self.branches.iter().all(|it| it.call_state == CallState::Idle)
+                let is_asked = |it: &Branch| matches!(it.call_state, CallState::InFlight { .. });
+                self.spec.open
+                    && self.branches.iter().all(|it| it.call_state == CallState::Idle)
+                    && !self.initiator().is_some_and(is_asked)
             }
             Phase::Finished { .. } => false,
         }
@@ -148,7 +170,21 @@ impl Transaction {
     /// What it has to do by itself while it is paged out, beside being called, and when.
     pub(crate) fn wakes_at(&self, rules: &Rules) -> Option<Wake> {
         match &self.phase {
-            Phase::Trying { deadline } => Some(Wake { at: *deadline, to: WakesTo::Decide }),
+            Phase::Trying { deadline } => match self.initiator() {
+                None => Some(Wake { at: *deadline, to: WakesTo::Decide }),
+                Some(initiator) => {
+                    let parks = initiator.parks_at(rules.park_after).filter(|_| !initiator.parked);
+                    let asked = match initiator.call_state {
+                        CallState::Due(at) => at,
+                        CallState::Waiting { since, .. } => since.after(LOOKS_FOR_ROOM),
+                        CallState::Idle | CallState::Held(_) | CallState::InFlight { .. } => {
+                            *deadline
+                        }
+                    };
+                    let at = parks.into_iter().chain([asked]).min();
+                    at.map(|at| Wake { at, to: WakesTo::Ask })
+                }
+            },
             Phase::SecondPhase(_) => {
                 let unshown = self.branches.iter().filter(|branch| !branch.parked);
                 let shown = unshown.filter_map(|branch| branch.parks_at(rules.park_after)).min();
@@ -173,8 +209,15 @@ impl Transaction {
     }
 
     /// The rows were read again: its clocks go on as they were when it left.
-    pub(crate) fn resume_clocks(&mut self, wake: Wake, rules: &Rules) {
+    pub(crate) fn resume_clocks(&mut self, wake: Wake, rules: &Rules, now: Now) {
         match (wake.to, &mut self.phase) {
+            (WakesTo::Ask, Phase::Trying { deadline }) => {
+                *deadline = (*deadline).min(now.mono);
+                self.goes_on_asking(None, now);
+                if let Some(initiator) = self.initiator.as_deref_mut() {
+                    initiator.call_state = CallState::Due(wake.at);
+                }
+            }
             (WakesTo::Decide, Phase::Trying { deadline }) => *deadline = wake.at,
             (WakesTo::Park, Phase::SecondPhase(_)) => {
                 let ago = u64::try_from(rules.park_after.as_millis()).unwrap_or(u64::MAX);
@@ -185,7 +228,7 @@ impl Transaction {
             }
             // What is put off goes by what the rows say.
             (WakesTo::Confirm | WakesTo::ConfirmAlone, _)
-            | (WakesTo::Decide, Phase::SecondPhase(_))
+            | (WakesTo::Decide | WakesTo::Ask, Phase::SecondPhase(_))
             | (WakesTo::Park, Phase::Trying { .. })
             | (_, Phase::Finished { .. }) => {}
         }
@@ -200,10 +243,13 @@ impl Transaction {
             let url = branch.needs(decision).and_then(|op| branch.spec.url(op))?;
             Some((host_port(url), branch.parked))
         });
+        // Of an initiator the rows say that it is asked only where it is shown to people.
+        let initiator = self.initiator().filter(|initiator| initiator.parked);
+        let asked = initiator.and_then(|it| Some((host_port(it.spec.url(Op::Try)?), true)));
         Waiting {
             created_at: self.spec.created_at,
-            parked_branches: self.branches.iter().filter(|branch| branch.parked).count(),
-            participants: participants.collect(),
+            parked_branches: self.callees().filter(|branch| branch.parked).count(),
+            participants: participants.chain(asked).collect(),
         }
     }
 
@@ -230,7 +276,8 @@ impl Transaction {
     /// About how many bytes of memory it takes.
     pub(crate) fn bytes(&self) -> usize {
         let spec = &self.spec;
-        let texts = spec.metadata.as_ref().map_or(0, |metadata| metadata.len());
+        let texts = spec.metadata.as_ref().map_or(0, |metadata| metadata.len())
+            + spec.check().map_or(0, |url| BRANCH_BYTES + url.as_str().len());
         let branches = self.branches.iter().map(|branch| {
             let spec = &branch.spec;
             let urls = Op::ALL.iter().filter_map(|op| spec.url(*op)).map(|url| url.as_str().len());
@@ -247,6 +294,6 @@ impl Transaction {
 
     /// Bytes of what participants and operators have said, which changes while it goes on.
     pub(crate) fn words_bytes(&self) -> usize {
-        self.branches.iter().map(Branch::words_bytes).sum()
+        self.callees().map(Branch::words_bytes).sum()
     }
 }

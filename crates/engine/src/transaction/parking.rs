@@ -10,7 +10,7 @@ use tercet_wire::{EventKind, Mono, Op};
 use crate::transaction::branch::CallState;
 use crate::transaction::history::Line;
 use crate::transaction::step::ParkedNow;
-use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
+use crate::transaction::{Branch, Phase, Rules, Step, Transaction, branch_at};
 
 /// Why a branch is shown to people, the lesser first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,9 +24,10 @@ pub(crate) enum Doubt {
 impl Transaction {
     /// When the first branch is to be shown to people.
     pub(super) fn parks_at(&self, rules: &Rules) -> Option<Mono> {
-        self.op_that_parks()?;
-        let branches = self.branches.iter();
-        branches.filter_map(|branch| branch.parks_at(rules.park_after)).min()
+        let parks_at = |branch: &Branch| branch.parks_at(rules.park_after);
+        let of_branches =
+            self.op_that_parks().and_then(|_| self.branches.iter().filter_map(parks_at).min());
+        of_branches.into_iter().chain(self.initiator().and_then(parks_at)).min()
     }
 
     /// The call that is waited for now, if whoever goes without it is shown to people.
@@ -63,6 +64,7 @@ impl Transaction {
         if self.parks_at(step.rules).is_none_or(|at| at > step.now.mono) {
             return;
         }
+        self.park_initiator_if_late(step);
         let Some(op) = self.op_that_parks() else { return };
         for position in 0..self.branches.len() {
             let branch = branch_at(&mut self.branches, position);
@@ -81,7 +83,8 @@ impl Transaction {
         }
         branch.told_parked = Some(doubt);
         let attempts = *branch.attempts.get(op);
-        step.parked.push(ParkedNow { branch: Arc::clone(&branch.spec), op, attempts, doubt });
+        let spec = Arc::clone(&branch.spec);
+        step.parked.push(ParkedNow { branch: spec, op, attempts, doubt, asks: false });
         if std::mem::replace(&mut branch.parked, true) {
             // So it was found at a start, or it was late before.
             return;

@@ -138,7 +138,7 @@ impl Transaction {
         if !self.spec.open && !self.branches.iter().any(Branch::is_try_outstanding) {
             return Some(Decision::Confirm);
         }
-        let late = step.now.mono >= deadline;
+        let late = step.now.mono >= deadline && !self.asks_at_the_deadline();
         late.then_some(Decision::Cancel { reason: Reason::Deadline, detail: None })
     }
 }

@@ -29,7 +29,7 @@ impl Transaction {
         room: Result<(), Refusal>,
         step: &mut Step<'_>,
     ) -> Result<Registered, Refusal> {
-        self.takes_branches()?;
+        self.takes_branches(step)?;
         if let Some(known) = self.branch(&new.id) {
             return known.is_repeated_by(new).map(|()| Registered::Repeat);
         }
@@ -48,7 +48,7 @@ impl Transaction {
         room: Result<(), Refusal>,
         step: &mut Step<'_>,
     ) -> Result<Registered, Refusal> {
-        self.takes_branches()?;
+        self.takes_branches(step)?;
         let of_several =
             |(place, refusal)| Refusal::OfSeveral { place, refusal: Box::new(refusal) };
         if self.repeats(new).map_err(of_several)? {
@@ -61,8 +61,11 @@ impl Transaction {
         Ok(Registered::New)
     }
 
-    fn takes_branches(&self) -> Result<(), Refusal> {
+    fn takes_branches(&self, step: &Step<'_>) -> Result<(), Refusal> {
         match &self.phase {
+            Phase::Trying { .. } if self.is_for_its_initiator_to_say(step.now.mono) => {
+                Err(Refusal::AsksItsInitiator)
+            }
             Phase::Trying { .. } if self.spec.open => Ok(()),
             Phase::Trying { .. } => Err(Refusal::NotOpen),
             Phase::SecondPhase(decided) | Phase::Finished { decided, .. } => {

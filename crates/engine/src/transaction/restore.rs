@@ -57,6 +57,7 @@ impl Transaction {
             phase,
             order: order(stored.spec.pattern, &branches),
             last_round: None,
+            initiator: None,
             branches,
             history: History { lines: stored.history_len, kept: stored.history_kept },
             parked_row: stored.parked,
@@ -65,6 +66,16 @@ impl Transaction {
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
         if is_one_more_round && stored.decided.is_none() {
             transaction.is_given_one_more_round();
+        }
+        // No branch is, and its time is over: it was its initiator that did not answer.
+        if stored.decided.is_none()
+            && stored.parked
+            && !transaction.is_parked()
+            && deadline <= now.mono
+            && transaction.asks_at_the_deadline()
+        {
+            let told = (resume == Resume::PagedIn).then_some(Doubt::Hopeless);
+            transaction.goes_on_asking(Some(told), now);
         }
         // Nobody waits yet for what may not be called yet.
         let turn = transaction.turn();

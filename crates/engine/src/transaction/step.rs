@@ -55,6 +55,8 @@ pub(crate) struct Wanted {
     pub(crate) op: Op,
     /// Which attempt.
     pub(crate) attempt: u32,
+    /// Whether it is the initiator that is asked.
+    pub(crate) asks: bool,
 }
 
 /// A branch that has become parked. Its next call may be made in the same step.
@@ -68,6 +70,8 @@ pub(crate) struct ParkedNow {
     pub(crate) attempts: u32,
     /// Why.
     pub(crate) doubt: Doubt,
+    /// Whether it is no branch, but the initiator that is asked.
+    pub(crate) asks: bool,
 }
 
 /// What one input leads to.

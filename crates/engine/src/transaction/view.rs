@@ -50,6 +50,8 @@ impl Transaction {
             reason,
             reason_detail,
             parked: self.is_parked(),
+            check: self.spec.check().map(|url| url.to_string()),
+            saga: self.spec.saga().cloned(),
             created_at: self.spec.created_at,
             deadline_at: self.spec.deadline_at,
             decided_at: self.decided().map(|decided| decided.at),

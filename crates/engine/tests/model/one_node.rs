@@ -11,8 +11,8 @@ use tercet_engine::Rules;
 use tercet_wire::{BranchSpec, Op, Spec, Status};
 
 use crate::explore::{Explored, explore};
-use crate::world::content::{branch, delayed, placed, saga, spec, step, with_legs};
-use crate::world::{Asked, World};
+use crate::world::content::{branch, checked, delayed, placed, saga, spec, step, with_legs};
+use crate::world::{Asked, Books, World};
 
 /// What may go wrong, and how often, on one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,9 +44,15 @@ struct State {
 enum Action {
     Ask,
     OtherAsks,
+    /// The initiator commits its own business.
+    Commit,
     Write,
     TellDurable,
-    DeliverCall { index: usize, refuse: bool, keep: bool },
+    DeliverCall {
+        index: usize,
+        refuse: bool,
+        keep: bool,
+    },
     LoseCall(usize),
     LoseAnswer(usize),
     DeliverAnswer(usize),
@@ -65,7 +71,7 @@ impl Model for Case {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let registered = self.asks.iter().filter_map(Asked::registers);
+        let registered = self.asks.iter().flat_map(Asked::registers);
         // What is shown to people, and when, is none of its matters.
         let park_after = Duration::from_millis(u64::MAX);
         let rules = Rules { history_lines: 0, park_after, ..Rules::default() };
@@ -83,8 +89,14 @@ impl Model for Case {
             return;
         }
         let hears_nothing_yet = world.waiting.values().any(|asked| self.asks.contains(asked));
+        // Who is asked commits first, and asks for confirm only if that has worked.
+        let commits = self.spec.check().is_some() && state.to_ask.front() == Some(&Asked::Confirm);
         if !state.to_ask.is_empty() && !hears_nothing_yet {
-            actions.push(Action::Ask);
+            match world.books {
+                Books::Nothing if commits => actions.push(Action::Commit),
+                Books::Never if commits => {}
+                Books::Nothing | Books::Never | Books::Done => actions.push(Action::Ask),
+            }
         }
         if !state.others.is_empty() && state.to_ask.len() < self.asks.len() {
             actions.push(Action::OtherAsks);
@@ -95,9 +107,9 @@ impl Model for Case {
         if world.untold.is_some() {
             actions.push(Action::TellDurable);
         }
-        for (index, (_, op)) in world.calls.iter().enumerate() {
+        for (index, (ticket, op)) in world.calls.iter().enumerate() {
             actions.push(Action::DeliverCall { index, refuse: false, keep: false });
-            if *op == Op::Try && self.may_refuse {
+            if *op == Op::Try && self.may_refuse && !ticket.asks {
                 actions.push(Action::DeliverCall { index, refuse: true, keep: false });
             }
             if state.left.doubled > 0 {
@@ -127,6 +139,7 @@ impl Model for Case {
         match action {
             Action::Ask => world.ask(&self.spec, state.to_ask.pop_front()?),
             Action::OtherAsks => world.ask(&self.spec, state.others.pop_front()?),
+            Action::Commit => world.books = Books::Done,
             Action::Write => world.write_one(),
             Action::TellDurable => world.tell_durable(),
             Action::DeliverCall { index, refuse, keep } => {
@@ -168,6 +181,9 @@ impl Model for Case {
                 let released =
                     state.world.participants.values().any(|it| it.in_short() == "released");
                 !(taken && released)
+            }),
+            Property::always("what its initiator's books say", |_, state: &State| {
+                state.world.agrees_with_the_books()
             }),
             Property::always("at rest everything is finished", |case: &Case, state: &State| {
                 let mut actions = Vec::new();
@@ -288,6 +304,27 @@ fn an_open_transaction_and_a_crash() {
 fn an_open_transaction_of_which_two_want_different_things() {
     let asks = [Asked::Begin, Asked::Register("b"), Asked::Confirm];
     explore("open, contested", open(&asks, &[Asked::Cancel, Asked::Confirm], NO_FAULTS));
+}
+
+fn asked_at_its_deadline(branch: BranchSpec, others: &[Asked], faults: Faults) -> Case {
+    let case = open(&[Asked::Begin, Asked::Confirm], others, faults);
+    Case { spec: checked(&spec("t", true, vec![branch])), ..case }
+}
+
+/// Keeps P2, P5.
+#[test]
+fn an_initiator_that_is_asked_and_a_crash() {
+    let mail = with_legs("mail", 0, &[Op::Confirm, Op::Cancel]);
+    let faults = Faults { crashes: 1, lost: 1, ..NO_FAULTS };
+    explore("asked, crash and loss", asked_at_its_deadline(mail, &[], faults));
+}
+
+/// Keeps P2.
+#[test]
+fn an_initiator_that_is_asked_while_others_decide() {
+    let faults = Faults { doubled: 1, ..NO_FAULTS };
+    let case = asked_at_its_deadline(branch("a", 0), &[Asked::Cancel], faults);
+    explore("asked, contested", case);
 }
 
 /// Keeps P7.

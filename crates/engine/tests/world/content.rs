@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tercet_wire::{
     ActId, Audited, BranchOptions, BranchSpec, Fingerprint, Gid, Instance, Op, Operator, Pattern,
-    PerOp, Resolution, ResolvedAs, Spec, TryBy, Wall,
+    PerOp, Resolution, ResolvedAs, Spec, TransactionOptions, TryBy, Wall,
 };
 
 pub(crate) const CREATED_AT: Wall = Wall(1_763_640_000_000);
@@ -77,6 +77,13 @@ pub(crate) fn saga(gid_text: &str, open: bool, steps: Vec<BranchSpec>) -> Arc<Sp
     Arc::new(Spec { pattern: Pattern::Saga, deadline_at, ..spec })
 }
 
+/// The same, with an initiator that is asked at its deadline.
+pub(crate) fn checked(spec: &Spec) -> Arc<Spec> {
+    let check = "http://127.0.0.1:7310/check".parse().map(Arc::new).ok();
+    let options = TransactionOptions { check, saga: None }.unless_empty();
+    Arc::new(Spec { options, ..spec.clone() })
+}
+
 pub(crate) fn new_branch(id: &str) -> BranchSpec {
     branch(id, 0)
 }
@@ -113,6 +120,7 @@ pub(crate) fn spec(gid_text: &str, open: bool, branches: Vec<BranchSpec>) -> Arc
         fingerprint: Fingerprint::from_text(gid_text),
         metadata: None,
         traceparent: Arc::from("00-00000000000000000000000000000001-0000000000000001-00"),
+        options: None,
         branches: branches.into_iter().map(Arc::new).collect(),
     })
 }

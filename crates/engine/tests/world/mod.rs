@@ -15,14 +15,16 @@ use std::time::Duration;
 
 use participant::Participant;
 use tercet_engine::{
-    Ask, Commands, Core, Engine, EngineSettings, Event, Input, Load, Record, Reply, ReplyKind,
-    ReplyTo, Request, Rules, StoredTransaction, Ticket, Until, Wait,
+    Ask, Commands, Core, Decision, Engine, EngineSettings, Event, Input, Load, Record, Reply,
+    ReplyKind, ReplyTo, Request, Rules, StoredTransaction, Ticket, Until, Wait,
     invariants::{
         call_follows_its_delay, call_follows_the_journal, call_follows_the_order,
         decision_is_final, reply_follows_the_journal, several_came_whole,
     },
 };
-use tercet_wire::{Answer, BranchId, Epoch, Gid, Mono, Now, Op, ResolvedAs, Seq, Spec, Wall};
+use tercet_wire::{
+    Answer, BranchId, Epoch, Gid, Mono, Now, Op, Reason, ResolvedAs, Seq, Spec, Wall,
+};
 
 /// Long enough that no wait of a request runs out by itself.
 const NEVER: Mono = Mono(u64::MAX);
@@ -45,12 +47,26 @@ pub(crate) struct World {
     /// Answers on their way back.
     pub(crate) answers: Vec<(Ticket, Answer)>,
     pub(crate) participants: BTreeMap<BranchId, Participant>,
+    /// What the initiator's own books say of the transaction.
+    pub(crate) books: Books,
     /// Requests without a reply, to be repeated after a crash.
     pub(crate) waiting: BTreeMap<ReplyTo, Asked>,
     pub(crate) replies: Vec<(Asked, String)>,
     next_reply: u64,
     /// The first promise that was seen broken.
     pub(crate) broken: Option<String>,
+}
+
+/// What an initiator's own database says of a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Books {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// Its business is committed.
+    Done,
+    /// Its business can no longer be committed.
+    Never,
 }
 
 /// What the initiator asks, or an operator, as data.
@@ -93,6 +109,7 @@ impl World {
             calls: Vec::new(),
             answers: Vec::new(),
             participants: begun.chain(others).collect(),
+            books: Books::default(),
             waiting: BTreeMap::new(),
             replies: Vec::new(),
             next_reply: 0,
@@ -156,6 +173,9 @@ impl World {
         if !keep {
             self.calls.remove(index);
         }
+        if ticket.asks {
+            return self.ask_the_initiator(ticket);
+        }
         let participant = self.participants.get_mut(&ticket.branch).expect("a participant");
         let code = match participant.called(op, refuse) {
             Ok(code) => code,
@@ -166,6 +186,29 @@ impl World {
         };
         let answer = Answer::Status { code, retry_after: None, excerpt: String::new() };
         self.add_answer(ticket, answer);
+    }
+
+    /// It answers from its books; what is not there is written never to be.
+    fn ask_the_initiator(&mut self, ticket: Ticket) {
+        let code = match self.books {
+            Books::Done => 200,
+            Books::Nothing | Books::Never => {
+                self.books = Books::Never;
+                404
+            }
+        };
+        self.add_answer(ticket, Answer::Status { code, retry_after: None, excerpt: String::new() });
+    }
+
+    /// Whether the rows say no other than the initiator's books.
+    pub(crate) fn agrees_with_the_books(&self) -> bool {
+        self.rows.values().filter(|rows| rows.spec.check().is_some()).all(|rows| {
+            match rows.decision() {
+                Some(Decision::Confirm) => self.books == Books::Done,
+                Some(Decision::Cancel { reason: Reason::Check, .. }) => self.books == Books::Never,
+                Some(Decision::Cancel { .. }) | None => true,
+            }
+        })
     }
 
     /// A call is lost: its caller hears nothing.

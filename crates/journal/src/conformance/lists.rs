@@ -133,6 +133,8 @@ async fn a_summary_says_what_the_transaction_is(rig: Rig) {
     let page = running.journal.list(&all()).await.unwrap();
     let spec = trying("cancelling-5", 5, 5_000);
     let expected = SummaryView {
+        check: None,
+        saga: None,
         gid: spec.gid.clone(),
         instance: spec.instance,
         pattern: spec.pattern,

@@ -9,8 +9,9 @@ use tercet_engine::{
     PendingResolution, Record, StoredTransaction, TryAnswer,
 };
 use tercet_wire::{
-    Action, BranchId, BranchOptions, BranchSpec, BranchStatus, EventKind, Fingerprint, Gid,
-    Instance, Op, Pattern, PerOp, Reason, ResolvedAs, Seq, Spec, Status, TryBy, Wall, spread,
+    Action, BranchId, BranchOptions, BranchSpec, BranchStatus, CallOp, EventKind, Fingerprint, Gid,
+    Instance, Op, Pattern, PerOp, Reason, ResolvedAs, SagaVersion, Seq, Spec, Status,
+    TransactionOptions, TryBy, Wall, spread,
 };
 use url::Url;
 
@@ -60,6 +61,7 @@ pub(crate) fn trying(name: &str, life: u64, created_at: i64) -> Arc<Spec> {
         fingerprint: Fingerprint::from_text(&format!("1:{name}")),
         metadata: Some(Arc::from("{\"channel\":\"web\"}")),
         traceparent: Arc::from("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        options: None,
         branches: vec![branch(0, "127.0.0.1:7301"), branch(1, "[::1]:7302")],
     })
 }
@@ -68,6 +70,17 @@ pub(crate) fn trying(name: &str, life: u64, created_at: i64) -> Arc<Spec> {
 pub(crate) fn open_transaction(name: &str, life: u64, created_at: i64) -> Arc<Spec> {
     let spec = Arc::unwrap_or_clone(trying(name, life, created_at));
     Arc::new(Spec { open: true, metadata: None, branches: Vec::new(), ..spec })
+}
+
+/// An open saga that asks for all that a transaction can ask for.
+pub(crate) fn with_options(spec: &Spec) -> Arc<Spec> {
+    let name = "trip".parse().unwrap();
+    let options = TransactionOptions {
+        check: Some(Arc::new(Url::parse("http://[::1]:7310/check?a=%20'b'").unwrap())),
+        saga: Some(SagaVersion { name, version: 7 }),
+    };
+    let options = Some(Arc::new(options));
+    Arc::new(Spec { pattern: Pattern::Saga, open: true, options, ..spec.clone() })
 }
 
 /// The changes that take a transaction to its end.
@@ -120,6 +133,7 @@ impl Script {
             let name = format!("tx-{:03}", spread(entropy, 1_000 + number) % 1_000);
             let spec = match script.pick(3) {
                 0 => open_transaction(&name, number, 1_000 + i64::try_from(number).unwrap()),
+                1 => with_options(&trying(&name, number, 1_000)),
                 _ => trying(&name, number, 1_000),
             };
             if !script.oracle.contains_key(&spec.gid) {
@@ -240,7 +254,7 @@ impl Script {
             at,
             kind: EventKind::ALL[usize::try_from(self.pick(4)).unwrap()],
             branch: of_a_call.then(|| BranchId::by_position(0)),
-            op: of_a_call.then_some(Op::Cancel),
+            op: of_a_call.then(|| CallOp::ALL[usize::try_from(number % 4).unwrap()]),
             attempt: of_a_call.then_some(7),
             detail: (self.pick(2) == 0).then(|| Arc::from("timeout after 3 s")),
         }

@@ -49,6 +49,8 @@ fn summary(stored: &StoredTransaction) -> SummaryView {
         reason,
         reason_detail: reason_detail.map(|detail| detail.to_string()),
         parked: stored.parked,
+        check: spec.check().map(|url| url.to_string()),
+        saga: spec.saga().cloned(),
         created_at: spec.created_at,
         deadline_at: spec.deadline_at,
         decided_at: stored.decided.as_ref().map(|decided| decided.at),

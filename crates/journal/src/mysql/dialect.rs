@@ -45,6 +45,7 @@ impl Dialect for MySqlDialect {
             // cut values that do not fit.
             WriteKind::Begin
             | WriteKind::Details
+            | WriteKind::OwnOptions
             | WriteKind::Branches
             | WriteKind::Options
             | WriteKind::Events

@@ -230,6 +230,7 @@ fn text(kind: WriteKind, rows: &str) -> String {
              contradicted = excluded.contradicted"
         ),
         WriteKind::Details
+        | WriteKind::OwnOptions
         | WriteKind::Branches
         | WriteKind::Options
         | WriteKind::Events

@@ -47,9 +47,10 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "global_transactions",
     "global_details",
+    "transaction_options",
     "branch_transactions",
     "branch_options",
     "branch_outcomes",
@@ -272,6 +273,7 @@ async fn steps_that_died_anywhere_in_their_middle_are_gone_on_with(rig: Rig) {
     };
     // The last things made first, so that each time it has died a little earlier.
     let undo = [
+        "DROP TABLE transaction_options".to_owned(),
         "DROP TABLE branch_options".to_owned(),
         "DELETE FROM schema_compat".to_owned(),
         "DROP TABLE schema_compat".to_owned(),

@@ -49,6 +49,24 @@ pub(crate) mod detail {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What a transaction asks for beyond its branches, where it asks for anything.
+pub(crate) mod own_options {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "transaction_options")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) gid: String,
+        pub(crate) options: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// A branch, which never changes.
 pub(crate) mod branch {
     use sea_orm::entity::prelude::*;

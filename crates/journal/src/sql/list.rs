@@ -8,10 +8,10 @@ use sea_orm::{
 };
 use tercet_wire::{Cursor, ListQuery, Page, SummaryView};
 
-use super::entities::{branch, detail, outcome};
+use super::entities::{branch, detail, outcome, own_options};
 use super::lenient_rows::readable;
 use super::list_query::{Newest, newest};
-use super::rows::{ByHand, summary};
+use super::rows::{ByHand, can_have_options, summary};
 use crate::error::JournalError;
 use crate::store::Keyset;
 
@@ -37,6 +37,13 @@ async fn read(
     let details = readable(snapshot, details).await?;
     let details: HashMap<&str, &detail::Model> =
         details.iter().map(|row| (&*row.gid, row)).collect();
+    let mut own_options = Vec::new();
+    if rows.iter().any(can_have_options) {
+        let found = own_options::Entity::find().filter(own_options::Column::Gid.is_in(names()));
+        own_options = readable(snapshot, found).await?;
+    }
+    let own_options: HashMap<&str, &own_options::Model> =
+        own_options.iter().map(|row| (&*row.gid, row)).collect();
     let counts: Vec<(String, i64)> = branch::Entity::find()
         .select_only()
         .column(branch::Column::Gid)
@@ -69,7 +76,9 @@ async fn read(
     for row in &rows {
         let resolved = by_hand.get(&*row.gid).map(Vec::as_slice).unwrap_or_default();
         let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
-        match summary(row, details.get(&*row.gid).copied(), branches.unwrap_or(0), resolved) {
+        let (detail, own_options) =
+            (details.get(&*row.gid).copied(), own_options.get(&*row.gid).copied());
+        match summary(row, detail, own_options, branches.unwrap_or(0), resolved) {
             Ok(item) => items.push(item),
             Err(why) => tracing::error!(
                 event = "transaction_not_listed",

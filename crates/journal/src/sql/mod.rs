@@ -23,7 +23,7 @@ pub(crate) use self::commit::{
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
 pub(crate) use self::entities::{
-    audit as act, branch, detail, event, node, options, outcome, transaction,
+    audit as act, branch, detail, event, node, options, outcome, own_options, transaction,
 };
 pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};

@@ -11,9 +11,9 @@ use tercet_engine::{HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{BranchSpec, EventKind, Gid, Incarnation, Status};
 
 use super::dialect::{SharedDialect, driven_by_nobody};
-use super::entities::{branch, detail, event, options, outcome, setting, transaction};
+use super::entities::{branch, detail, event, options, outcome, own_options, setting, transaction};
 use super::lenient_rows::readable;
-use super::rows::{Rows, happening};
+use super::rows::{Rows, can_have_options, happening};
 use super::summary::lives;
 use crate::error::JournalError;
 use crate::store::{NOBODY, first_within};
@@ -459,6 +459,14 @@ async fn read<'a>(
         detail::Entity::find().filter(detail::Column::Gid.is_in(names())).all(snapshot).await?;
     let mut details: HashMap<String, detail::Model> =
         details.into_iter().map(|row| (row.gid.clone(), row)).collect();
+    let mut own_options: HashMap<String, own_options::Model> = HashMap::new();
+    // Most can have none.
+    if transactions.iter().any(can_have_options) {
+        let found = own_options::Entity::find().filter(own_options::Column::Gid.is_in(names()));
+        for row in found.all(snapshot).await? {
+            own_options.insert(row.gid.clone(), row);
+        }
+    }
     let mut branches: HashMap<String, Vec<branch::Model>> = HashMap::new();
     let found = branch::Entity::find().filter(branch::Column::Gid.is_in(names()));
     for row in found.all(snapshot).await? {
@@ -504,6 +512,7 @@ async fn read<'a>(
         let rows = Rows {
             transaction,
             detail: details.remove(name),
+            own_options: own_options.remove(name),
             branches: branches.remove(name).unwrap_or_default(),
             options: options.remove(name).unwrap_or_default(),
             branch_records: branch_records.remove(name).unwrap_or_default(),

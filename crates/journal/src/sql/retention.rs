@@ -11,7 +11,7 @@ use sea_orm::{
 use tercet_wire::{Status, Wall};
 
 use super::dialect::Dialect;
-use super::entities::{branch, event, options, outcome, transaction};
+use super::entities::{branch, event, options, outcome, own_options, transaction};
 use super::lenient_rows::each;
 use crate::error::JournalError;
 use crate::store::{Keyset, PurgeBatch, PurgeLimits, first_within};
@@ -110,7 +110,10 @@ pub(crate) async fn due_for_purging(
     }
     found.sort_by(|a, b| (a.created_at, &a.gid).cmp(&(b.created_at, &b.gid)));
     found.truncate(usize::try_from(most.transactions).unwrap_or(usize::MAX));
-    let parts = parts(recovery_pool, &found).await?;
+    let mut parts = parts(recovery_pool, &found).await?;
+    let gids: Vec<&str> = found.iter().map(|row| row.gid.as_str()).collect();
+    count(recovery_pool, &mut parts, own_options::Entity::find(), own_options::Column::Gid, &gids)
+        .await?;
     let rows = found.iter().map(|row| NARROW_ROWS + parts.get(&row.gid).copied().unwrap_or(0));
     let first = first_within(most.rows, rows);
     let more = full || first < found.len();
@@ -184,6 +187,6 @@ pub(crate) fn pruning(dialect: impl Dialect, due: &PurgeBatch) -> Vec<Statement>
 /// Deletes all of what is due, its parts first. The last changes as many rows as there were
 /// transactions.
 pub(crate) fn purging(dialect: impl Dialect, due: &PurgeBatch) -> Vec<Statement> {
-    let narrow = ["global_details", "global_transactions"];
+    let narrow = ["transaction_options", "global_details", "global_transactions"];
     PARTS.into_iter().chain(narrow).map(|table| dialect.delete(table, due)).collect()
 }

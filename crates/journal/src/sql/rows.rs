@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tercet_engine::{BranchRecord, Decided, Decision, HistoryEvent, StoredTransaction, TryAnswer};
 use tercet_wire::{
-    AuditEntryView, BranchSpec, Fingerprint, Incarnation, LastAnswerView, PendingResolutionView,
-    PerOp, ResolvedAs, Spec, Status, SummaryView, Wall,
+    AuditEntryView, BranchSpec, Fingerprint, Incarnation, LastAnswerView, Pattern,
+    PendingResolutionView, PerOp, ResolvedAs, Spec, Status, SummaryView, TransactionOptions, Wall,
 };
 
-use super::entities::{audit, branch, detail, event, options, outcome, transaction};
+use super::entities::{audit, branch, detail, event, options, outcome, own_options, transaction};
 
 /// What is wrong with a row, in words.
 pub(crate) type Wrong = String;
@@ -24,6 +24,7 @@ pub(crate) type Wrong = String;
 pub(crate) struct Rows {
     pub(crate) transaction: transaction::Model,
     pub(crate) detail: Option<detail::Model>,
+    pub(crate) own_options: Option<own_options::Model>,
     pub(crate) branches: Vec<branch::Model>,
     pub(crate) options: Vec<options::Model>,
     pub(crate) branch_records: Vec<outcome::Model>,
@@ -52,6 +53,7 @@ impl Rows {
             fingerprint: Fingerprint::from_text(&detail.fingerprint),
             metadata: detail.metadata.as_deref().map(Arc::from),
             traceparent: Arc::from(&*detail.traceparent),
+            options: options(self.own_options.as_ref())?.map(Arc::new),
             branches: begun.map(|(_, branch)| Arc::clone(branch)).collect(),
         };
         let mut branch_records = self
@@ -91,6 +93,16 @@ impl Rows {
             history_kept: small("number", self.history_kept)?,
         })
     }
+}
+
+/// Whether there can be a row of its options: a word that is none of ours is looked at later.
+pub(crate) fn can_have_options(row: &transaction::Model) -> bool {
+    let pattern = row.pattern.parse().unwrap_or(Pattern::Tcc);
+    TransactionOptions::are_possible(pattern, row.open)
+}
+
+fn options(row: Option<&own_options::Model>) -> Result<Option<TransactionOptions>, Wrong> {
+    json("options", row.map(|row| &*row.options))
 }
 
 fn decided(
@@ -221,6 +233,7 @@ pub(crate) struct ByHand {
 pub(crate) fn summary(
     row: &transaction::Model,
     detail: Option<&detail::Model>,
+    own_options: Option<&own_options::Model>,
     branch_count: u32,
     by_hand: &[ByHand],
 ) -> Result<SummaryView, Wrong> {
@@ -232,6 +245,7 @@ pub(crate) fn summary(
     }
     let metadata = detail.and_then(|detail| detail.metadata.as_deref());
     let metadata = metadata.map(serde_json::from_str).transpose();
+    let options = options(own_options)?.unwrap_or_default();
     Ok(SummaryView {
         gid: parse("gid", &row.gid)?,
         instance: parse("instance", &row.instance)?,
@@ -241,6 +255,8 @@ pub(crate) fn summary(
         reason: maybe("reason", row.reason.as_deref())?,
         reason_detail: detail.and_then(|detail| detail.reason_detail.clone()),
         parked: row.parked,
+        check: options.check.map(|url| url.to_string()),
+        saga: options.saga,
         created_at: Wall(row.created_at),
         deadline_at: Wall(row.deadline_at),
         decided_at: row.decided_at.map(Wall),

@@ -82,6 +82,7 @@ impl Dialect for Sqlite {
                  contradicted = excluded.contradicted",
             ),
             WriteKind::Details
+            | WriteKind::OwnOptions
             | WriteKind::Branches
             | WriteKind::Options
             | WriteKind::Events

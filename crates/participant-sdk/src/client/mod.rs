@@ -107,7 +107,8 @@ impl Client {
     }
 
     /// Begins an open transaction, whose branches are registered later and which is confirmed
-    /// or cancelled by request. If neither is asked for, its deadline cancels it.
+    /// or cancelled by request. If neither is asked for, its deadline cancels it, or whoever
+    /// [`check`](NewTransaction::check) leads to is asked.
     ///
     /// # Errors
     /// See [`ClientError`].

@@ -50,8 +50,16 @@ impl NewTransaction {
         self
     }
 
+    /// For an [open](super::Client::open) transaction: who is asked at its deadline what became of
+    /// it, by a POST to this URL, instead of cancelling it. docs/protocol.md says how to answer.
+    #[must_use]
+    pub fn check(mut self, url: impl Into<String>) -> Self {
+        self.request.check = Some(url.into());
+        self
+    }
+
     /// How long it may stay undecided: 100 ms to 24 h, by default 30 s; a saga to 30 days, by default
-    /// an hour.
+    /// an hour; with a [`check`](Self::check) to 30 days.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.request.timeout_ms = Some(whole_millis(timeout));

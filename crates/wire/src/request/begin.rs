@@ -40,8 +40,13 @@ pub struct BeginRequest {
     /// Whether branches may be registered later and the initiator asks for the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<bool>,
-    /// How long it may stay undecided, in milliseconds: 100 to 86 400 000, of a saga to
-    /// 2 592 000 000. Default 30 000, of a saga 3 600 000.
+    /// Of an open transaction: who is asked at its deadline what became of it, by a POST to this
+    /// URL, instead of cancelling it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 2048, pattern = "^https?://"))]
+    pub check: Option<String>,
+    /// How long it may stay undecided, in milliseconds: 100 to 86 400 000, of a saga, and of an
+    /// open transaction with `check`, to 2 592 000 000. Default 30 000, of a saga 3 600 000.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 100, maximum = 2_592_000_000_u64))]
     pub timeout_ms: Option<u64>,

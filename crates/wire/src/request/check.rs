@@ -11,9 +11,9 @@ use crate::ids::{BranchId, Gid, Instance};
 use crate::op::{Op, PerOp};
 use crate::order::{NoOrder, Order};
 use crate::request::branch_headers::check_headers;
-use crate::request::target::check_urls;
+use crate::request::target::{check_check, check_urls};
 use crate::request::{fingerprint, json, traceparent};
-use crate::spec::{BranchOptions, BranchSpec, Fingerprint, Spec};
+use crate::spec::{BranchOptions, BranchSpec, Fingerprint, Spec, TransactionOptions};
 use crate::status::{Pattern, TryBy};
 use crate::text::{object_without_nul, without_nul};
 use crate::time::Wall;
@@ -29,11 +29,11 @@ pub(crate) fn timeout_ms(pattern: Pattern) -> u64 {
 }
 
 /// How long it may stay so at most: what is reserved for a day is reserved for ever, the steps of a
-/// process may take weeks.
-fn longest_timeout_ms(pattern: Pattern) -> u64 {
+/// process may take weeks, and whoever is asked at the end knows whether it was.
+fn longest_timeout_ms(pattern: Pattern, is_checked: bool) -> u64 {
     match pattern {
-        Pattern::Tcc => 86_400_000,
-        Pattern::Saga => 2_592_000_000,
+        Pattern::Tcc if !is_checked => 86_400_000,
+        Pattern::Tcc | Pattern::Saga => 2_592_000_000,
     }
 }
 
@@ -93,6 +93,11 @@ pub fn check_begin(
         return Err(Invalid::new("branches", what));
     }
     let open = request.open.unwrap_or(false) || count == 0;
+    if request.check.is_some() && !open {
+        let what = "only an open transaction waits for its initiator: begin with `open`: true";
+        return Err(Invalid::new("check", what));
+    }
+    let check = check_check(request.check.as_deref(), limits)?;
     let mut ids = BTreeSet::new();
     let mut branches = Vec::with_capacity(count);
     for (position, request) in request.branches.into_iter().enumerate() {
@@ -132,9 +137,12 @@ pub fn check_begin(
     if pattern == Pattern::Saga {
         check_order(&branches)?;
     }
-    let (default_ms, range) = (timeout_ms(pattern), 100..=longest_timeout_ms(pattern));
+    let range = 100..=longest_timeout_ms(pattern, check.is_some());
+    let default_ms = timeout_ms(pattern);
     let timeout = check_timeout(request.timeout_ms, default_ms, range, "timeout_ms")?;
-    let fingerprint = fingerprint::of_begin(pattern, open, timeout, metadata.as_deref(), &branches);
+    let options = TransactionOptions { check, saga: None };
+    let fingerprint =
+        fingerprint::of_begin(pattern, open, timeout, metadata.as_deref(), &options, &branches);
     let spec = Spec {
         gid,
         instance: arrival.instance,
@@ -145,6 +153,7 @@ pub fn check_begin(
         fingerprint,
         metadata: metadata.map(Arc::from),
         traceparent: traceparent::given_or_made(arrival.traceparent, arrival.instance),
+        options: options.unless_empty(),
         branches,
     };
     Ok(CheckedBegin { spec, fresh })
@@ -224,6 +233,7 @@ pub fn refused_begin(gid: Gid, arrival: &Arrival<'_>) -> Spec {
         fingerprint: Fingerprint::of_refused(),
         metadata: None,
         traceparent: traceparent::given_or_made(arrival.traceparent, arrival.instance),
+        options: None,
         branches: Vec::new(),
     }
 }

@@ -123,6 +123,45 @@ fn a_field_that_is_not_as_it_must_be_is_named() {
 }
 
 #[test]
+fn whom_to_ask_is_said_of_an_open_transaction_alone() {
+    let asked = spec(r#"{"open":true,"check":"http://h:1/c?a=b"}"#);
+    assert_eq!(asked.check().map(|url| url.as_str()), Some("http://h:1/c?a=b"));
+    assert_eq!(spec(r#"{"check":"http://h/"}"#).check().map(|url| url.as_str()), Some("http://h/"));
+    assert!(spec(r#"{"open":true,"check":null}"#).options.is_none());
+    let month = 2_592_000_000_u64;
+    let table = [
+        (
+            with_branch("").replace("\"branches\"", "\"check\":\"http://h/\",\"branches\""),
+            "check: only an open",
+        ),
+        (r#"{"check":"h/c"}"#.to_owned(), "check: must be a whole URL"),
+        (r#"{"check":"ftp://h/c"}"#.to_owned(), "check: must be an http or https URL"),
+        (r#"{"check":""}"#.to_owned(), "check: must be a whole URL"),
+        (format!(r#"{{"timeout_ms":{month}}}"#), "timeout_ms: must be 100 to 86400000"),
+        (
+            format!(r#"{{"check":"http://h/","timeout_ms":{}}}"#, month + 1),
+            "timeout_ms: must be 100 to 2592000000",
+        ),
+    ];
+    for (body, expected) in &table {
+        let invalid = begin(body).expect_err(body);
+        assert!(invalid.to_string().starts_with(expected), "{body}: {invalid}");
+    }
+    for pattern in ["tcc", "saga"] {
+        let body = format!(
+            r#"{{"pattern":"{pattern}","open":true,"check":"http://h/","timeout_ms":{month}}}"#
+        );
+        assert!(begin(&body).is_ok(), "{body}");
+    }
+    // It is part of what was asked for.
+    let fingerprint = |body: &str| spec(body).fingerprint;
+    let asked = fingerprint(r#"{"check":"http://h/"}"#);
+    assert_eq!(asked, fingerprint(r#"{"open":true,"check":"http://h"}"#));
+    assert_ne!(asked, fingerprint(r#"{"open":true}"#));
+    assert_ne!(asked, fingerprint(r#"{"check":"http://h/x"}"#));
+}
+
+#[test]
 fn a_payload_over_its_limit_is_too_large_rather_than_invalid() {
     let of = |len: usize| {
         format!(r#"{{"branches":[{{"try":"http://h/","payload":"{}"}}]}}"#, "p".repeat(len - 2))

@@ -18,7 +18,7 @@ use crate::hex::hex;
 use crate::ids::BranchId;
 use crate::op::{Op, PerOp};
 use crate::request::check::{NO_PAYLOAD, timeout_ms};
-use crate::spec::{BranchOptions, BranchSpec, Fingerprint};
+use crate::spec::{BranchOptions, BranchSpec, Fingerprint, TransactionOptions};
 use crate::status::{Pattern, TryBy};
 
 /// Of a begin. The gid is not part of it: it is what the fingerprint is compared under.
@@ -27,6 +27,7 @@ pub(crate) fn of_begin(
     open: bool,
     timeout: Duration,
     metadata: Option<&str>,
+    options: &TransactionOptions,
     branches: &[Arc<BranchSpec>],
 ) -> Fingerprint {
     let mut content = Content::default();
@@ -39,6 +40,9 @@ pub(crate) fn of_begin(
     content.millis("timeout_ms", timeout, timeout_ms(pattern));
     if let Some(metadata) = metadata {
         content.field("metadata", metadata);
+    }
+    if let Some(check) = &options.check {
+        content.field("check", check.as_str());
     }
     for branch in branches {
         content.field("branch", branch.fingerprint.as_str());

@@ -52,6 +52,14 @@ pub(crate) fn check_urls(
     Ok(urls)
 }
 
+/// The URL that is asked at the deadline, under the same rules.
+pub(crate) fn check_check(
+    given: Option<&str>,
+    limits: &Limits,
+) -> Result<Option<Arc<Url>>, Invalid> {
+    given.map(|text| check_url(text, "check", limits).map(Arc::new)).transpose()
+}
+
 /// A leg under the one of its two names that was given.
 fn one_name<'a>(
     name: &'static str,

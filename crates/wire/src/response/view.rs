@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BranchId, Gid, Instance};
-use crate::op::{Op, PerOp};
+use crate::op::{CallOp, Op, PerOp};
+use crate::spec::SagaVersion;
 use crate::status::{BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status};
 use crate::time::Wall;
 
@@ -68,6 +69,13 @@ pub struct SummaryView {
     /// said otherwise afterwards; absent if not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub mixed: bool,
+    /// Who is asked at the deadline what became of it; absent where nobody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "http://127.0.0.1:7310/outbox/check"))]
+    pub check: Option<String>,
+    /// The definition it is a run of; absent where it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<SagaVersion>,
     /// When it was accepted.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Wall,
@@ -188,7 +196,7 @@ pub struct EventView {
     pub branch: Option<BranchId>,
     /// Which call, if one.
     #[cfg_attr(feature = "openapi", schema(required = true))]
-    pub op: Option<Op>,
+    pub op: Option<CallOp>,
     /// Which attempt of it.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub attempt: Option<u32>,

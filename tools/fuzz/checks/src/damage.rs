@@ -24,6 +24,7 @@ const TABLES: [(&str, &[&str]); 6] = [
         ],
     ),
     ("global_details", &["gid", "fingerprint", "metadata", "traceparent", "reason_detail"]),
+    ("transaction_options", &["gid", "options"]),
     (
         "branch_transactions",
         &[

@@ -246,6 +246,7 @@ impl Actor {
                 | Refusal::AlreadyConfirmed
                 | Refusal::AlreadyCancelled
                 | Refusal::NotOpen
+                | Refusal::AsksItsInitiator
                 | Refusal::AlreadyFinished(_)
                 | Refusal::BranchNotFound(_)
                 | Refusal::TooManyBranches { .. } => Then::End,

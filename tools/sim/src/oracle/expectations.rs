@@ -80,7 +80,7 @@ impl Expectations {
             Refusal::GidReused => (Sometimes::GidReused, None),
             Refusal::AlreadyConfirmed => (Sometimes::AlreadyConfirmed, Some(Op::Confirm)),
             Refusal::AlreadyCancelled => (Sometimes::AlreadyCancelled, Some(Op::Cancel)),
-            Refusal::NotOpen => (Sometimes::NotOpen, None),
+            Refusal::NotOpen | Refusal::AsksItsInitiator => (Sometimes::NotOpen, None),
             Refusal::TriesOutstanding(_) => (Sometimes::TriesOutstanding, None),
             Refusal::TooManyBranches { .. } => (Sometimes::TooManyBranches, None),
             Refusal::TooManyTransactions { .. } => (Sometimes::TooManyTransactions, None),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tercet_wire::{
-    BranchView, EventView, LastAnswerView, Op, PendingResolutionView, Status, SummaryView,
+    BranchView, EventView, Gid, LastAnswerView, Op, PendingResolutionView, Status, SummaryView,
     TransactionView, Wall,
 };
 
@@ -49,6 +49,9 @@ pub(super) fn transaction(view: &TransactionView, now: Wall) -> Vec<String> {
         fact("decided", moment(now, decided_at));
     } else {
         fact("deadline", summary.deadline_at.to_string());
+    }
+    if let Some(check) = &summary.check {
+        fact("check", check.clone());
     }
     if let Some(finished_at) = summary.finished_at {
         fact("finished", moment(now, finished_at));
@@ -163,8 +166,11 @@ fn table_of(branches: &[BranchView], now: Wall) -> Vec<String> {
 
 /// What can be done about what does not get on.
 fn advice(summary: &SummaryView, branches: &[BranchView]) -> Vec<String> {
-    let Some(parked) = branches.iter().find(|branch| branch.parked) else { return Vec::new() };
-    let (gid, branch) = (&summary.gid, &parked.id);
+    let gid = &summary.gid;
+    let Some(parked) = branches.iter().find(|branch| branch.parked) else {
+        return if summary.parked { advice_about_the_initiator(gid) } else { Vec::new() };
+    };
+    let branch = &parked.id;
     if summary.status == Status::Trying {
         return vec![
             String::new(),
@@ -181,6 +187,16 @@ fn advice(summary: &SummaryView, branches: &[BranchView]) -> Vec<String> {
             "  if it can never acknowledge:       tercet tx resolve {gid} {branch} \
              --as confirmed|cancelled --note WHY"
         ),
+    ]
+}
+
+/// No branch is parked, and the transaction is: its initiator does not say what became of it.
+fn advice_about_the_initiator(gid: &Gid) -> Vec<String> {
+    vec![
+        String::new(),
+        "Its initiator does not say what became of it, and is still asked.".to_owned(),
+        format!("  when it is repaired:  tercet tx retry {gid}"),
+        format!("  if it never will:     tercet tx confirm {gid}, or tercet tx cancel {gid}"),
     ]
 }
 

@@ -102,6 +102,7 @@ fn call_of(branch: BranchSpec, op: Op, gid: &str) -> Call {
         fingerprint: Fingerprint::from_text("v1"),
         metadata: None,
         traceparent: Arc::from("00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01"),
+        options: None,
         branches: vec![Arc::clone(&branch)],
     };
     Call {
@@ -112,6 +113,7 @@ fn call_of(branch: BranchSpec, op: Op, gid: &str) -> Call {
             branch: branch.id.clone(),
             op,
             attempt: 2,
+            asks: false,
         },
         deadline_at: (op == Op::Try).then_some(spec.deadline_at),
         branch,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::{Extension, Json};
 use tercet_engine::{Ask, HistoryEvent, Until};
-use tercet_wire::{EventKind, EventView, Op, Page, Problem, Status, SummaryView, Wall};
+use tercet_wire::{CallOp, EventKind, EventView, Op, Page, Problem, Status, SummaryView, Wall};
 
 use crate::http::extract::filter::Paging;
 use crate::http::extract::gid_path::GidPath;
@@ -85,7 +85,7 @@ fn lines(summary: &SummaryView, stored: Vec<HistoryEvent>) -> Vec<EventView> {
     if let Some(at) = summary.decided_at {
         // What led to it may be of the same millisecond, and so may what it led to.
         let later = |line: &EventView| {
-            let tells_it = matches!(line.op, Some(Op::Confirm | Op::Cancel))
+            let tells_it = matches!(line.op, Some(CallOp::Leg(Op::Confirm | Op::Cancel)))
                 || line.kind == EventKind::Resolved;
             line.kind != EventKind::Begun && (line.at > at || tells_it)
         };

@@ -7,6 +7,8 @@ use super::*;
 fn summary(status: Status, decided_at: Option<i64>, finished_at: Option<i64>) -> SummaryView {
     let gid: Gid = "order-1".parse().expect("a gid");
     SummaryView {
+        check: None,
+        saga: None,
         gid,
         instance: "01938d1c-7f00-7abc-8def-0123456789ab".parse().expect("a uuid"),
         pattern: Pattern::Tcc,
@@ -31,7 +33,7 @@ fn stored(number: u32, at: i64, kind: EventKind, op: Op) -> HistoryEvent {
         at: Wall(at),
         kind,
         branch: Some("b1".parse().expect("an id")),
-        op: Some(op),
+        op: Some(op.into()),
         attempt: Some(1),
         detail: Some("answered 500".into()),
     }

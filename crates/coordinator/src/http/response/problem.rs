@@ -86,6 +86,13 @@ impl Failure {
                 let detail = format!("{gid} was begun with its branches and decides for itself");
                 Self::new(ProblemCode::NotOpen, detail)
             }
+            Refusal::AsksItsInitiator => {
+                let detail = format!(
+                    "the deadline of {gid} is over and its initiator is asked what became of it: \
+                     nothing is added to it any more"
+                );
+                Self::new(ProblemCode::NotOpen, detail)
+            }
             Refusal::NotDecided => {
                 let detail = format!("{gid} is trying: nothing is decided that could be resolved");
                 Self::new(ProblemCode::NotDecided, detail)

@@ -22,6 +22,7 @@ async fn every_refusal_of_the_engine_has_its_problem() {
         (Refusal::AlreadyConfirmed, "already-confirmed", 409),
         (Refusal::AlreadyCancelled, "already-cancelled", 409),
         (Refusal::NotOpen, "not-open", 409),
+        (Refusal::AsksItsInitiator, "not-open", 409),
         (Refusal::TriesOutstanding(vec![id("b7"), id("b8")]), "tries-outstanding", 409),
         (Refusal::TooManyBranches { limit: 64 }, "invalid-request", 400),
         (Refusal::TooManyTransactions { limit: 9 }, "too-many-requests", 429),

@@ -113,7 +113,9 @@ impl Nodes {
             }
             Asked::Confirm => (Ask::Confirm, Until::Finished),
             Asked::Cancel => (Ask::Cancel { detail: None, if_unknown: None }, Until::Finished),
-            Asked::Register(_) | Asked::Resolve(..) => unreachable!("nobody asks it of two nodes"),
+            Asked::Register(_) | Asked::RegisterAtOnce(_) | Asked::Resolve(..) => {
+                unreachable!("nobody asks it of two nodes")
+            }
         };
         // The lowest that is free: counted on, states would differ that do not.
         let is_free = |reply_to: &ReplyTo| !self.waiting.contains_key(&(place, *reply_to));

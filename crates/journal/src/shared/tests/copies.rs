@@ -81,6 +81,7 @@ async fn what_is_copied_there_and_back_is_the_same_and_is_taken_over(rig: Rig) {
     let of_all = [
         "global_transactions",
         "global_details",
+        "transaction_options",
         "branch_transactions",
         "branch_options",
         "branch_outcomes",

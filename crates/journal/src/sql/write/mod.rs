@@ -22,11 +22,13 @@ pub(crate) enum WriteKind {
     Stay,
     /// Inserts what never changes of transactions that begin.
     Details,
+    /// Inserts what those of them ask for that ask for anything beyond their branches.
+    OwnOptions,
     /// Writes the texts of reasons of decisions.
     Reasons,
     /// Inserts branches.
     Branches,
-    /// Inserts what those of them ask for that ask for anything.
+    /// Inserts what those of them ask for that ask for anything beyond their calls.
     Options,
     /// Inserts what is known of branches that left the happy path, or replaces it.
     Outcomes,
@@ -42,6 +44,7 @@ impl WriteKind {
         Self::Advance,
         Self::Stay,
         Self::Details,
+        Self::OwnOptions,
         Self::Reasons,
         Self::Branches,
         Self::Options,
@@ -63,6 +66,7 @@ impl WriteKind {
             Self::Advance => "advance",
             Self::Stay => "stay",
             Self::Details => "details",
+            Self::OwnOptions => "own options",
             Self::Reasons => "reasons",
             Self::Branches => "branches",
             Self::Options => "options",
@@ -82,6 +86,7 @@ impl WriteKind {
             Self::Details => {
                 "global_details (gid, fingerprint, metadata, traceparent, reason_detail)"
             }
+            Self::OwnOptions => "transaction_options (gid, options)",
             Self::Branches => {
                 "branch_transactions (gid, branch_id, position, stage, registered, \
                  participant, try_url, confirm_url, cancel_url, headers, payload, timeout_ms, \

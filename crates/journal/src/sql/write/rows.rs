@@ -6,7 +6,7 @@ use sea_orm::Value;
 use serde::Serialize;
 use tercet_engine::{Act, Decision};
 use tercet_wire::{
-    BranchId, BranchOptions, BranchSpec, Gid, Incarnation, LastAnswerView, Op,
+    BranchId, BranchOptions, BranchSpec, CallOp, Gid, Incarnation, LastAnswerView, Op,
     PendingResolutionView, Reason,
 };
 
@@ -50,6 +50,7 @@ pub(crate) fn write_rows(
         WriteKind::Advance => advance(deltas, &mut rows),
         WriteKind::Stay => stay(deltas, &mut rows),
         WriteKind::Details => details(deltas, &mut rows),
+        WriteKind::OwnOptions => own_options(deltas, &mut rows),
         WriteKind::Reasons => reasons(deltas, &mut rows),
         WriteKind::Branches => branches(deltas, &mut rows),
         WriteKind::Options => options(deltas, &mut rows),
@@ -115,6 +116,13 @@ fn details(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
             text(&spec.traceparent),
             maybe_text(reason_detail(delta)),
         ]);
+    }
+}
+
+fn own_options(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    for delta in deltas {
+        let Some(options) = delta.begun.and_then(|spec| spec.options.as_deref()) else { continue };
+        rows.push([text(delta.gid.as_str()), json(Some(options))]);
     }
 }
 
@@ -205,7 +213,7 @@ fn events(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
                 happening.at.0.into(),
                 text(happening.kind.as_str()),
                 maybe_text(happening.branch.as_ref().map(|branch| branch.as_str())),
-                maybe_text(happening.op.map(Op::as_str)),
+                maybe_text(happening.op.map(CallOp::as_str)),
                 happening.attempt.into(),
                 maybe_text(happening.detail.as_deref()),
             ]);

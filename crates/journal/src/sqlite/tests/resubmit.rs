@@ -9,14 +9,15 @@ use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
 
 use super::super::{SqliteStore, writer};
 use super::{outsider, run};
-use crate::conformance::{Rig, act, finished, record, trying};
+use crate::conformance::{Rig, act, finished, record, trying, with_options};
 use crate::store::{Commit, CommitError, Read, Store};
 
 /// Each table is written by a statement of its own, in this order.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "nodes",
     "global_transactions",
     "global_details",
+    "transaction_options",
     "branch_transactions",
     "branch_options",
     "branch_outcomes",
@@ -98,7 +99,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
         for second in TABLES {
             number += 1;
             let life = u64::try_from(number).unwrap();
-            let spec = trying(&format!("tx-{number}"), life, 0);
+            let spec = with_options(&trying(&format!("tx-{number}"), life, 0));
             let batch = batch(number, &spec, before.as_ref());
             let expected = rows(&outsider).await;
             fails_without(first, &outsider, &store, &batch).await;
@@ -108,7 +109,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             let written =
-                [0, 1, 1, 2, 1, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+                [0, 1, 1, 1, 2, 1, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
             assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
             before = Some(spec);
         }
@@ -132,15 +133,15 @@ async fn a_batch_whose_commit_fails_is_written_once() {
     let strict = writer::open(&rig.sqlite_file()).unwrap();
     strict.pragma_update(None, "foreign_keys", true).unwrap();
     *store.writer.lock().unwrap() = Some(strict);
-    let spec = trying("tx-1", 1, 0);
+    let spec = with_options(&trying("tx-1", 1, 0));
     let batch = batch(1, &spec, None);
     let failed = store.commit(&batch).await;
     assert!(matches!(&failed, Err(CommitError::Again(_))), "{failed:?}");
-    assert_eq!(rows(&outsider).await, [1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(rows(&outsider).await, [1, 0, 0, 0, 0, 0, 0, 0, 0]);
     // The next connection does not look at references.
     for _ in 0..2 {
         assert_eq!(store.commit(&batch).await.unwrap(), []);
-        assert_eq!(rows(&outsider).await, [1, 1, 1, 2, 1, 1, 1, 1]);
+        assert_eq!(rows(&outsider).await, [1, 1, 1, 1, 2, 1, 1, 1, 1]);
     }
 }
 

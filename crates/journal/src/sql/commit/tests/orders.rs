@@ -6,16 +6,17 @@ use tercet_wire::{BranchStatus, EventKind, PerOp, Reason, Spec, Wall};
 
 use super::super::{Answer, Fault, Field, Step};
 use super::script::Run;
-use crate::conformance::{act, record, trying};
+use crate::conformance::{act, record, trying, with_options};
 use crate::store::CommitError;
 
 /// All that a batch whose every statement has rows sends.
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "begin with fence 7 3",
     "begin 2",
     "advance 1",
     "stay 2",
     "details 2",
+    "own options 2",
     "reasons 1",
     "branches 5",
     "options 2",
@@ -56,7 +57,7 @@ fn outcome(branch: &str) -> Change {
 fn batch() -> Batch {
     let cancel = Decision::Cancel { reason: Reason::Requested, detail: Some("no".into()) };
     let begun = |name, life| {
-        let spec = trying(name, life, 0);
+        let spec = with_options(&trying(name, life, 0));
         let branches = spec.branches.iter().rev().cloned().collect();
         std::sync::Arc::new(Spec { branches, ..Spec::clone(&spec) })
     };
@@ -136,7 +137,7 @@ fn rows_of_every_statement_are_ordered_by_gid_and_branch() {
         assert!(keys.is_sorted(), "{sent}: {keys:?}");
         seen += usize::from(keys.len() > 1);
     }
-    assert_eq!(seen, 7, "statements of which there is an order to see");
+    assert_eq!(seen, 8, "statements of which there is an order to see");
 }
 
 #[test]
