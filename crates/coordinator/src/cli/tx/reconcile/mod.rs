@@ -3,7 +3,7 @@
 //! ```text
 //!   participant: GET {endpoint}/branches ── a page ──▶ coordinator: each of its transactions
 //!                     ▲                                     │ differs?
-//!                     └──── the row once more ◀─────────────┘  and the transaction: does it still?
+//!                     └──── the page once more ◀────────────┘  and the transaction: does it still?
 //! ```
 //!
 //! Both go on while they are compared, so what seems to differ is looked at twice: a row that was read before its
@@ -95,7 +95,7 @@ impl<'a> Comparison<'a> {
         let mut after = None;
         loop {
             let Page { items, next_cursor } = self.books.page(after.as_deref()).await?;
-            self.page(items).await?;
+            self.page(after.as_deref(), items).await?;
             if next_cursor.is_none() {
                 break;
             }
@@ -108,28 +108,33 @@ impl<'a> Comparison<'a> {
         Ok(if self.differ > 0 { Exit::Failed } else { Exit::Well })
     }
 
-    async fn page(&mut self, rows: Vec<BookEntry>) -> Result<(), ClientError> {
+    async fn page(&mut self, after: Option<&str>, rows: Vec<BookEntry>) -> Result<(), ClientError> {
         let since = self.flags.since;
         let is_meant = |row: &BookEntry| since.is_none_or(|since| row.at >= since);
         let rows: Vec<BookEntry> = rows.into_iter().filter(is_meant).collect();
-        let there = self.transactions(&rows).await?;
-        let mut found = Vec::new();
-        for row in &rows {
-            let known = there.get(&row.gid).and_then(Option::as_ref);
-            let Some(finding) = compare(row, known) else { continue };
-            found.extend(self.still(finding).await?);
-        }
         self.compared += rows.len() as u64;
+        let there = self.transactions(&rows).await?;
+        let known = |row: &BookEntry| there.get(&row.gid).and_then(Option::as_ref);
+        let suspects: Vec<BookEntry> =
+            rows.into_iter().filter(|row| compare(row, known(row)).is_some()).collect();
+        if suspects.is_empty() {
+            return Ok(());
+        }
+        // The same page once more, by the cursor that the participant gave: it need not know any other.
+        let again = self.books.page(after).await?.items;
+        let mut found = Vec::new();
+        for suspect in suspects {
+            let is_it = |row: &&BookEntry| row.gid == suspect.gid && row.branch == suspect.branch;
+            let row = match again.iter().find(is_it) {
+                Some(row) => Some(row.clone()),
+                // It has gone, or so much came before it that it is on the next page.
+                None => self.books.row(&suspect.gid, &suspect.branch).await?,
+            };
+            let Some(row) = row else { continue };
+            let known = look(self.coordinator.clone(), row.gid.clone()).await?;
+            found.extend(compare(&row, known.as_ref()));
+        }
         self.tell(found).await
-    }
-
-    /// What is found of the same branch when both are asked again, the participant first.
-    async fn still(&self, finding: Finding) -> Result<Option<Finding>, ClientError> {
-        let Some(row) = self.books.row(&finding.gid, &finding.branch).await? else {
-            return Ok(None);
-        };
-        let known = look(self.coordinator.clone(), row.gid.clone()).await?;
-        Ok(compare(&row, known.as_ref()))
     }
 
     /// Each transaction as the coordinator knows it, or that it does not.
