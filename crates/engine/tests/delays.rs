@@ -87,7 +87,7 @@ fn a_confirm_whose_time_passed_while_nobody_was_there_is_called() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_puts_it_off_by_no_more_than_was_asked() {
+fn a_clock_set_back_puts_it_off_by_no_more_than_was_asked() {
     let mut driver = put_off(HOUR);
     driver.now.wall = Wall(driver.now.wall.0 - 100 * 86_400_000);
     driver.restart(&gid("t"));
@@ -234,7 +234,7 @@ fn who_looks_at_what_is_asleep_does_not_wake_it() {
 
 /// Keeps P6.
 #[test]
-fn one_that_waits_for_somebody_and_for_its_time_comes_back_for_both() {
+fn what_waits_for_somebody_and_its_time_comes_back_for_both() {
     let mut node =
         Node::with(EngineSettings { in_memory_waiting_transactions: 0, ..two_may_wait() });
     node.answers_loads = true;

@@ -22,8 +22,8 @@ pub(crate) const DELAY_BUGS: &[Bug] = &[
     Bug {
         name: "retry hurries what is put off",
         file: "crates/engine/src/transaction/operator.rs",
-        instead_of: "                CallState::Waiting { .. } => {\n                    branch.call_state = CallState::Due(step.now.mono);",
-        put: "                CallState::Waiting { .. } | CallState::Held(_) if true => {\n                    branch.call_state = CallState::Due(step.now.mono);",
+        instead_of: "CallState::Due(at) if at > step.now.mono => {",
+        put: "CallState::Due(at) | CallState::Held(at) if at > step.now.mono => {",
         caught_by: EngineTest("delays"),
     },
     Bug {
@@ -34,7 +34,7 @@ pub(crate) const DELAY_BUGS: &[Bug] = &[
         caught_by: EngineTest("delays"),
     },
     Bug {
-        name: "P4: what is asleep in the journal is never woken",
+        name: "P9: what is asleep in the journal is looked for again and again",
         file: "crates/engine/src/transaction/paging.rs",
         instead_of: "shown.into_iter().chain(held).min_by_key(|wake| wake.at)",
         put: "shown.into_iter().chain(held.filter(|wake| wake.at == Mono(0))).min_by_key(|wake| wake.at)",
