@@ -98,7 +98,7 @@ mod tests {
             let transactions = TransactionMetrics::register();
             let participants = Participants::default();
             participants.of("127.0.0.1:7301").ended(
-                tercet_wire::Op::Try,
+                tercet_wire::Op::Try.into(),
                 CallResult::Done,
                 Duration::from_millis(3),
             );

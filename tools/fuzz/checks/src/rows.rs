@@ -133,7 +133,7 @@ fn stories() -> Vec<(bool, Vec<Change>)> {
         at: NOW.wall,
         kind: EventKind::Parked,
         branch: Some("b1".parse().expect("an id")),
-        op: Some(Op::Confirm),
+        op: Some(Op::Confirm.into()),
         attempt: Some(3),
         detail: Some(Arc::from("answered 404")),
     });
