@@ -39,6 +39,7 @@ mod problems_invalid;
 mod ran;
 mod raw;
 mod recovery;
+mod results;
 mod retention;
 mod sagas;
 mod settings;

@@ -12,7 +12,9 @@ use tercet_engine::LifeState;
 
 use crate::database;
 use crate::error::JournalError;
-use crate::sql::{act, branch, detail, discard, event, node, options, outcome, transaction};
+use crate::sql::{
+    act, branch, detail, discard, event, node, options, outcome, result, transaction,
+};
 use crate::store::{Database, Offline};
 
 /// Rows that are read or written at once, at most.
@@ -76,6 +78,7 @@ async fn copy_all(
         copy_table::<branch::Entity>("branch_transactions", &snapshot, &written).await?,
         copy_table::<options::Entity>("branch_options", &snapshot, &written).await?,
         copy_table::<outcome::Entity>("branch_outcomes", &snapshot, &written).await?,
+        copy_table::<result::Entity>("branch_results", &snapshot, &written).await?,
         copy_table::<event::Entity>("transaction_events", &snapshot, &written).await?,
         copy_table::<act::Entity>("audit", &snapshot, &written).await?,
     ];
@@ -91,8 +94,9 @@ async fn copy_all(
     compare::<branch::Entity>(&copied[2], to).await?;
     compare::<options::Entity>(&copied[3], to).await?;
     compare::<outcome::Entity>(&copied[4], to).await?;
-    compare::<event::Entity>(&copied[5], to).await?;
-    compare::<act::Entity>(&copied[6], to).await?;
+    compare::<result::Entity>(&copied[5], to).await?;
+    compare::<event::Entity>(&copied[6], to).await?;
+    compare::<act::Entity>(&copied[7], to).await?;
     Ok(copied.into())
 }
 

@@ -17,6 +17,7 @@ mod legs;
 #[cfg(feature = "sea-orm")]
 mod participant;
 mod problem;
+mod results;
 #[cfg(feature = "sea-orm")]
 mod router;
 mod signed_calls;
@@ -45,11 +46,12 @@ pub use idempotency::{
 pub use legs::Legs;
 #[cfg(feature = "sea-orm")]
 pub use participant::Participant;
+pub use results::ResultError;
 #[cfg(feature = "sea-orm")]
 pub use router::router;
 pub use signed_calls::{SignedCalls, SignedCallsService};
 pub use tercet_wire::{AnswerView, BranchView, Problem, ProblemCode, SummaryView, TransactionView};
-pub use tercet_wire::{BranchId, Gid, Instance, InvalidId, Op, UnknownOp, Wall};
+pub use tercet_wire::{BranchId, Gid, Instance, InvalidId, JsonText, Op, UnknownOp, Wall};
 pub use tercet_wire::{BranchStatus, Reason, Status};
 pub use tercet_wire::{FailureKind, Verdict};
 pub use tercet_wire::{InvalidSigningKey, SigningKey};

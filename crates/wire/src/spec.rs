@@ -72,6 +72,15 @@ pub struct BranchOptions {
     /// Absent: its pattern's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub try_attempts: Option<u32>,
+    /// Whether its calls bring what those before it were answered with.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub results: bool,
+}
+
+/// What is nearly never asked for is not written where it is not.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes every field by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl BranchOptions {
@@ -93,6 +102,12 @@ impl BranchSpec {
     #[must_use]
     pub fn try_attempts(&self) -> Option<u32> {
         self.options.as_ref()?.try_attempts
+    }
+
+    /// Whether its calls bring what those before it were answered with.
+    #[must_use]
+    pub fn results(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.results)
     }
 
     /// Where this leg is called, if the coordinator calls it at all.

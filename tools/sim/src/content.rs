@@ -134,7 +134,7 @@ fn placed(branch: BranchSpec, position: u64, rng: &mut Rng) -> BranchSpec {
         _ => None,
     };
     let try_attempts = rng.pick(&[None, None, Some(0), Some(1), Some(2)]);
-    let options = BranchOptions { after, try_attempts };
+    let options = BranchOptions { after, try_attempts, results: rng.one_in(3) };
     BranchSpec { options: options.unless_empty(), ..branch }
 }
 

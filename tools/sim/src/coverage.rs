@@ -105,6 +105,8 @@ listed!(
         DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled, StepSkipped, StepTooEarly,
         ParkedByTheClock, Unparked, PauseCutShort, OpenPagedOut, DeadlineWhilePagedOut,
         ResolvedWhileCalled, WordGoesOn, Contradicted,
+        ResultKept, ResultAnsweredOtherwise, ResultBrought, OwnResultBrought, ResultBroughtAgain,
+        ResultBroughtByAnotherLife, ResultTooLarge, ResultsTooLarge,
         OutageTold, OutageReminded, OutageOver, OutageUntold,
         TookUpTrying, TookUpConfirming, TookUpCancelling,
     }

@@ -243,7 +243,7 @@ impl Engine {
             let (after, effect) = (live_transaction.release_after, Effect::Parked(parked));
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
-        for Wanted { branch, op, attempt } in calls {
+        for Wanted { branch, op, attempt, results } in calls {
             let call = Call {
                 ticket: Ticket {
                     epoch: self.epoch,
@@ -256,6 +256,7 @@ impl Engine {
                 branch,
                 spec: Arc::clone(live_transaction.transaction.spec()),
                 deadline_at: live_transaction.transaction.deadline_for(op),
+                results,
             };
             let (after, effect) = (live_transaction.release_after, Effect::Call(call));
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });

@@ -176,6 +176,7 @@ impl Transaction {
     fn call_what_is_due(&mut self, step: &mut Step<'_>) {
         let (decision, turn) = (self.decision().cloned(), self.turn());
         let (is_ordered, steps) = (self.order.is_some(), self.branches.len());
+        let first = step.calls.len();
         for (position, branch) in self.branches.iter_mut().enumerate() {
             let due = matches!(branch.call_state, CallState::Due(at) if at <= step.now.mono);
             if !due || !turn.includes(position) {
@@ -195,7 +196,11 @@ impl Transaction {
                 let line = Line { kind, branch, op, attempt, detail: "" };
                 step.stepped(&mut self.history, steps, line);
             }
-            step.calls.push(Wanted { branch: Arc::clone(&branch.spec), op, attempt });
+            let branch = Arc::clone(&branch.spec);
+            step.calls.push(Wanted { branch, op, attempt, results: None });
+        }
+        for wanted in step.calls.iter_mut().skip(first) {
+            wanted.results = self.call_results(&wanted.branch, wanted.op);
         }
     }
 

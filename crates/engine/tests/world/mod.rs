@@ -18,11 +18,13 @@ use tercet_engine::{
     Ask, Commands, Core, Engine, EngineSettings, Event, Input, Load, Record, Reply, ReplyKind,
     ReplyTo, Request, Rules, StoredTransaction, Ticket, Until, Wait,
     invariants::{
-        call_follows_the_journal, call_follows_the_order, decision_is_final,
-        reply_follows_the_journal,
+        call_follows_the_journal, call_follows_the_order, call_follows_the_results,
+        decision_is_final, reply_follows_the_journal,
     },
 };
-use tercet_wire::{Answer, BranchId, Epoch, Gid, Mono, Now, Op, ResolvedAs, Seq, Spec, Wall};
+use tercet_wire::{
+    Answer, BranchId, BranchResult, Epoch, Gid, Mono, Now, Op, ResolvedAs, Seq, Spec, Wall,
+};
 
 /// Long enough that no wait of a request runs out by itself.
 const NEVER: Mono = Mono(u64::MAX);
@@ -49,6 +51,8 @@ pub(crate) struct World {
     pub(crate) waiting: BTreeMap<ReplyTo, Asked>,
     pub(crate) replies: Vec<(Asked, String)>,
     next_reply: u64,
+    /// Whether what Tries are answered with is kept.
+    keeps_results: bool,
     /// The first promise that was seen broken.
     pub(crate) broken: Option<String>,
 }
@@ -94,6 +98,7 @@ impl World {
             waiting: BTreeMap::new(),
             replies: Vec::new(),
             next_reply: 0,
+            keeps_results: spec.branches.iter().any(|branch| branch.results()),
             broken: None,
         }
     }
@@ -158,7 +163,14 @@ impl World {
                 return;
             }
         };
-        let answer = Answer::Status { code, retry_after: None, excerpt: String::new() };
+        let answer = match (op, code) {
+            // Another one each time: what was durable first is what counts.
+            (Op::Try, 200) if self.keeps_results => {
+                let body = format!("{}.{}", ticket.epoch.0, ticket.attempt);
+                Answer::Result { code, result: BranchResult::of_body(body.as_bytes()) }
+            }
+            _ => Answer::Status { code, retry_after: None, excerpt: String::new() },
+        };
         self.add_answer(ticket, answer);
     }
 
@@ -225,6 +237,8 @@ impl World {
             self.note(call_follows_the_journal(&call, rows).map_err(|broken| broken.to_string()));
             let in_turn = call_follows_the_order(&call, self.rows.get(&call.ticket.gid));
             self.note(in_turn.map_err(|broken| broken.to_string()));
+            let told = call_follows_the_results(&call, self.rows.get(&call.ticket.gid));
+            self.note(told.map_err(|broken| broken.to_string()));
             let op = call.ticket.op;
             self.calls.push((call.ticket, op));
             self.calls.sort();

@@ -24,7 +24,7 @@ mod servers;
 pub(super) use self::engine::Engine;
 pub(super) use self::faulty::Fault;
 pub(super) use self::rig::{Rig, Running, patiently};
-pub(super) use self::script::{Script, act, finished, open_transaction, record, trying};
+pub(super) use self::script::{Script, act, finished, open_transaction, record, tried, trying};
 #[cfg(feature = "databases")]
 pub(super) use self::servers::{until_known, until_somebody_waits};
 

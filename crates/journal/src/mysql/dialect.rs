@@ -47,6 +47,7 @@ impl Dialect for MySqlDialect {
             | WriteKind::Details
             | WriteKind::Branches
             | WriteKind::Options
+            | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(

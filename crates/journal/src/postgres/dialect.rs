@@ -232,6 +232,7 @@ fn text(kind: WriteKind, rows: &str) -> String {
         WriteKind::Details
         | WriteKind::Branches
         | WriteKind::Options
+        | WriteKind::Results
         | WriteKind::Events
         | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")

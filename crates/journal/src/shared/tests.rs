@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Transac
 use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, Gid, PerOp, Spec, Wall};
 
-use crate::conformance::{Rig, act, finished, patiently, record, trying};
+use crate::conformance::{Rig, act, finished, patiently, record, tried, trying};
 use crate::store::{CommitError, Store};
 use crate::{JournalError, migrate_up, migration_status};
 
@@ -47,12 +47,13 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "global_transactions",
     "global_details",
     "branch_transactions",
     "branch_options",
     "branch_outcomes",
+    "branch_results",
     "transaction_events",
     "audit",
 ];
@@ -87,8 +88,9 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         record(2, begun, Change::History(happened)),
         record(3, begun, Change::BranchRecord(outcome)),
         record(4, begun, Change::Acted(Box::new(Acted { act, changes: Vec::new() }))),
+        record(5, begun, tried("b1")),
     ];
-    records.extend(decided.map(|spec| record(5, spec, finished(spec, 1, 2)[1].clone())));
+    records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
     Batch { number, written_at: Wall(number), records, acts: Vec::new() }
 }
 
@@ -272,6 +274,7 @@ async fn steps_that_died_anywhere_in_their_middle_are_gone_on_with(rig: Rig) {
     };
     // The last things made first, so that each time it has died a little earlier.
     let undo = [
+        "DROP TABLE branch_results".to_owned(),
         "DROP TABLE branch_options".to_owned(),
         "DELETE FROM schema_compat".to_owned(),
         "DROP TABLE schema_compat".to_owned(),

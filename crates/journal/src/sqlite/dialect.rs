@@ -84,6 +84,7 @@ impl Dialect for Sqlite {
             WriteKind::Details
             | WriteKind::Branches
             | WriteKind::Options
+            | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Audit => inserted(kind, rows, ""),
         }

@@ -115,6 +115,11 @@ pub struct BranchRequest {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 1_000))]
     pub try_attempts: Option<u64>,
+    /// Whether the body of each of its calls is `{"payload":…,"results":{…}}`, with what the Tries
+    /// before it were answered with, by branch; in Confirm and Cancel its own too. Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(default = false))]
+    pub results: Option<bool>,
 }
 
 /// Asks for the cancel decision; the body may be absent.

@@ -228,6 +228,7 @@ fn check_branch_at(
     let options = BranchOptions {
         after: check_after(request.after, path, limits)?,
         try_attempts: check_try_attempts(request.try_attempts, path)?,
+        results: request.results.unwrap_or(false),
     };
     let options = match place {
         None => options.unless_empty(),
@@ -263,6 +264,7 @@ impl Place<'_> {
         BranchOptions {
             after: options.after.filter(|after| !is_default(after)),
             try_attempts: options.try_attempts.filter(|attempts| *attempts != 0),
+            results: options.results,
         }
     }
 }

@@ -86,6 +86,9 @@ pub(crate) fn of_branch(
     if let Some(attempts) = options.and_then(|options| options.try_attempts) {
         content.field("try_attempts", &attempts.to_string());
     }
+    if options.is_some_and(|options| options.results) {
+        content.field("results", "true");
+    }
     content.fingerprint()
 }
 

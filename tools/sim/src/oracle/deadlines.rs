@@ -85,6 +85,7 @@ impl Deadlines {
                 }
                 Change::Registered(_)
                 | Change::BranchRecord(_)
+                | Change::Tried(_)
                 | Change::Finished { .. }
                 | Change::Parked(_)
                 | Change::History(_)

@@ -88,6 +88,7 @@ impl Parking {
                 Change::Begun(_)
                 | Change::Registered(_)
                 | Change::BranchRecord(_)
+                | Change::Tried(_)
                 | Change::Finished { .. }
                 | Change::Parked(_)
                 | Change::History(_)

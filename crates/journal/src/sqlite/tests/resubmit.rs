@@ -9,17 +9,18 @@ use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
 
 use super::super::{SqliteStore, writer};
 use super::{outsider, run};
-use crate::conformance::{Rig, act, finished, record, trying};
+use crate::conformance::{Rig, act, finished, record, tried, trying};
 use crate::store::{Commit, CommitError, Read, Store};
 
 /// Each table is written by a statement of its own, in this order.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "nodes",
     "global_transactions",
     "global_details",
     "branch_transactions",
     "branch_options",
     "branch_outcomes",
+    "branch_results",
     "transaction_events",
     "audit",
 ];
@@ -58,8 +59,9 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         record(2, begun, Change::History(happened)),
         record(3, begun, Change::BranchRecord(outcome)),
         record(4, begun, Change::Acted(Box::new(Acted { act, changes: Vec::new() }))),
+        record(5, begun, tried("b1")),
     ];
-    records.extend(decided.map(|spec| record(5, spec, finished(spec, 1, 2)[1].clone())));
+    records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
     Batch { number, written_at: Wall(number), records, acts: Vec::new() }
 }
 

@@ -6,11 +6,11 @@ use tercet_wire::{BranchStatus, EventKind, PerOp, Reason, Spec, Wall};
 
 use super::super::{Answer, Fault, Field, Step};
 use super::script::Run;
-use crate::conformance::{act, record, trying};
+use crate::conformance::{act, record, tried, trying};
 use crate::store::CommitError;
 
 /// All that a batch whose every statement has rows sends.
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "begin with fence 7 3",
     "begin 2",
     "advance 1",
@@ -19,7 +19,8 @@ const ALL: [&str; 11] = [
     "reasons 1",
     "branches 5",
     "options 2",
-    "outcomes 3",
+    "outcomes 4",
+    "results 2",
     "events 3",
     "COMMIT",
 ];
@@ -73,6 +74,8 @@ fn batch() -> Batch {
         (&b, outcome("b0")),
         (&a, outcome("b0")),
         (&a, happened(1)),
+        (&b, tried("b1")),
+        (&a, tried("b1")),
     ];
     let records: Vec<Record> =
         (1..).zip(changes).map(|(seq, (spec, change))| record(seq, spec, change)).collect();
@@ -123,8 +126,9 @@ fn rows_of_every_statement_are_ordered_by_gid_and_branch() {
     }
     let mut seen = 0;
     for (sent, bound) in run.sent.iter().zip(&run.bound) {
-        let of_branch =
-            ["branches", "options", "outcomes"].iter().any(|kind| sent.starts_with(kind));
+        let of_branch = ["branches", "options", "outcomes", "results"]
+            .iter()
+            .any(|kind| sent.starts_with(kind));
         let key = |row: &[Value]| match (&row[0], &row[1]) {
             (Value::String(Some(gid)), Value::String(Some(branch))) if of_branch => {
                 (gid.clone(), branch.clone())
@@ -136,7 +140,7 @@ fn rows_of_every_statement_are_ordered_by_gid_and_branch() {
         assert!(keys.is_sorted(), "{sent}: {keys:?}");
         seen += usize::from(keys.len() > 1);
     }
-    assert_eq!(seen, 7, "statements of which there is an order to see");
+    assert_eq!(seen, 8, "statements of which there is an order to see");
 }
 
 #[test]
