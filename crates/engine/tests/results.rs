@@ -101,8 +101,8 @@ fn in_tcc_a_branch_is_told_its_own_alone() {
     let commands = driver.answer(&first[1], 200);
     assert_eq!(records(&commands), ["Decided"]);
     assert_eq!(told(&driver.durable().calls), ["a confirm: a=7", "b confirm"]);
-    driver.restart(&gid("t"));
-    assert_eq!(told(&driver.durable().calls), ["a confirm: a=7", "b confirm"]);
+    // Nothing of it has to be written anew.
+    assert_eq!(told(&driver.restart(&gid("t")).calls), ["a confirm: a=7", "b confirm"]);
 }
 
 #[test]
@@ -117,6 +117,18 @@ fn what_nobody_is_told_is_not_kept() {
     assert_eq!((told(&next), next[0].keeps_result()), (vec!["b try".to_owned()], false));
     let commands = driver.answer(&next[0], 200);
     assert!(!records(&commands).contains(&"Tried".to_owned()));
+}
+
+/// Keeps P1.
+#[test]
+fn a_step_is_told_of_all_before_it_whoever_stands_between() {
+    let mut driver = Driver::new();
+    let steps = vec![branch("a", 0), branch("b", 1), with_results(branch("c", 2))];
+    let first = driver.begun(&saga("t", false, steps));
+    let second = answered(&mut driver, &first[0], "1").calls;
+    assert_eq!(told(&second), ["b try"]);
+    let third = answered(&mut driver, &second[0], "2").calls;
+    assert_eq!(told(&third), ["c try: a=1 b=2"]);
 }
 
 #[test]
