@@ -131,10 +131,12 @@ async fn results_are_asked_for_by_a_branch_and_read_from_it() {
     let mut answer = transaction("confirmed", None);
     answer["branches"] = json!([branch("confirmed")]);
     answer["branches"][0]["result"] = json!({ "seats": ["12A"] });
-    let (coordinator, url) = Coordinator::start(0, vec![(201, answer.clone()), (200, answer)]).await;
+    let (coordinator, url) =
+        Coordinator::start(0, vec![(201, answer.clone()), (200, answer)]).await;
     let client = Client::new(&url).expect("a client");
     let pay = NewBranch::new("payment").endpoint("http://127.0.0.1:1/payment").results();
-    client.begin(NewTransaction::new().branch(pay)).await.expect("an answer");
+    let begun = client.begin(NewTransaction::new().branch(pay)).await.expect("an answer");
+    begun.confirmed().expect("confirmed");
     let sent: Value = serde_json::from_str(&coordinator.asked()[0].2).expect("JSON");
     assert_eq!(sent["branches"][0]["results"], true);
     let shown = client.get(&"order-1".parse().expect("a gid")).await.expect("an answer");

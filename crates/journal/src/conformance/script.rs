@@ -213,7 +213,8 @@ impl Script {
                 Change::BranchRecord(outcome)
             }
             10 | 11 => Change::History(self.happening(stored.history_len + 1, at)),
-            14 => tried("b1"),
+            // Of a branch that is not there nothing is known.
+            14 if position > 1 => tried("b1"),
             _ => {
                 let act = Act { note: Some("why".into()), ..act(self.used, at, Some(gid)) };
                 let line = Change::History(self.happening(stored.history_len + 1, at));

@@ -8,7 +8,9 @@ use tercet_engine::{
     TryAnswer,
 };
 use tercet_journal::Unreadable;
-use tercet_wire::{BranchResult, BranchStatus, EventKind, ListQuery, Op, PerOp, Reason, Status, Wall};
+use tercet_wire::{
+    BranchResult, BranchStatus, EventKind, ListQuery, Op, PerOp, Reason, Status, Wall,
+};
 
 use crate::choices::Choices;
 use crate::clock::{NOW, instance};
@@ -115,20 +117,18 @@ fn stories() -> Vec<(bool, Vec<Change>)> {
         let branch = tercet_wire::check_branch(request, &limits).expect("a branch");
         Change::Registered(Arc::new(tercet_wire::BranchSpec { position: 2, ..branch }))
     };
-    let record = |branch: &str, status, parked, acknowledged_at: Option<Wall>| {
-        BranchRecord {
-            branch: branch.parse().expect("an id"),
-            status,
-            attempts: PerOp { try_: 1, confirm: 3, cancel: 0 },
-            parked,
-            last_error: Some(Arc::from("answered 404")),
-            answer: Some(TryAnswer { status: Some(409), body: Arc::from("no stock") }),
-            last_answer: None,
-            resolved_as: None,
-            pending_resolution: None,
-            contradicted: false,
-            acknowledged_at,
-        }
+    let record = |branch: &str, status, parked, acknowledged_at: Option<Wall>| BranchRecord {
+        branch: branch.parse().expect("an id"),
+        status,
+        attempts: PerOp { try_: 1, confirm: 3, cancel: 0 },
+        parked,
+        last_error: Some(Arc::from("answered 404")),
+        answer: Some(TryAnswer { status: Some(409), body: Arc::from("no stock") }),
+        last_answer: None,
+        resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
+        acknowledged_at,
     };
     let row = |branch: &str, status, parked, acknowledged_at: Option<Wall>| {
         Change::BranchRecord(record(branch, status, parked, acknowledged_at))

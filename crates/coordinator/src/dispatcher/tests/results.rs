@@ -22,7 +22,7 @@ fn result(body: &[u8]) -> Answer {
 }
 
 #[tokio::test]
-async fn results_are_sent_in_one_body_with_the_payload_and_signed_with_it() {
+async fn results_are_sent_and_signed_together_with_the_payload() {
     let mut participant = RawParticipant::start().await;
     let key = Secret::new(SECRET.parse::<SigningKey>().expect("a key"));
     let signing = Signing::new([(participant.host_port().parse().expect("a host"), key)]);
