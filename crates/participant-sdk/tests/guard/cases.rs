@@ -161,7 +161,7 @@ pub(crate) async fn a_repeated_try_is_answered_with_the_same_result(database: &D
     let service = Service::start(database, 4).await;
     let body = r#"{"amount":1,"answer":{"seat":"12A – é","fare":1.50}}"#;
     let call = Call { body, ..Call::usual("a", Try) };
-    let result = r#"200 {"seat":"12A – é","fare":1.5}"#;
+    let result = r#"200 {"fare":1.5,"seat":"12A – é"}"#;
     // What was written is rolled back, and what was to be answered with it.
     service.fail_next.store(true, Ordering::SeqCst);
     assert_eq!(service.call(call).await.words(), "503 failed");
