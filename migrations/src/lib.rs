@@ -12,6 +12,7 @@ mod m0004_shared;
 mod m0005_audit;
 mod m0006_protocol;
 mod m0007_options;
+mod m0008_results;
 mod m0009_transaction_options;
 mod table;
 
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_audit::Step),
             Box::new(m0006_protocol::Step),
             Box::new(m0007_options::Step),
+            Box::new(m0008_results::Step),
             Box::new(m0009_transaction_options::Step),
         ]
     }

@@ -43,6 +43,7 @@ mod ran;
 mod raw;
 mod reconcile;
 mod recovery;
+mod results;
 mod retention;
 mod sagas;
 mod settings;

@@ -72,6 +72,18 @@ pub enum Broken {
         /// The call.
         op: Op,
     },
+    /// A call brought other results than those that are durable of whoever came before.
+    #[error("{op} of {gid}/{branch} left with other results than are durable: {what}")]
+    WrongResults {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+        /// The call.
+        op: Op,
+        /// In what way.
+        what: String,
+    },
     /// A Confirm that was put off was called before its time.
     #[error("confirm of {gid}/{branch} left before its time")]
     CalledTooEarly {
@@ -211,6 +223,68 @@ pub fn several_came_whole(rows: &StoredTransaction) -> Result<(), Broken> {
     match all.iter().any(is_alone) {
         true => Err(Broken::RegisteredInPart(rows.spec.gid.clone())),
         false => Ok(()),
+    }
+}
+
+/// P1 for results: a call brings just what is durable of the branches that come before its own and
+/// were tried, and in Confirm and Cancel of its own; and nothing where its branch asks for nothing.
+///
+/// # Errors
+/// It does not.
+pub fn call_follows_the_results(
+    call: &Call,
+    rows: Option<&StoredTransaction>,
+) -> Result<(), Broken> {
+    let wrong = |what: String| {
+        let (gid, branch) = (call.ticket.gid.clone(), call.ticket.branch.clone());
+        Err(Broken::WrongResults { gid, branch, op: call.ticket.op, what })
+    };
+    let brought = match (call.branch.results(), call.brought()) {
+        (false, None) => return Ok(()),
+        (false, Some(_)) => return wrong("nobody asks for any".to_owned()),
+        (true, None) => return wrong("it brings none".to_owned()),
+        (true, Some(brought)) => brought,
+    };
+    let Some(rows) = rows else { return wrong("nothing is durable".to_owned()) };
+    let order = (rows.spec.pattern == Pattern::Saga).then(|| Order::of(&rows.branches));
+    let own = rows.branches.iter().position(|branch| branch.id == call.ticket.branch);
+    let is_told = |position: usize| match own {
+        Some(own) if own == position => call.ticket.op != Op::Try,
+        Some(own) => order.as_ref().is_some_and(|order| order.before(own).any(|it| it == position)),
+        None => false,
+    };
+    // Those with a Try that the coordinator calls: others are answered nothing.
+    let told = rows.branches.iter().enumerate().filter(|(position, branch)| {
+        is_told(*position) && branch.url(Op::Try).is_some() && was_tried(rows, &branch.id)
+    });
+    let mut brought = brought.iter();
+    for (_, branch) in told {
+        let Some(durable) = rows.result(&branch.id) else {
+            return wrong(format!("{} was tried, and its result is lost", branch.id));
+        };
+        if brought.next().is_none_or(|(id, result)| *id != branch.id || result != durable) {
+            return wrong(format!("not that of {}", branch.id));
+        }
+    }
+    brought.next().map_or(Ok(()), |(id, _)| wrong(format!("{id} has none")))
+}
+
+/// Whether the rows say that the Try of a branch was done.
+fn was_tried(rows: &StoredTransaction, id: &BranchId) -> bool {
+    let row = rows.branch_records.iter().find(|row| row.branch == *id);
+    match (row.map(|row| row.status), rows.result(id)) {
+        (_, Some(_)) | (Some(BranchStatus::Tried), None) => true,
+        (
+            Some(
+                BranchStatus::Registered
+                | BranchStatus::Refused
+                | BranchStatus::Skipped
+                | BranchStatus::Confirmed
+                | BranchStatus::Cancelled,
+            )
+            | None,
+            None,
+        ) => false,
     }
 }
 

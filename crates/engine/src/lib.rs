@@ -33,7 +33,8 @@ pub use dispatch::{
 pub use driver::{Driver, DriverSettings, Ended, Lane, for_what_is_in_flight};
 pub use engine::input::{Ask, Input, Load, ReplyTo, Request, Ticket, Until, Wait};
 pub use engine::output::{
-    Call, DeferredEffect, Effect, Output, PageRequest, Parked, Refusal, Reply, ReplyKind, Snapshot,
+    Call, CallResults, DeferredEffect, Effect, Output, PageRequest, Parked, Refusal, Reply,
+    ReplyKind, Snapshot,
 };
 pub use engine::{Census, Engine, EngineSettings, WaitingFor};
 pub use group_commit::{
@@ -44,8 +45,8 @@ pub use journal_event::{JournalEvent, Urgency};
 pub use outages::{OutageNews, Outages};
 pub use record::{
     BranchRecord, Change, Decided, Decision, HistoryEvent, LastAnswer, PendingResolution, Record,
-    TryAnswer,
+    Tried, TryAnswer,
 };
 pub use recovery::{PageRead, Unreadable, read_page};
-pub use stored::{ApplyError, StoredTransaction, begins};
+pub use stored::{ApplyError, ResultRecord, StoredTransaction, begins};
 pub use transaction::{Branch, BranchState, CallState, Phase, Rules, Transaction, history_bound};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    BranchId, BranchSpec, BranchStatus, CallOp, EventKind, Gid, Instance, Mono, Op, PerOp, Reason,
-    ResolvedAs, Seq, Spec, Status, SteadyWall, Wall,
+    BranchId, BranchResult, BranchSpec, BranchStatus, CallOp, EventKind, Gid, Instance, Mono, Op,
+    PerOp, Reason, ResolvedAs, Seq, Spec, Status, SteadyWall, Wall,
 };
 
 use crate::act::Acted;
@@ -44,6 +44,8 @@ pub enum Change {
     Decided(Decided),
     /// What is known of one branch replaces what was known.
     BranchRecord(BranchRecord),
+    /// Likewise, of one whose Try is done and what it was answered with is kept.
+    Tried(Box<Tried>),
     /// Everyone has acknowledged. Guarded by the status the decision gave.
     Finished {
         /// `confirmed` or `cancelled`.
@@ -69,6 +71,7 @@ impl Change {
             | Self::RegisteredAtOnce(_)
             | Self::Decided(_)
             | Self::BranchRecord(_)
+            | Self::Tried(_)
             | Self::Finished { .. }
             | Self::Parked(_)
             | Self::History(_) => std::slice::from_ref(self).iter(),
@@ -86,6 +89,7 @@ impl Change {
             | Self::RegisteredAtOnce(_)
             | Self::Decided(_)
             | Self::BranchRecord(_)
+            | Self::Tried(_)
             | Self::Parked(_)
             | Self::History(_) => {}
         }
@@ -170,6 +174,15 @@ pub struct BranchRecord {
     pub contradicted: bool,
     /// When it acknowledged the decision; absent where that is the transaction's own finish.
     pub acknowledged_at: Option<Wall>,
+}
+
+/// A branch whose Try is done, with what it was answered with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tried {
+    /// What is known of the branch.
+    pub record: BranchRecord,
+    /// What its Try was answered with.
+    pub result: BranchResult,
 }
 
 /// The last answer of a Try that was refused or failed, for the initiator.

@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchSpec, Gid, Incarnation, Instance, Spec, Status, Wall};
+use tercet_wire::{
+    BranchId, BranchResult, BranchSpec, BranchStatus, Gid, Incarnation, Instance, Spec, Status,
+    Wall,
+};
 use thiserror::Error;
 
-use crate::record::{BranchRecord, Change, Decided, Decision, HistoryEvent};
+use crate::record::{BranchRecord, Change, Decided, Decision, HistoryEvent, Tried};
 
 /// All rows of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,12 +32,23 @@ pub struct StoredTransaction {
     pub owner: Option<Incarnation>,
     /// What left the happy path; at most one per branch.
     pub branch_records: Vec<BranchRecord>,
+    /// What Tries were answered with, where that is kept; at most one per branch, by its id.
+    pub results: Vec<ResultRecord>,
     /// The lines of history. A load leaves them out and gives their number only.
     pub history: Vec<HistoryEvent>,
     /// How many lines of history there are.
     pub history_len: u32,
     /// How many of them are kept however many there are: what people did, and the way of a saga.
     pub history_kept: u32,
+}
+
+/// What the Try of a branch was answered with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ResultRecord {
+    /// Which branch.
+    pub branch: BranchId,
+    /// What it was answered with.
+    pub result: BranchResult,
 }
 
 /// A record that does not fit the rows it is applied to: a bug of ours, never the world's.
@@ -90,6 +104,7 @@ impl StoredTransaction {
             parked: false,
             owner: None,
             branch_records: Vec::new(),
+            results: Vec::new(),
             history: Vec::new(),
             history_len: 0,
             history_kept: 0,
@@ -136,9 +151,15 @@ impl StoredTransaction {
             }
             Change::BranchRecord(outcome) => {
                 self.takes_branch_record(outcome)?;
-                self.branch_records.retain(|known| known.branch != outcome.branch);
-                self.branch_records.push(outcome.clone());
-                self.branch_records.sort_by(|a, b| a.branch.cmp(&b.branch));
+                self.keep_branch_record(outcome);
+            }
+            Change::Tried(tried) => {
+                self.takes_branch_record(&tried.record)?;
+                self.takes_result(tried)?;
+                self.keep_branch_record(&tried.record);
+                let (branch, result) = (tried.record.branch.clone(), tried.result.clone());
+                self.results.push(ResultRecord { branch, result });
+                self.results.sort_by(|a, b| a.branch.cmp(&b.branch));
             }
             Change::Finished { status, at } => {
                 let decision = self.decided.as_ref().map(|decided| &decided.decision);
@@ -197,6 +218,13 @@ impl StoredTransaction {
         if !self.branches.is_empty() && !self.branches.iter().any(|known| known.id == *id) {
             return Err(refused(gid, format!("{id} is no branch of it")));
         }
+        let is_untried = match row.status {
+            BranchStatus::Registered | BranchStatus::Refused | BranchStatus::Skipped => true,
+            BranchStatus::Tried | BranchStatus::Confirmed | BranchStatus::Cancelled => false,
+        };
+        if is_untried && self.result(id).is_some() {
+            return Err(refused(gid, format!("{id} has a result, and was tried")));
+        }
         let ended = row.acknowledged_at.is_some();
         if (ended || row.resolved_as.is_some()) && !self.status.is_decided() {
             return Err(refused(gid, format!("{id} has ended before the decision")));
@@ -208,6 +236,31 @@ impl StoredTransaction {
             return Err(refused(gid, format!("{id} has ended and waits for its resolution")));
         }
         row.acknowledged_at.map_or(Ok(()), |at| column_takes(gid, "acknowledged_at", at))
+    }
+
+    fn keep_branch_record(&mut self, record: &BranchRecord) {
+        self.branch_records.retain(|known| known.branch != record.branch);
+        self.branch_records.push(record.clone());
+        self.branch_records.sort_by(|a, b| a.branch.cmp(&b.branch));
+    }
+
+    /// Whether what a Try was answered with can be written: once, and with the record that says
+    /// that it was tried.
+    fn takes_result(&self, tried: &Tried) -> Result<(), ApplyError> {
+        let (gid, id) = (&self.spec.gid, &tried.record.branch);
+        if tried.record.status != BranchStatus::Tried {
+            return Err(refused(gid, format!("{id} has a result and was not tried")));
+        }
+        match self.result(id) {
+            None => Ok(()),
+            Some(_) => Err(refused(gid, format!("{id} has a result already"))),
+        }
+    }
+
+    /// What the Try of this branch was answered with, where that is kept.
+    #[must_use]
+    pub fn result(&self, id: &BranchId) -> Option<&BranchResult> {
+        self.results.iter().find(|kept| kept.branch == *id).map(|kept| &kept.result)
     }
 
     /// Whether a line of history can be written: each has a number of its own, in order.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tercet_engine::{Act, ApplyError, BranchRecord, Change, Decided, HistoryEvent, Record};
-use tercet_wire::{BranchId, BranchSpec, Gid, Instance, Spec, Status, Wall};
+use tercet_wire::{BranchId, BranchResult, BranchSpec, Gid, Instance, Spec, Status, Wall};
 
 /// What a batch means for one life.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(super) struct TransactionDelta<'a> {
     pub(super) parked: Option<bool>,
     pub(super) registered: Vec<&'a Arc<BranchSpec>>,
     pub(super) branch_records: BTreeMap<&'a BranchId, &'a BranchRecord>,
+    pub(super) results: BTreeMap<&'a BranchId, &'a BranchResult>,
     pub(super) happened: Vec<&'a HistoryEvent>,
     /// What operators did to it.
     pub(super) acts: Vec<&'a Act>,
@@ -69,6 +70,7 @@ impl<'a> TransactionDelta<'a> {
             parked: None,
             registered: Vec::new(),
             branch_records: BTreeMap::new(),
+            results: BTreeMap::new(),
             happened: Vec::new(),
             acts: Vec::new(),
         }
@@ -121,6 +123,14 @@ impl<'a> TransactionDelta<'a> {
             }
             Change::BranchRecord(outcome) => {
                 self.branch_records.insert(&outcome.branch, outcome);
+            }
+            Change::Tried(tried) => {
+                let branch = &tried.record.branch;
+                self.branch_records.insert(branch, &tried.record);
+                if self.results.insert(branch, &tried.result).is_some() {
+                    let why = format!("{branch} has a result already");
+                    return Err(ApplyError::Refused { gid: self.gid.clone(), why });
+                }
             }
             Change::Parked(parked) => self.parked = Some(*parked),
             Change::History(happening) => self.happened.push(happening),

@@ -13,7 +13,7 @@ use tercet_engine::LifeState;
 use crate::database;
 use crate::error::JournalError;
 use crate::sql::{
-    act, branch, detail, discard, event, node, options, outcome, own_options, transaction,
+    act, branch, detail, discard, event, node, options, outcome, own_options, result, transaction,
 };
 use crate::store::{Database, Offline};
 
@@ -79,6 +79,7 @@ async fn copy_all(
         copy_table::<branch::Entity>("branch_transactions", &snapshot, &written).await?,
         copy_table::<options::Entity>("branch_options", &snapshot, &written).await?,
         copy_table::<outcome::Entity>("branch_outcomes", &snapshot, &written).await?,
+        copy_table::<result::Entity>("branch_results", &snapshot, &written).await?,
         copy_table::<event::Entity>("transaction_events", &snapshot, &written).await?,
         copy_table::<act::Entity>("audit", &snapshot, &written).await?,
     ];
@@ -95,8 +96,9 @@ async fn copy_all(
     compare::<branch::Entity>(&copied[3], to).await?;
     compare::<options::Entity>(&copied[4], to).await?;
     compare::<outcome::Entity>(&copied[5], to).await?;
-    compare::<event::Entity>(&copied[6], to).await?;
-    compare::<act::Entity>(&copied[7], to).await?;
+    compare::<result::Entity>(&copied[6], to).await?;
+    compare::<event::Entity>(&copied[7], to).await?;
+    compare::<act::Entity>(&copied[8], to).await?;
     Ok(copied.into())
 }
 

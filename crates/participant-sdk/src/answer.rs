@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tercet_wire::Op;
@@ -24,6 +25,9 @@ struct DoneBody {
 
 /// The call was done, now or before.
 pub(crate) fn done(done: Done) -> Response {
+    if let Some(result) = done.result {
+        return ([(CONTENT_TYPE, "application/json")], result).into_response();
+    }
     Json(DoneBody { state: done.state.as_str(), repeated: done.repeated }).into_response()
 }
 

@@ -1,13 +1,17 @@
 //! What a call says about itself, in its `Tercet-*` headers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tercet_wire::{BranchId, Gid, Instance, Op, Wall, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tercet_wire::{BranchId, Gid, Instance, JsonText, Op, Wall, header};
 use thiserror::Error;
 
 use crate::legs::Legs;
+use crate::results::{CallResults, ResultError};
 
 /// What the business code and the guard know of the call they answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +36,7 @@ pub struct Context {
     /// Whether this is a Cancel of whose branch no Try was recorded here. It is run only for a
     /// participant that asks for it (`Participant::CANCELS_EMPTY`).
     pub empty: bool,
+    pub(crate) results: CallResults,
 }
 
 /// A header that every call carries is missing or cannot be read.
@@ -62,6 +67,7 @@ impl Context {
             deadline: optional(headers, header::DEADLINE)?,
             traceparent: optional(headers, header::TRACEPARENT)?,
             empty: false,
+            results: CallResults::default(),
         };
         if context.op != op {
             let what = format!("says {}, but this is the URL of {op}", context.op);
@@ -70,14 +76,55 @@ impl Context {
         Ok(context)
     }
 
+    /// Reads a call to `op`'s URL: its headers, and what is in its body. Where it brings results the
+    /// payload is a part of the body, and [`result`](Self::result) gives the rest; else it is the body.
+    ///
+    /// # Errors
+    /// As [`from_headers`](Self::from_headers), or the body is not as `Tercet-Results` says.
+    pub fn from_call<'a>(
+        op: Op,
+        headers: &HeaderMap,
+        body: &'a [u8],
+    ) -> Result<(Self, &'a [u8]), BadHeader> {
+        let context = Self::from_headers(op, headers)?;
+        let (results, payload) = CallResults::read(headers, body)?;
+        Ok((Self { results, ..context }, payload))
+    }
+
+    /// What the Try of this branch was answered with. A call brings what the branches before its own
+    /// were answered with, and in Confirm and Cancel its own, where it is registered with
+    /// `"results": true`.
+    ///
+    /// # Errors
+    /// It brings none of that branch, or one that is no `T`.
+    pub fn result<T: DeserializeOwned>(&self, branch: &str) -> Result<T, ResultError> {
+        self.results.get(branch)
+    }
+
+    /// All results that the call brings, by their branches; none where it is not registered with
+    /// `"results": true`.
+    #[must_use]
+    pub fn results(&self) -> Option<&BTreeMap<String, JsonText>> {
+        self.results.brought()
+    }
+
+    /// Has a Try, once it is done, answered with this: the result of its branch, for the branches after
+    /// it. The guard keeps it with its row, so that a Try that is repeated is answered with the same.
+    /// Of several the last counts. Elsewhere than in a Try nobody reads it.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON, or takes more than 16 KiB.
+    pub fn answer(&self, result: &(impl Serialize + ?Sized)) -> Result<(), ResultError> {
+        self.results.answer(result)
+    }
+
     /// The headers of this call, for whoever makes it: what [`from_headers`](Self::from_headers)
     /// reads, and the `Idempotency-Key`. Repeat a call with the same ones; only
     /// [`attempt`](Self::attempt) may grow.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
         // Whether a Cancel is empty is the participant's own knowledge and travels nowhere.
-        let Self { gid, branch, instance, op, legs, attempt, deadline, traceparent, empty: _ } =
-            self;
+        let Self { gid, branch, instance, op, legs, attempt, deadline, traceparent, .. } = self;
         // A structured string (RFC 9651, 3.3.3); ids hold neither quotes nor backslashes.
         let key = format!("\"{gid}/{branch}/{op}\"");
         let values = [

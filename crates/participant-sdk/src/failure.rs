@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
+use crate::results::ResultError;
+
 /// Why a call was not done. Whatever the business code wrote is rolled back, the guard's
 /// row with it.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,18 @@ pub enum Failure {
     /// beyond that, and for everything else, it is a retry. (503)
     #[error(transparent)]
     Database(#[from] DbErr),
+}
+
+/// Called again it would be no other: a Try refuses, and of a Confirm or Cancel people are told.
+impl From<ResultError> for Failure {
+    fn from(error: ResultError) -> Self {
+        let code = match error {
+            ResultError::Missing { .. } => "result-missing",
+            ResultError::Unreadable { .. } | ResultError::Unwritable(_) => "result-unreadable",
+            ResultError::TooLarge { .. } => "result-too-large",
+        };
+        Self::refused(code, error.to_string())
+    }
 }
 
 impl Failure {

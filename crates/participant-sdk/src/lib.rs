@@ -21,6 +21,7 @@ mod outbox;
 #[cfg(feature = "sea-orm")]
 mod participant;
 mod problem;
+mod results;
 #[cfg(feature = "sea-orm")]
 mod router;
 mod signed_calls;
@@ -55,11 +56,12 @@ pub use legs::Legs;
 pub use outbox::{NotSent, OUTBOX_PURGE_AFTER, Outbox, OutboxEntry, OutboxState, Relay, RelayTask};
 #[cfg(feature = "sea-orm")]
 pub use participant::Participant;
+pub use results::ResultError;
 #[cfg(feature = "sea-orm")]
 pub use router::router;
 pub use signed_calls::{SignedCalls, SignedCallsService};
 pub use tercet_wire::{AnswerView, BranchView, Problem, ProblemCode, SummaryView, TransactionView};
-pub use tercet_wire::{BranchId, Gid, Instance, InvalidId, Op, UnknownOp, Wall};
+pub use tercet_wire::{BranchId, Gid, Instance, InvalidId, JsonText, Op, UnknownOp, Wall};
 pub use tercet_wire::{BranchStatus, Reason, Status};
 pub use tercet_wire::{FailureKind, Verdict};
 pub use tercet_wire::{InvalidSigningKey, SigningKey};

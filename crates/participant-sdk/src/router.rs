@@ -25,8 +25,9 @@ use crate::guard::turn::{TURN_PATIENCE, Turns};
 use crate::participant::Participant;
 use crate::problem::problem;
 
-/// More than the coordinator accepts as a payload, and less than would hurt.
-const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+/// More than the coordinator accepts as a payload and as results, written as JSON, and less than would
+/// hurt.
+const BODY_LIMIT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How long a call may wait to begin before its caller is told that it is in progress: much less than
 /// callers wait for an answer, since silence would count as a failure.
@@ -95,8 +96,8 @@ async fn call<P: Participant>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let context = match Context::from_headers(op, &headers) {
-        Ok(context) => context,
+    let (context, payload) = match Context::from_call(op, &headers, &body) {
+        Ok((context, payload)) => (context, body.slice_ref(payload)),
         Err(error) => {
             tracing::warn!(%op, %error, "a call cannot be read");
             return answer::bad_header(&error);
@@ -110,7 +111,7 @@ async fn call<P: Participant>(
     // In a task of its own: the caller's hanging up drops this future, not the call, and a
     // panic in business code becomes an answer.
     let mut call = tokio::spawn(async move {
-        let result = endpoint.store.run(&endpoint.participant, &context, &body, begins).await;
+        let result = endpoint.store.run(&endpoint.participant, &context, &payload, begins).await;
         drop(turn);
         result.map_err(|why| answer::not_done(&context, &why))
     });

@@ -23,5 +23,6 @@ pub(crate) fn context(gid: &str, op: Op) -> Context {
         deadline: None,
         traceparent: None,
         empty: false,
+        results: Default::default(),
     }
 }

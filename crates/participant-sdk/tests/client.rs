@@ -128,6 +128,25 @@ async fn a_begin_that_is_not_answered_is_repeated_to_the_byte_with_the_same_gid(
 }
 
 #[tokio::test]
+async fn results_are_asked_for_by_a_branch_and_read_from_it() {
+    let mut answer = transaction("confirmed", None);
+    answer["branches"] = json!([branch("confirmed")]);
+    answer["branches"][0]["result"] = json!({ "seats": ["12A"] });
+    let (coordinator, url) =
+        Coordinator::start(0, vec![(201, answer.clone()), (200, answer)]).await;
+    let client = Client::new(&url).expect("a client");
+    let pay = NewBranch::new("payment").endpoint("http://127.0.0.1:1/payment").results();
+    let begun = client.begin(NewTransaction::new().branch(pay)).await.expect("an answer");
+    begun.confirmed().expect("confirmed");
+    let sent: Value = serde_json::from_str(&coordinator.asked()[0].2).expect("JSON");
+    assert_eq!(sent["branches"][0]["results"], true);
+    let shown = client.get(&"order-1".parse().expect("a gid")).await.expect("an answer");
+    let result = shown.branches[0].result.as_ref().expect("a result");
+    let seats: std::collections::BTreeMap<String, Vec<String>> = result.read().expect("seats");
+    assert_eq!(seats["seats"], ["12A"]);
+}
+
+#[tokio::test]
 async fn a_token_goes_with_every_request_and_only_where_there_is_one() {
     let answers = || {
         vec![

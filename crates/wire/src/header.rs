@@ -17,6 +17,8 @@ pub const DEADLINE: &str = "tercet-deadline";
 /// On calls: `"{gid}/{branch}/{op}"`, the quotes included.
 /// Source: draft-ietf-httpapi-idempotency-key-header.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// On calls: `true` where the body is `{"payload":…,"results":{…}}` and not the payload alone.
+pub const RESULTS: &str = "tercet-results";
 /// W3C Trace Context.
 pub const TRACEPARENT: &str = "traceparent";
 /// W3C Trace Context.

@@ -3,6 +3,7 @@
 //! coordinator all stand on this; it knows neither the rules of a transaction nor any IO.
 
 mod backoff;
+mod branch_result;
 mod call_rules;
 pub mod header;
 mod hex;
@@ -27,6 +28,7 @@ mod time;
 mod verdict;
 
 pub use backoff::{Backoff, spread};
+pub use branch_result::{BranchResult, JsonText, RESULT_BYTES, RESULTS_BYTES, body_with_results};
 pub use call_rules::{CallRule, CallRules, InvalidCallRule, NotAllowed};
 pub use header::NODE_PROTOCOL;
 pub use hex::{hex, unhex};

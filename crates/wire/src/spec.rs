@@ -153,6 +153,15 @@ pub struct BranchOptions {
     /// For how long after the decision its Confirm is not called, in milliseconds. Absent: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_after_ms: Option<u64>,
+    /// Whether its calls bring what those before it were answered with.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub results: bool,
+}
+
+/// What is nearly never asked for is not written where it is not.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes every field by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl BranchOptions {
@@ -180,6 +189,12 @@ impl BranchSpec {
     #[must_use]
     pub fn confirm_after(&self) -> Option<Duration> {
         self.options.as_ref()?.confirm_after_ms.map(Duration::from_millis)
+    }
+
+    /// Whether its calls bring what those before it were answered with.
+    #[must_use]
+    pub fn results(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.results)
     }
 
     /// Where this leg is called, if the coordinator calls it at all.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::branch_result::BranchResult;
 use crate::op::Op;
 
 /// Shortest pause a participant can ask for with `Retry-After`.
@@ -23,6 +24,20 @@ pub enum Answer {
         /// The beginning of the body, for people; it never changes the verdict.
         excerpt: String,
     },
+    /// A Try was done, and what it was answered with is kept: its body is part of the answer.
+    Result {
+        /// The HTTP status code.
+        code: u16,
+        /// What it was answered with.
+        result: BranchResult,
+    },
+    /// Likewise, and it is more than is kept.
+    ResultTooLarge {
+        /// The HTTP status code.
+        code: u16,
+        /// The beginning of the body, for people.
+        excerpt: String,
+    },
     /// None arrived: no connection, a timeout, a broken answer. The call may have had its effect.
     Nothing {
         /// What happened, for people.
@@ -35,6 +50,8 @@ pub enum Answer {
     },
 }
 
+/// What `last_error` says of a Try whose result is more than is kept.
+const RESULT_TOO_LARGE: &str = "result-too-large";
 /// What `last_error` begins with where a participant may not be called.
 const NOT_ALLOWED: &str = "participant-not-allowed";
 
@@ -43,7 +60,8 @@ impl Answer {
     #[must_use]
     pub fn summary(&self) -> String {
         match self {
-            Self::Status { code, .. } => format!("answered {code}"),
+            Self::Status { code, .. } | Self::Result { code, .. } => format!("answered {code}"),
+            Self::ResultTooLarge { .. } => RESULT_TOO_LARGE.to_owned(),
             Self::Nothing { why } => why.clone(),
             Self::NotAllowed { why } => format!("{NOT_ALLOWED}: {why}"),
         }
@@ -96,7 +114,10 @@ pub fn verdict(op: Op, answer: &Answer) -> Verdict {
                 }
             };
         }
+        // What cannot be passed on is nothing to build on.
+        Answer::ResultTooLarge { .. } if op == Op::Try => return Verdict::Refused,
         Answer::Status { code, retry_after, .. } => (*code, *retry_after),
+        Answer::Result { code, .. } | Answer::ResultTooLarge { code, .. } => (*code, None),
     };
     let asked = retry_after.map(|pause| pause.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
     let wrong = match op {
@@ -215,6 +236,17 @@ mod tests {
         let nobody = Answer::NotAllowed { why: "leads to nobody".to_owned() };
         let for_good = Verdict::Again { failure: FailureKind::NotAllowed, pause: None };
         assert_eq!(check_verdict(&nobody), for_good);
+    }
+
+    #[test]
+    fn a_try_whose_result_is_too_large_is_refused() {
+        let too_large = Answer::ResultTooLarge { code: 200, excerpt: "x".to_owned() };
+        assert_eq!(too_large.summary(), "result-too-large");
+        let verdicts = Op::ALL.map(|op| verdict(op, &too_large));
+        assert_eq!(verdicts, [Verdict::Refused, Verdict::Done, Verdict::Done]);
+        let result = Answer::Result { code: 201, result: BranchResult::of_body(b"FAILURE") };
+        assert_eq!(result.summary(), "answered 201");
+        assert_eq!(verdict(Op::Try, &result), Verdict::Done);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod cluster_bugs;
 mod copy;
 mod delay_bugs;
 mod outbox_bugs;
+mod result_bugs;
 mod saga_bugs;
 
 use std::sync::Mutex;
@@ -22,6 +23,7 @@ use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
 use delay_bugs::DELAY_BUGS;
 use outbox_bugs::OUTBOX_BUGS;
+use result_bugs::RESULT_BUGS;
 use saga_bugs::SAGA_BUGS;
 
 /// Copies that are broken side by side: to build one is mostly one thread's work.
@@ -29,8 +31,17 @@ const COPIES: usize = 2;
 
 #[test]
 fn every_bug_put_back_is_caught() {
-    let bugs =
-        [BUGS, AUDIT_BUGS, CALL_BUGS, CHECK_BUGS, CLUSTER_BUGS, DELAY_BUGS, OUTBOX_BUGS, SAGA_BUGS];
+    let bugs = [
+        BUGS,
+        AUDIT_BUGS,
+        CALL_BUGS,
+        CHECK_BUGS,
+        CLUSTER_BUGS,
+        DELAY_BUGS,
+        OUTBOX_BUGS,
+        RESULT_BUGS,
+        SAGA_BUGS,
+    ];
     let bugs: Vec<&Bug> = bugs.into_iter().flatten().collect();
     let mut checks: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
     for by in bugs.iter().map(|bug| bug.caught_by) {

@@ -141,12 +141,13 @@ fn branch(position: u64, service: usize, legs: &[Op], try_by: TryBy, rng: &mut R
 fn placed(branch: BranchSpec, position: u64, rng: &mut Rng) -> BranchSpec {
     let after = match rng.between(0, 3) {
         0 => Some(BTreeSet::new()),
-        1 if position > 0 => Some(BTreeSet::from([parsed("b1")])),
+        1 | 2 if position > 0 => Some(BTreeSet::from([parsed("b1")])),
         _ => None,
     };
     let try_attempts = rng.pick(&[None, None, Some(0), Some(1), Some(2)]);
     let before = branch.options.as_deref().cloned().unwrap_or_default();
-    let options = BranchOptions { after, try_attempts, ..before };
+    let results = rng.one_in(3);
+    let options = BranchOptions { after, try_attempts, results, ..before };
     BranchSpec { options: options.unless_empty(), ..branch }
 }
 

@@ -106,6 +106,8 @@ listed!(
         PutOff, RegisteredAtOnce, AmongOthers,
         ParkedByTheClock, Unparked, PauseCutShort, OpenPagedOut, DeadlineWhilePagedOut,
         ResolvedWhileCalled, WordGoesOn, Contradicted,
+        ResultKept, ResultAnsweredOtherwise, ResultBrought, OwnResultBrought, ResultBroughtAgain,
+        ResultBroughtByAnotherLife, ResultTooLarge, ResultsTooLarge,
         OutageTold, OutageReminded, OutageOver, OutageUntold,
         TookUpTrying, TookUpConfirming, TookUpCancelling,
     }

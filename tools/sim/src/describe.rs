@@ -83,6 +83,8 @@ pub(crate) fn summary(answer: &Answer) -> String {
             format!("{code} after {} ms", pause.as_millis())
         }
         Answer::Status { code, retry_after: None, .. } => code.to_string(),
+        Answer::Result { code, result } => format!("{code} with {}", result.as_json()),
+        Answer::ResultTooLarge { code, .. } => format!("{code} with too much"),
         Answer::Nothing { why } | Answer::NotAllowed { why } => why.clone(),
     }
 }
@@ -100,6 +102,9 @@ fn change(changed: &Change) -> String {
         }
         Change::Decided(decided) => format!("decided {:?}", decided.decision),
         Change::BranchRecord(outcome) => format!("outcome {} {}", outcome.branch, outcome.status),
+        Change::Tried(tried) => {
+            format!("tried {} with {}", tried.record.branch, tried.result.as_json())
+        }
         Change::Finished { status, .. } => format!("finished {status}"),
         Change::Parked(parked) => format!("parked {parked}"),
         Change::History(scheduled_event) => format!("happened {}", scheduled_event.kind),

@@ -158,5 +158,7 @@ pub(crate) struct Arriving {
     pub(crate) legs: Legs,
     pub(crate) deadline: Option<Wall>,
     pub(crate) quantity: i64,
+    /// Whether what a Try is answered with is kept.
+    pub(crate) keeps_result: bool,
     pub(crate) from: Caller,
 }

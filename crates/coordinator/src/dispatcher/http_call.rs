@@ -11,7 +11,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tercet_clock::Clock;
 use tercet_engine::{Call, Health, NoAnswer, health};
-use tercet_wire::{Answer, parse_retry_after, without_nul};
+use tercet_wire::{
+    Answer, BranchResult, Op, RESULT_BYTES, Verdict, parse_retry_after, verdict, without_nul,
+};
 use tokio::time::sleep;
 use url::Url;
 
@@ -107,21 +109,36 @@ impl HttpCall {
         };
         let end = timer.deadline() + (timeout - first);
         timer.as_mut().reset(end);
-        // The status line has decided: what becomes of the body changes nothing but the excerpt.
-        let mut beginning = Vec::new();
-        let reading = read(&mut connection, response.body_mut(), &mut beginning);
-        let is_whole = outbound::before(timer, reading).await.unwrap_or(false);
+        // The status line has decided: what becomes of the body changes nothing but the excerpt. Unless
+        // it is the result of a Try that is done, and kept: then it is part of the answer.
         let code = response.status().as_u16();
-        if is_whole {
-            self.connections.keep(url, code, connection);
-        } else {
+        let is_kept = call.keeps_result() && is_success(code);
+        let most = if is_kept { RESULT_BYTES + 1 } else { EXCERPT_MAX + CHAR_MAX };
+        let mut beginning = Vec::new();
+        let reading = read(&mut connection, response.body_mut(), most, &mut beginning);
+        let end = outbound::before(timer, reading).await;
+        match end {
+            Some(End::Whole | End::BrokenOff) => self.connections.keep(url, code, connection),
             // Closed as it is: there is no order in what was broken off.
-            drop(connection);
+            Some(End::TooLong) | None => drop(connection),
         }
-        let answer = Answer::Status {
-            code,
-            retry_after: self.retry_after(&response),
-            excerpt: excerpt(&beginning),
+        let answer = match end {
+            _ if !is_kept => Answer::Status {
+                code,
+                retry_after: self.retry_after(&response),
+                excerpt: excerpt(&beginning),
+            },
+            _ if beginning.len() > RESULT_BYTES => {
+                Answer::ResultTooLarge { code, excerpt: excerpt(&beginning) }
+            }
+            Some(End::Whole | End::TooLong) => {
+                Answer::Result { code, result: BranchResult::of_body(&beginning) }
+            }
+            Some(End::BrokenOff) => return failed(format!("answered {code}, and broke off")),
+            None => {
+                self.connections.troubled(url, NoAnswer::Silent { since: now.mono });
+                return failed(TIMED_OUT.replace("{}", &timeout.as_millis().to_string()));
+            }
         };
         Exchanged { health: health(&answer), outcome: Outcome::Answered(answer) }
     }
@@ -134,9 +151,10 @@ impl HttpCall {
         url: &Url,
         entropy: u64,
     ) -> Result<Request<Full<Bytes>>, Unwritable> {
-        let mut request = request::request(call, url, entropy)?;
+        let body = request::body(call);
+        let mut request = request::request(call, url, body.clone(), entropy)?;
         if let Some(key) = self.signing.key_of(url) {
-            signing::sign(&mut request, key, &call.branch.payload, self.clock.now().wall)?;
+            signing::sign(&mut request, key, &body, self.clock.now().wall)?;
         }
         Ok(request)
     }
@@ -160,27 +178,50 @@ fn failed(why: String) -> Exchanged {
     Exchanged { outcome: nothing(why), health: Health::Failed }
 }
 
-/// Reads the body to its end, or until it is longer than anybody needs, and keeps its
-/// beginning. Whether it was read to its end: a body left unread takes its connection with it.
-async fn read(connection: &mut Connection, body: &mut Incoming, beginning: &mut Vec<u8>) -> bool {
+/// How a body was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// To its end.
+    Whole,
+    /// Until it broke off.
+    BrokenOff,
+    /// Until it was longer than anybody needs: left unread, it takes its connection with it.
+    TooLong,
+}
+
+/// Reads the body to its end, or until it is longer than anybody needs, and keeps its beginning: at
+/// most so many bytes.
+async fn read(
+    connection: &mut Connection,
+    body: &mut Incoming,
+    most: usize,
+    beginning: &mut Vec<u8>,
+) -> End {
     let mut len = 0;
-    // An error ends the body like its end does.
     while let Some(frame) = connection.next(body).await {
+        let Ok(frame) = frame else { return End::BrokenOff };
         // Trailers say nothing that is asked for.
         let Ok(chunk) = frame.into_data() else { continue };
-        let room = (EXCERPT_MAX + CHAR_MAX).saturating_sub(beginning.len());
+        let room = most.saturating_sub(beginning.len());
         beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
         len += chunk.len();
         if len > BODY_MAX {
-            return false;
+            return End::TooLong;
         }
     }
-    true
+    End::Whole
+}
+
+/// Whether a Try that is answered so is done.
+fn is_success(code: u16) -> bool {
+    let status = Answer::Status { code, retry_after: None, excerpt: String::new() };
+    verdict(Op::Try, &status) == Verdict::Done
 }
 
 /// The beginning of a body as text: at most 1 KiB, no half characters at its end, and no NUL, which
 /// databases do not take.
 fn excerpt(beginning: &[u8]) -> String {
+    let beginning = &beginning[..beginning.len().min(EXCERPT_MAX + CHAR_MAX)];
     let mut text = without_nul(&String::from_utf8_lossy(beginning)).into_owned();
     text.truncate(text.floor_char_boundary(EXCERPT_MAX));
     text

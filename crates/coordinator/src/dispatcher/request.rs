@@ -9,7 +9,7 @@ use http::header::{
 use http::{Method, Request, Uri};
 use http_body_util::Full;
 use tercet_engine::Call;
-use tercet_wire::Instance;
+use tercet_wire::{Instance, body_with_results};
 use thiserror::Error;
 use url::{Position, Url};
 use uuid::Uuid;
@@ -29,15 +29,29 @@ pub(super) enum Unwritable {
 /// Who calls, as it is written in every request.
 const CALLER: HeaderValue = HeaderValue::from_static(concat!("tercet/", env!("CARGO_PKG_VERSION")));
 
+/// The body of a call: the payload, or the payload and the results that it brings.
+pub(super) fn body(call: &Call) -> Bytes {
+    match call.brought() {
+        None => {
+            // The payload is shared with the engine, not copied.
+            let payload: Arc<[u8]> = Arc::from(Arc::clone(&call.branch.payload));
+            Bytes::from_owner(payload)
+        }
+        Some(results) => {
+            let results = results.iter().map(|(branch, result)| (branch, result));
+            Bytes::from(body_with_results(&call.branch.payload, results))
+        }
+    }
+}
+
 /// The request for a call. `entropy` becomes the span id.
 pub(super) fn request(
     call: &Call,
     url: &Url,
+    body: Bytes,
     entropy: u64,
 ) -> Result<Request<Full<Bytes>>, Unwritable> {
-    // The payload is shared with the engine, not copied.
-    let payload: Arc<[u8]> = Arc::from(Arc::clone(&call.branch.payload));
-    let mut request = Request::new(Full::new(Bytes::from_owner(payload)));
+    let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     let target = &url[Position::BeforePath..Position::AfterQuery];
     *request.uri_mut() = Uri::try_from(target).map_err(|_| Unwritable::Url)?;
@@ -84,6 +98,9 @@ fn headers(call: &Call, entropy: u64) -> Result<HeaderMap, Unwritable> {
     if let Some(deadline) = call.deadline_at {
         own(name::DEADLINE, HeaderValue::try_from(deadline.to_string()))?;
     }
+    if call.brought().is_some() {
+        own(name::RESULTS, Ok(HeaderValue::from_static("true")))?;
+    }
     own(name::IDEMPOTENCY_KEY, HeaderValue::try_from(key))?;
     let trace = traceparent(&call.spec.traceparent, ticket.instance, entropy);
     own(name::TRACEPARENT, HeaderValue::try_from(trace))?;
@@ -104,6 +121,7 @@ mod name {
     pub(super) const OP: HeaderName = HeaderName::from_static(header::OP);
     pub(super) const ATTEMPT: HeaderName = HeaderName::from_static(header::ATTEMPT);
     pub(super) const DEADLINE: HeaderName = HeaderName::from_static(header::DEADLINE);
+    pub(super) const RESULTS: HeaderName = HeaderName::from_static(header::RESULTS);
     pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(header::IDEMPOTENCY_KEY);
     pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(header::TRACEPARENT);
 }

@@ -43,13 +43,13 @@ impl Signing {
 pub(super) fn sign<B>(
     request: &mut Request<B>,
     key: &SigningKey,
-    body: &str,
+    body: &[u8],
     now: Wall,
 ) -> Result<(), Unwritable> {
     let headers = request.headers_mut();
     let id = call_id(|name| text(headers, name));
     let timestamp = webhook_timestamp(now);
-    let signature = key.sign(&id, timestamp, body.as_bytes());
+    let signature = key.sign(&id, timestamp, body);
     let value = |name, text: &str| HeaderValue::from_str(text).map_err(|_| Unwritable::Value(name));
     headers.insert(ID, value(ID, &id)?);
     headers.insert(TIMESTAMP, HeaderValue::from(timestamp));

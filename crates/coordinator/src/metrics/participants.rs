@@ -59,13 +59,17 @@ impl CallResult {
             (Verdict::Refused, _) => Self::Refused,
             (Verdict::InProgress(_), _) => Self::InProgress,
             (Verdict::Again { .. }, Answer::Nothing { .. }) => Self::Unanswered,
-            (Verdict::Again { failure, .. }, Answer::Status { .. } | Answer::NotAllowed { .. }) => {
-                match failure {
-                    FailureKind::Transient => Self::TransientError,
-                    FailureKind::Permanent | FailureKind::NotAllowed => Self::PermanentError,
-                    FailureKind::ReservationLost => Self::ReservationLost,
-                }
-            }
+            (
+                Verdict::Again { failure, .. },
+                Answer::Status { .. }
+                | Answer::Result { .. }
+                | Answer::ResultTooLarge { .. }
+                | Answer::NotAllowed { .. },
+            ) => match failure {
+                FailureKind::Transient => Self::TransientError,
+                FailureKind::Permanent | FailureKind::NotAllowed => Self::PermanentError,
+                FailureKind::ReservationLost => Self::ReservationLost,
+            },
         }
     }
 

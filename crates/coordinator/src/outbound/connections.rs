@@ -265,14 +265,16 @@ impl Connection {
         self.allowance.heard()
     }
 
-    /// The next part of an answer's body; `None` at its end, or where it breaks off.
-    pub(crate) async fn next(&mut self, body: &mut Incoming) -> Option<Frame<Bytes>> {
+    /// The next part of an answer's body; `None` at its end, an error where it breaks off.
+    pub(crate) async fn next(
+        &mut self,
+        body: &mut Incoming,
+    ) -> Option<Result<Frame<Bytes>, hyper::Error>> {
         poll_fn(|context| {
             drive(&mut self.driver, context);
             Pin::new(&mut *body).poll_frame(context)
         })
-        .await?
-        .ok()
+        .await
     }
 
     /// Ends it in order: on TLS the other side is told.

@@ -25,6 +25,8 @@ pub fn health(answer: &Answer) -> Health {
     match answer {
         Answer::Nothing { .. } => Health::Failed,
         Answer::NotAllowed { .. } => Health::Unknown,
+        // Only a Try that is done has a result.
+        Answer::Result { .. } | Answer::ResultTooLarge { .. } => Health::Alive,
         Answer::Status { code, .. } => match code {
             502..=504 => Health::Failed,
             _ => Health::Alive,

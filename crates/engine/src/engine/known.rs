@@ -274,7 +274,7 @@ impl Engine {
             let (after, effect) = (live_transaction.release_after, Effect::Parked(parked));
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
-        for Wanted { branch, op, attempt, asks } in calls {
+        for Wanted { branch, op, attempt, asks, results } in calls {
             let call = Call {
                 ticket: Ticket {
                     epoch: self.epoch,
@@ -291,6 +291,7 @@ impl Engine {
                     true => None,
                     false => live_transaction.transaction.deadline_for(op),
                 },
+                results,
             };
             let (after, effect) = (live_transaction.release_after, Effect::Call(call));
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    BranchId, BranchSpec, Gid, Incarnation, Instance, Mono, Now, Op, Seq, Spec, Unfit, Wall,
+    BranchId, BranchResult, BranchSpec, Gid, Incarnation, Instance, Mono, Now, Op, Seq, Spec,
+    Unfit, Wall,
 };
 
 use crate::dispatch::Destination;
@@ -110,6 +111,31 @@ pub struct Call {
     pub spec: Arc<Spec>,
     /// On a Try: when it will be given up.
     pub deadline_at: Option<Wall>,
+    /// What it has to do with results; nearly always nothing.
+    pub results: Option<Box<CallResults>>,
+}
+
+/// What a call has to do with results.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CallResults {
+    /// Those that it brings, in the order of their branches, where its branch asks for them.
+    pub brought: Option<Vec<(BranchId, BranchResult)>>,
+    /// Whether what it is answered with is kept.
+    pub kept: bool,
+}
+
+impl Call {
+    /// The results that it brings, where its branch asks for them.
+    #[must_use]
+    pub fn brought(&self) -> Option<&[(BranchId, BranchResult)]> {
+        self.results.as_ref()?.brought.as_deref()
+    }
+
+    /// Whether what it is answered with is kept, so that the body is part of the answer.
+    #[must_use]
+    pub fn keeps_result(&self) -> bool {
+        self.results.as_ref().is_some_and(|results| results.kept)
+    }
 }
 
 /// The answer to a request.

@@ -151,6 +151,10 @@ impl Weight {
                 },
             ),
             Change::BranchRecord(outcome) => (0, outcome_bytes(outcome)),
+            Change::Tried(tried) => {
+                let result = ROW_BYTES + tried.result.as_json().len();
+                (0, outcome_bytes(&tried.record) + result)
+            }
             Change::History(happening) => (0, happening.detail.as_deref().map_or(0, str::len)),
             Change::Finished { .. } | Change::Parked(_) => (0, 0),
             Change::Acted(acted) => {

@@ -187,6 +187,7 @@ impl Transaction {
     fn call_what_is_due(&mut self, step: &mut Step<'_>) {
         let (decision, turn) = (self.decision().cloned(), self.turn());
         let (is_ordered, steps) = (self.order.is_some(), self.branches.len());
+        let first = step.calls.len();
         for (position, branch) in self.branches.iter_mut().enumerate() {
             let due = match branch.call_state {
                 CallState::Due(at) | CallState::Held(at) => at <= step.now.mono,
@@ -210,7 +211,10 @@ impl Transaction {
                 step.stepped(&mut self.history, steps, line);
             }
             let branch = Arc::clone(&branch.spec);
-            step.calls.push(Wanted { branch, op, attempt, asks: false });
+            step.calls.push(Wanted { branch, op, attempt, asks: false, results: None });
+        }
+        for wanted in step.calls.iter_mut().skip(first) {
+            wanted.results = self.call_results(&wanted.branch, wanted.op);
         }
     }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{Answer, EventKind, FailureKind, Mono, Op, Verdict, verdict};
+use tercet_wire::{Answer, BranchResult, EventKind, FailureKind, Mono, Op, Verdict, verdict};
 
 use crate::dispatch::{Health, health};
 use crate::record::{LastAnswer, TryAnswer};
 use crate::transaction::branch::{Branch, BranchState, CallState};
 use crate::transaction::history::Line;
+use crate::transaction::results::result_of;
 use crate::transaction::{Doubt, Phase, Step, Transaction, branch_at};
 
 /// The least that a Try waits before it is called again, however near the deadline.
@@ -26,7 +27,10 @@ impl Transaction {
         answer: &Answer,
         step: &mut Step<'_>,
     ) {
+        let too_large = self.without_room(op, answer);
+        let answer = too_large.as_ref().unwrap_or(answer);
         let deadline = self.deadline();
+        let keeps_result = op == Op::Try && self.keeps_result(position);
         let (is_ordered, parks, steps) =
             (self.order.is_some(), self.parks(op), self.branches.len());
         let branch = branch_at(&mut self.branches, position);
@@ -42,6 +46,11 @@ impl Transaction {
                 match op {
                     // An initiator is told of each Try and builds on it, and so do the steps after
                     // it: it must survive a crash. Elsewhere the Try would only be asked again.
+                    Op::Try if keeps_result => {
+                        let result = result_of(answer);
+                        tried_with(branch, &result, step);
+                        self.results.keep(position, result);
+                    }
                     Op::Try => tried(branch, self.spec.open || is_ordered, step),
                     Op::Confirm | Op::Cancel => acknowledged(branch, is_ordered, step),
                 }
@@ -164,13 +173,24 @@ pub(super) fn before(
 }
 
 fn tried(branch: &mut Branch, is_built_on: bool, step: &mut Step<'_>) {
+    is_tried(branch);
+    if is_built_on {
+        branch.write_row_into(step);
+    }
+}
+
+/// Likewise, and what it was answered with is kept: whoever is called with that is called on the
+/// strength of it.
+fn tried_with(branch: &mut Branch, result: &BranchResult, step: &mut Step<'_>) {
+    is_tried(branch);
+    branch.write_row_with(result, step);
+}
+
+fn is_tried(branch: &mut Branch) {
     branch.state = BranchState::Tried;
     branch.call_state = CallState::Idle;
     branch.answer = None;
     no_longer_waits(branch);
-    if is_built_on {
-        branch.write_row_into(step);
-    }
 }
 
 /// It has the answer that was waited for: nobody needs to look at it for that.
@@ -199,6 +219,10 @@ fn try_answer(answer: &Answer) -> TryAnswer {
         Answer::Status { code, excerpt, .. } => {
             TryAnswer { status: Some(*code), body: Arc::from(excerpt.as_str()) }
         }
+        Answer::Result { code, .. } => TryAnswer { status: Some(*code), body: Arc::from("") },
+        Answer::ResultTooLarge { code, excerpt } => {
+            TryAnswer { status: Some(*code), body: Arc::from(excerpt.as_str()) }
+        }
         Answer::Nothing { .. } | Answer::NotAllowed { .. } => {
             TryAnswer { status: None, body: Arc::from(answer.summary()) }
         }
@@ -212,7 +236,12 @@ pub(super) fn keep_answer(branch: &mut Branch, op: Op, answer: &Answer, step: &S
             let (status, body, at) = (*code, Arc::from(excerpt.as_str()), step.now.wall);
             branch.last_answer = Some(Arc::new(LastAnswer { op, status, body, at }));
         }
-        Answer::Status { .. } | Answer::Nothing { .. } | Answer::NotAllowed { .. } => {}
+        // What is kept of a Try, or would be, is a success.
+        Answer::Status { .. }
+        | Answer::Result { .. }
+        | Answer::ResultTooLarge { .. }
+        | Answer::Nothing { .. }
+        | Answer::NotAllowed { .. } => {}
     }
 }
 
@@ -227,7 +256,8 @@ pub(super) fn told(before: Option<&LastAnswer>, op: Op, answer: &Answer) -> Stri
             });
             Some(excerpt.trim()).filter(|words| !known && !words.is_empty())
         }
-        Answer::Nothing { .. } | Answer::NotAllowed { .. } => None,
+        Answer::ResultTooLarge { code, .. } => return format!("{summary}: answered {code}"),
+        Answer::Result { .. } | Answer::Nothing { .. } | Answer::NotAllowed { .. } => None,
     };
     match words {
         Some(words) => format!("{summary}: {words}"),

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchSpec, BranchStatus, Op, Pattern, ResolvedAs, Status};
+use tercet_wire::{BranchResult, BranchSpec, BranchStatus, Op, Pattern, ResolvedAs, Status};
 
-use crate::record::{BranchRecord, Change};
+use crate::record::{BranchRecord, Change, Tried};
 use crate::transaction::branch::{Branch, BranchState};
 use crate::transaction::pattern::implied;
 use crate::transaction::{Step, Transaction};
@@ -85,6 +85,15 @@ impl Branch {
         let row = self.as_row(self.state_as_status());
         step.changes.push(Change::BranchRecord(row.clone()));
         self.row = Some(Box::new(row));
+    }
+
+    /// Writes the row as things stand together with what its Try was answered with: neither is ever
+    /// there without the other.
+    pub(super) fn write_row_with(&mut self, result: &BranchResult, step: &mut Step<'_>) {
+        let record = self.as_row(self.state_as_status());
+        self.row = Some(Box::new(record.clone()));
+        let tried = Tried { record, result: result.clone() };
+        step.changes.push(Change::Tried(Box::new(tried)));
     }
 
     /// Writes the row if the status and the row there is do not say how things stand.

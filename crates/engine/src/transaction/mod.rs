@@ -24,6 +24,7 @@ mod parking;
 mod pattern;
 mod requests;
 mod restore;
+mod results;
 mod step;
 mod view;
 
@@ -37,6 +38,7 @@ pub(crate) use paging::{BranchBackoff, Waiting, Wake, WakesTo};
 pub(crate) use parking::Doubt;
 pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
+use results::Results;
 pub use step::Rules;
 pub(crate) use step::{ParkedNow, Step, Wanted};
 use tercet_wire::{BranchId, Gid, Incarnation, Instance, Mono, Now, Order, Spec, Status, Wall};
@@ -57,6 +59,7 @@ pub struct Transaction {
     /// turn it was then. No new step is begun.
     last_round: Option<Arc<[bool]>>,
     history: History,
+    results: Results,
     /// Whether the journal says that a branch is shown to people.
     parked_row: bool,
     /// The life that drove it before, until its history says so.
@@ -96,6 +99,7 @@ impl Transaction {
             branches,
             phase: Phase::Trying { deadline },
             history: History::default(),
+            results: Results::default(),
             parked_row: false,
             taken_over_from: None,
             spec,

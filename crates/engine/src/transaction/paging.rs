@@ -294,6 +294,6 @@ impl Transaction {
 
     /// Bytes of what participants and operators have said, which changes while it goes on.
     pub(crate) fn words_bytes(&self) -> usize {
-        self.callees().map(Branch::words_bytes).sum()
+        self.callees().map(Branch::words_bytes).sum::<usize>() + self.results.bytes()
     }
 }

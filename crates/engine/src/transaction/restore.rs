@@ -11,6 +11,7 @@ use crate::stored::StoredTransaction;
 use crate::transaction::branch::{Branch, BranchState, CallState, FailureStats, Word};
 use crate::transaction::history::History;
 use crate::transaction::pattern::order;
+use crate::transaction::results::Results;
 use crate::transaction::{Doubt, Phase, Step, Transaction, branch_rows};
 
 /// The least that one more round of Try is given.
@@ -59,6 +60,7 @@ impl Transaction {
             last_round: None,
             initiator: None,
             branches,
+            results: Results::of(stored),
             history: History { lines: stored.history_len, kept: stored.history_kept },
             parked_row: stored.parked,
             taken_over_from: None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tercet_wire::{Backoff, BranchSpec, Now, Op, spread};
 
 use crate::act::Act;
+use crate::engine::output::CallResults;
 use crate::record::Change;
 use crate::transaction::Doubt;
 
@@ -57,6 +58,8 @@ pub(crate) struct Wanted {
     pub(crate) attempt: u32,
     /// Whether it is the initiator that is asked.
     pub(crate) asks: bool,
+    /// What it has to do with results.
+    pub(crate) results: Option<Box<CallResults>>,
 }
 
 /// A branch that has become parked. Its next call may be made in the same step.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    AnswerView, BranchId, BranchStatus, BranchView, LastAnswerView, Now, PendingResolutionView,
-    Reason, SummaryView, TransactionView, Wall,
+    AnswerView, BranchId, BranchResult, BranchStatus, BranchView, LastAnswerView, Now,
+    PendingResolutionView, Reason, SummaryView, TransactionView, Wall,
 };
 
 use crate::engine::output::Snapshot;
@@ -131,6 +131,7 @@ fn branch_view(
         next_attempt_at: next_attempt_at(position, branch, transaction, at),
         last_error: branch.last_error.as_deref().map(str::to_owned),
         answer: branch.answer.as_ref().map(answer_view),
+        result: transaction.result(position).and_then(BranchResult::view),
         last_answer: branch.last_answer.as_deref().map(LastAnswerView::from),
         resolved_as: branch.resolved_as,
         pending_resolution: branch

@@ -11,7 +11,9 @@ use tercet_engine::Rules;
 use tercet_wire::{BranchSpec, Op, Spec, Status};
 
 use crate::explore::{Explored, explore};
-use crate::world::content::{branch, checked, delayed, placed, saga, spec, step, with_legs};
+use crate::world::content::{
+    branch, checked, delayed, placed, saga, spec, step, with_legs, with_results,
+};
 use crate::world::{Asked, Books, World};
 
 /// What may go wrong, and how often, on one path.
@@ -274,6 +276,22 @@ fn a_saga_of_three_steps_that_somebody_cancels() {
 fn a_saga_on_a_bad_network() {
     let steps = vec![branch("a", 0), branch("b", 1)];
     explore("saga, network", saga_of(steps, &[], Faults { lost: 1, doubled: 1, ..NO_FAULTS }));
+}
+
+/// Keeps P1, P5.
+#[test]
+fn a_step_that_is_told_what_the_one_before_it_answered() {
+    let steps = vec![branch("a", 0), with_results(branch("b", 1))];
+    let faults = Faults { crashes: 1, ..NO_FAULTS };
+    explore("saga, results", saga_of(steps, &[], faults));
+}
+
+/// Keeps P1, P5.
+#[test]
+fn a_branch_that_is_told_what_its_own_try_answered() {
+    let branches = vec![with_results(branch("a", 0)), branch("b", 1)];
+    let case = two_branches(Faults { crashes: 1, ..NO_FAULTS }, &[]);
+    explore("results", Case { spec: spec("t", false, branches), ..case });
 }
 
 fn without(branch: BranchSpec, op: Op) -> BranchSpec {

@@ -70,6 +70,13 @@ pub(crate) fn together(mut branches: Vec<BranchSpec>) -> Vec<BranchSpec> {
     branches
 }
 
+/// The same branch, whose calls bring results.
+pub(crate) fn with_results(branch: BranchSpec) -> BranchSpec {
+    let options = branch.options.as_deref().cloned().unwrap_or_default();
+    let options = BranchOptions { results: true, ..options };
+    BranchSpec { options: options.unless_empty(), ..branch }
+}
+
 /// A saga of these steps.
 pub(crate) fn saga(gid_text: &str, open: bool, steps: Vec<BranchSpec>) -> Arc<Spec> {
     let spec = Arc::unwrap_or_clone(spec(gid_text, open, steps));

@@ -7,7 +7,7 @@ use tercet_engine::{
     Ask, Call, Change, Commands, Core, Engine, EngineSettings, Event, Input, Record, Reply,
     ReplyKind, ReplyTo, Request, Rules, StoredTransaction, Until, Wait,
 };
-use tercet_wire::{Answer, Epoch, Gid, Mono, Now, Seq, Spec};
+use tercet_wire::{Answer, BranchResult, Epoch, Gid, Mono, Now, Seq, Spec};
 
 use super::content;
 
@@ -88,6 +88,13 @@ impl Driver {
 
     pub(crate) fn answer(&mut self, call: &Call, code: u16) -> Commands {
         let answer = Answer::Status { code, retry_after: None, excerpt: String::new() };
+        self.input(Input::Answered(call.ticket.clone(), answer))
+    }
+
+    /// The participant has done it, and answered with this.
+    pub(crate) fn answer_with(&mut self, call: &Call, body: &str) -> Commands {
+        let result = BranchResult::of_body(body.as_bytes());
+        let answer = Answer::Result { code: 200, result };
         self.input(Input::Answered(call.ticket.clone(), answer))
     }
 

@@ -19,11 +19,11 @@ use tercet_engine::{
     ReplyKind, ReplyTo, Request, Rules, StoredTransaction, Ticket, Until, Wait,
     invariants::{
         call_follows_its_delay, call_follows_the_journal, call_follows_the_order,
-        decision_is_final, reply_follows_the_journal, several_came_whole,
+        call_follows_the_results, decision_is_final, reply_follows_the_journal, several_came_whole,
     },
 };
 use tercet_wire::{
-    Answer, BranchId, Epoch, Gid, Mono, Now, Op, Reason, ResolvedAs, Seq, Spec, Wall,
+    Answer, BranchId, BranchResult, Epoch, Gid, Mono, Now, Op, Reason, ResolvedAs, Seq, Spec, Wall,
 };
 
 /// Long enough that no wait of a request runs out by itself.
@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) waiting: BTreeMap<ReplyTo, Asked>,
     pub(crate) replies: Vec<(Asked, String)>,
     next_reply: u64,
+    /// Whether what Tries are answered with is kept.
+    keeps_results: bool,
     /// The first promise that was seen broken.
     pub(crate) broken: Option<String>,
 }
@@ -113,6 +115,7 @@ impl World {
             waiting: BTreeMap::new(),
             replies: Vec::new(),
             next_reply: 0,
+            keeps_results: spec.branches.iter().any(|branch| branch.results()),
             broken: None,
         }
     }
@@ -184,7 +187,14 @@ impl World {
                 return;
             }
         };
-        let answer = Answer::Status { code, retry_after: None, excerpt: String::new() };
+        let answer = match (op, code) {
+            // Another one each time: what was durable first is what counts.
+            (Op::Try, 200) if self.keeps_results => {
+                let body = format!("{}.{}", ticket.epoch.0, ticket.attempt);
+                Answer::Result { code, result: BranchResult::of_body(body.as_bytes()) }
+            }
+            _ => Answer::Status { code, retry_after: None, excerpt: String::new() },
+        };
         self.add_answer(ticket, answer);
     }
 
@@ -276,6 +286,8 @@ impl World {
             self.note(in_time.map_err(|broken| broken.to_string()));
             let in_turn = call_follows_the_order(&call, self.rows.get(&call.ticket.gid));
             self.note(in_turn.map_err(|broken| broken.to_string()));
+            let told = call_follows_the_results(&call, self.rows.get(&call.ticket.gid));
+            self.note(told.map_err(|broken| broken.to_string()));
             let op = call.ticket.op;
             self.calls.push((call.ticket, op));
             self.calls.sort();

@@ -25,7 +25,7 @@ pub(super) use self::engine::Engine;
 pub(super) use self::faulty::Fault;
 pub(super) use self::rig::{Rig, Running, patiently};
 pub(super) use self::script::{
-    Script, act, finished, open_transaction, record, trying, with_options,
+    Script, act, finished, open_transaction, record, tried, trying, with_options,
 };
 #[cfg(feature = "databases")]
 pub(super) use self::servers::{until_known, until_somebody_waits};

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tercet_engine::{Batch, BranchRecord, Change, Decided, Decision, Record, Urgency};
-use tercet_wire::{BranchSpec, Mono, Now, PerOp, Reason, Status, Wall};
+use tercet_engine::{
+    Batch, BranchRecord, Change, Decided, Decision, Record, StoredTransaction, Urgency,
+};
+use tercet_wire::{BranchSpec, Mono, Now, PerOp, Reason, Seq, Status, Wall};
 
 use super::rig::Running;
-use super::{Rig, finished, on_each_store, record, trying};
+use super::{Rig, finished, on_each_store, record, tried, trying};
 use crate::meters::Meters;
 use crate::retention::Sweeper;
 use crate::settings::Retention;
@@ -98,10 +100,16 @@ async fn branches_go_after_a_week_and_the_gid_is_free_after_a_month(rig: Rig) {
     let retention = Retention::default();
     let ended = 100 * DAY;
     let mut running = rig.open().await;
-    running.write(parts(&mut 0, "tx-1", 1, ended)).await;
+    let mut records = parts(&mut 0, "tx-1", 1, ended);
+    records.insert(1, record(2, &trying("tx-1", 1, ended - 10), tried("b1")));
+    (1..).zip(&mut records).for_each(|(seq, record)| record.seq = Seq(seq));
+    running.write(records).await;
     let gid = "tx-1".parse().unwrap();
     let whole = running.stored(&gid).await.unwrap();
-    assert_eq!((whole.branches.len(), whole.branch_records.len()), (2, 1));
+    let parts_of = |stored: &StoredTransaction| {
+        (stored.branches.len(), stored.branch_records.len(), stored.results.len())
+    };
+    assert_eq!(parts_of(&whole), (2, 2, 1));
     running.crash().await;
 
     sweep(&rig, retention, ended + 7 * DAY).await;
@@ -113,7 +121,7 @@ async fn branches_go_after_a_week_and_the_gid_is_free_after_a_month(rig: Rig) {
     sweep(&rig, retention, ended + 30 * DAY).await;
     let mut running = rig.open().await;
     let narrow = running.stored(&gid).await.unwrap();
-    assert_eq!((narrow.branches.len(), narrow.branch_records.len()), (0, 0));
+    assert_eq!(parts_of(&narrow), (0, 0, 0));
     assert_eq!((narrow.status, narrow.finished_at), (Status::Confirmed, Some(Wall(ended))));
     let again = trying("tx-1", 2, ended);
     let told = running.write(vec![record(1, &again, Change::Begun(again.clone()))]).await;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tercet_engine::{
     Act, Acted, BranchRecord, Change, Decided, Decision, HistoryEvent, LastAnswer,
-    PendingResolution, Record, StoredTransaction, TryAnswer,
+    PendingResolution, Record, StoredTransaction, Tried, TryAnswer,
 };
 use tercet_wire::{
-    Action, BranchId, BranchOptions, BranchSpec, BranchStatus, CallOp, EventKind, Fingerprint, Gid,
-    Instance, Op, Pattern, PerOp, Reason, ResolvedAs, SagaVersion, Seq, Spec, Status,
-    TransactionOptions, TryBy, Wall, spread,
+    Action, BranchId, BranchOptions, BranchResult, BranchSpec, BranchStatus, CallOp, EventKind,
+    Fingerprint, Gid, Instance, Op, Pattern, PerOp, Reason, ResolvedAs, SagaVersion, Seq, Spec,
+    Status, TransactionOptions, TryBy, Wall, spread,
 };
 use url::Url;
 
@@ -43,7 +43,9 @@ fn branch(position: u32, host: &str) -> Arc<BranchSpec> {
         options: (position % 2 == 1).then(|| {
             let after = Some(["b0".parse().unwrap()].into());
             let confirm_after_ms = Some(u64::from(position) * 1_000);
-            Arc::new(BranchOptions { after, try_attempts: Some(position), confirm_after_ms })
+            let try_attempts = Some(position);
+            let before = BranchOptions::default();
+            Arc::new(BranchOptions { after, try_attempts, confirm_after_ms, ..before })
         }),
         fingerprint: Fingerprint::from_text(&format!("1:{position}")),
     })
@@ -90,6 +92,25 @@ pub(crate) fn finished(spec: &Arc<Spec>, decided: i64, finished: i64) -> Vec<Cha
         Change::Decided(Decided { at: Wall(decided), decision: Decision::Confirm }),
         Change::Finished { status: Status::Confirmed, at: Wall(finished) },
     ]
+}
+
+/// The Try of a branch is done, and was answered with something; one that has options.
+pub(crate) fn tried(branch: &str) -> Change {
+    let record = BranchRecord {
+        branch: branch.parse().unwrap(),
+        status: BranchStatus::Tried,
+        attempts: PerOp { try_: 1, confirm: 0, cancel: 0 },
+        parked: false,
+        last_error: None,
+        answer: None,
+        last_answer: None,
+        resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
+        acknowledged_at: None,
+    };
+    let result = BranchResult::of_body("{ \"seat\" :\"12A\", \"é\":1.50}".as_bytes());
+    Change::Tried(Box::new(Tried { record, result }))
 }
 
 /// Something that somebody did.
@@ -184,7 +205,7 @@ impl Script {
         let stored = self.oracle[gid].clone();
         let at = Wall(2_000 + i64::try_from(self.used).unwrap());
         let position = u32::try_from(stored.branches.len()).unwrap();
-        match self.pick(14) {
+        match self.pick(15) {
             0 => Change::Registered(branch(position, "example.org")),
             1 => Change::RegisteredAtOnce(
                 (position..position + 3).map(|at| branch(at, "example.org")).collect(),
@@ -210,6 +231,8 @@ impl Script {
                 Change::BranchRecord(outcome)
             }
             10 | 11 => Change::History(self.happening(stored.history_len + 1, at)),
+            // Of a branch that is not there nothing is known.
+            14 if position > 1 => tried("b1"),
             _ => {
                 let act = Act { note: Some("why".into()), ..act(self.used, at, Some(gid)) };
                 let line = Change::History(self.happening(stored.history_len + 1, at));

@@ -332,6 +332,7 @@ impl State {
             {
                 stored.branches.clear();
                 stored.branch_records.clear();
+                stored.results.clear();
                 stored.history.clear();
                 stored.history_len = 0;
                 Arc::make_mut(&mut stored.spec).branches.clear();
@@ -367,7 +368,8 @@ fn driver(stored: &StoredTransaction) -> Option<Incarnation> {
 
 /// What stripping takes from it.
 fn parts(stored: &StoredTransaction) -> u64 {
-    let parts = stored.branches.len() + stored.branch_records.len() + stored.history.len();
+    let parts = stored.branches.len() + stored.branch_records.len();
+    let parts = parts + stored.results.len() + stored.history.len();
     u64::try_from(parts).unwrap_or(u64::MAX)
 }
 

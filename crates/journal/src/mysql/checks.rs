@@ -53,7 +53,7 @@ async fn engines(session: &mut MySqlSession) -> Result<(), JournalError> {
     let others = "SELECT CONCAT(table_name, ': ', engine) FROM information_schema.tables \
                   WHERE table_schema = DATABASE() AND engine <> 'InnoDB' \
                   AND table_name IN ('nodes', 'global_transactions', 'global_details', \
-                  'branch_transactions', 'branch_outcomes', 'branch_options', \
+                  'branch_transactions', 'branch_outcomes', 'branch_options', 'branch_results', \
                   'transaction_options', 'transaction_events', 'schema_lock') \
                   LIMIT 1";
     match session.value(others).await? {

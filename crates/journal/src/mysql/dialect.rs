@@ -48,6 +48,7 @@ impl Dialect for MySqlDialect {
             | WriteKind::OwnOptions
             | WriteKind::Branches
             | WriteKind::Options
+            | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(

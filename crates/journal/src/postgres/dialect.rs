@@ -233,6 +233,7 @@ fn text(kind: WriteKind, rows: &str) -> String {
         | WriteKind::OwnOptions
         | WriteKind::Branches
         | WriteKind::Options
+        | WriteKind::Results
         | WriteKind::Events
         | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")

@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Transac
 use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, Gid, PerOp, Spec, Wall};
 
-use crate::conformance::{Rig, act, finished, patiently, record, trying};
+use crate::conformance::{Rig, act, finished, patiently, record, tried, trying};
 use crate::store::{CommitError, Store};
 use crate::{JournalError, migrate_up, migration_status};
 
@@ -54,6 +54,7 @@ const TABLES: [&str; 8] = [
     "branch_transactions",
     "branch_options",
     "branch_outcomes",
+    "branch_results",
     "transaction_events",
     "audit",
 ];
@@ -88,8 +89,9 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         record(2, begun, Change::History(happened)),
         record(3, begun, Change::BranchRecord(outcome)),
         record(4, begun, Change::Acted(Box::new(Acted { act, changes: Vec::new() }))),
+        record(5, begun, tried("b1")),
     ];
-    records.extend(decided.map(|spec| record(5, spec, finished(spec, 1, 2)[1].clone())));
+    records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
     Batch { number, written_at: Wall(number), records, acts: Vec::new() }
 }
 
@@ -274,6 +276,7 @@ async fn steps_that_died_anywhere_in_their_middle_are_gone_on_with(rig: Rig) {
     // The last things made first, so that each time it has died a little earlier.
     let undo = [
         "DROP TABLE transaction_options".to_owned(),
+        "DROP TABLE branch_results".to_owned(),
         "DROP TABLE branch_options".to_owned(),
         "DELETE FROM schema_compat".to_owned(),
         "DROP TABLE schema_compat".to_owned(),

@@ -118,6 +118,27 @@ pub(crate) mod options {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What the Try of a branch was answered with, where that is kept.
+pub(crate) mod result {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "branch_results")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) gid: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) branch_id: String,
+        pub(crate) result: String,
+        pub(crate) body_bytes: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What is known of a branch that left the happy path.
 pub(crate) mod outcome {
     use sea_orm::entity::prelude::*;

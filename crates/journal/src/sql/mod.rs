@@ -16,6 +16,7 @@ mod rows;
 mod sizes;
 mod store;
 pub(crate) mod summary;
+mod within;
 mod write;
 
 pub(crate) use self::commit::{
@@ -23,7 +24,7 @@ pub(crate) use self::commit::{
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
 pub(crate) use self::entities::{
-    audit as act, branch, detail, event, node, options, outcome, own_options, transaction,
+    audit as act, branch, detail, event, node, options, outcome, own_options, result, transaction,
 };
 pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};

@@ -2,21 +2,24 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, TransactionTrait,
 };
 use tercet_engine::{HistoryEvent, Load, StoredTransaction};
-use tercet_wire::{BranchSpec, EventKind, Gid, Incarnation, Status};
+use tercet_wire::{BranchSpec, EventKind, Gid, Incarnation, Pattern, Status};
 
 use super::dialect::{SharedDialect, driven_by_nobody};
-use super::entities::{branch, detail, event, options, outcome, own_options, setting, transaction};
+use super::entities::{
+    branch, detail, event, options, outcome, own_options, result, setting, transaction,
+};
 use super::lenient_rows::readable;
 use super::rows::{Rows, can_have_options, happening};
 use super::summary::lives;
+use super::within::within;
 use crate::error::JournalError;
-use crate::store::{NOBODY, first_within};
+use crate::store::NOBODY;
 use crate::unreadable::Unreadable;
 
 /// Most owners looked at before their rows are.
@@ -407,14 +410,15 @@ async fn stored<'a>(
     Ok((found, some))
 }
 
-/// The bytes of its payloads and headers, which alone can be many.
+/// The bytes of its payloads, headers and results, which alone can be many.
 fn size(stored: &StoredTransaction) -> u64 {
     let header = |(name, value): (&String, &String)| name.len() + value.len();
     let branch = |branch: &BranchSpec| {
         branch.payload.len() + branch.headers.iter().map(header).sum::<usize>()
     };
-    let size: usize = stored.branches.iter().map(|spec| branch(spec)).sum();
-    u64::try_from(size).unwrap_or(u64::MAX)
+    let branches: usize = stored.branches.iter().map(|spec| branch(spec)).sum();
+    let results: usize = stored.results.iter().map(|kept| kept.result.as_json().len()).sum();
+    u64::try_from(branches + results).unwrap_or(u64::MAX)
 }
 
 /// Whether a value is at fault, not the database.
@@ -453,7 +457,9 @@ async fn read<'a>(
     if transactions.is_empty() {
         return Ok((Found::new(), gids));
     }
-    let gids = within(snapshot, gids, bytes).await?;
+    // What may be registered yet may ask for what is there.
+    let are_open = transactions.iter().any(|row| row.open && row.pattern == Pattern::Saga.as_str());
+    let gids = within(snapshot, gids, bytes, are_open).await?;
     let names = || gids.iter().map(Gid::as_str);
     let details =
         detail::Entity::find().filter(detail::Column::Gid.is_in(names())).all(snapshot).await?;
@@ -474,7 +480,8 @@ async fn read<'a>(
     }
     let mut options: HashMap<String, Vec<options::Model>> = HashMap::new();
     // Nearly never there, and not asked for then.
-    if branches.values().flatten().any(|row| row.stage != 0) {
+    let have_options = branches.values().flatten().any(|row| row.stage != 0);
+    if have_options {
         let found = options::Entity::find().filter(options::Column::Gid.is_in(names()));
         for row in found.all(snapshot).await? {
             options.entry(row.gid.clone()).or_default().push(row);
@@ -484,6 +491,13 @@ async fn read<'a>(
     let found = outcome::Entity::find().filter(outcome::Column::Gid.is_in(names()));
     for row in found.all(snapshot).await? {
         branch_records.entry(row.gid.clone()).or_default().push(row);
+    }
+    let mut results: HashMap<String, Vec<result::Model>> = HashMap::new();
+    if have_options || are_open {
+        let found = result::Entity::find().filter(result::Column::Gid.is_in(names()));
+        for row in found.all(snapshot).await? {
+            results.entry(row.gid.clone()).or_default().push(row);
+        }
     }
     let kept = EventKind::ALL.iter().filter(|kind| kind.is_always_kept());
     let is_kept = event::Column::Kind.is_in(kept.map(|kind| kind.as_str()));
@@ -516,6 +530,7 @@ async fn read<'a>(
             branches: branches.remove(name).unwrap_or_default(),
             options: options.remove(name).unwrap_or_default(),
             branch_records: branch_records.remove(name).unwrap_or_default(),
+            results: results.remove(name).unwrap_or_default(),
             history_len,
             history_kept,
         };
@@ -523,37 +538,4 @@ async fn read<'a>(
         all.insert(gid.clone(), stored);
     }
     Ok((all, gids))
-}
-
-/// From the first on, as many as have no more bytes together than these: at least one that has
-/// any.
-async fn within<'a>(
-    snapshot: &impl ConnectionTrait,
-    gids: &'a [Gid],
-    bytes: u64,
-) -> Result<&'a [Gid], DbErr> {
-    use branch::Column;
-    // It counts what a text takes without reading it.
-    let octets = |column| Func::cust("octet_length").arg(Expr::col(column));
-    let backend = snapshot.get_database_backend();
-    let size = Expr::expr(octets(Column::Payload)).add(octets(Column::Headers)).sum();
-    let size = match backend {
-        // Its sums of integers are decimals.
-        DbBackend::MySql => size.cast_as("signed"),
-        _ => size,
-    };
-    let sizes = branch::Entity::find()
-        .select_only()
-        .column(Column::Gid)
-        .column_as(size, "size")
-        .filter(Column::Gid.is_in(gids.iter().map(Gid::as_str)))
-        .group_by(Column::Gid)
-        .build(backend);
-    let mut of_each: HashMap<String, u64> = HashMap::new();
-    for row in snapshot.query_all_raw(sizes).await? {
-        let size: Option<i64> = row.try_get_by_index(1)?;
-        of_each.insert(row.try_get_by_index(0)?, size.map_or(0, i64::unsigned_abs));
-    }
-    let rows = gids.iter().map(|gid| of_each.get(gid.as_str()).copied().unwrap_or(0));
-    Ok(&gids[..first_within(bytes, rows)])
 }

@@ -11,14 +11,19 @@ use sea_orm::{
 use tercet_wire::{Status, Wall};
 
 use super::dialect::Dialect;
-use super::entities::{branch, event, options, outcome, own_options, transaction};
+use super::entities::{branch, event, options, outcome, own_options, result, transaction};
 use super::lenient_rows::each;
 use crate::error::JournalError;
 use crate::store::{Keyset, PurgeBatch, PurgeLimits, first_within};
 
 /// The tables whose rows stripping takes.
-const PARTS: [&str; 4] =
-    ["branch_transactions", "branch_options", "branch_outcomes", "transaction_events"];
+const PARTS: [&str; 5] = [
+    "branch_transactions",
+    "branch_options",
+    "branch_outcomes",
+    "branch_results",
+    "transaction_events",
+];
 
 /// Rows of a transaction that stripping leaves: its own and its details.
 const NARROW_ROWS: u64 = 2;
@@ -153,6 +158,7 @@ async fn parts(
     count(recovery_pool, &mut rows, branch::Entity::find(), branch::Column::Gid, &gids).await?;
     count(recovery_pool, &mut rows, options::Entity::find(), options::Column::Gid, &gids).await?;
     count(recovery_pool, &mut rows, outcome::Entity::find(), outcome::Column::Gid, &gids).await?;
+    count(recovery_pool, &mut rows, result::Entity::find(), result::Column::Gid, &gids).await?;
     count(recovery_pool, &mut rows, event::Entity::find(), event::Column::Gid, &gids).await?;
     Ok(rows)
 }
@@ -179,7 +185,7 @@ async fn count<E: EntityTrait>(
     Ok(())
 }
 
-/// Deletes branches, outcomes and history of what is due.
+/// Deletes branches, outcomes, results and history of what is due.
 pub(crate) fn pruning(dialect: impl Dialect, due: &PurgeBatch) -> Vec<Statement> {
     PARTS.map(|table| dialect.delete(table, due)).into()
 }

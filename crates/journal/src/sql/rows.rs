@@ -8,13 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tercet_engine::{BranchRecord, Decided, Decision, HistoryEvent, StoredTransaction, TryAnswer};
+use tercet_engine::{
+    BranchRecord, Decided, Decision, HistoryEvent, ResultRecord, StoredTransaction, TryAnswer,
+};
 use tercet_wire::{
-    AuditEntryView, BranchSpec, Fingerprint, Incarnation, LastAnswerView, Pattern,
-    PendingResolutionView, PerOp, ResolvedAs, Spec, Status, SummaryView, TransactionOptions, Wall,
+    AuditEntryView, BranchId, BranchResult, BranchSpec, BranchStatus, Fingerprint, Incarnation,
+    LastAnswerView, Op, Order, Pattern, PendingResolutionView, PerOp, ResolvedAs, Spec, Status,
+    SummaryView, TransactionOptions, Wall,
 };
 
-use super::entities::{audit, branch, detail, event, options, outcome, own_options, transaction};
+use super::entities::{
+    audit, branch, detail, event, options, outcome, own_options, result, transaction,
+};
 
 /// What is wrong with a row, in words.
 pub(crate) type Wrong = String;
@@ -28,6 +33,7 @@ pub(crate) struct Rows {
     pub(crate) branches: Vec<branch::Model>,
     pub(crate) options: Vec<options::Model>,
     pub(crate) branch_records: Vec<outcome::Model>,
+    pub(crate) results: Vec<result::Model>,
     pub(crate) history_len: i64,
     pub(crate) history_kept: i64,
 }
@@ -79,15 +85,19 @@ impl Rows {
         if let Some(row) = branch_records.iter().find(unsaid) {
             return Err(format!("{} was resolved by hand and has not ended", row.branch));
         }
+        let branches: Vec<Arc<BranchSpec>> =
+            branches.into_iter().map(|(_, branch)| branch).collect();
+        let results = results(&self.results, &branches, &branch_records, spec.pattern)?;
         Ok(StoredTransaction {
             spec: Arc::new(spec),
-            branches: branches.into_iter().map(|(_, branch)| branch).collect(),
+            branches,
             status,
             decided: decided(row, status, detail.reason_detail.as_deref())?,
             finished_at: row.finished_at.map(Wall),
             parked: row.parked,
             owner: row.owner.map(Incarnation),
             branch_records,
+            results,
             history: Vec::new(),
             history_len: small("number", self.history_len)?,
             history_kept: small("number", self.history_kept)?,
@@ -103,6 +113,61 @@ pub(crate) fn can_have_options(row: &transaction::Model) -> bool {
 
 fn options(row: Option<&own_options::Model>) -> Result<Option<TransactionOptions>, Wrong> {
     json("options", row.map(|row| &*row.options))
+}
+
+/// What Tries were answered with. Whoever comes after would be told what is not so, if a branch had
+/// one that was not tried; or not be told, if one that was had lost its own.
+fn results(
+    rows: &[result::Model],
+    branches: &[Arc<BranchSpec>],
+    records: &[BranchRecord],
+    pattern: Pattern,
+) -> Result<Vec<ResultRecord>, Wrong> {
+    let mut results = rows.iter().map(kept).collect::<Result<Vec<ResultRecord>, Wrong>>()?;
+    results.sort_by(|a, b| a.branch.cmp(&b.branch));
+    let status = |id: &BranchId| {
+        records.iter().find(|record| record.branch == *id).map(|record| record.status)
+    };
+    let untried = results.iter().find(|kept| !was_tried(status(&kept.branch)));
+    if let Some(kept) = untried {
+        return Err(format!("{} has a result and was not tried", kept.branch));
+    }
+    if !branches.iter().any(|branch| branch.results()) {
+        return Ok(results);
+    }
+    let order = (pattern == Pattern::Saga).then(|| Order::of(branches));
+    for (position, branch) in branches.iter().enumerate() {
+        let asks = |position: usize| branches.get(position).is_some_and(|it| it.results());
+        let is_kept =
+            asks(position) || order.as_ref().is_some_and(|order| order.after(position).any(asks));
+        let record = records.iter().find(|record| record.branch == branch.id);
+        // Of one that has ended the record may say that it was tried although it was not.
+        let was_tried = record.is_some_and(|record| {
+            record.status == BranchStatus::Tried && record.acknowledged_at.is_none()
+        });
+        let has_result = results.iter().any(|kept| kept.branch == branch.id);
+        if is_kept && was_tried && branch.url(Op::Try).is_some() && !has_result {
+            return Err(format!("the result of {} is missing", branch.id));
+        }
+    }
+    Ok(results)
+}
+
+fn was_tried(status: Option<BranchStatus>) -> bool {
+    match status {
+        Some(BranchStatus::Tried | BranchStatus::Confirmed | BranchStatus::Cancelled) => true,
+        Some(BranchStatus::Registered | BranchStatus::Refused | BranchStatus::Skipped) | None => {
+            false
+        }
+    }
+}
+
+fn kept(row: &result::Model) -> Result<ResultRecord, Wrong> {
+    let body_bytes = small("body_bytes", i64::from(row.body_bytes))?;
+    // What is in it is not repeated: it is the participant's.
+    let result = BranchResult::from_stored(&row.result, body_bytes)
+        .map_err(|_| format!("result of {} is no JSON", row.branch_id))?;
+    Ok(ResultRecord { branch: parse("branch_id", &row.branch_id)?, result })
 }
 
 fn decided(

@@ -85,6 +85,7 @@ impl Dialect for Sqlite {
             | WriteKind::OwnOptions
             | WriteKind::Branches
             | WriteKind::Options
+            | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Audit => inserted(kind, rows, ""),
         }

@@ -36,6 +36,7 @@ const TABLES: [&str; 10] = [
     "branch_transactions",
     "branch_outcomes",
     "branch_options",
+    "branch_results",
     "transaction_events",
     "schema_compat",
 ];

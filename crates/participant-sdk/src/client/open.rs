@@ -158,6 +158,7 @@ impl OpenTransaction {
             deadline: Some(life.deadline),
             traceparent: self.traceparent.clone(),
             empty: false,
+            results: Default::default(),
         };
         Ok(OwnTry { context, url })
     }

@@ -183,6 +183,14 @@ impl NewBranch {
         self
     }
 
+    /// Its calls bring what the Tries before it were answered with, and in Confirm and Cancel its own: see
+    /// [`Context::result`](crate::Context::result).
+    #[must_use]
+    pub fn results(mut self) -> Self {
+        self.request.results = Some(true);
+        self
+    }
+
     /// The body of each of its calls, the same to the byte for all of them; by default `{}`.
     ///
     /// # Errors

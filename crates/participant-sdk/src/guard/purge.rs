@@ -131,7 +131,12 @@ impl Store {
         let mut deleted = 0;
         for (gid, branch) in keys {
             let values = [gid.as_str().into(), branch.as_str().into(), before_ms.into()];
-            deleted += row::execute(&db, |sql| sql.delete, values).await?;
+            if row::execute(&db, |sql| sql.delete, values).await? == 0 {
+                continue;
+            }
+            deleted += 1;
+            let key = [gid.as_str().into(), branch.as_str().into()];
+            row::execute(&db, |sql| sql.delete_result, key).await?;
         }
         db.commit().await?;
         Ok(deleted)

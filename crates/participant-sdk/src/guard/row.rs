@@ -67,6 +67,36 @@ fn read(found: &QueryResult, context: &Context) -> Result<Row, DbErr> {
     Ok(Row { recorded, updated_at_ms: found.try_get("", "updated_at")? })
 }
 
+/// Keeps what a Try is answered with, beside its row.
+pub(super) async fn keep_result(
+    db: &DatabaseTransaction,
+    context: &Context,
+    result: &str,
+) -> Result<(), DbErr> {
+    let values = [
+        context.gid.as_str().into(),
+        context.branch.as_str().into(),
+        context.instance.to_string().into(),
+        result.into(),
+    ];
+    execute(db, |sql| sql.keep_result, values).await.map(drop)
+}
+
+/// What the Try of this branch was answered with, if that was kept.
+pub(super) async fn find_result(
+    db: &DatabaseTransaction,
+    context: &Context,
+) -> Result<Option<String>, DbErr> {
+    let backend = db.get_database_backend();
+    let values = [
+        context.gid.as_str().into(),
+        context.branch.as_str().into(),
+        context.instance.to_string().into(),
+    ];
+    let find = Statement::from_sql_and_values(backend, Statements::of(backend).find_result, values);
+    db.query_one_raw(find).await?.map(|found| found.try_get("", "result")).transpose()
+}
+
 /// Moves the row on from the state it was read in; whether it still was in it.
 pub(super) async fn replace(
     db: &DatabaseTransaction,

@@ -24,6 +24,12 @@ pub(super) struct Statements {
     pub(super) expired: &'static str,
     /// `(gid, branch_id, updated_at)`: one of them, if it was not called meanwhile.
     pub(super) delete: &'static str,
+    /// `(gid, branch_id, instance, result)`: what its Try is answered with.
+    pub(super) keep_result: &'static str,
+    /// `(gid, branch_id, instance)`: the same, if there is any.
+    pub(super) find_result: &'static str,
+    /// `(gid, branch_id)`: it goes with its row.
+    pub(super) delete_result: &'static str,
     /// `(updated_at)`: how many older rows are kept, because their transactions are not decided.
     pub(super) undecided: &'static str,
     /// `(gid, gid, branch_id, limit)`: rows that come after this key, in the order of their keys.
@@ -53,6 +59,12 @@ const SQLITE: Statements = Statements {
            updated_at BIGINT NOT NULL, \
            PRIMARY KEY (gid, branch_id))",
         "CREATE INDEX IF NOT EXISTS tercet_guard_updated_at ON tercet_guard (updated_at)",
+        "CREATE TABLE IF NOT EXISTS tercet_guard_results ( \
+           gid VARCHAR(128) NOT NULL, \
+           branch_id VARCHAR(64) NOT NULL, \
+           instance CHAR(36) NOT NULL, \
+           result TEXT NOT NULL, \
+           PRIMARY KEY (gid, branch_id))",
     ],
     insert: "INSERT INTO tercet_guard (gid, branch_id, instance, legs, state, updated_at) \
              VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (gid, branch_id) DO NOTHING",
@@ -63,6 +75,12 @@ const SQLITE: Statements = Statements {
     expired: "SELECT gid, branch_id FROM tercet_guard WHERE updated_at < ? \
               AND (state <> 'tried' OR legs <> 'try,confirm,cancel') ORDER BY updated_at LIMIT ?",
     delete: "DELETE FROM tercet_guard WHERE gid = ? AND branch_id = ? AND updated_at < ?",
+    keep_result: "INSERT INTO tercet_guard_results (gid, branch_id, instance, result) \
+                  VALUES (?, ?, ?, ?) ON CONFLICT (gid, branch_id) \
+                  DO UPDATE SET instance = excluded.instance, result = excluded.result",
+    find_result: "SELECT result FROM tercet_guard_results \
+                  WHERE gid = ? AND branch_id = ? AND instance = ?",
+    delete_result: "DELETE FROM tercet_guard_results WHERE gid = ? AND branch_id = ?",
     undecided: "SELECT COUNT(*) AS kept FROM tercet_guard WHERE updated_at < ? \
                 AND state = 'tried' AND legs = 'try,confirm,cancel'",
     page: "SELECT gid, branch_id, instance, state, updated_at FROM tercet_guard \
@@ -80,6 +98,12 @@ const POSTGRES: Statements = Statements {
            updated_at BIGINT NOT NULL, \
            PRIMARY KEY (gid, branch_id))",
         "CREATE INDEX IF NOT EXISTS tercet_guard_updated_at ON tercet_guard (updated_at)",
+        "CREATE TABLE IF NOT EXISTS tercet_guard_results ( \
+           gid VARCHAR(128) COLLATE \"C\" NOT NULL, \
+           branch_id VARCHAR(64) COLLATE \"C\" NOT NULL, \
+           instance VARCHAR(36) COLLATE \"C\" NOT NULL, \
+           result TEXT NOT NULL, \
+           PRIMARY KEY (gid, branch_id))",
     ],
     insert: "INSERT INTO tercet_guard (gid, branch_id, instance, legs, state, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (gid, branch_id) DO NOTHING",
@@ -91,6 +115,12 @@ const POSTGRES: Statements = Statements {
     expired: "SELECT gid, branch_id FROM tercet_guard WHERE updated_at < $1 \
               AND (state <> 'tried' OR legs <> 'try,confirm,cancel') ORDER BY updated_at LIMIT $2",
     delete: "DELETE FROM tercet_guard WHERE gid = $1 AND branch_id = $2 AND updated_at < $3",
+    keep_result: "INSERT INTO tercet_guard_results (gid, branch_id, instance, result) \
+                  VALUES ($1, $2, $3, $4) ON CONFLICT (gid, branch_id) \
+                  DO UPDATE SET instance = excluded.instance, result = excluded.result",
+    find_result: "SELECT result FROM tercet_guard_results \
+                  WHERE gid = $1 AND branch_id = $2 AND instance = $3",
+    delete_result: "DELETE FROM tercet_guard_results WHERE gid = $1 AND branch_id = $2",
     undecided: "SELECT COUNT(*) AS kept FROM tercet_guard WHERE updated_at < $1 \
                 AND state = 'tried' AND legs = 'try,confirm,cancel'",
     page: "SELECT gid, branch_id, instance, state, updated_at FROM tercet_guard \
@@ -99,16 +129,25 @@ const POSTGRES: Statements = Statements {
 
 const MYSQL: Statements = Statements {
     // The engine is named because one without transactions would guard nothing.
-    create: &["CREATE TABLE IF NOT EXISTS tercet_guard ( \
-                 gid VARCHAR(128) NOT NULL, \
-                 branch_id VARCHAR(64) NOT NULL, \
-                 instance CHAR(36) NOT NULL, \
-                 legs VARCHAR(18) NOT NULL, \
-                 state VARCHAR(9) NOT NULL, \
-                 updated_at BIGINT NOT NULL, \
-                 PRIMARY KEY (gid, branch_id), \
-                 KEY tercet_guard_updated_at (updated_at)) \
-               ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin"],
+    create: &[
+        "CREATE TABLE IF NOT EXISTS tercet_guard ( \
+           gid VARCHAR(128) NOT NULL, \
+           branch_id VARCHAR(64) NOT NULL, \
+           instance CHAR(36) NOT NULL, \
+           legs VARCHAR(18) NOT NULL, \
+           state VARCHAR(9) NOT NULL, \
+           updated_at BIGINT NOT NULL, \
+           PRIMARY KEY (gid, branch_id), \
+           KEY tercet_guard_updated_at (updated_at)) \
+         ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin",
+        "CREATE TABLE IF NOT EXISTS tercet_guard_results ( \
+           gid VARCHAR(128) NOT NULL, \
+           branch_id VARCHAR(64) NOT NULL, \
+           instance CHAR(36) NOT NULL, \
+           result MEDIUMTEXT CHARACTER SET utf8mb4 NOT NULL, \
+           PRIMARY KEY (gid, branch_id)) \
+         ENGINE = InnoDB DEFAULT CHARACTER SET ascii COLLATE ascii_bin",
+    ],
     insert: "INSERT IGNORE INTO tercet_guard (gid, branch_id, instance, legs, state, updated_at) \
              VALUES (?, ?, ?, ?, ?, ?)",
     find: "SELECT instance, state, updated_at FROM tercet_guard \
@@ -117,6 +156,11 @@ const MYSQL: Statements = Statements {
     touch: SQLITE.touch,
     expired: SQLITE.expired,
     delete: SQLITE.delete,
+    keep_result: "INSERT INTO tercet_guard_results (gid, branch_id, instance, result) \
+                  VALUES (?, ?, ?, ?) \
+                  ON DUPLICATE KEY UPDATE instance = VALUES(instance), result = VALUES(result)",
+    find_result: SQLITE.find_result,
+    delete_result: SQLITE.delete_result,
     undecided: SQLITE.undecided,
     page: SQLITE.page,
 };

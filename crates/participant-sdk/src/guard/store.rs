@@ -44,12 +44,14 @@ pub struct Store {
 }
 
 /// How a call ended that was done, now or before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Done {
     /// What is recorded of the branch.
     pub(crate) state: State,
     /// Whether it was done before and nothing was run now.
     pub(crate) repeated: bool,
+    /// What a Try is answered with, where business code says so.
+    pub(crate) result: Option<String>,
 }
 
 /// Why a call was not done.
@@ -177,15 +179,24 @@ impl Store {
             instance: context.instance,
             long_past: is_long_past(context.deadline, clock::early()),
         };
+        let mut result = None;
+        // What a round before this one wanted to answer was rolled back with it.
+        drop(context.results.take_answer());
         match decide(recorded, arrival) {
             Action::Refuse(why) => {
                 note_call(db, context, row, now.0).await?;
                 return Err(NotDone::Contradiction(why));
             }
             Action::Repeat => {
+                // The coordinator may have lost the answer before it was durable, and others build on
+                // what it says: it is the same again.
+                let result = match context.op {
+                    Op::Try => row::find_result(&db, context).await?,
+                    Op::Confirm | Op::Cancel => None,
+                };
                 note_call(db, context, row, now.0).await?;
                 let state = recorded.map_or(wanted, |recorded| recorded.state);
-                return Ok(Done { state, repeated: true });
+                return Ok(Done { state, repeated: true, result });
             }
             Action::Record if P::CANCELS_EMPTY => {
                 // A payload that cannot be read now could not be read by a Try either.
@@ -198,7 +209,10 @@ impl Store {
             Action::Run => {
                 let payload = serde_json::from_slice(body)?;
                 match context.op {
-                    Op::Try => participant.try_(&db, context, payload).await?,
+                    Op::Try => {
+                        participant.try_(&db, context, payload).await?;
+                        result = context.results.take_answer();
+                    }
                     Op::Confirm => participant.confirm(&db, context, payload).await?,
                     Op::Cancel => participant.cancel(&db, context, payload).await?,
                 }
@@ -211,8 +225,11 @@ impl Store {
                 }
             }
         }
+        if let Some(result) = &result {
+            row::keep_result(&db, context, result).await?;
+        }
         db.commit().await?;
-        Ok(Done { state: wanted, repeated: false })
+        Ok(Done { state: wanted, repeated: false, result })
     }
 
     /// Begins, with a seat for a call that may have to wait for its row: a Cancel, whose Try may still

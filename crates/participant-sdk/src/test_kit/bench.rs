@@ -91,6 +91,7 @@ impl Bench<'_> {
             deadline: Some(self.deadline()),
             traceparent: None,
             empty: false,
+            results: Default::default(),
         };
         let body = self.kit.payload(role.kind, &gid, role.branch);
         Actor { context, name, body, model: Model::new(role.kind) }

@@ -262,6 +262,9 @@ fn in_words(answer: &Answer) -> String {
             format!("{code} {}", excerpt.replace(char::is_whitespace, " "))
         }
         Answer::Nothing { why } => format!("no answer: {why}"),
-        Answer::NotAllowed { .. } => answer.summary(),
+        // It asks for no results, and calls whomever it is told to.
+        Answer::Result { .. } | Answer::ResultTooLarge { .. } | Answer::NotAllowed { .. } => {
+            answer.summary()
+        }
     }
 }

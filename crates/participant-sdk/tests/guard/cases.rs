@@ -155,3 +155,43 @@ pub(crate) async fn the_cancel_of_effects_outside_is_run_though_no_try_was_recor
     let call = Call { body: "not JSON", ..Call::usual("c", Cancel) };
     assert_eq!(service.call(call).await.words(), "200 cancelled");
 }
+
+/// Keeps P1.
+pub(crate) async fn a_repeated_try_is_answered_with_the_same_result(database: &Database) {
+    let service = Service::start(database, 4).await;
+    let body = r#"{"amount":1,"answer":{"seat":"12A – é","fare":1.50}}"#;
+    let call = Call { body, ..Call::usual("a", Try) };
+    let result = r#"200 {"fare":1.5,"seat":"12A – é"}"#;
+    // What was written is rolled back, and what was to be answered with it.
+    service.fail_next.store(true, Ordering::SeqCst);
+    assert_eq!(service.call(call).await.words(), "503 failed");
+    assert_eq!(service.call(call).await.words(), result);
+    assert_eq!(service.call(call).await.words(), result);
+    // Another process knows it as well, and what the repeat says does not matter.
+    let other = Service::start(database, 4).await;
+    assert_eq!(other.usual("a", Try).await.words(), result);
+    assert_eq!(other.usual("a", Confirm).await.words(), "200 confirmed");
+    assert_eq!(other.call(call).await.words(), result);
+    assert_eq!(other.runs("a").await, (1, 1, 0));
+    // Whoever says nothing is answered as ever.
+    assert_eq!(other.usual("b", Try).await.words(), "200 tried");
+    assert_eq!(other.usual("b", Try).await.words(), "200 tried again");
+}
+
+pub(crate) async fn business_code_is_given_payload_and_results_apart(database: &Database) {
+    let service = Service::start(database, 4).await;
+    let of =
+        |payload: &str, results: &str| format!(r#"{{"payload":{payload},"results":{results}}}"#);
+    let call = |body| Call { body, results: true, ..Call::usual("a", Try) };
+    let payload = r#"{"amount":1,"passed_on":"flight"}"#;
+    let missing = of(payload, r#"{"hotel":null}"#);
+    assert_eq!(service.call(call(&missing)).await.words(), "409 result-missing");
+    let body = of(payload, r#"{"flight":[1,{"a":"b"}],"hotel":null}"#);
+    assert_eq!(service.call(call(&body)).await.words(), r#"200 [1,{"a":"b"}]"#);
+    let torn = call(r#"{"payload":{"amount":1}}"#);
+    assert_eq!(service.call(torn).await.words(), "400 invalid-call");
+    let large = format!(r#"{{"amount":1,"answer":"{}"}}"#, "x".repeat(16 * 1024));
+    let large = Call { body: &large, ..Call::usual("large", Try) };
+    assert_eq!(service.call(large).await.words(), "409 result-too-large");
+    assert_eq!(service.runs("large").await, (0, 0, 0));
+}

@@ -46,6 +46,13 @@ async fn rows(db: &DatabaseConnection) -> Vec<String> {
         .collect()
 }
 
+/// How many results are kept.
+async fn results(db: &DatabaseConnection) -> i64 {
+    let sql = "SELECT COUNT(*) FROM tercet_guard_results";
+    let found = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await;
+    found.expect("an answer").expect("a row").try_get_by_index(0).expect("a count")
+}
+
 /// Keeps P9.
 pub(crate) async fn a_row_is_kept_for_a_month_after_the_last_call(database: &Database) {
     let service = Service::start(database, 4).await;
@@ -54,6 +61,9 @@ pub(crate) async fn a_row_is_kept_for_a_month_after_the_last_call(database: &Dat
         service.usual(gid, decision).await;
     }
     service.usual("empty", Cancel).await;
+    let body = r#"{"amount":1,"answer":7}"#;
+    let step = Call { legs: "try,cancel", body, ..Call::usual("step", Try) };
+    assert_eq!(service.call(step).await.words(), "200 7");
     days_pass(&service.db, 29).await;
     let nothing = Purged { deleted: 0, undecided: 0 };
     assert_eq!(service.store.purge(PURGE_AFTER).await.expect("a purge"), nothing);
@@ -63,7 +73,8 @@ pub(crate) async fn a_row_is_kept_for_a_month_after_the_last_call(database: &Dat
     assert_eq!(service.usual("refused", Cancel).await.words(), "409 branch-confirmed");
     days_pass(&service.db, 29).await;
     let purged = service.store.purge(PURGE_AFTER).await.expect("a purge");
-    assert_eq!(purged, Purged { deleted: 2, undecided: 0 });
+    assert_eq!(purged, Purged { deleted: 3, undecided: 0 });
+    assert_eq!(results(&service.db).await, 0, "a result goes with its row");
     assert_eq!(rows(&service.db).await, ["called confirmed", "refused confirmed"]);
 }
 

@@ -57,6 +57,8 @@ on_every_database! {
         a_call_goes_on_when_its_caller_hangs_up,
         ids_that_differ_in_case_alone_are_two_transactions,
         the_cancel_of_effects_outside_is_run_though_no_try_was_recorded,
+        a_repeated_try_is_answered_with_the_same_result,
+        business_code_is_given_payload_and_results_apart,
     }
     contention {
         a_cancel_that_meets_its_try_still_running_asks_to_come_again,

@@ -47,6 +47,12 @@ pub(crate) struct Payload {
     /// Rows that are counted up as well, in this order.
     #[serde(default)]
     rows: Vec<String>,
+    /// What a Try is answered with, beside how often it was run.
+    #[serde(default)]
+    answer: Option<Value>,
+    /// The branch whose result a Try is answered with.
+    #[serde(default)]
+    passed_on: Option<String>,
 }
 
 impl Counter {
@@ -104,6 +110,12 @@ impl Participant for Counter {
     ) -> Result<(), Failure> {
         self.at_gate.notify_one();
         let _passed = self.gate.read().await;
+        if let Some(answer) = &payload.answer {
+            context.answer(answer)?;
+        }
+        if let Some(branch) = &payload.passed_on {
+            context.answer(&context.result::<Value>(branch)?)?;
+        }
         self.add(db, context, payload).await
     }
 
@@ -255,6 +267,9 @@ impl Service {
             .header("tercet-legs", call.legs)
             .header("tercet-op", call.op.as_str())
             .header("tercet-attempt", "1");
+        if call.results {
+            request = request.header("tercet-results", "true");
+        }
         if let Some(deadline) = call.deadline {
             request = request.header("tercet-deadline", deadline);
         }
@@ -299,13 +314,16 @@ pub(crate) struct Call<'a> {
     pub(crate) legs: &'a str,
     pub(crate) deadline: Option<&'a str>,
     pub(crate) body: &'a str,
+    /// Whether its body says that it brings results.
+    pub(crate) results: bool,
 }
 
 impl<'a> Call<'a> {
     /// A call with everything usual.
     pub(crate) fn usual(gid: &'a str, op: Op) -> Self {
         let body = r#"{"amount":1}"#;
-        Self { gid, op, instance: LIFE, legs: "try,confirm,cancel", deadline: None, body }
+        let legs = "try,confirm,cancel";
+        Self { gid, op, instance: LIFE, legs, deadline: None, body, results: false }
     }
 }
 

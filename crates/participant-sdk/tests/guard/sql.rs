@@ -80,7 +80,7 @@ impl Page {
             (name, sql.trim().trim_end_matches(';'))
         });
         let page = Self { db, statements: statements.collect() };
-        for name in ["create", "create the index"] {
+        for name in ["create", "create the index", "create the results"] {
             if let Some(sql) = page.statements.get(name) {
                 page.db.execute_unprepared(sql).await.expect(name);
             }
@@ -184,6 +184,18 @@ impl Page {
         let delete =
             |values: &[(&str, Value)]| self.db.execute_raw(self.statement("delete", values));
         assert_eq!(delete(&old).await.expect("delete").rows_affected(), 1);
+        let mut of_result = vec![("instance", LIFE.into()), ("result", "[1]".into())];
+        of_result.extend(key("a"));
+        for _ in 0..2 {
+            let keep = self.statement("keep the result", &of_result);
+            self.db.execute_raw(keep).await.expect("keep the result");
+        }
+        let find = || self.db.query_one_raw(self.statement("find the result", &of_result));
+        let found = find().await.expect("find the result").expect("a row");
+        assert_eq!(found.try_get::<String>("", "result").expect("text"), "[1]");
+        let delete_result = self.statement("delete the result", &of_result);
+        assert_eq!(self.db.execute_raw(delete_result).await.expect("delete").rows_affected(), 1);
+        assert!(find().await.expect("find the result").is_none());
         let young = [key("b"), call(1)].concat();
         assert_eq!(delete(&young).await.expect("delete").rows_affected(), 0);
     }

@@ -281,6 +281,7 @@ fn check_branch_at(
         after: check_after(request.after, path, limits)?,
         try_attempts: check_try_attempts(request.try_attempts, path)?,
         confirm_after_ms: check_confirm_after(request.confirm_after_ms, &urls, path)?,
+        results: request.results.unwrap_or(false),
     };
     let options = match place {
         None => options.unless_empty(),
@@ -316,6 +317,7 @@ impl Place<'_> {
         BranchOptions {
             after: options.after.filter(|after| !is_default(after)),
             try_attempts: options.try_attempts.filter(|attempts| *attempts != 0),
+            results: options.results,
             ..options
         }
     }

@@ -222,7 +222,9 @@ fn same_content_has_the_same_fingerprint() {
         (with_branch(full), with_branch(&format!(r#"{full},"payload":{{}}"#))),
         (
             with_branch(full),
-            with_branch(&format!(r#"{full},"headers":{{}},"try_by":"coordinator""#)),
+            with_branch(&format!(
+                r#"{full},"headers":{{}},"try_by":"coordinator","results":false"#
+            )),
         ),
         (
             with_branch(&format!(r#"{full},"headers":{{"X-A":"1","x-b":"2"}}"#)),
@@ -249,6 +251,7 @@ fn other_content_has_another_fingerprint() {
         format!(r#"{{"open":true,"branches":[{{{full}}}]}}"#),
         with_branch(&format!(r#"{full},"id":"b2""#)),
         with_branch(&format!(r#"{full},"payload":{{ }}"#)),
+        with_branch(&format!(r#"{full},"results":true"#)),
         with_branch(&format!(r#"{full},"payload":null"#)),
         with_branch(&format!(r#"{full},"payload":{{"a":1}}"#)),
         with_branch(&format!(r#"{full},"payload":{{"a":1.0}}"#)),

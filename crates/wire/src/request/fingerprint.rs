@@ -93,6 +93,9 @@ pub(crate) fn of_branch(
     if let Some(after) = options.and_then(|options| options.confirm_after_ms) {
         content.field("confirm_after_ms", &after.to_string());
     }
+    if options.is_some_and(|options| options.results) {
+        content.field("results", "true");
+    }
     content.fingerprint()
 }
 

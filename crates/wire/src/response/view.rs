@@ -1,7 +1,8 @@
 //! Bodies of answers.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::branch_result::JsonText;
 use crate::ids::{BranchId, Gid, Instance};
 use crate::op::{CallOp, Op, PerOp};
 use crate::spec::SagaVersion;
@@ -125,6 +126,11 @@ pub struct BranchView {
     /// The last answer of a Try that was refused or failed.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub answer: Option<AnswerView>,
+    /// What its Try was answered with, where that is kept: the body where it is JSON, null where it
+    /// is empty, else a string. Shown where one transaction is, and not to viewers.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
+    pub result: Option<JsonText>,
     /// The last answer to any of its calls that had a status and was neither a success nor 202.
     #[serde(default)]
     pub last_answer: Option<LastAnswerView>,
@@ -214,6 +220,11 @@ pub struct Page<T> {
     /// Ask with `cursor=` this for what follows; null at the end.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub next_cursor: Option<String>,
+}
+
+/// A result of `null` is a result, unlike an absent one.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<JsonText>, D::Error> {
+    JsonText::deserialize(from).map(Some)
 }
 
 /// What is nearly never true is left out where it is not.

@@ -64,6 +64,7 @@ const TABLES: [(&str, &[&str]); 7] = [
             "contradicted",
         ],
     ),
+    ("branch_results", &["gid", "branch_id", "result", "body_bytes"]),
     (
         "transaction_events",
         &["gid", "number", "at", "kind", "branch_id", "op", "attempt", "detail"],

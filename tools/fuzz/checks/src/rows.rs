@@ -4,10 +4,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tercet_engine::{
-    BranchRecord, Change, Decided, Decision, HistoryEvent, Load, StoredTransaction, TryAnswer,
+    BranchRecord, Change, Decided, Decision, HistoryEvent, Load, StoredTransaction, Tried,
+    TryAnswer,
 };
 use tercet_journal::Unreadable;
-use tercet_wire::{BranchStatus, EventKind, ListQuery, Op, PerOp, Reason, Status, Wall};
+use tercet_wire::{
+    BranchResult, BranchStatus, EventKind, ListQuery, Op, PerOp, Reason, Status, Wall,
+};
 
 use crate::choices::Choices;
 use crate::clock::{NOW, instance};
@@ -73,9 +76,10 @@ fn written() -> Rows {
     let mut store = Store::new();
     let mut whole = Vec::new();
     for (number, (open, changes)) in (1..).zip(stories()) {
+        let told = changes.iter().any(|change| matches!(change, Change::Tried(_)));
         let body = format!(
             r#"{{"gid":"order-{number}","open":{open},"metadata":{{"n":{number}}},"branches":[
-            {{"endpoint":"http://pay/{number}","headers":{{"x-tenant":"eu"}},"payload":[1]}},
+            {{"endpoint":"http://pay/{number}","headers":{{"x-tenant":"eu"}},"payload":[1],"results":{told}}},
             {{"confirm":"http://stock:81/confirm"}}]}}"#
         );
         let request = bodies::read(&body).expect("a body");
@@ -113,20 +117,26 @@ fn stories() -> Vec<(bool, Vec<Change>)> {
         let branch = tercet_wire::check_branch(request, &limits).expect("a branch");
         Change::Registered(Arc::new(tercet_wire::BranchSpec { position: 2, ..branch }))
     };
+    let record = |branch: &str, status, parked, acknowledged_at: Option<Wall>| BranchRecord {
+        branch: branch.parse().expect("an id"),
+        status,
+        attempts: PerOp { try_: 1, confirm: 3, cancel: 0 },
+        parked,
+        last_error: Some(Arc::from("answered 404")),
+        answer: Some(TryAnswer { status: Some(409), body: Arc::from("no stock") }),
+        last_answer: None,
+        resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
+        acknowledged_at,
+    };
     let row = |branch: &str, status, parked, acknowledged_at: Option<Wall>| {
-        Change::BranchRecord(BranchRecord {
-            branch: branch.parse().expect("an id"),
-            status,
-            attempts: PerOp { try_: 1, confirm: 3, cancel: 0 },
-            parked,
-            last_error: Some(Arc::from("answered 404")),
-            answer: Some(TryAnswer { status: Some(409), body: Arc::from("no stock") }),
-            last_answer: None,
-            resolved_as: None,
-            pending_resolution: None,
-            contradicted: false,
-            acknowledged_at,
-        })
+        Change::BranchRecord(record(branch, status, parked, acknowledged_at))
+    };
+    let answered = || {
+        let record = record("b1", BranchStatus::Tried, false, None);
+        let result = BranchResult::of_body(b"{ \"seat\":1.50}");
+        Change::Tried(Box::new(Tried { record, result }))
     };
     let parked = Change::History(HistoryEvent {
         number: 1,
@@ -146,6 +156,8 @@ fn stories() -> Vec<(bool, Vec<Change>)> {
         (false, vec![confirmed(), parked, row("b1", tried, true, None), Change::Parked(true)]),
         (false, vec![row("b1", refused, false, None), decided(cancel)]),
         (true, vec![registered(), confirmed(), row("b2", tried, false, Some(NOW.wall))]),
+        (false, vec![answered()]),
+        (false, vec![answered(), confirmed()]),
         (false, vec![confirmed(), finished]),
     ]
 }

@@ -162,6 +162,7 @@ impl Actor {
             legs,
             deadline: None,
             quantity: quantity_of(branch),
+            keeps_result: false,
             from: Caller::Actor { actor, number },
         };
         network::call(arriving, scheduler);

@@ -259,6 +259,7 @@ impl Dispatch {
         }
         self.next += 1;
         let (life, http_call) = (self.life, self.next);
+        let keeps_result = offered.call.keeps_result();
         let Call { ticket, branch, deadline_at, .. } = offered.call;
         let event = NodeEvent::CallGivenUp { http_call };
         scheduler.after(millis(branch.timeout), ScheduledEvent::Node { life, event });
@@ -279,6 +280,7 @@ impl Dispatch {
             legs,
             deadline: deadline_at,
             quantity: quantity_of(&branch),
+            keeps_result,
             from: Caller::Node { http_call, ticket },
         };
         network::call(arriving, scheduler);

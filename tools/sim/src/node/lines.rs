@@ -97,7 +97,9 @@ impl Lines {
     ) {
         let key = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
         match answer {
-            Answer::Status { code, .. } => {
+            Answer::Status { code, .. }
+            | Answer::Result { code, .. }
+            | Answer::ResultTooLarge { code, .. } => {
                 self.unanswered.remove(&key);
                 if is_kept_after(*code) {
                     let _unwanted = self.kept.keep(at.as_str(), way.line, now);

@@ -86,6 +86,7 @@ impl Deadlines {
                 Change::Registered(_)
                 | Change::RegisteredAtOnce(_)
                 | Change::BranchRecord(_)
+                | Change::Tried(_)
                 | Change::Finished { .. }
                 | Change::Parked(_)
                 | Change::History(_)

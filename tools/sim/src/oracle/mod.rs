@@ -13,6 +13,7 @@ mod journal;
 mod lives;
 mod outages;
 mod parking;
+mod results;
 mod seen;
 mod words;
 
@@ -40,6 +41,7 @@ pub(crate) struct Oracle {
     decisions: BTreeMap<Instance, Op>,
     expectations: expectations::Expectations,
     audit: audit::AuditSeen,
+    results: results::ResultsSeen,
     nodes: BTreeMap<usize, OfNode>,
     pub(crate) lives: lives::LivesSeen,
     /// Transactions that may stand still until the coordinator starts again: their records were
@@ -76,6 +78,7 @@ impl Oracle {
     ) {
         for changed in &committed.changed {
             self.written(changed, scheduler);
+            results::ResultsSeen::written(changed, scheduler);
             self.lives.written(life, changed, scheduler);
         }
         self.lives.committed(life, submitted, committed, scheduler);
@@ -93,6 +96,7 @@ impl Oracle {
     ) {
         seen::before(event, running, rows, scheduler);
         finished_before_begun(event, running, scheduler);
+        self.results.before(event, running, scheduler);
         let of_node = self.of(running.node);
         of_node.arriving = match event {
             Event::Input(Input::Loaded(gid, Load::Found(stored))) => {
@@ -125,7 +129,8 @@ impl Oracle {
         scheduler.note(|| format!("    {} paged out", running.core().census().paged_out));
         scheduler.check(running.core().engine().check());
         let records = running.driver.just_recorded();
-        let Self { nodes, lives, .. } = self;
+        let Self { nodes, lives, results, .. } = self;
+        results.after(commands, running, rows, lives, scheduler);
         let of_node = nodes.entry(running.node).or_default();
         of_node.deadlines.after(records, now, scheduler);
         of_node.parking.after(records, running, now, scheduler);

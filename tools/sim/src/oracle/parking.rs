@@ -89,6 +89,7 @@ impl Parking {
                 | Change::Registered(_)
                 | Change::RegisteredAtOnce(_)
                 | Change::BranchRecord(_)
+                | Change::Tried(_)
                 | Change::Finished { .. }
                 | Change::Parked(_)
                 | Change::History(_)

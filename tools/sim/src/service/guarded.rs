@@ -8,7 +8,7 @@ use crate::coverage::{Point, Sometimes};
 use crate::scheduled_event::Arriving;
 use crate::scheduler::Scheduler;
 use crate::service::business::{Business, Refused};
-use crate::service::status;
+use crate::service::{results, status};
 
 pub(super) fn run(
     business: &mut Business,
@@ -29,7 +29,7 @@ pub(super) fn run(
         Action::Run => match business.run(call, scheduler) {
             Ok(()) => {
                 business.recorded.insert(key, Recorded { instance, state: State::after(op) });
-                status(200, None)
+                results::answer(call, scheduler)
             }
             Err(Refused) => {
                 scheduler.saw(Sometimes::OutOfStock);
@@ -41,7 +41,7 @@ pub(super) fn run(
             business.recorded.insert(key, Recorded { instance, state: State::after(op) });
             status(200, None)
         }
-        Action::Repeat => status(200, None),
+        Action::Repeat => results::answer(call, scheduler),
         Action::Refuse(why) => {
             // Such a call can only come from a fault of the coordinator's.
             if why.is_alarming() {

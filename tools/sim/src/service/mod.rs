@@ -7,6 +7,7 @@
 
 mod business;
 mod guarded;
+mod results;
 
 use std::collections::BTreeMap;
 
@@ -177,7 +178,11 @@ fn contradicts(instead: &Answer, truth: &Answer) -> bool {
 
 fn is_done(answer: &Answer) -> bool {
     match answer {
-        Answer::Status { code, .. } => (200..300).contains(code) && *code != 202 || *code == 410,
+        Answer::Status { code, .. }
+        | Answer::Result { code, .. }
+        | Answer::ResultTooLarge { code, .. } => {
+            (200..300).contains(code) && *code != 202 || *code == 410
+        }
         Answer::Nothing { .. } | Answer::NotAllowed { .. } => false,
     }
 }

@@ -86,6 +86,9 @@ fn words(branches: &[BranchView]) -> Vec<String> {
             let status = status.map(|status| format!("answered {status}: ")).unwrap_or_default();
             lines.push(format!("{id}: try {status}{body}"));
         }
+        if let Some(result) = &branch.result {
+            lines.push(format!("{id}: answered with {}", result.as_str()));
+        }
         if let Some(LastAnswerView { op, status, body, at }) = &branch.last_answer
             && (*op != Op::Try || of_try != Some((Some(*status), body)))
         {

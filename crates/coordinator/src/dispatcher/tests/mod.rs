@@ -10,6 +10,7 @@ mod hostile;
 mod inbox;
 mod lease;
 mod requests;
+mod results;
 mod signed;
 
 use std::collections::BTreeMap;
@@ -116,6 +117,7 @@ fn call_of(branch: BranchSpec, op: Op, gid: &str) -> Call {
             asks: false,
         },
         deadline_at: (op == Op::Try).then_some(spec.deadline_at),
+        results: None,
         branch,
         spec: Arc::new(spec),
     }

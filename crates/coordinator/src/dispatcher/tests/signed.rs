@@ -8,7 +8,7 @@ use super::{Dispatcher, DispatcherSettings, branch, call_of, dispatcher_with};
 use crate::secret::Secret;
 use tercet_testing::{Arrival, RawParticipant};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// That of the clock that stands still.
 const NOW: Wall = Wall(784_111_777_000);
@@ -19,7 +19,7 @@ fn signing_for(host: &str) -> Dispatcher {
     dispatcher_with(DispatcherSettings { signing, ..DispatcherSettings::built_in() })
 }
 
-fn id_if_signed(arrival: &Arrival, body: &[u8]) -> Option<String> {
+pub(super) fn id_if_signed(arrival: &Arrival, body: &[u8]) -> Option<String> {
     let signed = Signed::read(|name| arrival.header(name)).ok()?;
     let keys = [SECRET.parse().expect("a key")];
     assert_eq!(signed.check_time(NOW), Ok(()));

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
 use tercet_engine::Ask;
 use tercet_wire::{Problem, TransactionView};
 
+use crate::access::Caller;
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::Query;
 use crate::http::extract::wait::ReadWait;
@@ -41,13 +41,13 @@ pub(in crate::http) async fn show(
     GidPath(gid): GidPath,
     Query(wait): Query<ReadWait>,
     from_rows: Option<Extension<FromRows>>,
+    caller: Caller,
 ) -> Result<Response, Failure> {
     if let Some(Extension(FromRows(snapshot))) = from_rows {
-        return Ok(reply::read(&snapshot));
+        return Ok(reply::read(&snapshot, caller.role));
     }
     let wait = wait.wait();
     let reply = api.engine.ask(gid.clone(), Ask::Read, wait.until, wait.within).await;
-    let mut response = reply::transaction(reply, &gid)?;
-    *response.status_mut() = StatusCode::OK;
-    Ok(response)
+    let (_, snapshot) = reply::snapshot_of(reply, &gid)?;
+    Ok(reply::read(&snapshot, caller.role))
 }

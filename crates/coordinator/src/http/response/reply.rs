@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use tercet_engine::{Reply, ReplyKind, Snapshot};
 use tercet_wire::{BranchView, BranchesView, Gid, RegisteredView, Status, header as wire_header};
 
+use crate::access::Role;
 use crate::http::response::problem::Failure;
 
 /// The transaction, with the status that says whether what was waited for has come.
@@ -16,9 +17,13 @@ pub(in crate::http) fn transaction(reply: Reply, gid: &Gid) -> Result<Response, 
     Ok(with_status((status_of(told), Json(view)).into_response(), status))
 }
 
-/// The transaction as it was read.
-pub(in crate::http) fn read(snapshot: &Snapshot) -> Response {
-    let view = snapshot.view();
+/// The transaction as it was read, for somebody of this role.
+pub(in crate::http) fn read(snapshot: &Snapshot, role: Role) -> Response {
+    let mut view = snapshot.view();
+    if role < Role::Client {
+        // What participants have answered is as little a viewer's as what they were sent.
+        view.branches.iter_mut().for_each(|branch| branch.result = None);
+    }
     let status = view.summary.status;
     with_status((StatusCode::OK, Json(view)).into_response(), status)
 }

@@ -45,7 +45,7 @@ async fn http_call<T>(
     let answering = async { answer(participant.arrival().await).await };
     let (sent, answered) = soon("an answer", async { tokio::join!(sending, answering) }).await;
     let (mut connection, mut response) = sent.expect("an answer");
-    while connection.next(response.body_mut()).await.is_some() {}
+    while let Some(Ok(_)) = connection.next(response.body_mut()).await {}
     connections.keep(&url, response.status().as_u16(), connection);
     answered
 }

@@ -85,6 +85,7 @@ async fn what_is_copied_there_and_back_is_the_same_and_is_taken_over(rig: Rig) {
         "branch_transactions",
         "branch_options",
         "branch_outcomes",
+        "branch_results",
         "transaction_events",
         "audit",
     ];

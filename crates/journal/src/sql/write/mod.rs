@@ -32,6 +32,8 @@ pub(crate) enum WriteKind {
     Options,
     /// Inserts what is known of branches that left the happy path, or replaces it.
     Outcomes,
+    /// Inserts what their Tries were answered with.
+    Results,
     /// Inserts lines of history.
     Events,
     /// Inserts what operators did.
@@ -49,6 +51,7 @@ impl WriteKind {
         Self::Branches,
         Self::Options,
         Self::Outcomes,
+        Self::Results,
         Self::Events,
         Self::Audit,
     ];
@@ -71,6 +74,7 @@ impl WriteKind {
             Self::Branches => "branches",
             Self::Options => "options",
             Self::Outcomes => "outcomes",
+            Self::Results => "results",
             Self::Events => "events",
             Self::Audit => "audit",
         }
@@ -98,6 +102,7 @@ impl WriteKind {
                  cancel_attempts, parked, last_error, answer_status, answer_body, resolved_as, \
                  acknowledged_at, last_answer, pending_resolution, contradicted)"
             }
+            Self::Results => "branch_results (gid, branch_id, result, body_bytes)",
             Self::Events => {
                 "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)"
             }

@@ -55,6 +55,7 @@ pub(crate) fn write_rows(
         WriteKind::Branches => branches(deltas, &mut rows),
         WriteKind::Options => options(deltas, &mut rows),
         WriteKind::Outcomes => branch_records(deltas, &mut rows),
+        WriteKind::Results => results(deltas, &mut rows),
         WriteKind::Events => events(deltas, &mut rows),
         WriteKind::Audit => audit(deltas, acts, &mut rows),
     }
@@ -199,6 +200,19 @@ fn branch_records(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
                 json(outcome.last_answer.as_deref().map(LastAnswerView::from)),
                 json(outcome.pending_resolution.as_deref().map(PendingResolutionView::from)),
                 outcome.contradicted.into(),
+            ]);
+        }
+    }
+}
+
+fn results(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    for delta in deltas {
+        for (branch, result) in &delta.results {
+            rows.push([
+                text(delta.gid.as_str()),
+                text(branch.as_str()),
+                text(result.as_json()),
+                i32::try_from(result.body_bytes()).unwrap_or(i32::MAX).into(),
             ]);
         }
     }

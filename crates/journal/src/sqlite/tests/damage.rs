@@ -16,7 +16,7 @@ use tercet_wire::{
 };
 
 use super::{open, outsider, run};
-use crate::conformance::{Rig, Running, finished, record, trying};
+use crate::conformance::{Rig, Running, finished, record, tried, trying};
 use crate::sql::retention::{due_for_pruning, due_for_purging};
 use crate::store::PurgeLimits;
 use crate::{JournalEvent, migrate_up};
@@ -48,6 +48,7 @@ async fn a_row_that_makes_no_sense_does_not_keep_the_others_from_being_read() {
         "INSERT INTO branch_outcomes (gid, branch_id, status, try_attempts, confirm_attempts, \
          cancel_attempts, parked, acknowledged_at) VALUES ('tx-2', 'b0', 'tried', 1, 0, 0, 0, 7)",
         "DELETE FROM global_details WHERE gid = 'tx-2'",
+        "INSERT INTO branch_results (gid, branch_id, result, body_bytes) VALUES ('tx-2', 'b1', '{}', 2)",
     ];
     for damage in damages {
         let rig = Rig::on_sqlite();
@@ -127,6 +128,7 @@ fn with_every_row(gid: &str, life: u64) -> impl Iterator<Item = Record> {
         Change::Begun(spec.clone()),
         Change::History(happened),
         Change::BranchRecord(outcome),
+        tried("b1"),
         Change::Acted(Box::new(Acted { act, changes: Vec::new() })),
     ];
     (life * 10..).zip(changes).map(move |(seq, change)| record(seq, &spec, change))

@@ -9,7 +9,7 @@ use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
 
 use super::super::{SqliteStore, writer};
 use super::{outsider, run};
-use crate::conformance::{Rig, act, finished, record, trying, with_options};
+use crate::conformance::{Rig, act, finished, record, tried, trying, with_options};
 use crate::store::{Commit, CommitError, Read, Store};
 
 /// Each table is written by a statement of its own, in this order.
@@ -21,6 +21,7 @@ const TABLES: [&str; 9] = [
     "branch_transactions",
     "branch_options",
     "branch_outcomes",
+    "branch_results",
     "transaction_events",
     "audit",
 ];
@@ -59,8 +60,9 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         record(2, begun, Change::History(happened)),
         record(3, begun, Change::BranchRecord(outcome)),
         record(4, begun, Change::Acted(Box::new(Acted { act, changes: Vec::new() }))),
+        record(5, begun, tried("b1")),
     ];
-    records.extend(decided.map(|spec| record(5, spec, finished(spec, 1, 2)[1].clone())));
+    records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
     Batch { number, written_at: Wall(number), records, acts: Vec::new() }
 }
 

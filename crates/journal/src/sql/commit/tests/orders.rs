@@ -6,7 +6,7 @@ use tercet_wire::{BranchStatus, EventKind, PerOp, Reason, Spec, Wall};
 
 use super::super::{Answer, Fault, Field, Step};
 use super::script::Run;
-use crate::conformance::{act, record, trying, with_options};
+use crate::conformance::{act, record, tried, trying, with_options};
 use crate::store::CommitError;
 
 /// All that a batch whose every statement has rows sends.
@@ -20,7 +20,8 @@ const ALL: [&str; 12] = [
     "reasons 1",
     "branches 5",
     "options 2",
-    "outcomes 3",
+    "outcomes 4",
+    "results 2",
     "events 3",
     "COMMIT",
 ];
@@ -74,6 +75,8 @@ fn batch() -> Batch {
         (&b, outcome("b0")),
         (&a, outcome("b0")),
         (&a, happened(1)),
+        (&b, tried("b1")),
+        (&a, tried("b1")),
     ];
     let records: Vec<Record> =
         (1..).zip(changes).map(|(seq, (spec, change))| record(seq, spec, change)).collect();
@@ -124,8 +127,9 @@ fn rows_of_every_statement_are_ordered_by_gid_and_branch() {
     }
     let mut seen = 0;
     for (sent, bound) in run.sent.iter().zip(&run.bound) {
-        let of_branch =
-            ["branches", "options", "outcomes"].iter().any(|kind| sent.starts_with(kind));
+        let of_branch = ["branches", "options", "outcomes", "results"]
+            .iter()
+            .any(|kind| sent.starts_with(kind));
         let key = |row: &[Value]| match (&row[0], &row[1]) {
             (Value::String(Some(gid)), Value::String(Some(branch))) if of_branch => {
                 (gid.clone(), branch.clone())
