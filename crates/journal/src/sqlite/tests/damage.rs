@@ -106,7 +106,7 @@ fn with_every_row(gid: &str, life: u64) -> impl Iterator<Item = Record> {
         at: Wall(1),
         kind: EventKind::CallFailed,
         branch: Some(spec.branches[0].id.clone()),
-        op: Some(Op::Try),
+        op: Some(Op::Try.into()),
         attempt: Some(1),
         detail: Some("timeout".into()),
     };
