@@ -13,6 +13,7 @@ mod m0005_audit;
 mod m0006_protocol;
 mod m0007_options;
 mod m0009_transaction_options;
+mod m0010_sagas;
 mod table;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_protocol::Step),
             Box::new(m0007_options::Step),
             Box::new(m0009_transaction_options::Step),
+            Box::new(m0010_sagas::Step),
         ]
     }
 

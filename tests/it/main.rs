@@ -40,6 +40,8 @@ mod ran;
 mod raw;
 mod recovery;
 mod retention;
+mod saga_cli;
+mod saga_definitions;
 mod sagas;
 mod settings;
 mod shutdown;

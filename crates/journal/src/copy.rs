@@ -13,7 +13,7 @@ use tercet_engine::LifeState;
 use crate::database;
 use crate::error::JournalError;
 use crate::sql::{
-    act, branch, detail, discard, event, node, options, outcome, own_options, transaction,
+    act, branch, detail, discard, event, node, options, outcome, own_options, saga, transaction,
 };
 use crate::store::{Database, Offline};
 
@@ -81,6 +81,7 @@ async fn copy_all(
         copy_table::<outcome::Entity>("branch_outcomes", &snapshot, &written).await?,
         copy_table::<event::Entity>("transaction_events", &snapshot, &written).await?,
         copy_table::<act::Entity>("audit", &snapshot, &written).await?,
+        copy_table::<saga::Entity>("sagas", &snapshot, &written).await?,
     ];
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
@@ -97,6 +98,7 @@ async fn copy_all(
     compare::<outcome::Entity>(&copied[5], to).await?;
     compare::<event::Entity>(&copied[6], to).await?;
     compare::<act::Entity>(&copied[7], to).await?;
+    compare::<saga::Entity>(&copied[8], to).await?;
     Ok(copied.into())
 }
 

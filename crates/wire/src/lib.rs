@@ -40,14 +40,15 @@ pub use order::Order;
 pub use problem::{Problem, ProblemCode};
 pub use request::{
     Arrival, AuditPlace, AuditQuery, BeginRequest, BranchRequest, CancelRequest, CheckedBegin,
-    Cursor, Invalid, InvalidAuditCursor, InvalidCursor, Limits, ListQuery, Object, Resolution,
-    ResolveRequest, Unfit, check_begin, check_branch, check_cancel, check_resolve, check_shape,
-    refused_begin,
+    Cursor, Invalid, InvalidAuditCursor, InvalidCursor, Limits, ListQuery, Object, Pointer,
+    Resolution, ResolveRequest, RunRequest, SagaRequest, StepRequest, Unfit, check_begin,
+    check_branch, check_cancel, check_resolve, check_run, check_saga, check_shape, input_of,
+    refused_begin, saga_content,
 };
 pub use response::{
     AnswerView, AnswersView, AttemptsView, AuditEntryView, BranchView, EventView, LastAnswerView,
-    NodeView, Page, ParticipantView, ParticipantsView, PendingResolutionView, RetriedView,
-    StatsView, SummaryView, TransactionView,
+    ListedSagaView, NodeView, Page, ParticipantView, ParticipantsView, PendingResolutionView,
+    RetriedView, SagaView, StatsView, StepView, SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
 pub use signature::{

@@ -49,6 +49,7 @@ impl Dialect for MySqlDialect {
             | WriteKind::Branches
             | WriteKind::Options
             | WriteKind::Events
+            | WriteKind::Sagas
             | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(
                 "UPDATE global_transactions AS g JOIN (",

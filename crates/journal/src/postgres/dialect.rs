@@ -234,6 +234,7 @@ fn text(kind: WriteKind, rows: &str) -> String {
         | WriteKind::Branches
         | WriteKind::Options
         | WriteKind::Events
+        | WriteKind::Sagas
         | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")
         }

@@ -86,6 +86,7 @@ impl Dialect for Sqlite {
             | WriteKind::Branches
             | WriteKind::Options
             | WriteKind::Events
+            | WriteKind::Sagas
             | WriteKind::Audit => inserted(kind, rows, ""),
         }
     }

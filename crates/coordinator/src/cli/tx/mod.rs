@@ -4,6 +4,8 @@
 mod arguments;
 mod audit;
 mod client;
+mod saga;
+mod saga_text;
 mod table;
 mod text;
 mod token;
@@ -12,6 +14,7 @@ use std::io::{self, IsTerminal as _};
 
 pub(super) use arguments::Tx;
 pub(super) use audit::{Audit, audit};
+pub(super) use saga::{Saga, saga};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};

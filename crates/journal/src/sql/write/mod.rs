@@ -34,6 +34,8 @@ pub(crate) enum WriteKind {
     Outcomes,
     /// Inserts lines of history.
     Events,
+    /// Inserts revisions of definitions of sagas, and fails where one is there already.
+    Sagas,
     /// Inserts what operators did.
     Audit,
 }
@@ -50,6 +52,7 @@ impl WriteKind {
         Self::Options,
         Self::Outcomes,
         Self::Events,
+        Self::Sagas,
         Self::Audit,
     ];
 
@@ -72,6 +75,7 @@ impl WriteKind {
             Self::Options => "options",
             Self::Outcomes => "outcomes",
             Self::Events => "events",
+            Self::Sagas => "sagas",
             Self::Audit => "audit",
         }
     }
@@ -101,6 +105,7 @@ impl WriteKind {
             Self::Events => {
                 "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)"
             }
+            Self::Sagas => "sagas (name, revision, version, document, at, who)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
             Self::Advance | Self::Stay | Self::Reasons => return None,
         })

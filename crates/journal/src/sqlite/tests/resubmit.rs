@@ -9,11 +9,11 @@ use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
 
 use super::super::{SqliteStore, writer};
 use super::{outsider, run};
-use crate::conformance::{Rig, act, finished, record, trying, with_options};
+use crate::conformance::{Rig, act, act_that_puts, finished, puts, record, trying, with_options};
 use crate::store::{Commit, CommitError, Read, Store};
 
 /// Each table is written by a statement of its own, in this order.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "nodes",
     "global_transactions",
     "global_details",
@@ -22,6 +22,7 @@ const TABLES: [&str; 9] = [
     "branch_options",
     "branch_outcomes",
     "transaction_events",
+    "sagas",
     "audit",
 ];
 
@@ -61,7 +62,9 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         record(4, begun, Change::Acted(Box::new(Acted { act, changes: Vec::new() }))),
     ];
     records.extend(decided.map(|spec| record(5, spec, finished(spec, 1, 2)[1].clone())));
-    Batch { number, written_at: Wall(number), records, acts: Vec::new() }
+    let of_saga = 1_000 + u64::try_from(number).unwrap();
+    let acts = vec![act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1))];
+    Batch { number, written_at: Wall(number), records, acts }
 }
 
 async fn fails_without(
@@ -108,8 +111,10 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
-            let written =
-                [0, 1, 1, 1, 2, 1, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+            let written = [0, 1, 1, 1, 2, 1, 1, 1, 1, 2]
+                .iter()
+                .zip(&expected)
+                .map(|(more, rows)| more + rows);
             assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
             before = Some(spec);
         }
