@@ -28,7 +28,7 @@ impl InputSchema {
     /// Makes one ready. It may take a while, and a deep stack.
     pub(super) fn of(schema: &Value) -> Result<Self, Wrong> {
         let shape = Shape::of(schema)?;
-        if shape.spend(&json!({}), &mut MOST_STEPS.clone()).is_err() {
+        if shape.takes(&json!({}), MOST_STEPS).is_err() {
             let what = "leads back to itself, or asks for more work than may be spent on a value";
             return Err(Wrong::new(Pointer::root(), what));
         }
@@ -53,12 +53,12 @@ impl InputSchema {
 
     /// Whether so little is to be done for this value that it can be done at once.
     pub(super) fn is_quick(&self, input: &Value) -> bool {
-        self.shape.spend(input, &mut FEW_STEPS.clone()).is_ok()
+        self.shape.takes(input, FEW_STEPS).is_ok()
     }
 
     /// Whether a value is what it must be.
     pub(super) fn check(&self, input: &Value) -> Result<(), Wrong> {
-        if let Err(TooMuch) = self.shape.spend(input, &mut MOST_STEPS.clone()) {
+        if let Err(TooMuch) = self.shape.takes(input, MOST_STEPS) {
             let what = "takes more work to check against its schema than may be spent on it";
             return Err(Wrong::new(Pointer::root(), what));
         }

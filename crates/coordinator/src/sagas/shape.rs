@@ -75,9 +75,10 @@ impl Shape {
         usize::try_from(weight).unwrap_or(usize::MAX)
     }
 
-    /// Takes what checking this value takes from what is left.
-    pub(super) fn spend(&self, value: &Value, left: &mut u64) -> Result<(), TooMuch> {
-        self.spend_at(0, value, 0, left)
+    /// Whether checking this value takes no more than so many steps.
+    pub(super) fn takes(&self, value: &Value, at_most: u64) -> Result<(), TooMuch> {
+        let mut left = at_most;
+        self.spend_at(0, value, 0, &mut left)
     }
 
     fn spend_at(

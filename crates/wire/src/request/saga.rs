@@ -115,7 +115,7 @@ pub struct RunRequest {
     /// Which version of the definition. Default: the newest; of a repeat that which the gid runs
     /// with.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1_000))]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub version: Option<u64>,
 }
 

@@ -18,7 +18,7 @@ use crate::http::state::Api;
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct VersionParam {
     /// Which version. Default: the newest.
-    #[param(minimum = 1, maximum = 1_000)]
+    #[param(minimum = 1)]
     version: Option<u32>,
 }
 
