@@ -7,6 +7,7 @@ mod bugs;
 mod call_bugs;
 mod cluster_bugs;
 mod copy;
+mod definition_bugs;
 mod saga_bugs;
 
 use std::sync::Mutex;
@@ -16,6 +17,7 @@ use bugs::{BUGS, Bug, CaughtBy};
 use call_bugs::CALL_BUGS;
 use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
+use definition_bugs::DEFINITION_BUGS;
 use saga_bugs::SAGA_BUGS;
 
 /// Copies that are broken side by side: to build one is mostly one thread's work.
@@ -24,7 +26,10 @@ const COPIES: usize = 2;
 #[test]
 fn every_bug_put_back_is_caught() {
     let bugs: Vec<&Bug> =
-        [BUGS, CLUSTER_BUGS, AUDIT_BUGS, CALL_BUGS, SAGA_BUGS].into_iter().flatten().collect();
+        [BUGS, CLUSTER_BUGS, AUDIT_BUGS, CALL_BUGS, DEFINITION_BUGS, SAGA_BUGS]
+            .into_iter()
+            .flatten()
+            .collect();
     let mut checks: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
     for by in bugs.iter().map(|bug| bug.caught_by) {
         if !checks.contains(&by) {

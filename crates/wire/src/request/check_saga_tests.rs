@@ -109,7 +109,7 @@ fn a_definition_is_the_same_whatever_goes_without_saying() {
         content(schema(json!({ "title": "t", "type": "object" })))
     );
     let others = [
-        plain,
+        plain.clone(),
         ordered,
         schema(json!({})),
         json!({ "timeout_ms": 5_000, "steps": [step(json!({})), step(json!({ "id": "b" }))] }),
