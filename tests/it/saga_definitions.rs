@@ -163,7 +163,7 @@ async fn a_run_goes_on_with_its_version_whatever_is_put() {
     let never = Gate::closed();
     participant.next("hotel", Op::Try, [Reaction::status(200).behind(&never)]);
     let body = r#"{"gid":"old","input":{"a":1}}"#;
-    transaction(&run(&client, "trip", "?wait=accepted", body).await, 202, "trying");
+    transaction(&run(&client, "trip", "?wait=accepted", body).await, 201, "trying");
     participant.called("hotel", Op::Try, 1).await;
     version(&put(&client, "trip", &definition(&participant, &["car"])).await, 201, 2);
     let newer = run(&client, "trip", "", r#"{"gid":"new"}"#).await;
