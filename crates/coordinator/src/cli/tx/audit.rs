@@ -21,7 +21,7 @@ const LINE: usize = 80;
 const AT: usize = 20;
 const GAP: usize = 2;
 /// Characters of a name at least, and of the longest word for what was done.
-const LEAST_WHO: usize = 9;
+const LEAST_WHO: usize = 7;
 const LONGEST_ACTION: usize = 11;
 /// Entries of a page of an export: as many as there may be.
 const PAGE: u32 = 500;
