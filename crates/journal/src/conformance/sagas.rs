@@ -9,11 +9,8 @@ use super::{Fault, Rig, Running, act, on_each_shared_store, on_each_store, patie
 use crate::{JournalError, ListedSaga};
 
 on_each_store!(
-    /// Keeps exactly-once.
     a_revision_is_written_once_with_its_act,
-    /// Keeps exactly-once.
     a_revision_that_somebody_has_written_is_nobody_elses,
-    /// Keeps exactly-once.
     a_revision_whose_answer_was_lost_is_written_once,
     a_version_is_found_as_it_was_put_and_retired,
     names_are_listed_in_their_order_with_what_is_newest,
@@ -22,10 +19,7 @@ on_each_store!(
 mod by_two_nodes {
     use super::{on_each_shared_store, two_nodes_that_put_at_once_make_two_versions};
 
-    on_each_shared_store!(
-        /// Keeps exactly-once.
-        two_nodes_that_put_at_once_make_two_versions,
-    );
+    on_each_shared_store!(two_nodes_that_put_at_once_make_two_versions,);
 }
 
 pub(crate) fn name(name: &str) -> SagaName {
@@ -72,6 +66,7 @@ async fn newest(running: &Running, of: &str) -> Option<SagaRevision> {
     running.journal.saga(&name(of), None).await.unwrap().map(|stored| stored.newest)
 }
 
+/// Keeps exactly-once.
 async fn a_revision_is_written_once_with_its_act(rig: Rig) {
     let running = rig.open().await;
     assert_eq!(newest(&running, "trip").await, None);
@@ -86,6 +81,7 @@ async fn a_revision_is_written_once_with_its_act(rig: Rig) {
     running.crash().await;
 }
 
+/// Keeps exactly-once.
 async fn a_revision_that_somebody_has_written_is_nobody_elses(rig: Rig) {
     let running = rig.open().await;
     revise(&running, 1, puts("trip", 1, 1)).await.unwrap();
@@ -104,6 +100,7 @@ async fn a_revision_that_somebody_has_written_is_nobody_elses(rig: Rig) {
     running.crash().await;
 }
 
+/// Keeps exactly-once.
 async fn a_revision_whose_answer_was_lost_is_written_once(rig: Rig) {
     let running = rig.open().await;
     running.faults.then(&[Fault::After, Fault::After, Fault::Before]);
@@ -176,6 +173,7 @@ async fn names_are_listed_in_their_order_with_what_is_newest(rig: Rig) {
     running.crash().await;
 }
 
+/// Keeps exactly-once.
 async fn two_nodes_that_put_at_once_make_two_versions(rig: Rig) {
     let (first, second) = (rig.open().await, rig.open().await);
     for revision in 1..=10 {
