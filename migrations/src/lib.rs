@@ -14,6 +14,7 @@ mod m0006_protocol;
 mod m0007_options;
 mod m0008_results;
 mod m0009_transaction_options;
+mod m0010_sagas;
 mod table;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_options::Step),
             Box::new(m0008_results::Step),
             Box::new(m0009_transaction_options::Step),
+            Box::new(m0010_sagas::Step),
         ]
     }
 

@@ -11,6 +11,7 @@ mod forwarding;
 mod load;
 mod nodes;
 mod rolling;
+mod sagas;
 mod start;
 mod take_over;
 mod tls;

@@ -3,7 +3,7 @@
 use tercet_testing::Response;
 
 /// The codes of the contract and the status each is sent with.
-pub(crate) const CODES: [(&str, u16); 24] = [
+pub(crate) const CODES: [(&str, u16); 26] = [
     ("invalid-request", 400),
     ("unauthorized", 401),
     ("forbidden", 403),
@@ -11,6 +11,8 @@ pub(crate) const CODES: [(&str, u16); 24] = [
     ("host-not-allowed", 403),
     ("transaction-not-found", 404),
     ("branch-not-found", 404),
+    ("saga-not-found", 404),
+    ("saga-retired", 409),
     ("gid-reused", 409),
     ("branch-reused", 409),
     ("already-confirmed", 409),

@@ -45,6 +45,8 @@ mod reconcile;
 mod recovery;
 mod results;
 mod retention;
+mod saga_cli;
+mod saga_definitions;
 mod sagas;
 mod settings;
 mod several;

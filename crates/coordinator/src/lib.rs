@@ -17,6 +17,7 @@ pub mod open_files;
 pub mod outbound;
 mod reading_again;
 pub mod runtime;
+pub mod sagas;
 pub mod secret;
 pub mod serve;
 mod servers;

@@ -25,6 +25,7 @@ use crate::node::{Node, NodeError, Rows, Surroundings};
 use crate::open_files::{self, TooFew};
 use crate::reading_again::keep_reading;
 use crate::runtime::for_what_is_in_flight;
+use crate::sagas::Sagas;
 use crate::servers::{ServerEnded, Servers};
 use crate::signals::Stop;
 use crate::tls::{Tls, TlsError};
@@ -218,6 +219,7 @@ impl Face {
             access: Arc::clone(&self.access),
             engine: node.engine.clone(),
             journal: node.journal.clone(),
+            sagas: Sagas::new(node.journal.clone()),
             clock: Arc::clone(&around.clock),
             limits: settings.of_requests(self.own_addresses.clone()),
             requests: request_limits(settings),

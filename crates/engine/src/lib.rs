@@ -15,6 +15,7 @@ mod journal_event;
 mod outages;
 mod record;
 mod recovery;
+mod saga_revision;
 mod stored;
 mod transaction;
 
@@ -48,5 +49,6 @@ pub use record::{
     Tried, TryAnswer,
 };
 pub use recovery::{PageRead, Unreadable, read_page};
+pub use saga_revision::{ActAlone, SagaRevision};
 pub use stored::{ApplyError, ResultRecord, StoredTransaction, begins};
 pub use transaction::{Branch, BranchState, CallState, Phase, Rules, Transaction, history_bound};

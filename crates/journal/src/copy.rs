@@ -13,7 +13,8 @@ use tercet_engine::LifeState;
 use crate::database;
 use crate::error::JournalError;
 use crate::sql::{
-    act, branch, detail, discard, event, node, options, outcome, own_options, result, transaction,
+    act, branch, detail, discard, event, node, options, outcome, own_options, result, saga,
+    transaction,
 };
 use crate::store::{Database, Offline};
 
@@ -82,6 +83,7 @@ async fn copy_all(
         copy_table::<result::Entity>("branch_results", &snapshot, &written).await?,
         copy_table::<event::Entity>("transaction_events", &snapshot, &written).await?,
         copy_table::<act::Entity>("audit", &snapshot, &written).await?,
+        copy_table::<saga::Entity>("sagas", &snapshot, &written).await?,
     ];
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
@@ -99,6 +101,7 @@ async fn copy_all(
     compare::<result::Entity>(&copied[6], to).await?;
     compare::<event::Entity>(&copied[7], to).await?;
     compare::<act::Entity>(&copied[8], to).await?;
+    compare::<saga::Entity>(&copied[9], to).await?;
     Ok(copied.into())
 }
 

@@ -168,6 +168,15 @@ pub enum JournalError {
         /// As long as that.
         within: Duration,
     },
+    /// What an operator did was made of what is no longer the newest: somebody else was first.
+    #[error("something else was written first")]
+    Overtaken,
+    /// The definition of a saga is damaged in the database.
+    #[error("the row of a saga's definition makes no sense: {why}")]
+    UnreadableSaga {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The journal's thread could not be started.
     #[error("cannot start the journal's thread")]
     Thread(#[source] io::Error),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Act, Backlog, HistoryEvent, JournalEvent, LifeRow, Record, StoredTransaction, Urgency,
+    Act, ActAlone, Backlog, HistoryEvent, JournalEvent, LifeRow, Record, SagaRevision,
+    StoredTransaction, Urgency,
 };
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -20,10 +21,11 @@ use super::meters::QueueMeter;
 use super::reader::Asked;
 use super::settings::JournalSettings;
 use super::store::{Life, Store};
+use super::stored_saga::{ListedSaga, StoredSaga};
 use super::summary::JournalSummary;
 use super::thread;
 use super::unreadable::Unreadable;
-use super::writer::{Command, Told};
+use super::writer::{Command, Settled, Told};
 
 /// How long a thread that was told to stop at once is waited for.
 const LETTING_GO: Duration = Duration::from_secs(1);
@@ -186,6 +188,58 @@ impl Journal {
     /// # Errors
     /// It is not known to be durable in time, or never will be.
     pub async fn act(&self, act: Act) -> Result<(), JournalError> {
+        match self.act_alone(act.into()).await? {
+            Settled::Durable => Ok(()),
+            // Nobody competes for it: the database does not take it at all.
+            Settled::Rejected => Err(JournalError::Closed),
+        }
+    }
+
+    /// Makes durable what becomes of the definition of a saga, with the act that asked for it: both
+    /// or neither.
+    ///
+    /// # Errors
+    /// As [`Journal::act`]; or another has written this revision of the name first.
+    pub async fn revise(&self, act: Act, revision: SagaRevision) -> Result<(), JournalError> {
+        match self.act_alone(ActAlone { act, revision: Some(revision) }).await? {
+            Settled::Durable => Ok(()),
+            Settled::Rejected => Err(JournalError::Overtaken),
+        }
+    }
+
+    /// The definition of a saga: this version of it, or its newest; none if there is no such name.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time; or what it has makes no sense.
+    pub async fn saga(
+        &self,
+        name: &SagaName,
+        version: Option<u32>,
+    ) -> Result<Option<StoredSaga>, JournalError> {
+        self.shown(self.shared.store.saga(name, version)).await
+    }
+
+    /// Names of definitions after this one, in their order, at most `limit`.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn sagas(
+        &self,
+        after: Option<&SagaName>,
+        limit: u32,
+    ) -> Result<Vec<ListedSaga>, JournalError> {
+        self.shown(self.shared.store.sagas(after, limit)).await
+    }
+
+    /// How many names of definitions there are, retired ones too.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn count_sagas(&self) -> Result<u64, JournalError> {
+        self.shown(self.shared.store.count_sagas()).await
+    }
+
+    async fn act_alone(&self, act: ActAlone) -> Result<Settled, JournalError> {
         let within = self.shared.read_within;
         let place = Arc::clone(&self.shared.acts).try_acquire_owned();
         // So many wait only where nothing is written.
@@ -194,7 +248,7 @@ impl Journal {
         let command = Command::Act { act: Box::new(act), told: Told { told, _place: place } };
         self.shared.queue.send(command).map_err(|_| JournalError::Closed)?;
         match tokio::time::timeout(within, durable).await {
-            Ok(told) => told.map_err(|_| JournalError::Closed),
+            Ok(settled) => settled.map_err(|_| JournalError::Closed),
             Err(_) => Err(JournalError::TooSlow { within }),
         }
     }

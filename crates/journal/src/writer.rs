@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tercet_clock::{Clock, Stopwatch};
 use tercet_engine::{
-    Act, Caps, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record, Submitted,
+    ActAlone, Caps, Committed, GroupCommit, GroupCommitSettings, JournalEvent, Record, Submitted,
     TransactionKey, Urgency,
 };
 use tercet_wire::{ClockNews, Gid, Incarnation, Now, SteadyWall};
@@ -28,7 +28,7 @@ pub(super) enum Command {
     /// Make these durable.
     Append { records: Vec<Record>, urgency: Urgency },
     /// Make durable what an operator did, and tell whoever waits for it.
-    Act { act: Box<Act>, told: Told },
+    Act { act: Box<ActAlone>, told: Told },
     /// Make these transactions of a dead life this one's.
     TakeOver { dead: Incarnation, gids: Vec<Gid> },
     /// Make durable what came before, then end.
@@ -39,10 +39,19 @@ pub(super) enum Command {
     SetSweeping(bool),
 }
 
+/// What became of an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It is durable.
+    Durable,
+    /// The database does not take it, and never will as it is: something else was written first.
+    Rejected,
+}
+
 /// Somebody waits for an act to be durable. Dropped, it says that it will not be.
 #[derive(Debug)]
 pub(super) struct Told {
-    pub(super) told: oneshot::Sender<()>,
+    pub(super) told: oneshot::Sender<Settled>,
     /// Given back when it is settled.
     pub(super) _place: OwnedSemaphorePermit,
 }
@@ -186,9 +195,14 @@ impl Writer {
         };
         if is_act && !matches!(result, Committed::Again { .. }) {
             let told = self.acts.pop_front();
-            if let (Some(Told { told, .. }), Committed::Durable { .. }) = (told, &result) {
+            let settled = match result {
+                Committed::Durable { .. } => Some(Settled::Durable),
+                Committed::Rejected => Some(Settled::Rejected),
+                Committed::TakenOver { .. } | Committed::Fenced | Committed::Again { .. } => None,
+            };
+            if let (Some(Told { told, .. }), Some(settled)) = (told, settled) {
                 // Whoever does not wait any more needs no telling.
-                let _ = told.send(());
+                let _ = told.send(settled);
             }
         }
         let now = self.now();

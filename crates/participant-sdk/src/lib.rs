@@ -36,7 +36,7 @@ mod tests_support;
 pub use checked::{CHECKED_PURGE_AFTER, Checked, NotRecorded};
 pub use client::{
     Cancellation, Client, ClientBuilder, ClientError, NewBranch, NewTransaction, NotConfirmed,
-    OpenTransaction, Outcome, OwnTry, Registered, Token, WaitFor,
+    OpenTransaction, Outcome, OwnTry, Registered, SagaRun, Token, WaitFor,
 };
 pub use context::{BadHeader, Context};
 #[cfg(feature = "sea-orm")]

@@ -12,6 +12,10 @@ pub const PHASE_DURATION: &str = "tercet_phase_duration_seconds";
 pub const BRANCH_CALLS: &str = "tercet_branch_calls_total";
 /// How long they took, by `participant` and `op`.
 pub const BRANCH_CALL_DURATION: &str = "tercet_branch_call_duration_seconds";
+/// Calls of steps of saga definitions, by `saga`, `step`, `op` and `result`.
+pub const SAGA_STEPS: &str = "tercet_saga_steps_total";
+/// How long they took, by `saga` and `step`.
+pub const SAGA_STEP_DURATION: &str = "tercet_saga_step_duration_seconds";
 /// Branches shown to people.
 pub const BRANCHES_PARKED: &str = "tercet_branches_parked";
 /// Transactions quarantined.

@@ -31,6 +31,11 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub branches: Vec<BranchId>,
+    /// Where in the request's body it is, by RFC 6901; where something is missing, where it would be.
+    /// In problems about a saga's definition, or the input of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(example = "/input/seats"))]
+    pub pointer: Option<String>,
 }
 
 impl Problem {
@@ -45,6 +50,7 @@ impl Problem {
             detail: detail.into(),
             gid: None,
             branches: Vec::new(),
+            pointer: None,
         }
     }
 
@@ -111,6 +117,8 @@ problems! {
         "A node that listens on the loopback interface answers to its names (`localhost`, `127.0.0.1`, `[::1]`) alone, so that no page can reach it by a name of its own; one that asks nobody for a token answers to addresses and to names that nobody outside can have made. Name further ones in `server.allowed_hosts`.";
     TransactionNotFound = "transaction-not-found", 404, "There is no such transaction",
         "No transaction with this gid was ever begun here, or it finished longer ago than the retention. If a begin with this gid had no answer, send it again: that is safe.";
+    SagaNotFound = "saga-not-found", 404, "There is no such definition of a saga",
+        "Compare the name, and the version if one was given, with those that `GET /v1/sagas` lists.";
     BranchNotFound = "branch-not-found", 404, "The transaction has no such branch",
         "Compare the branch's id with those the transaction shows.";
     NotFound = "not-found", 404, "There is nothing at this address",
@@ -133,6 +141,8 @@ problems! {
         "A branch can be resolved by hand only after the decision. Ask for confirm or cancel first.";
     AlreadyFinished = "already-finished", 409, "The branch has finished",
         "There is nothing left to resolve.";
+    SagaRetired = "saga-retired", 409, "This definition of a saga was retired",
+        "Runs that have begun go on, and their repeats are answered; new ones are not begun. Put a definition of that name again, or run another one.";
     PayloadTooLarge = "payload-too-large", 413, "The request or a payload in it is too large",
         "The detail says which limit was passed. Store large data elsewhere and send a reference.";
     UriTooLong = "uri-too-long", 414, "The address is too long",

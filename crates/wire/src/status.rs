@@ -254,6 +254,10 @@ words!(
         RetryAll = "retry-all",
         /// Ended a branch by hand.
         Resolve = "resolve",
+        /// Put a version of a saga's definition.
+        SagaPut = "saga-put",
+        /// Retired a saga's definition.
+        SagaRetire = "saga-retire",
     }
 );
 

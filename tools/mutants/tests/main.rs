@@ -8,6 +8,7 @@ mod call_bugs;
 mod check_bugs;
 mod cluster_bugs;
 mod copy;
+mod definition_bugs;
 mod delay_bugs;
 mod outbox_bugs;
 mod result_bugs;
@@ -21,6 +22,7 @@ use call_bugs::CALL_BUGS;
 use check_bugs::CHECK_BUGS;
 use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
+use definition_bugs::DEFINITION_BUGS;
 use delay_bugs::DELAY_BUGS;
 use outbox_bugs::OUTBOX_BUGS;
 use result_bugs::RESULT_BUGS;
@@ -37,6 +39,7 @@ fn every_bug_put_back_is_caught() {
         CALL_BUGS,
         CHECK_BUGS,
         CLUSTER_BUGS,
+        DEFINITION_BUGS,
         DELAY_BUGS,
         OUTBOX_BUGS,
         RESULT_BUGS,

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use tercet_journal::StoreKind;
 
 use crate::access::Role;
-use crate::cli::tx::{Audit, Reconcile, Tx};
+use crate::cli::tx::{Audit, Reconcile, Saga, Tx};
 use crate::config::{ConfigError, Flags, Layers};
 
 /// Tercet coordinates Try-Confirm-Cancel transactions across services.
@@ -50,6 +50,10 @@ pub(super) enum Command {
     /// TERCET_TOKEN is sent as bearer token, or the one of --token-file. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not
     /// found, 4 conflict, 5 not allowed, 6 nobody answers.
     Tx(Tx),
+    /// Look after definitions of sagas, and run them
+    ///
+    /// Token and exit codes are as of tercet tx.
+    Saga(Saga),
     /// List what operators did, newest first
     ///
     /// All of it as JSON lines: tercet audit -o jsonl > audit.jsonl. Token and exit codes are as of tercet tx.

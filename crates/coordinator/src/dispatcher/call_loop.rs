@@ -85,6 +85,9 @@ async fn exchanged(
     let Outcome::Answered(answer) = &exchanged.outcome else { return (exchanged, None) };
     let result = CallResult::of(op, answer);
     destination.metrics.ended(op, result, took);
+    if let Some(saga) = call.spec.saga() {
+        shared.steps.ended((&saga.name, &call.ticket.branch), op, result, took);
+    }
     tracing::debug!(
         gid = %call.ticket.gid,
         branch = %call.ticket.branch,

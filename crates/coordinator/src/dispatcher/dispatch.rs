@@ -21,6 +21,7 @@ use super::http_call::HttpCall;
 use super::settings::DispatcherSettings;
 use super::{Outcome, Place, breaker_log, call_loop};
 use crate::cluster::OwnLease;
+use crate::metrics::StepMetrics;
 use crate::outbound::Connector;
 
 /// Unused connections are looked through when the first may have been kept long enough, but
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     /// Without it no Try leaves.
     pub(super) own_lease: OwnLease,
     destinations: Destinations,
+    pub(super) steps: StepMetrics,
     capacity: FreedCapacity,
     runtime: Handle,
 }
@@ -72,6 +74,7 @@ pub fn start(
         http_call: HttpCall::new(&settings, connector, Arc::clone(&clock)),
         clock,
         destinations: Destinations::new(settings.queue, settings.path_segments),
+        steps: StepMetrics::default(),
         capacity: FreedCapacity::default(),
         settings,
         runtime: Handle::current(),

@@ -24,6 +24,8 @@ mod state;
 
 pub use entrance::Entrance;
 pub use extract::budget::BodyBudget;
+#[cfg(test)]
+pub(crate) use pages::saga_schema::SAGA_SCHEMA;
 pub use readiness::Readiness;
 pub use router::router;
 pub use server::{Admits, Browsers, Port, ServerSettings, is_host, is_origin, serve};

@@ -14,7 +14,7 @@ use crate::access::{Needs, Role};
 use crate::cluster::LEFT;
 use crate::http::handlers::{
     audit, begin, decide, events, health, left, list, participants, register, resolve, retry,
-    retry_all, show, stats,
+    retry_all, sagas, show, stats,
 };
 use crate::http::middleware::access::{Guard, guarded};
 use crate::http::middleware::forwarding::{self, Forwarding};
@@ -22,7 +22,7 @@ use crate::http::middleware::passed::passed;
 use crate::http::middleware::request_metrics::RequestMetrics;
 use crate::http::middleware::{Middleware, every_request};
 use crate::http::pages::openapi::{self, Contract};
-use crate::http::pages::{docs_page, problems_page};
+use crate::http::pages::{docs_page, problems_page, saga_schema};
 use crate::http::response::problem::Failure;
 use crate::http::route_table::{Mounted, RouteTable};
 use crate::http::state::Api;
@@ -82,6 +82,11 @@ fn table() -> RouteTable {
         .contract(OPERATOR, routes!(resolve::resolve))
         .contract(OPERATOR, routes!(retry_all::retry_all))
         .contract(OPERATOR, routes!(audit::audit))
+        .contract(OPERATOR, routes!(sagas::put::put))
+        .contract(VIEWER, routes!(sagas::list::list))
+        .contract(VIEWER, routes!(sagas::show::show))
+        .contract(OPERATOR, routes!(sagas::retire::retire))
+        .contract(CLIENT, routes!(sagas::run::run))
         .contract(VIEWER, routes!(participants::participants))
         .contract(VIEWER, routes!(stats::stats))
         .contract(NOTHING, routes!(health::livez))
@@ -89,6 +94,7 @@ fn table() -> RouteTable {
         .contract(Needs::Metrics, routes!(health::metrics))
         .made_once(NOTHING, "/openapi.json", openapi::render)
         .made_once(NOTHING, "/docs", docs_page::render)
+        .page(VIEWER, "/schemas/saga.json", Method::GET, get(saga_schema::saga_schema))
         .page(Needs::Node, LEFT, Method::POST, post(left::left))
         .page(NOTHING, "/problems", Method::GET, get(problems_page::index))
         .page(NOTHING, "/problems/{code}", Method::GET, get(problems_page::one))

@@ -17,6 +17,7 @@ use crate::http::readiness::Readiness;
 use crate::http::response::problem::Failure;
 use crate::metrics::TransactionMetrics;
 use crate::runtime::RuntimeHandle;
+use crate::sagas::Sagas;
 
 /// Everything a request can need.
 pub struct Api {
@@ -26,6 +27,8 @@ pub struct Api {
     pub engine: RuntimeHandle,
     /// Reads lists and histories.
     pub journal: Journal,
+    /// Definitions of sagas.
+    pub sagas: Sagas,
     /// Time and new ids.
     pub clock: Arc<dyn Clock>,
     /// How large the parts of a request may be, and where this node listens.

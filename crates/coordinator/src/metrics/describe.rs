@@ -29,6 +29,15 @@ pub(super) fn describe() {
         Unit::Seconds,
         "Time from sending a call to having read its answer or giving up."
     );
+    describe_counter!(
+        metric::SAGA_STEPS,
+        "Calls of the steps of saga definitions, by what the answer means."
+    );
+    describe_histogram!(
+        metric::SAGA_STEP_DURATION,
+        Unit::Seconds,
+        "Time that a call of a step of a saga definition took, by saga and step."
+    );
     describe_gauge!(metric::BRANCHES_PARKED, "Branches that do not get on by themselves.");
     describe_gauge!(
         metric::TRANSACTIONS_QUARANTINED,

@@ -6,6 +6,7 @@ mod cluster;
 mod describe;
 mod forwarding;
 pub mod participants;
+mod steps;
 mod transactions;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub use cluster::ClusterMetrics;
 pub use forwarding::{Forwarded, ForwardingMetrics};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 pub use participants::{CallResult, ParticipantMetrics, Participants};
+pub use steps::StepMetrics;
 use thiserror::Error;
 pub use transactions::TransactionMetrics;
 
@@ -103,6 +105,13 @@ mod tests {
                 Duration::from_millis(3),
             );
             transactions.finished(&confirmed());
+            let (saga, step) = ("trip".parse().expect("a name"), "flight".parse().expect("an id"));
+            StepMetrics::default().ended(
+                (&saga, &step),
+                tercet_wire::Op::Try,
+                CallResult::Done,
+                Duration::from_millis(3),
+            );
             let nodes = ClusterMetrics::register();
             nodes.taken_over("left", Duration::from_millis(3));
         });
@@ -114,6 +123,8 @@ mod tests {
             metric::PHASE_DURATION,
             metric::BRANCH_CALLS,
             metric::BRANCH_CALL_DURATION,
+            metric::SAGA_STEPS,
+            metric::SAGA_STEP_DURATION,
             metric::BRANCHES_PARKED,
             metric::TRANSACTIONS_QUARANTINED,
             metric::TRANSACTIONS_OLDEST_AGE,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tercet_wire::{BranchSpec, Gid, Incarnation, Op, Wall};
 
 use super::Backlog;
-use crate::act::Act;
 use crate::record::{BranchRecord, Change, Decision, Record};
+use crate::saga_revision::ActAlone;
 
 /// Records that become durable together, or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ pub struct Batch {
     /// In the engine's order.
     pub records: Vec<Record>,
     /// What operators did to no single transaction. They come without records.
-    pub acts: Vec<Act>,
+    pub acts: Vec<ActAlone>,
 }
 
 /// Transactions of a dead life that change hands together: written between two batches and

@@ -33,10 +33,10 @@ use left_out::LeftOut;
 pub use left_out::TransactionKey;
 use submission::{Indivisible, Part, Submission};
 
-use crate::act::Act;
 use crate::cluster::MOST_IN_CHUNK;
 use crate::journal_event::{JournalEvent, Urgency};
 use crate::record::Record;
+use crate::saga_revision::ActAlone;
 
 /// The numbers the writer goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,7 +106,7 @@ pub struct GroupCommit {
     /// Transactions that are to be taken over, in chunks, and from whom.
     chunks: VecDeque<(Incarnation, Vec<Gid>)>,
     /// What operators did to no single transaction.
-    acts: VecDeque<Act>,
+    acts: VecDeque<ActAlone>,
     /// Whether what was submitted last was a chunk: then it is the batches' turn.
     chunk_was_last: bool,
     leaving: Leaving,
@@ -173,8 +173,8 @@ impl GroupCommit {
 
     /// Has what an operator did to no single transaction written at once, in their order. Whoever
     /// submits hears of it with the submission that has it.
-    pub fn act(&mut self, act: Act) {
-        self.acts.push_back(act);
+    pub fn act(&mut self, act: impl Into<ActAlone>) {
+        self.acts.push_back(act.into());
     }
 
     /// What waits is written at once, and then it is over. Nothing more is taken over.

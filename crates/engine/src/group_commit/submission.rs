@@ -4,8 +4,8 @@ use tercet_wire::{Gid, Incarnation, Mono, Now, Seq};
 
 use super::TransactionKey;
 use super::batch::{Batch, Chunk, Leave, Submitted};
-use crate::act::Act;
 use crate::record::Record;
+use crate::saga_revision::ActAlone;
 
 /// Consecutive records on their way into the database.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ impl Submission {
         Self::without_records(Submitted::Batch(empty(number, now)), now)
     }
 
-    pub(super) fn act(act: Act, number: i64, now: Now) -> Self {
+    pub(super) fn act(act: ActAlone, number: i64, now: Now) -> Self {
         let batch = Batch { acts: vec![act], ..empty(number, now) };
         Self::without_records(Submitted::Batch(batch), now)
     }

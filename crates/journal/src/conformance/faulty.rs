@@ -12,7 +12,7 @@ use tercet_engine::{
     Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
 };
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
 };
 use tokio::sync::watch;
 
@@ -20,6 +20,7 @@ use crate::error::JournalError;
 use crate::store::{
     AuditDue, Cluster, Commit, CommitError, Keyset, Purge, PurgeBatch, PurgeLimits, Read, Store,
 };
+use crate::stored_saga::{ListedSaga, StoredSaga};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
 
@@ -215,6 +216,29 @@ impl Read for Faulty {
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntryView>, JournalError> {
         self.faults.until_looked_up().await;
         self.store.audit(query).await
+    }
+
+    async fn saga(
+        &self,
+        name: &SagaName,
+        version: Option<u32>,
+    ) -> Result<Option<StoredSaga>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.saga(name, version).await
+    }
+
+    async fn sagas(
+        &self,
+        after: Option<&SagaName>,
+        limit: u32,
+    ) -> Result<Vec<ListedSaga>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.sagas(after, limit).await
+    }
+
+    async fn count_sagas(&self) -> Result<u64, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.count_sagas().await
     }
 
     async fn history(

@@ -16,6 +16,7 @@ mod order;
 mod paging;
 mod retention;
 mod rig;
+mod sagas;
 mod script;
 #[cfg(feature = "databases")]
 mod servers;
@@ -24,6 +25,7 @@ mod servers;
 pub(super) use self::engine::Engine;
 pub(super) use self::faulty::Fault;
 pub(super) use self::rig::{Rig, Running, patiently};
+pub(super) use self::sagas::{act_that_puts, puts};
 pub(super) use self::script::{
     Script, act, finished, open_transaction, record, tried, trying, with_options,
 };

@@ -25,7 +25,7 @@ impl Audit {
                 self.insert(&acted.act);
             }
         }
-        batch.acts.iter().for_each(|act| self.insert(act));
+        batch.acts.iter().for_each(|alone| self.insert(&alone.act));
     }
 
     fn insert(&mut self, act: &Act) {

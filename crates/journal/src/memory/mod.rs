@@ -2,6 +2,7 @@
 
 mod audit;
 mod list;
+mod sagas;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ use tercet_engine::{
     Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
 };
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
 };
 use tokio::sync::watch;
 
@@ -23,6 +24,7 @@ use crate::store::{
     AuditDue, Claim, Cluster, Commit, CommitError, Keyset, Life, Purge, PurgeBatch, PurgeLimits,
     Read, Store,
 };
+use crate::stored_saga::{ListedSaga, StoredSaga};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
 
@@ -176,6 +178,26 @@ impl Read for MemoryStore {
 
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntryView>, JournalError> {
         Ok(self.state().audit().page(query))
+    }
+
+    async fn saga(
+        &self,
+        name: &SagaName,
+        version: Option<u32>,
+    ) -> Result<Option<StoredSaga>, JournalError> {
+        Ok(self.state().sagas().one(name, version))
+    }
+
+    async fn sagas(
+        &self,
+        after: Option<&SagaName>,
+        limit: u32,
+    ) -> Result<Vec<ListedSaga>, JournalError> {
+        Ok(self.state().sagas().page(after, limit))
+    }
+
+    async fn count_sagas(&self) -> Result<u64, JournalError> {
+        Ok(self.state().sagas().count())
     }
 
     async fn history(

@@ -12,6 +12,7 @@ use tercet_wire::{BranchSpec, Gid, Incarnation, NODE_PROTOCOL, Status, Wall};
 
 use super::as_count;
 use super::audit::Audit;
+use super::sagas::Sagas;
 use crate::store::{CommitError, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within};
 use crate::summary::{JournalSummary, NodeRow};
 
@@ -33,6 +34,7 @@ pub(super) struct State {
     /// What all nodes share.
     secret: Option<String>,
     audit: Audit,
+    sagas: Sagas,
 }
 
 impl State {
@@ -62,6 +64,10 @@ impl State {
 
     pub(super) fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    pub(super) fn sagas(&self) -> &Sagas {
+        &self.sagas
     }
 
     pub(super) fn audit_mut(&mut self) -> &mut Audit {
@@ -124,6 +130,7 @@ impl State {
         if self.is_written(incarnation, batch.number, false)? {
             return Ok(self.taken_from(batch));
         }
+        self.sagas.check(batch)?;
         let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         let mut taken: Vec<TransactionKey> = Vec::new();
         for record in &batch.records {
@@ -161,6 +168,7 @@ impl State {
             }
         }
         self.audit.add(batch, &taken);
+        self.sagas.add(batch);
         self.lives.fence(incarnation, batch.number);
         self.written_at = Some(batch.written_at);
         Ok(taken)

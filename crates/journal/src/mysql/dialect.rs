@@ -50,6 +50,7 @@ impl Dialect for MySqlDialect {
             | WriteKind::Options
             | WriteKind::Results
             | WriteKind::Events
+            | WriteKind::Sagas
             | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(
                 "UPDATE global_transactions AS g JOIN (",

@@ -235,6 +235,7 @@ fn text(kind: WriteKind, rows: &str) -> String {
         | WriteKind::Options
         | WriteKind::Results
         | WriteKind::Events
+        | WriteKind::Sagas
         | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")
         }

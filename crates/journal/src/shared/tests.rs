@@ -14,7 +14,9 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Transac
 use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, Gid, PerOp, Spec, Wall};
 
-use crate::conformance::{Rig, act, finished, patiently, record, tried, trying};
+use crate::conformance::{
+    Rig, act, act_that_puts, finished, patiently, puts, record, tried, trying, with_options,
+};
 use crate::store::{CommitError, Store};
 use crate::{JournalError, migrate_up, migration_status};
 
@@ -47,7 +49,7 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "global_transactions",
     "global_details",
     "transaction_options",
@@ -56,6 +58,7 @@ const TABLES: [&str; 8] = [
     "branch_outcomes",
     "branch_results",
     "transaction_events",
+    "sagas",
     "audit",
 ];
 
@@ -92,7 +95,9 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         record(5, begun, tried("b1")),
     ];
     records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
-    Batch { number, written_at: Wall(number), records, acts: Vec::new() }
+    let of_saga = 1_000 + u64::try_from(number).unwrap();
+    let acts = vec![act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1))];
+    Batch { number, written_at: Wall(number), records, acts }
 }
 
 async fn run(outsider: &impl ConnectionTrait, sql: &str) {
@@ -133,7 +138,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
     for first in TABLES {
         for second in TABLES {
             at += 1;
-            let spec = trying(&format!("tx-{at}"), u64::try_from(at).unwrap(), 0);
+            let spec = with_options(&trying(&format!("tx-{at}"), u64::try_from(at).unwrap(), 0));
             let batch = batch(at, &spec, before.as_ref());
             let expected = rows(&outsider).await;
             for table in [first, second] {
@@ -147,7 +152,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             let written =
-                [1, 1, 2, 1, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+                [1, 1, 1, 2, 1, 1, 1, 1, 2].iter().zip(&expected).map(|(more, rows)| more + rows);
             assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
             before = Some(spec);
         }

@@ -196,6 +196,29 @@ pub(crate) mod audit {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What becomes of the definition of a saga: a row a change.
+pub(crate) mod saga {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sagas")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) name: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) revision: i32,
+        pub(crate) version: i32,
+        pub(crate) document: Option<String>,
+        pub(crate) at: i64,
+        pub(crate) who: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What all nodes on a database share.
 pub(crate) mod setting {
     use sea_orm::entity::prelude::*;

@@ -13,6 +13,7 @@ pub(crate) mod list_query;
 pub(crate) mod read;
 pub(crate) mod retention;
 mod rows;
+mod sagas;
 mod sizes;
 mod store;
 pub(crate) mod summary;
@@ -24,7 +25,8 @@ pub(crate) use self::commit::{
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
 pub(crate) use self::entities::{
-    audit as act, branch, detail, event, node, options, outcome, own_options, result, transaction,
+    audit as act, branch, detail, event, node, options, outcome, own_options, result, saga,
+    transaction,
 };
 pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tercet_engine::{
-    BranchRecord, Decided, Decision, HistoryEvent, ResultRecord, StoredTransaction, TryAnswer,
+    BranchRecord, Decided, Decision, HistoryEvent, ResultRecord, SagaRevision, StoredTransaction,
+    TryAnswer,
 };
 use tercet_wire::{
     AuditEntryView, BranchId, BranchResult, BranchSpec, BranchStatus, Fingerprint, Incarnation,
@@ -18,7 +19,7 @@ use tercet_wire::{
 };
 
 use super::entities::{
-    audit, branch, detail, event, options, outcome, own_options, result, transaction,
+    audit, branch, detail, event, options, outcome, own_options, result, saga, transaction,
 };
 
 /// What is wrong with a row, in words.
@@ -283,6 +284,21 @@ pub(crate) fn audit_entry(row: &audit::Model) -> Result<AuditEntryView, Wrong> {
         branch: maybe("branch_id", row.branch_id.as_deref())?,
         note: row.note.clone(),
         detail: json("detail", Some(&row.detail))?.unwrap_or_default(),
+    })
+}
+
+/// What became of the definition of a saga.
+pub(crate) fn saga_revision(row: &saga::Model) -> Result<SagaRevision, Wrong> {
+    let number = |name: &str, number: i32| {
+        u32::try_from(number).map_err(|_| format!("{name}: {number} is below nought"))
+    };
+    Ok(SagaRevision {
+        name: parse("name", &row.name)?,
+        revision: number("revision", row.revision)?,
+        version: number("version", row.version)?,
+        document: row.document.as_deref().map(Arc::from),
+        at: Wall(row.at),
+        who: Arc::from(row.who.as_str()),
     })
 }
 

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use sea_orm::{DatabaseConnection, Statement};
 use tercet_engine::{HistoryEvent, Load, StoredTransaction};
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
 };
 
 use super::dialect::Dialect;
-use super::{audit, list, read, retention, summary};
+use super::{audit, list, read, retention, sagas, summary};
 use crate::error::JournalError;
 use crate::store::{AuditDue, Keyset, Purge, PurgeBatch, PurgeLimits, Read};
+use crate::stored_saga::{ListedSaga, StoredSaga};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
 
@@ -142,6 +143,26 @@ impl<S: SqlStore> Read for S {
 
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntryView>, JournalError> {
         audit::page(&self.pools().query_pool, query).await
+    }
+
+    async fn saga(
+        &self,
+        name: &SagaName,
+        version: Option<u32>,
+    ) -> Result<Option<StoredSaga>, JournalError> {
+        sagas::one(&self.pools().query_pool, name, version).await
+    }
+
+    async fn sagas(
+        &self,
+        after: Option<&SagaName>,
+        limit: u32,
+    ) -> Result<Vec<ListedSaga>, JournalError> {
+        sagas::page(&self.pools().query_pool, after, limit).await
+    }
+
+    async fn count_sagas(&self) -> Result<u64, JournalError> {
+        sagas::count(&self.pools().query_pool).await
     }
 
     async fn history(

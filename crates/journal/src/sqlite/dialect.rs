@@ -87,6 +87,7 @@ impl Dialect for Sqlite {
             | WriteKind::Options
             | WriteKind::Results
             | WriteKind::Events
+            | WriteKind::Sagas
             | WriteKind::Audit => inserted(kind, rows, ""),
         }
     }

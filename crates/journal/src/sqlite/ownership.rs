@@ -27,7 +27,7 @@ const EMPTY_WAL_BYTES: u64 = 32;
 /// What a step of the schema that was applied leaves behind.
 const FIRST_STEP: &str = "m0001_journal";
 /// The tables of a schema that was cut short while it was made for the first time.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "schema_steps",
     "nodes",
     "global_transactions",
@@ -38,6 +38,7 @@ const TABLES: [&str; 10] = [
     "branch_options",
     "branch_results",
     "transaction_events",
+    "sagas",
     "schema_compat",
 ];
 

@@ -15,7 +15,7 @@ mod purge;
 use async_trait::async_trait;
 use tercet_engine::{ApplyError, Batch, HistoryEvent, Load, StoredTransaction, TransactionKey};
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SummaryView, Wall,
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
 };
 use thiserror::Error;
 
@@ -24,6 +24,7 @@ pub(crate) use self::database::{Database, Offline};
 pub(crate) use self::purge::{AuditDue, Keyset, Purge, PurgeBatch, PurgeLimits, first_within};
 use crate::error::JournalError;
 use crate::settings::JournalSettings;
+use crate::stored_saga::{ListedSaga, StoredSaga};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
 
@@ -91,6 +92,23 @@ pub(crate) trait Read: Send + Sync + 'static {
 
     /// A page of what operators did, newest first.
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntryView>, JournalError>;
+
+    /// The definition of a saga: this version of it, or its newest; none if there is no such name.
+    async fn saga(
+        &self,
+        name: &SagaName,
+        version: Option<u32>,
+    ) -> Result<Option<StoredSaga>, JournalError>;
+
+    /// Names of definitions after this one, in their order, at most `limit`.
+    async fn sagas(
+        &self,
+        after: Option<&SagaName>,
+        limit: u32,
+    ) -> Result<Vec<ListedSaga>, JournalError>;
+
+    /// How many names of definitions there are, retired ones too.
+    async fn count_sagas(&self) -> Result<u64, JournalError>;
 
     /// Lines of history with a number greater than `after`, oldest first.
     async fn history(

@@ -9,6 +9,7 @@ mod open;
 mod outcome;
 mod own_try;
 mod request;
+mod run;
 mod tls;
 mod token;
 
@@ -22,6 +23,7 @@ pub use open::{OpenTransaction, Registered};
 pub use outcome::{Cancellation, NotConfirmed, Outcome};
 pub use own_try::OwnTry;
 pub use request::{NewBranch, NewTransaction};
+pub use run::SagaRun;
 use tercet_wire::{Gid, TransactionView};
 pub use token::Token;
 

@@ -88,11 +88,7 @@ impl NewTransaction {
 
     /// The gid and what is sent, written once: repeats are the same to the byte.
     pub(super) fn into_sent(self, open: bool) -> Result<(Gid, Sent), ClientError> {
-        let traceparent = self.traceparent.map(|given| {
-            HeaderValue::try_from(&given)
-                .map_err(|_| ClientError::Header { name: header::TRACEPARENT, given })
-        });
-        let traceparent = traceparent.transpose()?;
+        let traceparent = traceparent_of(self.traceparent)?;
         let mut request = self.request;
         let gid = match request.gid.take() {
             Some(given) => {
@@ -110,7 +106,15 @@ impl NewTransaction {
     }
 }
 
-fn fresh_gid() -> Gid {
+pub(super) fn traceparent_of(given: Option<String>) -> Result<Option<HeaderValue>, ClientError> {
+    let traceparent = given.map(|given| {
+        HeaderValue::try_from(&given)
+            .map_err(|_| ClientError::Header { name: header::TRACEPARENT, given })
+    });
+    traceparent.transpose()
+}
+
+pub(super) fn fresh_gid() -> Gid {
     let text = clock::new_id().hyphenated().to_string();
     // A UUID's text is hex digits and hyphens, which every gid may consist of.
     text.parse().expect("a UUID is a gid")

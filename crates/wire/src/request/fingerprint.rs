@@ -108,6 +108,32 @@ pub(crate) fn of_several(branches: &[BranchSpec]) -> Fingerprint {
     content.fingerprint()
 }
 
+/// Of a run of a definition, which is none of a begin that says the same.
+pub(crate) fn of_run(begin: &Fingerprint, saga: &str, version: u32) -> Fingerprint {
+    let mut content = Content::default();
+    content.field("begin", begin.as_str());
+    content.field("saga", saga);
+    content.field("version", &version.to_string());
+    content.fingerprint()
+}
+
+/// Of a definition, by the begin that it stands for.
+pub(crate) fn of_saga(
+    begin: &Fingerprint,
+    input_schema: Option<&str>,
+    delays_ms: &[u64],
+) -> Fingerprint {
+    let mut content = Content::default();
+    content.field("begin", begin.as_str());
+    if let Some(schema) = input_schema {
+        content.field("input_schema", schema);
+    }
+    for delay_ms in delays_ms {
+        content.field("confirm_after_ms", &delay_ms.to_string());
+    }
+    content.fingerprint()
+}
+
 /// What is hashed: each field as its name and its value, each with its length before
 /// it, so that no two contents run together to the same text.
 #[derive(Default)]

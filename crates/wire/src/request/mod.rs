@@ -4,6 +4,7 @@ mod audit;
 mod begin;
 mod branch_headers;
 mod check;
+mod check_saga;
 mod fingerprint;
 mod invalid;
 mod json;
@@ -11,7 +12,9 @@ mod limits;
 mod list;
 mod number;
 mod object;
+mod pointer;
 mod resolve;
+mod saga;
 mod target;
 mod traceparent;
 
@@ -21,8 +24,11 @@ pub use check::{
     Arrival, CheckedBegin, Unfit, check_begin, check_branch, check_branches, check_cancel,
     check_places, check_shape, refused_begin,
 };
+pub use check_saga::{check_run, check_saga, input_of, saga_content};
 pub use invalid::Invalid;
 pub use limits::Limits;
 pub use list::{Cursor, InvalidCursor, ListQuery};
 pub use object::Object;
+pub use pointer::Pointer;
 pub use resolve::{Resolution, ResolveRequest, check_resolve};
+pub use saga::{RunRequest, SagaRequest, StepRequest};

@@ -3,6 +3,7 @@
 mod audit;
 mod books;
 mod operator;
+mod saga;
 mod view;
 
 pub use audit::AuditEntryView;
@@ -10,6 +11,7 @@ pub use books::BookEntry;
 pub use operator::{
     AnswersView, NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView,
 };
+pub use saga::{ListedSagaView, SagaView, StepView};
 pub use view::{
     AnswerView, AttemptsView, BranchView, BranchesView, EventView, LastAnswerView, Page,
     PendingResolutionView, RegisteredView, SummaryView, TransactionView,

@@ -14,6 +14,7 @@ use tercet_coordinator::config::Settings;
 use tercet_coordinator::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use tercet_coordinator::metrics::{self, TransactionMetrics};
 use tercet_coordinator::runtime::{Control, Lanes, lanes};
+use tercet_coordinator::sagas::Sagas;
 use tercet_engine::{Refusal, Reply};
 use tercet_journal::{Journal, JournalSettings, MemoryRows};
 use tercet_wire::{Incarnation, Limits, Problem, ProblemCode};
@@ -112,6 +113,7 @@ async fn serving() -> Router {
     let settings = JournalSettings::new("", "fuzz", Incarnation(1));
     let rows = MemoryRows::default();
     let journal = Journal::in_memory(&rows, settings, events, clock.clone());
+    let journal = journal.await.expect("a journal");
     let readiness = Readiness::default();
     readiness.set_writable(true);
     readiness.start();
@@ -120,7 +122,8 @@ async fn serving() -> Router {
     router(Api {
         access: Arc::new(access),
         engine,
-        journal: journal.await.expect("a journal"),
+        sagas: Sagas::new(journal.clone()),
+        journal,
         clock,
         limits: Limits::default(),
         requests: RequestLimits {

@@ -60,7 +60,8 @@ impl AuditSeen {
                 }
                 self.resolved.insert((of, branch.clone()));
             }
-            (Action::Resolve, None) | (Action::RetryAll, _) => {
+            (Action::Resolve, None)
+            | (Action::RetryAll | Action::SagaPut | Action::SagaRetire, _) => {
                 scheduler.broke(format!("{}: {act:?} is of no transaction", of.gid));
             }
         }

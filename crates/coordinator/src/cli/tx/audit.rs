@@ -21,8 +21,8 @@ const LINE: usize = 80;
 const AT: usize = 20;
 const GAP: usize = 2;
 /// Characters of a name at least, and of the longest word for what was done.
-const LEAST_WHO: usize = 9;
-const LONGEST_ACTION: usize = 9;
+const LEAST_WHO: usize = 7;
+const LONGEST_ACTION: usize = 11;
 /// Entries of a page of an export: as many as there may be.
 const PAGE: u32 = 500;
 
@@ -35,7 +35,7 @@ pub(in crate::cli) struct Audit {
     /// Only what was done to this transaction
     #[arg(long, value_name = "GID")]
     gid: Option<String>,
-    /// Only this: retry, retry-all or resolve
+    /// Only this: retry, retry-all, resolve, saga-put or saga-retire
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
     /// Done at this RFC 3339 time or later

@@ -64,7 +64,7 @@ pub(super) enum ClientError {
 /// What the coordinator answered.
 #[derive(Debug)]
 pub(super) struct Answered {
-    /// 200, 201 or 202.
+    /// 200, 201, 202 or 204.
     pub(super) status: u16,
     pub(super) body: Value,
 }
@@ -136,7 +136,25 @@ impl Client {
         query: &[(&'static str, String)],
         body: Option<Value>,
     ) -> Result<Answered, ClientError> {
+        let body = body.map(|body| body.to_string());
         self.send(Method::POST, path, query, body, ANSWER_TIMEOUT).await
+    }
+
+    /// As `post`, of a text that is sent as it is.
+    pub(super) async fn post_text(
+        &self,
+        path: &[&str],
+        body: String,
+    ) -> Result<Answered, ClientError> {
+        self.send(Method::POST, path, &[], Some(body), ANSWER_TIMEOUT).await
+    }
+
+    pub(super) async fn put(&self, path: &[&str], body: String) -> Result<Answered, ClientError> {
+        self.send(Method::PUT, path, &[], Some(body), ANSWER_TIMEOUT).await
+    }
+
+    pub(super) async fn delete(&self, path: &[&str]) -> Result<Answered, ClientError> {
+        self.send(Method::DELETE, path, &[], None, ANSWER_TIMEOUT).await
     }
 
     /// As `post`, for what can take long.
@@ -153,7 +171,7 @@ impl Client {
         method: Method,
         path: &[&str],
         query: &[(&'static str, String)],
-        body: Option<Value>,
+        body: Option<String>,
         timeout: Duration,
     ) -> Result<Answered, ClientError> {
         let url = self.address(path, query)?;
@@ -163,7 +181,7 @@ impl Client {
         }
         if let Some(body) = body {
             let json = ("content-type", "application/json");
-            request = request.header(json.0, json.1).body(body.to_string());
+            request = request.header(json.0, json.1).body(body);
         }
         let unreachable = |cause: reqwest::Error| self.unreachable(cause);
         let response = request.send().await.map_err(unreachable)?;
@@ -175,6 +193,7 @@ impl Client {
                 let body = serde_json::from_str(&text).map_err(|_| strange())?;
                 Ok(Answered { status, body })
             }
+            204 => Ok(Answered { status, body: Value::Null }),
             _ => {
                 let problem = serde_json::from_str(&text).map_err(|_| strange())?;
                 Err(ClientError::Refused(Box::new(problem)))

@@ -24,13 +24,13 @@ const DISCARDED: usize = 8;
 const SMALL: usize = 16 * 1_024;
 
 /// A body that was received, and its room in the budget until it is understood.
-struct Received {
+pub(super) struct Received {
     text: String,
     _place: Option<Place>,
 }
 
 impl Received {
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         &self.text
     }
 }
@@ -85,7 +85,10 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for OptionalBody<T> {
 }
 
 /// The body; none if it is empty.
-async fn read(request: Request, limits: &RequestLimits) -> Result<Option<Received>, Failure> {
+pub(super) async fn read(
+    request: Request,
+    limits: &RequestLimits,
+) -> Result<Option<Received>, Failure> {
     let (parts, mut body) = request.into_parts();
     if body.is_end_stream() {
         return Ok(None);
@@ -247,10 +250,13 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
     unsupported(format!("Content-Type must be application/json in UTF-8, this is {given:?}"))
 }
 
+/// Some editors and libraries begin every text with a byte order mark.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
-    // Some editors and libraries begin every text with a byte order mark.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut from = serde_json::Deserializer::from_str(text);
+    let mut from = serde_json::Deserializer::from_str(without_mark(text));
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();

@@ -3,8 +3,10 @@
 pub(super) mod acting;
 pub(super) mod body;
 pub(in crate::http) mod budget;
+pub(super) mod document;
 pub(super) mod filter;
 pub(super) mod gid_path;
 pub(super) mod params;
 pub(super) mod peer;
+pub(super) mod saga_path;
 pub(super) mod wait;

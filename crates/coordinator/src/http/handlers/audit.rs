@@ -25,7 +25,7 @@ pub(in crate::http) struct AuditFilter {
     #[param(value_type = Option<String>)]
     gid: Option<Gid>,
     /// Only this.
-    #[param(value_type = Option<String>, pattern = "^(retry|retry-all|resolve)$")]
+    #[param(value_type = Option<String>, pattern = "^(retry|retry-all|resolve|saga-put|saga-retire)$")]
     action: Option<Action>,
     /// Done at this RFC 3339 time or later.
     #[param(value_type = Option<String>)]
@@ -113,7 +113,10 @@ mod tests {
     #[test]
     fn a_parameter_unknown_or_out_of_range_is_named() {
         for (query, expected) in [
-            ("action=confirm", "action: \"confirm\" is not one of retry retry-all resolve"),
+            (
+                "action=confirm",
+                "action: \"confirm\" is not one of retry retry-all resolve saga-put saga-retire",
+            ),
             ("gid=-x", "gid: must begin with"),
             ("since=yesterday", "since: must be an RFC 3339"),
             ("limit=0", "limit: must be a whole number from 1 to 500"),

@@ -62,5 +62,5 @@ pub(in crate::http) async fn begin(
     let ask = Ask::Begin { spec: Arc::new(spec), fresh };
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     let response = reply::transaction(reply, &gid)?;
-    Ok(reply::with_location(response, &gid))
+    Ok(reply::with_location(response, "transactions", &gid))
 }

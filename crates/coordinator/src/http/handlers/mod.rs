@@ -12,5 +12,6 @@ pub(super) mod register;
 pub(super) mod resolve;
 pub(super) mod retry;
 pub(super) mod retry_all;
+pub(super) mod sagas;
 pub(super) mod show;
 pub(super) mod stats;

@@ -51,7 +51,8 @@ pub(in crate::http) async fn passed(
 pub(in crate::http) fn is_of_one(request: &Request) -> bool {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     path.is_some_and(|path| path.starts_with("/v1/transactions/{gid}"))
-        || (path == Some("/v1/transactions") && request.method() == Method::POST)
+        || (matches!(path, Some("/v1/transactions" | "/v1/sagas/{name}/runs"))
+            && request.method() == Method::POST)
 }
 
 /// The request with what its pass says, and the room that its body takes.

@@ -46,7 +46,7 @@ fn refusals(path: &str, method: &str, role: Option<Role>) -> impl Iterator<Item 
         "/metrics" => &[ProblemCode::NotReady],
         _ => WITHOUT_PLACE,
     };
-    let work = if method == "post" { WORK } else { &[] };
+    let work = if matches!(method, "post" | "put") { WORK } else { &[] };
     let about_one = if path.contains("{gid}") { ABOUT_ONE } else { &[] };
     let strangers = if role.is_some() { STRANGERS } else { &[] };
     // Every token has the smallest role.
@@ -148,6 +148,11 @@ fn complete_parameter(parameter: &mut Value) {
             parameter["schema"] = id(64);
             json!("payment")
         }
+        "name" => {
+            parameter["schema"] = id(64);
+            json!("trip")
+        }
+        "version" => json!(1),
         "code" => json!("gid-reused"),
         "status" => json!("confirming,cancelling"),
         "who" => json!("alice"),
@@ -243,12 +248,15 @@ fn complete_response(
             "example": "confirmed",
         });
     }
-    if shows_transaction && path == "/v1/transactions" {
+    if shows_transaction && matches!(path, "/v1/transactions" | "/v1/sagas/{name}/runs") {
         response["headers"]["Location"] = json!({
             "description": "Where the transaction is found, relative to this request's address (RFC 3986).",
             "required": true,
             "schema": { "type": "string", "format": "uri-reference" },
-            "example": "transactions/order-1001",
+            "example": match path {
+                "/v1/transactions" => "transactions/order-1001",
+                _ => "../../transactions/order-1001",
+            },
         });
     }
 }
@@ -281,8 +289,9 @@ mod tests {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use tercet_wire::{
-        AuditEntryView, BeginRequest, BranchRequest, BranchView, CancelRequest, EventView, Page,
-        ParticipantsView, ResolveRequest, RetriedView, StatsView, SummaryView, TransactionView,
+        AuditEntryView, BeginRequest, BranchRequest, BranchView, CancelRequest, EventView,
+        ListedSagaView, Page, ParticipantsView, ResolveRequest, RetriedView, RunRequest,
+        SagaRequest, SagaView, StatsView, SummaryView, TransactionView,
     };
 
     use super::*;
@@ -312,5 +321,9 @@ mod tests {
         is_one::<ParticipantsView>("ParticipantsView");
         is_one::<StatsView>("StatsView");
         is_one::<RetriedView>("RetriedView");
+        is_one::<SagaRequest>("SagaRequest");
+        is_one::<SagaView>("SagaView");
+        is_one::<RunRequest>("RunRequest");
+        is_one::<Page<ListedSagaView>>("Page_ListedSagaView");
     }
 }

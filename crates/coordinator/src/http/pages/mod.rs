@@ -6,3 +6,4 @@ mod docs_type;
 pub(super) mod openapi;
 pub(super) mod page;
 pub(super) mod problems_page;
+pub(super) mod saga_schema;

@@ -19,6 +19,7 @@ use crate::http::pages::page::AS_IT_SAYS;
     ),
     tags(
         (name = "transactions", description = "For initiators and participants"),
+        (name = "sagas", description = "Definitions of sagas, and runs of them"),
         (name = "operator", description = "For those who are called when something does not get on"),
         (name = "health", description = "For those who run it"),
     ),

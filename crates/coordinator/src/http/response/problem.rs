@@ -8,6 +8,7 @@ use tercet_journal::JournalError;
 use tercet_wire::{BranchId, Gid, Incarnation, Invalid, Problem, ProblemCode, Unfit};
 
 use crate::http::middleware::forwarding::DrivenBy;
+use crate::sagas::SagaError;
 
 /// The media type of problems.
 pub(in crate::http) const PROBLEM_JSON: &str = "application/problem+json";
@@ -36,6 +37,32 @@ impl Failure {
     /// Names the transaction, which every problem about one does.
     pub(in crate::http) fn about(self, gid: &Gid) -> Self {
         Self { problem: Box::new(self.problem.about(gid)), ..self }
+    }
+
+    /// Which kind it is of.
+    pub(in crate::http) fn code(&self) -> ProblemCode {
+        self.problem.code
+    }
+
+    /// What came of a request about a definition, if nothing did.
+    pub(in crate::http) fn about_saga(error: SagaError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SagaError::Invalid(invalid) => invalid.into(),
+            SagaError::NotFound { .. } => Self::new(ProblemCode::SagaNotFound, detail),
+            SagaError::Retired { .. } => Self::new(ProblemCode::SagaRetired, detail),
+            SagaError::Unreadable(error) => Self::unreadable(&error),
+            SagaError::Unwritten(error) => Self::unwritten(&error),
+            SagaError::Unusable { name, why } => {
+                tracing::error!(
+                    event = "saga_unusable",
+                    saga = %name,
+                    why,
+                    "ALARM: the definition of a saga as it is stored cannot be used"
+                );
+                Self::internal()
+            }
+        }
     }
 
     fn naming(mut self, branches: Vec<BranchId>) -> Self {
@@ -176,7 +203,9 @@ impl Failure {
 
 impl From<Invalid> for Failure {
     fn from(invalid: Invalid) -> Self {
-        Self::new(invalid.code(), invalid.to_string())
+        let mut failure = Self::new(invalid.code(), invalid.to_string());
+        failure.problem.pointer = invalid.pointer.map(|pointer| pointer.to_string());
+        failure
     }
 }
 

@@ -63,9 +63,9 @@ pub(in crate::http) fn snapshot_of(
 
 /// Adds where the transaction is found, seen from where it was begun: whatever a proxy has put
 /// before the path stays before it.
-pub(in crate::http) fn with_location(mut response: Response, gid: &Gid) -> Response {
+pub(in crate::http) fn with_location(mut response: Response, at: &str, gid: &Gid) -> Response {
     // A gid has only characters that a header, and a segment of a path, may have.
-    if let Ok(location) = HeaderValue::try_from(format!("transactions/{gid}")) {
+    if let Ok(location) = HeaderValue::try_from(format!("{at}/{gid}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response

@@ -27,6 +27,7 @@ use crate::config::Settings;
 use crate::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use crate::metrics::TransactionMetrics;
 use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
+use crate::sagas::Sagas;
 
 pub(super) const INSTANCE: &str = "01938d1c-7f00-7abc-8def-0123456789ab";
 
@@ -127,10 +128,12 @@ impl Face {
         readiness.set_writable(true);
         readiness.start();
         let own = "127.0.0.1:7200".parse().expect("an address");
+        let journal = empty_journal().await;
         let router = router(Api {
             access: Arc::new(Access::begin(settings, Arc::new(StoppedClock)).expect("rules")),
             engine,
-            journal: empty_journal().await,
+            sagas: Sagas::new(journal.clone()),
+            journal,
             clock: Arc::new(StoppedClock),
             limits: Limits { own_addresses: vec![own], payload_bytes: 2_048, ..Limits::default() },
             requests: RequestLimits {

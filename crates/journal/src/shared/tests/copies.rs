@@ -6,7 +6,9 @@ use tercet_engine::{Change, StoredTransaction};
 use tercet_wire::{Gid, Incarnation, Wall};
 
 use super::{number, on_each_server};
-use crate::conformance::{Rig, Script, act, finished, open_transaction, patiently, record, trying};
+use crate::conformance::{
+    Rig, Script, act, finished, open_transaction, patiently, puts, record, trying,
+};
 use crate::store::CommitError;
 use crate::{CopiedTable, JournalError, copy};
 
@@ -45,6 +47,7 @@ async fn fill(rig: &Rig) -> Vec<StoredTransaction> {
     running.write(vec![record(seq + 1, &open, Change::Begun(open.clone()))]).await;
     gids.push(open.gid.clone());
     running.journal.act(act(900_000, Wall(9), None)).await.unwrap();
+    running.journal.revise(act(900_001, Wall(9), None), puts("trip", 1, 1)).await.unwrap();
     // More than one page of rows.
     let many: Vec<_> = (0..450).map(|life| trying(&format!("m-{life}"), 3_000 + life, 5)).collect();
     let begun = (seq + 2..).zip(&many);
@@ -88,6 +91,7 @@ async fn what_is_copied_there_and_back_is_the_same_and_is_taken_over(rig: Rig) {
         "branch_results",
         "transaction_events",
         "audit",
+        "sagas",
     ];
     assert_eq!(rows(&there), of_all.map(|name| (name, true)));
     let shell = rig.server().outsider().await;

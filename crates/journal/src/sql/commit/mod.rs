@@ -22,7 +22,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use tercet_engine::{Act, ApplyError, Batch, TransactionKey};
+use tercet_engine::{ActAlone, ApplyError, Batch, TransactionKey};
 use tercet_wire::{Incarnation, Instance, Wall};
 
 pub(crate) use self::chunk::ChunkMachine;
@@ -43,7 +43,7 @@ pub(crate) struct CommitMachine<'a, D> {
     number: i64,
     written_at: Wall,
     deltas: Vec<TransactionDelta<'a>>,
-    acts: &'a [Act],
+    acts: &'a [ActAlone],
     /// The lives left out, because their gid belongs to another.
     taken: Vec<TransactionKey>,
     waits_for: WaitsFor,

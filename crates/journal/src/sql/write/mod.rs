@@ -36,6 +36,8 @@ pub(crate) enum WriteKind {
     Results,
     /// Inserts lines of history.
     Events,
+    /// Inserts revisions of definitions of sagas, and fails where one is there already.
+    Sagas,
     /// Inserts what operators did.
     Audit,
 }
@@ -53,6 +55,7 @@ impl WriteKind {
         Self::Outcomes,
         Self::Results,
         Self::Events,
+        Self::Sagas,
         Self::Audit,
     ];
 
@@ -76,6 +79,7 @@ impl WriteKind {
             Self::Outcomes => "outcomes",
             Self::Results => "results",
             Self::Events => "events",
+            Self::Sagas => "sagas",
             Self::Audit => "audit",
         }
     }
@@ -106,6 +110,7 @@ impl WriteKind {
             Self::Events => {
                 "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)"
             }
+            Self::Sagas => "sagas (name, revision, version, document, at, who)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
             Self::Advance | Self::Stay | Self::Reasons => return None,
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sea_orm::Value;
 use serde::Serialize;
-use tercet_engine::{Act, Decision};
+use tercet_engine::{ActAlone, Decision};
 use tercet_wire::{
     BranchId, BranchOptions, BranchSpec, CallOp, Gid, Incarnation, LastAnswerView, Op,
     PendingResolutionView, Reason,
@@ -41,7 +41,7 @@ impl WriteRows {
 pub(crate) fn write_rows(
     kind: WriteKind,
     deltas: &[TransactionDelta<'_>],
-    acts: &[Act],
+    acts: &[ActAlone],
     owner: Incarnation,
 ) -> Option<WriteRows> {
     let mut rows = WriteRows::default();
@@ -57,6 +57,7 @@ pub(crate) fn write_rows(
         WriteKind::Outcomes => branch_records(deltas, &mut rows),
         WriteKind::Results => results(deltas, &mut rows),
         WriteKind::Events => events(deltas, &mut rows),
+        WriteKind::Sagas => sagas(acts, &mut rows),
         WriteKind::Audit => audit(deltas, acts, &mut rows),
     }
     (rows.rows > 0).then_some(rows)
@@ -235,9 +236,9 @@ fn events(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     }
 }
 
-fn audit(deltas: &[TransactionDelta<'_>], acts: &[Act], rows: &mut WriteRows) {
+fn audit(deltas: &[TransactionDelta<'_>], acts: &[ActAlone], rows: &mut WriteRows) {
     let of_transactions = deltas.iter().flat_map(|delta| delta.acts.iter().copied());
-    for act in of_transactions.chain(acts) {
+    for act in of_transactions.chain(acts.iter().map(|alone| &alone.act)) {
         rows.push([
             text(&act.id.to_string()),
             act.at.0.into(),
@@ -248,6 +249,19 @@ fn audit(deltas: &[TransactionDelta<'_>], acts: &[Act], rows: &mut WriteRows) {
             maybe_text(act.branch.as_ref().map(BranchId::as_str)),
             maybe_text(act.note.as_deref()),
             text(&act.detail),
+        ]);
+    }
+}
+
+fn sagas(acts: &[ActAlone], rows: &mut WriteRows) {
+    for revision in acts.iter().filter_map(|alone| alone.revision.as_ref()) {
+        rows.push([
+            text(revision.name.as_str()),
+            revision.revision.into(),
+            revision.version.into(),
+            maybe_text(revision.document.as_deref()),
+            revision.at.0.into(),
+            text(&revision.who),
         ]);
     }
 }

@@ -9,11 +9,13 @@ use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
 
 use super::super::{SqliteStore, writer};
 use super::{outsider, run};
-use crate::conformance::{Rig, act, finished, record, tried, trying, with_options};
+use crate::conformance::{
+    Rig, act, act_that_puts, finished, puts, record, tried, trying, with_options,
+};
 use crate::store::{Commit, CommitError, Read, Store};
 
 /// Each table is written by a statement of its own, in this order.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "nodes",
     "global_transactions",
     "global_details",
@@ -23,6 +25,7 @@ const TABLES: [&str; 9] = [
     "branch_outcomes",
     "branch_results",
     "transaction_events",
+    "sagas",
     "audit",
 ];
 
@@ -63,7 +66,9 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         record(5, begun, tried("b1")),
     ];
     records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
-    Batch { number, written_at: Wall(number), records, acts: Vec::new() }
+    let of_saga = 1_000 + u64::try_from(number).unwrap();
+    let acts = vec![act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1))];
+    Batch { number, written_at: Wall(number), records, acts }
 }
 
 async fn fails_without(
@@ -110,8 +115,10 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
-            let written =
-                [0, 1, 1, 1, 2, 1, 1, 1, 1].iter().zip(&expected).map(|(more, rows)| more + rows);
+            let written = [0, 1, 1, 1, 2, 1, 1, 1, 1, 2]
+                .iter()
+                .zip(&expected)
+                .map(|(more, rows)| more + rows);
             assert_eq!(rows(&outsider).await, written.collect::<Vec<_>>());
             before = Some(spec);
         }

@@ -113,7 +113,7 @@ fn what_operators_did_is_one_more_statement_where_there_is_any() {
     let sent = ["begin with fence 7 3", "stay 2", "outcomes 1", "events 2", "audit 2", "COMMIT"];
     assert_eq!(Run::of(&batch).finish().0, sent);
     batch.records.clear();
-    batch.acts.push(act(3, Wall(3), None));
+    batch.acts.push(act(3, Wall(3), None).into());
     assert_eq!(Run::of(&batch).finish().0, ["begin with fence 7 3", "audit 1", "COMMIT"]);
 }
 
