@@ -153,6 +153,8 @@ pub fn check_verdict(answer: &Answer) -> Verdict {
         Answer::Nothing { .. } => return again(FailureKind::Transient, None),
         Answer::NotAllowed { .. } => return again(FailureKind::NotAllowed, None),
         Answer::Status { code, retry_after, .. } => (*code, *retry_after),
+        // Nothing of what an initiator answers is kept.
+        Answer::Result { code, .. } | Answer::ResultTooLarge { code, .. } => (*code, None),
     };
     let asked = retry_after.map(|pause| pause.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX));
     match code {

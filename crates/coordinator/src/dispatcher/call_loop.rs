@@ -86,7 +86,7 @@ async fn exchanged(
     let result = CallResult::of(op, answer);
     destination.metrics.ended(op, result, took);
     if let Some(saga) = call.spec.saga() {
-        shared.steps.ended((&saga.name, &call.ticket.branch), op, result, took);
+        shared.steps.ended((&saga.name, &call.ticket.branch), call.ticket.op, result, took);
     }
     tracing::debug!(
         gid = %call.ticket.gid,

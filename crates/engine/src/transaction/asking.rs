@@ -92,7 +92,7 @@ impl Transaction {
         let (op, attempt) = (Op::Try, initiator.attempts.try_);
         initiator.call_state = CallState::InFlight { op, attempt };
         let branch = Arc::clone(&initiator.spec);
-        step.calls.push(Wanted { branch, op, attempt, asks: true });
+        step.calls.push(Wanted { branch, op, attempt, asks: true, results: None });
     }
 
     /// There was no room to ask it.

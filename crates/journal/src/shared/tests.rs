@@ -49,7 +49,7 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "global_transactions",
     "global_details",
     "transaction_options",

@@ -18,9 +18,6 @@ use crate::{BeginRequest, BranchRequest, Invalid, Limits};
 
 /// Bytes of an `input_schema` as compact JSON.
 const SCHEMA_BYTES: usize = 65_536;
-/// How long after the decision a Confirm may wait, in milliseconds.
-const CONFIRM_AFTER_MS: std::ops::RangeInclusive<u64> = 0..=2_592_000_000;
-
 /// Whether this is the definition of a saga. What its `input_schema` says is not looked at.
 ///
 /// # Errors
@@ -36,9 +33,7 @@ pub fn check_saga(request: &SagaRequest, limits: &Limits) -> Result<(), Invalid>
 pub fn saga_content(request: &SagaRequest, limits: &Limits) -> Result<Fingerprint, Invalid> {
     let begun = begun(request, limits)?;
     let schema = request.input_schema.as_ref().map(json::canonical);
-    let delays: Vec<u64> =
-        request.steps.iter().map(|step| step.confirm_after_ms.unwrap_or(0)).collect();
-    Ok(fingerprint::of_saga(&begun.spec.fingerprint, schema.as_deref(), &delays))
+    Ok(fingerprint::of_saga(&begun.spec.fingerprint, schema.as_deref()))
 }
 
 /// Checks what is to be a run of this version of a definition; whether its input fits the
@@ -93,15 +88,7 @@ fn check_step(step: &StepRequest, position: usize) -> Result<(), Invalid> {
         let invalid = Invalid::new(format!("steps[{position}].id"), "is required");
         return Err(invalid.at(place.field("id")));
     }
-    match step.confirm_after_ms {
-        Some(ms) if !CONFIRM_AFTER_MS.contains(&ms) => {
-            let (from, to) = CONFIRM_AFTER_MS.into_inner();
-            let field = format!("steps[{position}].confirm_after_ms");
-            let invalid = Invalid::new(field, format!("must be {from} to {to}, this is {ms}"));
-            Err(invalid.at(place.field("confirm_after_ms")))
-        }
-        Some(_) | None => Ok(()),
-    }
+    Ok(())
 }
 
 fn begin(
@@ -133,6 +120,8 @@ fn branch(step: &StepRequest, input: Option<&RawValue>) -> BranchRequest {
         timeout_ms: step.timeout_ms,
         after: step.after.clone(),
         try_attempts: step.try_attempts,
+        confirm_after_ms: step.confirm_after_ms,
+        results: Some(true),
         ..BranchRequest::default()
     }
 }

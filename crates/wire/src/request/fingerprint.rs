@@ -118,18 +118,11 @@ pub(crate) fn of_run(begin: &Fingerprint, saga: &str, version: u32) -> Fingerpri
 }
 
 /// Of a definition, by the begin that it stands for.
-pub(crate) fn of_saga(
-    begin: &Fingerprint,
-    input_schema: Option<&str>,
-    delays_ms: &[u64],
-) -> Fingerprint {
+pub(crate) fn of_saga(begin: &Fingerprint, input_schema: Option<&str>) -> Fingerprint {
     let mut content = Content::default();
     content.field("begin", begin.as_str());
     if let Some(schema) = input_schema {
         content.field("input_schema", schema);
-    }
-    for delay_ms in delays_ms {
-        content.field("confirm_after_ms", &delay_ms.to_string());
     }
     content.fingerprint()
 }

@@ -15,7 +15,7 @@ use crate::conformance::{
 use crate::store::{Commit, CommitError, Read, Store};
 
 /// Each table is written by a statement of its own, in this order.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "nodes",
     "global_transactions",
     "global_details",

@@ -10,7 +10,7 @@ use crate::conformance::{act, record, tried, trying, with_options};
 use crate::store::CommitError;
 
 /// All that a batch whose every statement has rows sends.
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     "begin with fence 7 3",
     "begin 2",
     "advance 1",
