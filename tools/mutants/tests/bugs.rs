@@ -62,8 +62,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P4: a branch is accepted after the decision",
         file: "crates/engine/src/transaction/requests.rs",
-        instead_of: "return Err(already(&decided.decision));",
-        put: "let _late = decided;",
+        instead_of: "                Err(already(&decided.decision))\n            }\n        }\n    }\n\n    /// Whether these were",
+        put: "                let _late = decided;\n                Ok(())\n            }\n        }\n    }\n\n    /// Whether these were",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -104,8 +104,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P5: a restart calls nobody",
         file: "crates/engine/src/transaction/restore.rs",
-        instead_of: "branch.call_state = CallState::Due(now.mono);",
-        put: "",
+        instead_of: "branch.call_state = branch.first_call(op, decided, now.mono);",
+        put: "let _called = branch.first_call(op, decided, now.mono);",
         caught_by: ModelOrRecovery,
     },
     Bug {
@@ -181,8 +181,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P4: a branch is accepted while the decision is told",
         file: "crates/engine/src/transaction/requests.rs",
-        instead_of: "return Err(already(&decided.decision));",
-        put: "let _late = decided;",
+        instead_of: "                Err(already(&decided.decision))\n            }\n        }\n    }\n\n    /// Whether these were",
+        put: "                let _late = decided;\n                Ok(())\n            }\n        }\n    }\n\n    /// Whether these were",
         caught_by: Simulation,
     },
     Bug {
@@ -223,8 +223,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P6: branches are called one after another",
         file: "crates/engine/src/transaction/advance.rs",
-        instead_of: "let (decision, turn) = (self.decision().cloned(), self.turn());\n        let (is_ordered, steps) = (self.order.is_some(), self.branches.len());\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            let due =",
-        put: "let (decision, turn) = (self.decision().cloned(), self.turn());\n        let busy = self.branches.iter().any(|branch| matches!(branch.call_state, CallState::InFlight { .. }));\n        let (is_ordered, steps) = (self.order.is_some(), self.branches.len());\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            if busy || !step.calls.is_empty() {\n                break;\n            }\n            let due =",
+        instead_of: "let first = step.calls.len();\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n",
+        put: "let first = step.calls.len();\n        let busy = self.branches.iter().any(|branch| matches!(branch.call_state, CallState::InFlight { .. }));\n        for (position, branch) in self.branches.iter_mut().enumerate() {\n            if busy || step.calls.len() > first {\n                break;\n            }\n",
         caught_by: Simulation,
     },
     Bug {
@@ -237,8 +237,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "a deadline is five milliseconds late",
         file: "crates/engine/src/transaction/advance.rs",
-        instead_of: "Phase::Trying { deadline } => Some(*deadline),",
-        put: "Phase::Trying { deadline } => Some(tercet_wire::Mono(deadline.0 + 5)),",
+        instead_of: "Phase::Trying { deadline } => Some(*deadline).filter(",
+        put: "Phase::Trying { deadline } => Some(tercet_wire::Mono(deadline.0 + 5)).filter(",
         caught_by: Simulation,
     },
     Bug {
@@ -447,8 +447,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "P9: an open transaction that is paged out has no deadline",
         file: "crates/engine/src/transaction/paging.rs",
-        instead_of: "Phase::Trying { deadline } => Some(*deadline),",
-        put: "Phase::Trying { .. } => None,",
+        instead_of: "None => Some(Wake { at: *deadline, to: WakesTo::Decide }),",
+        put: "None => None,",
         caught_by: Simulation,
     },
     Bug {

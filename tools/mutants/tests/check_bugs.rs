@@ -57,8 +57,8 @@ pub(crate) const CHECK_BUGS: &[Bug] = &[
     Bug {
         name: "P9: one that was paged out forgets when its initiator is to be asked",
         file: "crates/engine/src/transaction/paging.rs",
-        instead_of: "at.map(|at| Wakeup { at, asks: self.initiator.is_some() })",
-        put: "at.map(|at| Wakeup { at, asks: false })",
+        instead_of: "at.map(|at| Wake { at, to: WakesTo::Ask })",
+        put: "at.map(|at| Wake { at, to: WakesTo::Decide })",
         caught_by: EngineTest("check"),
     },
 ];
