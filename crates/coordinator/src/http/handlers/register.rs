@@ -29,13 +29,7 @@ use crate::http::state::Api;
         ("gid" = String, Path, description = "Which transaction."),
         BranchWait,
     ),
-    request_body(content = RegisterRequest, examples(
-        ("one branch" = (value = json!({ "id": "seat", "endpoint": "http://127.0.0.1:7304/ride" }))),
-        ("two at once" = (value = json!([
-            { "id": "seat", "endpoint": "http://127.0.0.1:7304/ride" },
-            { "id": "payment", "endpoint": "http://127.0.0.1:7302/payment" }
-        ]))),
-    )),
+    request_body = RegisterRequest,
     responses(
         (status = 201, body = RegisteredView, description = "Registered; `tried` or `refused` once its Try was answered. Of an array: what was waited for was reached by all of them.",
             headers(("Tercet-Status" = String))),

@@ -231,7 +231,8 @@ fn complete_response(
     let mut shows_transaction = false;
     for (kind, content) in fields(response.get_mut("content")) {
         let name = schema_name(&content["schema"]).to_owned();
-        shows_transaction |= matches!(name.as_str(), "TransactionView" | "BranchView");
+        shows_transaction |=
+            matches!(name.as_str(), "TransactionView" | "RegisteredView" | "BranchView");
         if kind == PROBLEM_JSON {
             content["example"] = example_of(&code, status, path);
         } else if let Some(example) = examples.get(&name) {
@@ -289,9 +290,9 @@ mod tests {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use tercet_wire::{
-        AuditEntryView, BeginRequest, BranchRequest, BranchView, CancelRequest, EventView,
-        ListedSagaView, Page, ParticipantsView, ResolveRequest, RetriedView, RunRequest,
-        SagaRequest, SagaView, StatsView, SummaryView, TransactionView,
+        AuditEntryView, BeginRequest, BranchRequest, BranchView, BranchesView, CancelRequest,
+        EventView, ListedSagaView, Page, ParticipantsView, RegisterRequest, ResolveRequest,
+        RetriedView, RunRequest, SagaRequest, SagaView, StatsView, SummaryView, TransactionView,
     };
 
     use super::*;
@@ -313,6 +314,8 @@ mod tests {
         is_one::<ResolveRequest>("ResolveRequest");
         is_one::<TransactionView>("TransactionView");
         is_one::<BranchView>("BranchView");
+        is_one::<BranchesView>("RegisteredView");
+        is_one::<RegisterRequest>("RegisterRequest");
         is_one::<SummaryView>("SummaryView");
         is_one::<EventView>("EventView");
         is_one::<Page<SummaryView>>("Page_SummaryView");

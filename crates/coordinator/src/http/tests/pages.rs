@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tercet_engine::{Refusal, Reply};
 use tercet_wire::{
-    Action, BranchStatus, BreakerState, EventKind, Op, Pattern, ProblemCode, Reason, ResolvedAs,
-    Status, TryBy,
+    Action, BranchStatus, BreakerState, CallOp, EventKind, Op, Pattern, ProblemCode, Reason,
+    ResolvedAs, Status, TryBy,
 };
 
 use super::face::Face;
@@ -54,6 +54,7 @@ async fn every_enumeration_has_the_words_that_are_on_the_wire() {
         ("Action", on_the_wire(Action::ALL)),
         ("BranchStatus", on_the_wire(BranchStatus::ALL)),
         ("BreakerState", on_the_wire(BreakerState::ALL)),
+        ("CallOp", on_the_wire(&CallOp::ALL)),
         ("EventKind", on_the_wire(EventKind::ALL)),
         ("Op", on_the_wire(&Op::ALL)),
         ("Pattern", on_the_wire(Pattern::ALL)),
