@@ -176,7 +176,8 @@ fn what_is_asleep_is_counted_and_of_no_age() {
     assert_eq!(there["127.0.0.1:7301"].waiting, 0);
     driver.pass(HOUR / 2 + 1);
     let (count, begun) = driver.core.census().by_status[&Status::Confirming];
-    assert_eq!((count, begun), (1, Some(world::content::CREATED_AT)));
+    // What it was put off for is nobody's lateness.
+    assert_eq!((count, begun), (1, due(HOUR)));
     let there = driver.core.engine().waiting_for(["127.0.0.1:7301"]);
     assert_eq!(there["127.0.0.1:7301"].waiting, 1);
 }

@@ -257,8 +257,7 @@ impl Engine {
         let mut census = Census { quarantined: self.unreadable.len(), ..Census::default() };
         for (_, live_transaction) in self.live.iter() {
             let transaction = live_transaction.transaction();
-            let created_at = transaction.spec().created_at;
-            let begun = (!transaction.is_asleep()).then_some(created_at);
+            let begun = (!transaction.is_asleep()).then(|| transaction.counts_from());
             census.count(transaction.status(), 1, begun);
             let parked = transaction.callees().filter(|branch| branch.is_parked());
             census.parked_branches += parked.count();

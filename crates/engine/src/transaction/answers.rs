@@ -220,8 +220,9 @@ fn try_answer(answer: &Answer) -> TryAnswer {
             TryAnswer { status: Some(*code), body: Arc::from(excerpt.as_str()) }
         }
         Answer::Result { code, .. } => TryAnswer { status: Some(*code), body: Arc::from("") },
-        Answer::ResultTooLarge { code, excerpt } => {
-            TryAnswer { status: Some(*code), body: Arc::from(excerpt.as_str()) }
+        // It would have been a result, which not everybody may see who may see answers.
+        Answer::ResultTooLarge { code, .. } => {
+            TryAnswer { status: Some(*code), body: Arc::from("") }
         }
         Answer::Nothing { .. } | Answer::NotAllowed { .. } => {
             TryAnswer { status: None, body: Arc::from(answer.summary()) }

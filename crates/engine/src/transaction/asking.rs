@@ -72,9 +72,15 @@ impl Transaction {
             return;
         }
         let mut it = self.initiator.take().unwrap_or_else(|| {
-            let ago = now.wall.since(self.spec.deadline_at).as_millis();
-            let ago = u64::try_from(ago).unwrap_or(u64::MAX);
-            Box::new(initiator(url, Mono(now.mono.0.saturating_sub(ago)), now))
+            let since = match parked {
+                // At a start people are told anew only of what lasts.
+                Some(None) => now.mono,
+                Some(Some(_)) | None => {
+                    let ago = now.wall.since(self.spec.deadline_at).as_millis();
+                    Mono(now.mono.0.saturating_sub(u64::try_from(ago).unwrap_or(u64::MAX)))
+                }
+            };
+            Box::new(initiator(url, since, now))
         });
         if let Some(told) = parked {
             (it.parked, it.told_parked) = (true, told);

@@ -226,19 +226,69 @@ impl Transaction {
                     branch.failure_stats.since = branch.failure_stats.since.map(|_| since);
                 }
             }
-            // What is put off goes by what the rows say.
-            (WakesTo::Confirm | WakesTo::ConfirmAlone, _)
+            (WakesTo::Confirm | WakesTo::ConfirmAlone, Phase::SecondPhase(_)) => {
+                self.is_put_off_no_longer_than_until(wake.at);
+            }
+            (WakesTo::Confirm | WakesTo::ConfirmAlone, Phase::Trying { .. })
             | (WakesTo::Decide | WakesTo::Ask, Phase::SecondPhase(_))
             | (WakesTo::Park, Phase::Trying { .. })
             | (_, Phase::Finished { .. }) => {}
         }
     }
 
+    /// The rows say it by the wall clock. One that was set back meanwhile would put it off anew each
+    /// time it comes back.
+    fn is_put_off_no_longer_than_until(&mut self, at: Mono) {
+        let turn = self.turn();
+        let until = |branch: &Branch| match branch.call_state {
+            CallState::Held(until) => Some(until),
+            CallState::Idle
+            | CallState::Due(_)
+            | CallState::Waiting { .. }
+            | CallState::InFlight { .. } => None,
+        };
+        let in_turn = self.branches.iter().enumerate().filter(|(place, _)| turn.includes(*place));
+        let Some(first) = in_turn.filter_map(|(_, branch)| until(branch)).min() else { return };
+        let too_long = first.0.saturating_sub(at.0);
+        for branch in &mut self.branches {
+            if let CallState::Held(until) = &mut branch.call_state {
+                until.0 = until.0.saturating_sub(too_long);
+            }
+        }
+    }
+
+    /// From when on its age counts: what it was put off for is nobody's lateness.
+    pub(crate) fn counts_from(&self) -> Wall {
+        let created_at = self.spec.created_at;
+        let Phase::SecondPhase(decided) = &self.phase else { return created_at };
+        if decided.decision.op() != Op::Confirm {
+            return created_at;
+        }
+        let turn = self.turn();
+        let put_off = |position: usize| {
+            let before = self.order.iter().flat_map(|order| order.before(position));
+            let them = before.chain([position]).filter_map(|at| self.branches.get(at));
+            them.filter_map(|it| it.spec.confirm_after()).max().unwrap_or_default()
+        };
+        let open = self.branches.iter().enumerate();
+        let open = open.filter(|(at, it)| !it.is_done() && turn.includes(*at));
+        match open.map(|(at, _)| put_off(at)).min() {
+            Some(least) if !least.is_zero() => decided.at.after(least),
+            Some(_) | None => created_at,
+        }
+    }
+
     /// What is counted of it while it is paged out.
     pub(crate) fn waiting(&self) -> Waiting {
         let (decision, turn) = (self.decision(), self.turn());
+        let is_confirm = decision.is_some_and(|decision| decision.op() == Op::Confirm);
+        // The same when it leaves and when it is back: not by whether its time has come meanwhile.
+        let is_put_off =
+            |it: &Branch| is_confirm && it.spec.confirm_after().is_some() && !it.parked;
         let open = self.branches.iter().enumerate();
-        let open = open.filter(|(position, branch)| !branch.is_done() && turn.includes(*position));
+        let open = open.filter(|(position, branch)| {
+            !branch.is_done() && turn.includes(*position) && !is_put_off(branch)
+        });
         let participants = open.filter_map(|(_, branch)| {
             let url = branch.needs(decision).and_then(|op| branch.spec.url(op))?;
             Some((host_port(url), branch.parked))
@@ -247,7 +297,7 @@ impl Transaction {
         let initiator = self.initiator().filter(|initiator| initiator.parked);
         let asked = initiator.and_then(|it| Some((host_port(it.spec.url(Op::Try)?), true)));
         Waiting {
-            created_at: self.spec.created_at,
+            created_at: self.counts_from(),
             parked_branches: self.callees().filter(|branch| branch.parked).count(),
             participants: participants.chain(asked).collect(),
         }

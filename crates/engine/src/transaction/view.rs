@@ -156,7 +156,9 @@ fn next_attempt_at(
                 None => next,
             }
         }),
-        CallState::Held(_) => transaction.confirms_from(position),
+        CallState::Held(_) => transaction
+            .confirms_from(position)
+            .filter(|from| *from > at.wall || transaction.turn().includes(position)),
         CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
     }
 }

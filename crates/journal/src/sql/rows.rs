@@ -88,7 +88,8 @@ impl Rows {
         }
         let branches: Vec<Arc<BranchSpec>> =
             branches.into_iter().map(|(_, branch)| branch).collect();
-        let results = results(&self.results, &branches, &branch_records, spec.pattern)?;
+        let of = (spec.pattern, spec.open);
+        let results = results(&self.results, &branches, &branch_records, of)?;
         Ok(StoredTransaction {
             spec: Arc::new(spec),
             branches,
@@ -122,7 +123,7 @@ fn results(
     rows: &[result::Model],
     branches: &[Arc<BranchSpec>],
     records: &[BranchRecord],
-    pattern: Pattern,
+    (pattern, open): (Pattern, bool),
 ) -> Result<Vec<ResultRecord>, Wrong> {
     let mut results = rows.iter().map(kept).collect::<Result<Vec<ResultRecord>, Wrong>>()?;
     results.sort_by(|a, b| a.branch.cmp(&b.branch));
@@ -139,8 +140,9 @@ fn results(
     let order = (pattern == Pattern::Saga).then(|| Order::of(branches));
     for (position, branch) in branches.iter().enumerate() {
         let asks = |position: usize| branches.get(position).is_some_and(|it| it.results());
-        let is_kept =
-            asks(position) || order.as_ref().is_some_and(|order| order.after(position).any(asks));
+        // What came before who asks, in an open saga, may be older than results are.
+        let is_told = |order: &Order| !open && order.after(position).any(asks);
+        let is_kept = asks(position) || order.as_ref().is_some_and(is_told);
         let record = records.iter().find(|record| record.branch == branch.id);
         // Of one that has ended the record may say that it was tried although it was not.
         let was_tried = record.is_some_and(|record| {

@@ -48,6 +48,11 @@ pub fn check_run(
     limits: &Limits,
     arrival: &Arrival<'_>,
 ) -> Result<CheckedBegin, Invalid> {
+    let (bytes, steps) = (input_of(&request).len(), definition.steps.len().max(1));
+    if bytes.saturating_mul(steps) > RUN_BYTES {
+        let too_large = Invalid::too_large("input", bytes, RUN_BYTES / steps);
+        return Err(too_large.at(Pointer::root().field("input")));
+    }
     let RunRequest { gid, input, metadata, version: _ } = request;
     let begin = begin(definition, input.as_deref(), gid, metadata);
     let mut checked =
@@ -58,6 +63,9 @@ pub fn check_run(
         TransactionOptions { saga: Some(saga), ..TransactionOptions::default() }.unless_empty();
     Ok(checked)
 }
+
+/// Bytes of the payloads of a run together: each of its steps has the input.
+const RUN_BYTES: usize = 4 << 20;
 
 /// A run without input, which nobody has asked for.
 fn begun(request: &SagaRequest, limits: &Limits) -> Result<CheckedBegin, Invalid> {

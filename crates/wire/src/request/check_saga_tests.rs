@@ -195,3 +195,20 @@ fn what_is_wrong_with_a_run_has_its_place_in_the_run() {
     assert_eq!(invalid.field, "steps[0].action of version 7 of trip");
     assert_eq!(invalid.pointer, None);
 }
+
+/// Keeps P9.
+#[test]
+fn an_input_that_all_steps_have_is_bounded_by_how_many_there_are() {
+    let steps: Vec<_> = (0..64).map(|at| step(json!({ "id": format!("s{at}") }))).collect();
+    let definition = definition(json!({ "steps": steps }));
+    let saga = || SagaVersion { name: "trip".parse().expect("a name"), version: 7 };
+    let arrival = Arrival { instance: Instance(Uuid::nil()), at: Wall(0), traceparent: None };
+    let run = |bytes: usize| {
+        let request = json!({ "input": "x".repeat(bytes - 2) }).to_string();
+        let request = serde_json::from_str(&request).expect("a run");
+        check_run(request, saga(), &definition, &Limits::default(), &arrival)
+    };
+    assert!(run(64 * 1_024).is_ok());
+    let invalid = run(64 * 1_024 + 1).expect_err("it is too large");
+    assert_eq!((invalid.field.as_str(), invalid.too_large), ("input", true));
+}

@@ -6,7 +6,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client as Http, Method};
 use rustls::ClientConfig;
 use serde_json::Value;
-use tercet_wire::{Problem, ProblemCode};
+use tercet_wire::{Problem, ProblemCode, TransactionView};
 use thiserror::Error;
 use url::Url;
 
@@ -67,6 +67,21 @@ pub(super) struct Answered {
     /// 200, 201, 202 or 204.
     pub(super) status: u16,
     pub(super) body: Value,
+}
+
+/// What was answered. A participant's result may be JSON that no `Value` can hold (too deep, a number
+/// too large, half of a surrogate pair): then it is shown as its text.
+fn body_of(text: &str) -> Result<Value, serde_json::Error> {
+    let error = match serde_json::from_str(text) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let mut view: TransactionView = serde_json::from_str(text).map_err(|_| error)?;
+    for result in view.branches.iter_mut().filter_map(|branch| branch.result.as_mut()) {
+        let as_text = serde_json::to_string(result.as_str())?;
+        *result = serde_json::from_str(&as_text)?;
+    }
+    serde_json::to_value(view)
 }
 
 /// Asks a coordinator.
@@ -190,7 +205,7 @@ impl Client {
         let strange = || self.strange(status);
         match status {
             200..=202 => {
-                let body = serde_json::from_str(&text).map_err(|_| strange())?;
+                let body = body_of(&text).map_err(|_| strange())?;
                 Ok(Answered { status, body })
             }
             204 => Ok(Answered { status, body: Value::Null }),
@@ -296,6 +311,21 @@ mod tests {
         let below = "https://h/tercet/v1/retry?participant=pay%3A80";
         assert_eq!(address("https://h/tercet/", &["v1", "retry"]), below);
         assert_eq!(address("https://h/tercet", &["v1", "retry"]), below);
+    }
+
+    #[test]
+    fn a_result_that_no_value_can_hold_is_shown_as_its_text() {
+        let examples = include_str!("../../../assets/openapi-examples.json");
+        let examples: Value = serde_json::from_str(examples).expect("examples");
+        let deep = "[".repeat(300) + &"]".repeat(300);
+        for result in [deep.as_str(), r#""\ud800""#, "1e400"] {
+            let mut view = examples["TransactionView"].clone();
+            view["branches"][0]["result"] = "HERE".into();
+            let shown = body_of(&view.to_string().replace("\"HERE\"", result));
+            let shown = shown.expect("a transaction");
+            assert_eq!(shown["branches"][0]["result"], result);
+            assert_eq!(shown["gid"], view["gid"]);
+        }
     }
 
     #[test]

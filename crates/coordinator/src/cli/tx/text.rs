@@ -50,6 +50,9 @@ pub(super) fn transaction(view: &TransactionView, now: Wall) -> Vec<String> {
     } else {
         fact("deadline", summary.deadline_at.to_string());
     }
+    if let Some(saga) = &summary.saga {
+        fact("saga", format!("{} version {}", saga.name, saga.version));
+    }
     if let Some(check) = &summary.check {
         fact("check", check.clone());
     }

@@ -12,6 +12,14 @@ use crate::transaction::Waiting;
 pub(super) struct PagedOut {
     /// How many by status, and when the oldest of them was begun.
     by_status: BTreeMap<Status, (usize, Wall)>,
+    decided: Shares,
+    /// Of initiators that are asked and shown to people.
+    undecided: Shares,
+}
+
+/// What they have of what is waited for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+struct Shares {
     parked_branches: usize,
     /// How many branches wait for each participant, and are shown to people.
     by_participant: BTreeMap<String, (usize, usize)>,
@@ -33,11 +41,22 @@ impl PagedOut {
     }
 
     pub(super) fn parked_branches(&self) -> usize {
-        self.parked_branches
+        self.decided.parked_branches + self.undecided.parked_branches
     }
 
     pub(super) fn waiting_for(&self, participant: &str) -> (usize, usize) {
-        self.by_participant.get(participant).copied().unwrap_or_default()
+        let of = |shares: &Shares| shares.by_participant.get(participant).copied();
+        let (decided, undecided) = (of(&self.decided), of(&self.undecided));
+        let (waiting, shown) = decided.unwrap_or_default();
+        let (asked, shown_too) = undecided.unwrap_or_default();
+        (waiting + asked, shown + shown_too)
+    }
+
+    fn shares(&mut self, status: Status) -> &mut Shares {
+        match status.is_decided() {
+            true => &mut self.decided,
+            false => &mut self.undecided,
+        }
     }
 
     pub(super) fn add(&mut self, status: Status, what: &Waiting) {
@@ -45,9 +64,10 @@ impl PagedOut {
         let (count, oldest) = self.by_status.entry(status).or_insert((0, *created_at));
         *count += 1;
         *oldest = (*oldest).min(*created_at);
-        self.parked_branches += parked_branches;
+        let shares = self.shares(status);
+        shares.parked_branches += parked_branches;
         for (participant, parked) in participants {
-            let (waiting, shown) = self.by_participant.entry(participant.clone()).or_default();
+            let (waiting, shown) = shares.by_participant.entry(participant.clone()).or_default();
             *waiting += 1;
             *shown += usize::from(*parked);
         }
@@ -60,13 +80,15 @@ impl PagedOut {
                 self.by_status.remove(&status);
             }
         }
-        self.parked_branches = self.parked_branches.saturating_sub(what.parked_branches);
+        let shares = self.shares(status);
+        shares.parked_branches = shares.parked_branches.saturating_sub(what.parked_branches);
         for (participant, parked) in &what.participants {
-            let Some((waiting, shown)) = self.by_participant.get_mut(participant) else { continue };
+            let of = shares.by_participant.get_mut(participant);
+            let Some((waiting, shown)) = of else { continue };
             *waiting = waiting.saturating_sub(1);
             *shown = shown.saturating_sub(usize::from(*parked));
             if *waiting == 0 {
-                self.by_participant.remove(participant);
+                shares.by_participant.remove(participant);
             }
         }
     }
@@ -74,7 +96,6 @@ impl PagedOut {
     /// Of those that are decided none is anywhere.
     pub(super) fn forget_decided(&mut self) {
         self.by_status.retain(|status, _| !status.is_decided());
-        self.parked_branches = 0;
-        self.by_participant.clear();
+        self.decided = Shares::default();
     }
 }
