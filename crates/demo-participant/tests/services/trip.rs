@@ -27,9 +27,8 @@ fn what_was_booked_is_charged_once_and_never_on_credit() {
     let payment = Service::start("payment", &dir.path().join("payment.db"), &[]);
     let charge = |gid: &str, account: &str, results: Value| {
         let body = json!({"payload": {"account": account}, "results": results});
-        let headers = format!(
-            "tercet-instance: {LIFE}\r\ntercet-legs: try\r\ntercet-results: true\r\n"
-        );
+        let headers =
+            format!("tercet-instance: {LIFE}\r\ntercet-legs: try\r\ntercet-results: true\r\n");
         code(payment.call_with("payment/charge", "try", gid, &body, &headers))
     };
     let both = json!({"flight": {"fare": 12_000}, "hotel": {"fare": 9_000}});
