@@ -13,7 +13,7 @@ help: ## List these targets
 run: ## Keep a coordinator and its participants up to play with, until Ctrl-C
 	@deploy/demo/run.sh
 
-demo: ## Tell in seven scenes what Tercet does when things go well, and when they do not
+demo: ## Tell in eleven scenes what Tercet does when things go well, and when they do not
 	@deploy/demo/demo.sh
 
 # Of the servers that tests/databases starts this needs one; a URL that is set keeps it from starting the other.

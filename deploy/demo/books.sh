@@ -9,7 +9,8 @@ fi
 title() { printf '\n%s%s%s\n' "$bold" "$1" "$plain"; }
 say() { printf '%s\n' "$1"; }
 
-declare -A KEPT_BY=([stock]=inventory [accounts]=payment [orders]=order [points]=loyalty [rides]=ride)
+declare -A KEPT_BY=([stock]=inventory [accounts]=payment [orders]=order [points]=loyalty [rides]=ride
+    [flights]=flight [hotels]=hotel [mails]=mail)
 declare -A BOOKS=() BOOKS_BEFORE=()
 
 # read_the_books: takes down what every service says now.

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Tells in seven scenes what becomes of a transaction when all goes well, and when it does not.
+# Tells in eleven scenes what becomes of a transaction when all goes well, and when it does not.
 # Every curl line is shown as it is run, and can be repeated from another terminal.
 
 source "$(dirname "${BASH_SOURCE[0]}")/services.sh"
 source deploy/demo/books.sh
 source deploy/demo/sale.sh
+source deploy/demo/trip.sh
 
 # Nothing here waits for ever, but a busy machine may be slow.
 curl() { command curl --silent --show-error --max-time 300 "$@"; }
@@ -163,7 +164,22 @@ while [[ $ANSWER != *'"ride":"airport","price":1200,"free":0,'* ]]; do
 done
 expect '"free":0,"held":0,"booked":4' "four seats booked and none held"
 
-sale_scene "7  A flash sale through a bad network" --until-sold 1000
+start_trip
+say "Running, too: flight ${URL[flight]}, hotel ${URL[hotel]}, mail ${URL[mail]}, agency ${URL[agency]}"
+
+title "7  A trip: one step builds on another"
+trip_goes_through
+
+title "8  Payment refuses: undone in reverse"
+trip_is_undone
+
+title "9  The coordinator is killed between two steps"
+trip_outlives_the_coordinator
+
+title "10  An initiator that dies after its own commit"
+trip_is_asked_for
+
+sale_scene "11  A flash sale through a bad network" --until-sold 1000
 until_all_is_finished
 wait_for_proxies 60
 
@@ -172,13 +188,14 @@ read_the_books
 heading
 sum 'A1 available'   stock A1 available       "-2 * 3"
 sum 'A1 reserved'    stock A1 reserved        0
-sum 'alice balance'  accounts alice balance   "-8400 * 3"
+sum 'alice balance'  accounts alice balance   "-8400 * 3 - 21000 * 2"
 sum 'alice frozen'   accounts alice frozen    0
 line 'orders placed' 0 "$(orders_that_are placed "${BOOKS[orders]}" order-)" 3
 line 'orders void' 0 "$(orders_that_are void "${BOOKS[orders]}" order-)" 1
 line 'orders pending' 0 "$(orders_that_are pending "${BOOKS[orders]}" order-)" 0
 sum 'seats booked'   rides airport booked     4
 sum 'seats held'     rides airport held       0
+sums_of_the_trips
 sum_of_the_sale $((4 * 1200))
 line 'pieces of B2 sold' 0 "$(sold)" 1000
 ((wrong == 0)) || die "the books do not agree"

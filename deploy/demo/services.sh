@@ -108,10 +108,10 @@ ready() {
 
 # start NAME: starts a service; for the second time, on the same address and the same file.
 start() {
-    local name=$1 listen=${URL[$1]:-http://127.0.0.1:0}
+    local name=$1 listen=${URL[$1]:-http://127.0.0.1:0} log=$DIR/$1.log
     listen=${listen#http://}
     : >"$DIR/$name.out"
-    [[ ! -f $DIR/$name.log ]] || mv "$DIR/$name.log" "$DIR/$name.before.log"
+    [[ ! -f $log ]] || mv "$log" "$DIR/$name.before.log"
     case $name in
     coordinator) set -- "$BIN_DIR/tercet" serve --listen "$listen" --database-url "sqlite://$DIR/$name.db" ;;
     # One of several on a database, of which it is told its name.
@@ -121,10 +121,17 @@ start() {
         set -- "$BIN_DIR/tercet-demo" ride --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}" \
             --coordinator "${URL[coordinator]}" --payment "${URL[payment]}/payment"
         ;;
+    # Whoever takes part in a trip writes what comes into one log, which tells the order.
+    flight | hotel | mail | payment | agency)
+        log=$DIR/participants.log
+        set -- env RUST_LOG=info,calls=debug \
+            "$BIN_DIR/tercet-demo" "$name" --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}"
+        [[ $name != agency ]] || set -- "$@" --coordinator "${URL[coordinator]}" --mail "${URL[mail]}/mail"
+        ;;
     *-proxy) set -- "$BIN_DIR/tercet-demo" proxy --listen "$listen" --to "${URL[${name%-proxy}]}" --seed 1 ;;
     *) set -- "$BIN_DIR/tercet-demo" "$name" --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}" ;;
     esac
-    "$@" >"$DIR/$name.out" 2>"$DIR/$name.log" &
+    "$@" >"$DIR/$name.out" 2>>"$log" &
     PID[$name]=$!
     ready_or_gone() { ready "$name" || is_gone "$name"; }
     until_true 120 ready_or_gone || die "$name is not ready after two minutes"

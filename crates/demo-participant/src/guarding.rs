@@ -18,6 +18,7 @@ use std::sync::Arc;
 use tercet_participant::{Context, Failure, Op, Participant, Store};
 
 /// What stands between a call and the business code.
+#[derive(Clone)]
 pub(crate) enum Guarding {
     /// The SDK's guard.
     On(Store),
@@ -55,10 +56,10 @@ fn leg<P: Participant>(op: Op) -> MethodRouter<Arc<Unguarded<P>>> {
 impl<P: Participant> Unguarded<P> {
     async fn run(&self, op: Op, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
         let unreadable = |why: String| Failure::refused("unreadable", why);
-        let context =
-            Context::from_headers(op, headers).map_err(|error| unreadable(error.to_string()))?;
+        let (context, payload) =
+            Context::from_call(op, headers, body).map_err(|error| unreadable(error.to_string()))?;
         let payload =
-            serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+            serde_json::from_slice(payload).map_err(|error| unreadable(error.to_string()))?;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()

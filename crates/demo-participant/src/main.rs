@@ -1,10 +1,11 @@
-//! Order, inventory, payment and ride: small services that take part in Tercet's transactions.
+//! Order, inventory, payment, ride and the steps of a trip: small services that take part in Tercet's transactions.
 //!
 //! They are written as any user would write theirs, on the SDK alone, and are there to be
 //! read. What is unusual is the trouble around them: told to, they are slow, refuse, fail, die or
 //! forget to answer; a proxy doubles, delays and reorders their calls; a sale orders more than
 //! there is; and the guard can be left out, so that one can watch what becomes of the sums.
 
+mod calls;
 mod coordinator;
 mod database;
 mod guarding;
@@ -18,6 +19,7 @@ mod ride;
 mod sale;
 mod serve;
 mod service;
+mod trip;
 
 use std::io::IsTerminal;
 
@@ -42,6 +44,14 @@ enum Command {
     Payment(service::Arguments),
     /// Seats: free, held and booked. GET /rides, POST /rides/{ride}/book
     Ride(ride::Arguments),
+    /// Flights: booked, or released. GET /flights
+    Flight(service::Arguments),
+    /// Hotels: booked, or released. GET /hotels
+    Hotel(service::Arguments),
+    /// Mails that went out. GET /mails
+    Mail(service::Arguments),
+    /// Trips, and a mail for each. GET /trips, POST /trips; POST /check is for coordinators
+    Agency(trip::Arguments),
     /// Stands before a participant and troubles a tenth of its calls. GET /counts
     Proxy(proxy::Arguments),
     /// Places many orders for the same article at once, and tells what became of them.
@@ -82,6 +92,10 @@ async fn run(command: Command) -> Result<(), Fatal> {
         Command::Inventory(arguments) => service::inventory(arguments).await?,
         Command::Payment(arguments) => service::payment(arguments).await?,
         Command::Ride(arguments) => service::ride(arguments).await?,
+        Command::Flight(arguments) => service::flight(arguments).await?,
+        Command::Hotel(arguments) => service::hotel(arguments).await?,
+        Command::Mail(arguments) => service::mail(arguments).await?,
+        Command::Agency(arguments) => service::agency(arguments).await?,
         Command::Proxy(arguments) => proxy::run(arguments).await?,
         Command::Sale(arguments) => sale::run(arguments).await?,
     }

@@ -97,8 +97,7 @@ async fn trouble(State(shared): State<Shared>, call: Request, next: Next) -> Res
         (shared.clone(), fails)
     };
     if mischief.die_at == Some(op) {
-        tracing::warn!(%op, "mischief: dying");
-        std::process::exit(DIED);
+        die(op.as_str());
     }
     if fails {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "failing, as it was told to");
@@ -112,6 +111,12 @@ async fn trouble(State(shared): State<Shared>, call: Request, next: Next) -> Res
         tokio::time::sleep(FORGOTTEN).await;
     }
     answer
+}
+
+/// Ends the process, as it was told to.
+pub(crate) fn die(at: &str) -> ! {
+    tracing::warn!(at, "mischief: dying");
+    std::process::exit(DIED)
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {

@@ -8,12 +8,13 @@ use axum::routing::get;
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, OnConflict};
-use sea_orm::{DatabaseTransaction, QueryOrder};
+use sea_orm::{DatabaseTransaction, QueryOrder, UpdateMany};
 use serde::{Deserialize, Serialize};
 use tercet_participant::{Context, Failure, Participant};
 
 use crate::database::create_table;
 use crate::guarding::Guarding;
+use crate::trip::Charge;
 
 /// What there is at the beginning. Whoever comes in a crowd pays from one purse.
 const SEED: [(&str, i64); 3] = [("alice", 100_000), ("bob", 1_000), ("crowd", 10_000_000)];
@@ -61,27 +62,9 @@ impl Participant for Payment {
         debit: Debit,
     ) -> Result<(), Failure> {
         let amount = debit.amount();
-        let frozen = Entity::update_many()
-            .col_expr(Column::Balance, Expr::col(Column::Balance).sub(amount))
-            .col_expr(Column::Frozen, Expr::col(Column::Frozen).add(amount))
-            .filter(Column::Account.eq(&debit.account))
-            .filter(Column::Balance.gte(amount))
-            .exec(db)
-            .await?;
-        if frozen.rows_affected == 1 {
-            return Ok(());
-        }
-        Err(match Entity::find_by_id(&debit.account).one(db).await? {
-            None => {
-                let detail = format!("there is no account {}", debit.account);
-                Failure::refused("unknown-account", detail)
-            }
-            // The balance is nobody's business but the account's owner's.
-            Some(Model { account, .. }) => {
-                let detail = format!("{account} cannot pay {amount}");
-                Failure::refused("insufficient-funds", detail)
-            }
-        })
+        let freeze =
+            Entity::update_many().col_expr(Column::Frozen, Expr::col(Column::Frozen).add(amount));
+        take(db, freeze, &debit.account, amount).await
     }
 
     async fn confirm(
@@ -115,7 +98,41 @@ impl Participant for Payment {
     }
 }
 
-/// The three calls, with the table made and filled where it is not.
+/// Takes the money at once, for a payment that nobody undoes.
+pub(crate) async fn charge(
+    db: &DatabaseTransaction,
+    account: &str,
+    amount: i64,
+) -> Result<(), Failure> {
+    take(db, Entity::update_many(), account, amount).await
+}
+
+/// Takes an amount off a balance where it is there, beside what else is to be done to the row.
+async fn take(
+    db: &DatabaseTransaction,
+    update: UpdateMany<Entity>,
+    account: &str,
+    amount: i64,
+) -> Result<(), Failure> {
+    let taken = update
+        .col_expr(Column::Balance, Expr::col(Column::Balance).sub(amount))
+        .filter(Column::Account.eq(account))
+        .filter(Column::Balance.gte(amount))
+        .exec(db)
+        .await?;
+    if taken.rows_affected == 1 {
+        return Ok(());
+    }
+    Err(match Entity::find_by_id(account).one(db).await? {
+        None => Failure::refused("unknown-account", format!("there is no account {account}")),
+        // The balance is nobody's business but the account's owner's.
+        Some(Model { account, .. }) => {
+            Failure::refused("insufficient-funds", format!("{account} cannot pay {amount}"))
+        }
+    })
+}
+
+/// The three calls, and below `/charge` those of the step of a trip, with the table made and filled where it is not.
 pub(crate) async fn branch(db: &DatabaseConnection, guarding: Guarding) -> Result<Router, DbErr> {
     create_table(db, Entity, &[Column::Balance, Column::Frozen]).await?;
     let seed = SEED.map(|(account, balance)| ActiveModel {
@@ -127,7 +144,7 @@ pub(crate) async fn branch(db: &DatabaseConnection, guarding: Guarding) -> Resul
         .on_conflict(OnConflict::column(Column::Account).do_nothing().to_owned())
         .exec_without_returning(db)
         .await?;
-    Ok(guarding.router(Payment))
+    Ok(guarding.clone().router(Payment).nest("/charge", guarding.router(Charge)))
 }
 
 /// `GET /accounts`

@@ -1,4 +1,4 @@
-//! What all four services have: a file, an address, a guard, and mischief.
+//! What all services have: a file, an address, a guard, and mischief.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use tercet_participant::{SignedCalls, Store};
 use crate::guarding::Guarding;
 use crate::mischief::{self, Mischief};
 use crate::serve::{self, ServeError};
-use crate::{database, inventory, order, payment, ride};
+use crate::{calls, database, inventory, order, payment, ride, trip};
 
 /// A service's command line.
 #[derive(Debug, clap::Args)]
@@ -86,6 +86,37 @@ pub(crate) async fn ride(arguments: ride::Arguments) -> Result<(), ServiceError>
     around.serve("/ride", branch, ride::read(db).merge(bookings)).await
 }
 
+/// Runs the flight service.
+pub(crate) async fn flight(arguments: Arguments) -> Result<(), ServiceError> {
+    let Opened { db, guarding, around } = open(arguments).await?;
+    let branch = around.made(trip::booking(&db, guarding, trip::Kind::Flight).await)?;
+    around.serve("/flight", branch, trip::bookings(db, "/flights")).await
+}
+
+/// Runs the hotel service.
+pub(crate) async fn hotel(arguments: Arguments) -> Result<(), ServiceError> {
+    let Opened { db, guarding, around } = open(arguments).await?;
+    let branch = around.made(trip::booking(&db, guarding, trip::Kind::Hotel).await)?;
+    around.serve("/hotel", branch, trip::bookings(db, "/hotels")).await
+}
+
+/// Runs the mail service.
+pub(crate) async fn mail(arguments: Arguments) -> Result<(), ServiceError> {
+    let Opened { db, guarding, around } = open(arguments).await?;
+    let branch = around.made(trip::mail(&db, guarding).await)?;
+    around.serve("/mail", branch, trip::mails(db)).await
+}
+
+/// Runs the agency, which is no participant: it begins transactions, and is asked for them.
+pub(crate) async fn agency(arguments: trip::Arguments) -> Result<(), ServiceError> {
+    let trip::Arguments { service, coordinator, mail } = arguments;
+    let Opened { db, around, .. } = open(service).await?;
+    let (checked, check) = around.made(trip::checked(&db).await)?;
+    let asked_at = format!("{}/check", around.listening.url);
+    let trips = trip::trips(db, checked, &coordinator, asked_at, &mail)?;
+    around.serve("/check", check, trips).await
+}
+
 /// A service whose file is open and whose address is taken.
 struct Opened {
     db: DatabaseConnection,
@@ -124,10 +155,11 @@ impl Around {
         made.map_err(|source| ServiceError::Database { file: self.file.clone(), source })
     }
 
-    /// Serves the three calls under `path`, the service's other routes, and the switch for its
+    /// Serves the calls of a coordinator under `path`, the service's other routes, and the switch for its
     /// mischief.
     async fn serve(self, path: &str, branch: Router, other: Router) -> Result<(), ServiceError> {
         let (branch, switch) = mischief::around(branch, self.mischief);
+        let branch = calls::logged(branch);
         // What strangers send is refused before it can do anything, mischief too.
         let branch = match self.signed {
             Some(signed) => branch.layer(signed),

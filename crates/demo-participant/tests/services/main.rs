@@ -3,3 +3,4 @@
 mod loyalty;
 mod process;
 mod service;
+mod trip;
