@@ -1,5 +1,7 @@
 //! The figures of one round, and what several rounds say together.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::load::Counted;
@@ -23,6 +25,9 @@ pub(crate) struct Figures {
     pub(crate) statements_per_batch: f64,
     pub(crate) commits_per_transaction: f64,
     pub(crate) records_per_batch: f64,
+    /// How long after the last answer the last transaction ended, where answers do not wait for
+    /// that.
+    pub(crate) ended_later_ms: f64,
     /// Transactions that ended, with those that were not measured.
     pub(crate) transactions: u64,
     /// Answers that were not right.
@@ -38,12 +43,32 @@ pub(super) struct JournalCounts {
     pub(super) records: f64,
 }
 
-/// Processor time used during a round.
+/// Processor time used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Used {
-    pub(super) daemon: std::time::Duration,
-    pub(super) sink: std::time::Duration,
-    pub(super) database: std::time::Duration,
+    pub(super) daemon: Duration,
+    pub(super) sink: Duration,
+    pub(super) database: Duration,
+}
+
+impl Used {
+    /// What was used since.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            daemon: self.daemon.saturating_sub(before.daemon),
+            sink: self.sink.saturating_sub(before.sink),
+            database: self.database.saturating_sub(before.database),
+        }
+    }
+}
+
+/// What all transactions of a load took that end after their answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ToTheEnd {
+    /// From the first request to the last end.
+    pub(super) used: Used,
+    /// From the last answer to the last end.
+    pub(super) later: Duration,
 }
 
 impl Figures {
@@ -59,12 +84,30 @@ impl Figures {
             generator_us: counted.each_us(counted.cpu),
             sink_us: counted.each_us(used.sink),
             database_us: counted.each_us(used.database),
+            ended_later_ms: 0.0,
             statements_per_transaction: ratio(journal.statements, ended),
             statements_per_batch: ratio(journal.statements, journal.commits),
             commits_per_transaction: ratio(journal.commits, ended),
             records_per_batch: ratio(journal.records, journal.batches),
             transactions: counted.ended,
             wrong: counted.wrong,
+        }
+    }
+}
+
+impl Figures {
+    /// With the processor time of all transactions to their end: what is used while they are
+    /// measured is in part for others, which were accepted before.
+    #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^53")]
+    pub(super) fn to_the_end(self, to_the_end: ToTheEnd) -> Self {
+        let ToTheEnd { used, later } = to_the_end;
+        let each_us = |used: Duration| ratio(used.as_secs_f64() * 1e6, self.transactions as f64);
+        Self {
+            daemon_us: each_us(used.daemon),
+            sink_us: each_us(used.sink),
+            database_us: each_us(used.database),
+            ended_later_ms: later.as_secs_f64() * 1e3,
+            ..self
         }
     }
 }
@@ -85,7 +128,12 @@ pub(crate) struct Spread {
 impl Spread {
     /// Of a figure over some rounds; of none, zero.
     pub(crate) fn of(rounds: &[Figures], figure: impl Fn(&Figures) -> f64) -> Self {
-        let mut values: Vec<f64> = rounds.iter().map(figure).collect();
+        Self::over(rounds.iter().map(figure))
+    }
+
+    /// Of values; of none, zero.
+    pub(crate) fn over(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
         let middle = values.len() / 2;
@@ -100,8 +148,6 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
