@@ -61,3 +61,26 @@ pub(super) fn saga_against_tcc(measured: &[Measured]) -> f64 {
     let against = saga.zip(measured.first());
     against.map_or(0.0, |(saga, usual)| saga.daemon_against(usual, Journal::Sqlite).median)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(case: &str, daemon_us: [f64; 3]) -> Measured {
+        let round = |daemon_us| Figures { daemon_us, ..Figures::default() };
+        let (case, connections) = (case.to_owned(), CONNECTIONS);
+        Measured { case, connections, memory: Vec::new(), sqlite: daemon_us.map(round).into() }
+    }
+
+    #[test]
+    fn a_ratio_is_that_of_rounds_that_were_in_turns() {
+        // A machine that was slow for a while: the medians, 200 and 150, would say 0.75.
+        let tcc = measured("TCC of 2 branches", [100.0, 200.0, 210.0]);
+        let saga = measured(SAGA, [150.0, 300.0, 140.0]);
+        let measured = [tcc, saga];
+        assert_eq!(format!("{:.2}", saga_against_tcc(&measured)), "1.50");
+        let rows = patterns(&measured).rows;
+        // Of each first without a log, then on a file.
+        assert_eq!([&rows[1][6], &rows[3][6]], ["–", "1.50 (0.67–1.50)"]);
+    }
+}

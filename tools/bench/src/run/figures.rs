@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::load::Counted;
 
 /// The figures of one round.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Figures {
     /// Transactions each second.
     pub(crate) per_second: f64,
@@ -152,18 +152,7 @@ mod tests {
 
     #[test]
     fn a_spread_is_the_middle_and_both_ends() {
-        let counts = JournalCounts { statements: 0.0, commits: 0.0, batches: 0.0, records: 0.0 };
-        let nothing = Counted {
-            measured: 0,
-            window: Duration::ZERO,
-            ended: 0,
-            wrong: 0,
-            first_wrong: None,
-            latency: hdrhistogram::Histogram::new(3).expect("a histogram"),
-            cpu: Duration::ZERO,
-        };
-        let round =
-            |per_second| Figures { per_second, ..Figures::new(&nothing, Used::default(), counts) };
+        let round = |per_second| Figures { per_second, ..Figures::default() };
         let table: [(&[f64], f64, f64, f64); 4] = [
             (&[], 0.0, 0.0, 0.0),
             (&[3.0], 3.0, 3.0, 3.0),
@@ -175,5 +164,16 @@ mod tests {
             let spread = Spread::of(&rounds, |figures| figures.per_second);
             assert_eq!(spread, Spread { median, min, max }, "{values:?}");
         }
+    }
+
+    #[test]
+    fn to_the_end_all_are_counted_and_not_those_measured() {
+        let used = Used { daemon: Duration::from_millis(30), ..Used::default() };
+        let later = Duration::from_millis(20);
+        // Those measured are said to have cost something else: in part they cost it afterwards.
+        let measured = Figures { transactions: 300, daemon_us: 7.0, ..Figures::default() };
+        let figures = measured.to_the_end(ToTheEnd { used, later });
+        let is = format!("{:.0} µs, {:.0} ms", figures.daemon_us, figures.ended_later_ms);
+        assert_eq!(is, "100 µs, 20 ms");
     }
 }
