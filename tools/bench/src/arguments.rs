@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::load::{Counted, Driven, Load, Pace, Script, Shape, Until};
+use crate::load::{Counted, Driven, Kind, Load, Pace, Script, Shape, Until};
 use crate::rig::{RigError, ServerProcesses};
 use crate::run::{self, CONNECTIONS, Plan};
 use crate::sink::{self, Profile};
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything, in about four minutes
+    /// Everything, in about six minutes
     Run(Place),
     /// Every case for a moment, to see that it works; no figure of it means anything
     Smoke(Place),
@@ -74,6 +74,9 @@ struct LoadFlags {
     sink: SocketAddr,
     #[arg(long, default_value_t = CONNECTIONS)]
     connections: usize,
+    /// What each transaction is; messages are sent and not waited for
+    #[arg(long, value_enum, default_value_t = Kind::Tcc)]
+    kind: Kind,
     #[arg(long, default_value_t = 2)]
     branches: u32,
     /// Bytes of each payload
@@ -123,12 +126,18 @@ fn all(place: &Place, plan: &Plan, command: &str) -> Result<bool, RigError> {
 
 impl LoadFlags {
     fn run(&self) -> Result<bool, RigError> {
+        let driven = match self.kind {
+            _ if self.open => Driven::Initiator,
+            Kind::Tcc | Kind::Saga => Driven::Coordinator,
+            Kind::Message => Driven::Unattended,
+        };
         let shape = Shape {
+            kind: self.kind,
             branches: self.branches,
             payload_bytes: self.payload,
             profile: Profile::Accept,
             refused_of: None,
-            driven: if self.open { Driven::Initiator } else { Driven::Coordinator },
+            driven,
         };
         let script = Script::new(shape, self.address, self.sink);
         let load = Load {

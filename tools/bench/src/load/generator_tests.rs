@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-use super::{Counted, Driven, Load, Pace, Script, Shape, Until};
+use super::{Counted, Driven, Kind, Load, Pace, Script, Shape, Until};
 use crate::sink::Profile;
 
 /// How long it stands still, once: far longer than a busy machine lets anybody wait.
@@ -42,6 +42,7 @@ fn load(pace: Pace, until: Until, status: &'static str) -> Counted {
     let address: SocketAddr = listener.local_addr().expect("an address");
     coordinator(listener, status);
     let shape = Shape {
+        kind: Kind::Tcc,
         branches: 2,
         payload_bytes: 200,
         profile: Profile::Accept,

@@ -8,8 +8,10 @@ mod generator_tests;
 mod lane;
 mod pace;
 mod script;
+mod shape;
 
 pub(crate) use counted::Counted;
 pub(crate) use generator::{Edge, Load, Until};
 pub(crate) use pace::Pace;
-pub(crate) use script::{Driven, Script, Shape};
+pub(crate) use script::Script;
+pub(crate) use shape::{Driven, Kind, Shape};

@@ -4,37 +4,12 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use super::shape::{Driven, Kind, Shape};
 use crate::sink::Profile;
 use crate::wire::Response;
 
 /// Where transactions begin.
 const TRANSACTIONS: &str = "/v1/transactions";
-
-/// What a transaction is like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// Branches of each.
-    pub(crate) branches: u32,
-    /// Bytes of each branch's payload.
-    pub(crate) payload_bytes: usize,
-    /// How participants answer.
-    pub(crate) profile: Profile,
-    /// Of so many transactions one is refused by its last branch.
-    pub(crate) refused_of: Option<u64>,
-    /// Who drives it.
-    pub(crate) driven: Driven,
-}
-
-/// Who drives a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Driven {
-    /// The coordinator: one request, answered when all is finished.
-    Coordinator,
-    /// The same, answered when it is accepted: what comes of it is not waited for.
-    Unattended,
-    /// The initiator: begin, a request for each branch, confirm.
-    Initiator,
-}
 
 /// The requests of every transaction of one shape, written once.
 #[derive(Debug)]
@@ -56,31 +31,47 @@ impl Script {
         let branch = |number: u32, profile: Profile| {
             // Who is held must not stand in the way of the others: a service of its own.
             let service = if profile == Profile::Hold { "held" } else { "b" };
+            let endpoint = format!("http://{sink}/{service}{number}/{profile}");
             let mut branch = json!({
                 "id": format!("b{number}"),
-                "endpoint": format!("http://{sink}/{service}{number}/{profile}"),
                 "payload": payload(shape.payload_bytes),
             });
+            match shape.kind {
+                Kind::Tcc | Kind::Saga => branch["endpoint"] = json!(endpoint),
+                Kind::Message => branch["confirm"] = json!(format!("{endpoint}/confirm")),
+            }
             if profile == Profile::Hold {
                 branch["timeout_ms"] = json!(HELD_CALL_MS);
             }
             branch
         };
         let accepted = |number| branch(number, shape.profile);
-        let all = |last: Profile| -> Vec<Value> {
+        let with_all = |last: Profile| {
             let before = (1..shape.branches).map(accepted);
-            before.chain([branch(shape.branches, last)]).collect()
+            let all: Vec<Value> = before.chain([branch(shape.branches, last)]).collect();
+            match shape.kind {
+                Kind::Tcc | Kind::Message => json!({ "branches": all }),
+                Kind::Saga => json!({ "pattern": "saga", "branches": all }),
+            }
         };
         let (path, begin, refused) = match shape.driven {
             Driven::Coordinator => {
-                let refused = json!({ "branches": all(Profile::Refuse) });
-                (TRANSACTIONS, json!({ "branches": all(shape.profile) }), refused)
+                (TRANSACTIONS, with_all(shape.profile), with_all(Profile::Refuse))
             }
             Driven::Unattended => {
-                let begin = json!({ "branches": all(shape.profile), "timeout_ms": HELD_MS });
+                let mut begin = with_all(shape.profile);
+                if shape.profile == Profile::Hold {
+                    begin["timeout_ms"] = json!(HELD_MS);
+                }
                 ("/v1/transactions?wait=accepted", begin, Value::Null)
             }
-            Driven::Initiator => (TRANSACTIONS, json!({}), Value::Null),
+            Driven::Initiator => {
+                let begin = match shape.kind {
+                    Kind::Tcc | Kind::Message => json!({}),
+                    Kind::Saga => json!({ "pattern": "saga", "open": true }),
+                };
+                (TRANSACTIONS, begin, Value::Null)
+            }
         };
         let registered = match shape.driven {
             Driven::Coordinator | Driven::Unattended => Vec::new(),
@@ -157,6 +148,9 @@ impl Script {
         let (code, status) = match self.shape.driven {
             Driven::Coordinator if self.is_refused(number) => (201, Some("cancelled")),
             Driven::Coordinator => (201, Some("confirmed")),
+            // With nothing to try it is decided as soon as it is there, and not yet delivered:
+            // nobody is called before the answer is due.
+            Driven::Unattended if self.shape.kind == Kind::Message => (201, Some("confirming")),
             Driven::Unattended => (201, Some("trying")),
             Driven::Initiator if step == 0 => (201, Some("trying")),
             Driven::Initiator if step + 1 < self.steps() => (201, None),
@@ -216,24 +210,57 @@ mod tests {
         assert_eq!(Script::resolved("/v1/transactions/x"), "/v1/transactions/x");
     }
 
+    fn script(kind: Kind, branches: u32, driven: Driven) -> Script {
+        let here = SocketAddr::from(([127, 0, 0, 1], 1));
+        let (profile, refused_of) = (Profile::Accept, Some(10));
+        let shape = Shape { kind, branches, payload_bytes: 20, profile, refused_of, driven };
+        Script::new(shape, here, here)
+    }
+
+    fn response(code: u16, status: &str) -> Response<'_> {
+        Response { code, status: Some(status), location: None, body: b"", length: 0 }
+    }
+
+    /// The path of a request, and its body.
+    fn parts(request: &[u8]) -> (String, Value) {
+        let text = String::from_utf8(request.to_vec()).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        let path = head.split(' ').nth(1).expect("a path");
+        (path.to_owned(), serde_json::from_str(body).expect("JSON"))
+    }
+
+    #[test]
+    fn a_saga_is_steps_each_after_the_one_before() {
+        let (path, body) = parts(&script(Kind::Saga, 3, Driven::Coordinator).begin);
+        assert_eq!((path.as_str(), &body["pattern"]), ("/v1/transactions", &json!("saga")));
+        let steps = body["branches"].as_array().expect("steps");
+        let endpoints: Vec<&Value> = steps.iter().map(|step| &step["endpoint"]).collect();
+        let expected = [1, 2, 3].map(|number| format!("http://127.0.0.1:1/b{number}/accept"));
+        assert_eq!(endpoints, expected.each_ref().map(|url| Value::from(url.as_str())).each_ref());
+        // In the order of the list, which is what is meant where nothing is said.
+        assert!(steps.iter().all(|step| step.get("after").is_none()), "{body}");
+    }
+
+    #[test]
+    fn a_message_has_a_confirm_alone_and_is_only_accepted() {
+        let message = script(Kind::Message, 1, Driven::Unattended);
+        let branch = json!({
+            "id": "b1",
+            "confirm": "http://127.0.0.1:1/b1/accept/confirm",
+            "payload": payload(20),
+        });
+        let expected = json!({ "branches": [branch] });
+        assert_eq!(parts(&message.begin), ("/v1/transactions?wait=accepted".to_owned(), expected));
+        assert!(message.check(1, 0, &response(201, "confirming")).is_ok());
+        assert!(message.check(1, 0, &response(201, "trying")).is_err());
+        assert!(message.check(1, 0, &response(202, "confirming")).is_err());
+        assert!(message.shape.ends_later());
+        assert!(!script(Kind::Saga, 3, Driven::Coordinator).shape.ends_later());
+    }
+
     #[test]
     fn a_wrong_answer_is_told_from_a_right_one() {
-        let here = SocketAddr::from(([127, 0, 0, 1], 1));
-        let shape = Shape {
-            branches: 2,
-            payload_bytes: 200,
-            profile: Profile::Accept,
-            refused_of: Some(10),
-            driven: Driven::Coordinator,
-        };
-        let script = Script::new(shape, here, here);
-        let response = |code, status| Response {
-            code,
-            status: Some(status),
-            location: None,
-            body: b"",
-            length: 0,
-        };
+        let script = script(Kind::Tcc, 2, Driven::Coordinator);
         assert!(script.check(1, 0, &response(201, "confirmed")).is_ok());
         assert!(script.check(10, 0, &response(201, "cancelled")).is_ok());
         assert!(script.check(1, 0, &response(201, "cancelled")).is_err());

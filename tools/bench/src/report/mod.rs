@@ -1,6 +1,7 @@
 //! What was measured, for people and for programs.
 
 mod cells;
+mod patterns;
 mod plot;
 mod table;
 mod tables;

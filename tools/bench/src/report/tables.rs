@@ -1,6 +1,7 @@
 //! The tables of a run.
 
 use super::cells::{maybe, mib, percent, spread, whole};
+use super::patterns::patterns;
 use super::table::Table;
 use super::targets::targets;
 use crate::rig::Journal;
@@ -17,6 +18,7 @@ pub(crate) fn tables(outcome: &Outcome) -> Vec<Table> {
             &outcome.main,
         ),
         cases("Closed loop: other cases, one round each".to_owned(), &outcome.side),
+        patterns(&outcome.patterns),
         by_tls(&outcome.by_tls),
         rates(&outcome.rates),
         memory(outcome),

@@ -1,6 +1,7 @@
 //! What the durable daemon must do on two cores, beside what it did.
 
 use super::cells::{percent, whole};
+use super::patterns::saga_against_tcc;
 use super::table::Table;
 use crate::rig::Journal;
 use crate::run::{CONNECTIONS, Figures, Measured, Outcome, Spread, ratio};
@@ -48,6 +49,10 @@ fn one_digit(value: f64) -> String {
     format!("{value:.1}")
 }
 
+fn times(value: f64) -> String {
+    format!("{value:.2} ×")
+}
+
 fn kib(value: f64) -> String {
     format!("{value:.1} KiB")
 }
@@ -68,7 +73,8 @@ pub(super) fn targets(outcome: &Outcome) -> Table {
     let bound =
         |connections| ratio(durable(connections, rate), of(at(connections), Journal::Memory, rate));
     let open = outcome.side.iter().find(|measured| measured.case.starts_with("open"));
-    let per_batch = outcome.main.iter().chain(&outcome.side).map(|measured| {
+    let all = outcome.main.iter().chain(&outcome.side).chain(&outcome.patterns);
+    let per_batch = all.map(|measured| {
         let figures = |figures: &Figures| figures.statements_per_batch;
         Spread::of(&measured.sqlite, figures).max
     });
@@ -101,6 +107,13 @@ pub(super) fn targets(outcome: &Outcome) -> Table {
             7_000.0,
             of(open, Journal::Sqlite, rate),
             whole,
+        ),
+        less(
+            "a saga of 3 steps: daemon CPU/tx, of a TCC's",
+            1.6,
+            1.6,
+            saga_against_tcc(&outcome.patterns),
+            times,
         ),
         less(
             "memory per waiting transaction, over its payload",

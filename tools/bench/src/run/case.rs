@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::load::{Driven, Shape};
+use crate::load::{Driven, Kind, Shape};
 use crate::sink::Profile;
 
 /// One case.
@@ -18,12 +18,16 @@ pub(crate) struct Case {
 
 /// Two branches, 200 bytes each, all accepted: what all else is compared with.
 pub(crate) const USUAL: Shape = Shape {
+    kind: Kind::Tcc,
     branches: 2,
     payload_bytes: 200,
     profile: Profile::Accept,
     refused_of: None,
     driven: Driven::Coordinator,
 };
+
+/// The name of the saga that has a target.
+pub(crate) const SAGA: &str = "saga of 3 steps";
 
 /// Connections of the cases that differ in something else.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -39,6 +43,17 @@ impl Case {
             Self::new(&format!("2 branches, {connections} connections"), connections, USUAL)
         };
         [1, 16, 64, 256].map(usual).into()
+    }
+
+    /// One of each pattern, the usual one first: what the others are compared with, in turns with
+    /// it.
+    pub(crate) fn patterns() -> Vec<Self> {
+        let saga = Shape { kind: Kind::Saga, branches: 3, ..USUAL };
+        // Sent and not waited for, as by whoever has something else to do.
+        let driven = Driven::Unattended;
+        let message = Shape { kind: Kind::Message, branches: 1, driven, ..USUAL };
+        let shapes = [("TCC of 2 branches", USUAL), (SAGA, saga), ("message, accepted", message)];
+        shapes.map(|(name, shape)| Self::new(name, CONNECTIONS, shape)).into()
     }
 
     /// The others, each unlike the usual in one thing.

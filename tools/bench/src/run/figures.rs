@@ -1,11 +1,13 @@
 //! The figures of one round, and what several rounds say together.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::load::Counted;
 
 /// The figures of one round.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Figures {
     /// Transactions each second.
     pub(crate) per_second: f64,
@@ -23,6 +25,9 @@ pub(crate) struct Figures {
     pub(crate) statements_per_batch: f64,
     pub(crate) commits_per_transaction: f64,
     pub(crate) records_per_batch: f64,
+    /// How long after the last answer the last transaction ended, where answers do not wait for
+    /// that.
+    pub(crate) ended_later_ms: f64,
     /// Transactions that ended, with those that were not measured.
     pub(crate) transactions: u64,
     /// Answers that were not right.
@@ -38,12 +43,32 @@ pub(super) struct JournalCounts {
     pub(super) records: f64,
 }
 
-/// Processor time used during a round.
+/// Processor time used.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Used {
-    pub(super) daemon: std::time::Duration,
-    pub(super) sink: std::time::Duration,
-    pub(super) database: std::time::Duration,
+    pub(super) daemon: Duration,
+    pub(super) sink: Duration,
+    pub(super) database: Duration,
+}
+
+impl Used {
+    /// What was used since.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            daemon: self.daemon.saturating_sub(before.daemon),
+            sink: self.sink.saturating_sub(before.sink),
+            database: self.database.saturating_sub(before.database),
+        }
+    }
+}
+
+/// What all transactions of a load took that end after their answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ToTheEnd {
+    /// From the first request to the last end.
+    pub(super) used: Used,
+    /// From the last answer to the last end.
+    pub(super) later: Duration,
 }
 
 impl Figures {
@@ -59,12 +84,30 @@ impl Figures {
             generator_us: counted.each_us(counted.cpu),
             sink_us: counted.each_us(used.sink),
             database_us: counted.each_us(used.database),
+            ended_later_ms: 0.0,
             statements_per_transaction: ratio(journal.statements, ended),
             statements_per_batch: ratio(journal.statements, journal.commits),
             commits_per_transaction: ratio(journal.commits, ended),
             records_per_batch: ratio(journal.records, journal.batches),
             transactions: counted.ended,
             wrong: counted.wrong,
+        }
+    }
+}
+
+impl Figures {
+    /// With the processor time of all transactions to their end: what is used while they are
+    /// measured is in part for others, which were accepted before.
+    #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^53")]
+    pub(super) fn to_the_end(self, to_the_end: ToTheEnd) -> Self {
+        let ToTheEnd { used, later } = to_the_end;
+        let each_us = |used: Duration| ratio(used.as_secs_f64() * 1e6, self.transactions as f64);
+        Self {
+            daemon_us: each_us(used.daemon),
+            sink_us: each_us(used.sink),
+            database_us: each_us(used.database),
+            ended_later_ms: later.as_secs_f64() * 1e3,
+            ..self
         }
     }
 }
@@ -85,7 +128,12 @@ pub(crate) struct Spread {
 impl Spread {
     /// Of a figure over some rounds; of none, zero.
     pub(crate) fn of(rounds: &[Figures], figure: impl Fn(&Figures) -> f64) -> Self {
-        let mut values: Vec<f64> = rounds.iter().map(figure).collect();
+        Self::over(rounds.iter().map(figure))
+    }
+
+    /// Of values; of none, zero.
+    pub(crate) fn over(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
         let middle = values.len() / 2;
@@ -100,24 +148,11 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn a_spread_is_the_middle_and_both_ends() {
-        let counts = JournalCounts { statements: 0.0, commits: 0.0, batches: 0.0, records: 0.0 };
-        let nothing = Counted {
-            measured: 0,
-            window: Duration::ZERO,
-            ended: 0,
-            wrong: 0,
-            first_wrong: None,
-            latency: hdrhistogram::Histogram::new(3).expect("a histogram"),
-            cpu: Duration::ZERO,
-        };
-        let round =
-            |per_second| Figures { per_second, ..Figures::new(&nothing, Used::default(), counts) };
+        let round = |per_second| Figures { per_second, ..Figures::default() };
         let table: [(&[f64], f64, f64, f64); 4] = [
             (&[], 0.0, 0.0, 0.0),
             (&[3.0], 3.0, 3.0, 3.0),
@@ -129,5 +164,16 @@ mod tests {
             let spread = Spread::of(&rounds, |figures| figures.per_second);
             assert_eq!(spread, Spread { median, min, max }, "{values:?}");
         }
+    }
+
+    #[test]
+    fn to_the_end_all_are_counted_and_not_those_measured() {
+        let used = Used { daemon: Duration::from_millis(30), ..Used::default() };
+        let later = Duration::from_millis(20);
+        // Those measured are said to have cost something else: in part they cost it afterwards.
+        let measured = Figures { transactions: 300, daemon_us: 7.0, ..Figures::default() };
+        let figures = measured.to_the_end(ToTheEnd { used, later });
+        let is = format!("{:.0} µs, {:.0} ms", figures.daemon_us, figures.ended_later_ms);
+        assert_eq!(is, "100 µs, 20 ms");
     }
 }

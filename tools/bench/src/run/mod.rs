@@ -12,7 +12,7 @@ mod testbed;
 
 use std::path::Path;
 
-pub(crate) use case::CONNECTIONS;
+pub(crate) use case::{CONNECTIONS, SAGA};
 use case::{Case, USUAL};
 pub(crate) use figures::{Figures, Spread, ratio};
 pub(crate) use outcome::{AtRate, ByTls, Measured, Outcome};
@@ -47,6 +47,7 @@ pub(crate) fn run(
     let daemons = [(Journal::Memory, memory?), (Journal::Sqlite, sqlite?)];
     let main = rounds(&mut testbed, &daemons, Case::main(), plan.rounds, plan.main)?;
     let side = rounds(&mut testbed, &daemons, Case::side(), 1, plan.side)?;
+    let patterns = rounds(&mut testbed, &daemons, Case::patterns(), plan.rounds, plan.side)?;
     let by_tls = by_tls(&mut testbed, &daemons[1].1, plan)?;
     let rates = rates(&mut testbed, &daemons, plan, capacity(&main))?;
     drop(daemons);
@@ -58,6 +59,7 @@ pub(crate) fn run(
         machine,
         main,
         side,
+        patterns,
         by_tls,
         rates,
         memory,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::figures::Figures;
+use super::figures::{Figures, Spread, ratio};
 use crate::rig::{Journal, Machine};
 
 /// All of a run.
@@ -15,6 +15,8 @@ pub(crate) struct Outcome {
     pub(crate) machine: Machine,
     pub(crate) main: Vec<Measured>,
     pub(crate) side: Vec<Measured>,
+    /// The usual case, a saga and a message, in turns.
+    pub(crate) patterns: Vec<Measured>,
     pub(crate) by_tls: ByTls,
     pub(crate) rates: Vec<AtRate>,
     pub(crate) memory: MemoryOutcome,
@@ -77,6 +79,13 @@ impl Measured {
             Journal::Memory => &self.memory,
             Journal::Sqlite => &self.sqlite,
         }
+    }
+
+    /// Processor time of the daemon for each transaction, against another case's in the same
+    /// round: rounds of a run that lie apart differ by more than cases do.
+    pub(crate) fn daemon_against(&self, other: &Self, journal: Journal) -> Spread {
+        let pairs = self.of(journal).iter().zip(other.of(journal));
+        Spread::over(pairs.map(|(figures, other)| ratio(figures.daemon_us, other.daemon_us)))
     }
 
     pub(super) fn add(&mut self, journal: Journal, figures: Figures) {

@@ -10,7 +10,7 @@ use crate::load::Until;
 pub(crate) struct Plan {
     /// Whether it is long enough for its figures to mean anything.
     pub(crate) counts: bool,
-    /// Rounds of the main cases; the others have one.
+    /// Rounds of the main cases, of the patterns and of those by TLS; the others have one.
     pub(crate) rounds: usize,
     pub(crate) main: Timing,
     pub(crate) side: Timing,
@@ -24,7 +24,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// About four minutes.
+    /// About six minutes.
     pub(crate) fn whole() -> Self {
         Self {
             counts: true,

@@ -2,12 +2,19 @@
 //! them has work at a time; the others cost nothing that can be measured.
 
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::Duration;
 
 use super::case::Case;
-use super::figures::{Figures, JournalCounts, Used};
+use super::figures::{Figures, JournalCounts, ToTheEnd, Used};
+use crate::clock;
 use crate::load::{Counted, Edge, Load, Pace, Script, Until};
 use crate::rig::{Daemon, Journal, RigError, Scrape, SinkProcess};
+
+/// How long what was accepted may take to end, and how often it is looked for: seldom enough to
+/// cost nothing beside it.
+const LOOKS: u32 = 1_500;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// How long a round is.
 #[derive(Debug, Clone, Copy)]
@@ -105,23 +112,52 @@ impl Testbed {
         };
         let scrape = || nodes().map(Daemon::scrape).collect::<Result<Vec<_>, _>>();
         let before = scrape()?;
+        let at_rest = self.used(daemon, others)?;
         let mut used = Vec::with_capacity(2);
         let counted = load.run(&mut |edge| {
             let (Edge::Begin | Edge::End) = edge;
             used.push(self.used(daemon, others));
         })?;
+        let answered = clock::now();
+        if case.shape.ends_later() {
+            self.wait_for_ends(case, &counted, &before, &scrape)?;
+        }
+        let to_the_end = ToTheEnd {
+            used: self.used(daemon, others)?.since(at_rest),
+            later: clock::now().saturating_duration_since(answered),
+        };
         let journal = journal_counts(&before, &scrape()?);
         let used: Vec<Used> = used.into_iter().collect::<Result<_, _>>()?;
         let used = match used.as_slice() {
-            [begin, end] => Used {
-                daemon: end.daemon.saturating_sub(begin.daemon),
-                sink: end.sink.saturating_sub(begin.sink),
-                database: end.database.saturating_sub(begin.database),
-            },
+            [begin, end] => end.since(*begin),
             _ => Used::default(),
         };
         self.complain(case, &counted);
-        Ok(Figures::new(&counted, used, journal))
+        let figures = Figures::new(&counted, used, journal);
+        Ok(if case.shape.ends_later() { figures.to_the_end(to_the_end) } else { figures })
+    }
+
+    /// Waits until all that was begun has ended, so that it is counted whole and nothing of it
+    /// disturbs the next round. What does not end is wrong as an answer is.
+    fn wait_for_ends(
+        &mut self,
+        case: &Case,
+        counted: &Counted,
+        before: &[Scrape],
+        scrape: &dyn Fn() -> Result<Vec<Scrape>, RigError>,
+    ) -> Result<(), RigError> {
+        #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^53")]
+        let begun = counted.ended.saturating_sub(counted.wrong) as f64;
+        let mut ended = 0.0;
+        for _ in 0..LOOKS {
+            ended = grown(before, &scrape()?, "tercet_transactions_total");
+            if ended >= begun {
+                return Ok(());
+            }
+            sleep(BETWEEN_LOOKS);
+        }
+        self.wrong_line(format!("{}: {ended} of {begun} have ended", case.name));
+        Ok(())
     }
 
     /// The answers that were not right.
@@ -139,16 +175,26 @@ impl Testbed {
 
     fn complain(&mut self, case: &Case, counted: &Counted) {
         if let Some(first) = &counted.first_wrong {
-            let line = format!("{}: {} wrong answers; first: {first}", case.name, counted.wrong);
-            eprintln!("{line}");
-            self.wrong.push(line);
+            self.wrong_line(format!(
+                "{}: {} wrong answers; first: {first}",
+                case.name, counted.wrong
+            ));
         }
+    }
+
+    fn wrong_line(&mut self, line: String) {
+        eprintln!("{line}");
+        self.wrong.push(line);
     }
 }
 
+/// By how much a metric of all nodes together has grown.
+fn grown(before: &[Scrape], after: &[Scrape], name: &str) -> f64 {
+    after.iter().zip(before).map(|(after, before)| after.since(before, name)).sum()
+}
+
 fn journal_counts(before: &[Scrape], after: &[Scrape]) -> JournalCounts {
-    let grown =
-        |name| after.iter().zip(before).map(|(after, before)| after.since(before, name)).sum();
+    let grown = |name| grown(before, after, name);
     JournalCounts {
         statements: grown("tercet_journal_statements_total"),
         commits: grown("tercet_journal_commits_total"),
