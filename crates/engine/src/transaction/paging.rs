@@ -19,6 +19,9 @@ const SET_BYTES: usize = 64;
 /// out meanwhile: nobody would find it there.
 const LOOKS_FOR_ROOM: Duration = Duration::from_secs(10);
 
+/// By less than this the two clocks go apart by themselves.
+const SET_BACK_MS: u64 = 1_000;
+
 /// A branch that is to be called after a pause, and why: the rows do not say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct BranchBackoff {
@@ -242,14 +245,16 @@ impl Transaction {
         let turn = self.turn();
         let until = |branch: &Branch| match branch.call_state {
             CallState::Held(until) => Some(until),
-            CallState::Idle
-            | CallState::Due(_)
-            | CallState::Waiting { .. }
-            | CallState::InFlight { .. } => None,
+            // Its time has come, so it is not put off anew.
+            CallState::Due(due) => branch.spec.confirm_after().map(|_| due.min(at)),
+            CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
         };
         let in_turn = self.branches.iter().enumerate().filter(|(place, _)| turn.includes(*place));
         let Some(first) = in_turn.filter_map(|(_, branch)| until(branch)).min() else { return };
         let too_long = first.0.saturating_sub(at.0);
+        if too_long < SET_BACK_MS {
+            return;
+        }
         for branch in &mut self.branches {
             if let CallState::Held(until) = &mut branch.call_state {
                 until.0 = until.0.saturating_sub(too_long);

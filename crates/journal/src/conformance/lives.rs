@@ -134,7 +134,11 @@ async fn what_is_put_off_is_of_no_age_until_it_is_parked(rig: Rig) {
         spec.branches = vec![Arc::new(branch)];
         Arc::new(spec)
     };
-    let (message, other) = (put_off("message", 1, 5), trying("other", 2, 7));
+    let mut other = Arc::unwrap_or_clone(trying("other", 2, 7));
+    for branch in &mut other.branches {
+        *branch = Arc::new(BranchSpec { options: None, ..BranchSpec::clone(branch) });
+    }
+    let (message, other) = (put_off("message", 1, 5), Arc::new(other));
     let of = |seq, spec: &Arc<Spec>, change| record(seq, spec, change);
     let confirm = || Change::Decided(Decided { at: Wall(9), decision: Decision::Confirm });
     running
