@@ -19,9 +19,6 @@ const SET_BYTES: usize = 64;
 /// out meanwhile: nobody would find it there.
 const LOOKS_FOR_ROOM: Duration = Duration::from_secs(10);
 
-/// By less than this the two clocks go apart by themselves.
-const SET_BACK_MS: u64 = 1_000;
-
 /// A branch that is to be called after a pause, and why: the rows do not say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct BranchBackoff {
@@ -252,9 +249,6 @@ impl Transaction {
         let in_turn = self.branches.iter().enumerate().filter(|(place, _)| turn.includes(*place));
         let Some(first) = in_turn.filter_map(|(_, branch)| until(branch)).min() else { return };
         let too_long = first.0.saturating_sub(at.0);
-        if too_long < SET_BACK_MS {
-            return;
-        }
         for branch in &mut self.branches {
             if let CallState::Held(until) = &mut branch.call_state {
                 until.0 = until.0.saturating_sub(too_long);
