@@ -137,7 +137,10 @@ impl Weight {
             Change::Begun(spec) => {
                 let metadata = spec.metadata.as_deref().map_or(0, str::len);
                 let branches: usize = spec.branches.iter().map(branch_bytes).sum();
-                (spec.branches.len(), metadata + branches)
+                let check = spec.check().map_or(0, |url| url.as_str().len());
+                // What it asks for as a whole has a row as a branch has.
+                let rows = spec.branches.len() + usize::from(spec.options.is_some());
+                (rows, metadata + branches + check)
             }
             Change::Registered(branch) => (1, branch_bytes(branch)),
             Change::RegisteredAtOnce(branches) => {
@@ -153,7 +156,7 @@ impl Weight {
             Change::BranchRecord(outcome) => (0, outcome_bytes(outcome)),
             Change::Tried(tried) => {
                 let result = ROW_BYTES + tried.result.as_json().len();
-                (0, outcome_bytes(&tried.record) + result)
+                (1, outcome_bytes(&tried.record) + result)
             }
             Change::History(happening) => (0, happening.detail.as_deref().map_or(0, str::len)),
             Change::Finished { .. } | Change::Parked(_) => (0, 0),

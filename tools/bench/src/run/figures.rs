@@ -99,7 +99,7 @@ impl Figures {
     /// With the processor time of all transactions to their end: what is used while they are
     /// measured is in part for others, which were accepted before.
     #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^53")]
-    pub(super) fn to_the_end(self, to_the_end: ToTheEnd) -> Self {
+    pub(super) fn until_the_end(self, to_the_end: ToTheEnd) -> Self {
         let ToTheEnd { used, later } = to_the_end;
         let each_us = |used: Duration| ratio(used.as_secs_f64() * 1e6, self.transactions as f64);
         Self {
@@ -172,7 +172,7 @@ mod tests {
         let later = Duration::from_millis(20);
         // Those measured are said to have cost something else: in part they cost it afterwards.
         let measured = Figures { transactions: 300, daemon_us: 7.0, ..Figures::default() };
-        let figures = measured.to_the_end(ToTheEnd { used, later });
+        let figures = measured.until_the_end(ToTheEnd { used, later });
         let is = format!("{:.0} µs, {:.0} ms", figures.daemon_us, figures.ended_later_ms);
         assert_eq!(is, "100 µs, 20 ms");
     }

@@ -134,7 +134,7 @@ impl Testbed {
         };
         self.complain(case, &counted);
         let figures = Figures::new(&counted, used, journal);
-        Ok(if case.shape.ends_later() { figures.to_the_end(to_the_end) } else { figures })
+        Ok(if case.shape.ends_later() { figures.until_the_end(to_the_end) } else { figures })
     }
 
     /// Waits until all that was begun has ended, so that it is counted whole and nothing of it

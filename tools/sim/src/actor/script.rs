@@ -36,6 +36,9 @@ pub(crate) fn initiator(content: &Content, rng: &mut Rng) -> VecDeque<Step> {
         let at_once = content.later.len() > 1 && !own && rng.one_in(2);
         if at_once {
             script.push_back(Step::RegisterAtOnce);
+        } else if content.later.len() > 1 && !own && rng.one_in(4) {
+            // Before those that it may come after.
+            script.push_back(Step::Register(content.later.len() - 1));
         }
         for (index, branch) in content.later.iter().enumerate().filter(|_| !at_once) {
             script.push_back(Step::Register(index));
