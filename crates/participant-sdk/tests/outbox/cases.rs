@@ -80,7 +80,7 @@ pub(crate) async fn a_message_that_is_refused_is_dead_and_keeps_nobody_up(databa
     let poison = sender.entry("poison").await;
     let reason = "invalid-request: branches[0].confirm: is denied";
     assert_eq!((poison.state, poison.reason.as_deref()), (Dead, Some(reason)));
-    assert_eq!(sender.outbox.dead().await.expect("a list"), [poison.clone()]);
+    assert_eq!(sender.outbox.dead().await.expect("a list"), std::slice::from_ref(&poison));
     assert_eq!((coordinator.times("order-1"), coordinator.times("order-2")), (1, 1));
     sender.passes(LATER).await;
     relay.once().await.expect("a round");

@@ -72,7 +72,7 @@ async fn a_body_that_is_kept_is_read_to_its_bound_and_no_further() {
         .write("HTTP/1.1 201 Created\r\ncontent-length: 100000000\r\n\r\n")
         .await
         .expect("taken");
-    while arrival.write([b'7'; 8 * 1024]).await.is_ok() {}
+    while arrival.write(vec![b'7'; 8 * 1024]).await.is_ok() {}
     assert_eq!(inbox.answer().await, expected);
 }
 
