@@ -54,11 +54,4 @@ pub(crate) const CHECK_BUGS: &[Bug] = &[
         put: "let is_asked = |_: &Branch| true;",
         caught_by: EngineTest("check"),
     },
-    Bug {
-        name: "P9: one that was paged out forgets when its initiator is to be asked",
-        file: "crates/engine/src/transaction/paging.rs",
-        instead_of: "at.map(|at| Wake { at, to: WakesTo::Ask })",
-        put: "at.map(|at| Wake { at, to: WakesTo::Decide })",
-        caught_by: EngineTest("check"),
-    },
 ];

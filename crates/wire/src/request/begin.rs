@@ -126,7 +126,6 @@ pub struct BranchRequest {
     /// Whether the body of each of its calls is `{"payload":…,"results":{…}}`, with what the Tries
     /// before it were answered with, by branch; in Confirm and Cancel its own too. Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(default = false))]
     pub results: Option<bool>,
     /// For how long after `decided_at` its Confirm is not called, in milliseconds: 0 to
     /// 2 592 000 000, which is 30 days. A delayed message. Only where there is a Confirm. Default 0.

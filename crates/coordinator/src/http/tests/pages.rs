@@ -1,5 +1,7 @@
 //! The contract as tools and people see it, and what is counted.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use http::Request;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -71,6 +73,19 @@ async fn every_enumeration_has_the_words_that_are_on_the_wire() {
         };
         let words = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
         assert!(!words.into_iter().any(is_variant), "{name} names values of the code's");
+    }
+}
+
+/// Generators of clients name their functions so; two of one name are one.
+#[tokio::test]
+async fn every_operation_has_a_name_of_its_own() {
+    let contract = Face::gone().await.get("/openapi.json").await.json();
+    let mut names = BTreeSet::new();
+    for item in contract["paths"].as_object().expect("paths").values() {
+        for operation in item.as_object().expect("methods").values() {
+            let name = operation["operationId"].as_str().expect("a name").to_owned();
+            assert!(names.insert(name.clone()), "two are called {name}");
+        }
     }
 }
 

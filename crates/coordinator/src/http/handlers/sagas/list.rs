@@ -16,6 +16,7 @@ use crate::http::state::Api;
 /// By name, each with its newest version; retired ones too.
 #[utoipa::path(
     get,
+    operation_id = "list_sagas",
     path = "/v1/sagas",
     tag = "sagas",
     params(Paging),

@@ -24,6 +24,7 @@ use crate::sagas::Put;
 /// the document names it by `pointer`. The document's own JSON Schema is at `/schemas/saga.json`.
 #[utoipa::path(
     put,
+    operation_id = "put_saga",
     path = "/v1/sagas/{name}",
     tag = "sagas",
     params(("name" = String, Path, description = "Which definition.")),

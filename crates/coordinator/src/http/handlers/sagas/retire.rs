@@ -19,6 +19,7 @@ use crate::http::state::Api;
 /// that there is. Nothing is deleted. Safe to repeat.
 #[utoipa::path(
     delete,
+    operation_id = "retire_saga",
     path = "/v1/sagas/{name}",
     tag = "sagas",
     params(("name" = String, Path, description = "Which definition.")),

@@ -34,6 +34,7 @@ const TRANSACTIONS: &str = "../../transactions";
 /// transaction as it is, also when the definition has changed meanwhile or was retired.
 #[utoipa::path(
     post,
+    operation_id = "run_saga",
     path = "/v1/sagas/{name}/runs",
     tag = "sagas",
     params(

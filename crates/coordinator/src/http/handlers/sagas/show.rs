@@ -34,6 +34,7 @@ impl FromParams for VersionParam {
 /// shown.
 #[utoipa::path(
     get,
+    operation_id = "show_saga",
     path = "/v1/sagas/{name}",
     tag = "sagas",
     params(("name" = String, Path, description = "Which definition."), VersionParam),
