@@ -11,7 +11,7 @@ use tercet_wire::{
 };
 
 use super::dialect::Dialect;
-use super::{audit, list, read, retention, sagas, summary};
+use super::{audit, list, load, read, retention, sagas, summary};
 use crate::error::JournalError;
 use crate::store::{AuditDue, Keyset, Purge, PurgeBatch, PurgeLimits, Read};
 use crate::stored_saga::{ListedSaga, StoredSaga};
@@ -106,15 +106,15 @@ impl<S: SqlStore> Read for S {
         let Pools { incarnation, recovery_pool, page_bytes, .. } = self.pools();
         let read = async {
             match S::IS_SHARED {
-                true => read::load_of_shared(recovery_pool, *incarnation, gids, *page_bytes).await,
-                false => read::load(recovery_pool, *incarnation, gids, *page_bytes).await,
+                true => load::load_of_shared(recovery_pool, *incarnation, gids, *page_bytes).await,
+                false => load::load(recovery_pool, *incarnation, gids, *page_bytes).await,
             }
         };
         bounded(self.read_within(), read).await
     }
 
     async fn look_at(&self, gid: &Gid) -> Result<Option<StoredTransaction>, JournalError> {
-        bounded(self.read_within(), read::look_at(&self.pools().recovery_pool, gid)).await
+        bounded(self.read_within(), load::look_at(&self.pools().recovery_pool, gid)).await
     }
 
     async fn unfinished(

@@ -1,3 +1,5 @@
+//! What a definition and a run may say, and where in the document it is told what they may not.
+
 use serde_json::json;
 
 use super::*;
