@@ -16,7 +16,7 @@ pub struct SagaRequest {
     /// What the input of a run must be like: JSON Schema 2020-12, at most 64 KiB, without `$ref` to
     /// anything outside it. Default: whatever it is like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
     pub input_schema: Option<serde_json::Value>,
     /// How long a run may stay undecided, in milliseconds: 100 to 2 592 000 000. Default 3 600 000.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]

@@ -23,7 +23,7 @@ pub struct SagaView {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub retired_at: Option<Wall>,
     /// What the input of a run must be like; null where it may be anything.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, required = true))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>, required = true))]
     pub input_schema: Option<serde_json::Value>,
     /// How long a run may stay undecided, in milliseconds.
     pub timeout_ms: u64,
