@@ -110,12 +110,17 @@ fn a_definition_is_the_same_whatever_goes_without_saying() {
         content(ordered.clone()),
         content(schema(json!({ "title": "t", "type": "object" })))
     );
+    let confirmed = |after: u32| {
+        let more = json!({ "id": "b", "confirm": "http://h:1/c", "confirm_after_ms": after });
+        json!({ "steps": [step(json!({})), step(more)] })
+    };
     let others = [
         plain.clone(),
         ordered,
         schema(json!({})),
         json!({ "timeout_ms": 5_000, "steps": [step(json!({})), step(json!({ "id": "b" }))] }),
-        json!({ "steps": [step(json!({})), step(json!({ "id": "b", "confirm_after_ms": 1 }))] }),
+        confirmed(0),
+        confirmed(1),
         json!({ "steps": [step(json!({})), step(json!({ "id": "b", "headers": { "x-a": "1" } }))] }),
         json!({ "steps": [step(json!({})), step(json!({ "id": "b", "headers": { "x-a": "2" } }))] }),
         json!({ "steps": [step(json!({})), step(json!({ "id": "b", "timeout_ms": 3_000 }))] }),
