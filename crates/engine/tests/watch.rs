@@ -65,6 +65,41 @@ fn a_life_is_suspected_when_it_was_silent_for_a_lease() {
     assert_eq!(look, Look { suspects: vec![suspect], survivors });
 }
 
+/// A dead node's transactions wait for nobody's beat.
+#[test]
+fn the_next_look_comes_when_a_silence_has_lasted_for_long_enough() {
+    const BEAT: Duration = Duration::from_millis(500);
+    let next = |watch: &NodeWatch, asked| watch.next_look(Mono(asked), BEAT);
+    let mut watch = watch();
+    assert_eq!(next(&watch, 0), Mono(500), "nobody else is there");
+    // Answered late, so that looks every beat would find 1 990 ms of silence, and then 2 490.
+    let mut asked = 0;
+    let mut answered = 10;
+    for own in 0.. {
+        let look = watch.look(&[live(1, own), live(2, 7)], Mono(asked), Mono(answered));
+        if !look.suspects.is_empty() {
+            break;
+        }
+        let then = next(&watch, asked).0;
+        assert!(then <= asked + 750 && then >= asked + 250, "{asked}: {then}");
+        asked = then;
+        answered = then;
+    }
+    assert_eq!(asked, 2_010, "a lease after the first look was answered");
+    // Who is suspected already is waited for no more.
+    assert_eq!(next(&watch, asked), Mono(2_510));
+}
+
+/// Looks that follow each other too closely find nothing new of this node itself, and then no time counts.
+#[test]
+fn the_next_look_is_no_sooner_than_half_a_beat() {
+    let mut watch = watch();
+    for (own, at) in [(0, 0), (1, 500), (2, 1_000), (3, 1_700)] {
+        watch.look(&[live(1, own), live(2, 7)], Mono(at), Mono(at));
+    }
+    assert_eq!(watch.next_look(Mono(1_700), Duration::from_millis(800)), Mono(2_100));
+}
+
 #[test]
 fn a_batch_ends_a_silence() {
     let looks = [

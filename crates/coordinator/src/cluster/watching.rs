@@ -1,4 +1,4 @@
-//! Looks at all lives every heartbeat, and has what a dead one drove taken over.
+//! Looks at all lives about every heartbeat, and has what a dead one drove taken over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tercet_journal::{Journal, JournalError};
 use tercet_wire::{Incarnation, Mono};
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::chunks::Chunks;
 use super::news::News;
@@ -120,17 +120,15 @@ impl Watching {
 
     /// Looks for as long as this life lasts. Once `stop` turns true nothing more is taken over.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut looks = interval(self.settings.heartbeat);
-        // A look that was late is not made up for.
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 () = until_told(&mut stop), if !self.stopping => self.stop(),
                 Some(found) = self.searches.join_next() => self.searched(found.ok().flatten()),
                 Some(ended) = self.take_overs.join_next_with_id() => self.ended(ended),
-                () = self.look.notified() => self.look().await,
-                _ = looks.tick() => self.look().await,
+                () = self.look.notified() => next = self.look().await,
+                () = sleep_until(next) => next = self.look().await,
             }
         }
     }
@@ -142,7 +140,9 @@ impl Watching {
         self.searches.abort_all();
     }
 
-    async fn look(&mut self) {
+    /// Returns when the next one is due.
+    async fn look(&mut self) -> Instant {
+        let begun = Instant::now();
         let asked = self.clock.now().mono;
         // One that takes longer has nothing to say of this moment.
         let within = self.settings.lease;
@@ -156,6 +156,7 @@ impl Watching {
             }
         }
         self.news.of_own_lease(&self.lease);
+        begun + self.watch.next_look(asked, self.settings.heartbeat).since(asked)
     }
 
     /// The rows of all lives, asked for at this moment.

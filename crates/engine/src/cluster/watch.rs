@@ -50,6 +50,8 @@ struct Silence {
     batch_no: i64,
     /// How long it has lasted at least, as far as it counts.
     lasts: Duration,
+    /// How long it may last.
+    patience: Duration,
     /// From when on it goes on counting: when the look was answered with which counting began,
     /// and from there on when each was asked for.
     from: Mono,
@@ -145,6 +147,19 @@ impl NodeWatch {
         look
     }
 
+    /// When the rows are best asked for again after they were at this moment: a heartbeat later, or
+    /// half of one sooner or later if that is when a silence will have lasted for long enough.
+    /// Looks that keep to their beat miss it by the time that the first one took to be answered,
+    /// and so wait for a whole beat more. Sooner than that this node itself may have written
+    /// nothing since, and a look that finds that counts for nothing.
+    #[must_use]
+    pub fn next_look(&self, asked: Mono, heartbeat: Duration) -> Mono {
+        let (soonest, latest) =
+            (asked.after(heartbeat / 2), asked.after(heartbeat + heartbeat / 2));
+        let ends = self.silences.values().filter_map(Silence::ends).min();
+        ends.filter(|ends| *ends <= latest).map_or(asked.after(heartbeat), |ends| ends.max(soonest))
+    }
+
     fn suspected(&mut self, row: &LifeRow, moment: Moment) -> Option<SuspectedFor> {
         match row.state {
             LifeState::Left => return Some(SuspectedFor::Left),
@@ -153,7 +168,11 @@ impl NodeWatch {
             LifeState::Live => {}
         }
         let batch_no = row.batch_no;
-        let anew = Silence { batch_no, lasts: Duration::ZERO, from: moment.answered };
+        let patience = match row.node_id == self.settings.node_id {
+            true => self.settings.namesake.min(self.settings.lease),
+            false => self.settings.lease,
+        };
+        let anew = Silence { batch_no, lasts: Duration::ZERO, patience, from: moment.answered };
         let silence = self
             .silences
             .entry(row.incarnation)
@@ -162,15 +181,17 @@ impl NodeWatch {
                 false => *silence = anew,
             })
             .or_insert(anew);
-        let patience = match row.node_id == self.settings.node_id {
-            true => self.settings.namesake.min(self.settings.lease),
-            false => self.settings.lease,
-        };
         (silence.lasts >= patience).then_some(SuspectedFor::Silence { batch_no })
     }
 }
 
 impl Silence {
+    /// When it will have lasted for as long as it may, if nothing ends it before.
+    fn ends(&self) -> Option<Mono> {
+        let remains = self.patience.checked_sub(self.lasts).filter(|remains| !remains.is_zero())?;
+        Some(self.from.after(remains))
+    }
+
     /// Another look has shown the same batch.
     fn goes_on(&mut self, Moment { asked, answered, counts }: Moment) {
         if counts {
