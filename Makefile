@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes waiting deploy
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes waiting deploy galera
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores instructions instructions-update
 
 help: ## List these targets
@@ -64,6 +64,10 @@ openapi: ## Try /openapi.json with three generators of clients and with schemath
 
 deploy: ## Try what is in deploy/ with helm, Kubernetes' types and nginx (go, nginx; the first time some minutes)
 	tests/deploy/run
+
+galera: ## Try two coordinators on a throw-away Galera cluster, each at its own MariaDB (galera-4; a minute)
+	cargo build --workspace --bins
+	tests/galera $(WITH_DATABASES) --test cluster -- --ignored galera
 
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-engine --test model -- --nocapture

@@ -35,7 +35,17 @@ impl ServerDatabase {
     }
 
     pub(crate) fn url(&self) -> String {
-        let (before, _) = self.server.rsplit_once('/').expect("a URL with a database");
+        self.through(&self.server)
+    }
+
+    /// The same one, by way of another server of its cluster.
+    pub(crate) fn url_at(&self, variable: &str) -> String {
+        let server = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set"));
+        self.through(&server)
+    }
+
+    fn through(&self, server: &str) -> String {
+        let (before, _) = server.rsplit_once('/').expect("a URL with a database");
         format!("{before}/{}", self.name)
     }
 

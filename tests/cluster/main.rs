@@ -8,6 +8,7 @@ mod commits;
 mod cutter;
 mod database;
 mod forwarding;
+mod galera;
 mod load;
 mod nodes;
 mod rolling;
