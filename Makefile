@@ -78,8 +78,10 @@ RUNS ?= 2000
 sim: ## Run RUNS simulated worlds full of faults from SEED on, on all cores
 	cargo run --release --quiet -p tercet-sim -- $(if $(TRACE),--trace) $(SEED) $(RUNS)
 
-mutants: ## Put bugs back one at a time, and see what catches each
-	cargo test -p tercet-mutants -- --nocapture
+# Those that have this in their name, or their file's.
+BUGS ?=
+mutants: ## Put bugs back one at a time (BUGS=word: some of them), and see what catches each
+	BUGS="$(BUGS)" cargo test -p tercet-mutants -- --nocapture
 
 # What comes in by default; `make fuzz TARGET=rows SECONDS=300` for another, or longer.
 TARGET ?= bodies

@@ -10,6 +10,13 @@ pub(crate) struct Bug {
     pub(crate) caught_by: CaughtBy,
 }
 
+impl Bug {
+    /// Whether its name or its file's has this in it.
+    pub(crate) fn is_one_of(&self, some: &str) -> bool {
+        self.name.contains(some) || self.file.contains(some)
+    }
+}
+
 /// What must notice a bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CaughtBy {

@@ -9,6 +9,9 @@ use crate::bugs::{Bug, CaughtBy};
 /// The crates that are copied.
 const CRATES: [&str; 4] = ["crates/wire", "crates/engine", "crates/participant-sdk", "tools/sim"];
 
+/// What their tests read beside them.
+const PAGES: [&str; 1] = ["docs/guard-sql.md"];
+
 /// What the simulation is made of, as far as the workspace has it optimised.
 const QUICKLY_BUILT: [&str; 3] = ["tercet-wire", "tercet-engine", "tercet-sim"];
 
@@ -54,6 +57,11 @@ impl Copy {
         let _absent = fs::remove_dir_all(&root);
         for name in CRATES {
             copy_tree(&project.join(name), &root.join(name));
+        }
+        for page in PAGES {
+            let beside = root.join(page);
+            fs::create_dir_all(beside.parent().expect("a folder")).expect("a folder for the page");
+            write(&beside, &read(&project.join(page)));
         }
         let manifest = read(&project.join("Cargo.toml"));
         let members = manifest.find("members = [").expect("the workspace lists its members");

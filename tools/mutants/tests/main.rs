@@ -45,8 +45,11 @@ fn every_bug_put_back_is_caught() {
         RESULT_BUGS,
         SAGA_BUGS,
     ];
-    let bugs: Vec<&Bug> = bugs.into_iter().flatten().collect();
-    let mut checks: Vec<CaughtBy> = vec![CaughtBy::Simulation, CaughtBy::ModelOrRecovery];
+    // Some of them, for whoever has written these.
+    let some = std::env::var("BUGS").unwrap_or_default();
+    let bugs: Vec<&Bug> = bugs.into_iter().flatten().filter(|bug| bug.is_one_of(&some)).collect();
+    assert!(!bugs.is_empty(), "no bug has {some:?} in its name or its file's");
+    let mut checks: Vec<CaughtBy> = Vec::new();
     for by in bugs.iter().map(|bug| bug.caught_by) {
         if !checks.contains(&by) {
             checks.push(by);
