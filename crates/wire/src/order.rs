@@ -3,7 +3,7 @@
 //! Each comes after those that it names, or after the one before it in the list; and so after all
 //! that those come after. By their places in the list, since ids are compared once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::ids::BranchId;
@@ -24,7 +24,11 @@ pub(crate) enum NoOrder {
     /// One names what is no branch.
     Unknown { position: usize, id: BranchId },
     /// One comes after itself, by way of others.
-    Circle { position: usize },
+    Circle {
+        position: usize,
+        /// The way back to it, each after the next; it is the first and the last.
+        round: Vec<BranchId>,
+    },
 }
 
 impl Order {
@@ -55,9 +59,14 @@ impl Order {
                 }
             }
         }
-        let before = closed(direct(branches));
+        let direct = direct(branches);
+        let before = closed(direct.clone());
         let circle = before.iter().enumerate().find(|(position, them)| them.has(*position));
-        circle.map_or(Ok(()), |(position, _)| Err(NoOrder::Circle { position }))
+        circle.map_or(Ok(()), |(position, _)| {
+            let round = round(position, &direct);
+            let round = round.into_iter().map(|place| branches[place].id.clone()).collect();
+            Err(NoOrder::Circle { position, round })
+        })
     }
 
     /// Those that come before the one at this place, all the way back.
@@ -73,6 +82,29 @@ impl Order {
 
 fn places(branches: &[Arc<BranchSpec>]) -> BTreeMap<&BranchId, usize> {
     branches.iter().enumerate().map(|(place, branch)| (&branch.id, place)).collect()
+}
+
+/// The shortest way from this place back to it, each with one that comes right before it.
+fn round(position: usize, direct: &[Places]) -> Vec<usize> {
+    let mut came_from = BTreeMap::new();
+    let mut reached = VecDeque::from([position]);
+    while let Some(at) = reached.pop_front() {
+        if direct[at].has(position) {
+            let mut round = vec![position];
+            let back = std::iter::successors(Some(at), |place| came_from.get(place).copied());
+            round.extend(back.take_while(|place| *place != position));
+            round.push(position);
+            round.reverse();
+            return round;
+        }
+        for next in direct[at].iter().filter(|next| *next != position) {
+            came_from.entry(next).or_insert_with(|| {
+                reached.push_back(next);
+                at
+            });
+        }
+    }
+    vec![position]
 }
 
 /// Those that come right before each.
@@ -179,10 +211,17 @@ mod tests {
         let id = "b7".parse().expect("an id");
         assert_eq!(check(&[None, Some(&[7])]), Err(NoOrder::Unknown { position: 1, id }));
         // 1 comes after 0 by its place.
-        assert_eq!(check(&[Some(&[1]), None]), Err(NoOrder::Circle { position: 0 }));
+        let circle = |position, round: &[&str]| {
+            let round = round.iter().map(|id| id.parse().expect("an id")).collect();
+            Err(NoOrder::Circle { position, round })
+        };
+        assert_eq!(check(&[Some(&[1]), None]), circle(0, &["b0", "b1", "b0"]));
         // What only comes after a circle is not in it.
-        let circle = check(&[Some(&[2]), Some(&[2]), Some(&[3]), Some(&[2])]);
-        assert_eq!(circle, Err(NoOrder::Circle { position: 2 }));
+        let told = check(&[Some(&[2]), Some(&[2]), Some(&[3]), Some(&[2])]);
+        assert_eq!(told, circle(2, &["b2", "b3", "b2"]));
+        // The shortest way back is told, and none that ends in another circle.
+        let told = check(&[Some(&[1]), Some(&[2, 3]), Some(&[1]), Some(&[4, 0]), Some(&[0])]);
+        assert_eq!(told, circle(0, &["b0", "b1", "b3", "b0"]));
     }
 
     #[test]

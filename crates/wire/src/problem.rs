@@ -133,7 +133,7 @@ problems! {
         "The decision is durable and final: every branch gets Confirm. GET the transaction to see how far it is.";
     AlreadyCancelled = "already-cancelled", 409, "Cancel was decided",
         "The decision is durable and final: every branch gets Cancel. `reason` on the transaction says why.";
-    NotOpen = "not-open", 409, "The transaction decides for itself",
+    NotOpen = "not-open", 409, "The transaction is not open to this",
         "It was begun with branches and not `open`: Tercet calls Try and decides. Wait for it, or ask for cancel.";
     TriesOutstanding = "tries-outstanding", 409, "A Try has not been answered",
         "The named branches are not reserved yet. Wait until they are `tried`, then confirm again, or ask for cancel.";

@@ -32,6 +32,8 @@ const CHAR_MAX: usize = 4;
 
 /// What is said of a call that has used up its time; people look for what to change.
 const TIMED_OUT: &str = "timeout after {} ms, the branch's timeout_ms";
+/// The same of a call that is no branch's; its time is the contract's.
+const TIMED_OUT_ASKING: &str = "timeout after {} ms";
 
 /// Makes calls.
 pub(super) struct HttpCall {
@@ -79,8 +81,9 @@ impl HttpCall {
         let request = || self.request(call, url, now.entropy);
         let how = Sending { fresh, short: &mut short };
         let timeout = call.branch.timeout;
+        let timed_out = if call.ticket.asks { TIMED_OUT_ASKING } else { TIMED_OUT };
         let (first, what) = match self.first_byte_timeout {
-            first if first.is_zero() || first >= timeout => (timeout, TIMED_OUT),
+            first if first.is_zero() || first >= timeout => (timeout, timed_out),
             first => (first, "no first byte after {} ms"),
         };
         // One timer for both halves.
@@ -137,7 +140,7 @@ impl HttpCall {
             Some(End::BrokenOff) => return failed(format!("answered {code}, and broke off")),
             None => {
                 self.connections.troubled(url, NoAnswer::Silent { since: now.mono });
-                return failed(TIMED_OUT.replace("{}", &timeout.as_millis().to_string()));
+                return failed(timed_out.replace("{}", &timeout.as_millis().to_string()));
             }
         };
         Exchanged { health: health(&answer), outcome: Outcome::Answered(answer) }

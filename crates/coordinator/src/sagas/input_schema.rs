@@ -87,8 +87,26 @@ fn wrong(error: &ValidationError<'_>) -> Wrong {
         },
         _ => place,
     };
-    // Inputs can be large, and are nobody's to see but the participants'.
-    let what = error.masked_with("it").to_string();
-    let told: String = what.chars().take(MOST_TOLD).collect();
+    let told: String = what(error).chars().take(MOST_TOLD).collect();
     Wrong::new(place, told)
+}
+
+fn what(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        // Of several that would do, what each of them has against it.
+        ValidationErrorKind::AnyOf { context } => {
+            let each: Vec<String> =
+                context.iter().filter_map(|errors| errors.first()).map(what).collect();
+            match each.is_empty() {
+                true => error.masked_with("it").to_string(),
+                false => each.join(", and "),
+            }
+        }
+        ValidationErrorKind::Format { format } if format == "regex" => {
+            "it is no regular expression, without look-around and back-references and not too large"
+                .to_owned()
+        }
+        // Inputs can be large, and are nobody's to see but the participants'.
+        _ => error.masked_with("it").to_string(),
+    }
 }

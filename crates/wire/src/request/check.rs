@@ -425,8 +425,10 @@ fn order_of(branches: &[Arc<BranchSpec>]) -> Result<(), (usize, String)> {
         NoOrder::Unknown { position, id } => {
             (position, format!("names {id}, and no branch has that id"))
         }
-        NoOrder::Circle { position } => {
-            (position, "leads back to this branch in a circle".to_owned())
+        NoOrder::Circle { position, round } => {
+            let round: Vec<&str> = round.iter().map(BranchId::as_str).collect();
+            let round = round.join(" after ");
+            (position, format!("leads back to this branch in a circle: {round}"))
         }
     })
 }
