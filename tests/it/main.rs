@@ -44,6 +44,7 @@ mod raw;
 mod reconcile;
 mod recovery;
 mod results;
+mod results_shown;
 mod retention;
 mod saga_cli;
 mod saga_crashes;
