@@ -23,12 +23,12 @@ cluster: ## Play three coordinators on a throw-away PostgreSQL, of which one is 
 demo-without-guard: ## Run the flash sale without the participants' guard: the sums that are off, on purpose
 	@deploy/demo/without-guard.sh
 
-# What needs servers is built with all their drivers, once for the three: the participants' guard; the journal's own tests,
+# What needs servers is built with all their drivers, once for the three: the participants' guard, outbox and checks; the journal's own tests,
 # its conformance on each server among them, and then those that change a whole server's settings; several nodes as processes.
 # As part of the workspace, since by itself a package would have all it depends on built once more, with fewer features.
 DRIVERS := tercet-participant/postgres,tercet-participant/mysql,tercet-journal/databases,tercet-tests/databases,tercet-chaos/databases
 WITH_DATABASES := cargo test --workspace --features $(DRIVERS)
-GUARD_TESTS := $(WITH_DATABASES) --test guard --test idempotency
+GUARD_TESTS := $(WITH_DATABASES) --test guard --test idempotency --test outbox --test checked
 JOURNAL_TESTS := $(WITH_DATABASES) --lib -- postgres mysql
 CLUSTER_TESTS := $(WITH_DATABASES) --test cluster --test nodes
 

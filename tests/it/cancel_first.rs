@@ -1,10 +1,12 @@
 //! A cancel that overtakes its begin: the begin that comes late finds the transaction cancelled.
 
 use http::Method;
+use serde_json::json;
 use tercet_testing::{Participant, Tercet};
 
-use crate::bodies::{begin, begin_open, branch};
+use crate::bodies::{begin, begin_open, branch, with};
 use crate::expected::{problem, transaction};
+use crate::saga_definitions::{definition, put, run};
 
 /// Keeps P2, P3.
 #[tokio::test]
@@ -34,6 +36,28 @@ async fn a_begin_that_comes_after_its_cancel_does_not_run() {
     assert!(participant.calls().is_empty(), "nobody was called");
     let listed = client.send(Method::GET, "/v1/transactions?status=cancelled", None).await;
     assert_eq!(listed.field("items")[0]["gid"], "order-1");
+}
+
+/// Keeps P2.
+#[tokio::test]
+async fn a_run_that_comes_after_its_cancel_does_not_run_either() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let client = tercet.client();
+    let needs = json!({ "input_schema": { "required": ["a"] } });
+    put(&client, "trip", &with(definition(&participant, &["flight"]), needs)).await;
+    let refused = client.cancel("run-1", "?if_unknown=refuse", None).await;
+    transaction(&refused, 201, "cancelled");
+    let fits = r#"{"gid":"run-1","input":{"a":1}}"#;
+    for body in [fits, r#"{"gid":"run-1"}"#] {
+        transaction(&run(&client, "trip", "", body).await, 200, "cancelled");
+    }
+    // Nor is it said that nothing of it is begun any more: it was never going to be.
+    client.send(Method::DELETE, "/v1/sagas/trip", None).await;
+    let late = run(&client, "trip", "", fits).await;
+    transaction(&late, 200, "cancelled");
+    assert_eq!(late.header("location"), "../../transactions/run-1");
+    problem(&run(&client, "trip", "", r#"{"gid":"run-2"}"#).await, "saga-retired", None);
+    assert!(participant.calls().is_empty(), "nobody was called");
 }
 
 #[tokio::test]

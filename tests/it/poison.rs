@@ -8,7 +8,7 @@ use crate::bodies::{begin, begin_open, branch};
 use crate::expected::transaction;
 
 /// Runs a statement on the database from outside.
-async fn by_hand(tercet: &Tercet, sql: &str) {
+pub(crate) async fn by_hand(tercet: &Tercet, sql: &str) {
     let url = format!("sqlite://{}", tercet.database().display());
     let connection = Database::connect(url).await.expect("the database is there");
     connection.execute_unprepared(sql).await.expect("it runs");

@@ -16,7 +16,7 @@ use crate::operator::{in_a_minute, waits};
 use crate::ran::{Ran, directory, run};
 
 /// The demo's payment service, which is on the SDK.
-struct Payment {
+pub(crate) struct Payment {
     endpoint: String,
     books: DatabaseConnection,
     directory: tempfile::TempDir,
@@ -24,7 +24,7 @@ struct Payment {
 }
 
 impl Payment {
-    async fn start(more: &[&str]) -> Self {
+    pub(crate) async fn start(more: &[&str]) -> Self {
         let directory = directory();
         let file = directory.path().join("payment.db");
         let mut process = Command::new(daemon().with_file_name("tercet-demo"))
@@ -49,7 +49,7 @@ impl Payment {
     }
 
     /// A branch that takes some of alice's money.
-    fn branch(&self) -> Value {
+    pub(crate) fn branch(&self) -> Value {
         let debit = json!({"account": "alice", "amount": 1});
         json!({"id": "payment", "endpoint": self.endpoint, "payload": debit})
     }
@@ -69,7 +69,7 @@ impl Payment {
     }
 
     /// Compares it with this coordinator.
-    async fn reconcile(&self, tercet: &Tercet, more: &[&str]) -> Ran {
+    pub(crate) async fn reconcile(&self, tercet: &Tercet, more: &[&str]) -> Ran {
         let url = format!("http://{}", tercet.address());
         let arguments = [&["reconcile", self.endpoint.as_str()][..], more].concat();
         let secret = ("TERCET_SIGNING_SECRET", SECRET);

@@ -3,35 +3,34 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use tercet_testing::{Gate, Participant, RawParticipant, Reaction, Response, Tercet};
+use tercet_testing::{Gate, Participant, RawParticipant, Reaction, Tercet};
 use tercet_wire::Op;
 
-use crate::access::{as_variable, made};
 use crate::bodies::{branch, with};
 use crate::expected::{problem, transaction};
 
 /// A step with two legs.
-fn step(at: &Participant, id: &str) -> Value {
+pub(crate) fn step(at: &Participant, id: &str) -> Value {
     json!({
         "id": id, "action": at.url(&format!("/{id}/book")),
         "compensate": at.url(&format!("/{id}/release")), "timeout_ms": 25_000,
     })
 }
 
-fn told(step: Value) -> Value {
+pub(crate) fn told(step: Value) -> Value {
     with(step, json!({ "results": true }))
 }
 
-fn saga(gid: &str, steps: &[Value]) -> String {
+pub(crate) fn saga(gid: &str, steps: &[Value]) -> String {
     json!({ "gid": gid, "pattern": "saga", "branches": steps }).to_string()
 }
 
-fn says(at: &Participant, branch: &str, body: &str) {
+pub(crate) fn says(at: &Participant, branch: &str, body: &str) {
     at.always(branch, Op::Try, Reaction::status(200).body(body));
 }
 
 /// The body of the first such call.
-async fn body(at: &Participant, branch: &str, op: Op) -> String {
+pub(crate) async fn body(at: &Participant, branch: &str, op: Op) -> String {
     let call = at.called(branch, op, 1).await;
     assert_eq!(call.headers.get("tercet-results").map(String::as_str), Some("true"));
     call.body
@@ -214,34 +213,6 @@ async fn a_body_that_does_not_come_whole_in_time_is_no_answer() {
     last.answer("200 OK", b"").await;
     transaction(&client.finished("trip").await, 200, "confirmed");
     drop(first);
-}
-
-#[tokio::test]
-async fn viewers_are_shown_no_results() {
-    let roles = [
-        made("eve", "viewer").await,
-        made("orders", "client").await,
-        made("ops", "operator").await,
-    ];
-    let tokens = as_variable(&[&roles[0], &roles[1], &roles[2]]);
-    let tercet = Tercet::start_with(&[("AUTH__TOKENS", tokens.as_str())]).await;
-    let participant = Participant::start().await;
-    says(&participant, "a", "\"secret seat\"");
-    let clients = roles.map(|made| tercet.client().with_token(&made.token));
-    let body = saga("trip", &[told(step(&participant, "a"))]);
-    let begun = clients[1].begin("?wait=finished", &body).await;
-    transaction(&begun, 201, "confirmed");
-    assert!(begun.text.contains("secret seat"));
-    for (client, sees) in clients.iter().zip([false, true, true]) {
-        for path in ["/v1/transactions/trip", "/v1/transactions/trip?wait=finished"] {
-            let shown: Response = client.send(Method::GET, path, None).await;
-            transaction(&shown, 200, "confirmed");
-            assert_eq!(shown.text.contains("secret seat"), sees, "{}", shown.text);
-            assert_eq!(shown.branch("a").get("result").is_some(), sees);
-        }
-        let events = client.send(Method::GET, "/v1/transactions/trip/events", None).await;
-        assert!(!events.text.contains("secret seat"));
-    }
 }
 
 #[tokio::test]

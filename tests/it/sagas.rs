@@ -8,7 +8,7 @@ use crate::bodies::{branch, with};
 use crate::expected::{problem, transaction};
 
 /// A step that can be done and undone.
-fn step(at: &Participant, id: &str, after: Option<&[&str]>) -> Value {
+pub(crate) fn step(at: &Participant, id: &str, after: Option<&[&str]>) -> Value {
     let step = json!({
         "id": id, "action": at.url(&format!("/{id}/book")),
         "compensate": at.url(&format!("/{id}/release")), "timeout_ms": 25_000,
@@ -19,7 +19,7 @@ fn step(at: &Participant, id: &str, after: Option<&[&str]>) -> Value {
     }
 }
 
-fn saga(gid: &str, steps: &[Value]) -> String {
+pub(crate) fn saga(gid: &str, steps: &[Value]) -> String {
     json!({ "gid": gid, "pattern": "saga", "branches": steps }).to_string()
 }
 
@@ -227,16 +227,4 @@ async fn a_step_that_fails_is_called_until_it_is_done_and_shown_to_people_meanwh
     participant.always("hotel", Op::Try, Reaction::status(200));
     let confirmed = client.finished("trip").await;
     transaction(&confirmed, 200, "confirmed");
-}
-
-#[tokio::test]
-async fn a_chain_of_sixty_four_steps_is_a_chain() {
-    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
-    let ids: Vec<String> = (0..64).map(|number| format!("s{number:02}")).collect();
-    let steps: Vec<Value> = ids.iter().map(|id| step(&participant, id, None)).collect();
-    let confirmed =
-        tercet.client().begin("?wait=finished&wait_ms=60000", &saga("long", &steps)).await;
-    transaction(&confirmed, 201, "confirmed");
-    let expected: Vec<String> = ids.iter().map(|id| format!("{id} try")).collect();
-    assert_eq!(calls(&participant), expected);
 }

@@ -72,6 +72,20 @@ pub(crate) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction
     db.begin_with_options(options).await
 }
 
+/// Runs an SQL transaction in a task of its own, so that it ends whole whoever stops waiting for it.
+///
+/// A connection whose statement is dropped while it is being prepared does not come back from MySQL's driver once
+/// a rollback was queued behind it: it waits for rows that nobody sends, and its pool has one less for good.
+pub(crate) async fn whole<T: Send + 'static>(
+    transaction: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+) -> Result<T, DbErr> {
+    match tokio::spawn(transaction).await {
+        Ok(ended) => ended,
+        Err(broken) if broken.is_panic() => std::panic::resume_unwind(broken.into_panic()),
+        Err(_) => Err(DbErr::Custom("the runtime is shutting down".to_owned())),
+    }
+}
+
 /// Runs something again for as long as it only lost against another transaction, within a bound.
 pub(crate) async fn again<T, F: Future<Output = Result<T, DbErr>>>(
     run: impl Fn() -> F,

@@ -5,6 +5,7 @@
 //! bear this claim's number. Nobody's SQL transaction is open while the coordinator is asked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResul
 use super::row::OutboxState;
 use super::store::Outbox;
 use crate::clock;
-use crate::sql::{again, begin, marks, statement, whole_millis};
+use crate::sql::{again, begin, marks, statement, whole, whole_millis};
 
 /// A row that is ours until its lease runs out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +103,17 @@ impl Outbox {
         limit: u16,
         lease: Duration,
     ) -> Result<Claim, DbErr> {
+        let outbox = self.clone();
+        whole(async move { outbox.claim_in_one(state, limit, lease).await }).await
+    }
+
+    /// One SQL transaction. Every early return drops it, which rolls it back.
+    async fn claim_in_one(
+        &self,
+        state: OutboxState,
+        limit: u16,
+        lease: Duration,
+    ) -> Result<Claim, DbErr> {
         // Positive, so that no row has it that was never claimed.
         let owner = i64::try_from(clock::entropy() >> 1).unwrap_or(i64::MAX).max(1);
         let tx = begin(&self.db).await?;
@@ -154,18 +166,23 @@ impl Outbox {
         &self,
         claim: &Claim,
         from: OutboxState,
-        outcomes: &Outcomes,
+        outcomes: &Arc<Outcomes>,
     ) -> Result<(), DbErr> {
         if outcomes.is_empty() {
             return Ok(());
         }
         let _permit = self.queue.join_surely().await;
-        again(|| self.settle_once(claim, from, outcomes)).await
+        again(|| {
+            let (outbox, owner, outcomes) = (self.clone(), claim.owner, Arc::clone(outcomes));
+            whole(async move { outbox.settle_in_one(owner, from, &outcomes).await })
+        })
+        .await
     }
 
-    async fn settle_once(
+    /// One SQL transaction. Every early return drops it, which rolls it back.
+    async fn settle_in_one(
         &self,
-        claim: &Claim,
+        owner: i64,
         from: OutboxState,
         outcomes: &Outcomes,
     ) -> Result<(), DbErr> {
@@ -185,7 +202,7 @@ impl Outbox {
                 next.state.as_str().into(),
                 next.due_in_ms.into(),
                 next.reason.clone().into(),
-                claim.owner.into(),
+                owner.into(),
                 from.as_str().into(),
             ];
             values.extend(gids.iter().map(|gid| Value::from(gid.as_str())));

@@ -1,6 +1,7 @@
 //! One round of a relay: a claim, what the coordinator says of each row, and the marks.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::DbErr;
@@ -57,8 +58,9 @@ impl Relay {
         while let Some(called) = calls.join_next().await {
             ended.note(called);
         }
-        self.outbox.settle(&claim, state, &ended.outcomes).await?;
-        ended.tell(clock::mono().since(began));
+        let outcomes = Arc::new(std::mem::take(&mut ended.outcomes));
+        self.outbox.settle(&claim, state, &outcomes).await?;
+        ended.tell(&outcomes, clock::mono().since(began));
         Ok(match ended.away {
             Some(asked) => Round::Away { asked },
             None => Round::Busy,
@@ -127,9 +129,9 @@ impl Ended {
     }
 
     /// Told once it is written down, and once for each.
-    fn tell(&self, took: Duration) {
+    fn tell(&self, outcomes: &Outcomes, took: Duration) {
         self.waits.iter().for_each(|waited| counting::handed_over(*waited + took));
-        let moved = self.outcomes.iter().filter(|(next, _)| next.state != self.from);
+        let moved = outcomes.iter().filter(|(next, _)| next.state != self.from);
         for (next, gids) in moved {
             gids.iter().for_each(|_| counting::came_into(next.state));
         }

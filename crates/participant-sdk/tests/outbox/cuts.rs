@@ -1,5 +1,6 @@
 //! A relay that dies between any two of its steps. Its future is dropped where it waits, and its connections with it, as
 //! when its process is killed: what was sent to the database and the coordinator goes on there, and nobody hears of it.
+//! Or whoever ran it stops waiting, and goes on with the same connections.
 
 use std::future::Future;
 use std::pin::pin;
@@ -73,6 +74,32 @@ pub(crate) async fn a_relay_cut_at_any_step_loses_nothing_and_changes_nothing(da
         }
     }
     assert!(cuts > 10, "there are more steps than {cuts}");
+}
+
+/// Keeps P9.
+pub(crate) async fn a_round_cut_at_any_step_gives_its_connection_back(database: &Database) {
+    let (sender, coordinator) = (Sender::start(database).await, Coordinator::start().await);
+    let mut cuts = 0;
+    loop {
+        // New ones each time: a connection prepares a statement once.
+        let impatient = Sender::start_with(database, 1).await;
+        sender.sends(&format!("order-{cuts}")).await;
+        let whole = steps(impatient.relay(&coordinator).once(), cuts).await.is_some();
+        cuts += 1;
+        let goes_on = async {
+            impatient.outbox.pending().await.expect("a count");
+            impatient.sends(&format!("again-{cuts}")).await;
+            impatient.relay(&coordinator).once().await.expect("a round");
+            impatient.db.close().await.expect("its connection is closed");
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(60), goes_on).await;
+        assert!(waited.is_ok(), "its only connection is gone after {cuts} steps");
+        if whole {
+            break;
+        }
+        sender.passes(LATER).await;
+    }
+    assert!(cuts > 5, "there are more steps than {cuts}");
 }
 
 /// Runs it for so many steps, from one wait to the next; what it came to, if that was enough.

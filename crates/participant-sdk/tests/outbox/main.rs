@@ -57,6 +57,7 @@ on_every_database! {
     cuts {
         a_relay_that_dies_after_the_hand_over_leaves_it_to_the_next,
         a_relay_cut_at_any_step_loses_nothing_and_changes_nothing,
+        a_round_cut_at_any_step_gives_its_connection_back,
     }
     killed {
         a_relay_that_is_killed_loses_nothing,

@@ -29,7 +29,12 @@ pub(crate) fn message(gid: &str) -> NewTransaction {
 
 impl Sender {
     pub(crate) async fn start(database: &Database) -> Self {
-        let db = database.connect(4).await;
+        Self::start_with(database, 4).await
+    }
+
+    /// The same with so many connections.
+    pub(crate) async fn start_with(database: &Database, connections: u32) -> Self {
+        let db = database.connect(connections).await;
         let outbox = Outbox::new(db.clone());
         outbox.migrate().await.expect("the table");
         let orders = "CREATE TABLE IF NOT EXISTS orders (gid VARCHAR(128) NOT NULL)";

@@ -83,11 +83,24 @@ pub(in crate::http) async fn run(
     if !refused.may_be_another_versions() {
         return first;
     }
-    match run.version_of(&gid).await? {
-        Some(with) if version.is_none_or(|version| version == with) => run.repeated(with).await,
-        Some(_) => Err(Failure::refused(Refusal::GidReused, &gid)),
-        None => first,
+    match run.known(&gid).await? {
+        Known::Run(with) if version.is_none_or(|version| version == with) => {
+            run.repeated(with).await
+        }
+        Known::Run(_) => Err(Failure::refused(Refusal::GidReused, &gid)),
+        Known::RefusedBefore => run.as_it_is(&gid).await,
+        Known::Not => first,
     }
+}
+
+/// What is known of a gid that a run is asked for with.
+enum Known {
+    /// It runs, or ran, with this version of this definition.
+    Run(u32),
+    /// A cancel came before its begin, whatever that would have been.
+    RefusedBefore,
+    /// Nothing, or something else altogether.
+    Not,
 }
 
 /// A run that is asked for.
@@ -152,15 +165,25 @@ impl Run<'_> {
         Ok(reply::with_location(response, TRANSACTIONS, &gid))
     }
 
-    /// The version of this definition that the gid runs with, if it does.
-    async fn version_of(&self, gid: &Gid) -> Result<Option<u32>, Failure> {
+    /// The transaction of this gid, as an answer.
+    async fn as_it_is(&self, gid: &Gid) -> Result<Response, Failure> {
+        let Self { api, wait, .. } = self;
+        let reply = api.engine.ask(gid.clone(), Ask::Read, wait.until, wait.within).await;
+        Ok(reply::with_location(reply::transaction(reply, gid)?, TRANSACTIONS, gid))
+    }
+
+    async fn known(&self, gid: &Gid) -> Result<Known, Failure> {
         let ask = self.api.engine.ask(gid.clone(), Ask::Read, Until::Accepted, Duration::ZERO);
         let snapshot = match ask.await {
-            Reply::Refused(Refusal::NotFound) => return Ok(None),
+            Reply::Refused(Refusal::NotFound) => return Ok(Known::Not),
             reply => reply::snapshot_of(reply, gid)?.1,
         };
-        let saga = snapshot.transaction.spec().saga();
-        Ok(saga.filter(|saga| saga.name == self.name).map(|saga| saga.version))
+        let spec = snapshot.transaction.spec();
+        Ok(match spec.saga() {
+            Some(saga) if saga.name == self.name => Known::Run(saga.version),
+            None if spec.fingerprint.is_of_refused() => Known::RefusedBefore,
+            _ => Known::Not,
+        })
     }
 }
 
