@@ -5,7 +5,6 @@
 //! between them is checked here; what remains for the database to check is the state the
 //! first of them starts from.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tercet_engine::{Act, ApplyError, BranchRecord, Change, Decided, HistoryEvent, Record};
@@ -26,8 +25,10 @@ pub(super) struct TransactionDelta<'a> {
     pub(super) finished_at: Option<Wall>,
     pub(super) parked: Option<bool>,
     pub(super) registered: Vec<&'a Arc<BranchSpec>>,
-    pub(super) branch_records: BTreeMap<&'a BranchId, &'a BranchRecord>,
-    pub(super) results: BTreeMap<&'a BranchId, &'a BranchResult>,
+    /// At most one of each branch, by the branches' ids.
+    pub(super) branch_records: Vec<&'a BranchRecord>,
+    /// Likewise.
+    pub(super) results: Vec<(&'a BranchId, &'a BranchResult)>,
     pub(super) happened: Vec<&'a HistoryEvent>,
     /// What operators did to it.
     pub(super) acts: Vec<&'a Act>,
@@ -41,7 +42,7 @@ pub(super) fn deltas(records: &[Record]) -> Result<Vec<TransactionDelta<'_>>, Ap
     let mut by_gid: Vec<&Record> = records.iter().collect();
     // Those of one gid keep their order.
     by_gid.sort_by(|a, b| a.gid.cmp(&b.gid));
-    let mut deltas: Vec<TransactionDelta<'_>> = Vec::new();
+    let mut deltas: Vec<TransactionDelta<'_>> = Vec::with_capacity(records.len());
     for record in by_gid {
         let of_gid = deltas.iter().rev().take_while(|delta| *delta.gid == record.gid);
         let back = of_gid.map(|delta| delta.instance).position(|life| life == record.instance);
@@ -69,8 +70,8 @@ impl<'a> TransactionDelta<'a> {
             finished_at: None,
             parked: None,
             registered: Vec::new(),
-            branch_records: BTreeMap::new(),
-            results: BTreeMap::new(),
+            branch_records: Vec::new(),
+            results: Vec::new(),
             happened: Vec::new(),
             acts: Vec::new(),
         }
@@ -122,14 +123,17 @@ impl<'a> TransactionDelta<'a> {
                 self.finished_at = Some(*at);
             }
             Change::BranchRecord(outcome) => {
-                self.branch_records.insert(&outcome.branch, outcome);
+                self.keep(outcome);
             }
             Change::Tried(tried) => {
                 let branch = &tried.record.branch;
-                self.branch_records.insert(branch, &tried.record);
-                if self.results.insert(branch, &tried.result).is_some() {
-                    let why = format!("{branch} has a result already");
-                    return Err(ApplyError::Refused { gid: self.gid.clone(), why });
+                self.keep(&tried.record);
+                match self.results.binary_search_by_key(&branch, |(branch, _)| *branch) {
+                    Err(place) => self.results.insert(place, (branch, &tried.result)),
+                    Ok(_) => {
+                        let why = format!("{branch} has a result already");
+                        return Err(ApplyError::Refused { gid: self.gid.clone(), why });
+                    }
                 }
             }
             Change::Parked(parked) => self.parked = Some(*parked),
@@ -140,6 +144,14 @@ impl<'a> TransactionDelta<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What is known of a branch replaces what was known.
+    fn keep(&mut self, record: &'a BranchRecord) {
+        match self.branch_records.binary_search_by_key(&&record.branch, |known| &known.branch) {
+            Ok(place) => self.branch_records[place] = record,
+            Err(place) => self.branch_records.insert(place, record),
+        }
     }
 
     /// Demands a status here: of the records before in this batch, if they say it, else of

@@ -156,7 +156,14 @@ impl Places {
     }
 
     fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.0.len() * 64).filter(|place| self.has(*place))
+        self.0.iter().enumerate().flat_map(|(number, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                usize::try_from(bit).ok().map(|bit| number * 64 + bit)
+            })
+        })
     }
 }
 

@@ -128,7 +128,7 @@ impl LoadFlags {
     fn run(&self) -> Result<bool, RigError> {
         let driven = match self.kind {
             _ if self.open => Driven::Initiator,
-            Kind::Tcc | Kind::Saga => Driven::Coordinator,
+            Kind::Tcc | Kind::Saga | Kind::ConfirmedSaga => Driven::Coordinator,
             Kind::Message => Driven::Unattended,
         };
         let shape = Shape {

@@ -215,7 +215,7 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "P4: the last acknowledgement is not written",
-        file: "crates/engine/src/engine/known.rs",
+        file: "crates/engine/src/engine/entry.rs",
         instead_of: "completion.into_iter().map(&mut write).last()",
         put: "completion.into_iter().map(|_| Seq(0)).last()",
         caught_by: Simulation,
@@ -285,7 +285,7 @@ pub(crate) const BUGS: &[Bug] = &[
     },
     Bug {
         name: "P3: people are told of a parked branch before that is durable",
-        file: "crates/engine/src/engine/known.rs",
+        file: "crates/engine/src/engine/entry.rs",
         instead_of: "(live_transaction.release_after, Effect::Parked(parked))",
         put: "(Seq(0), Effect::Parked(parked))",
         caught_by: Simulation,

@@ -57,8 +57,8 @@ pub(crate) const RESULT_BUGS: &[Bug] = &[
     Bug {
         name: "P9: nobody counts what results take in memory",
         file: "crates/engine/src/transaction/paging.rs",
-        instead_of: "sum::<usize>() + self.results.bytes()",
-        put: "sum::<usize>()",
+        instead_of: "Branch::words_bytes) + self.results.bytes()",
+        put: "Branch::words_bytes)",
         caught_by: EngineTest("results"),
     },
 ];

@@ -1,22 +1,13 @@
 //! What is done with a transaction that is in memory.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-
 use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Op, Seq, host_port};
 
-use crate::act::Acted;
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
-use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
-use crate::engine::output::{Call, DeferredEffect, Effect, Output, Parked, Refusal, Reply};
+use crate::engine::live_transaction::{LiveTransaction, Purpose, Waiter};
+use crate::engine::output::{DeferredEffect, Effect, Output, Parked, Refusal, Reply};
 use crate::engine::{Engine, at_once};
-use crate::invariants::moved_rightly;
-use crate::record::{Change, Record};
-use crate::transaction::{
-    Branch, CallState, Doubt, ParkedNow, Registered, Step, Transaction, Wanted, not_before,
-};
+use crate::transaction::{Branch, CallState, Registered, Step, Transaction};
 
 /// What a call is to its branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +87,8 @@ impl Engine {
             }
             return;
         }
-        let Some((position, found)) = self.find_call(ticket) else { return };
         let op = ticket.op;
-        self.run(&ticket.gid, now, output, |transaction, step| match found {
+        self.run_call(ticket, now, output, |transaction, (position, found), step| match found {
             Found::UnderWay => transaction.answered(position, op, answer, step),
             Found::Overtaken => transaction.overtaken_answered(position, op, answer, step),
             Found::Late => transaction.answered_late(position, op, answer, step),
@@ -120,9 +110,8 @@ impl Engine {
             }
             return;
         }
-        let Some((position, found)) = self.find_call(ticket) else { return };
         let op = ticket.op;
-        self.run(&ticket.gid, now, output, |transaction, step| match found {
+        self.run_call(ticket, now, output, |transaction, (position, found), step| match found {
             Found::UnderWay => transaction.not_sent(position, op, at, step),
             Found::Overtaken => {
                 let why = "it was never made".to_owned();
@@ -137,8 +126,29 @@ impl Engine {
     pub(crate) fn wants(&self, ticket: &Ticket) -> bool {
         match ticket.asks {
             true => self.is_asked(ticket),
-            false => self.find_call(ticket).is_some_and(|(_, found)| found == Found::UnderWay),
+            false => {
+                let transaction = self.live.get(&ticket.gid).map(LiveTransaction::transaction);
+                let found = transaction.and_then(|it| find_call(self.epoch, it, ticket));
+                found.is_some_and(|(_, found)| found == Found::UnderWay)
+            }
         }
+    }
+
+    /// Changes the transaction of a call that it knows, and brings everything else up to date with
+    /// it.
+    fn run_call(
+        &mut self,
+        ticket: &Ticket,
+        now: Now,
+        output: &mut Output,
+        change: impl FnOnce(&mut Transaction, (usize, Found), &mut Step<'_>),
+    ) {
+        let epoch = self.epoch;
+        let Some(mut entry) = self.entry(&ticket.gid) else { return };
+        let Some(call) = find_call(epoch, entry.transaction(), ticket) else { return };
+        entry.change(now, output, |transaction, step| change(transaction, call, step));
+        entry.update(now, output);
+        debug_assert_eq!(self.check_one(&ticket.gid), Ok(()));
     }
 
     /// Whether this call asks an initiator that is still to be asked.
@@ -148,27 +158,6 @@ impl Engine {
         let under_way = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
         let initiator = transaction.and_then(Transaction::initiator);
         ticket.epoch == self.epoch && initiator.is_some_and(|it| *it.call_state() == under_way)
-    }
-
-    /// The position of the branch a ticket names, and what the call is to it.
-    fn find_call(&self, ticket: &Ticket) -> Option<(usize, Found)> {
-        let transaction = self.live.get(&ticket.gid)?.transaction();
-        if transaction.instance() != ticket.instance {
-            return None;
-        }
-        let position = transaction.position(&ticket.branch)?;
-        let branch = transaction.branches().get(position)?;
-        let under_way = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
-        let found = if ticket.epoch != self.epoch {
-            Found::Late
-        } else if *branch.call_state() == under_way {
-            Found::UnderWay
-        } else if branch.is_overtaken(ticket.op, ticket.attempt) {
-            Found::Overtaken
-        } else {
-            Found::Late
-        };
-        Some((position, found))
     }
 
     /// Whether people are still to be told of a parked branch: not if it was given a sign of life
@@ -186,155 +175,26 @@ impl Engine {
         let branch = transaction.callee(&ticket.branch, ticket.asks)?;
         branch.spec().url(ticket.op).map(|url| host_port(url))
     }
+}
 
-    /// Changes a transaction, and brings everything else up to date with it.
-    pub(super) fn run(
-        &mut self,
-        gid: &Gid,
-        now: Now,
-        output: &mut Output,
-        change: impl FnOnce(&mut Transaction, &mut Step<'_>),
-    ) {
-        self.change(gid, now, output, change);
-        self.update(gid, now, output);
+/// The position of the branch a ticket names, and what the call is to it in this life.
+fn find_call(epoch: Epoch, transaction: &Transaction, ticket: &Ticket) -> Option<(usize, Found)> {
+    if transaction.instance() != ticket.instance {
+        return None;
     }
-
-    /// Runs the rules of one transaction on a copy, and puts the copy in its place. If they
-    /// panic the old value stays, is quarantined, and nobody else notices.
-    pub(super) fn change<R>(
-        &mut self,
-        gid: &Gid,
-        now: Now,
-        output: &mut Output,
-        change: impl FnOnce(&mut Transaction, &mut Step<'_>) -> R,
-    ) -> Option<R> {
-        let live_transaction =
-            self.live.get_mut(gid).filter(|live_transaction| !live_transaction.is_quarantined())?;
-        let mut next = live_transaction.transaction.clone();
-        let mut now = now;
-        if let Some(decided) = next.decided() {
-            now.wall = not_before(now.wall, decided.at);
-        }
-        let mut step = Step::new(now, &self.settings.rules);
-        let ran = catch_unwind(AssertUnwindSafe(|| {
-            let result = change(&mut next, &mut step);
-            next.advance(&mut step);
-            // A change that breaks a promise is a fault of ours: it must not get out.
-            if let Err(broken) = moved_rightly(&live_transaction.transaction, &next) {
-                panic!("{broken}");
-            }
-            result
-        }));
-        let result = match ran {
-            Ok(result) => result,
-            Err(panic) => {
-                live_transaction.quarantined = Some(Fault::Rules);
-                let why = format!("its rules failed: {}", message(panic.as_ref()));
-                output.effects.push(at_once(gid, Effect::Alarm { why }));
-                return None;
-            }
-        };
-        live_transaction.transaction = next;
-        let Step { changes, completion, calls, parked, act, .. } = step;
-        let changes = match act {
-            Some(act) => vec![Change::Acted(Box::new(Acted { act: *act, changes }))],
-            None => changes,
-        };
-        let instance = live_transaction.transaction.instance();
-        let mut last = self.last;
-        let mut write = |change: Change| {
-            last = Seq(last.0 + 1);
-            output.records.push(Record { seq: last, gid: gid.clone(), instance, change });
-            last
-        };
-        for change in changes {
-            live_transaction.release_after = write(change);
-        }
-        // Nobody waits for completion, but the transaction stays until it is durable.
-        let leaves_after = completion.into_iter().map(&mut write).last();
-        self.last = last;
-        for ParkedNow { branch, op, attempts, doubt, asks } in parked {
-            let branch = live_transaction.transaction.callee(&branch.id, asks);
-            // An operator's word may have ended it in the same moment.
-            let Some(branch) = branch.filter(|branch| branch.is_parked()) else { continue };
-            let parked = Parked {
-                instance,
-                branch: Arc::clone(branch.spec()),
-                op,
-                asks,
-                attempts,
-                last_error: branch.last_error().cloned(),
-                last_answer: branch.last_answer().cloned(),
-                unreachable: branch.is_unreachable(),
-                hopeless: doubt == Doubt::Hopeless,
-                since: now.wall_at(branch.waits_since().unwrap_or(now.mono)),
-                since_mono: branch.waits_since().unwrap_or(now.mono),
-                at: now.wall,
-            };
-            let (after, effect) = (live_transaction.release_after, Effect::Parked(parked));
-            output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
-        }
-        for Wanted { branch, op, attempt, asks, results } in calls {
-            let call = Call {
-                ticket: Ticket {
-                    epoch: self.epoch,
-                    gid: gid.clone(),
-                    instance,
-                    branch: branch.id.clone(),
-                    op,
-                    attempt,
-                    asks,
-                },
-                branch,
-                spec: Arc::clone(live_transaction.transaction.spec()),
-                deadline_at: match asks {
-                    true => None,
-                    false => live_transaction.transaction.deadline_for(op),
-                },
-                results,
-            };
-            let (after, effect) = (live_transaction.release_after, Effect::Call(call));
-            output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
-        }
-        if let Some(needs) = leaves_after {
-            live_transaction.finished_by = Some(needs);
-        }
-        // What a call that was overtaken still says belongs to it: it stays until that is known.
-        if let Some(needs) = live_transaction.finished_by
-            && !live_transaction.transaction.awaits_overtaken_calls()
-        {
-            let needs = needs.max(live_transaction.release_after);
-            self.live.leave_after(gid, needs);
-        }
-        Some(result)
-    }
-
-    /// Answers those who have waited long enough or for what has come, and brings what each part
-    /// keeps of the transaction up to date.
-    pub(super) fn update(&mut self, gid: &Gid, now: Now, output: &mut Output) {
-        let Some(live_transaction) = self.live.recounted(gid) else {
-            debug_assert!(false, "{gid} is brought up to date and is not there");
-            return;
-        };
-        for waiter in live_transaction.take_unanswerable() {
-            let reply = Reply::Refused(Refusal::Quarantined);
-            output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
-        }
-        let after = live_transaction.release_after;
-        for (reply_to, reply) in live_transaction.take_answers(now) {
-            let effect = Effect::Reply(reply_to, reply);
-            output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
-        }
-        let settings = &self.settings;
-        let due = live_transaction.next_due(&settings.rules);
-        self.timers.set(gid, &mut live_transaction.timer, due);
-        let (waits, backs_off) = live_transaction.waits_at(settings.destination_path_segments);
-        let (waits_at, notify) = (&mut live_transaction.waits_at, &mut output.notify_when_free);
-        self.capacity.set(gid, waits_at, waits, backs_off, now, notify);
-        let (bytes, from) = (live_transaction.tally.bytes(), live_transaction.evictable_from(now));
-        self.paging.set(gid, &mut live_transaction.residence, bytes, from);
-        debug_assert_eq!(self.check_one(gid), Ok(()));
-    }
+    let position = transaction.position(&ticket.branch)?;
+    let branch = transaction.branches().get(position)?;
+    let under_way = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
+    let found = if ticket.epoch != epoch {
+        Found::Late
+    } else if *branch.call_state() == under_way {
+        Found::UnderWay
+    } else if branch.is_overtaken(ticket.op, ticket.attempt) {
+        Found::Overtaken
+    } else {
+        Found::Late
+    };
+    Some((position, found))
 }
 
 /// What a request other than a read means for a transaction that exists.
@@ -389,9 +249,4 @@ fn call_under_way(epoch: Epoch, transaction: &Transaction, id: &BranchId) -> Opt
     };
     let (gid, branch) = (transaction.gid().clone(), id.clone());
     Some(Ticket { epoch, gid, instance: transaction.instance(), branch, op, attempt, asks: false })
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -13,6 +13,12 @@ use crate::transaction::Transaction;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Live {
     transactions: BTreeMap<Gid, LiveTransaction>,
+    totals: Totals,
+}
+
+/// What is known of them together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Totals {
     /// Bytes of memory that they take.
     bytes: usize,
     /// Those of them that are sagas. They may try for weeks, and stay here meanwhile.
@@ -65,6 +71,11 @@ impl Live {
         self.transactions.get_mut(gid)
     }
 
+    /// One of them, and what is known of all.
+    pub(super) fn entry(&mut self, gid: &Gid) -> Option<(&mut LiveTransaction, &mut Totals)> {
+        Some((self.transactions.get_mut(gid)?, &mut self.totals))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Gid, &LiveTransaction)> {
         self.transactions.iter()
     }
@@ -79,78 +90,38 @@ impl Live {
 
     /// Bytes of memory that they take.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.totals.bytes
     }
 
     pub(super) fn sagas(&self) -> Sagas {
-        self.sagas
+        self.totals.sagas
     }
 
     /// Takes one in whose gid is not here.
     pub(super) fn insert(&mut self, gid: Gid, mut live_transaction: LiveTransaction) {
-        live_transaction.tally = Tally::of(&live_transaction.transaction);
-        self.bytes += live_transaction.tally.bytes;
-        if live_transaction.transaction.has_order() {
-            self.sagas.count += 1;
-            self.sagas.bytes += live_transaction.tally.bytes;
-        }
+        self.totals.comes(&mut live_transaction);
         let before = self.transactions.insert(gid, live_transaction);
         debug_assert!(before.is_none(), "a live transaction is not taken in twice");
-    }
-
-    /// One of them, its bytes counted anew. Only a new branch changes those, and what is said of
-    /// them.
-    pub(super) fn recounted(&mut self, gid: &Gid) -> Option<&mut LiveTransaction> {
-        let live_transaction = self.transactions.get_mut(gid)?;
-        let (transaction, tally) = (&live_transaction.transaction, &mut live_transaction.tally);
-        let (branches, words) = (transaction.branches().len(), transaction.words_bytes());
-        if (branches, words) != (tally.branches, tally.words) {
-            let leaves_after = tally.leaves_after;
-            let before = tally.bytes;
-            *tally = Tally { leaves_after, ..Tally::of(transaction) };
-            self.bytes = self.bytes - before + tally.bytes;
-            if transaction.has_order() {
-                self.sagas.bytes = self.sagas.bytes - before + tally.bytes;
-            }
-        }
-        Some(live_transaction)
     }
 
     /// One leaves.
     pub(super) fn remove(&mut self, gid: &Gid) -> Option<LiveTransaction> {
         let live_transaction = self.transactions.remove(gid)?;
-        self.bytes -= live_transaction.tally.bytes;
-        if live_transaction.transaction.has_order() {
-            self.sagas.count -= 1;
-            self.sagas.bytes -= live_transaction.tally.bytes;
-        }
-        if let Some(seq) = live_transaction.tally.leaves_after {
-            self.leaving.remove(&(seq, gid.clone()));
-        }
+        self.totals.leaves(gid, &live_transaction);
         Some(live_transaction)
-    }
-
-    /// One is finished: it leaves once this record is durable.
-    pub(super) fn leave_after(&mut self, gid: &Gid, seq: Seq) {
-        if let Some(live_transaction) = self.transactions.get_mut(gid) {
-            if let Some(before) = live_transaction.tally.leaves_after.replace(seq) {
-                self.leaving.remove(&(before, gid.clone()));
-            }
-            self.leaving.insert((seq, gid.clone()));
-        }
     }
 
     /// One stays after all: its last record will not be durable.
     pub(super) fn stay(&mut self, gid: &Gid) {
         let live_transaction = self.transactions.get_mut(gid);
         if let Some(seq) = live_transaction.and_then(|it| it.tally.leaves_after.take()) {
-            self.leaving.remove(&(seq, gid.clone()));
+            self.totals.leaving.remove(&(seq, gid.clone()));
         }
     }
 
     /// The next finished one whose last record is durable.
     pub(super) fn next_to_leave(&self, durable: Seq) -> Option<Gid> {
-        let (needs, gid) = self.leaving.first()?;
+        let (needs, gid) = self.totals.leaving.first()?;
         if *needs > durable {
             return None;
         }
@@ -164,7 +135,7 @@ impl Live {
         live_transaction: &LiveTransaction,
     ) -> Result<(), Broken> {
         let (transaction, tally) = (&live_transaction.transaction, &live_transaction.tally);
-        let leaves = |seq: Seq| self.leaving.contains(&(seq, gid.clone()));
+        let leaves = |seq: Seq| self.totals.leaving.contains(&(seq, gid.clone()));
         let why = if tally.branches != transaction.branches().len() {
             format!("{gid} is counted with {} branches", tally.branches)
         } else if tally.leaves_after.is_some_and(|seq| !leaves(seq)) {
@@ -183,15 +154,66 @@ impl Live {
         let sagas = || self.transactions.values().filter(|it| it.transaction.has_order());
         let sagas =
             Sagas { count: sagas().count(), bytes: sagas().map(|it| it.transaction.bytes()).sum() };
-        let why = if bytes != self.bytes {
-            format!("live transactions take {bytes} bytes, {} are counted", self.bytes)
-        } else if sagas != self.sagas {
-            format!("{sagas:?} are live, {:?} are counted", self.sagas)
-        } else if leaving != self.leaving.len() {
-            format!("{leaving} live transactions are finished, {} leave", self.leaving.len())
+        let totals = &self.totals;
+        let why = if bytes != totals.bytes {
+            format!("live transactions take {bytes} bytes, {} are counted", totals.bytes)
+        } else if sagas != totals.sagas {
+            format!("{sagas:?} are live, {:?} are counted", totals.sagas)
+        } else if leaving != totals.leaving.len() {
+            format!("{leaving} live transactions are finished, {} leave", totals.leaving.len())
         } else {
             return Ok(());
         };
         Err(Broken::IndexDisagrees { part: "live", why })
+    }
+}
+
+impl Totals {
+    fn comes(&mut self, live_transaction: &mut LiveTransaction) {
+        live_transaction.tally = Tally::of(&live_transaction.transaction);
+        self.bytes += live_transaction.tally.bytes;
+        if live_transaction.transaction.has_order() {
+            self.sagas.count += 1;
+            self.sagas.bytes += live_transaction.tally.bytes;
+        }
+    }
+
+    fn leaves(&mut self, gid: &Gid, live_transaction: &LiveTransaction) {
+        self.bytes -= live_transaction.tally.bytes;
+        if live_transaction.transaction.has_order() {
+            self.sagas.count -= 1;
+            self.sagas.bytes -= live_transaction.tally.bytes;
+        }
+        if let Some(seq) = live_transaction.tally.leaves_after {
+            self.leaving.remove(&(seq, gid.clone()));
+        }
+    }
+
+    /// Counts the bytes of one anew. Only a new branch changes those, and what is said of them.
+    pub(super) fn recount(&mut self, live_transaction: &mut LiveTransaction) {
+        let (transaction, tally) = (&live_transaction.transaction, &mut live_transaction.tally);
+        let (branches, words) = (transaction.branches().len(), transaction.words_bytes());
+        if (branches, words) != (tally.branches, tally.words) {
+            let leaves_after = tally.leaves_after;
+            let before = tally.bytes;
+            *tally = Tally { leaves_after, ..Tally::of(transaction) };
+            self.bytes = self.bytes - before + tally.bytes;
+            if transaction.has_order() {
+                self.sagas.bytes = self.sagas.bytes - before + tally.bytes;
+            }
+        }
+    }
+
+    /// One is finished: it leaves once this record is durable.
+    pub(super) fn leaves_after(
+        &mut self,
+        gid: &Gid,
+        live_transaction: &mut LiveTransaction,
+        seq: Seq,
+    ) {
+        if let Some(before) = live_transaction.tally.leaves_after.replace(seq) {
+            self.leaving.remove(&(before, gid.clone()));
+        }
+        self.leaving.insert((seq, gid.clone()));
     }
 }

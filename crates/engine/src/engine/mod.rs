@@ -18,6 +18,7 @@ mod arrivals;
 mod by_destination;
 mod capacity;
 mod check;
+mod entry;
 pub(crate) mod input;
 mod known;
 mod live;
@@ -374,10 +375,8 @@ impl Engine {
     fn run_what_is_due(&mut self, now: Now, output: &mut Output) {
         // What is left after these is due at once, and others get their turn meanwhile.
         for _ in 0..DUE_AT_ONCE {
-            match self.timers.first_due(now.mono) {
-                Some(gid) => self.run(&gid, now, output, |_, _| ()),
-                None => break,
-            }
+            let Some(gid) = self.timers.first_due(now.mono) else { break };
+            self.run(&gid, now, output, |_, _| ());
         }
         while let Some(late) = self.loading.take_late(now.mono) {
             refuse_unread(late, output);

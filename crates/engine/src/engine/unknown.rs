@@ -386,12 +386,11 @@ impl Engine {
         let purpose = Purpose::Begin { created: true };
         live_transaction.waiters.push(Waiter { reply_to, purpose, wait, since: now.mono });
         self.live.insert(gid.clone(), live_transaction);
-        let begun = self.change(&gid, now, output, |transaction, step| {
+        let begun = self.run(&gid, now, output, |transaction, step| {
             // First of all: what follows from it must not be written before it.
             step.changes.push(Change::Begun(spec));
             and(transaction, step);
         });
-        self.update(&gid, now, output);
         if begun.is_none() {
             // Its rules failed before anything was written: there is no such transaction.
             self.forget(&gid);

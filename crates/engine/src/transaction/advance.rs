@@ -22,6 +22,14 @@ pub(crate) fn not_before(at: Wall, earliest: Wall) -> Wall {
     if earliest.since(at) < CLOCKS_PART { at.max(earliest) } else { at }
 }
 
+/// The sooner of two moments.
+fn sooner(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 impl Transaction {
     /// Draws every conclusion that is due.
     pub(crate) fn advance(&mut self, step: &mut Step<'_>) {
@@ -52,33 +60,33 @@ impl Transaction {
             Phase::SecondPhase(_) => None,
             Phase::Finished { .. } => return None,
         };
-        let turn = self.turn();
-        let calls = self.branches.iter().enumerate();
-        let calls = calls.filter_map(|(position, branch)| match branch.call_state {
-            CallState::Due(at) | CallState::Held(at) => turn.includes(position).then_some(at),
-            CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
-        });
-        let waits = self.waits_expire_at();
-        let words = self
-            .branches
-            .iter()
-            .filter_map(|branch| branch.word.as_ref().map(|word| word.takes_effect));
-        let lone_acks = self.branches.iter().filter_map(|branch| match branch.state {
-            BranchState::Done { unwritten_since, .. } => {
-                unwritten_since.map(|since| since.after(rules.ack_flush_after))
-            }
-            BranchState::Registered | BranchState::Tried | BranchState::Refused => None,
-        });
-        let asks = self.initiator.as_deref().and_then(|initiator| match initiator.call_state {
+        let (turn, parks) = (self.turn(), self.op_that_parks().is_some());
+        let mut next = deadline;
+        for (position, branch) in self.branches.iter().enumerate() {
+            let call = match &branch.call_state {
+                CallState::Due(at) | CallState::Held(at) => turn.includes(position).then_some(*at),
+                CallState::Waiting { .. } => self.wait_expires_at(branch),
+                CallState::Idle | CallState::InFlight { .. } => None,
+            };
+            let word = branch.word.as_ref().map(|word| word.takes_effect);
+            let lone_ack = match branch.state {
+                BranchState::Done { unwritten_since, .. } => {
+                    unwritten_since.map(|since| since.after(rules.ack_flush_after))
+                }
+                BranchState::Registered | BranchState::Tried | BranchState::Refused => None,
+            };
+            let parked = if parks { branch.parks_at(rules.park_after) } else { None };
+            next = sooner(sooner(next, call), sooner(word, sooner(lone_ack, parked)));
+        }
+        let Some(initiator) = self.initiator.as_deref() else { return next };
+        let asked = match initiator.call_state {
             CallState::Due(at) => Some(at),
             CallState::Idle
             | CallState::Held(_)
             | CallState::Waiting { .. }
             | CallState::InFlight { .. } => None,
-        });
-        let of_branches = calls.chain(words).chain(lone_acks).chain(asks);
-        let others = deadline.into_iter().chain(waits).chain(self.parks_at(rules));
-        others.chain(of_branches).min()
+        };
+        sooner(next, sooner(asked, initiator.parks_at(rules.park_after)))
     }
 
     /// Takes the decision. The only way out of `Trying`.

@@ -97,21 +97,15 @@ impl Transaction {
         places
     }
 
-    /// When waiting for room has consequences: a Try uses up an attempt in the time that its
-    /// call may take.
-    pub(super) fn waits_expire_at(&self) -> Option<Mono> {
-        match &self.phase {
-            Phase::Trying { .. } => {}
-            Phase::SecondPhase(_) | Phase::Finished { .. } => return None,
+    /// When waiting for room has consequences for one that does: a Try uses up an attempt in the
+    /// time that its call may take.
+    pub(super) fn wait_expires_at(&self, branch: &Branch) -> Option<Mono> {
+        match (&self.phase, &branch.call_state) {
+            (Phase::Trying { .. }, CallState::Waiting { since, .. }) => {
+                Some(since.after(branch.spec.timeout))
+            }
+            (Phase::Trying { .. } | Phase::SecondPhase(_) | Phase::Finished { .. }, _) => None,
         }
-        let waits = self.branches.iter().filter_map(|branch| match &branch.call_state {
-            CallState::Waiting { since, .. } => Some(since.after(branch.spec.timeout)),
-            CallState::Idle
-            | CallState::Due(_)
-            | CallState::Held(_)
-            | CallState::InFlight { .. } => None,
-        });
-        waits.min()
     }
 
     /// Draws the consequences of having waited for room too long.

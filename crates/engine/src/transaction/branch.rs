@@ -161,11 +161,16 @@ impl Branch {
     pub(super) fn words_bytes(&self) -> usize {
         // Asked after every step, and there are none on the happy path. What its row holds was said
         // of it too.
-        let is_silent = self.last_error.is_none()
+        if self.is_silent() { 0 } else { self.words_bytes_told() }
+    }
+
+    /// Whether neither its participant nor an operator has said anything that is kept.
+    #[inline]
+    pub(super) fn is_silent(&self) -> bool {
+        self.last_error.is_none()
             & self.last_answer.is_none()
             & self.answer.is_none()
-            & self.word.is_none();
-        if is_silent { 0 } else { self.words_bytes_told() }
+            & self.word.is_none()
     }
 
     #[cold]

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{BranchResult, BranchSpec, BranchStatus, Op, Pattern, ResolvedAs, Status};
+use tercet_wire::{BranchResult, BranchSpec, BranchStatus, Op, Pattern, ResolvedAs, Status, Wall};
 
 use crate::record::{BranchRecord, Change, Tried};
 use crate::transaction::branch::{Branch, BranchState};
-use crate::transaction::pattern::implied;
+use crate::transaction::pattern::{implied_attempts, implied_status};
 use crate::transaction::{Step, Transaction};
 
 /// What is known of a branch, given its row if it has one.
@@ -40,7 +40,41 @@ pub(super) fn read(
     known
 }
 
+/// What the status of its transaction says of a branch that has no row of its own.
+fn implied(pattern: Pattern, spec: &BranchSpec, status: Status) -> BranchRecord {
+    BranchRecord {
+        branch: spec.id.clone(),
+        status: implied_status(pattern, spec, status),
+        attempts: implied_attempts(pattern, spec, status),
+        parked: false,
+        last_error: None,
+        answer: None,
+        last_answer: None,
+        resolved_as: None,
+        pending_resolution: None,
+        contradicted: false,
+        acknowledged_at: None,
+    }
+}
+
 impl Branch {
+    /// Whether it has no row and needs none: what the status of its transaction says is all there
+    /// is to say. So it is on the happy path, where no row is put together to be compared.
+    fn is_implied(
+        &self,
+        pattern: Pattern,
+        status: Status,
+        (actual, acknowledged_at): (BranchStatus, Option<Wall>),
+    ) -> bool {
+        let is_plain = !self.parked & !self.contradicted & self.resolved_as.is_none();
+        self.row.is_none()
+            && acknowledged_at.is_none()
+            && is_plain
+            && self.is_silent()
+            && actual == implied_status(pattern, &self.spec, status)
+            && self.attempts == implied_attempts(pattern, &self.spec, status)
+    }
+
     /// What the row would say now, if it had one.
     fn as_row(&self, status: BranchStatus) -> BranchRecord {
         BranchRecord {
@@ -54,12 +88,16 @@ impl Branch {
             resolved_as: self.resolved_as,
             pending_resolution: self.pending_resolution().map(Arc::clone),
             contradicted: self.contradicted,
-            acknowledged_at: match self.state {
-                // It has acknowledged nothing.
-                BranchState::Done { .. } if self.skipped => None,
-                BranchState::Done { at, .. } => Some(at),
-                BranchState::Registered | BranchState::Tried | BranchState::Refused => None,
-            },
+            acknowledged_at: self.acknowledged_at(),
+        }
+    }
+
+    fn acknowledged_at(&self) -> Option<Wall> {
+        match self.state {
+            // It has acknowledged nothing.
+            BranchState::Done { .. } if self.skipped => None,
+            BranchState::Done { at, .. } => Some(at),
+            BranchState::Registered | BranchState::Tried | BranchState::Refused => None,
         }
     }
 
@@ -103,7 +141,11 @@ impl Branch {
         status: Status,
         step: &mut Step<'_>,
     ) {
-        let actual = self.as_row(self.state_as_status());
+        let known = self.state_as_status();
+        if self.is_implied(pattern, status, (known, self.acknowledged_at())) {
+            return;
+        }
+        let actual = self.as_row(known);
         if read(pattern, &self.spec, status, self.row.as_deref()) != actual {
             self.write_row_into(step);
         }
@@ -117,20 +159,22 @@ impl Branch {
         status: Status,
         step: &mut Step<'_>,
     ) {
-        let said = read(pattern, &self.spec, status, self.row.as_deref());
         let BranchState::Done { unwritten_since, .. } = &mut self.state else {
             unreachable!("a transaction finishes when every branch is done");
         };
         let rides_with_completion = unwritten_since.take().is_some();
         let finished = match self.skipped {
             true => BranchStatus::Skipped,
-            false => implied(pattern, &self.spec, status).status,
+            false => implied_status(pattern, &self.spec, status),
         };
-        let mut actual = self.as_row(self.resolved_as.map_or(finished, ResolvedAs::status));
-        if rides_with_completion || self.skipped {
-            // Acknowledged when the transaction finished.
-            actual.acknowledged_at = None;
+        let known = self.resolved_as.map_or(finished, ResolvedAs::status);
+        // Acknowledged when the transaction finished, if that is when it is written.
+        let acknowledged_at = self.acknowledged_at().filter(|_| !rides_with_completion);
+        if self.is_implied(pattern, status, (known, acknowledged_at)) {
+            return;
         }
+        let said = read(pattern, &self.spec, status, self.row.as_deref());
+        let mut actual = BranchRecord { acknowledged_at, ..self.as_row(known) };
         if said == actual {
             return;
         }

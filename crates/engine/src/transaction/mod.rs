@@ -57,7 +57,7 @@ pub struct Transaction {
     order: Option<Arc<Order>>,
     /// Who alone may be tried, where its deadline has passed by a clock that is in doubt: those whose
     /// turn it was then. No new step is begun.
-    last_round: Option<Arc<[bool]>>,
+    last_round: Option<Arc<Vec<bool>>>,
     history: History,
     results: Results,
     /// Whether the journal says that a branch is shown to people.
@@ -214,7 +214,8 @@ impl Transaction {
     /// Whether a branch is shown to people, or that its initiator does not say what became of it.
     #[must_use]
     pub fn is_parked(&self) -> bool {
-        self.callees().any(Branch::is_parked)
+        self.branches.iter().any(Branch::is_parked)
+            || self.initiator().is_some_and(Branch::is_parked)
     }
 
     /// Everybody who is called: its branches, and its initiator while it is asked.

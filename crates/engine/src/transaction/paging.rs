@@ -343,6 +343,7 @@ impl Transaction {
 
     /// Bytes of what participants and operators have said, which changes while it goes on.
     pub(crate) fn words_bytes(&self) -> usize {
-        self.callees().map(Branch::words_bytes).sum::<usize>() + self.results.bytes()
+        let of_branches: usize = self.branches.iter().map(Branch::words_bytes).sum();
+        of_branches + self.initiator().map_or(0, Branch::words_bytes) + self.results.bytes()
     }
 }

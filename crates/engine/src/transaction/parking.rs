@@ -10,7 +10,7 @@ use tercet_wire::{EventKind, Mono, Op};
 use crate::transaction::branch::CallState;
 use crate::transaction::history::Line;
 use crate::transaction::step::ParkedNow;
-use crate::transaction::{Branch, Phase, Rules, Step, Transaction, branch_at};
+use crate::transaction::{Phase, Step, Transaction, branch_at};
 
 /// Why a branch is shown to people, the lesser first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,16 +22,8 @@ pub(crate) enum Doubt {
 }
 
 impl Transaction {
-    /// When the first branch is to be shown to people.
-    pub(super) fn parks_at(&self, rules: &Rules) -> Option<Mono> {
-        let parks_at = |branch: &Branch| branch.parks_at(rules.park_after);
-        let of_branches =
-            self.op_that_parks().and_then(|_| self.branches.iter().filter_map(parks_at).min());
-        of_branches.into_iter().chain(self.initiator().and_then(parks_at)).min()
-    }
-
     /// The call that is waited for now, if whoever goes without it is shown to people.
-    fn op_that_parks(&self) -> Option<Op> {
+    pub(super) fn op_that_parks(&self) -> Option<Op> {
         let op = match &self.phase {
             Phase::Trying { .. } => Op::Try,
             Phase::SecondPhase(decided) => decided.decision.op(),
@@ -61,9 +53,6 @@ impl Transaction {
 
     /// Shows to people what has been without its answer for too long.
     pub(super) fn park_what_waits_too_long(&mut self, step: &mut Step<'_>) {
-        if self.parks_at(step.rules).is_none_or(|at| at > step.now.mono) {
-            return;
-        }
         self.park_initiator_if_late(step);
         let Some(op) = self.op_that_parks() else { return };
         for position in 0..self.branches.len() {

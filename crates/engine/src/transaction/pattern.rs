@@ -8,7 +8,7 @@ use tercet_wire::{
     BranchSpec, BranchStatus, Now, Op, Order, Pattern, PerOp, Reason, Status, TryBy,
 };
 
-use crate::record::{BranchRecord, Decision};
+use crate::record::Decision;
 use crate::transaction::branch::{Branch, BranchState};
 use crate::transaction::{Phase, Step, Transaction};
 
@@ -41,8 +41,12 @@ impl Transaction {
     /// Which branches may be called now. All of them, unless they have an order: then a Try waits
     /// for those of the branches before it, a Confirm for theirs, and a Cancel for those of the
     /// branches after it.
+    #[inline]
     pub(super) fn turn(&self) -> Turn {
-        let Some(order) = &self.order else { return Turn::Everyone };
+        self.order.as_ref().map_or(Turn::Everyone, |order| self.turn_in(order))
+    }
+
+    fn turn_in(&self, order: &Order) -> Turn {
         let is_done = |position: usize| self.branches.get(position).is_some_and(Branch::is_done);
         let turns = (0..self.branches.len()).map(|position| match self.decision() {
             None => self.is_in_its_round(position) && self.is_reached(order, position),
@@ -79,7 +83,7 @@ impl Transaction {
     /// From here on nobody is tried but those whose turn it is.
     pub(super) fn is_given_one_more_round(&mut self) {
         if let Turn::Those(those) = self.turn() {
-            self.last_round = Some(those.into());
+            self.last_round = Some(Arc::new(those));
         }
     }
 
@@ -155,45 +159,33 @@ pub(super) fn order(pattern: Pattern, branches: &[Branch]) -> Option<Arc<Order>>
     }
 }
 
-/// What the status of a transaction says of a branch that has no row of its own.
-pub(super) fn implied(pattern: Pattern, spec: &BranchSpec, status: Status) -> BranchRecord {
-    match pattern {
-        Pattern::Tcc | Pattern::Saga => implied_by_one_call_each(spec, status),
+/// What the status of a transaction says of a branch that has no row of its own: how far it is.
+pub(super) fn implied_status(pattern: Pattern, spec: &BranchSpec, status: Status) -> BranchStatus {
+    match (pattern, status) {
+        (Pattern::Tcc | Pattern::Saga, Status::Trying) => match (spec.url(Op::Try), spec.try_by) {
+            (None, TryBy::Coordinator) => BranchStatus::Tried,
+            (Some(_), _) | (None, TryBy::Initiator) => BranchStatus::Registered,
+        },
+        (Pattern::Tcc | Pattern::Saga, Status::Confirming | Status::Cancelling) => {
+            match spec.try_by {
+                TryBy::Coordinator => BranchStatus::Tried,
+                TryBy::Initiator => BranchStatus::Registered,
+            }
+        }
+        (Pattern::Tcc | Pattern::Saga, Status::Confirmed) => BranchStatus::Confirmed,
+        (Pattern::Tcc | Pattern::Saga, Status::Cancelled) => BranchStatus::Cancelled,
     }
 }
 
-/// Each leg was called once, as far as the status says that it was called.
-fn implied_by_one_call_each(spec: &BranchSpec, status: Status) -> BranchRecord {
+/// And what it was called: each leg once, as far as the status says that it was called.
+pub(super) fn implied_attempts(pattern: Pattern, spec: &BranchSpec, status: Status) -> PerOp<u32> {
     let called = |op: Op, by_now: bool| u32::from(by_now && spec.url(op).is_some());
-    let before_decision = match (spec.url(Op::Try), spec.try_by) {
-        (None, TryBy::Coordinator) => BranchStatus::Tried,
-        (Some(_), _) | (None, TryBy::Initiator) => BranchStatus::Registered,
-    };
-    let after_decision = match spec.try_by {
-        TryBy::Coordinator => BranchStatus::Tried,
-        TryBy::Initiator => BranchStatus::Registered,
-    };
-    BranchRecord {
-        branch: spec.id.clone(),
-        status: match status {
-            Status::Trying => before_decision,
-            Status::Confirming | Status::Cancelling => after_decision,
-            Status::Confirmed => BranchStatus::Confirmed,
-            Status::Cancelled => BranchStatus::Cancelled,
-        },
-        attempts: PerOp {
+    match pattern {
+        Pattern::Tcc | Pattern::Saga => PerOp {
             try_: called(Op::Try, status.is_decided()),
             confirm: called(Op::Confirm, status == Status::Confirmed),
             cancel: called(Op::Cancel, status == Status::Cancelled),
         },
-        parked: false,
-        last_error: None,
-        answer: None,
-        last_answer: None,
-        resolved_as: None,
-        pending_resolution: None,
-        contradicted: false,
-        acknowledged_at: None,
     }
 }
 

@@ -166,12 +166,8 @@ impl<'de> Visitor<'de> for OneOrSeveral {
         Ok(RegisterRequest::One(Box::new(branch)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RegisterRequest, A::Error> {
-        let mut branches = Vec::new();
-        while let Some(Object(branch)) = items.next_element()? {
-            branches.push(branch);
-        }
-        Ok(RegisterRequest::Several(branches))
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<RegisterRequest, A::Error> {
+        Branches.visit_seq(items).map(RegisterRequest::Several)
     }
 }
 
@@ -187,9 +183,34 @@ pub struct CancelRequest {
 }
 
 fn objects<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<BranchRequest>, D::Error> {
-    // `null` is how some languages write an empty list.
-    let branches = Option::<Vec<Object<BranchRequest>>>::deserialize(from)?;
-    Ok(branches.unwrap_or_default().into_iter().map(|Object(branch)| branch).collect())
+    from.deserialize_any(Branches)
+}
+
+/// Branches for which there is room at first: hardly any transaction has more.
+const USUAL_BRANCHES: usize = 2;
+
+/// Branches in an array.
+struct Branches;
+
+impl<'de> Visitor<'de> for Branches {
+    type Value = Vec<BranchRequest>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    /// `null` is how some languages write an empty list.
+    fn visit_unit<E>(self) -> Result<Vec<BranchRequest>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<BranchRequest>, A::Error> {
+        let mut branches = Vec::with_capacity(USUAL_BRANCHES);
+        while let Some(Object(branch)) = items.next_element()? {
+            branches.push(branch);
+        }
+        Ok(branches)
+    }
 }
 
 /// A payload of `null` is a payload, unlike an absent one.

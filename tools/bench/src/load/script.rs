@@ -37,7 +37,11 @@ impl Script {
                 "payload": payload(shape.payload_bytes),
             });
             match shape.kind {
-                Kind::Tcc | Kind::Saga => branch["endpoint"] = json!(endpoint),
+                Kind::Tcc | Kind::ConfirmedSaga => branch["endpoint"] = json!(endpoint),
+                Kind::Saga => {
+                    branch["action"] = json!(format!("{endpoint}/try"));
+                    branch["compensate"] = json!(format!("{endpoint}/cancel"));
+                }
                 Kind::Message => branch["confirm"] = json!(format!("{endpoint}/confirm")),
             }
             if profile == Profile::Hold {
@@ -51,7 +55,7 @@ impl Script {
             let all: Vec<Value> = before.chain([branch(shape.branches, last)]).collect();
             match shape.kind {
                 Kind::Tcc | Kind::Message => json!({ "branches": all }),
-                Kind::Saga => json!({ "pattern": "saga", "branches": all }),
+                Kind::Saga | Kind::ConfirmedSaga => json!({ "pattern": "saga", "branches": all }),
             }
         };
         let (path, begin, refused) = match shape.driven {
@@ -68,7 +72,7 @@ impl Script {
             Driven::Initiator => {
                 let begin = match shape.kind {
                     Kind::Tcc | Kind::Message => json!({}),
-                    Kind::Saga => json!({ "pattern": "saga", "open": true }),
+                    Kind::Saga | Kind::ConfirmedSaga => json!({ "pattern": "saga", "open": true }),
                 };
                 (TRANSACTIONS, begin, Value::Null)
             }
@@ -234,11 +238,25 @@ mod tests {
         let (path, body) = parts(&script(Kind::Saga, 3, Driven::Coordinator).begin);
         assert_eq!((path.as_str(), &body["pattern"]), ("/v1/transactions", &json!("saga")));
         let steps = body["branches"].as_array().expect("steps");
+        assert_eq!(steps.len(), 3);
+        for (step, number) in steps.iter().zip(1..) {
+            let of = |leg: &str| json!(format!("http://127.0.0.1:1/b{number}/accept/{leg}"));
+            assert_eq!((&step["action"], &step["compensate"]), (&of("try"), &of("cancel")));
+            // What is called is the step alone: a saga is confirmed only where it says so.
+            assert!(step.get("confirm").is_none() && step.get("endpoint").is_none(), "{step}");
+        }
+        // In the order of the list, which is what is meant where nothing is said.
+        assert!(steps.iter().all(|step| step.get("after").is_none()), "{body}");
+    }
+
+    #[test]
+    fn a_confirmed_saga_has_all_three_legs_of_each_step() {
+        let (_, body) = parts(&script(Kind::ConfirmedSaga, 3, Driven::Coordinator).begin);
+        assert_eq!(body["pattern"], "saga");
+        let steps = body["branches"].as_array().expect("steps");
         let endpoints: Vec<&Value> = steps.iter().map(|step| &step["endpoint"]).collect();
         let expected = [1, 2, 3].map(|number| format!("http://127.0.0.1:1/b{number}/accept"));
         assert_eq!(endpoints, expected.each_ref().map(|url| Value::from(url.as_str())).each_ref());
-        // In the order of the list, which is what is meant where nothing is said.
-        assert!(steps.iter().all(|step| step.get("after").is_none()), "{body}");
     }
 
     #[test]

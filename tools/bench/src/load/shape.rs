@@ -26,8 +26,10 @@ pub(crate) struct Shape {
 pub(crate) enum Kind {
     /// Reservations, called all at once.
     Tcc,
-    /// Steps, each called after the one before it.
+    /// Steps with their compensation, each called after the one before it.
     Saga,
+    /// Steps that are confirmed as well, one after the other, once all are done.
+    ConfirmedSaga,
     /// Messages: Confirm alone, so that it is decided when it is accepted.
     Message,
 }

@@ -49,10 +49,16 @@ impl Case {
     /// it.
     pub(crate) fn patterns() -> Vec<Self> {
         let saga = Shape { kind: Kind::Saga, branches: 3, ..USUAL };
+        let confirmed = Shape { kind: Kind::ConfirmedSaga, ..saga };
         // Sent and not waited for, as by whoever has something else to do.
         let driven = Driven::Unattended;
         let message = Shape { kind: Kind::Message, branches: 1, driven, ..USUAL };
-        let shapes = [("TCC of 2 branches", USUAL), (SAGA, saga), ("message, accepted", message)];
+        let shapes = [
+            ("TCC of 2 branches", USUAL),
+            (SAGA, saga),
+            ("saga of 3 steps, each confirmed", confirmed),
+            ("message, accepted", message),
+        ];
         shapes.map(|(name, shape)| Self::new(name, CONNECTIONS, shape)).into()
     }
 

@@ -143,6 +143,9 @@ fn options(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
         let begun = delta.begun.iter().flat_map(|spec| &spec.branches);
         let new = begun.chain(delta.registered.iter().copied());
         of_it.extend(new.filter_map(|branch| Some((&**branch, branch.options.as_deref()?))));
+        if of_it.is_empty() {
+            continue;
+        }
         of_it.sort_unstable_by(|(a, _), (b, _)| a.id.cmp(&b.id));
         for (branch, options) in of_it.drain(..) {
             // A list of ids and a number are always written.
@@ -183,7 +186,7 @@ fn branches(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
 
 fn branch_records(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     for delta in deltas {
-        for outcome in delta.branch_records.values() {
+        for outcome in &delta.branch_records {
             let answer = outcome.answer.as_ref();
             rows.push([
                 text(delta.gid.as_str()),
