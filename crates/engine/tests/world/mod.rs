@@ -141,8 +141,10 @@ impl World {
     pub(crate) fn ask(&mut self, spec: &Arc<Spec>, asked: Asked) {
         self.next_reply += 1;
         let reply_to = ReplyTo(self.next_reply);
+        // What somebody waits for stays in memory.
+        let end = if self.in_memory == 0 { Until::Accepted } else { Until::Finished };
         let (ask, until) = match &asked {
-            Asked::Begin => (Ask::Begin { spec: Arc::clone(spec), fresh: false }, Until::Finished),
+            Asked::Begin => (Ask::Begin { spec: Arc::clone(spec), fresh: false }, end),
             Asked::Register(id) => (Ask::Register(Box::new(content::new_branch(id))), Until::Tried),
             Asked::RegisterAtOnce(ids) => {
                 (Ask::RegisterAtOnce(content::at_once(ids)), Until::Tried)
