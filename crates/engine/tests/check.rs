@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, Call, CapacityFreed, Change, Commands, Decision, EngineSettings, Input, Until,
+    Ask, Call, CapacityFreed, Change, Commands, Decision, EngineSettings, Input, Load, Until,
 };
-use tercet_wire::{Answer, CallOp, EventKind, Op, Reason, Spec, Status, Wall};
-use world::content::{checked, gid, initiators, new_branch, operator, saga, spec, step, with_legs};
+use tercet_wire::{Answer, CallOp, EventKind, Incarnation, Op, Reason, Spec, Status, Wall};
+use world::content::{
+    branch, checked, gid, initiators, new_branch, operator, saga, spec, step, with_legs,
+};
 use world::driver::{Driver, calls, records, replies};
 use world::node::{Node, destination};
 
@@ -335,4 +337,80 @@ fn who_finds_no_room_to_ask_waits_for_it() {
     driver.input(Input::NotSent(again.ticket.clone(), None));
     let pause = driver.next_in_ms().expect("it is offered again");
     assert_eq!(only(driver.pass(pause)).ticket.attempt, 1);
+}
+
+/// Of what is taken over people hear anew only if it lasts: its initiator is asked first.
+///
+/// Keeps P5, P7.
+#[test]
+fn an_initiator_is_asked_anew_after_a_take_over_before_people_are_told() {
+    let mut before = Driver::new();
+    asked(&mut before);
+    before.pass(60_000);
+    let rows = before.rows(&gid("t"));
+    assert!(rows.parked);
+    let mut driver = Driver::new();
+    driver.now.wall = Wall(driver.now.wall.0 + 3_600_000);
+    let (dead, gids) = (Incarnation(7), vec![gid("t")]);
+    driver.input(Input::TakingOver { dead, gids: gids.clone() });
+    driver.input(Input::TakenOver(gids));
+    let mut found = driver.input(Input::Loaded(gid("t"), Load::Found(Box::new(rows))));
+    assert!(found.calls[0].ticket.asks && is_parked(&driver));
+    found.parked.append(&mut driver.pass(59_999).parked);
+    found.parked.append(&mut driver.durable().parked);
+    assert_eq!(found.parked, [], "it has been asked for less than a minute");
+    let mut told = driver.pass(1).parked;
+    told.append(&mut driver.durable().parked);
+    assert_eq!(told.len(), 1, "nor does it say so now");
+}
+
+/// What is decided and paged out may have been finished by somebody else, which is forgotten; those
+/// that ask their initiators are not among it.
+///
+/// Keeps P7, P9.
+#[test]
+fn who_asks_in_vain_is_counted_though_what_is_decided_is_gone() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut node = Node::with(settings);
+    node.answers_loads = true;
+    let begun = node.driver.begin(&message(), Until::Accepted);
+    node.advance(begun);
+    let passed = node.driver.pass(1_000);
+    node.advance(passed);
+    let passed = node.driver.pass(29_000);
+    let mut ask = only(node.advance(passed));
+    for wait in [1_000, 1_000, 60_000] {
+        let retry_after = Some(Duration::from_millis(wait));
+        let wrong = Answer::Status { code: 403, retry_after, excerpt: String::new() };
+        node.input(Input::Answered(ask.ticket.clone(), wrong));
+        if wait == 1_000 {
+            let passed = node.driver.pass(wait);
+            ask = node.advance(passed).calls.pop().expect("it is asked again");
+        }
+    }
+    let passed = node.driver.pass(1_000);
+    node.advance(passed);
+    assert!(!node.is_live("t") && node.rows[&gid("t")].parked);
+    node.answers_loads = false;
+    let (begun, created_at) = (spec("u", false, vec![branch("a", 0)]), node.driver.now.wall);
+    let deadline_at = created_at.after(Duration::from_secs(30));
+    let begun = Arc::new(Spec { created_at, deadline_at, ..Spec::clone(&begun) });
+    let commands = node.driver.begin(&begun, Until::Accepted);
+    let tries = node.advance(commands).calls;
+    let tried = node.driver.answer(&tries[0], 200);
+    let confirm = node.advance(tried).calls.remove(0);
+    node.input(Input::NotSent(confirm.ticket.clone(), Some(destination(&confirm))));
+    assert_eq!(node.driver.core.census().paged_out, 2);
+    node.rows.remove(&gid("u"));
+    for gone in std::mem::take(&mut node.loads) {
+        node.input(Input::Loaded(gone, Load::Nothing));
+    }
+    for _ in 0..10 {
+        let passed = node.driver.pass(500);
+        node.advance(passed);
+    }
+    let census = node.driver.core.census();
+    assert_eq!((census.paged_out, census.parked_branches), (1, 1));
+    let waiting = node.driver.core.engine().waiting_for(["127.0.0.1:7310", "127.0.0.1:7301"]);
+    assert_eq!((waiting["127.0.0.1:7310"].parked, waiting["127.0.0.1:7301"].waiting), (1, 0));
 }

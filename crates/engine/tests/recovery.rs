@@ -5,8 +5,9 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tercet_engine::{Rules, Ticket};
+use tercet_engine::{Rules, StoredTransaction, Ticket};
 use tercet_wire::{Op, ResolvedAs, Spec};
 use world::content::{branch, delayed, initiators, spec, with_legs};
 use world::{Asked, World};
@@ -22,6 +23,12 @@ struct Script {
     lose: BTreeSet<usize>,
     /// A participant that never acknowledges a decision, and what an operator makes of it.
     by_hand: Option<(&'static str, ResolvedAs)>,
+    /// Whether nothing that only waits stays in memory.
+    leaves_memory: bool,
+    /// By how much the wall clock is set back once it is decided.
+    set_back: Duration,
+    /// How long it takes, where no process is killed.
+    takes: Option<Duration>,
     outcome: &'static str,
 }
 
@@ -35,8 +42,12 @@ fn scripts() -> Vec<Script> {
         refuse: none(),
         lose: BTreeSet::new(),
         by_hand: None,
+        leaves_memory: false,
+        set_back: Duration::ZERO,
+        takes: None,
         outcome,
     };
+    let put_off = |id, position, ms| delayed(with_legs(id, position, &[Op::Confirm]), ms);
     let two = || spec("two", false, vec![branch("a", 0), branch("b", 1)]);
     let open = || spec("open", true, vec![]);
     vec![
@@ -111,6 +122,58 @@ fn scripts() -> Vec<Script> {
             &[Begin],
             "confirmed a=taken b=taken",
         ),
+        // One whose time has come does not stand for another's (seeds 202 and 1497).
+        Script {
+            leaves_memory: true,
+            takes: Some(Duration::from_secs(60)),
+            ..script(
+                "two delayed messages, which wait in the journal",
+                spec("delayed", false, vec![put_off("a", 0, 10_000), put_off("b", 1, 60_000)]),
+                &[Begin],
+                "confirmed a=taken b=taken",
+            )
+        },
+        // Nor do the rows, which say it by the wall clock, put it off anew (seed 7862).
+        Script {
+            leaves_memory: true,
+            set_back: Duration::from_millis(500),
+            takes: Some(Duration::from_secs(60)),
+            ..script(
+                "a delayed message, and a clock that is set back a little while it waits",
+                spec("delayed", false, vec![put_off("a", 0, 60_000)]),
+                &[Begin],
+                "confirmed a=taken",
+            )
+        },
+        Script {
+            leaves_memory: true,
+            set_back: Duration::from_secs(3_600),
+            takes: Some(Duration::from_secs(60)),
+            ..script(
+                "two delayed messages, and a clock that is set back by an hour",
+                spec("delayed", false, vec![put_off("a", 0, 10_000), put_off("b", 1, 60_000)]),
+                &[Begin],
+                "confirmed a=taken b=taken",
+            )
+        },
+        // While it waits for another it comes back again and again, and is to be shown to people
+        // first.
+        Script {
+            leaves_memory: true,
+            lose: BTreeSet::from([0, 1, 2, 3, 4]),
+            set_back: Duration::from_secs(3_600),
+            takes: Some(Duration::from_secs(300)),
+            ..script(
+                "a delayed message beside one that is lost, and a clock that is set back",
+                spec(
+                    "delayed",
+                    false,
+                    vec![with_legs("a", 0, &[Op::Confirm]), put_off("b", 1, 300_000)],
+                ),
+                &[Begin],
+                "confirmed a=taken b=taken",
+            )
+        },
         script("open: confirmed empty", open(), &[Begin, Confirm], "confirmed "),
         script(
             "open: the initiator vanishes, the deadline cleans up",
@@ -181,6 +244,10 @@ impl Script {
     /// Returns the world and how many records it took in all.
     fn run(&self, kill_after: Option<usize>) -> (World, usize) {
         let mut world = World::new(Rules::default(), &self.spec, &self.participants());
+        if self.leaves_memory {
+            world = world.with_room_for(0);
+        }
+        let (began, mut set_back) = (world.now.mono, self.set_back);
         let (mut written, mut called, mut killed) = (0, 0, kill_after.is_none());
         let mut to_ask: Vec<Asked> = self.asks.iter().rev().cloned().collect();
         for _ in 0..10_000 {
@@ -220,9 +287,20 @@ impl Script {
             } else if !world.waiting.is_empty() && self.spec.open && !to_ask.is_empty() {
                 // An open begin is answered at once, so this cannot be reached.
                 unreachable!("an open transaction keeps its initiator waiting");
-            } else if !world.pass_time() {
-                break;
+            } else {
+                let is_decided = |rows: &StoredTransaction| rows.decided.is_some();
+                if world.rows.get(&self.spec.gid).is_some_and(is_decided) {
+                    world.set_the_clock_back(std::mem::take(&mut set_back));
+                }
+                if !world.pass_time() {
+                    break;
+                }
             }
+        }
+        let took = world.now.mono.since(began);
+        if let (Some(takes), None) = (self.takes, kill_after) {
+            // A moment more for what rounding may take.
+            assert!(took <= takes + Duration::from_millis(10), "{}: {took:?}", self.name);
         }
         assert_eq!(world.broken, None, "{} killed after {kill_after:?}", self.name);
         (world, written)

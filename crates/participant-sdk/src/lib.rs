@@ -16,7 +16,6 @@ mod failure;
 mod guard;
 mod idempotency;
 mod legs;
-#[cfg(feature = "sea-orm")]
 mod outbox;
 #[cfg(feature = "sea-orm")]
 mod participant;
@@ -53,7 +52,8 @@ pub use idempotency::{
 };
 pub use legs::Legs;
 #[cfg(feature = "sea-orm")]
-pub use outbox::{NotSent, OUTBOX_PURGE_AFTER, Outbox, OutboxEntry, OutboxState, Relay, RelayTask};
+pub use outbox::{NotSent, OUTBOX_PURGE_AFTER, Outbox, OutboxEntry, Relay, RelayTask};
+pub use outbox::{OutboxState, relay_rules};
 #[cfg(feature = "sea-orm")]
 pub use participant::Participant;
 pub use results::ResultError;

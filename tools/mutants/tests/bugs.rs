@@ -293,8 +293,8 @@ pub(crate) const BUGS: &[Bug] = &[
     Bug {
         name: "who is paged out forgets the pause that a participant asked for",
         file: "crates/engine/src/engine/unknown.rs",
-        instead_of: "transaction.resume_backoffs(self.paging.take_backoffs(gid));",
-        put: "let _forgotten = self.paging.take_backoffs(gid);",
+        instead_of: "transaction.resume_backoffs(remembered.backoffs);",
+        put: "drop(remembered.backoffs);",
         caught_by: Simulation,
     },
     Bug {

@@ -13,6 +13,7 @@ mod delay_bugs;
 mod outbox_bugs;
 mod result_bugs;
 mod saga_bugs;
+mod world_bugs;
 
 use std::sync::Mutex;
 
@@ -27,6 +28,7 @@ use delay_bugs::DELAY_BUGS;
 use outbox_bugs::OUTBOX_BUGS;
 use result_bugs::RESULT_BUGS;
 use saga_bugs::SAGA_BUGS;
+use world_bugs::WORLD_BUGS;
 
 /// Copies that are broken side by side: to build one is mostly one thread's work.
 const COPIES: usize = 2;
@@ -44,6 +46,7 @@ fn every_bug_put_back_is_caught() {
         OUTBOX_BUGS,
         RESULT_BUGS,
         SAGA_BUGS,
+        WORLD_BUGS,
     ];
     // Some of them, for whoever has written these.
     let some = std::env::var("BUGS").unwrap_or_default();

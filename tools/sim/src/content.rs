@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_wire::{
-    BranchOptions, BranchSpec, Fingerprint, Gid, Instance, Op, Pattern, PerOp, Spec, TryBy, Wall,
+    BranchOptions, BranchSpec, Fingerprint, Gid, Instance, Op, Pattern, PerOp, Spec,
+    TransactionOptions, TryBy, Wall,
 };
 
 use crate::plan::Plan;
@@ -18,6 +19,8 @@ pub(crate) struct Content {
     pub(crate) pattern: Pattern,
     pub(crate) open: bool,
     pub(crate) timeout_ms: u64,
+    /// Whether its initiator is asked at the deadline what became of it.
+    pub(crate) check: bool,
     /// Given at begin.
     pub(crate) branches: Vec<BranchSpec>,
     /// Registered later.
@@ -35,6 +38,9 @@ const SHAPES: [(&[Op], TryBy); 6] = [
     (&[Op::Confirm, Op::Cancel], TryBy::Coordinator),
     (&[Op::Confirm, Op::Cancel], TryBy::Initiator),
 ];
+
+/// What the gids of messages begin with.
+const MESSAGE: &str = "m";
 
 impl Content {
     pub(crate) fn draw(number: u64, plan: &Plan, rng: &mut Rng) -> Self {
@@ -63,8 +69,37 @@ impl Content {
             pattern,
             open,
             timeout_ms: rng.pick(&[100, 2_000, 30_000, 60_000]),
+            check: false,
             branches: all,
             later,
+            variant: 0,
+        }
+    }
+
+    /// The same, with an initiator that is asked at a deadline that comes before all faults end.
+    pub(crate) fn checked(self, plan: &Plan, rng: &mut Rng) -> Self {
+        if !self.open || !rng.percent(plan.initiator.check) {
+            return self;
+        }
+        Self { check: true, timeout_ms: rng.pick(&[100, 1_000, 3_000, 10_000, 30_000]), ..self }
+    }
+
+    /// What is sent with an initiator's work, and handed over by a relay.
+    pub(crate) fn message(number: u64, plan: &Plan, rng: &mut Rng) -> Self {
+        let branches = (0..rng.between(1, 2)).map(|position| {
+            let (legs, try_by) = SHAPES[rng.pick(&[0, 3, 3])];
+            let service = rng.index(plan.services);
+            put_off(branch(position, service, legs, try_by, rng), rng)
+        });
+        let branches = branches.collect();
+        Self {
+            gid: parsed(&format!("{MESSAGE}{number}")),
+            pattern: Pattern::Tcc,
+            open: false,
+            timeout_ms: rng.pick(&[2_000, 30_000]),
+            check: false,
+            branches,
+            later: Vec::new(),
             variant: 0,
         }
     }
@@ -83,6 +118,11 @@ impl Content {
         branches
     }
 
+    fn options(&self) -> Option<Arc<TransactionOptions>> {
+        let check = self.check.then(|| Arc::new(parsed("http://initiators/book/check")));
+        TransactionOptions { check, saga: None }.unless_empty()
+    }
+
     /// As the coordinator's API makes it of the request.
     pub(crate) fn spec(&self, instance: Instance, created_at: Wall) -> Arc<Spec> {
         Arc::new(Spec {
@@ -95,10 +135,15 @@ impl Content {
             fingerprint: Fingerprint::from_text(&format!("{}-{}", self.gid, self.variant)),
             metadata: None,
             traceparent: Arc::from("00-00000000000000000000000000000001-0000000000000001-00"),
-            options: None,
+            options: self.options(),
             branches: self.branches.iter().cloned().map(Arc::new).collect(),
         })
     }
+}
+
+/// Whether it is the gid of a message.
+pub(crate) fn is_message(gid: &Gid) -> bool {
+    gid.as_str().starts_with(MESSAGE)
 }
 
 pub(crate) fn gid(number: u64) -> Gid {

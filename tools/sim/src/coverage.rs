@@ -28,6 +28,10 @@ pub(crate) enum Point {
     Sometimes(Sometimes),
     /// Something that several nodes on the same rows do to each other.
     Together(Together),
+    /// What comes of asking initiators.
+    Check(Check),
+    /// What becomes of messages.
+    Sent(Sent),
 }
 
 macro_rules! words {
@@ -102,7 +106,7 @@ listed!(
         EmptyCancel, HangingTry, LateTry, CancelWhileTryRuns, InProgressAtTheGuard, OutOfStock,
         InitiatorTries, TriesOutstanding, TooManyTransactions, TooManyBranches, JournalUnavailable,
         NotAccepted, NotFound, AlreadyConfirmed, AlreadyCancelled, BeginRefused, HungUpWhileWaiting, GidReused, NotOpen, NotYet,
-        DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled, StepSkipped, StepTooEarly,
+        DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled, StepSkipped, StepTooEarly, StepTold, StepParked,
         PutOff, RegisteredAtOnce, AmongOthers,
         ParkedByTheClock, Unparked, PauseCutShort, OpenPagedOut, DeadlineWhilePagedOut,
         ResolvedWhileCalled, WordGoesOn, Contradicted,
@@ -123,6 +127,26 @@ listed!(
         FrozenAtACommit, StaleLook, LookedTooEarly, Fenced, FencedAfterItHappened, FencedWhileItStops, Rejoined,
         RefusedByFenced, CallByFenced, TwoBeganOneGid, WentBackToLoad,
         Elsewhere, AnsweredByTheOwner,
+    }
+);
+
+listed!(
+    /// What comes of asking an initiator at the deadline what became of its work.
+    Check {
+        Asked, AskedAgain, AskedAgainByAnotherLife, NoRoomToAsk,
+        AnsweredCommitted, AnsweredNever, AnsweredNotYet, AnsweredUnknown, AnsweredAfterTheDecision,
+        ConfirmedMeanwhile, CancelledMeanwhile, RegisteredMeanwhile, TryUnanswered,
+        CommittedTooLate, CommittedAndDied, RolledBack,
+        Shown, SignOfLife, PagedOut,
+    }
+);
+
+listed!(
+    /// What becomes of messages that are written with an initiator's work.
+    Sent {
+        Written, WrittenBefore, RolledBack, Sent, Followed, Confirmed, Cancelled,
+        ClaimedAgain, GivenBack, AnswerLost, LostItsLease,
+        RelayDies, RelayFreezes, DiedWithCalls, DiedBeforeTheMark,
     }
 );
 
@@ -255,5 +279,7 @@ fn list() -> Vec<Point> {
     list.extend(Mishap::ALL.iter().copied().map(Point::Mishap));
     list.extend(Sometimes::ALL.iter().copied().map(Point::Sometimes));
     list.extend(Together::ALL.iter().copied().map(Point::Together));
+    list.extend(Check::ALL.iter().copied().map(Point::Check));
+    list.extend(Sent::ALL.iter().copied().map(Point::Sent));
     list
 }

@@ -16,6 +16,7 @@ mod actor;
 mod content;
 mod coverage;
 mod describe;
+mod initiators;
 mod log;
 mod network;
 mod node;

@@ -4,18 +4,18 @@
 use tercet_wire::Answer;
 
 use crate::coverage::Mishap;
-use crate::scheduled_event::{Arriving, Caller, Heard, ScheduledEvent};
+use crate::scheduled_event::{Caller, Heard, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
-/// A call sets out.
-pub(crate) fn call(call: Arriving, scheduler: &mut Scheduler) {
+/// A call sets out, or a question.
+pub(crate) fn call(call: ScheduledEvent, scheduler: &mut Scheduler) {
     let plan = scheduler.plan.net.clone();
     if scheduler.fault(plan.lose_call, Mishap::CallLost) {
         return;
     }
     if scheduler.fault(plan.double, Mishap::CallDoubled) {
         let delay = delay(scheduler);
-        scheduler.after(delay, ScheduledEvent::Call(call.clone()));
+        scheduler.after(delay, call.clone());
     }
     let delay = match scheduler.fault(plan.late, Mishap::CallLate) {
         true => {
@@ -25,7 +25,7 @@ pub(crate) fn call(call: Arriving, scheduler: &mut Scheduler) {
         }
         false => delay(scheduler),
     };
-    scheduler.after(delay, ScheduledEvent::Call(call));
+    scheduler.after(delay, call);
 }
 
 /// An answer sets out.

@@ -36,7 +36,55 @@ pub(crate) struct Plan {
     pub(crate) service: ServicePlan,
     pub(crate) node: NodePlan,
     pub(crate) actor: ActorPlan,
+    pub(crate) initiator: InitiatorPlan,
     pub(crate) cluster: ClusterPlan,
+}
+
+/// Initiators that have a service of their own, which is asked what became of their work.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InitiatorPlan {
+    /// Open transactions that are begun with `check`.
+    pub(crate) check: u64,
+    pub(crate) odd: u64,
+    /// Work that takes long to commit.
+    pub(crate) slow: u64,
+    pub(crate) roll_back: u64,
+    /// Initiators that die once their work is committed.
+    pub(crate) dies: u64,
+    /// Windows in which their service is not there, or cut off.
+    pub(crate) outages: u64,
+    pub(crate) partitions: u64,
+    /// Messages that are sent with work, by way of so many relays.
+    pub(crate) messages: u64,
+    pub(crate) relays: usize,
+    /// Statements that fail, half of them after they were done.
+    pub(crate) database: u64,
+    pub(crate) relay_crashes: u64,
+    pub(crate) relay_freezes: u64,
+}
+
+impl InitiatorPlan {
+    /// From a chance of its own: in most worlds there is no such service, and they are the same
+    /// whatever stands here.
+    fn draw(rng: &mut Rng) -> Self {
+        if !rng.one_in(3) {
+            return Self::default();
+        }
+        Self {
+            check: rng.pick(&[0, 60, 100, 100]),
+            odd: often(rng, 80),
+            slow: often(rng, 80),
+            roll_back: often(rng, 30),
+            dies: often(rng, 60),
+            outages: often(rng, 3),
+            partitions: often(rng, 3),
+            messages: rng.pick(&[0, 1, 3, 6]),
+            relays: rng.index(2) + 1,
+            database: often(rng, 20),
+            relay_crashes: often(rng, 6),
+            relay_freezes: often(rng, 6),
+        }
+    }
 }
 
 /// Several nodes on the same rows.
@@ -166,7 +214,8 @@ pub(crate) struct ActorPlan {
 impl Plan {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let cluster = ClusterPlan::draw(&mut Rng::new(rng.clone().next()));
-        let mut plan = Self::draw_with(cluster, rng);
+        let initiator = InitiatorPlan::draw(&mut Rng::new(rng.clone().next().rotate_left(32)));
+        let mut plan = Self::draw_with(cluster, initiator, rng);
         if plan.cluster.nodes > 1 {
             // A heartbeat; and what only one process can do to its file, or mends by a restart.
             plan.journal.silence = 500;
@@ -176,7 +225,7 @@ impl Plan {
         plan
     }
 
-    fn draw_with(cluster: ClusterPlan, rng: &mut Rng) -> Self {
+    fn draw_with(cluster: ClusterPlan, initiator: InitiatorPlan, rng: &mut Rng) -> Self {
         let heal_at = rng.pick(&[2_000, 10_000, 30_000, 90_000]);
         let rules = Rules {
             try_attempts: rng.pick(&[1, 3, 3, 6]),
@@ -257,6 +306,7 @@ impl Plan {
                 operators: often(rng, 60),
                 hang_up: often(rng, 30),
             },
+            initiator,
             cluster,
         }
     }

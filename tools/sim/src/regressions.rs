@@ -13,4 +13,9 @@ pub const REGRESSIONS: &[(u64, &str)] = &[
     (14, "called before the time it had asked for, since it had rested meanwhile"),
     (54224, "it rested while a new one had its gid by chance, and was never looked for again"),
     (58236, "called though it had acknowledged, late, while it was leaving to rest"),
+    (202, "called before its time, since another that was put off had its own"),
+    (1497, "called before its time, since another that was put off had its own"),
+    (7862, "put off anew since the wall clock was behind, and shown to people too late"),
+    (109, "put off anew each time it came back, while another was waited for"),
+    (130, "a step without room told its history anew each time it came back, and filled it"),
 ];

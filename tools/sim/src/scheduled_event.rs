@@ -1,5 +1,7 @@
 //! All that can happen, in the order of the agenda.
 
+use std::sync::Arc;
+
 use tercet_engine::{
     JournalEvent, LifeRow, Reply, ReplyTo, Submitted, TakeOverAnswer, TakeOverStep, Ticket, Until,
 };
@@ -7,6 +9,8 @@ use tercet_participant::Legs;
 use tercet_wire::{Answer, BranchId, Gid, Instance, Mono, Op, Wall};
 
 use crate::actor::Asking;
+use crate::content::Content;
+use crate::initiators::Worked;
 use crate::scheduler::Scheduler;
 
 /// Something that happens.
@@ -24,6 +28,18 @@ pub(crate) enum ScheduledEvent {
     Act { actor: usize },
     /// A call reaches a participant.
     Call(Arriving),
+    /// A question reaches the initiators' service.
+    Question(Question),
+    /// An initiator's own work is done but for its commit.
+    Work(LocalWork),
+    /// It commits, or does not.
+    WorkEnds { gid: Gid },
+    /// An initiator's work is done with a message, but for its commit.
+    Send(Arc<Content>),
+    /// It commits, or does not.
+    SendEnds(Arc<Content>),
+    /// Something happens inside a relay's process.
+    Relay { relay: usize, life: u64, event: RelayEvent },
     /// A participant's answer reaches whoever called.
     Answer { to: Caller, answer: Answer },
     /// A participant's business code has run and commits.
@@ -79,12 +95,27 @@ impl ScheduledEvent {
             | Self::Heard { .. }
             | Self::Act { .. }
             | Self::Call(_)
+            | Self::Question(_)
+            | Self::Work(_)
+            | Self::WorkEnds { .. }
+            | Self::Send(_)
+            | Self::SendEnds(_)
+            | Self::Relay { .. }
             | Self::Commit { .. }
             | Self::TurnGivenUp { .. }
             | Self::Fault(_)
             | Self::Heal => None,
         }
     }
+}
+
+/// Something that happens inside a relay's process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RelayEvent {
+    /// It takes what is due.
+    Round { lane: usize },
+    /// It writes what became of that.
+    Settle { lane: usize },
 }
 
 /// What goes wrong, or right again.
@@ -110,6 +141,10 @@ pub(crate) enum Fault {
     Partition { service: usize, for_ms: u64 },
     /// A participant's process is killed and started at once.
     ServiceCrashes { service: usize },
+    /// A relay is killed.
+    RelayDies { relay: usize },
+    /// It is frozen for a while.
+    RelayFreezes { relay: usize, for_ms: u64 },
 }
 
 /// A request on its way to the coordinator.
@@ -136,6 +171,25 @@ pub(crate) enum Heard {
     TooBusy,
     /// The participant answered an initiator's own Try.
     Try(Answer),
+    /// What became of an initiator's own work.
+    Worked(Worked),
+}
+
+/// An initiator's own work for a transaction.
+#[derive(Debug, Clone)]
+pub(crate) struct LocalWork {
+    pub(crate) gid: Gid,
+    /// How many branches it knows of, all of them tried.
+    pub(crate) branches: usize,
+    pub(crate) actor: usize,
+    pub(crate) number: u64,
+}
+
+/// What became of this transaction?
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) gid: Gid,
+    pub(crate) from: Caller,
 }
 
 /// Who made a call.

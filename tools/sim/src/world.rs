@@ -10,6 +10,7 @@ use tercet_wire::Incarnation;
 use crate::actor::{Actor, contender, initiator, operator};
 use crate::content::{Content, gid};
 use crate::coverage::{Coverage, Mishap, Sometimes};
+use crate::initiators::{Initiators, at_rest as at_rest_of_messages};
 use crate::log::Log;
 use crate::node::{Around, LineEnd, Node};
 use crate::oracle::{Oracle, at_rest};
@@ -32,6 +33,7 @@ pub(crate) struct World {
     nodes: Vec<Node>,
     rows: Rows,
     services: Vec<Service>,
+    initiators: Initiators,
     actors: Vec<Actor>,
     oracle: Oracle,
 }
@@ -57,10 +59,12 @@ impl World {
             nodes: (0..plan.cluster.nodes).map(Node::new).collect(),
             rows: Rows::default(),
             services,
+            initiators: Initiators::default(),
             actors: Vec::new(),
             oracle: Oracle::default(),
         };
         world.cast();
+        world.send();
         world.plot();
         world
     }
@@ -93,7 +97,8 @@ impl World {
         let plan = self.scheduler.plan.clone();
         for number in 0..plan.transactions {
             let rng = &mut self.scheduler.rng;
-            let content = Arc::new(Content::draw(number, &plan, rng));
+            let content = Content::draw(number, &plan, rng).checked(&plan, rng);
+            let content = Arc::new(content);
             let begins = rng.below(plan.heal_at);
             let script = initiator(&content, rng);
             self.enters(begins, &content, script);
@@ -112,6 +117,22 @@ impl World {
                 self.rows.rejected.insert(gid(number));
                 self.scheduler.saw(Mishap::Rejected);
             }
+        }
+    }
+
+    /// What is sent with initiators' work, and now and then twice.
+    fn send(&mut self) {
+        let plan = self.scheduler.plan.clone();
+        let Self { scheduler, initiators, actors, .. } = self;
+        for number in 0..plan.initiator.messages {
+            let content = Arc::new(Content::message(number, &plan, &mut scheduler.rng));
+            for _ in 0..scheduler.rng.pick(&[1, 1, 1, 2]) {
+                let at = scheduler.rng.below(plan.heal_at);
+                initiators.will_send(at, &content, scheduler);
+            }
+        }
+        if plan.initiator.messages > 0 {
+            initiators.with_relays(plan.initiator.relays, actors.len(), scheduler);
         }
     }
 
@@ -180,6 +201,22 @@ impl World {
         some(plan.service.crashes, |it, services| Fault::ServiceCrashes {
             service: it.rng.index(services),
         });
+        // The initiators' service comes after them.
+        some(plan.initiator.outages, |it, services| Fault::ServiceDown {
+            service: services,
+            for_ms: it.rng.mostly_small(60_000),
+        });
+        some(plan.initiator.partitions, |it, services| Fault::Partition {
+            service: services,
+            for_ms: it.rng.mostly_small(60_000),
+        });
+        some(plan.initiator.relay_crashes, |it, _| Fault::RelayDies {
+            relay: it.rng.index(it.plan.initiator.relays),
+        });
+        some(plan.initiator.relay_freezes, |it, _| Fault::RelayFreezes {
+            relay: it.rng.index(it.plan.initiator.relays),
+            for_ms: it.rng.between(500, 30_000),
+        });
     }
 
     fn happens(&mut self, scheduled_event: ScheduledEvent) {
@@ -190,13 +227,22 @@ impl World {
             return self.scheduler.at(until, scheduled_event);
         }
         let number = of_node.unwrap_or_default();
-        let Self { scheduler, nodes, rows, services, actors, oracle } = self;
+        let Self { scheduler, nodes, rows, services, initiators, actors, oracle } = self;
         let Some(node) = nodes.get_mut(number) else { return };
         match scheduled_event {
             ScheduledEvent::Act { actor } => actors[actor].acts(scheduler),
-            ScheduledEvent::Heard { actor, number, heard } => {
-                actors[actor].hears(number, heard, scheduler);
+            ScheduledEvent::Heard { actor, number, heard } => match actors.get_mut(actor) {
+                Some(actor) => actor.hears(number, heard, scheduler),
+                None => {
+                    let relay = actor - actors.len();
+                    initiators.relay_hears(relay, (actor, number), heard, scheduler);
+                }
+            },
+            ScheduledEvent::Relay { relay, life, event } => {
+                initiators.relay_happens(relay, life, event, rows, scheduler);
             }
+            ScheduledEvent::Send(content) => initiators.sends(content, scheduler),
+            ScheduledEvent::SendEnds(content) => initiators.send_ends(content, scheduler),
             ScheduledEvent::Call(call) => services[call.service].called(call, scheduler),
             ScheduledEvent::Commit { service, run } => {
                 let wall = node.wall(scheduler);
@@ -210,19 +256,26 @@ impl World {
                 match rows.commit(life, &submitted, false) {
                     Ok(committed) => {
                         scheduler.saw(Sometimes::OrphanHappened);
-                        oracle.committed(life, &submitted, &committed, scheduler);
+                        oracle.committed(life, &submitted, &committed, initiators, scheduler);
                     }
                     Err(_) => scheduler.saw(Sometimes::OrphanFenced),
                 }
             }
+            ScheduledEvent::Question(question) => initiators.asked(question, scheduler),
+            ScheduledEvent::Work(work) => initiators.records(work, scheduler),
+            ScheduledEvent::WorkEnds { gid } => initiators.work_ends(&gid, scheduler),
             ScheduledEvent::Fault(fault) => self.goes_wrong(fault),
             ScheduledEvent::Heal => self.heals(),
             ScheduledEvent::Node { life, event } => {
-                node.happens(life, event, &mut Around { scheduler, rows, services, oracle });
+                node.happens(
+                    life,
+                    event,
+                    &mut Around { scheduler, rows, services, initiators, oracle },
+                );
             }
             ScheduledEvent::Answer { to, answer } => {
                 if let Caller::Node { http_call, ticket } = to {
-                    let mut around = Around { scheduler, rows, services, oracle };
+                    let mut around = Around { scheduler, rows, services, initiators, oracle };
                     node.answered(http_call, ticket, answer, &mut around);
                 }
             }
@@ -248,7 +301,7 @@ impl World {
     }
 
     fn goes_wrong(&mut self, fault: Fault) {
-        let Self { scheduler, nodes, rows, services, oracle, .. } = self;
+        let Self { scheduler, nodes, rows, services, initiators, oracle, .. } = self;
         let restarts = matches!(fault, Fault::NodeStarts { .. });
         if scheduler.healed && !restarts {
             return;
@@ -262,7 +315,7 @@ impl World {
                     return;
                 }
                 scheduler.saw(Mishap::NodeCrash);
-                node.dies(&mut Around { scheduler, rows, services, oracle });
+                node.dies(&mut Around { scheduler, rows, services, initiators, oracle });
                 rows.damage(|| {
                     scheduler.fault(scheduler.plan.journal.unreadable, Mishap::RowsDamaged)
                 });
@@ -272,7 +325,7 @@ impl World {
                 nodes[node].stops(Duration::from_millis(grace_ms), scheduler);
             }
             Fault::NodeStarts { node } => {
-                nodes[node].starts(&mut Around { scheduler, rows, services, oracle });
+                nodes[node].starts(&mut Around { scheduler, rows, services, initiators, oracle });
             }
             Fault::NodeCutOff { node, for_ms } => {
                 scheduler.saw(Mishap::NodeCutOff);
@@ -280,7 +333,8 @@ impl World {
             }
             Fault::NodeFreezes { node, for_ms } => {
                 scheduler.saw(Mishap::Freeze);
-                nodes[node].freezes(for_ms, &mut Around { scheduler, rows, services, oracle });
+                nodes[node]
+                    .freezes(for_ms, &mut Around { scheduler, rows, services, initiators, oracle });
             }
             Fault::WallJumps { node, by_ms } => {
                 let node = &mut nodes[node];
@@ -299,13 +353,23 @@ impl World {
             Fault::ServiceDown { service, for_ms } => {
                 scheduler.saw(Mishap::ServiceDown);
                 scheduler.cut_lines(service, LineEnd::Closed);
-                services[service].goes_down(now + for_ms);
+                match services.get_mut(service) {
+                    Some(service) => service.goes_down(now + for_ms),
+                    None => initiators.goes_down(now + for_ms),
+                }
             }
             Fault::Partition { service, for_ms } => {
                 scheduler.saw(Mishap::Partition);
                 // Whoever comes back behind the name is another machine.
                 scheduler.cut_lines(service, LineEnd::Swallows);
-                services[service].is_cut_off(now + for_ms);
+                match services.get_mut(service) {
+                    Some(service) => service.is_cut_off(now + for_ms),
+                    None => initiators.is_cut_off(now + for_ms),
+                }
+            }
+            Fault::RelayDies { relay } => initiators.relay_dies(relay, scheduler),
+            Fault::RelayFreezes { relay, for_ms } => {
+                initiators.relay_freezes(relay, now + for_ms, scheduler);
             }
             Fault::ServiceCrashes { service } => {
                 scheduler.saw(Mishap::ServiceCrash);
@@ -318,24 +382,29 @@ impl World {
     /// All faults end. Where rows were damaged or rejected an operator mends them and starts the
     /// coordinator again, as its log asks for.
     fn heals(&mut self) {
-        let Self { scheduler, nodes, rows, services, oracle, .. } = self;
+        let Self { scheduler, nodes, rows, services, initiators, oracle, .. } = self;
         scheduler.note(|| "all faults end".to_owned());
         scheduler.healed = true;
         for service in services.iter_mut() {
             service.heals();
         }
+        initiators.heals();
         // Of what was rejected just now the log may not tell yet.
         let is_any_rejected = !rows.rejected.is_empty();
         rows.mend();
         if !oracle.excused.is_empty() || is_any_rejected {
             for node in nodes {
-                node.dies(&mut Around { scheduler, rows, services, oracle });
+                node.dies(&mut Around { scheduler, rows, services, initiators, oracle });
             }
         }
     }
 
     fn rests(&mut self) {
-        let Self { scheduler, nodes, rows, services, .. } = self;
+        let Self { scheduler, nodes, rows, services, initiators, .. } = self;
+        if !initiators.is_idle() {
+            scheduler.broke("an initiator's work, or what it sent, does not end");
+        }
+        at_rest_of_messages(initiators, rows, scheduler);
         for node in nodes {
             match &node.running {
                 None => scheduler.broke("a coordinator is not there"),

@@ -218,7 +218,9 @@ impl Engine {
             transaction.resume_clocks(wake, &self.settings.rules, now);
         }
         transaction.goes_on_in_its_round(now);
-        transaction.resume_backoffs(self.paging.take_backoffs(gid));
+        let remembered = self.paging.take_backoffs(gid);
+        transaction.resume_backoffs(remembered.backoffs);
+        transaction.were_told(remembered.told);
         self.take_up(transaction, now, output);
     }
 

@@ -181,7 +181,9 @@ fn branch_bytes(branch: &Arc<BranchSpec>) -> usize {
     let headers: usize = branch.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     let urls = Op::ALL.into_iter().filter_map(|op| branch.url(op));
     let urls: usize = urls.map(|url| url.as_str().len()).sum();
-    ROW_BYTES + headers + urls + branch.payload.len()
+    // Quoted, and with a comma.
+    let after: usize = branch.after().into_iter().flatten().map(|id| id.as_str().len() + 3).sum();
+    ROW_BYTES + headers + urls + branch.payload.len() + after
 }
 
 fn outcome_bytes(outcome: &BranchRecord) -> usize {

@@ -334,8 +334,11 @@ impl Branch {
     /// off is not made before its time.
     pub(super) fn first_call(&self, op: Op, decided: Duration, now: Mono) -> CallState {
         match (op, self.spec.confirm_after()) {
-            // Once it was called there is nothing to put off, whatever a clock says.
-            (Op::Confirm, Some(delay)) if delay > decided && self.attempts.confirm == 0 => {
+            // Once it was called, or is shown to people since it finds no room, there is nothing to
+            // put off, whatever a clock says.
+            (Op::Confirm, Some(delay))
+                if delay > decided && self.attempts.confirm == 0 && !self.parked =>
+            {
                 CallState::Held(now.after(delay - decided).after(TICK))
             }
             (Op::Try | Op::Confirm | Op::Cancel, _) => CallState::Due(now),

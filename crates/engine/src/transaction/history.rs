@@ -119,9 +119,16 @@ impl Step<'_> {
     }
 
     /// Adds a line about how far a step of a saga, which has so many, is. After a crash the first
-    /// call of a leg may be made again, and told again, but not without end.
+    /// call of a leg may be made again, and told again, but not without end: that two legs of each
+    /// are done has its room.
     pub(super) fn stepped(&mut self, history: &mut History, steps: usize, line: Line<'_>) {
-        if history.kept >= history_bound(0, steps) {
+        let bound = history_bound(0, steps);
+        let of_what_is_done = u32::try_from(2 * steps).unwrap_or(u32::MAX);
+        let most = match line.kind {
+            EventKind::StepCalled => bound.saturating_sub(of_what_is_done),
+            _ => bound,
+        };
+        if history.kept >= most {
             return;
         }
         let Line { kind, branch, op, attempt, .. } = line;

@@ -45,9 +45,17 @@ pub(crate) enum WakesTo {
     /// Its initiator is asked, since its deadline is over.
     Ask,
     /// A branch is shown to people.
-    Park,
+    Park {
+        /// Until when the first Confirm is or was put off of those that were not called.
+        put_off: Option<Mono>,
+    },
     /// A Confirm that was put off is called; others of it are waited for.
-    Confirm,
+    Confirm {
+        /// When one of those is shown to people.
+        shown: Option<Mono>,
+        /// As above.
+        put_off: Option<Mono>,
+    },
     /// A Confirm that was put off is called, and it waits for nothing else.
     ConfirmAlone,
 }
@@ -108,6 +116,28 @@ impl Transaction {
             if matches!(branch.call_state, CallState::Due(_)) {
                 branch.call_state = CallState::Due(until);
                 branch.failure_stats = failure_stats;
+            }
+        }
+    }
+
+    /// Legs of steps that its history says were called, though its rows do not: there was no room.
+    pub(crate) fn told_and_not_called(&self) -> Vec<(usize, Op)> {
+        if self.order.is_none() {
+            return Vec::new();
+        }
+        let steps = self.branches.iter().enumerate();
+        let told = steps.flat_map(|(position, branch)| {
+            let told = |op: &&Op| *branch.told_called.get(**op) && *branch.attempts.get(**op) == 0;
+            Op::ALL.iter().filter(told).map(move |op| (position, *op))
+        });
+        told.collect()
+    }
+
+    /// The rows were read again: its history says that these were called.
+    pub(crate) fn were_told(&mut self, told: Vec<(usize, Op)>) {
+        for (position, op) in told {
+            if let Some(branch) = self.branches.get_mut(position) {
+                *branch.told_called.get_mut(op) = true;
             }
         }
     }
@@ -199,9 +229,14 @@ impl Transaction {
                         | CallState::Waiting { .. }
                         | CallState::InFlight { .. } => None,
                     });
-                let to = if self.is_asleep() { WakesTo::ConfirmAlone } else { WakesTo::Confirm };
-                let shown = shown.map(|at| Wake { at, to: WakesTo::Park });
-                let held = held.min().map(|at| Wake { at, to });
+                let held = held.min();
+                let to = match self.is_asleep() {
+                    true => WakesTo::ConfirmAlone,
+                    false => WakesTo::Confirm { shown, put_off: self.put_off_until() },
+                };
+                let park = |at| Wake { at, to: WakesTo::Park { put_off: self.put_off_until() } };
+                let shown = shown.map(park);
+                let held = held.map(|at| Wake { at, to });
                 shown.into_iter().chain(held).min_by_key(|wake| wake.at)
             }
             Phase::Finished { .. } => None,
@@ -219,21 +254,56 @@ impl Transaction {
                 }
             }
             (WakesTo::Decide, Phase::Trying { deadline }) => *deadline = wake.at,
-            (WakesTo::Park, Phase::SecondPhase(_)) => {
-                let ago = u64::try_from(rules.park_after.as_millis()).unwrap_or(u64::MAX);
-                let since = Mono(wake.at.0.saturating_sub(ago));
-                for branch in &mut self.branches {
-                    branch.failure_stats.since = branch.failure_stats.since.map(|_| since);
+            (WakesTo::Park { put_off }, Phase::SecondPhase(_)) => {
+                self.are_shown_at(wake.at, rules, |_| true);
+                if let Some(until) = put_off {
+                    self.is_put_off_no_longer_than_until(until);
                 }
             }
-            (WakesTo::Confirm | WakesTo::ConfirmAlone, Phase::SecondPhase(_)) => {
+            (WakesTo::Confirm { shown, put_off }, Phase::SecondPhase(_)) => {
+                if let Some(at) = shown {
+                    // The time of one that was put off begins now.
+                    let waited =
+                        |it: &Branch| it.spec.confirm_after().is_none() || it.attempts.confirm > 0;
+                    self.are_shown_at(at, rules, waited);
+                }
+                self.is_put_off_no_longer_than_until(put_off.unwrap_or(wake.at));
+            }
+            (WakesTo::ConfirmAlone, Phase::SecondPhase(_)) => {
                 self.is_put_off_no_longer_than_until(wake.at);
             }
-            (WakesTo::Confirm | WakesTo::ConfirmAlone, Phase::Trying { .. })
+            (
+                WakesTo::Park { .. } | WakesTo::Confirm { .. } | WakesTo::ConfirmAlone,
+                Phase::Trying { .. },
+            )
             | (WakesTo::Decide | WakesTo::Ask, Phase::SecondPhase(_))
-            | (WakesTo::Park, Phase::Trying { .. })
             | (_, Phase::Finished { .. }) => {}
         }
+    }
+
+    /// Those that wait are to be shown to people from this moment on.
+    fn are_shown_at(&mut self, at: Mono, rules: &Rules, who: impl Fn(&Branch) -> bool) {
+        let ago = u64::try_from(rules.park_after.as_millis()).unwrap_or(u64::MAX);
+        let since = Mono(at.0.saturating_sub(ago));
+        for branch in self.branches.iter_mut().filter(|branch| who(branch)) {
+            branch.failure_stats.since = branch.failure_stats.since.map(|_| since);
+        }
+    }
+
+    /// Until when the first Confirm is put off of those that were not called; of one that finds no
+    /// room that is over.
+    fn put_off_until(&self) -> Option<Mono> {
+        let turn = self.turn();
+        let in_turn = self.branches.iter().enumerate().filter(|(place, _)| turn.includes(*place));
+        let uncalled = in_turn.filter(|(_, branch)| {
+            branch.spec.confirm_after().is_some() && branch.attempts.confirm == 0
+        });
+        let until = uncalled.filter_map(|(_, branch)| match branch.call_state {
+            CallState::Held(until) | CallState::Due(until) => Some(until),
+            CallState::Waiting { since, .. } => Some(since),
+            CallState::Idle | CallState::InFlight { .. } => None,
+        });
+        until.min()
     }
 
     /// The rows say it by the wall clock. One that was set back meanwhile would put it off anew each

@@ -33,6 +33,8 @@ const NEVER: Mono = Mono(u64::MAX);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     pub(crate) rules: Rules,
+    /// Those that only wait and may stay in memory.
+    in_memory: usize,
     pub(crate) core: Core,
     pub(crate) now: Now,
     pub(crate) epoch: u64,
@@ -55,6 +57,8 @@ pub(crate) struct World {
     next_reply: u64,
     /// Whether what Tries are answered with is kept.
     keeps_results: bool,
+    /// Whether the wall clock was set, so that it says nothing of what was put off.
+    clock_was_set: bool,
     /// The first promise that was seen broken.
     pub(crate) broken: Option<String>,
 }
@@ -101,8 +105,10 @@ impl World {
         });
         let others = others.iter().map(|id| (id.parse().expect("an id"), Participant::default()));
         Self {
-            core: core(&rules, 1),
+            core: core(&rules, 1, PLENTY),
             rules,
+            in_memory: PLENTY,
+            clock_was_set: false,
             now: Now { mono: Mono(1_000), wall: content::CREATED_AT, entropy: 0 },
             epoch: 1,
             queue: VecDeque::new(),
@@ -120,11 +126,25 @@ impl World {
         }
     }
 
+    /// The same, with room in memory for so many that only wait.
+    pub(crate) fn with_room_for(self, in_memory: usize) -> Self {
+        Self { core: core(&self.rules, self.epoch, in_memory), in_memory, ..self }
+    }
+
+    /// The wall clock is set back.
+    pub(crate) fn set_the_clock_back(&mut self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.now.wall = Wall(self.now.wall.0 - by);
+        self.clock_was_set |= by > 0;
+    }
+
     pub(crate) fn ask(&mut self, spec: &Arc<Spec>, asked: Asked) {
         self.next_reply += 1;
         let reply_to = ReplyTo(self.next_reply);
+        // What somebody waits for stays in memory.
+        let end = if self.in_memory == 0 { Until::Accepted } else { Until::Finished };
         let (ask, until) = match &asked {
-            Asked::Begin => (Ask::Begin { spec: Arc::clone(spec), fresh: false }, Until::Finished),
+            Asked::Begin => (Ask::Begin { spec: Arc::clone(spec), fresh: false }, end),
             Asked::Register(id) => (Ask::Register(Box::new(content::new_branch(id))), Until::Tried),
             Asked::RegisterAtOnce(ids) => {
                 (Ask::RegisterAtOnce(content::at_once(ids)), Until::Tried)
@@ -254,7 +274,7 @@ impl World {
         self.queue.clear();
         self.untold = None;
         self.epoch += 1;
-        self.core = core(&self.rules, self.epoch);
+        self.core = core(&self.rules, self.epoch, self.in_memory);
         let unanswered = std::mem::take(&mut self.waiting).into_values().collect();
         for stored in self.rows.values().cloned().collect::<Vec<_>>() {
             if !stored.status.is_finished() {
@@ -277,13 +297,15 @@ impl World {
     }
 
     fn carry_out(&mut self, commands: Commands) {
-        let Commands { append, calls, replies, loads, alarms, .. } = commands;
+        let Commands { append, calls, replies, loads, alarms, page_requests, .. } = commands;
         self.queue.extend(append);
         for call in calls {
             let rows = self.rows.get(&call.ticket.gid);
             self.note(call_follows_the_journal(&call, rows).map_err(|broken| broken.to_string()));
             let in_time = call_follows_its_delay(&call, self.rows.get(&call.ticket.gid), self.now);
-            self.note(in_time.map_err(|broken| broken.to_string()));
+            if !self.clock_was_set {
+                self.note(in_time.map_err(|broken| broken.to_string()));
+            }
             let in_turn = call_follows_the_order(&call, self.rows.get(&call.ticket.gid));
             self.note(in_turn.map_err(|broken| broken.to_string()));
             let told = call_follows_the_results(&call, self.rows.get(&call.ticket.gid));
@@ -308,6 +330,15 @@ impl World {
                 Some(stored) => Load::Found(Box::new(stored.clone())),
             };
             self.step(Event::Input(Input::Loaded(gid, load)));
+        }
+        for page in page_requests {
+            let rests = |stored: &&StoredTransaction| {
+                stored.status.is_decided() && !stored.status.is_finished()
+            };
+            let gids = self.rows.values().filter(rests).map(|stored| stored.spec.gid.clone());
+            let later = gids.filter(|gid| page.after.as_ref().is_none_or(|after| gid > after));
+            let page = later.collect();
+            self.step(Event::Input(Input::PageOfGids(page)));
         }
     }
 
@@ -396,9 +427,13 @@ impl World {
     }
 }
 
-fn core(rules: &Rules, epoch: u64) -> Core {
+/// More than wait in any test.
+const PLENTY: usize = 10_000;
+
+fn core(rules: &Rules, epoch: u64, in_memory: usize) -> Core {
     let settings = EngineSettings {
         rules: rules.clone(),
+        in_memory_waiting_transactions: in_memory,
         load_within: Duration::from_millis(u64::MAX),
         ..EngineSettings::default()
     };

@@ -14,6 +14,7 @@ use super::request::NewTransaction;
 use super::{Client, WaitFor};
 use crate::clock;
 use crate::outbox::NotSent;
+use crate::outbox::relay_rules::Told;
 
 /// What begins a transaction, the same to the byte whenever it is sent.
 #[derive(Debug)]
@@ -21,25 +22,6 @@ pub(crate) struct Message {
     pub(crate) gid: Gid,
     pub(crate) body: String,
     pub(crate) traceparent: Option<String>,
-}
-
-/// What the coordinator said of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// It has it.
-    Has(Status),
-    /// It will never take it.
-    Refused(String),
-    /// It knows nothing of it.
-    Unknown,
-    /// Something is wrong with this one alone, as far as can be told.
-    Odd(String),
-    /// It cannot be asked now, whoever asks, or takes nothing from us.
-    Away {
-        why: String,
-        /// The least pause that it asked for.
-        asked: Option<Duration>,
-    },
 }
 
 impl NewTransaction {

@@ -17,8 +17,6 @@ use std::time::Duration;
 
 pub use builder::ClientBuilder;
 pub use error::ClientError;
-#[cfg(feature = "sea-orm")]
-pub(crate) use message::Told;
 pub use open::{OpenTransaction, Registered};
 pub use outcome::{Cancellation, NotConfirmed, Outcome};
 pub use own_try::OwnTry;

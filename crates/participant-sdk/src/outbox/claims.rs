@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Value};
 
-use super::row::OutboxState;
+use super::hand_over::{Attempts, Next};
+use super::state::OutboxState;
 use super::store::Outbox;
 use crate::clock;
 use crate::sql::{again, begin, marks, statement, whole, whole_millis};
@@ -37,28 +38,7 @@ pub(super) struct Claim {
     pub(super) rows: Vec<Claimed>,
 }
 
-/// What becomes of a row. Those that are alike are written together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Next {
-    pub(super) state: OutboxState,
-    /// When it is to be seen to next, from now; nothing for what has ended.
-    pub(super) due_in_ms: i64,
-    pub(super) attempts: Attempts,
-    pub(super) reason: Option<String>,
-}
-
-/// What becomes of the count of attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Attempts {
-    /// The next step counts anew.
-    Anew,
-    /// This one counts.
-    Counted,
-    /// It was not tried after all.
-    NotThisOne,
-}
-
-/// What became of each row of a claim.
+/// What became of each row of a claim. Those that are alike are written together.
 pub(super) type Outcomes = BTreeMap<Next, Vec<String>>;
 
 impl Outbox {

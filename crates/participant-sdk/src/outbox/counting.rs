@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbErr};
 
-use super::row::OutboxState;
+use super::state::OutboxState;
 use super::store::Outbox;
 use crate::sql::statement;
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tercet_wire::{Backoff, Status};
 
-use super::claims::{Attempts, Next};
-use super::row::{OutboxState, REASON_CHARS};
-use crate::client::Told;
-use crate::sql::whole_millis;
+use super::state::OutboxState;
+
+/// The most of a reason that is kept, in characters.
+const REASON_CHARS: usize = 1_000;
 
 /// Between attempts with one message that alone is in trouble.
 const ODD_PAUSE: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(60) };
@@ -22,8 +22,53 @@ const FOLLOW_PAUSE: Backoff =
 const FORGOTTEN: &str = "the coordinator does not know it any more: it ended long ago, or its database is not the \
                          one that had it";
 
+/// What a coordinator says of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// It has it.
+    Has(Status),
+    /// It will never take it.
+    Refused(String),
+    /// It knows nothing of it.
+    Unknown,
+    /// Something is wrong with this one alone, as far as can be told.
+    Odd(String),
+    /// It cannot be asked now, whoever asks, or takes nothing from us.
+    Away {
+        /// What went wrong.
+        why: String,
+        /// The least pause that it asked for.
+        asked: Option<Duration>,
+    },
+}
+
+/// What becomes of a row of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Next {
+    /// Where it stands from now on.
+    pub state: OutboxState,
+    /// When it is to be seen to next, in milliseconds from now; nothing for what has ended.
+    pub due_in_ms: i64,
+    /// What becomes of the count of attempts.
+    pub attempts: Attempts,
+    /// What went wrong, if anything did.
+    pub reason: Option<String>,
+}
+
+/// What becomes of the count of attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attempts {
+    /// The next step counts anew.
+    Anew,
+    /// This one counts.
+    Counted,
+    /// It was not tried after all.
+    NotThisOne,
+}
+
 /// What becomes of a row in `from` whose `attempts`-th attempt was told this.
-pub(super) fn next(from: OutboxState, attempts: u32, told: Told, entropy: u64) -> Next {
+#[must_use]
+pub fn next(from: OutboxState, attempts: u32, told: Told, entropy: u64) -> Next {
     let later = |pause: Duration, reason| Next {
         state: from,
         due_in_ms: whole_millis(pause),
@@ -54,12 +99,14 @@ pub(super) fn next(from: OutboxState, attempts: u32, told: Told, entropy: u64) -
 }
 
 /// A row that was claimed and not tried.
-pub(super) fn given_back(from: OutboxState) -> Next {
+#[must_use]
+pub fn given_back(from: OutboxState) -> Next {
     Next { state: from, due_in_ms: 0, attempts: Attempts::NotThisOne, reason: None }
 }
 
 /// How long a relay waits after so many rounds in a row in which the coordinator was away.
-pub(super) fn pause_while_away(rounds: u32, asked: Option<Duration>, entropy: u64) -> Duration {
+#[must_use]
+pub fn pause_while_away(rounds: u32, asked: Option<Duration>, entropy: u64) -> Duration {
     let asked = asked.map(|asked| asked.min(AWAY_PAUSE.cap));
     at_least_half(AWAY_PAUSE, rounds, entropy).max(asked.unwrap_or_default())
 }
@@ -74,6 +121,10 @@ fn at_least_half(backoff: Backoff, attempts: u32, entropy: u64) -> Duration {
     let doublings = attempts.saturating_sub(1).min(16);
     let least = backoff.first.saturating_mul(1 << doublings).min(backoff.cap) / 2;
     least + backoff.pause(attempts, entropy, None) / 2
+}
+
+fn whole_millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// At most what is kept of a reason; U+0000 is in no text of PostgreSQL.

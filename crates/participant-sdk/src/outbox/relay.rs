@@ -12,7 +12,7 @@ use super::counting;
 use super::hand_over::pause_while_away;
 use super::purge::OUTBOX_PURGE_AFTER;
 use super::round::Round;
-use super::row::OutboxState;
+use super::state::OutboxState;
 use super::store::Outbox;
 use crate::client::Client;
 use crate::clock;

@@ -7,12 +7,11 @@ use std::time::Duration;
 use sea_orm::DbErr;
 use tokio::task::{JoinError, JoinSet};
 
-use super::claims::{Claimed, Next, Outcomes};
+use super::claims::{Claimed, Outcomes};
 use super::counting;
-use super::hand_over::{given_back, next};
+use super::hand_over::{Next, Told, given_back, next};
 use super::relay::Relay;
-use super::row::OutboxState;
-use crate::client::Told;
+use super::state::OutboxState;
 use crate::clock;
 
 /// Requests of a relay under way at once.

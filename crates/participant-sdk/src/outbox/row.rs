@@ -1,53 +1,6 @@
-//! What a row of the outbox says, and the table.
-
-use std::fmt;
+//! The table of the outbox.
 
 use sea_orm::DbBackend;
-
-/// Where a message stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OutboxState {
-    /// It is committed, and the coordinator may not have it yet.
-    Pending,
-    /// The coordinator has it, and sees to it.
-    Sent,
-    /// Everybody has confirmed.
-    Confirmed,
-    /// It was cancelled: a Try was refused, say.
-    Cancelled,
-    /// The coordinator will never take it; why stands beside it.
-    Dead,
-}
-
-impl OutboxState {
-    const ALL: [Self; 5] =
-        [Self::Pending, Self::Sent, Self::Confirmed, Self::Cancelled, Self::Dead];
-
-    /// As it is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Sent => "sent",
-            Self::Confirmed => "confirmed",
-            Self::Cancelled => "cancelled",
-            Self::Dead => "dead",
-        }
-    }
-
-    pub(super) fn read(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text)
-    }
-}
-
-impl fmt::Display for OutboxState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The most of a reason that is kept, in characters.
-pub(super) const REASON_CHARS: usize = 1_000;
 
 /// The table. `due_at` is when a relay is to see to the row next, and of what has ended, when that was; `owner` is
 /// a number that a relay draws for each claim. Times are the database's own.

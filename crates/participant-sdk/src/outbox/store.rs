@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
 use tercet_wire::Gid;
 
-use super::row::{self, OutboxState};
+use super::row;
+use super::state::OutboxState;
 use crate::client::{ClientError, NewTransaction};
 use crate::guard::schema;
 use crate::guard::store::ROUND_PAUSE;

@@ -7,14 +7,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub(crate) use script::{Step, contender, initiator, operator};
-use tercet_engine::{Refusal, Reply, Until};
-use tercet_wire::{Answer, BranchId, BranchSpec, Gid, Instance, Op, ResolvedAs};
+use tercet_engine::{Branch, Refusal, Reply, Transaction, Until};
+use tercet_wire::{Answer, BranchId, BranchSpec, Gid, Instance, Op, ResolvedAs, Status};
 
 use crate::content::{Content, quantity_of, service_of};
 use crate::coverage::{Mishap, Sometimes, Together};
+use crate::initiators::Worked;
 use crate::network;
 use crate::rows::life_of;
-use crate::scheduled_event::{Arriving, Asked, Caller, Heard, ScheduledEvent};
+use crate::scheduled_event::{Arriving, Asked, Caller, Heard, LocalWork, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
 /// How often one thing is asked for.
@@ -37,6 +38,8 @@ pub(crate) struct Actor {
     is_sent: bool,
     /// The life of the gid, once it was told.
     instance: Option<Instance>,
+    /// The branches that were all tried when it looked last.
+    tried: usize,
 }
 
 /// What is asked of the coordinator.
@@ -78,6 +81,7 @@ impl Actor {
             node: 0,
             is_sent: false,
             instance: None,
+            tried: 0,
         }
     }
 
@@ -99,6 +103,9 @@ impl Actor {
         if let Step::OwnTry(index) = step {
             return self.tries_itself(index, number, scheduler);
         }
+        if matches!(step, Step::Work) {
+            return self.works(number, scheduler);
+        }
         let until = step.until(&mut scheduler.rng);
         let wait_ms = scheduler.rng.pick(&[0, 100, 2_000, 10_000, 60_000]);
         let asking = match step {
@@ -115,11 +122,11 @@ impl Actor {
                 None => return,
             },
             Step::RegisterAtOnce => Asking::RegisterAtOnce(self.content.later_at_once()),
-            Step::OwnTry(_) => return,
+            Step::OwnTry(_) | Step::Work => return,
             Step::Confirm => Asking::Confirm,
             Step::Cancel => Asking::Cancel,
             Step::Refuse => Asking::Refuse,
-            Step::Read => Asking::Read,
+            Step::Read | Step::AwaitTries => Asking::Read,
             Step::Retry => Asking::Retry,
             Step::Resolve(branch, as_) => Asking::Resolve(branch, as_),
         };
@@ -141,6 +148,14 @@ impl Actor {
         }
         let delay = network::delay(scheduler);
         scheduler.after(delay, ScheduledEvent::Ask(asked));
+    }
+
+    /// Does its own work, in its own database.
+    fn works(&self, number: u64, scheduler: &mut Scheduler) {
+        let (gid, branches, actor) = (self.gid.clone(), self.tried, self.number);
+        let takes = scheduler.rng.mostly_small(2_000);
+        let work = LocalWork { gid, branches, actor, number };
+        scheduler.after(takes, ScheduledEvent::Work(work));
     }
 
     /// Calls the Try of a branch that the coordinator leaves to it.
@@ -165,7 +180,7 @@ impl Actor {
             keeps_result: false,
             from: Caller::Actor { actor, number },
         };
-        network::call(arriving, scheduler);
+        network::call(ScheduledEvent::Call(arriving), scheduler);
     }
 
     /// Hears what became of a request, or that nothing did.
@@ -178,6 +193,8 @@ impl Actor {
             Heard::Nothing if self.is_own_try() && self.attempts >= 3 => Then::Cancel,
             Heard::Nothing | Heard::TooBusy => Then::Again,
             Heard::Try(answer) => self.own_try_answered(&answer),
+            Heard::Worked(Worked::Committed) => Then::GoOn,
+            Heard::Worked(Worked::NotDone) => Then::Cancel,
             Heard::Reply(reply) => self.answered(&reply, scheduler),
         };
         let pause = match then {
@@ -195,6 +212,21 @@ impl Actor {
             Then::Again | Then::End => return self.script.clear(),
         };
         scheduler.after(pause, ScheduledEvent::Act { actor: self.number });
+    }
+
+    /// Whoever does work that is to be confirmed knows that all is reserved.
+    fn are_all_tried(&mut self, transaction: &Transaction) -> Then {
+        let branches = transaction.branches();
+        match transaction.status() {
+            Status::Trying if branches.iter().any(Branch::is_try_outstanding) => Then::Again,
+            Status::Trying => {
+                self.tried = branches.len();
+                Then::GoOn
+            }
+            Status::Confirming | Status::Cancelling | Status::Confirmed | Status::Cancelled => {
+                Then::End
+            }
+        }
     }
 
     fn is_own_try(&self) -> bool {
@@ -226,7 +258,10 @@ impl Actor {
             | Reply::Branch { snapshot, .. }
             | Reply::Branches { snapshot, .. } => {
                 self.instance = Some(snapshot.transaction.instance());
-                Then::GoOn
+                match self.script.front() {
+                    Some(Step::AwaitTries) => self.are_all_tried(&snapshot.transaction),
+                    _ => Then::GoOn,
+                }
             }
             Reply::Refused(refusal) => match refusal {
                 Refusal::JournalUnavailable
@@ -262,9 +297,13 @@ impl Step {
             Self::Register(_) | Self::RegisterAtOnce => {
                 rng.pick(&[Until::Tried, Until::Tried, Until::Accepted])
             }
-            Self::Begin { .. } | Self::OwnTry(_) | Self::Confirm | Self::Cancel | Self::Refuse => {
-                rng.pick(&[Until::Finished, Until::Decided, Until::Accepted])
-            }
+            Self::Begin { .. }
+            | Self::OwnTry(_)
+            | Self::Work
+            | Self::Confirm
+            | Self::Cancel
+            | Self::Refuse => rng.pick(&[Until::Finished, Until::Decided, Until::Accepted]),
+            Self::AwaitTries => Until::Accepted,
             Self::Read | Self::Retry | Self::Resolve(..) => {
                 rng.pick(&[Until::Finished, Until::Decided, Until::Accepted])
             }

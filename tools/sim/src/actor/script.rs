@@ -19,6 +19,10 @@ pub(crate) enum Step {
     /// All of those, in one request.
     RegisterAtOnce,
     OwnTry(usize),
+    /// Looks until every Try is done.
+    AwaitTries,
+    /// Its own work, which is asked for at the deadline.
+    Work,
     Confirm,
     Cancel,
     /// Cancel, whether it was begun or not.
@@ -46,12 +50,26 @@ pub(crate) fn initiator(content: &Content, rng: &mut Rng) -> VecDeque<Step> {
                 script.push_back(Step::OwnTry(index));
             }
         }
-        script.push_back(if rng.one_in(4) { Step::Cancel } else { Step::Confirm });
+        match content.check {
+            false => script.push_back(if rng.one_in(4) { Step::Cancel } else { Step::Confirm }),
+            true => script.extend(with_work(rng)),
+        }
     }
     if rng.one_in(2) {
         script.push_back(Step::Read);
     }
     script
+}
+
+/// What an initiator does with a transaction that is about work of its own. Some never come to it, and
+/// some leave it to the coordinator to ask.
+fn with_work(rng: &mut Rng) -> Vec<Step> {
+    match rng.below(9) {
+        0 => vec![Step::Cancel],
+        1 | 2 => Vec::new(),
+        3..=6 => vec![Step::AwaitTries, Step::Work],
+        _ => vec![Step::AwaitTries, Step::Work, Step::Confirm],
+    }
 }
 
 /// Somebody else who has to do with the same transaction, or is mistaken about it.

@@ -26,8 +26,8 @@ impl Running {
         if self.driver.waiting(Lane::NotSent) > not_sent {
             around.scheduler.saw(Sometimes::NoRoomInTheInbox);
         }
-        let Around { scheduler, rows, services, oracle } = around;
-        oracle.after(&commands, self, now, rows, services, scheduler);
+        let Around { scheduler, rows, services, initiators, oracle } = around;
+        oracle.after(&commands, self, now, (rows, services, initiators), scheduler);
         commands
     }
 

@@ -16,7 +16,7 @@ use crate::coverage::Sometimes;
 use crate::network;
 use crate::node::life::millis;
 use crate::node::lines::{Lines, Way};
-use crate::scheduled_event::{Arriving, Caller, NodeEvent, ScheduledEvent};
+use crate::scheduled_event::{Arriving, Caller, NodeEvent, Question, ScheduledEvent};
 use crate::scheduler::Scheduler;
 
 /// Path segments that tell destinations apart.
@@ -264,12 +264,18 @@ impl Dispatch {
         let event = NodeEvent::CallGivenUp { http_call };
         scheduler.after(millis(branch.timeout), ScheduledEvent::Node { life, event });
         let Ok(legs) = branch.legs().parse() else { return };
-        let (service, is_probe) = (service_of(&branch), permit.is_probe());
+        let is_probe = permit.is_probe();
+        // The initiators' service comes after all participants.
+        let service = if ticket.asks { scheduler.plan.services } else { service_of(&branch) };
         let way = self.lines.way(at, service, &ticket, is_probe, now.mono, scheduler);
         let made = HttpCall { at: at.clone(), ticket: ticket.clone(), permit, way };
         self.under_way.insert(http_call, made);
         if way.is_swallowed {
             return;
+        }
+        if ticket.asks {
+            let (gid, from) = (ticket.gid.clone(), Caller::Node { http_call, ticket });
+            return network::call(ScheduledEvent::Question(Question { gid, from }), scheduler);
         }
         let arriving = Arriving {
             service,
@@ -283,7 +289,7 @@ impl Dispatch {
             keeps_result,
             from: Caller::Node { http_call, ticket },
         };
-        network::call(arriving, scheduler);
+        network::call(ScheduledEvent::Call(arriving), scheduler);
     }
 }
 

@@ -135,7 +135,8 @@ impl Running {
         }
         self.write(now, around);
         if let Some(committed) = &committed {
-            around.oracle.committed(self.life, &submitted, committed, around.scheduler);
+            let Around { scheduler, initiators, oracle, .. } = around;
+            oracle.committed(self.life, &submitted, committed, initiators, scheduler);
         }
         let date = self.steady(now);
         self.sweep(date, around);

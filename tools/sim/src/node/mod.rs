@@ -23,6 +23,7 @@ use tercet_engine::{
 };
 use tercet_wire::{Gid, Mono, Now, SteadyWall, Wall};
 
+use crate::initiators::Initiators;
 use crate::oracle::Oracle;
 use crate::rows::Rows;
 use crate::scheduled_event::{NodeEvent, ScheduledEvent};
@@ -37,6 +38,7 @@ pub(crate) struct Around<'a> {
     pub(crate) scheduler: &'a mut Scheduler,
     pub(crate) rows: &'a mut Rows,
     pub(crate) services: &'a [Service],
+    pub(crate) initiators: &'a Initiators,
     pub(crate) oracle: &'a mut Oracle,
 }
 

@@ -5,6 +5,7 @@ use tercet_wire::{BranchSpec, Op};
 
 use crate::content::{quantity_of, service_of};
 use crate::node::Running;
+use crate::oracle::order;
 use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 use crate::service::Service;
@@ -18,6 +19,7 @@ pub(crate) fn at_rest(
 ) {
     for stored in rows.all() {
         finished(stored, services, scheduler);
+        order::history(stored, scheduler);
     }
     for service in services {
         let (reserved, by_hand) = (service.business.reserved(), left_by_hand(service, rows));

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tercet_engine::{
     Ask, CallState, Commands, Event, Input, Phase, Ticket, Transaction,
-    invariants::{call_follows_its_delay, call_follows_the_journal, call_follows_the_order},
+    invariants::{call_follows_its_delay, call_follows_the_journal},
 };
-use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, verdict};
+use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, check_verdict, verdict};
 
 use crate::coverage::{Sometimes, Together};
 use crate::node::Running;
 use crate::oracle::lives::LivesSeen;
+use crate::oracle::order;
 use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 
@@ -57,13 +58,18 @@ impl Calls {
         }
         match event {
             Event::Input(Input::Answered(ticket, answer)) if is_under_way(ticket, running) => {
-                let (failed, pause) = match verdict(ticket.op, answer) {
+                let verdict = match ticket.asks {
+                    true => check_verdict(answer),
+                    false => verdict(ticket.op, answer),
+                };
+                let (failed, pause) = match verdict {
                     Verdict::Done | Verdict::Refused => return,
                     Verdict::InProgress(pause) => (false, pause),
                     Verdict::Again { pause, .. } => (true, pause.unwrap_or_default()),
                 };
                 let until = now.mono.after(pause);
-                let is_late = deadline(&ticket.gid, running).is_some_and(|at| until >= at);
+                let deadline = deadline(&ticket.gid, running).filter(|_| !ticket.asks);
+                let is_late = deadline.is_some_and(|at| until >= at);
                 // It is called once more before its deadline.
                 let until = if is_late { now.mono } else { until };
                 if is_late {
@@ -111,10 +117,13 @@ impl Calls {
             let ticket = &call.ticket;
             let (gid, branch) = (&ticket.gid, &ticket.branch);
             let stored = rows.get(gid);
-            scheduler.check(call_follows_the_journal(call, stored));
             // A life that is over and has not heard so may still send what it may not know to be
             // settled; guards refuse that.
             let is_anothers = lives.is_anothers(gid, running.life, rows);
+            // Whoever asks changes nothing by that.
+            if !is_anothers || !ticket.asks {
+                scheduler.check(call_follows_the_journal(call, stored));
+            }
             if is_anothers {
                 scheduler.saw(Together::CallByFenced);
                 if !lives.is_over(running.life) {
@@ -129,10 +138,10 @@ impl Calls {
                 }
             }
             let decided = stored.is_some_and(|stored| stored.decided.is_some());
-            if !is_anothers {
-                scheduler.check(call_follows_the_order(call, stored));
+            if !is_anothers && !ticket.asks {
+                order::called(call, stored, scheduler);
             }
-            if ticket.op == Op::Try && decided && !is_anothers {
+            if ticket.op == Op::Try && decided && !is_anothers && !ticket.asks {
                 scheduler.broke(format!("{gid}/{branch}: a Try left after the decision"));
             }
             let branch_records =
@@ -208,6 +217,16 @@ impl Calls {
                 scheduler.broke(format!("{gid}/{id}: its {op} is not called although it can be"));
             }
         }
+        let Some(initiator) = transaction.initiator() else { return };
+        let waits = match initiator.call_state() {
+            CallState::InFlight { .. } | CallState::Waiting { .. } => false,
+            CallState::Idle | CallState::Held(_) => true,
+            CallState::Due(at) => *at <= now,
+        };
+        if waits {
+            let gid = transaction.gid();
+            scheduler.broke(format!("{gid}: its initiator is not asked although it can be"));
+        }
     }
 }
 
@@ -226,7 +245,10 @@ fn deadline(gid: &Gid, running: &Running) -> Option<Mono> {
 /// Whether an answer is to the call under way, and not to one that was overtaken.
 pub(super) fn is_under_way(ticket: &Ticket, running: &Running) -> bool {
     let transaction = running.core().engine().transaction(&ticket.gid);
-    let branch = transaction.and_then(|transaction| transaction.branch(&ticket.branch));
+    let callee = transaction.and_then(|transaction| match ticket.asks {
+        true => transaction.initiator(),
+        false => transaction.branch(&ticket.branch),
+    });
     let expected = CallState::InFlight { op: ticket.op, attempt: ticket.attempt };
-    ticket.epoch.0 == running.life && branch.is_some_and(|branch| *branch.call_state() == expected)
+    ticket.epoch.0 == running.life && callee.is_some_and(|callee| *callee.call_state() == expected)
 }

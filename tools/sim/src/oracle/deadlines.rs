@@ -45,6 +45,11 @@ impl Deadlines {
         }
     }
 
+    /// Before when nothing follows from the deadline of a transaction.
+    pub(super) fn of(&self, gid: &Gid) -> Option<Mono> {
+        self.not_before.get(gid).copied()
+    }
+
     fn taken_up(&mut self, stored: &StoredTransaction, now: Now) {
         let gid = stored.spec.gid.clone();
         // A clock that was set back does not give it more time than it had.
@@ -110,8 +115,11 @@ impl Deadlines {
             overdue(**due)
                 && !excused.contains(*gid)
                 && transaction.is_some_and(|transaction| match transaction.phase() {
-                    // A deadline may be later than the rows say, never earlier.
-                    Phase::Trying { deadline } => overdue(*deadline),
+                    // A deadline may be later than the rows say, never earlier; where the
+                    // initiator is asked it is over.
+                    Phase::Trying { deadline } => {
+                        overdue(*deadline) && transaction.initiator().is_none()
+                    }
                     Phase::SecondPhase(_) | Phase::Finished { .. } => false,
                 })
         });

@@ -9,7 +9,7 @@ use tercet_engine::{
 use tercet_wire::{BranchId, Gid, Instance, Op};
 
 use crate::content::service_of;
-use crate::coverage::{Sometimes, Together};
+use crate::coverage::{Check, Sometimes, Together};
 use crate::rows::Rows;
 use crate::scheduler::Scheduler;
 use crate::service::Service;
@@ -80,7 +80,8 @@ impl Expectations {
             Refusal::GidReused => (Sometimes::GidReused, None),
             Refusal::AlreadyConfirmed => (Sometimes::AlreadyConfirmed, Some(Op::Confirm)),
             Refusal::AlreadyCancelled => (Sometimes::AlreadyCancelled, Some(Op::Cancel)),
-            Refusal::NotOpen | Refusal::AsksItsInitiator => (Sometimes::NotOpen, None),
+            Refusal::NotOpen => (Sometimes::NotOpen, None),
+            Refusal::AsksItsInitiator => return scheduler.saw(Check::RegisteredMeanwhile),
             Refusal::TriesOutstanding(_) => (Sometimes::TriesOutstanding, None),
             Refusal::TooManyBranches { .. } => (Sometimes::TooManyBranches, None),
             Refusal::TooManyTransactions { .. } => (Sometimes::TooManyTransactions, None),

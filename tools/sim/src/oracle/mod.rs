@@ -7,10 +7,12 @@
 mod at_rest;
 mod audit;
 mod calls;
+mod checks;
 mod deadlines;
 mod expectations;
 mod journal;
 mod lives;
+mod order;
 mod outages;
 mod parking;
 mod results;
@@ -25,7 +27,8 @@ use tercet_engine::{
 };
 use tercet_wire::{BranchStatus, Fingerprint, Gid, Instance, Now, Op, Pattern, Status};
 
-use crate::coverage::{Sometimes, Together};
+use crate::coverage::{Check, Sometimes, Together};
+use crate::initiators::{Initiators, begun};
 use crate::node::{LONGEST_STOP, RETENTION, Running};
 use crate::rows::{Changed, Committed, Rows, incarnation};
 use crate::scheduler::Scheduler;
@@ -42,6 +45,7 @@ pub(crate) struct Oracle {
     expectations: expectations::Expectations,
     audit: audit::AuditSeen,
     results: results::ResultsSeen,
+    checks: checks::ChecksSeen,
     nodes: BTreeMap<usize, OfNode>,
     pub(crate) lives: lives::LivesSeen,
     /// Transactions that may stand still until the coordinator starts again: their records were
@@ -74,10 +78,13 @@ impl Oracle {
         life: u64,
         submitted: &Submitted,
         committed: &Committed,
+        initiators: &Initiators,
         scheduler: &mut Scheduler,
     ) {
         for changed in &committed.changed {
             self.written(changed, scheduler);
+            self.checks.written(changed, initiators, scheduler);
+            begun(changed, initiators, scheduler);
             results::ResultsSeen::written(changed, scheduler);
             self.lives.written(life, changed, scheduler);
         }
@@ -97,6 +104,7 @@ impl Oracle {
         seen::before(event, running, rows, scheduler);
         finished_before_begun(event, running, scheduler);
         self.results.before(event, running, scheduler);
+        self.checks.before(event, running, scheduler);
         let of_node = self.of(running.node);
         of_node.arriving = match event {
             Event::Input(Input::Loaded(gid, Load::Found(stored))) => {
@@ -117,8 +125,7 @@ impl Oracle {
         commands: &Commands,
         running: &Running,
         now: Now,
-        rows: &Rows,
-        services: &[Service],
+        (rows, services, initiators): (&Rows, &[Service], &Initiators),
         scheduler: &mut Scheduler,
     ) {
         if scheduler.log.is_kept() {
@@ -129,9 +136,18 @@ impl Oracle {
         scheduler.note(|| format!("    {} paged out", running.core().census().paged_out));
         scheduler.check(running.core().engine().check());
         let records = running.driver.just_recorded();
-        let Self { nodes, lives, results, .. } = self;
+        let Self { nodes, lives, results, checks, .. } = self;
         results.after(commands, running, rows, lives, scheduler);
+        checks.after(records, running, initiators, scheduler);
         let of_node = nodes.entry(running.node).or_default();
+        for call in commands.calls.iter().filter(|call| call.ticket.asks) {
+            let gid = &call.ticket.gid;
+            // Of what is another's by now it may not know how it stands.
+            if !lives.is_anothers(gid, running.life, rows) {
+                let so_far = (rows.get(gid), of_node.deadlines.of(gid));
+                checks.asks(call, running.life, so_far, now, scheduler);
+            }
+        }
         of_node.deadlines.after(records, now, scheduler);
         of_node.parking.after(records, running, now, scheduler);
         of_node.words.after(records, running, now, scheduler);
@@ -197,6 +213,9 @@ impl Oracle {
         scheduler: &mut Scheduler,
     ) {
         let id = &parked.branch.id;
+        if parked.asks {
+            return self.initiator_parked(gid, parked, rows, scheduler);
+        }
         let stored = rows.get(gid).filter(|stored| stored.spec.instance == parked.instance);
         let row =
             stored.and_then(|stored| stored.branch_records.iter().find(|row| row.branch == *id));
@@ -209,6 +228,15 @@ impl Oracle {
         let is_over = stored.is_some_and(|stored| stored.status.is_finished());
         if !is_over && !row.is_some_and(is_so) {
             scheduler.broke(format!("{gid}/{id} was told to be parked before that was durable"));
+        }
+    }
+
+    /// People are told that an initiator does not say what became of its transaction.
+    fn initiator_parked(&self, gid: &Gid, parked: &Parked, rows: &Rows, scheduler: &mut Scheduler) {
+        scheduler.saw(Check::Shown);
+        let stored = rows.get(gid).filter(|stored| stored.spec.instance == parked.instance);
+        if !stored.is_some_and(|stored| stored.parked || stored.decided.is_some()) {
+            scheduler.broke(format!("{gid}: its initiator was told of before that was durable"));
         }
     }
 
@@ -258,7 +286,7 @@ impl Oracle {
         rows: &Rows,
         scheduler: &mut Scheduler,
     ) {
-        let Self { nodes, excused, .. } = self;
+        let Self { nodes, excused, .. } = &mut *self;
         let of_node = nodes.entry(running.node).or_default();
         of_node.deadlines.round_ended(running, awake_since, excused, scheduler);
         of_node.parking.round_ended(running, awake_since, excused, scheduler);
@@ -273,6 +301,7 @@ impl Oracle {
         if rows.all().any(|stored| rests_open(&stored)) {
             scheduler.saw(Sometimes::OpenPagedOut);
         }
+        self.checks.round_ended(rows.all().filter(rests_open), scheduler);
         running.dispatch.within_bounds(scheduler);
         let census = running.core().census();
         let known: usize = census.by_status.values().map(|(count, _)| count).sum();

@@ -3,19 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tercet_engine::{Change, Event, Input, Load, Record};
-use tercet_wire::{BranchId, Gid, Mono, Now, Op, Pattern, Verdict, verdict};
+use tercet_engine::{Branch, Change, Decision, Event, Input, Load, Record, Transaction};
+use tercet_wire::{
+    BranchId, BranchSpec, Gid, Mono, Now, Op, Pattern, Verdict, check_verdict, verdict,
+};
 
-use crate::coverage::Sometimes;
+use crate::coverage::{Check, Sometimes};
 use crate::node::Running;
 use crate::oracle::calls::is_under_way;
+use crate::oracle::order;
 use crate::scheduler::Scheduler;
 
-/// Since when each branch of this life waits.
+/// Since when each branch of this life waits; by the id that stands for it, an initiator that is asked.
 #[derive(Debug, Default)]
 pub(crate) struct Parking {
     life: u64,
     since: BTreeMap<(Gid, BranchId), Mono>,
+    /// What this life has begun or taken up.
+    known: BTreeSet<Gid>,
     only_time_passes: bool,
     /// Who has just said that it is at it.
     is_at_it: Option<(Gid, BranchId)>,
@@ -29,23 +34,28 @@ impl Parking {
         self.only_time_passes = matches!(event, Event::Input(Input::Tick));
         self.is_at_it = None;
         match event {
-            Event::Input(Input::Adopt(stored) | Input::Loaded(_, Load::Found(stored)))
-                if stored.status.is_decided() =>
-            {
-                for branch in &stored.branches {
-                    let branch = (stored.spec.gid.clone(), branch.id.clone());
-                    self.since.entry(branch).or_insert(now.mono);
+            Event::Input(Input::Adopt(stored) | Input::Loaded(_, Load::Found(stored))) => {
+                self.known.insert(stored.spec.gid.clone());
+                // The time of a step begins with its turn.
+                if stored.status.is_decided() && stored.spec.pattern == Pattern::Tcc {
+                    for branch in &stored.branches {
+                        let branch = (stored.spec.gid.clone(), branch.id.clone());
+                        self.since.entry(branch).or_insert(now.mono);
+                    }
                 }
             }
             Event::Input(Input::Answered(ticket, answer)) if is_under_way(ticket, running) => {
-                let (Verdict::InProgress(pause), Op::Confirm | Op::Cancel) =
-                    (verdict(ticket.op, answer), ticket.op)
-                else {
-                    return;
+                let parks = ticket.op != Op::Try || ticket.asks || is_saga(&ticket.gid, running);
+                let verdict = match ticket.asks {
+                    true => check_verdict(answer),
+                    false => verdict(ticket.op, answer),
                 };
+                let Verdict::InProgress(pause) = verdict else { return };
                 let branch = (ticket.gid.clone(), ticket.branch.clone());
-                self.since.insert(branch.clone(), now.mono.after(pause));
-                self.is_at_it = Some(branch);
+                if parks {
+                    self.since.insert(branch.clone(), now.mono.after(pause));
+                    self.is_at_it = Some(branch);
+                }
             }
             // What was begun here was never written.
             Event::Input(Input::Exists(gid)) => self.since.retain(|(of, _), _| of != gid),
@@ -62,8 +72,8 @@ impl Parking {
     ) {
         if let Some((gid, id)) = &self.is_at_it {
             let transaction = running.core().engine().transaction(gid);
-            let branch = transaction.and_then(|transaction| transaction.branch(id));
-            if branch.is_some_and(|branch| !branch.is_done() && branch.is_parked()) {
+            let callee = transaction.and_then(|transaction| callee(transaction, id));
+            if callee.is_some_and(|callee| !callee.is_done() && callee.is_parked()) {
                 scheduler.broke(format!("{gid}/{id} is at it and is shown to people"));
             }
         }
@@ -71,22 +81,23 @@ impl Parking {
             records.iter().flat_map(|record| record.change.parts().map(move |it| (record, it)));
         for (record, change) in parts {
             match change {
-                Change::Decided(_) => {
-                    let engine = running.core().engine();
-                    let Some(transaction) = engine.transaction(&record.gid) else { continue };
-                    for branch in transaction.branches() {
-                        let branch = (record.gid.clone(), branch.id().clone());
-                        self.since.insert(branch, now.mono);
-                    }
+                Change::Begun(_) => {
+                    self.known.insert(record.gid.clone());
                 }
+                Change::Decided(_) => self.decided(&record.gid, running, now),
                 Change::Parked(true) if self.only_time_passes => {
                     scheduler.saw(Sometimes::ParkedByTheClock);
+                    if is_saga(&record.gid, running) {
+                        scheduler.saw(Sometimes::StepParked);
+                    }
                 }
                 Change::Parked(false) if self.is_at_it.is_some() => {
                     scheduler.saw(Sometimes::Unparked);
+                    if self.is_at_it.as_ref().is_some_and(|(_, id)| *id == BranchId::of_check()) {
+                        scheduler.saw(Check::SignOfLife);
+                    }
                 }
-                Change::Begun(_)
-                | Change::Registered(_)
+                Change::Registered(_)
                 | Change::RegisteredAtOnce(_)
                 | Change::BranchRecord(_)
                 | Change::Tried(_)
@@ -94,6 +105,39 @@ impl Parking {
                 | Change::Parked(_)
                 | Change::History(_)
                 | Change::Acted(_) => {}
+            }
+        }
+        self.who_has_come(running, now, scheduler);
+    }
+
+    /// From the decision on other calls are waited for; in a saga, of those whose turn it is.
+    fn decided(&mut self, gid: &Gid, running: &Running, now: Now) {
+        self.since.retain(|(of, _), _| of != gid);
+        let Some(transaction) = running.core().engine().transaction(gid) else { return };
+        if transaction.spec().pattern == Pattern::Tcc {
+            for branch in transaction.branches() {
+                self.since.insert((gid.clone(), branch.id().clone()), now.mono);
+            }
+        }
+    }
+
+    /// Steps whose turn has come, and initiators that are asked: their time begins.
+    fn who_has_come(&mut self, running: &Running, now: Now, scheduler: &Scheduler) {
+        for gid in &self.known {
+            let Some(transaction) = running.core().engine().transaction(gid) else { continue };
+            if transaction.initiator().is_some() {
+                self.since.entry((gid.clone(), BranchId::of_check())).or_insert(now.mono);
+            }
+            if transaction.spec().pattern == Pattern::Tcc {
+                continue;
+            }
+            for branch in transaction.branches() {
+                let of = (gid.clone(), branch.id().clone());
+                if !is_in_turn(transaction, branch, scheduler) {
+                    self.since.remove(&of);
+                } else if !branch.is_held() {
+                    self.since.entry(of).or_insert(now.mono);
+                }
             }
         }
     }
@@ -111,22 +155,59 @@ impl Parking {
             let Some(transaction) = transaction.filter(|_| !excused.contains(gid)) else {
                 continue;
             };
-            let Some(branch) = transaction.branch(id) else { continue };
-            if branch.is_held() && branch.is_parked() {
+            let Some(callee) = callee(transaction, id) else { continue };
+            if callee.is_held() && callee.is_parked() {
                 scheduler.broke(format!("{gid}/{id} is put off and is shown to people"));
                 return;
             }
             // Of what is put off it begins when that is over.
-            let put_off = branch.spec().confirm_after().unwrap_or_default();
-            let due = since.after(put_off).after(patience);
-            // The time of a step begins with its turn, which is not seen here.
-            let has_a_turn = transaction.spec().pattern == Pattern::Saga;
-            let waits = transaction.decision().is_some() && !branch.is_done() && !has_a_turn;
+            let is_saga = transaction.spec().pattern == Pattern::Saga;
+            let put_off = callee.spec().confirm_after().filter(|_| !is_saga);
+            let due = since.after(put_off.unwrap_or_default()).after(patience);
+            let parks = transaction.decision().is_some() || is_saga || *id == BranchId::of_check();
+            let waits = parks && !callee.is_done();
             let overdue = running.is_overdue(due, awake_since, scheduler.now);
-            if waits && overdue && !branch.is_parked() {
+            if waits && overdue && !callee.is_parked() {
                 scheduler.broke(format!("{gid}/{id} waits and is not shown to people"));
                 return;
             }
         }
     }
+}
+
+/// Whom an id stands for.
+fn callee<'a>(transaction: &'a Transaction, id: &BranchId) -> Option<&'a Branch> {
+    match *id == BranchId::of_check() {
+        true => transaction.initiator(),
+        false => transaction.branch(id),
+    }
+}
+
+fn is_saga(gid: &Gid, running: &Running) -> bool {
+    let transaction = running.core().engine().transaction(gid);
+    transaction.is_some_and(|transaction| transaction.spec().pattern == Pattern::Saga)
+}
+
+/// Whether a step could be called now: it needs something, and all that come first are done with it.
+fn is_in_turn(transaction: &Transaction, branch: &Branch, scheduler: &Scheduler) -> bool {
+    let decision = transaction.decision();
+    let Some(op) = branch.needs(decision) else { return false };
+    if branch.spec().url(op).is_none() {
+        return false;
+    }
+    // A clock in doubt gives one more round, to those that are called already.
+    if decision.is_none() && scheduler.clocks_were_set && !transaction.is_in_turn(branch.id()) {
+        return false;
+    }
+    let specs: Vec<&BranchSpec> = transaction.branches().iter().map(|it| &**it.spec()).collect();
+    let awaited = match decision.map(Decision::op) {
+        None | Some(Op::Try | Op::Confirm) => order::before(&specs, branch.id()),
+        Some(Op::Cancel) => order::after(&specs, branch.id()),
+    };
+    let is_done = |it: &&Branch| match decision {
+        Some(_) => it.is_done(),
+        None => *it.state() == tercet_engine::BranchState::Tried,
+    };
+    let mut awaited = transaction.branches().iter().filter(|it| awaited.contains(it.id()));
+    awaited.all(|it| is_done(&it))
 }

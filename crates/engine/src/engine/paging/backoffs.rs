@@ -1,10 +1,11 @@
 //! What is remembered of those that are paged out: until when their branches back off. Else
 //! whoever returns from the journal would be called at once, and a participant that asks for a
-//! minute's peace be called twice a second.
+//! minute's peace be called twice a second. And which steps were told to be called for which there
+//! was no room: else their history would say so each time they return.
 
 use std::collections::BTreeMap;
 
-use tercet_wire::{Gid, Mono};
+use tercet_wire::{Gid, Mono, Op};
 
 use crate::transaction::{BranchBackoff, Transaction};
 
@@ -13,26 +14,36 @@ use crate::transaction::{BranchBackoff, Transaction};
 /// pause.
 const MOST: usize = 12_000;
 
-/// The backoffs of those that are paged out, with the moment when the first of each ends.
+/// The backoffs of those that are paged out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(super) struct Backoffs(BTreeMap<Gid, (Option<Mono>, Vec<BranchBackoff>)>);
+pub(super) struct Backoffs(BTreeMap<Gid, Remembered>);
+
+/// What is remembered of one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(in crate::engine) struct Remembered {
+    /// When the first of its backoffs ends.
+    first: Option<Mono>,
+    pub(in crate::engine) backoffs: Vec<BranchBackoff>,
+    pub(in crate::engine) told: Vec<(usize, Op)>,
+}
 
 impl Backoffs {
     /// A transaction leaves memory.
     pub(super) fn remember(&mut self, transaction: &Transaction) {
         let (first, backoffs) = transaction.backoffs();
-        if !backoffs.is_empty() && self.0.len() < MOST {
-            self.0.insert(transaction.gid().clone(), (first, backoffs));
+        let told = transaction.told_and_not_called();
+        if (!backoffs.is_empty() || !told.is_empty()) && self.0.len() < MOST {
+            self.0.insert(transaction.gid().clone(), Remembered { first, backoffs, told });
         }
     }
 
     /// Whether it would only back off here as well.
     pub(super) fn are_on(&self, gid: &Gid, now: Mono) -> bool {
-        self.0.get(gid).is_some_and(|(first, _)| first.is_some_and(|first| first > now))
+        self.0.get(gid).is_some_and(|it| it.first.is_some_and(|first| first > now))
     }
 
     /// A transaction is back.
-    pub(super) fn take(&mut self, gid: &Gid) -> Vec<BranchBackoff> {
-        self.0.remove(gid).map(|(_, backoffs)| backoffs).unwrap_or_default()
+    pub(super) fn take(&mut self, gid: &Gid) -> Remembered {
+        self.0.remove(gid).unwrap_or_default()
     }
 }

@@ -25,13 +25,13 @@ use tercet_wire::{Gid, Mono, Now, Status, Wall};
 use crate::dispatch::Destination;
 use crate::engine::Engine;
 use crate::engine::output::Output;
-use crate::engine::paging::backoffs::Backoffs;
+use crate::engine::paging::backoffs::{Backoffs, Remembered};
 use crate::engine::paging::evict::Evictions;
 use crate::engine::paging::page_in::Pages;
 use crate::engine::paging::paged_out::PagedOut;
 use crate::engine::paging::wakes::Wakes;
 use crate::invariants::Broken;
-use crate::transaction::{BranchBackoff, Waiting, Wake};
+use crate::transaction::{Waiting, Wake};
 
 /// Who leaves memory, what has left it, and how that comes back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -101,8 +101,8 @@ impl Paging {
         self.pages.heals(destination);
     }
 
-    /// The backoffs that one that was paged out goes on with.
-    pub(in crate::engine) fn take_backoffs(&mut self, gid: &Gid) -> Vec<BranchBackoff> {
+    /// The backoffs that one that was paged out goes on with, and what its history says of calls.
+    pub(in crate::engine) fn take_backoffs(&mut self, gid: &Gid) -> Remembered {
         self.backoffs.take(gid)
     }
 
