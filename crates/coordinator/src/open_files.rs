@@ -12,6 +12,9 @@ const OF_A_READER: usize = 3;
 /// Sockets that a look-up may take at a time: for each of two families two name servers, each asked
 /// again, and by TCP where the answer does not fit.
 const OF_A_LOOK_UP: usize = 12;
+/// Requests that may be passed on to other nodes at a time, at least. Of each its client has a
+/// connection here, so that more than those are of no use.
+const LEAST_FORWARDS: usize = 8;
 /// Calls and clients want so many at least, or nothing can be done.
 const LEAST: usize = 40;
 /// Calls may have at least so many before clients have all that they may have.
@@ -41,6 +44,8 @@ pub struct Shares {
     pub sockets: usize,
     /// Look-ups of names under way.
     pub look_ups: usize,
+    /// Requests passed on to other nodes at a time. Half as many connections to them may be kept unused.
+    pub forwards: usize,
 }
 
 /// Raises the limit as far as the system lets us, shares it out, and tells people where clients
@@ -48,9 +53,14 @@ pub struct Shares {
 ///
 /// # Errors
 /// There are too few to work with.
-pub(crate) fn raise_and_share(max_connections: usize, readers: u32) -> Result<Shares, TooFew> {
+pub(crate) fn raise_and_share(
+    max_connections: usize,
+    readers: u32,
+    has_others: bool,
+) -> Result<Shares, TooFew> {
     let limit = raised();
-    let shares = share(limit, max_connections, usize::try_from(readers).unwrap_or(usize::MAX))?;
+    let readers = usize::try_from(readers).unwrap_or(usize::MAX);
+    let shares = share(limit, max_connections, readers, has_others)?;
     if shares.connections < max_connections {
         tracing::warn!(
             event = "few_open_files",
@@ -73,20 +83,38 @@ fn raised() -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
-fn share(limit: usize, max_connections: usize, readers: usize) -> Result<Shares, TooFew> {
+fn share(
+    limit: usize,
+    max_connections: usize,
+    readers: usize,
+    has_others: bool,
+) -> Result<Shares, TooFew> {
     let ours = OURS.saturating_add(readers.saturating_mul(OF_A_READER));
     let left = limit.saturating_sub(ours);
-    if left < LEAST {
+    let (fewest, most) = match has_others {
+        true => (with_kept(LEAST_FORWARDS), with_kept(max_connections.max(LEAST_FORWARDS))),
+        false => (0, 0),
+    };
+    if left < LEAST + fewest {
+        let least = ours.saturating_add(LEAST + fewest);
         let wanted = ours.saturating_add(CALLS).saturating_add(max_connections);
-        return Err(TooFew { limit, least: ours.saturating_add(LEAST), wanted, max_connections });
+        let wanted = wanted.saturating_add(most);
+        return Err(TooFew { limit, least, wanted, max_connections });
     }
+    let of_others = ((left - LEAST) / 4).clamp(fewest, most);
+    let (forwards, left) = (of_others * 2 / 3, left - of_others);
     // Half for each, unless one of them wants less.
     let of_calls = CALLS.min(left / 2).max(left.saturating_sub(max_connections));
     let connections = max_connections.min(left - of_calls);
     // Half of theirs at most is for finding out where to connect.
     let look_ups = (of_calls / 2 / OF_A_LOOK_UP).clamp(1, LOOK_UPS);
     let sockets = of_calls - look_ups * OF_A_LOOK_UP;
-    Ok(Shares { connections, sockets, look_ups })
+    Ok(Shares { connections, sockets, look_ups, forwards })
+}
+
+/// The sockets for so many requests at a time, and those that are kept unused.
+const fn with_kept(forwards: usize) -> usize {
+    forwards.saturating_add(forwards / 2)
 }
 
 #[cfg(test)]
@@ -97,20 +125,26 @@ mod tests {
     #[test]
     fn whatever_the_limit_is_nobody_has_more_than_there_are() {
         let mut few = 0;
+        let cases = [(1, 1), (64, 4), (4_096, 4), (100_000, 64)];
+        let cases = || cases.into_iter().flat_map(|case| [(case, false), (case, true)]);
         for limit in (0..20_000).chain([1 << 20, 1 << 30, usize::MAX]) {
-            for (max_connections, readers) in [(1, 1), (64, 4), (4_096, 4), (100_000, 64)] {
+            for ((max_connections, readers), has_others) in cases() {
                 let ours = OURS + readers * OF_A_READER;
-                let Ok(shares) = share(limit, max_connections, readers) else {
+                let Ok(shares) = share(limit, max_connections, readers, has_others) else {
                     few += 1;
-                    assert!(limit < ours + LEAST, "{limit}");
+                    assert!(limit < ours + LEAST + 12 * usize::from(has_others), "{limit}");
                     continue;
                 };
-                let Shares { connections, sockets, look_ups } = shares;
-                let all = ours + connections + sockets + look_ups * OF_A_LOOK_UP;
+                let Shares { connections, sockets, look_ups, forwards } = shares;
+                let of_calls = sockets + look_ups * OF_A_LOOK_UP;
+                let all = ours + connections + of_calls + with_kept(forwards);
                 assert!(all <= limit, "{shares:?} of {limit}");
                 assert!(connections <= max_connections && connections > 0, "{shares:?}");
                 assert!(sockets >= 8 && look_ups >= 1, "{shares:?} of {limit}");
-                let enough = limit >= ours.saturating_add(CALLS).saturating_add(max_connections);
+                assert_eq!(forwards >= 8, has_others, "{shares:?} of {limit}");
+                let of_others = max_connections.max(LEAST_FORWARDS);
+                let wanted = CALLS + if has_others { with_kept(of_others) } else { 0 };
+                let enough = limit >= ours.saturating_add(wanted).saturating_add(max_connections);
                 assert!(!enough || connections == max_connections, "{shares:?} of {limit}");
             }
         }
@@ -119,7 +153,7 @@ mod tests {
 
     #[test]
     fn too_few_are_told_with_what_is_needed() {
-        let error = share(64, 4_096, 4).expect_err("too few").to_string();
+        let error = share(64, 4_096, 4, false).expect_err("too few").to_string();
         for part in ["open files is 64", "at least 108", "4676", "server.max_connections = 4096"] {
             assert!(error.contains(part), "{part}: {error}");
         }

@@ -102,7 +102,9 @@ pub(crate) async fn serve_on(
     let tls = Tls::begin(settings)?;
     tell_of(&access, settings.server.listen);
     let max_connections = settings.server.max_connections;
-    let shares = open_files::raise_and_share(max_connections, settings.database.read_connections)?;
+    let has_others = settings.is_shared() || matches!(rows, Rows::InMemory(_));
+    let readers = settings.database.read_connections;
+    let shares = open_files::raise_and_share(max_connections, readers, has_others)?;
     let (listener, address) = listen(settings.server.listen).await?;
     let admin = match settings.server.admin_listen {
         Some(address) => Some(listen(address).await?),

@@ -21,7 +21,7 @@ async fn served(servers: Servers, asked: Stop) -> (Result<(), ServeError>, Readi
     let directory = tempfile::tempdir().expect("a directory");
     let database = directory.path().join("t.db");
     let settings = settings(&database);
-    let shares = open_files::raise_and_share(8, 1).expect("some files");
+    let shares = open_files::raise_and_share(8, 1, false).expect("some files");
     let metrics = PrometheusBuilder::new().build_recorder().handle();
     let (_asks, stop) = watch::channel(asked);
     let readiness = Readiness::default();

@@ -35,7 +35,7 @@ pub struct CopiedTable {
     pub checksum: String,
 }
 
-/// Copies a database into an empty one. Nobody may use either; the schema of both is brought up to
+/// Copies a database into an empty one. Nobody may use either, and meanwhile nobody can begin on the second; the schema of both is brought up to
 /// date.
 ///
 /// # Errors
@@ -45,16 +45,42 @@ pub async fn copy(from_url: &str, to_url: &str) -> Result<Vec<CopiedTable>, Jour
     let (source, target) = (database::at(from_url)?, database::at(to_url)?);
     let from = source.offline().await?;
     let to = target.offline().await?;
-    let copied = copy_all(&*source, &from, &to.connection).await;
+    let copied = kept_to_itself(&*target, |proof| {
+        let (source, from, to) = (&*source, &from, &to.connection);
+        async move { copy_all(source, from, to, proof).await }
+    });
+    let copied = copied.await;
     discard(from.connection).await;
     discard(to.connection).await;
     copied
 }
 
-async fn copy_all(
+/// Copies while nobody else may use the target.
+async fn kept_to_itself<C>(
+    target: &dyn Database,
+    copied: impl FnOnce(Option<String>) -> C,
+) -> Result<Vec<CopiedTable>, JournalError>
+where
+    C: Future<Output = Result<Vec<CopiedTable>, JournalError>>,
+{
+    let Some(mut filling) = target.fill().await? else { return copied(None).await };
+    let copied = copied(Some(filling.proof()));
+    let copied = tokio::select! {
+        // Whoever slept for long finds first that others have used it.
+        biased;
+        lost = filling.keep() => Err(lost),
+        copied = copied => copied,
+    };
+    filling.release().await;
+    copied
+}
+
+/// `proof`: changes one row, if nobody else may use the target still.
+pub(crate) async fn copy_all(
     source: &dyn Database,
     from: &Offline,
     to: &DatabaseConnection,
+    proof: Option<String>,
 ) -> Result<Vec<CopiedTable>, JournalError> {
     let written = to.begin().await?;
     if node::Entity::find().count(&written).await? > 0
@@ -90,6 +116,12 @@ async fn copy_all(
     // A life that has begun meanwhile has perhaps written what was not copied.
     if source.end_lives(&ended).await? != ended {
         return Err(JournalError::CopyDiffers { table: "nodes" });
+    }
+    if let Some(proof) = proof {
+        let proven = written.execute_unprepared(&proof).await?;
+        if proven.rows_affected() != 1 {
+            return Err(JournalError::SchemaLockLost);
+        }
     }
     written.commit().await?;
     compare::<transaction::Entity>(&copied[0], to).await?;

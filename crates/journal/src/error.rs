@@ -67,6 +67,11 @@ pub enum JournalError {
     /// A database that is to be copied into has rows.
     #[error("the database to copy into is not empty")]
     NotEmpty,
+    /// A database is being copied into.
+    #[error(
+        "another process copies everything into this database (tercet migrate copy): wait until it is done"
+    )]
+    BeingFilled,
     /// A copy is not what was copied.
     #[error(
         "the copy of {table} differs from what was copied: is one of the databases in use? Do not use the copy"

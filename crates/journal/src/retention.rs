@@ -174,6 +174,12 @@ impl Sweeper {
         }
     }
 
+    /// Whether something has failed, which is tried again later.
+    #[cfg(test)]
+    pub(super) fn is_put_off(&self) -> bool {
+        self.due > self.round_due
+    }
+
     /// Whether a look-up is under way.
     pub(super) fn is_looking(&self) -> bool {
         !self.looking.is_empty()

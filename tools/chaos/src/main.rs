@@ -62,7 +62,7 @@ enum Command {
     Run(Run),
     /// Very many transactions that wait for a dead participant, and what others feel of it.
     Waiting(Waiting),
-    /// Several coordinators on one PostgreSQL: faults of nodes, take-over, hand-over.
+    /// Several coordinators on one database, on each server that is given: faults of nodes, take-over, hand-over.
     Nodes(Nodes),
     /// Participants in memory, for the sale.
     #[command(hide = true, name = InMemoryServices::NAME)]

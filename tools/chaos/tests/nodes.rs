@@ -1,19 +1,52 @@
-//! The smallest of each trouble of several nodes, on a real PostgreSQL that `tests/databases` starts:
-//! whatever the timing, nothing is lost and the books agree.
+//! The smallest of each trouble of several nodes, on a real PostgreSQL and a real MariaDB that
+//! `tests/databases` starts: whatever the timing, nothing is lost and the books agree.
 
 use std::path::Path;
 use std::process::Command;
 
+/// A server, and what is done to nodes on it: the same nodes drive the same rows on both, so that the
+/// second gets the smaller part.
+struct OnServer {
+    url: &'static str,
+    data: &'static str,
+    faults: &'static [&'static str],
+    crowd: &'static str,
+}
+
+const SERVERS: [OnServer; 2] = [
+    OnServer {
+        url: "TERCET_TEST_POSTGRES_URL",
+        data: "TERCET_TEST_POSTGRES_DATA",
+        faults: &["killed", "stopped", "two-killed", "partition", "rolling-restart"],
+        crowd: "1500",
+    },
+    OnServer {
+        url: "TERCET_TEST_MYSQL_URL",
+        data: "TERCET_TEST_MYSQL_DATA",
+        faults: &["two-killed", "partition"],
+        crowd: "300",
+    },
+];
+
 /// Keeps P1, P2, P4, P5.
 #[test]
 fn whatever_happens_to_nodes_nothing_acknowledged_is_lost_and_all_books_agree() {
+    for server in SERVERS {
+        on(&server);
+    }
+}
+
+fn on(server: &OnServer) {
     let program = Path::new(env!("CARGO_BIN_EXE_tercet-chaos"));
-    let mut faults = vec!["killed", "stopped", "two-killed", "partition", "rolling-restart"];
+    let mut faults = server.faults.to_vec();
     // A server of somebody's own is not killed.
-    if std::env::var_os("TERCET_TEST_POSTGRES_DATA").is_some() {
+    if std::env::var_os(server.data).is_some() {
         faults.push("database-killed");
     }
     let mut chaos = Command::new(program);
+    for other in SERVERS.iter().filter(|other| other.url != server.url) {
+        chaos.env_remove(other.url);
+    }
     chaos.arg("--programs").arg(program.parent().expect("a folder")).arg("nodes");
     for (option, value) in [
         ("--only", faults.join(",").as_str()),
@@ -21,15 +54,15 @@ fn whatever_happens_to_nodes_nothing_acknowledged_is_lost_and_all_books_agree() 
         ("--window-ms", "400"),
         ("--initiators", "6"),
         ("--times", "1"),
-        ("--crowd", "1500"),
+        ("--crowd", server.crowd),
     ] {
         chaos.args([option, value]);
     }
     let ran = chaos.output().expect("it starts");
     let (said, errors) = (&ran.stdout, &ran.stderr);
     let text = format!("{}{}", String::from_utf8_lossy(said), String::from_utf8_lossy(errors));
-    assert!(ran.status.success(), "{text}");
+    assert!(ran.status.success(), "{}: {text}", server.url);
     // Every row was measured, and told twice: none was left out and taken for good. Then the head.
     let rows = text.lines().filter(|line| line.starts_with("| ")).count();
-    assert_eq!(rows, 2 * faults.len() + 1, "{text}");
+    assert_eq!(rows, 2 * faults.len() + 1, "{}: {text}", server.url);
 }

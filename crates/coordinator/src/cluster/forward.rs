@@ -181,6 +181,7 @@ impl Forwarder {
             .timeout(within)
             .send();
         let answered = async {
+            let _place = self.peers.place().await;
             let answer = asking.await.map_err(|cause| no_answer(&url, cause))?;
             received(&url, answer).await
         };

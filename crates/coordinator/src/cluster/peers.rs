@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use thiserror::Error;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::tls::Held;
 
@@ -22,12 +23,24 @@ pub struct NoClient(#[from] reqwest::Error);
 pub struct Peers {
     tls: Arc<Held<ClientConfig>>,
     built: Mutex<Option<(Arc<ClientConfig>, reqwest::Client)>>,
+    places: Semaphore,
+    /// Connections to each that are kept unused.
+    kept: usize,
 }
 
 impl Peers {
-    /// By these files.
-    pub(crate) fn new(tls: Arc<Held<ClientConfig>>) -> Self {
-        Self { tls, built: Mutex::default() }
+    /// By these files; so many requests may be passed on at a time. A node that does not answer keeps
+    /// those that wait for it, each with a socket: calls to participants have theirs all the same.
+    pub(crate) fn new(tls: Arc<Held<ClientConfig>>, forwards: usize) -> Self {
+        let forwards = forwards.max(1);
+        let (places, kept) = (Semaphore::new(forwards), (forwards / 4).max(1));
+        Self { tls, built: Mutex::default(), places, kept }
+    }
+
+    /// Waits for a place among those that are passed on. It is free again when this is dropped.
+    pub(super) async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.places.acquire().await.ok()
     }
 
     /// The client that counts now.
@@ -45,6 +58,7 @@ impl Peers {
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(self.kept)
             .tcp_nodelay(true)
             .tls_backend_preconfigured((*tls).clone())
             .build()?;
@@ -56,5 +70,24 @@ impl Peers {
 impl fmt::Debug for Peers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peers").field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::tls::{TlsFiles, client};
+
+    /// Keeps P9.
+    #[tokio::test]
+    async fn no_more_are_passed_on_at_a_time_than_there_are_places() {
+        let tls = Held::begin(TlsFiles::default(), client).expect("no files");
+        let peers = Peers::new(Arc::new(tls), 2);
+        let held = [peers.place().await, peers.place().await];
+        assert!(peers.place().now_or_never().is_none(), "there are two");
+        drop(held);
+        assert!(peers.place().now_or_never().flatten().is_some());
     }
 }

@@ -26,6 +26,8 @@ impl Rests {
     /// Notes how a take-over ended. Only one that went through and moved nothing gives reason to rest.
     pub(super) fn ended(&mut self, came: &TakenOver, now: Mono) {
         let dead = came.suspect.incarnation;
+        // Others are over, whose rows may be gone by now.
+        self.until.retain(|_, until| now < *until);
         if came.ending == Ending::Done && came.transactions == 0 && !came.removed {
             self.until.insert(dead, now.after(REST));
         } else {

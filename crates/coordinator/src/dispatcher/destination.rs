@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tercet_engine::{
     Admission, BreakerState, Call, Capacity, Destination, DestinationQueueSettings, Health, Moved,
-    Offered, ParticipantHealth, Permit, Ticket, Watch, WatchedQueue,
+    Offered, ParticipantHealth, Permit, Watch, WatchedQueue,
 };
 use tercet_wire::{AnswersView, Gid, Mono, Now};
 use tokio::sync::Notify;
@@ -84,8 +84,8 @@ impl DestinationHandle {
     }
 
     /// Forgets a call that waits for its turn, if it does.
-    pub(super) fn retract(&self, ticket: &Ticket) -> (bool, Watch) {
-        let is_it = |pending: &Pending| pending.call.ticket == *ticket;
+    pub(super) fn retract(&self, is_it: impl Fn(&Call) -> bool) -> (bool, Watch) {
+        let is_it = |pending: &Pending| is_it(&pending.call);
         let (retracted, watch) = self.change(|queue| queue.retract(is_it));
         (retracted.is_some(), watch)
     }

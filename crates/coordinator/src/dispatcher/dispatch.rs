@@ -145,10 +145,24 @@ impl Dispatcher {
     /// Whether it was found waiting.
     pub fn retract(&self, ticket: &Ticket) -> bool {
         self.shared.destinations.all().iter().any(|destination| {
-            let (found, watch) = destination.retract(ticket);
+            let (found, watch) = destination.retract(|call| call.ticket == *ticket);
             self.shared.watch(destination, watch);
             found
         })
+    }
+
+    /// Makes none of the calls that wait for their turn: the life that they belong to is over, and
+    /// whoever drives on what it drove makes its own. Those under way end by themselves.
+    pub fn end(&self) {
+        for destination in self.shared.destinations.all() {
+            loop {
+                let (found, watch) = destination.retract(|_| true);
+                self.shared.watch(&destination, watch);
+                if !found {
+                    break;
+                }
+            }
+        }
     }
 
     /// How many calls wait for their turn, over all destinations.

@@ -19,7 +19,7 @@ use crate::serve::{request_limits, server_settings};
 use crate::tls::TlsFiles;
 
 /// What the limit of open files leaves, which is no setting.
-const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1 };
+const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1, forwards: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
 const TEXTS: [(&str, &str); 35] = [

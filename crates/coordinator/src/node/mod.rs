@@ -177,6 +177,8 @@ impl Node {
         let ended = self.shell.await;
         // What others drive from here on is reserved no more by this one.
         self.own_lease.end();
+        // Nor called beside what the next life of this node calls.
+        self.dispatcher.end();
         // So that none of them says of the next life what was so in this one.
         self.beside.shutdown().await;
         match ended {

@@ -78,7 +78,7 @@ impl Surroundings {
             listens_on,
             alerts: alerts::start(webhook, connector.clone(), Arc::clone(&clock)),
             connector,
-            peers: Arc::new(Peers::new(Arc::clone(&tls.nodes))),
+            peers: Arc::new(Peers::new(Arc::clone(&tls.nodes), shares.forwards)),
             clock,
             readiness,
             transactions: TransactionMetrics::register(),

@@ -27,8 +27,7 @@ impl<S: Server> Cluster for SharedStore<S> {
     }
 
     async fn lives(&self) -> Result<Vec<LifeRow>, JournalError> {
-        let pool = &self.pools().recovery_pool;
-        let rows = bounded(self.read_within(), all::<S>(pool)).await?;
+        let rows = bounded(self.read_within(), all::<S>(&self.looks)).await?;
         let row = |row: LifeOfNode| {
             // A state that this program has no word for is a newer one's, whose life it is to
             // judge: it is neither suspected here nor counted among the survivors.

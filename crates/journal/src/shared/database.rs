@@ -12,11 +12,11 @@ use tokio::runtime::Handle;
 use super::address::Address;
 use super::server::Server;
 use super::store::SharedStore;
-use super::{end_lives, migrate_up, migration_status, offline};
+use super::{end_lives, fill, migrate_up, migration_status, offline};
 use crate::error::JournalError;
 use crate::settings::JournalSettings;
 use crate::sql::LifeOfNode;
-use crate::store::{Database, Offline, Store};
+use crate::store::{Database, Filling, Offline, Store};
 
 /// A database on a server of this kind.
 pub(crate) struct SharedDatabase<S> {
@@ -60,6 +60,10 @@ impl<S: Server> Database for SharedDatabase<S> {
 
     async fn offline(&self) -> Result<Offline, JournalError> {
         offline::<S>(&self.at).await
+    }
+
+    async fn fill(&self) -> Result<Option<Box<dyn Filling>>, JournalError> {
+        fill::<S>(&self.at).await.map(Some)
     }
 
     async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {

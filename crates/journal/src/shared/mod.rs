@@ -17,7 +17,7 @@ mod work;
 
 pub(crate) use self::address::{Address, Form};
 pub(crate) use self::database::SharedDatabase;
-use self::offline::{end_lives, offline};
+use self::offline::{end_lives, fill, offline};
 use self::schema::{migrate_up, migration_status};
 pub(crate) use self::server::{
     CONNECT_WITHIN, IDLE, LIFETIME, Liveness, Server, Session, ignore_refused,

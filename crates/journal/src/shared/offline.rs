@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
 use tercet_engine::LifeState;
 use tercet_wire::Incarnation;
 
 use super::address::Address;
 use super::cluster::{all, mark_fenced};
-use super::schema;
+use super::schema::{self, SchemaLock};
 use super::server::Server;
 use crate::error::JournalError;
 use crate::sql::{LifeOfNode, discard};
-use crate::store::Offline;
+use crate::store::{Filling, Offline};
 
 /// How long lives are watched: a node at work gives a sign of life several times in it.
 const WATCHED_FOR: Duration = Duration::from_secs(3);
@@ -56,6 +57,26 @@ pub(crate) async fn end_lives<S: Server>(
     match rows.iter().find(|row| is_live(row)) {
         Some(lives) => Err(JournalError::NotOffline { url: lives.url.clone() }),
         None => Ok(rows),
+    }
+}
+
+/// Keeps others off a database that is to be filled. Whoever began before has its row there.
+pub(crate) async fn fill<S: Server>(at: &Address) -> Result<Box<dyn Filling>, JournalError> {
+    Ok(Box::new(SchemaLock::<S>::take_to_fill(at).await?))
+}
+
+#[async_trait]
+impl<S: Server> Filling for SchemaLock<S> {
+    async fn keep(&mut self) -> JournalError {
+        self.keep().await
+    }
+
+    fn proof(&self) -> String {
+        self.proof()
+    }
+
+    async fn release(self: Box<Self>) {
+        (*self).release().await;
     }
 }
 

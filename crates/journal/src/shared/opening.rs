@@ -13,12 +13,13 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
 use tercet_engine::LifeState;
 use tercet_wire::{Incarnation, Wall};
 
 use super::address::Address;
 use super::cluster::{all, mark_fenced};
+use super::schema;
 use super::server::Server;
 use crate::error::JournalError;
 use crate::sql::{LifeOfNode, SharedDialect};
@@ -28,7 +29,10 @@ use crate::store::Life;
 /// marked, or another has begun.
 const WATCHES: u32 = 8;
 
-/// Registers a life. Returns when anybody wrote last, which its row keeps until its own first
+/// Who holds the schema's lock.
+const HELD: &str = "SELECT holder FROM schema_lock WHERE id = 1 FOR UPDATE";
+
+/// Registers a life, unless the database is being filled by a copy. Returns when anybody wrote last, which its row keeps until its own first
 /// batch.
 pub(super) async fn register<S: Server>(
     at: &Address,
@@ -39,7 +43,18 @@ pub(super) async fn register<S: Server>(
     end_namesakes::<S>(at, starting, life, heartbeat).await?;
     let rows = all::<S>(starting).await?;
     let last_written = rows.iter().filter_map(|row| row.written_at).max().map(Wall);
-    let transaction = starting.begin().await?;
+    let transaction = loop {
+        let transaction = starting.begin().await?;
+        // Kept until the row is there: whoever comes to fill the database then finds it.
+        let backend = starting.get_database_backend();
+        let lock = transaction.query_one_raw(Statement::from_string(backend, HELD)).await?;
+        let holder = lock.map(|lock| lock.try_get_by_index::<i64>(0)).transpose()?;
+        if !holder.is_some_and(schema::fills) {
+            break transaction;
+        }
+        transaction.rollback().await?;
+        schema::until_not_filled::<S>(at).await?;
+    };
     for statement in S::DIALECT.register(life, last_written) {
         transaction.execute_raw(statement).await?;
     }

@@ -1,5 +1,6 @@
 //! The schema, which one process at a time brings up to date: it holds a lock in a table, since
-//! locks of a database's own kind do not mean the same on all that speak its protocol.
+//! locks of a database's own kind do not mean the same on all that speak its protocol. Whoever fills the
+//! database by a copy holds it too, under a number below zero, by which nodes know to stay away.
 
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub(super) async fn up_to_date<S: Server>(
 }
 
 /// The schema's lock, held.
-struct SchemaLock<S: Server> {
+pub(super) struct SchemaLock<S: Server> {
     session: S::Session,
     holder: i64,
 }
@@ -77,41 +78,44 @@ impl<S: Server> SchemaLock<S> {
         let mut session = S::connect(at).await?;
         make::<S>(&mut session).await?;
         let holder = expect_number(session.value(S::RANDOM).await?)?;
-        // What was seen, and for how long it has been so at least.
-        let mut last: Option<((i64, i64), Duration)> = None;
-        loop {
-            let free = "holder = 0".to_owned();
-            if swap::<S>(&mut session, holder, &free).await? {
-                return Ok(Self { session, holder });
-            }
-            let ask = |column| format!("SELECT {column} FROM schema_lock WHERE id = 1");
-            // Read one after the other: if they do not belong together, nothing is swapped.
-            let beat = expect_number(session.value(&ask("beat")).await?)?;
-            let seen = (expect_number(session.value(&ask("holder")).await?)?, beat);
-            match last {
-                Some((before, silence)) if before == seen => {
-                    let silence = silence + LOOK;
-                    last = Some((seen, silence));
-                    let silent = format!("holder = {} AND beat = {}", seen.0, seen.1);
-                    if silence >= SILENCE && swap::<S>(&mut session, holder, &silent).await? {
-                        return Ok(Self { session, holder });
-                    }
+        Self::take_as(session, holder).await
+    }
+
+    /// The same for whoever fills the database. Another who does is not waited for.
+    pub(super) async fn take_to_fill(at: &Address) -> Result<Self, JournalError> {
+        let mut session = S::connect(at).await?;
+        make::<S>(&mut session).await?;
+        let holder = -expect_number(session.value(S::RANDOM).await?)?;
+        Self::take_as(session, holder).await
+    }
+
+    async fn take_as(mut session: S::Session, holder: i64) -> Result<Self, JournalError> {
+        let mut heard = Heard::default();
+        while !swap::<S>(&mut session, holder, "holder = 0").await? {
+            let seen = look::<S>(&mut session).await?;
+            match heard.of(seen) {
+                Sign::First => tracing::info!(
+                    event = "schema_lock_awaited",
+                    "another process is bringing the schema up to date: waiting for it"
+                ),
+                Sign::Moves if fills(holder) && fills(seen.0) => {
+                    return Err(JournalError::BeingFilled);
                 }
-                Some(_) => last = Some((seen, Duration::ZERO)),
-                None => {
-                    tracing::info!(
-                        event = "schema_lock_awaited",
-                        "another process is bringing the schema up to date: waiting for it"
-                    );
-                    last = Some((seen, Duration::ZERO));
-                }
+                Sign::Silent if swap::<S>(&mut session, holder, &still(seen)).await? => break,
+                Sign::Moves | Sign::Silent | Sign::Unknown => {}
             }
             tokio::time::sleep(LOOK).await;
         }
+        Ok(Self { session, holder })
+    }
+
+    /// Changes one row, if it is still held.
+    pub(super) fn proof(&self) -> String {
+        format!("UPDATE schema_lock SET beat = beat + 1 WHERE id = 1 AND holder = {}", self.holder)
     }
 
     /// Says now and then that it is still held; returns when it is not.
-    async fn keep(&mut self) -> JournalError {
+    pub(super) async fn keep(&mut self) -> JournalError {
         loop {
             tokio::time::sleep(BEAT).await;
             let mine = format!("holder = {}", self.holder);
@@ -123,12 +127,84 @@ impl<S: Server> SchemaLock<S> {
         }
     }
 
-    async fn release(mut self) {
+    pub(super) async fn release(mut self) {
         let free = format!("UPDATE schema_lock SET holder = 0 WHERE holder = {}", self.holder);
         // If it cannot be said, whoever waits will take it for silence.
         let _ = self.session.batch(free).await;
         self.session.end().await;
     }
+}
+
+/// Whether who holds the lock by this number fills the database: then nobody else may use it.
+pub(super) fn fills(holder: i64) -> bool {
+    holder < 0
+}
+
+/// Returns once nobody fills the database any more; whoever has died over it is not waited for long.
+///
+/// # Errors
+/// Somebody is at it.
+pub(super) async fn until_not_filled<S: Server>(at: &Address) -> Result<(), JournalError> {
+    let mut session = S::connect(at).await?;
+    let mut heard = Heard::default();
+    loop {
+        let seen = look::<S>(&mut session).await?;
+        if !fills(seen.0) {
+            break;
+        }
+        match heard.of(seen) {
+            Sign::Moves => return Err(JournalError::BeingFilled),
+            Sign::Silent if swap::<S>(&mut session, 0, &still(seen)).await? => break,
+            Sign::First | Sign::Silent | Sign::Unknown => tokio::time::sleep(LOOK).await,
+        }
+    }
+    session.end().await;
+    Ok(())
+}
+
+/// What is heard of whoever holds the lock: its number and its beat, and for how long they have been
+/// the same at least.
+#[derive(Default)]
+struct Heard(Option<((i64, i64), Duration)>);
+
+/// What a look at the lock has shown of whoever holds it.
+enum Sign {
+    /// It was the first.
+    First,
+    /// It is there.
+    Moves,
+    /// Perhaps it is.
+    Unknown,
+    /// It has fallen silent.
+    Silent,
+}
+
+impl Heard {
+    fn of(&mut self, seen: (i64, i64)) -> Sign {
+        let (silence, sign) = match self.0 {
+            None => (Duration::ZERO, Sign::First),
+            Some((before, silence)) if before == seen => {
+                let silence = silence + LOOK;
+                (silence, if silence >= SILENCE { Sign::Silent } else { Sign::Unknown })
+            }
+            Some(_) => (Duration::ZERO, Sign::Moves),
+        };
+        self.0 = Some((seen, silence));
+        sign
+    }
+}
+
+/// Who holds the lock, and by which beat.
+async fn look<S: Server>(session: &mut S::Session) -> Result<(i64, i64), JournalError> {
+    let ask = |column| format!("SELECT {column} FROM schema_lock WHERE id = 1");
+    // Read one after the other: if they do not belong together, nothing is swapped.
+    let beat = expect_number(session.value(&ask("beat")).await?)?;
+    Ok((expect_number(session.value(&ask("holder")).await?)?, beat))
+}
+
+/// That the lock is as it was seen.
+fn still((holder, beat): (i64, i64)) -> String {
+    format!("holder = {holder} AND beat = {beat}")
 }
 
 /// Makes the table; two that do so at once may refuse each other.

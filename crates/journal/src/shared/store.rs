@@ -37,7 +37,11 @@ const READ_WITHIN: Duration = Duration::from_secs(10);
 /// The same for what the retention looks up: it counts rows, of which there may be many.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(60);
 
-/// Looks at the others' rows at once: they must not wait for what else this node reads.
+/// What take-overs and searches read at once, beside the node's other reads.
+const TAKE_OVER_READS: u32 = 1;
+
+/// Looks at the others' rows at once. They have a connection of their own: however slow what else this
+/// node reads is, it must see who is silent, and that its own writes get through.
 const LOOKS: u32 = 1;
 
 /// How long a connection is waited for that is told good-bye.
@@ -51,6 +55,8 @@ pub(crate) struct SharedStore<S: Server> {
     /// when all went well, so that whatever is half done on it ends with it.
     writer: Mutex<Option<S::Session>>,
     pools: Pools,
+    /// What looks at the rows of all lives.
+    pub(super) looks: DatabaseConnection,
     last_written: Option<Wall>,
     delete_within: Duration,
     pub(super) meters: StatementMeters,
@@ -77,15 +83,17 @@ impl<S: Server> SharedStore<S> {
         let last_written = registered?;
         let pools = Pools {
             incarnation: settings.incarnation,
-            recovery_pool: pool::<S>(at, OWN_READS + LOOKS, readers).await?,
+            recovery_pool: pool::<S>(at, OWN_READS + TAKE_OVER_READS, readers).await?,
             query_pool: pool::<S>(at, settings.read_connections.max(1), readers).await?,
             page_bytes: settings.page_bytes,
         };
+        let looks = pool::<S>(at, LOOKS, readers).await?;
         Ok(Self {
             at: at.clone(),
             incarnation: settings.incarnation,
             writer: Mutex::new(Some(writer)),
             pools,
+            looks,
             last_written,
             delete_within: (settings.heartbeat * 2).clamp(LEAST_DELETE_WITHIN, MOST_DELETE_WITHIN),
             meters: StatementMeters::register(),
@@ -213,6 +221,7 @@ impl<S: Server> Store for SharedStore<S> {
             // Whether it hears it or not, it is let go of.
             let _ = tokio::time::timeout(ENDING, session.end()).await;
         }
+        let _ = tokio::time::timeout(ENDING, discard(self.looks.clone())).await;
         self.pools.close().await;
     }
 }

@@ -40,7 +40,7 @@ use crate::error::JournalError;
 use crate::meters::StatementMeters;
 use crate::settings::JournalSettings;
 use crate::sql::{Dialect, LifeOfNode, OWN_READS, Pools, SqlStore, discard, lives};
-use crate::store::{Claim, Commit, CommitError, Database, Life, Offline, Store};
+use crate::store::{Claim, Commit, CommitError, Database, Filling, Life, Offline, Store};
 
 /// What is said of a log that somebody has emptied in its place.
 const EMPTIED: &str = "the database's log (-wal) was emptied or overwritten beneath the process: what was \
@@ -299,6 +299,11 @@ impl Database for SqliteFile {
         let connection = connect::starting(self).await?;
         let lives = lives(&connection, Sqlite.nodes()).await?;
         Ok(Offline { connection, lives, _kept: Some(Box::new(lock)) })
+    }
+
+    /// The lock, which is held, keeps them out.
+    async fn fill(&self) -> Result<Option<Box<dyn Filling>>, JournalError> {
+        Ok(None)
     }
 
     /// The lock, which is held, keeps them out.

@@ -23,6 +23,20 @@ pub(crate) struct Offline {
     pub(crate) _kept: Option<Box<dyn Any + Send + Sync>>,
 }
 
+/// Keeps nodes and other copies off a database that is being filled.
+#[async_trait]
+pub(crate) trait Filling: Send {
+    /// Says now and then that nobody else may use it; returns when somebody may.
+    async fn keep(&mut self) -> JournalError;
+
+    /// A statement that changes one row, if nobody else may use it still: committed together with what
+    /// rests on that.
+    fn proof(&self) -> String;
+
+    /// Lets others use it.
+    async fn release(self: Box<Self>);
+}
+
 /// A place where rows can be kept for good.
 #[async_trait]
 pub(crate) trait Database: std::fmt::Debug + Send + Sync {
@@ -48,6 +62,13 @@ pub(crate) trait Database: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// Somebody uses it, or it cannot be used.
     async fn offline(&self) -> Result<Offline, JournalError>;
+
+    /// Keeps nodes and other copies off it while it is filled; nothing where a connection for whoever has
+    /// it to himself does so.
+    ///
+    /// # Errors
+    /// Another fills it, or it cannot be used.
+    async fn fill(&self) -> Result<Option<Box<dyn Filling>>, JournalError>;
 
     /// Sees to it that none of these lives writes ever again, if they are as they were seen. Returns
     /// the rows of all lives, of which none is live where several processes may use them.

@@ -20,7 +20,7 @@ use tercet_wire::{
 use thiserror::Error;
 
 pub(crate) use self::cluster::{Cluster, NOBODY};
-pub(crate) use self::database::{Database, Offline};
+pub(crate) use self::database::{Database, Filling, Offline};
 pub(crate) use self::purge::{AuditDue, Keyset, Purge, PurgeBatch, PurgeLimits, first_within};
 use crate::error::JournalError;
 use crate::settings::JournalSettings;

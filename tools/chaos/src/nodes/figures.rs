@@ -1,8 +1,9 @@
-//! The table of nodes, and what stands below it.
+//! The tables of nodes, one of each server, and what stands with them.
 
 use std::fmt;
 
 use super::fault::NodeFault;
+use crate::error::ChaosError;
 use crate::report::machine;
 use crate::row::Row;
 use crate::spread::Short;
@@ -14,17 +15,36 @@ const HEAD: &str = "\
 |---|---|---|---|---|---|";
 
 /// All that a run has found.
+#[derive(Debug, Default)]
+pub(crate) struct Figures(Vec<OfServer>);
+
+impl Figures {
+    pub(super) fn add(&mut self, found: OfServer) {
+        self.0.push(found);
+    }
+
+    /// Whether all was measured, and nothing is wrong.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.0.iter().all(|found| found.is_clean)
+    }
+}
+
+/// What was found on one server.
 #[derive(Debug)]
-pub(crate) struct Figures {
+pub(super) struct OfServer {
+    /// Product and version.
+    server: String,
     scale: Scale,
     rows: Vec<Row>,
     told: Vec<String>,
     is_clean: bool,
 }
 
-impl Figures {
-    pub(super) fn new(scale: Scale) -> Self {
-        Self { scale, rows: Vec::new(), told: Vec::new(), is_clean: true }
+impl OfServer {
+    /// Says at once which it is.
+    pub(super) fn new(server: String, scale: Scale) -> Self {
+        println!("\n{server}\n");
+        Self { server, scale, rows: Vec::new(), told: Vec::new(), is_clean: true }
     }
 
     /// Adds a row, and says it at once.
@@ -39,13 +59,18 @@ impl Figures {
     }
 
     /// Adds what is no row, and says it at once.
-    pub(super) fn tell(&mut self, measured: &(impl fmt::Display + Measured)) {
-        println!("{measured}");
-        self.is_clean &= measured.is_clean();
-        self.told.push(measured.to_string());
+    pub(super) fn tell(&mut self, measured: Result<impl fmt::Display + Measured, ChaosError>) {
+        match measured {
+            Ok(measured) => {
+                println!("{measured}");
+                self.is_clean &= measured.is_clean();
+                self.told.push(measured.to_string());
+            }
+            Err(error) => self.cannot(&error.to_string()),
+        }
     }
 
-    /// A row that could not be measured.
+    /// Something that could not be measured.
     pub(super) fn cannot(&mut self, why: &str) {
         eprintln!("{why}");
         self.is_clean = false;
@@ -57,11 +82,6 @@ impl Figures {
         eprintln!("WRONG: {what}");
         self.is_clean = false;
         self.told.push(format!("* WRONG: {what}"));
-    }
-
-    /// Whether all was measured, and nothing is wrong.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.is_clean
     }
 }
 
@@ -103,7 +123,27 @@ fn line(row: &Row) -> String {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scale, rows, told, .. } = self;
+        for (place, found) in self.0.iter().enumerate() {
+            if place > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{found}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for OfServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { server, scale, rows, told, .. } = self;
+        writeln!(
+            f,
+            "**{server}**: three nodes on it, {} initiators that ask the next node when one does not answer, as a \
+             balancer would; windows without fault of {}. All on one machine: {}.\n",
+            scale.initiators,
+            Short(scale.window),
+            machine()
+        )?;
         if !rows.is_empty() {
             writeln!(f, "{HEAD}")?;
             for row in rows {
@@ -111,14 +151,6 @@ impl fmt::Display for Figures {
             }
             writeln!(f)?;
         }
-        writeln!(
-            f,
-            "Three nodes on one PostgreSQL, {} initiators that ask the next node when one does not answer, as a balancer \
-             would; windows without fault of {}. All on one machine: {}.\n",
-            scale.initiators,
-            Short(scale.window),
-            machine()
-        )?;
         for line in told {
             writeln!(f, "{line}")?;
         }

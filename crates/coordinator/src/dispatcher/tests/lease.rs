@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::Call;
+use tercet_engine::{Call, DestinationQueueSettings};
 use tercet_testing::RawParticipant;
 use tercet_wire::{Incarnation, Instance, Mono, Now, Op};
 
 use super::inbox::Inbox;
-use super::{DispatcherSettings, Outcome, Still, branch, call_of, start};
+use super::{
+    DispatcherSettings, Outcome, Still, branch, call_of, dispatcher_with, queue, start, with_line,
+};
 use crate::cluster::OwnLease;
 use crate::outbound::{Connector, OutboundSettings};
 
@@ -69,4 +71,27 @@ async fn no_try_is_sent_after_the_lease_and_what_is_decided_is() {
     lease.end();
     inbox.send(&dispatcher, call(Op::Try));
     assert_eq!(inbox.ended().await.1, Outcome::NotMade, "this life has left");
+}
+
+/// A node that was fenced begins anew in the same process: what its old life had still to call is
+/// called by others, and is not called beside them.
+#[tokio::test]
+async fn what_waits_for_its_turn_when_its_life_ends_is_not_called() {
+    let mut participant = RawParticipant::start().await;
+    let narrow = DestinationQueueSettings { concurrency: 1, ..queue() };
+    let (dispatcher, mut inbox) = (dispatcher_with(with_line(narrow)), Inbox::new());
+    let url = participant.url("/");
+    for gid in ["under-way", "waits-1", "waits-2"] {
+        inbox.send(&dispatcher, call_of(branch(&url, "{}"), Op::Confirm, gid));
+    }
+    let under_way = participant.arrival().await;
+    dispatcher.end();
+    assert_eq!(dispatcher.waiting(), 0);
+    under_way.answer("200 OK", b"").await;
+    assert_eq!(inbox.ended().await.0.gid.as_str(), "under-way");
+    // Its turn is free, and nobody has taken it.
+    inbox.send(&dispatcher, call_of(branch(&url, "{}"), Op::Confirm, "next"));
+    let next = participant.arrival().await;
+    assert_eq!(next.header("tercet-gid"), Some("next"));
+    assert!(participant.nothing_arrived());
 }

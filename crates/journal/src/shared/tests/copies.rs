@@ -9,6 +9,7 @@ use super::{number, on_each_server};
 use crate::conformance::{
     Rig, Script, act, finished, open_transaction, patiently, puts, record, trying,
 };
+use crate::copy::copy_all;
 use crate::store::CommitError;
 use crate::{CopiedTable, JournalError, copy};
 
@@ -18,6 +19,9 @@ on_each_server!(
     a_source_that_is_used_is_refused_by_name,
     who_has_only_stood_still_writes_nothing_after_the_copy,
     a_life_that_begins_on_the_source_meanwhile_is_found,
+    nobody_else_begins_on_a_target_while_it_is_filled,
+    who_may_not_fill_any_more_commits_nothing,
+    a_target_whose_copy_has_died_is_used_again,
 );
 
 /// Transactions of every kind; all that there is of them afterwards, with their histories.
@@ -177,4 +181,76 @@ async fn a_life_that_begins_on_the_source_meanwhile_is_found(rig: Rig) {
     // It was not seen to stand still, and so nobody has ended it.
     super::nodes::settled(&other, &super::nodes::begin(1, &["b"])).await.unwrap();
     crate::sql::discard(offline.connection).await;
+}
+
+/// Opens the target as a node does that starts.
+async fn begun_on(rig: &Rig) -> Result<(), JournalError> {
+    let life = rig.next_life().incarnation;
+    let settings = crate::JournalSettings::new(&rig.settings.database_url, "n", life);
+    let database = crate::database::at(&rig.settings.database_url)?;
+    let here = tokio::runtime::Handle::current();
+    patiently(database.open(&settings, Wall(0), &here)).await?.close().await;
+    Ok(())
+}
+
+/// Keeps P2.
+async fn nobody_else_begins_on_a_target_while_it_is_filled(rig: Rig) {
+    let sqlite = Rig::on_sqlite();
+    sqlite.only_store().await.close().await;
+    rig.server().make().await;
+    let target = crate::database::at(&rig.settings.database_url).unwrap();
+    target.migrate_up().await.unwrap();
+    let mut filling = target.fill().await.unwrap().unwrap();
+    let (done, told) = tokio::sync::oneshot::channel();
+    let keeps = tokio::spawn(async move {
+        tokio::select! {
+            lost = filling.keep() => panic!("{lost}"),
+            _ = told => filling.release().await,
+        }
+    });
+    let refused = begun_on(&rig).await;
+    assert!(matches!(refused, Err(JournalError::BeingFilled)), "{refused:?}");
+    let refused = copied(&sqlite, &rig).await;
+    assert!(matches!(refused, Err(JournalError::BeingFilled)), "{refused:?}");
+    let shell = rig.server().outsider().await;
+    assert_eq!(number(&shell, "SELECT COUNT(*) FROM nodes").await, 0);
+    done.send(()).unwrap();
+    keeps.await.unwrap();
+    copied(&sqlite, &rig).await.unwrap();
+    begun_on(&rig).await.unwrap();
+}
+
+/// Keeps P2. It slept for so long that another has taken its place.
+async fn who_may_not_fill_any_more_commits_nothing(rig: Rig) {
+    let sqlite = Rig::on_sqlite();
+    let store = sqlite.only_store().await;
+    super::nodes::settled(&store, &super::nodes::begin(1, &["a"])).await.unwrap();
+    store.close().await;
+    rig.server().make().await;
+    let source = crate::database::at(&sqlite.settings.database_url).unwrap();
+    let target = crate::database::at(&rig.settings.database_url).unwrap();
+    let (from, to) = (source.offline().await.unwrap(), target.offline().await.unwrap());
+    let shell = rig.server().outsider().await;
+    for (is_taken, rows) in [(true, 0), (false, 1)] {
+        let filling = target.fill().await.unwrap().unwrap();
+        if is_taken {
+            super::run(&shell, "UPDATE schema_lock SET holder = 0").await;
+        }
+        let copied = copy_all(&*source, &from, &to.connection, Some(filling.proof())).await;
+        let is_lost = matches!(copied, Err(JournalError::SchemaLockLost));
+        assert_eq!((is_lost, copied.is_ok()), (is_taken, !is_taken), "{copied:?}");
+        assert_eq!(number(&shell, "SELECT COUNT(*) FROM global_transactions").await, rows);
+        filling.release().await;
+    }
+    crate::sql::discard(from.connection).await;
+    crate::sql::discard(to.connection).await;
+}
+
+async fn a_target_whose_copy_has_died_is_used_again(rig: Rig) {
+    rig.server().make().await;
+    crate::migrate_up(&rig.settings.database_url).await.unwrap();
+    let shell = rig.server().outsider().await;
+    super::run(&shell, "UPDATE schema_lock SET holder = -7, beat = 3").await;
+    begun_on(&rig).await.unwrap();
+    assert_eq!(number(&shell, "SELECT holder FROM schema_lock").await, 0);
 }

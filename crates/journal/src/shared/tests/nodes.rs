@@ -26,6 +26,7 @@ on_each_server!(
     a_life_knows_when_anybody_wrote_last,
     what_has_lost_its_owner_is_nobodys_until_it_is_taken_over,
     an_owner_without_a_row_is_an_orphan,
+    a_look_waits_for_nothing_else_that_is_read,
 );
 
 const FIRST: Incarnation = Incarnation(1);
@@ -265,4 +266,43 @@ async fn an_owner_without_a_row_is_an_orphan(rig: Rig) {
     assert_eq!(others.take_over(&chunk(2, low, &["a", "b"])).await.unwrap(), [gid("b")]);
     assert_eq!(others.orphans(None).await.unwrap(), [high]);
     assert_eq!(last_batch(&shell).await, 2);
+}
+
+/// Keeps P8.
+async fn a_look_waits_for_nothing_else_that_is_read(rig: Rig) {
+    let store = rig.only_store().await;
+    settled(&store, &empty(1)).await.unwrap();
+    let (holder, looking) = (rig.server().outsider().await, rig.server().outsider().await);
+    let (hold, let_go, waiting) = match holder.get_database_backend() {
+        DbBackend::Postgres => (
+            "BEGIN; LOCK TABLE global_transactions IN ACCESS EXCLUSIVE MODE",
+            "COMMIT",
+            "SELECT COUNT(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        ),
+        _ => (
+            "LOCK TABLES global_transactions WRITE",
+            "UNLOCK TABLES",
+            "SELECT COUNT(*) FROM information_schema.processlist \
+             WHERE db = DATABASE() AND state LIKE 'Waiting for table%'",
+        ),
+    };
+    run(&holder, hold).await;
+    let mut reads = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let store = Arc::clone(&store);
+        reads.spawn(async move {
+            store.cluster().unwrap().driven_by(Incarnation(90 + number), false, None, 10).await
+        });
+    }
+    // All of the node's connections that read have one.
+    patiently(async {
+        while super::number(&looking, waiting).await < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert_eq!(row(&store).await, Some((LifeState::Live, 1)));
+    run(&holder, let_go).await;
+    patiently(reads.join_all()).await;
 }

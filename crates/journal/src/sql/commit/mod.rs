@@ -197,6 +197,10 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
 
     /// Takes those out whose gid another life holds; whoever else did not begin is no such.
     fn leave_out_taken(&mut self, rows: &[Row], begun: u64, wanted: u64) -> Step {
+        let is_free = |_, holder: Option<Option<Instance>>| holder.is_none();
+        if !lives_by_holder(&self.deltas, rows, is_free).is_empty() {
+            return Step::Done(Err(no_longer_taken()));
+        }
         self.taken = taken(&self.deltas, rows);
         let left_out = u64::try_from(self.taken.len()).unwrap_or(u64::MAX);
         if begun.saturating_add(left_out) != wanted {
@@ -231,8 +235,7 @@ impl<'a, D: Dialect> CommitMachine<'a, D> {
         }
         if taken.is_empty() {
             return Step::Done(Err(match rows.is_empty() {
-                // Whoever held it has been forgotten meanwhile.
-                true => CommitError::Again("a gid was taken, and no longer is".to_owned()),
+                true => no_longer_taken(),
                 false => CommitError::Rejected(THERE_ALREADY.to_owned()),
             }));
         }
@@ -265,6 +268,11 @@ impl<D: Dialect> Machine for CommitMachine<'_, D> {
     fn next(&mut self, answer: Answer) -> Step {
         self.next(answer)
     }
+}
+
+/// Whoever held it has been forgotten between the two statements: another node deletes what is old.
+fn no_longer_taken() -> CommitError {
+    CommitError::Again("a gid was taken, and no longer is".to_owned())
 }
 
 fn begun<'a, 'b>(

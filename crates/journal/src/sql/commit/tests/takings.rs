@@ -72,6 +72,19 @@ fn a_transaction_that_is_there_already_is_rejected() {
     }
 }
 
+/// Another node has deleted what held it between the two statements. Nothing is wrong with who begins.
+#[test]
+fn a_gid_that_was_taken_and_no_longer_is_is_begun_again() {
+    let batch = batch_that_begins(1, &["a", "b", "c"]);
+    for held in [Vec::new(), vec![held("c", text(ANOTHER))]] {
+        let mut run = Run::of(&batch);
+        run.answer(Answer::Changed(1));
+        run.answer(Answer::Changed(1));
+        run.answer(Answer::Found([vec![own(&batch, "a")], held].concat()));
+        assert!(matches!(run.done(), Some(Err(CommitError::Again(_)))));
+    }
+}
+
 #[test]
 fn a_gid_found_taken_is_found_again_when_the_batch_was_written() {
     let batch = batch_that_begins(4, &["a", "b"]);
