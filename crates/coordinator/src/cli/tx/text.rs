@@ -13,7 +13,11 @@ use crate::cli::tx::table::Table;
 /// A page of a list.
 pub(super) fn list(items: &[SummaryView], next: Option<&str>, now: Wall) -> Vec<String> {
     if items.is_empty() {
-        return vec!["no transactions".to_owned()];
+        return vec![match next {
+            // It was looked through only so many.
+            Some(cursor) => format!("none so far, and there are more: --cursor {cursor}"),
+            None => "no transactions".to_owned(),
+        }];
     }
     let mut table = Table::new(&["GID", "STATUS", "PARKED", "AGE", "BRANCHES", "REASON"]);
     for item in items {
