@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tercet_testing::{Client, Gate, Participant, Reaction, Response, Tercet};
 use tercet_wire::Op;
 
+use crate::access::{as_variable, made};
 use crate::bodies::{begin, begin_open, branch, with};
 use crate::expected::{problem, transaction};
 
@@ -128,4 +129,46 @@ async fn retrying_all_that_a_filter_finds_takes_the_same_filters() {
     let filter = &audit.json["items"][0]["detail"]["filter"];
     assert_eq!(filter["gid_prefix"], "eu-");
     assert_eq!((&filter["metadata.region"], &filter["open"]), (&json!("eu"), &json!(false)));
+}
+
+#[tokio::test]
+async fn payloads_are_shown_to_operators_who_ask_for_them() {
+    let roles = [
+        made("eve", "viewer").await,
+        made("orders", "client").await,
+        made("ops", "operator").await,
+    ];
+    let tokens = as_variable(&[&roles[0], &roles[1], &roles[2]]);
+    let tercet = Tercet::start_with(&[("AUTH__TOKENS", tokens.as_str())]).await;
+    let participant = Participant::start().await;
+    let [viewer, orders, operator] = roles.map(|made| tercet.client().with_token(&made.token));
+    let pay = with(branch(&participant, "pay"), json!({ "payload": "HERE" }));
+    let plain = branch(&participant, "plain");
+    let body =
+        begin("order-1", &[pay, plain]).replace("\"HERE\"", "{ \"card\" :\"4711\", \"sum\":1.50}");
+    transaction(&orders.begin("", &body).await, 201, "confirmed");
+    for query in ["?include=payload", "?wait=finished&include=payload"] {
+        let shown = operator.get(&format!("order-1{query}")).await;
+        transaction(&shown, 200, "confirmed");
+        // To the byte, and what was not given as what is sent instead.
+        assert!(
+            shown.text.contains("\"payload\":{ \"card\" :\"4711\", \"sum\":1.50}"),
+            "{}",
+            shown.text
+        );
+        assert_eq!(shown.branch("plain")["payload"], json!({}));
+        for client in [&viewer, &orders] {
+            let refused = client.get(&format!("order-1{query}")).await;
+            problem(&refused, "forbidden", None);
+            assert!(refused.word("detail").contains("operator"), "{}", refused.text);
+        }
+    }
+    for client in [&viewer, &orders, &operator] {
+        let shown = client.get("order-1").await;
+        assert!(shown.branch("pay").get("payload").is_none(), "{}", shown.text);
+        assert!(!shown.text.contains("4711"));
+    }
+    let misspelt = operator.get("order-1?include=payloads").await;
+    problem(&misspelt, "invalid-request", None);
+    assert!(misspelt.word("detail").contains("include"), "{}", misspelt.text);
 }

@@ -56,6 +56,9 @@ pub(super) enum What {
     Show {
         /// Which transaction
         gid: String,
+        /// Show what each branch is sent, too; takes the role operator
+        #[arg(long)]
+        payload: bool,
     },
     /// Call now what is waiting: of one transaction, or of all that a filter finds
     Retry(Retry),

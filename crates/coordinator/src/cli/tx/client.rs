@@ -72,7 +72,7 @@ pub(super) struct Answered {
     pub(super) body: Value,
 }
 
-/// What was answered. A participant's result may be JSON that no `Value` can hold (too deep, a number
+/// What was answered. A participant's result, or a payload, may be JSON that no `Value` can hold (too deep, a number
 /// too large, half of a surrogate pair): then it is shown as its text.
 fn body_of(text: &str) -> Result<Value, serde_json::Error> {
     let error = match serde_json::from_str(text) {
@@ -80,9 +80,11 @@ fn body_of(text: &str) -> Result<Value, serde_json::Error> {
         Err(error) => error,
     };
     let mut view: TransactionView = serde_json::from_str(text).map_err(|_| error)?;
-    for result in view.branches.iter_mut().filter_map(|branch| branch.result.as_mut()) {
-        let as_text = serde_json::to_string(result.as_str())?;
-        *result = serde_json::from_str(&as_text)?;
+    for branch in &mut view.branches {
+        for json in branch.result.iter_mut().chain(&mut branch.payload) {
+            let as_text = serde_json::to_string(json.as_str())?;
+            *json = serde_json::from_str(&as_text)?;
+        }
     }
     serde_json::to_value(view)
 }

@@ -96,7 +96,7 @@ impl Desk {
     async fn work(&self, what: What) -> Result<Exit, ClientError> {
         match what {
             What::List(list) => self.list(list).await,
-            What::Show { gid } => self.show(&gid).await,
+            What::Show { gid, payload } => self.show(&gid, payload).await,
             What::Retry(retry) => self.retry(retry).await,
             What::Confirm { gid } => self.decide(&gid, "confirm", None).await,
             What::Cancel { gid, reason } => {
@@ -118,9 +118,10 @@ impl Desk {
         Ok(Exit::Well)
     }
 
-    async fn show(&self, gid: &str) -> Result<Exit, ClientError> {
+    async fn show(&self, gid: &str, payload: bool) -> Result<Exit, ClientError> {
         let path = ["v1", "transactions", gid];
-        let Answered { body, .. } = self.client.get(&path, NO_QUERY).await?;
+        let query = payload.then(|| ("include", "payload".to_owned()));
+        let Answered { body, .. } = self.client.get(&path, query.as_slice()).await?;
         self.print(&body, |view| text::transaction(view, self.now));
         if self.output == Output::Text {
             let path = ["v1", "transactions", gid, "events"];

@@ -78,7 +78,7 @@ pub(super) fn transaction(view: &TransactionView, now: Wall) -> Vec<String> {
     lines
 }
 
-/// What participants and operators have said of branches.
+/// What branches are sent, and what participants and operators have said of them.
 fn words(branches: &[BranchView]) -> Vec<String> {
     let mut lines = Vec::new();
     for branch in branches {
@@ -87,6 +87,9 @@ fn words(branches: &[BranchView]) -> Vec<String> {
             let PendingResolutionView { as_, by, note, at } = said;
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
             lines.push(format!("{id}: will be resolved as {as_} by {by} at {at}{note}"));
+        }
+        if let Some(payload) = &branch.payload {
+            lines.push(format!("{id}: is sent {}", payload.as_str()));
         }
         let of_try = branch.answer.as_ref().map(|answer| (answer.status, answer.body.as_str()));
         if let Some((status, body)) = of_try {

@@ -181,6 +181,7 @@ mod tests {
 
     use super::*;
     use crate::http::extract::filter::{Filter, Ordering, Paging, StatusFilter, UnfinishedFilter};
+    use crate::http::extract::include::Include;
     use crate::http::extract::wait::{BranchWait, DecisionWait, ReadWait, ResolutionWait};
     use crate::http::handlers::audit::AuditFilter;
 
@@ -219,6 +220,7 @@ mod tests {
         agrees::<BranchWait>();
         agrees::<ResolutionWait>();
         agrees::<ReadWait>();
+        agrees::<Include>();
         agrees::<StatusFilter>();
         agrees::<UnfinishedFilter>();
         agrees::<Filter>();
