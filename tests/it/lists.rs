@@ -173,6 +173,13 @@ async fn a_list_asked_for_wrongly_is_refused_by_name() {
         ("created_before=1763640000", "created_before"),
         ("cursor=zz", "cursor"),
         ("order=asc", "order"),
+        ("open=perhaps", "open"),
+        ("reason=bored", "reason"),
+        ("gid_prefix=", "gid_prefix"),
+        ("gid_prefix=a/b", "gid_prefix"),
+        ("metadata.channel=web", "metadata.channel"),
+        ("parked=true&metadata.=web", "metadata."),
+        ("parked=true&metadata.a=1&metadata.a=1", "metadata.a"),
     ] {
         let path = format!("/v1/transactions?{query}");
         let response = tercet.client().send(Method::GET, &path, None).await;

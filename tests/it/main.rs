@@ -20,6 +20,7 @@ mod daemon;
 mod delays;
 mod disk_full;
 mod expected;
+mod finding;
 mod health;
 mod journal;
 mod journal_hold;

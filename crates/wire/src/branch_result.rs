@@ -67,7 +67,7 @@ impl BranchResult {
     /// As it is shown.
     #[must_use]
     pub fn view(&self) -> Option<JsonText> {
-        RawValue::from_string(self.json.as_ref().to_owned()).ok().map(JsonText)
+        JsonText::of(&self.json)
     }
 }
 
@@ -93,6 +93,12 @@ pub fn body_with_results<'a>(
 pub struct JsonText(Box<RawValue>);
 
 impl JsonText {
+    /// This text, if it is a JSON value.
+    #[must_use]
+    pub fn of(json: &str) -> Option<Self> {
+        RawValue::from_string(json.to_owned()).ok().map(Self)
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

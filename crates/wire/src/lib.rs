@@ -42,10 +42,10 @@ pub use order::Order;
 pub use problem::{Problem, ProblemCode};
 pub use request::{
     Arrival, AuditPlace, AuditQuery, BeginRequest, BranchRequest, CancelRequest, CheckedBegin,
-    Cursor, Invalid, InvalidAuditCursor, InvalidCursor, Limits, ListQuery, Object, Pointer,
-    RegisterRequest, Resolution, ResolveRequest, RunRequest, SagaRequest, StepRequest, Unfit,
-    check_begin, check_branch, check_branches, check_cancel, check_places, check_resolve,
-    check_run, check_saga, check_shape, input_of, refused_begin, saga_content,
+    GidPrefix, Invalid, InvalidCursor, Limits, ListOrder, ListPlace, ListQuery, MetadataFilter,
+    Object, Pointer, RegisterRequest, Resolution, ResolveRequest, RunRequest, SagaRequest,
+    StepRequest, Unfit, check_begin, check_branch, check_branches, check_cancel, check_places,
+    check_resolve, check_run, check_saga, check_shape, input_of, refused_begin, saga_content,
 };
 pub use response::{
     AnswerView, AnswersView, AttemptsView, AuditEntryView, BookEntry, BranchView, BranchesView,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    AnswerView, BranchId, BranchResult, BranchStatus, BranchView, LastAnswerView, Now,
+    AnswerView, BranchId, BranchResult, BranchStatus, BranchView, JsonText, LastAnswerView, Now,
     PendingResolutionView, Reason, SummaryView, TransactionView, Wall,
 };
 
@@ -21,6 +21,16 @@ impl Snapshot {
             summary: self.transaction.summary(),
             branches: branches.enumerate().map(|branch| self.show(branch)).collect(),
         }
+    }
+
+    /// The transaction with its branches and what each is sent.
+    #[must_use]
+    pub fn view_with_payloads(&self) -> TransactionView {
+        let mut view = self.view();
+        for (shown, branch) in view.branches.iter_mut().zip(&self.transaction.branches) {
+            shown.payload = JsonText::of(&branch.spec.payload);
+        }
+        view
     }
 
     /// One of its branches.
@@ -132,6 +142,7 @@ fn branch_view(
         last_error: branch.last_error.as_deref().map(str::to_owned),
         answer: branch.answer.as_ref().map(answer_view),
         result: transaction.result(position).and_then(BranchResult::view),
+        payload: None,
         last_answer: branch.last_answer.as_deref().map(LastAnswerView::from),
         resolved_as: branch.resolved_as,
         pending_resolution: branch

@@ -1,10 +1,13 @@
-//! Lists say what there is, newest first, page by page.
+//! Lists say what there is, in their order, page by page.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{Change, Decided, Decision, HistoryEvent, Record};
-use tercet_wire::{EventKind, ListQuery, Pattern, Reason, Status, SummaryView, Wall};
+use tercet_wire::{
+    EventKind, GidPrefix, ListOrder, ListQuery, MetadataFilter, Pattern, Reason, Status,
+    SummaryView, Wall,
+};
 
 use super::rig::{Running, patiently};
 use crate::JournalError;
@@ -13,6 +16,8 @@ use super::{Rig, finished, on_each_store, open_transaction, record, trying};
 
 on_each_store!(
     every_filter_holds_and_the_newest_come_first,
+    a_prefix_is_compared_by_byte,
+    a_page_looks_through_so_many_and_says_where_to_go_on,
     pages_follow_each_other_without_gaps,
     a_summary_says_what_the_transaction_is,
     history_is_read_from_any_line_on,
@@ -21,16 +26,15 @@ on_each_store!(
 );
 
 fn all() -> ListQuery {
-    ListQuery {
-        statuses: Vec::new(),
-        parked: false,
-        participant: None,
-        pattern: None,
-        created_after: None,
-        created_before: None,
-        limit: 50,
-        cursor: None,
-    }
+    ListQuery::all(50)
+}
+
+fn prefix(text: &str) -> Option<GidPrefix> {
+    Some(text.parse().unwrap())
+}
+
+fn says(key: &str, value: &str) -> MetadataFilter {
+    MetadataFilter { key: key.to_owned(), value: value.to_owned() }
 }
 
 fn cancel(at: i64) -> Change {
@@ -100,10 +104,143 @@ async fn every_filter_holds_and_the_newest_come_first(rig: Rig) {
             &["cancelling-5", "trying-3"],
         ),
         (ListQuery { participant: participant("127.0.0.1:9"), ..all() }, &[]),
+        (ListQuery { open: Some(true), ..all() }, &["open-6"]),
+        (ListQuery { open: Some(false), ..all() }, &everything[1..]),
+        (ListQuery { reasons: vec![Reason::Requested], ..all() }, &["cancelling-5"]),
+        (ListQuery { reasons: vec![Reason::Check, Reason::Requested], ..all() }, &["cancelling-5"]),
+        (ListQuery { reasons: vec![Reason::Deadline], ..all() }, &[]),
+        (
+            ListQuery {
+                reasons: vec![Reason::Requested],
+                statuses: vec![Status::Confirmed],
+                ..all()
+            },
+            &[],
+        ),
+        (ListQuery { gid_prefix: prefix("trying-"), ..all() }, &everything[3..]),
+        (ListQuery { gid_prefix: prefix("Trying-"), ..all() }, &[]),
+        (ListQuery { gid_prefix: prefix("trying-2"), ..all() }, &["trying-2"]),
+        (ListQuery { gid_prefix: prefix("trying-22"), ..all() }, &[]),
+        (
+            ListQuery { gid_prefix: prefix("c"), statuses: vec![Status::Cancelling], ..all() },
+            &["cancelling-5"],
+        ),
+        (
+            ListQuery {
+                gid_prefix: prefix("trying-"),
+                created_after: Some(Wall(2_000)),
+                pattern: Some(Pattern::Tcc),
+                order: ListOrder::Oldest,
+                ..all()
+            },
+            &["trying-2", "trying-3"],
+        ),
+        // The open one has no metadata.
+        (ListQuery { metadata: vec![says("channel", "web")], ..all() }, &everything[1..]),
+        (ListQuery { metadata: vec![says("channel", "Web")], ..all() }, &[]),
+        (ListQuery { metadata: vec![says("channel", "web"), says("shop", "x")], ..all() }, &[]),
+        (
+            ListQuery {
+                metadata: vec![says("channel", "web")],
+                gid_prefix: prefix("trying-"),
+                limit: 2,
+                ..all()
+            },
+            &everything[3..5],
+        ),
     ];
     for (query, expected) in table {
         assert_eq!(gids(&running, query).await, *expected, "{query:?}");
+        // The whole list the other way round.
+        if query.limit == 50 && query.order == ListOrder::Newest {
+            let query = ListQuery { order: ListOrder::Oldest, ..query.clone() };
+            let expected: Vec<&str> = expected.iter().rev().copied().collect();
+            assert_eq!(gids(&running, &query).await, expected, "{query:?}");
+        }
     }
+}
+
+/// A gid is compared by byte: neither by the letters of some language, nor with any that stand for
+/// others.
+async fn a_prefix_is_compared_by_byte(rig: Rig) {
+    let mut running = rig.open().await;
+    let gids = ["Ab", "a-b", "a.b", "aB", "a_b", "ab", "ab:z", "abz", "ac", "b"];
+    let records = (1..).zip(gids).map(|(number, gid)| {
+        let spec = trying(gid, number, 0);
+        record(number, &spec, Change::Begun(spec.clone()))
+    });
+    running.write(records.collect()).await;
+    let table: &[(&str, &[&str])] = &[
+        ("a", &["a-b", "a.b", "aB", "a_b", "ab", "ab:z", "abz", "ac"]),
+        ("A", &["Ab"]),
+        ("a_", &["a_b"]),
+        ("a.", &["a.b"]),
+        ("ab", &["ab", "ab:z", "abz"]),
+        ("abz", &["abz"]),
+        ("z", &[]),
+        ("-", &[]),
+    ];
+    for (begins, expected) in table {
+        // By the key; and where it finds too many, among those that are walked.
+        for looks_at in [100, 1] {
+            let query = ListQuery {
+                gid_prefix: prefix(begins),
+                order: ListOrder::Oldest,
+                looks_at,
+                ..all()
+            };
+            assert_eq!(walk(&running, query).await, *expected, "{begins}, by {looks_at}");
+        }
+    }
+}
+
+/// All pages of a list.
+async fn walk(running: &Running, mut query: ListQuery) -> Vec<String> {
+    let mut seen = Vec::new();
+    for _ in 0..50 {
+        let page = running.journal.list(&query).await.unwrap();
+        assert!(page.items.len() <= usize::try_from(query.limit).unwrap());
+        seen.extend(page.items.into_iter().map(|item| item.gid.to_string()));
+        match page.next_cursor {
+            Some(cursor) => query.after = Some(query.place(&cursor).unwrap()),
+            None => return seen,
+        }
+    }
+    panic!("the list has no end: {seen:?}");
+}
+
+/// Keeps P9.
+async fn a_page_looks_through_so_many_and_says_where_to_go_on(rig: Rig) {
+    let running = populated(&rig).await;
+    let unindexed = |looks_at| {
+        [
+            ListQuery { open: Some(false), looks_at, ..all() },
+            ListQuery { gid_prefix: prefix("trying-"), looks_at, ..all() },
+            ListQuery { metadata: vec![says("channel", "web")], looks_at, ..all() },
+            ListQuery {
+                metadata: vec![says("channel", "web")],
+                statuses: vec![Status::Trying],
+                looks_at,
+                ..all()
+            },
+            ListQuery { reasons: vec![Reason::Requested], looks_at, ..all() },
+        ]
+    };
+    for looks_at in 1..=6 {
+        for (query, whole) in unindexed(looks_at).into_iter().zip(unindexed(1_000)) {
+            for (order, limit) in
+                [ListOrder::Newest, ListOrder::Oldest].into_iter().flat_map(|o| [(o, 1), (o, 50)])
+            {
+                let whole = gids(&running, &ListQuery { order, ..whole.clone() }).await;
+                let query = ListQuery { order, limit, ..query.clone() };
+                assert_eq!(walk(&running, query.clone()).await, whole, "{query:?}");
+            }
+        }
+    }
+    // The newest is open: nothing is found among so few, and the list is not at its end.
+    let query = ListQuery { open: Some(false), looks_at: 1, ..all() };
+    let page = running.journal.list(&query).await.unwrap();
+    assert!(page.items.is_empty() && page.next_cursor.is_some(), "{page:?}");
 }
 
 async fn pages_follow_each_other_without_gaps(rig: Rig) {
@@ -120,7 +257,7 @@ async fn pages_follow_each_other_without_gaps(rig: Rig) {
             assert!(seen.len() <= expected.len(), "{seen:?}");
             match page.next_cursor {
                 None => break,
-                Some(cursor) => query.cursor = Some(cursor.parse().unwrap()),
+                Some(cursor) => query.after = Some(query.place(&cursor).unwrap()),
             }
             assert_eq!(page.items.len(), usize::try_from(limit).unwrap());
         }

@@ -1,22 +1,31 @@
 //! Lists over rows in memory.
 
 use tercet_engine::{Decision, StoredTransaction};
-use tercet_wire::{Cursor, ListQuery, Page, ResolvedAs, SummaryView};
+use tercet_wire::{
+    GidPrefix, ListPlace, ListQuery, MetadataFilter, Page, Reason, ResolvedAs, SummaryView,
+};
 
 use super::as_count;
 use super::state::State;
 use crate::store::Keyset;
 
 pub(super) fn page(state: &State, query: &ListQuery) -> Page<SummaryView> {
-    let place = query.cursor.clone().map(|Cursor { created_at, gid }| Keyset { created_at, gid });
-    let limit = as_count(query.limit);
-    let wanted = state.newest_before(place.as_ref()).filter(|stored| matches(stored, query));
-    let mut items: Vec<SummaryView> = wanted.take(limit.saturating_add(1)).map(summary).collect();
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let last = items.last().filter(|_| more);
-    let cursor = last.map(|last| Cursor { created_at: last.created_at, gid: last.gid.clone() });
-    Page { next_cursor: cursor.map(|cursor| cursor.to_string()), items }
+    let after = query.after.clone().map(|ListPlace { created_at, gid }| Keyset { created_at, gid });
+    let (limit, most) = (as_count(query.limit), as_count(query.looks_at));
+    let mut items: Vec<SummaryView> = Vec::new();
+    let (mut looked_at, mut reached) = (0, None);
+    for stored in state.in_order(query.order, after.as_ref()) {
+        if items.len() == limit && matches(stored, query) || looked_at >= most {
+            return Page { next_cursor: reached.map(|place| query.cursor(&place)), items };
+        }
+        if matches(stored, query) {
+            items.push(summary(stored));
+        }
+        looked_at += 1;
+        let (created_at, gid) = (stored.spec.created_at, stored.spec.gid.clone());
+        reached = Some(ListPlace { created_at, gid });
+    }
+    Page { next_cursor: None, items }
 }
 
 fn matches(stored: &StoredTransaction, query: &ListQuery) -> bool {
@@ -27,10 +36,33 @@ fn matches(stored: &StoredTransaction, query: &ListQuery) -> bool {
     };
     (query.statuses.is_empty() || query.statuses.contains(&stored.status))
         && (!query.parked || (unfinished && stored.parked))
+        && query.open.is_none_or(|open| stored.spec.open == open)
+        && (query.reasons.is_empty() || was_cancelled_for(stored, &query.reasons))
+        && query.gid_prefix.as_ref().is_none_or(|prefix| begins_with(stored, prefix))
+        && has_metadata(stored, &query.metadata)
         && query.pattern.is_none_or(|pattern| stored.spec.pattern == pattern)
         && query.participant.as_ref().is_none_or(participant)
         && query.created_after.is_none_or(|after| created_at >= after)
         && query.created_before.is_none_or(|before| created_at < before)
+}
+
+fn was_cancelled_for(stored: &StoredTransaction, reasons: &[Reason]) -> bool {
+    match stored.decision() {
+        Some(Decision::Cancel { reason, .. }) => reasons.contains(reason),
+        Some(Decision::Confirm) | None => false,
+    }
+}
+
+fn begins_with(stored: &StoredTransaction, prefix: &GidPrefix) -> bool {
+    stored.spec.gid.as_str().starts_with(prefix.as_str())
+}
+
+fn has_metadata(stored: &StoredTransaction, asked: &[MetadataFilter]) -> bool {
+    if asked.is_empty() {
+        return true;
+    }
+    let metadata = stored.spec.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    metadata.is_some_and(|metadata| asked.iter().all(|asked| asked.holds(&metadata)))
 }
 
 fn summary(stored: &StoredTransaction) -> SummaryView {

@@ -8,7 +8,7 @@ use tercet_engine::{
     ApplyError, Batch, Change, Chunk, Judgement, Leave, LifeRow, Lives, StoredTransaction,
     TransactionKey, begins, judge,
 };
-use tercet_wire::{BranchSpec, Gid, Incarnation, NODE_PROTOCOL, Status, Wall};
+use tercet_wire::{BranchSpec, Gid, Incarnation, ListOrder, NODE_PROTOCOL, Status, Wall};
 
 use super::as_count;
 use super::audit::Audit;
@@ -112,14 +112,22 @@ impl State {
         self.transactions.range((from, Bound::Unbounded)).map(|(_, stored)| stored)
     }
 
-    /// Newest first.
-    pub(super) fn newest_before<'a>(
+    /// Those that follow a place, the newest or the oldest first.
+    pub(super) fn in_order<'a>(
         &'a self,
-        place: Option<&Keyset>,
-    ) -> impl Iterator<Item = &'a StoredTransaction> {
-        let to = place.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
-        let older = self.by_begin.range((Bound::Unbounded, to)).rev();
-        older.filter_map(|place| self.transactions.get(&place.gid))
+        order: ListOrder,
+        after: Option<&Keyset>,
+    ) -> Box<dyn Iterator<Item = &'a StoredTransaction> + 'a> {
+        let after = after.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
+        let of = |place: &Keyset| self.transactions.get(&place.gid);
+        match order {
+            ListOrder::Newest => {
+                Box::new(self.by_begin.range((Bound::Unbounded, after)).rev().filter_map(of))
+            }
+            ListOrder::Oldest => {
+                Box::new(self.by_begin.range((after, Bound::Unbounded)).filter_map(of))
+            }
+        }
     }
 
     pub(super) fn commit(

@@ -1,4 +1,4 @@
-//! Lists of transactions, newest first.
+//! Pages of lists of transactions.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,13 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
     QueryTrait, TransactionTrait,
 };
-use tercet_wire::{Cursor, ListQuery, Page, SummaryView};
+use tercet_wire::{ListQuery, Page, SummaryView};
 
 use super::entities::{branch, detail, outcome, own_options};
 use super::lenient_rows::readable;
-use super::list_query::{Newest, newest};
+use super::list_walk::{Listed, listed};
 use super::rows::{ByHand, can_have_options, summary};
 use crate::error::JournalError;
-use crate::store::Keyset;
 
 /// A page of a list.
 pub(crate) async fn page(
@@ -31,7 +30,7 @@ async fn read(
     snapshot: &impl ConnectionTrait,
     query: &ListQuery,
 ) -> Result<Page<SummaryView>, DbErr> {
-    let Newest { rows, next } = newest(snapshot, query).await?;
+    let Listed { rows, next } = listed(snapshot, query).await?;
     let names = || rows.iter().map(|row| row.gid.as_str());
     let details = detail::Entity::find().filter(detail::Column::Gid.is_in(names()));
     let details = readable(snapshot, details).await?;
@@ -88,6 +87,5 @@ async fn read(
             ),
         }
     }
-    let cursor = next.map(|Keyset { created_at, gid }| Cursor { created_at, gid });
-    Ok(Page { items, next_cursor: cursor.map(|cursor| cursor.to_string()) })
+    Ok(Page { items, next_cursor: next.map(|place| query.cursor(&place)) })
 }

@@ -1,150 +1,207 @@
-//! The newest transactions that a list asks for, damaged ones passed by: where the next page
-//! begins does not depend on what can be read of them.
+//! The statements by which a list looks for transactions. Each walks one index in the order wanted
+//! and stops after a page, however many rows there are; what no index has is looked for among so
+//! many rows at most (`list_walk.rs`).
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    Select,
 };
-use tercet_wire::{Cursor, ListQuery, Pattern, Status, Wall};
+use tercet_wire::{GidPrefix, ListOrder, ListPlace, ListQuery, Pattern, Status};
 
 use super::entities::{branch, transaction};
-use crate::store::Keyset;
+
+use transaction::Column;
 
 /// Sagas; see `migrations`.
 const OF_SAGAS: &str = "pattern = 'saga'";
 
-/// What a page is made of.
-pub(crate) struct Newest {
-    /// Newest first, at most as many as asked for.
-    pub(crate) rows: Vec<transaction::Model>,
-    /// The last place that was come to, if something may follow it.
-    pub(crate) next: Option<Keyset>,
-}
-
-/// One row as it was found.
-struct Found {
-    /// Its place, if its gid and its begin can be read.
-    place: Option<Keyset>,
-    model: Result<transaction::Model, DbErr>,
-}
-
-/// The newest of a list, from its cursor on.
-///
-/// Each status is asked for by itself and the answers are merged: then every statement walks
-/// one index in the order wanted and stops after a page, however many rows there are.
-pub(crate) async fn newest(
-    snapshot: &impl ConnectionTrait,
-    query: &ListQuery,
-) -> Result<Newest, DbErr> {
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    // One row more than asked for, so that one knows whether a page follows.
-    let mut wanted = u64::from(query.limit).saturating_add(1);
-    loop {
-        let mut rows: Vec<(Keyset, Result<transaction::Model, DbErr>)> = Vec::new();
-        // Behind this may be more that was not fetched.
-        let mut horizon: Option<Keyset> = None;
-        let mut lost = false;
-        for select in selects(query) {
-            let fetched = fetch(snapshot, select.limit(wanted)).await?;
-            let is_full = u64::try_from(fetched.len()).is_ok_and(|rows| rows >= wanted);
-            let before = rows.len();
-            for found in fetched {
-                match found.place {
-                    Some(place) => rows.push((place, found.model)),
-                    None => tell(found.model.err(), ""),
-                }
-            }
-            if is_full {
-                match rows[before..].last() {
-                    Some((last, _)) => horizon = horizon.max(Some(last.clone())),
-                    None => lost = true,
-                }
-            }
-        }
-        if lost {
-            // None of a whole page has a place to go on from: what is behind is read with it.
-            wanted = wanted.saturating_mul(2);
-            continue;
-        }
-        rows.sort_by(|(a, _), (b, _)| b.cmp(a));
-        let fetched = rows.len();
-        rows.retain(|(place, _)| horizon.as_ref().is_none_or(|horizon| place >= horizon));
-        rows.truncate(limit);
-        let more = horizon.is_some() || rows.len() < fetched;
-        let next = rows.last().filter(|_| more).map(|(place, _)| place.clone());
-        let mut readable = Vec::with_capacity(rows.len());
-        for (place, model) in rows {
-            match model {
-                Ok(model) => readable.push(model),
-                Err(error) => tell(Some(error), place.gid.as_str()),
-            }
-        }
-        return Ok(Newest { rows: readable, next });
-    }
-}
-
-fn tell(error: Option<DbErr>, gid: &str) {
-    let why = error.map_or_else(|| "its gid is none".to_owned(), |error| error.to_string());
-    tracing::error!(event = "transaction_not_listed", gid, why, "a transaction cannot be listed");
-}
-
-async fn fetch(
-    snapshot: &impl ConnectionTrait,
-    select: Select<transaction::Entity>,
-) -> Result<Vec<Found>, DbErr> {
-    let rows = snapshot.query_all_raw(select.build(snapshot.get_database_backend())).await?;
-    let found = |row: &QueryResult| {
-        let begun = row.try_get::<i64>("", "created_at").ok().map(Wall);
-        let gid = row.try_get::<String>("", "gid").ok().and_then(|gid| gid.parse().ok());
-        Found {
-            place: begun.zip(gid).map(|(created_at, gid)| Keyset { created_at, gid }),
-            model: transaction::Model::from_query_result(row, ""),
-        }
-    };
-    Ok(rows.iter().map(found).collect())
-}
-
-/// What is to be merged.
-fn selects(query: &ListQuery) -> Vec<Select<transaction::Entity>> {
+/// Each status is asked for by itself, and the answers are merged; none of them is asked for where
+/// any will do.
+pub(crate) fn statuses(query: &ListQuery) -> Vec<Option<Status>> {
     let unfinished_only = query.parked || query.participant.is_some();
-    if query.statuses.is_empty() && !unfinished_only {
-        return vec![conditions(query)];
+    let cancelled_only = !query.reasons.is_empty();
+    if query.statuses.is_empty() && !unfinished_only && !cancelled_only {
+        return vec![None];
     }
     let asked = |status: &&Status| {
+        let was_cancelled = matches!(status, Status::Cancelling | Status::Cancelled);
         (query.statuses.is_empty() || query.statuses.contains(status))
             && !(unfinished_only && status.is_finished())
+            && (was_cancelled || !cancelled_only)
     };
-    let of_status =
-        |status: &Status| conditions(query).filter(transaction::Column::Status.eq(status.as_str()));
-    Status::ALL.iter().filter(asked).map(of_status).collect()
+    Status::ALL.iter().filter(asked).map(|status| Some(*status)).collect()
 }
 
-/// Everything but the status and the limit.
-pub(crate) fn conditions(query: &ListQuery) -> Select<transaction::Entity> {
-    use transaction::Column;
-    let mut select =
-        transaction::Entity::find().order_by_desc(Column::CreatedAt).order_by_desc(Column::Gid);
+/// Whether something is asked for that is in no index, so that any number of rows may be passed by.
+/// What is unfinished is not much.
+pub(crate) fn looks_through(on: DbBackend, query: &ListQuery) -> bool {
+    let pattern = query.pattern.is_some_and(|pattern| !has_index(on, pattern));
+    query.open.is_some()
+        || !query.reasons.is_empty()
+        || query.gid_prefix.is_some()
+        || !query.metadata.is_empty()
+        || pattern
+}
+
+/// MySQL has no index of a few rows.
+fn has_index(on: DbBackend, pattern: Pattern) -> bool {
+    pattern == Pattern::Saga && on != DbBackend::MySql
+}
+
+/// The rows that are walked, in order: by what indexes have.
+pub(crate) fn walked(
+    on: DbBackend,
+    query: &ListQuery,
+    status: Option<Status>,
+) -> Select<transaction::Entity> {
+    let order = match query.order {
+        ListOrder::Newest => Order::Desc,
+        ListOrder::Oldest => Order::Asc,
+    };
+    let mut select = transaction::Entity::find()
+        .order_by(Column::CreatedAt, order.clone())
+        .order_by(Column::Gid, order);
+    if let Some(status) = status {
+        select = select.filter(Column::Status.eq(status.as_str()));
+    }
     if let Some(after) = query.created_after {
         select = select.filter(Column::CreatedAt.gte(after.0));
     }
     if let Some(before) = query.created_before {
         select = select.filter(Column::CreatedAt.lt(before.0));
     }
-    if let Some(Cursor { created_at, gid }) = &query.cursor {
-        // The first condition alone bounds the walk over the index.
-        select = select.filter(Column::CreatedAt.lte(created_at.0)).filter(
-            Condition::any()
-                .add(Column::CreatedAt.lt(created_at.0))
-                .add(Column::Gid.lt(gid.as_str())),
-        );
+    if let Some(after) = &query.after {
+        select = beyond(select, query.order, after);
     }
-    if let Some(pattern) = query.pattern {
+    if let Some(pattern) = query.pattern.filter(|pattern| has_index(on, *pattern)) {
         // As it stands in the index of the few, which is used for just these words.
         select = match pattern {
             Pattern::Saga => select.filter(Expr::cust(OF_SAGAS)),
             Pattern::Tcc => select.filter(Column::Pattern.eq(pattern.as_str())),
         };
+    }
+    select
+}
+
+/// Behind a place. The first condition alone bounds the walk over the index.
+fn beyond(
+    select: Select<transaction::Entity>,
+    order: ListOrder,
+    place: &ListPlace,
+) -> Select<transaction::Entity> {
+    let (at, gid) = (place.created_at.0, place.gid.as_str());
+    let (bound, later, of_the_same) = match order {
+        ListOrder::Newest => {
+            (Column::CreatedAt.lte(at), Column::CreatedAt.lt(at), Column::Gid.lt(gid))
+        }
+        ListOrder::Oldest => {
+            (Column::CreatedAt.gte(at), Column::CreatedAt.gt(at), Column::Gid.gt(gid))
+        }
+    };
+    select.filter(bound).filter(Condition::any().add(later).add(of_the_same))
+}
+
+/// Up to a place, and it too.
+fn up_to(
+    select: Select<transaction::Entity>,
+    order: ListOrder,
+    place: &ListPlace,
+) -> Select<transaction::Entity> {
+    let (at, gid) = (place.created_at.0, place.gid.as_str());
+    let (bound, sooner, of_the_same) = match order {
+        ListOrder::Newest => {
+            (Column::CreatedAt.gte(at), Column::CreatedAt.gt(at), Column::Gid.gte(gid))
+        }
+        ListOrder::Oldest => {
+            (Column::CreatedAt.lte(at), Column::CreatedAt.lt(at), Column::Gid.lte(gid))
+        }
+    };
+    select.filter(bound).filter(Condition::any().add(sooner).add(of_the_same))
+}
+
+/// Where a walk is after so many rows, and whether one follows: by the index alone.
+pub(crate) fn place_after(
+    on: DbBackend,
+    query: &ListQuery,
+    status: Option<Status>,
+    rows: u64,
+) -> Select<transaction::Entity> {
+    walked(on, query, status)
+        .select_only()
+        .column(Column::CreatedAt)
+        .column(Column::Gid)
+        .offset(rows.saturating_sub(1))
+        .limit(2)
+}
+
+/// What is asked for, among the rows that are walked: no further than a place, if one is given.
+pub(crate) fn asked_for(
+    on: DbBackend,
+    query: &ListQuery,
+    status: Option<Status>,
+    until: Option<&ListPlace>,
+) -> Select<transaction::Entity> {
+    let mut select = conditions(walked(on, query, status), query);
+    if let Some(pattern) = query.pattern.filter(|pattern| !has_index(on, *pattern)) {
+        select = select.filter(Column::Pattern.eq(pattern.as_str()));
+    }
+    if let Some(prefix) = &query.gid_prefix {
+        select = begins_with(select, prefix);
+    }
+    match until {
+        Some(until) => up_to(select, query.order, until),
+        None => select,
+    }
+}
+
+/// The same among these gids, in no order.
+pub(crate) fn among<'a>(
+    query: &ListQuery,
+    gids: impl Iterator<Item = &'a str>,
+) -> Select<transaction::Entity> {
+    let mut select = transaction::Entity::find().filter(Column::Gid.is_in(gids));
+    if let Some(pattern) = query.pattern {
+        select = select.filter(Column::Pattern.eq(pattern.as_str()));
+    }
+    let statuses: Option<Vec<Status>> = statuses(query).into_iter().collect();
+    if let Some(statuses) = statuses {
+        let words = statuses.into_iter().map(Status::as_str);
+        select = select.filter(Column::Status.is_in(words));
+    }
+    conditions(select, query)
+}
+
+/// The places of those whose gids begin so, by the key.
+pub(crate) fn of_prefix(prefix: &GidPrefix, limit: u64) -> Select<transaction::Entity> {
+    let select = transaction::Entity::find()
+        .select_only()
+        .column(Column::CreatedAt)
+        .column(Column::Gid)
+        .order_by_asc(Column::Gid)
+        .limit(limit);
+    begins_with(select, prefix)
+}
+
+/// By byte: that is how gids are compared on every database.
+fn begins_with(
+    select: Select<transaction::Entity>,
+    prefix: &GidPrefix,
+) -> Select<transaction::Entity> {
+    select.filter(Column::Gid.gte(prefix.as_str())).filter(Column::Gid.lt(prefix.end()))
+}
+
+/// What is asked of a row beside its status, its place, its shape and its gid; metadata stand in another table.
+fn conditions(
+    mut select: Select<transaction::Entity>,
+    query: &ListQuery,
+) -> Select<transaction::Entity> {
+    if let Some(open) = query.open {
+        select = select.filter(Column::Open.eq(open));
+    }
+    if !query.reasons.is_empty() {
+        let reasons = query.reasons.iter().map(|reason| reason.as_str());
+        select = select.filter(Column::Reason.is_in(reasons));
     }
     if query.parked {
         select = select.filter(Column::Parked.eq(true));

@@ -10,6 +10,7 @@ mod entities;
 mod lenient_rows;
 pub(crate) mod list;
 pub(crate) mod list_query;
+mod list_walk;
 mod load;
 pub(crate) mod read;
 pub(crate) mod retention;

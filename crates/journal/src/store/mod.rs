@@ -87,7 +87,7 @@ pub(crate) trait Read: Send + Sync + 'static {
     /// How many transactions there are in which status, and whose.
     async fn summary(&self) -> Result<JournalSummary, JournalError>;
 
-    /// A page of a list, newest first.
+    /// A page of a list.
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError>;
 
     /// A page of what operators did, newest first.

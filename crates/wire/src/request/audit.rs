@@ -1,15 +1,9 @@
 //! What the audit is asked for, and where the next page begins.
 
-use sha2::{Digest as _, Sha256};
-use thiserror::Error;
-
-use crate::hex::{hex, unhex};
 use crate::ids::{ActId, Gid};
+use crate::request::cursor::{InvalidCursor, filters_named, read_cursor, written_cursor};
 use crate::status::Action;
 use crate::time::Wall;
-
-/// Bytes of a cursor that tell the filters it was made with from others.
-const FILTERS_BYTES: usize = 8;
 
 /// Which rows of the audit, newest first. Every condition given must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,46 +31,24 @@ pub struct AuditPlace {
     pub id: ActId,
 }
 
-/// The text is no cursor of this list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum InvalidAuditCursor {
-    /// It is none at all.
-    #[error("must be the next_cursor of a previous page")]
-    NotOurs,
-    /// It is one of a page that was asked for otherwise.
-    #[error("is of a page that was asked for with other filters: begin at the first page")]
-    OtherFilters,
-}
-
 impl AuditQuery {
     /// What the page after this place is asked for with. It holds for these filters alone.
     #[must_use]
     pub fn cursor(&self, last: &AuditPlace) -> String {
-        hex(format!("{}/{}/{}", last.at.0, last.id, self.filters()).as_bytes())
+        written_cursor(last.at, &last.id.to_string(), &self.filters())
     }
 
     /// The place that a cursor of this list names.
     ///
     /// # Errors
     /// It is none, or was made with other filters.
-    pub fn place(&self, cursor: &str) -> Result<AuditPlace, InvalidAuditCursor> {
-        let parse = || {
-            let plain = unhex(cursor).and_then(|bytes| String::from_utf8(bytes).ok())?;
-            let (at, rest) = plain.split_once('/')?;
-            let (id, filters) = rest.split_once('/')?;
-            let place = AuditPlace { at: Wall(at.parse().ok()?), id: id.parse().ok()? };
-            Some((place, filters.to_owned()))
-        };
-        let (place, filters) = parse().ok_or(InvalidAuditCursor::NotOurs)?;
-        match filters == self.filters() {
-            true => Ok(place),
-            false => Err(InvalidAuditCursor::OtherFilters),
-        }
+    pub fn place(&self, cursor: &str) -> Result<AuditPlace, InvalidCursor> {
+        let (at, id) = read_cursor(cursor, &self.filters())?;
+        Ok(AuditPlace { at, id })
     }
 
     /// A short name for the filters: others have another.
     fn filters(&self) -> String {
-        let mut sum = Sha256::new();
         let since = self.since.map(|since| since.0.to_string());
         let given = [
             self.who.as_deref(),
@@ -84,13 +56,7 @@ impl AuditQuery {
             self.action.map(Action::as_str),
             since.as_deref(),
         ];
-        for filter in given {
-            // What is absent and what is empty differ, and no two neighbours run together.
-            let length = filter.map_or(-1, |text| i64::try_from(text.len()).unwrap_or(i64::MAX));
-            sum.update(length.to_be_bytes());
-            sum.update(filter.unwrap_or_default());
-        }
-        hex(sum.finalize().get(..FILTERS_BYTES).unwrap_or_default())
+        filters_named(given.into_iter())
     }
 }
 
@@ -126,7 +92,7 @@ mod tests {
             assert_eq!(longer.place(&cursor), Ok(place), "{query:?}");
             for (other, asked) in others.iter().enumerate().filter(|(other, _)| *other != one) {
                 let read = asked.place(&cursor);
-                assert_eq!(read, Err(InvalidAuditCursor::OtherFilters), "{one} as {other}");
+                assert_eq!(read, Err(InvalidCursor::OtherFilters), "{one} as {other}");
             }
         }
     }
@@ -134,7 +100,7 @@ mod tests {
     #[test]
     fn anything_else_is_no_cursor() {
         for text in ["", "a", "zz", "é", "312f", "2f61", "312f61", "312f612f62"] {
-            assert_eq!(all().place(text), Err(InvalidAuditCursor::NotOurs), "{text:?}");
+            assert_eq!(all().place(text), Err(InvalidCursor::NotOurs), "{text:?}");
         }
     }
 }

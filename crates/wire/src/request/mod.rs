@@ -5,6 +5,7 @@ mod begin;
 mod branch_headers;
 mod check;
 mod check_saga;
+mod cursor;
 mod fingerprint;
 mod invalid;
 mod json;
@@ -18,16 +19,17 @@ mod saga;
 mod target;
 mod traceparent;
 
-pub use audit::{AuditPlace, AuditQuery, InvalidAuditCursor};
+pub use audit::{AuditPlace, AuditQuery};
 pub use begin::{BeginRequest, BranchRequest, CancelRequest, RegisterRequest};
 pub use check::{
     Arrival, CheckedBegin, Unfit, check_begin, check_branch, check_branches, check_cancel,
     check_places, check_shape, refused_begin,
 };
 pub use check_saga::{check_run, check_saga, input_of, saga_content};
+pub use cursor::InvalidCursor;
 pub use invalid::Invalid;
 pub use limits::Limits;
-pub use list::{Cursor, InvalidCursor, ListQuery};
+pub use list::{GidPrefix, ListOrder, ListPlace, ListQuery, MetadataFilter};
 pub use object::Object;
 pub use pointer::Pointer;
 pub use resolve::{Resolution, ResolveRequest, check_resolve};

@@ -131,6 +131,10 @@ pub struct BranchView {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
     pub result: Option<JsonText>,
+    /// What it is sent, to the byte. Shown to operators who ask for it with `include=payload`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
+    pub payload: Option<JsonText>,
     /// The last answer to any of its calls that had a status and was neither a success nor 202.
     #[serde(default)]
     pub last_answer: Option<LastAnswerView>,
@@ -222,7 +226,7 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-/// A result of `null` is a result, unlike an absent one.
+/// `null` is a result, and a payload, unlike an absent one.
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<JsonText>, D::Error> {
     JsonText::deserialize(from).map(Some)
 }

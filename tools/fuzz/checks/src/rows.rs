@@ -47,16 +47,7 @@ pub(crate) fn check(data: &[u8]) {
     if let Load::Found(stored) = store.load(&chosen) {
         drive::asked_for(&stored, &mut choices);
     }
-    let everything = ListQuery {
-        statuses: Vec::new(),
-        parked: false,
-        participant: None,
-        pattern: None,
-        created_after: None,
-        created_before: None,
-        limit: 100,
-        cursor: None,
-    };
+    let everything = ListQuery::all(100);
     let page = store.runtime.block_on(store.journal.list(&everything));
     assert!(page.is_ok(), "{sql}: {page:?}");
     let history = store.runtime.block_on(store.journal.history(&chosen, 0, 100));

@@ -5,8 +5,8 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use tercet_wire::{
-    BranchId, BranchStatus, Cursor, EventKind, Gid, Instance, Op, Pattern, ProblemCode, Reason,
-    ResolvedAs, Status, TryBy, Wall,
+    BranchId, BranchStatus, EventKind, Gid, GidPrefix, Instance, ListPlace, ListQuery, Op, Pattern,
+    ProblemCode, Reason, ResolvedAs, Status, TryBy, Wall,
 };
 
 use crate::choices::Choices;
@@ -28,14 +28,18 @@ pub(crate) fn check(data: &[u8]) {
     exact::<Op>(text);
     exact::<ProblemCode>(text);
     stable::<Instance>(text);
-    stable::<Cursor>(text);
     check_time(Wall(number));
     if let Ok(time) = text.parse::<Wall>() {
         check_time(time);
     }
     if let Ok(gid) = text.parse() {
-        let cursor = Cursor { created_at: Wall(number), gid };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        let (place, list) = (ListPlace { created_at: Wall(number), gid }, ListQuery::all(1));
+        assert_eq!(list.place(&list.cursor(&place)), Ok(place));
+    }
+    // Whatever comes as one is read or refused.
+    let _ = ListQuery::all(1).place(text);
+    if let Ok(prefix) = text.parse::<GidPrefix>() {
+        assert!(text == prefix.as_str() && text < prefix.end().as_str());
     }
 }
 

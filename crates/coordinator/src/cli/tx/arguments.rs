@@ -1,5 +1,6 @@
 //! What an operator can ask for.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -49,12 +50,15 @@ pub(super) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum What {
-    /// List transactions, newest first
+    /// List transactions, newest first unless --order says otherwise
     List(List),
     /// Show one with its branches and its history
     Show {
         /// Which transaction
         gid: String,
+        /// Show what each branch is sent, too; takes the role operator
+        #[arg(long)]
+        payload: bool,
     },
     /// Call now what is waiting: of one transaction, or of all that a filter finds
     Retry(Retry),
@@ -79,6 +83,9 @@ pub(super) enum What {
 pub(super) struct List {
     #[command(flatten)]
     pub(super) filter: Filter,
+    /// Which come first: newest or oldest
+    #[arg(long, value_name = "ORDER")]
+    pub(super) order: Option<String>,
     /// At most this many: 1 to 500
     #[arg(long, value_name = "N")]
     pub(super) limit: Option<u32>,
@@ -102,6 +109,18 @@ pub(super) struct Filter {
     /// Only those of this shape: tcc or saga
     #[arg(long, value_name = "PATTERN")]
     pub(super) pattern: Option<String>,
+    /// Only those that were begun open (true), or not (false)
+    #[arg(long, value_name = "BOOL")]
+    pub(super) open: Option<String>,
+    /// Only those that were cancelled for any of these, with commas between
+    #[arg(long, value_name = "REASON")]
+    pub(super) reason: Option<String>,
+    /// Only those whose gid begins so
+    #[arg(long, value_name = "TEXT")]
+    pub(super) gid_prefix: Option<String>,
+    /// Only those whose metadata have this value; with --status, --parked or a time
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub(super) metadata: Vec<(String, String)>,
     /// Begun at this RFC 3339 time or later
     #[arg(long, value_name = "TIME")]
     pub(super) created_after: Option<String>,
@@ -113,20 +132,35 @@ pub(super) struct Filter {
 impl Filter {
     /// Whether nothing is left out by it.
     pub(super) fn is_everything(&self) -> bool {
-        self.parameters().iter().all(|(_, value)| value.trim().is_empty())
+        self.metadata.is_empty()
+            && self.parameters().iter().all(|(_, value)| value.trim().is_empty())
     }
 
     /// As the query's parameters.
-    pub(super) fn parameters(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn parameters(&self) -> Vec<(Cow<'static, str>, String)> {
         let given = [
             ("status", self.status.clone()),
             ("parked", self.parked.then(|| "true".to_owned())),
             ("participant", self.participant.clone()),
             ("pattern", self.pattern.clone()),
+            ("open", self.open.clone()),
+            ("reason", self.reason.clone()),
+            ("gid_prefix", self.gid_prefix.clone()),
             ("created_after", self.created_after.clone()),
             ("created_before", self.created_before.clone()),
         ];
-        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+        let given = given.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
+        let says = |(key, value): &(String, String)| {
+            (Cow::Owned(format!("metadata.{key}")), value.clone())
+        };
+        given.chain(self.metadata.iter().map(says)).collect()
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("must be KEY=VALUE"),
     }
 }
 

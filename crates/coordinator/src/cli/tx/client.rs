@@ -19,6 +19,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 /// A retry of all takes as long as it takes; a coordinator that is gone is noticed sooner.
 const WALK_TIMEOUT: Duration = Duration::from_secs(3_600);
 
+/// Nothing is asked for beside what the path says.
+pub(super) const NO_QUERY: &[(&str, String)] = &[];
+
 /// Why nothing was done, or nobody knows.
 #[derive(Debug, Error)]
 pub(super) enum ClientError {
@@ -69,7 +72,7 @@ pub(super) struct Answered {
     pub(super) body: Value,
 }
 
-/// What was answered. A participant's result may be JSON that no `Value` can hold (too deep, a number
+/// What was answered. A participant's result, or a payload, may be JSON that no `Value` can hold (too deep, a number
 /// too large, half of a surrogate pair): then it is shown as its text.
 fn body_of(text: &str) -> Result<Value, serde_json::Error> {
     let error = match serde_json::from_str(text) {
@@ -77,9 +80,11 @@ fn body_of(text: &str) -> Result<Value, serde_json::Error> {
         Err(error) => error,
     };
     let mut view: TransactionView = serde_json::from_str(text).map_err(|_| error)?;
-    for result in view.branches.iter_mut().filter_map(|branch| branch.result.as_mut()) {
-        let as_text = serde_json::to_string(result.as_str())?;
-        *result = serde_json::from_str(&as_text)?;
+    for branch in &mut view.branches {
+        for json in branch.result.iter_mut().chain(&mut branch.payload) {
+            let as_text = serde_json::to_string(json.as_str())?;
+            *json = serde_json::from_str(&as_text)?;
+        }
     }
     serde_json::to_value(view)
 }
@@ -124,7 +129,7 @@ impl Client {
     pub(super) async fn get_text(
         &self,
         path: &[&str],
-        query: &[(&'static str, String)],
+        query: &[(impl AsRef<str>, String)],
         headers: Vec<(&'static str, String)>,
     ) -> Result<(u16, String), ClientError> {
         let url = self.address(path, query)?;
@@ -140,7 +145,7 @@ impl Client {
     pub(super) async fn get(
         &self,
         path: &[&str],
-        query: &[(&'static str, String)],
+        query: &[(impl AsRef<str>, String)],
     ) -> Result<Answered, ClientError> {
         self.send(Method::GET, path, query, None, ANSWER_TIMEOUT).await
     }
@@ -148,7 +153,7 @@ impl Client {
     pub(super) async fn post(
         &self,
         path: &[&str],
-        query: &[(&'static str, String)],
+        query: &[(impl AsRef<str>, String)],
         body: Option<Value>,
     ) -> Result<Answered, ClientError> {
         let body = body.map(|body| body.to_string());
@@ -161,22 +166,22 @@ impl Client {
         path: &[&str],
         body: String,
     ) -> Result<Answered, ClientError> {
-        self.send(Method::POST, path, &[], Some(body), ANSWER_TIMEOUT).await
+        self.send(Method::POST, path, NO_QUERY, Some(body), ANSWER_TIMEOUT).await
     }
 
     pub(super) async fn put(&self, path: &[&str], body: String) -> Result<Answered, ClientError> {
-        self.send(Method::PUT, path, &[], Some(body), ANSWER_TIMEOUT).await
+        self.send(Method::PUT, path, NO_QUERY, Some(body), ANSWER_TIMEOUT).await
     }
 
     pub(super) async fn delete(&self, path: &[&str]) -> Result<Answered, ClientError> {
-        self.send(Method::DELETE, path, &[], None, ANSWER_TIMEOUT).await
+        self.send(Method::DELETE, path, NO_QUERY, None, ANSWER_TIMEOUT).await
     }
 
     /// As `post`, for what can take long.
     pub(super) async fn walk(
         &self,
         path: &[&str],
-        query: &[(&'static str, String)],
+        query: &[(impl AsRef<str>, String)],
     ) -> Result<Answered, ClientError> {
         self.send(Method::POST, path, query, None, WALK_TIMEOUT).await
     }
@@ -185,7 +190,7 @@ impl Client {
         &self,
         method: Method,
         path: &[&str],
-        query: &[(&'static str, String)],
+        query: &[(impl AsRef<str>, String)],
         body: Option<String>,
         timeout: Duration,
     ) -> Result<Answered, ClientError> {
@@ -217,7 +222,11 @@ impl Client {
     }
 
     /// The address of a resource; whatever stands in an id is one segment of its path.
-    fn address(&self, path: &[&str], query: &[(&'static str, String)]) -> Result<Url, ClientError> {
+    fn address(
+        &self,
+        path: &[&str],
+        query: &[(impl AsRef<str>, String)],
+    ) -> Result<Url, ClientError> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| ClientError::Url(self.base.clone()))?

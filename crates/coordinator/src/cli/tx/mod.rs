@@ -24,7 +24,7 @@ use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 
 use crate::cli::exit::{Exit, complain, say, say_json, say_line, with_causes};
 use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What, Where};
-use crate::cli::tx::client::{Answered, Client, ClientError, Kind};
+use crate::cli::tx::client::{Answered, Client, ClientError, Kind, NO_QUERY};
 use crate::cli::tx::token::token;
 use crate::tls::{self, TlsFiles};
 
@@ -96,7 +96,7 @@ impl Desk {
     async fn work(&self, what: What) -> Result<Exit, ClientError> {
         match what {
             What::List(list) => self.list(list).await,
-            What::Show { gid } => self.show(&gid).await,
+            What::Show { gid, payload } => self.show(&gid, payload).await,
             What::Retry(retry) => self.retry(retry).await,
             What::Confirm { gid } => self.decide(&gid, "confirm", None).await,
             What::Cancel { gid, reason } => {
@@ -108,8 +108,9 @@ impl Desk {
 
     async fn list(&self, list: List) -> Result<Exit, ClientError> {
         let mut query = list.filter.parameters();
-        query.extend(list.limit.map(|limit| ("limit", limit.to_string())));
-        query.extend(list.cursor.map(|cursor| ("cursor", cursor)));
+        query.extend(list.order.map(|order| ("order".into(), order)));
+        query.extend(list.limit.map(|limit| ("limit".into(), limit.to_string())));
+        query.extend(list.cursor.map(|cursor| ("cursor".into(), cursor)));
         let Answered { body, .. } = self.client.get(&["v1", "transactions"], &query).await?;
         self.print(&body, |page: &Page<SummaryView>| {
             text::list(&page.items, page.next_cursor.as_deref(), self.now)
@@ -117,9 +118,10 @@ impl Desk {
         Ok(Exit::Well)
     }
 
-    async fn show(&self, gid: &str) -> Result<Exit, ClientError> {
+    async fn show(&self, gid: &str, payload: bool) -> Result<Exit, ClientError> {
         let path = ["v1", "transactions", gid];
-        let Answered { body, .. } = self.client.get(&path, &[]).await?;
+        let query = payload.then(|| ("include", "payload".to_owned()));
+        let Answered { body, .. } = self.client.get(&path, query.as_slice()).await?;
         self.print(&body, |view| text::transaction(view, self.now));
         if self.output == Output::Text {
             let path = ["v1", "transactions", gid, "events"];
@@ -145,7 +147,7 @@ impl Desk {
             return Ok(Exit::Well);
         };
         let path = ["v1", "transactions", &gid, "retry"];
-        let Answered { body, .. } = self.client.post(&path, &[], None).await?;
+        let Answered { body, .. } = self.client.post(&path, NO_QUERY, None).await?;
         self.print(&body, |view| text::transaction(view, self.now));
         Ok(Exit::Well)
     }
@@ -181,7 +183,7 @@ impl Desk {
         body: Option<Value>,
     ) -> Result<Exit, ClientError> {
         let path = ["v1", "transactions", gid, decision];
-        let Answered { status, body } = self.client.post(&path, &[], body).await?;
+        let Answered { status, body } = self.client.post(&path, NO_QUERY, body).await?;
         self.print(&body, |view| text::transaction(view, self.now));
         if status == 202 {
             self.remark("not finished yet: it goes on by itself");

@@ -13,7 +13,11 @@ use crate::cli::tx::table::Table;
 /// A page of a list.
 pub(super) fn list(items: &[SummaryView], next: Option<&str>, now: Wall) -> Vec<String> {
     if items.is_empty() {
-        return vec!["no transactions".to_owned()];
+        return vec![match next {
+            // It was looked through only so many.
+            Some(cursor) => format!("none so far, and there are more: --cursor {cursor}"),
+            None => "no transactions".to_owned(),
+        }];
     }
     let mut table = Table::new(&["GID", "STATUS", "PARKED", "AGE", "BRANCHES", "REASON"]);
     for item in items {
@@ -74,7 +78,7 @@ pub(super) fn transaction(view: &TransactionView, now: Wall) -> Vec<String> {
     lines
 }
 
-/// What participants and operators have said of branches.
+/// What branches are sent, and what participants and operators have said of them.
 fn words(branches: &[BranchView]) -> Vec<String> {
     let mut lines = Vec::new();
     for branch in branches {
@@ -83,6 +87,9 @@ fn words(branches: &[BranchView]) -> Vec<String> {
             let PendingResolutionView { as_, by, note, at } = said;
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
             lines.push(format!("{id}: will be resolved as {as_} by {by} at {at}{note}"));
+        }
+        if let Some(payload) = &branch.payload {
+            lines.push(format!("{id}: is sent {}", payload.as_str()));
         }
         let of_try = branch.answer.as_ref().map(|answer| (answer.status, answer.body.as_str()));
         if let Some((status, body)) = of_try {

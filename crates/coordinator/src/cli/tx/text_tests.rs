@@ -55,6 +55,8 @@ order-1001  confirming  parked  10 min 0 s  2         mixed
 There are more: --cursor 31";
     assert_eq!(list(&[item], Some("31"), NOW).join("\n"), expected);
     assert_eq!(list(&[], None, NOW), ["no transactions"]);
+    // A page that has found nothing among those that it looked through.
+    assert_eq!(list(&[], Some("31"), NOW), ["none so far, and there are more: --cursor 31"]);
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! Which transactions a list has, and which part of it.
 
-use tercet_wire::{Invalid, ListQuery, Pattern, Status, UnknownName, Wall};
+use std::str::FromStr;
+
+use tercet_wire::{
+    GidPrefix, Invalid, ListOrder, ListQuery, MetadataFilter, Pattern, Reason, Status, UnknownName,
+    Wall, without_nul,
+};
 use utoipa::IntoParams;
 
 use crate::http::extract::params::{FromParams, Params};
@@ -9,6 +14,10 @@ use crate::http::extract::params::{FromParams, Params};
 const DEFAULT_LIMIT: u32 = 50;
 /// The most a page can have.
 pub(in crate::http) const MAX_LIMIT: u32 = 500;
+/// Rows of one status that are looked through for a page, where no index has what is asked for.
+const LOOKS_AT: u32 = 10_000;
+/// What the parameters begin with that ask for metadata.
+const METADATA: &str = "metadata.";
 
 /// Transactions by their status, finished ones too.
 #[derive(Debug, IntoParams)]
@@ -21,7 +30,7 @@ pub(in crate::http) struct StatusFilter {
 
 impl FromParams for StatusFilter {
     fn take(params: &mut Params) -> Result<Self, Invalid> {
-        Ok(Self { status: params.take("status", statuses)? })
+        Ok(Self { status: params.take("status", words)? })
     }
 }
 
@@ -36,7 +45,7 @@ pub(in crate::http) struct UnfinishedFilter {
 
 impl FromParams for UnfinishedFilter {
     fn take(params: &mut Params) -> Result<Self, Invalid> {
-        let status = params.take("status", statuses)?;
+        let status: Option<Vec<Status>> = params.take("status", words)?;
         let mut given = status.iter().flatten();
         if let Some(finished) = given.find(|status| status.is_finished()) {
             return Err(Invalid::new("status", format!("nothing is called of what is {finished}")));
@@ -52,12 +61,26 @@ pub(in crate::http) struct Filter {
     /// `true`: only unfinished ones that need people. `false` asks for nothing.
     #[param(value_type = Option<bool>)]
     parked: Option<bool>,
+    /// Whether they were begun open; also after their end.
+    #[param(value_type = Option<bool>)]
+    open: Option<bool>,
     /// Only unfinished ones with a branch of this `host:port`.
     #[param(max_length = 259, pattern = "^.+:[0-9]{1,5}$")]
     participant: Option<String>,
     /// Of this shape: `tcc` or `saga`.
     #[param(value_type = Option<String>, pattern = "^(tcc|saga)$")]
     pattern: Option<Pattern>,
+    /// Cancelled for any of these, with commas between: `try-refused`, `try-failed`, `deadline`,
+    /// `requested`, `operator`, `check`.
+    #[param(value_type = Option<String>, pattern = "^(try-refused|try-failed|deadline|requested|operator|check)(,(try-refused|try-failed|deadline|requested|operator|check))*$")]
+    reason: Option<Vec<Reason>>,
+    /// How their gids begin, by byte: 1 to 128 of a gid's letters.
+    #[param(value_type = Option<String>, min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9._:-]+$")]
+    gid_prefix: Option<GidPrefix>,
+    /// `metadata.KEY=VALUE`, any number of them: whose metadata have this value under the key, a
+    /// string, a number or a bool. Only with `status`, `parked` or a time.
+    #[param(ignore)]
+    metadata: Vec<MetadataFilter>,
     /// Begun at this RFC 3339 time or later.
     #[param(value_type = Option<String>)]
     created_after: Option<Wall>,
@@ -70,8 +93,12 @@ impl FromParams for Filter {
     fn take(params: &mut Params) -> Result<Self, Invalid> {
         Ok(Self {
             parked: params.take_word("parked", &[("true", true), ("false", false)])?,
+            open: params.take_word("open", &[("true", true), ("false", false)])?,
             participant: params.take("participant", participant)?,
             pattern: params.take("pattern", str::parse)?,
+            reason: params.take("reason", words)?,
+            gid_prefix: params.take("gid_prefix", str::parse)?,
+            metadata: params.take_all(METADATA)?.into_iter().map(says).collect(),
             created_after: params.take("created_after", str::parse)?,
             created_before: params.take("created_before", str::parse)?,
         })
@@ -84,13 +111,57 @@ impl Filter {
         ListQuery {
             statuses,
             parked: self.parked.unwrap_or(false),
+            open: self.open,
             participant: self.participant,
             pattern: self.pattern,
+            reasons: self.reason.unwrap_or_default(),
+            gid_prefix: self.gid_prefix,
+            metadata: self.metadata,
             created_after: self.created_after,
             created_before: self.created_before,
-            limit: MAX_LIMIT,
-            cursor: None,
+            looks_at: LOOKS_AT,
+            ..ListQuery::all(MAX_LIMIT)
         }
+    }
+}
+
+/// Refuses to look through the metadata of all transactions there are.
+///
+/// # Errors
+/// Nothing else narrows the list.
+pub(in crate::http) fn narrowed(query: &ListQuery) -> Result<(), Invalid> {
+    let has_time = query.created_after.is_some() || query.created_before.is_some();
+    match query.metadata.first() {
+        Some(MetadataFilter { key, .. })
+            if query.statuses.is_empty() && !query.parked && !has_time =>
+        {
+            let name: String = format!("{METADATA}{key}").chars().take(64).collect();
+            let only = "is taken only with status, parked=true, created_after or created_before";
+            Err(Invalid::new(name, only))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Which transactions come first.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct Ordering {
+    /// `newest` (default): those begun last come first; `oldest`: those begun first.
+    #[param(value_type = Option<String>, pattern = "^(newest|oldest)$")]
+    order: Option<ListOrder>,
+}
+
+impl FromParams for Ordering {
+    fn take(params: &mut Params) -> Result<Self, Invalid> {
+        let words = [("newest", ListOrder::Newest), ("oldest", ListOrder::Oldest)];
+        Ok(Self { order: params.take_word("order", &words)? })
+    }
+}
+
+impl Ordering {
+    pub(in crate::http) fn order(&self) -> ListOrder {
+        self.order.unwrap_or(ListOrder::Newest)
     }
 }
 
@@ -132,11 +203,18 @@ impl Paging {
     }
 }
 
-fn statuses(text: &str) -> Result<Vec<Status>, UnknownName> {
-    let mut statuses = text.split(',').map(str::parse).collect::<Result<Vec<Status>, _>>()?;
-    statuses.sort_unstable();
-    statuses.dedup();
-    Ok(statuses)
+/// Words with commas between, each once.
+fn words<W: FromStr<Err = UnknownName> + Ord>(text: &str) -> Result<Vec<W>, UnknownName> {
+    let mut words = text.split(',').map(str::parse).collect::<Result<Vec<W>, _>>()?;
+    words.sort_unstable();
+    words.dedup();
+    Ok(words)
+}
+
+fn says((key, value): (String, String)) -> MetadataFilter {
+    // As metadata are kept.
+    let kept = |text: String| without_nul(&text).into_owned();
+    MetadataFilter { key: kept(key), value: kept(value) }
 }
 
 fn participant(text: &str) -> Result<String, &'static str> {

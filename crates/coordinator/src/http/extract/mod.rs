@@ -6,6 +6,7 @@ pub(in crate::http) mod budget;
 pub(super) mod document;
 pub(super) mod filter;
 pub(super) mod gid_path;
+pub(super) mod include;
 pub(super) mod params;
 pub(super) mod peer;
 pub(super) mod saga_path;

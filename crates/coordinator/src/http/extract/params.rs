@@ -65,12 +65,14 @@ impl<S: Sync, Q: FromParams> FromRequestParts<S> for Query<Q> {
 pub(in crate::http) struct Params {
     given: Vec<(String, String)>,
     known: Vec<&'static str>,
+    /// What names begin with of which there are any number.
+    open: Vec<&'static str>,
 }
 
 impl Params {
     fn parse(query: &str) -> Self {
         let pairs = form_urlencoded::parse(query.as_bytes());
-        Self { given: pairs.into_owned().collect(), known: Vec::new() }
+        Self { given: pairs.into_owned().collect(), known: Vec::new(), open: Vec::new() }
     }
 
     /// The value of one parameter, if it was given.
@@ -91,6 +93,36 @@ impl Params {
             return Err(Invalid::new(name, "is given twice"));
         }
         read(&value).map(Some).map_err(|error| Invalid::new(name, error))
+    }
+
+    /// All parameters whose names begin so, by what follows, which names each once.
+    ///
+    /// # Errors
+    /// Nothing follows, or one is given twice.
+    pub(in crate::http) fn take_all(
+        &mut self,
+        prefix: &'static str,
+    ) -> Result<Vec<(String, String)>, Invalid> {
+        self.open.push(prefix);
+        let mut taken: Vec<(String, String)> = Vec::new();
+        for (name, value) in std::mem::take(&mut self.given) {
+            let Some(key) = name.strip_prefix(prefix) else {
+                self.given.push((name, value));
+                continue;
+            };
+            let wrong = if key.is_empty() {
+                "must have a key behind the dot"
+            } else if taken.iter().any(|(other, _)| other == key) {
+                "is given twice"
+            } else {
+                taken.push((key.to_owned(), value));
+                continue;
+            };
+            return Err(Invalid::new(name.chars().take(64).collect::<String>(), wrong));
+        }
+        // In whatever order they come, they ask for the same.
+        taken.sort_unstable();
+        Ok(taken)
     }
 
     /// A whole number within a range.
@@ -134,7 +166,10 @@ impl Params {
         Err(if self.known.is_empty() {
             Invalid::new(name, "is not known: this address takes no parameters")
         } else {
-            Invalid::new(name, format!("is not known; there are {}", self.known.join(", ")))
+            let open = self.open.iter().map(|prefix| format!("{prefix}KEY"));
+            let known = self.known.iter().map(|name| (*name).to_owned()).chain(open);
+            let known: Vec<String> = known.collect();
+            Invalid::new(name, format!("is not known; there are {}", known.join(", ")))
         })
     }
 }
@@ -145,7 +180,8 @@ mod tests {
     use utoipa::openapi::path::ParameterIn;
 
     use super::*;
-    use crate::http::extract::filter::{Filter, Paging, StatusFilter, UnfinishedFilter};
+    use crate::http::extract::filter::{Filter, Ordering, Paging, StatusFilter, UnfinishedFilter};
+    use crate::http::extract::include::Include;
     use crate::http::extract::wait::{BranchWait, DecisionWait, ReadWait, ResolutionWait};
     use crate::http::handlers::audit::AuditFilter;
 
@@ -184,9 +220,11 @@ mod tests {
         agrees::<BranchWait>();
         agrees::<ResolutionWait>();
         agrees::<ReadWait>();
+        agrees::<Include>();
         agrees::<StatusFilter>();
         agrees::<UnfinishedFilter>();
         agrees::<Filter>();
+        agrees::<Ordering>();
         agrees::<Paging>();
         agrees::<AuditFilter>();
     }

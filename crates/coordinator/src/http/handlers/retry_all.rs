@@ -11,8 +11,8 @@ use http::Method;
 use serde_json::json;
 use tercet_engine::{Act, Ask, Refusal, Reply, Until};
 use tercet_wire::{
-    ActId, Action, Gid, Incarnation, ListQuery, Problem, ProblemCode, RetriedView, Status, Wall,
-    header, without_nul,
+    ActId, Action, Gid, Incarnation, ListQuery, MetadataFilter, Problem, ProblemCode, RetriedView,
+    Status, Wall, header, without_nul,
 };
 use tokio::task::{JoinError, JoinSet};
 
@@ -74,8 +74,8 @@ pub(in crate::http) async fn retry_all(
         asking.each(gids, &mut asked).await?;
         // What was begun meanwhile is newer than the first page: the walk has an end.
         let Some(cursor) = page.next_cursor else { return asked.told() };
-        let Ok(cursor) = cursor.parse() else { return Err(Failure::internal()) };
-        query.cursor = Some(cursor);
+        let Ok(place) = query.place(&cursor) else { return Err(Failure::internal()) };
+        query.after = Some(place);
     }
 }
 
@@ -232,6 +232,19 @@ fn act(caller: &Caller, id: ActId, query: &ListQuery, at: Wall) -> Act {
     }
     if let Some(pattern) = query.pattern {
         filter["pattern"] = pattern.as_str().into();
+    }
+    if let Some(open) = query.open {
+        filter["open"] = open.into();
+    }
+    if !query.reasons.is_empty() {
+        let reasons = query.reasons.iter().map(|reason| reason.as_str());
+        filter["reason"] = reasons.collect::<Vec<_>>().join(",").into();
+    }
+    if let Some(prefix) = &query.gid_prefix {
+        filter["gid_prefix"] = prefix.as_str().into();
+    }
+    for MetadataFilter { key, value } in &query.metadata {
+        filter[format!("metadata.{key}")] = value.as_str().into();
     }
     for (name, moment) in
         [("created_after", query.created_after), ("created_before", query.created_before)]

@@ -156,7 +156,9 @@ fn complete_parameter(parameter: &mut Value) {
         "code" => json!("gid-reused"),
         "status" => json!("confirming,cancelling"),
         "who" => json!("alice"),
-        "parked" => json!(true),
+        "parked" | "open" => json!(true),
+        "reason" => json!("try-refused,deadline"),
+        "gid_prefix" => json!("order-"),
         "participant" => json!("127.0.0.1:7302"),
         "created_after" | "created_before" | "since" => {
             parameter["schema"]["format"] = "date-time".into();

@@ -28,6 +28,13 @@ pub(in crate::http) fn read(snapshot: &Snapshot, role: Role) -> Response {
     with_status((StatusCode::OK, Json(view)).into_response(), status)
 }
 
+/// The same with what each branch is sent, for operators.
+pub(in crate::http) fn with_payloads(snapshot: &Snapshot) -> Response {
+    let view = snapshot.view_with_payloads();
+    let status = view.summary.status;
+    with_status((StatusCode::OK, Json(view)).into_response(), status)
+}
+
 /// The branch that was registered, or those that were at once, likewise.
 pub(in crate::http) fn branches(reply: Reply, gid: &Gid) -> Result<Response, Failure> {
     let (told, snapshot, view) = match reply {

@@ -1,9 +1,11 @@
-//! What a take-over asks goes by keys and indexes, however many transactions there are: asked on
+//! What a take-over and what lists ask goes by keys and indexes, however many transactions there are: asked on
 //! sessions as those that ask it, with so many rows that whoever walks them all is seen by it.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryTrait, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QuerySelect, QueryTrait, Statement};
 use tercet_engine::{Chunk, MOST_IN_CHUNK};
-use tercet_wire::{Gid, Incarnation, Wall};
+use tercet_wire::{
+    Gid, GidPrefix, Incarnation, ListOrder, ListPlace, ListQuery, Reason, Status, Wall,
+};
 
 use super::{number, on_each_server, run};
 use crate::conformance::{Engine, Rig};
@@ -11,10 +13,10 @@ use crate::migrate_up;
 use crate::mysql::MySql;
 use crate::postgres::Postgres;
 use crate::shared::{Address, Server, Session};
-use crate::sql::{Field, SharedDialect, read};
+use crate::sql::{Field, SharedDialect, list_query, read};
 use crate::store::NOBODY;
 
-on_each_server!(a_take_over_asks_by_indexes_however_many_rows_there_are);
+on_each_server!(what_is_asked_often_goes_by_indexes_however_many_rows_there_are);
 
 const OWN: Incarnation = Incarnation(8);
 const DEAD: Incarnation = Incarnation(7);
@@ -46,7 +48,7 @@ fn chunk(dead: Incarnation) -> Chunk {
     Chunk { number: 1, written_at: Wall(1), dead, gids }
 }
 
-async fn a_take_over_asks_by_indexes_however_many_rows_there_are(rig: Rig) {
+async fn what_is_asked_often_goes_by_indexes_however_many_rows_there_are(rig: Rig) {
     rig.server().make().await;
     migrate_up(&rig.settings.database_url).await.unwrap();
     let outsider = rig.server().outsider().await;
@@ -96,12 +98,44 @@ async fn plans<S: Server>(rig: &Rig) {
         }
     }
     asked.extend([None, Some(NOBODY), Some(DEAD)].map(|after| read::next_owner(after).build(on)));
+    asked.extend(lists(on));
     for mut statement in asked {
         statement.sql = format!("EXPLAIN {}", statement.sql);
         let plan = explained(&readers, &statement).await;
         goes_by_an_index(on, &statement, &plan);
     }
     readers.close().await.unwrap();
+}
+
+/// What lists ask, of all and of each status that most have.
+fn lists(on: DbBackend) -> Vec<Statement> {
+    let gid = |n: u32| format!("g-{n:07}").parse::<Gid>().unwrap();
+    let place = |n: u32| ListPlace { created_at: Wall(n.into()), gid: gid(n) };
+    let all = || ListQuery { after: Some(place(120_000)), ..ListQuery::all(50) };
+    let oldest = ListQuery { order: ListOrder::Oldest, after: Some(place(30_000)), ..all() };
+    let prefix = Some("g-00".parse::<GidPrefix>().unwrap());
+    let mut asked = Vec::new();
+    for status in [None, Some(Status::Trying), Some(Status::Confirmed)] {
+        for query in [all(), oldest.clone()] {
+            asked.push(list_query::asked_for(on, &query, status, None).limit(51));
+            asked.push(list_query::place_after(on, &query, status, 10_000));
+        }
+        for query in [
+            ListQuery { open: Some(true), ..all() },
+            ListQuery { reasons: vec![Reason::Deadline], ..all() },
+            ListQuery { gid_prefix: prefix.clone(), ..all() },
+        ] {
+            let until = place(if status.is_none() { 110_000 } else { 70_000 });
+            asked.push(list_query::asked_for(on, &query, status, Some(&until)).limit(51));
+        }
+    }
+    asked.push(list_query::of_prefix(&prefix.unwrap(), 10_001));
+    let gids: Vec<Gid> = (0..500).map(|n| gid(70_001 + n * 7)).collect();
+    asked.push(list_query::among(
+        &ListQuery { open: Some(true), ..all() },
+        gids.iter().map(Gid::as_str),
+    ));
+    asked.into_iter().map(|select| select.build(on)).collect()
 }
 
 /// What the writer's session says of a step of the plan.

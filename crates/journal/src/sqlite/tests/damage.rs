@@ -11,8 +11,8 @@ use tercet_engine::{
     StoredTransaction, read_page,
 };
 use tercet_wire::{
-    AuditQuery, BranchStatus, Epoch, EventKind, Gid, Incarnation, ListQuery, Op, PerOp, Seq, Spec,
-    Status, Wall,
+    AuditQuery, BranchStatus, Epoch, EventKind, Gid, Incarnation, ListOrder, ListQuery, Op, PerOp,
+    Seq, Spec, Status, Wall,
 };
 
 use super::{open, outsider, run};
@@ -234,16 +234,7 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
 }
 
 fn everything() -> ListQuery {
-    ListQuery {
-        statuses: Vec::new(),
-        parked: false,
-        participant: None,
-        pattern: None,
-        created_after: None,
-        created_before: None,
-        limit: 1_000,
-        cursor: None,
-    }
+    ListQuery::all(1_000)
 }
 
 #[tokio::test]
@@ -320,7 +311,7 @@ async fn listed(running: &Running, query: ListQuery) -> Vec<String> {
         assert!(page.items.len() <= usize::try_from(query.limit).unwrap());
         gids.extend(page.items.into_iter().map(|item| item.gid.as_str().to_owned()));
         match page.next_cursor {
-            Some(cursor) => query.cursor = Some(cursor.parse().unwrap()),
+            Some(cursor) => query.after = Some(query.place(&cursor).unwrap()),
             None => return gids,
         }
     }
@@ -372,7 +363,18 @@ async fn a_damaged_row_ends_no_list_early() {
                 };
                 assert_eq!(listed(&running, by_status).await, sound, "{damage}, by {limit}");
                 let all = ListQuery { limit, ..everything() };
-                assert_eq!(listed(&running, all).await, sound, "{damage}, by {limit}");
+                assert_eq!(listed(&running, all.clone()).await, sound, "{damage}, by {limit}");
+                let oldest = ListQuery { order: ListOrder::Oldest, ..all.clone() };
+                let backwards: Vec<String> = sound.iter().rev().cloned().collect();
+                assert_eq!(listed(&running, oldest).await, backwards, "{damage}, by {limit}");
+                // By the key, and where that finds too many.
+                let prefix = Some("tx-".parse().unwrap());
+                let by_prefix = ListQuery { gid_prefix: prefix, ..all };
+                for looks_at in [1, 2, 100] {
+                    let by_prefix = ListQuery { looks_at, ..by_prefix.clone() };
+                    let found = listed(&running, by_prefix).await;
+                    assert_eq!(found, sound, "{damage}, by {limit}, {looks_at} at a time");
+                }
             }
         }
     }

@@ -1,12 +1,10 @@
 //! How SQLite goes about the statements that run often: by index, whatever the number of rows.
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, QueryFilter, QuerySelect,
-    QueryTrait, Statement,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QuerySelect, QueryTrait, Statement};
 use tercet_engine::{Change, HistoryEvent, Record, Weight};
 use tercet_wire::{
-    AuditPlace, AuditQuery, Cursor, EventKind, Incarnation, ListQuery, Pattern, Seq, Status, Wall,
+    AuditPlace, AuditQuery, EventKind, Incarnation, ListOrder, ListPlace, ListQuery, Pattern,
+    Reason, Seq, Status, Wall,
 };
 
 use super::super::dialect::Sqlite;
@@ -14,7 +12,7 @@ use super::outsider;
 use crate::batch_plan::deltas;
 use crate::conformance::{Rig, Script, record, trying};
 use crate::migrate_up;
-use crate::sql::{Dialect, WriteKind, audit, list_query, read, summary, transaction, write_rows};
+use crate::sql::{Dialect, WriteKind, audit, list_query, read, summary, write_rows};
 
 async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<String> {
     let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
@@ -155,34 +153,65 @@ async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
     let rig = Rig::on_sqlite();
     migrate_up(&rig.settings.database_url).await.unwrap();
     let outsider = outsider(&rig).await;
-    let all = ListQuery {
-        statuses: Vec::new(),
-        parked: false,
-        participant: None,
-        pattern: None,
-        created_after: None,
-        created_before: None,
-        limit: 50,
-        cursor: None,
-    };
-    let cursor = Cursor { created_at: Wall(5), gid: "a".parse().unwrap() };
-    let later = ListQuery { cursor: Some(cursor), created_after: Some(Wall(1)), ..all.clone() };
+    let all = ListQuery::all(50);
+    let place = ListPlace { created_at: Wall(5), gid: "a".parse().unwrap() };
+    let later =
+        ListQuery { after: Some(place.clone()), created_after: Some(Wall(1)), ..all.clone() };
+    let oldest = ListQuery { order: ListOrder::Oldest, after: Some(place.clone()), ..all.clone() };
     let sagas = ListQuery { pattern: Some(Pattern::Saga), ..all.clone() };
+    let on = DbBackend::Sqlite;
     for (query, status, index) in [
-        (&sagas, false, "global_transactions_sagas"),
-        (&all, false, "global_transactions_created"),
-        (&all, true, "global_transactions_status (status=?)"),
-        (&later, false, "global_transactions_created (created_at>? AND created_at<?)"),
-        (&later, true, "global_transactions_status (status=? AND created_at>? AND created_at<?)"),
+        (&sagas, None, "global_transactions_sagas"),
+        (&all, None, "global_transactions_created"),
+        (&all, Some(Status::Trying), "global_transactions_status (status=?)"),
+        (&later, None, "global_transactions_created (created_at>? AND created_at<?)"),
+        (
+            &later,
+            Some(Status::Trying),
+            "global_transactions_status (status=? AND created_at>? AND created_at<?)",
+        ),
+        (&oldest, None, "global_transactions_created (created_at>?)"),
+        (&oldest, Some(Status::Trying), "global_transactions_status (status=? AND created_at>?)"),
     ] {
-        let mut select = list_query::conditions(query).limit(51);
-        if status {
-            select = select.filter(transaction::Column::Status.eq("trying"));
-        }
-        let plan = plan(&outsider, &select.build(DbBackend::Sqlite)).await;
-        assert_eq!(plan.len(), 1, "{plan:?}");
-        assert!(plan[0].contains(&format!("USING INDEX {index}")), "{plan:?}");
+        let found = list_query::asked_for(on, query, status, None).limit(51).build(on);
+        walks(&plan(&outsider, &found).await, &format!("USING INDEX {index}"));
+        let place = list_query::place_after(on, query, status, 10_000).build(on);
+        walks(&plan(&outsider, &place).await, &format!("USING COVERING INDEX {index}"));
     }
+    // What no index has is looked for among the rows up to a place, in the same order.
+    let until = ListPlace { created_at: Wall(2), gid: "b".parse().unwrap() };
+    let prefix = Some("order-".parse().unwrap());
+    let reasons = vec![Reason::Deadline, Reason::Check];
+    for unindexed in [
+        ListQuery { open: Some(true), ..all.clone() },
+        ListQuery { reasons, ..all.clone() },
+        ListQuery { gid_prefix: prefix.clone(), ..all.clone() },
+        ListQuery { pattern: Some(Pattern::Tcc), ..all.clone() },
+    ] {
+        assert!(list_query::looks_through(on, &unindexed));
+        let query = ListQuery { after: Some(place.clone()), ..unindexed };
+        for (status, index) in [
+            (None, "global_transactions_created (created_at>? AND created_at<?)"),
+            (
+                Some(Status::Cancelled),
+                "global_transactions_status (status=? AND created_at>? AND created_at<?)",
+            ),
+        ] {
+            let found = list_query::asked_for(on, &query, status, Some(&until)).limit(51);
+            walks(&plan(&outsider, &found.build(on)).await, &format!("USING INDEX {index}"));
+        }
+    }
+    let by_key = "USING INDEX sqlite_autoindex_global_transactions_1";
+    let of_prefix = list_query::of_prefix(&prefix.unwrap(), 10_001).build(on);
+    walks(&plan(&outsider, &of_prefix).await, &format!("{by_key} (gid>? AND gid<?)"));
+    let among = ["a", "b", "c"].into_iter();
+    let among = list_query::among(&ListQuery { open: Some(true), ..all }, among).build(on);
+    walks(&plan(&outsider, &among).await, &format!("{by_key} (gid=?)"));
+}
+
+/// It is one step, by this index.
+fn walks(plan: &[String], index: &str) {
+    assert!(matches!(plan, [step] if step.contains(index)), "{plan:?}, and not {index}");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use self::books::Books;
 use self::compare::{Difference, Finding, compare};
 use crate::cli::exit::{Exit, say_json, say_line};
 use crate::cli::tx::arguments::{Output, Where};
-use crate::cli::tx::client::{Client, ClientError, Kind};
+use crate::cli::tx::client::{Client, ClientError, Kind, NO_QUERY};
 use crate::cli::tx::{on_runtime, refused};
 
 /// Transactions asked for at once.
@@ -186,7 +186,7 @@ impl<'a> Comparison<'a> {
 
     async fn retry(&mut self, gid: &Gid) -> Result<(), ClientError> {
         let path = ["v1", "transactions", gid.as_str(), "retry"];
-        match self.coordinator.post(&path, &[], None).await {
+        match self.coordinator.post(&path, NO_QUERY, None).await {
             Ok(_) => self.retried += 1,
             // It has ended since.
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Conflict) => {}
@@ -213,7 +213,7 @@ impl<'a> Comparison<'a> {
 
 /// A transaction as the coordinator knows it.
 async fn look(client: Client, gid: Gid) -> Result<Option<TransactionView>, ClientError> {
-    match client.get(&["v1", "transactions", gid.as_str()], &[]).await {
+    match client.get(&["v1", "transactions", gid.as_str()], NO_QUERY).await {
         Ok(answered) => match serde_json::from_value(answered.body) {
             Ok(view) => Ok(Some(view)),
             Err(_) => Err(client.strange(answered.status)),
