@@ -246,6 +246,8 @@ impl Script {
         let mut world = World::new(Rules::default(), &self.spec, &self.participants());
         if self.leaves_memory {
             world = world.with_room_for(0);
+            // The longest pauses, in which it leaves.
+            world.now.entropy = u64::MAX;
         }
         let (began, mut set_back) = (world.now.mono, self.set_back);
         let (mut written, mut called, mut killed) = (0, 0, kill_after.is_none());

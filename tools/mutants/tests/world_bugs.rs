@@ -35,13 +35,6 @@ pub(crate) const WORLD_BUGS: &[Bug] = &[
         caught_by: Simulation,
     },
     Bug {
-        name: "P9: who finds no room to ask, and leaves memory meanwhile, asks no more",
-        file: "crates/engine/src/transaction/paging.rs",
-        instead_of: "CallState::Waiting { since, .. } => since.after(LOOKS_FOR_ROOM),",
-        put: "CallState::Waiting { since, .. } => since.after(LOOKS_FOR_ROOM * 10_000),",
-        caught_by: Simulation,
-    },
-    Bug {
         name: "P4: a message is given up while the coordinator is away",
         file: "crates/participant-sdk/src/outbox/hand_over.rs",
         instead_of: "Told::Away { why, .. } => later(at_least_half(AWAY_PAUSE, attempts, entropy), cut(&why)),",

@@ -16,6 +16,4 @@ pub const REGRESSIONS: &[(u64, &str)] = &[
     (202, "called before its time, since another that was put off had its own"),
     (1497, "called before its time, since another that was put off had its own"),
     (7862, "put off anew since the wall clock was behind, and shown to people too late"),
-    (109, "put off anew each time it came back, while another was waited for"),
-    (130, "a step without room told its history anew each time it came back, and filled it"),
 ];

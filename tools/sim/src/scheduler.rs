@@ -62,6 +62,11 @@ impl Scheduler {
         u64::try_from(self.homes.len()).unwrap_or(u64::MAX)
     }
 
+    /// How many lives there were so far.
+    pub(crate) fn lives(&self) -> usize {
+        self.homes.len()
+    }
+
     /// The node on which a life runs or ran.
     pub(crate) fn home(&self, life: u64) -> usize {
         let place = usize::try_from(life).unwrap_or_default().saturating_sub(1);

@@ -115,6 +115,11 @@ impl Transaction {
             let Some(branch) = branch else { continue };
             if matches!(branch.call_state, CallState::Due(_)) {
                 branch.call_state = CallState::Due(until);
+                // No row counts how often an initiator was asked, and whoever was not answered is to be
+                // called by a fresh connection.
+                if position.is_none() {
+                    branch.attempts.try_ = branch.attempts.try_.max(failure_stats.failures);
+                }
                 branch.failure_stats = failure_stats;
             }
         }

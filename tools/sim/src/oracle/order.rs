@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use tercet_engine::{BranchRecord, Call, StoredTransaction};
+use tercet_engine::{BranchRecord, Call, HistoryEvent, StoredTransaction};
 use tercet_wire::{BranchId, BranchSpec, BranchStatus, EventKind, Op, Pattern};
 
 use crate::coverage::Sometimes;
@@ -70,11 +70,20 @@ fn is_done(branch: &BranchSpec, op: Op, row: Option<&BranchRecord>) -> bool {
     })
 }
 
-/// Whether a line of the history says this of a leg.
-fn tells(stored: &StoredTransaction, kind: EventKind, branch: &BranchId, op: Op) -> bool {
-    stored.history.iter().any(|line| {
+/// The lines of the history that say this of a leg.
+fn lines<'a>(
+    stored: &'a StoredTransaction,
+    kind: EventKind,
+    branch: &'a BranchId,
+    op: Op,
+) -> impl Iterator<Item = &'a HistoryEvent> {
+    stored.history.iter().filter(move |line| {
         line.kind == kind && line.branch.as_ref() == Some(branch) && line.op == Some(op.into())
     })
+}
+
+fn tells(stored: &StoredTransaction, kind: EventKind, branch: &BranchId, op: Op) -> bool {
+    lines(stored, kind, branch, op).next().is_some()
 }
 
 /// At rest: what was done in answer to a call the history says, each after what came first; and it
@@ -94,6 +103,11 @@ pub(super) fn history(stored: &StoredTransaction, scheduler: &mut Scheduler) {
         let is_skipped = row.is_some_and(|row| row.status == BranchStatus::Skipped);
         let by_hand = row.is_some_and(|row| row.resolved_as.is_some());
         let id = &branch.id;
+        // A life that has not heard of the one before it tells it anew.
+        let told = Op::ALL.iter().map(|op| lines(stored, EventKind::StepCalled, id, *op).count());
+        if told.max().is_some_and(|times| times > scheduler.lives()) {
+            scheduler.broke(format!("{gid}/{id}: its history has a leg called first again"));
+        }
         if is_skipped {
             if Op::ALL.iter().any(|op| tells(stored, EventKind::StepCalled, id, *op)) {
                 scheduler.broke(format!("{gid}/{id}: skipped, and its history has it called"));
