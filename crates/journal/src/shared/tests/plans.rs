@@ -3,7 +3,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryTrait, Statement};
 use tercet_engine::{Chunk, MOST_IN_CHUNK};
-use tercet_wire::{Gid, Incarnation, Wall};
+use tercet_wire::{Gid, Incarnation, Status, Wall};
 
 use super::{number, on_each_server, run};
 use crate::conformance::{Engine, Rig};
@@ -11,7 +11,7 @@ use crate::migrate_up;
 use crate::mysql::MySql;
 use crate::postgres::Postgres;
 use crate::shared::{Address, Server, Session};
-use crate::sql::{Field, SharedDialect, read};
+use crate::sql::{Field, SharedDialect, read, summary};
 use crate::store::NOBODY;
 
 on_each_server!(a_take_over_asks_by_indexes_however_many_rows_there_are);
@@ -39,6 +39,17 @@ fn many(on: DbBackend) -> String {
     format!("INSERT INTO global_transactions ({columns}) SELECT {row} FROM {from}")
 }
 
+/// Of those that are being confirmed some are put off; where nobody has options a plan says nothing.
+fn put_off(on: DbBackend) -> String {
+    let padded =
+        if on == DbBackend::Postgres { "lpad(n::text, 7, '0')" } else { "LPAD(n, 7, '0')" };
+    let from = Engine::of(on).numbers(ROWS);
+    format!(
+        "INSERT INTO branch_options (gid, branch_id, options) SELECT CONCAT('g-', {padded}), 'b', \
+         '{{\"confirm_after_ms\":1000}}' FROM {from} WHERE n % 50 = 3"
+    )
+}
+
 /// A chunk in the middle of the table.
 fn chunk(dead: Incarnation) -> Chunk {
     let gids = (0..).map(|place| 70_001 + place * 5).take(MOST_IN_CHUNK);
@@ -51,6 +62,7 @@ async fn a_take_over_asks_by_indexes_however_many_rows_there_are(rig: Rig) {
     migrate_up(&rig.settings.database_url).await.unwrap();
     let outsider = rig.server().outsider().await;
     run(&outsider, &many(outsider.get_database_backend())).await;
+    run(&outsider, &put_off(outsider.get_database_backend())).await;
     assert_eq!(
         number(&outsider, "SELECT COUNT(*) FROM global_transactions").await,
         i64::from(ROWS)
@@ -96,6 +108,8 @@ async fn plans<S: Server>(rig: &Rig) {
         }
     }
     asked.extend([None, Some(NOBODY), Some(DEAD)].map(|after| read::next_owner(after).build(on)));
+    // For the whole of what there is, the oldest that waits is looked for.
+    asked.push(on.build(&summary::oldest(Status::Confirming)));
     for mut statement in asked {
         statement.sql = format!("EXPLAIN {}", statement.sql);
         let plan = explained(&readers, &statement).await;
@@ -135,7 +149,9 @@ async fn explained(readers: &DatabaseConnection, statement: &Statement) -> Vec<S
 fn goes_by_an_index(on: DbBackend, statement: &Statement, plan: &[String]) {
     let shown = format!("{}\n{}", statement.sql, plan.join("\n"));
     assert!(!plan.is_empty(), "no plan of {shown}");
-    for scan in Engine::of(on).full_scans() {
+    let of_options =
+        ["Seq Scan on branch_options", "| branch_options | ALL |", "| branch_options | index |"];
+    for scan in Engine::of(on).full_scans().iter().chain(&of_options) {
         assert!(!shown.contains(scan), "{scan}: {shown}");
     }
 }
