@@ -19,7 +19,7 @@ use tokio::time::MissedTickBehavior;
 pub(crate) use self::initiator::{Detours, Initiator};
 pub(crate) use self::initiator_log::{End, InitiatorLog};
 pub(crate) use self::order::{Endpoints, Shape};
-pub(crate) use self::sender::{Messages, Sender};
+pub(crate) use self::sender::{CONNECTIONS, Messages, Sender};
 use crate::clock;
 use crate::error::ChaosError;
 

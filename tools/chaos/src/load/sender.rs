@@ -5,6 +5,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 use serde_json::{Value, json};
 use tercet_participant::{NewBranch, NewTransaction, NotSent, Outbox};
+use tokio::sync::Semaphore;
 
 use super::deliveries::Deliveries;
 use super::initiator::{Detours, Initiator};
@@ -13,6 +14,9 @@ use crate::clock;
 
 /// The pause after its database has failed.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Connections of all senders together.
+pub(crate) const CONNECTIONS: usize = 32;
 
 /// Of so many orders one is given up before it commits: its message must never be seen.
 const GIVEN_UP_OF: u64 = 10;
@@ -32,6 +36,8 @@ pub(crate) struct Sender {
     messages: Messages,
     db: DatabaseConnection,
     outbox: Outbox,
+    /// One for each connection: who waits for one waits in order, however long that takes.
+    connections: Semaphore,
     /// Where messages go.
     confirm: String,
     deliveries: Deliveries,
@@ -49,6 +55,7 @@ impl Sender {
         Self {
             messages,
             outbox: Outbox::new(db.clone()),
+            connections: Semaphore::new(CONNECTIONS),
             db,
             confirm: format!("{order}/deliver"),
             deliveries: Deliveries::at(base, by),
@@ -94,6 +101,8 @@ impl Sender {
     }
 
     async fn place(&self, gid: &str, payload: &Value, commits: bool) -> Result<(), NotSent> {
+        // It is never closed; were it, the pool would still bound them.
+        let _connection = self.connections.acquire().await.ok();
         let tx = self.db.begin().await?;
         tx.execute_unprepared(&format!("INSERT INTO orders (gid) VALUES ('{gid}')")).await?;
         let invoice = NewBranch::new("invoice").confirm_url(&self.confirm).payload(payload)?;

@@ -16,7 +16,7 @@ use super::fault::PatternFault;
 use crate::clock;
 use crate::error::ChaosError;
 use crate::link::{Link, Weather};
-use crate::load::{InitiatorLog, Load, Messages, Pace, Sender, Shape};
+use crate::load::{CONNECTIONS, InitiatorLog, Load, Messages, Pace, Sender, Shape};
 use crate::nodes::{Rows, Server};
 use crate::process::Process;
 use crate::row::{Rates, Row, ordinary, rate, recovery};
@@ -32,9 +32,6 @@ const PREFIX: &str = "load";
 
 /// The relays' names, which are those of their logs.
 const RELAYS: [&str; 2] = ["relay-1", "relay-2"];
-
-/// Connections of the senders, where many may write at once.
-const CONNECTIONS: u32 = 32;
 
 /// How long every message has to come to its end once nothing is sent any more: longer than a relay's lease, and than
 /// any pause of it while nothing goes wrong.
@@ -70,7 +67,8 @@ impl Place {
         let mut options = ConnectOptions::new(self.url());
         // A pool that gives a connection 30 s looks for a database that was away every six.
         let patience = Duration::from_secs(3);
-        options.max_connections(CONNECTIONS).acquire_timeout(patience).sqlx_logging(false);
+        let connections = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
+        options.max_connections(connections).acquire_timeout(patience).sqlx_logging(false);
         let made = async {
             let db = Database::connect(options).await?;
             if matches!(self, Self::File(_)) {
