@@ -4,8 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes waiting deploy galera
-.PHONY: bench bench-figures bench-growth bench-smoke bench-stores instructions instructions-update
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera
+.PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-relays instructions instructions-update
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,11 @@ chaos-nodes: ## Kill, freeze and cut off nodes, and their database; write docs/c
 	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins
 	tests/databases $(CHAOS) nodes --report docs/chaos.md
 
+# The relay is a program of the SDK's; it has the drivers of whoever is built with it.
+chaos-patterns: ## Kill and cut off what sagas and an outbox need; write docs/chaos.md (root; throw-away PostgreSQL; 4 minutes)
+	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-participant -p tercet-chaos --bins
+	TERCET_TEST_MYSQL_URL=unused tests/databases $(CHAOS) patterns --report docs/chaos.md
+
 waiting: ## Let 100 000 transactions wait for a dead participant; write docs/chaos.md (3 minutes)
 	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-chaos --bins
 	$(CHAOS) waiting --report docs/chaos.md
@@ -126,6 +131,10 @@ bench-stores: ## Measure SQLite, PostgreSQL and MariaDB in turns, and two nodes,
 	$(BENCH)
 	tests/databases sh -c '$(BUILT)/release/tercet-bench stores --daemon $(BUILT)/release/tercet \
 		--postgres "$$TERCET_TEST_POSTGRES_URL" --mysql "$$TERCET_TEST_MYSQL_URL"'
+
+bench-relays: ## Measure one and three relays of an outbox on a throw-away PostgreSQL; write docs/performance.md; two minutes
+	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-participant -p tercet-chaos --bins
+	TERCET_TEST_MYSQL_URL=unused tests/databases $(CHAOS) relays --report docs/performance.md
 
 bench-smoke: ## Run every case of the benchmark for a moment: every answer must be right, no figure counts
 	cargo build --workspace --bins

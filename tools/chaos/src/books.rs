@@ -137,6 +137,14 @@ impl Entries {
         }
     }
 
+    /// What undoes a step that was done at once.
+    pub(crate) fn give_back(&mut self, service: &str, gid: &str) {
+        self.note(service, gid, "void");
+        if let Some((balance, amount)) = self.balance(service) {
+            balance.free += amount;
+        }
+    }
+
     fn note(&mut self, service: &str, gid: &str, status: &str) {
         if service == "order" {
             self.orders.insert(gid.to_owned(), status.to_owned());

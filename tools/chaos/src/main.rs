@@ -11,6 +11,7 @@ mod kit;
 mod link;
 mod load;
 mod nodes;
+mod patterns;
 mod process;
 mod report;
 mod row;
@@ -34,7 +35,9 @@ use self::error::ChaosError;
 use self::fault::{Fault, Need};
 use self::in_memory::InMemoryServices;
 use self::link::Link;
+use self::load::Shape;
 use self::nodes::Nodes;
+use self::patterns::{Patterns, Relays};
 use self::report::Report;
 use self::row::Row;
 use self::stage::Programs;
@@ -64,6 +67,10 @@ enum Command {
     Waiting(Waiting),
     /// Several coordinators on one database, on each server that is given: faults of nodes, take-over, hand-over.
     Nodes(Nodes),
+    /// Sagas, and messages of an outbox, under the same faults, and a table of their own.
+    Patterns(Patterns),
+    /// How many messages relays hand over, and how soon.
+    Relays(Relays),
     /// Participants in memory, for the sale.
     #[command(hide = true, name = InMemoryServices::NAME)]
     InMemoryServices(InMemoryServices),
@@ -106,6 +113,8 @@ async fn main() -> ExitCode {
             Command::Run(asked) => run(asked, &programs()?).await,
             Command::Waiting(asked) => wait(&asked, &programs()?).await,
             Command::Nodes(asked) => run_nodes(&asked, &programs()?).await,
+            Command::Relays(asked) => run_relays(&asked, &programs()?).await,
+            Command::Patterns(asked) => run_patterns(&asked, &programs()?).await,
             Command::InMemoryServices(asked) => in_memory::run(asked).await,
         }
     };
@@ -155,7 +164,7 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, ChaosError> {
             report.cannot(fault, "needs root, for names of its own");
             continue;
         }
-        match trial::run(fault, programs, &link, scale).await {
+        match trial::run(fault, Shape::Tcc, programs, &link, scale).await {
             Ok(row) => report.add(told(row)),
             Err(error) => report.cannot(fault, &error.to_string()),
         }
@@ -164,7 +173,7 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, ChaosError> {
         report.add(told(trial::kills(asked.kills, programs, &link, scale).await?));
     }
     if asked.sale > 0 && !matches!(link, Link::Loopback) {
-        report.add(told(sale::run(asked.sale, programs, &link, scale).await?));
+        report.add(told(sale::run(asked.sale, Shape::Tcc, programs, &link, scale).await?));
     }
     println!("\n{report}");
     if let Some(file) = asked.report {
@@ -200,6 +209,24 @@ async fn run_nodes(asked: &Nodes, programs: &Programs) -> Result<bool, ChaosErro
         report::put(file, "nodes", &figures.to_string())?;
     }
     Ok(figures.is_clean())
+}
+
+async fn run_patterns(asked: &Patterns, programs: &Programs) -> Result<bool, ChaosError> {
+    let figures = patterns::run(asked, programs).await?;
+    println!("\n{figures}");
+    if let Some(file) = &asked.report {
+        report::put(file, "patterns", &figures.to_string())?;
+    }
+    Ok(figures.is_clean())
+}
+
+async fn run_relays(asked: &Relays, programs: &Programs) -> Result<bool, ChaosError> {
+    let figures = patterns::measure_relays(asked, programs).await?;
+    println!("\n{figures}");
+    if let Some(file) = &asked.report {
+        report::put(file, "relays", &figures.to_string())?;
+    }
+    Ok(true)
 }
 
 /// Says at once what was measured: a run takes minutes.

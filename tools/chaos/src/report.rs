@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::Path;
 
 use crate::error::ChaosError;
-use crate::fault::Fault;
 use crate::row::{HEAD, Row};
 use crate::spread::Short;
 use crate::trial::Scale;
@@ -29,7 +28,7 @@ impl Report {
     }
 
     /// A row that cannot be measured here.
-    pub(crate) fn cannot(&mut self, fault: Fault, why: &str) {
+    pub(crate) fn cannot(&mut self, fault: impl fmt::Display, why: &str) {
         eprintln!("{fault}: cannot be done here: {why}");
         self.missing.push(format!("* {fault}: not measured: {why}"));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::error::ChaosError;
 use crate::link::{Link, Weather};
-use crate::load::{Detours, InitiatorLog, Load, Pace, order};
+use crate::load::{Detours, InitiatorLog, Load, Pace, Shape};
 use crate::row::{Rates, Row, ordinary, rate, recovery};
 use crate::spread::Spread;
 use crate::stage::{Kind, Plan, Programs, Setup};
@@ -20,7 +20,7 @@ const PREFIX: &str = "sale";
 const PIECES: i64 = 1_000;
 
 /// Orders under way at a time; who comes when there are as many is turned away.
-const UNDER_WAY: usize = 1_500;
+pub(crate) const UNDER_WAY: usize = 1_500;
 
 /// One of the two runs.
 struct Half {
@@ -36,13 +36,14 @@ struct Half {
 /// Measures the sale with so many orders offered a second.
 pub(crate) async fn run(
     per_second: u32,
+    shape: Shape,
     programs: &Programs,
     link: &Link,
     scale: Scale,
 ) -> Result<Row, ChaosError> {
     let pace = Pace::Offered { per_second, under_way: UNDER_WAY };
-    let fair = one_side(pace, Weather::FAIR, programs, link, scale.fault).await?;
-    let foul = one_side(pace, Weather::FOUL, programs, link, scale.fault).await?;
+    let fair = one_side(pace, shape, Weather::FAIR, programs, link, scale.fault).await?;
+    let foul = one_side(pace, shape, Weather::FOUL, programs, link, scale.fault).await?;
     let mut verdict = foul.verdict;
     // Both halves must be right; what was wrong in fair weather is told as well.
     verdict.begun += fair.verdict.begun;
@@ -53,7 +54,8 @@ pub(crate) async fn run(
     verdict.wrong.extend(fair.verdict.wrong);
     Ok(Row {
         fault: format!(
-            "200 ms + 5 % loss, {per_second}/s offered, {PIECES} in stock ({} orders)",
+            "{}200 ms + 5 % loss, {per_second}/s offered, {PIECES} in stock ({} orders)",
+            shape.name(),
             foul.logs.len()
         ),
         recovery: foul.recovery,
@@ -70,6 +72,7 @@ pub(crate) async fn run(
 
 async fn one_side(
     pace: Pace,
+    shape: Shape,
     weather: Weather,
     programs: &Programs,
     link: &Link,
@@ -82,10 +85,11 @@ async fn one_side(
         on_small_disk: false,
         own_names: false,
         kind: Kind::InMemoryServices,
+        shape,
     };
     let stage = Setup::set(plan, link).await?;
     link.weather(weather).await?;
-    let load = Load::start(pace, stage.initiator()?, order(&stage.participants.at), PREFIX);
+    let load = Load::start(pace, stage.initiator()?, shape.body(&stage.participants.at), PREFIX);
     // Connections are made first, which takes longer in foul weather and is not what is measured.
     tokio::time::sleep(lasts / 2).await;
     let begun = clock::now();

@@ -12,7 +12,7 @@ use crate::error::ChaosError;
 use crate::fault::{Fault, Need};
 use crate::kit::{self, Finding};
 use crate::link::Link;
-use crate::load::{Load, Pace, order};
+use crate::load::{Load, Pace, Shape};
 use crate::row::{Rates, Row, ordinary, rate, recovery};
 use crate::spread::Short;
 use crate::stage::{Kind, Plan, Programs, Setup};
@@ -62,6 +62,7 @@ impl Scale {
 /// Measures one fault.
 pub(crate) async fn run(
     fault: Fault,
+    shape: Shape,
     programs: &Programs,
     link: &Link,
     scale: Scale,
@@ -73,18 +74,25 @@ pub(crate) async fn run(
         pieces: i64::from(u32::MAX),
         on_small_disk: fault.need() == Need::SmallDisk,
         own_names: fault.need() == Need::OwnNames,
-        kind: Kind::Demo,
+        kind: Kind::of(shape),
+        shape,
     };
     let mut stage = Setup::set(plan, link).await?;
-    let load =
-        Load::start(scale.pace(fault), stage.initiator()?, order(&stage.participants.at), PREFIX);
+    let load = Load::start(
+        scale.pace(fault),
+        stage.initiator()?,
+        shape.body(&stage.participants.at),
+        PREFIX,
+    );
     tokio::time::sleep(scale.warm_up()).await;
     let before = clock::now();
     tokio::time::sleep(scale.window).await;
     let lasts = fault.lasts(scale.fault);
     let kit = fault
         .spares_participants()
-        .then(|| kit::begin(&stage.participants.at, lasts + 2 * scale.window));
+        .then_some(shape)
+        .filter(|shape| *shape == Shape::Tcc)
+        .map(|_| kit::begin(&stage.participants.at, lasts + 2 * scale.window));
     let struck = clock::now();
     let healed = fault.strike(&mut stage, lasts).await?;
     load.until_known(healed).await;
@@ -107,7 +115,7 @@ pub(crate) async fn run(
     };
     let without = f64::midpoint(rate(&logs, before, struck), rate(&logs, after, end));
     Ok(Row {
-        fault: format!("{fault}, {}", Short(healed.duration_since(struck))),
+        fault: format!("{}{fault}, {}", shape.name(), Short(healed.duration_since(struck))),
         recovery: recovery(&logs, &[healed]),
         ordinary: ordinary(&logs, &[(before, struck), (after, end)]),
         during: ordinary(&logs, &[(struck, healed)]),
@@ -141,10 +149,12 @@ pub(crate) async fn kills(
         on_small_disk: false,
         own_names: false,
         kind: Kind::Demo,
+        shape: Shape::Tcc,
     };
     let mut stage = Setup::set(plan, link).await?;
     let pace = Pace::Closed { initiators: scale.initiators };
-    let load = Load::start(pace, stage.initiator()?, order(&stage.participants.at), PREFIX);
+    let body = Shape::Tcc.body(&stage.participants.at);
+    let load = Load::start(pace, stage.initiator()?, body, PREFIX);
     tokio::time::sleep(scale.warm_up()).await;
     let before = clock::now();
     tokio::time::sleep(scale.window).await;

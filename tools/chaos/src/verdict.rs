@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::books::{Balance, Entries, PRICE, purse};
-use crate::load::{End, InitiatorLog};
+use crate::load::{End, InitiatorLog, Shape};
 
 /// What the coordinator says of a transaction in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Verdict {
         logs: &[InitiatorLog],
         known: &BTreeMap<String, Known>,
         entries: &Entries,
-        pieces: i64,
+        (shape, pieces): (Shape, i64),
     ) -> Self {
         let mut verdict = Self { begun: logs.len(), ..Self::default() };
         let mut sold = 0;
@@ -52,7 +52,7 @@ impl Verdict {
             sold += i64::from(confirmed);
             let lost = losses(ledger, known);
             verdict.lost += usize::from(!lost.is_empty());
-            let wrong = [lost, differences(ledger, known, entries)].concat();
+            let wrong = [lost, differences(ledger, known, entries, shape)].concat();
             if wrong.is_empty() {
                 verdict.right += 1;
             } else {
@@ -99,7 +99,12 @@ fn losses(ledger: &InitiatorLog, known: Option<&Known>) -> Vec<String> {
 }
 
 /// Where coordinator and participants tell different logs.
-fn differences(ledger: &InitiatorLog, known: Option<&Known>, entries: &Entries) -> Vec<String> {
+fn differences(
+    ledger: &InitiatorLog,
+    known: Option<&Known>,
+    entries: &Entries,
+    shape: Shape,
+) -> Vec<String> {
     let mut differences = Vec::new();
     let Some(Known { instance, end: Some(end) }) = known else {
         return vec!["not finished".to_owned()];
@@ -111,8 +116,14 @@ fn differences(ledger: &InitiatorLog, known: Option<&Known>, entries: &Entries) 
         End::Confirmed => ("confirmed", "placed"),
         End::Cancelled => ("cancelled", "void"),
     };
+    // A step of a saga behind one that was refused was never called; and none behind that.
+    let mut skipped = false;
     for (name, guards) in ["order", "inventory", "payment"].into_iter().zip(&entries.guards) {
         match guards.get(&ledger.gid) {
+            None if shape == Shape::Saga && *end == End::Cancelled => skipped = true,
+            Some(found) if skipped => {
+                differences.push(format!("{name} was not to be called, and has {found:?}"));
+            }
             Some(guarded) if guarded.state == state && guarded.instance == *instance => {}
             found => differences.push(format!("{state}, but {name} has {found:?}")),
         }
@@ -139,6 +150,7 @@ mod tests {
         ledger: InitiatorLog,
         known: Option<Known>,
         entries: Entries,
+        shape: Shape,
     }
 
     fn scene(end: End) -> Scene {
@@ -159,14 +171,15 @@ mod tests {
             stock: Balance { free: PIECES - sold, promised: 0 },
             account: Balance { free: purse() - sold * PRICE, promised: 0 },
         };
-        Scene { ledger, known: Some(Known { instance: "i".to_owned(), end: Some(end) }), entries }
+        let known = Some(Known { instance: "i".to_owned(), end: Some(end) });
+        Scene { ledger, known, entries, shape: Shape::Tcc }
     }
 
     impl Scene {
         fn verdict(&self) -> Verdict {
             let known = self.known.clone().map(|known| (self.ledger.gid.clone(), known));
             let logs = std::slice::from_ref(&self.ledger);
-            Verdict::of(logs, &known.into_iter().collect(), &self.entries, PIECES)
+            Verdict::of(logs, &known.into_iter().collect(), &self.entries, (self.shape, PIECES))
         }
     }
 
@@ -204,6 +217,21 @@ mod tests {
             assert!(!verdict.is_clean(), "{name}");
             assert_eq!(verdict.lost, lost, "{name}: {verdict:?}");
         }
+    }
+
+    #[test]
+    fn of_a_saga_the_steps_behind_a_refused_one_are_never_called() {
+        let called = |which: [bool; 3], shape| {
+            let mut scene = Scene { shape, ..scene(End::Cancelled) };
+            let guards = scene.entries.guards.iter_mut().zip(which);
+            guards.filter(|(_, called)| !called).for_each(|(guard, _)| guard.clear());
+            scene.verdict().is_clean()
+        };
+        for which in [[true, true, false], [true, false, false], [false; 3]] {
+            assert!(called(which, Shape::Saga), "{which:?}");
+            assert!(!called(which, Shape::Tcc), "{which:?}");
+        }
+        assert!(!called([true, false, true], Shape::Saga), "one behind the one that was skipped");
     }
 
     #[test]

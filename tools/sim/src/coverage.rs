@@ -144,7 +144,7 @@ listed!(
 listed!(
     /// What becomes of messages that are written with an initiator's work.
     Sent {
-        Written, WrittenBefore, RolledBack, Sent, Followed, Confirmed, Cancelled,
+        Written, WrittenBefore, RolledBack, HandedOver, Followed, Confirmed, Cancelled,
         ClaimedAgain, GivenBack, AnswerLost, LostItsLease,
         RelayDies, RelayFreezes, DiedWithCalls, DiedBeforeTheMark,
     }

@@ -1,6 +1,7 @@
 //! Looks at all lives about every heartbeat, and has what a dead one drove taken over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tercet_journal::{Journal, JournalError};
 use tercet_wire::{Incarnation, Mono};
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::chunks::Chunks;
 use super::news::News;
@@ -120,15 +121,15 @@ impl Watching {
 
     /// Looks for as long as this life lasts. Once `stop` turns true nothing more is taken over.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut next = Instant::now();
+        let mut next = pin!(sleep(Duration::ZERO));
         loop {
             tokio::select! {
                 biased;
                 () = until_told(&mut stop), if !self.stopping => self.stop(),
                 Some(found) = self.searches.join_next() => self.searched(found.ok().flatten()),
                 Some(ended) = self.take_overs.join_next_with_id() => self.ended(ended),
-                () = self.look.notified() => next = self.look().await,
-                () = sleep_until(next) => next = self.look().await,
+                () = self.look.notified() => next.set(sleep(self.look().await)),
+                () = next.as_mut() => next.set(sleep(self.look().await)),
             }
         }
     }
@@ -140,9 +141,8 @@ impl Watching {
         self.searches.abort_all();
     }
 
-    /// Returns when the next one is due.
-    async fn look(&mut self) -> Instant {
-        let begun = Instant::now();
+    /// Returns how long it is until the next one is due.
+    async fn look(&mut self) -> Duration {
         let asked = self.clock.now().mono;
         // One that takes longer has nothing to say of this moment.
         let within = self.settings.lease;
@@ -156,7 +156,7 @@ impl Watching {
             }
         }
         self.news.of_own_lease(&self.lease);
-        begun + self.watch.next_look(asked, self.settings.heartbeat).since(asked)
+        self.watch.next_look(asked, self.settings.heartbeat).since(self.clock.now().mono)
     }
 
     /// The rows of all lives, asked for at this moment.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{
+    Alias, Expr, ExprTrait, Order, Query, SelectStatement, SubQueryStatement,
+};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, Statement, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
+    QueryTrait, Select, Statement, TransactionTrait,
 };
 use tercet_wire::{Incarnation, Status, Wall};
 
@@ -50,11 +52,17 @@ async fn count(
         }
     }
     for status in Status::ALL.iter().filter(|status| !status.is_finished()) {
-        let oldest: Option<i64> = oldest(*status).into_tuple().one(snapshot).await?;
-        let oldest = oldest.map(Wall);
-        summary.oldest_unfinished = summary.oldest_unfinished.into_iter().chain(oldest).min();
-        let parked: Option<i64> = parked(*status).into_tuple().one(snapshot).await?;
-        summary.parked += parked.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+        let backend = snapshot.get_database_backend();
+        let oldest = snapshot.query_one_raw(backend.build(&oldest(*status))).await?;
+        let oldest = oldest.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+        let parked = snapshot.query_one_raw(parked(*status).build(backend)).await?;
+        let (parked, shown) = match parked {
+            Some(row) => (row.try_get_by_index::<i64>(0)?, row.try_get_by_index(1)?),
+            None => (0, None),
+        };
+        summary.parked += u64::try_from(parked).unwrap_or(0);
+        let of_status = oldest.into_iter().chain(shown).map(Wall);
+        summary.oldest_unfinished = summary.oldest_unfinished.into_iter().chain(of_status).min();
     }
     let nodes = lives(snapshot, dialect.nodes()).await?;
     let mut drivers = BTreeMap::new();
@@ -89,42 +97,64 @@ pub(crate) fn owned() -> Select<transaction::Entity> {
         .group_by(Column::Owner)
 }
 
+/// How many of the oldest that are confirming are asked whether they are put off. There may be as many messages that
+/// are as anybody likes, and each is looked up. Who waits behind so many is seen when it is shown to people.
+pub(crate) const LOOKED_AT: u64 = 10_000;
+
 /// When the first of those of this status was begun that counts as waiting: a message that is put
-/// off waits for nobody until its time. How long that is stands in no column, so of those with
-/// such a branch only what is shown to people counts.
-pub(crate) fn oldest(status: Status) -> Select<transaction::Entity> {
+/// off waits for nobody until its time. How long that is stands in no column, so those with
+/// such a branch are passed over here, and count once they are shown to people.
+pub(crate) fn oldest(status: Status) -> SelectStatement {
     use transaction::Column;
-    let of_status = transaction::Entity::find()
-        .select_only()
+    let mut of_status = Query::select();
+    of_status
         .column(Column::CreatedAt)
-        .filter(Column::Status.eq(status.as_str()))
-        .order_by_asc(Column::CreatedAt);
+        .from(transaction::Entity)
+        .and_where(Column::Status.eq(status.as_str()))
+        .order_by(Column::CreatedAt, Order::Asc)
+        .order_by(Column::Gid, Order::Asc);
     match status {
         Status::Confirming => {
+            let oldest = Alias::new("oldest");
+            of_status.column(Column::Gid).limit(LOOKED_AT);
             let puts_off = Query::select()
                 .expr(Expr::val(1))
                 .from(options::Entity)
                 .and_where(
                     Expr::col((options::Entity, options::Column::Gid))
-                        .equals((transaction::Entity, Column::Gid)),
+                        .equals((oldest.clone(), Column::Gid)),
                 )
                 .and_where(options::Column::Options.like(PUTS_OFF))
+                .limit(1)
                 .to_owned();
-            of_status.filter(Column::Parked.eq(true).or(Expr::exists(puts_off).not()))
+            // A value for each row, and no EXISTS: of that PostgreSQL makes a join, whose cost it takes for that of
+            // the two rows which it expects of any LIKE.
+            let puts_off = SubQueryStatement::from(puts_off);
+            Query::select()
+                .column((oldest.clone(), Column::CreatedAt))
+                .from_subquery(of_status, oldest.clone())
+                .and_where(Expr::from(puts_off).is_null())
+                .order_by((oldest, Column::CreatedAt), Order::Asc)
+                .limit(1)
+                .to_owned()
         }
-        Status::Trying | Status::Cancelling | Status::Confirmed | Status::Cancelled => of_status,
+        Status::Trying | Status::Cancelling | Status::Confirmed | Status::Cancelled => {
+            of_status.limit(1).to_owned()
+        }
     }
 }
 
 /// What the options of a branch say whose Confirm is put off. An id has no quotes.
 const PUTS_OFF: &str = "%\"confirm_after_ms\":%";
 
-/// Reads the rows of that status; those of unfinished ones are not many.
+/// How many people are shown, and when the first of them was begun. Reads the rows of that status; those of unfinished
+/// ones are not many.
 pub(crate) fn parked(status: Status) -> Select<transaction::Entity> {
     use transaction::Column;
     transaction::Entity::find()
         .select_only()
         .column_as(Column::Gid.count(), "parked")
+        .column_as(Column::CreatedAt.min(), "first")
         .filter(Column::Status.eq(status.as_str()))
         .filter(Column::Parked.eq(true))
 }

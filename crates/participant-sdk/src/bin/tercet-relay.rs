@@ -14,7 +14,7 @@ use axum::Router;
 use axum::routing::get;
 use clap::Parser;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use sea_orm::{ConnectOptions, Database, DbErr};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 use tercet_participant::{Client, ClientError, Outbox, Relay};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -83,9 +83,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Fatal> {
-    let mut options = ConnectOptions::new(arguments.database_url);
-    options.sqlx_logging(false);
-    let outbox = Outbox::new(Database::connect(options).await?);
+    let outbox = Outbox::new(connect(arguments.database_url).await?);
     if arguments.migrate {
         outbox.migrate().await?;
     }
@@ -109,6 +107,21 @@ async fn run(arguments: Arguments) -> Result<(), Fatal> {
     }
     relay.stop().await;
     Ok(())
+}
+
+/// A pool that notices soon when its database is back: it tries again after at most a fifth of what it gives a
+/// connection, which by itself is 30 s. For that long a database that is just being started is waited for.
+async fn connect(url: String) -> Result<DatabaseConnection, DbErr> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    const TIMES: u32 = 10;
+    let mut options = ConnectOptions::new(url);
+    options.sqlx_logging(false).acquire_timeout(PATIENCE);
+    for _ in 1..TIMES {
+        if let Ok(connected) = Database::connect(options.clone()).await {
+            return Ok(connected);
+        }
+    }
+    Database::connect(options).await
 }
 
 /// That of the file, else that of the variable, if there is one.

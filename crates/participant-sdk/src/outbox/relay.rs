@@ -26,7 +26,7 @@ const IDLE: Duration = Duration::from_millis(10);
 const IDLE_AT_MOST: Duration = Duration::from_millis(200);
 /// How long a relay waits whose database fails.
 const DATABASE_PAUSE: Backoff =
-    Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(5) };
+    Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(2) };
 /// How often what is pending is counted, and what has ended looked through.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 const PURGE_EVERY: Duration = Duration::from_secs(60 * 60);

@@ -171,6 +171,12 @@ impl Initiator {
         read(what, sent.map_err(|error| ChaosError::Answer(format!("GET {url}: {error}")))?).await
     }
 
+    /// Reads what is at this URL as text.
+    pub(crate) async fn text(&self, url: &str) -> Result<String, ChaosError> {
+        let failed = |error: reqwest::Error| ChaosError::Answer(format!("GET {url}: {error}"));
+        self.http.get(url).send().await.map_err(failed)?.text().await.map_err(failed)
+    }
+
     /// Of the first coordinator that can say. After a fault none may, for a moment: so they are
     /// asked again.
     async fn get(&self, path: &str) -> Result<reqwest::Response, ChaosError> {

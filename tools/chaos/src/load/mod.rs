@@ -1,9 +1,11 @@
 //! Initiators that go on beginning transactions until they are told to stop, and then until they
 //! know the end of each.
 
+mod deliveries;
 mod initiator;
 mod initiator_log;
 mod order;
+mod sender;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +18,8 @@ use tokio::time::MissedTickBehavior;
 
 pub(crate) use self::initiator::{Detours, Initiator};
 pub(crate) use self::initiator_log::{End, InitiatorLog};
-pub(crate) use self::order::{Endpoints, order};
+pub(crate) use self::order::{Endpoints, Shape};
+pub(crate) use self::sender::{CONNECTIONS, Messages, Sender};
 use crate::clock;
 use crate::error::ChaosError;
 
@@ -41,9 +44,16 @@ pub(crate) struct Load {
     tasks: JoinSet<()>,
 }
 
+/// What is done again and again.
+enum Deed {
+    /// A transaction is begun.
+    Begin(Initiator, Body),
+    /// A message is sent with a change of its sender's own.
+    Send(Sender),
+}
+
 struct Shared {
-    initiator: Initiator,
-    body: Body,
+    deed: Deed,
     /// What sets its gids apart from other runs'.
     prefix: String,
     next: AtomicU64,
@@ -61,11 +71,19 @@ struct Ledger {
 }
 
 impl Load {
-    /// Begins.
+    /// Begins transactions.
     pub(crate) fn start(pace: Pace, initiator: Initiator, body: Body, prefix: &str) -> Self {
+        Self::of(pace, Deed::Begin(initiator, body), prefix)
+    }
+
+    /// Sends messages.
+    pub(crate) fn sending(pace: Pace, sender: Sender, prefix: &str) -> Self {
+        Self::of(pace, Deed::Send(sender), prefix)
+    }
+
+    fn of(pace: Pace, deed: Deed, prefix: &str) -> Self {
         let shared = Arc::new(Shared {
-            initiator,
-            body,
+            deed,
             prefix: prefix.to_owned(),
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -178,11 +196,16 @@ impl Shared {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let begun = clock::now();
         let gid = format!("{}-{number:08}", self.prefix);
-        let body = (self.body)(&gid);
         self.ledger().under_way.insert(number, begun);
         let mut one = One { shared: self, number, log: Some(InitiatorLog::new(gid, begun)) };
         if let Some(log) = &mut one.log {
-            let detours = self.initiator.carry_through(number, log, &body).await;
+            let detours = match &self.deed {
+                Deed::Begin(initiator, body) => {
+                    let body = body(&log.gid);
+                    initiator.carry_through(number, log, &body).await
+                }
+                Deed::Send(sender) => sender.carry_through(number, log).await,
+            };
             let mut ledger = self.ledger();
             ledger.detours.unanswered += detours.unanswered;
             ledger.detours.refused += detours.refused;

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::crowd::crowd;
-use self::database::Server;
+pub(crate) use self::database::{Rows, Server};
 use self::fault::NodeFault;
 pub(crate) use self::figures::Figures;
 use self::figures::OfServer;

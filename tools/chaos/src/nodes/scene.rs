@@ -10,7 +10,7 @@ use super::valve::Valve;
 use crate::clock;
 use crate::error::ChaosError;
 use crate::link::Link;
-use crate::load::{Initiator, InitiatorLog};
+use crate::load::{Initiator, InitiatorLog, Shape};
 use crate::process::Process;
 use crate::stage::{Kind, Participants, Programs, verdict};
 use crate::tool::words;
@@ -126,7 +126,8 @@ impl Scene {
         logs: &[InitiatorLog],
         prefix: &str,
     ) -> Result<Verdict, ChaosError> {
-        verdict(&self.initiator()?, &self.participants, PIECES, logs, prefix).await
+        let of = (Shape::Tcc, PIECES);
+        verdict(&self.initiator()?, &self.participants, of, logs, prefix).await
     }
 
     /// Ends the processes, and takes the database away.

@@ -8,7 +8,7 @@ use super::database::Server;
 use super::scene::Scene;
 use crate::clock;
 use crate::error::ChaosError;
-use crate::load::{InitiatorLog, Load, Pace, order};
+use crate::load::{InitiatorLog, Load, Pace, Shape};
 use crate::spread::{Short, Spread};
 use crate::stage::Programs;
 use crate::trial::Scale;
@@ -67,7 +67,8 @@ pub(crate) async fn take_over(
 ) -> Result<TakenOver, ChaosError> {
     let mut scene = Scene::set(programs, server, profile.settings()).await?;
     let pace = Pace::Closed { initiators: scale.initiators };
-    let load = Load::start(pace, scene.initiator()?, order(&scene.participants.at), PREFIX);
+    let load =
+        Load::start(pace, scene.initiator()?, Shape::Tcc.body(&scene.participants.at), PREFIX);
     let mut entropy = fastrand::Rng::with_seed(1);
     let mut kills = Vec::new();
     for round in 0..times {

@@ -5,7 +5,7 @@ use super::fault::NodeFault;
 use super::scene::Scene;
 use crate::clock;
 use crate::error::ChaosError;
-use crate::load::{Load, Pace, order};
+use crate::load::{Load, Pace, Shape};
 use crate::row::{Rates, Row, ordinary, rate, recovery};
 use crate::spread::Short;
 use crate::stage::Programs;
@@ -26,7 +26,8 @@ pub(crate) async fn run(
 ) -> Result<Row, ChaosError> {
     let mut scene = Scene::set(programs, server, &[DRAIN]).await?;
     let pace = Pace::Closed { initiators: scale.initiators };
-    let load = Load::start(pace, scene.initiator()?, order(&scene.participants.at), PREFIX);
+    let load =
+        Load::start(pace, scene.initiator()?, Shape::Tcc.body(&scene.participants.at), PREFIX);
     tokio::time::sleep(scale.window / 2).await;
     let before = clock::now();
     tokio::time::sleep(scale.window).await;

@@ -7,6 +7,7 @@ mod participants;
 mod programs;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -18,7 +19,7 @@ pub(crate) use self::programs::Programs;
 use crate::clock;
 use crate::error::ChaosError;
 use crate::link::Link;
-use crate::load::{Initiator, InitiatorLog};
+use crate::load::{Initiator, InitiatorLog, Shape};
 use crate::process::Process;
 use crate::strangers::Strangers;
 use crate::verdict::{Known, Verdict};
@@ -42,6 +43,8 @@ pub(crate) struct Plan<'a> {
     /// Whether the coordinator asks a name server of the run's own.
     pub(crate) own_names: bool,
     pub(crate) kind: Kind,
+    /// What the load is made of.
+    pub(crate) shape: Shape,
 }
 
 /// A running system on empty databases. It ends with this value.
@@ -57,13 +60,14 @@ pub(crate) struct Setup<'a> {
     /// The coordinator's, which stays its own while it is down.
     port: Port,
     pieces: i64,
-    _directory: TempDir,
+    shape: Shape,
+    directory: TempDir,
 }
 
 impl<'a> Setup<'a> {
     /// Starts all of it.
     pub(crate) async fn set(plan: Plan<'_>, link: &'a Link) -> Result<Self, ChaosError> {
-        let Plan { programs, settings, pieces, on_small_disk, own_names, kind } = plan;
+        let Plan { programs, settings, pieces, on_small_disk, own_names, kind, shape } = plan;
         let directory = TempDir::new().map_err(ChaosError::io("make a directory"))?;
         let at = directory.path();
         let disk = if on_small_disk { Some(SmallDisk::mount(at).await?) } else { None };
@@ -80,13 +84,14 @@ impl<'a> Setup<'a> {
             strangers: None,
             port,
             pieces,
-            _directory: directory,
+            shape,
+            directory,
         })
     }
 
     /// An initiator at its coordinator.
     pub(crate) fn initiator(&self) -> Result<Initiator, ChaosError> {
-        Initiator::new(&format!("http://{}", self.port.address()))
+        Initiator::new(&self.url())
     }
 
     /// Waits until nothing is unfinished, and compares everybody's books.
@@ -95,7 +100,18 @@ impl<'a> Setup<'a> {
         logs: &[InitiatorLog],
         prefix: &str,
     ) -> Result<Verdict, ChaosError> {
-        verdict(&self.initiator()?, &self.participants, self.pieces, logs, prefix).await
+        let of = (self.shape, self.pieces);
+        verdict(&self.initiator()?, &self.participants, of, logs, prefix).await
+    }
+
+    /// Where everybody keeps what is theirs.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The URL of its coordinator.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.port.address())
     }
 }
 
@@ -103,7 +119,7 @@ impl<'a> Setup<'a> {
 pub(crate) async fn verdict(
     initiator: &Initiator,
     participants: &Participants,
-    pieces: i64,
+    (shape, pieces): (Shape, i64),
     logs: &[InitiatorLog],
     prefix: &str,
 ) -> Result<Verdict, ChaosError> {
@@ -114,6 +130,16 @@ pub(crate) async fn verdict(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    let known = known(initiator, logs).await?;
+    let entries = participants.read(initiator, prefix).await?;
+    Ok(Verdict::of(logs, &known, &entries, (shape, pieces)))
+}
+
+/// What the coordinator says of each in the end.
+pub(crate) async fn known(
+    initiator: &Initiator,
+    logs: &[InitiatorLog],
+) -> Result<BTreeMap<String, Known>, ChaosError> {
     let mut known = BTreeMap::new();
     for ledger in logs {
         if let Some(told) = initiator.look(&ledger.gid).await? {
@@ -121,6 +147,5 @@ pub(crate) async fn verdict(
             known.insert(ledger.gid.clone(), Known { instance: told.instance, end });
         }
     }
-    let entries = participants.read(initiator, prefix).await?;
-    Ok(Verdict::of(logs, &known, &entries, pieces))
+    Ok(known)
 }

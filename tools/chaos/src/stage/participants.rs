@@ -7,7 +7,7 @@ use crate::books::{Books, Entries};
 use crate::error::ChaosError;
 use crate::in_memory::{self, InMemoryServices};
 use crate::link::{Link, Place};
-use crate::load::{Endpoints, Initiator};
+use crate::load::{Endpoints, Initiator, Shape};
 use crate::process::Process;
 use crate::tool::words;
 
@@ -18,6 +18,16 @@ pub(crate) enum Kind {
     Demo,
     /// One process that plays all three in memory.
     InMemoryServices,
+}
+
+impl Kind {
+    /// Those that can be asked for this.
+    pub(crate) fn of(shape: Shape) -> Self {
+        match shape {
+            Shape::Tcc => Self::Demo,
+            Shape::Saga => Self::InMemoryServices,
+        }
+    }
 }
 
 /// Running participants. They end with this value.

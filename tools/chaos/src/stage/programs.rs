@@ -1,6 +1,6 @@
 //! The programs under test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::ChaosError;
 
@@ -13,6 +13,8 @@ pub(crate) struct Programs {
     pub(crate) demo_options: Vec<String>,
     /// This one.
     pub(crate) own: String,
+    /// Where they are looked for.
+    directory: PathBuf,
 }
 
 impl Programs {
@@ -24,14 +26,19 @@ impl Programs {
         let own = std::env::current_exe().map_err(ChaosError::io("find this program"))?;
         let beside = || own.parent().map(PathBuf::from).unwrap_or_default();
         let directory = directory.unwrap_or_else(beside);
-        let find = |name: &str| {
-            let path = directory.join(name);
-            let found = path.canonicalize();
-            let found =
-                found.map_err(ChaosError::io(format!("find the program {}", path.display())))?;
-            Ok::<_, ChaosError>(found.display().to_string())
-        };
-        let (tercet, demo) = (find("tercet")?, find("tercet-demo")?);
-        Ok(Self { tercet, demo, demo_options, own: own.display().to_string() })
+        let (tercet, demo) = (find(&directory, "tercet")?, find(&directory, "tercet-demo")?);
+        Ok(Self { tercet, demo, demo_options, own: own.display().to_string(), directory })
     }
+
+    /// The program that hands messages over, which few runs need.
+    pub(crate) fn relay(&self) -> Result<String, ChaosError> {
+        find(&self.directory, "tercet-relay")
+    }
+}
+
+fn find(directory: &Path, name: &str) -> Result<String, ChaosError> {
+    let path = directory.join(name);
+    let found = path.canonicalize();
+    let found = found.map_err(ChaosError::io(format!("find the program {}", path.display())))?;
+    Ok(found.display().to_string())
 }

@@ -35,7 +35,7 @@ pub(super) fn marked(
         scheduler.broke(format!("message {gid} is marked {}: {reason}", next.state));
     }
     match (from, next.state) {
-        (OutboxState::Pending, OutboxState::Sent) => scheduler.saw(Sent::Sent),
+        (OutboxState::Pending, OutboxState::Sent) => scheduler.saw(Sent::HandedOver),
         (_, OutboxState::Confirmed) => scheduler.saw(Sent::Confirmed),
         (_, OutboxState::Cancelled) => scheduler.saw(Sent::Cancelled),
         (OutboxState::Sent, OutboxState::Sent) => scheduler.saw(Sent::Followed),

@@ -13,7 +13,7 @@ use crate::migrate_up;
 use crate::mysql::MySql;
 use crate::postgres::Postgres;
 use crate::shared::{Address, Server, Session};
-use crate::sql::{Field, SharedDialect, list_query, read};
+use crate::sql::{Field, SharedDialect, list_query, read, summary};
 use crate::store::NOBODY;
 
 on_each_server!(what_is_asked_often_goes_by_indexes_however_many_rows_there_are);
@@ -41,6 +41,17 @@ fn many(on: DbBackend) -> String {
     format!("INSERT INTO global_transactions ({columns}) SELECT {row} FROM {from}")
 }
 
+/// Of those that are being confirmed some are put off; where nobody has options a plan says nothing.
+fn put_off(on: DbBackend) -> String {
+    let padded =
+        if on == DbBackend::Postgres { "lpad(n::text, 7, '0')" } else { "LPAD(n, 7, '0')" };
+    let from = Engine::of(on).numbers(ROWS);
+    format!(
+        "INSERT INTO branch_options (gid, branch_id, options) SELECT CONCAT('g-', {padded}), 'b', \
+         '{{\"confirm_after_ms\":1000}}' FROM {from} WHERE n % 50 = 3"
+    )
+}
+
 /// A chunk in the middle of the table.
 fn chunk(dead: Incarnation) -> Chunk {
     let gids = (0..).map(|place| 70_001 + place * 5).take(MOST_IN_CHUNK);
@@ -53,6 +64,7 @@ async fn what_is_asked_often_goes_by_indexes_however_many_rows_there_are(rig: Ri
     migrate_up(&rig.settings.database_url).await.unwrap();
     let outsider = rig.server().outsider().await;
     run(&outsider, &many(outsider.get_database_backend())).await;
+    run(&outsider, &put_off(outsider.get_database_backend())).await;
     assert_eq!(
         number(&outsider, "SELECT COUNT(*) FROM global_transactions").await,
         i64::from(ROWS)
@@ -99,6 +111,8 @@ async fn plans<S: Server>(rig: &Rig) {
     }
     asked.extend([None, Some(NOBODY), Some(DEAD)].map(|after| read::next_owner(after).build(on)));
     asked.extend(lists(on));
+    // For the whole of what there is, the oldest that waits is looked for.
+    asked.push(on.build(&summary::oldest(Status::Confirming)));
     for mut statement in asked {
         statement.sql = format!("EXPLAIN {}", statement.sql);
         let plan = explained(&readers, &statement).await;
@@ -169,7 +183,9 @@ async fn explained(readers: &DatabaseConnection, statement: &Statement) -> Vec<S
 fn goes_by_an_index(on: DbBackend, statement: &Statement, plan: &[String]) {
     let shown = format!("{}\n{}", statement.sql, plan.join("\n"));
     assert!(!plan.is_empty(), "no plan of {shown}");
-    for scan in Engine::of(on).full_scans() {
+    let of_options =
+        ["Seq Scan on branch_options", "| branch_options | ALL |", "| branch_options | index |"];
+    for scan in Engine::of(on).full_scans().iter().chain(&of_options) {
         assert!(!shown.contains(scan), "{scan}: {shown}");
     }
 }

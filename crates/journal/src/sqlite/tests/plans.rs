@@ -12,7 +12,8 @@ use super::outsider;
 use crate::batch_plan::deltas;
 use crate::conformance::{Rig, Script, record, trying};
 use crate::migrate_up;
-use crate::sql::{Dialect, WriteKind, audit, list_query, read, summary, write_rows};
+use crate::sql::summary::LOOKED_AT;
+use crate::sql::{Dialect, WriteKind, audit, list_query, read, summary, transaction, write_rows};
 
 async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<String> {
     let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
@@ -98,29 +99,78 @@ async fn what_there_is_is_counted_by_indexes_alone() {
     migrate_up(&rig.settings.database_url).await.unwrap();
     let outsider = outsider(&rig).await;
     let index = "INDEX global_transactions_status";
-    for (select, expected) in [
-        (summary::by_status(), format!("SCAN global_transactions USING COVERING {index}")),
+    let oldest = |status| DbBackend::Sqlite.build(&summary::oldest(status));
+    let of_status = format!("SEARCH global_transactions USING COVERING {index} (status=?)");
+    for (statement, expected) in [
         (
-            summary::owned(),
+            summary::by_status().build(DbBackend::Sqlite),
+            format!("SCAN global_transactions USING COVERING {index}"),
+        ),
+        (
+            summary::owned().build(DbBackend::Sqlite),
             "SEARCH global_transactions USING COVERING INDEX global_transactions_owner (owner>?)"
                 .to_owned(),
         ),
+        (oldest(Status::Trying), of_status.clone()),
+        (oldest(Status::Cancelling), of_status),
         (
-            summary::oldest(Status::Trying),
-            format!("SEARCH global_transactions USING COVERING {index} (status=?)"),
-        ),
-        (
-            summary::oldest(Status::Cancelling),
-            format!("SEARCH global_transactions USING COVERING {index} (status=?)"),
-        ),
-        (
-            summary::parked(Status::Trying),
+            summary::parked(Status::Trying).build(DbBackend::Sqlite),
             format!("SEARCH global_transactions USING {index} (status=?)"),
         ),
     ] {
-        let plan = plan(&outsider, &select.build(DbBackend::Sqlite)).await;
-        assert_eq!(plan, [expected]);
+        assert_eq!(plan(&outsider, &statement).await, [expected]);
     }
+}
+
+/// Keeps P9.
+#[tokio::test]
+async fn so_many_messages_are_asked_whether_they_are_put_off() {
+    let rig = Rig::on_sqlite();
+    migrate_up(&rig.settings.database_url).await.unwrap();
+    let outsider = outsider(&rig).await;
+    // The first is begun at 1, the next at 2, … All are put off but the last.
+    let numbers = |from: u64, to: u64| {
+        format!(
+            "WITH RECURSIVE n(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM n WHERE n < {to})"
+        )
+    };
+    let columns = "gid, instance, pattern, status, owner, open, parked, created_at, deadline_at";
+    let begin = |from: u64, to: u64| {
+        format!(
+            "INSERT INTO global_transactions ({columns}) {} SELECT 'g-' || n, 'i', 'tcc', \
+             'confirming', 1, FALSE, FALSE, n, n FROM n",
+            numbers(from, to)
+        )
+    };
+    let put_off = format!(
+        "INSERT INTO branch_options (gid, branch_id, options) {} SELECT 'g-' || n, 'b', \
+         '{{\"confirm_after_ms\":1000}}' FROM n",
+        numbers(1, LOOKED_AT - 1)
+    );
+    for sql in [&begin(1, LOOKED_AT), &put_off] {
+        outsider.execute_unprepared(sql).await.unwrap();
+    }
+    let oldest = async || {
+        let oldest = DbBackend::Sqlite.build(&summary::oldest(Status::Confirming));
+        let row = outsider.query_one_raw(oldest).await.unwrap();
+        row.map(|row| row.try_get_by_index::<i64>(0).unwrap())
+    };
+    assert_eq!(oldest().await, i64::try_from(LOOKED_AT).ok());
+    // Behind one more it is not looked for.
+    let one_more = [
+        "UPDATE global_transactions SET created_at = created_at + 1",
+        "INSERT INTO branch_options (gid, branch_id, options) VALUES \
+         ('first', 'b', '{\"confirm_after_ms\":1000}')",
+    ];
+    for sql in one_more {
+        outsider.execute_unprepared(sql).await.unwrap();
+    }
+    let first = format!(
+        "INSERT INTO global_transactions ({columns}) VALUES ('first', 'i', 'tcc', 'confirming', 1, \
+         FALSE, FALSE, 1, 1)"
+    );
+    outsider.execute_unprepared(&first).await.unwrap();
+    assert_eq!(oldest().await, None);
 }
 
 #[tokio::test]
