@@ -23,7 +23,7 @@ const LOOKS_FOR_ROOM: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct BranchBackoff {
     /// Its position; none: it is the initiator that is asked.
-    position: Option<usize>,
+    pub(crate) position: Option<usize>,
     until: Mono,
     failure_stats: FailureStats,
 }

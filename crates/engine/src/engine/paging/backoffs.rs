@@ -42,6 +42,12 @@ impl Backoffs {
         self.0.get(gid).is_some_and(|it| it.first.is_some_and(|first| first > now))
     }
 
+    /// Of those that are decided none is anywhere; initiators that pause are asked in their time.
+    pub(super) fn forget_decided(&mut self) {
+        let is_initiators = |backoff: &BranchBackoff| backoff.position.is_none();
+        self.0.retain(|_, remembered| remembered.backoffs.iter().any(is_initiators));
+    }
+
     /// A transaction is back.
     pub(super) fn take(&mut self, gid: &Gid) -> Remembered {
         self.0.remove(gid).unwrap_or_default()

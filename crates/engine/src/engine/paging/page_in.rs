@@ -137,7 +137,7 @@ impl Engine {
             // not to be read.
             if self.paging.pages.end_round() {
                 self.paging.paged_out.forget_decided();
-                self.paging.backoffs = Default::default();
+                self.paging.backoffs.forget_decided();
             }
             return;
         }
