@@ -108,7 +108,6 @@ async fn a_cursor_holds_for_what_was_asked_for() {
     }
 }
 
-/// Keeps P9.
 #[tokio::test]
 async fn retrying_all_that_a_filter_finds_takes_the_same_filters() {
     let settings = [("RETRY__INITIAL_BACKOFF_MS", "60000"), ("RETRY__MAX_BACKOFF_MS", "60000")];

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_holds_for_the_filters_and_the_order_it_was_made_with() {
+    fn a_cursor_holds_for_filters_and_order_it_was_made_with() {
         let gid = "a.b_c:d-9".parse().expect("valid");
         let place = ListPlace { created_at: Wall(1_763_640_000_007), gid };
         let all = || ListQuery::all(50);

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_are_looked_through_only_where_something_else_narrows_the_list() {
+    fn metadata_alone_do_not_narrow_a_list() {
         for narrows in [
             "status=trying",
             "parked=true",

@@ -3,8 +3,8 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QuerySelect, QueryTrait, Statement};
 use tercet_engine::{Change, HistoryEvent, Record, Weight};
 use tercet_wire::{
-    AuditPlace, AuditQuery, EventKind, Incarnation, ListOrder, ListPlace, ListQuery, Pattern,
-    Reason, Seq, Status, Wall,
+    AuditPlace, AuditQuery, EventKind, GidPrefix, Incarnation, ListOrder, ListPlace, ListQuery,
+    Pattern, Reason, Seq, Status, Wall,
 };
 
 use super::super::dialect::Sqlite;
@@ -13,7 +13,7 @@ use crate::batch_plan::deltas;
 use crate::conformance::{Rig, Script, record, trying};
 use crate::migrate_up;
 use crate::sql::summary::LOOKED_AT;
-use crate::sql::{Dialect, WriteKind, audit, list_query, read, summary, transaction, write_rows};
+use crate::sql::{Dialect, WriteKind, audit, list_query, read, summary, write_rows};
 
 async fn plan(connection: &DatabaseConnection, statement: &Statement) -> Vec<String> {
     let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
@@ -230,12 +230,12 @@ async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
     }
     // What no index has is looked for among the rows up to a place, in the same order.
     let until = ListPlace { created_at: Wall(2), gid: "b".parse().unwrap() };
-    let prefix = Some("order-".parse().unwrap());
+    let prefix: GidPrefix = "order-".parse().unwrap();
     let reasons = vec![Reason::Deadline, Reason::Check];
     for unindexed in [
         ListQuery { open: Some(true), ..all.clone() },
         ListQuery { reasons, ..all.clone() },
-        ListQuery { gid_prefix: prefix.clone(), ..all.clone() },
+        ListQuery { gid_prefix: Some(prefix.clone()), ..all.clone() },
         ListQuery { pattern: Some(Pattern::Tcc), ..all.clone() },
     ] {
         assert!(list_query::looks_through(on, &unindexed));
@@ -252,7 +252,7 @@ async fn a_page_of_a_list_walks_one_index_and_sorts_nothing() {
         }
     }
     let by_key = "USING INDEX sqlite_autoindex_global_transactions_1";
-    let of_prefix = list_query::of_prefix(&prefix.unwrap(), 10_001).build(on);
+    let of_prefix = list_query::of_prefix(&prefix, 10_001).build(on);
     walks(&plan(&outsider, &of_prefix).await, &format!("{by_key} (gid>? AND gid<?)"));
     let among = ["a", "b", "c"].into_iter();
     let among = list_query::among(&ListQuery { open: Some(true), ..all }, among).build(on);
