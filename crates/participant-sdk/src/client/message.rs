@@ -158,11 +158,11 @@ mod tests {
             (NewTransaction::new().gid("m-1"), "a message needs branches, and is not open"),
             (
                 NewTransaction::new().branch(branch("a")).branch(branch("a")),
-                "branches[1].id: is that of another branch too",
+                "branches[1].id: a is the id of an earlier branch",
             ),
             (
                 NewTransaction::new().branch(NewBranch::new("a")),
-                "branches[0]: needs at least one URL",
+                "branches[0]: a branch needs at least one URL: give `endpoint`, `try`, `confirm` or `cancel`",
             ),
         ];
         for (transaction, expected) in table {

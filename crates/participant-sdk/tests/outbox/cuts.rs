@@ -22,6 +22,8 @@ pub(crate) async fn a_relay_that_dies_after_the_hand_over_leaves_it_to_the_next(
 ) {
     let (sender, coordinator) = (Sender::start(database).await, Coordinator::start().await);
     sender.sends("order-1").await;
+    // It is not answered while the relay lives, which would write that down.
+    let answers = coordinator.holds_the_next();
     {
         let relay = sender.relay(&coordinator);
         let mut round = pin!(relay.once());
@@ -31,6 +33,7 @@ pub(crate) async fn a_relay_that_dies_after_the_hand_over_leaves_it_to_the_next(
             _ = &mut round => panic!("it is not told before"),
         }
     }
+    answers.notify_one();
     assert_eq!((coordinator.times("order-1"), sender.state("order-1").await), (1, Pending));
     let next = sender.relay(&coordinator);
     assert!(!next.once().await.expect("a round"), "the lease has not run out");
@@ -73,7 +76,8 @@ pub(crate) async fn a_relay_cut_at_any_step_loses_nothing_and_changes_nothing(da
             assert!((1..=2).contains(&begun.times), "{gid} after {cuts} steps: {begun:?}");
         }
     }
-    assert!(cuts > 10, "there are more steps than {cuts}");
+    // A claim, calls and marks, and three rounds that were not cut.
+    assert!(cuts > 6, "there are more steps than {cuts}");
 }
 
 /// Keeps P9.

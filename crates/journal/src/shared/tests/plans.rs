@@ -73,7 +73,7 @@ async fn what_is_asked_often_goes_by_indexes_however_many_rows(rig: Rig) {
     match outsider.get_database_backend() {
         DbBackend::Postgres => {
             // Until it has counted them it takes the rows for few: then it looks at them all for where a
-            // walk of ten thousand ends.
+            // walk of ten thousand ends, and for some hundreds by their keys.
             plans::<Postgres>(&rig, Counted::NotYet).await;
             run(&outsider, "ANALYZE global_transactions").await;
             plans::<Postgres>(&rig, Counted::Yes).await;
@@ -156,11 +156,11 @@ fn lists(on: DbBackend, counted: Counted) -> Vec<Statement> {
         }
     }
     asked.push(list_query::of_prefix(&prefix, 10_001));
-    let gids: Vec<Gid> = (0..500).map(|n| gid(70_001 + n * 7)).collect();
-    asked.push(list_query::among(
-        &ListQuery { open: Some(true), ..all() },
-        gids.iter().map(Gid::as_str),
-    ));
+    if counted == Counted::Yes {
+        let gids: Vec<Gid> = (0..500).map(|n| gid(70_001 + n * 7)).collect();
+        let open = ListQuery { open: Some(true), ..all() };
+        asked.push(list_query::among(&open, gids.iter().map(Gid::as_str)));
+    }
     asked.into_iter().map(|select| select.build(on)).collect()
 }
 

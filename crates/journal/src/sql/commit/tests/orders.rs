@@ -189,8 +189,13 @@ fn a_wrong_count_at_each_step_is_rejected_without_its_commit() {
                 assert_eq!(run.sent.last().unwrap(), "holders 2");
                 run.answer(Answer::Found(Vec::new()));
             }
-            let rejected = matches!(run.done(), Some(Err(CommitError::Rejected(_))));
-            assert!(rejected, "{wrong} at {at}: {:?}", run.step());
+            // Of a gid that nobody holds by now another node may just have deleted the holder.
+            let is_right = match run.done() {
+                Some(Err(CommitError::Again(_))) => at.starts_with("begin "),
+                Some(Err(CommitError::Rejected(_))) => !at.starts_with("begin "),
+                _ => false,
+            };
+            assert!(is_right, "{wrong} at {at}: {:?}", run.step());
             assert!(!run.sent.contains(&"COMMIT".to_owned()), "{wrong} at {at}");
         }
     }
