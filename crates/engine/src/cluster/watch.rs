@@ -1,4 +1,4 @@
-//! Whose life is over, as far as one node can see: the rows of all lives are looked at every
+//! Whose life is over, as far as one node can see: the rows of all lives are looked at about every
 //! heartbeat, and one whose last batch stays the same for a lease is suspected.
 //!
 //! Time counts only while this node's own batches get through: a database that answers nobody,
