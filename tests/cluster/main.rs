@@ -11,6 +11,7 @@ mod forwarding;
 mod galera;
 mod load;
 mod nodes;
+mod pauses;
 mod rolling;
 mod sagas;
 mod start;

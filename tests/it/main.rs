@@ -36,6 +36,7 @@ mod operator;
 mod operator_races;
 mod outbox;
 mod own_address;
+mod pauses;
 mod poison;
 mod probes;
 mod problems;

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod node;
 pub mod open_files;
 pub mod outbound;
+pub mod pauses;
 mod reading_again;
 pub mod runtime;
 pub mod sagas;

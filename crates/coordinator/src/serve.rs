@@ -234,6 +234,7 @@ impl Face {
             participants: Arc::new(move || dispatcher.participants()),
             nodes: around.sightings.clone(),
             transactions: around.transactions.clone(),
+            pauses: node.pauses.clone(),
             forwarder: node.forwarder.clone(),
         }));
         around.readiness.start();

@@ -13,6 +13,7 @@ mod group_commit;
 pub mod invariants;
 mod journal_event;
 mod outages;
+mod participant_pause;
 mod record;
 mod recovery;
 mod saga_revision;
@@ -44,6 +45,7 @@ pub use group_commit::{
 };
 pub use journal_event::{JournalEvent, Urgency};
 pub use outages::{OutageNews, Outages};
+pub use participant_pause::ParticipantPause;
 pub use record::{
     BranchRecord, Change, Decided, Decision, HistoryEvent, LastAnswer, PendingResolution, Record,
     Tried, TryAnswer,
@@ -51,4 +53,6 @@ pub use record::{
 pub use recovery::{PageRead, Unreadable, read_page};
 pub use saga_revision::{ActAlone, SagaRevision};
 pub use stored::{ApplyError, ResultRecord, StoredTransaction, begins};
-pub use transaction::{Branch, BranchState, CallState, Phase, Rules, Transaction, history_bound};
+pub use transaction::{
+    Branch, BranchState, CallState, Paused, Phase, Rules, Transaction, history_bound,
+};

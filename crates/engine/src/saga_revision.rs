@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tercet_wire::{SagaName, Wall};
 
 use crate::act::Act;
+use crate::participant_pause::ParticipantPause;
 
 /// A change of what a name stands for: a row that is added, and never changed. A name's revisions
 /// have no gaps, so of two that were made of the same one only one can be written.
@@ -32,17 +33,19 @@ impl SagaRevision {
     }
 }
 
-/// What an operator does to no single transaction, and what becomes of a definition by it.
+/// What an operator does to no single transaction, and what comes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ActAlone {
     /// Its row in the audit.
     pub act: Act,
     /// Written in the same commit, if it is about a definition.
     pub revision: Option<SagaRevision>,
+    /// Likewise, if a participant is paused or resumed.
+    pub pause: Option<ParticipantPause>,
 }
 
 impl From<Act> for ActAlone {
     fn from(act: Act) -> Self {
-        Self { act, revision: None }
+        Self { act, revision: None, pause: None }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Act, ActAlone, Backlog, HistoryEvent, JournalEvent, LifeRow, Record, SagaRevision,
-    StoredTransaction, Urgency,
+    Act, ActAlone, Backlog, HistoryEvent, JournalEvent, LifeRow, ParticipantPause, Record,
+    SagaRevision, StoredTransaction, Urgency,
 };
 use tercet_wire::{
     AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
@@ -201,10 +201,29 @@ impl Journal {
     /// # Errors
     /// As [`Journal::act`]; or another has written this revision of the name first.
     pub async fn revise(&self, act: Act, revision: SagaRevision) -> Result<(), JournalError> {
-        match self.act_alone(ActAlone { act, revision: Some(revision) }).await? {
+        match self.act_alone(ActAlone { act, revision: Some(revision), pause: None }).await? {
             Settled::Durable => Ok(()),
             Settled::Rejected => Err(JournalError::Overtaken),
         }
+    }
+
+    /// Makes durable whether a participant is called, with the act that asked for it.
+    ///
+    /// # Errors
+    /// As [`Journal::act`].
+    pub async fn pause(&self, act: Act, pause: ParticipantPause) -> Result<(), JournalError> {
+        match self.act_alone(ActAlone { act, revision: None, pause: Some(pause) }).await? {
+            Settled::Durable => Ok(()),
+            Settled::Rejected => Err(JournalError::Closed),
+        }
+    }
+
+    /// Participants that nobody calls, by name.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn pauses(&self) -> Result<Vec<ParticipantPause>, JournalError> {
+        self.shared.store.pauses().await
     }
 
     /// The definition of a saga: this version of it, or its newest; none if there is no such name.

@@ -42,16 +42,17 @@ pub use order::Order;
 pub use problem::{Problem, ProblemCode};
 pub use request::{
     Arrival, AuditPlace, AuditQuery, BeginRequest, BranchRequest, CancelRequest, CheckedBegin,
-    GidPrefix, Invalid, InvalidCursor, Limits, ListOrder, ListPlace, ListQuery, MetadataFilter,
-    Object, Pointer, RegisterRequest, Resolution, ResolveRequest, RunRequest, SagaRequest,
-    StepRequest, Unfit, check_begin, check_branch, check_branches, check_cancel, check_places,
-    check_resolve, check_run, check_saga, check_shape, input_of, refused_begin, saga_content,
+    GidPrefix, Invalid, InvalidCursor, InvalidParticipantName, Limits, ListOrder, ListPlace,
+    ListQuery, MetadataFilter, Object, ParticipantName, PauseRequest, Pointer, RegisterRequest,
+    Resolution, ResolveRequest, RunRequest, SagaRequest, StepRequest, Unfit, check_begin,
+    check_branch, check_branches, check_cancel, check_pause, check_places, check_resolve,
+    check_run, check_saga, check_shape, input_of, refused_begin, saga_content,
 };
 pub use response::{
     AnswerView, AnswersView, AttemptsView, AuditEntryView, BookEntry, BranchView, BranchesView,
     EventView, LastAnswerView, ListedSagaView, NodeView, Page, ParticipantView, ParticipantsView,
-    PendingResolutionView, RegisteredView, RetriedView, SagaView, StatsView, StepView, SummaryView,
-    TransactionView,
+    PausedView, PendingResolutionView, RegisteredView, RetriedView, SagaView, StatsView, StepView,
+    SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
 pub use signature::{

@@ -28,6 +28,8 @@ pub const ADMISSIONS_REFUSED: &str = "tercet_admissions_refused_total";
 pub const PARTICIPANT_QUEUE: &str = "tercet_participant_queue";
 /// Destinations that are not called freely, by `participant`.
 pub const PARTICIPANT_BREAKER_OPEN: &str = "tercet_participant_breaker_open";
+/// 1 while an operator has it called no more, by `participant`.
+pub const PARTICIPANT_PAUSED: &str = "tercet_participant_paused";
 /// How long a batch took until it was durable.
 pub const JOURNAL_COMMIT_DURATION: &str = "tercet_journal_commit_duration_seconds";
 /// Records in a batch.

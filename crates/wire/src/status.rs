@@ -258,6 +258,10 @@ words!(
         SagaPut = "saga-put",
         /// Retired a saga's definition.
         SagaRetire = "saga-retire",
+        /// Had a participant called no more.
+        Pause = "pause",
+        /// Had it called again.
+        Resume = "resume",
     }
 );
 

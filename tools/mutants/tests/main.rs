@@ -11,6 +11,7 @@ mod copy;
 mod definition_bugs;
 mod delay_bugs;
 mod outbox_bugs;
+mod pause_bugs;
 mod result_bugs;
 mod saga_bugs;
 mod world_bugs;
@@ -26,6 +27,7 @@ use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
 use definition_bugs::DEFINITION_BUGS;
 use delay_bugs::DELAY_BUGS;
 use outbox_bugs::OUTBOX_BUGS;
+use pause_bugs::PAUSE_BUGS;
 use result_bugs::RESULT_BUGS;
 use saga_bugs::SAGA_BUGS;
 use world_bugs::WORLD_BUGS;
@@ -44,6 +46,7 @@ fn every_bug_put_back_is_caught() {
         DEFINITION_BUGS,
         DELAY_BUGS,
         OUTBOX_BUGS,
+        PAUSE_BUGS,
         RESULT_BUGS,
         SAGA_BUGS,
         WORLD_BUGS,

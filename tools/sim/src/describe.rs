@@ -53,6 +53,7 @@ pub(crate) fn event(event: &Event) -> String {
             Input::Exists(gid) => format!("{gid} exists"),
             Input::Quarantined(gid) => format!("{gid} quarantined by the journal"),
             Input::HungUp(gid, who) => format!("{gid}: {} hangs up", who.0),
+            Input::Paused(participants) => format!("paused: {participants:?}"),
             Input::NobodyWaitsBeyond(moment) => format!("nobody waits beyond {}", moment.0),
             Input::Tick => "tick".to_owned(),
         },

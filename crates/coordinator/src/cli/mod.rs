@@ -18,7 +18,7 @@ use crate::cli::arguments::{Arguments, Command};
 use crate::cli::exit::Exit;
 
 /// Does what the command line asks for and says how it ended: 0 well, 1 not, 2 wrong usage
-/// or settings; `tx`, `saga`, `audit` and `reconcile` also 3 not found, 4 conflict, 5 not allowed, 6 nobody there.
+/// or settings; `tx`, `saga`, `participants`, `audit` and `reconcile` also 3 not found, 4 conflict, 5 not allowed, 6 nobody there.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -38,6 +38,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Audit(flags) => tx::audit(flags),
         Command::Reconcile(flags) => tx::reconcile(flags),
         Command::Saga(flags) => tx::saga(flags),
+        Command::Participants(flags) => tx::participants(flags),
     };
     exit.into()
 }

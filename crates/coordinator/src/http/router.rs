@@ -11,10 +11,10 @@ use utoipa::OpenApi as _;
 use utoipa_axum::routes;
 
 use crate::access::{Needs, Role};
-use crate::cluster::LEFT;
+use crate::cluster::{LEFT, PAUSED};
 use crate::http::handlers::{
-    audit, begin, decide, events, health, left, list, participants, register, resolve, retry,
-    retry_all, sagas, show, stats,
+    audit, begin, decide, events, health, left, list, participants, pause, register, resolve,
+    retry, retry_all, sagas, show, stats,
 };
 use crate::http::middleware::access::{Guard, guarded};
 use crate::http::middleware::forwarding::{self, Forwarding};
@@ -88,6 +88,8 @@ fn table() -> RouteTable {
         .contract(OPERATOR, routes!(sagas::retire::retire))
         .contract(CLIENT, routes!(sagas::run::run))
         .contract(VIEWER, routes!(participants::participants))
+        .contract(OPERATOR, routes!(pause::pause))
+        .contract(OPERATOR, routes!(pause::resume))
         .contract(VIEWER, routes!(stats::stats))
         .contract(NOTHING, routes!(health::livez))
         .contract(NOTHING, routes!(health::readyz))
@@ -96,6 +98,7 @@ fn table() -> RouteTable {
         .made_once(NOTHING, "/docs", docs_page::render)
         .page(VIEWER, "/schemas/saga.json", Method::GET, get(saga_schema::saga_schema))
         .page(Needs::Node, LEFT, Method::POST, post(left::left))
+        .page(Needs::Node, PAUSED, Method::POST, post(pause::paused))
         .page(NOTHING, "/problems", Method::GET, get(problems_page::index))
         .page(NOTHING, "/problems/{code}", Method::GET, get(problems_page::one))
 }

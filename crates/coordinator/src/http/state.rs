@@ -16,6 +16,7 @@ use crate::http::extract::budget::BodyBudget;
 use crate::http::readiness::Readiness;
 use crate::http::response::problem::Failure;
 use crate::metrics::TransactionMetrics;
+use crate::pauses::Pauses;
 use crate::runtime::RuntimeHandle;
 use crate::sagas::Sagas;
 
@@ -43,6 +44,8 @@ pub struct Api {
     pub metrics: PrometheusHandle,
     /// Tells how it stands with the participants.
     pub participants: Arc<dyn Fn() -> Vec<ParticipantHealth> + Send + Sync>,
+    /// Knows which participants are paused.
+    pub pauses: Pauses,
     /// What was seen of the nodes.
     pub nodes: Sightings,
     /// What is counted of transactions.

@@ -50,6 +50,10 @@ pub(super) fn describe() {
     );
     describe_gauge!(metric::PARTICIPANT_QUEUE, "Calls waiting for their turn at a participant.");
     describe_gauge!(
+        metric::PARTICIPANT_PAUSED,
+        "1 while an operator has a participant called no more."
+    );
+    describe_gauge!(
         metric::PARTICIPANT_BREAKER_OPEN,
         "Destinations of a participant that do not answer, or have only begun to again."
     );

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{Core, Driver, Engine};
+use tercet_engine::{Core, Driver, Engine, Paused};
 use tercet_journal::{Journal, JournalError};
 use tercet_wire::{Incarnation, Wall};
 use thiserror::Error;
@@ -25,6 +25,7 @@ use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher};
 use crate::http::Readiness;
 use crate::node::parts::{cluster_settings, driver_settings, engine_settings};
+use crate::pauses::{self, Pauses};
 use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
 pub(crate) use crate::node::parts::dispatcher_settings;
@@ -32,6 +33,11 @@ pub use crate::node::surroundings::{Rows, Surroundings};
 
 /// How long the others may take to hear that this node has left.
 const TELLING: Duration = Duration::from_millis(500);
+
+/// How often is read who is paused: others may have said so, or what this node said was durable only
+/// after it had given up waiting.
+const PAUSES_AMONG_SEVERAL: Duration = Duration::from_secs(1);
+const PAUSES_ALONE: Duration = Duration::from_secs(10);
 
 /// Clocks are corrected by so much without anybody noticing.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
@@ -63,6 +69,8 @@ pub struct Node {
     pub dispatcher: Dispatcher,
     /// Which life.
     pub incarnation: Incarnation,
+    /// Knows which participants are paused.
+    pub(crate) pauses: Pauses,
     /// Asks the others, where they share the rows; then a life that was fenced can begin anew.
     pub forwarder: Option<Arc<Forwarder>>,
     shell: JoinHandle<Ended>,
@@ -93,7 +101,10 @@ impl Node {
         let is_one_of_several = forwarder.is_some();
 
         let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
-        let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));
+        let paused = journal.pauses().await?;
+        let mut of_engine = engine_settings(settings, doubted);
+        of_engine.rules.paused = Paused::of(pauses::names(&paused));
+        let engine = Engine::new(clock.new_epoch(), of_engine);
         let core = Core::new(engine, settings.journal.request_timeout);
         let mut driver = Driver::new(core, driver_settings(settings));
         let recovered = recover(&mut driver, &journal, clock, transactions).await?;
@@ -116,6 +127,7 @@ impl Node {
             own_lease.clone(),
             Arc::clone(clock),
         );
+        dispatcher.set_paused(pauses::names(&paused));
         let chunks = is_one_of_several.then(|| Arc::new(Chunks::default()));
         let ports = Ports {
             journal: journal.clone(),
@@ -123,6 +135,7 @@ impl Node {
             metrics: transactions.clone(),
             alerts: around.alerts.clone(),
             unreachable_after: settings.alerts.unreachable_after,
+            paused: pauses::names(&paused),
             chunks: chunks.clone(),
         };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
@@ -138,6 +151,9 @@ impl Node {
             let watching = Watching::new(life, of_cluster, chunks, seen, news, clock);
             beside.spawn(watching.run(stop.clone()));
         }
+        let pauses = Pauses::new(journal.clone(), engine.clone(), &paused);
+        let every = if is_one_of_several { PAUSES_AMONG_SEVERAL } else { PAUSES_ALONE };
+        beside.spawn(pauses.clone().watch(every));
         let (beat, of_loop) = (shell.beat(), Arc::clone(clock));
         readiness.watch(move || beat.age(of_loop.now().mono));
         let grace = settings.shutdown.grace;
@@ -153,6 +169,7 @@ impl Node {
             journal,
             dispatcher,
             incarnation,
+            pauses,
             forwarder,
             shell,
             ended,

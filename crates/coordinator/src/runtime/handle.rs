@@ -46,6 +46,8 @@ pub enum Control {
     Census(oneshot::Sender<Census>),
     /// Count who waits for these participants.
     WaitingFor(BTreeSet<String>, oneshot::Sender<Waits>),
+    /// Call these participants no more, and all others; told once that holds.
+    Pause(BTreeSet<String>, oneshot::Sender<()>),
 }
 
 /// Who waits for which participant: for those that were asked for, and maybe for others.
@@ -176,6 +178,15 @@ impl RuntimeHandle {
         let (reply, waits) = oneshot::channel();
         self.control.send(Control::WaitingFor(participants, reply)).await.ok()?;
         waits.await.ok()
+    }
+
+    /// From now on these participants are not called, by `host:port`, and all others are. Returns
+    /// when that holds, or the engine has stopped.
+    pub async fn pause(&self, participants: BTreeSet<String>) {
+        let (reply, done) = oneshot::channel();
+        if self.control.send(Control::Pause(participants, reply)).await.is_ok() {
+            let _ = done.await;
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What comes into the engine: requests, participants' answers, the journal's
 //! answers, and the passing of time. All by one door, so there is one order of events.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tercet_wire::{
@@ -56,6 +57,8 @@ pub enum Input {
     HungUp(Gid, ReplyTo),
     /// The node stops: nobody waits beyond this moment any more.
     NobodyWaitsBeyond(Mono),
+    /// These participants, by `host:port`, are not called from now on, and no others.
+    Paused(BTreeSet<String>),
     /// Nothing but time has passed.
     Tick,
 }

@@ -26,6 +26,7 @@ mod live_transaction;
 mod loading;
 pub(crate) mod output;
 mod paging;
+mod pauses;
 mod timers;
 mod unknown;
 mod waiting_for;
@@ -162,7 +163,8 @@ impl Census {
 impl Engine {
     /// An engine without transactions.
     #[must_use]
-    pub fn new(epoch: Epoch, settings: EngineSettings) -> Self {
+    pub fn new(epoch: Epoch, mut settings: EngineSettings) -> Self {
+        settings.rules.paused.tells_apart_by(settings.destination_path_segments);
         Self {
             settings,
             epoch,
@@ -202,6 +204,7 @@ impl Engine {
             Input::Quarantined(gid) => self.quarantined(&gid, now, &mut output),
             Input::HungUp(gid, reply_to) => self.hung_up(&gid, reply_to, now, &mut output),
             Input::NobodyWaitsBeyond(moment) => self.nobody_waits_beyond(moment, now, &mut output),
+            Input::Paused(participants) => self.paused(participants, now, &mut output),
             Input::Tick => {}
         }
         self.leave_what_is_over();

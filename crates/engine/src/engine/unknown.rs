@@ -201,7 +201,7 @@ impl Engine {
     fn resumed(&self, stored: &StoredTransaction, now: Now) -> Transaction {
         let resume = Resume::AtStart { clock_doubted: self.settings.clock_doubted };
         let mut transaction = Transaction::resume(stored, resume, now);
-        transaction.start_the_clocks(now.mono);
+        transaction.start_the_clocks(now.mono, &self.settings.rules);
         transaction
     }
 
@@ -217,6 +217,7 @@ impl Engine {
         if let Some(wake) = self.paging.take_wake(gid) {
             transaction.resume_clocks(wake, &self.settings.rules, now);
         }
+        transaction.waits_since_resumed(&self.settings.rules.paused);
         transaction.goes_on_in_its_round(now);
         let remembered = self.paging.take_backoffs(gid);
         transaction.resume_backoffs(remembered.backoffs);

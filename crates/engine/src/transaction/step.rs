@@ -8,9 +8,9 @@ use tercet_wire::{Backoff, BranchSpec, Now, Op, spread};
 use crate::act::Act;
 use crate::engine::output::CallResults;
 use crate::record::Change;
-use crate::transaction::Doubt;
+use crate::transaction::{Doubt, Paused};
 
-/// The numbers in the rules; all in config.
+/// The numbers in the rules, all in config; and who is paused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rules {
     /// Calls of a Try that may fail in doubt before the transaction is cancelled.
@@ -30,6 +30,8 @@ pub struct Rules {
     pub history_lines: u32,
     /// Branches one transaction may have.
     pub branches: usize,
+    /// Who is not called at the moment.
+    pub paused: Paused,
 }
 
 impl Default for Rules {
@@ -43,6 +45,7 @@ impl Default for Rules {
             no_room_pause: Duration::from_millis(50),
             history_lines: 100,
             branches: 64,
+            paused: Paused::default(),
         }
     }
 }

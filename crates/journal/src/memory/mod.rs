@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tercet_engine::{
-    Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
+    Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, ParticipantPause, StoredTransaction,
+    TransactionKey,
 };
 use tercet_wire::{
     AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
@@ -194,6 +195,10 @@ impl Read for MemoryStore {
         limit: u32,
     ) -> Result<Vec<ListedSaga>, JournalError> {
         Ok(self.state().sagas().page(after, limit))
+    }
+
+    async fn pauses(&self) -> Result<Vec<ParticipantPause>, JournalError> {
+        Ok(self.state().pauses())
     }
 
     async fn count_sagas(&self) -> Result<u64, JournalError> {

@@ -5,10 +5,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use tercet_engine::{
-    ApplyError, Batch, Change, Chunk, Judgement, Leave, LifeRow, Lives, StoredTransaction,
-    TransactionKey, begins, judge,
+    ApplyError, Batch, Change, Chunk, Judgement, Leave, LifeRow, Lives, ParticipantPause,
+    StoredTransaction, TransactionKey, begins, judge,
 };
-use tercet_wire::{BranchSpec, Gid, Incarnation, ListOrder, NODE_PROTOCOL, Status, Wall};
+use tercet_wire::{
+    BranchSpec, Gid, Incarnation, ListOrder, NODE_PROTOCOL, ParticipantName, Status, Wall,
+};
 
 use super::as_count;
 use super::audit::Audit;
@@ -35,6 +37,7 @@ pub(super) struct State {
     secret: Option<String>,
     audit: Audit,
     sagas: Sagas,
+    pauses: BTreeMap<ParticipantName, ParticipantPause>,
 }
 
 impl State {
@@ -64,6 +67,10 @@ impl State {
 
     pub(super) fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    pub(super) fn pauses(&self) -> Vec<ParticipantPause> {
+        self.pauses.values().filter(|pause| pause.paused).cloned().collect()
     }
 
     pub(super) fn sagas(&self) -> &Sagas {
@@ -177,6 +184,9 @@ impl State {
         }
         self.audit.add(batch, &taken);
         self.sagas.add(batch);
+        for pause in batch.acts.iter().filter_map(|alone| alone.pause.as_ref()) {
+            self.pauses.insert(pause.participant.clone(), pause.clone());
+        }
         self.lives.fence(incarnation, batch.number);
         self.written_at = Some(batch.written_at);
         Ok(taken)

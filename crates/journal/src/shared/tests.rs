@@ -15,7 +15,8 @@ use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Reco
 use tercet_wire::{BranchStatus, EventKind, Gid, PerOp, Spec, Wall};
 
 use crate::conformance::{
-    Rig, act, act_that_puts, finished, patiently, puts, record, tried, trying, with_options,
+    Rig, act, act_that_pauses, act_that_puts, finished, patiently, puts, record, tried, trying,
+    with_options,
 };
 use crate::store::{CommitError, Store};
 use crate::{JournalError, migrate_up, migration_status};
@@ -49,7 +50,7 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "global_transactions",
     "global_details",
     "transaction_options",
@@ -59,6 +60,7 @@ const TABLES: [&str; 10] = [
     "branch_results",
     "transaction_events",
     "sagas",
+    "participant_pauses",
     "audit",
 ];
 
@@ -96,7 +98,10 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
     ];
     records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
     let of_saga = 1_000 + u64::try_from(number).unwrap();
-    let acts = vec![act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1))];
+    let acts = vec![
+        act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1)),
+        act_that_pauses(of_saga + 10_000, &format!("pay-{number}:80")),
+    ];
     Batch { number, written_at: Wall(number), records, acts }
 }
 
@@ -151,7 +156,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
-            let written = [1, 1, 1, 2, 1, 2, 1, 1, 1, 2]
+            let written = [1, 1, 1, 2, 1, 2, 1, 1, 1, 1, 3]
                 .iter()
                 .zip(&expected)
                 .map(|(more, rows)| more + rows);
@@ -282,6 +287,7 @@ async fn steps_that_died_anywhere_in_their_middle_are_gone_on_with(rig: Rig) {
     };
     // The last things made first, so that each time it has died a little earlier.
     let undo = [
+        "DROP TABLE participant_pauses".to_owned(),
         "DROP TABLE transaction_options".to_owned(),
         "DROP TABLE branch_results".to_owned(),
         "DROP TABLE branch_options".to_owned(),

@@ -219,6 +219,27 @@ pub(crate) mod saga {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Whether a participant is called.
+pub(crate) mod pause {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "participant_pauses")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) participant: String,
+        pub(crate) paused: bool,
+        pub(crate) at: i64,
+        pub(crate) who: String,
+        pub(crate) note: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What all nodes on a database share.
 pub(crate) mod setting {
     use sea_orm::entity::prelude::*;

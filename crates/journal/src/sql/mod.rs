@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod list_query;
 mod list_walk;
 mod load;
+pub(crate) mod pauses;
 pub(crate) mod read;
 pub(crate) mod retention;
 mod rows;
@@ -27,7 +28,7 @@ pub(crate) use self::commit::{
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
 pub(crate) use self::entities::{
-    audit as act, branch, detail, event, node, options, outcome, own_options, result, saga,
+    audit as act, branch, detail, event, node, options, outcome, own_options, pause, result, saga,
     transaction,
 };
 pub(crate) use self::sizes::padded;

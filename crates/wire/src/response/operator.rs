@@ -50,6 +50,24 @@ pub struct ParticipantView {
     pub failure_rate: f64,
     /// What the calls came to, all legs together.
     pub answers: AnswersView,
+    /// Who has had it called no more, while it is not; null while it is.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub paused: Option<PausedView>,
+}
+
+/// That nobody calls a participant, and who said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PausedView {
+    /// Who.
+    pub by: String,
+    /// Why, in the operator's words.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub note: Option<String>,
+    /// When.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Wall,
 }
 
 /// What calls came to: as the `result` of `tercet_branch_calls_total`.

@@ -13,6 +13,7 @@ use tercet_coordinator::cluster::Sightings;
 use tercet_coordinator::config::Settings;
 use tercet_coordinator::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use tercet_coordinator::metrics::{self, TransactionMetrics};
+use tercet_coordinator::pauses::Pauses;
 use tercet_coordinator::runtime::{Control, Lanes, lanes};
 use tercet_coordinator::sagas::Sagas;
 use tercet_engine::{Refusal, Reply};
@@ -121,6 +122,7 @@ async fn serving() -> Router {
     let access = Access::begin(&settings, clock.clone()).expect("there are no rules");
     router(Api {
         access: Arc::new(access),
+        pauses: Pauses::new(journal.clone(), engine.clone(), &[]),
         engine,
         sagas: Sagas::new(journal.clone()),
         journal,

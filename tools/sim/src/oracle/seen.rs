@@ -87,7 +87,8 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
         | Input::TakenOver(_)
         | Input::Quarantined(_)
         | Input::HungUp(..)
-        | Input::NobodyWaitsBeyond(_) => {}
+        | Input::NobodyWaitsBeyond(_)
+        | Input::Paused(_) => {}
     }
 }
 

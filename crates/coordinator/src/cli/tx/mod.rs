@@ -4,6 +4,7 @@
 mod arguments;
 mod audit;
 mod client;
+mod participants;
 mod reconcile;
 mod saga;
 mod saga_text;
@@ -15,6 +16,7 @@ use std::io::{self, IsTerminal as _};
 
 pub(super) use arguments::Tx;
 pub(super) use audit::{Audit, audit};
+pub(super) use participants::{Participants, participants};
 pub(super) use reconcile::{Reconcile, reconcile};
 pub(super) use saga::{Saga, saga};
 use serde::de::DeserializeOwned;

@@ -8,6 +8,7 @@ pub(super) mod filter;
 pub(super) mod gid_path;
 pub(super) mod include;
 pub(super) mod params;
+pub(super) mod participant_path;
 pub(super) mod peer;
 pub(super) mod saga_path;
 pub(super) mod wait;

@@ -8,6 +8,7 @@ pub(super) mod health;
 pub(super) mod left;
 pub(super) mod list;
 pub(super) mod participants;
+pub(super) mod pause;
 pub(super) mod register;
 pub(super) mod resolve;
 pub(super) mod retry;

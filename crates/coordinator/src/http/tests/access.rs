@@ -16,6 +16,8 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("get", "/v1/transactions/{gid}", Some(Role::Viewer)),
     ("get", "/v1/transactions/{gid}/events", Some(Role::Viewer)),
     ("get", "/v1/participants", Some(Role::Viewer)),
+    ("post", "/v1/participants/{participant}/pause", Some(Role::Operator)),
+    ("post", "/v1/participants/{participant}/resume", Some(Role::Operator)),
     ("get", "/v1/stats", Some(Role::Viewer)),
     ("post", "/v1/transactions", Some(Role::Client)),
     ("post", "/v1/transactions/{gid}/branches", Some(Role::Client)),
@@ -56,6 +58,7 @@ async fn asked(
     authorization: Option<&str>,
 ) -> (u16, String) {
     let path = path.replace("{gid}", "order-1").replace("{id}", "b1").replace("{name}", "trip");
+    let path = path.replace("{participant}", "pay:80");
     let method: Method = method.to_ascii_uppercase().parse().expect("a method");
     let mut request = Request::builder().method(method).uri(path);
     if let Some(authorization) = authorization {

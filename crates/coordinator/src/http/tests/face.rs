@@ -26,6 +26,7 @@ use crate::cluster::Sightings;
 use crate::config::Settings;
 use crate::http::{Api, BodyBudget, Readiness, RequestLimits, router};
 use crate::metrics::TransactionMetrics;
+use crate::pauses::Pauses;
 use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
 use crate::sagas::Sagas;
 
@@ -131,6 +132,7 @@ impl Face {
         let journal = empty_journal().await;
         let router = router(Api {
             access: Arc::new(Access::begin(settings, Arc::new(StoppedClock)).expect("rules")),
+            pauses: Pauses::new(journal.clone(), engine.clone(), &[]),
             engine,
             sagas: Sagas::new(journal.clone()),
             journal,

@@ -38,6 +38,8 @@ pub(crate) enum WriteKind {
     Events,
     /// Inserts revisions of definitions of sagas, and fails where one is there already.
     Sagas,
+    /// Writes whether participants are called, in the place of what was said of them before.
+    Pauses,
     /// Inserts what operators did.
     Audit,
 }
@@ -56,6 +58,7 @@ impl WriteKind {
         Self::Results,
         Self::Events,
         Self::Sagas,
+        Self::Pauses,
         Self::Audit,
     ];
 
@@ -80,6 +83,7 @@ impl WriteKind {
             Self::Results => "results",
             Self::Events => "events",
             Self::Sagas => "sagas",
+            Self::Pauses => "pauses",
             Self::Audit => "audit",
         }
     }
@@ -111,6 +115,7 @@ impl WriteKind {
                 "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)"
             }
             Self::Sagas => "sagas (name, revision, version, document, at, who)",
+            Self::Pauses => "participant_pauses (participant, paused, at, who, note)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
             Self::Advance | Self::Stay | Self::Reasons => return None,
         })

@@ -1,5 +1,6 @@
 //! The rows of each statement.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sea_orm::Value;
@@ -58,6 +59,7 @@ pub(crate) fn write_rows(
         WriteKind::Results => results(deltas, &mut rows),
         WriteKind::Events => events(deltas, &mut rows),
         WriteKind::Sagas => sagas(acts, &mut rows),
+        WriteKind::Pauses => pauses(acts, &mut rows),
         WriteKind::Audit => audit(deltas, acts, &mut rows),
     }
     (rows.rows > 0).then_some(rows)
@@ -252,6 +254,21 @@ fn audit(deltas: &[TransactionDelta<'_>], acts: &[ActAlone], rows: &mut WriteRow
             maybe_text(act.branch.as_ref().map(BranchId::as_str)),
             maybe_text(act.note.as_deref()),
             text(&act.detail),
+        ]);
+    }
+}
+
+/// What was said last of each: no statement may write a row twice.
+fn pauses(acts: &[ActAlone], rows: &mut WriteRows) {
+    let said = acts.iter().filter_map(|alone| alone.pause.as_ref());
+    let last: BTreeMap<_, _> = said.map(|pause| (&pause.participant, pause)).collect();
+    for pause in last.into_values() {
+        rows.push([
+            text(pause.participant.as_str()),
+            pause.paused.into(),
+            pause.at.0.into(),
+            text(&pause.who),
+            maybe_text(pause.note.as_deref()),
         ]);
     }
 }
