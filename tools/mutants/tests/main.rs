@@ -10,6 +10,7 @@ mod cluster_bugs;
 mod copy;
 mod definition_bugs;
 mod delay_bugs;
+mod job_bugs;
 mod outbox_bugs;
 mod result_bugs;
 mod saga_bugs;
@@ -25,6 +26,7 @@ use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
 use definition_bugs::DEFINITION_BUGS;
 use delay_bugs::DELAY_BUGS;
+use job_bugs::JOB_BUGS;
 use outbox_bugs::OUTBOX_BUGS;
 use result_bugs::RESULT_BUGS;
 use saga_bugs::SAGA_BUGS;
@@ -43,6 +45,7 @@ fn every_bug_put_back_is_caught() {
         CLUSTER_BUGS,
         DEFINITION_BUGS,
         DELAY_BUGS,
+        JOB_BUGS,
         OUTBOX_BUGS,
         RESULT_BUGS,
         SAGA_BUGS,

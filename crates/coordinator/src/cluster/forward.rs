@@ -278,6 +278,9 @@ impl Forwarder {
 /// Where a node is told that another has left.
 pub const LEFT: &str = "/internal/v1/left";
 
+/// Where a node is asked by another whose job has come to a transaction that it drives.
+pub const JOB_ACT: &str = "/internal/v1/job-act";
+
 /// What of these goes on to the next connection.
 fn passed_on(headers: &HeaderMap) -> HeaderMap {
     // Also what the connection's own header names.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    Answer, BranchId, BranchSpec, CallOp, Epoch, Gid, Incarnation, Instance, Mono, Op, Operator,
-    Resolution, Seq, Spec,
+    Answer, BranchId, BranchSpec, CallOp, Epoch, Gid, Incarnation, Instance, JobAct, Mono, Op,
+    Operator, Resolution, Seq, Spec,
 };
 
 use crate::dispatch::{CapacityFreed, Destination};
@@ -141,6 +141,8 @@ pub enum Ask {
     },
     /// End a branch by hand.
     Resolve(Box<Resolution>),
+    /// Do what a job does, unless it was done.
+    OfJob(Box<JobAct>),
     /// Show it.
     Read,
 }

@@ -33,6 +33,7 @@ impl Engine {
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::OfJob(_)
             | Ask::Read => {
                 if self.loading.len() >= MOST_LOADING {
                     return refuse_unread([request], output);
@@ -287,6 +288,7 @@ impl Engine {
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::OfJob(_)
             | Ask::Read => {
                 refuse(&request, Refusal::NotFound, output);
             }
@@ -437,6 +439,7 @@ impl Request {
             | Ask::Confirm
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::OfJob(_)
             | Ask::Read => false,
         }
     }
@@ -452,6 +455,7 @@ impl Request {
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::OfJob(_)
             | Ask::Read => Refusal::JournalUnavailable,
         }
     }

@@ -12,8 +12,11 @@ use tercet_wire::{BranchSpec, Gid, Incarnation, ListOrder, NODE_PROTOCOL, Status
 
 use super::as_count;
 use super::audit::Audit;
+use super::jobs::Jobs;
 use super::sagas::Sagas;
-use crate::store::{CommitError, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within};
+use crate::store::{
+    CommitError, JobsDue, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within,
+};
 use crate::summary::{JournalSummary, NodeRow};
 
 /// All rows.
@@ -35,6 +38,7 @@ pub(super) struct State {
     secret: Option<String>,
     audit: Audit,
     sagas: Sagas,
+    jobs: Jobs,
 }
 
 impl State {
@@ -68,6 +72,20 @@ impl State {
 
     pub(super) fn sagas(&self) -> &Sagas {
         &self.sagas
+    }
+
+    pub(super) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// What jobs have come to is remembered with the transactions too.
+    pub(super) fn purge_jobs(&mut self, due: &JobsDue) {
+        self.jobs.purge(due);
+        for (gid, stored) in &mut self.transactions {
+            if !stored.jobs.is_empty() {
+                stored.jobs = self.jobs.come_to_one(gid);
+            }
+        }
     }
 
     pub(super) fn audit_mut(&mut self) -> &mut Audit {
@@ -139,6 +157,7 @@ impl State {
             return Ok(self.taken_from(batch));
         }
         self.sagas.check(batch)?;
+        self.jobs.check(batch)?;
         let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         let mut taken: Vec<TransactionKey> = Vec::new();
         for record in &batch.records {
@@ -177,6 +196,12 @@ impl State {
         }
         self.audit.add(batch, &taken);
         self.sagas.add(batch);
+        self.jobs.add(batch);
+        for tick in super::jobs::alone(batch) {
+            if let Some(stored) = self.transactions.get_mut(&tick.gid) {
+                stored.jobs = self.jobs.come_to_one(&tick.gid);
+            }
+        }
         self.lives.fence(incarnation, batch.number);
         self.written_at = Some(batch.written_at);
         Ok(taken)

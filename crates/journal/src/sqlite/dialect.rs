@@ -88,6 +88,8 @@ impl Dialect for Sqlite {
             | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Sagas
+            | WriteKind::Jobs
+            | WriteKind::Ticks
             | WriteKind::Audit => inserted(kind, rows, ""),
         }
     }

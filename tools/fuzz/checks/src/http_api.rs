@@ -12,6 +12,7 @@ use tercet_coordinator::access::Access;
 use tercet_coordinator::cluster::Sightings;
 use tercet_coordinator::config::Settings;
 use tercet_coordinator::http::{Api, BodyBudget, Readiness, RequestLimits, router};
+use tercet_coordinator::jobs::Jobs;
 use tercet_coordinator::metrics::{self, TransactionMetrics};
 use tercet_coordinator::runtime::{Control, Lanes, lanes};
 use tercet_coordinator::sagas::Sagas;
@@ -121,8 +122,9 @@ async fn serving() -> Router {
     let access = Access::begin(&settings, clock.clone()).expect("there are no rules");
     router(Api {
         access: Arc::new(access),
-        engine,
         sagas: Sagas::new(journal.clone()),
+        jobs: Jobs::new(journal.clone(), engine.clone(), clock.clone(), Incarnation(1)),
+        engine,
         journal,
         clock,
         limits: Limits::default(),

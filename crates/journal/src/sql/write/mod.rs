@@ -38,6 +38,10 @@ pub(crate) enum WriteKind {
     Events,
     /// Inserts revisions of definitions of sagas, and fails where one is there already.
     Sagas,
+    /// Inserts revisions of jobs, and fails where one is there already.
+    Jobs,
+    /// Inserts that jobs have come to transactions, and fails where one has already.
+    Ticks,
     /// Inserts what operators did.
     Audit,
 }
@@ -56,6 +60,8 @@ impl WriteKind {
         Self::Results,
         Self::Events,
         Self::Sagas,
+        Self::Jobs,
+        Self::Ticks,
         Self::Audit,
     ];
 
@@ -80,6 +86,8 @@ impl WriteKind {
             Self::Results => "results",
             Self::Events => "events",
             Self::Sagas => "sagas",
+            Self::Jobs => "jobs",
+            Self::Ticks => "ticks",
             Self::Audit => "audit",
         }
     }
@@ -111,6 +119,8 @@ impl WriteKind {
                 "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)"
             }
             Self::Sagas => "sagas (name, revision, version, document, at, who)",
+            Self::Jobs => "jobs (id, revision, stage, at, owner, matched, done, failed, document)",
+            Self::Ticks => "job_ticks (gid, job_id, number, code)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
             Self::Advance | Self::Stay | Self::Reasons => return None,
         })
