@@ -16,6 +16,7 @@ mod m0008_results;
 mod m0009_transaction_options;
 mod m0010_sagas;
 mod m0011_pauses;
+mod m0012_jobs;
 mod table;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_transaction_options::Step),
             Box::new(m0010_sagas::Step),
             Box::new(m0011_pauses::Step),
+            Box::new(m0012_jobs::Step),
         ]
     }
 

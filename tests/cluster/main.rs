@@ -9,6 +9,7 @@ mod cutter;
 mod database;
 mod forwarding;
 mod galera;
+mod jobs;
 mod load;
 mod nodes;
 mod pauses;

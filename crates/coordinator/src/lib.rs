@@ -11,6 +11,7 @@ pub mod config;
 pub mod dispatcher;
 mod escape;
 pub mod http;
+pub mod jobs;
 pub mod metrics;
 pub mod node;
 pub mod open_files;

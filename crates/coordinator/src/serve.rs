@@ -222,6 +222,7 @@ impl Face {
             engine: node.engine.clone(),
             journal: node.journal.clone(),
             sagas: Sagas::new(node.journal.clone()),
+            jobs: node.jobs.clone(),
             clock: Arc::clone(&around.clock),
             limits: settings.of_requests(self.own_addresses.clone()),
             requests: request_limits(settings),

@@ -11,6 +11,7 @@ mod driver;
 mod engine;
 mod group_commit;
 pub mod invariants;
+mod job;
 mod journal_event;
 mod outages;
 mod participant_pause;
@@ -43,6 +44,7 @@ pub use group_commit::{
     Backlog, Batch, Caps, Chunk, Committed, GroupCommit, GroupCommitSettings, Leave, Submitted,
     TransactionKey, Weight,
 };
+pub use job::{JobRevision, JobWrite, Tick, Ticked};
 pub use journal_event::{JournalEvent, Urgency};
 pub use outages::{OutageNews, Outages};
 pub use participant_pause::ParticipantPause;

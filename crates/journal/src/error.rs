@@ -176,6 +176,12 @@ pub enum JournalError {
     /// What an operator did was made of what is no longer the newest: somebody else was first.
     #[error("something else was written first")]
     Overtaken,
+    /// A job is damaged in the database.
+    #[error("the row of a job makes no sense: {why}")]
+    UnreadableJob {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The definition of a saga is damaged in the database.
     #[error("the row of a saga's definition makes no sense: {why}")]
     UnreadableSaga {

@@ -34,7 +34,7 @@ const LETTING_GO: Duration = Duration::from_secs(1);
 /// what is queued is lost, as it would be in a crash.
 #[derive(Clone)]
 pub struct Journal {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 pub(super) struct Shared {
@@ -201,7 +201,8 @@ impl Journal {
     /// # Errors
     /// As [`Journal::act`]; or another has written this revision of the name first.
     pub async fn revise(&self, act: Act, revision: SagaRevision) -> Result<(), JournalError> {
-        match self.act_alone(ActAlone { act, revision: Some(revision), pause: None }).await? {
+        let alone = ActAlone { revision: Some(revision), ..ActAlone::from(act) };
+        match self.act_alone(alone).await? {
             Settled::Durable => Ok(()),
             Settled::Rejected => Err(JournalError::Overtaken),
         }
@@ -212,7 +213,8 @@ impl Journal {
     /// # Errors
     /// As [`Journal::act`].
     pub async fn pause(&self, act: Act, pause: ParticipantPause) -> Result<(), JournalError> {
-        match self.act_alone(ActAlone { act, revision: None, pause: Some(pause) }).await? {
+        let alone = ActAlone { pause: Some(pause), ..ActAlone::from(act) };
+        match self.act_alone(alone).await? {
             Settled::Durable => Ok(()),
             Settled::Rejected => Err(JournalError::Closed),
         }
@@ -258,7 +260,7 @@ impl Journal {
         self.shown(self.shared.store.count_sagas()).await
     }
 
-    async fn act_alone(&self, act: ActAlone) -> Result<Settled, JournalError> {
+    pub(super) async fn act_alone(&self, act: ActAlone) -> Result<Settled, JournalError> {
         let within = self.shared.read_within;
         let place = Arc::clone(&self.shared.acts).try_acquire_owned();
         // So many wait only where nothing is written.
@@ -286,7 +288,7 @@ impl Journal {
     }
 
     /// Reads for people: so many at once, and each within its time.
-    async fn shown<T>(
+    pub(super) async fn shown<T>(
         &self,
         read: impl Future<Output = Result<T, JournalError>>,
     ) -> Result<T, JournalError> {

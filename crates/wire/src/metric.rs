@@ -48,6 +48,11 @@ pub const JOURNAL_STATEMENTS: &str = "tercet_journal_statements_total";
 pub const JOURNAL_COMMITS: &str = "tercet_journal_commits_total";
 /// How long overdue the deletion of finished transactions is.
 pub const RETENTION_LAG: &str = "tercet_retention_lag_seconds";
+/// Jobs that this node drives and that have not ended.
+pub const JOBS_UNFINISHED: &str = "tercet_jobs_unfinished";
+/// Transactions that jobs of this node have come to, by `action` and `result`: `done`, `failed`,
+/// `put_off`.
+pub const JOB_ACTS: &str = "tercet_job_acts_total";
 /// Unfinished transactions found at start-up.
 pub const TRANSACTIONS_RECOVERED: &str = "tercet_transactions_recovered_total";
 /// Requests answered, by `route` and `status`.

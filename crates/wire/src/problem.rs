@@ -119,6 +119,8 @@ problems! {
         "No transaction with this gid was ever begun here, or it finished longer ago than the retention. If a begin with this gid had no answer, send it again: that is safe.";
     SagaNotFound = "saga-not-found", 404, "There is no such definition of a saga",
         "Compare the name, and the version if one was given, with those that `GET /v1/sagas` lists.";
+    JobNotFound = "job-not-found", 404, "There is no such job",
+        "Compare the id with those that `GET /v1/jobs` lists. Jobs that ended longer ago than the retention are gone; the audit has who began them.";
     BranchNotFound = "branch-not-found", 404, "The transaction has no such branch",
         "Compare the branch's id with those the transaction shows.";
     NotFound = "not-found", 404, "There is nothing at this address",

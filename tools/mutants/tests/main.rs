@@ -10,6 +10,7 @@ mod cluster_bugs;
 mod copy;
 mod definition_bugs;
 mod delay_bugs;
+mod job_bugs;
 mod outbox_bugs;
 mod pause_bugs;
 mod result_bugs;
@@ -26,6 +27,7 @@ use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
 use definition_bugs::DEFINITION_BUGS;
 use delay_bugs::DELAY_BUGS;
+use job_bugs::JOB_BUGS;
 use outbox_bugs::OUTBOX_BUGS;
 use pause_bugs::PAUSE_BUGS;
 use result_bugs::RESULT_BUGS;
@@ -45,6 +47,7 @@ fn every_bug_put_back_is_caught() {
         CLUSTER_BUGS,
         DEFINITION_BUGS,
         DELAY_BUGS,
+        JOB_BUGS,
         OUTBOX_BUGS,
         PAUSE_BUGS,
         RESULT_BUGS,

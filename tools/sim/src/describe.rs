@@ -27,6 +27,7 @@ pub(crate) fn event(event: &Event) -> String {
                     Ask::Read => "read".to_owned(),
                     Ask::Retry { .. } => "retry".to_owned(),
                     Ask::Resolve(word) => format!("resolve {} as {}", word.branch, word.as_),
+                    Ask::OfJob(act) => format!("{:?} by job {}", act.does, act.job),
                 };
                 let (to, wait) = (request.reply_to.0, request.wait);
                 format!("#{to} {}: {ask}, {:?} until {}", request.gid, wait.until, wait.give_up.0)
@@ -112,6 +113,10 @@ fn change(changed: &Change) -> String {
         Change::Acted(acted) => {
             let changes: Vec<String> = acted.changes.iter().map(change).collect();
             format!("acted {}: {}", acted.act.action, changes.join(", "))
+        }
+        Change::Ticked(ticked) => {
+            let changes: Vec<String> = ticked.changes.iter().map(change).collect();
+            format!("ticked {}: {}", ticked.tick.job, changes.join(", "))
         }
     }
 }

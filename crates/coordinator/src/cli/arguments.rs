@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use tercet_journal::StoreKind;
 
 use crate::access::Role;
-use crate::cli::tx::{Audit, Participants, Reconcile, Saga, Tx};
+use crate::cli::tx::{Audit, Jobs, Participants, Reconcile, Saga, Tx};
 use crate::config::{ConfigError, Flags, Layers};
 
 /// Tercet coordinates Try-Confirm-Cancel transactions across services.
@@ -58,6 +58,10 @@ pub(super) enum Command {
     ///
     /// Token and exit codes are as of tercet tx.
     Participants(Participants),
+    /// Look after jobs: what is done to many transactions, one after the other
+    ///
+    /// They are begun with tercet tx bulk. Token and exit codes are as of tercet tx.
+    Jobs(Jobs),
     /// List what operators did, newest first
     ///
     /// All of it as JSON lines: tercet audit -o jsonl > audit.jsonl. Token and exit codes are as of tercet tx.

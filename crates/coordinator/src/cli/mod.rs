@@ -35,6 +35,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config { what, flags } => config::config(what, &flags),
         Command::Token { what } => token::token(&what),
         Command::Tx(flags) => tx::tx(flags),
+        Command::Jobs(flags) => tx::jobs(flags),
         Command::Audit(flags) => tx::audit(flags),
         Command::Reconcile(flags) => tx::reconcile(flags),
         Command::Saga(flags) => tx::saga(flags),

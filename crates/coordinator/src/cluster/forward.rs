@@ -290,6 +290,9 @@ pub const LEFT: &str = "/internal/v1/left";
 /// Where it is told that an operator has paused or resumed a participant.
 pub const PAUSED: &str = "/internal/v1/paused";
 
+/// Where a node is asked by another whose job has come to a transaction that it drives.
+pub const JOB_ACT: &str = "/internal/v1/job-act";
+
 /// What of these goes on to the next connection.
 fn passed_on(headers: &HeaderMap) -> HeaderMap {
     // Also what the connection's own header names.

@@ -32,8 +32,8 @@ pub use schema::Schema;
 pub(crate) use schema::TERCET;
 pub use settings::{
     AlertSection, ClusterSection, DatabaseSettings, DispatcherSection, HistorySettings,
-    JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings,
-    ServerSection, Settings, ShutdownSettings,
+    JobsSettings, JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings,
+    RetrySettings, ServerSection, Settings, ShutdownSettings,
 };
 
 pub use tls::{CallsTlsSection, ServerTlsSection};

@@ -11,9 +11,9 @@ use utoipa::OpenApi as _;
 use utoipa_axum::routes;
 
 use crate::access::{Needs, Role};
-use crate::cluster::{LEFT, PAUSED};
+use crate::cluster::{JOB_ACT, LEFT, PAUSED};
 use crate::http::handlers::{
-    audit, begin, decide, events, health, left, list, participants, pause, register, resolve,
+    audit, begin, decide, events, health, jobs, left, list, participants, pause, register, resolve,
     retry, retry_all, sagas, show, stats,
 };
 use crate::http::middleware::access::{Guard, guarded};
@@ -87,6 +87,10 @@ fn table() -> RouteTable {
         .contract(VIEWER, routes!(sagas::show::show))
         .contract(OPERATOR, routes!(sagas::retire::retire))
         .contract(CLIENT, routes!(sagas::run::run))
+        .contract(OPERATOR, routes!(jobs::begin::begin))
+        .contract(VIEWER, routes!(jobs::list::list))
+        .contract(VIEWER, routes!(jobs::show::show))
+        .contract(OPERATOR, routes!(jobs::stop::stop))
         .contract(VIEWER, routes!(participants::participants))
         .contract(OPERATOR, routes!(pause::pause))
         .contract(OPERATOR, routes!(pause::resume))
@@ -97,6 +101,7 @@ fn table() -> RouteTable {
         .made_once(NOTHING, "/openapi.json", openapi::render)
         .made_once(NOTHING, "/docs", docs_page::render)
         .page(VIEWER, "/schemas/saga.json", Method::GET, get(saga_schema::saga_schema))
+        .page(Needs::Node, JOB_ACT, Method::POST, post(jobs::act::act))
         .page(Needs::Node, LEFT, Method::POST, post(left::left))
         .page(Needs::Node, PAUSED, Method::POST, post(pause::paused))
         .page(NOTHING, "/problems", Method::GET, get(problems_page::index))

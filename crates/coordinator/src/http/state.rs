@@ -15,6 +15,7 @@ use crate::cluster::{Forwarder, Sightings};
 use crate::http::extract::budget::BodyBudget;
 use crate::http::readiness::Readiness;
 use crate::http::response::problem::Failure;
+use crate::jobs::Jobs;
 use crate::metrics::TransactionMetrics;
 use crate::pauses::Pauses;
 use crate::runtime::RuntimeHandle;
@@ -30,6 +31,8 @@ pub struct Api {
     pub journal: Journal,
     /// Definitions of sagas.
     pub sagas: Sagas,
+    /// What is done to many transactions.
+    pub jobs: Jobs,
     /// Time and new ids.
     pub clock: Arc<dyn Clock>,
     /// How large the parts of a request may be, and where this node listens.

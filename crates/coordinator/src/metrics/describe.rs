@@ -90,6 +90,11 @@ pub(super) fn describe() {
         metric::ADMISSIONS_REFUSED,
         "Begins, further branches and connections that were not taken for want of room, by the limit."
     );
+    describe_gauge!(metric::JOBS_UNFINISHED, "Jobs that this node drives and that have not ended.");
+    describe_counter!(
+        metric::JOB_ACTS,
+        "Transactions that jobs of this node have come to, by action and by what came of it."
+    );
     describe_gauge!(metric::ALERTS_WAITING, "Alerts that wait to be delivered.");
     describe_counter!(
         metric::LOG_LINES_DROPPED,

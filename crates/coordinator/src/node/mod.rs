@@ -24,6 +24,7 @@ use crate::cluster::{Chunks, Forwarder, Life, News, OwnLease, Watching};
 use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher};
 use crate::http::Readiness;
+use crate::jobs::{Jobs, Worker};
 use crate::node::parts::{cluster_settings, driver_settings, engine_settings};
 use crate::pauses::{self, Pauses};
 use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, recover};
@@ -65,6 +66,8 @@ pub struct Node {
     pub engine: RuntimeHandle,
     /// Reads lists and histories.
     pub journal: Journal,
+    /// What is done to many transactions.
+    pub jobs: Jobs,
     /// Knows how it stands with the participants.
     pub dispatcher: Dispatcher,
     /// Which life.
@@ -154,6 +157,9 @@ impl Node {
         let pauses = Pauses::new(journal.clone(), engine.clone(), &paused);
         let every = if is_one_of_several { PAUSES_AMONG_SEVERAL } else { PAUSES_ALONE };
         beside.spawn(pauses.clone().watch(every));
+        let jobs = Jobs::new(journal.clone(), engine.clone(), Arc::clone(clock), incarnation);
+        let worker = Worker::new(&jobs, forwarder.clone(), settings.jobs.per_second);
+        beside.spawn(worker.run(stop.clone()));
         let (beat, of_loop) = (shell.beat(), Arc::clone(clock));
         readiness.watch(move || beat.age(of_loop.now().mono));
         let grace = settings.shutdown.grace;
@@ -167,6 +173,7 @@ impl Node {
         Ok(Self {
             engine,
             journal,
+            jobs,
             dispatcher,
             incarnation,
             pauses,

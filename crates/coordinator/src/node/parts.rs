@@ -81,6 +81,7 @@ pub(super) fn journal_settings(
             branches: settings.retention.branches,
             transactions: settings.retention.transactions,
             audit: settings.retention.audit,
+            jobs: settings.retention.jobs,
             max_finished: settings.retention.max_finished,
             every: settings.retention.interval,
         },

@@ -57,6 +57,7 @@ impl Cause {
             | Refusal::NotOpen
             | Refusal::AsksItsInitiator
             | Refusal::NotDecided
+            | Refusal::NothingToDo(_)
             | Refusal::AlreadyFinished(_)
             | Refusal::BranchNotFound(_)
             | Refusal::TriesOutstanding(_)

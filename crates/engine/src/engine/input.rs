@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tercet_wire::{
-    Answer, BranchId, BranchSpec, CallOp, Epoch, Gid, Incarnation, Instance, Mono, Op, Operator,
-    Resolution, Seq, Spec,
+    Answer, BranchId, BranchSpec, CallOp, Epoch, Gid, Incarnation, Instance, JobAct, Mono, Op,
+    Operator, Resolution, Seq, Spec,
 };
 
 use crate::dispatch::{CapacityFreed, Destination};
@@ -144,6 +144,8 @@ pub enum Ask {
     },
     /// End a branch by hand.
     Resolve(Box<Resolution>),
+    /// Do what a job does, unless it was done.
+    OfJob(Box<JobAct>),
     /// Show it.
     Read,
 }

@@ -1,6 +1,6 @@
 //! What is done with a transaction that is in memory.
 
-use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Op, Seq, host_port};
+use tercet_wire::{Answer, BranchId, Epoch, Gid, JobDeed, Now, Op, Seq, host_port};
 
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
@@ -23,6 +23,8 @@ enum Found {
 impl Engine {
     pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
         let Request { reply_to, gid, ask, wait } = request;
+        let resolves_many =
+            matches!(&ask, Ask::OfJob(act) if matches!(act.does, JobDeed::Resolve { .. }));
         let purpose = if matches!(ask, Ask::Read) {
             // Reading changes nothing, so it works even for one whose rules failed.
             Ok(Purpose::Read)
@@ -48,6 +50,15 @@ impl Engine {
                 &live_transaction.transaction,
                 branch,
             ));
+        }
+        if resolves_many {
+            let transaction = &live_transaction.transaction;
+            let resolved = transaction
+                .branches()
+                .iter()
+                .filter(|branch| branch.pending_resolution().is_some());
+            let under_way = |branch: &Branch| call_under_way(self.epoch, transaction, branch.id());
+            output.retract.extend(resolved.filter_map(under_way));
         }
         match purpose {
             Ok(purpose) => {
@@ -237,6 +248,10 @@ fn asked(
             let purpose = Purpose::Resolve { branch: word.branch.clone(), as_: word.as_ };
             transaction.resolve(*word, step)?;
             Ok(purpose)
+        }
+        Ask::OfJob(act) => {
+            transaction.comes_to(&act, step)?;
+            Ok(Purpose::Read)
         }
         Ask::Read => Ok(Purpose::Read),
     }

@@ -18,6 +18,7 @@ mod backpressure;
 mod branch;
 mod branch_rows;
 mod history;
+mod jobs;
 mod operator;
 mod paging;
 mod parking;
@@ -43,7 +44,9 @@ pub(crate) use restore::Resume;
 use results::Results;
 pub use step::Rules;
 pub(crate) use step::{ParkedNow, Step, Wanted};
-use tercet_wire::{BranchId, Gid, Incarnation, Instance, Mono, Now, Order, Spec, Status, Wall};
+use tercet_wire::{
+    ActId, BranchId, Gid, Incarnation, Instance, Mono, Now, Order, Spec, Status, Wall,
+};
 
 use crate::record::{Decided, Decision};
 
@@ -66,6 +69,8 @@ pub struct Transaction {
     parked_row: bool,
     /// The life that drove it before, until its history says so.
     taken_over_from: Option<Box<Incarnation>>,
+    /// The jobs that have come to it, by id.
+    jobs: Vec<ActId>,
 }
 
 /// How far a transaction is.
@@ -104,6 +109,7 @@ impl Transaction {
             results: Results::default(),
             parked_row: false,
             taken_over_from: None,
+            jobs: Vec::new(),
             spec,
         }
     }

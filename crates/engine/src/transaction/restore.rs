@@ -64,6 +64,7 @@ impl Transaction {
             history: History { lines: stored.history_len, kept: stored.history_kept },
             parked_row: stored.parked,
             taken_over_from: None,
+            jobs: stored.jobs.clone(),
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
         if is_one_more_round && stored.decided.is_none() {

@@ -7,6 +7,7 @@ use tercet_wire::{Backoff, BranchSpec, Now, Op, spread};
 
 use crate::act::Act;
 use crate::engine::output::CallResults;
+use crate::job::Tick;
 use crate::record::Change;
 use crate::transaction::{Doubt, Paused};
 
@@ -94,6 +95,8 @@ pub(crate) struct Step<'a> {
     pub(crate) parked: Vec<ParkedNow>,
     /// What an operator did, where that is what the changes come from.
     pub(crate) act: Option<Box<Act>>,
+    /// That a job has come to it, where that is what the changes come from.
+    pub(crate) tick: Option<Box<Tick>>,
 }
 
 impl<'a> Step<'a> {
@@ -106,6 +109,7 @@ impl<'a> Step<'a> {
             calls: Vec::new(),
             parked: Vec::new(),
             act: None,
+            tick: None,
         }
     }
 

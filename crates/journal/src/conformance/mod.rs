@@ -10,6 +10,7 @@ mod engine;
 mod faults;
 mod faulty;
 mod guards;
+mod jobs;
 mod lists;
 mod lives;
 mod order;
@@ -25,6 +26,7 @@ mod servers;
 #[cfg(feature = "databases")]
 pub(super) use self::engine::Engine;
 pub(super) use self::faulty::Fault;
+pub(super) use self::jobs::{revision, tick, ticked};
 pub(super) use self::pauses::{act_that_pauses, pause};
 pub(super) use self::rig::{Rig, Running, patiently};
 pub(super) use self::sagas::{act_that_puts, puts};

@@ -27,7 +27,7 @@ pub(crate) fn pause(of: &str, paused: bool, at: i64) -> ParticipantPause {
 
 /// An act of no single transaction, by which a participant is paused.
 pub(crate) fn act_that_pauses(number: u64, of: &str) -> ActAlone {
-    ActAlone { pause: Some(pause(of, true, 1)), ..act(number, Wall(1), None).into() }
+    ActAlone { pause: Some(pause(of, true, 1)), ..ActAlone::from(act(number, Wall(1), None)) }
 }
 
 async fn say(running: &Running, number: u64, pause: &ParticipantPause) {

@@ -14,8 +14,11 @@ use tercet_wire::{
 
 use super::as_count;
 use super::audit::Audit;
+use super::jobs::Jobs;
 use super::sagas::Sagas;
-use crate::store::{CommitError, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within};
+use crate::store::{
+    CommitError, JobsDue, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within,
+};
 use crate::summary::{JournalSummary, NodeRow};
 
 /// All rows.
@@ -38,6 +41,7 @@ pub(super) struct State {
     audit: Audit,
     sagas: Sagas,
     pauses: BTreeMap<ParticipantName, ParticipantPause>,
+    jobs: Jobs,
 }
 
 impl State {
@@ -75,6 +79,20 @@ impl State {
 
     pub(super) fn sagas(&self) -> &Sagas {
         &self.sagas
+    }
+
+    pub(super) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// What jobs have come to is remembered with the transactions too.
+    pub(super) fn purge_jobs(&mut self, due: &JobsDue) {
+        self.jobs.purge(due);
+        for (gid, stored) in &mut self.transactions {
+            if !stored.jobs.is_empty() {
+                stored.jobs = self.jobs.come_to_one(gid);
+            }
+        }
     }
 
     pub(super) fn audit_mut(&mut self) -> &mut Audit {
@@ -146,6 +164,7 @@ impl State {
             return Ok(self.taken_from(batch));
         }
         self.sagas.check(batch)?;
+        self.jobs.check(batch)?;
         let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         let mut taken: Vec<TransactionKey> = Vec::new();
         for record in &batch.records {
@@ -186,6 +205,12 @@ impl State {
         self.sagas.add(batch);
         for pause in batch.acts.iter().filter_map(|alone| alone.pause.as_ref()) {
             self.pauses.insert(pause.participant.clone(), pause.clone());
+        }
+        self.jobs.add(batch);
+        for tick in super::jobs::alone(batch) {
+            if let Some(stored) = self.transactions.get_mut(&tick.gid) {
+                stored.jobs = self.jobs.come_to_one(&tick.gid);
+            }
         }
         self.lives.fence(incarnation, batch.number);
         self.written_at = Some(batch.written_at);

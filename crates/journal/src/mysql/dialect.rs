@@ -51,6 +51,8 @@ impl Dialect for MySqlDialect {
             | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Sagas
+            | WriteKind::Jobs
+            | WriteKind::Ticks
             | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(
                 "UPDATE global_transactions AS g JOIN (",

@@ -240,6 +240,8 @@ fn text(kind: WriteKind, rows: &str) -> String {
         | WriteKind::Results
         | WriteKind::Events
         | WriteKind::Sagas
+        | WriteKind::Jobs
+        | WriteKind::Ticks
         | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")
         }

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 mod commit;
 mod dialect;
 mod entities;
+mod jobs;
 mod lenient_rows;
 pub(crate) mod list;
 pub(crate) mod list_query;
@@ -28,8 +29,8 @@ pub(crate) use self::commit::{
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
 pub(crate) use self::entities::{
-    audit as act, branch, detail, event, node, options, outcome, own_options, pause, result, saga,
-    transaction,
+    audit as act, branch, detail, event, job, node, options, outcome, own_options, pause, result,
+    saga, tick, transaction,
 };
 pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};

@@ -94,6 +94,8 @@ impl Dialect for Sqlite {
             | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Sagas
+            | WriteKind::Jobs
+            | WriteKind::Ticks
             | WriteKind::Audit => inserted(kind, rows, ""),
         }
     }

@@ -27,7 +27,7 @@ const EMPTY_WAL_BYTES: u64 = 32;
 /// What a step of the schema that was applied leaves behind.
 const FIRST_STEP: &str = "m0001_journal";
 /// The tables of a schema that was cut short while it was made for the first time.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
     "schema_steps",
     "nodes",
     "global_transactions",
@@ -40,6 +40,8 @@ const TABLES: [&str; 13] = [
     "transaction_events",
     "sagas",
     "participant_pauses",
+    "jobs",
+    "job_ticks",
     "schema_compat",
 ];
 

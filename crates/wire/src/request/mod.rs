@@ -8,6 +8,7 @@ mod check_saga;
 mod cursor;
 mod fingerprint;
 mod invalid;
+mod job;
 mod json;
 mod limits;
 mod list;
@@ -29,6 +30,7 @@ pub use check::{
 pub use check_saga::{check_run, check_saga, input_of, saga_content};
 pub use cursor::InvalidCursor;
 pub use invalid::Invalid;
+pub use job::{CheckedJob, JobRequest, check_job};
 pub use limits::Limits;
 pub use list::{GidPrefix, ListOrder, ListPlace, ListQuery, MetadataFilter};
 pub use object::Object;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::request::invalid::Invalid;
-use crate::request::resolve::note;
+use crate::request::resolve::check_note;
 use crate::spec::host_port;
 
 /// The longest `host:port`: as long as a name in the DNS, and a port.
@@ -33,7 +33,7 @@ pub struct PauseRequest {
 /// # Errors
 /// It is too long.
 pub fn check_pause(request: PauseRequest) -> Result<Option<Arc<str>>, Invalid> {
-    note(request.note)
+    check_note(request.note)
 }
 
 /// A participant by name: the `host:port` of the URLs it is called at, as these have it.

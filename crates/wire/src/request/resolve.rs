@@ -39,15 +39,15 @@ pub fn check_resolve(
     branch: BranchId,
     by: Operator,
 ) -> Result<Resolution, Invalid> {
-    let ResolveRequest { as_, note: given } = request;
-    Ok(Resolution { branch, as_, note: note(given)?, by })
+    let ResolveRequest { as_, note } = request;
+    Ok(Resolution { branch, as_, note: check_note(note)?, by })
 }
 
-/// An operator's note, as it is kept.
+/// Why somebody does something, as it is kept.
 ///
 /// # Errors
 /// It is too long.
-pub(super) fn note(note: Option<String>) -> Result<Option<Arc<str>>, Invalid> {
+pub(super) fn check_note(note: Option<String>) -> Result<Option<Arc<str>>, Invalid> {
     if let Some(note) = note.as_deref().filter(|note| note.len() > NOTE_BYTES) {
         let what = format!("must be at most {NOTE_BYTES} bytes long, this has {}", note.len());
         return Err(Invalid::new("note", what));

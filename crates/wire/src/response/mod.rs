@@ -2,12 +2,14 @@
 
 mod audit;
 mod books;
+mod job;
 mod operator;
 mod saga;
 mod view;
 
 pub use audit::AuditEntryView;
 pub use books::BookEntry;
+pub use job::{BegunJobView, JobFailureView, JobView, ListedJobView, MatchedView};
 pub use operator::{
     AnswersView, NodeView, ParticipantView, ParticipantsView, PausedView, RetriedView, StatsView,
 };

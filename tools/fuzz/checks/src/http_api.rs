@@ -12,6 +12,7 @@ use tercet_coordinator::access::Access;
 use tercet_coordinator::cluster::Sightings;
 use tercet_coordinator::config::Settings;
 use tercet_coordinator::http::{Api, BodyBudget, Readiness, RequestLimits, router};
+use tercet_coordinator::jobs::Jobs;
 use tercet_coordinator::metrics::{self, TransactionMetrics};
 use tercet_coordinator::pauses::Pauses;
 use tercet_coordinator::runtime::{Control, Lanes, lanes};
@@ -123,8 +124,9 @@ async fn serving() -> Router {
     router(Api {
         access: Arc::new(access),
         pauses: Pauses::new(journal.clone(), engine.clone(), &[]),
-        engine,
         sagas: Sagas::new(journal.clone()),
+        jobs: Jobs::new(journal.clone(), engine.clone(), clock.clone(), Incarnation(1)),
+        engine,
         journal,
         clock,
         limits: Limits::default(),

@@ -271,6 +271,7 @@ impl Actor {
                 | Refusal::TooManyBytes { .. }
                 | Refusal::TooManyPagedOut { .. }
                 | Refusal::NotDecided
+                | Refusal::NothingToDo(_)
                 | Refusal::TriesOutstanding(_)
                 | Refusal::Unfit(_)
                 | Refusal::Quarantined => Then::Again,

@@ -66,7 +66,9 @@ impl AuditSeen {
                 | Action::SagaPut
                 | Action::SagaRetire
                 | Action::Pause
-                | Action::Resume,
+                | Action::Resume
+                | Action::JobBegin
+                | Action::JobStop,
                 _,
             ) => {
                 scheduler.broke(format!("{}: {act:?} is of no transaction", of.gid));

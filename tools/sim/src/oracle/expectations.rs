@@ -106,6 +106,7 @@ impl Expectations {
             }
             Refusal::TooManyBytes { .. }
             | Refusal::NotDecided
+            | Refusal::NothingToDo(_)
             | Refusal::AlreadyFinished(_)
             | Refusal::BranchNotFound(_) => return,
             // Somebody else has registered one of them alone, or the other way round.

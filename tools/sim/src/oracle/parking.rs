@@ -121,7 +121,8 @@ impl Parking {
                 | Change::Finished { .. }
                 | Change::Parked(_)
                 | Change::History(_)
-                | Change::Acted(_) => {}
+                | Change::Acted(_)
+                | Change::Ticked(_) => {}
             }
         }
         self.who_has_come(running, now, scheduler);

@@ -30,7 +30,8 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
                 Ask::Confirm => Kind::Confirm,
                 Ask::Cancel { .. } => Kind::Cancel,
                 Ask::Retry { .. } => Kind::Retry,
-                Ask::Resolve(_) => Kind::Resolve,
+                // Nobody here begins jobs.
+                Ask::Resolve(_) | Ask::OfJob(_) => Kind::Resolve,
                 Ask::Read => Kind::Read,
             };
             scheduler.saw(Point::Asked(status, kind));

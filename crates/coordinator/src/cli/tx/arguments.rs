@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use url::Url;
 
+use crate::cli::tx::bulk::Bulk;
+
 /// `tercet tx`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Tx {
@@ -77,6 +79,8 @@ pub(super) enum What {
     },
     /// End by hand a branch that will never acknowledge the decision by itself
     Resolve(Resolve),
+    /// Retry, cancel or resolve all that a filter finds, and show how far it is
+    Bulk(Bulk),
 }
 
 #[derive(Debug, Args)]
@@ -194,4 +198,14 @@ pub(super) struct Resolve {
 pub(super) enum As {
     Confirmed,
     Cancelled,
+}
+
+impl As {
+    /// As the coordinator reads it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }

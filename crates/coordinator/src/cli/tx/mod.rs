@@ -3,7 +3,9 @@
 
 mod arguments;
 mod audit;
+mod bulk;
 mod client;
+mod jobs;
 mod participants;
 mod reconcile;
 mod saga;
@@ -16,6 +18,7 @@ use std::io::{self, IsTerminal as _};
 
 pub(super) use arguments::Tx;
 pub(super) use audit::{Audit, audit};
+pub(super) use jobs::{Jobs, jobs};
 pub(super) use participants::{Participants, participants};
 pub(super) use reconcile::{Reconcile, reconcile};
 pub(super) use saga::{Saga, saga};
@@ -25,7 +28,7 @@ use tercet_clock::{Clock as _, SystemClock};
 use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 
 use crate::cli::exit::{Exit, complain, say, say_json, say_line, with_causes};
-use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What, Where};
+use crate::cli::tx::arguments::{List, Output, Resolve, Retry, What, Where};
 use crate::cli::tx::client::{Answered, Client, ClientError, Kind, NO_QUERY};
 use crate::cli::tx::token::token;
 use crate::tls::{self, TlsFiles};
@@ -105,6 +108,7 @@ impl Desk {
                 self.decide(&gid, "cancel", reason.map(|reason| json!({ "reason": reason }))).await
             }
             What::Resolve(resolve) => self.resolve(resolve).await,
+            What::Bulk(bulk) => self.bulk(bulk).await,
         }
     }
 
@@ -195,10 +199,7 @@ impl Desk {
 
     async fn resolve(&self, resolve: Resolve) -> Result<Exit, ClientError> {
         let Resolve { gid, branch, as_, note } = resolve;
-        let as_ = match as_ {
-            As::Confirmed => "confirmed",
-            As::Cancelled => "cancelled",
-        };
+        let as_ = as_.as_str();
         let body = match note {
             Some(note) => json!({ "as": as_, "note": note }),
             None => json!({ "as": as_ }),

@@ -7,6 +7,8 @@ pub(super) mod document;
 pub(super) mod filter;
 pub(super) mod gid_path;
 pub(super) mod include;
+pub(super) mod job_filter;
+pub(super) mod job_path;
 pub(super) mod params;
 pub(super) mod participant_path;
 pub(super) mod peer;

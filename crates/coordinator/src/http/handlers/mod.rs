@@ -5,6 +5,7 @@ pub(super) mod begin;
 pub(super) mod decide;
 pub(super) mod events;
 pub(super) mod health;
+pub(super) mod jobs;
 pub(super) mod left;
 pub(super) mod list;
 pub(super) mod participants;

@@ -297,10 +297,10 @@ mod tests {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use tercet_wire::{
-        AuditEntryView, BeginRequest, BranchRequest, BranchView, BranchesView, CancelRequest,
-        EventView, ListedSagaView, Page, ParticipantView, ParticipantsView, PauseRequest,
-        RegisterRequest, ResolveRequest, RetriedView, RunRequest, SagaRequest, SagaView, StatsView,
-        SummaryView, TransactionView,
+        AuditEntryView, BeginRequest, BegunJobView, BranchRequest, BranchView, BranchesView,
+        CancelRequest, EventView, JobRequest, JobView, ListedJobView, ListedSagaView, MatchedView,
+        Page, ParticipantView, ParticipantsView, PauseRequest, RegisterRequest, ResolveRequest,
+        RetriedView, RunRequest, SagaRequest, SagaView, StatsView, SummaryView, TransactionView,
     };
 
     use super::*;
@@ -338,5 +338,10 @@ mod tests {
         is_one::<SagaView>("SagaView");
         is_one::<RunRequest>("RunRequest");
         is_one::<Page<ListedSagaView>>("Page_ListedSagaView");
+        is_one::<JobRequest>("JobRequest");
+        is_one::<MatchedView>("MatchedView");
+        is_one::<BegunJobView>("BegunJobView");
+        is_one::<JobView>("JobView");
+        is_one::<Page<ListedJobView>>("Page_ListedJobView");
     }
 }

@@ -132,6 +132,11 @@ impl Failure {
                 let detail = format!("{gid} has no branch {branch}");
                 Self::new(ProblemCode::BranchNotFound, detail).naming(vec![branch])
             }
+            // Jobs alone are told so, and look no further.
+            Refusal::NothingToDo(code) => {
+                let code = code.unwrap_or(ProblemCode::AlreadyFinished);
+                Self::new(code, format!("{gid} has ended"))
+            }
             Refusal::TriesOutstanding(branches) => {
                 let names: Vec<&str> = branches.iter().map(BranchId::as_str).collect();
                 let detail = format!("no Try has succeeded yet of: {}", names.join(", "));

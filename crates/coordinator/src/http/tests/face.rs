@@ -25,6 +25,7 @@ use crate::access::Access;
 use crate::cluster::Sightings;
 use crate::config::Settings;
 use crate::http::{Api, BodyBudget, Readiness, RequestLimits, router};
+use crate::jobs::Jobs;
 use crate::metrics::TransactionMetrics;
 use crate::pauses::Pauses;
 use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
@@ -133,8 +134,14 @@ impl Face {
         let router = router(Api {
             access: Arc::new(Access::begin(settings, Arc::new(StoppedClock)).expect("rules")),
             pauses: Pauses::new(journal.clone(), engine.clone(), &[]),
-            engine,
             sagas: Sagas::new(journal.clone()),
+            jobs: Jobs::new(
+                journal.clone(),
+                engine.clone(),
+                Arc::new(StoppedClock),
+                Incarnation(1),
+            ),
+            engine,
             journal,
             clock: Arc::new(StoppedClock),
             limits: Limits { own_addresses: vec![own], payload_bytes: 2_048, ..Limits::default() },

@@ -40,6 +40,10 @@ pub(crate) enum WriteKind {
     Sagas,
     /// Writes whether participants are called, in the place of what was said of them before.
     Pauses,
+    /// Inserts revisions of jobs, and fails where one is there already.
+    Jobs,
+    /// Inserts that jobs have come to transactions, and fails where one has already.
+    Ticks,
     /// Inserts what operators did.
     Audit,
 }
@@ -59,6 +63,8 @@ impl WriteKind {
         Self::Events,
         Self::Sagas,
         Self::Pauses,
+        Self::Jobs,
+        Self::Ticks,
         Self::Audit,
     ];
 
@@ -84,6 +90,8 @@ impl WriteKind {
             Self::Events => "events",
             Self::Sagas => "sagas",
             Self::Pauses => "pauses",
+            Self::Jobs => "jobs",
+            Self::Ticks => "ticks",
             Self::Audit => "audit",
         }
     }
@@ -116,6 +124,8 @@ impl WriteKind {
             }
             Self::Sagas => "sagas (name, revision, version, document, at, who)",
             Self::Pauses => "participant_pauses (participant, paused, at, who, note)",
+            Self::Jobs => "jobs (id, revision, stage, at, owner, matched, done, failed, document)",
+            Self::Ticks => "job_ticks (gid, job_id, number, code)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
             Self::Advance | Self::Stay | Self::Reasons => return None,
         })
