@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tercet_wire::{SagaName, Wall};
 
 use crate::act::Act;
+use crate::hold_change::HoldChange;
 
 /// A change of what a name stands for: a row that is added, and never changed. A name's revisions
 /// have no gaps, so of two that were made of the same one only one can be written.
@@ -39,10 +40,12 @@ pub struct ActAlone {
     pub act: Act,
     /// Written in the same commit, if it is about a definition.
     pub revision: Option<SagaRevision>,
+    /// Likewise, if it releases what was held since a restore.
+    pub hold: Option<HoldChange>,
 }
 
 impl From<Act> for ActAlone {
     fn from(act: Act) -> Self {
-        Self { act, revision: None }
+        Self { act, revision: None, hold: None }
     }
 }

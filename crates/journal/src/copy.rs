@@ -13,7 +13,7 @@ use tercet_engine::LifeState;
 use crate::database;
 use crate::error::JournalError;
 use crate::sql::{
-    act, branch, detail, discard, event, node, options, outcome, own_options, result, saga,
+    act, branch, detail, discard, event, hold, node, options, outcome, own_options, result, saga,
     transaction,
 };
 use crate::store::{Database, Offline};
@@ -110,6 +110,7 @@ pub(crate) async fn copy_all(
         copy_table::<event::Entity>("transaction_events", &snapshot, &written).await?,
         copy_table::<act::Entity>("audit", &snapshot, &written).await?,
         copy_table::<saga::Entity>("sagas", &snapshot, &written).await?,
+        copy_table::<hold::Entity>("holds", &snapshot, &written).await?,
     ];
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
@@ -134,6 +135,7 @@ pub(crate) async fn copy_all(
     compare::<event::Entity>(&copied[7], to).await?;
     compare::<act::Entity>(&copied[8], to).await?;
     compare::<saga::Entity>(&copied[9], to).await?;
+    compare::<hold::Entity>(&copied[10], to).await?;
     Ok(copied.into())
 }
 

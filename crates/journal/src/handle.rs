@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Act, ActAlone, Backlog, HistoryEvent, JournalEvent, LifeRow, Record, SagaRevision,
+    Act, ActAlone, Backlog, HistoryEvent, HoldChange, JournalEvent, LifeRow, Record, SagaRevision,
     StoredTransaction, Urgency,
 };
 use tercet_wire::{
@@ -201,7 +201,7 @@ impl Journal {
     /// # Errors
     /// As [`Journal::act`]; or another has written this revision of the name first.
     pub async fn revise(&self, act: Act, revision: SagaRevision) -> Result<(), JournalError> {
-        match self.act_alone(ActAlone { act, revision: Some(revision) }).await? {
+        match self.act_alone(ActAlone { revision: Some(revision), ..act.into() }).await? {
             Settled::Durable => Ok(()),
             Settled::Rejected => Err(JournalError::Overtaken),
         }
@@ -237,6 +237,25 @@ impl Journal {
     /// The database does not answer, or not in time.
     pub async fn count_sagas(&self) -> Result<u64, JournalError> {
         self.shown(self.shared.store.count_sagas()).await
+    }
+
+    /// Whether something is held since the database was restored: the newest change of that.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        self.shared.store.hold().await
+    }
+
+    /// Makes durable that what was held goes on, with the act that asked for it: both or neither.
+    ///
+    /// # Errors
+    /// As [`Journal::act`]; or another has released it first.
+    pub async fn release(&self, act: Act, change: HoldChange) -> Result<(), JournalError> {
+        match self.act_alone(ActAlone { hold: Some(change), ..act.into() }).await? {
+            Settled::Durable => Ok(()),
+            Settled::Rejected => Err(JournalError::Overtaken),
+        }
     }
 
     async fn act_alone(&self, act: ActAlone) -> Result<Settled, JournalError> {

@@ -50,8 +50,8 @@ pub use request::{
 pub use response::{
     AnswerView, AnswersView, AttemptsView, AuditEntryView, BookEntry, BranchView, BranchesView,
     EventView, LastAnswerView, ListedSagaView, NodeView, Page, ParticipantView, ParticipantsView,
-    PendingResolutionView, RegisteredView, RetriedView, SagaView, StatsView, StepView, SummaryView,
-    TransactionView,
+    PendingResolutionView, RegisteredView, ReleasedView, RestoredView, RetriedView, SagaView,
+    StatsView, StepView, SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
 pub use signature::{

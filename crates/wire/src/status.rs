@@ -258,6 +258,8 @@ words!(
         SagaPut = "saga-put",
         /// Retired a saga's definition.
         SagaRetire = "saga-retire",
+        /// Had what was held since a restore go on.
+        Release = "release",
     }
 );
 

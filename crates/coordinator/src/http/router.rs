@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 use crate::access::{Needs, Role};
 use crate::cluster::LEFT;
 use crate::http::handlers::{
-    audit, begin, decide, events, health, left, list, participants, register, resolve, retry,
-    retry_all, sagas, show, stats,
+    audit, begin, decide, events, health, left, list, participants, register, resolve, restored,
+    retry, retry_all, sagas, show, stats,
 };
 use crate::http::middleware::access::{Guard, guarded};
 use crate::http::middleware::forwarding::{self, Forwarding};
@@ -81,6 +81,7 @@ fn table() -> RouteTable {
         .contract(OPERATOR, routes!(retry::retry))
         .contract(OPERATOR, routes!(resolve::resolve))
         .contract(OPERATOR, routes!(retry_all::retry_all))
+        .contract(OPERATOR, routes!(restored::release))
         .contract(OPERATOR, routes!(audit::audit))
         .contract(OPERATOR, routes!(sagas::put::put))
         .contract(VIEWER, routes!(sagas::list::list))

@@ -35,6 +35,8 @@ pub(super) fn engine_settings(settings: &Settings, clock_doubted: bool) -> Engin
             branches: settings.limits.branches,
             // Nobody asks again for room, so nobody has set this.
             no_room_pause: Rules::default().no_room_pause,
+            // The database says it.
+            held_to: None,
         },
         live_transactions: settings.limits.live_transactions,
         live_bytes: settings.limits.live_bytes,

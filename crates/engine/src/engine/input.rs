@@ -56,6 +56,8 @@ pub enum Input {
     HungUp(Gid, ReplyTo),
     /// The node stops: nobody waits beyond this moment any more.
     NobodyWaitsBeyond(Mono),
+    /// What was held since the database was restored goes on.
+    Release,
     /// Nothing but time has passed.
     Tick,
 }
@@ -134,6 +136,8 @@ pub enum Ask {
         /// comes later runs.
         if_unknown: Option<Arc<Spec>>,
     },
+    /// Decide although it is held: an operator has looked.
+    DecideHeld(Op),
     /// Call at once what is waiting.
     Retry {
         /// Who asks, for history and audit.

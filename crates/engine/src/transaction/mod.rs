@@ -18,6 +18,7 @@ mod backpressure;
 mod branch;
 mod branch_rows;
 mod history;
+mod hold;
 mod operator;
 mod paging;
 mod parking;
@@ -64,6 +65,8 @@ pub struct Transaction {
     parked_row: bool,
     /// The life that drove it before, until its history says so.
     taken_over_from: Option<Box<Incarnation>>,
+    /// Whether it was trying when the database was restored from a backup, and was not released yet.
+    held: bool,
 }
 
 /// How far a transaction is.
@@ -102,6 +105,7 @@ impl Transaction {
             results: Results::default(),
             parked_row: false,
             taken_over_from: None,
+            held: false,
             spec,
         }
     }

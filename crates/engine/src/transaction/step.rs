@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{Backoff, BranchSpec, Now, Op, spread};
+use tercet_wire::{Backoff, BranchSpec, Now, Op, Wall, spread};
 
 use crate::act::Act;
 use crate::engine::output::CallResults;
@@ -30,6 +30,8 @@ pub struct Rules {
     pub history_lines: u32,
     /// Branches one transaction may have.
     pub branches: usize,
+    /// The database was restored from a backup: what is trying, and was begun no later than this, is held.
+    pub held_to: Option<Wall>,
 }
 
 impl Default for Rules {
@@ -43,6 +45,7 @@ impl Default for Rules {
             no_room_pause: Duration::from_millis(50),
             history_lines: 100,
             branches: 64,
+            held_to: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use tercet_engine::{
-    Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
+    Batch, Chunk, HistoryEvent, HoldChange, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
 };
 use tercet_wire::{
     AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
@@ -234,6 +234,11 @@ impl Read for Faulty {
     ) -> Result<Vec<ListedSaga>, JournalError> {
         self.faults.until_looked_up().await;
         self.store.sagas(after, limit).await
+    }
+
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.hold().await
     }
 
     async fn count_sagas(&self) -> Result<u64, JournalError> {

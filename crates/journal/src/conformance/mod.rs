@@ -10,6 +10,7 @@ mod engine;
 mod faults;
 mod faulty;
 mod guards;
+mod holds;
 mod lists;
 mod lives;
 mod order;
@@ -24,6 +25,7 @@ mod servers;
 #[cfg(feature = "databases")]
 pub(super) use self::engine::Engine;
 pub(super) use self::faulty::Fault;
+pub(super) use self::holds::releases;
 pub(super) use self::rig::{Rig, Running, patiently};
 pub(super) use self::sagas::{act_that_puts, puts};
 pub(super) use self::script::{

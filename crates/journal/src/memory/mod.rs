@@ -1,6 +1,7 @@
 //! Rows in memory, without IO: for tests, and for measuring everything but the disk.
 
 mod audit;
+mod holds;
 mod list;
 mod sagas;
 mod state;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tercet_engine::{
-    Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
+    Batch, Chunk, HistoryEvent, HoldChange, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
 };
 use tercet_wire::{
     AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
@@ -198,6 +199,10 @@ impl Read for MemoryStore {
 
     async fn count_sagas(&self) -> Result<u64, JournalError> {
         Ok(self.state().sagas().count())
+    }
+
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        Ok(self.state().holds().newest())
     }
 
     async fn history(

@@ -12,9 +12,10 @@ use tercet_wire::{BranchSpec, Gid, Incarnation, ListOrder, NODE_PROTOCOL, Status
 
 use super::as_count;
 use super::audit::Audit;
+use super::holds::Holds;
 use super::sagas::Sagas;
 use crate::store::{CommitError, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within};
-use crate::summary::{JournalSummary, NodeRow};
+use crate::summary::{Held, JournalSummary, NodeRow};
 
 /// All rows.
 #[derive(Debug, Default)]
@@ -35,6 +36,7 @@ pub(super) struct State {
     secret: Option<String>,
     audit: Audit,
     sagas: Sagas,
+    holds: Holds,
 }
 
 impl State {
@@ -64,6 +66,10 @@ impl State {
 
     pub(super) fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    pub(super) fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     pub(super) fn sagas(&self) -> &Sagas {
@@ -139,6 +145,7 @@ impl State {
             return Ok(self.taken_from(batch));
         }
         self.sagas.check(batch)?;
+        self.holds.check(batch)?;
         let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         let mut taken: Vec<TransactionKey> = Vec::new();
         for record in &batch.records {
@@ -177,6 +184,7 @@ impl State {
         }
         self.audit.add(batch, &taken);
         self.sagas.add(batch);
+        self.holds.add(batch);
         self.lives.fence(incarnation, batch.number);
         self.written_at = Some(batch.written_at);
         Ok(taken)
@@ -270,8 +278,19 @@ impl State {
                 summary.oldest_unfinished = Some(oldest);
             }
         }
+        summary.held = self.held();
         summary.nodes = self.lives.rows().map(|row| self.node(row)).collect();
         summary
+    }
+
+    fn held(&self) -> Option<Held> {
+        let change = self.holds.newest()?;
+        let to = change.held_to?;
+        let is_held =
+            |it: &&StoredTransaction| it.status == Status::Trying && it.spec.created_at <= to;
+        let transactions = self.transactions.values().filter(is_held).count();
+        let transactions = u64::try_from(transactions).unwrap_or(u64::MAX);
+        Some(Held { since: change.at, transactions })
     }
 
     /// Memory is no database that nodes share: what they would tell each other is not kept.

@@ -51,6 +51,7 @@ impl Dialect for MySqlDialect {
             | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Sagas
+            | WriteKind::Holds
             | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(
                 "UPDATE global_transactions AS g JOIN (",

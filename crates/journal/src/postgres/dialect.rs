@@ -236,6 +236,7 @@ fn text(kind: WriteKind, rows: &str) -> String {
         | WriteKind::Results
         | WriteKind::Events
         | WriteKind::Sagas
+        | WriteKind::Holds
         | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")
         }

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
-use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
+use tercet_engine::{ActAlone, Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, Gid, PerOp, Spec, Wall};
 
 use crate::conformance::{
-    Rig, act, act_that_puts, finished, patiently, puts, record, tried, trying, with_options,
+    Rig, act, act_that_puts, finished, patiently, puts, record, releases, tried, trying,
+    with_options,
 };
 use crate::store::{CommitError, Store};
 use crate::{JournalError, migrate_up, migration_status};
@@ -49,7 +50,7 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "global_transactions",
     "global_details",
     "transaction_options",
@@ -59,6 +60,7 @@ const TABLES: [&str; 10] = [
     "branch_results",
     "transaction_events",
     "sagas",
+    "holds",
     "audit",
 ];
 
@@ -96,7 +98,8 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
     ];
     records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
     let of_saga = 1_000 + u64::try_from(number).unwrap();
-    let acts = vec![act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1))];
+    let hold = Some(releases(u32::try_from(number).unwrap()));
+    let acts = vec![ActAlone { hold, ..act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1)) }];
     Batch { number, written_at: Wall(number), records, acts }
 }
 

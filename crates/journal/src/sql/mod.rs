@@ -7,6 +7,7 @@ pub(crate) mod audit;
 mod commit;
 mod dialect;
 mod entities;
+pub(crate) mod holds;
 mod lenient_rows;
 pub(crate) mod list;
 pub(crate) mod list_query;
@@ -27,7 +28,7 @@ pub(crate) use self::commit::{
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
 pub(crate) use self::entities::{
-    audit as act, branch, detail, event, node, options, outcome, own_options, result, saga,
+    audit as act, branch, detail, event, hold, node, options, outcome, own_options, result, saga,
     transaction,
 };
 pub(crate) use self::sizes::padded;

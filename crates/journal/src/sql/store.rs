@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::{DatabaseConnection, Statement};
-use tercet_engine::{HistoryEvent, Load, StoredTransaction};
+use tercet_engine::{HistoryEvent, HoldChange, Load, StoredTransaction};
 use tercet_wire::{
     AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
 };
 
 use super::dialect::Dialect;
-use super::{audit, list, load, read, retention, sagas, summary};
+use super::{audit, holds, list, load, read, retention, sagas, summary};
 use crate::error::JournalError;
 use crate::store::{AuditDue, Keyset, Purge, PurgeBatch, PurgeLimits, Read};
 use crate::stored_saga::{ListedSaga, StoredSaga};
@@ -163,6 +163,11 @@ impl<S: SqlStore> Read for S {
 
     async fn count_sagas(&self) -> Result<u64, JournalError> {
         sagas::count(&self.pools().query_pool).await
+    }
+
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        let newest = async { Ok(holds::newest(&self.pools().recovery_pool).await?) };
+        bounded(self.read_within(), newest).await
     }
 
     async fn history(

@@ -88,6 +88,7 @@ impl Dialect for Sqlite {
             | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Sagas
+            | WriteKind::Holds
             | WriteKind::Audit => inserted(kind, rows, ""),
         }
     }

@@ -13,7 +13,9 @@ mod database;
 mod purge;
 
 use async_trait::async_trait;
-use tercet_engine::{ApplyError, Batch, HistoryEvent, Load, StoredTransaction, TransactionKey};
+use tercet_engine::{
+    ApplyError, Batch, HistoryEvent, HoldChange, Load, StoredTransaction, TransactionKey,
+};
 use tercet_wire::{
     AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
 };
@@ -109,6 +111,9 @@ pub(crate) trait Read: Send + Sync + 'static {
 
     /// How many names of definitions there are, retired ones too.
     async fn count_sagas(&self) -> Result<u64, JournalError>;
+
+    /// Whether something is held since the database was restored: the newest change of that.
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError>;
 
     /// Lines of history with a number greater than `after`, oldest first.
     async fn history(

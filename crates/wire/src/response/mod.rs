@@ -9,7 +9,8 @@ mod view;
 pub use audit::AuditEntryView;
 pub use books::BookEntry;
 pub use operator::{
-    AnswersView, NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView,
+    AnswersView, NodeView, ParticipantView, ParticipantsView, ReleasedView, RestoredView,
+    RetriedView, StatsView,
 };
 pub use saga::{ListedSagaView, SagaView, StepView};
 pub use view::{

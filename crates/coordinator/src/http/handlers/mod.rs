@@ -10,6 +10,7 @@ pub(super) mod list;
 pub(super) mod participants;
 pub(super) mod register;
 pub(super) mod resolve;
+pub(super) mod restored;
 pub(super) mod retry;
 pub(super) mod retry_all;
 pub(super) mod sagas;

@@ -7,7 +7,7 @@ use tercet_wire::{Gid, Incarnation, Wall};
 
 use super::{number, on_each_server};
 use crate::conformance::{
-    Rig, Script, act, finished, open_transaction, patiently, puts, record, trying,
+    Rig, Script, act, finished, open_transaction, patiently, puts, record, releases, trying,
 };
 use crate::copy::copy_all;
 use crate::store::CommitError;
@@ -52,6 +52,7 @@ async fn fill(rig: &Rig) -> Vec<StoredTransaction> {
     gids.push(open.gid.clone());
     running.journal.act(act(900_000, Wall(9), None)).await.unwrap();
     running.journal.revise(act(900_001, Wall(9), None), puts("trip", 1, 1)).await.unwrap();
+    running.journal.release(act(900_002, Wall(9), None), releases(1)).await.unwrap();
     // More than one page of rows.
     let many: Vec<_> = (0..450).map(|life| trying(&format!("m-{life}"), 3_000 + life, 5)).collect();
     let begun = (seq + 2..).zip(&many);
@@ -96,6 +97,7 @@ async fn what_is_copied_there_and_back_is_the_same_and_is_taken_over(rig: Rig) {
         "transaction_events",
         "audit",
         "sagas",
+        "holds",
     ];
     assert_eq!(rows(&there), of_all.map(|name| (name, true)));
     let shell = rig.server().outsider().await;

@@ -38,6 +38,8 @@ pub(crate) enum WriteKind {
     Events,
     /// Inserts revisions of definitions of sagas, and fails where one is there already.
     Sagas,
+    /// Inserts that what was held is released, and fails where another has.
+    Holds,
     /// Inserts what operators did.
     Audit,
 }
@@ -56,6 +58,7 @@ impl WriteKind {
         Self::Results,
         Self::Events,
         Self::Sagas,
+        Self::Holds,
         Self::Audit,
     ];
 
@@ -80,6 +83,7 @@ impl WriteKind {
             Self::Results => "results",
             Self::Events => "events",
             Self::Sagas => "sagas",
+            Self::Holds => "holds",
             Self::Audit => "audit",
         }
     }
@@ -111,6 +115,7 @@ impl WriteKind {
                 "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)"
             }
             Self::Sagas => "sagas (name, revision, version, document, at, who)",
+            Self::Holds => "holds (number, held_to, at, who)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
             Self::Advance | Self::Stay | Self::Reasons => return None,
         })

@@ -58,6 +58,7 @@ pub(crate) fn write_rows(
         WriteKind::Results => results(deltas, &mut rows),
         WriteKind::Events => events(deltas, &mut rows),
         WriteKind::Sagas => sagas(acts, &mut rows),
+        WriteKind::Holds => holds(acts, &mut rows),
         WriteKind::Audit => audit(deltas, acts, &mut rows),
     }
     (rows.rows > 0).then_some(rows)
@@ -265,6 +266,17 @@ fn sagas(acts: &[ActAlone], rows: &mut WriteRows) {
             maybe_text(revision.document.as_deref()),
             revision.at.0.into(),
             text(&revision.who),
+        ]);
+    }
+}
+
+fn holds(acts: &[ActAlone], rows: &mut WriteRows) {
+    for change in acts.iter().filter_map(|alone| alone.hold.as_ref()) {
+        rows.push([
+            change.number.into(),
+            change.held_to.map(|to| to.0).into(),
+            change.at.0.into(),
+            text(&change.who),
         ]);
     }
 }

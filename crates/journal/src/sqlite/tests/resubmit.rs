@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
-use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
+use tercet_engine::{ActAlone, Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
 use tercet_wire::{BranchStatus, EventKind, PerOp, Spec, Wall};
 
 use super::super::{SqliteStore, writer};
 use super::{outsider, run};
 use crate::conformance::{
-    Rig, act, act_that_puts, finished, puts, record, tried, trying, with_options,
+    Rig, act, act_that_puts, finished, puts, record, releases, tried, trying, with_options,
 };
 use crate::store::{Commit, CommitError, Read, Store};
 
 /// Each table is written by a statement of its own, in this order.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "nodes",
     "global_transactions",
     "global_details",
@@ -26,6 +26,7 @@ const TABLES: [&str; 11] = [
     "branch_results",
     "transaction_events",
     "sagas",
+    "holds",
     "audit",
 ];
 
@@ -67,7 +68,8 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
     ];
     records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
     let of_saga = 1_000 + u64::try_from(number).unwrap();
-    let acts = vec![act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1))];
+    let hold = Some(releases(u32::try_from(number).unwrap()));
+    let acts = vec![ActAlone { hold, ..act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1)) }];
     Batch { number, written_at: Wall(number), records, acts }
 }
 
