@@ -60,6 +60,8 @@ fn completions(shell: Shell) -> Exit {
     clap_complete::generate(shell, &mut Arguments::command(), "tercet", &mut script);
     match io::stdout().write_all(&script) {
         Ok(()) => Exit::Well,
+        // Whoever reads it has heard enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Well,
         Err(error) => Exit::failed(&error),
     }
 }
