@@ -17,6 +17,7 @@ mod m0009_transaction_options;
 mod m0010_sagas;
 mod m0011_pauses;
 mod m0012_jobs;
+mod m0013_holds;
 mod table;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_sagas::Step),
             Box::new(m0011_pauses::Step),
             Box::new(m0012_jobs::Step),
+            Box::new(m0013_holds::Step),
         ]
     }
 

@@ -28,6 +28,7 @@ pub(crate) const CODES: [(&str, u16); 27] = [
     ("too-many-requests", 429),
     ("journal-unavailable", 503),
     ("not-accepted", 503),
+    ("held", 503),
     ("shutting-down", 503),
     ("not-found", 404),
     ("method-not-allowed", 405),

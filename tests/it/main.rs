@@ -47,6 +47,7 @@ mod ran;
 mod raw;
 mod reconcile;
 mod recovery;
+mod restored;
 mod results;
 mod results_shown;
 mod retention;

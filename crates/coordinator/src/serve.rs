@@ -70,11 +70,17 @@ pub enum ServeError {
 pub async fn serve(
     settings: &Settings,
     store: StoreKind,
+    restored: bool,
     metrics: PrometheusHandle,
     stop: watch::Receiver<Stop>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
     let rows = match store {
+        StoreKind::InDatabase if restored => {
+            let (url, now) = (settings.database.url.expose(), SystemClock::start().now().wall);
+            tercet_journal::hold(url, now, "serve --restored").await.map_err(NodeError::from)?;
+            Rows::Restored
+        }
         StoreKind::InDatabase => Rows::InDatabase,
         StoreKind::InMemoryForBenchmarks => {
             tracing::warn!(

@@ -10,6 +10,7 @@ mod dispatch;
 mod driver;
 mod engine;
 mod group_commit;
+mod hold_change;
 pub mod invariants;
 mod job;
 mod journal_event;
@@ -44,6 +45,7 @@ pub use group_commit::{
     Backlog, Batch, Caps, Chunk, Committed, GroupCommit, GroupCommitSettings, Leave, Submitted,
     TransactionKey, Weight,
 };
+pub use hold_change::HoldChange;
 pub use job::{JobRevision, JobWrite, Tick, Ticked};
 pub use journal_event::{JournalEvent, Urgency};
 pub use outages::{OutageNews, Outages};

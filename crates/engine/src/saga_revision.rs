@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tercet_wire::{SagaName, Wall};
 
 use crate::act::Act;
+use crate::hold_change::HoldChange;
 use crate::job::JobWrite;
 use crate::participant_pause::ParticipantPause;
 
@@ -46,6 +47,8 @@ pub struct ActAlone {
     pub pause: Option<ParticipantPause>,
     /// Written in the same commit, if it is about a job.
     pub job: Option<JobWrite>,
+    /// Likewise, if it releases what was held since a restore.
+    pub hold: Option<HoldChange>,
 }
 
 impl From<Act> for ActAlone {

@@ -13,8 +13,8 @@ use tercet_engine::LifeState;
 use crate::database;
 use crate::error::JournalError;
 use crate::sql::{
-    act, branch, detail, discard, event, job, node, options, outcome, own_options, pause, result,
-    saga, tick, transaction,
+    act, branch, detail, discard, event, hold, job, node, options, outcome, own_options, pause,
+    result, saga, tick, transaction,
 };
 use crate::store::{Database, Offline};
 
@@ -113,6 +113,7 @@ pub(crate) async fn copy_all(
         copy_table::<pause::Entity>("participant_pauses", &snapshot, &written).await?,
         copy_table::<job::Entity>("jobs", &snapshot, &written).await?,
         copy_table::<tick::Entity>("job_ticks", &snapshot, &written).await?,
+        copy_table::<hold::Entity>("holds", &snapshot, &written).await?,
     ];
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
@@ -140,6 +141,7 @@ pub(crate) async fn copy_all(
     compare::<pause::Entity>(&copied[10], to).await?;
     compare::<job::Entity>(&copied[11], to).await?;
     compare::<tick::Entity>(&copied[12], to).await?;
+    compare::<hold::Entity>(&copied[13], to).await?;
     Ok(copied.into())
 }
 

@@ -144,6 +144,26 @@ pub enum JournalError {
         #[source]
         source: io::Error,
     },
+    /// A backup is to be made where there is a file already.
+    #[error("{path} is there already: it is replaced only if you say so")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A backup is to be made into the database itself, or the database restored from itself.
+    #[error("{path} is the database itself, or belongs to it")]
+    OntoItself {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A database, or a copy of one, is not whole.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says of it.
+        why: String,
+    },
     /// The database would forget what it acknowledged.
     #[error("the database keeps {setting} = {found}, which could lose acknowledged writes")]
     NotDurable {

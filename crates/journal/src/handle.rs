@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Act, ActAlone, Backlog, HistoryEvent, JournalEvent, LifeRow, ParticipantPause, Record,
-    SagaRevision, StoredTransaction, Urgency,
+    Act, ActAlone, Backlog, HistoryEvent, HoldChange, JournalEvent, LifeRow, ParticipantPause,
+    Record, SagaRevision, StoredTransaction, Urgency,
 };
 use tercet_wire::{
     AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
@@ -258,6 +258,25 @@ impl Journal {
     /// The database does not answer, or not in time.
     pub async fn count_sagas(&self) -> Result<u64, JournalError> {
         self.shown(self.shared.store.count_sagas()).await
+    }
+
+    /// Whether something is held since the database was restored: the newest change of that.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        self.shared.store.hold().await
+    }
+
+    /// Makes durable that what was held goes on, with the act that asked for it: both or neither.
+    ///
+    /// # Errors
+    /// As [`Journal::act`]; or another has released it first.
+    pub async fn release(&self, act: Act, change: HoldChange) -> Result<(), JournalError> {
+        match self.act_alone(ActAlone { hold: Some(change), ..act.into() }).await? {
+            Settled::Durable => Ok(()),
+            Settled::Rejected => Err(JournalError::Overtaken),
+        }
     }
 
     pub(super) async fn act_alone(&self, act: ActAlone) -> Result<Settled, JournalError> {

@@ -55,8 +55,8 @@ pub use response::{
     AnswerView, AnswersView, AttemptsView, AuditEntryView, BegunJobView, BookEntry, BranchView,
     BranchesView, EventView, JobFailureView, JobView, LastAnswerView, ListedJobView,
     ListedSagaView, MatchedView, NodeView, Page, ParticipantView, ParticipantsView, PausedView,
-    PendingResolutionView, RegisteredView, RetriedView, SagaView, StatsView, StepView, SummaryView,
-    TransactionView,
+    PendingResolutionView, RegisteredView, ReleasedView, RestoredView, RetriedView, SagaView,
+    StatsView, StepView, SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
 pub use signature::{

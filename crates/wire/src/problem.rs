@@ -165,6 +165,8 @@ problems! {
         "The transaction may exist and may go on. Ask again with the same gid (the problem names it): repeating is safe.";
     NotAccepted = "not-accepted", 503, "Not accepted now",
         "The request was refused before anything was written: nothing happened. Send it again after `Retry-After`.";
+    Held = "held", 503, "The transaction is held since the database was restored",
+        "The backup is older than what has happened since, so what was undecided in it waits for people: nothing happened. Send it again after `Retry-After`; operators compare the books (`tercet reconcile`), then release it (`tercet restored release`).";
     ShuttingDown = "shutting-down", 503, "This node is stopping",
         "Nothing happened. Send it to another node, or again once this one is back.";
     NotReady = "not-ready", 503, "This node is starting",

@@ -266,6 +266,8 @@ words!(
         JobBegin = "job-begin",
         /// Stopped a job.
         JobStop = "job-stop",
+        /// Had what was held since a restore go on.
+        Release = "release",
     }
 );
 

@@ -24,6 +24,7 @@ pub(crate) fn event(event: &Event) -> String {
                     Ask::RegisterAtOnce(new) => format!("register {}", ids(new.iter())),
                     Ask::Confirm => "confirm".to_owned(),
                     Ask::Cancel { .. } => "cancel".to_owned(),
+                    Ask::DecideHeld(op) => format!("{op} although it is held"),
                     Ask::Read => "read".to_owned(),
                     Ask::Retry { .. } => "retry".to_owned(),
                     Ask::Resolve(word) => format!("resolve {} as {}", word.branch, word.as_),
@@ -56,6 +57,7 @@ pub(crate) fn event(event: &Event) -> String {
             Input::HungUp(gid, who) => format!("{gid}: {} hangs up", who.0),
             Input::Paused(participants) => format!("paused: {participants:?}"),
             Input::NobodyWaitsBeyond(moment) => format!("nobody waits beyond {}", moment.0),
+            Input::Release => "released".to_owned(),
             Input::Tick => "tick".to_owned(),
         },
     }

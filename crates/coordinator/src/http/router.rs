@@ -14,7 +14,7 @@ use crate::access::{Needs, Role};
 use crate::cluster::{JOB_ACT, LEFT, PAUSED};
 use crate::http::handlers::{
     audit, begin, decide, events, health, jobs, left, list, participants, pause, register, resolve,
-    retry, retry_all, sagas, show, stats,
+    restored, retry, retry_all, sagas, show, stats,
 };
 use crate::http::middleware::access::{Guard, guarded};
 use crate::http::middleware::forwarding::{self, Forwarding};
@@ -81,6 +81,7 @@ fn table() -> RouteTable {
         .contract(OPERATOR, routes!(retry::retry))
         .contract(OPERATOR, routes!(resolve::resolve))
         .contract(OPERATOR, routes!(retry_all::retry_all))
+        .contract(OPERATOR, routes!(restored::release))
         .contract(OPERATOR, routes!(audit::audit))
         .contract(OPERATOR, routes!(sagas::put::put))
         .contract(VIEWER, routes!(sagas::list::list))

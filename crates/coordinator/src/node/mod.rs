@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod every_setting;
+mod hold;
 mod parts;
 mod surroundings;
 
@@ -49,6 +50,14 @@ pub enum NodeError {
     /// The journal could not be opened, or not closed in order.
     #[error("the journal cannot be used")]
     Journal(#[from] JournalError),
+    /// The database was restored from a backup, and nobody has said that this is known.
+    #[error(
+        "the database was restored from a backup ({since}), and what was undecided in it is held: start with --restored, compare the participants' books (tercet reconcile), then tercet restored release"
+    )]
+    Restored {
+        /// When.
+        since: Wall,
+    },
     /// The unfinished transactions could not be read.
     #[error("cannot recover")]
     Recovery(#[from] RecoveryError),
@@ -103,10 +112,22 @@ impl Node {
         let forwarder = around.forwarder(incarnation, &journal, &look, &lease).await?;
         let is_one_of_several = forwarder.is_some();
 
+        let held = hold::of(journal.hold().await?);
+        if let Some(held) = &held {
+            if !matches!(around.rows, Rows::Restored) {
+                let since = held.at;
+                // It has written no more than that it is here.
+                journal.leave(TELLING).await?;
+                return Err(NodeError::Restored { since });
+            }
+            hold::tell(held);
+        }
+        readiness.set_held(held.is_some());
         let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
         let paused = journal.pauses().await?;
         let mut of_engine = engine_settings(settings, doubted);
         of_engine.rules.paused = Paused::of(pauses::names(&paused));
+        of_engine.rules.held_to = held.as_ref().and_then(|held| held.held_to);
         let engine = Engine::new(clock.new_epoch(), of_engine);
         let core = Core::new(engine, settings.journal.request_timeout);
         let mut driver = Driver::new(core, driver_settings(settings));
@@ -145,6 +166,9 @@ impl Node {
         let shell = Shell::new(driver, Arc::clone(clock), lanes, journal_events, ports);
         let mut beside = JoinSet::new();
         beside.spawn(follow(shell.journal_health(), readiness.clone()));
+        if held.is_some() {
+            beside.spawn(hold::follow(journal.clone(), engine.clone(), readiness.clone()));
+        }
         if let Some(chunks) = chunks {
             let (journal, lease) = (journal.clone(), own_lease.clone());
             let life = Life { incarnation, began, journal, lease, look };

@@ -38,6 +38,8 @@ pub(super) fn engine_settings(settings: &Settings, clock_doubted: bool) -> Engin
             no_room_pause: Rules::default().no_room_pause,
             // A life begins with those that were when the last one ended: see `Node::start`.
             paused: Paused::default(),
+            // The database says it.
+            held_to: None,
         },
         live_transactions: settings.limits.live_transactions,
         live_bytes: settings.limits.live_bytes,

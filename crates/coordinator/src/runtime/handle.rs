@@ -44,6 +44,8 @@ pub enum Control {
     Sync(oneshot::Sender<()>),
     /// Count the live transactions.
     Census(oneshot::Sender<Census>),
+    /// What was held since the database was restored goes on.
+    Release,
     /// Count who waits for these participants.
     WaitingFor(BTreeSet<String>, oneshot::Sender<Waits>),
     /// Call these participants no more, and all others; told once that holds.
@@ -171,6 +173,12 @@ impl RuntimeHandle {
         let (reply, census) = oneshot::channel();
         self.control.send(Control::Census(reply)).await.ok()?;
         census.await.ok()
+    }
+
+    /// What was held since the database was restored goes on, in an engine that has not stopped.
+    pub async fn release(&self) {
+        // One that has stopped holds nothing: the next reads that nothing is to be held.
+        let _ = self.control.send(Control::Release).await;
     }
 
     /// Counts who waits for these participants; nothing once the engine has stopped.

@@ -56,6 +56,7 @@ impl Cause {
             | Refusal::AlreadyCancelled
             | Refusal::NotOpen
             | Refusal::AsksItsInitiator
+            | Refusal::Held
             | Refusal::NotDecided
             | Refusal::NothingToDo(_)
             | Refusal::AlreadyFinished(_)

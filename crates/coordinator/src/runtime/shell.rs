@@ -262,6 +262,7 @@ impl Shell {
         match control {
             Control::Sync(done) => self.driver.sync(self.replies.expect_synced(done)),
             Control::Census(reply) => self.counting.census(reply),
+            Control::Release => self.driver.release(),
             Control::WaitingFor(participants, reply) => self.counting.waits(participants, reply),
             Control::Pause(participants, done) => {
                 self.pause(participants);

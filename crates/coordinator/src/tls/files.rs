@@ -97,7 +97,7 @@ impl TlsFiles {
     }
 
     /// Whether there is nothing to be read.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.authorities.is_none() && self.identity.is_none()
     }
 

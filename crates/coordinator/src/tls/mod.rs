@@ -10,6 +10,7 @@
 //! Connections take what counts when they begin, and keep it: nothing that is read again ends one.
 
 mod client;
+mod ends;
 mod error;
 mod files;
 mod held;

@@ -65,6 +65,7 @@ impl Lanes {
             Ask::Register(_)
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
+            | Ask::DecideHeld(_)
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
             | Ask::Resolve(_)

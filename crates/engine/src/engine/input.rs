@@ -59,6 +59,8 @@ pub enum Input {
     NobodyWaitsBeyond(Mono),
     /// These participants, by `host:port`, are not called from now on, and no others.
     Paused(BTreeSet<String>),
+    /// What was held since the database was restored goes on.
+    Release,
     /// Nothing but time has passed.
     Tick,
 }
@@ -137,6 +139,8 @@ pub enum Ask {
         /// comes later runs.
         if_unknown: Option<Arc<Spec>>,
     },
+    /// Decide although it is held: an operator has looked.
+    DecideHeld(Op),
     /// Call at once what is waiting.
     Retry {
         /// Who asks, for history and audit.

@@ -216,6 +216,9 @@ fn asked(
     step: &mut Step<'_>,
 ) -> Result<Purpose, Refusal> {
     let repeat = transaction.decision().is_some();
+    if transaction.is_held() && is_kept_from_what_is_held(&ask) {
+        return Err(Refusal::Held);
+    }
     match ask {
         Ask::Begin { spec, .. } => {
             match transaction.spec().fingerprint.answers(&spec.fingerprint) {
@@ -240,6 +243,10 @@ fn asked(
             transaction.cancel(detail, step)?;
             Ok(Purpose::Decide { op: Op::Cancel, repeat })
         }
+        Ask::DecideHeld(op) => {
+            transaction.decide_held(op, step)?;
+            Ok(Purpose::Decide { op, repeat })
+        }
         Ask::Retry { by } => {
             transaction.retry(&by, step);
             Ok(Purpose::Read)
@@ -254,6 +261,24 @@ fn asked(
             Ok(Purpose::Read)
         }
         Ask::Read => Ok(Purpose::Read),
+    }
+}
+
+/// Whether what is asked would have a transaction that is held go on.
+fn is_kept_from_what_is_held(ask: &Ask) -> bool {
+    match ask {
+        Ask::Register(_)
+        | Ask::RegisterAtOnce(_)
+        | Ask::Confirm
+        | Ask::Cancel { .. }
+        | Ask::Retry { .. } => true,
+        // Nothing is decided that a branch could be resolved as, and it is told so. A job writes down
+        // that it could not.
+        Ask::Begin { .. }
+        | Ask::DecideHeld(_)
+        | Ask::Resolve(_)
+        | Ask::OfJob(_)
+        | Ask::Read => false,
     }
 }
 

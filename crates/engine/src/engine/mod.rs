@@ -47,7 +47,7 @@ use crate::engine::paging::Paging;
 use crate::engine::timers::Timers;
 pub(crate) use crate::engine::unknown::ask_again;
 use crate::engine::unknown::refuse_unread;
-use crate::transaction::Rules;
+use crate::transaction::{Rules, Transaction};
 pub use waiting_for::WaitingFor;
 
 /// Timers run in one step.
@@ -147,6 +147,8 @@ pub struct Census {
     pub parked_branches: usize,
     /// Transactions quarantined: after a fault of ours, or because their rows make no sense.
     pub quarantined: usize,
+    /// Transactions that are held since the database was restored.
+    pub held: usize,
     /// Of those counted, how many are paged out to the journal until their participants have room.
     pub paged_out: usize,
     /// Bytes of memory that live transactions take.
@@ -205,6 +207,7 @@ impl Engine {
             Input::HungUp(gid, reply_to) => self.hung_up(&gid, reply_to, now, &mut output),
             Input::NobodyWaitsBeyond(moment) => self.nobody_waits_beyond(moment, now, &mut output),
             Input::Paused(participants) => self.paused(participants, now, &mut output),
+            Input::Release => self.release(now, &mut output),
             Input::Tick => {}
         }
         self.leave_what_is_over();
@@ -243,7 +246,7 @@ impl Engine {
 
     /// The live transaction of this id.
     #[must_use]
-    pub fn transaction(&self, gid: &Gid) -> Option<&crate::transaction::Transaction> {
+    pub fn transaction(&self, gid: &Gid) -> Option<&Transaction> {
         self.live.get(gid).map(LiveTransaction::transaction)
     }
 
@@ -266,6 +269,7 @@ impl Engine {
             let parked = transaction.callees().filter(|branch| branch.is_parked());
             census.parked_branches += parked.count();
             census.quarantined += usize::from(live_transaction.is_quarantined());
+            census.held += usize::from(transaction.is_held());
         }
         for (status, count, oldest) in self.paging.by_status() {
             census.count(status, count, Some(oldest));
@@ -351,6 +355,18 @@ impl Engine {
             self.update(gid, now, output);
         }
         self.loading.stops_waiting(gid, reply_to, now);
+    }
+
+    /// What was held goes on, and nothing is held any more.
+    fn release(&mut self, now: Now, output: &mut Output) {
+        if self.settings.rules.held_to.take().is_none() {
+            return;
+        }
+        let held = self.live.iter().filter(|(_, live)| live.transaction().is_held());
+        let held: Vec<Gid> = held.map(|(gid, _)| gid.clone()).collect();
+        for gid in held {
+            self.run(&gid, now, output, Transaction::release);
+        }
     }
 
     fn durable(&mut self, seq: Seq, now: Now) {

@@ -220,6 +220,8 @@ pub enum Refusal {
     AlreadyFinished(BranchId),
     /// The transaction has no such branch.
     BranchNotFound(BranchId),
+    /// The database was restored from a backup, and this was trying in it: it waits for people.
+    Held,
     /// Its time is over, and it is for its initiator to say what became of it.
     AsksItsInitiator,
     /// It has ended, or is another life of the gid, so that nobody writes that a job has come to it;

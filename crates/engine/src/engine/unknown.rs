@@ -31,6 +31,7 @@ impl Engine {
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
+            | Ask::DecideHeld(_)
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::OfJob(_)
@@ -202,6 +203,7 @@ impl Engine {
     fn resumed(&self, stored: &StoredTransaction, now: Now) -> Transaction {
         let resume = Resume::AtStart { clock_doubted: self.settings.clock_doubted };
         let mut transaction = Transaction::resume(stored, resume, now);
+        transaction.is_held_by(&self.settings.rules);
         transaction.start_the_clocks(now.mono, &self.settings.rules);
         transaction
     }
@@ -215,6 +217,7 @@ impl Engine {
     fn adopt(&mut self, stored: &StoredTransaction, now: Now, output: &mut Output) {
         let gid = &stored.spec.gid;
         let mut transaction = Transaction::resume(stored, Resume::PagedIn, now);
+        transaction.is_held_by(&self.settings.rules);
         if let Some(wake) = self.paging.take_wake(gid) {
             transaction.resume_clocks(wake, &self.settings.rules, now);
         }
@@ -287,6 +290,7 @@ impl Engine {
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
+            | Ask::DecideHeld(_)
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::OfJob(_)
@@ -438,6 +442,7 @@ impl Request {
             Ask::Register(_)
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
+            | Ask::DecideHeld(_)
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::OfJob(_)
@@ -454,6 +459,7 @@ impl Request {
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
+            | Ask::DecideHeld(_)
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::OfJob(_)

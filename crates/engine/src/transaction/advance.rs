@@ -33,6 +33,9 @@ fn sooner(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
 impl Transaction {
     /// Draws every conclusion that is due.
     pub(crate) fn advance(&mut self, step: &mut Step<'_>) {
+        if self.is_held() {
+            return self.tell_whose_it_was(step);
+        }
         self.stop_clocks_of_paused(step);
         self.expire_waits(step);
         if let Some(decision) = self.due_decision(step) {
@@ -55,6 +58,9 @@ impl Transaction {
 
     /// When `advance` has something to do although nothing comes in.
     pub(crate) fn next_due(&self, rules: &Rules) -> Option<Mono> {
+        if self.is_held() {
+            return None;
+        }
         let deadline = match &self.phase {
             // It is over when its initiator is asked.
             Phase::Trying { deadline } => Some(*deadline).filter(|_| self.initiator.is_none()),

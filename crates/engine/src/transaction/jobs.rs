@@ -42,6 +42,9 @@ impl Transaction {
             return Err(Refusal::NothingToDo(code));
         }
         let done = match &act.does {
+            JobDeed::Retry | JobDeed::Cancel if self.is_held() => {
+                Err((Refusal::Held, ProblemCode::Held))
+            }
             JobDeed::Retry => {
                 self.hasten(step);
                 self.was_retried(&act.told(), step);

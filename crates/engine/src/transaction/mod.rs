@@ -18,6 +18,7 @@ mod backpressure;
 mod branch;
 mod branch_rows;
 mod history;
+mod hold;
 mod jobs;
 mod operator;
 mod paging;
@@ -71,6 +72,8 @@ pub struct Transaction {
     taken_over_from: Option<Box<Incarnation>>,
     /// The jobs that have come to it, by id.
     jobs: Vec<ActId>,
+    /// Whether it was trying when the database was restored from a backup, and was not released yet.
+    held: bool,
 }
 
 /// How far a transaction is.
@@ -110,6 +113,7 @@ impl Transaction {
             parked_row: false,
             taken_over_from: None,
             jobs: Vec::new(),
+            held: false,
             spec,
         }
     }

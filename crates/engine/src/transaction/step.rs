@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{Backoff, BranchSpec, Now, Op, spread};
+use tercet_wire::{Backoff, BranchSpec, Now, Op, Wall, spread};
 
 use crate::act::Act;
 use crate::engine::output::CallResults;
@@ -33,6 +33,8 @@ pub struct Rules {
     pub branches: usize,
     /// Who is not called at the moment.
     pub paused: Paused,
+    /// The database was restored from a backup: what is trying, and was begun no later than this, is held.
+    pub held_to: Option<Wall>,
 }
 
 impl Default for Rules {
@@ -47,6 +49,7 @@ impl Default for Rules {
             history_lines: 100,
             branches: 64,
             paused: Paused::default(),
+            held_to: None,
         }
     }
 }

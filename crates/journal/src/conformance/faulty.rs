@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use tercet_engine::{
-    Batch, Chunk, HistoryEvent, JobRevision, Leave, LifeRow, Load, ParticipantPause,
+    Batch, Chunk, HistoryEvent, HoldChange, JobRevision, Leave, LifeRow, Load, ParticipantPause,
     StoredTransaction, Tick, TransactionKey,
 };
 use tercet_wire::{
@@ -242,6 +242,11 @@ impl Read for Faulty {
 
     async fn pauses(&self) -> Result<Vec<ParticipantPause>, JournalError> {
         self.store.pauses().await
+    }
+
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.hold().await
     }
 
     async fn count_sagas(&self) -> Result<u64, JournalError> {

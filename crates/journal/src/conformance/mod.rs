@@ -10,6 +10,7 @@ mod engine;
 mod faults;
 mod faulty;
 mod guards;
+mod holds;
 mod jobs;
 mod lists;
 mod lives;
@@ -26,6 +27,7 @@ mod servers;
 #[cfg(feature = "databases")]
 pub(super) use self::engine::Engine;
 pub(super) use self::faulty::Fault;
+pub(super) use self::holds::releases;
 pub(super) use self::jobs::{revision, tick, ticked};
 pub(super) use self::pauses::{act_that_pauses, pause};
 pub(super) use self::rig::{Rig, Running, patiently};

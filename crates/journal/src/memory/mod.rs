@@ -1,6 +1,7 @@
 //! Rows in memory, without IO: for tests, and for measuring everything but the disk.
 
 mod audit;
+mod holds;
 mod jobs;
 mod list;
 mod sagas;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tercet_engine::{
-    Batch, Chunk, HistoryEvent, JobRevision, Leave, LifeRow, Load, ParticipantPause,
+    Batch, Chunk, HistoryEvent, HoldChange, JobRevision, Leave, LifeRow, Load, ParticipantPause,
     StoredTransaction, Tick, TransactionKey,
 };
 use tercet_wire::{
@@ -242,6 +243,10 @@ impl Read for MemoryStore {
 
     async fn job_failures(&self, id: ActId, limit: u32) -> Result<Vec<Tick>, JournalError> {
         Ok(self.state().jobs().failures(id, limit))
+    }
+
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        Ok(self.state().holds().newest())
     }
 
     async fn history(

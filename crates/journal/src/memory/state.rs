@@ -14,12 +14,13 @@ use tercet_wire::{
 
 use super::as_count;
 use super::audit::Audit;
+use super::holds::Holds;
 use super::jobs::Jobs;
 use super::sagas::Sagas;
 use crate::store::{
     CommitError, JobsDue, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within,
 };
-use crate::summary::{JournalSummary, NodeRow};
+use crate::summary::{Held, JournalSummary, NodeRow};
 
 /// All rows.
 #[derive(Debug, Default)]
@@ -42,6 +43,7 @@ pub(super) struct State {
     sagas: Sagas,
     pauses: BTreeMap<ParticipantName, ParticipantPause>,
     jobs: Jobs,
+    holds: Holds,
 }
 
 impl State {
@@ -75,6 +77,10 @@ impl State {
 
     pub(super) fn pauses(&self) -> Vec<ParticipantPause> {
         self.pauses.values().filter(|pause| pause.paused).cloned().collect()
+    }
+
+    pub(super) fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     pub(super) fn sagas(&self) -> &Sagas {
@@ -165,6 +171,7 @@ impl State {
         }
         self.sagas.check(batch)?;
         self.jobs.check(batch)?;
+        self.holds.check(batch)?;
         let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         let mut taken: Vec<TransactionKey> = Vec::new();
         for record in &batch.records {
@@ -212,6 +219,7 @@ impl State {
                 stored.jobs = self.jobs.come_to_one(&tick.gid);
             }
         }
+        self.holds.add(batch);
         self.lives.fence(incarnation, batch.number);
         self.written_at = Some(batch.written_at);
         Ok(taken)
@@ -305,8 +313,19 @@ impl State {
                 summary.oldest_unfinished = Some(oldest);
             }
         }
+        summary.held = self.held();
         summary.nodes = self.lives.rows().map(|row| self.node(row)).collect();
         summary
+    }
+
+    fn held(&self) -> Option<Held> {
+        let change = self.holds.newest()?;
+        let to = change.held_to?;
+        let is_held =
+            |it: &&StoredTransaction| it.status == Status::Trying && it.spec.created_at <= to;
+        let transactions = self.transactions.values().filter(is_held).count();
+        let transactions = u64::try_from(transactions).unwrap_or(u64::MAX);
+        Some(Held { since: change.at, transactions })
     }
 
     /// Memory is no database that nodes share: what they would tell each other is not kept.

@@ -53,6 +53,7 @@ impl Dialect for MySqlDialect {
             | WriteKind::Sagas
             | WriteKind::Jobs
             | WriteKind::Ticks
+            | WriteKind::Holds
             | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(
                 "UPDATE global_transactions AS g JOIN (",

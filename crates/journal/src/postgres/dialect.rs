@@ -242,6 +242,7 @@ fn text(kind: WriteKind, rows: &str) -> String {
         | WriteKind::Sagas
         | WriteKind::Jobs
         | WriteKind::Ticks
+        | WriteKind::Holds
         | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")
         }

@@ -287,6 +287,26 @@ pub(crate) mod tick {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// A hold that began after a restore, or was released.
+pub(crate) mod hold {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "holds")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) number: i32,
+        pub(crate) held_to: Option<i64>,
+        pub(crate) at: i64,
+        pub(crate) who: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What all nodes on a database share.
 pub(crate) mod setting {
     use sea_orm::entity::prelude::*;

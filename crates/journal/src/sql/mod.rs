@@ -7,6 +7,7 @@ pub(crate) mod audit;
 mod commit;
 mod dialect;
 mod entities;
+pub(crate) mod holds;
 mod jobs;
 mod lenient_rows;
 pub(crate) mod list;
@@ -29,8 +30,8 @@ pub(crate) use self::commit::{
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
 pub(crate) use self::entities::{
-    audit as act, branch, detail, event, job, node, options, outcome, own_options, pause, result,
-    saga, tick, transaction,
+    audit as act, branch, detail, event, hold, job, node, options, outcome, own_options, pause,
+    result, saga, tick, transaction,
 };
 pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::{DatabaseConnection, Statement};
-use tercet_engine::{HistoryEvent, JobRevision, Load, ParticipantPause, StoredTransaction, Tick};
+use tercet_engine::{
+    HistoryEvent, HoldChange, JobRevision, Load, ParticipantPause, StoredTransaction, Tick,
+};
 use tercet_wire::{
     ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView,
     Wall,
 };
 
 use super::dialect::Dialect;
-use super::{audit, jobs, list, load, pauses, read, retention, sagas, summary};
+use super::{audit, holds, jobs, list, load, pauses, read, retention, sagas, summary};
 use crate::error::JournalError;
 use crate::store::{AuditDue, JobsDue, JobsKept, Keyset, Purge, PurgeBatch, PurgeLimits, Read};
 use crate::stored_job::{JobCounts, StoredJob};
@@ -206,6 +208,11 @@ impl<S: SqlStore> Read for S {
 
     async fn job_failures(&self, id: ActId, limit: u32) -> Result<Vec<Tick>, JournalError> {
         jobs::failures(&self.pools().query_pool, id, limit).await
+    }
+
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        let newest = async { Ok(holds::newest(&self.pools().recovery_pool).await?) };
+        bounded(self.read_within(), newest).await
     }
 
     async fn history(

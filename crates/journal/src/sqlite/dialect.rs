@@ -96,6 +96,7 @@ impl Dialect for Sqlite {
             | WriteKind::Sagas
             | WriteKind::Jobs
             | WriteKind::Ticks
+            | WriteKind::Holds
             | WriteKind::Audit => inserted(kind, rows, ""),
         }
     }

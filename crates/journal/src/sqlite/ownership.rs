@@ -27,7 +27,7 @@ const EMPTY_WAL_BYTES: u64 = 32;
 /// What a step of the schema that was applied leaves behind.
 const FIRST_STEP: &str = "m0001_journal";
 /// The tables of a schema that was cut short while it was made for the first time.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "schema_steps",
     "nodes",
     "global_transactions",
@@ -42,6 +42,7 @@ const TABLES: [&str; 15] = [
     "participant_pauses",
     "jobs",
     "job_ticks",
+    "holds",
     "schema_compat",
 ];
 
@@ -175,7 +176,7 @@ pub(super) fn holds_frames(wal: &Path) -> bool {
 }
 
 /// Reads the file alone, without locks, and without making a file beside it.
-fn as_it_lies(file: &SqliteFile) -> Result<Connection, JournalError> {
+pub(super) fn as_it_lies(file: &SqliteFile) -> Result<Connection, JournalError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let uri = format!("file:{}?immutable=1", escaped(file.path()));
     Ok(Connection::open_with_flags(uri, flags)?)

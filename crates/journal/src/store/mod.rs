@@ -14,8 +14,8 @@ mod purge;
 
 use async_trait::async_trait;
 use tercet_engine::{
-    ApplyError, Batch, HistoryEvent, JobRevision, Load, ParticipantPause, StoredTransaction, Tick,
-    TransactionKey,
+    ApplyError, Batch, HistoryEvent, HoldChange, JobRevision, Load, ParticipantPause,
+    StoredTransaction, Tick, TransactionKey,
 };
 use tercet_wire::{
     ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView,
@@ -144,6 +144,8 @@ pub(crate) trait Read: Send + Sync + 'static {
 
     /// The first of those where it could not do what it does, by their places.
     async fn job_failures(&self, id: ActId, limit: u32) -> Result<Vec<Tick>, JournalError>;
+    /// Whether something is held since the database was restored: the newest change of that.
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError>;
 
     /// Lines of history with a number greater than `after`, oldest first.
     async fn history(

@@ -118,8 +118,31 @@ pub struct StatsView {
     /// Transactions that are not driven after a fault of ours, or because their rows cannot be
     /// understood; the log names them. Counted by this node.
     pub quarantined: u64,
+    /// What is held since the database was restored; null where nothing is.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub restored: Option<RestoredView>,
     /// The nodes that write into this journal.
     pub nodes: Vec<NodeView>,
+}
+
+/// What is held since the database was restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RestoredView {
+    /// Since when.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub held_since: Wall,
+    /// Transactions that are held: they were undecided in the backup, and still are.
+    pub held: u64,
+}
+
+/// What was released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleasedView {
+    /// Transactions that were held until now; none where nothing was.
+    pub released: u64,
 }
 
 /// A node.

@@ -42,6 +42,7 @@ const BEGINNINGS: [(Method, &str); 13] = [
     (Method::POST, "/v1/transactions/order-1/retry"),
     (Method::POST, "/v1/transactions/order-1/branches/b1/resolve"),
     (Method::POST, "/v1/retry"),
+    (Method::POST, "/v1/restored/release"),
 ];
 
 struct Face {

@@ -270,6 +270,7 @@ impl Actor {
                 | Refusal::TooManyTransactions { .. }
                 | Refusal::TooManyBytes { .. }
                 | Refusal::TooManyPagedOut { .. }
+                | Refusal::Held
                 | Refusal::NotDecided
                 | Refusal::NothingToDo(_)
                 | Refusal::TriesOutstanding(_)

@@ -68,7 +68,8 @@ impl AuditSeen {
                 | Action::Pause
                 | Action::Resume
                 | Action::JobBegin
-                | Action::JobStop,
+                | Action::JobStop
+                | Action::Release,
                 _,
             ) => {
                 scheduler.broke(format!("{}: {act:?} is of no transaction", of.gid));

@@ -105,6 +105,7 @@ impl Expectations {
                 return;
             }
             Refusal::TooManyBytes { .. }
+            | Refusal::Held
             | Refusal::NotDecided
             | Refusal::NothingToDo(_)
             | Refusal::AlreadyFinished(_)

@@ -22,6 +22,9 @@ const OLDEST_BEAT: Duration = Duration::from_secs(5);
 const LOOKS: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// It takes work; what is not called meanwhile waits for people.
+const HELD: &str = "ready; held since the database was restored: what was undecided in the backup (tercet restored release)\n";
+
 /// Is the process alive?
 ///
 /// It answers, also while it starts, and its engine's loop turns.
@@ -82,7 +85,10 @@ pub(in crate::http) async fn readyz(
         let detail = "the journal cannot write at the moment";
         return Err(Failure::new(ProblemCode::JournalUnavailable, detail));
     }
-    Ok("ready\n")
+    Ok(match readiness.is_held() {
+        false => "ready\n",
+        true => HELD,
+    })
 }
 
 /// Metrics

@@ -12,6 +12,7 @@ pub(super) mod participants;
 pub(super) mod pause;
 pub(super) mod register;
 pub(super) mod resolve;
+pub(super) mod restored;
 pub(super) mod retry;
 pub(super) mod retry_all;
 pub(super) mod sagas;

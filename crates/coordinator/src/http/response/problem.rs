@@ -113,6 +113,12 @@ impl Failure {
                 let detail = format!("{gid} was begun with its branches and decides for itself");
                 Self::new(ProblemCode::NotOpen, detail)
             }
+            Refusal::Held => {
+                let detail = format!(
+                    "{gid} was undecided in the backup that the database was restored from, and is held"
+                );
+                Self::new(ProblemCode::Held, detail)
+            }
             Refusal::AsksItsInitiator => {
                 let detail = format!(
                     "the deadline of {gid} is over and its initiator is asked what became of it: \

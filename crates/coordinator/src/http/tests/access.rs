@@ -26,6 +26,7 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("post", "/v1/transactions/{gid}/retry", Some(Role::Operator)),
     ("post", "/v1/transactions/{gid}/branches/{id}/resolve", Some(Role::Operator)),
     ("post", "/v1/retry", Some(Role::Operator)),
+    ("post", "/v1/restored/release", Some(Role::Operator)),
     ("get", "/v1/audit", Some(Role::Operator)),
     ("post", "/v1/jobs", Some(Role::Operator)),
     ("get", "/v1/jobs", Some(Role::Viewer)),

@@ -7,8 +7,8 @@ use tercet_wire::{Gid, Incarnation, JobStage, Wall};
 
 use super::{number, on_each_server};
 use crate::conformance::{
-    Rig, Script, act, finished, open_transaction, patiently, pause, puts, record, revision, tick,
-    trying,
+    Rig, Script, act, finished, open_transaction, patiently, pause, puts, record, releases,
+    revision, tick, trying,
 };
 use crate::copy::copy_all;
 use crate::store::CommitError;
@@ -56,6 +56,7 @@ async fn fill(rig: &Rig) -> Vec<StoredTransaction> {
     running.journal.pause(act(900_002, Wall(9), None), pause("pay:80", true, 9)).await.unwrap();
     running.journal.revise_job(None, revision(1, 1, JobStage::Queued)).await.unwrap();
     running.journal.tick(vec![tick(1, &open.gid, 1, None)]).await.unwrap();
+    running.journal.release(act(900_003, Wall(9), None), releases(1)).await.unwrap();
     // More than one page of rows.
     let many: Vec<_> = (0..450).map(|life| trying(&format!("m-{life}"), 3_000 + life, 5)).collect();
     let begun = (seq + 2..).zip(&many);
@@ -103,6 +104,7 @@ async fn what_is_copied_there_and_back_is_the_same_and_is_taken_over(rig: Rig) {
         "participant_pauses",
         "jobs",
         "job_ticks",
+        "holds",
     ];
     assert_eq!(rows(&there), of_all.map(|name| (name, true)));
     let shell = rig.server().outsider().await;

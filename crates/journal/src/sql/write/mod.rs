@@ -44,6 +44,8 @@ pub(crate) enum WriteKind {
     Jobs,
     /// Inserts that jobs have come to transactions, and fails where one has already.
     Ticks,
+    /// Inserts that what was held is released, and fails where another has.
+    Holds,
     /// Inserts what operators did.
     Audit,
 }
@@ -65,6 +67,7 @@ impl WriteKind {
         Self::Pauses,
         Self::Jobs,
         Self::Ticks,
+        Self::Holds,
         Self::Audit,
     ];
 
@@ -92,6 +95,7 @@ impl WriteKind {
             Self::Pauses => "pauses",
             Self::Jobs => "jobs",
             Self::Ticks => "ticks",
+            Self::Holds => "holds",
             Self::Audit => "audit",
         }
     }
@@ -126,6 +130,7 @@ impl WriteKind {
             Self::Pauses => "participant_pauses (participant, paused, at, who, note)",
             Self::Jobs => "jobs (id, revision, stage, at, owner, matched, done, failed, document)",
             Self::Ticks => "job_ticks (gid, job_id, number, code)",
+            Self::Holds => "holds (number, held_to, at, who)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
             Self::Advance | Self::Stay | Self::Reasons => return None,
         })

@@ -62,6 +62,7 @@ pub(crate) fn write_rows(
         WriteKind::Pauses => pauses(acts, &mut rows),
         WriteKind::Jobs => jobs(acts, &mut rows),
         WriteKind::Ticks => ticks(deltas, acts, &mut rows),
+        WriteKind::Holds => holds(acts, &mut rows),
         WriteKind::Audit => audit(deltas, acts, &mut rows),
     }
     (rows.rows > 0).then_some(rows)
@@ -318,6 +319,17 @@ fn ticks(deltas: &[TransactionDelta<'_>], acts: &[ActAlone], rows: &mut WriteRow
             text(&tick.job.to_string()),
             tick.number.into(),
             maybe_text(tick.code.map(ProblemCode::as_str)),
+        ]);
+    }
+}
+
+fn holds(acts: &[ActAlone], rows: &mut WriteRows) {
+    for change in acts.iter().filter_map(|alone| alone.hold.as_ref()) {
+        rows.push([
+            change.number.into(),
+            change.held_to.map(|to| to.0).into(),
+            change.at.0.into(),
+            text(&change.who),
         ]);
     }
 }

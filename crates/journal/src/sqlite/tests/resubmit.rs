@@ -12,13 +12,13 @@ use tercet_wire::{BranchStatus, EventKind, JobStage, PerOp, Spec, Wall};
 use super::super::{SqliteStore, writer};
 use super::{outsider, run};
 use crate::conformance::{
-    Rig, act, act_that_pauses, act_that_puts, finished, puts, record, revision, tick, ticked,
-    tried, trying, with_options,
+    Rig, act, act_that_pauses, act_that_puts, finished, puts, record, releases, revision, tick,
+    ticked, tried, trying, with_options,
 };
 use crate::store::{Commit, CommitError, Read, Store};
 
 /// Each table is written by a statement of its own, in this order.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "nodes",
     "global_transactions",
     "global_details",
@@ -32,6 +32,7 @@ const TABLES: [&str; 14] = [
     "participant_pauses",
     "jobs",
     "job_ticks",
+    "holds",
     "audit",
 ];
 
@@ -75,11 +76,12 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
     ];
     records.extend(decided.map(|spec| record(7, spec, finished(spec, 1, 2)[1].clone())));
     let of_saga = 1_000 + u64::try_from(number).unwrap();
+    let hold = Some(releases(u32::try_from(number).unwrap()));
     let job = JobWrite::Revision(revision(of_job, 1, JobStage::Queued));
     let acts = vec![
         act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1)),
         act_that_pauses(of_saga + 10_000, &format!("pay-{number}:80")),
-        ActAlone { job: Some(job), ..ActAlone::default() },
+        ActAlone { job: Some(job), hold, ..ActAlone::default() },
     ];
     Batch { number, written_at: Wall(number), records, acts }
 }
@@ -128,7 +130,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
-            let written = [0, 1, 1, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 3]
+            let written = [0, 1, 1, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 3]
                 .iter()
                 .zip(&expected)
                 .map(|(more, rows)| more + rows);
