@@ -108,7 +108,7 @@ fn a_job_cancels_what_is_not_decided_and_says_why_it_could_not() {
     let mut driver = Driver::new();
     driver.begun(&spec("t", true, vec![branch("a", 0)]));
     let commands = driver.ask(&gid("t"), ask(7, 1, JobDeed::Cancel), Until::Accepted);
-    let cancelled = (&tick(7, 1, None), vec!["Decided".to_owned()]);
+    let cancelled = (&tick(7, 1, None), vec!["BranchRecord".to_owned(), "Decided".to_owned()]);
     assert_eq!(ticks(&commands), [cancelled]);
     assert_eq!(replies(&driver.durable()), ["2 200 cancelling"]);
     let rows = driver.rows(&gid("t"));

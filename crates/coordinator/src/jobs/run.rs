@@ -73,8 +73,7 @@ impl Driving {
                     sleep(60 * LATER).await;
                 }
                 Err(error) => {
-                    let error: &(dyn std::error::Error + 'static) = &error;
-                    tracing::warn!(event = "job_held_up", job = %id, error, "a job waits for the journal");
+                    tell_waiting(id, &error);
                     sleep(LATER).await;
                 }
             }
@@ -184,8 +183,8 @@ impl Driving {
         while let Some(page) = self.found_after(newest.id, revision).await? {
             revision = page.revision;
             let Found { first, transactions, .. } = read(&page)?;
+            let last = first.saturating_add(u32::try_from(transactions.len()).unwrap_or(u32::MAX));
             let places = (first..=u32::MAX).zip(transactions);
-            let last = first.saturating_add(u32::try_from(places.len()).unwrap_or(u32::MAX));
             let come_to = self.journal.job_came_to(newest.id, (first, last)).await;
             let come_to: BTreeSet<u32> =
                 come_to.map_err(JobError::Unreadable)?.into_iter().collect();
@@ -296,6 +295,10 @@ impl Driving {
         }
         Ok(Goes::NoFurther)
     }
+}
+
+fn tell_waiting(id: ActId, error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(event = "job_held_up", job = %id, error, "a job waits for the journal");
 }
 
 /// Asks whoever drives it.

@@ -58,21 +58,23 @@ impl Worker {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             if let Err(error) = self.look().await {
-                let error: &(dyn std::error::Error + 'static) = &error;
-                tracing::debug!(event = "jobs_not_read", error, "cannot look for jobs");
+                tracing::debug!(event = "jobs_not_read", %error, "cannot look for jobs");
             }
-            tokio::select! {
+            let is_over = tokio::select! {
                 biased;
-                stopped = stop.wait_for(|stop| *stop) => {
-                    drop(stopped);
-                    return self.tasks.shutdown().await;
-                }
+                // What it lends is not kept.
+                // Somebody has said so, or nobody is left who could.
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => true,
                 Some(ended) = self.tasks.join_next() => {
                     if let Ok(id) = ended {
                         self.under_way.remove(&id);
                     }
+                    false
                 }
-                _ = timeout(LOOK_EVERY, self.wake.notified()) => {}
+                _ = timeout(LOOK_EVERY, self.wake.notified()) => false,
+            };
+            if is_over {
+                return self.tasks.shutdown().await;
             }
         }
     }
