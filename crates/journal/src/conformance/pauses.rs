@@ -77,7 +77,7 @@ async fn of_words_in_one_batch_about_a_participant_the_last_holds(rig: Rig) {
     let running = rig.open().await;
     // While the first is written the others wait for one batch.
     let mut said = JoinSet::new();
-    for at in 1..=9 {
+    for at in 1..=9_i64 {
         let (journal, act) = (running.journal.clone(), act(at.unsigned_abs(), Wall(1), None));
         said.spawn(async move { journal.pause(act, pause("pay:80", at % 2 == 1, at)).await });
     }
