@@ -1,5 +1,7 @@
 //! Which database a URL leads to.
 
+use std::path::{Path, PathBuf};
+
 use tercet_migrations::StepStatus;
 
 use crate::error::JournalError;
@@ -47,6 +49,12 @@ pub async fn migration_status(database_url: &str) -> Result<Vec<StepStatus>, Jou
 #[must_use]
 pub fn untrusted_file_system(database_url: &str) -> Option<&'static str> {
     at(database_url).ok()?.untrusted_file_system()
+}
+
+/// The file that a database at this URL is, if it is one of this machine's.
+#[must_use]
+pub fn database_file(database_url: &str) -> Option<PathBuf> {
+    at(database_url).ok()?.file().map(Path::to_owned)
 }
 
 #[cfg(test)]

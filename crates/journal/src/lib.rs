@@ -48,7 +48,7 @@ mod unreadable;
 mod writer;
 
 pub use copy::{CopiedTable, copy};
-pub use database::{migrate_up, migration_status, untrusted_file_system};
+pub use database::{database_file, migrate_up, migration_status, untrusted_file_system};
 pub use error::JournalError;
 pub use handle::Journal;
 pub use memory::MemoryRows;

@@ -6,6 +6,7 @@ mod cluster;
 mod describe;
 mod forwarding;
 pub mod participants;
+mod resources;
 mod steps;
 mod transactions;
 
@@ -17,6 +18,7 @@ pub use cluster::ClusterMetrics;
 pub use forwarding::{Forwarded, ForwardingMetrics};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 pub use participants::{CallResult, ParticipantMetrics, Participants};
+pub(crate) use resources::Resources;
 pub use steps::StepMetrics;
 use thiserror::Error;
 pub use transactions::TransactionMetrics;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -68,6 +69,10 @@ impl<S: Server> Database for SharedDatabase<S> {
 
     async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
         end_lives::<S>(&self.at, seen).await
+    }
+
+    fn file(&self) -> Option<&Path> {
+        None
     }
 
     fn untrusted_file_system(&self) -> Option<&'static str> {

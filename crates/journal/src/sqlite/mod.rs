@@ -17,6 +17,7 @@ mod schema;
 mod tests;
 mod writer;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -309,6 +310,10 @@ impl Database for SqliteFile {
     /// The lock, which is held, keeps them out.
     async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
         Ok(seen.to_vec())
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(self.path())
     }
 
     fn untrusted_file_system(&self) -> Option<&'static str> {
