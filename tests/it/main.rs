@@ -69,4 +69,5 @@ mod verdicts;
 mod verdicts_oddities;
 mod waits;
 mod waits_open;
+mod watched;
 mod who_may_be_called;

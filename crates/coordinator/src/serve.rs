@@ -9,7 +9,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tercet_clock::{Clock, SystemClock};
 use tercet_engine::history_bound;
-use tercet_journal::{JournalError, MemoryRows, StoreKind};
+use tercet_journal::{JournalError, MemoryRows, StoreKind, database_file};
 use tercet_wire::Backoff;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ use crate::http::{
     self, Admits, Api, BodyBudget, Browsers, Entrance, Port, Readiness, RequestLimits,
     ServerSettings,
 };
+use crate::metrics::Resources;
 use crate::node::{Node, NodeError, Rows, Surroundings};
 use crate::open_files::{self, TooFew};
 use crate::reading_again::keep_reading;
@@ -140,6 +141,11 @@ pub(crate) async fn serve_on(
     }
     servers.keep(access::keep_up(Arc::clone(&access), tls.clone()));
     servers.keep(keep_reading(tls.files()));
+    let database = match &rows {
+        Rows::InDatabase => database_file(settings.database.url.expose()),
+        Rows::InMemory(_) => None,
+    };
+    servers.keep(Resources::of(clock.now().wall, database, tls.clone()).keep_looking());
     let around = Surroundings::new(settings, rows, address, shares, &tls, clock, readiness).await;
     Face { servers, entrance, own_addresses, metrics, access, around }.serve(stop, ready).await
 }

@@ -1,6 +1,6 @@
 //! Which database a URL leads to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tercet_engine::HoldChange;
 use tercet_migrations::StepStatus;
@@ -76,18 +76,17 @@ pub async fn check(database_url: &str) -> Result<(), JournalError> {
     at(database_url)?.check().await
 }
 
-/// The file of an SQLite database; none where it is on a server, or the URL makes no sense.
-#[must_use]
-pub fn file_of(database_url: &str) -> Option<PathBuf> {
-    let place = database_url.strip_prefix("sqlite:")?;
-    SqliteFile::parse(place).ok().map(|file| file.path().to_owned())
-}
-
 /// Why the database at this URL may lose what it acknowledges, if the file system under it
 /// is known to. Nothing where the system does not say.
 #[must_use]
 pub fn untrusted_file_system(database_url: &str) -> Option<&'static str> {
     at(database_url).ok()?.untrusted_file_system()
+}
+
+/// The file that a database at this URL is, if it is one of this machine's.
+#[must_use]
+pub fn database_file(database_url: &str) -> Option<PathBuf> {
+    at(database_url).ok()?.file().map(Path::to_owned)
 }
 
 #[cfg(test)]

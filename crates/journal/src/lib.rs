@@ -50,7 +50,9 @@ mod unreadable;
 mod writer;
 
 pub use copy::{CopiedTable, copy};
-pub use database::{check, file_of, hold, migrate_up, migration_status, untrusted_file_system};
+pub use database::{
+    check, database_file, hold, migrate_up, migration_status, untrusted_file_system,
+};
 pub use error::JournalError;
 pub use handle::Journal;
 pub use memory::MemoryRows;

@@ -124,6 +124,41 @@ pub(super) fn describe() {
         metric::ORPHANED,
         "Unfinished transactions that no live node drives, counted once a minute."
     );
+    describe_gauge!(metric::READY, "Whether this node takes work: 1, or 0 where /readyz is 503.");
+    describe_gauge!(metric::HTTP_CONNECTIONS, "Connections of clients that are open, by port.");
+    describe_gauge!(metric::PROCESSORS, "Processors that this process may use.");
+    describe_gauge!(metric::DATABASE_SIZE, Unit::Bytes, "Size of the database's files.");
+    describe_gauge!(
+        metric::DATABASE_DISK_FREE,
+        Unit::Bytes,
+        "What is free where the database's files lie."
+    );
+    describe_gauge!(
+        metric::DATABASE_DISK_SIZE,
+        Unit::Bytes,
+        "Size of the file system that the database's files lie on."
+    );
+    describe_gauge!(
+        metric::CERTIFICATE_END,
+        Unit::Seconds,
+        "When a certificate that is shown to others ends, since 1970."
+    );
+    describe_counter!(
+        metric::PROCESS_CPU,
+        Unit::Seconds,
+        "Processor time that the process has used."
+    );
+    describe_gauge!(metric::PROCESS_MEMORY, Unit::Bytes, "Memory that the process takes.");
+    describe_gauge!(
+        metric::PROCESS_OPEN_FILES,
+        "Files that the process has open, connections among them."
+    );
+    describe_gauge!(metric::PROCESS_MAX_FILES, "Files that the process may have open.");
+    describe_gauge!(
+        metric::PROCESS_START,
+        Unit::Seconds,
+        "When the process was started, since 1970."
+    );
     describe_gauge!(metric::BUILD_INFO, "Always 1; the version is the label.");
 
     gauge!(metric::JOURNAL_QUEUE_RECORDS).set(0.0);

@@ -7,6 +7,7 @@ mod describe;
 mod forwarding;
 mod jobs;
 pub mod participants;
+mod resources;
 mod steps;
 mod transactions;
 
@@ -19,6 +20,7 @@ pub use forwarding::{Forwarded, ForwardingMetrics};
 pub use jobs::JobMetrics;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 pub use participants::{CallResult, ParticipantMetrics, Participants};
+pub(crate) use resources::Resources;
 pub use steps::StepMetrics;
 use thiserror::Error;
 pub use transactions::TransactionMetrics;

@@ -9,7 +9,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 
+use tercet_wire::Wall;
+
 use super::TlsError;
+use super::validity::not_after;
 use crate::config::{CallsTlsSection, ClusterSection, ServerTlsSection};
 
 /// The longest file that is read, in bytes: more than the system's own authorities together.
@@ -58,6 +61,14 @@ pub(super) struct Identity {
     pub(super) settings: (&'static str, &'static str),
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
+}
+
+impl Loaded {
+    /// When the first certificate of the chain ends that does: then nobody trusts it any more.
+    pub(super) fn ends(&self) -> Option<Wall> {
+        let chain = &self.identity.as_ref()?.chain;
+        chain.iter().filter_map(not_after).min()
+    }
 }
 
 impl TlsFiles {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -82,6 +83,10 @@ impl<S: Server> Database for SharedDatabase<S> {
     async fn check(&self) -> Result<(), JournalError> {
         writer::<S>(&self.at).await?.end().await;
         Ok(())
+    }
+
+    fn file(&self) -> Option<&Path> {
+        None
     }
 
     fn untrusted_file_system(&self) -> Option<&'static str> {

@@ -21,6 +21,7 @@ mod tests;
 mod writer;
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -328,6 +329,10 @@ impl Database for SqliteFile {
         let (_, header) = look(self)?;
         let note = File::open(self.lock_path()).map(Note::read).unwrap_or_default();
         refuse_a_log_of_another_file(self, header, &note)
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(self.path())
     }
 
     fn untrusted_file_system(&self) -> Option<&'static str> {

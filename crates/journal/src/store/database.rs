@@ -1,6 +1,7 @@
 //! What a URL leads to: a database that may have to be made first.
 
 use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -85,6 +86,8 @@ pub(crate) trait Database: std::fmt::Debug + Send + Sync {
     /// Looks whether a journal could stand on it: whose it is, and whether it keeps what it acknowledges.
     /// Changes nothing, and keeps nobody out.
     async fn check(&self) -> Result<(), JournalError>;
+    /// The file that it is, if it is one of this machine's.
+    fn file(&self) -> Option<&Path>;
 
     /// Why it may lose what it acknowledges, if the file system under it is known to.
     fn untrusted_file_system(&self) -> Option<&'static str>;

@@ -25,7 +25,7 @@ const SLOW: Duration = Duration::from_millis(20);
 
 pub(super) async fn look(settings: &Settings, findings: &mut Findings) {
     let url = settings.database.url.expose();
-    if let Some(file) = tercet_journal::file_of(url) {
+    if let Some(file) = tercet_journal::database_file(url) {
         let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
         disk(directory, findings);

@@ -83,7 +83,7 @@ fn certificates(settings: &Settings, findings: &mut Findings) {
 /// What only the daemon's user should be able to read.
 fn permissions(settings: &Settings, findings: &mut Findings) {
     let mut files = Vec::new();
-    if let Some(database) = tercet_journal::file_of(settings.database.url.expose()) {
+    if let Some(database) = tercet_journal::database_file(settings.database.url.expose()) {
         for ending in ["", "-wal"] {
             let mut path = database.clone().into_os_string();
             path.push(ending);

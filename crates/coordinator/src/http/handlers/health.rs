@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
-use tercet_wire::{Problem, ProblemCode};
+use metrics::gauge;
+use tercet_wire::{Problem, ProblemCode, metric};
 
 use crate::http::readiness::Readiness;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
@@ -107,6 +108,8 @@ pub(in crate::http) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     if let Ok(Some(census)) = census {
         api.transactions.take_census(&census, api.clock.now().wall);
     }
+    let is_ready = readyz(State(api.readiness.clone())).await.is_ok();
+    gauge!(metric::READY).set(if is_ready { 1.0 } else { 0.0 });
     let media_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, media_type)], api.metrics.render()).into_response()
 }
