@@ -15,6 +15,7 @@ mod m0007_options;
 mod m0008_results;
 mod m0009_transaction_options;
 mod m0010_sagas;
+mod m0014_console;
 mod table;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_results::Step),
             Box::new(m0009_transaction_options::Step),
             Box::new(m0010_sagas::Step),
+            Box::new(m0014_console::Step),
         ]
     }
 

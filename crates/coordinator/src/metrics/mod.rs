@@ -6,6 +6,7 @@ mod cluster;
 mod describe;
 mod forwarding;
 pub mod participants;
+mod recent_calls;
 mod steps;
 mod transactions;
 
@@ -17,6 +18,7 @@ pub use cluster::ClusterMetrics;
 pub use forwarding::{Forwarded, ForwardingMetrics};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 pub use participants::{CallResult, ParticipantMetrics, Participants};
+pub use recent_calls::{CallCount, Recent, RecentCalls};
 pub use steps::StepMetrics;
 use thiserror::Error;
 pub use transactions::TransactionMetrics;

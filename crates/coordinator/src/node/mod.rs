@@ -138,6 +138,11 @@ impl Node {
             let watching = Watching::new(life, of_cluster, chunks, seen, news, clock);
             beside.spawn(watching.run(stop.clone()));
         }
+        if settings.console.enabled {
+            let (of_participants, clock) = (dispatcher.clone(), Arc::clone(clock));
+            let participants = move || of_participants.participants();
+            beside.spawn(around.recent.clone().keep(participants, clock));
+        }
         let (beat, of_loop) = (shell.beat(), Arc::clone(clock));
         readiness.watch(move || beat.age(of_loop.now().mono));
         let grace = settings.shutdown.grace;

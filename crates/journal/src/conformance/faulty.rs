@@ -241,6 +241,11 @@ impl Read for Faulty {
         self.store.count_sagas().await
     }
 
+    async fn secret(&self) -> Result<Option<String>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.secret().await
+    }
+
     async fn history(
         &self,
         gid: &Gid,

@@ -200,6 +200,10 @@ impl Read for MemoryStore {
         Ok(self.state().sagas().count())
     }
 
+    async fn secret(&self) -> Result<Option<String>, JournalError> {
+        Ok(self.state().secret())
+    }
+
     async fn history(
         &self,
         gid: &Gid,

@@ -165,6 +165,10 @@ impl<S: SqlStore> Read for S {
         sagas::count(&self.pools().query_pool).await
     }
 
+    async fn secret(&self) -> Result<Option<String>, JournalError> {
+        read::setting(&self.pools().query_pool, read::SECRET).await
+    }
+
     async fn history(
         &self,
         gid: &Gid,

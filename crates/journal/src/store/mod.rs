@@ -110,6 +110,9 @@ pub(crate) trait Read: Send + Sync + 'static {
     /// How many names of definitions there are, retired ones too.
     async fn count_sagas(&self) -> Result<u64, JournalError>;
 
+    /// The secret that whoever uses these rows shares; none where none was kept.
+    async fn secret(&self) -> Result<Option<String>, JournalError>;
+
     /// Lines of history with a number greater than `after`, oldest first.
     async fn history(
         &self,

@@ -24,8 +24,8 @@ use tower::ServiceExt as _;
 use crate::access::Access;
 use crate::cluster::Sightings;
 use crate::config::Settings;
-use crate::http::{Api, BodyBudget, Readiness, RequestLimits, router};
-use crate::metrics::TransactionMetrics;
+use crate::http::{Api, BodyBudget, ConsoleSettings, Readiness, RequestLimits, router};
+use crate::metrics::{RecentCalls, TransactionMetrics};
 use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
 use crate::sagas::Sagas;
 
@@ -148,6 +148,10 @@ impl Face {
             nodes: Sightings::default(),
             transactions: TransactionMetrics::register(),
             forwarder: None,
+            console: Some(ConsoleSettings {
+                settings: Arc::clone(&settings.shown.0),
+                recent: RecentCalls::default(),
+            }),
         });
         Self { router, readiness, seen }
     }
