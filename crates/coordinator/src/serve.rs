@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use crate::access::{self, Access, AccessError, is_loopback};
 use crate::config::Settings;
 use crate::http::{
-    self, Admits, Api, BodyBudget, Browsers, ConsoleSettings, Entrance, Port, Readiness, RequestLimits,
-    ServerSettings,
+    self, Admits, Api, BodyBudget, Browsers, ConsoleSettings, Entrance, Port, Readiness,
+    RequestLimits, ServerSettings,
 };
 use crate::node::{Node, NodeError, Rows, Surroundings};
 use crate::open_files::{self, TooFew};

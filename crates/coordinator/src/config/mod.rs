@@ -32,9 +32,9 @@ pub use schema::Schema;
 #[cfg(test)]
 pub(crate) use schema::TERCET;
 pub use settings::{
-    AlertSection, ClusterSection, ConsoleSection, DatabaseSettings, DispatcherSection, HistorySettings,
-    JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings, RetrySettings,
-    ServerSection, Settings, ShutdownSettings,
+    AlertSection, ClusterSection, ConsoleSection, DatabaseSettings, DispatcherSection,
+    HistorySettings, JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings,
+    RetrySettings, ServerSection, Settings, ShutdownSettings,
 };
 
 pub use shown::{ShownSetting, ShownSettings};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Router};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http::{Method, Uri};
 use tercet_wire::ProblemCode;
 use utoipa::OpenApi as _;

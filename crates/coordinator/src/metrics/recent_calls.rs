@@ -175,7 +175,9 @@ mod tests {
     #[test]
     fn calls_are_counted_by_ten_seconds() {
         let recent = RecentCalls::default();
-        for (seconds, calls, failures) in [(0, 7, 0), (2, 10, 0), (9, 12, 1), (10, 20, 1), (31, 21, 2)] {
+        for (seconds, calls, failures) in
+            [(0, 7, 0), (2, 10, 0), (9, 12, 1), (10, 20, 1), (31, 21, 2)]
+        {
             recent.look(&[health(calls, failures, BreakerState::Closed)], at(seconds));
         }
         // What was called before the first look is of no slot, and between two looks slots can pass.
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn a_participant_is_unwell_from_its_first_failures_to_its_first_success() {
         let recent = RecentCalls::default();
-        let mut look = |seconds, calls, failures, breaker| {
+        let look = |seconds, calls, failures, breaker| {
             recent.look(&[health(calls, failures, breaker)], at(seconds));
             recent.of("pay:80").unwell_since.map(|since| since.0 / 1_000)
         };

@@ -138,6 +138,7 @@ async fn serving() -> Router {
         nodes: Sightings::default(),
         transactions: TransactionMetrics::register(),
         forwarder: None,
+        console: None,
     })
 }
 

@@ -143,8 +143,14 @@ mod tests {
     #[test]
     fn an_address_says_a_number_and_nothing_else() {
         let said = |query: &str| said(&format!("/console?{query}").parse().expect("an address"));
-        assert_eq!(said("said=retried-all&n=17").as_deref(), Some("17 transactions are being called now."));
-        assert_eq!(said("said=retried-all&n=x").as_deref(), Some("0 transactions are being called now."));
+        assert_eq!(
+            said("said=retried-all&n=17").as_deref(),
+            Some("17 transactions are being called now.")
+        );
+        assert_eq!(
+            said("said=retried-all&n=x").as_deref(),
+            Some("0 transactions are being called now.")
+        );
         for query in ["", "said=", "said=Call+0800", "n=3"] {
             assert_eq!(said(query), None, "{query}");
         }

@@ -48,6 +48,9 @@ mod tests {
             "curl -s -X POST \"$TERCET_URL/v1/transactions/a/retry\" -H \"Authorization: Bearer $TERCET_TOKEN\""
         );
         let line = curl(false, "POST", "/x", Some(r#"{"note":"it's"}"#));
-        assert!(line.ends_with(r#"-H 'Content-Type: application/json' -d '{"note":"it'\''s"}'"#), "{line}");
+        assert!(
+            line.ends_with(r#"-H 'Content-Type: application/json' -d '{"note":"it'\''s"}'"#),
+            "{line}"
+        );
     }
 }

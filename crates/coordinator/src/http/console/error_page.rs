@@ -47,8 +47,12 @@ pub(super) fn bare(code: ProblemCode, text: &str) -> Response {
 
 /// A page that goes to this one of ours.
 pub(super) fn again(path: &str) -> Response {
-    let filled =
-        BarePage { version: &VERSION, title: "Tercet", text: "This page opens by itself.", to: Some(path) };
+    let filled = BarePage {
+        version: &VERSION,
+        title: "Tercet",
+        text: "This page opens by itself.",
+        to: Some(path),
+    };
     let mut response = page(&filled);
     let policy = HeaderValue::from_static(POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);

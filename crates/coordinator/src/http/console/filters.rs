@@ -127,7 +127,8 @@ impl Filters {
     /// What the API is asked for this page.
     pub(super) fn query(&self, now: Wall) -> Vec<(String, String)> {
         let mut asked = self.conditions();
-        let is_asked = |name: &str, asked: &[(String, String)]| asked.iter().any(|(n, _)| n == name);
+        let is_asked =
+            |name: &str, asked: &[(String, String)]| asked.iter().any(|(n, _)| n == name);
         if let Some(age) = older(self.get("older"))
             && !is_asked("created_before", &asked)
         {
@@ -192,7 +193,10 @@ mod tests {
             ("status=all&metadata=channel%3Dweb", "metadata.channel=web&order=oldest"),
             ("status=all&metadata.channel=web", "metadata.channel=web&order=oldest"),
             ("status=all&columns=a,b&said=retried&n=3", "order=oldest"),
-            ("status=all&created_after=2025-11-20T12:00", "created_after=2025-11-20T12:00:00Z&order=oldest"),
+            (
+                "status=all&created_after=2025-11-20T12:00",
+                "created_after=2025-11-20T12:00:00Z&order=oldest",
+            ),
             ("status=all&older=1h", "created_before=2025-11-20T11:00:00.000Z&order=oldest"),
             ("status=all&cursor=x&limit=9", "order=oldest&limit=9&cursor=x"),
             ("status=all&nonsense=1", "nonsense=1&order=oldest"),
@@ -203,7 +207,8 @@ mod tests {
 
     #[test]
     fn an_address_keeps_what_was_asked_for_and_begins_at_the_first_page() {
-        let filters = Filters::of("status=trying&participant=pay:80&cursor=x&said=retried&columns=a");
+        let filters =
+            Filters::of("status=trying&participant=pay:80&cursor=x&said=retried&columns=a");
         assert_eq!(
             filters.with("order", "newest"),
             "/console/transactions?status=trying&participant=pay%3A80&columns=a&order=newest"

@@ -24,11 +24,6 @@ impl Form {
         let (_, value) = self.0.iter().find(|(field, _)| field == name)?;
         Some(value.trim()).filter(|value| !value.is_empty())
     }
-
-    /// Everything of a field that can be there more than once.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
-    }
 }
 
 impl FromRequest<Arc<Api>> for Form {

@@ -169,7 +169,8 @@ other{le="1"} 3
 
     #[test]
     fn what_is_no_sample_is_passed_over() {
-        for line in ["calls", "calls{", "calls{a=\"b", "calls{a=\"b\"} x", "calls{a} 1", "calls y"] {
+        for line in ["calls", "calls{", "calls{a=\"b", "calls{a=\"b\"} x", "calls{a} 1", "calls y"]
+        {
             assert_eq!(sample(line), None, "{line}");
         }
     }

@@ -53,7 +53,8 @@ pub(super) fn with_query<'a>(
 
 /// Whether a page of the console is meant, and nothing that leads away from here.
 pub(super) fn is_own(path: &str) -> bool {
-    let is_below = path == "/console" || path.starts_with("/console/") || path.starts_with("/console?");
+    let is_below =
+        path == "/console" || path.starts_with("/console/") || path.starts_with("/console?");
     is_below && !path.contains(['\\', '\r', '\n']) && !path.contains("//") && !path.contains("..")
 }
 
@@ -72,13 +73,21 @@ mod tests {
 
     #[test]
     fn nothing_leads_away_from_the_console() {
-        for own in ["/console", "/console/", "/console/transactions?status=trying", "/console?a=b"] {
+        for own in ["/console", "/console/", "/console/transactions?status=trying", "/console?a=b"]
+        {
             assert!(is_own(own), "{own}");
         }
-        for other in
-            ["", "/", "//evil.example", "/consoles", "/console//x", "/console/../v1", "/console\\x",
-             "https://evil.example/console", "/console/\r\nx"]
-        {
+        for other in [
+            "",
+            "/",
+            "//evil.example",
+            "/consoles",
+            "/console//x",
+            "/console/../v1",
+            "/console\\x",
+            "https://evil.example/console",
+            "/console/\r\nx",
+        ] {
             assert!(!is_own(other), "{other}");
         }
     }

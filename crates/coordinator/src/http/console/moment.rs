@@ -102,9 +102,12 @@ mod tests {
 
     #[test]
     fn thousands_stand_apart() {
-        for (count, expected) in
-            [(0, "0"), (999, "999"), (1_000, "1\u{202f}000"), (1_234_567, "1\u{202f}234\u{202f}567")]
-        {
+        for (count, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1\u{202f}000"),
+            (1_234_567, "1\u{202f}234\u{202f}567"),
+        ] {
             assert_eq!(grouped(count), expected);
         }
     }

@@ -3,8 +3,8 @@
 use askama::Template;
 use axum::Extension;
 use axum::response::Response;
-use http::Uri;
 use futures_util::future::join_all;
+use http::Uri;
 use serde::Deserialize;
 use tercet_wire::{
     Page, ParticipantView, StatsView, Status, SummaryView, TransactionView, Wall, metric,
@@ -48,7 +48,6 @@ pub(super) struct Pulse {
 /// How many there are of something, and where they are listed.
 pub(super) struct Count {
     pub(super) word: &'static str,
-    pub(super) tone: Tone,
     pub(super) count: String,
     pub(super) href: String,
 }
@@ -125,10 +124,7 @@ pub(super) struct Participants {
     pub(super) items: Vec<Participant>,
 }
 
-pub(super) async fn needs_you(
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-) -> Response {
+pub(super) async fn needs_you(Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
     match looked(&visitor).await {
         Ok((pulse, rows)) => {
             let (rows, well) = rows.into_iter().partition(|row: &Row| row.state.tone != Tone::Good);
@@ -208,37 +204,45 @@ async fn held_up(ask: &Ask, row: &Row, now: Wall) -> HeldUp {
     if row.state.tone == Tone::Good && row.waiting_count == 0 {
         return HeldUp::default();
     }
-    let asked = async |more: &[(&str, &str)]| {
-        let of_all = [("participant", row.participant.as_str()), ("order", "oldest"), ("limit", "1")];
+    let looked = async |more: &[(&str, &str)]| {
+        let of_all =
+            [("participant", row.participant.as_str()), ("order", "oldest"), ("limit", "5")];
         let uri = link::with_query("/v1/transactions", of_all.iter().chain(more).copied());
         let page = ask.get::<Page<SummaryView>>(&uri).await.ok()?;
-        page.items.into_iter().next()
+        for summary in page.items {
+            let uri = format!("/v1/transactions/{}", link::segment(summary.gid.as_str()));
+            let Ok(view) = ask.get::<TransactionView>(&uri).await else { continue };
+            // It may have a branch of this participant that is done, and wait for another.
+            if let Some(held) = held_by(&row.participant, &view, now) {
+                return Some(held);
+            }
+        }
+        None
     };
-    let Some(oldest) = asked(&[]).await else { return HeldUp::default() };
     // What people must look at says more than what only waits.
     let parked = match row.parked_count {
         0 => None,
-        _ if oldest.parked => None,
-        _ => asked(&[("parked", "true")]).await,
+        _ => looked(&[("parked", "true")]).await,
     };
-    let shown = parked.unwrap_or_else(|| oldest.clone());
-    let words = words(ask, shown.gid.as_str(), &row.participant, now).await;
-    HeldUp {
-        oldest: Some(Moment::new(oldest.created_at, now)),
-        href: link::transaction(shown.gid.as_str()),
-        gid: Some(shown.gid.to_string()),
-        words,
+    match parked {
+        Some(parked) => parked,
+        None => looked(&[]).await.unwrap_or_default(),
     }
 }
 
-/// What this participant has said to a branch of a transaction.
-async fn words(ask: &Ask, gid: &str, participant: &str, now: Wall) -> Option<LastWords> {
-    let uri = format!("/v1/transactions/{}", link::segment(gid));
-    let view = ask.get::<TransactionView>(&uri).await.ok()?;
-    let of_it = view.branches.iter().filter(|branch| branch.participant == participant);
-    let mut unfinished: Vec<_> = of_it.filter(|branch| !is_done(branch)).collect();
-    unfinished.sort_by_key(|branch| !branch.parked);
-    unfinished.into_iter().find_map(|branch| LastWords::of(branch, now))
+/// A transaction that waits for this participant.
+fn held_by(participant: &str, view: &TransactionView, now: Wall) -> Option<HeldUp> {
+    let own = view.branches.iter();
+    let own = own.filter(|branch| branch.participant == participant && !is_done(branch));
+    let mut own: Vec<_> = own.collect();
+    own.sort_by_key(|branch| !branch.parked);
+    own.first()?;
+    Some(HeldUp {
+        oldest: Some(Moment::new(view.summary.created_at, now)),
+        href: link::transaction(view.summary.gid.as_str()),
+        gid: Some(view.summary.gid.to_string()),
+        words: own.into_iter().find_map(|branch| LastWords::of(branch, now)),
+    })
 }
 
 /// How it stands with all of it.
@@ -246,12 +250,12 @@ pub(super) async fn pulse(visitor: &Visitor) -> Result<Pulse, Refused> {
     let ask = visitor.ask();
     let (stats, metrics) = tokio::join!(ask.get::<StatsView>("/v1/stats"), ask.text("/metrics"));
     let (stats, now) = (stats?, visitor.now());
-    let names = [metric::JOURNAL_QUEUE_RECORDS, metric::JOURNAL_COMMIT_DURATION, metric::JOURNAL_FAILURES];
+    let names =
+        [metric::JOURNAL_QUEUE_RECORDS, metric::JOURNAL_COMMIT_DURATION, metric::JOURNAL_FAILURES];
     // Metrics may be closed to somebody to whom all else is open.
     let gauges = Gauges::read(&metrics.unwrap_or_default(), &names);
     let count = |status: Status| Count {
         word: status.as_str(),
-        tone: Pill::of_status(status, false).tone,
         count: grouped(stats.by_status.get(&status).copied().unwrap_or(0)),
         href: link::with_query("/console/transactions", [("status", status.as_str())]),
     };
@@ -275,9 +279,9 @@ pub(super) async fn pulse(visitor: &Visitor) -> Result<Pulse, Refused> {
         parked: grouped(stats.parked),
         has_parked: stats.parked > 0,
         quarantined: stats.quarantined,
-        oldest: stats.oldest_unfinished_seconds.map(|seconds| {
-            lasting(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
-        }),
+        oldest: stats
+            .oldest_unfinished_seconds
+            .map(|seconds| lasting(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))),
         journal: JournalPulse {
             queue: grouped(gauges.count(metric::JOURNAL_QUEUE_RECORDS, &[])),
             commit: took(0.5),
@@ -297,4 +301,3 @@ pub(super) fn seconds_shown(seconds: f64) -> String {
         seconds => format!("{:.1} ms", seconds * 1_000.0),
     }
 }
-

@@ -6,9 +6,7 @@ use axum::Extension;
 use axum::response::Response;
 use futures_util::future::join_all;
 use http::Uri;
-use tercet_wire::{
-    Action, AuditEntryView, ListedSagaView, Page, SagaView, StepView, metric,
-};
+use tercet_wire::{Action, AuditEntryView, ListedSagaView, Page, SagaView, StepView, metric};
 use url::form_urlencoded;
 
 use crate::access::Role;
@@ -120,10 +118,7 @@ struct Step {
 }
 
 /// Nodes, journal and alerts.
-pub(super) async fn operations(
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-) -> Response {
+pub(super) async fn operations(Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
     let ask = visitor.ask();
     let (pulse, metrics) = tokio::join!(pulse(&visitor), ask.text("/metrics"));
     let pulse = match pulse {
@@ -155,10 +150,7 @@ pub(super) async fn operations(
 }
 
 /// What operators did.
-pub(super) async fn audit(
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-) -> Response {
+pub(super) async fn audit(Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
     let pairs = asked(&uri);
     let value = |name: &str| {
         let found = pairs.iter().find(|(known, _)| known == name);
@@ -173,18 +165,17 @@ pub(super) async fn audit(
     let shell = Shell::new(&visitor, Tab::Operations, "Audit");
     let query = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let asked = link::with_query("/v1/audit", query.clone());
-    let (entries, next, problem) =
-        match visitor.ask().get::<Page<AuditEntryView>>(&asked).await {
-            Ok(found) => {
-                let entries = found.items.into_iter().map(|entry| entry_of(entry, &visitor));
-                let kept = query.filter(|(name, _)| *name != "cursor");
-                let next = found.next_cursor.as_deref().map(|cursor| {
-                    link::with_query("/console/operations/audit", kept.chain([("cursor", cursor)]))
-                });
-                (entries.collect(), next, None)
-            }
-            Err(problem) => (Vec::new(), None, Some(problem)),
-        };
+    let (entries, next, problem) = match visitor.ask().get::<Page<AuditEntryView>>(&asked).await {
+        Ok(found) => {
+            let entries = found.items.into_iter().map(|entry| entry_of(entry, &visitor));
+            let kept = query.filter(|(name, _)| *name != "cursor");
+            let next = found.next_cursor.as_deref().map(|cursor| {
+                link::with_query("/console/operations/audit", kept.chain([("cursor", cursor)]))
+            });
+            (entries.collect(), next, None)
+        }
+        Err(problem) => (Vec::new(), None, Some(problem)),
+    };
     let part = Part::Audit;
     page(&AuditPage { shell, part, filters, actions: Action::ALL, entries, next, problem })
 }
@@ -217,10 +208,8 @@ fn entry_of(entry: AuditEntryView, visitor: &Visitor) -> Entry {
 /// The settings that hold, and where from. They are an operator's: they say where what lies.
 pub(super) async fn settings(Extension(visitor): Extension<Visitor>) -> Response {
     if let Err(denied) = visitor.caller.may(Role::Operator) {
-        let problem = tercet_wire::Problem::new(
-            tercet_wire::ProblemCode::Forbidden,
-            denied.to_string(),
-        );
+        let problem =
+            tercet_wire::Problem::new(tercet_wire::ProblemCode::Forbidden, denied.to_string());
         return error_page::refused(&visitor, Tab::Operations, AT, Box::new(problem));
     }
     let mut sections: Vec<Section> = Vec::new();
@@ -242,10 +231,7 @@ pub(super) async fn settings(Extension(visitor): Extension<Visitor>) -> Response
 }
 
 /// Definitions of sagas.
-pub(super) async fn sagas(
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-) -> Response {
+pub(super) async fn sagas(Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
     match defined(&visitor, &uri).await {
         Ok((sagas, next)) => {
             let shell = Shell::new(&visitor, Tab::Operations, "Sagas");
@@ -255,10 +241,7 @@ pub(super) async fn sagas(
     }
 }
 
-async fn defined(
-    visitor: &Visitor,
-    uri: &Uri,
-) -> Result<(Vec<Saga>, Option<String>), Refused> {
+async fn defined(visitor: &Visitor, uri: &Uri) -> Result<(Vec<Saga>, Option<String>), Refused> {
     let ask = visitor.ask();
     let pairs = asked(uri);
     let cursor = pairs.iter().filter(|(name, _)| name == "cursor");
@@ -286,7 +269,10 @@ async fn defined(
     });
     let sagas = join_all(sagas).await;
     let next = page.next_cursor.as_deref();
-    Ok((sagas, next.map(|cursor| link::with_query("/console/operations/sagas", [("cursor", cursor)]))))
+    Ok((
+        sagas,
+        next.map(|cursor| link::with_query("/console/operations/sagas", [("cursor", cursor)])),
+    ))
 }
 
 fn step(step: StepView) -> Step {

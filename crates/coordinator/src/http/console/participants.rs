@@ -4,10 +4,11 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::Path;
 use axum::response::Response;
-use http::Uri;
 use futures_util::future::join_all;
+use http::Uri;
 use tercet_wire::{
-    AnswersView, BreakerState, Page, Problem, ProblemCode, SummaryView, TransactionView, Wall, metric,
+    AnswersView, BreakerState, Page, Problem, ProblemCode, SummaryView, TransactionView, Wall,
+    metric,
 };
 
 use crate::http::console::act::said;
@@ -87,10 +88,7 @@ struct Limit {
     origin: String,
 }
 
-pub(super) async fn participants(
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-) -> Response {
+pub(super) async fn participants(Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
     match visitor.ask().get::<Participants>("/v1/participants").await {
         Ok(all) => {
             let rows = all.items.into_iter().map(|participant| row(&visitor, participant));
@@ -179,11 +177,12 @@ fn ops(gauges: &Gauges, name: &str) -> Vec<OfOp> {
             let seconds = gauges.quantile(metric::BRANCH_CALL_DURATION, &labels, share);
             seconds.map_or_else(|| "–".to_owned(), seconds_shown)
         };
-        let answers = gauges.values(metric::BRANCH_CALLS, "result").into_iter().filter_map(|result| {
-            let labels = [("participant", name), ("op", op), ("result", result)];
-            let count = gauges.count(metric::BRANCH_CALLS, &labels);
-            (count > 0).then(|| (result.replace('_', " "), grouped(count)))
-        });
+        let answers =
+            gauges.values(metric::BRANCH_CALLS, "result").into_iter().filter_map(|result| {
+                let labels = [("participant", name), ("op", op), ("result", result)];
+                let count = gauges.count(metric::BRANCH_CALLS, &labels);
+                (count > 0).then(|| (result.replace('_', " "), grouped(count)))
+            });
         (calls > 0).then(|| OfOp {
             op: op.to_owned(),
             calls: grouped(calls),
@@ -218,12 +217,7 @@ async fn failed(visitor: &Visitor, name: &str) -> Result<Vec<Failed>, Refused> {
     Ok(join_all(looked).await)
 }
 
-async fn words(
-    ask: &Ask,
-    summary: &SummaryView,
-    name: &str,
-    now: Wall,
-) -> Option<LastWords> {
+async fn words(ask: &Ask, summary: &SummaryView, name: &str, now: Wall) -> Option<LastWords> {
     let uri = format!("/v1/transactions/{}", link::segment(summary.gid.as_str()));
     let view = ask.get::<TransactionView>(&uri).await.ok()?;
     let own = view.branches.iter().filter(|branch| branch.participant == name && !is_done(branch));

@@ -245,7 +245,9 @@ fn ways(branch: &BranchView, decided: Option<Op>) -> Vec<Way> {
         Some(Op::Confirm) => {
             vec![way(ResolvedAs::Confirmed, false), way(ResolvedAs::Cancelled, true)]
         }
-        Some(Op::Cancel) => vec![way(ResolvedAs::Cancelled, false), way(ResolvedAs::Confirmed, true)],
+        Some(Op::Cancel) => {
+            vec![way(ResolvedAs::Cancelled, false), way(ResolvedAs::Confirmed, true)]
+        }
         Some(Op::Try) | None => Vec::new(),
     }
 }

@@ -3,8 +3,8 @@
 use askama::Template;
 use axum::Extension;
 use axum::response::Response;
-use http::Uri;
 use futures_util::future::join_all;
+use http::Uri;
 use serde_json::Value;
 use tercet_wire::{Page, Reason, StatsView, Status, SummaryView, TransactionView, Wall};
 
@@ -30,8 +30,6 @@ struct TransactionsPage {
     next: Option<String>,
     is_first: bool,
     problem: Option<Refused>,
-    /// The conditions, for what is done to all that match.
-    conditions: Vec<(String, String)>,
 }
 
 /// One way to narrow the list.
@@ -69,10 +67,7 @@ struct HeldBy {
     is_parked: bool,
 }
 
-pub(super) async fn transactions(
-    Extension(visitor): Extension<Visitor>,
-    uri: Uri,
-) -> Response {
+pub(super) async fn transactions(Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
     let filters = Filters::of(uri.query().unwrap_or_default());
     let ask = visitor.ask();
     let (stats, list) = tokio::join!(ask.get::<StatsView>("/v1/stats"), list(&visitor, &filters));
@@ -97,7 +92,6 @@ pub(super) async fn transactions(
         next: next.map(|cursor| filters.next(&cursor)),
         is_first: filters.get("cursor").is_empty(),
         problem,
-        conditions: filters.conditions(),
         filters,
     })
 }
@@ -117,7 +111,12 @@ fn facets(filters: &Filters, stats: &StatsView) -> Vec<Facet> {
     let unfinished = Status::ALL.iter().filter(|status| !status.is_finished());
     let mut facets = vec![facet("unfinished", "", Tone::Busy, unfinished.map(counted).sum())];
     facets.extend(Status::ALL.iter().map(|status| {
-        facet(status.as_str(), status.as_str(), Pill::of_status(*status, false).tone, counted(status))
+        facet(
+            status.as_str(),
+            status.as_str(),
+            Pill::of_status(*status, false).tone,
+            counted(status),
+        )
     }));
     facets.push(facet("all", "all", Tone::Quiet, Status::ALL.iter().map(counted).sum()));
     let is_parked = filters.has("parked", "true");
@@ -131,10 +130,7 @@ fn facets(filters: &Filters, stats: &StatsView) -> Vec<Facet> {
     facets
 }
 
-async fn list(
-    visitor: &Visitor,
-    filters: &Filters,
-) -> Result<(Vec<Row>, Option<String>), Refused> {
+async fn list(visitor: &Visitor, filters: &Filters) -> Result<(Vec<Row>, Option<String>), Refused> {
     let (ask, now) = (visitor.ask(), visitor.now());
     let query = filters.query(now);
     let query = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -217,7 +213,6 @@ fn shown(metadata: Option<&Value>, key: &str) -> String {
     let text: String = text.chars().take(80).collect();
     crate::escape::for_people(&text).into_owned()
 }
-
 
 impl TransactionsPage {
     fn is_empty(&self) -> bool {

@@ -125,8 +125,14 @@ mod tests {
     #[test]
     fn a_line_shows_failures_below_what_went_well() {
         let drawn = trend(&[(4, 2)]).to_string();
-        assert!(drawn.contains(r#"<rect class="failed" x="116" y="12" width="3" height="11"/>"#), "{drawn}");
-        assert!(drawn.contains(r#"<rect class="well" x="116" y="1" width="3" height="11"/>"#), "{drawn}");
+        assert!(
+            drawn.contains(r#"<rect class="failed" x="116" y="12" width="3" height="11"/>"#),
+            "{drawn}"
+        );
+        assert!(
+            drawn.contains(r#"<rect class="well" x="116" y="1" width="3" height="11"/>"#),
+            "{drawn}"
+        );
         assert!(drawn.contains("last quarter of an hour: 4 calls, 2 failed"), "{drawn}");
         assert!(!trend(&[(0, 0)]).to_string().contains("class=\"well\""));
     }

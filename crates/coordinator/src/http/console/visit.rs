@@ -141,7 +141,8 @@ fn unknown(guest: &Guest, method: &Method, path: &str) -> Response {
             Redirect::to(&to).into_response()
         }
         _ => {
-            let mut response = sign_in::form(guest, Some("Your session has ended. Nothing was done."));
+            let mut response =
+                sign_in::form(guest, Some("Your session has ended. Nothing was done."));
             *response.status_mut() = StatusCode::UNAUTHORIZED;
             response
         }

@@ -75,7 +75,9 @@ impl Pill {
         let tone = match branch.status {
             _ if branch.parked => Tone::Bad,
             BranchStatus::Refused => Tone::Warn,
-            BranchStatus::Registered | BranchStatus::Tried if branch.last_error.is_some() => Tone::Warn,
+            BranchStatus::Registered | BranchStatus::Tried if branch.last_error.is_some() => {
+                Tone::Warn
+            }
             BranchStatus::Registered | BranchStatus::Tried => Tone::Busy,
             BranchStatus::Confirmed => Tone::Good,
             BranchStatus::Cancelled | BranchStatus::Skipped => Tone::Quiet,
@@ -134,14 +136,12 @@ impl LastWords {
         let shown = |text: &str| crate::escape::for_people(text.trim()).into_owned();
         let error = branch.last_error.as_deref();
         match &branch.last_answer {
-            Some(answer) if error.is_none_or(|error| tells(error, answer.status)) => {
-                Some(Self {
-                    op: Some(answer.op.as_str()),
-                    status: Some(answer.status),
-                    text: shown(&answer.body),
-                    at: Some(Moment::new(answer.at, now)),
-                })
-            }
+            Some(answer) if error.is_none_or(|error| tells(error, answer.status)) => Some(Self {
+                op: Some(answer.op.as_str()),
+                status: Some(answer.status),
+                text: shown(&answer.body),
+                at: Some(Moment::new(answer.at, now)),
+            }),
             Some(_) | None => {
                 let text = shown(error?);
                 Some(Self { op: None, status: None, text, at: None })
