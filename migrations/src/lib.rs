@@ -18,6 +18,7 @@ mod m0010_sagas;
 mod m0011_pauses;
 mod m0012_jobs;
 mod m0013_holds;
+mod m0014_console;
 mod table;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_pauses::Step),
             Box::new(m0012_jobs::Step),
             Box::new(m0013_holds::Step),
+            Box::new(m0014_console::Step),
         ]
     }
 

@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use crate::access::{self, Access, AccessError, is_loopback};
 use crate::config::Settings;
 use crate::http::{
-    self, Admits, Api, BodyBudget, Browsers, Entrance, Port, Readiness, RequestLimits,
-    ServerSettings,
+    self, Admits, Api, BodyBudget, Browsers, ConsoleSettings, Entrance, Port, Readiness,
+    RequestLimits, ServerSettings,
 };
 use crate::metrics::Resources;
 use crate::node::{Node, NodeError, Rows, Surroundings};
@@ -229,6 +229,10 @@ impl Face {
     fn opens(&self, node: &Node) {
         let (around, dispatcher) = (&self.around, node.dispatcher.clone());
         let settings = &around.settings;
+        let console = settings.console.enabled.then(|| ConsoleSettings {
+            settings: Arc::clone(&settings.shown.0),
+            recent: around.recent.clone(),
+        });
         self.entrance.open(http::router(Api {
             access: Arc::clone(&self.access),
             engine: node.engine.clone(),
@@ -249,6 +253,7 @@ impl Face {
             transactions: around.transactions.clone(),
             pauses: node.pauses.clone(),
             forwarder: node.forwarder.clone(),
+            console,
         }));
         around.readiness.start();
     }

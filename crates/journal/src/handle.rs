@@ -453,6 +453,14 @@ impl Journal {
         }
     }
 
+    /// The secret that whoever uses these rows shares; none where none was kept.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn secret(&self) -> Result<Option<String>, JournalError> {
+        self.shown(self.shared.store.secret()).await
+    }
+
     /// What the rows say of a transaction, whoever drives it. None where there are none, or they make
     /// no sense.
     ///

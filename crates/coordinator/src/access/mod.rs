@@ -14,6 +14,7 @@
 mod certificate;
 mod failed_logins;
 mod jwt;
+mod kept;
 mod presented;
 mod role;
 mod rules;
@@ -25,6 +26,7 @@ mod watch;
 pub use certificate::{Certificate, Shown};
 pub use failed_logins::Failed;
 pub use jwt::{KeysError, NoJwt};
+pub use kept::Kept;
 pub use presented::Presented;
 pub use role::{Needs, Role};
 pub(crate) use rules::is_loopback;

@@ -32,6 +32,19 @@ impl<'a> Presented<'a> {
         if is_bearer && is_b64token(token) { Ok(Self(token)) } else { Err(Failed::Malformed) }
     }
 
+    /// One that somebody has typed or pasted.
+    ///
+    /// # Errors
+    /// It cannot be one.
+    pub fn typed(text: &'a str) -> Result<Self, Failed> {
+        let token = text.trim();
+        match token.is_empty() {
+            true => Err(Failed::Missing),
+            false if is_b64token(token) => Ok(Self(token)),
+            false => Err(Failed::Malformed),
+        }
+    }
+
     /// The token, for what it is there for.
     pub(super) fn expose(self) -> &'a str {
         self.0

@@ -59,6 +59,8 @@ pub enum Needs {
     Nothing,
     /// A node's signature, which the handler checks itself.
     Node,
+    /// A session of the console's, which it looks for itself.
+    Session,
     /// A viewer's role, unless metrics are open.
     Metrics,
     /// This role, or a greater one.
@@ -70,7 +72,7 @@ impl Needs {
     #[must_use]
     pub fn role(self) -> Option<Role> {
         match self {
-            Self::Nothing | Self::Node => None,
+            Self::Nothing | Self::Node | Self::Session => None,
             Self::Metrics => Some(Role::Viewer),
             Self::Role(role) => Some(role),
         }

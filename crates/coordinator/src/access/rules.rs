@@ -16,7 +16,7 @@ use super::jwt::{IssuerKeys, Jwt, KeysError, NoJwt, Source};
 use super::presented::Presented;
 use super::tokens::{Tokens, doubled};
 use super::tokens_file::{TokensFile, TokensFileError};
-use super::{NamedToken, Role, TokenDigest};
+use super::{Certificate, Kept, NamedToken, Role, TokenDigest};
 use crate::config::Settings;
 
 /// Whoever asks, once that is known.
@@ -189,11 +189,7 @@ impl Access {
         needs: Role,
         from: Option<SocketAddr>,
     ) -> Result<Caller, Denied> {
-        let caller = self.caller(shown.into()).inspect_err(|denied| {
-            if let Denied::Unknown(why) = denied {
-                self.failed.count(*why, from, self.clock.now().mono);
-            }
-        })?;
+        let caller = self.caller(shown.into()).inspect_err(|denied| self.count(denied, from))?;
         caller.may(needs)?;
         Ok(caller)
     }
@@ -209,9 +205,62 @@ impl Access {
         }
     }
 
+    /// Who it is that shows this token in a form, and what of it a session can keep.
+    ///
+    /// # Errors
+    /// It is none that counts; it is counted like any other that does not.
+    pub fn sign_in(&self, text: &str, from: Option<SocketAddr>) -> Result<(Caller, Kept), Denied> {
+        let found = Presented::typed(text).map_err(Denied::from).and_then(|token| {
+            let caller = self.by_text(token.expose())?;
+            let digest = TokenDigest::of(token.expose().as_bytes());
+            let is_named = self.tokens().find(&digest).is_some();
+            let kept = if is_named { Kept::Digest(digest) } else { Kept::jwt(token.expose()) };
+            Ok((caller, kept))
+        });
+        found.inspect_err(|denied| self.count(denied, from))
+    }
+
+    /// Who began a session that keeps this, if what they showed counts still.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn still(&self, kept: &Kept) -> Result<Caller, Denied> {
+        match kept {
+            Kept::Digest(digest) => {
+                Ok(self.tokens().find(digest).cloned().ok_or(Failed::Unknown)?)
+            }
+            Kept::Jwt(token) => self.by_text(token.expose()),
+        }
+    }
+
+    /// Whom a client's certificate stands for.
+    #[must_use]
+    pub fn certified(&self, certificate: &Certificate) -> Option<Caller> {
+        self.certified.find(certificate).cloned()
+    }
+
+    /// Whether there is a token that somebody could sign in with.
+    #[must_use]
+    pub fn has_tokens(&self) -> bool {
+        self.jwt.is_some() || self.file.is_some() || self.tokens().len() > 0
+    }
+
+    fn tokens(&self) -> Arc<Tokens> {
+        Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn count(&self, denied: &Denied, from: Option<SocketAddr>) {
+        if let Denied::Unknown(why) = denied {
+            self.failed.count(*why, from, self.clock.now().mono);
+        }
+    }
+
     fn by_token(&self, headers: &HeaderMap) -> Result<Caller, Denied> {
-        let token = Presented::of(headers)?.expose();
-        let tokens = Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner));
+        self.by_text(Presented::of(headers)?.expose())
+    }
+
+    fn by_text(&self, token: &str) -> Result<Caller, Denied> {
+        let tokens = self.tokens();
         if let Some(caller) = tokens.find(&TokenDigest::of(token.as_bytes())) {
             return Ok(caller.clone());
         }

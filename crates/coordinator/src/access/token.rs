@@ -33,6 +33,16 @@ impl TokenDigest {
         self.0.ct_eq(&other.0)
     }
 
+    /// From what a session has sealed.
+    pub(super) fn of_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Itself, to be sealed into a session.
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// As it stands in `sha256`.
     #[must_use]
     pub fn to_hex(self) -> String {

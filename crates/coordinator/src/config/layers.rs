@@ -11,6 +11,7 @@ use crate::config::error::ConfigError;
 use crate::config::kind::Objection;
 use crate::config::schema::{Schema, TERCET};
 use crate::config::settings::Settings;
+use crate::config::shown::ShownSettings;
 use crate::config::{inline, renamed};
 
 /// What environment variables of ours begin with.
@@ -221,6 +222,7 @@ impl Layers {
     /// schema fits the settings is a test's concern.
     pub fn settings(&self) -> Result<Settings, ConfigError> {
         let settings: Settings = self.read()?;
+        let settings = Settings { shown: ShownSettings::of(self), ..settings };
         match settings.objection() {
             None => Ok(settings),
             Some((key, what)) => Err(self.invalid(key, what)),

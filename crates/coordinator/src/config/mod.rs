@@ -20,6 +20,7 @@ mod renamed;
 mod schema;
 mod settings;
 mod show;
+mod shown;
 mod tls;
 
 pub use auth::{AuthSection, JwtSection};
@@ -31,11 +32,12 @@ pub use schema::Schema;
 #[cfg(test)]
 pub(crate) use schema::TERCET;
 pub use settings::{
-    AlertSection, ClusterSection, DatabaseSettings, DispatcherSection, HistorySettings,
-    JobsSettings, JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings,
-    RetrySettings, ServerSection, Settings, ShutdownSettings,
+    AlertSection, ClusterSection, ConsoleSection, DatabaseSettings, DispatcherSection,
+    HistorySettings, JobsSettings, JournalSection, LimitSettings, LogSettings, NodeSettings,
+    RetentionSettings, RetrySettings, ServerSection, Settings, ShutdownSettings,
 };
 
+pub use shown::{ShownSetting, ShownSettings};
 pub use tls::{CallsTlsSection, ServerTlsSection};
 
 pub(crate) use auth::tokens_of;

@@ -250,6 +250,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("cluster.key_file", FILE_OR_EMPTY),
     ("node.id", Kind::Text(Text::shown("at most 128 letters, digits and . _ : -", is_node_id))),
     ("node.max_expected_downtime_ms", Kind::Number(0, 365 * 24 * HOUR_MS)),
+    ("console.enabled", Kind::Boolean),
 ];
 
 fn is_role(text: &str) -> bool {

@@ -15,7 +15,7 @@ use crate::access::doubled;
 use crate::alerts::AlertSettings;
 use crate::config::auth::AuthSection;
 use crate::config::tls::{CallsTlsSection, ServerTlsSection};
-use crate::config::{ConfigError, Flags, Layers, ParticipantSection};
+use crate::config::{ConfigError, Flags, Layers, ParticipantSection, ShownSettings};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 use crate::telemetry::LogFormat;
 
@@ -58,6 +58,11 @@ pub struct Settings {
     pub cluster: ClusterSection,
     /// This node.
     pub node: NodeSettings,
+    /// Pages for people.
+    pub console: ConsoleSection,
+    /// All of these, as they may be shown.
+    #[serde(skip)]
+    pub shown: ShownSettings,
 }
 
 impl Settings {
@@ -351,6 +356,14 @@ impl AlertSection {
             backoff,
         })
     }
+}
+
+/// `[console]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleSection {
+    /// Whether it is there.
+    pub enabled: bool,
 }
 
 /// `[history]`

@@ -10,6 +10,7 @@
 //! Nothing here knows the rules of a transaction: requests become checked values in
 //! `tercet_wire`, replies become bodies in `response::body`, refusals in `response::problem`.
 
+mod console;
 mod entrance;
 mod extract;
 mod handlers;
@@ -22,6 +23,7 @@ mod router;
 mod server;
 mod state;
 
+pub use console::ConsoleSettings;
 pub use entrance::Entrance;
 pub use extract::budget::BodyBudget;
 pub(crate) use extract::job_filter::job_query;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http::{Method, Uri};
 use tercet_wire::ProblemCode;
 use utoipa::OpenApi as _;
@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 use crate::access::{Needs, Role};
 use crate::cluster::{JOB_ACT, LEFT, PAUSED};
+use crate::http::console::{self, Console};
 use crate::http::handlers::{
     audit, begin, decide, events, health, jobs, left, list, participants, pause, register, resolve,
     restored, retry, retry_all, sagas, show, stats,
@@ -30,7 +31,7 @@ use crate::metrics::ForwardingMetrics;
 
 /// Everything this node answers over HTTP.
 pub fn router(api: Api) -> Router {
-    let Mounted { router, paths, needs } = table().mounted();
+    let Mounted { router, paths, needs } = table(api.console.is_some()).mounted();
     let guard = Guard { access: Arc::clone(&api.access), needs: Arc::new(needs) };
     let middleware = Middleware {
         readiness: api.readiness.clone(),
@@ -56,21 +57,27 @@ pub fn router(api: Api) -> Router {
         Some(around) => router.route_layer(from_fn_with_state(around, passed)),
         None => router,
     };
-    router
+    let api = Arc::new(api);
+    let router = router
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .with_state(Arc::new(api))
-        .layer(from_fn_with_state(middleware, every_request))
+        .with_state(Arc::clone(&api));
+    // It asks what stands below it, not what counts and limits requests from outside.
+    let router = match Console::of(&api, router.clone()) {
+        Some(console) => router.layer(Extension(Arc::new(console))),
+        None => router,
+    };
+    router.layer(from_fn_with_state(middleware, every_request))
 }
 
 /// Every route there is, and what it needs of whoever asks. Those of the contract first; pages may
 /// show it.
-fn table() -> RouteTable {
+fn table(has_console: bool) -> RouteTable {
     const VIEWER: Needs = Needs::Role(Role::Viewer);
     const CLIENT: Needs = Needs::Role(Role::Client);
     const OPERATOR: Needs = Needs::Role(Role::Operator);
     const NOTHING: Needs = Needs::Nothing;
-    RouteTable::of(Contract::openapi())
+    let table = RouteTable::of(Contract::openapi())
         .contract(CLIENT, routes!(begin::begin))
         .contract(VIEWER, routes!(list::list))
         .contract(VIEWER, routes!(show::show))
@@ -106,10 +113,16 @@ fn table() -> RouteTable {
         .page(Needs::Node, LEFT, Method::POST, post(left::left))
         .page(Needs::Node, PAUSED, Method::POST, post(pause::paused))
         .page(NOTHING, "/problems", Method::GET, get(problems_page::index))
-        .page(NOTHING, "/problems/{code}", Method::GET, get(problems_page::one))
+        .page(NOTHING, "/problems/{code}", Method::GET, get(problems_page::one));
+    if !has_console {
+        return table;
+    }
+    let table = table.page(NOTHING, "/", Method::GET, get(console::to_console));
+    let pages = console::mounted().into_iter();
+    pages.fold(table, |table, (needs, path, method, page)| table.page(needs, path, method, page))
 }
 
-async fn not_found(uri: Uri) -> Failure {
+pub(super) async fn not_found(uri: Uri) -> Failure {
     let detail = format!("there is no {}; see /docs", shortened(uri.path()));
     Failure::new(ProblemCode::NotFound, detail)
 }

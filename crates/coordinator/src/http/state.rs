@@ -12,6 +12,7 @@ use tercet_wire::{Limits, ProblemCode};
 
 use crate::access::Access;
 use crate::cluster::{Forwarder, Sightings};
+use crate::http::console::ConsoleSettings;
 use crate::http::extract::budget::BodyBudget;
 use crate::http::readiness::Readiness;
 use crate::http::response::problem::Failure;
@@ -55,6 +56,8 @@ pub struct Api {
     pub transactions: TransactionMetrics,
     /// Asks other nodes, where there are any.
     pub forwarder: Option<Arc<Forwarder>>,
+    /// What pages for people are made with, where there are any.
+    pub console: Option<ConsoleSettings>,
 }
 
 impl FromRef<Arc<Api>> for Readiness {

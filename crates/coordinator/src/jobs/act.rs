@@ -54,6 +54,7 @@ fn of_refusal(refusal: &Refusal) -> Came {
         Refusal::AlreadyConfirmed => ticked(ProblemCode::AlreadyConfirmed),
         Refusal::AlreadyCancelled => ticked(ProblemCode::AlreadyCancelled),
         Refusal::NotDecided => ticked(ProblemCode::NotDecided),
+        Refusal::Held => ticked(ProblemCode::Held),
         Refusal::AlreadyFinished(_) => ticked(ProblemCode::AlreadyFinished),
         Refusal::Elsewhere(owner) => Came::Elsewhere(owner.0),
         Refusal::JournalUnavailable

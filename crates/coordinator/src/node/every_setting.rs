@@ -22,7 +22,7 @@ use crate::tls::TlsFiles;
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1, forwards: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 35] = [
+const TEXTS: [(&str, &str); 36] = [
     ("server.listen", "127.0.0.1:7201"),
     ("server.admin_listen", "127.0.0.1:7202"),
     ("database.url", "sqlite://other.db"),
@@ -58,6 +58,7 @@ const TEXTS: [(&str, &str); 35] = [
     ("auth.tokens_file", "tokens.toml"),
     ("auth.allow_anonymous", "true"),
     ("auth.open_metrics", "true"),
+    ("console.enabled", "false"),
 ];
 
 const ONE_SECRET: &str = r#"[{"host":"payment:7302",
@@ -68,7 +69,7 @@ const ONE_TOKEN: &str = r#"[{"name":"a","role":"client",
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 13] = [
+const ELSEWHERE: [&str; 14] = [
     "server.allowed_",
     "auth.",
     "server.listen",
@@ -82,6 +83,7 @@ const ELSEWHERE: [&str; 13] = [
     "shutdown.drain_ms",
     "cluster.advertise_url",
     "server.tls.client_names",
+    "console.",
 ];
 
 /// What the parts work with.

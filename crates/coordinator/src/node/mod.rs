@@ -184,6 +184,11 @@ impl Node {
         let jobs = Jobs::new(journal.clone(), engine.clone(), Arc::clone(clock), incarnation);
         let worker = Worker::new(&jobs, forwarder.clone(), settings.jobs.per_second);
         beside.spawn(worker.run(stop.clone()));
+        if settings.console.enabled {
+            let (of_participants, clock) = (dispatcher.clone(), Arc::clone(clock));
+            let participants = move || of_participants.participants();
+            beside.spawn(around.recent.clone().keep(participants, clock));
+        }
         let (beat, of_loop) = (shell.beat(), Arc::clone(clock));
         readiness.watch(move || beat.age(of_loop.now().mono));
         let grace = settings.shutdown.grace;

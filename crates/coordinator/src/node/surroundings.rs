@@ -15,7 +15,7 @@ use crate::alerts::{self, Alerts};
 use crate::cluster::{ClusterKey, Forwarder, OwnLease, Peers, Sightings, advertised};
 use crate::config::Settings;
 use crate::http::Readiness;
-use crate::metrics::{ClusterMetrics, TransactionMetrics};
+use crate::metrics::{ClusterMetrics, RecentCalls, TransactionMetrics};
 use crate::open_files::Shares;
 use crate::outbound::Connector;
 use crate::tls::Tls;
@@ -57,6 +57,8 @@ pub struct Surroundings {
     pub nodes: ClusterMetrics,
     /// What was seen of other nodes' lives, and of this one's.
     pub sightings: Sightings,
+    /// How calls to participants went lately.
+    pub recent: RecentCalls,
 }
 
 impl Surroundings {
@@ -86,6 +88,7 @@ impl Surroundings {
             transactions: TransactionMetrics::register(),
             nodes: ClusterMetrics::register(),
             sightings: Sightings::default(),
+            recent: RecentCalls::default(),
         }
     }
 

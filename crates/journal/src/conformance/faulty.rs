@@ -297,6 +297,11 @@ impl Read for Faulty {
         self.store.job_failures(id, limit).await
     }
 
+    async fn secret(&self) -> Result<Option<String>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.secret().await
+    }
+
     async fn history(
         &self,
         gid: &Gid,

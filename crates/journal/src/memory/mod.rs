@@ -249,6 +249,10 @@ impl Read for MemoryStore {
         Ok(self.state().holds().newest())
     }
 
+    async fn secret(&self) -> Result<Option<String>, JournalError> {
+        Ok(self.state().secret())
+    }
+
     async fn history(
         &self,
         gid: &Gid,

@@ -71,6 +71,10 @@ impl State {
         self.secret.get_or_insert_with(|| fresh.to_owned()).clone()
     }
 
+    pub(super) fn secret(&self) -> Option<String> {
+        self.secret.clone()
+    }
+
     pub(super) fn audit(&self) -> &Audit {
         &self.audit
     }

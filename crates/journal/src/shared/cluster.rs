@@ -13,9 +13,6 @@ use crate::error::JournalError;
 use crate::sql::{Dialect, LifeOfNode, SharedDialect, SqlStore, bounded, lives, read};
 use crate::store::{Cluster, CommitError};
 
-/// The setting that all nodes sign with what they say to each other.
-const SECRET: &str = "secret";
-
 #[async_trait]
 impl<S: Server> Cluster for SharedStore<S> {
     async fn take_over(&self, chunk: &Chunk) -> Result<Vec<Gid>, CommitError> {
@@ -65,9 +62,9 @@ impl<S: Server> Cluster for SharedStore<S> {
     }
 
     async fn shared_secret(&self, fresh: &str) -> Result<String, JournalError> {
-        alone::<S>(&self.at, S::DIALECT.keep_setting(SECRET, fresh)).await?;
+        alone::<S>(&self.at, S::DIALECT.keep_setting(read::SECRET, fresh)).await?;
         let pool = &self.pools().recovery_pool;
-        let secret = bounded(self.read_within(), read::setting(pool, SECRET)).await?;
+        let secret = bounded(self.read_within(), read::setting(pool, read::SECRET)).await?;
         // It was written, by whomever, and nobody deletes it.
         secret.ok_or(JournalError::NoSecret)
     }

@@ -107,6 +107,10 @@ pub(crate) async fn driven_by(
     }
 }
 
+/// The setting that all nodes sign with what they say to each other, and that they seal with what
+/// they give to people.
+pub(crate) const SECRET: &str = "secret";
+
 /// A setting that all nodes share.
 pub(crate) async fn setting(
     recovery_pool: &DatabaseConnection,

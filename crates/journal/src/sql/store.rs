@@ -215,6 +215,10 @@ impl<S: SqlStore> Read for S {
         bounded(self.read_within(), newest).await
     }
 
+    async fn secret(&self) -> Result<Option<String>, JournalError> {
+        read::setting(&self.pools().query_pool, read::SECRET).await
+    }
+
     async fn history(
         &self,
         gid: &Gid,

@@ -27,7 +27,7 @@ const EMPTY_WAL_BYTES: u64 = 32;
 /// What a step of the schema that was applied leaves behind.
 const FIRST_STEP: &str = "m0001_journal";
 /// The tables of a schema that was cut short while it was made for the first time.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "schema_steps",
     "nodes",
     "global_transactions",
@@ -43,6 +43,7 @@ const TABLES: [&str; 16] = [
     "jobs",
     "job_ticks",
     "holds",
+    "cluster_settings",
     "schema_compat",
 ];
 

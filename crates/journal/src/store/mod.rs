@@ -146,6 +146,8 @@ pub(crate) trait Read: Send + Sync + 'static {
     async fn job_failures(&self, id: ActId, limit: u32) -> Result<Vec<Tick>, JournalError>;
     /// Whether something is held since the database was restored: the newest change of that.
     async fn hold(&self) -> Result<Option<HoldChange>, JournalError>;
+    /// The secret that whoever uses these rows shares; none where none was kept.
+    async fn secret(&self) -> Result<Option<String>, JournalError>;
 
     /// Lines of history with a number greater than `after`, oldest first.
     async fn history(

@@ -143,6 +143,7 @@ async fn serving() -> Router {
         nodes: Sightings::default(),
         transactions: TransactionMetrics::register(),
         forwarder: None,
+        console: None,
     })
 }
 

@@ -83,7 +83,8 @@ impl Desk {
         if dry_run || matched == 0 {
             return Ok(Exit::Well);
         }
-        if !self.yes && !is_meant(action, matched) {
+        let meant = || is_meant(&format!("{matched} transactions"), &format!("{}?", action.question()));
+        if !self.yes && !meant() {
             return Ok(Exit::Usage);
         }
         request.insert("dry_run".to_owned(), false.into());
@@ -139,7 +140,7 @@ impl Desk {
     fn ended(&self, view: &JobView, body: &Value) -> Exit {
         end_bar();
         match self.output {
-            Output::Json => say_json(body),
+            Output::Json | Output::Jsonl => say_json(body),
             Output::Text => came_of(view).iter().for_each(|line| say_line(line)),
         }
         match (view.job.state, view.job.failed_total) {
@@ -166,32 +167,17 @@ fn request(bulk: Bulk) -> Map<String, Value> {
     request
 }
 
-fn found(view: &MatchedView, now: tercet_wire::Wall) -> Vec<String> {
+fn found(view: &MatchedView, now: tercet_wire::Wall) -> Vec<Line> {
     let MatchedView { matched, sample } = view;
     if *matched == 0 {
-        return vec!["no unfinished transaction matches".to_owned()];
+        return vec!["no unfinished transaction matches".into()];
     }
     let shown = sample.len();
     let more = u64::try_from(shown).is_ok_and(|shown| shown < *matched);
     let of_them = if more { format!("; the oldest {shown} of them:") } else { ":".to_owned() };
-    let mut lines = vec![format!("{matched} unfinished transactions match{of_them}")];
-    lines.extend(text::list(sample, None, now));
+    let mut lines = vec![format!("{matched} unfinished transactions match{of_them}").into()];
+    lines.extend(text::list(sample, None, now, width()));
     lines
-}
-
-/// Somebody at a terminal is asked; a script is told what to add.
-fn is_meant(action: BulkAction, matched: u64) -> bool {
-    if !io::stdin().is_terminal() {
-        complain(format_args!(
-            "nothing was done to these {matched} transactions: add --yes if that is meant"
-        ));
-        return false;
-    }
-    complain(format_args!("{matched} transactions. {}? [y/N]", action.question()));
-    let mut answer = String::new();
-    // Whoever cannot be heard has not said yes.
-    let _ = io::stdin().read_line(&mut answer);
-    matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// How far a job is, in a line.

@@ -1,17 +1,15 @@
 //! `tercet participants`: how it stands with them, and whether they are called.
 
-use std::io::{self, IsTerminal as _};
-
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};
 use tercet_wire::{ParticipantView, ParticipantsView};
 
-use crate::cli::exit::{Exit, complain};
+use crate::cli::exit::Exit;
 use crate::cli::tx::arguments::{Output, Where};
 use crate::cli::tx::client::{Answered, ClientError, NO_QUERY};
 use crate::cli::tx::table::Table;
-use crate::cli::tx::{Desk, on_runtime, refused};
+use crate::cli::tx::{Desk, is_meant, on_runtime, refused};
 
 /// `tercet participants`.
 #[derive(Debug, Args)]
@@ -49,7 +47,10 @@ pub(in crate::cli) fn participants(flags: Participants) -> Exit {
     let Participants { what, at, output, yes } = flags;
     if let Some(What::Pause(Word { participant, .. })) = &what
         && !yes
-        && !is_meant(participant)
+        && !is_meant(
+            &format!("nobody calls {participant} from then on, until it is resumed"),
+            "Pause it?",
+        )
     {
         return Exit::Usage;
     }
@@ -84,20 +85,6 @@ async fn asked(desk: &Desk, what: Option<What>) -> Result<(), ClientError> {
     let Answered { body, .. } = desk.client.post(&path, NO_QUERY, Some(body)).await?;
     desk.print(&body, |view: &ParticipantView| lines(std::slice::from_ref(view)));
     Ok(())
-}
-
-/// Somebody at a terminal is asked; a script is told what to add.
-fn is_meant(participant: &str) -> bool {
-    let what = format!("nobody calls {participant} from then on, until it is resumed");
-    if !io::stdin().is_terminal() {
-        complain(format_args!("{what}: add --yes if that is meant"));
-        return false;
-    }
-    complain(format_args!("{what}. Pause it? [y/N]"));
-    let mut answer = String::new();
-    // Whoever cannot be heard has not said yes.
-    let _ = io::stdin().read_line(&mut answer);
-    matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 fn lines(items: &[ParticipantView]) -> Vec<String> {

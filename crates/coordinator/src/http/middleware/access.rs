@@ -48,7 +48,7 @@ impl Guard {
         let door = peer.map(|peer| peer.door).unwrap_or_default();
         let needs = self.needs.of(path, request.method());
         let role = match needs {
-            Needs::Nothing | Needs::Node => return Ok(None),
+            Needs::Nothing | Needs::Node | Needs::Session => return Ok(None),
             Needs::Metrics if self.access.has_open_metrics() || door.is_probes_on_loopback() => {
                 return Ok(None);
             }

@@ -60,7 +60,7 @@ pub(in crate::http) async fn index(headers: HeaderMap) -> Response {
 }
 
 /// Browsers name HTML; programs and curl do not, and read plain text more easily.
-fn wants_html(headers: &HeaderMap) -> bool {
+pub(in crate::http) fn wants_html(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.to_ascii_lowercase().contains("text/html"))
 }

@@ -44,6 +44,11 @@ impl Failure {
         self.problem.code
     }
 
+    /// What is wrong, in words.
+    pub(in crate::http) fn detail(&self) -> &str {
+        &self.problem.detail
+    }
+
     /// What came of a request about a definition, if nothing did.
     pub(in crate::http) fn about_saga(error: SagaError) -> Self {
         let detail = error.to_string();

@@ -24,9 +24,9 @@ use tower::ServiceExt as _;
 use crate::access::Access;
 use crate::cluster::Sightings;
 use crate::config::Settings;
-use crate::http::{Api, BodyBudget, Readiness, RequestLimits, router};
+use crate::http::{Api, BodyBudget, ConsoleSettings, Readiness, RequestLimits, router};
 use crate::jobs::Jobs;
-use crate::metrics::TransactionMetrics;
+use crate::metrics::{RecentCalls, TransactionMetrics};
 use crate::pauses::Pauses;
 use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
 use crate::sagas::Sagas;
@@ -72,6 +72,14 @@ impl Face {
     /// An engine that answers everything with what `reply` says; none: it forgets the
     /// request, as it does when it is dropped.
     pub(super) async fn new(answer: impl Fn(&Seen) -> Option<Reply> + Send + 'static) -> Self {
+        Self::answering(&Settings::built_in().expect("the defaults fit"), answer).await
+    }
+
+    /// The same behind the rules of these settings.
+    pub(super) async fn answering(
+        settings: &Settings,
+        answer: impl Fn(&Seen) -> Option<Reply> + Send + 'static,
+    ) -> Self {
         let (engine, mut lanes) = lanes(1, 1);
         let (tell, seen) = mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -95,7 +103,7 @@ impl Face {
                 let _ = tell.send(seen);
             }
         });
-        Self::of(engine, seen).await
+        Self::behind(settings, engine, seen).await
     }
 
     /// An engine whose part the test plays itself; each lane has room for one.
@@ -157,12 +165,20 @@ impl Face {
             nodes: Sightings::default(),
             transactions: TransactionMetrics::register(),
             forwarder: None,
+            console: settings.console.enabled.then(|| ConsoleSettings {
+                settings: Arc::clone(&settings.shown.0),
+                recent: RecentCalls::default(),
+            }),
         });
         Self { router, readiness, seen }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        Self::send_to(&self.router, request).await
+    }
+
+    pub(super) async fn send_to(router: &Router, request: Request<Body>) -> Answer {
+        let response = router.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         let text = String::from_utf8(body.into()).expect("UTF-8");

@@ -4,6 +4,7 @@ mod access;
 mod bodies;
 mod clients;
 mod connections;
+mod console;
 mod counted;
 mod face;
 mod pages;

@@ -1,0 +1,158 @@
+//! What people do here: each form becomes a request to the API, and then the page that shows what came
+//! of it.
+
+use axum::Extension;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::Uri;
+use serde_json::{Map, Value, json};
+use tercet_wire::{Problem, ProblemCode};
+use url::form_urlencoded;
+
+use crate::http::console::ask::Refused;
+use crate::http::console::error_page;
+use crate::http::console::filters::Filters;
+use crate::http::console::form::Form;
+use crate::http::console::link;
+use crate::http::console::shell::Tab;
+use crate::http::console::visit::Visitor;
+
+/// What was done just before, as the address of the page after it says. Nothing that stands there is
+/// shown but a number, so that nobody can put words into the console's mouth by a link.
+pub(super) fn said(uri: &Uri) -> Option<String> {
+    let query = uri.query().unwrap_or_default();
+    let value = |name: &str| {
+        let found = form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name);
+        found.map(|(_, value)| value.into_owned())
+    };
+    let count: u64 = value("n").and_then(|count| count.parse().ok()).unwrap_or(0);
+    let said = match value("said")?.as_str() {
+        "retried" => "Called: what was waiting is being called now.".to_owned(),
+        "retried-all" if count == 1 => "1 transaction is being called now.".to_owned(),
+        "retried-all" => format!("{count} transactions are being called now."),
+        "confirm" => "Confirm is decided; the participants are being told.".to_owned(),
+        "cancel" => "Cancel is decided; the participants are being told.".to_owned(),
+        "resolved" => "Resolved by hand. The history says by whom and why.".to_owned(),
+        _ => return None,
+    };
+    Some(said)
+}
+
+/// The page that shows what came of it.
+fn went_well(to: &str, said: &str, count: Option<u64>) -> Response {
+    let count = count.map(|count| count.to_string());
+    let pairs = [("said", Some(said)), ("n", count.as_deref())];
+    let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let joint = if to.contains('?') { '&' } else { '?' };
+    Redirect::to(&format!("{to}{joint}{query}")).into_response()
+}
+
+/// The page that a form was on.
+fn back<'a>(form: &'a Form, otherwise: &'a str) -> &'a str {
+    form.get("back").filter(|back| link::is_own(back)).unwrap_or(otherwise)
+}
+
+/// Has all called that a filter finds.
+pub(super) async fn retry_all(Extension(visitor): Extension<Visitor>, form: Form) -> Response {
+    let to = back(&form, "/console").to_owned();
+    let filters = Filters::of(form.get("filter").unwrap_or_default()).conditions();
+    let pairs = filters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let uri = link::with_query("/v1/retry", pairs);
+    match visitor.ask().post(&uri, None).await {
+        Ok(done) => went_well(&to, "retried-all", done["retried"].as_u64()),
+        Err(problem) => error_page::refused(&visitor, Tab::NeedsYou, &to, problem),
+    }
+}
+
+/// Has what waits in one transaction called.
+pub(super) async fn retry(
+    Extension(visitor): Extension<Visitor>,
+    Path(gid): Path<String>,
+    _: Form,
+) -> Response {
+    one(&visitor, &gid, ("retry", None), "retried").await
+}
+
+/// Asks for confirm.
+pub(super) async fn confirm(
+    Extension(visitor): Extension<Visitor>,
+    Path(gid): Path<String>,
+    _: Form,
+) -> Response {
+    one(&visitor, &gid, ("confirm?wait=decided", None), "confirm").await
+}
+
+/// Asks for cancel.
+pub(super) async fn cancel(
+    Extension(visitor): Extension<Visitor>,
+    Path(gid): Path<String>,
+    form: Form,
+) -> Response {
+    let body = form.get("note").map(|reason| json!({ "reason": reason }));
+    one(&visitor, &gid, ("cancel?wait=decided", body), "cancel").await
+}
+
+/// Ends a branch by hand.
+pub(super) async fn resolve(
+    Extension(visitor): Extension<Visitor>,
+    Path((gid, id)): Path<(String, String)>,
+    form: Form,
+) -> Response {
+    let to = link::transaction(&gid);
+    let refused = |problem| error_page::refused(&visitor, Tab::Transactions, &to, problem);
+    // What cannot be taken back is not done by a slip of the hand.
+    if form.get("opposite").is_some() && form.get("typed") != Some(gid.as_str()) {
+        return refused(invalid(
+            "to resolve a branch as the opposite of what was decided, its transaction's gid must be \
+             typed; nothing was done",
+        ));
+    }
+    let mut body = Map::new();
+    for (field, name) in [("as", "as"), ("note", "note")] {
+        if let Some(value) = form.get(field) {
+            body.insert(name.to_owned(), Value::from(value));
+        }
+    }
+    let path = format!("branches/{}/resolve", link::segment(&id));
+    one(&visitor, &gid, (&path, Some(Value::Object(body))), "resolved").await
+}
+
+async fn one(
+    visitor: &Visitor,
+    gid: &str,
+    (what, body): (&str, Option<Value>),
+    said: &str,
+) -> Response {
+    let to = link::transaction(gid);
+    let uri = format!("/v1/transactions/{}/{what}", link::segment(gid));
+    match visitor.ask().post(&uri, body.as_ref()).await {
+        Ok(_) => went_well(&to, said, None),
+        Err(problem) => error_page::refused(visitor, Tab::Transactions, &to, problem),
+    }
+}
+
+fn invalid(detail: &str) -> Refused {
+    Box::new(Problem::new(ProblemCode::InvalidRequest, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_a_number_and_nothing_else() {
+        let said = |query: &str| said(&format!("/console?{query}").parse().expect("an address"));
+        assert_eq!(
+            said("said=retried-all&n=17").as_deref(),
+            Some("17 transactions are being called now.")
+        );
+        assert_eq!(
+            said("said=retried-all&n=x").as_deref(),
+            Some("0 transactions are being called now.")
+        );
+        for query in ["", "said=", "said=Call+0800", "n=3"] {
+            assert_eq!(said(query), None, "{query}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the console works with.
+
+use std::sync::Arc;
+
+use axum::Router;
+use tercet_clock::Clock;
+use tercet_journal::Journal;
+use tokio::sync::OnceCell;
+
+use crate::access::{Access, Caller};
+use crate::config::ShownSetting;
+use crate::http::console::ask::Ask;
+use crate::http::console::session::Keys;
+use crate::http::state::Api;
+use crate::metrics::RecentCalls;
+
+/// What belongs to the console alone.
+#[derive(Debug, Clone)]
+pub struct ConsoleSettings {
+    /// The settings that hold, as they may be shown.
+    pub settings: Arc<[ShownSetting]>,
+    /// What participants were called lately, and answered.
+    pub recent: RecentCalls,
+}
+
+/// Everything a page can need.
+pub(in crate::http) struct Console {
+    /// Every route of this node, without what counts and limits requests from outside.
+    api: Router,
+    pub(super) access: Arc<Access>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) own: ConsoleSettings,
+    journal: Journal,
+    keys: OnceCell<Option<Keys>>,
+}
+
+impl Console {
+    /// One over this router, if there is to be one.
+    pub(in crate::http) fn of(api: &Api, router: Router) -> Option<Self> {
+        let own = api.console.clone()?;
+        Some(Self {
+            api: router,
+            access: Arc::clone(&api.access),
+            clock: Arc::clone(&api.clock),
+            own,
+            journal: api.journal.clone(),
+            keys: OnceCell::new(),
+        })
+    }
+
+    /// Asks the API for somebody.
+    pub(super) fn ask_for(&self, caller: Caller) -> Ask {
+        Ask { api: self.api.clone(), caller }
+    }
+
+    /// What sessions are sealed with; none while the database does not say.
+    pub(super) async fn keys(&self) -> Option<&Keys> {
+        let kept = async || match self.journal.secret().await {
+            Ok(Some(secret)) => Ok(Keys::of(&secret)),
+            // Rows in memory alone: nobody else has them, and sessions are over when they are.
+            Ok(None) => Ok(Keys::of(&self.clock.new_secret())),
+            Err(error) => Err(error),
+        };
+        match self.keys.get_or_try_init(kept).await {
+            Ok(keys) => keys.as_ref(),
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(
+                    event = "console_without_key",
+                    error,
+                    "the console opens when the database says what its sessions are sealed with"
+                );
+                None
+            }
+        }
+    }
+}
