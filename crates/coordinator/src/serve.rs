@@ -142,7 +142,7 @@ pub(crate) async fn serve_on(
     servers.keep(access::keep_up(Arc::clone(&access), tls.clone()));
     servers.keep(keep_reading(tls.files()));
     let database = match &rows {
-        Rows::InDatabase => database_file(settings.database.url.expose()),
+        Rows::InDatabase | Rows::Restored => database_file(settings.database.url.expose()),
         Rows::InMemory(_) => None,
     };
     servers.keep(Resources::of(clock.now().wall, database, tls.clone()).keep_looking());

@@ -36,7 +36,7 @@ use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 use crate::cli::exit::{Exit, complain, say, say_json, show, with_causes};
 use crate::cli::line::Line;
 use crate::cli::terminal::width;
-use crate::cli::tx::arguments::{As, Filter, List, Resolve, Retry, What};
+use crate::cli::tx::arguments::{Filter, List, Resolve, Retry, What};
 use crate::cli::tx::client::Answered;
 pub(super) use crate::cli::tx::client::{Client, ClientError, Kind, NO_QUERY};
 pub(super) use crate::cli::tx::text::lasting;

@@ -67,7 +67,7 @@ pub(super) async fn list(desk: &Desk, list: List) -> Result<Exit, ClientError> {
                     screen.draw(text::list(&page.items, next, now, size().0), doubt.as_deref());
                 }
                 false => {
-                    let of_each = page.items.iter().map(|item| Change::of_summary(item));
+                    let of_each = page.items.iter().map(Change::of_summary);
                     told.tell(desk, of_each.collect(), page);
                 }
             }
