@@ -3,7 +3,7 @@
 use tercet_testing::Response;
 
 /// The codes of the contract and the status each is sent with.
-pub(crate) const CODES: [(&str, u16); 27] = [
+pub(crate) const CODES: [(&str, u16); 28] = [
     ("invalid-request", 400),
     ("unauthorized", 401),
     ("forbidden", 403),
