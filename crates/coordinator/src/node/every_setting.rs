@@ -68,7 +68,7 @@ const ONE_TOKEN: &str = r#"[{"name":"a","role":"client",
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 13] = [
+const ELSEWHERE: [&str; 14] = [
     "server.allowed_",
     "auth.",
     "server.listen",
@@ -80,6 +80,7 @@ const ELSEWHERE: [&str; 13] = [
     "alerts.webhook_",
     "alerts.unreachable_after_ms",
     "shutdown.drain_ms",
+    "jobs.per_second",
     "cluster.advertise_url",
     "server.tls.client_names",
 ];
