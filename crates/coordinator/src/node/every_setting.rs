@@ -81,6 +81,7 @@ const ELSEWHERE: [&str; 14] = [
     "alerts.webhook_",
     "alerts.unreachable_after_ms",
     "shutdown.drain_ms",
+    "jobs.per_second",
     "cluster.advertise_url",
     "server.tls.client_names",
     "console.",

@@ -221,6 +221,7 @@ async fn a_node_deletes_only_while_it_is_told_to(mut rig: Rig) {
         transactions: Duration::ZERO,
         branches: Duration::ZERO,
         audit: Duration::ZERO,
+        jobs: Duration::ZERO,
         every: Duration::from_millis(1),
         max_finished: 0,
     };
