@@ -11,6 +11,7 @@ mod browsers;
 mod calls;
 mod cancel_first;
 mod check;
+mod cli_views;
 mod command_line;
 mod config;
 mod content;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::choices::Choices;
 
 /// The tables of a transaction, and of each the columns that a read looks at.
-const TABLES: [(&str, &[&str]); 8] = [
+const TABLES: [(&str, &[&str]); 9] = [
     (
         "global_transactions",
         &[

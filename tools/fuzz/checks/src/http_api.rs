@@ -26,7 +26,7 @@ use crate::choices::Choices;
 use crate::clock::BranchState;
 
 /// What the first byte begins the request with.
-const BEGINNINGS: [(Method, &str); 13] = [
+const BEGINNINGS: [(Method, &str); 14] = [
     (Method::POST, "/v1/transactions"),
     (Method::GET, "/v1/transactions"),
     (Method::GET, "/v1/transactions/"),
