@@ -12,6 +12,7 @@ mod bulk_cli;
 mod calls;
 mod cancel_first;
 mod check;
+mod cli_views;
 mod command_line;
 mod config;
 mod content;
