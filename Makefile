@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-relays instructions instructions-update
 
 help: ## List these targets
@@ -67,6 +67,10 @@ deploy: ## Try what is in deploy/ with helm, Kubernetes' types and nginx (go, ng
 
 alerts: ## Try deploy/prometheus with promtool: each alert firing where it must and silent where it must not (prometheus)
 	tests/prometheus/run
+
+boards: ## Draw deploy/grafana's boards with the demo's load into docs/images (prometheus, python3-matplotlib; 6 minutes)
+	cargo build --workspace --bins
+	BIN_DIR=$(BUILT)/debug deploy/grafana/pictures.sh
 
 galera: ## Try two coordinators on a throw-away Galera cluster, each at its own MariaDB (galera-4; a minute)
 	cargo build --workspace --bins
