@@ -265,7 +265,7 @@ fn act(number: u64) -> Act {
 fn acts(writer: &mut GroupCommit, ms: u64) -> Option<(i64, Vec<Act>)> {
     let Submitted::Batch(batch) = writer.submit(at(ms))? else { panic!("it is a batch") };
     assert_eq!(batch.records, []);
-    Some((batch.number, batch.acts.iter().map(|alone| alone.act.clone()).collect()))
+    Some((batch.number, batch.acts.iter().filter_map(|alone| alone.act.clone()).collect()))
 }
 
 /// Keeps exactly-once.

@@ -69,7 +69,7 @@ const ONE_TOKEN: &str = r#"[{"name":"a","role":"client",
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 14] = [
+const ELSEWHERE: [&str; 15] = [
     "server.allowed_",
     "auth.",
     "server.listen",
