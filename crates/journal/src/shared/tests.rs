@@ -198,7 +198,7 @@ async fn a_batch_that_waits_too_long_for_somebody_elses_row_is_written_whole_or_
         let failed = store.commit(&batch).await;
         assert!(matches!(failed, Err(CommitError::Again(_))), "{in_the_way}: {failed:?}");
         held.rollback().await.unwrap();
-        assert_eq!(rows(&looking).await, [1, 1, 0, 2, 1, 2, 1, 1, 1, 2], "{in_the_way}");
+        assert_eq!(rows(&looking).await, [1, 1, 0, 2, 1, 2, 1, 1, 1, 1, 2], "{in_the_way}");
         assert_eq!(last_batch(&looking).await, 1);
     }
     assert_eq!(store.commit(&batch).await.unwrap(), []);

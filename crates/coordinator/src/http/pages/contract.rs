@@ -156,7 +156,7 @@ fn complete_parameter(parameter: &mut Value) {
         "code" => json!("gid-reused"),
         "status" => json!("confirming,cancelling"),
         "who" => json!("alice"),
-        "parked" | "open" => json!(true),
+        "parked" | "open" | "despite_hold" => json!(true),
         "reason" => json!("try-refused,deadline"),
         "gid_prefix" => json!("order-"),
         "participant" => {
