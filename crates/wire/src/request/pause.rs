@@ -97,7 +97,7 @@ mod tests {
             assert_eq!(host_port(&url.parse().expect("a URL")), name);
             assert_eq!(name.parse(), Ok(read), "it is its own name");
         }
-        let long = format!("{}:80", "a".repeat(254));
+        let long = format!("{}:80", "a".repeat(257));
         for text in [
             "",
             "pay",
