@@ -172,7 +172,7 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
     let rig = Rig::on_sqlite();
     migrate_up(&rig.settings.database_url).await.unwrap();
     let tables = tables(&outsider(&rig).await).await;
-    assert_eq!(tables.len(), 11, "{tables:?}");
+    assert_eq!(tables.len(), 13, "{tables:?}");
     let sound = ["tx", "tx-5", "tx-9-9"];
     for (table, columns) in tables {
         let rounds = if table == "nodes" { DAMAGES.len() } else { 1 };

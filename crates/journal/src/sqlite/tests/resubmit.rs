@@ -157,11 +157,11 @@ async fn a_batch_whose_commit_fails_is_written_once() {
     let batch = batch(1, &spec, None);
     let failed = store.commit(&batch).await;
     assert!(matches!(&failed, Err(CommitError::Again(_))), "{failed:?}");
-    assert_eq!(rows(&outsider).await, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(rows(&outsider).await, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     // The next connection does not look at references.
     for _ in 0..2 {
         assert_eq!(store.commit(&batch).await.unwrap(), []);
-        assert_eq!(rows(&outsider).await, [1, 1, 1, 1, 2, 1, 2, 1, 1, 1, 2]);
+        assert_eq!(rows(&outsider).await, [1, 1, 1, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2]);
     }
 }
 
