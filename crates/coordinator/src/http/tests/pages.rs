@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 use tercet_engine::{Refusal, Reply};
 use tercet_wire::{
-    Action, BranchStatus, BreakerState, CallOp, EventKind, Op, Pattern, ProblemCode, Reason,
-    ResolvedAs, Status, TryBy,
+    Action, BranchStatus, BreakerState, CallOp, EventKind, JobAction, JobState, Op, Pattern,
+    ProblemCode, Reason, ResolvedAs, Status, TryBy,
 };
 
 use super::face::Face;
@@ -58,6 +58,8 @@ async fn every_enumeration_has_the_words_that_are_on_the_wire() {
         ("BreakerState", on_the_wire(BreakerState::ALL)),
         ("CallOp", on_the_wire(&CallOp::ALL)),
         ("EventKind", on_the_wire(EventKind::ALL)),
+        ("JobAction", on_the_wire(JobAction::ALL)),
+        ("JobState", on_the_wire(JobState::ALL)),
         ("Op", on_the_wire(&Op::ALL)),
         ("Pattern", on_the_wire(Pattern::ALL)),
         ("ProblemCode", on_the_wire(ProblemCode::ALL)),
