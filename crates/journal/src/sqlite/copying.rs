@@ -57,10 +57,11 @@ pub(super) fn copy_into(from: &Connection, to: &Path) -> Result<(), JournalError
 pub(super) fn check(file: &SqliteFile) -> Result<(), JournalError> {
     let connection = as_it_lies(file)?;
     let damaged = |why: String| JournalError::Damaged { path: file.path().to_owned(), why };
-    let mut complaints = connection.prepare("PRAGMA integrity_check")?;
-    let complaints = complaints.query_map([], |row| row.get::<_, String>(0));
-    let complaints =
-        complaints.and_then(|rows| rows.take(MOST_TOLD).collect::<Result<Vec<_>, _>>());
+    // Of one whose schema is damaged not even a statement can be made.
+    let complaints = connection.prepare("PRAGMA integrity_check").and_then(|mut complaints| {
+        let rows = complaints.query_map([], |row| row.get::<_, String>(0))?;
+        rows.take(MOST_TOLD).collect::<Result<Vec<_>, _>>()
+    });
     match complaints {
         Ok(complaints) if complaints == ["ok"] => Ok(()),
         Ok(complaints) => Err(damaged(complaints.join("; "))),
