@@ -21,6 +21,7 @@ mod schema;
 mod settings;
 mod show;
 mod tls;
+mod traces;
 
 pub use auth::{AuthSection, JwtSection};
 pub use error::ConfigError;

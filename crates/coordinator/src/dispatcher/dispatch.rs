@@ -23,6 +23,7 @@ use super::{Outcome, Place, breaker_log, call_loop};
 use crate::cluster::OwnLease;
 use crate::metrics::StepMetrics;
 use crate::outbound::Connector;
+use crate::traces::Traces;
 
 /// Unused connections are looked through when the first may have been kept long enough, but
 /// neither more often than this nor, for those that the other side has closed, less.
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) own_lease: OwnLease,
     destinations: Destinations,
     pub(super) steps: StepMetrics,
+    pub(super) traces: Traces,
     capacity: FreedCapacity,
     runtime: Handle,
 }
@@ -67,6 +69,7 @@ pub fn start(
     settings: DispatcherSettings,
     connector: Connector,
     own_lease: OwnLease,
+    traces: Traces,
     clock: Arc<dyn Clock>,
 ) -> Dispatcher {
     let shared = Shared {
@@ -75,6 +78,7 @@ pub fn start(
         clock,
         destinations: Destinations::new(settings.queue, settings.path_segments),
         steps: StepMetrics::default(),
+        traces,
         capacity: FreedCapacity::default(),
         settings,
         runtime: Handle::current(),

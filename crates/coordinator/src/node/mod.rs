@@ -82,7 +82,7 @@ impl Node {
         around: &Surroundings,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, NodeError> {
-        let Surroundings { settings, clock, transactions, readiness, .. } = around;
+        let Surroundings { settings, clock, transactions, traces, readiness, .. } = around;
         let began = clock.now().mono;
         let incarnation = clock.new_incarnation();
         let (tell, journal_events) = mpsc::unbounded_channel();
@@ -96,7 +96,7 @@ impl Node {
         let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));
         let core = Core::new(engine, settings.journal.request_timeout);
         let mut driver = Driver::new(core, driver_settings(settings));
-        let recovered = recover(&mut driver, &journal, clock, transactions).await?;
+        let recovered = recover(&mut driver, &journal, clock, (transactions, traces)).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
             tracing::info!(
@@ -114,6 +114,7 @@ impl Node {
             dispatcher_settings(settings),
             around.connector.clone(),
             own_lease.clone(),
+            traces.clone(),
             Arc::clone(clock),
         );
         let chunks = is_one_of_several.then(|| Arc::new(Chunks::default()));
@@ -121,6 +122,7 @@ impl Node {
             journal: journal.clone(),
             dispatcher: dispatcher.clone(),
             metrics: transactions.clone(),
+            traces: traces.clone(),
             alerts: around.alerts.clone(),
             unreachable_after: settings.alerts.unreachable_after,
             chunks: chunks.clone(),

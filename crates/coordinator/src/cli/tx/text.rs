@@ -43,11 +43,14 @@ pub(super) fn list(items: &[SummaryView], next: Option<&str>, now: Wall) -> Vec<
 
 /// One transaction with its branches.
 pub(super) fn transaction(view: &TransactionView, now: Wall) -> Vec<String> {
-    let TransactionView { summary, branches } = view;
+    let TransactionView { summary, trace_id, branches } = view;
     let mut lines = vec![headline(summary), String::new()];
     let mut facts = Table::default();
     let mut fact = |name: &str, value: String| facts.row([format!("  {name}"), value]);
     fact("instance", summary.instance.to_string());
+    if let Some(trace_id) = trace_id {
+        fact("trace", trace_id.to_string());
+    }
     fact("begun", moment(now, summary.created_at));
     if let Some(decided_at) = summary.decided_at {
         fact("decided", moment(now, decided_at));
