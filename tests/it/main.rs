@@ -65,6 +65,7 @@ mod strangers;
 mod surface;
 mod tls;
 mod tls_calls;
+mod traces;
 mod tx_cli;
 mod verdicts;
 mod verdicts_oddities;

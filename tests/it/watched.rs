@@ -14,9 +14,13 @@ use crate::expected::transaction;
 use crate::ran::directory;
 use crate::saga_definitions::{definition, put, run};
 
-/// What one node with neither tokens nor others has nothing to say of.
-const UNSHOWN: [&str; 3] =
-    ["tercet_logins_failed_total", "tercet_forwarded_total", "tercet_take_over_seconds"];
+/// What one node with neither tokens nor others nor a collector has nothing to say of.
+const UNSHOWN: [&str; 4] = [
+    "tercet_logins_failed_total",
+    "tercet_forwarded_total",
+    "tercet_take_over_seconds",
+    "tercet_spans_total",
+];
 
 /// The metrics of docs/operating.md with their labels.
 fn explained() -> BTreeMap<String, BTreeSet<String>> {

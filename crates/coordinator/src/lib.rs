@@ -26,3 +26,4 @@ mod servers;
 pub mod signals;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;

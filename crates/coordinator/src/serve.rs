@@ -34,6 +34,9 @@ use crate::tls::{Tls, TlsError};
 /// The pauses before a node that was fenced tries again to begin its next life.
 const AGAIN: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(5) };
 
+/// How long the last spans may take to be told.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// Why the daemon could not run.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -219,6 +222,7 @@ impl Face {
             }
             None => self.servers.close(left).await,
         };
+        self.around.traces.finish(TELLING).await;
         why.well()?;
         closed?;
         tracing::info!(event = "stopped", "stopped");

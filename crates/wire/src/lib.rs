@@ -26,6 +26,7 @@ mod status;
 mod steady_wall;
 mod text;
 mod time;
+mod trace_id;
 mod verdict;
 
 pub use backoff::{Backoff, spread};
@@ -74,6 +75,7 @@ pub use status::{
 pub use steady_wall::{ClockNews, SteadyWall};
 pub use text::without_nul;
 pub use time::{InvalidTime, Mono, Now, Wall};
+pub use trace_id::{InvalidTraceId, TraceId};
 pub use verdict::{
     Answer, FailureKind, IN_PROGRESS_PAUSE, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Verdict,
     check_verdict, verdict,

@@ -85,6 +85,8 @@ pub const FENCED: &str = "tercet_fenced_total";
 pub const LEASE_AGE: &str = "tercet_lease_age_seconds";
 /// Unfinished transactions that no live node drives.
 pub const ORPHANED: &str = "tercet_orphaned";
+/// Spans of traces, by `result`: `exported`, `dropped`.
+pub const SPANS: &str = "tercet_spans_total";
 /// Whether this node takes work: 1, or 0 where `/readyz` is 503.
 pub const READY: &str = "tercet_ready";
 /// Connections of clients that are open, by `port`: `main`, `admin`.

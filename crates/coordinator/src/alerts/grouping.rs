@@ -129,6 +129,7 @@ mod tests {
             last_error: Some("answered 404".to_owned()),
             last_answer: None,
             parked_at: Wall(1_763_640_000_000),
+            trace_id: None,
         })
     }
 

@@ -25,6 +25,9 @@ pub struct ParkedBranch {
     pub last_answer: Option<LastAnswerView>,
     /// When it was parked.
     pub parked_at: Wall,
+    /// The trace of its transaction, which the log names.
+    #[serde(skip)]
+    pub trace_id: Option<String>,
 }
 
 impl ParkedBranch {
@@ -44,6 +47,7 @@ impl ParkedBranch {
             // What stands there names a leg, and an initiator has none.
             last_answer: last_answer.filter(|_| !asks).as_deref().map(LastAnswerView::from),
             parked_at: at,
+            trace_id: None,
         }
     }
 }

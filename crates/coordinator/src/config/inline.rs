@@ -13,6 +13,7 @@ use crate::config::kind::Kind;
 pub(super) fn read(kind: &Kind, text: &str) -> Result<Value, String> {
     let read = match kind {
         Kind::Number(..) => text.parse().map(Value::Integer).ok(),
+        Kind::Share => text.parse().map(Value::Float).ok(),
         Kind::Boolean => text.parse().map(Value::Boolean).ok(),
         Kind::Text(_) => None,
         Kind::List { .. } | Kind::Table(_) | Kind::Map { .. } => {

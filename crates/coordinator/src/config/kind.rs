@@ -12,6 +12,8 @@ use crate::secret::Masked;
 pub enum Kind {
     /// A whole number, from the first to the second.
     Number(i64, i64),
+    /// A share of a whole: from 0 to 1.
+    Share,
     /// `true` or `false`.
     Boolean,
     /// A text.
@@ -113,6 +115,11 @@ impl Kind {
                 }
                 invalid(format!("must be {min} to {max}, not {number}"))
             }
+            (Self::Share, Value::Float(share)) if (0.0..=1.0).contains(share) => Ok(()),
+            (Self::Share, Value::Integer(0 | 1)) => Ok(()),
+            (Self::Share, Value::Float(_) | Value::Integer(_)) => {
+                invalid(format!("must be {}, not {value}", self.in_words()))
+            }
             (Self::Boolean, Value::Boolean(_)) => Ok(()),
             (Self::Text(text), Value::String(given)) => {
                 if (text.fits)(given) {
@@ -171,6 +178,7 @@ impl Kind {
     pub(super) fn in_words(&self) -> &'static str {
         match self {
             Self::Number(..) => "a whole number",
+            Self::Share => "a number from 0 to 1",
             Self::Boolean => "true or false",
             Self::Text(_) => "a text",
             Self::List { .. } => "a list",

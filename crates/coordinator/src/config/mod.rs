@@ -22,6 +22,7 @@ mod settings;
 mod show;
 mod shown;
 mod tls;
+mod traces;
 
 pub use auth::{AuthSection, JwtSection};
 pub use error::ConfigError;

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use http::HeaderValue;
 use tercet_wire::{CallRule, SignedHost, SigningKey};
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
@@ -66,6 +67,7 @@ fn section_of(name: &str) -> &str {
 
 const DATABASE_URL: Text = Text::masked::<DatabaseUrl>("a URL such as sqlite://tercet.db");
 const WEBHOOK_URL: Text = Text::masked_or_empty::<SecretUrl>("empty, or an http or https URL");
+const TRACES_URL: Text = Text::masked_or_empty::<SecretUrl>("empty, or an http or https URL");
 const WEBHOOK_SECRET: Text = Text::masked_or_empty::<Secret<SigningKey>>(
     "empty, or whsec_ and then 24 to 64 random bytes in base64",
 );
@@ -99,6 +101,10 @@ const SIGNED_HOST: Kind = Kind::Table(&[
     required("secrets", Kind::List { of: &SIGNING_SECRET, most: 8 }),
 ]);
 const SIGNING_SECRET: Kind = Kind::Text(Text::masked::<Secret<SigningKey>>(SigningKey::MUST_BE));
+
+const TRACE_HEADERS: Kind = Kind::Map { of: &TRACE_HEADER, most: 16 };
+const TRACE_HEADER: Kind =
+    Kind::Text(Text::masked::<Secret<HeaderValue>>("a header's value, of visible ASCII"));
 
 const ANY_TEXT: Kind = Kind::Text(Text::shown("a text", |_| true));
 const CLAIM: Kind = Kind::Text(Text::shown("a claim's name", |text| !text.is_empty()));
@@ -217,6 +223,11 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("alerts.queue_capacity", Kind::Number(1, 100_000)),
     ("alerts.timeout_ms", Kind::Number(10, HOUR_MS)),
     ("alerts.max_age_ms", Kind::Number(1_000, 7 * 24 * HOUR_MS)),
+    ("traces.endpoint", Kind::Text(TRACES_URL)),
+    ("traces.headers", TRACE_HEADERS),
+    ("traces.sample_ratio", Kind::Share),
+    ("traces.queue_spans", Kind::Number(1, 1_000_000)),
+    ("traces.timeout_ms", Kind::Number(10, HOUR_MS)),
     ("history.lines_per_transaction", Kind::Number(0, 10_000)),
     ("jobs.per_second", Kind::Number(1, 10_000)),
     ("retention.branches_days", Kind::Number(0, 36_500)),

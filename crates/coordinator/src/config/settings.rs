@@ -15,6 +15,7 @@ use crate::access::doubled;
 use crate::alerts::AlertSettings;
 use crate::config::auth::AuthSection;
 use crate::config::tls::{CallsTlsSection, ServerTlsSection};
+use crate::config::traces::TraceSection;
 use crate::config::{ConfigError, Flags, Layers, ParticipantSection, ShownSettings};
 use crate::secret::{DatabaseUrl, Secret, SecretUrl};
 use crate::telemetry::LogFormat;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub participants: ParticipantSection,
     /// Telling people.
     pub alerts: AlertSection,
+    /// Telling a collector of spans.
+    pub traces: TraceSection,
     /// What is kept of what went wrong.
     pub history: HistorySettings,
     /// How fast jobs are.
@@ -102,6 +105,9 @@ impl Settings {
             return Some(objection);
         }
         if let Some(objection) = self.participants.objection() {
+            return Some(objection);
+        }
+        if let Some(objection) = self.traces.objection() {
             return Some(objection);
         }
         let of_tls = self.server.tls.objection().or_else(|| self.dispatcher.tls.objection());
@@ -462,7 +468,7 @@ pub struct NodeSettings {
     pub max_expected_downtime: Duration,
 }
 
-fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+pub(super) fn millis<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     u64::deserialize(from).map(Duration::from_millis)
 }
 

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tercet_clock::Stopwatch;
 use tercet_engine::{Call, Health, Next};
-use tercet_wire::{Answer, Op};
+use tercet_wire::{Answer, Op, TraceId};
 use tokio::time::sleep;
 use url::Url;
 
 use super::Outcome;
 use super::destination::{DestinationHandle, Pending};
 use super::dispatch::Shared;
-use super::http_call::Exchanged;
+use super::http_call::{Exchanged, Making};
+use super::request;
 use crate::metrics::CallResult;
+use crate::traces::CallSpan;
 
 /// Makes a call, then one that waited for it to end, until none does.
 pub(super) async fn take(
@@ -69,10 +71,13 @@ async fn exchanged(
         // nothing be reserved anew.
         return (Exchanged { outcome: Outcome::NotMade, health: Health::Unknown }, None);
     }
+    let traced = shared.traces.of(&call.spec);
+    let now = shared.clock.now();
+    let how = Making { fresh, now, sampled: traced.is_some() };
     let stopwatch = Stopwatch::start();
     // A bug met by one call must neither keep its place in the inbox nor the turn of those
     // behind it. The panic hook has told people by then.
-    let exchanged = AssertUnwindSafe(shared.http_call.call(call, url, fresh)).catch_unwind().await;
+    let exchanged = AssertUnwindSafe(shared.http_call.call(call, url, how)).catch_unwind().await;
     let exchanged = exchanged.unwrap_or_else(|_| Exchanged {
         outcome: Outcome::Answered(Answer::Nothing {
             why: "the coordinator failed to make the call".to_owned(),
@@ -88,8 +93,13 @@ async fn exchanged(
     if let Some(saga) = call.spec.saga() {
         shared.steps.ended((&saga.name, &call.ticket.branch), call.ticket.op, result, took);
     }
+    if let Some(context) = traced {
+        let (id, began) = (request::span_id(now.entropy), now.wall);
+        shared.traces.call(context, &CallSpan { id, call, url, began, took, answer, result });
+    }
     tracing::debug!(
         gid = %call.ticket.gid,
+        trace_id = TraceId::of(&call.spec.traceparent).map(tracing::field::display),
         branch = %call.ticket.branch,
         op = op.as_str(),
         attempt = call.ticket.attempt,

@@ -25,6 +25,7 @@ use super::{Outcome, Place, breaker_log, call_loop};
 use crate::cluster::OwnLease;
 use crate::metrics::StepMetrics;
 use crate::outbound::Connector;
+use crate::traces::Traces;
 
 /// Unused connections are looked through when the first may have been kept long enough, but
 /// neither more often than this nor, for those that the other side has closed, less.
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) own_lease: OwnLease,
     destinations: Destinations,
     pub(super) steps: StepMetrics,
+    pub(super) traces: Traces,
     capacity: FreedCapacity,
     paused: PausedParticipants,
     runtime: Handle,
@@ -70,6 +72,7 @@ pub fn start(
     settings: DispatcherSettings,
     connector: Connector,
     own_lease: OwnLease,
+    traces: Traces,
     clock: Arc<dyn Clock>,
 ) -> Dispatcher {
     let shared = Shared {
@@ -78,6 +81,7 @@ pub fn start(
         clock,
         destinations: Destinations::new(settings.queue, settings.path_segments),
         steps: StepMetrics::default(),
+        traces,
         capacity: FreedCapacity::default(),
         paused: PausedParticipants::default(),
         settings,

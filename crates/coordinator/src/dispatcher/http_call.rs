@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use tercet_clock::Clock;
 use tercet_engine::{Call, Health, NoAnswer, health};
 use tercet_wire::{
-    Answer, BranchResult, Op, RESULT_BYTES, Verdict, parse_retry_after, verdict, without_nul,
+    Answer, BranchResult, Now, Op, RESULT_BYTES, Verdict, parse_retry_after, verdict, without_nul,
 };
 use tokio::time::sleep;
 use url::Url;
@@ -50,6 +50,17 @@ pub(super) struct Exchanged {
     pub(super) health: Health,
 }
 
+/// How a call is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Making {
+    /// By a connection of its own: it is a probe.
+    pub(super) fresh: bool,
+    /// When, and what its span is called by.
+    pub(super) now: Now,
+    /// Whether a collector is told of it.
+    pub(super) sampled: bool,
+}
+
 impl HttpCall {
     pub(super) fn new(
         settings: &DispatcherSettings,
@@ -72,13 +83,12 @@ impl HttpCall {
         self.connections.forget(origin);
     }
 
-    /// Makes a call, on a fresh connection if it is a `probe`, and waits for its answer, at most
-    /// the branch's timeout from now.
-    pub(super) async fn call(&self, call: &Call, url: &Url, probe: bool) -> Exchanged {
-        let now = self.clock.now();
-        let fresh = probe || self.connections.wants_fresh(url, call.ticket.attempt);
+    /// Makes a call, and waits for its answer, at most the branch's timeout from now.
+    pub(super) async fn call(&self, call: &Call, url: &Url, how: Making) -> Exchanged {
+        let Making { fresh, now, sampled } = how;
+        let fresh = fresh || self.connections.wants_fresh(url, call.ticket.attempt);
         let mut short = None;
-        let request = || self.request(call, url, now.entropy);
+        let request = || self.request(call, url, (now.entropy, sampled));
         let how = Sending { fresh, short: &mut short };
         let timeout = call.branch.timeout;
         let timed_out = if call.ticket.asks { TIMED_OUT_ASKING } else { TIMED_OUT };
@@ -152,10 +162,10 @@ impl HttpCall {
         &self,
         call: &Call,
         url: &Url,
-        entropy: u64,
+        span: (u64, bool),
     ) -> Result<Request<Full<Bytes>>, Unwritable> {
         let body = request::body(call);
-        let mut request = request::request(call, url, body.clone(), entropy)?;
+        let mut request = request::request(call, url, body.clone(), span)?;
         if let Some(key) = self.signing.key_of(url) {
             signing::sign(&mut request, key, &body, self.clock.now().wall)?;
         }

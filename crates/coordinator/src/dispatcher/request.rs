@@ -44,25 +44,26 @@ pub(super) fn body(call: &Call) -> Bytes {
     }
 }
 
-/// The request for a call. `entropy` becomes the span id.
+/// The request for a call. Of `span` the first becomes its id, the second says that it is told to a
+/// collector.
 pub(super) fn request(
     call: &Call,
     url: &Url,
     body: Bytes,
-    entropy: u64,
+    span: (u64, bool),
 ) -> Result<Request<Full<Bytes>>, Unwritable> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     let target = &url[Position::BeforePath..Position::AfterQuery];
     *request.uri_mut() = Uri::try_from(target).map_err(|_| Unwritable::Url)?;
-    let mut headers = headers(call, entropy)?;
+    let mut headers = headers(call, span)?;
     let host = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]);
     headers.insert(HOST, host.map_err(|_| Unwritable::Url)?);
     *request.headers_mut() = headers;
     Ok(request)
 }
 
-fn headers(call: &Call, entropy: u64) -> Result<HeaderMap, Unwritable> {
+fn headers(call: &Call, span: (u64, bool)) -> Result<HeaderMap, Unwritable> {
     let ticket = &call.ticket;
     let mut headers = HeaderMap::with_capacity(13 + call.branch.headers.len());
     for (name, value) in &call.branch.headers {
@@ -102,7 +103,7 @@ fn headers(call: &Call, entropy: u64) -> Result<HeaderMap, Unwritable> {
         own(name::RESULTS, Ok(HeaderValue::from_static("true")))?;
     }
     own(name::IDEMPOTENCY_KEY, HeaderValue::try_from(key))?;
-    let trace = traceparent(&call.spec.traceparent, ticket.instance, entropy);
+    let trace = traceparent(&call.spec.traceparent, ticket.instance, span);
     own(name::TRACEPARENT, HeaderValue::try_from(trace))?;
     own(USER_AGENT, Ok(CALLER))?;
     own(CONTENT_TYPE, Ok(HeaderValue::from_static("application/json")))?;
@@ -126,19 +127,29 @@ mod name {
     pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static(header::TRACEPARENT);
 }
 
+/// The id of a call's span. One of zeros means none.
+pub(super) fn span_id(entropy: u64) -> u64 {
+    entropy.max(1)
+}
+
 /// The trace of the transaction with a span of this call's own. A transaction whose
 /// `traceparent` is none gets a trace made from its instance: the same in every call,
-/// and after a restart. Source: W3C Trace Context, 3.2.
-fn traceparent(of_transaction: &str, instance: Instance, entropy: u64) -> String {
+/// and after a restart. Where a collector is told of the call, whoever is called hears that it is.
+/// Source: W3C Trace Context, 3.2.
+fn traceparent(
+    of_transaction: &str,
+    instance: Instance,
+    (entropy, sampled): (u64, bool),
+) -> String {
     let mut own = Uuid::encode_buffer();
     let (trace, flags) = match parts(of_transaction) {
         Some(parts) => parts,
         None => (&*instance.0.simple().encode_lower(&mut own), "01"),
     };
-    // A span id of zeros means none.
+    let flags = if sampled { "01" } else { flags };
     let mut span = Uuid::encode_buffer();
     // The second half of a number's 32 digits.
-    let span = &Uuid::from_u64_pair(0, entropy.max(1)).simple().encode_lower(&mut span)[16..];
+    let span = &Uuid::from_u64_pair(0, span_id(entropy)).simple().encode_lower(&mut span)[16..];
     ["00-", trace, "-", span, "-", flags].concat()
 }
 
@@ -199,7 +210,9 @@ mod tests {
             (String::new(), u64::MAX, format!("00-{own}-ffffffffffffffff-01")),
         ];
         for (given, entropy, expected) in table {
-            assert_eq!(traceparent(&given, instance, entropy), expected, "{given:?}");
+            assert_eq!(traceparent(&given, instance, (entropy, false)), expected, "{given:?}");
+            let told = format!("{}01", &expected[..expected.len() - 2]);
+            assert_eq!(traceparent(&given, instance, (entropy, true)), told, "{given:?}");
         }
     }
 }

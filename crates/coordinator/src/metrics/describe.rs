@@ -124,6 +124,10 @@ pub(super) fn describe() {
         metric::ORPHANED,
         "Unfinished transactions that no live node drives, counted once a minute."
     );
+    describe_counter!(
+        metric::SPANS,
+        "Spans of traces by what became of them; there where traces.endpoint is set."
+    );
     describe_gauge!(metric::READY, "Whether this node takes work: 1, or 0 where /readyz is 503.");
     describe_gauge!(metric::HTTP_CONNECTIONS, "Connections of clients that are open, by port.");
     describe_gauge!(metric::PROCESSORS, "Processors that this process may use.");

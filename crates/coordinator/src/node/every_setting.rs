@@ -22,7 +22,10 @@ use crate::tls::TlsFiles;
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1, forwards: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 36] = [
+const TEXTS: [(&str, &str); 39] = [
+    ("traces.endpoint", "http://127.0.0.1:9/other"),
+    ("traces.headers", r#"{"x-key":"k3y"}"#),
+    ("traces.sample_ratio", "0.5"),
     ("server.listen", "127.0.0.1:7201"),
     ("server.admin_listen", "127.0.0.1:7202"),
     ("database.url", "sqlite://other.db"),
@@ -102,6 +105,8 @@ struct Parts {
     server: String,
     /// They hold a secret, so that they cannot be compared; shown without it.
     alerts: String,
+    /// Likewise.
+    traces: String,
     history_lines: u32,
 }
 
@@ -114,6 +119,7 @@ fn settings(changed: &[(&str, &str)]) -> Settings {
     let keys = if changed.iter().any(|(name, _)| *name == "auth.jwt.jwks_url") { "" } else { "a" };
     let all = [
         receiver,
+        ("traces.endpoint", "http://127.0.0.1:9/"),
         ("cluster.lease_ms", "60000"),
         ("auth.jwt.issuer", "https://a.example"),
         ("auth.jwt.audience", "tercet"),
@@ -158,6 +164,7 @@ fn parts(settings: &Settings) -> Parts {
             "{:?}",
             (alerts.group_wait, alerts.queue_capacity, alerts.timeout, alerts.max_age)
         ),
+        traces: format!("{:?}", settings.traces.settings()),
         history_lines: history_bound(
             settings.history.lines_per_transaction,
             settings.limits.branches,

@@ -102,7 +102,7 @@ impl Node {
         around: &Surroundings,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, NodeError> {
-        let Surroundings { settings, clock, transactions, readiness, .. } = around;
+        let Surroundings { settings, clock, transactions, traces, readiness, .. } = around;
         let began = clock.now().mono;
         let incarnation = clock.new_incarnation();
         let (tell, journal_events) = mpsc::unbounded_channel();
@@ -131,7 +131,7 @@ impl Node {
         let engine = Engine::new(clock.new_epoch(), of_engine);
         let core = Core::new(engine, settings.journal.request_timeout);
         let mut driver = Driver::new(core, driver_settings(settings));
-        let recovered = recover(&mut driver, &journal, clock, transactions).await?;
+        let recovered = recover(&mut driver, &journal, clock, (transactions, traces)).await?;
         transactions.recovered(recovered.taken_up);
         if recovered.taken_up > 0 {
             tracing::info!(
@@ -149,6 +149,7 @@ impl Node {
             dispatcher_settings(settings),
             around.connector.clone(),
             own_lease.clone(),
+            traces.clone(),
             Arc::clone(clock),
         );
         dispatcher.set_paused(pauses::names(&paused));
@@ -157,6 +158,7 @@ impl Node {
             journal: journal.clone(),
             dispatcher: dispatcher.clone(),
             metrics: transactions.clone(),
+            traces: traces.clone(),
             alerts: around.alerts.clone(),
             unreachable_after: settings.alerts.unreachable_after,
             paused: pauses::names(&paused),

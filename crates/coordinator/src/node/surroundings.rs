@@ -19,6 +19,7 @@ use crate::metrics::{ClusterMetrics, RecentCalls, TransactionMetrics};
 use crate::open_files::Shares;
 use crate::outbound::Connector;
 use crate::tls::Tls;
+use crate::traces::Traces;
 
 /// Where the rows are.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct Surroundings {
     pub peers: Arc<Peers>,
     /// What people are told.
     pub alerts: Alerts,
+    /// What a collector is told.
+    pub traces: Traces,
     /// What is counted of transactions.
     pub transactions: TransactionMetrics,
     /// What is counted of nodes.
@@ -74,6 +77,9 @@ impl Surroundings {
     ) -> Self {
         let outbound = outbound_settings(settings, shares);
         let connector = Connector::new(outbound, Arc::clone(&tls.calls), Arc::clone(&clock));
+        let node = settings.node_id(listens_on);
+        let traces = settings.traces.settings();
+        let traces = Traces::start(traces, connector.clone(), &node, Arc::clone(&clock));
         let webhook = settings.alerts.of_webhook(settings.retry.backoff());
         Self {
             url: advertised(settings, listens_on).await,
@@ -82,6 +88,7 @@ impl Surroundings {
             listens_on,
             alerts: alerts::start(webhook, connector.clone(), Arc::clone(&clock)),
             connector,
+            traces,
             peers: Arc::new(Peers::new(Arc::clone(&tls.nodes), shares.forwards)),
             clock,
             readiness,

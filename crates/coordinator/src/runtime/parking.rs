@@ -120,6 +120,7 @@ fn write(line: &Line) {
         Line::One(parked @ ParkedBranch { branch: None, .. }) => tracing::warn!(
             event = "initiator_parked",
             gid = %parked.gid,
+            trace_id = parked.trace_id,
             participant = parked.participant,
             op = parked.op.as_str(),
             attempts = parked.attempts,
@@ -132,6 +133,7 @@ fn write(line: &Line) {
         Line::One(parked @ ParkedBranch { branch: Some(branch), .. }) => tracing::warn!(
             event = "branch_parked",
             gid = %parked.gid,
+            trace_id = parked.trace_id,
             branch = %branch,
             participant = parked.participant,
             op = parked.op.as_str(),
@@ -183,6 +185,7 @@ mod tests {
             last_error: None,
             last_answer: None,
             parked_at: tercet_wire::Wall(0),
+            trace_id: None,
         }
     }
 

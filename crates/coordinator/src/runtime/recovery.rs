@@ -9,6 +9,7 @@ use tercet_journal::{Journal, JournalError};
 use thiserror::Error;
 
 use crate::metrics::TransactionMetrics;
+use crate::traces::Traces;
 
 /// Transactions read at once.
 const PAGE: u32 = 500;
@@ -35,7 +36,7 @@ pub async fn recover(
     driver: &mut Driver,
     journal: &Journal,
     clock: &Arc<dyn Clock>,
-    metrics: &TransactionMetrics,
+    told: (&TransactionMetrics, &Traces),
 ) -> Result<Recovered, RecoveryError> {
     let mut recovered = Recovered::default();
     let mut after = None;
@@ -46,7 +47,7 @@ pub async fn recover(
                 recovered.taken_up += 1;
             }
             let commands = driver.step(event, clock.now());
-            count_finished(driver, metrics);
+            count_finished(driver, told);
             // Most of a million only rest, and nothing follows from that.
             if !commands.is_empty() {
                 recovered.commands.push(commands);
@@ -60,12 +61,13 @@ pub async fn recover(
 }
 
 /// Counts what the last step has finished, while it is still in memory.
-pub(super) fn count_finished(driver: &Driver, metrics: &TransactionMetrics) {
+pub(super) fn count_finished(driver: &Driver, (metrics, traces): (&TransactionMetrics, &Traces)) {
     for record in driver.just_recorded() {
         if let Change::Finished { .. } = record.change
             && let Some(transaction) = driver.core().engine().transaction(&record.gid)
         {
             metrics.finished(transaction);
+            traces.finished(transaction);
         }
     }
 }

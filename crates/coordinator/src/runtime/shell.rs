@@ -11,7 +11,7 @@ use tercet_engine::{
     Request, Ticket, Wait, health,
 };
 use tercet_journal::Journal;
-use tercet_wire::{Answer, Gid, Incarnation, Now, host_port};
+use tercet_wire::{Answer, Gid, Incarnation, Now, TraceId, host_port};
 use tokio::sync::{mpsc, watch};
 
 use crate::alerts::{Alerts, ParkedBranch};
@@ -25,6 +25,7 @@ use crate::runtime::outages::{self, OutageLog};
 use crate::runtime::parking::ParkingLog;
 use crate::runtime::recovery::{Recovered, count_finished};
 use crate::runtime::replies::Replies;
+use crate::traces::Traces;
 
 /// Where the driver's commands go.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct Ports {
     pub dispatcher: Dispatcher,
     /// What is counted on the way.
     pub metrics: TransactionMetrics,
+    /// What a collector is told of it.
+    pub traces: Traces,
     /// What people are told.
     pub alerts: Alerts,
     /// How long a participant does not answer before they are.
@@ -196,7 +199,7 @@ impl Shell {
             let now = self.clock.now();
             let Some(event) = self.driver.next(now.mono) else { break };
             let commands = self.driver.step(event, now);
-            count_finished(&self.driver, &self.ports.metrics);
+            count_finished(&self.driver, (&self.ports.metrics, &self.ports.traces));
             self.carry_out(commands);
         }
     }
@@ -346,7 +349,8 @@ impl Shell {
         }
         for (gid, why) in alarms {
             self.ports.alerts.quarantined(&gid, &why, self.clock.now());
-            tracing::error!(event = "transaction_quarantined", %gid, %why, "this transaction is quarantined; all others go on. Please report it");
+            let trace_id = self.trace_of(&gid);
+            tracing::error!(event = "transaction_quarantined", %gid, trace_id, %why, "this transaction is quarantined; all others go on. Please report it");
         }
         for call in calls {
             self.send(call);
@@ -368,6 +372,7 @@ impl Shell {
             tracing::error!(
                 event = "call_without_place",
                 gid = %call.ticket.gid,
+                trace_id = TraceId::of(&call.spec.traceparent).map(tracing::field::display),
                 "a call without a place for its answer"
             );
             return self.driver.not_sent(call.ticket, None);
@@ -427,9 +432,16 @@ impl Shell {
         if self.outages.parked(&called, &parked, now) {
             return;
         }
-        let branch = ParkedBranch::new(gid, parked);
+        let trace_id = self.trace_of(&gid);
+        let branch = ParkedBranch { trace_id, ..ParkedBranch::new(gid, parked) };
         self.ports.alerts.parked(branch.clone(), now);
         self.parking.tell(branch, now.mono);
+    }
+
+    /// The trace of a transaction that is in memory.
+    fn trace_of(&self, gid: &Gid) -> Option<String> {
+        let transaction = self.driver.core().engine().transaction(gid)?;
+        TraceId::of(&transaction.spec().traceparent).map(|id| id.to_string())
     }
 
     fn tell_outages(&mut self, now: Now) {

@@ -19,6 +19,7 @@ use crate::dispatcher::{self, DispatcherSettings};
 use crate::outbound::{Connector, OutboundSettings};
 use crate::runtime::handle::lanes;
 use crate::runtime::recovery::recover;
+use crate::traces::Traces;
 
 const START: Wall = Wall(1_763_640_000_000);
 
@@ -96,9 +97,11 @@ async fn shell(
             DispatcherSettings::built_in(),
             Connector::plain(OutboundSettings::built_in(), Arc::clone(&clock)),
             OwnLease::endless(),
+            Traces::off(),
             Arc::clone(&clock),
         ),
         metrics: TransactionMetrics::register(),
+        traces: Traces::off(),
         alerts: Alerts::off(),
         unreachable_after: Duration::from_secs(3),
         paused: Default::default(),
@@ -248,7 +251,7 @@ async fn recovery_keeps_nothing_of_a_transaction_that_asks_for_nothing() {
     assert_eq!(events.recv().await, Some(durable));
     let mut driver = driver(2, 1, PLENTY);
     let metrics = TransactionMetrics::register();
-    let recovered = recover(&mut driver, &journal, &clock, &metrics).await;
+    let recovered = recover(&mut driver, &journal, &clock, (&metrics, &Traces::off())).await;
     let recovered = recovered.expect("it can be read");
     assert_eq!((recovered.taken_up, recovered.commands.len()), (3, 1));
 }

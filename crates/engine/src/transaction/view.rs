@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tercet_wire::{
     AnswerView, BranchId, BranchResult, BranchStatus, BranchView, JsonText, LastAnswerView, Now,
-    PendingResolutionView, Reason, SummaryView, TransactionView, Wall,
+    PendingResolutionView, Reason, SummaryView, TraceId, TransactionView, Wall,
 };
 
 use crate::engine::output::Snapshot;
@@ -19,6 +19,7 @@ impl Snapshot {
         let branches = self.transaction.branches.iter();
         TransactionView {
             summary: self.transaction.summary(),
+            trace_id: TraceId::of(&self.transaction.spec.traceparent),
             branches: branches.enumerate().map(|branch| self.show(branch)).collect(),
         }
     }

@@ -8,6 +8,7 @@ use crate::op::{CallOp, Op, PerOp};
 use crate::spec::SagaVersion;
 use crate::status::{BranchStatus, EventKind, Pattern, Reason, ResolvedAs, Status};
 use crate::time::Wall;
+use crate::trace_id::TraceId;
 
 /// Calls made, by leg.
 pub type AttemptsView = PerOp<u32>;
@@ -19,6 +20,11 @@ pub struct TransactionView {
     /// Everything but the branches.
     #[serde(flatten)]
     pub summary: SummaryView,
+    /// The trace that it and its calls belong to: that of its `traceparent`, or its own; absent where its
+    /// details were deleted for their age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[0-9a-f]{32}$", example = "0af7651916cd43dd8448eb211c80319c"))]
+    pub trace_id: Option<TraceId>,
     /// The branches, by position.
     pub branches: Vec<BranchView>,
 }

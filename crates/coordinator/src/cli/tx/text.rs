@@ -55,11 +55,14 @@ fn tone(status: Status) -> Tone {
 
 /// One transaction with its branches, in so many columns.
 pub(super) fn transaction(view: &TransactionView, now: Wall, width: usize) -> Vec<Line> {
-    let TransactionView { summary, branches } = view;
+    let TransactionView { summary, trace_id, branches } = view;
     let mut lines = vec![headline(summary), Line::default()];
     let mut facts: Vec<(&str, String)> = Vec::new();
     let mut fact = |name: &'static str, value: String| facts.push((name, value));
     fact("instance", summary.instance.to_string());
+    if let Some(trace_id) = trace_id {
+        fact("trace", trace_id.to_string());
+    }
     fact("begun", moment(now, summary.created_at));
     if let Some(decided_at) = summary.decided_at {
         fact("decided", moment(now, decided_at));

@@ -8,7 +8,7 @@ fn stuck() -> TransactionView {
     serde_json::from_str(
         r#"{"gid":"order-1001","instance":"01938d1c-7f00-7abc-8def-0123456789ab","pattern":"tcc",
         "status":"confirming","open":false,"reason":null,"reason_detail":null,"parked":true,
-        "mixed":true,
+        "mixed":true,"trace_id":"0af7651916cd43dd8448eb211c80319c",
         "created_at":"2025-11-20T12:00:00.000Z","deadline_at":"2025-11-20T12:00:30.000Z",
         "decided_at":"2025-11-20T12:00:01.000Z","finished_at":null,"metadata":null,
         "branches":[
@@ -34,6 +34,7 @@ fn a_stuck_transaction_says_who_holds_it_up_and_what_can_be_done() {
 order-1001  confirming, parked, mixed
 
   instance  01938d1c-7f00-7abc-8def-0123456789ab
+  trace     0af7651916cd43dd8448eb211c80319c
   begun     2025-11-20T12:00:00.000Z  (10 min 0 s ago)
   decided   2025-11-20T12:00:01.000Z  (9 min 59 s ago)
   mixed     an operator resolved a branch as the opposite of what was decided

@@ -27,6 +27,7 @@ use tercet_wire::{
 use super::{Dispatcher, DispatcherSettings, Outcome, Place, start};
 use crate::cluster::OwnLease;
 use crate::outbound::{Connector, OutboundSettings};
+use crate::traces::Traces;
 
 const INSTANCE: &str = "0193a5f0-0000-7000-8000-00000000002a";
 
@@ -62,7 +63,7 @@ fn dispatcher_by(
     clock: Arc<dyn Clock>,
 ) -> Dispatcher {
     let connector = Connector::plain(outbound, Arc::clone(&clock));
-    start(settings, connector, OwnLease::endless(), clock)
+    start(settings, connector, OwnLease::endless(), Traces::off(), clock)
 }
 
 /// What a destination may take by default.
