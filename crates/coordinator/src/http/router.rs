@@ -13,8 +13,8 @@ use utoipa_axum::routes;
 use crate::access::{Needs, Role};
 use crate::cluster::{LEFT, PAUSED};
 use crate::http::handlers::{
-    audit, begin, decide, events, health, left, list, participants, pause, register, resolve,
-    retry, retry_all, sagas, show, stats,
+    audit, begin, decide, events, health, left, list, participants, pause, readdress, register,
+    resolve, retry, retry_all, sagas, show, stats,
 };
 use crate::http::middleware::access::{Guard, guarded};
 use crate::http::middleware::forwarding::{self, Forwarding};
@@ -80,6 +80,7 @@ fn table() -> RouteTable {
         .contract(VIEWER, routes!(events::events))
         .contract(OPERATOR, routes!(retry::retry))
         .contract(OPERATOR, routes!(resolve::resolve))
+        .contract(OPERATOR, routes!(readdress::readdress))
         .contract(OPERATOR, routes!(retry_all::retry_all))
         .contract(OPERATOR, routes!(audit::audit))
         .contract(OPERATOR, routes!(sagas::put::put))

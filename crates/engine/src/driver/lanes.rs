@@ -68,6 +68,7 @@ impl Lanes {
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::Readdress(_)
             | Ask::Read => self.requests.push_back(request),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tercet_wire::{
     Answer, BranchId, BranchSpec, CallOp, Epoch, Gid, Incarnation, Instance, Mono, Op, Operator,
-    Resolution, Seq, Spec,
+    Readdressing, Resolution, Seq, Spec,
 };
 
 use crate::dispatch::{CapacityFreed, Destination};
@@ -144,6 +144,8 @@ pub enum Ask {
     },
     /// End a branch by hand.
     Resolve(Box<Resolution>),
+    /// Have a branch called elsewhere.
+    Readdress(Box<Readdressing>),
     /// Show it.
     Read,
 }

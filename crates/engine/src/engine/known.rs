@@ -23,6 +23,15 @@ enum Found {
 impl Engine {
     pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
         let Request { reply_to, gid, ask, wait } = request;
+        // A call that waits goes to where it was called; it is taken back, and made anew.
+        let left_behind = match &ask {
+            Ask::Readdress(word) => {
+                let transaction = self.live.get(&gid).map(LiveTransaction::transaction);
+                transaction.and_then(|it| call_under_way(self.epoch, it, &word.branch))
+            }
+            _ => None,
+        };
+        let is_readdressed = matches!(ask, Ask::Readdress(_));
         let purpose = if matches!(ask, Ask::Read) {
             // Reading changes nothing, so it works even for one whose rules failed.
             Ok(Purpose::Read)
@@ -41,6 +50,10 @@ impl Engine {
         // It may stay evictable all through: who asks may be answered at once.
         if live_transaction.transaction.decision().is_none() {
             self.paging.is_spoken_of(&gid, &mut live_transaction.residence);
+        }
+        if is_readdressed && purpose.is_ok() {
+            output.retract.extend(left_behind);
+            live_transaction.tally.is_to_be_counted();
         }
         if let Ok(Purpose::Resolve { branch, .. }) = &purpose {
             output.retract.extend(call_under_way(
@@ -237,6 +250,10 @@ fn asked(
             let purpose = Purpose::Resolve { branch: word.branch.clone(), as_: word.as_ };
             transaction.resolve(*word, step)?;
             Ok(purpose)
+        }
+        Ask::Readdress(word) => {
+            transaction.readdress(*word, step)?;
+            Ok(Purpose::Read)
         }
         Ask::Read => Ok(Purpose::Read),
     }

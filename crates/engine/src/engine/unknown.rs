@@ -33,6 +33,7 @@ impl Engine {
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::Readdress(_)
             | Ask::Read => {
                 if self.loading.len() >= MOST_LOADING {
                     return refuse_unread([request], output);
@@ -288,6 +289,7 @@ impl Engine {
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::Readdress(_)
             | Ask::Read => {
                 refuse(&request, Refusal::NotFound, output);
             }
@@ -438,6 +440,7 @@ impl Request {
             | Ask::Confirm
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::Readdress(_)
             | Ask::Read => false,
         }
     }
@@ -453,6 +456,7 @@ impl Request {
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::Readdress(_)
             | Ask::Read => Refusal::JournalUnavailable,
         }
     }

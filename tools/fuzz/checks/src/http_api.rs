@@ -27,7 +27,7 @@ use crate::choices::Choices;
 use crate::clock::BranchState;
 
 /// What the first byte begins the request with.
-const BEGINNINGS: [(Method, &str); 13] = [
+const BEGINNINGS: [(Method, &str); 15] = [
     (Method::POST, "/v1/transactions"),
     (Method::GET, "/v1/transactions"),
     (Method::GET, "/v1/transactions/"),
@@ -41,6 +41,8 @@ const BEGINNINGS: [(Method, &str); 13] = [
     (Method::POST, "/v1/transactions/order-1/retry"),
     (Method::POST, "/v1/transactions/order-1/branches/b1/resolve"),
     (Method::POST, "/v1/retry"),
+    (Method::PATCH, "/v1/transactions/order-1/branches/b1"),
+    (Method::POST, "/v1/participants/pay:80/pause"),
 ];
 
 struct Face {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tercet_engine::{Branch, Change, Decision, Event, Input, Load, Record, Transaction};
+use tercet_engine::{Ask, Branch, Change, Decision, Event, Input, Load, Record, Transaction};
 use tercet_wire::{
     BranchId, BranchSpec, Gid, Mono, Now, Op, Pattern, Verdict, check_verdict, host_port, verdict,
 };
@@ -21,6 +21,8 @@ pub(crate) struct Parking {
     since: BTreeMap<(Gid, BranchId), Mono>,
     /// What this life has begun or taken up.
     known: BTreeSet<Gid>,
+    /// Of these a branch is called elsewhere once they are read.
+    readdressed: BTreeSet<Gid>,
     /// Who is paused, as this life knows.
     paused: BTreeSet<String>,
     only_time_passes: bool,
@@ -36,7 +38,16 @@ impl Parking {
         }
         self.only_time_passes = matches!(event, Event::Input(Input::Tick));
         self.is_at_it = None;
+        if let Event::Input(Input::Loaded(gid, _)) = event
+            && self.readdressed.remove(gid)
+        {
+            self.begins_anew(gid, now);
+        }
         match event {
+            Event::Input(Input::Request(request)) if matches!(request.ask, Ask::Readdress(_)) => {
+                self.readdressed.insert(request.gid.clone());
+                self.begins_anew(&request.gid, now);
+            }
             Event::Input(Input::Adopt(stored) | Input::Loaded(_, Load::Found(stored))) => {
                 self.known.insert(stored.spec.gid.clone());
                 // The time of a step begins with its turn.
@@ -65,6 +76,12 @@ impl Parking {
             Event::Input(Input::Exists(gid)) => self.since.retain(|(of, _), _| of != gid),
             Event::Input(_) | Event::Sync(_) | Event::Journal { .. } | Event::Fenced => {}
         }
+    }
+
+    /// Nobody has waited for where a branch is called from now on.
+    fn begins_anew(&mut self, gid: &Gid, now: Now) {
+        let of_it = self.since.iter_mut().filter(|((of, _), _)| of == gid);
+        of_it.for_each(|(_, since)| *since = now.mono);
     }
 
     /// Of those whose participants are called again it begins now.
@@ -116,6 +133,7 @@ impl Parking {
                 }
                 Change::Registered(_)
                 | Change::RegisteredAtOnce(_)
+                | Change::Readdressed(_)
                 | Change::BranchRecord(_)
                 | Change::Tried(_)
                 | Change::Finished { .. }

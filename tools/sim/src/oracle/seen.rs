@@ -31,6 +31,7 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
                 Ask::Cancel { .. } => Kind::Cancel,
                 Ask::Retry { .. } => Kind::Retry,
                 Ask::Resolve(_) => Kind::Resolve,
+                Ask::Readdress(_) => Kind::Readdress,
                 Ask::Read => Kind::Read,
             };
             scheduler.saw(Point::Asked(status, kind));

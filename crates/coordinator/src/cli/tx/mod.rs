@@ -105,6 +105,12 @@ impl Desk {
                 self.decide(&gid, "cancel", reason.map(|reason| json!({ "reason": reason }))).await
             }
             What::Resolve(resolve) => self.resolve(resolve).await,
+            What::Readdress(word) => {
+                let path = ["v1", "transactions", &word.gid, "branches", &word.branch];
+                let Answered { body, .. } = self.client.patch(&path, &word.body()).await?;
+                self.print(&body, |view| text::transaction(view, self.now));
+                Ok(Exit::Well)
+            }
         }
     }
 

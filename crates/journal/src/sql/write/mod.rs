@@ -30,6 +30,9 @@ pub(crate) enum WriteKind {
     Branches,
     /// Inserts what those of them ask for that ask for anything beyond their calls.
     Options,
+    /// Changes where branches are called. Of a row's values: gid, branch, participant, the URLs of
+    /// Try, Confirm and Cancel, headers.
+    Addresses,
     /// Inserts what is known of branches that left the happy path, or replaces it.
     Outcomes,
     /// Inserts what their Tries were answered with.
@@ -54,6 +57,7 @@ impl WriteKind {
         Self::Reasons,
         Self::Branches,
         Self::Options,
+        Self::Addresses,
         Self::Outcomes,
         Self::Results,
         Self::Events,
@@ -79,6 +83,7 @@ impl WriteKind {
             Self::Reasons => "reasons",
             Self::Branches => "branches",
             Self::Options => "options",
+            Self::Addresses => "addresses",
             Self::Outcomes => "outcomes",
             Self::Results => "results",
             Self::Events => "events",
@@ -117,7 +122,7 @@ impl WriteKind {
             Self::Sagas => "sagas (name, revision, version, document, at, who)",
             Self::Pauses => "participant_pauses (participant, paused, at, who, note)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
-            Self::Advance | Self::Stay | Self::Reasons => return None,
+            Self::Advance | Self::Stay | Self::Reasons | Self::Addresses => return None,
         })
     }
 }
