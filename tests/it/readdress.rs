@@ -46,6 +46,17 @@ async fn a_branch_is_called_where_its_participant_has_moved_to() {
     assert_eq!(answer.field("parked"), &json!(false));
     new.called("a", Op::Confirm, 1).await;
     let (from, to) = (old.calls_of("a", Op::Confirm).len(), old.host_port());
+    // It is found where it is.
+    for (host, found) in [(new.host_port(), 1), (to.clone(), 0)] {
+        let list =
+            client.send(Method::GET, &format!("/v1/transactions?participant={host}"), None).await;
+        assert_eq!(
+            list.json["items"].as_array().map(Vec::len),
+            Some(found),
+            "{host}: {}",
+            list.text
+        );
+    }
     // It dies before that is answered: what was told holds.
     tercet.kill().await;
     gate.open();
@@ -74,17 +85,6 @@ async fn a_branch_is_called_where_its_participant_has_moved_to() {
     assert_eq!(entry["detail"]["after"], at(&new.host_port(), &["authorization", "x-tenant"]));
     assert_eq!((&entry["branch"], &entry["note"]), (&json!("a"), &word["note"]));
     assert!(!audit.text.contains("Bearer") && !audit.text.contains("/moved"), "{}", audit.text);
-    // It is found where it is, and a repeat of its begin is one.
-    for (host, found) in [(new.host_port(), 1), (to, 0)] {
-        let list =
-            client.send(Method::GET, &format!("/v1/transactions?participant={host}"), None).await;
-        assert_eq!(
-            list.json["items"].as_array().map(Vec::len),
-            Some(found),
-            "{host}: {}",
-            list.text
-        );
-    }
     transaction(&client.begin("?wait=finished", &begun).await, 200, "confirmed");
     problem(&readdress(&client, "order-1", "a", &word).await, "already-finished", Some("order-1"));
 }

@@ -38,6 +38,8 @@ fn refused(commands: &Commands) -> &Refusal {
 
 /// One branch that waits for its next Confirm, after three answers that could not become right.
 fn wrong(driver: &mut Driver) {
+    // Pauses are drawn, and none would be none.
+    driver.now.entropy = 99;
     let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
     driver.answer(&tries[0], 200);
     let mut confirm = driver.durable().calls.remove(0);
