@@ -90,9 +90,13 @@ impl Parking {
         for ((gid, id), since) in &mut self.since {
             let transaction = running.core().engine().transaction(gid);
             let called = transaction.and_then(|it| called(it, callee(it, id)?));
-            // Nobody knows whom one waits for that is paged out.
-            if called.is_none_or(|called| before.contains(&called) && !paused.contains(&called)) {
-                *since = now.mono;
+            match called {
+                // Nobody knows whom one waits for that is paged out.
+                None => *since = now.mono.max(*since),
+                Some(called) if before.contains(&called) && !paused.contains(&called) => {
+                    *since = now.mono;
+                }
+                Some(_) => {}
             }
         }
     }
