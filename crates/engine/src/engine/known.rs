@@ -52,6 +52,8 @@ impl Engine {
             self.paging.is_spoken_of(&gid, &mut live_transaction.residence);
         }
         if is_readdressed && purpose.is_ok() {
+            // Of several words in one step each would take back what was made anew for the one before.
+            let left_behind = left_behind.filter(|ticket| !output.retract.contains(ticket));
             output.retract.extend(left_behind);
             live_transaction.tally.is_to_be_counted();
         }
