@@ -46,6 +46,7 @@ mod problems;
 mod problems_invalid;
 mod ran;
 mod raw;
+mod readdress;
 mod reconcile;
 mod recovery;
 mod restored;

@@ -22,6 +22,16 @@ pub enum Broken {
         /// The call.
         op: Op,
     },
+    /// P1.
+    #[error("{op} of {gid}/{branch} left for where its rows do not say")]
+    CalledElsewhere {
+        /// The transaction.
+        gid: Gid,
+        /// The branch.
+        branch: BranchId,
+        /// The call.
+        op: Op,
+    },
     /// P2.
     #[error("the decision of {0} changed")]
     DecisionChanged(Gid),
@@ -144,6 +154,28 @@ pub fn call_follows_the_journal(
     }
     let (gid, branch, op) = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
     Err(Broken::CalledBeforeLogged { gid, branch, op })
+}
+
+/// P1 for where it goes: a branch is called at the URLs and with the headers that its rows have.
+///
+/// # Errors
+/// It left for where it is called no more, or not yet.
+pub fn call_goes_where_the_journal_says(
+    call: &Call,
+    rows: Option<&StoredTransaction>,
+) -> Result<(), Broken> {
+    let ticket = &call.ticket;
+    let rows = rows.filter(|rows| rows.spec.instance == ticket.instance && !ticket.asks);
+    let mut known = rows.into_iter().flat_map(|rows| &rows.branches);
+    match known.find(|known| known.id == ticket.branch) {
+        Some(known)
+            if (&known.urls, &known.headers) != (&call.branch.urls, &call.branch.headers) =>
+        {
+            let (gid, branch, op) = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+            Err(Broken::CalledElsewhere { gid, branch, op })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Sagas: a Try once those of all branches before it are durably done, a Confirm once theirs are, a

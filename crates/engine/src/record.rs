@@ -41,6 +41,8 @@ pub enum Change {
     Registered(Arc<BranchSpec>),
     /// Several were, all or none of them.
     RegisteredAtOnce(Vec<Arc<BranchSpec>>),
+    /// An unfinished branch is called elsewhere, or with other headers, from now on.
+    Readdressed(Arc<BranchSpec>),
     /// Confirm or cancel: the one write that leaves `trying`. Guarded by status `trying`.
     Decided(Decided),
     /// What is known of one branch replaces what was known.
@@ -73,6 +75,7 @@ impl Change {
             Self::Begun(_)
             | Self::Registered(_)
             | Self::RegisteredAtOnce(_)
+            | Self::Readdressed(_)
             | Self::Decided(_)
             | Self::BranchRecord(_)
             | Self::Tried(_)
@@ -94,6 +97,7 @@ impl Change {
             Self::Begun(_)
             | Self::Registered(_)
             | Self::RegisteredAtOnce(_)
+            | Self::Readdressed(_)
             | Self::Decided(_)
             | Self::BranchRecord(_)
             | Self::Tried(_)

@@ -146,6 +146,10 @@ impl StoredTransaction {
                     self.branches.push(Arc::clone(branch));
                 }
             }
+            Change::Readdressed(branch) => {
+                guard(!self.status.is_finished())?;
+                self.keep_address(branch)?;
+            }
             Change::Decided(decided) => {
                 guard(self.status == Status::Trying)?;
                 column_takes(&self.spec.gid, "decided_at", decided.at)?;
@@ -221,6 +225,27 @@ impl StoredTransaction {
             return Err(refused(gid, format!("branch {id} takes place {position} again")));
         }
         branch_fits(gid, branch)
+    }
+
+    /// A branch is called elsewhere: what else it is stays.
+    fn keep_address(&mut self, branch: &Arc<BranchSpec>) -> Result<(), ApplyError> {
+        let gid = &self.spec.gid;
+        let known = self.branches.iter_mut().find(|known| known.id == branch.id);
+        let Some(known) = known else {
+            return Err(refused(gid, format!("{} is no branch of it", branch.id)));
+        };
+        let (urls, headers) = (branch.urls.clone(), branch.headers.clone());
+        if **branch != (BranchSpec { urls, headers, ..(**known).clone() }) {
+            return Err(refused(gid, format!("{} is another branch", branch.id)));
+        }
+        branch_fits(gid, branch)?;
+        *known = Arc::clone(branch);
+        if self.spec.branches.iter().any(|begun| begun.id == branch.id) {
+            let spec = Arc::make_mut(&mut self.spec);
+            let begun = spec.branches.iter_mut().find(|begun| begun.id == branch.id);
+            begun.into_iter().for_each(|begun| *begun = Arc::clone(branch));
+        }
+        Ok(())
     }
 
     /// Whether what is known of a branch can be written.

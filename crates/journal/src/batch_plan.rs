@@ -25,6 +25,8 @@ pub(super) struct TransactionDelta<'a> {
     pub(super) finished_at: Option<Wall>,
     pub(super) parked: Option<bool>,
     pub(super) registered: Vec<&'a Arc<BranchSpec>>,
+    /// Branches that are called elsewhere; at most one of each, by their ids.
+    pub(super) readdressed: Vec<&'a Arc<BranchSpec>>,
     /// At most one of each branch, by the branches' ids.
     pub(super) branch_records: Vec<&'a BranchRecord>,
     /// Likewise.
@@ -72,6 +74,7 @@ impl<'a> TransactionDelta<'a> {
             finished_at: None,
             parked: None,
             registered: Vec::new(),
+            readdressed: Vec::new(),
             branch_records: Vec::new(),
             results: Vec::new(),
             happened: Vec::new(),
@@ -87,7 +90,7 @@ impl<'a> TransactionDelta<'a> {
 
     fn is_nothing(&self) -> bool {
         let rows = self.registered.len() + self.branch_records.len() + self.happened.len();
-        let rows = rows + self.acts.len() + self.ticks.len();
+        let rows = rows + self.acts.len() + self.ticks.len() + self.readdressed.len();
         !self.moves() && rows == 0
     }
 
@@ -108,6 +111,15 @@ impl<'a> TransactionDelta<'a> {
             Change::RegisteredAtOnce(branches) => {
                 self.expect(Status::Trying)?;
                 self.registered.extend(branches);
+            }
+            Change::Readdressed(branch) => {
+                if let Some(found) = self.status.filter(|status| status.is_finished()) {
+                    return Err(ApplyError::Guard { gid: self.gid.clone(), found });
+                }
+                match self.readdressed.binary_search_by_key(&&branch.id, |known| &known.id) {
+                    Ok(place) => self.readdressed[place] = branch,
+                    Err(place) => self.readdressed.insert(place, branch),
+                }
             }
             Change::Decided(decided) => {
                 self.expect(Status::Trying)?;

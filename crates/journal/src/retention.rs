@@ -481,7 +481,10 @@ fn rows_of(change: &Change) -> (u64, usize) {
     match change {
         Change::Begun(spec) => (0, 2 + spec.branches.len()),
         Change::Finished { .. } => (1, 1),
-        Change::Registered(_) | Change::BranchRecord(_) | Change::History(_) => (0, 1),
+        Change::Registered(_)
+        | Change::Readdressed(_)
+        | Change::BranchRecord(_)
+        | Change::History(_) => (0, 1),
         Change::RegisteredAtOnce(branches) => (0, branches.len()),
         Change::Tried(_) => (0, 2),
         Change::Decided(_) | Change::Parked(_) => (0, 0),

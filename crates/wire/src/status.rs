@@ -228,6 +228,8 @@ words!(
         Retried = "retried",
         /// An operator ended a branch by hand; `detail` says how, who and why.
         Resolved = "resolved",
+        /// An operator has a branch called elsewhere; `detail` says who, from where to where and why.
+        Readdressed = "readdressed",
         /// A call was answered otherwise than an operator had resolved its branch meanwhile.
         Contradicted = "contradicted",
         /// A leg of a step of a saga was called for the first time.
@@ -254,6 +256,8 @@ words!(
         RetryAll = "retry-all",
         /// Ended a branch by hand.
         Resolve = "resolve",
+        /// Had a branch called elsewhere, or with other headers.
+        Readdress = "readdress",
         /// Put a version of a saga's definition.
         SagaPut = "saga-put",
         /// Retired a saga's definition.
@@ -346,7 +350,11 @@ impl EventKind {
     #[must_use]
     pub fn is_always_kept(self) -> bool {
         match self {
-            Self::Retried | Self::Resolved | Self::StepCalled | Self::StepDone => true,
+            Self::Retried
+            | Self::Resolved
+            | Self::Readdressed
+            | Self::StepCalled
+            | Self::StepDone => true,
             Self::Begun
             | Self::CallFailed
             | Self::TryRefused

@@ -2,6 +2,7 @@
 //! model, the recovery test or the simulation to catch each. A test that cannot fail proves
 //! nothing; this shows that ours can.
 
+mod address_bugs;
 mod audit_bugs;
 mod bugs;
 mod call_bugs;
@@ -19,6 +20,7 @@ mod world_bugs;
 
 use std::sync::Mutex;
 
+use address_bugs::ADDRESS_BUGS;
 use audit_bugs::AUDIT_BUGS;
 use bugs::{BUGS, Bug, CaughtBy};
 use call_bugs::CALL_BUGS;
@@ -41,6 +43,7 @@ const COPIES: usize = 2;
 fn every_bug_put_back_is_caught() {
     let bugs = [
         BUGS,
+        ADDRESS_BUGS,
         AUDIT_BUGS,
         CALL_BUGS,
         CHECK_BUGS,

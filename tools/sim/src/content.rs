@@ -9,6 +9,7 @@ use tercet_wire::{
     TransactionOptions, TryBy, Wall,
 };
 
+use crate::actor::Address;
 use crate::plan::Plan;
 use crate::rng::Rng;
 
@@ -150,6 +151,15 @@ pub(crate) fn gid(number: u64) -> Gid {
     parsed(&format!("t{number}"))
 }
 
+/// Where a leg is called at one of the addresses of a service.
+pub(crate) fn url_at(address: Address, op: Op) -> String {
+    let Address { service, number } = address;
+    match number {
+        0 => format!("http://s{service}/svc/{op}"),
+        _ => format!("http://s{service}/moved{number}/{op}"),
+    }
+}
+
 /// The number of the service that a branch is with.
 pub(crate) fn service_of(branch: &BranchSpec) -> usize {
     let url = Op::ALL.into_iter().find_map(|op| branch.url(op));
@@ -163,9 +173,10 @@ pub(crate) fn quantity_of(branch: &BranchSpec) -> i64 {
 }
 
 fn branch(position: u64, service: usize, legs: &[Op], try_by: TryBy, rng: &mut Rng) -> BranchSpec {
+    let address = Address { service, number: 0 };
     let url = |op: Op| {
         let called = legs.contains(&op) && !(op == Op::Try && try_by == TryBy::Initiator);
-        called.then(|| Arc::new(parsed(&format!("http://s{service}/svc/{op}"))))
+        called.then(|| Arc::new(parsed(&url_at(address, op))))
     };
     let id = format!("b{}", position + 1);
     BranchSpec {

@@ -46,7 +46,7 @@ macro_rules! words {
 
 words!(
     /// What is asked.
-    Kind { Begin, Repeat, OtherContent, Register, Confirm, Cancel, Retry, Resolve, Read }
+    Kind { Begin, Repeat, OtherContent, Register, Confirm, Cancel, Retry, Resolve, Readdress, Read }
     /// Where a branch stands when its call is answered; late is an answer that was overtaken: by
     /// a timeout, the decision, or a restart.
     Place { Registered, Tried, Refused, Late }
@@ -111,7 +111,7 @@ listed!(
         DeadlineCancels, AttemptsUsedUp, Parked, Confirmed, Cancelled, StepSkipped, StepTooEarly, StepTold, StepParked,
         PutOff, RegisteredAtOnce, AmongOthers,
         ParkedByTheClock, Unparked, PauseCutShort, OpenPagedOut, DeadlineWhilePagedOut,
-        ResolvedWhileCalled, WordGoesOn, Contradicted,
+        Readdressed, ReaddressedWhileCalled, ResolvedWhileCalled, WordGoesOn, Contradicted,
         ResultKept, ResultAnsweredOtherwise, ResultBrought, OwnResultBrought, ResultBroughtAgain,
         ResultBroughtByAnotherLife, ResultTooLarge, ResultsTooLarge,
         OutageTold, OutageReminded, OutageOver, OutageUntold,
@@ -239,17 +239,20 @@ impl From<Verdict> for Meaning {
 
 /// Everything that must be reached.
 fn list() -> Vec<Point> {
-    use Kind::{Begin, Cancel, Confirm, OtherContent, Read, Register, Repeat, Resolve, Retry};
+    use Kind::{
+        Begin, Cancel, Confirm, OtherContent, Read, Readdress, Register, Repeat, Resolve, Retry,
+    };
     use Meaning::{Done, Doubt, Gone, InProgress, Refused, Wrong};
 
     let mut list = Vec::new();
     // A begin of what exists is a repeat, or wants something else under the same gid.
     list.extend(
-        [Begin, Register, Confirm, Cancel, Retry, Resolve, Read]
+        [Begin, Register, Confirm, Cancel, Retry, Resolve, Readdress, Read]
             .map(|kind| Point::Asked(None, kind)),
     );
     for status in Status::ALL {
-        let kinds = [Repeat, OtherContent, Register, Confirm, Cancel, Retry, Resolve, Read];
+        let kinds =
+            [Repeat, OtherContent, Register, Confirm, Cancel, Retry, Resolve, Readdress, Read];
         list.extend(kinds.map(|kind| Point::Asked(Some(*status), kind)));
     }
     for status in [Status::Trying, Status::Confirming, Status::Cancelling] {

@@ -27,6 +27,7 @@ pub(crate) fn event(event: &Event) -> String {
                     Ask::DecideHeld(op) => format!("{op} although it is held"),
                     Ask::Read => "read".to_owned(),
                     Ask::Retry { .. } => "retry".to_owned(),
+                    Ask::Readdress(word) => format!("readdress {}", word.branch),
                     Ask::Resolve(word) => format!("resolve {} as {}", word.branch, word.as_),
                     Ask::OfJob(act) => format!("{:?} by job {}", act.does, act.job),
                 };
@@ -104,6 +105,7 @@ fn change(changed: &Change) -> String {
         Change::RegisteredAtOnce(branches) => {
             format!("registered {}", ids(branches.iter().map(|branch| &**branch)))
         }
+        Change::Readdressed(branch) => format!("readdressed {}", branch.id),
         Change::Decided(decided) => format!("decided {:?}", decided.decision),
         Change::BranchRecord(outcome) => format!("outcome {} {}", outcome.branch, outcome.status),
         Change::Tried(tried) => {

@@ -14,8 +14,8 @@ use crate::access::{Needs, Role};
 use crate::cluster::{JOB_ACT, LEFT, PAUSED};
 use crate::http::console::{self, Console};
 use crate::http::handlers::{
-    audit, begin, decide, events, health, jobs, left, list, participants, pause, register, resolve,
-    restored, retry, retry_all, sagas, show, stats,
+    audit, begin, decide, events, health, jobs, left, list, participants, pause, readdress,
+    register, resolve, restored, retry, retry_all, sagas, show, stats,
 };
 use crate::http::middleware::access::{Guard, guarded};
 use crate::http::middleware::forwarding::{self, Forwarding};
@@ -87,6 +87,7 @@ fn table(has_console: bool) -> RouteTable {
         .contract(VIEWER, routes!(events::events))
         .contract(OPERATOR, routes!(retry::retry))
         .contract(OPERATOR, routes!(resolve::resolve))
+        .contract(OPERATOR, routes!(readdress::readdress))
         .contract(OPERATOR, routes!(retry_all::retry_all))
         .contract(OPERATOR, routes!(restored::release))
         .contract(OPERATOR, routes!(audit::audit))

@@ -70,6 +70,7 @@ impl Lanes {
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::OfJob(_)
+            | Ask::Readdress(_)
             | Ask::Read => self.requests.push_back(request),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tercet_wire::{
     Answer, BranchId, BranchSpec, CallOp, Epoch, Gid, Incarnation, Instance, JobAct, Mono, Op,
-    Operator, Resolution, Seq, Spec,
+    Operator, Readdressing, Resolution, Seq, Spec,
 };
 
 use crate::dispatch::{CapacityFreed, Destination};
@@ -150,6 +150,8 @@ pub enum Ask {
     Resolve(Box<Resolution>),
     /// Do what a job does, unless it was done.
     OfJob(Box<JobAct>),
+    /// Have a branch called elsewhere.
+    Readdress(Box<Readdressing>),
     /// Show it.
     Read,
 }

@@ -25,6 +25,15 @@ impl Engine {
         let Request { reply_to, gid, ask, wait } = request;
         let resolves_many =
             matches!(&ask, Ask::OfJob(act) if matches!(act.does, JobDeed::Resolve { .. }));
+        // A call that waits goes to where it was called; it is taken back, and made anew.
+        let left_behind = match &ask {
+            Ask::Readdress(word) => {
+                let transaction = self.live.get(&gid).map(LiveTransaction::transaction);
+                transaction.and_then(|it| call_under_way(self.epoch, it, &word.branch))
+            }
+            _ => None,
+        };
+        let is_readdressed = matches!(ask, Ask::Readdress(_));
         let purpose = if matches!(ask, Ask::Read) {
             // Reading changes nothing, so it works even for one whose rules failed.
             Ok(Purpose::Read)
@@ -43,6 +52,12 @@ impl Engine {
         // It may stay evictable all through: who asks may be answered at once.
         if live_transaction.transaction.decision().is_none() {
             self.paging.is_spoken_of(&gid, &mut live_transaction.residence);
+        }
+        if is_readdressed && purpose.is_ok() {
+            // Of several words in one step each would take back what was made anew for the one before.
+            let left_behind = left_behind.filter(|ticket| !output.retract.contains(ticket));
+            output.retract.extend(left_behind);
+            live_transaction.tally.is_to_be_counted();
         }
         if let Ok(Purpose::Resolve { branch, .. }) = &purpose {
             output.retract.extend(call_under_way(
@@ -258,6 +273,10 @@ fn asked(
         }
         Ask::OfJob(act) => {
             transaction.comes_to(&act, step)?;
+            Ok(Purpose::Read)
+        }
+        Ask::Readdress(word) => {
+            transaction.readdress(*word, step)?;
             Ok(Purpose::Read)
         }
         Ask::Read => Ok(Purpose::Read),

@@ -56,6 +56,11 @@ impl Tally {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
+
+    /// What it was begun with has changed: its bytes are counted anew when it is looked at next.
+    pub(super) fn is_to_be_counted(&mut self) {
+        self.branches = usize::MAX;
+    }
 }
 
 impl Live {
@@ -189,7 +194,8 @@ impl Totals {
         }
     }
 
-    /// Counts the bytes of one anew. Only a new branch changes those, and what is said of them.
+    /// Counts the bytes of one anew. Only a new branch changes those, one that is called
+    /// elsewhere, and what is said of them.
     pub(super) fn recount(&mut self, live_transaction: &mut LiveTransaction) {
         let (transaction, tally) = (&live_transaction.transaction, &mut live_transaction.tally);
         let (branches, words) = (transaction.branches().len(), transaction.words_bytes());

@@ -35,6 +35,7 @@ impl Engine {
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::OfJob(_)
+            | Ask::Readdress(_)
             | Ask::Read => {
                 if self.loading.len() >= MOST_LOADING {
                     return refuse_unread([request], output);
@@ -294,6 +295,7 @@ impl Engine {
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::OfJob(_)
+            | Ask::Readdress(_)
             | Ask::Read => {
                 refuse(&request, Refusal::NotFound, output);
             }
@@ -446,6 +448,7 @@ impl Request {
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::OfJob(_)
+            | Ask::Readdress(_)
             | Ask::Read => false,
         }
     }
@@ -463,6 +466,7 @@ impl Request {
             | Ask::Retry { .. }
             | Ask::Resolve(_)
             | Ask::OfJob(_)
+            | Ask::Readdress(_)
             | Ask::Read => Refusal::JournalUnavailable,
         }
     }

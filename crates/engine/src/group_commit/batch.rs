@@ -142,7 +142,7 @@ impl Weight {
                 let rows = spec.branches.len() + usize::from(spec.options.is_some());
                 (rows, metadata + branches + check)
             }
-            Change::Registered(branch) => (1, branch_bytes(branch)),
+            Change::Registered(branch) | Change::Readdressed(branch) => (1, branch_bytes(branch)),
             Change::RegisteredAtOnce(branches) => {
                 (branches.len(), branches.iter().map(branch_bytes).sum())
             }

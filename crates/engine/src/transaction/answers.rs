@@ -35,6 +35,7 @@ impl Transaction {
             (self.order.is_some(), self.parks(op), self.branches.len());
         let branch = branch_at(&mut self.branches, position);
         let attempt = *branch.attempts.get(op);
+        let was_left_behind = std::mem::take(&mut branch.left_behind);
         (branch.failure_stats.no_room, branch.failure_stats.no_room_since) = (0, None);
         match verdict(op, answer) {
             Verdict::Done => {
@@ -72,7 +73,10 @@ impl Transaction {
                 branch.failure_stats.permanent_in_a_row = 0;
                 branch.failure_stats.unreachable = false;
                 branch.failure_stats.pause_asked = true;
-                let next = before(deadline, step.now.mono, pause, Some(pause));
+                let next = match was_left_behind {
+                    true => step.now.mono,
+                    false => before(deadline, step.now.mono, pause, Some(pause)),
+                };
                 branch.call_state = CallState::Due(next);
                 if parks {
                     // It is at it: a sign of life, which ends the doubt. From when it wants to be
@@ -83,6 +87,13 @@ impl Transaction {
                         branch.write_row_into(step);
                     }
                 }
+            }
+            // What is wrong there says nothing about where it is called now.
+            Verdict::Again { .. } if was_left_behind => {
+                branch.call_state = CallState::Due(step.now.mono);
+                let (kind, detail) = (EventKind::CallFailed, &told(None, op, answer));
+                let line = Line { kind, branch: &branch.spec.id, op, attempt, detail };
+                step.happened(&mut self.history, line);
             }
             Verdict::Again { failure, pause } => {
                 let summary = answer.summary();

@@ -33,6 +33,10 @@ impl Transaction {
         let branch = branch_at(&mut self.branches, position);
         let attempts = branch.attempts.get_mut(op);
         *attempts = attempts.saturating_sub(1);
+        if std::mem::take(&mut branch.left_behind) {
+            branch.call_state = CallState::Due(step.now.mono);
+            return;
+        }
         let since = *branch.failure_stats.no_room_since.get_or_insert(step.now.mono);
         let why = if at.is_some() { NO_ROOM } else { NO_ROOM_HERE };
         branch.call_state = match at {

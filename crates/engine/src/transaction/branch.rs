@@ -41,6 +41,8 @@ pub struct Branch {
     pub(super) overtaken: Option<(Op, u32)>,
     /// Whether that said otherwise.
     pub(super) contradicted: bool,
+    /// Whether the call under way goes to where it was called before.
+    pub(super) left_behind: bool,
     /// What the journal holds of this branch beyond its transaction's status.
     pub(super) row: Option<Box<BranchRecord>>,
 }
@@ -151,6 +153,7 @@ impl Branch {
             word: None,
             overtaken: None,
             contradicted: false,
+            left_behind: false,
             row: None,
         }
     }

@@ -10,6 +10,9 @@ use crate::transaction::{Branch, Step, Transaction};
 /// Lines kept of retries asked for by hand. (Of resolutions there is one per branch at most.)
 const RETRIED_LINES: u32 = 20;
 
+/// Lines kept of branches that are called elsewhere, beside those.
+const READDRESSED_LINES: u32 = 20;
+
 /// Lines that say how far a step of a saga is: that a leg of it was called, and that it is done.
 const STEP_LINES: u32 = 6;
 
@@ -20,7 +23,8 @@ const STEP_LINES: u32 = 6;
 pub fn history_bound(lines: u32, branches: usize) -> u32 {
     let branches = u32::try_from(branches).unwrap_or(u32::MAX);
     let of_branches = branches.saturating_mul(STEP_LINES + 1);
-    lines.saturating_add(RETRIED_LINES).saturating_add(of_branches)
+    let by_hand = RETRIED_LINES + READDRESSED_LINES;
+    lines.saturating_add(by_hand).saturating_add(of_branches)
 }
 
 /// How long a transaction's history is.
@@ -169,10 +173,24 @@ impl Transaction {
 
     /// Adds a line about a retry that somebody asked for, unless there are many already.
     pub(super) fn was_retried(&mut self, detail: &str, step: &mut Step<'_>) {
-        let resolved = self.branches.iter().filter(|branch| branch.resolved_as.is_some()).count();
-        let others = u32::try_from(resolved + self.most_step_lines()).unwrap_or(u32::MAX);
-        if self.history.kept.saturating_sub(others) < RETRIED_LINES {
+        if self.lines_by_hand() < RETRIED_LINES {
             step.was_done_by_hand(&mut self.history, EventKind::Retried, None, detail);
         }
+    }
+
+    /// Adds a line about a branch that is called elsewhere, likewise; that there were many retries
+    /// is no reason not to.
+    pub(super) fn was_readdressed(&mut self, id: &BranchId, detail: &str, step: &mut Step<'_>) {
+        if self.lines_by_hand() < RETRIED_LINES + READDRESSED_LINES {
+            let (kind, id) = (EventKind::Readdressed, Some(id.clone()));
+            step.was_done_by_hand(&mut self.history, kind, id, detail);
+        }
+    }
+
+    /// Lines about what people did, but for resolutions.
+    fn lines_by_hand(&self) -> u32 {
+        let resolved = self.branches.iter().filter(|branch| branch.resolved_as.is_some()).count();
+        let others = u32::try_from(resolved + self.most_step_lines()).unwrap_or(u32::MAX);
+        self.history.kept.saturating_sub(others)
     }
 }

@@ -25,6 +25,7 @@ mod paging;
 mod parking;
 mod pattern;
 mod pauses;
+mod readdress;
 mod requests;
 mod restore;
 mod results;

@@ -31,11 +31,11 @@ use crate::transaction::{Phase, Step, Transaction, branch_at};
 pub(super) const WAITS_FOR_AN_ANSWER: Duration = Duration::from_secs(2);
 
 /// What an operator did, as the audit has it.
-struct Did {
-    action: Action,
-    branch: Option<BranchId>,
-    note: Option<Arc<str>>,
-    detail: String,
+pub(super) struct Did {
+    pub(super) action: Action,
+    pub(super) branch: Option<BranchId>,
+    pub(super) note: Option<Arc<str>>,
+    pub(super) detail: String,
 }
 
 impl Transaction {
@@ -110,7 +110,7 @@ impl Transaction {
 
     /// Has the audit say who did it, with whatever follows from it in this step; unless it belongs
     /// to a larger act, which has its row already.
-    fn was_act_of(&self, by: &Operator, did: Did, step: &mut Step<'_>) {
+    pub(super) fn was_act_of(&self, by: &Operator, did: Did, step: &mut Step<'_>) {
         let (id, role) = match by.audited {
             Audited::Row { id, role } => (id, role),
             Audited::PartOf(_) => return,

@@ -150,6 +150,7 @@ fn restore_branch(
         word: word.map(|said| Word { said, takes_effect: now.mono }),
         overtaken: None,
         contradicted: known.contradicted,
+        left_behind: false,
         row: row.cloned().map(Box::new),
     };
     let needs = branch.needs(stored.decision());

@@ -355,6 +355,15 @@ fn an_operator_who_ends_a_branch_while_it_is_called() {
     explore("by hand", case);
 }
 
+/// Keeps P1.
+#[test]
+fn an_operator_who_has_a_branch_called_elsewhere() {
+    let faults = Faults { crashes: 1, lost: 1, ..NO_FAULTS };
+    let asks = [Asked::Begin, Asked::Confirm];
+    let case = Case { may_refuse: false, ..open(&asks, &[Asked::Readdress("a")], faults) };
+    explore("called elsewhere", case);
+}
+
 /// Keeps P5.
 #[test]
 fn a_message_that_is_put_off_and_a_crash() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tercet_wire::{
     ActId, Audited, BranchOptions, BranchSpec, Fingerprint, Gid, Instance, Op, Operator, Pattern,
-    PerOp, Resolution, ResolvedAs, Spec, TransactionOptions, TryBy, Wall,
+    PerOp, Readdressing, Resolution, ResolvedAs, Spec, TransactionOptions, TryBy, Wall,
 };
 
 pub(crate) const CREATED_AT: Wall = Wall(1_763_640_000_000);
@@ -99,6 +99,22 @@ pub(crate) fn new_branch(id: &str) -> BranchSpec {
 pub(crate) fn resolution(id: &str, as_: ResolvedAs) -> Resolution {
     let note = Some(Arc::from("seen in their books"));
     Resolution { branch: id.parse().expect("an id"), as_, note, by: operator("10.0.0.9") }
+}
+
+/// The same of where it is called: at this port of the same machine.
+pub(crate) fn readdressing(id: &str, port: u16) -> Readdressing {
+    let url = |op: Op| {
+        let url = format!("http://127.0.0.1:{port}/{id}/{op}").parse();
+        Some(Arc::new(url.expect("a URL")))
+    };
+    Readdressing {
+        branch: id.parse().expect("an id"),
+        urls: PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) },
+        is_endpoint: true,
+        headers: None,
+        note: Some(Arc::from("moved")),
+        by: operator("10.0.0.9"),
+    }
 }
 
 /// Somebody whose acts have rows of their own.

@@ -19,7 +19,8 @@ use tercet_engine::{
     ReplyKind, ReplyTo, Request, Rules, StoredTransaction, Ticket, Until, Wait,
     invariants::{
         call_follows_its_delay, call_follows_the_journal, call_follows_the_order,
-        call_follows_the_results, decision_is_final, reply_follows_the_journal, several_came_whole,
+        call_follows_the_results, call_goes_where_the_journal_says, decision_is_final,
+        reply_follows_the_journal, several_came_whole,
     },
 };
 use tercet_wire::{
@@ -84,6 +85,7 @@ pub(crate) enum Asked {
     Confirm,
     Cancel,
     Resolve(&'static str, ResolvedAs),
+    Readdress(&'static str),
 }
 
 impl Asked {
@@ -92,7 +94,9 @@ impl Asked {
         match self {
             Self::Register(id) => vec![*id],
             Self::RegisterAtOnce(ids) => ids.clone(),
-            Self::Begin | Self::Confirm | Self::Cancel | Self::Resolve(..) => Vec::new(),
+            Self::Begin | Self::Confirm | Self::Cancel | Self::Resolve(..) | Self::Readdress(_) => {
+                Vec::new()
+            }
         }
     }
 }
@@ -154,6 +158,10 @@ impl World {
             Asked::Resolve(id, as_) => {
                 let word = content::resolution(id, *as_);
                 (Ask::Resolve(Box::new(word)), Until::Accepted)
+            }
+            Asked::Readdress(id) => {
+                let word = content::readdressing(id, 7_399);
+                (Ask::Readdress(Box::new(word)), Until::Accepted)
             }
         };
         self.waiting.insert(reply_to, asked);
@@ -302,6 +310,8 @@ impl World {
         for call in calls {
             let rows = self.rows.get(&call.ticket.gid);
             self.note(call_follows_the_journal(&call, rows).map_err(|broken| broken.to_string()));
+            let goes = call_goes_where_the_journal_says(&call, self.rows.get(&call.ticket.gid));
+            self.note(goes.map_err(|broken| broken.to_string()));
             let in_time = call_follows_its_delay(&call, self.rows.get(&call.ticket.gid), self.now);
             if !self.clock_was_set {
                 self.note(in_time.map_err(|broken| broken.to_string()));

@@ -205,7 +205,7 @@ impl Script {
         let stored = self.oracle[gid].clone();
         let at = Wall(2_000 + i64::try_from(self.used).unwrap());
         let position = u32::try_from(stored.branches.len()).unwrap();
-        match self.pick(15) {
+        match self.pick(16) {
             0 => Change::Registered(branch(position, "example.org")),
             1 => Change::RegisteredAtOnce(
                 (position..position + 3).map(|at| branch(at, "example.org")).collect(),
@@ -233,6 +233,10 @@ impl Script {
             10 | 11 => Change::History(self.happening(stored.history_len + 1, at)),
             // Of a branch that is not there nothing is known.
             14 if position > 1 => tried("b1"),
+            15 if position > 0 => {
+                let of = usize::try_from(self.pick(u64::from(position))).unwrap();
+                Change::Readdressed(Arc::new(called_elsewhere(&stored.branches[of], self.used)))
+            }
             _ => {
                 let act = Act { note: Some("why".into()), ..act(self.used, at, Some(gid)) };
                 let line = Change::History(self.happening(stored.history_len + 1, at));
@@ -282,4 +286,16 @@ impl Script {
             detail: (self.pick(2) == 0).then(|| Arc::from("timeout after 3 s")),
         }
     }
+}
+
+/// A branch as it is called after it was moved.
+fn called_elsewhere(branch: &BranchSpec, number: u64) -> BranchSpec {
+    let mut moved = branch.clone();
+    for op in Op::ALL {
+        if let Some(url) = moved.urls.get_mut(op) {
+            *url = Arc::new(format!("https://moved.example:8443/{number}/{op}").parse().unwrap());
+        }
+    }
+    moved.headers = [("x-moved".to_owned(), format!("\"{number}\""))].into();
+    moved
 }

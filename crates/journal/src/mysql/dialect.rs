@@ -86,6 +86,19 @@ impl Dialect for MySqlDialect {
                 &format!(") AS v ON {FIND_BY_GID} SET g.reason_detail = v.c2"),
                 None,
             ),
+            WriteKind::Addresses => between(
+                "UPDATE branch_transactions AS g JOIN (SELECT gid AS c1, branch_id AS c2, \
+                 participant AS c3, try_url AS c4, confirm_url AS c5, cancel_url AS c6, \
+                 headers AS c7 FROM branch_transactions WHERE FALSE UNION ALL ",
+                rows,
+                &format!(
+                    ") AS v ON {FIND_BY_GID} \
+                     AND g.branch_id = CONVERT(v.c2 USING ascii) COLLATE ascii_bin \
+                     SET g.participant = v.c3, g.try_url = v.c4, g.confirm_url = v.c5, \
+                     g.cancel_url = v.c6, g.headers = v.c7"
+                ),
+                None,
+            ),
             WriteKind::Outcomes => inserted(
                 kind,
                 rows,

@@ -218,6 +218,11 @@ fn text(kind: WriteKind, rows: &str) -> String {
         WriteKind::Reasons => format!(
             "UPDATE global_details AS d SET reason_detail = v.c2 FROM {rows} WHERE d.gid = v.c1"
         ),
+        WriteKind::Addresses => format!(
+            "UPDATE branch_transactions AS b SET participant = v.c3, try_url = v.c4, \
+             confirm_url = v.c5, cancel_url = v.c6, headers = v.c7 FROM {rows} \
+             WHERE b.gid = v.c1 AND b.branch_id = v.c2"
+        ),
         WriteKind::Outcomes => format!(
             "INSERT INTO {into} SELECT * FROM {rows} ON CONFLICT (gid, branch_id) DO UPDATE SET \
              status = excluded.status, try_attempts = excluded.try_attempts, \

@@ -68,6 +68,14 @@ impl Dialect for Sqlite {
                 ") AS v WHERE d.gid = v.column1",
                 None,
             ),
+            WriteKind::Addresses => between(
+                "UPDATE OR ROLLBACK branch_transactions AS b SET participant = v.column3, \
+                 try_url = v.column4, confirm_url = v.column5, cancel_url = v.column6, \
+                 headers = v.column7 FROM (VALUES ",
+                rows,
+                ") AS v WHERE b.gid = v.column1 AND b.branch_id = v.column2",
+                None,
+            ),
             WriteKind::Outcomes => inserted(
                 kind,
                 rows,

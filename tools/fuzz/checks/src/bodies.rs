@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 use tercet_engine::{Snapshot, Transaction};
 use tercet_wire::{
     Arrival, BeginRequest, BranchId, BranchRequest, BranchSpec, CancelRequest, CheckedBegin,
-    Invalid, Limits, Object, ResolveRequest, TransactionView, check_begin, check_branch,
-    check_cancel, check_resolve,
+    Invalid, Limits, Object, ReaddressRequest, ResolveRequest, TransactionView, check_begin,
+    check_branch, check_cancel, check_readdress, check_resolve,
 };
 
 use crate::choices::Choices;
@@ -15,12 +15,13 @@ use crate::clock::{NOW, instance, operator};
 /// The first byte says which body, the rest is the body.
 pub(crate) fn check(data: &[u8]) {
     let mut choices = Choices::new(data);
-    let which = choices.below(4);
+    let which = choices.below(5);
     let Ok(text) = std::str::from_utf8(choices.rest()) else { return };
     match which {
         0 => check_of_begin(text),
         1 => check_of_branch(text),
         2 => check_of_cancel(text),
+        3 => check_of_readdress(text),
         _ => check_of_resolve(text),
     }
 }
@@ -99,6 +100,23 @@ fn check_of_cancel(text: &str) {
     match check_cancel(request) {
         Ok(reason) => assert_eq!(reason.as_deref(), given.as_deref()),
         Err(invalid) => names(&invalid, &["reason"]),
+    }
+}
+
+fn check_of_readdress(text: &str) {
+    let Some(request) = read::<ReaddressRequest>(text) else { return };
+    let again = written_again(&request);
+    let (note, limits) = (kept(request.note.as_deref()), Limits::default());
+    let checked =
+        |request| check_readdress(request, BranchId::by_position(0), operator(1), &limits);
+    match checked(request) {
+        Ok(word) => {
+            assert_eq!(word.note.as_deref(), note.as_deref());
+            assert_eq!(checked(again), Ok(word));
+        }
+        Err(invalid) => {
+            names(&invalid, &["endpoint", "try", "confirm", "cancel", "headers", "note", "body"]);
+        }
     }
 }
 

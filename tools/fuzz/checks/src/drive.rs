@@ -9,9 +9,14 @@ use std::time::Duration;
 use tercet_engine::{
     Ask, Commands, Core, Engine, EngineSettings, Event, Input, Load, Record, ReplyTo, Request,
     StoredTransaction, Ticket, Until, Wait,
-    invariants::{call_follows_the_journal, decision_is_final, reply_follows_the_journal},
+    invariants::{
+        call_follows_the_journal, call_goes_where_the_journal_says, decision_is_final,
+        reply_follows_the_journal,
+    },
 };
-use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Resolution, ResolvedAs, Seq};
+use tercet_wire::{
+    Answer, BranchId, Epoch, Gid, Now, Op, PerOp, Readdressing, Resolution, ResolvedAs, Seq,
+};
 
 use crate::choices::Choices;
 use crate::clock::{NOW, operator};
@@ -71,7 +76,7 @@ impl Drive {
             if choices.is_over() {
                 return;
             }
-            match choices.below(10) {
+            match choices.below(11) {
                 0..3 => self.answer(choices),
                 3 => self.ask(Ask::Confirm),
                 4 => {
@@ -81,6 +86,7 @@ impl Drive {
                 6 => self.become_durable(choices),
                 7 => self.ask(Ask::Retry { by: operator(self.asked) }),
                 8 => self.resolve(choices),
+                9 => self.readdress(choices),
                 _ => {
                     let jump = Duration::from_millis(*choices.pick(&JUMPS));
                     self.now.mono = self.now.mono.after(jump);
@@ -107,6 +113,16 @@ impl Drive {
             note: None,
             by,
         })));
+    }
+
+    fn readdress(&mut self, choices: &mut Choices<'_>) {
+        let known = self.rows.branches.get(choices.below(3)).map(|branch| branch.id.clone());
+        let url = |op: Op| format!("http://moved/{op}").parse().ok().map(Arc::new);
+        let urls = PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) };
+        let (is_endpoint, by) = (choices.below(4) > 0, operator(self.asked));
+        let branch = known.unwrap_or_else(|| BranchId::by_position(0));
+        let word = Readdressing { branch, urls, is_endpoint, headers: None, note: None, by };
+        self.ask(Ask::Readdress(Box::new(word)));
     }
 
     fn answer(&mut self, choices: &mut Choices<'_>) {
@@ -144,6 +160,7 @@ impl Drive {
         self.unwritten.extend(append);
         for call in calls {
             call_follows_the_journal(&call, Some(&self.rows)).expect("logged before called");
+            call_goes_where_the_journal_says(&call, Some(&self.rows)).expect("as the rows say");
             self.under_way.push(call.ticket);
         }
         for (_, reply) in replies {

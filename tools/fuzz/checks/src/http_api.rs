@@ -28,7 +28,7 @@ use crate::choices::Choices;
 use crate::clock::BranchState;
 
 /// What the first byte begins the request with.
-const BEGINNINGS: [(Method, &str); 14] = [
+const BEGINNINGS: [(Method, &str); 16] = [
     (Method::POST, "/v1/transactions"),
     (Method::GET, "/v1/transactions"),
     (Method::GET, "/v1/transactions/"),
@@ -43,6 +43,8 @@ const BEGINNINGS: [(Method, &str); 14] = [
     (Method::POST, "/v1/transactions/order-1/branches/b1/resolve"),
     (Method::POST, "/v1/retry"),
     (Method::POST, "/v1/restored/release"),
+    (Method::PATCH, "/v1/transactions/order-1/branches/b1"),
+    (Method::POST, "/v1/participants/pay:80/pause"),
 ];
 
 struct Face {

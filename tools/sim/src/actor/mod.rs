@@ -6,7 +6,7 @@ mod script;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-pub(crate) use script::{Step, contender, initiator, operator};
+pub(crate) use script::{Address, Step, contender, initiator, operator};
 use tercet_engine::{Branch, Refusal, Reply, Transaction, Until};
 use tercet_wire::{Answer, BranchId, BranchSpec, Gid, Instance, Op, ResolvedAs, Status};
 
@@ -54,6 +54,7 @@ pub(crate) enum Asking {
     Read,
     Retry,
     Resolve(BranchId, ResolvedAs),
+    Readdress(BranchId, Address),
 }
 
 /// What follows from an answer.
@@ -129,6 +130,7 @@ impl Actor {
             Step::Read | Step::AwaitTries => Asking::Read,
             Step::Retry => Asking::Retry,
             Step::Resolve(branch, as_) => Asking::Resolve(branch, as_),
+            Step::Readdress(branch, address) => Asking::Readdress(branch, address),
         };
         let gid = self.gid.clone();
         if !self.is_sent && scheduler.is_cluster() {
@@ -306,7 +308,7 @@ impl Step {
             | Self::Cancel
             | Self::Refuse => rng.pick(&[Until::Finished, Until::Decided, Until::Accepted]),
             Self::AwaitTries => Until::Accepted,
-            Self::Read | Self::Retry | Self::Resolve(..) => {
+            Self::Read | Self::Retry | Self::Resolve(..) | Self::Readdress(..) => {
                 rng.pick(&[Until::Finished, Until::Decided, Until::Accepted])
             }
         }

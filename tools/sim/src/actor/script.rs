@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tercet_wire::{BranchId, ResolvedAs, TryBy};
 
-use crate::content::Content;
+use crate::content::{Content, service_of};
 use crate::plan::Plan;
 use crate::rng::Rng;
 
@@ -30,6 +30,15 @@ pub(crate) enum Step {
     Read,
     Retry,
     Resolve(BranchId, ResolvedAs),
+    /// Have a branch called at another of its service's addresses.
+    Readdress(BranchId, Address),
+}
+
+/// One of the addresses of a service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address {
+    pub(crate) service: usize,
+    pub(crate) number: u64,
 }
 
 /// Whoever begins a transaction.
@@ -106,6 +115,15 @@ pub(crate) fn operator(content: &Content, rng: &mut Rng) -> VecDeque<Step> {
         script.push_back(Step::Retry);
     }
     let branches: Vec<_> = content.branches.iter().chain(&content.later).collect();
+    // From a chance of its own, so that what else they do is the same.
+    let mut own = Rng::new(rng.clone().next());
+    if own.one_in(2) && !branches.is_empty() {
+        for _ in 0..own.between(1, 3) {
+            let branch = branches[own.index(branches.len())];
+            let address = Address { service: service_of(branch), number: own.below(3) };
+            script.push_back(Step::Readdress(branch.id.clone(), address));
+        }
+    }
     if rng.one_in(2) && !branches.is_empty() {
         // Some insist: too early at first, then while a call is under way.
         for _ in 0..rng.pick(&[1, 1, 12]) {

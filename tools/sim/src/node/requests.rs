@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_engine::{Ask, Lane, ReplyTo, Request, Wait};
-use tercet_wire::{Arrival, Audited, Instance, Operator, Resolution, refused_begin};
+use tercet_wire::{
+    Arrival, Audited, Instance, Op, Operator, PerOp, Readdressing, Resolution, refused_begin,
+};
 
 use crate::actor::Asking;
+use crate::content::url_at;
 use crate::coverage::{Mishap, Sometimes};
 use crate::node::{Node, Running, Waiting};
 use crate::scheduled_event::{Asked, Heard, NodeEvent, ScheduledEvent};
@@ -49,6 +52,19 @@ impl Node {
             Asking::Resolve(branch, as_) => {
                 let (note, by) = (None, operator(running.life, running.next_reply));
                 Ask::Resolve(Box::new(Resolution { branch, as_, note, by }))
+            }
+            Asking::Readdress(branch, address) => {
+                let url = |op: Op| {
+                    let url = url_at(address, op).parse();
+                    Some(Arc::new(url.expect("a URL")))
+                };
+                let (try_, confirm, cancel) = (url(Op::Try), url(Op::Confirm), url(Op::Cancel));
+                let (urls, number) = (PerOp { try_, confirm, cancel }, address.number.to_string());
+                let headers = Some([("x-address".to_owned(), number)].into());
+                let (note, by) = (None, operator(running.life, running.next_reply));
+                let is_endpoint = true;
+                let word = Readdressing { branch, urls, is_endpoint, headers, note, by };
+                Ask::Readdress(Box::new(word))
             }
             Asking::Read => Ask::Read,
         };

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tercet_engine::{Acted, Change, Submitted, TransactionKey};
 use tercet_wire::{ActId, Action, BranchId, EventKind};
 
+use crate::coverage::Sometimes;
 use crate::rows::{Changed, Committed};
 use crate::scheduler::Scheduler;
 
@@ -60,7 +61,17 @@ impl AuditSeen {
                 }
                 self.resolved.insert((of, branch.clone()));
             }
-            (Action::Resolve, None)
+            (Action::Readdress, Some(branch)) => {
+                let is_it = |change: &Change| match change {
+                    Change::Readdressed(readdressed) => readdressed.id == *branch,
+                    _ => false,
+                };
+                if !changes.iter().any(is_it) {
+                    scheduler.broke(format!("{}/{branch}: called where it was", of.gid));
+                }
+                scheduler.saw(Sometimes::Readdressed);
+            }
+            (Action::Resolve | Action::Readdress, None)
             | (
                 Action::RetryAll
                 | Action::SagaPut

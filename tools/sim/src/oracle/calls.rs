@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tercet_engine::{
     Ask, CallState, Commands, Event, Input, Phase, Ticket, Transaction,
-    invariants::{call_follows_its_delay, call_follows_the_journal},
+    invariants::{
+        call_follows_its_delay, call_follows_the_journal, call_goes_where_the_journal_says,
+    },
 };
 use tercet_wire::{BranchId, Gid, Mono, Now, Op, Verdict, check_verdict, verdict};
 
@@ -36,6 +38,8 @@ pub(crate) struct Calls {
     /// What the last answer to a leg's call said: whether it failed, and until when it asked
     /// not to be called again.
     last: BTreeMap<Leg, (bool, Mono)>,
+    /// Branches that are called elsewhere since, by the call that was under way then.
+    left_behind: BTreeSet<(Gid, BranchId)>,
     /// When a leg was called again after a failure.
     again: BTreeMap<Leg, VecDeque<Mono>>,
 }
@@ -62,6 +66,9 @@ impl Calls {
                     true => check_verdict(answer),
                     false => verdict(ticket.op, answer),
                 };
+                if self.left_behind.remove(&(ticket.gid.clone(), ticket.branch.clone())) {
+                    return;
+                }
                 let (failed, pause) = match verdict {
                     Verdict::Done | Verdict::Refused => return,
                     Verdict::InProgress(pause) => (false, pause),
@@ -86,6 +93,23 @@ impl Calls {
                 {
                     again.pop_back();
                 }
+            }
+            // Where it is called from now on nothing was asked for, and nothing has failed.
+            Event::Input(Input::Request(request))
+                if matches!(request.ask, Ask::Readdress { .. }) =>
+            {
+                let Ask::Readdress(word) = &request.ask else { return };
+                let transaction = running.core().engine().transaction(&request.gid);
+                let branch = transaction.and_then(|it| it.branch(&word.branch));
+                let is_called = branch.is_some_and(|branch| {
+                    matches!(branch.call_state(), CallState::InFlight { .. })
+                });
+                if is_called {
+                    self.left_behind.insert((request.gid.clone(), word.branch.clone()));
+                    scheduler.saw(Sometimes::ReaddressedWhileCalled);
+                }
+                self.forget_pauses(&request.gid);
+                self.again.retain(|(gid, ..), _| *gid != request.gid);
             }
             // An operator asks for calls at once.
             Event::Input(Input::Request(request)) if matches!(request.ask, Ask::Retry { .. }) => {
@@ -123,6 +147,9 @@ impl Calls {
             // Whoever asks changes nothing by that.
             if !is_anothers || !ticket.asks {
                 scheduler.check(call_follows_the_journal(call, stored));
+            }
+            if !is_anothers {
+                scheduler.check(call_goes_where_the_journal_says(call, stored));
             }
             if is_anothers {
                 scheduler.saw(Together::CallByFenced);

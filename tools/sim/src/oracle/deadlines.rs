@@ -90,6 +90,7 @@ impl Deadlines {
                 }
                 Change::Registered(_)
                 | Change::RegisteredAtOnce(_)
+                | Change::Readdressed(_)
                 | Change::BranchRecord(_)
                 | Change::Tried(_)
                 | Change::Finished { .. }

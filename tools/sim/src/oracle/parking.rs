@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tercet_engine::{Branch, Change, Decision, Event, Input, Load, Record, Transaction};
+use tercet_engine::{Ask, Branch, Change, Decision, Event, Input, Load, Record, Transaction};
 use tercet_wire::{
     BranchId, BranchSpec, Gid, Mono, Now, Op, Pattern, Verdict, check_verdict, host_port, verdict,
 };
@@ -21,6 +21,8 @@ pub(crate) struct Parking {
     since: BTreeMap<(Gid, BranchId), Mono>,
     /// What this life has begun or taken up.
     known: BTreeSet<Gid>,
+    /// Of these a branch is called elsewhere once they are read.
+    readdressed: BTreeSet<Gid>,
     /// Who is paused, as this life knows.
     paused: BTreeSet<String>,
     only_time_passes: bool,
@@ -36,7 +38,16 @@ impl Parking {
         }
         self.only_time_passes = matches!(event, Event::Input(Input::Tick));
         self.is_at_it = None;
+        if let Event::Input(Input::Loaded(gid, _)) = event
+            && self.readdressed.remove(gid)
+        {
+            self.begins_anew(gid, now);
+        }
         match event {
+            Event::Input(Input::Request(request)) if matches!(request.ask, Ask::Readdress(_)) => {
+                self.readdressed.insert(request.gid.clone());
+                self.begins_anew(&request.gid, now);
+            }
             Event::Input(Input::Adopt(stored) | Input::Loaded(_, Load::Found(stored))) => {
                 self.known.insert(stored.spec.gid.clone());
                 // The time of a step begins with its turn.
@@ -67,15 +78,25 @@ impl Parking {
         }
     }
 
+    /// Nobody has waited for where a branch is called from now on.
+    fn begins_anew(&mut self, gid: &Gid, now: Now) {
+        let of_it = self.since.iter_mut().filter(|((of, _), _)| of == gid);
+        of_it.for_each(|(_, since)| *since = now.mono);
+    }
+
     /// Of those whose participants are called again it begins now.
     fn resumed(&mut self, paused: &BTreeSet<String>, running: &Running, now: Now) {
         let before = std::mem::replace(&mut self.paused, paused.clone());
         for ((gid, id), since) in &mut self.since {
             let transaction = running.core().engine().transaction(gid);
             let called = transaction.and_then(|it| called(it, callee(it, id)?));
-            // Nobody knows whom one waits for that is paged out.
-            if called.is_none_or(|called| before.contains(&called) && !paused.contains(&called)) {
-                *since = now.mono;
+            match called {
+                // Nobody knows whom one waits for that is paged out.
+                None => *since = now.mono.max(*since),
+                Some(called) if before.contains(&called) && !paused.contains(&called) => {
+                    *since = now.mono;
+                }
+                Some(_) => {}
             }
         }
     }
@@ -116,6 +137,7 @@ impl Parking {
                 }
                 Change::Registered(_)
                 | Change::RegisteredAtOnce(_)
+                | Change::Readdressed(_)
                 | Change::BranchRecord(_)
                 | Change::Tried(_)
                 | Change::Finished { .. }

@@ -32,6 +32,7 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
                 Ask::Retry { .. } => Kind::Retry,
                 // Nobody here begins jobs.
                 Ask::Resolve(_) | Ask::OfJob(_) => Kind::Resolve,
+                Ask::Readdress(_) => Kind::Readdress,
                 Ask::Read => Kind::Read,
             };
             scheduler.saw(Point::Asked(status, kind));

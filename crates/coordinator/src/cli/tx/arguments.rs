@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::cli::tx::bulk::Bulk;
@@ -95,6 +96,8 @@ pub(super) enum What {
     Resolve(Resolve),
     /// Retry, cancel or resolve all that a filter finds, and show how far it is
     Bulk(Bulk),
+    /// Have an unfinished branch called elsewhere, or with other headers
+    Readdress(Readdress),
 }
 
 #[derive(Debug, Args)]
@@ -238,6 +241,55 @@ pub(super) struct Resolve {
     /// Why, for the history
     #[arg(long, value_name = "TEXT")]
     pub(super) note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Readdress {
+    /// Which transaction
+    pub(super) gid: String,
+    /// Which branch
+    pub(super) branch: String,
+    /// Short for URL/try, URL/confirm and URL/cancel, of those legs that it has
+    #[arg(long, value_name = "URL", conflicts_with_all = ["try_", "confirm", "cancel"])]
+    pub(super) endpoint: Option<String>,
+    /// URL of Try
+    #[arg(long = "try", value_name = "URL")]
+    pub(super) try_: Option<String>,
+    /// URL of Confirm
+    #[arg(long, value_name = "URL")]
+    pub(super) confirm: Option<String>,
+    /// URL of Cancel
+    #[arg(long, value_name = "URL")]
+    pub(super) cancel: Option<String>,
+    /// A header of every call; those that are given replace all that it has
+    #[arg(long, value_name = "NAME=VALUE", value_parser = key_and_value)]
+    pub(super) header: Vec<(String, String)>,
+    /// Take all its headers away
+    #[arg(long, conflicts_with = "header")]
+    pub(super) no_headers: bool,
+    /// Why, for history and audit
+    #[arg(long, value_name = "TEXT")]
+    pub(super) note: Option<String>,
+}
+
+impl Readdress {
+    /// As the body of the request.
+    pub(super) fn body(&self) -> Value {
+        let given = [
+            ("endpoint", &self.endpoint),
+            ("try", &self.try_),
+            ("confirm", &self.confirm),
+            ("cancel", &self.cancel),
+            ("note", &self.note),
+        ];
+        let given = given.into_iter().filter_map(|(name, it)| Some((name, json!(it.as_ref()?))));
+        let mut body: Map<String, Value> = given.map(|(name, it)| (name.to_owned(), it)).collect();
+        if self.no_headers || !self.header.is_empty() {
+            let headers = self.header.iter().map(|(name, value)| (name.clone(), json!(value)));
+            body.insert("headers".to_owned(), Value::Object(headers.collect()));
+        }
+        Value::Object(body)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -190,6 +190,11 @@ impl Client {
         self.send(Method::PUT, path, NO_QUERY, Some(body), ANSWER_TIMEOUT).await
     }
 
+    pub(super) async fn patch(&self, path: &[&str], body: &Value) -> Result<Answered, ClientError> {
+        let body = Some(body.to_string());
+        self.send(Method::PATCH, path, NO_QUERY, body, ANSWER_TIMEOUT).await
+    }
+
     pub(super) async fn delete(&self, path: &[&str]) -> Result<Answered, ClientError> {
         self.send(Method::DELETE, path, NO_QUERY, None, ANSWER_TIMEOUT).await
     }

@@ -142,6 +142,12 @@ impl Desk {
             }
             What::Resolve(resolve) => self.resolve(resolve).await,
             What::Bulk(bulk) => self.bulk(bulk).await,
+            What::Readdress(word) => {
+                let path = ["v1", "transactions", &word.gid, "branches", &word.branch];
+                let Answered { body, .. } = self.client.patch(&path, &word.body()).await?;
+                self.print(&body, |view| text::transaction(view, self.now, width()));
+                Ok(Exit::Well)
+            }
         }
     }
 

@@ -10,6 +10,7 @@ pub(super) mod left;
 pub(super) mod list;
 pub(super) mod participants;
 pub(super) mod pause;
+pub(super) mod readdress;
 pub(super) mod register;
 pub(super) mod resolve;
 pub(super) mod restored;

@@ -41,7 +41,9 @@ pub(super) async fn every_request(
     // Every POST is work; what only reads is answered until the connections close.
     let mut response = if request.headers().contains_key(tercet_wire::header::OP) {
         called_by_a_coordinator().into_response()
-    } else if around.readiness.is_stopping() && request.method() == Method::POST {
+    } else if around.readiness.is_stopping()
+        && matches!(*request.method(), Method::POST | Method::PATCH)
+    {
         let detail = "this node takes no new work; nothing happened";
         Failure::new(ProblemCode::ShuttingDown, detail).into_response()
     } else {

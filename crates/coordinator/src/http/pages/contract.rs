@@ -299,8 +299,9 @@ mod tests {
     use tercet_wire::{
         AuditEntryView, BeginRequest, BegunJobView, BranchRequest, BranchView, BranchesView,
         CancelRequest, EventView, JobRequest, JobView, ListedJobView, ListedSagaView, MatchedView,
-        Page, ParticipantView, ParticipantsView, PauseRequest, RegisterRequest, ResolveRequest,
-        RetriedView, RunRequest, SagaRequest, SagaView, StatsView, SummaryView, TransactionView,
+        Page, ParticipantView, ParticipantsView, PauseRequest, ReaddressRequest, RegisterRequest,
+        ResolveRequest, RetriedView, RunRequest, SagaRequest, SagaView, StatsView, SummaryView,
+        TransactionView,
     };
 
     use super::*;
@@ -319,6 +320,7 @@ mod tests {
         is_one::<BeginRequest>("BeginRequest");
         is_one::<BranchRequest>("BranchRequest");
         is_one::<CancelRequest>("CancelRequest");
+        is_one::<ReaddressRequest>("ReaddressRequest");
         is_one::<ResolveRequest>("ResolveRequest");
         is_one::<TransactionView>("TransactionView");
         is_one::<BranchView>("BranchView");

@@ -136,7 +136,7 @@ impl Failure {
                 Self::new(ProblemCode::NotDecided, detail)
             }
             Refusal::AlreadyFinished(branch) => {
-                let detail = format!("branch {branch} has ended; it was not resolved as asked");
+                let detail = format!("branch {branch} has ended; nothing was done to it");
                 Self::new(ProblemCode::AlreadyFinished, detail).naming(vec![branch])
             }
             Refusal::BranchNotFound(branch) => {

@@ -24,6 +24,7 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("post", "/v1/transactions/{gid}/confirm", Some(Role::Client)),
     ("post", "/v1/transactions/{gid}/cancel", Some(Role::Client)),
     ("post", "/v1/transactions/{gid}/retry", Some(Role::Operator)),
+    ("patch", "/v1/transactions/{gid}/branches/{id}", Some(Role::Operator)),
     ("post", "/v1/transactions/{gid}/branches/{id}/resolve", Some(Role::Operator)),
     ("post", "/v1/retry", Some(Role::Operator)),
     ("post", "/v1/restored/release", Some(Role::Operator)),

@@ -113,7 +113,10 @@ impl Nodes {
             }
             Asked::Confirm => (Ask::Confirm, Until::Finished),
             Asked::Cancel => (Ask::Cancel { detail: None, if_unknown: None }, Until::Finished),
-            Asked::Register(_) | Asked::RegisterAtOnce(_) | Asked::Resolve(..) => {
+            Asked::Register(_)
+            | Asked::RegisterAtOnce(_)
+            | Asked::Resolve(..)
+            | Asked::Readdress(_) => {
                 unreachable!("nobody asks it of two nodes")
             }
         };

@@ -30,6 +30,9 @@ pub(crate) enum WriteKind {
     Branches,
     /// Inserts what those of them ask for that ask for anything beyond their calls.
     Options,
+    /// Changes where branches are called. Of a row's values: gid, branch, participant, the URLs of
+    /// Try, Confirm and Cancel, headers.
+    Addresses,
     /// Inserts what is known of branches that left the happy path, or replaces it.
     Outcomes,
     /// Inserts what their Tries were answered with.
@@ -60,6 +63,7 @@ impl WriteKind {
         Self::Reasons,
         Self::Branches,
         Self::Options,
+        Self::Addresses,
         Self::Outcomes,
         Self::Results,
         Self::Events,
@@ -88,6 +92,7 @@ impl WriteKind {
             Self::Reasons => "reasons",
             Self::Branches => "branches",
             Self::Options => "options",
+            Self::Addresses => "addresses",
             Self::Outcomes => "outcomes",
             Self::Results => "results",
             Self::Events => "events",
@@ -132,7 +137,7 @@ impl WriteKind {
             Self::Ticks => "job_ticks (gid, job_id, number, code)",
             Self::Holds => "holds (number, held_to, at, who)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
-            Self::Advance | Self::Stay | Self::Reasons => return None,
+            Self::Advance | Self::Stay | Self::Reasons | Self::Addresses => return None,
         })
     }
 }

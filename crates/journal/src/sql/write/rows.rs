@@ -55,6 +55,7 @@ pub(crate) fn write_rows(
         WriteKind::Reasons => reasons(deltas, &mut rows),
         WriteKind::Branches => branches(deltas, &mut rows),
         WriteKind::Options => options(deltas, &mut rows),
+        WriteKind::Addresses => addresses(deltas, &mut rows),
         WriteKind::Outcomes => branch_records(deltas, &mut rows),
         WriteKind::Results => results(deltas, &mut rows),
         WriteKind::Events => events(deltas, &mut rows),
@@ -184,6 +185,22 @@ fn branches(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
                 i64::try_from(branch.timeout.as_millis()).unwrap_or(i64::MAX).into(),
                 text(branch.try_by.as_str()),
                 text(branch.fingerprint.as_str()),
+            ]);
+        }
+    }
+}
+
+fn addresses(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
+    for delta in deltas {
+        for branch in &delta.readdressed {
+            rows.push([
+                text(delta.gid.as_str()),
+                text(branch.id.as_str()),
+                text(&branch.participant()),
+                url(branch, Op::Try),
+                url(branch, Op::Confirm),
+                url(branch, Op::Cancel),
+                text(&headers(branch)),
             ]);
         }
     }
