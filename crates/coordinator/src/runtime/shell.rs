@@ -283,7 +283,7 @@ impl Shell {
         let now = self.clock.now();
         let paused = Event::Input(Input::Paused(participants));
         let commands = self.driver.step(paused, now);
-        count_finished(&self.driver, &self.ports.metrics);
+        count_finished(&self.driver, (&self.ports.metrics, &self.ports.traces));
         self.carry_out(commands);
         for (ticket, destination) in self.ports.dispatcher.retract_paused() {
             self.driver.not_sent(ticket, Some(destination));

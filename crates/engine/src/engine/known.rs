@@ -293,9 +293,12 @@ fn is_kept_from_what_is_held(ask: &Ask) -> bool {
         | Ask::Retry { .. } => true,
         // Nothing is decided that a branch could be resolved as, and it is told so. A job writes down
         // that it could not.
-        Ask::Begin { .. } | Ask::DecideHeld(_) | Ask::Resolve(_) | Ask::OfJob(_) | Ask::Read => {
-            false
-        }
+        Ask::Begin { .. }
+        | Ask::DecideHeld(_)
+        | Ask::Resolve(_)
+        | Ask::OfJob(_)
+        | Ask::Readdress(_)
+        | Ask::Read => false,
     }
 }
 

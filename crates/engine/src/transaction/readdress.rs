@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tercet_wire::{Action, BranchSpec, EventKind, Mono, Op, Readdressing, Unfit, shown_host_port};
+use tercet_wire::{Action, BranchSpec, Mono, Op, Readdressing, Unfit, shown_host_port};
 
 use crate::engine::output::Refusal;
 use crate::record::Change;

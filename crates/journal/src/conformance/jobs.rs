@@ -116,7 +116,7 @@ async fn a_tick_is_written_with_all_that_the_job_changed(rig: Rig) {
         let counts = running.journal.job_counts(job(1)).await.unwrap();
         assert_eq!(counts, JobCounts { come_to: 2, failed: 1 });
         let failures = running.journal.job_failures(job(1), 10).await.unwrap();
-        assert_eq!(failures, [failed.clone()]);
+        assert_eq!(failures, std::slice::from_ref(&failed));
         let mut came_to = running.journal.job_came_to(job(1), (1, 2)).await.unwrap();
         came_to.sort_unstable();
         assert_eq!(came_to, [1, 2]);

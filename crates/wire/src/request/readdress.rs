@@ -10,7 +10,7 @@ use crate::ids::BranchId;
 use crate::op::PerOp;
 use crate::operator::Operator;
 use crate::request::branch_headers::check_headers;
-use crate::request::resolve::note;
+use crate::request::resolve::check_note;
 use crate::request::target::check_urls;
 use crate::{BranchRequest, Invalid, Limits};
 
@@ -86,7 +86,7 @@ pub fn check_readdress(
         let what = "changes nothing: give endpoint, or the URL of a leg, or headers";
         return Err(Invalid::new("body", what));
     }
-    Ok(Readdressing { branch, urls, is_endpoint, headers, note: note(given)?, by })
+    Ok(Readdressing { branch, urls, is_endpoint, headers, note: check_note(given)?, by })
 }
 
 #[cfg(test)]

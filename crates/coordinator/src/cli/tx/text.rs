@@ -95,7 +95,7 @@ pub(super) fn transaction(view: &TransactionView, now: Wall, width: usize) -> Ve
 
 /// The same in a line for each branch, and nothing else.
 pub(super) fn in_brief(view: &TransactionView, now: Wall, width: usize) -> Vec<Line> {
-    let TransactionView { summary, branches } = view;
+    let TransactionView { summary, branches, .. } = view;
     let mut first = headline(summary);
     first.push(Tone::Dim, &format!("  begun {} ago", ago(now, summary.created_at)));
     if summary.status == Status::Trying {
