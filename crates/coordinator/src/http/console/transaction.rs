@@ -70,6 +70,8 @@ struct Card {
     payload: Option<String>,
     resolved_as: Option<&'static str>,
     pending: Option<String>,
+    /// Whether it can be called elsewhere.
+    can_readdress: bool,
     /// Whether it can be ended by hand, and how.
     can_resolve: bool,
     resolutions: Vec<Way>,
@@ -214,6 +216,7 @@ fn card(branch: &BranchView, view: &TransactionView, now: Wall) -> Card {
         payload: branch.payload.as_ref().map(json),
         resolved_as: branch.resolved_as.map(ResolvedAs::as_str),
         pending,
+        can_readdress: !is_done(branch),
         can_resolve,
         resolutions: ways(branch, decided),
         command: tercet(&["tx", "resolve", gid, branch.id.as_str(), "--as", word]),
