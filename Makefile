@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-relays instructions instructions-update
 
 help: ## List these targets
@@ -68,6 +68,9 @@ openapi: ## Try /openapi.json with three generators of clients and with schemath
 
 deploy: ## Try what is in deploy/ with helm, Kubernetes' types and nginx (go, nginx; the first time some minutes)
 	tests/deploy/run
+
+alerts: ## Try deploy/prometheus with promtool: each alert firing where it must and silent where it must not (prometheus)
+	tests/prometheus/run
 
 galera: ## Try two coordinators on a throw-away Galera cluster, each at its own MariaDB (galera-4; a minute)
 	cargo build --workspace --bins

@@ -50,6 +50,13 @@ pub(crate) fn number(name: &'static str) -> ColumnDef {
     column
 }
 
+/// A number that may be large.
+pub(crate) fn big_number(name: &'static str) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    column.big_integer();
+    column
+}
+
 /// Yes or no.
 pub(crate) fn flag(name: &'static str) -> ColumnDef {
     let mut column = ColumnDef::new(name);

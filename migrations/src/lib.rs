@@ -15,6 +15,9 @@ mod m0007_options;
 mod m0008_results;
 mod m0009_transaction_options;
 mod m0010_sagas;
+mod m0011_pauses;
+mod m0012_jobs;
+mod m0013_holds;
 mod m0014_console;
 mod table;
 
@@ -41,6 +44,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_results::Step),
             Box::new(m0009_transaction_options::Step),
             Box::new(m0010_sagas::Step),
+            Box::new(m0011_pauses::Step),
+            Box::new(m0012_jobs::Step),
+            Box::new(m0013_holds::Step),
             Box::new(m0014_console::Step),
         ]
     }

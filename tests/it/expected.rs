@@ -3,7 +3,7 @@
 use tercet_testing::Response;
 
 /// The codes of the contract and the status each is sent with.
-pub(crate) const CODES: [(&str, u16); 26] = [
+pub(crate) const CODES: [(&str, u16); 27] = [
     ("invalid-request", 400),
     ("unauthorized", 401),
     ("forbidden", 403),
@@ -11,6 +11,7 @@ pub(crate) const CODES: [(&str, u16); 26] = [
     ("host-not-allowed", 403),
     ("transaction-not-found", 404),
     ("branch-not-found", 404),
+    ("job-not-found", 404),
     ("saga-not-found", 404),
     ("saga-retired", 409),
     ("gid-reused", 409),
@@ -27,6 +28,7 @@ pub(crate) const CODES: [(&str, u16); 26] = [
     ("too-many-requests", 429),
     ("journal-unavailable", 503),
     ("not-accepted", 503),
+    ("held", 503),
     ("shutting-down", 503),
     ("not-found", 404),
     ("method-not-allowed", 405),

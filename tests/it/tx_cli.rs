@@ -39,8 +39,16 @@ async fn an_operator_finds_what_is_parked_and_ends_it_from_the_command_line() {
     {
         assert!(shown.contains(said), "{said} in {shown}");
     }
-    let resolve =
-        ["resolve", "order-1", "stuck", "--as", "confirmed", "--note", "seen in their books"];
+    let resolve = [
+        "resolve",
+        "order-1",
+        "stuck",
+        "--as",
+        "confirmed",
+        "--note",
+        "seen in their books",
+        "--yes",
+    ];
     let resolved = well(&tercet, &resolve).await;
     assert!(resolved.contains("by hand"), "{resolved}");
     transaction(&tercet.client().finished("order-1").await, 200, "confirmed");
@@ -62,7 +70,7 @@ async fn what_waits_is_retried_one_by_one_or_all_at_a_participant() {
     well(&tercet, &["retry", "order-1"]).await;
     transaction(&client.finished("order-1").await, 200, "confirmed");
     let at = participant.host_port();
-    let all = well(&tercet, &["-o", "json", "retry", "--all", "--participant", &at]).await;
+    let all = well(&tercet, &["-o", "json", "retry", "--all", "--participant", &at, "--yes"]).await;
     let all: Value = serde_json::from_str(&all).expect("json");
     assert_eq!(all, json!({ "retried": 2 }));
     for gid in ["order-2", "order-3"] {
@@ -97,12 +105,13 @@ async fn the_exit_code_says_why_nothing_was_done() {
     let body = begin("order-1", &[branch(&participant, "stock")]);
     tercet.client().begin("?wait=accepted", &body).await;
     assert_eq!(code(&["show", "none-1"]).await, Some(3));
-    assert_eq!(code(&["resolve", "order-1", "b9", "--as", "confirmed"]).await, Some(3));
-    assert_eq!(code(&["resolve", "order-1", "stock", "--as", "confirmed"]).await, Some(4));
+    assert_eq!(code(&["resolve", "order-1", "b9", "--as", "confirmed", "--yes"]).await, Some(3));
+    assert_eq!(code(&["resolve", "order-1", "stock", "--as", "confirmed", "--yes"]).await, Some(4));
     assert_eq!(code(&["confirm", "order-1"]).await, Some(4));
     for wrong in [
         &["retry"][..],
         &["retry", "order-1", "--all"],
+        &["resolve", "order-1", "stock", "--as", "confirmed"],
         &["resolve", "order-1", "stock"],
         &["resolve", "order-1", "stock", "--as", "done"],
         &["show", "a/b"],
@@ -131,7 +140,7 @@ async fn a_refusal_is_told_with_what_to_do_and_as_json_to_who_wants_json() {
 }
 
 #[tokio::test]
-async fn retrying_all_takes_a_filter_or_the_word_that_all_are_meant() {
+async fn retrying_all_takes_the_word_that_all_are_meant() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);
     let client = tercet.client();
     participant.always("slow", Op::Confirm, in_a_minute());
@@ -139,10 +148,12 @@ async fn retrying_all_takes_a_filter_or_the_word_that_all_are_meant() {
         client.begin("?wait=decided", &begin(gid, &[branch(&participant, "slow")])).await;
         waits(&client, gid).await;
     }
-    for bare in [&["retry", "--all"][..], &["retry", "--all", "-o", "json", "--participant", ""]] {
+    for bare in
+        [&["retry", "--all"][..], &["retry", "--all", "-o", "json", "--gid-prefix", "order-"]]
+    {
         let ran = tx(&tercet, bare).await;
         assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-        for said in ["2 transactions", "--participant", "--yes"] {
+        for said in ["2 transactions", "--yes"] {
             assert!(ran.stderr.contains(said), "{said} in {}", ran.stderr);
         }
     }

@@ -12,17 +12,7 @@ const LEVELS: [&str; 3] = ["info", "warn", "error"];
 
 #[test]
 fn every_log_line_has_an_event_that_operating_md_explains() {
-    let (mut logged, mut wrong) = (BTreeMap::new(), Vec::new());
-    for (path, text) in DAEMON.into_iter().flat_map(rust_files) {
-        if !is_of_a_test(&path) {
-            for (level, call) in calls(&text) {
-                match event(call) {
-                    Some(event) => drop(logged.insert(event.to_owned(), level)),
-                    None => wrong.push(format!("{}: {call} has no event", path.display())),
-                }
-            }
-        }
-    }
+    let (logged, mut wrong) = logged();
     let explained = explained();
     for (event, level) in &logged {
         match explained.get(event) {
@@ -36,6 +26,22 @@ fn every_log_line_has_an_event_that_operating_md_explains() {
     wrong.extend(gone.map(|event| format!("{event} is in docs/operating.md and never logged")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(logged.len() > 30, "too few are found: {}", logged.len());
+}
+
+/// The events of the daemon's log lines with their levels, and the lines that have none.
+pub(crate) fn logged() -> (BTreeMap<String, &'static str>, Vec<String>) {
+    let (mut logged, mut wrong) = (BTreeMap::new(), Vec::new());
+    for (path, text) in DAEMON.into_iter().flat_map(rust_files) {
+        if !is_of_a_test(&path) {
+            for (level, call) in calls(&text) {
+                match event(call) {
+                    Some(event) => drop(logged.insert(event.to_owned(), level)),
+                    None => wrong.push(format!("{}: {call} has no event", path.display())),
+                }
+            }
+        }
+    }
+    (logged, wrong)
 }
 
 fn is_of_a_test(path: &Path) -> bool {

@@ -6,6 +6,8 @@ mod imports;
 mod licences;
 mod log_lines;
 mod promises;
+mod queries;
+mod runbook;
 mod signatures;
 mod sources;
 mod tools;

@@ -47,6 +47,17 @@ fn deploy_files_that_cannot_be_tried_for_want_of_a_tool_fail() {
 }
 
 #[test]
+fn rules_that_cannot_be_tried_for_want_of_promtool_fail() {
+    let machine = bare_machine();
+    let mut run = Command::new("bash");
+    let run = run.arg(root().join("tests/prometheus/run")).env("PATH", machine.path());
+    let ran = run.output().expect("bash");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("promtool") && said.contains("apt-get install"), "{said}");
+}
+
+#[test]
 fn what_is_checked_of_each_change_leaves_nothing_out_unasked() {
     let run = root().join(".ci/run");
     let text = std::fs::read_to_string(&run).expect("a script");

@@ -75,6 +75,17 @@ pub(crate) fn raise_and_share(
     Ok(shares)
 }
 
+/// Whether there are enough for a daemon with these settings, as far as the limit may be raised.
+///
+/// # Errors
+/// There are too few to work with.
+pub(crate) fn check(max_connections: usize, readers: u32, has_others: bool) -> Result<(), TooFew> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let limit = maximum.or(current).and_then(|limit| usize::try_from(limit).ok());
+    let readers = usize::try_from(readers).unwrap_or(usize::MAX);
+    share(limit.unwrap_or(usize::MAX), max_connections, readers, has_others).map(drop)
+}
+
 /// The limit, which whoever starts us has often left at its low default for old programs.
 fn raised() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tercet_clock::{Clock, SystemClock};
 use tercet_engine::history_bound;
-use tercet_journal::{JournalError, MemoryRows, StoreKind};
+use tercet_journal::{JournalError, MemoryRows, StoreKind, database_file};
 use tercet_wire::Backoff;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ use crate::http::{
     self, Admits, Api, BodyBudget, Browsers, ConsoleSettings, Entrance, Port, Readiness,
     RequestLimits, ServerSettings,
 };
+use crate::metrics::Resources;
 use crate::node::{Node, NodeError, Rows, Surroundings};
 use crate::open_files::{self, TooFew};
 use crate::reading_again::keep_reading;
@@ -70,11 +71,17 @@ pub enum ServeError {
 pub async fn serve(
     settings: &Settings,
     store: StoreKind,
+    restored: bool,
     metrics: PrometheusHandle,
     stop: watch::Receiver<Stop>,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
     let rows = match store {
+        StoreKind::InDatabase if restored => {
+            let (url, now) = (settings.database.url.expose(), SystemClock::start().now().wall);
+            tercet_journal::hold(url, now, "serve --restored").await.map_err(NodeError::from)?;
+            Rows::Restored
+        }
         StoreKind::InDatabase => Rows::InDatabase,
         StoreKind::InMemoryForBenchmarks => {
             tracing::warn!(
@@ -134,6 +141,11 @@ pub(crate) async fn serve_on(
     }
     servers.keep(access::keep_up(Arc::clone(&access), tls.clone()));
     servers.keep(keep_reading(tls.files()));
+    let database = match &rows {
+        Rows::InDatabase | Rows::Restored => database_file(settings.database.url.expose()),
+        Rows::InMemory(_) => None,
+    };
+    servers.keep(Resources::of(clock.now().wall, database, tls.clone()).keep_looking());
     let around = Surroundings::new(settings, rows, address, shares, &tls, clock, readiness).await;
     Face { servers, entrance, own_addresses, metrics, access, around }.serve(stop, ready).await
 }
@@ -226,6 +238,7 @@ impl Face {
             engine: node.engine.clone(),
             journal: node.journal.clone(),
             sagas: Sagas::new(node.journal.clone()),
+            jobs: node.jobs.clone(),
             clock: Arc::clone(&around.clock),
             limits: settings.of_requests(self.own_addresses.clone()),
             requests: request_limits(settings),
@@ -238,6 +251,7 @@ impl Face {
             participants: Arc::new(move || dispatcher.participants()),
             nodes: around.sightings.clone(),
             transactions: around.transactions.clone(),
+            pauses: node.pauses.clone(),
             forwarder: node.forwarder.clone(),
             console,
         }));

@@ -196,6 +196,8 @@ impl Core {
             | Input::TakenOver(_)
             | Input::HungUp(..)
             | Input::NobodyWaitsBeyond(_)
+            | Input::Paused(_)
+            | Input::Release
             | Input::Tick => None,
         };
         // Before the engine hears of it: what it pages out for this it no longer knows, and could

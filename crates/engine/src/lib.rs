@@ -10,9 +10,12 @@ mod dispatch;
 mod driver;
 mod engine;
 mod group_commit;
+mod hold_change;
 pub mod invariants;
+mod job;
 mod journal_event;
 mod outages;
+mod participant_pause;
 mod record;
 mod recovery;
 mod saga_revision;
@@ -42,8 +45,11 @@ pub use group_commit::{
     Backlog, Batch, Caps, Chunk, Committed, GroupCommit, GroupCommitSettings, Leave, Submitted,
     TransactionKey, Weight,
 };
+pub use hold_change::HoldChange;
+pub use job::{JobRevision, JobWrite, Tick, Ticked};
 pub use journal_event::{JournalEvent, Urgency};
 pub use outages::{OutageNews, Outages};
+pub use participant_pause::ParticipantPause;
 pub use record::{
     BranchRecord, Change, Decided, Decision, HistoryEvent, LastAnswer, PendingResolution, Record,
     Tried, TryAnswer,
@@ -51,4 +57,6 @@ pub use record::{
 pub use recovery::{PageRead, Unreadable, read_page};
 pub use saga_revision::{ActAlone, SagaRevision};
 pub use stored::{ApplyError, ResultRecord, StoredTransaction, begins};
-pub use transaction::{Branch, BranchState, CallState, Phase, Rules, Transaction, history_bound};
+pub use transaction::{
+    Branch, BranchState, CallState, Paused, Phase, Rules, Transaction, history_bound,
+};

@@ -26,6 +26,9 @@ const REMINDERS: [Duration; 4] = [
     Duration::from_secs(60 * 60),
 ];
 
+/// How often at most is looked whether one is paused still.
+const LOOKS_AGAIN: Duration = Duration::from_secs(1);
+
 /// Participants of which is remembered that they do not answer; whoever begins transactions
 /// chooses them. Of further ones each parked branch is told like any other.
 const PARTICIPANTS: usize = 1_000;
@@ -38,6 +41,8 @@ pub struct Outages {
     known: BTreeMap<String, Outage>,
     /// When the first of them is due.
     next_due: Option<Mono>,
+    /// Nobody calls these, so nobody knows whether they answer.
+    paused: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +88,13 @@ impl Outages {
     /// None so far. `unreachable_after`: how long a breaker is open before people are told.
     #[must_use]
     pub fn new(unreachable_after: Duration) -> Self {
-        Self { unreachable_after, known: BTreeMap::new(), next_due: None }
+        let paused = BTreeSet::new();
+        Self { unreachable_after, known: BTreeMap::new(), next_due: None, paused }
+    }
+
+    /// Of these nothing is told from now on, and of all others what there is.
+    pub fn set_paused(&mut self, participants: BTreeSet<String>) {
+        self.paused = participants;
     }
 
     /// Whether there are none.
@@ -159,6 +170,10 @@ impl Outages {
         }
         for (participant, outage) in &mut self.known {
             if outage.due > now {
+                continue;
+            }
+            if self.paused.contains(participant) {
+                outage.due = now.after(self.unreachable_after.max(LOOKS_AGAIN));
                 continue;
             }
             let told = match outage.told {

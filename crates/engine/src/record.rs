@@ -9,6 +9,7 @@ use tercet_wire::{
 };
 
 use crate::act::Acted;
+use crate::job::Ticked;
 
 /// One durable step of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,13 +60,16 @@ pub enum Change {
     History(HistoryEvent),
     /// What an operator did, and what it changed.
     Acted(Box<Acted>),
+    /// What a job did, and what that changed.
+    Ticked(Box<Ticked>),
 }
 
 impl Change {
-    /// What it changes, each by itself: of an act what that changed, else itself.
+    /// What it changes, each by itself: of an act or a job what that changed, else itself.
     pub fn parts(&self) -> impl Iterator<Item = &Self> {
         match self {
             Self::Acted(acted) => acted.changes.iter(),
+            Self::Ticked(ticked) => ticked.changes.iter(),
             Self::Begun(_)
             | Self::Registered(_)
             | Self::RegisteredAtOnce(_)
@@ -83,6 +87,9 @@ impl Change {
             Self::Finished { at, .. } => *at = steady.ended(*at, now),
             Self::Acted(acted) => {
                 acted.changes.iter_mut().for_each(|change| change.date_end(steady, now));
+            }
+            Self::Ticked(ticked) => {
+                ticked.changes.iter_mut().for_each(|change| change.date_end(steady, now));
             }
             Self::Begun(_)
             | Self::Registered(_)

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use tercet_wire::{SagaName, Wall};
 
 use crate::act::Act;
+use crate::hold_change::HoldChange;
+use crate::job::JobWrite;
+use crate::participant_pause::ParticipantPause;
 
 /// A change of what a name stands for: a row that is added, and never changed. A name's revisions
 /// have no gaps, so of two that were made of the same one only one can be written.
@@ -32,17 +35,24 @@ impl SagaRevision {
     }
 }
 
-/// What an operator does to no single transaction, and what becomes of a definition by it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What an operator does to no single transaction, and what becomes of a definition, of a participant or of
+/// a job by it; or what a job does by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ActAlone {
-    /// Its row in the audit.
-    pub act: Act,
+    /// Its row in the audit; none where nobody asked for it just now.
+    pub act: Option<Act>,
     /// Written in the same commit, if it is about a definition.
     pub revision: Option<SagaRevision>,
+    /// Likewise, if a participant is paused or resumed.
+    pub pause: Option<ParticipantPause>,
+    /// Written in the same commit, if it is about a job.
+    pub job: Option<JobWrite>,
+    /// Likewise, if it releases what was held since a restore.
+    pub hold: Option<HoldChange>,
 }
 
 impl From<Act> for ActAlone {
     fn from(act: Act) -> Self {
-        Self { act, revision: None }
+        Self { act: Some(act), ..Self::default() }
     }
 }

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    BranchId, BranchResult, BranchSpec, BranchStatus, Gid, Incarnation, Instance, Spec, Status,
-    Wall,
+    ActId, BranchId, BranchResult, BranchSpec, BranchStatus, Gid, Incarnation, Instance, Spec,
+    Status, Wall,
 };
 use thiserror::Error;
 
@@ -40,6 +40,8 @@ pub struct StoredTransaction {
     pub history_len: u32,
     /// How many of them are kept however many there are: what people did, and the way of a saga.
     pub history_kept: u32,
+    /// The jobs that have come to it and are still known, by id.
+    pub jobs: Vec<ActId>,
 }
 
 /// What the Try of a branch was answered with.
@@ -108,6 +110,7 @@ impl StoredTransaction {
             history: Vec::new(),
             history_len: 0,
             history_kept: 0,
+            jobs: Vec::new(),
         }
     }
 
@@ -179,6 +182,15 @@ impl StoredTransaction {
             }
             Change::Acted(acted) => {
                 acted.changes.iter().try_for_each(|change| self.apply(change))?;
+            }
+            Change::Ticked(ticked) => {
+                let job = ticked.tick.job;
+                let Err(place) = self.jobs.binary_search(&job) else {
+                    let why = format!("job {job} has come to it already");
+                    return Err(refused(&self.spec.gid, why));
+                };
+                ticked.changes.iter().try_for_each(|change| self.apply(change))?;
+                self.jobs.insert(place, job);
             }
         }
         Ok(())

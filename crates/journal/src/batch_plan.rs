@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use tercet_engine::{Act, ApplyError, BranchRecord, Change, Decided, HistoryEvent, Record};
+use tercet_engine::{Act, ApplyError, BranchRecord, Change, Decided, HistoryEvent, Record, Tick};
 use tercet_wire::{BranchId, BranchResult, BranchSpec, Gid, Instance, Spec, Status, Wall};
 
 /// What a batch means for one life.
@@ -32,6 +32,8 @@ pub(super) struct TransactionDelta<'a> {
     pub(super) happened: Vec<&'a HistoryEvent>,
     /// What operators did to it.
     pub(super) acts: Vec<&'a Act>,
+    /// Which jobs have come to it.
+    pub(super) ticks: Vec<&'a Tick>,
 }
 
 /// Takes the records of each life together, in the order of their gids.
@@ -74,6 +76,7 @@ impl<'a> TransactionDelta<'a> {
             results: Vec::new(),
             happened: Vec::new(),
             acts: Vec::new(),
+            ticks: Vec::new(),
         }
     }
 
@@ -84,7 +87,7 @@ impl<'a> TransactionDelta<'a> {
 
     fn is_nothing(&self) -> bool {
         let rows = self.registered.len() + self.branch_records.len() + self.happened.len();
-        let rows = rows + self.acts.len();
+        let rows = rows + self.acts.len() + self.ticks.len();
         !self.moves() && rows == 0
     }
 
@@ -141,6 +144,10 @@ impl<'a> TransactionDelta<'a> {
             Change::Acted(acted) => {
                 self.acts.push(&acted.act);
                 acted.changes.iter().try_for_each(|change| self.add(change))?;
+            }
+            Change::Ticked(ticked) => {
+                self.ticks.push(&ticked.tick);
+                ticked.changes.iter().try_for_each(|change| self.add(change))?;
             }
         }
         Ok(())

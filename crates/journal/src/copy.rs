@@ -13,8 +13,8 @@ use tercet_engine::LifeState;
 use crate::database;
 use crate::error::JournalError;
 use crate::sql::{
-    act, branch, detail, discard, event, node, options, outcome, own_options, result, saga,
-    transaction,
+    act, branch, detail, discard, event, hold, job, node, options, outcome, own_options, pause,
+    result, saga, tick, transaction,
 };
 use crate::store::{Database, Offline};
 
@@ -110,6 +110,10 @@ pub(crate) async fn copy_all(
         copy_table::<event::Entity>("transaction_events", &snapshot, &written).await?,
         copy_table::<act::Entity>("audit", &snapshot, &written).await?,
         copy_table::<saga::Entity>("sagas", &snapshot, &written).await?,
+        copy_table::<pause::Entity>("participant_pauses", &snapshot, &written).await?,
+        copy_table::<job::Entity>("jobs", &snapshot, &written).await?,
+        copy_table::<tick::Entity>("job_ticks", &snapshot, &written).await?,
+        copy_table::<hold::Entity>("holds", &snapshot, &written).await?,
     ];
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
@@ -134,6 +138,10 @@ pub(crate) async fn copy_all(
     compare::<event::Entity>(&copied[7], to).await?;
     compare::<act::Entity>(&copied[8], to).await?;
     compare::<saga::Entity>(&copied[9], to).await?;
+    compare::<pause::Entity>(&copied[10], to).await?;
+    compare::<job::Entity>(&copied[11], to).await?;
+    compare::<tick::Entity>(&copied[12], to).await?;
+    compare::<hold::Entity>(&copied[13], to).await?;
     Ok(copied.into())
 }
 

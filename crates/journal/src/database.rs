@@ -1,11 +1,16 @@
 //! Which database a URL leads to.
 
+use std::path::{Path, PathBuf};
+
+use tercet_engine::HoldChange;
 use tercet_migrations::StepStatus;
+use tercet_wire::Wall;
 
 use crate::error::JournalError;
 use crate::mysql::MySql;
 use crate::postgres::Postgres;
 use crate::shared::SharedDatabase;
+use crate::sql::{discard, holds};
 use crate::sqlite::SqliteFile;
 use crate::store::Database;
 
@@ -42,11 +47,46 @@ pub async fn migration_status(database_url: &str) -> Result<Vec<StepStatus>, Jou
     at(database_url)?.migration_status().await
 }
 
+/// Holds all that is trying in a database that was restored, unless that is so already; it is brought up
+/// to date for that.
+///
+/// # Errors
+/// Somebody uses it whom nothing is held of, or it cannot be used.
+pub async fn hold(database_url: &str, now: Wall, who: &str) -> Result<HoldChange, JournalError> {
+    let database = at(database_url)?;
+    if let Some(held) = database.held_by_others().await? {
+        return Ok(held);
+    }
+    let offline = database.offline().await?;
+    let held = holds::begin(&offline.connection, now, who).await;
+    // A node that has begun meanwhile may not have seen it: then it is stopped first.
+    let ended = match &held {
+        Ok(_) => database.end_lives(&offline.lives).await.map(drop),
+        Err(_) => Ok(()),
+    };
+    discard(offline.connection).await;
+    ended.and(held)
+}
+
+/// Looks whether a journal could stand on the database. Changes nothing, and may be asked while others use it.
+///
+/// # Errors
+/// It could not, or cannot be reached.
+pub async fn check(database_url: &str) -> Result<(), JournalError> {
+    at(database_url)?.check().await
+}
+
 /// Why the database at this URL may lose what it acknowledges, if the file system under it
 /// is known to. Nothing where the system does not say.
 #[must_use]
 pub fn untrusted_file_system(database_url: &str) -> Option<&'static str> {
     at(database_url).ok()?.untrusted_file_system()
+}
+
+/// The file that a database at this URL is, if it is one of this machine's.
+#[must_use]
+pub fn database_file(database_url: &str) -> Option<PathBuf> {
+    at(database_url).ok()?.file().map(Path::to_owned)
 }
 
 #[cfg(test)]

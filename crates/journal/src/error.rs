@@ -144,6 +144,26 @@ pub enum JournalError {
         #[source]
         source: io::Error,
     },
+    /// A backup is to be made where there is a file already.
+    #[error("{path} is there already: it is replaced only if you say so")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A backup is to be made into the database itself, or the database restored from itself.
+    #[error("{path} is the database itself, or belongs to it")]
+    OntoItself {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A database, or a copy of one, is not whole.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says of it.
+        why: String,
+    },
     /// The database would forget what it acknowledged.
     #[error("the database keeps {setting} = {found}, which could lose acknowledged writes")]
     NotDurable {
@@ -176,6 +196,12 @@ pub enum JournalError {
     /// What an operator did was made of what is no longer the newest: somebody else was first.
     #[error("something else was written first")]
     Overtaken,
+    /// A job is damaged in the database.
+    #[error("the row of a job makes no sense: {why}")]
+    UnreadableJob {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The definition of a saga is damaged in the database.
     #[error("the row of a saga's definition makes no sense: {why}")]
     UnreadableSaga {

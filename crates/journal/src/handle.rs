@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Act, ActAlone, Backlog, HistoryEvent, JournalEvent, LifeRow, Record, SagaRevision,
-    StoredTransaction, Urgency,
+    Act, ActAlone, Backlog, HistoryEvent, HoldChange, JournalEvent, LifeRow, ParticipantPause,
+    Record, SagaRevision, StoredTransaction, Urgency,
 };
 use tercet_wire::{
     AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
@@ -34,7 +34,7 @@ const LETTING_GO: Duration = Duration::from_secs(1);
 /// what is queued is lost, as it would be in a crash.
 #[derive(Clone)]
 pub struct Journal {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 pub(super) struct Shared {
@@ -201,10 +201,31 @@ impl Journal {
     /// # Errors
     /// As [`Journal::act`]; or another has written this revision of the name first.
     pub async fn revise(&self, act: Act, revision: SagaRevision) -> Result<(), JournalError> {
-        match self.act_alone(ActAlone { act, revision: Some(revision) }).await? {
+        let alone = ActAlone { revision: Some(revision), ..ActAlone::from(act) };
+        match self.act_alone(alone).await? {
             Settled::Durable => Ok(()),
             Settled::Rejected => Err(JournalError::Overtaken),
         }
+    }
+
+    /// Makes durable whether a participant is called, with the act that asked for it.
+    ///
+    /// # Errors
+    /// As [`Journal::act`].
+    pub async fn pause(&self, act: Act, pause: ParticipantPause) -> Result<(), JournalError> {
+        let alone = ActAlone { pause: Some(pause), ..ActAlone::from(act) };
+        match self.act_alone(alone).await? {
+            Settled::Durable => Ok(()),
+            Settled::Rejected => Err(JournalError::Closed),
+        }
+    }
+
+    /// Participants that nobody calls, by name.
+    ///
+    /// # Errors
+    /// The database does not answer, or not in time.
+    pub async fn pauses(&self) -> Result<Vec<ParticipantPause>, JournalError> {
+        self.shared.store.pauses().await
     }
 
     /// The definition of a saga: this version of it, or its newest; none if there is no such name.
@@ -239,7 +260,26 @@ impl Journal {
         self.shown(self.shared.store.count_sagas()).await
     }
 
-    async fn act_alone(&self, act: ActAlone) -> Result<Settled, JournalError> {
+    /// Whether something is held since the database was restored: the newest change of that.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        self.shared.store.hold().await
+    }
+
+    /// Makes durable that what was held goes on, with the act that asked for it: both or neither.
+    ///
+    /// # Errors
+    /// As [`Journal::act`]; or another has released it first.
+    pub async fn release(&self, act: Act, change: HoldChange) -> Result<(), JournalError> {
+        match self.act_alone(ActAlone { hold: Some(change), ..act.into() }).await? {
+            Settled::Durable => Ok(()),
+            Settled::Rejected => Err(JournalError::Overtaken),
+        }
+    }
+
+    pub(super) async fn act_alone(&self, act: ActAlone) -> Result<Settled, JournalError> {
         let within = self.shared.read_within;
         let place = Arc::clone(&self.shared.acts).try_acquire_owned();
         // So many wait only where nothing is written.
@@ -267,7 +307,7 @@ impl Journal {
     }
 
     /// Reads for people: so many at once, and each within its time.
-    async fn shown<T>(
+    pub(super) async fn shown<T>(
         &self,
         read: impl Future<Output = Result<T, JournalError>>,
     ) -> Result<T, JournalError> {

@@ -29,6 +29,7 @@ mod copy;
 mod database;
 mod error;
 mod handle;
+mod jobs;
 mod memory;
 mod meters;
 mod mysql;
@@ -41,6 +42,7 @@ mod sql;
 mod sqlite;
 mod store;
 mod store_kind;
+mod stored_job;
 mod stored_saga;
 mod summary;
 mod thread;
@@ -48,15 +50,18 @@ mod unreadable;
 mod writer;
 
 pub use copy::{CopiedTable, copy};
-pub use database::{migrate_up, migration_status, untrusted_file_system};
+pub use database::{
+    check, database_file, hold, migrate_up, migration_status, untrusted_file_system,
+};
 pub use error::JournalError;
 pub use handle::Journal;
 pub use memory::MemoryRows;
 pub use settings::{JournalSettings, Retention};
-pub use sqlite::put_together;
+pub use sqlite::{BackedUp, Restored, backup, put_together, restore};
 pub use store_kind::StoreKind;
+pub use stored_job::{JobCounts, StoredJob};
 pub use stored_saga::{ListedSaga, StoredSaga};
-pub use summary::{JournalSummary, NodeRow};
+pub use summary::{Held, JournalSummary, NodeRow};
 pub use tercet_engine::JournalEvent;
 pub use tercet_migrations::StepStatus;
 pub use unreadable::Unreadable;

@@ -7,7 +7,7 @@
 //! begin from where it stopped before. A transaction that was too young, or unfinished, when
 //! the walk passed it is stripped on a later walk: once a day it begins anew, and the
 //! finished are counted anew. Where other nodes finish some too they are counted more often. Last comes
-//! what operators did.
+//! what operators did, and jobs that have ended.
 //!
 //! While the wall clock is in doubt nothing is deleted for its age; only the bound on their number
 //! holds.
@@ -23,8 +23,13 @@ use tokio::task::JoinSet;
 use super::error::JournalError;
 use super::meters::Meters;
 use super::settings::Retention;
-use super::store::{AuditDue, Keyset, PurgeBatch, PurgeLimits, Store};
+use super::store::{AuditDue, JobsDue, JobsKept, Keyset, PurgeBatch, PurgeLimits, Store};
 
+/// How long it is remembered after the end of a job what it has come to: longer than any request of
+/// its takes to arrive.
+const TICKS_KEPT: Duration = Duration::from_secs(600);
+/// Jobs that are kept once they have ended.
+const MOST_JOBS: usize = 1_000;
 /// Rows of all tables deleted in one turn of an idle writer's: a batch that arrives meanwhile
 /// waits for it, some milliseconds.
 const ROWS_PER_STEP: u64 = 500;
@@ -84,6 +89,7 @@ enum Task {
     Forget,
     Strip,
     Audit,
+    Jobs,
 }
 
 /// What a look-up found.
@@ -99,6 +105,7 @@ enum Found {
     },
     ToStrip(PurgeBatch),
     Audit(AuditDue),
+    Jobs(JobsDue),
 }
 
 impl Found {
@@ -107,7 +114,7 @@ impl Found {
         match self {
             Self::Finished(_) | Self::FinishedByNow(_) => false,
             Self::ToForget { crowded, .. } => !crowded,
-            Self::ToStrip(_) | Self::Audit(_) => true,
+            Self::ToStrip(_) | Self::Audit(_) | Self::Jobs(_) => true,
         }
     }
 }
@@ -225,7 +232,7 @@ impl Sweeper {
             self.skip_round(now);
         } else if let Some(found) = self.found.take() {
             let rows = self.rows_of_a_step();
-            let deleted = self.delete(found, now, meters).await;
+            let deleted = self.delete(found).await;
             self.learn(rows, deleted.is_ok());
             self.written_before = std::mem::take(&mut self.written);
             if let Err(error) = deleted {
@@ -301,10 +308,17 @@ impl Sweeper {
             Found::Audit(due) => {
                 self.behind(before(now, self.settings.audit), due.oldest, meters);
                 if due.ids.is_empty() {
-                    self.end_round(now, meters);
+                    self.task = Task::Jobs;
                 } else {
                     self.found = Some(Found::Audit(due));
                 }
+            }
+            Found::Jobs(JobsDue::Nothing) => self.end_round(now, meters),
+            Found::Jobs(due) => {
+                if let JobsDue::Jobs { oldest, .. } = &due {
+                    self.behind(before(now, self.settings.jobs), *oldest, meters);
+                }
+                self.found = Some(Found::Jobs(due));
             }
         }
     }
@@ -379,6 +393,15 @@ impl Sweeper {
                 let (horizon, most) = (before(now, self.settings.audit), most(rows).transactions);
                 self.spawn(async move { store.audit_due(horizon, most).await.map(Found::Audit) });
             }
+            Task::Jobs => {
+                let kept = JobsKept {
+                    ticks_before: before(now, TICKS_KEPT),
+                    before: before(now, self.settings.jobs),
+                    jobs: MOST_JOBS,
+                };
+                let most = most(rows).transactions;
+                self.spawn(async move { store.jobs_due(&kept, most).await.map(Found::Jobs) });
+            }
         }
     }
 
@@ -399,12 +422,7 @@ impl Sweeper {
         self.due = self.round_due;
     }
 
-    async fn delete(
-        &mut self,
-        found: Found,
-        now: Now,
-        meters: &Meters,
-    ) -> Result<(), JournalError> {
+    async fn delete(&mut self, found: Found) -> Result<(), JournalError> {
         match found {
             Found::Finished(_) | Found::FinishedByNow(_) => {}
             Found::ToForget { due, crowded } => {
@@ -418,9 +436,11 @@ impl Sweeper {
             Found::Audit(due) => {
                 self.store.purge_audit(&due).await?;
                 if !due.more {
-                    self.end_round(now, meters);
+                    self.task = Task::Jobs;
                 }
             }
+            // There may be more, until there is nothing.
+            Found::Jobs(due) => self.store.purge_jobs(&due).await?,
         }
         Ok(())
     }
@@ -465,9 +485,8 @@ fn rows_of(change: &Change) -> (u64, usize) {
         Change::RegisteredAtOnce(branches) => (0, branches.len()),
         Change::Tried(_) => (0, 2),
         Change::Decided(_) | Change::Parked(_) => (0, 0),
-        Change::Acted(acted) => acted
-            .changes
-            .iter()
+        Change::Acted(_) | Change::Ticked(_) => change
+            .parts()
             .map(rows_of)
             .fold((0, 1), |(ended, rows), (also_ended, more)| (ended + also_ended, rows + more)),
     }

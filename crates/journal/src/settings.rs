@@ -95,6 +95,8 @@ pub struct Retention {
     pub transactions: Duration,
     /// How long it is kept what operators did.
     pub audit: Duration,
+    /// How long jobs are kept after their end. What they have come to is not kept as long.
+    pub jobs: Duration,
     /// Most finished transactions kept; beyond it the oldest go first, whatever their age.
     pub max_finished: u64,
     /// From the end of one round of deleting to the next.
@@ -108,6 +110,7 @@ impl Default for Retention {
             branches: DAY * 7,
             transactions: DAY * 30,
             audit: DAY * 365,
+            jobs: DAY * 30,
             max_finished: 5_000_000,
             every: Duration::from_secs(60),
         }

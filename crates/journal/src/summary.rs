@@ -16,8 +16,19 @@ pub struct JournalSummary {
     pub parked: u64,
     /// When the oldest unfinished transaction was begun.
     pub oldest_unfinished: Option<Wall>,
+    /// What is held since the database was restored, while anything is.
+    pub held: Option<Held>,
     /// The nodes that write into this journal, by name.
     pub nodes: Vec<NodeRow>,
+}
+
+/// What is held since a database was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Since when.
+    pub since: Wall,
+    /// Transactions that still are.
+    pub transactions: u64,
 }
 
 /// A node, as it registered when it started.

@@ -28,6 +28,8 @@ pub struct Tercet {
     server: Option<String>,
     /// How many files it may have open, if not as many as the test itself.
     files: Option<u32>,
+    /// Further flags of `serve`.
+    flags: Vec<String>,
 }
 
 impl Tercet {
@@ -66,6 +68,7 @@ impl Tercet {
             disk,
             server,
             files: None,
+            flags: Vec::new(),
         };
         tercet.restart().await;
         tercet
@@ -74,6 +77,11 @@ impl Tercet {
     /// From its next start on it may have so many files open.
     pub fn set_open_files(&mut self, files: u32) {
         self.files = Some(files);
+    }
+
+    /// From its next start on it is given these flags beside its own.
+    pub fn set_flags(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
     }
 
     /// From its next start on it has this setting, whatever it was before.
@@ -209,6 +217,7 @@ impl Tercet {
             .stderr(Stdio::piped());
         if command == "serve" {
             process.args(["--listen", &self.address().to_string(), "--log-format", "text"]);
+            process.args(&self.flags);
         }
         process
     }

@@ -8,6 +8,7 @@ mod call_rules;
 pub mod header;
 mod hex;
 mod ids;
+mod job;
 pub mod metric;
 mod op;
 mod operator;
@@ -36,22 +37,26 @@ pub use ids::{
     ActId, BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId,
     SagaName, Seq,
 };
+pub use job::{JobAct, JobDeed};
 pub use op::{CallOp, Op, PerOp, UnknownOp};
 pub use operator::{Audited, Operator};
 pub use order::Order;
 pub use problem::{Problem, ProblemCode};
 pub use request::{
     Arrival, AuditPlace, AuditQuery, BeginRequest, BranchRequest, CancelRequest, CheckedBegin,
-    GidPrefix, Invalid, InvalidCursor, Limits, ListOrder, ListPlace, ListQuery, MetadataFilter,
-    Object, Pointer, RegisterRequest, Resolution, ResolveRequest, RunRequest, SagaRequest,
-    StepRequest, Unfit, check_begin, check_branch, check_branches, check_cancel, check_places,
-    check_resolve, check_run, check_saga, check_shape, input_of, refused_begin, saga_content,
+    CheckedJob, GidPrefix, Invalid, InvalidCursor, InvalidParticipantName, JobRequest, Limits,
+    ListOrder, ListPlace, ListQuery, MetadataFilter, Object, ParticipantName, PauseRequest,
+    Pointer, RegisterRequest, Resolution, ResolveRequest, RunRequest, SagaRequest, StepRequest,
+    Unfit, check_begin, check_branch, check_branches, check_cancel, check_job, check_pause,
+    check_places, check_resolve, check_run, check_saga, check_shape, input_of, refused_begin,
+    saga_content,
 };
 pub use response::{
-    AnswerView, AnswersView, AttemptsView, AuditEntryView, BookEntry, BranchView, BranchesView,
-    EventView, LastAnswerView, ListedSagaView, NodeView, Page, ParticipantView, ParticipantsView,
-    PendingResolutionView, RegisteredView, RetriedView, SagaView, StatsView, StepView, SummaryView,
-    TransactionView,
+    AnswerView, AnswersView, AttemptsView, AuditEntryView, BegunJobView, BookEntry, BranchView,
+    BranchesView, EventView, JobFailureView, JobView, LastAnswerView, ListedJobView,
+    ListedSagaView, MatchedView, NodeView, Page, ParticipantView, ParticipantsView, PausedView,
+    PendingResolutionView, RegisteredView, ReleasedView, RestoredView, RetriedView, SagaView,
+    StatsView, StepView, SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
 pub use signature::{
@@ -63,8 +68,8 @@ pub use spec::{
     shown_host_port,
 };
 pub use status::{
-    Action, BranchStatus, BreakerState, EventKind, Pattern, Reason, ResolvedAs, Status, TryBy,
-    UnknownName,
+    Action, BranchStatus, BreakerState, EventKind, JobAction, JobStage, JobState, Pattern, Reason,
+    ResolvedAs, Status, TryBy, UnknownName,
 };
 pub use steady_wall::{ClockNews, SteadyWall};
 pub use text::without_nul;

@@ -28,6 +28,8 @@ pub const ADMISSIONS_REFUSED: &str = "tercet_admissions_refused_total";
 pub const PARTICIPANT_QUEUE: &str = "tercet_participant_queue";
 /// Destinations that are not called freely, by `participant`.
 pub const PARTICIPANT_BREAKER_OPEN: &str = "tercet_participant_breaker_open";
+/// 1 while an operator has it called no more, by `participant`.
+pub const PARTICIPANT_PAUSED: &str = "tercet_participant_paused";
 /// How long a batch took until it was durable.
 pub const JOURNAL_COMMIT_DURATION: &str = "tercet_journal_commit_duration_seconds";
 /// Records in a batch.
@@ -46,6 +48,11 @@ pub const JOURNAL_STATEMENTS: &str = "tercet_journal_statements_total";
 pub const JOURNAL_COMMITS: &str = "tercet_journal_commits_total";
 /// How long overdue the deletion of finished transactions is.
 pub const RETENTION_LAG: &str = "tercet_retention_lag_seconds";
+/// Jobs that this node drives and that have not ended.
+pub const JOBS_UNFINISHED: &str = "tercet_jobs_unfinished";
+/// Transactions that jobs of this node have come to, by `action` and `result`: `done`, `failed`,
+/// `put_off`.
+pub const JOB_ACTS: &str = "tercet_job_acts_total";
 /// Unfinished transactions found at start-up.
 pub const TRANSACTIONS_RECOVERED: &str = "tercet_transactions_recovered_total";
 /// Requests answered, by `route` and `status`.
@@ -78,5 +85,29 @@ pub const FENCED: &str = "tercet_fenced_total";
 pub const LEASE_AGE: &str = "tercet_lease_age_seconds";
 /// Unfinished transactions that no live node drives.
 pub const ORPHANED: &str = "tercet_orphaned";
+/// Whether this node takes work: 1, or 0 where `/readyz` is 503.
+pub const READY: &str = "tercet_ready";
+/// Connections of clients that are open, by `port`: `main`, `admin`.
+pub const HTTP_CONNECTIONS: &str = "tercet_http_connections";
+/// Processors that this process may use.
+pub const PROCESSORS: &str = "tercet_processors";
+/// Bytes that the database's files take.
+pub const DATABASE_SIZE: &str = "tercet_database_size_bytes";
+/// Bytes that are free where they lie.
+pub const DATABASE_DISK_FREE: &str = "tercet_database_disk_free_bytes";
+/// Bytes that there are at all where they lie.
+pub const DATABASE_DISK_SIZE: &str = "tercet_database_disk_size_bytes";
+/// When a certificate that is shown to others ends, in seconds since 1970, by `of`: `server`, `calls`, `nodes`.
+pub const CERTIFICATE_END: &str = "tercet_certificate_end_timestamp_seconds";
+/// Seconds of processor time that the process has used; named as every Prometheus client does.
+pub const PROCESS_CPU: &str = "process_cpu_seconds_total";
+/// Bytes of memory that it takes.
+pub const PROCESS_MEMORY: &str = "process_resident_memory_bytes";
+/// Files that it has open, connections among them.
+pub const PROCESS_OPEN_FILES: &str = "process_open_fds";
+/// Files that it may have open.
+pub const PROCESS_MAX_FILES: &str = "process_max_fds";
+/// When it was started, in seconds since 1970.
+pub const PROCESS_START: &str = "process_start_time_seconds";
 /// Always 1; the label `version` says what runs.
 pub const BUILD_INFO: &str = "tercet_build_info";

@@ -119,6 +119,8 @@ problems! {
         "No transaction with this gid was ever begun here, or it finished longer ago than the retention. If a begin with this gid had no answer, send it again: that is safe.";
     SagaNotFound = "saga-not-found", 404, "There is no such definition of a saga",
         "Compare the name, and the version if one was given, with those that `GET /v1/sagas` lists.";
+    JobNotFound = "job-not-found", 404, "There is no such job",
+        "Compare the id with those that `GET /v1/jobs` lists. Jobs that ended longer ago than the retention are gone; the audit has who began them.";
     BranchNotFound = "branch-not-found", 404, "The transaction has no such branch",
         "Compare the branch's id with those the transaction shows.";
     NotFound = "not-found", 404, "There is nothing at this address",
@@ -163,6 +165,8 @@ problems! {
         "The transaction may exist and may go on. Ask again with the same gid (the problem names it): repeating is safe.";
     NotAccepted = "not-accepted", 503, "Not accepted now",
         "The request was refused before anything was written: nothing happened. Send it again after `Retry-After`.";
+    Held = "held", 503, "The transaction is held since the database was restored",
+        "The backup is older than what has happened since, so what was undecided in it waits for people: nothing happened. Send it again after `Retry-After`; operators compare the books (`tercet reconcile`), then release it (`tercet restored release`).";
     ShuttingDown = "shutting-down", 503, "This node is stopping",
         "Nothing happened. Send it to another node, or again once this one is back.";
     NotReady = "not-ready", 503, "This node is starting",

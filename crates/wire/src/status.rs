@@ -258,8 +258,87 @@ words!(
         SagaPut = "saga-put",
         /// Retired a saga's definition.
         SagaRetire = "saga-retire",
+        /// Had a participant called no more.
+        Pause = "pause",
+        /// Had it called again.
+        Resume = "resume",
+        /// Began a job: something that is done to all that a filter finds, one after the other.
+        JobBegin = "job-begin",
+        /// Stopped a job.
+        JobStop = "job-stop",
+        /// Had what was held since a restore go on.
+        Release = "release",
     }
 );
+
+words!(
+    /// What a job does to each transaction.
+    JobAction {
+        /// Has what is waiting called at once.
+        Retry = "retry",
+        /// Cancels what is not decided.
+        Cancel = "cancel",
+        /// Ends branches by hand.
+        Resolve = "resolve",
+    }
+);
+
+words!(
+    /// How far a job is.
+    JobState {
+        /// It waits for others to end.
+        Queued = "queued",
+        /// It finds what it is about, or acts on it.
+        Running = "running",
+        /// It was stopped, and what it is at is being ended.
+        Stopping = "stopping",
+        /// It was stopped; what it had not come to is as it was.
+        Stopped = "stopped",
+        /// It has come to everything.
+        Done = "done",
+    }
+);
+
+words!(
+    /// How far a job is, as its rows have it.
+    JobStage {
+        /// It was begun.
+        Queued = "queued",
+        /// It finds what it is about.
+        Matching = "matching",
+        /// It acts on what it has found.
+        Running = "running",
+        /// It was stopped, and what it is at is being ended.
+        Stopping = "stopping",
+        /// It was stopped.
+        Stopped = "stopped",
+        /// It has come to everything.
+        Done = "done",
+    }
+);
+
+impl JobStage {
+    /// Whether nothing is done by it any more.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        match self {
+            Self::Queued | Self::Matching | Self::Running | Self::Stopping => false,
+            Self::Stopped | Self::Done => true,
+        }
+    }
+
+    /// What people are told.
+    #[must_use]
+    pub fn state(self) -> JobState {
+        match self {
+            Self::Queued => JobState::Queued,
+            Self::Matching | Self::Running => JobState::Running,
+            Self::Stopping => JobState::Stopping,
+            Self::Stopped => JobState::Stopped,
+            Self::Done => JobState::Done,
+        }
+    }
+}
 
 impl EventKind {
     /// Whether it is kept however long the history is: what somebody did, and the way of a saga.

@@ -71,7 +71,7 @@ async fn looked_at(look: Look) {
     let scene = Scene::set().await;
     let browser = Browser::start(&scene.stage, look).await;
     browser.open("/console").await;
-    browser.is_open_to_all("the form to sign in").await;
+    let mut barriers = Vec::from_iter(browser.barriers("the form to sign in").await);
     browser.sign_in(Role::Operator).await;
     for (path, says) in scene.pages() {
         browser.open(&path).await;
@@ -79,10 +79,11 @@ async fn looked_at(look: Look) {
         assert!(text.contains(says), "{path} does not say {says}: {text}");
         browser.run("document.querySelectorAll('details').forEach(it => { it.open = true; })").await;
         browser.check(&path).await;
-        browser.is_open_to_all(&path).await;
+        barriers.extend(browser.barriers(&path).await);
         let title = browser.run("return document.title").await;
         assert!(title.as_str().is_some_and(|title| title.ends_with(" · Tercet")), "{path}: {title}");
     }
+    assert!(barriers.is_empty(), "{}", barriers.join("\n"));
     browser.quit().await;
 }
 

@@ -24,7 +24,7 @@ pub(crate) const WORLD_BUGS: &[Bug] = &[
         name: "P2: what an initiator never did is confirmed",
         file: "crates/engine/src/transaction/asking.rs",
         instead_of: "self.decide(Decision::Cancel { reason, detail }, step);",
-        put: "let _ = (reason, detail);\n                self.decide(Decision::Confirm, step);",
+        put: "let _unused = Decision::Cancel { reason, detail };\n                self.decide(Decision::Confirm, step);",
         caught_by: Simulation,
     },
     Bug {

@@ -32,6 +32,8 @@ pub(crate) enum Point {
     Check(Check),
     /// What becomes of messages.
     Sent(Sent),
+    /// What comes of pausing participants.
+    Pausing(Pausing),
 }
 
 macro_rules! words {
@@ -147,6 +149,13 @@ listed!(
         Written, WrittenBefore, RolledBack, HandedOver, Followed, Confirmed, Cancelled,
         ClaimedAgain, GivenBack, AnswerLost, LostItsLease,
         RelayDies, RelayFreezes, DiedWithCalls, DiedBeforeTheMark,
+    }
+);
+
+listed!(
+    /// What comes of pausing participants.
+    Pausing {
+        Paused, Resumed, AtAStart, WhileCalled, Withdrawn, Refused, PagedOutMeanwhile,
     }
 );
 
@@ -281,5 +290,6 @@ fn list() -> Vec<Point> {
     list.extend(Together::ALL.iter().copied().map(Point::Together));
     list.extend(Check::ALL.iter().copied().map(Point::Check));
     list.extend(Sent::ALL.iter().copied().map(Point::Sent));
+    list.extend(Pausing::ALL.iter().copied().map(Point::Pausing));
     list
 }

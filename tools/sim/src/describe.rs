@@ -24,9 +24,11 @@ pub(crate) fn event(event: &Event) -> String {
                     Ask::RegisterAtOnce(new) => format!("register {}", ids(new.iter())),
                     Ask::Confirm => "confirm".to_owned(),
                     Ask::Cancel { .. } => "cancel".to_owned(),
+                    Ask::DecideHeld(op) => format!("{op} although it is held"),
                     Ask::Read => "read".to_owned(),
                     Ask::Retry { .. } => "retry".to_owned(),
                     Ask::Resolve(word) => format!("resolve {} as {}", word.branch, word.as_),
+                    Ask::OfJob(act) => format!("{:?} by job {}", act.does, act.job),
                 };
                 let (to, wait) = (request.reply_to.0, request.wait);
                 format!("#{to} {}: {ask}, {:?} until {}", request.gid, wait.until, wait.give_up.0)
@@ -53,7 +55,9 @@ pub(crate) fn event(event: &Event) -> String {
             Input::Exists(gid) => format!("{gid} exists"),
             Input::Quarantined(gid) => format!("{gid} quarantined by the journal"),
             Input::HungUp(gid, who) => format!("{gid}: {} hangs up", who.0),
+            Input::Paused(participants) => format!("paused: {participants:?}"),
             Input::NobodyWaitsBeyond(moment) => format!("nobody waits beyond {}", moment.0),
+            Input::Release => "released".to_owned(),
             Input::Tick => "tick".to_owned(),
         },
     }
@@ -111,6 +115,10 @@ fn change(changed: &Change) -> String {
         Change::Acted(acted) => {
             let changes: Vec<String> = acted.changes.iter().map(change).collect();
             format!("acted {}: {}", acted.act.action, changes.join(", "))
+        }
+        Change::Ticked(ticked) => {
+            let changes: Vec<String> = ticked.changes.iter().map(change).collect();
+            format!("ticked {}: {}", ticked.tick.job, changes.join(", "))
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) actor: ActorPlan,
     pub(crate) initiator: InitiatorPlan,
     pub(crate) cluster: ClusterPlan,
+    /// Times that an operator pauses a participant.
+    pub(crate) pauses: u64,
 }
 
 /// Initiators that have a service of their own, which is asked what became of their work.
@@ -215,7 +217,8 @@ impl Plan {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let cluster = ClusterPlan::draw(&mut Rng::new(rng.clone().next()));
         let initiator = InitiatorPlan::draw(&mut Rng::new(rng.clone().next().rotate_left(32)));
-        let mut plan = Self::draw_with(cluster, initiator, rng);
+        let pauses = seldom(&mut Rng::new(rng.clone().next().rotate_left(16)), 3);
+        let mut plan = Self { pauses, ..Self::draw_with(cluster, initiator, rng) };
         if plan.cluster.nodes > 1 {
             // A heartbeat; and what only one process can do to its file, or mends by a restart.
             plan.journal.silence = 500;
@@ -308,6 +311,7 @@ impl Plan {
             },
             initiator,
             cluster,
+            pauses: 0,
         }
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Rows {
     transactions: BTreeMap<Gid, StoredTransaction>,
     /// Transactions whose records are rejected.
     pub(crate) rejected: BTreeSet<Gid>,
+    /// Participants that operators have paused, by `host:port`.
+    pub(crate) paused: BTreeSet<String>,
     /// Transactions whose rows make no sense to a reader.
     unreadable: BTreeSet<Gid>,
 }

@@ -71,6 +71,8 @@ pub(crate) enum NodeEvent {
     HungUp(ReplyTo),
     /// The patience with one call is over.
     CallGivenUp { http_call: u64 },
+    /// It reads which participants are paused.
+    ReadsPauses,
     /// It is time to look at the rows of all lives.
     Look,
     /// They were read; none if they could not be.
@@ -141,6 +143,10 @@ pub(crate) enum Fault {
     Partition { service: usize, for_ms: u64 },
     /// A participant's process is killed and started at once.
     ServiceCrashes { service: usize },
+    /// An operator pauses a participant for a while.
+    Paused { service: usize, for_ms: u64 },
+    /// The while is over, unless it was paused for longer meanwhile.
+    Resumed { service: usize },
     /// A relay is killed.
     RelayDies { relay: usize },
     /// It is frozen for a while.

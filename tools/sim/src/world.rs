@@ -1,6 +1,6 @@
 //! One world: everything that is drawn from one seed, and what happens in it until it rests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::content::{Content, gid};
 use crate::coverage::{Coverage, Mishap, Sometimes};
 use crate::initiators::{Initiators, at_rest as at_rest_of_messages};
 use crate::log::Log;
-use crate::node::{Around, LineEnd, Node};
+use crate::node::{Around, KNOWN_WITHIN_MS, LineEnd, Node};
 use crate::oracle::{Oracle, at_rest};
 use crate::rng::Rng;
 use crate::rows::Rows;
-use crate::scheduled_event::{Caller, Fault, ScheduledEvent};
+use crate::scheduled_event::{Caller, Fault, NodeEvent, ScheduledEvent};
 use crate::scheduler::Scheduler;
 use crate::service::Service;
 
@@ -36,6 +36,8 @@ pub(crate) struct World {
     initiators: Initiators,
     actors: Vec<Actor>,
     oracle: Oracle,
+    /// Services that were paused, and until when.
+    paused_until: BTreeMap<usize, u64>,
 }
 
 /// How a world ended.
@@ -62,6 +64,7 @@ impl World {
             initiators: Initiators::default(),
             actors: Vec::new(),
             oracle: Oracle::default(),
+            paused_until: BTreeMap::new(),
         };
         world.cast();
         world.send();
@@ -198,6 +201,11 @@ impl World {
             service: it.rng.index(services),
             for_ms: it.rng.mostly_small(60_000),
         });
+        some(plan.pauses, |it, services| Fault::Paused {
+            // The initiators' service comes after all participants.
+            service: it.rng.index(services + usize::from(it.plan.initiator.check > 0)),
+            for_ms: it.rng.pick(&[500, 5_000, 30_000, 150_000]),
+        });
         some(plan.service.crashes, |it, services| Fault::ServiceCrashes {
             service: it.rng.index(services),
         });
@@ -227,7 +235,7 @@ impl World {
             return self.scheduler.at(until, scheduled_event);
         }
         let number = of_node.unwrap_or_default();
-        let Self { scheduler, nodes, rows, services, initiators, actors, oracle } = self;
+        let Self { scheduler, nodes, rows, services, initiators, actors, oracle, .. } = self;
         let Some(node) = nodes.get_mut(number) else { return };
         match scheduled_event {
             ScheduledEvent::Act { actor } => actors[actor].acts(scheduler),
@@ -302,7 +310,7 @@ impl World {
 
     fn goes_wrong(&mut self, fault: Fault) {
         let Self { scheduler, nodes, rows, services, initiators, oracle, .. } = self;
-        let restarts = matches!(fault, Fault::NodeStarts { .. });
+        let restarts = matches!(fault, Fault::NodeStarts { .. } | Fault::Resumed { .. });
         if scheduler.healed && !restarts {
             return;
         }
@@ -367,6 +375,20 @@ impl World {
                     None => initiators.is_cut_off(now + for_ms),
                 }
             }
+            Fault::Paused { service, for_ms } => {
+                let (name, until) = (called_by(service, scheduler), now + for_ms);
+                let known = self.paused_until.entry(service).or_default();
+                *known = until.max(*known);
+                rows.paused.insert(name);
+                tell_of_pauses(nodes, scheduler);
+                scheduler.at(until, ScheduledEvent::Fault(Fault::Resumed { service }));
+            }
+            Fault::Resumed { service } => {
+                if self.paused_until.get(&service).is_none_or(|until| *until <= now) {
+                    rows.paused.remove(&called_by(service, scheduler));
+                    tell_of_pauses(nodes, scheduler);
+                }
+            }
             Fault::RelayDies { relay } => initiators.relay_dies(relay, scheduler),
             Fault::RelayFreezes { relay, for_ms } => {
                 initiators.relay_freezes(relay, now + for_ms, scheduler);
@@ -414,5 +436,22 @@ impl World {
         if rows.lives.rows().count() != scheduler.plan.cluster.nodes {
             scheduler.broke("the row of a dead life is still there");
         }
+    }
+}
+
+/// The `host:port` of a service; that of the initiators comes after all participants.
+fn called_by(service: usize, scheduler: &Scheduler) -> String {
+    match service < scheduler.plan.services {
+        true => format!("s{service}:80"),
+        false => "initiators:80".to_owned(),
+    }
+}
+
+/// Each node reads who is paused, sooner or later.
+fn tell_of_pauses(nodes: &[Node], scheduler: &mut Scheduler) {
+    for running in nodes.iter().filter_map(|node| node.running.as_ref()) {
+        let (life, event) = (running.life, NodeEvent::ReadsPauses);
+        let wait = scheduler.rng.below(KNOWN_WITHIN_MS);
+        scheduler.after(wait, ScheduledEvent::Node { life, event });
     }
 }

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use tercet_journal::StoreKind;
 
 use crate::access::Role;
-use crate::cli::tx::{Audit, Reconcile, Saga, Tx};
+use crate::cli::backup::{Backup, Restore};
+use crate::cli::doctor::Doctor;
+use crate::cli::tx::{Audit, Jobs, Participants, Reconcile, RestoredCommand, Saga, Stats, Tx};
 use crate::config::{ConfigError, Flags, Layers};
 
 /// Tercet coordinates Try-Confirm-Cancel transactions across services.
@@ -18,6 +21,9 @@ use crate::config::{ConfigError, Flags, Layers};
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
+    /// Do not ask whether it is meant
+    #[arg(long, global = true)]
+    yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -26,6 +32,31 @@ pub(super) enum Command {
     Serve(ServeFlags),
     /// Run it on a database that goes away when it stops, and print three curl lines to try
     Dev(DevFlags),
+    /// Look at the settings and at the daemon that runs, and say what is wrong
+    ///
+    /// A line each: ok; warn, where it works and should be otherwise; fail, for what would lose data or keep it from starting
+    /// or answering. Exit code 1 if anything fails. It takes no lock, and asks with the token of tercet tx.
+    Doctor(Doctor),
+    /// Copy the SQLite database into a file, also while a daemon uses it
+    ///
+    /// The copy is of one moment, read through, and on the disk when this ends. A database on a server is
+    /// copied by its own tool, which is named.
+    Backup(Backup),
+    /// Put a backup in the place of the SQLite database, while no daemon uses it
+    ///
+    /// The database of before stays beside it under another name. Start with serve --restored then.
+    Restore(Restore),
+    /// Let what is held since the database was restored go on
+    ///
+    /// Token and exit codes are as of tercet tx.
+    Restored(RestoredCommand),
+    /// Print a script that completes this program's commands in a shell
+    ///
+    /// Such as tercet completions bash > /etc/bash_completion.d/tercet
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: Shell,
+    },
     /// Bring the database's schema up to date, or say how far it is
     Migrate {
         #[command(subcommand)]
@@ -50,10 +81,22 @@ pub(super) enum Command {
     /// TERCET_TOKEN is sent as bearer token, or the one of --token-file. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not
     /// found, 4 conflict, 5 not allowed, 6 nobody answers.
     Tx(Tx),
+    /// Show what there is, counted
+    ///
+    /// Token and exit codes are as of tercet tx.
+    Stats(Stats),
     /// Look after definitions of sagas, and run them
     ///
     /// Token and exit codes are as of tercet tx.
     Saga(Saga),
+    /// Show the participants, or have one called no more, or again
+    ///
+    /// Token and exit codes are as of tercet tx.
+    Participants(Participants),
+    /// Look after jobs: what is done to many transactions, one after the other
+    ///
+    /// They are begun with tercet tx bulk. Token and exit codes are as of tercet tx.
+    Jobs(Jobs),
     /// List what operators did, newest first
     ///
     /// All of it as JSON lines: tercet audit -o jsonl > audit.jsonl. Token and exit codes are as of tercet tx.
@@ -127,6 +170,9 @@ pub(super) struct ServeFlags {
     /// How log lines look: text or json
     #[arg(long, value_name = "FORMAT")]
     pub(super) log_format: Option<String>,
+    /// The database was restored from a backup: go on with what is decided in it, and hold what is not until tercet restored release
+    #[arg(long, conflicts_with = "memory_journal_for_benchmarks")]
+    pub(super) restored: bool,
     /// NOT DURABLE: keep transactions in memory alone, to measure what the journal costs; all
     /// of them are lost when the process ends
     #[arg(long)]

@@ -27,7 +27,7 @@ pub(super) fn dev(flags: &DevFlags) -> Exit {
         ));
     }
     let scheme = settings.server.tls.scheme();
-    run(&settings, StoreKind::InDatabase, |address| {
+    run(&settings, StoreKind::InDatabase, false, |address| {
         // Beside the daemon, which does not wait for whoever reads them.
         std::thread::spawn(move || say(three_lines(scheme, address)));
     })

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cli::line::Line;
+use crate::cli::terminal::has_colours;
 use crate::escape::{for_people, in_json, lines_for_people};
 
 /// How a command ended.
@@ -86,6 +88,11 @@ pub(super) fn say(text: impl Display) {
 /// ours.
 pub(super) fn say_line(line: &str) {
     say(for_people(line));
+}
+
+/// Prints a line with the colours that its reader can see.
+pub(super) fn show(line: &Line) {
+    let _ = writeln!(io::stdout(), "{}", line.shown(has_colours()));
 }
 
 /// Prints what is JSON already to stdout.

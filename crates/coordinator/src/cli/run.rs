@@ -16,7 +16,7 @@ pub(super) fn serve(flags: &ServeFlags) -> Exit {
     let layers = flags.gather(Flags::new());
     let settings = layers.and_then(|layers| Ok((layers.settings()?, layers)));
     match settings {
-        Ok((settings, layers)) => run(&settings, flags.store(), |_| {
+        Ok((settings, layers)) => run(&settings, flags.store(), flags.restored, |_| {
             warn_of_slips(&layers);
             match flags.store() {
                 StoreKind::InDatabase => warn_of(settings.database.url.expose()),
@@ -52,11 +52,16 @@ fn warn_of(database_url: &str) {
 }
 
 /// Runs the daemon until a signal stops it; `ready` is told where it listens.
-pub(super) fn run(settings: &Settings, store: StoreKind, ready: impl FnOnce(SocketAddr)) -> Exit {
+pub(super) fn run(
+    settings: &Settings,
+    store: StoreKind,
+    restored: bool,
+    ready: impl FnOnce(SocketAddr),
+) -> Exit {
     if let Err(error) = telemetry::init(settings.log.format, &settings.log.filter) {
         return Exit::usage(error);
     }
-    let served = serve_on_runtime(settings, store, ready);
+    let served = serve_on_runtime(settings, store, restored, ready);
     telemetry::finish();
     match served {
         Ok(()) => Exit::Well,
@@ -67,6 +72,7 @@ pub(super) fn run(settings: &Settings, store: StoreKind, ready: impl FnOnce(Sock
 fn serve_on_runtime(
     settings: &Settings,
     store: StoreKind,
+    restored: bool,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), Box<dyn Error>> {
     let metrics_handle = metrics::install()?;
@@ -75,7 +81,7 @@ fn serve_on_runtime(
         let stop = stop_on_signals(settings.shutdown.drain)?;
         tokio::spawn(metrics::keep_up(metrics_handle.clone()));
         tokio::spawn(telemetry::tell_of_missing_lines());
-        serve_until_stopped(settings, store, metrics_handle, stop, ready).await?;
+        serve_until_stopped(settings, store, restored, metrics_handle, stop, ready).await?;
         Ok(())
     });
     // What is left are calls nobody waits for any more; the next start makes them again.

@@ -233,17 +233,27 @@ impl Forwarder {
         timeout(within, looking).await.unwrap_or_default()
     }
 
-    /// Tells these that this life has left, so that they need not find it out. A hint: whoever does
-    /// not hear it looks by itself.
+    /// Tells these that this life has left, so that they need not find it out.
     pub async fn tell_that_we_left(&self, others: Vec<(Incarnation, String)>, within: Duration) {
+        self.tell(LEFT, others, within).await;
+    }
+
+    /// Tells these something that they would find out by themselves, by the path that says what.
+    /// Returns when all have heard, or the time is over.
+    pub async fn tell(
+        &self,
+        target: &'static str,
+        others: Vec<(Incarnation, String)>,
+        within: Duration,
+    ) {
         let Ok(http) = self.peers.http() else { return };
         let mut told = tokio::task::JoinSet::new();
         for (other, url) in others {
-            let passed = Passed { method: &http::Method::POST, target: LEFT, who: "", role: "" };
+            let passed = Passed { method: &http::Method::POST, target, who: "", role: "" };
             let signed = (&passed, BodyDigest::of(b""));
             let at = self.clock.now().wall;
             let Some(pass) = self.key.sign(signed, (self.own, other), at) else { continue };
-            let url = format!("{}{LEFT}", url.trim_end_matches('/'));
+            let url = format!("{}{target}", url.trim_end_matches('/'));
             let asking = http.post(url).header(NODE, pass).timeout(within).send();
             told.spawn(async move { drop(asking.await) });
         }
@@ -277,6 +287,11 @@ impl Forwarder {
 
 /// Where a node is told that another has left.
 pub const LEFT: &str = "/internal/v1/left";
+/// Where it is told that an operator has paused or resumed a participant.
+pub const PAUSED: &str = "/internal/v1/paused";
+
+/// Where a node is asked by another whose job has come to a transaction that it drives.
+pub const JOB_ACT: &str = "/internal/v1/job-act";
 
 /// What of these goes on to the next connection.
 fn passed_on(headers: &HeaderMap) -> HeaderMap {

@@ -29,7 +29,7 @@ mod watching;
 
 pub use advertise::advertised;
 pub use chunks::Chunks;
-pub use forward::{Forwarder, LEFT, LOOK_AGAIN, NotPassed};
+pub use forward::{Forwarder, JOB_ACT, LEFT, LOOK_AGAIN, NotPassed, PAUSED};
 pub use news::News;
 pub use own_lease::OwnLease;
 pub use pass::{ClusterKey, NoPass, Passed};

@@ -33,8 +33,8 @@ pub use schema::Schema;
 pub(crate) use schema::TERCET;
 pub use settings::{
     AlertSection, ClusterSection, ConsoleSection, DatabaseSettings, DispatcherSection,
-    HistorySettings, JournalSection, LimitSettings, LogSettings, NodeSettings, RetentionSettings,
-    RetrySettings, ServerSection, Settings, ShutdownSettings,
+    HistorySettings, JobsSettings, JournalSection, LimitSettings, LogSettings, NodeSettings,
+    RetentionSettings, RetrySettings, ServerSection, Settings, ShutdownSettings,
 };
 
 pub use shown::{ShownSetting, ShownSettings};

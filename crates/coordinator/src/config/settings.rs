@@ -46,6 +46,8 @@ pub struct Settings {
     pub alerts: AlertSection,
     /// What is kept of what went wrong.
     pub history: HistorySettings,
+    /// How fast jobs are.
+    pub jobs: JobsSettings,
     /// How long finished transactions are kept.
     pub retention: RetentionSettings,
     /// Logs.
@@ -372,6 +374,14 @@ pub struct HistorySettings {
     pub lines_per_transaction: u32,
 }
 
+/// `[jobs]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobsSettings {
+    /// Transactions acted on in a second.
+    pub per_second: u32,
+}
+
 /// `[retention]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -385,6 +395,9 @@ pub struct RetentionSettings {
     /// Until what operators did is deleted.
     #[serde(rename = "audit_days", deserialize_with = "days")]
     pub audit: Duration,
+    /// Until a job that has ended is deleted.
+    #[serde(rename = "jobs_days", deserialize_with = "days")]
+    pub jobs: Duration,
     /// Finished transactions kept.
     pub max_finished: u64,
     /// From one round of deleting to the next.

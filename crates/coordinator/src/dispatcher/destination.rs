@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tercet_engine::{
     Admission, BreakerState, Call, Capacity, Destination, DestinationQueueSettings, Health, Moved,
-    Offered, ParticipantHealth, Permit, Watch, WatchedQueue,
+    Offered, ParticipantHealth, Permit, Ticket, Watch, WatchedQueue,
 };
 use tercet_wire::{AnswersView, Gid, Mono, Now};
 use tokio::sync::Notify;
@@ -88,6 +88,18 @@ impl DestinationHandle {
         let is_it = |pending: &Pending| is_it(&pending.call);
         let (retracted, watch) = self.change(|queue| queue.retract(is_it));
         (retracted.is_some(), watch)
+    }
+
+    /// Forgets all calls that wait for their turn.
+    pub(super) fn retract_all(&self) -> (Vec<Ticket>, Watch) {
+        let mut tickets = Vec::new();
+        loop {
+            let (retracted, watch) = self.change(|queue| queue.retract(|_| true));
+            match retracted {
+                Some(offered) => tickets.push(offered.call.call.ticket),
+                None => return (tickets, watch),
+            }
+        }
     }
 
     /// For the watcher: when to look next; `None` if it need not, and it is dismissed.

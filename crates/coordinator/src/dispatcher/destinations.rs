@@ -9,7 +9,7 @@ use url::Url;
 
 use super::breaker_turns::BreakerTurns;
 use super::destination::DestinationHandle;
-use crate::metrics::Participants;
+use crate::metrics::{ParticipantMetrics, Participants};
 
 /// Most destinations are called again, so they are kept when they have no calls; when
 /// there are this many, those are forgotten. The ones with calls are bounded by the
@@ -71,6 +71,11 @@ impl Destinations {
     /// A destination, unless it has been forgotten.
     pub(super) fn named(&self, name: &Destination) -> Option<Arc<DestinationHandle>> {
         self.lock().by_key.get(name.as_str()).map(Arc::clone)
+    }
+
+    /// What is counted of a participant.
+    pub(super) fn metrics(&self, participant: &str) -> Arc<ParticipantMetrics> {
+        self.participants.of(participant)
     }
 
     /// How it stands with every participant that is known, by name.

@@ -1,5 +1,6 @@
 //! Takes calls in, makes each when it is its turn, and puts the answer into its place.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::capacity::FreedCapacity;
 use super::destination::{DestinationHandle, Pending};
 use super::destinations::Destinations;
 use super::http_call::HttpCall;
+use super::paused::PausedParticipants;
 use super::settings::DispatcherSettings;
 use super::{Outcome, Place, breaker_log, call_loop};
 use crate::cluster::OwnLease;
@@ -44,6 +46,7 @@ pub(super) struct Shared {
     destinations: Destinations,
     pub(super) steps: StepMetrics,
     capacity: FreedCapacity,
+    paused: PausedParticipants,
     runtime: Handle,
 }
 
@@ -76,6 +79,7 @@ pub fn start(
         destinations: Destinations::new(settings.queue, settings.path_segments),
         steps: StepMetrics::default(),
         capacity: FreedCapacity::default(),
+        paused: PausedParticipants::default(),
         settings,
         runtime: Handle::current(),
     };
@@ -111,6 +115,10 @@ impl Dispatcher {
             return Ok(());
         };
         let destination = shared.destinations.of(&url);
+        if shared.paused.has(&destination.participant) {
+            let (ticket, destination) = (call.ticket, destination.name.clone());
+            return Err(Box::new(NoRoom { ticket, destination, place }));
+        }
         let offered = Offered::of(call, |call| Pending { call, url, place });
         let (admission, watch) = destination.offer(offered, shared.clock.now());
         shared.watch(&destination, watch);
@@ -129,6 +137,10 @@ impl Dispatcher {
     /// Has the room of this destination told by [`Dispatcher::capacity`] once there is any.
     pub fn notify_when_free(&self, destination: &Destination) {
         let shared = &self.shared;
+        // Whoever waits there is told when it is resumed.
+        if shared.paused.has(&destination.participant()) {
+            return;
+        }
         let Some(handle) = shared.destinations.named(destination) else {
             // It has had no calls for long enough to be forgotten.
             let places = shared.settings.queue.concurrency;
@@ -163,6 +175,27 @@ impl Dispatcher {
                 }
             }
         }
+    }
+
+    /// Participants that are not called from now on, by `host:port`; all others are.
+    pub fn set_paused(&self, participants: BTreeSet<String>) {
+        let destinations = &self.shared.destinations;
+        self.shared.paused.set(participants, |name| destinations.metrics(name));
+    }
+
+    /// Takes back all calls that wait for their turn at participants that are paused: they are not
+    /// made, and their places are free.
+    #[must_use]
+    pub fn retract_paused(&self) -> Vec<(Ticket, Destination)> {
+        let mut retracted = Vec::new();
+        let all = self.shared.destinations.all();
+        for destination in all.iter().filter(|it| self.shared.paused.has(&it.participant)) {
+            let (tickets, watch) = destination.retract_all();
+            self.shared.watch(destination, watch);
+            let of_it = tickets.into_iter().map(|ticket| (ticket, destination.name.clone()));
+            retracted.extend(of_it);
+        }
+        retracted
     }
 
     /// How many calls wait for their turn, over all destinations.

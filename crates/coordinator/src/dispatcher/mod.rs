@@ -26,6 +26,7 @@ mod destinations;
 mod dispatch;
 mod http_call;
 mod outcome;
+mod paused;
 mod request;
 mod settings;
 mod signing;

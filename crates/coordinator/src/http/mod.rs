@@ -26,6 +26,7 @@ mod state;
 pub use console::ConsoleSettings;
 pub use entrance::Entrance;
 pub use extract::budget::BodyBudget;
+pub(crate) use extract::job_filter::job_query;
 #[cfg(test)]
 pub(crate) use pages::saga_schema::SAGA_SCHEMA;
 pub use readiness::Readiness;

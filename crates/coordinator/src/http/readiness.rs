@@ -16,6 +16,7 @@ struct Facts {
     writable: AtomicBool,
     draining: AtomicBool,
     stopping: AtomicBool,
+    held: AtomicBool,
     beat_age: RwLock<Option<BeatAge>>,
 }
 
@@ -56,6 +57,17 @@ impl Readiness {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Whether what was undecided in a backup is held, since the database was restored from it.
+    pub fn set_held(&self, held: bool) {
+        self.0.held.store(held, Ordering::Relaxed);
+    }
+
+    /// Whether that is held.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.0.held.load(Ordering::Relaxed)
+    }
+
     /// Whether what was unfinished is taken up.
     #[must_use]
     pub fn is_started(&self) -> bool {
@@ -90,12 +102,13 @@ impl Readiness {
 
 impl fmt::Debug for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { started, writable, draining, stopping, beat_age: _ } = self;
+        let Self { started, writable, draining, stopping, held, beat_age: _ } = self;
         f.debug_struct("Facts")
             .field("started", started)
             .field("writable", writable)
             .field("draining", draining)
             .field("stopping", stopping)
+            .field("held", held)
             .finish_non_exhaustive()
     }
 }

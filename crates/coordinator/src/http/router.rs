@@ -11,11 +11,11 @@ use utoipa::OpenApi as _;
 use utoipa_axum::routes;
 
 use crate::access::{Needs, Role};
-use crate::cluster::LEFT;
+use crate::cluster::{JOB_ACT, LEFT, PAUSED};
 use crate::http::console::{self, Console, Offers};
 use crate::http::handlers::{
-    audit, begin, decide, events, health, left, list, participants, register, resolve, retry,
-    retry_all, sagas, show, stats,
+    audit, begin, decide, events, health, jobs, left, list, participants, pause, register, resolve,
+    restored, retry, retry_all, sagas, show, stats,
 };
 use crate::http::middleware::access::{Guard, guarded};
 use crate::http::middleware::forwarding::{self, Forwarding};
@@ -89,13 +89,20 @@ fn table(has_console: bool) -> RouteTable {
         .contract(OPERATOR, routes!(retry::retry))
         .contract(OPERATOR, routes!(resolve::resolve))
         .contract(OPERATOR, routes!(retry_all::retry_all))
+        .contract(OPERATOR, routes!(restored::release))
         .contract(OPERATOR, routes!(audit::audit))
         .contract(OPERATOR, routes!(sagas::put::put))
         .contract(VIEWER, routes!(sagas::list::list))
         .contract(VIEWER, routes!(sagas::show::show))
         .contract(OPERATOR, routes!(sagas::retire::retire))
         .contract(CLIENT, routes!(sagas::run::run))
+        .contract(OPERATOR, routes!(jobs::begin::begin))
+        .contract(VIEWER, routes!(jobs::list::list))
+        .contract(VIEWER, routes!(jobs::show::show))
+        .contract(OPERATOR, routes!(jobs::stop::stop))
         .contract(VIEWER, routes!(participants::participants))
+        .contract(OPERATOR, routes!(pause::pause))
+        .contract(OPERATOR, routes!(pause::resume))
         .contract(VIEWER, routes!(stats::stats))
         .contract(NOTHING, routes!(health::livez))
         .contract(NOTHING, routes!(health::readyz))
@@ -103,7 +110,9 @@ fn table(has_console: bool) -> RouteTable {
         .made_once(NOTHING, "/openapi.json", openapi::render)
         .made_once(NOTHING, "/docs", docs_page::render)
         .page(VIEWER, "/schemas/saga.json", Method::GET, get(saga_schema::saga_schema))
+        .page(Needs::Node, JOB_ACT, Method::POST, post(jobs::act::act))
         .page(Needs::Node, LEFT, Method::POST, post(left::left))
+        .page(Needs::Node, PAUSED, Method::POST, post(pause::paused))
         .page(NOTHING, "/problems", Method::GET, get(problems_page::index))
         .page(NOTHING, "/problems/{code}", Method::GET, get(problems_page::one));
     if !has_console {

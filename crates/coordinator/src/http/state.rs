@@ -16,7 +16,9 @@ use crate::http::console::ConsoleSettings;
 use crate::http::extract::budget::BodyBudget;
 use crate::http::readiness::Readiness;
 use crate::http::response::problem::Failure;
+use crate::jobs::Jobs;
 use crate::metrics::TransactionMetrics;
+use crate::pauses::Pauses;
 use crate::runtime::RuntimeHandle;
 use crate::sagas::Sagas;
 
@@ -30,6 +32,8 @@ pub struct Api {
     pub journal: Journal,
     /// Definitions of sagas.
     pub sagas: Sagas,
+    /// What is done to many transactions.
+    pub jobs: Jobs,
     /// Time and new ids.
     pub clock: Arc<dyn Clock>,
     /// How large the parts of a request may be, and where this node listens.
@@ -44,6 +48,8 @@ pub struct Api {
     pub metrics: PrometheusHandle,
     /// Tells how it stands with the participants.
     pub participants: Arc<dyn Fn() -> Vec<ParticipantHealth> + Send + Sync>,
+    /// Knows which participants are paused.
+    pub pauses: Pauses,
     /// What was seen of the nodes.
     pub nodes: Sightings,
     /// What is counted of transactions.

@@ -50,6 +50,10 @@ pub(super) fn describe() {
     );
     describe_gauge!(metric::PARTICIPANT_QUEUE, "Calls waiting for their turn at a participant.");
     describe_gauge!(
+        metric::PARTICIPANT_PAUSED,
+        "1 while an operator has a participant called no more."
+    );
+    describe_gauge!(
         metric::PARTICIPANT_BREAKER_OPEN,
         "Destinations of a participant that do not answer, or have only begun to again."
     );
@@ -86,6 +90,11 @@ pub(super) fn describe() {
         metric::ADMISSIONS_REFUSED,
         "Begins, further branches and connections that were not taken for want of room, by the limit."
     );
+    describe_gauge!(metric::JOBS_UNFINISHED, "Jobs that this node drives and that have not ended.");
+    describe_counter!(
+        metric::JOB_ACTS,
+        "Transactions that jobs of this node have come to, by action and by what came of it."
+    );
     describe_gauge!(metric::ALERTS_WAITING, "Alerts that wait to be delivered.");
     describe_counter!(
         metric::LOG_LINES_DROPPED,
@@ -114,6 +123,41 @@ pub(super) fn describe() {
     describe_gauge!(
         metric::ORPHANED,
         "Unfinished transactions that no live node drives, counted once a minute."
+    );
+    describe_gauge!(metric::READY, "Whether this node takes work: 1, or 0 where /readyz is 503.");
+    describe_gauge!(metric::HTTP_CONNECTIONS, "Connections of clients that are open, by port.");
+    describe_gauge!(metric::PROCESSORS, "Processors that this process may use.");
+    describe_gauge!(metric::DATABASE_SIZE, Unit::Bytes, "Size of the database's files.");
+    describe_gauge!(
+        metric::DATABASE_DISK_FREE,
+        Unit::Bytes,
+        "What is free where the database's files lie."
+    );
+    describe_gauge!(
+        metric::DATABASE_DISK_SIZE,
+        Unit::Bytes,
+        "Size of the file system that the database's files lie on."
+    );
+    describe_gauge!(
+        metric::CERTIFICATE_END,
+        Unit::Seconds,
+        "When a certificate that is shown to others ends, since 1970."
+    );
+    describe_counter!(
+        metric::PROCESS_CPU,
+        Unit::Seconds,
+        "Processor time that the process has used."
+    );
+    describe_gauge!(metric::PROCESS_MEMORY, Unit::Bytes, "Memory that the process takes.");
+    describe_gauge!(
+        metric::PROCESS_OPEN_FILES,
+        "Files that the process has open, connections among them."
+    );
+    describe_gauge!(metric::PROCESS_MAX_FILES, "Files that the process may have open.");
+    describe_gauge!(
+        metric::PROCESS_START,
+        Unit::Seconds,
+        "When the process was started, since 1970."
     );
     describe_gauge!(metric::BUILD_INFO, "Always 1; the version is the label.");
 

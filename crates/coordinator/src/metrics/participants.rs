@@ -155,6 +155,7 @@ pub struct ParticipantMetrics {
     label: Arc<str>,
     waiting: OnceLock<Gauge>,
     open_breakers: OnceLock<Gauge>,
+    paused: OnceLock<Gauge>,
     calls: PerCall<[OnceLock<Counter>; CallResult::ALL.len()]>,
     durations: PerCall<OnceLock<Histogram>>,
 }
@@ -165,6 +166,7 @@ impl ParticipantMetrics {
             label: Arc::from(label),
             waiting: OnceLock::new(),
             open_breakers: OnceLock::new(),
+            paused: OnceLock::new(),
             calls: PerCall::default(),
             durations: PerCall::default(),
         }
@@ -219,6 +221,16 @@ impl ParticipantMetrics {
         self.open_breakers().decrement(1.0);
     }
 
+    /// An operator has paused it, as this node has heard.
+    pub fn paused(&self) {
+        self.is_paused().increment(1.0);
+    }
+
+    /// It is called again.
+    pub fn resumed(&self) {
+        self.is_paused().decrement(1.0);
+    }
+
     fn waiting(&self) -> &Gauge {
         self.waiting.get_or_init(
             || gauge!(metric::PARTICIPANT_QUEUE, "participant" => Arc::clone(&self.label)),
@@ -228,6 +240,12 @@ impl ParticipantMetrics {
     fn open_breakers(&self) -> &Gauge {
         self.open_breakers.get_or_init(
             || gauge!(metric::PARTICIPANT_BREAKER_OPEN, "participant" => Arc::clone(&self.label)),
+        )
+    }
+
+    fn is_paused(&self) -> &Gauge {
+        self.paused.get_or_init(
+            || gauge!(metric::PARTICIPANT_PAUSED, "participant" => Arc::clone(&self.label)),
         )
     }
 }

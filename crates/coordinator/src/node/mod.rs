@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 mod every_setting;
+mod hold;
 mod parts;
 mod surroundings;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tercet_clock::Clock;
-use tercet_engine::{Core, Driver, Engine};
+use tercet_engine::{Core, Driver, Engine, Paused};
 use tercet_journal::{Journal, JournalError};
 use tercet_wire::{Incarnation, Wall};
 use thiserror::Error;
@@ -24,7 +25,9 @@ use crate::cluster::{Chunks, Forwarder, Life, News, OwnLease, Watching};
 use crate::config::Settings;
 use crate::dispatcher::{self, Dispatcher};
 use crate::http::Readiness;
+use crate::jobs::{Jobs, Worker};
 use crate::node::parts::{cluster_settings, driver_settings, engine_settings};
+use crate::pauses::{self, Pauses};
 use crate::runtime::{Ended, Ports, RecoveryError, RuntimeHandle, Shell, lanes, recover};
 
 pub(crate) use crate::node::parts::dispatcher_settings;
@@ -32,6 +35,11 @@ pub use crate::node::surroundings::{Rows, Surroundings};
 
 /// How long the others may take to hear that this node has left.
 const TELLING: Duration = Duration::from_millis(500);
+
+/// How often is read who is paused: others may have said so, or what this node said was durable only
+/// after it had given up waiting.
+const PAUSES_AMONG_SEVERAL: Duration = Duration::from_secs(1);
+const PAUSES_ALONE: Duration = Duration::from_secs(10);
 
 /// Clocks are corrected by so much without anybody noticing.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
@@ -42,6 +50,14 @@ pub enum NodeError {
     /// The journal could not be opened, or not closed in order.
     #[error("the journal cannot be used")]
     Journal(#[from] JournalError),
+    /// The database was restored from a backup, and nobody has said that this is known.
+    #[error(
+        "the database was restored from a backup ({since}), and what was undecided in it is held: start with --restored, compare the participants' books (tercet reconcile), then tercet restored release"
+    )]
+    Restored {
+        /// When.
+        since: Wall,
+    },
     /// The unfinished transactions could not be read.
     #[error("cannot recover")]
     Recovery(#[from] RecoveryError),
@@ -59,10 +75,14 @@ pub struct Node {
     pub engine: RuntimeHandle,
     /// Reads lists and histories.
     pub journal: Journal,
+    /// What is done to many transactions.
+    pub jobs: Jobs,
     /// Knows how it stands with the participants.
     pub dispatcher: Dispatcher,
     /// Which life.
     pub incarnation: Incarnation,
+    /// Knows which participants are paused.
+    pub(crate) pauses: Pauses,
     /// Asks the others, where they share the rows; then a life that was fenced can begin anew.
     pub forwarder: Option<Arc<Forwarder>>,
     shell: JoinHandle<Ended>,
@@ -92,8 +112,23 @@ impl Node {
         let forwarder = around.forwarder(incarnation, &journal, &look, &lease).await?;
         let is_one_of_several = forwarder.is_some();
 
+        let held = hold::of(journal.hold().await?);
+        if let Some(held) = &held {
+            if !matches!(around.rows, Rows::Restored) {
+                let since = held.at;
+                // It has written no more than that it is here.
+                journal.leave(TELLING).await?;
+                return Err(NodeError::Restored { since });
+            }
+            hold::tell(held);
+        }
+        readiness.set_held(held.is_some());
         let doubted = is_clock_doubted(journal.last_written(), settings, clock.now().wall);
-        let engine = Engine::new(clock.new_epoch(), engine_settings(settings, doubted));
+        let paused = journal.pauses().await?;
+        let mut of_engine = engine_settings(settings, doubted);
+        of_engine.rules.paused = Paused::of(pauses::names(&paused));
+        of_engine.rules.held_to = held.as_ref().and_then(|held| held.held_to);
+        let engine = Engine::new(clock.new_epoch(), of_engine);
         let core = Core::new(engine, settings.journal.request_timeout);
         let mut driver = Driver::new(core, driver_settings(settings));
         let recovered = recover(&mut driver, &journal, clock, transactions).await?;
@@ -116,6 +151,7 @@ impl Node {
             own_lease.clone(),
             Arc::clone(clock),
         );
+        dispatcher.set_paused(pauses::names(&paused));
         let chunks = is_one_of_several.then(|| Arc::new(Chunks::default()));
         let ports = Ports {
             journal: journal.clone(),
@@ -123,12 +159,16 @@ impl Node {
             metrics: transactions.clone(),
             alerts: around.alerts.clone(),
             unreachable_after: settings.alerts.unreachable_after,
+            paused: pauses::names(&paused),
             chunks: chunks.clone(),
         };
         let (engine, lanes) = lanes(settings.limits.begin_queue, settings.limits.request_queue);
         let shell = Shell::new(driver, Arc::clone(clock), lanes, journal_events, ports);
         let mut beside = JoinSet::new();
         beside.spawn(follow(shell.journal_health(), readiness.clone()));
+        if held.is_some() {
+            beside.spawn(hold::follow(journal.clone(), engine.clone(), readiness.clone()));
+        }
         if let Some(chunks) = chunks {
             let (journal, lease) = (journal.clone(), own_lease.clone());
             let life = Life { incarnation, began, journal, lease, look };
@@ -138,6 +178,12 @@ impl Node {
             let watching = Watching::new(life, of_cluster, chunks, seen, news, clock);
             beside.spawn(watching.run(stop.clone()));
         }
+        let pauses = Pauses::new(journal.clone(), engine.clone(), &paused);
+        let every = if is_one_of_several { PAUSES_AMONG_SEVERAL } else { PAUSES_ALONE };
+        beside.spawn(pauses.clone().watch(every));
+        let jobs = Jobs::new(journal.clone(), engine.clone(), Arc::clone(clock), incarnation);
+        let worker = Worker::new(&jobs, forwarder.clone(), settings.jobs.per_second);
+        beside.spawn(worker.run(stop.clone()));
         if settings.console.enabled {
             let (of_participants, clock) = (dispatcher.clone(), Arc::clone(clock));
             let participants = move || of_participants.participants();
@@ -156,8 +202,10 @@ impl Node {
         Ok(Self {
             engine,
             journal,
+            jobs,
             dispatcher,
             incarnation,
+            pauses,
             forwarder,
             shell,
             ended,

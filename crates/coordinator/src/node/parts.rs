@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 
 use tercet_engine::{
-    Backlog, BreakerSettings, DestinationQueueSettings, DriverSettings, EngineSettings, Rules,
+    Backlog, BreakerSettings, DestinationQueueSettings, DriverSettings, EngineSettings, Paused,
+    Rules,
 };
 use tercet_journal::{JournalSettings, Retention};
 use tercet_wire::Incarnation;
@@ -35,6 +36,10 @@ pub(super) fn engine_settings(settings: &Settings, clock_doubted: bool) -> Engin
             branches: settings.limits.branches,
             // Nobody asks again for room, so nobody has set this.
             no_room_pause: Rules::default().no_room_pause,
+            // A life begins with those that were when the last one ended: see `Node::start`.
+            paused: Paused::default(),
+            // The database says it.
+            held_to: None,
         },
         live_transactions: settings.limits.live_transactions,
         live_bytes: settings.limits.live_bytes,
@@ -78,6 +83,7 @@ pub(super) fn journal_settings(
             branches: settings.retention.branches,
             transactions: settings.retention.transactions,
             audit: settings.retention.audit,
+            jobs: settings.retention.jobs,
             max_finished: settings.retention.max_finished,
             every: settings.retention.interval,
         },

@@ -25,6 +25,8 @@ use crate::tls::Tls;
 pub enum Rows {
     /// At `database.url`.
     InDatabase,
+    /// The same, and what was undecided in it when it was restored from a backup is held.
+    Restored,
     /// In this process.
     InMemory(MemoryRows),
 }
@@ -123,7 +125,7 @@ impl Surroundings {
         let (settings, clock) = (&self.settings, Arc::clone(&self.clock));
         let of_journal = journal_settings(settings, self.listens_on, &self.url, incarnation);
         match &self.rows {
-            Rows::InDatabase => Journal::open(of_journal, tell, clock).await,
+            Rows::InDatabase | Rows::Restored => Journal::open(of_journal, tell, clock).await,
             Rows::InMemory(rows) => Journal::in_memory(rows, of_journal, tell, clock).await,
         }
     }

@@ -44,8 +44,12 @@ pub enum Control {
     Sync(oneshot::Sender<()>),
     /// Count the live transactions.
     Census(oneshot::Sender<Census>),
+    /// What was held since the database was restored goes on.
+    Release,
     /// Count who waits for these participants.
     WaitingFor(BTreeSet<String>, oneshot::Sender<Waits>),
+    /// Call these participants no more, and all others; told once that holds.
+    Pause(BTreeSet<String>, oneshot::Sender<()>),
 }
 
 /// Who waits for which participant: for those that were asked for, and maybe for others.
@@ -171,11 +175,26 @@ impl RuntimeHandle {
         census.await.ok()
     }
 
+    /// What was held since the database was restored goes on, in an engine that has not stopped.
+    pub async fn release(&self) {
+        // One that has stopped holds nothing: the next reads that nothing is to be held.
+        let _ = self.control.send(Control::Release).await;
+    }
+
     /// Counts who waits for these participants; nothing once the engine has stopped.
     pub async fn waiting_for(&self, participants: BTreeSet<String>) -> Option<Waits> {
         let (reply, waits) = oneshot::channel();
         self.control.send(Control::WaitingFor(participants, reply)).await.ok()?;
         waits.await.ok()
+    }
+
+    /// From now on these participants are not called, by `host:port`, and all others are. Returns
+    /// when that holds, or the engine has stopped.
+    pub async fn pause(&self, participants: BTreeSet<String>) {
+        let (reply, done) = oneshot::channel();
+        if self.control.send(Control::Pause(participants, reply)).await.is_ok() {
+            let _ = done.await;
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! transaction. So what comes within a moment is told together, after one look: a thousand
 //! participants may be away at once, and nothing else gets on meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tercet_engine::{Destination, OutageNews, Outages, Parked, WaitingFor};
@@ -29,9 +29,16 @@ pub(super) struct OutageLog {
 
 impl OutageLog {
     /// None so far. `unreachable_after`: how long a breaker is open before people are told.
-    pub(super) fn new(unreachable_after: Duration) -> Self {
-        let outages = Outages::new(unreachable_after);
+    /// `paused`: who is paused, of whom nothing is told.
+    pub(super) fn new(unreachable_after: Duration, paused: BTreeSet<String>) -> Self {
+        let mut outages = Outages::new(unreachable_after);
+        outages.set_paused(paused);
         Self { outages, news: Vec::new(), not_before: Mono(0) }
+    }
+
+    /// Of these nothing is told, since nobody calls them.
+    pub(super) fn set_paused(&mut self, participants: BTreeSet<String>) {
+        self.outages.set_paused(participants);
     }
 
     /// Whether no participant is away.
@@ -166,7 +173,7 @@ mod tests {
     }
 
     fn away(participants: usize) -> OutageLog {
-        let mut log = OutageLog::new(Duration::ZERO);
+        let mut log = OutageLog::new(Duration::ZERO, BTreeSet::new());
         for number in 0..participants {
             log.opened(&destination(number), at(0));
         }

@@ -56,7 +56,9 @@ impl Cause {
             | Refusal::AlreadyCancelled
             | Refusal::NotOpen
             | Refusal::AsksItsInitiator
+            | Refusal::Held
             | Refusal::NotDecided
+            | Refusal::NothingToDo(_)
             | Refusal::AlreadyFinished(_)
             | Refusal::BranchNotFound(_)
             | Refusal::TriesOutstanding(_)

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tercet_clock::Clock;
 use tercet_engine::{
-    Call, Commands, Destination, Driver, Ended, Health, JournalEvent, Lane, Parked, Request,
-    Ticket, Wait, health,
+    Call, Commands, Destination, Driver, Ended, Event, Health, Input, JournalEvent, Lane, Parked,
+    Request, Ticket, Wait, health,
 };
 use tercet_journal::Journal;
 use tercet_wire::{Answer, Gid, Incarnation, Now, host_port};
@@ -39,6 +39,8 @@ pub struct Ports {
     pub alerts: Alerts,
     /// How long a participant does not answer before they are.
     pub unreachable_after: Duration,
+    /// Participants that are paused as this life begins.
+    pub paused: BTreeSet<String>,
     /// Who hears of what was taken over, where there are other nodes.
     pub chunks: Option<Arc<Chunks>>,
 }
@@ -86,7 +88,7 @@ impl Shell {
             counting: Counting::default(),
             taken_over: Vec::new(),
             breaker_turns: ports.dispatcher.breaker_turns(),
-            outages: OutageLog::new(ports.unreachable_after),
+            outages: OutageLog::new(ports.unreachable_after, ports.paused.clone()),
             ports,
             replies: Replies::default(),
             parking: ParkingLog::default(),
@@ -260,7 +262,28 @@ impl Shell {
         match control {
             Control::Sync(done) => self.driver.sync(self.replies.expect_synced(done)),
             Control::Census(reply) => self.counting.census(reply),
+            Control::Release => self.driver.release(),
             Control::WaitingFor(participants, reply) => self.counting.waits(participants, reply),
+            Control::Pause(participants, done) => {
+                self.pause(participants);
+                // Whoever does not wait for it needs no telling.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Nobody calls these any more, and all others are called: first nothing leaves, then what waits
+    /// for its turn comes back, and waits.
+    fn pause(&mut self, participants: BTreeSet<String>) {
+        self.ports.dispatcher.set_paused(participants.clone());
+        self.outages.set_paused(participants.clone());
+        let now = self.clock.now();
+        let paused = Event::Input(Input::Paused(participants));
+        let commands = self.driver.step(paused, now);
+        count_finished(&self.driver, &self.ports.metrics);
+        self.carry_out(commands);
+        for (ticket, destination) in self.ports.dispatcher.retract_paused() {
+            self.driver.not_sent(ticket, Some(destination));
         }
     }
 

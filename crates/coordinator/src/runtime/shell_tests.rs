@@ -101,6 +101,7 @@ async fn shell(
         metrics: TransactionMetrics::register(),
         alerts: Alerts::off(),
         unreachable_after: Duration::from_secs(3),
+        paused: Default::default(),
         chunks: None,
     };
     let (_, lanes) = lanes(1, 1);

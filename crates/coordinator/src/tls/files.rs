@@ -9,7 +9,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 
+use tercet_wire::Wall;
+
 use super::TlsError;
+use super::validity::not_after;
 use crate::config::{CallsTlsSection, ClusterSection, ServerTlsSection};
 
 /// The longest file that is read, in bytes: more than the system's own authorities together.
@@ -60,6 +63,14 @@ pub(super) struct Identity {
     pub(super) key: PrivateKeyDer<'static>,
 }
 
+impl Loaded {
+    /// When the first certificate of the chain ends that does: then nobody trusts it any more.
+    pub(super) fn ends(&self) -> Option<Wall> {
+        let chain = &self.identity.as_ref()?.chain;
+        chain.iter().filter_map(not_after).min()
+    }
+}
+
 impl TlsFiles {
     /// Those of the port, if it speaks TLS.
     pub(crate) fn of_server(section: &ServerTlsSection) -> Option<Self> {
@@ -97,7 +108,7 @@ impl TlsFiles {
     }
 
     /// Whether there is nothing to be read.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.authorities.is_none() && self.identity.is_none()
     }
 

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use tercet_wire::Wall;
+
 use super::files::NamedFile;
 use super::{Loaded, TlsError, TlsFiles};
 use crate::reading_again::ReadAgain;
@@ -21,6 +23,8 @@ pub(crate) struct Held<T> {
 struct Last {
     /// What counts.
     digest: [u8; 32],
+    /// When the certificate that counts ends.
+    ends: Option<Wall>,
     /// What differs from it, and is not taken before two looks have found it: several files are written
     /// one after the other.
     unsettled: Option<Unsettled>,
@@ -45,7 +49,7 @@ impl<T> Held<T> {
         make: fn(Loaded) -> Result<T, TlsError>,
     ) -> Result<Self, TlsError> {
         let loaded = files.read()?;
-        let mut last = Last { digest: loaded.digest, ..Last::default() };
+        let mut last = Last { digest: loaded.digest, ends: loaded.ends(), ..Last::default() };
         warn_of_group(&mut last, loaded.group_mode.as_ref());
         let now = RwLock::new(Arc::new(make(loaded)?));
         Ok(Self { files, make, now, last: Mutex::new(last) })
@@ -56,12 +60,17 @@ impl<T> Held<T> {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// When the certificate that is shown ends, if one is.
+    pub(super) fn ends(&self) -> Option<Wall> {
+        self.last().ends
+    }
+
     /// From here on that counts.
     fn take(&self, last: &mut Last, loaded: Loaded) -> Result<(), TlsError> {
-        let digest = loaded.digest;
+        let (digest, ends) = (loaded.digest, loaded.ends());
         let made = Arc::new((self.make)(loaded)?);
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = made;
-        *last = Last { digest, group_mode: last.group_mode, ..Last::default() };
+        *last = Last { digest, ends, group_mode: last.group_mode, ..Last::default() };
         Ok(())
     }
 

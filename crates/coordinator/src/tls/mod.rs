@@ -10,15 +10,18 @@
 //! Connections take what counts when they begin, and keep it: nothing that is read again ends one.
 
 mod client;
+mod ends;
 mod error;
 mod files;
 mod held;
 mod names;
 mod server;
+mod validity;
 
 use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
+use tercet_wire::Wall;
 
 pub(crate) use self::client::client;
 pub use self::error::TlsError;
@@ -50,6 +53,16 @@ impl Tls {
         let calls = Held::begin(TlsFiles::of_calls(&settings.dispatcher.tls), client)?;
         let nodes = Held::begin(TlsFiles::of_nodes(&settings.cluster), client)?;
         Ok(Self { server: server.map(Arc::new), calls: Arc::new(calls), nodes: Arc::new(nodes) })
+    }
+
+    /// When the certificates that are shown to others end: of the port, of calls, of what nodes say to
+    /// each other. None where none is shown.
+    pub(crate) fn ends(&self) -> [(&'static str, Option<Wall>); 3] {
+        [
+            ("server", self.server.as_ref().and_then(|held| held.ends())),
+            ("calls", self.calls.ends()),
+            ("nodes", self.nodes.ends()),
+        ]
     }
 
     /// What is read again when it changes.

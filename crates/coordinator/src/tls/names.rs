@@ -9,7 +9,7 @@ use webpki::EndEntityCert;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
 /// Tags of what is used here. Source: X.690, 8.
-const SEQUENCE: u8 = 0x30;
+pub(super) const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTF8: u8 = 0x0c;
@@ -41,7 +41,7 @@ fn common_name(attribute: &[u8]) -> Option<String> {
 }
 
 /// What stands one behind the other in DER: tags and contents. It ends at what cannot be read.
-struct Elements<'a>(&'a [u8]);
+pub(super) struct Elements<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Elements<'a> {
     type Item = (u8, &'a [u8]);

@@ -54,6 +54,20 @@ pub struct ParticipantHealth {
 }
 
 impl ParticipantHealth {
+    /// That of one that was not called.
+    #[must_use]
+    pub fn uncalled(participant: String) -> Self {
+        Self {
+            participant,
+            in_flight: 0,
+            waiting: 0,
+            breaker: BreakerState::Closed,
+            calls: 0,
+            failures: 0,
+            answers: AnswersView::default(),
+        }
+    }
+
     /// As operators are shown it, with what the engine knows of who waits for it.
     #[must_use]
     pub fn view(self, waiting_for: &WaitingFor) -> ParticipantView {
@@ -73,6 +87,7 @@ impl ParticipantHealth {
             // Three places say all that can be told apart by eye.
             failure_rate: (rate * 1_000.0).round() / 1_000.0,
             answers,
+            paused: None,
         }
     }
 }

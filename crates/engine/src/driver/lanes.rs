@@ -65,9 +65,11 @@ impl Lanes {
             Ask::Register(_)
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
+            | Ask::DecideHeld(_)
             | Ask::Cancel { .. }
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::OfJob(_)
             | Ask::Read => self.requests.push_back(request),
         }
     }

@@ -234,6 +234,11 @@ impl Driver {
         self.core.next_deadline().into_iter().chain(look).min()
     }
 
+    /// What was held since the database was restored goes on.
+    pub fn release(&mut self) {
+        self.lanes.control.push_back(Event::Input(Input::Release));
+    }
+
     /// It is to stop within this grace: whoever waits is told in time.
     pub fn stop(&mut self, now: Mono, grace: Duration) {
         if self.stopping.is_none() {

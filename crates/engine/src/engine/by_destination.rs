@@ -12,6 +12,11 @@ use crate::dispatch::Destination;
 pub(super) struct ByDestination(BTreeMap<Destination, BTreeSet<(Mono, Gid)>>);
 
 impl ByDestination {
+    /// Where anybody is.
+    pub(super) fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        self.0.keys()
+    }
+
     /// Moves a transaction from where it was, as it carries it, to where it is now.
     pub(super) fn replace(
         &mut self,

@@ -2,7 +2,7 @@
 //! do not take is an entry here, and is called when the destination says that it has capacity:
 //! nobody asks again and again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_wire::{Gid, Mono, Now};
 
@@ -72,6 +72,17 @@ impl CapacityWaits {
     /// Whether anybody waits for capacity there.
     pub(super) fn is_awaited(&self, destination: &Destination) -> bool {
         self.waiting.contains(destination)
+    }
+
+    /// Whether anybody waits for capacity at a destination of this participant.
+    pub(super) fn is_awaited_of(&self, participant: &str) -> bool {
+        self.waiting.destinations().any(|at| at.participant() == participant)
+    }
+
+    /// Where somebody waits for capacity, of the destinations of these participants.
+    pub(super) fn awaited_of(&self, participants: &BTreeSet<String>) -> Vec<Destination> {
+        let all = self.waiting.destinations();
+        all.filter(|at| participants.contains(&at.participant())).cloned().collect()
     }
 
     /// When somebody is to be woken: these were due when their destination answered.

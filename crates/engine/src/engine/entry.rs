@@ -17,6 +17,7 @@ use crate::engine::paging::Paging;
 use crate::engine::timers::Timers;
 use crate::engine::{Engine, EngineSettings, at_once};
 use crate::invariants::moved_rightly;
+use crate::job::Ticked;
 use crate::record::{Change, Record};
 use crate::transaction::{Doubt, ParkedNow, Step, Transaction, Wanted, not_before};
 
@@ -133,9 +134,14 @@ impl Entry<'_> {
             }
         };
         live_transaction.transaction = next;
-        let Step { changes, completion, calls, parked, act, .. } = step;
+        let Step { changes, completion, calls, parked, act, tick, .. } = step;
         let changes = match act {
             Some(act) => vec![Change::Acted(Box::new(Acted { act: *act, changes }))],
+            None => changes,
+        };
+        // What a job does is a part of an act that has its row already.
+        let changes = match tick {
+            Some(tick) => vec![Change::Ticked(Box::new(Ticked { tick: *tick, changes }))],
             None => changes,
         };
         let instance = live_transaction.transaction.instance();

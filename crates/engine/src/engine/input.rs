@@ -1,11 +1,12 @@
 //! What comes into the engine: requests, participants' answers, the journal's
 //! answers, and the passing of time. All by one door, so there is one order of events.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tercet_wire::{
-    Answer, BranchId, BranchSpec, CallOp, Epoch, Gid, Incarnation, Instance, Mono, Op, Operator,
-    Resolution, Seq, Spec,
+    Answer, BranchId, BranchSpec, CallOp, Epoch, Gid, Incarnation, Instance, JobAct, Mono, Op,
+    Operator, Resolution, Seq, Spec,
 };
 
 use crate::dispatch::{CapacityFreed, Destination};
@@ -56,6 +57,10 @@ pub enum Input {
     HungUp(Gid, ReplyTo),
     /// The node stops: nobody waits beyond this moment any more.
     NobodyWaitsBeyond(Mono),
+    /// These participants, by `host:port`, are not called from now on, and no others.
+    Paused(BTreeSet<String>),
+    /// What was held since the database was restored goes on.
+    Release,
     /// Nothing but time has passed.
     Tick,
 }
@@ -134,6 +139,8 @@ pub enum Ask {
         /// comes later runs.
         if_unknown: Option<Arc<Spec>>,
     },
+    /// Decide although it is held: an operator has looked.
+    DecideHeld(Op),
     /// Call at once what is waiting.
     Retry {
         /// Who asks, for history and audit.
@@ -141,6 +148,8 @@ pub enum Ask {
     },
     /// End a branch by hand.
     Resolve(Box<Resolution>),
+    /// Do what a job does, unless it was done.
+    OfJob(Box<JobAct>),
     /// Show it.
     Read,
 }

@@ -1,6 +1,6 @@
 //! What is done with a transaction that is in memory.
 
-use tercet_wire::{Answer, BranchId, Epoch, Gid, Now, Op, Seq, host_port};
+use tercet_wire::{Answer, BranchId, Epoch, Gid, JobDeed, Now, Op, Seq, host_port};
 
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
@@ -23,6 +23,8 @@ enum Found {
 impl Engine {
     pub(super) fn ask_known(&mut self, request: Request, now: Now, output: &mut Output) {
         let Request { reply_to, gid, ask, wait } = request;
+        let resolves_many =
+            matches!(&ask, Ask::OfJob(act) if matches!(act.does, JobDeed::Resolve { .. }));
         let purpose = if matches!(ask, Ask::Read) {
             // Reading changes nothing, so it works even for one whose rules failed.
             Ok(Purpose::Read)
@@ -48,6 +50,15 @@ impl Engine {
                 &live_transaction.transaction,
                 branch,
             ));
+        }
+        if resolves_many {
+            let transaction = &live_transaction.transaction;
+            let resolved = transaction
+                .branches()
+                .iter()
+                .filter(|branch| branch.pending_resolution().is_some());
+            let under_way = |branch: &Branch| call_under_way(self.epoch, transaction, branch.id());
+            output.retract.extend(resolved.filter_map(under_way));
         }
         match purpose {
             Ok(purpose) => {
@@ -205,6 +216,9 @@ fn asked(
     step: &mut Step<'_>,
 ) -> Result<Purpose, Refusal> {
     let repeat = transaction.decision().is_some();
+    if transaction.is_held() && is_kept_from_what_is_held(&ask) {
+        return Err(Refusal::Held);
+    }
     match ask {
         Ask::Begin { spec, .. } => {
             match transaction.spec().fingerprint.answers(&spec.fingerprint) {
@@ -229,6 +243,10 @@ fn asked(
             transaction.cancel(detail, step)?;
             Ok(Purpose::Decide { op: Op::Cancel, repeat })
         }
+        Ask::DecideHeld(op) => {
+            transaction.decide_held(op, step)?;
+            Ok(Purpose::Decide { op, repeat })
+        }
         Ask::Retry { by } => {
             transaction.retry(&by, step);
             Ok(Purpose::Read)
@@ -238,7 +256,27 @@ fn asked(
             transaction.resolve(*word, step)?;
             Ok(purpose)
         }
+        Ask::OfJob(act) => {
+            transaction.comes_to(&act, step)?;
+            Ok(Purpose::Read)
+        }
         Ask::Read => Ok(Purpose::Read),
+    }
+}
+
+/// Whether what is asked would have a transaction that is held go on.
+fn is_kept_from_what_is_held(ask: &Ask) -> bool {
+    match ask {
+        Ask::Register(_)
+        | Ask::RegisterAtOnce(_)
+        | Ask::Confirm
+        | Ask::Cancel { .. }
+        | Ask::Retry { .. } => true,
+        // Nothing is decided that a branch could be resolved as, and it is told so. A job writes down
+        // that it could not.
+        Ask::Begin { .. } | Ask::DecideHeld(_) | Ask::Resolve(_) | Ask::OfJob(_) | Ask::Read => {
+            false
+        }
     }
 }
 

@@ -26,6 +26,7 @@ mod live_transaction;
 mod loading;
 pub(crate) mod output;
 mod paging;
+mod pauses;
 mod timers;
 mod unknown;
 mod waiting_for;
@@ -46,7 +47,7 @@ use crate::engine::paging::Paging;
 use crate::engine::timers::Timers;
 pub(crate) use crate::engine::unknown::ask_again;
 use crate::engine::unknown::refuse_unread;
-use crate::transaction::Rules;
+use crate::transaction::{Rules, Transaction};
 pub use waiting_for::WaitingFor;
 
 /// Timers run in one step.
@@ -146,6 +147,8 @@ pub struct Census {
     pub parked_branches: usize,
     /// Transactions quarantined: after a fault of ours, or because their rows make no sense.
     pub quarantined: usize,
+    /// Transactions that are held since the database was restored.
+    pub held: usize,
     /// Of those counted, how many are paged out to the journal until their participants have room.
     pub paged_out: usize,
     /// Bytes of memory that live transactions take.
@@ -162,7 +165,8 @@ impl Census {
 impl Engine {
     /// An engine without transactions.
     #[must_use]
-    pub fn new(epoch: Epoch, settings: EngineSettings) -> Self {
+    pub fn new(epoch: Epoch, mut settings: EngineSettings) -> Self {
+        settings.rules.paused.tells_apart_by(settings.destination_path_segments);
         Self {
             settings,
             epoch,
@@ -202,6 +206,8 @@ impl Engine {
             Input::Quarantined(gid) => self.quarantined(&gid, now, &mut output),
             Input::HungUp(gid, reply_to) => self.hung_up(&gid, reply_to, now, &mut output),
             Input::NobodyWaitsBeyond(moment) => self.nobody_waits_beyond(moment, now, &mut output),
+            Input::Paused(participants) => self.paused(participants, now, &mut output),
+            Input::Release => self.release(now, &mut output),
             Input::Tick => {}
         }
         self.leave_what_is_over();
@@ -240,7 +246,7 @@ impl Engine {
 
     /// The live transaction of this id.
     #[must_use]
-    pub fn transaction(&self, gid: &Gid) -> Option<&crate::transaction::Transaction> {
+    pub fn transaction(&self, gid: &Gid) -> Option<&Transaction> {
         self.live.get(gid).map(LiveTransaction::transaction)
     }
 
@@ -263,6 +269,7 @@ impl Engine {
             let parked = transaction.callees().filter(|branch| branch.is_parked());
             census.parked_branches += parked.count();
             census.quarantined += usize::from(live_transaction.is_quarantined());
+            census.held += usize::from(transaction.is_held());
         }
         for (status, count, oldest) in self.paging.by_status() {
             census.count(status, count, Some(oldest));
@@ -348,6 +355,18 @@ impl Engine {
             self.update(gid, now, output);
         }
         self.loading.stops_waiting(gid, reply_to, now);
+    }
+
+    /// What was held goes on, and nothing is held any more.
+    fn release(&mut self, now: Now, output: &mut Output) {
+        if self.settings.rules.held_to.take().is_none() {
+            return;
+        }
+        let held = self.live.iter().filter(|(_, live)| live.transaction().is_held());
+        let held: Vec<Gid> = held.map(|(gid, _)| gid.clone()).collect();
+        for gid in held {
+            self.run(&gid, now, output, Transaction::release);
+        }
     }
 
     fn durable(&mut self, seq: Seq, now: Now) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    BranchId, BranchResult, BranchSpec, Gid, Incarnation, Instance, Mono, Now, Op, Seq, Spec,
-    Unfit, Wall,
+    BranchId, BranchResult, BranchSpec, Gid, Incarnation, Instance, Mono, Now, Op, ProblemCode,
+    Seq, Spec, Unfit, Wall,
 };
 
 use crate::dispatch::Destination;
@@ -220,8 +220,13 @@ pub enum Refusal {
     AlreadyFinished(BranchId),
     /// The transaction has no such branch.
     BranchNotFound(BranchId),
+    /// The database was restored from a backup, and this was trying in it: it waits for people.
+    Held,
     /// Its time is over, and it is for its initiator to say what became of it.
     AsksItsInitiator,
+    /// It has ended, or is another life of the gid, so that nobody writes that a job has come to it;
+    /// and why the job could not do what it does, if it could not.
+    NothingToDo(Option<ProblemCode>),
     /// These branches' Tries are not answered.
     TriesOutstanding(Vec<BranchId>),
     /// The branch has a field that this transaction has no use for.

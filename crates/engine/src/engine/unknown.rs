@@ -31,8 +31,10 @@ impl Engine {
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
+            | Ask::DecideHeld(_)
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::OfJob(_)
             | Ask::Read => {
                 if self.loading.len() >= MOST_LOADING {
                     return refuse_unread([request], output);
@@ -201,7 +203,8 @@ impl Engine {
     fn resumed(&self, stored: &StoredTransaction, now: Now) -> Transaction {
         let resume = Resume::AtStart { clock_doubted: self.settings.clock_doubted };
         let mut transaction = Transaction::resume(stored, resume, now);
-        transaction.start_the_clocks(now.mono);
+        transaction.is_held_by(&self.settings.rules);
+        transaction.start_the_clocks(now.mono, &self.settings.rules);
         transaction
     }
 
@@ -214,9 +217,11 @@ impl Engine {
     fn adopt(&mut self, stored: &StoredTransaction, now: Now, output: &mut Output) {
         let gid = &stored.spec.gid;
         let mut transaction = Transaction::resume(stored, Resume::PagedIn, now);
+        transaction.is_held_by(&self.settings.rules);
         if let Some(wake) = self.paging.take_wake(gid) {
             transaction.resume_clocks(wake, &self.settings.rules, now);
         }
+        transaction.waits_since_resumed(&self.settings.rules.paused);
         transaction.goes_on_in_its_round(now);
         let remembered = self.paging.take_backoffs(gid);
         transaction.resume_backoffs(remembered.backoffs);
@@ -285,8 +290,10 @@ impl Engine {
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
+            | Ask::DecideHeld(_)
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::OfJob(_)
             | Ask::Read => {
                 refuse(&request, Refusal::NotFound, output);
             }
@@ -435,8 +442,10 @@ impl Request {
             Ask::Register(_)
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
+            | Ask::DecideHeld(_)
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::OfJob(_)
             | Ask::Read => false,
         }
     }
@@ -450,8 +459,10 @@ impl Request {
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
             | Ask::Cancel { .. }
+            | Ask::DecideHeld(_)
             | Ask::Retry { .. }
             | Ask::Resolve(_)
+            | Ask::OfJob(_)
             | Ask::Read => Refusal::JournalUnavailable,
         }
     }

@@ -164,6 +164,10 @@ impl Weight {
                 let of_act = Self::with(0, acted.act.text_bytes());
                 return acted.changes.iter().map(Self::of_change).fold(of_act, Self::and);
             }
+            Change::Ticked(ticked) => {
+                let of_tick = Self::with(0, ticked.tick.gid.as_str().len());
+                return ticked.changes.iter().map(Self::of_change).fold(of_tick, Self::and);
+            }
         };
         Self::with(branches, text)
     }

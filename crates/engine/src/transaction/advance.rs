@@ -33,6 +33,10 @@ fn sooner(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
 impl Transaction {
     /// Draws every conclusion that is due.
     pub(crate) fn advance(&mut self, step: &mut Step<'_>) {
+        if self.is_held() {
+            return self.tell_whose_it_was(step);
+        }
+        self.stop_clocks_of_paused(step);
         self.expire_waits(step);
         if let Some(decision) = self.due_decision(step) {
             self.decide(decision, step);
@@ -42,7 +46,7 @@ impl Transaction {
         if self.order.is_some() {
             self.acknowledge_absent_legs(step);
         }
-        self.start_the_clocks(step.now.mono);
+        self.start_the_clocks(step.now.mono, step.rules);
         self.park_what_waits_too_long(step);
         self.finish_if_everyone_acknowledged(step);
         self.write_acknowledgements_that_wait_alone(step);
@@ -54,6 +58,9 @@ impl Transaction {
 
     /// When `advance` has something to do although nothing comes in.
     pub(crate) fn next_due(&self, rules: &Rules) -> Option<Mono> {
+        if self.is_held() {
+            return None;
+        }
         let deadline = match &self.phase {
             // It is over when its initiator is asked.
             Phase::Trying { deadline } => Some(*deadline).filter(|_| self.initiator.is_none()),
@@ -65,7 +72,7 @@ impl Transaction {
         for (position, branch) in self.branches.iter().enumerate() {
             let call = match &branch.call_state {
                 CallState::Due(at) | CallState::Held(at) => turn.includes(position).then_some(*at),
-                CallState::Waiting { .. } => self.wait_expires_at(branch),
+                CallState::Waiting { .. } => self.wait_expires_at(branch, rules),
                 CallState::Idle | CallState::InFlight { .. } => None,
             };
             let word = branch.word.as_ref().map(|word| word.takes_effect);
@@ -208,6 +215,11 @@ impl Transaction {
                 branch.call_state = CallState::Idle;
                 continue;
             };
+            let url = branch.spec.url(op);
+            if let Some(at) = url.and_then(|url| step.rules.paused.place_of(url)) {
+                branch.call_state = CallState::Waiting { since: step.now.mono, at };
+                continue;
+            }
             let attempts = branch.attempts.get_mut(op);
             *attempts = attempts.saturating_add(1);
             let attempt = *attempts;

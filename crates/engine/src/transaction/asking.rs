@@ -94,6 +94,11 @@ impl Transaction {
         if !matches!(initiator.call_state, CallState::Due(at) if at <= step.now.mono) {
             return;
         }
+        let url = initiator.spec.url(Op::Try);
+        if let Some(at) = url.and_then(|url| step.rules.paused.place_of(url)) {
+            initiator.call_state = CallState::Waiting { since: step.now.mono, at };
+            return;
+        }
         initiator.attempts.try_ = initiator.attempts.try_.saturating_add(1);
         let (op, attempt) = (Op::Try, initiator.attempts.try_);
         initiator.call_state = CallState::InFlight { op, attempt };
@@ -112,7 +117,9 @@ impl Transaction {
             Some(at) => CallState::Waiting { since, at },
             None => CallState::Due(step.now.mono.after(pause(initiator, step.rules, entropy))),
         };
-        initiator.last_error.get_or_insert_with(|| Arc::from(why));
+        if !Self::is_paused(initiator, Op::Try, step) {
+            initiator.last_error.get_or_insert_with(|| Arc::from(why));
+        }
     }
 
     /// It has answered.
@@ -177,7 +184,8 @@ impl Transaction {
 
     fn park_initiator(&mut self, doubt: Doubt, step: &mut Step<'_>) {
         let Some(initiator) = self.initiator.as_deref_mut() else { return };
-        if initiator.told_parked >= Some(doubt) {
+        let is_paused = Self::is_paused(initiator, Op::Try, step);
+        if initiator.told_parked >= Some(doubt) || is_paused {
             return;
         }
         initiator.told_parked = Some(doubt);

@@ -42,7 +42,7 @@ impl Transaction {
                 CallState::Due(before(deadline, step.now.mono, pause, None))
             }
         };
-        if op != Op::Try {
+        if op != Op::Try && !Self::is_paused(branch, op, step) {
             // Nobody has answered anything wrong, but people should know that it waits.
             branch.last_error.get_or_insert_with(|| Arc::from(why));
         }
@@ -98,11 +98,12 @@ impl Transaction {
     }
 
     /// When waiting for room has consequences for one that does: a Try uses up an attempt in the
-    /// time that its call may take.
-    pub(super) fn wait_expires_at(&self, branch: &Branch) -> Option<Mono> {
+    /// time that its call may take, unless nobody may call.
+    pub(super) fn wait_expires_at(&self, branch: &Branch, rules: &Rules) -> Option<Mono> {
         match (&self.phase, &branch.call_state) {
             (Phase::Trying { .. }, CallState::Waiting { since, .. }) => {
-                Some(since.after(branch.spec.timeout))
+                let is_paused = branch.spec.url(Op::Try).is_some_and(|url| rules.paused.holds(url));
+                (!is_paused).then(|| since.after(branch.spec.timeout))
             }
             (Phase::Trying { .. } | Phase::SecondPhase(_) | Phase::Finished { .. }, _) => None,
         }
@@ -116,7 +117,8 @@ impl Transaction {
             let entropy = step.entropy(position);
             let branch = branch_at(&mut self.branches, position);
             let CallState::Waiting { since, .. } = &branch.call_state else { continue };
-            if step.now.mono < since.after(branch.spec.timeout) {
+            let is_over = step.now.mono >= since.after(branch.spec.timeout);
+            if !is_over || Self::is_paused(branch, op, step) {
                 continue;
             }
             let attempts = branch.attempts.get_mut(op);

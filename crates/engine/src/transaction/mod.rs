@@ -18,10 +18,13 @@ mod backpressure;
 mod branch;
 mod branch_rows;
 mod history;
+mod hold;
+mod jobs;
 mod operator;
 mod paging;
 mod parking;
 mod pattern;
+mod pauses;
 mod requests;
 mod restore;
 mod results;
@@ -36,12 +39,15 @@ use history::History;
 pub use history::history_bound;
 pub(crate) use paging::{BranchBackoff, Waiting, Wake, WakesTo};
 pub(crate) use parking::Doubt;
+pub use pauses::Paused;
 pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
 use results::Results;
 pub use step::Rules;
 pub(crate) use step::{ParkedNow, Step, Wanted};
-use tercet_wire::{BranchId, Gid, Incarnation, Instance, Mono, Now, Order, Spec, Status, Wall};
+use tercet_wire::{
+    ActId, BranchId, Gid, Incarnation, Instance, Mono, Now, Order, Spec, Status, Wall,
+};
 
 use crate::record::{Decided, Decision};
 
@@ -64,6 +70,10 @@ pub struct Transaction {
     parked_row: bool,
     /// The life that drove it before, until its history says so.
     taken_over_from: Option<Box<Incarnation>>,
+    /// The jobs that have come to it, by id.
+    jobs: Vec<ActId>,
+    /// Whether it was trying when the database was restored from a backup, and was not released yet.
+    held: bool,
 }
 
 /// How far a transaction is.
@@ -102,6 +112,8 @@ impl Transaction {
             results: Results::default(),
             parked_row: false,
             taken_over_from: None,
+            jobs: Vec::new(),
+            held: false,
             spec,
         }
     }

@@ -28,7 +28,7 @@ use crate::transaction::history::Line;
 use crate::transaction::{Phase, Step, Transaction, branch_at};
 
 /// How long a word waits for the answer to the call that is under way.
-const WAITS_FOR_AN_ANSWER: Duration = Duration::from_secs(2);
+pub(super) const WAITS_FOR_AN_ANSWER: Duration = Duration::from_secs(2);
 
 /// What an operator did, as the audit has it.
 struct Did {
@@ -45,6 +45,16 @@ impl Transaction {
             Phase::Trying { .. } | Phase::SecondPhase(_) => {}
             Phase::Finished { .. } => return,
         }
+        let hastened = self.hasten(step);
+        if hastened > 0 {
+            self.was_retried(&by.to_string(), step);
+        }
+        let detail = format!("{{\"calls\":{hastened}}}");
+        self.was_act_of(by, Did { action: Action::Retry, branch: None, note: None, detail }, step);
+    }
+
+    /// Whatever waits for its next call is due now; how many those are.
+    pub(super) fn hasten(&mut self, step: &Step<'_>) -> usize {
         let mut hastened = 0_usize;
         for branch in self.callees_mut() {
             match branch.call_state {
@@ -63,11 +73,7 @@ impl Transaction {
                 | CallState::InFlight { .. } => {}
             }
         }
-        if hastened > 0 {
-            self.was_retried(&by.to_string(), step);
-        }
-        let detail = format!("{{\"calls\":{hastened}}}");
-        self.was_act_of(by, Did { action: Action::Retry, branch: None, note: None, detail }, step);
+        hastened
     }
 
     /// Takes an operator's word about a branch; `advance` says when it takes effect.

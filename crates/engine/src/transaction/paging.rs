@@ -160,7 +160,9 @@ impl Transaction {
             }),
             Phase::Trying { .. } => {
                 let is_asked = |it: &Branch| matches!(it.call_state, CallState::InFlight { .. });
+                // Nobody would find it when it is released.
                 self.spec.open
+                    && !self.held
                     && self.branches.iter().all(|it| it.call_state == CallState::Idle)
                     && !self.initiator().is_some_and(is_asked)
             }

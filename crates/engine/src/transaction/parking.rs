@@ -10,7 +10,7 @@ use tercet_wire::{EventKind, Mono, Op};
 use crate::transaction::branch::CallState;
 use crate::transaction::history::Line;
 use crate::transaction::step::ParkedNow;
-use crate::transaction::{Phase, Step, Transaction, branch_at};
+use crate::transaction::{Phase, Rules, Step, Transaction, branch_at};
 
 /// Why a branch is shown to people, the lesser first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,8 +33,8 @@ impl Transaction {
     }
 
     /// The time of a branch begins with its turn, and not before its Confirm may be called: nobody
-    /// waits for what may not be called yet.
-    pub(crate) fn start_the_clocks(&mut self, now: Mono) {
+    /// waits for what may not be called yet, or for whom nobody calls.
+    pub(crate) fn start_the_clocks(&mut self, now: Mono, rules: &Rules) {
         if self.op_that_parks().is_none() {
             return;
         }
@@ -44,7 +44,8 @@ impl Transaction {
             if branch.failure_stats.since.is_none()
                 && !is_held
                 && turn.includes(position)
-                && branch.needs(decision.as_ref()).is_some()
+                && let Some(op) = branch.needs(decision.as_ref())
+                && !branch.spec.url(op).is_some_and(|url| rules.paused.holds(url))
             {
                 branch.failure_stats.since = Some(now);
             }
@@ -67,7 +68,7 @@ impl Transaction {
     /// been told as its participant's outage, so that it is hopeless is told beside that.
     pub(super) fn park(&mut self, position: usize, op: Op, doubt: Doubt, step: &mut Step<'_>) {
         let branch = branch_at(&mut self.branches, position);
-        if branch.told_parked >= Some(doubt) {
+        if branch.told_parked >= Some(doubt) || Self::is_paused(branch, op, step) {
             return;
         }
         branch.told_parked = Some(doubt);

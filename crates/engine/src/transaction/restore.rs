@@ -15,7 +15,7 @@ use crate::transaction::results::Results;
 use crate::transaction::{Doubt, Phase, Step, Transaction, branch_rows};
 
 /// The least that one more round of Try is given.
-const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+pub(super) const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 
 /// The most failures that attempts are taken for: a pause of some seconds follows from them.
 const MOST_FAILURES: u32 = 7;
@@ -64,6 +64,8 @@ impl Transaction {
             history: History { lines: stored.history_len, kept: stored.history_kept },
             parked_row: stored.parked,
             taken_over_from: None,
+            jobs: stored.jobs.clone(),
+            held: false,
         };
         transaction.acknowledge_absent_legs(&Step::new(now, &super::Rules::default()));
         if is_one_more_round && stored.decided.is_none() {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tercet_wire::{Backoff, BranchSpec, Now, Op, spread};
+use tercet_wire::{Backoff, BranchSpec, Now, Op, Wall, spread};
 
 use crate::act::Act;
 use crate::engine::output::CallResults;
+use crate::job::Tick;
 use crate::record::Change;
-use crate::transaction::Doubt;
+use crate::transaction::{Doubt, Paused};
 
-/// The numbers in the rules; all in config.
+/// The numbers in the rules, all in config; and who is paused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rules {
     /// Calls of a Try that may fail in doubt before the transaction is cancelled.
@@ -30,6 +31,10 @@ pub struct Rules {
     pub history_lines: u32,
     /// Branches one transaction may have.
     pub branches: usize,
+    /// Who is not called at the moment.
+    pub paused: Paused,
+    /// The database was restored from a backup: what is trying, and was begun no later than this, is held.
+    pub held_to: Option<Wall>,
 }
 
 impl Default for Rules {
@@ -43,6 +48,8 @@ impl Default for Rules {
             no_room_pause: Duration::from_millis(50),
             history_lines: 100,
             branches: 64,
+            paused: Paused::default(),
+            held_to: None,
         }
     }
 }
@@ -91,6 +98,8 @@ pub(crate) struct Step<'a> {
     pub(crate) parked: Vec<ParkedNow>,
     /// What an operator did, where that is what the changes come from.
     pub(crate) act: Option<Box<Act>>,
+    /// That a job has come to it, where that is what the changes come from.
+    pub(crate) tick: Option<Box<Tick>>,
 }
 
 impl<'a> Step<'a> {
@@ -103,6 +112,7 @@ impl<'a> Step<'a> {
             calls: Vec::new(),
             parked: Vec::new(),
             act: None,
+            tick: None,
         }
     }
 

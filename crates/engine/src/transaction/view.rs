@@ -159,6 +159,9 @@ fn next_attempt_at(
     transaction: &Transaction,
     at: Now,
 ) -> Option<Wall> {
+    if transaction.is_held() {
+        return None;
+    }
     match branch.call_state {
         CallState::Due(due) => transaction.turn().includes(position).then(|| {
             let next = at.wall_at(due);

@@ -9,17 +9,21 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use tercet_engine::{
-    Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
+    Batch, Chunk, HistoryEvent, HoldChange, JobRevision, Leave, LifeRow, Load, ParticipantPause,
+    StoredTransaction, Tick, TransactionKey,
 };
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
+    ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView,
+    Wall,
 };
 use tokio::sync::watch;
 
 use crate::error::JournalError;
 use crate::store::{
-    AuditDue, Cluster, Commit, CommitError, Keyset, Purge, PurgeBatch, PurgeLimits, Read, Store,
+    AuditDue, Cluster, Commit, CommitError, JobsDue, JobsKept, Keyset, Purge, PurgeBatch,
+    PurgeLimits, Read, Store,
 };
+use crate::stored_job::{JobCounts, StoredJob};
 use crate::stored_saga::{ListedSaga, StoredSaga};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
@@ -236,9 +240,61 @@ impl Read for Faulty {
         self.store.sagas(after, limit).await
     }
 
+    async fn pauses(&self) -> Result<Vec<ParticipantPause>, JournalError> {
+        self.store.pauses().await
+    }
+
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.hold().await
+    }
+
     async fn count_sagas(&self) -> Result<u64, JournalError> {
         self.faults.until_looked_up().await;
         self.store.count_sagas().await
+    }
+
+    async fn job(&self, id: ActId) -> Result<Option<StoredJob>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.job(id).await
+    }
+
+    async fn jobs(
+        &self,
+        before: Option<ActId>,
+        limit: u32,
+    ) -> Result<Vec<StoredJob>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.jobs(before, limit).await
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<JobRevision>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.unfinished_jobs().await
+    }
+
+    async fn job_found_after(
+        &self,
+        id: ActId,
+        revision: u32,
+    ) -> Result<Option<JobRevision>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.job_found_after(id, revision).await
+    }
+
+    async fn job_counts(&self, id: ActId) -> Result<JobCounts, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.job_counts(id).await
+    }
+
+    async fn job_came_to(&self, id: ActId, places: (u32, u32)) -> Result<Vec<u32>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.job_came_to(id, places).await
+    }
+
+    async fn job_failures(&self, id: ActId, limit: u32) -> Result<Vec<Tick>, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.job_failures(id, limit).await
     }
 
     async fn secret(&self) -> Result<Option<String>, JournalError> {
@@ -299,6 +355,15 @@ impl Purge for Faulty {
 
     async fn purge_audit(&self, due: &AuditDue) -> Result<(), JournalError> {
         self.store.purge_audit(due).await
+    }
+
+    async fn jobs_due(&self, kept: &JobsKept, most: u32) -> Result<JobsDue, JournalError> {
+        self.faults.until_looked_up().await;
+        self.store.jobs_due(kept, most).await
+    }
+
+    async fn purge_jobs(&self, due: &JobsDue) -> Result<(), JournalError> {
+        self.store.purge_jobs(due).await
     }
 }
 

@@ -10,10 +10,13 @@ mod engine;
 mod faults;
 mod faulty;
 mod guards;
+mod holds;
+mod jobs;
 mod lists;
 mod lives;
 mod order;
 mod paging;
+mod pauses;
 mod retention;
 mod rig;
 mod sagas;
@@ -24,6 +27,9 @@ mod servers;
 #[cfg(feature = "databases")]
 pub(super) use self::engine::Engine;
 pub(super) use self::faulty::Fault;
+pub(super) use self::holds::releases;
+pub(super) use self::jobs::{revision, tick, ticked};
+pub(super) use self::pauses::{act_that_pauses, pause};
 pub(super) use self::rig::{Rig, Running, patiently};
 pub(super) use self::sagas::{act_that_puts, puts};
 pub(super) use self::script::{

@@ -45,7 +45,7 @@ fn retires(of: &str, revision: u32, version: u32) -> SagaRevision {
 
 /// An act of no single transaction, by which a definition is put.
 pub(crate) fn act_that_puts(number: u64, revision: SagaRevision) -> ActAlone {
-    ActAlone { act: act(number, Wall(1), None), revision: Some(revision) }
+    ActAlone { revision: Some(revision), ..ActAlone::from(act(number, Wall(1), None)) }
 }
 
 async fn revise(

@@ -25,7 +25,7 @@ impl Audit {
                 self.insert(&acted.act);
             }
         }
-        batch.acts.iter().for_each(|alone| self.insert(&alone.act));
+        batch.acts.iter().filter_map(|alone| alone.act.as_ref()).for_each(|act| self.insert(act));
     }
 
     fn insert(&mut self, act: &Act) {

@@ -1,6 +1,8 @@
 //! Rows in memory, without IO: for tests, and for measuring everything but the disk.
 
 mod audit;
+mod holds;
+mod jobs;
 mod list;
 mod sagas;
 mod state;
@@ -11,19 +13,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tercet_engine::{
-    Batch, Chunk, HistoryEvent, Leave, LifeRow, Load, StoredTransaction, TransactionKey,
+    Batch, Chunk, HistoryEvent, HoldChange, JobRevision, Leave, LifeRow, Load, ParticipantPause,
+    StoredTransaction, Tick, TransactionKey,
 };
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
+    ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView,
+    Wall,
 };
 use tokio::sync::watch;
 
 use self::state::State;
 use crate::error::JournalError;
 use crate::store::{
-    AuditDue, Claim, Cluster, Commit, CommitError, Keyset, Life, Purge, PurgeBatch, PurgeLimits,
-    Read, Store,
+    AuditDue, Claim, Cluster, Commit, CommitError, JobsDue, JobsKept, Keyset, Life, Purge,
+    PurgeBatch, PurgeLimits, Read, Store,
 };
+use crate::stored_job::{JobCounts, StoredJob};
 use crate::stored_saga::{ListedSaga, StoredSaga};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
@@ -196,8 +201,52 @@ impl Read for MemoryStore {
         Ok(self.state().sagas().page(after, limit))
     }
 
+    async fn pauses(&self) -> Result<Vec<ParticipantPause>, JournalError> {
+        Ok(self.state().pauses())
+    }
+
     async fn count_sagas(&self) -> Result<u64, JournalError> {
         Ok(self.state().sagas().count())
+    }
+
+    async fn job(&self, id: ActId) -> Result<Option<StoredJob>, JournalError> {
+        Ok(self.state().jobs().one(id))
+    }
+
+    async fn jobs(
+        &self,
+        before: Option<ActId>,
+        limit: u32,
+    ) -> Result<Vec<StoredJob>, JournalError> {
+        Ok(self.state().jobs().page(before, limit))
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<JobRevision>, JournalError> {
+        Ok(self.state().jobs().unfinished())
+    }
+
+    async fn job_found_after(
+        &self,
+        id: ActId,
+        revision: u32,
+    ) -> Result<Option<JobRevision>, JournalError> {
+        Ok(self.state().jobs().found_after(id, revision))
+    }
+
+    async fn job_counts(&self, id: ActId) -> Result<JobCounts, JournalError> {
+        Ok(self.state().jobs().counts(id))
+    }
+
+    async fn job_came_to(&self, id: ActId, places: (u32, u32)) -> Result<Vec<u32>, JournalError> {
+        Ok(self.state().jobs().come_to(id, places))
+    }
+
+    async fn job_failures(&self, id: ActId, limit: u32) -> Result<Vec<Tick>, JournalError> {
+        Ok(self.state().jobs().failures(id, limit))
+    }
+
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        Ok(self.state().holds().newest())
     }
 
     async fn secret(&self) -> Result<Option<String>, JournalError> {
@@ -255,6 +304,15 @@ impl Purge for MemoryStore {
 
     async fn purge_audit(&self, due: &AuditDue) -> Result<(), JournalError> {
         self.state().audit_mut().purge(due);
+        Ok(())
+    }
+
+    async fn jobs_due(&self, kept: &JobsKept, most: u32) -> Result<JobsDue, JournalError> {
+        Ok(self.state().jobs().due(kept, most))
+    }
+
+    async fn purge_jobs(&self, due: &JobsDue) -> Result<(), JournalError> {
+        self.state().purge_jobs(due);
         Ok(())
     }
 }

@@ -5,16 +5,22 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use tercet_engine::{
-    ApplyError, Batch, Change, Chunk, Judgement, Leave, LifeRow, Lives, StoredTransaction,
-    TransactionKey, begins, judge,
+    ApplyError, Batch, Change, Chunk, Judgement, Leave, LifeRow, Lives, ParticipantPause,
+    StoredTransaction, TransactionKey, begins, judge,
 };
-use tercet_wire::{BranchSpec, Gid, Incarnation, ListOrder, NODE_PROTOCOL, Status, Wall};
+use tercet_wire::{
+    BranchSpec, Gid, Incarnation, ListOrder, NODE_PROTOCOL, ParticipantName, Status, Wall,
+};
 
 use super::as_count;
 use super::audit::Audit;
+use super::holds::Holds;
+use super::jobs::Jobs;
 use super::sagas::Sagas;
-use crate::store::{CommitError, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within};
-use crate::summary::{JournalSummary, NodeRow};
+use crate::store::{
+    CommitError, JobsDue, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within,
+};
+use crate::summary::{Held, JournalSummary, NodeRow};
 
 /// All rows.
 #[derive(Debug, Default)]
@@ -35,6 +41,9 @@ pub(super) struct State {
     secret: Option<String>,
     audit: Audit,
     sagas: Sagas,
+    pauses: BTreeMap<ParticipantName, ParticipantPause>,
+    jobs: Jobs,
+    holds: Holds,
 }
 
 impl State {
@@ -70,8 +79,30 @@ impl State {
         &self.audit
     }
 
+    pub(super) fn pauses(&self) -> Vec<ParticipantPause> {
+        self.pauses.values().filter(|pause| pause.paused).cloned().collect()
+    }
+
+    pub(super) fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
     pub(super) fn sagas(&self) -> &Sagas {
         &self.sagas
+    }
+
+    pub(super) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// What jobs have come to is remembered with the transactions too.
+    pub(super) fn purge_jobs(&mut self, due: &JobsDue) {
+        self.jobs.purge(due);
+        for (gid, stored) in &mut self.transactions {
+            if !stored.jobs.is_empty() {
+                stored.jobs = self.jobs.come_to_one(gid);
+            }
+        }
     }
 
     pub(super) fn audit_mut(&mut self) -> &mut Audit {
@@ -143,6 +174,8 @@ impl State {
             return Ok(self.taken_from(batch));
         }
         self.sagas.check(batch)?;
+        self.jobs.check(batch)?;
+        self.holds.check(batch)?;
         let mut changed: BTreeMap<Gid, StoredTransaction> = BTreeMap::new();
         let mut taken: Vec<TransactionKey> = Vec::new();
         for record in &batch.records {
@@ -181,6 +214,16 @@ impl State {
         }
         self.audit.add(batch, &taken);
         self.sagas.add(batch);
+        for pause in batch.acts.iter().filter_map(|alone| alone.pause.as_ref()) {
+            self.pauses.insert(pause.participant.clone(), pause.clone());
+        }
+        self.jobs.add(batch);
+        for tick in super::jobs::alone(batch) {
+            if let Some(stored) = self.transactions.get_mut(&tick.gid) {
+                stored.jobs = self.jobs.come_to_one(&tick.gid);
+            }
+        }
+        self.holds.add(batch);
         self.lives.fence(incarnation, batch.number);
         self.written_at = Some(batch.written_at);
         Ok(taken)
@@ -274,8 +317,19 @@ impl State {
                 summary.oldest_unfinished = Some(oldest);
             }
         }
+        summary.held = self.held();
         summary.nodes = self.lives.rows().map(|row| self.node(row)).collect();
         summary
+    }
+
+    fn held(&self) -> Option<Held> {
+        let change = self.holds.newest()?;
+        let to = change.held_to?;
+        let is_held =
+            |it: &&StoredTransaction| it.status == Status::Trying && it.spec.created_at <= to;
+        let transactions = self.transactions.values().filter(is_held).count();
+        let transactions = u64::try_from(transactions).unwrap_or(u64::MAX);
+        Some(Held { since: change.at, transactions })
     }
 
     /// Memory is no database that nodes share: what they would tell each other is not kept.

@@ -54,8 +54,8 @@ async fn engines(session: &mut MySqlSession) -> Result<(), JournalError> {
                   WHERE table_schema = DATABASE() AND engine <> 'InnoDB' \
                   AND table_name IN ('nodes', 'global_transactions', 'global_details', \
                   'branch_transactions', 'branch_outcomes', 'branch_options', 'branch_results', \
-                  'transaction_options', 'transaction_events', 'schema_lock', 'audit', 'sagas') \
-                  LIMIT 1";
+                  'transaction_options', 'transaction_events', 'schema_lock', 'audit', 'sagas', \
+                  'participant_pauses', 'jobs', 'job_ticks', 'holds') LIMIT 1";
     match session.value(others).await? {
         Some(Field::Text(found)) => Err(JournalError::Setting {
             setting: "ENGINE",

@@ -51,6 +51,9 @@ impl Dialect for MySqlDialect {
             | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Sagas
+            | WriteKind::Jobs
+            | WriteKind::Ticks
+            | WriteKind::Holds
             | WriteKind::Audit => inserted(kind, rows, ""),
             WriteKind::Advance => between(
                 "UPDATE global_transactions AS g JOIN (",
@@ -96,12 +99,18 @@ impl Dialect for MySqlDialect {
                  pending_resolution = VALUES(pending_resolution), \
                  contradicted = VALUES(contradicted)",
             ),
+            WriteKind::Pauses => inserted(
+                kind,
+                rows,
+                " ON DUPLICATE KEY UPDATE paused = VALUES(paused), at = VALUES(at), \
+                 who = VALUES(who), note = VALUES(note)",
+            ),
         }
     }
 
     fn counts_rows_of(self, kind: WriteKind) -> bool {
         // A row that is replaced counts as two, and one that stays the same as one or as none.
-        kind != WriteKind::Outcomes
+        !matches!(kind, WriteKind::Outcomes | WriteKind::Pauses)
     }
 
     fn nodes(self) -> Statement {

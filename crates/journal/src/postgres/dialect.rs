@@ -229,6 +229,10 @@ fn text(kind: WriteKind, rows: &str) -> String {
              pending_resolution = excluded.pending_resolution, \
              contradicted = excluded.contradicted"
         ),
+        WriteKind::Pauses => format!(
+            "INSERT INTO {into} SELECT * FROM {rows} ON CONFLICT (participant) DO UPDATE SET \
+             paused = excluded.paused, at = excluded.at, who = excluded.who, note = excluded.note"
+        ),
         WriteKind::Details
         | WriteKind::OwnOptions
         | WriteKind::Branches
@@ -236,6 +240,9 @@ fn text(kind: WriteKind, rows: &str) -> String {
         | WriteKind::Results
         | WriteKind::Events
         | WriteKind::Sagas
+        | WriteKind::Jobs
+        | WriteKind::Ticks
+        | WriteKind::Holds
         | WriteKind::Audit => {
             format!("INSERT INTO {into} SELECT * FROM {rows}")
         }

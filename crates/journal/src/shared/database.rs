@@ -2,20 +2,22 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tercet_engine::HoldChange;
 use tercet_migrations::StepStatus;
 use tercet_wire::Wall;
 use tokio::runtime::Handle;
 
 use super::address::Address;
-use super::server::Server;
-use super::store::SharedStore;
+use super::server::{Server, Session};
+use super::store::{SharedStore, writer};
 use super::{end_lives, fill, migrate_up, migration_status, offline};
 use crate::error::JournalError;
 use crate::settings::JournalSettings;
-use crate::sql::LifeOfNode;
+use crate::sql::{LifeOfNode, discard, holds};
 use crate::store::{Database, Filling, Offline, Store};
 
 /// A database on a server of this kind.
@@ -68,6 +70,23 @@ impl<S: Server> Database for SharedDatabase<S> {
 
     async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
         end_lives::<S>(&self.at, seen).await
+    }
+
+    async fn held_by_others(&self) -> Result<Option<HoldChange>, JournalError> {
+        migrate_up::<S>(&self.at).await?;
+        let starting = S::starting(&self.at)?;
+        let newest = holds::newest(&starting).await;
+        discard(starting).await;
+        Ok(newest?.filter(|newest| newest.held_to.is_some()))
+    }
+
+    async fn check(&self) -> Result<(), JournalError> {
+        writer::<S>(&self.at).await?.end().await;
+        Ok(())
+    }
+
+    fn file(&self) -> Option<&Path> {
+        None
     }
 
     fn untrusted_file_system(&self) -> Option<&'static str> {

@@ -11,11 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
-use tercet_engine::{Acted, Batch, BranchRecord, Change, HistoryEvent, Load, Record};
-use tercet_wire::{BranchStatus, EventKind, Gid, PerOp, Spec, Wall};
+use tercet_engine::{
+    ActAlone, Acted, Batch, BranchRecord, Change, HistoryEvent, JobWrite, Load, Record,
+};
+use tercet_wire::{BranchStatus, EventKind, Gid, JobStage, PerOp, Spec, Wall};
 
 use crate::conformance::{
-    Rig, act, act_that_puts, finished, patiently, puts, record, tried, trying, with_options,
+    Rig, act, act_that_pauses, act_that_puts, finished, patiently, puts, record, releases,
+    revision, tick, ticked, tried, trying, with_options,
 };
 use crate::store::{CommitError, Store};
 use crate::{JournalError, migrate_up, migration_status};
@@ -49,7 +52,7 @@ on_each_server!(
 );
 
 /// Tables that a batch writes, each by a statement of its own.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 14] = [
     "global_transactions",
     "global_details",
     "transaction_options",
@@ -59,6 +62,10 @@ const TABLES: [&str; 10] = [
     "branch_results",
     "transaction_events",
     "sagas",
+    "participant_pauses",
+    "jobs",
+    "job_ticks",
+    "holds",
     "audit",
 ];
 
@@ -86,17 +93,25 @@ fn batch(number: i64, begun: &Arc<Spec>, decided: Option<&Arc<Spec>>) -> Batch {
         contradicted: false,
         acknowledged_at: None,
     };
-    let act = act(u64::try_from(number).unwrap(), Wall(1), Some(&begun.gid));
+    let of_job = u64::try_from(number).unwrap();
+    let act = act(of_job, Wall(1), Some(&begun.gid));
     let mut records: Vec<Record> = vec![
         record(1, begun, Change::Begun(begun.clone())),
         record(2, begun, Change::History(happened)),
         record(3, begun, Change::BranchRecord(outcome)),
         record(4, begun, Change::Acted(Box::new(Acted { act, changes: Vec::new() }))),
         record(5, begun, tried("b1")),
+        record(6, begun, ticked(&tick(of_job, &begun.gid, 1, None), Change::Parked(true))),
     ];
-    records.extend(decided.map(|spec| record(6, spec, finished(spec, 1, 2)[1].clone())));
+    records.extend(decided.map(|spec| record(7, spec, finished(spec, 1, 2)[1].clone())));
     let of_saga = 1_000 + u64::try_from(number).unwrap();
-    let acts = vec![act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1))];
+    let hold = Some(releases(u32::try_from(number).unwrap()));
+    let job = JobWrite::Revision(revision(of_job, 1, JobStage::Queued));
+    let acts = vec![
+        act_that_puts(of_saga, puts(&format!("s{number}"), 1, 1)),
+        act_that_pauses(of_saga + 10_000, &format!("pay-{number}:80")),
+        ActAlone { job: Some(job), hold, ..ActAlone::default() },
+    ];
     Batch { number, written_at: Wall(number), records, acts }
 }
 
@@ -151,7 +166,7 @@ async fn a_batch_that_fails_at_any_statement_and_then_at_any_other_is_written_on
             assert_eq!(store.commit(&batch).await.unwrap(), []);
             // Its outcome was not learned, say: once more, and then once more.
             assert_eq!(store.commit(&batch).await.unwrap(), []);
-            let written = [1, 1, 1, 2, 1, 2, 1, 1, 1, 2]
+            let written = [1, 1, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 3]
                 .iter()
                 .zip(&expected)
                 .map(|(more, rows)| more + rows);
@@ -282,6 +297,7 @@ async fn steps_that_died_anywhere_in_their_middle_are_gone_on_with(rig: Rig) {
     };
     // The last things made first, so that each time it has died a little earlier.
     let undo = [
+        "DROP TABLE participant_pauses".to_owned(),
         "DROP TABLE transaction_options".to_owned(),
         "DROP TABLE branch_results".to_owned(),
         "DROP TABLE branch_options".to_owned(),

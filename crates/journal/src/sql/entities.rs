@@ -219,6 +219,94 @@ pub(crate) mod saga {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Whether a participant is called.
+pub(crate) mod pause {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "participant_pauses")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) participant: String,
+        pub(crate) paused: bool,
+        pub(crate) at: i64,
+        pub(crate) who: String,
+        pub(crate) note: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What becomes of a job: a row a change.
+pub(crate) mod job {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "jobs")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) revision: i32,
+        pub(crate) stage: String,
+        pub(crate) at: i64,
+        pub(crate) owner: i64,
+        pub(crate) matched: i64,
+        pub(crate) done: i64,
+        pub(crate) failed: i64,
+        pub(crate) document: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// That a job has come to a transaction.
+pub(crate) mod tick {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "job_ticks")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) gid: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) job_id: String,
+        pub(crate) number: i32,
+        pub(crate) code: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A hold that began after a restore, or was released.
+pub(crate) mod hold {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "holds")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) number: i32,
+        pub(crate) held_to: Option<i64>,
+        pub(crate) at: i64,
+        pub(crate) who: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// What all nodes on a database share.
 pub(crate) mod setting {
     use sea_orm::entity::prelude::*;

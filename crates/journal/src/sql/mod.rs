@@ -7,11 +7,14 @@ pub(crate) mod audit;
 mod commit;
 mod dialect;
 mod entities;
+pub(crate) mod holds;
+mod jobs;
 mod lenient_rows;
 pub(crate) mod list;
 pub(crate) mod list_query;
 mod list_walk;
 mod load;
+pub(crate) mod pauses;
 pub(crate) mod read;
 pub(crate) mod retention;
 mod rows;
@@ -27,8 +30,8 @@ pub(crate) use self::commit::{
 };
 pub(crate) use self::dialect::{Dialect, SharedDialect, driven_by_nobody, words};
 pub(crate) use self::entities::{
-    audit as act, branch, detail, event, node, options, outcome, own_options, result, saga,
-    transaction,
+    audit as act, branch, detail, event, hold, job, node, options, outcome, own_options, pause,
+    result, saga, tick, transaction,
 };
 pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};

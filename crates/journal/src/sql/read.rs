@@ -12,7 +12,7 @@ use tercet_wire::{BranchSpec, EventKind, Gid, Incarnation, Pattern, Status};
 
 use super::dialect::{SharedDialect, driven_by_nobody};
 use super::entities::{
-    branch, detail, event, options, outcome, own_options, result, setting, transaction,
+    branch, detail, event, options, outcome, own_options, result, setting, tick, transaction,
 };
 use super::lenient_rows::readable;
 use super::rows::{Rows, can_have_options, happening};
@@ -412,6 +412,17 @@ async fn read<'a>(
             results.entry(row.gid.clone()).or_default().push(row);
         }
     }
+    let mut jobs: HashMap<String, Vec<String>> = HashMap::new();
+    let ticks: Vec<(String, String)> = tick::Entity::find()
+        .select_only()
+        .columns([tick::Column::Gid, tick::Column::JobId])
+        .filter(tick::Column::Gid.is_in(names()))
+        .into_tuple()
+        .all(snapshot)
+        .await?;
+    for (gid, job) in ticks {
+        jobs.entry(gid).or_default().push(job);
+    }
     let kept = EventKind::ALL.iter().filter(|kind| kind.is_always_kept());
     let is_kept = event::Column::Kind.is_in(kept.map(|kind| kind.as_str()));
     // What is not counted is null, and a count passes over it.
@@ -446,6 +457,7 @@ async fn read<'a>(
             results: results.remove(name).unwrap_or_default(),
             history_len,
             history_kept,
+            jobs: jobs.remove(name).unwrap_or_default(),
         };
         let stored = rows.stored().map_err(|why| Unreadable { gid: gid.clone(), why });
         all.insert(gid.clone(), stored);

@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tercet_engine::{
-    BranchRecord, Decided, Decision, HistoryEvent, ResultRecord, SagaRevision, StoredTransaction,
-    TryAnswer,
+    BranchRecord, Decided, Decision, HistoryEvent, JobRevision, ResultRecord, SagaRevision,
+    StoredTransaction, TryAnswer,
 };
 use tercet_wire::{
-    AuditEntryView, BranchId, BranchResult, BranchSpec, BranchStatus, Fingerprint, Incarnation,
-    LastAnswerView, Op, Order, Pattern, PendingResolutionView, PerOp, ResolvedAs, Spec, Status,
-    SummaryView, TransactionOptions, Wall,
+    ActId, AuditEntryView, BranchId, BranchResult, BranchSpec, BranchStatus, Fingerprint,
+    Incarnation, LastAnswerView, Op, Order, Pattern, PendingResolutionView, PerOp, ResolvedAs,
+    Spec, Status, SummaryView, TransactionOptions, Wall,
 };
 
 use super::entities::{
-    audit, branch, detail, event, options, outcome, own_options, result, saga, transaction,
+    audit, branch, detail, event, job, options, outcome, own_options, result, saga, transaction,
 };
 
 /// What is wrong with a row, in words.
@@ -37,6 +37,8 @@ pub(crate) struct Rows {
     pub(crate) results: Vec<result::Model>,
     pub(crate) history_len: i64,
     pub(crate) history_kept: i64,
+    /// Ids of the jobs that have come to it.
+    pub(crate) jobs: Vec<String>,
 }
 
 impl Rows {
@@ -103,8 +105,34 @@ impl Rows {
             history: Vec::new(),
             history_len: small("number", self.history_len)?,
             history_kept: small("number", self.history_kept)?,
+            jobs: jobs(&self.jobs)?,
         })
     }
+}
+
+/// In order. A job that is not known by its id would come to it again.
+fn jobs(ids: &[String]) -> Result<Vec<ActId>, Wrong> {
+    let mut jobs =
+        ids.iter().map(|id| parse("job_id", id)).collect::<Result<Vec<ActId>, Wrong>>()?;
+    jobs.sort_unstable();
+    Ok(jobs)
+}
+
+/// The change of a job that a row stands for.
+pub(crate) fn job_revision(row: &job::Model) -> Result<JobRevision, Wrong> {
+    let count =
+        |column: &str, count: i64| u64::try_from(count).map_err(|_| format!("{column} is {count}"));
+    Ok(JobRevision {
+        id: parse("id", &row.id)?,
+        revision: small("revision", i64::from(row.revision))?,
+        stage: parse("stage", &row.stage)?,
+        at: Wall(row.at),
+        owner: Incarnation(row.owner),
+        matched: count("matched", row.matched)?,
+        done: count("done", row.done)?,
+        failed: count("failed", row.failed)?,
+        document: row.document.as_deref().map(Arc::from),
+    })
 }
 
 /// Whether there can be a row of its options: a word that is none of ours is looked at later.

@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sea_orm::{DatabaseConnection, Statement};
-use tercet_engine::{HistoryEvent, Load, StoredTransaction};
+use tercet_engine::{
+    HistoryEvent, HoldChange, JobRevision, Load, ParticipantPause, StoredTransaction, Tick,
+};
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
+    ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView,
+    Wall,
 };
 
 use super::dialect::Dialect;
-use super::{audit, list, load, read, retention, sagas, summary};
+use super::{audit, holds, jobs, list, load, pauses, read, retention, sagas, summary};
 use crate::error::JournalError;
-use crate::store::{AuditDue, Keyset, Purge, PurgeBatch, PurgeLimits, Read};
+use crate::store::{AuditDue, JobsDue, JobsKept, Keyset, Purge, PurgeBatch, PurgeLimits, Read};
+use crate::stored_job::{JobCounts, StoredJob};
 use crate::stored_saga::{ListedSaga, StoredSaga};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
@@ -165,6 +169,52 @@ impl<S: SqlStore> Read for S {
         sagas::count(&self.pools().query_pool).await
     }
 
+    async fn pauses(&self) -> Result<Vec<ParticipantPause>, JournalError> {
+        let read = pauses::all(&self.pools().recovery_pool);
+        bounded(self.look_up_within(), read).await
+    }
+
+    async fn job(&self, id: ActId) -> Result<Option<StoredJob>, JournalError> {
+        jobs::one(&self.pools().query_pool, id).await
+    }
+
+    async fn jobs(
+        &self,
+        before: Option<ActId>,
+        limit: u32,
+    ) -> Result<Vec<StoredJob>, JournalError> {
+        jobs::page(&self.pools().query_pool, before, limit).await
+    }
+
+    async fn unfinished_jobs(&self) -> Result<Vec<JobRevision>, JournalError> {
+        jobs::unfinished(&self.pools().query_pool).await
+    }
+
+    async fn job_found_after(
+        &self,
+        id: ActId,
+        revision: u32,
+    ) -> Result<Option<JobRevision>, JournalError> {
+        jobs::found_after(&self.pools().query_pool, id, revision).await
+    }
+
+    async fn job_counts(&self, id: ActId) -> Result<JobCounts, JournalError> {
+        jobs::counts(&self.pools().query_pool, id).await
+    }
+
+    async fn job_came_to(&self, id: ActId, places: (u32, u32)) -> Result<Vec<u32>, JournalError> {
+        jobs::come_to(&self.pools().query_pool, id, places).await
+    }
+
+    async fn job_failures(&self, id: ActId, limit: u32) -> Result<Vec<Tick>, JournalError> {
+        jobs::failures(&self.pools().query_pool, id, limit).await
+    }
+
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError> {
+        let newest = async { Ok(holds::newest(&self.pools().recovery_pool).await?) };
+        bounded(self.read_within(), newest).await
+    }
+
     async fn secret(&self) -> Result<Option<String>, JournalError> {
         read::setting(&self.pools().query_pool, read::SECRET).await
     }
@@ -222,5 +272,17 @@ impl<S: SqlStore> Purge for S {
     async fn purge_audit(&self, due: &AuditDue) -> Result<(), JournalError> {
         let deletion = audit::deletion(&self.pools().recovery_pool, due);
         self.delete(vec![deletion]).await.map(|_| ())
+    }
+
+    async fn jobs_due(&self, kept: &JobsKept, most: u32) -> Result<JobsDue, JournalError> {
+        let read = jobs::due(&self.pools().recovery_pool, kept, most);
+        bounded(self.look_up_within(), read).await
+    }
+
+    async fn purge_jobs(&self, due: &JobsDue) -> Result<(), JournalError> {
+        match jobs::deletion(&self.pools().recovery_pool, due) {
+            Some(deletion) => self.delete(vec![deletion]).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 }

@@ -14,6 +14,7 @@ use tercet_wire::{Incarnation, Status, Wall};
 use super::dialect::Dialect;
 pub(crate) use super::entities::node::Model as LifeOfNode;
 use super::entities::{node, options, transaction};
+use super::holds;
 use super::lenient_rows::readable_rows;
 use crate::error::JournalError;
 use crate::summary::{JournalSummary, NodeRow};
@@ -73,6 +74,7 @@ async fn count(
     }
     let driven = |row: &node::Model| drivers.get(&row.incarnation).copied().unwrap_or(0);
     summary.nodes = nodes.into_iter().map(|row| node_row(driven(&row), row)).collect();
+    summary.held = holds::held(snapshot).await?;
     Ok(summary)
 }
 

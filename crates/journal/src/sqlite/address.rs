@@ -31,13 +31,26 @@ impl SqliteFile {
         Ok(Self { path: resolve(Path::new(path)) })
     }
 
+    /// The file that a whole URL leads to.
+    pub(super) fn of_url(url: &str) -> Result<Self, JournalError> {
+        match url.split_once(':') {
+            Some(("sqlite", place)) => Self::parse(place),
+            _ => Err(JournalError::InvalidUrl { why: "its scheme is another" }),
+        }
+    }
+
+    /// The file at this path, wherever links lead.
+    pub(super) fn of_path(path: &Path) -> Self {
+        Self { path: resolve(path) }
+    }
+
     /// The file at this path.
     #[cfg(test)]
     pub(crate) fn at(path: &str) -> Self {
         Self { path: path.into() }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -49,6 +62,16 @@ impl SqliteFile {
     /// SQLite's log, in which a commit lies until it is copied into the file.
     pub(super) fn wal_path(&self) -> PathBuf {
         self.beside("-wal")
+    }
+
+    /// What SQLite keeps beside its log while the database is open.
+    pub(super) fn shm_path(&self) -> PathBuf {
+        self.beside("-shm")
+    }
+
+    /// All in which there may be something that belongs into the database.
+    pub(super) fn logs(&self) -> [PathBuf; 3] {
+        ["-wal", "-shm", "-journal"].map(|ending| self.beside(ending))
     }
 
     /// All that belongs to the database and lies beside it.

@@ -81,6 +81,12 @@ impl Dialect for Sqlite {
                  pending_resolution = excluded.pending_resolution, \
                  contradicted = excluded.contradicted",
             ),
+            WriteKind::Pauses => inserted(
+                kind,
+                rows,
+                " ON CONFLICT (participant) DO UPDATE SET paused = excluded.paused, \
+                 at = excluded.at, who = excluded.who, note = excluded.note",
+            ),
             WriteKind::Details
             | WriteKind::OwnOptions
             | WriteKind::Branches
@@ -88,6 +94,9 @@ impl Dialect for Sqlite {
             | WriteKind::Results
             | WriteKind::Events
             | WriteKind::Sagas
+            | WriteKind::Jobs
+            | WriteKind::Ticks
+            | WriteKind::Holds
             | WriteKind::Audit => inserted(kind, rows, ""),
         }
     }

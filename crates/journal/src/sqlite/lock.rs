@@ -43,6 +43,26 @@ impl FileLock {
         taken
     }
 
+    /// Takes both, whatever lies there of the database: it may be damaged, or have a log that is not
+    /// its own. What was never ours is refused.
+    pub(super) fn take_to_replace(file: &SqliteFile) -> Result<(File, Option<File>), JournalError> {
+        let lock = file.lock_path();
+        let is_known = File::open(&lock).map(Note::read).is_ok_and(|note| !note.lives.is_empty());
+        match look(file) {
+            Ok(_) => {}
+            Err(error) if !is_known => return Err(error),
+            // It is damaged: a daemon of ours had it.
+            Err(_) => {}
+        }
+        let beside = locked(private_file(&lock).map_err(of(&lock))?, file)?;
+        let path = file.path();
+        if !path.exists() || file_system::is_of_a_network(file) {
+            return Ok((beside, None));
+        }
+        let database = locked(private_file(path).map_err(of(path))?, file)?;
+        Ok((beside, Some(database)))
+    }
+
     fn take_database(file: &SqliteFile, mut beside: File) -> Result<Self, JournalError> {
         let (owned, header) = look(file)?;
         refuse_a_log_of_another_file(file, header, &Note::read(&mut beside))?;

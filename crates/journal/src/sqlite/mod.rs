@@ -2,14 +2,17 @@
 //! (`writer`), read through sea-orm. One process uses a file, kept by a lock beside it.
 
 mod address;
+mod backup;
 mod claim;
 mod commit;
 mod connect;
+mod copying;
 mod dialect;
 mod file_system;
 mod header;
 mod lock;
 mod ownership;
+mod restore;
 mod restored;
 mod same_file;
 mod schema;
@@ -17,6 +20,8 @@ mod schema;
 mod tests;
 mod writer;
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,17 +29,21 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use sea_orm::{DatabaseConnection, Statement};
-use tercet_engine::{Batch, TransactionKey};
+use tercet_engine::{Batch, HoldChange, TransactionKey};
 use tercet_migrations::StepStatus;
 use tercet_wire::{Incarnation, Wall};
 use tokio::runtime::Handle;
 
 pub(crate) use self::address::SqliteFile;
+pub use self::backup::{BackedUp, backup};
 use self::claim::Starting;
 use self::dialect::Sqlite;
 pub use self::dialect::put_together;
 use self::header::{mark, take_over};
 use self::lock::FileLock;
+use self::ownership::look;
+pub use self::restore::{Restored, restore};
+use self::restored::{Note, refuse_a_log_of_another_file};
 use self::same_file::{Moved, SameFiles, begins_as_a_log};
 use crate::error::JournalError;
 use crate::meters::StatementMeters;
@@ -309,6 +318,21 @@ impl Database for SqliteFile {
     /// The lock, which is held, keeps them out.
     async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError> {
         Ok(seen.to_vec())
+    }
+
+    /// The lock keeps them out.
+    async fn held_by_others(&self) -> Result<Option<HoldChange>, JournalError> {
+        Ok(None)
+    }
+
+    async fn check(&self) -> Result<(), JournalError> {
+        let (_, header) = look(self)?;
+        let note = File::open(self.lock_path()).map(Note::read).unwrap_or_default();
+        refuse_a_log_of_another_file(self, header, &note)
+    }
+
+    fn file(&self) -> Option<&Path> {
+        Some(self.path())
     }
 
     fn untrusted_file_system(&self) -> Option<&'static str> {

@@ -27,7 +27,7 @@ const EMPTY_WAL_BYTES: u64 = 32;
 /// What a step of the schema that was applied leaves behind.
 const FIRST_STEP: &str = "m0001_journal";
 /// The tables of a schema that was cut short while it was made for the first time.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 17] = [
     "schema_steps",
     "nodes",
     "global_transactions",
@@ -39,6 +39,10 @@ const TABLES: [&str; 13] = [
     "branch_results",
     "transaction_events",
     "sagas",
+    "participant_pauses",
+    "jobs",
+    "job_ticks",
+    "holds",
     "cluster_settings",
     "schema_compat",
 ];
@@ -173,7 +177,7 @@ pub(super) fn holds_frames(wal: &Path) -> bool {
 }
 
 /// Reads the file alone, without locks, and without making a file beside it.
-fn as_it_lies(file: &SqliteFile) -> Result<Connection, JournalError> {
+pub(super) fn as_it_lies(file: &SqliteFile) -> Result<Connection, JournalError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let uri = format!("file:{}?immutable=1", escaped(file.path()));
     Ok(Connection::open_with_flags(uri, flags)?)

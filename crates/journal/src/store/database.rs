@@ -1,10 +1,12 @@
 //! What a URL leads to: a database that may have to be made first.
 
 use std::any::Any;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
+use tercet_engine::HoldChange;
 use tercet_migrations::StepStatus;
 use tercet_wire::Wall;
 use tokio::runtime::Handle;
@@ -76,6 +78,16 @@ pub(crate) trait Database: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// One has written meanwhile, or another has begun.
     async fn end_lives(&self, seen: &[LifeOfNode]) -> Result<Vec<LifeOfNode>, JournalError>;
+
+    /// What is held of it, where other nodes may use it already. Where one process has it there is
+    /// nobody else.
+    async fn held_by_others(&self) -> Result<Option<HoldChange>, JournalError>;
+
+    /// Looks whether a journal could stand on it: whose it is, and whether it keeps what it acknowledges.
+    /// Changes nothing, and keeps nobody out.
+    async fn check(&self) -> Result<(), JournalError>;
+    /// The file that it is, if it is one of this machine's.
+    fn file(&self) -> Option<&Path>;
 
     /// Why it may lose what it acknowledges, if the file system under it is known to.
     fn untrusted_file_system(&self) -> Option<&'static str>;

@@ -13,17 +13,24 @@ mod database;
 mod purge;
 
 use async_trait::async_trait;
-use tercet_engine::{ApplyError, Batch, HistoryEvent, Load, StoredTransaction, TransactionKey};
+use tercet_engine::{
+    ApplyError, Batch, HistoryEvent, HoldChange, JobRevision, Load, ParticipantPause,
+    StoredTransaction, Tick, TransactionKey,
+};
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
+    ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView,
+    Wall,
 };
 use thiserror::Error;
 
 pub(crate) use self::cluster::{Cluster, NOBODY};
 pub(crate) use self::database::{Database, Filling, Offline};
-pub(crate) use self::purge::{AuditDue, Keyset, Purge, PurgeBatch, PurgeLimits, first_within};
+pub(crate) use self::purge::{
+    AuditDue, JobsDue, JobsKept, Keyset, Purge, PurgeBatch, PurgeLimits, first_within,
+};
 use crate::error::JournalError;
 use crate::settings::JournalSettings;
+use crate::stored_job::{JobCounts, StoredJob};
 use crate::stored_saga::{ListedSaga, StoredSaga};
 use crate::summary::JournalSummary;
 use crate::unreadable::Unreadable;
@@ -110,6 +117,35 @@ pub(crate) trait Read: Send + Sync + 'static {
     /// How many names of definitions there are, retired ones too.
     async fn count_sagas(&self) -> Result<u64, JournalError>;
 
+    /// Participants that nobody calls, by name.
+    async fn pauses(&self) -> Result<Vec<ParticipantPause>, JournalError>;
+    /// A job, if there is one.
+    async fn job(&self, id: ActId) -> Result<Option<StoredJob>, JournalError>;
+
+    /// Jobs, those begun last first, before this one.
+    async fn jobs(&self, before: Option<ActId>, limit: u32)
+    -> Result<Vec<StoredJob>, JournalError>;
+
+    /// What became last of each job that has not ended, by id.
+    async fn unfinished_jobs(&self) -> Result<Vec<JobRevision>, JournalError>;
+
+    /// The first revision after this one that found transactions.
+    async fn job_found_after(
+        &self,
+        id: ActId,
+        revision: u32,
+    ) -> Result<Option<JobRevision>, JournalError>;
+
+    /// To how many transactions a job has come.
+    async fn job_counts(&self, id: ActId) -> Result<JobCounts, JournalError>;
+
+    /// Which places it has come to, of those from one to another.
+    async fn job_came_to(&self, id: ActId, places: (u32, u32)) -> Result<Vec<u32>, JournalError>;
+
+    /// The first of those where it could not do what it does, by their places.
+    async fn job_failures(&self, id: ActId, limit: u32) -> Result<Vec<Tick>, JournalError>;
+    /// Whether something is held since the database was restored: the newest change of that.
+    async fn hold(&self) -> Result<Option<HoldChange>, JournalError>;
     /// The secret that whoever uses these rows shares; none where none was kept.
     async fn secret(&self) -> Result<Option<String>, JournalError>;
 

@@ -39,6 +39,37 @@ pub(crate) trait Purge: Send + Sync + 'static {
 
     /// Deletes them.
     async fn purge_audit(&self, due: &AuditDue) -> Result<(), JournalError>;
+
+    /// What of jobs that have ended may be deleted next.
+    async fn jobs_due(&self, kept: &JobsKept, most: u32) -> Result<JobsDue, JournalError>;
+
+    /// Deletes it.
+    async fn purge_jobs(&self, due: &JobsDue) -> Result<(), JournalError>;
+}
+
+/// How long what there is of jobs is kept after their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct JobsKept {
+    /// What they have come to and found is kept of those that ended at this moment or later. It is
+    /// never less than what a request of theirs may take to arrive.
+    pub(crate) ticks_before: Wall,
+    /// They themselves are.
+    pub(crate) before: Wall,
+    /// And at most so many of them.
+    pub(crate) jobs: usize,
+}
+
+/// What of jobs that have ended may be deleted. They never change, so nothing is asked of them again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum JobsDue {
+    /// Nothing.
+    Nothing,
+    /// What a job has come to, up to a place.
+    Ticks { job: String, up_to: i32 },
+    /// What it has found: the first revision of those.
+    Found { job: String, revision: i32 },
+    /// They themselves, and when the first of them ended.
+    Jobs { ids: Vec<String>, oldest: Option<Wall> },
 }
 
 /// Rows of the audit that may be deleted. They never change, so nothing is asked of them again.

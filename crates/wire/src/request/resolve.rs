@@ -40,11 +40,19 @@ pub fn check_resolve(
     by: Operator,
 ) -> Result<Resolution, Invalid> {
     let ResolveRequest { as_, note } = request;
+    Ok(Resolution { branch, as_, note: check_note(note)?, by })
+}
+
+/// Why somebody does something, as it is kept.
+///
+/// # Errors
+/// It is too long.
+pub(super) fn check_note(note: Option<String>) -> Result<Option<Arc<str>>, Invalid> {
     if let Some(note) = note.as_deref().filter(|note| note.len() > NOTE_BYTES) {
         let what = format!("must be at most {NOTE_BYTES} bytes long, this has {}", note.len());
         return Err(Invalid::new("note", what));
     }
-    Ok(Resolution { branch, as_, note: note.map(|note| Arc::from(without_nul(&note))), by })
+    Ok(note.map(|note| Arc::from(without_nul(&note))))
 }
 
 /// An operator's word about a branch that does not get on by itself.

@@ -2,14 +2,17 @@
 
 mod audit;
 mod books;
+mod job;
 mod operator;
 mod saga;
 mod view;
 
 pub use audit::AuditEntryView;
 pub use books::BookEntry;
+pub use job::{BegunJobView, JobFailureView, JobView, ListedJobView, MatchedView};
 pub use operator::{
-    AnswersView, NodeView, ParticipantView, ParticipantsView, RetriedView, StatsView,
+    AnswersView, NodeView, ParticipantView, ParticipantsView, PausedView, ReleasedView,
+    RestoredView, RetriedView, StatsView,
 };
 pub use saga::{ListedSagaView, SagaView, StepView};
 pub use view::{

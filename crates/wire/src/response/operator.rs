@@ -50,6 +50,24 @@ pub struct ParticipantView {
     pub failure_rate: f64,
     /// What the calls came to, all legs together.
     pub answers: AnswersView,
+    /// Who has had it called no more, while it is not; null while it is.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub paused: Option<PausedView>,
+}
+
+/// That nobody calls a participant, and who said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PausedView {
+    /// Who.
+    pub by: String,
+    /// Why, in the operator's words.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub note: Option<String>,
+    /// When.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Wall,
 }
 
 /// What calls came to: as the `result` of `tercet_branch_calls_total`.
@@ -100,8 +118,31 @@ pub struct StatsView {
     /// Transactions that are not driven after a fault of ours, or because their rows cannot be
     /// understood; the log names them. Counted by this node.
     pub quarantined: u64,
+    /// What is held since the database was restored; null where nothing is.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub restored: Option<RestoredView>,
     /// The nodes that write into this journal.
     pub nodes: Vec<NodeView>,
+}
+
+/// What is held since the database was restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RestoredView {
+    /// Since when.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub held_since: Wall,
+    /// Transactions that are held: they were undecided in the backup, and still are.
+    pub held: u64,
+}
+
+/// What was released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleasedView {
+    /// Transactions that were held until now; none where nothing was.
+    pub released: u64,
 }
 
 /// A node.

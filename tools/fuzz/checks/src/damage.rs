@@ -25,6 +25,7 @@ const TABLES: [(&str, &[&str]); 8] = [
     ),
     ("global_details", &["gid", "fingerprint", "metadata", "traceparent", "reason_detail"]),
     ("transaction_options", &["gid", "options"]),
+    ("holds", &["number", "held_to", "at", "who"]),
     (
         "branch_transactions",
         &[

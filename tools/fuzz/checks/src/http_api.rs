@@ -12,7 +12,9 @@ use tercet_coordinator::access::Access;
 use tercet_coordinator::cluster::Sightings;
 use tercet_coordinator::config::Settings;
 use tercet_coordinator::http::{Api, BodyBudget, Readiness, RequestLimits, router};
+use tercet_coordinator::jobs::Jobs;
 use tercet_coordinator::metrics::{self, TransactionMetrics};
+use tercet_coordinator::pauses::Pauses;
 use tercet_coordinator::runtime::{Control, Lanes, lanes};
 use tercet_coordinator::sagas::Sagas;
 use tercet_engine::{Refusal, Reply};
@@ -40,6 +42,7 @@ const BEGINNINGS: [(Method, &str); 13] = [
     (Method::POST, "/v1/transactions/order-1/retry"),
     (Method::POST, "/v1/transactions/order-1/branches/b1/resolve"),
     (Method::POST, "/v1/retry"),
+    (Method::POST, "/v1/restored/release"),
 ];
 
 struct Face {
@@ -121,8 +124,10 @@ async fn serving() -> Router {
     let access = Access::begin(&settings, clock.clone()).expect("there are no rules");
     router(Api {
         access: Arc::new(access),
-        engine,
+        pauses: Pauses::new(journal.clone(), engine.clone(), &[]),
         sagas: Sagas::new(journal.clone()),
+        jobs: Jobs::new(journal.clone(), engine.clone(), clock.clone(), Incarnation(1)),
+        engine,
         journal,
         clock,
         limits: Limits::default(),

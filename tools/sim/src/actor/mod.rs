@@ -270,7 +270,9 @@ impl Actor {
                 | Refusal::TooManyTransactions { .. }
                 | Refusal::TooManyBytes { .. }
                 | Refusal::TooManyPagedOut { .. }
+                | Refusal::Held
                 | Refusal::NotDecided
+                | Refusal::NothingToDo(_)
                 | Refusal::TriesOutstanding(_)
                 | Refusal::Unfit(_)
                 | Refusal::Quarantined => Then::Again,

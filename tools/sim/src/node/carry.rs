@@ -82,6 +82,7 @@ impl Running {
     /// Tells people what is due of those that do not answer.
     pub(super) fn tell_outages(&mut self, now: Now, around: &mut Around<'_>) {
         for news in self.outages.take_due(now.mono) {
+            around.oracle.unreachable(&news, self, around.scheduler);
             around.oracle.of(self.node).told.news(&news, self.life, around.scheduler);
         }
     }

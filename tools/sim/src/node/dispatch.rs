@@ -1,7 +1,7 @@
 //! The dispatcher: the real queue of each destination and its watcher, and for each call that has
 //! its turn one answer or the end of patience.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tercet_engine::{
@@ -12,7 +12,7 @@ use tercet_engine::{
 use tercet_wire::{Answer, Mono, Now};
 
 use crate::content::{quantity_of, service_of};
-use crate::coverage::Sometimes;
+use crate::coverage::{Pausing, Sometimes};
 use crate::network;
 use crate::node::life::millis;
 use crate::node::lines::{Lines, Way};
@@ -36,6 +36,8 @@ pub(crate) struct Dispatch {
     under_way: BTreeMap<u64, HttpCall>,
     lines: Lines,
     next: u64,
+    /// Participants that are not called, as far as this life knows.
+    paused: BTreeSet<String>,
 }
 
 /// A call that has its turn.
@@ -71,8 +73,8 @@ impl Dispatch {
                 probe_timeout: Duration::from_secs(1),
             },
         };
-        let (queues, watchers, under_way, lines) = Default::default();
-        Self { life, settings, queues, watchers, under_way, lines, next: 0 }
+        let (queues, watchers, under_way, lines, paused) = Default::default();
+        Self { life, settings, queues, watchers, under_way, lines, next: 0, paused }
     }
 
     /// Makes a call, or keeps it until it is its turn, or has no room for it.
@@ -87,6 +89,10 @@ impl Dispatch {
             return Ok(());
         };
         let at = Destination::of(url, PATH_SEGMENTS);
+        if self.paused.contains(&at.participant()) {
+            scheduler.saw(Pausing::Refused);
+            return Err((call.ticket, at));
+        }
         let (admission, watch) = self.queue(&at).offer(Offered::of(call, |call| call), now);
         self.watch(&at, watch);
         match admission {
@@ -114,6 +120,36 @@ impl Dispatch {
         retracted.is_some()
     }
 
+    /// Who is not called.
+    pub(crate) fn paused(&self) -> &BTreeSet<String> {
+        &self.paused
+    }
+
+    /// From now on these are not called.
+    pub(super) fn set_paused(&mut self, participants: BTreeSet<String>) {
+        self.paused = participants;
+    }
+
+    pub(super) fn has_calls_under_way_to_paused(&self) -> bool {
+        self.under_way.values().any(|http_call| self.paused.contains(&http_call.at.participant()))
+    }
+
+    /// Takes back all calls that wait for their turn where nobody is called.
+    pub(super) fn retract_paused(&mut self) -> Vec<(Ticket, Destination)> {
+        let mut retracted = Vec::new();
+        let paused = |at: &&Destination| self.paused.contains(&at.participant());
+        let paused: Vec<Destination> = self.queues.keys().filter(paused).cloned().collect();
+        for at in paused {
+            loop {
+                let (offered, watch) = self.queue(&at).retract(|_| true);
+                self.watch(&at, watch);
+                let Some(offered) = offered else { break };
+                retracted.push((offered.call.ticket, at.clone()));
+            }
+        }
+        retracted
+    }
+
     /// Has the room of a destination told once there is any.
     pub(super) fn notify_when_free(
         &mut self,
@@ -121,6 +157,10 @@ impl Dispatch {
         now: Now,
         scheduler: &mut Scheduler,
     ) -> BreakerNews {
+        // Whoever waits there is told when it is resumed.
+        if self.paused.contains(&at.participant()) {
+            return BreakerNews::default();
+        }
         scheduler.saw(Sometimes::AwaitedRoom);
         let (room, watch) = self.queue(at).notify_when_free(now);
         self.watch(at, watch);
@@ -254,6 +294,10 @@ impl Dispatch {
 
     fn make(&mut self, at: &Destination, next: Next<Call>, now: Now, scheduler: &mut Scheduler) {
         let Next { offered, permit } = next;
+        if self.paused.contains(&at.participant()) {
+            let gid = &offered.call.ticket.gid;
+            scheduler.broke(format!("{gid}: {at} is called although it is paused"));
+        }
         if permit.is_probe() {
             scheduler.saw(Sometimes::Probe);
         }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tercet_engine::{
     Backlog, Caps, Core, Driver, DriverSettings, Ended, Engine, EngineSettings, GroupCommit,
-    GroupCommitSettings, Lane, Outages, read_page,
+    GroupCommitSettings, Lane, Outages, Paused, Rules, read_page,
 };
 use tercet_wire::{Backoff, Epoch, Gid, Mono, Now, SteadyWall, Wall};
 
-use crate::coverage::{CrashPoint, Mishap, Sometimes, Together};
+use crate::coverage::{CrashPoint, Mishap, Pausing, Sometimes, Together};
 use crate::node::{Around, Dispatch, Node, Running, Waiting, dispatch};
 use crate::plan::Plan;
 use crate::scheduled_event::{Fault, Heard, NodeEvent, ScheduledEvent};
@@ -46,8 +46,10 @@ impl Node {
         let started = Now { mono, wall, entropy: 0 };
         let steady = SteadyWall::start(started, self.last_written, LONGEST_STOP);
         let plan = &around.scheduler.plan;
+        let paused = around.rows.paused.clone();
+        let rules = Rules { paused: Paused::of(paused.clone()), ..plan.rules.clone() };
         let settings = EngineSettings {
-            rules: plan.rules.clone(),
+            rules,
             live_transactions: plan.live_transactions,
             in_memory_waiting_transactions: plan.waiting,
             paged_out_transactions: plan.paged_out,
@@ -84,6 +86,10 @@ impl Node {
             closes_until: None,
         };
         around.scheduler.note(|| format!("life {life} starts"));
+        if !paused.is_empty() {
+            around.scheduler.saw(Pausing::AtAStart);
+        }
+        running.begins_to_pause(paused);
         if !self.recover(&mut running, around) {
             let pause = around.scheduler.rng.between(10, 2_000);
             let again = Fault::NodeStarts { node: self.number };

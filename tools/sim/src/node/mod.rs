@@ -8,6 +8,7 @@ mod dispatch;
 mod journal;
 mod life;
 mod lines;
+mod pauses;
 mod requests;
 mod retention;
 mod round;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 pub(crate) use dispatch::Dispatch;
 pub(crate) use life::LONGEST_STOP;
 pub(crate) use lines::LineEnd;
+pub(crate) use pauses::KNOWN_WITHIN_MS;
 pub(crate) use retention::RETENTION;
 use tercet_engine::{
     Backlog, Core, Driver, GroupCommit, Lane, NodeWatch, Outages, ReplyTo, TakeOver,
@@ -191,6 +193,7 @@ impl Node {
             NodeEvent::Read(read) => {
                 read.into_iter().for_each(|event| running.driver.journal(event));
             }
+            NodeEvent::ReadsPauses => running.reads_pauses(wall, around),
             NodeEvent::HungUp(reply_to) => running.hung_up(reply_to, around.scheduler),
             NodeEvent::CallGivenUp { http_call } => running.call_given_up(http_call, wall, around),
         }

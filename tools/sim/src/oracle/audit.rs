@@ -61,7 +61,17 @@ impl AuditSeen {
                 self.resolved.insert((of, branch.clone()));
             }
             (Action::Resolve, None)
-            | (Action::RetryAll | Action::SagaPut | Action::SagaRetire, _) => {
+            | (
+                Action::RetryAll
+                | Action::SagaPut
+                | Action::SagaRetire
+                | Action::Pause
+                | Action::Resume
+                | Action::JobBegin
+                | Action::JobStop
+                | Action::Release,
+                _,
+            ) => {
                 scheduler.broke(format!("{}: {act:?} is of no transaction", of.gid));
             }
         }

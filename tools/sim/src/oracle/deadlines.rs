@@ -95,7 +95,8 @@ impl Deadlines {
                 | Change::Finished { .. }
                 | Change::Parked(_)
                 | Change::History(_)
-                | Change::Acted(_) => {}
+                | Change::Acted(_)
+                | Change::Ticked(_) => {}
             }
         }
     }

@@ -105,7 +105,9 @@ impl Expectations {
                 return;
             }
             Refusal::TooManyBytes { .. }
+            | Refusal::Held
             | Refusal::NotDecided
+            | Refusal::NothingToDo(_)
             | Refusal::AlreadyFinished(_)
             | Refusal::BranchNotFound(_) => return,
             // Somebody else has registered one of them alone, or the other way round.

@@ -15,6 +15,7 @@ mod lives;
 mod order;
 mod outages;
 mod parking;
+mod pauses;
 mod results;
 mod seen;
 mod words;
@@ -22,8 +23,8 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_engine::{
-    BranchRecord, Commands, Core, Decision, Event, Input, Lane, Load, Parked, StoredTransaction,
-    Submitted, invariants::decision_is_final,
+    BranchRecord, Commands, Core, Decision, Event, Input, Lane, Load, OutageNews, Parked,
+    StoredTransaction, Submitted, invariants::decision_is_final,
 };
 use tercet_wire::{BranchStatus, Fingerprint, Gid, Instance, Now, Op, Pattern, Status};
 
@@ -59,6 +60,7 @@ pub(crate) struct OfNode {
     calls: calls::Calls,
     deadlines: deadlines::Deadlines,
     parking: parking::Parking,
+    pauses: pauses::PausesSeen,
     words: words::Words,
     pub(crate) told: Told,
     pub(crate) journal: journal::Journal,
@@ -116,6 +118,7 @@ impl Oracle {
         of_node.calls.before(event, running, now, scheduler);
         of_node.deadlines.before(event, running, now, scheduler);
         of_node.parking.before(event, running, now);
+        of_node.pauses.before(event);
         of_node.words.before(event, running, scheduler);
     }
 
@@ -150,6 +153,7 @@ impl Oracle {
         }
         of_node.deadlines.after(records, now, scheduler);
         of_node.parking.after(records, running, now, scheduler);
+        of_node.pauses.after(records, running, scheduler);
         of_node.words.after(records, running, now, scheduler);
         of_node.calls.after(commands, running, now, rows, lives, scheduler);
         if let Some(gid) = &of_node.arriving {
@@ -240,6 +244,16 @@ impl Oracle {
         }
     }
 
+    /// People are told of an outage.
+    pub(crate) fn unreachable(
+        &self,
+        news: &OutageNews,
+        running: &Running,
+        scheduler: &mut Scheduler,
+    ) {
+        pauses::PausesSeen::told(news, running, scheduler);
+    }
+
     /// A transaction would be deleted, since it ended long ago by some clock.
     pub(crate) fn forgotten(&self, stored: &StoredTransaction, scheduler: &mut Scheduler) {
         let least = RETENTION.saturating_sub(LONGEST_STOP);
@@ -301,6 +315,7 @@ impl Oracle {
         if rows.all().any(|stored| rests_open(&stored)) {
             scheduler.saw(Sometimes::OpenPagedOut);
         }
+        pauses::PausesSeen::round_ended(running, scheduler);
         self.checks.round_ended(rows.all().filter(rests_open), scheduler);
         running.dispatch.within_bounds(scheduler);
         let census = running.core().census();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tercet_engine::{Branch, Change, Decision, Event, Input, Load, Record, Transaction};
 use tercet_wire::{
-    BranchId, BranchSpec, Gid, Mono, Now, Op, Pattern, Verdict, check_verdict, verdict,
+    BranchId, BranchSpec, Gid, Mono, Now, Op, Pattern, Verdict, check_verdict, host_port, verdict,
 };
 
 use crate::coverage::{Check, Sometimes};
@@ -21,6 +21,8 @@ pub(crate) struct Parking {
     since: BTreeMap<(Gid, BranchId), Mono>,
     /// What this life has begun or taken up.
     known: BTreeSet<Gid>,
+    /// Who is paused, as this life knows.
+    paused: BTreeSet<String>,
     only_time_passes: bool,
     /// Who has just said that it is at it.
     is_at_it: Option<(Gid, BranchId)>,
@@ -29,7 +31,8 @@ pub(crate) struct Parking {
 impl Parking {
     pub(super) fn before(&mut self, event: &Event, running: &Running, now: Now) {
         if self.life != running.life {
-            *self = Self { life: running.life, ..Self::default() };
+            let paused = running.dispatch.paused().clone();
+            *self = Self { life: running.life, paused, ..Self::default() };
         }
         self.only_time_passes = matches!(event, Event::Input(Input::Tick));
         self.is_at_it = None;
@@ -57,9 +60,23 @@ impl Parking {
                     self.is_at_it = Some(branch);
                 }
             }
+            Event::Input(Input::Paused(paused)) => self.resumed(paused, running, now),
             // What was begun here was never written.
             Event::Input(Input::Exists(gid)) => self.since.retain(|(of, _), _| of != gid),
             Event::Input(_) | Event::Sync(_) | Event::Journal { .. } | Event::Fenced => {}
+        }
+    }
+
+    /// Of those whose participants are called again it begins now.
+    fn resumed(&mut self, paused: &BTreeSet<String>, running: &Running, now: Now) {
+        let before = std::mem::replace(&mut self.paused, paused.clone());
+        for ((gid, id), since) in &mut self.since {
+            let transaction = running.core().engine().transaction(gid);
+            let called = transaction.and_then(|it| called(it, callee(it, id)?));
+            // Nobody knows whom one waits for that is paged out.
+            if called.is_none_or(|called| before.contains(&called) && !paused.contains(&called)) {
+                *since = now.mono;
+            }
         }
     }
 
@@ -104,7 +121,8 @@ impl Parking {
                 | Change::Finished { .. }
                 | Change::Parked(_)
                 | Change::History(_)
-                | Change::Acted(_) => {}
+                | Change::Acted(_)
+                | Change::Ticked(_) => {}
             }
         }
         self.who_has_come(running, now, scheduler);
@@ -156,6 +174,9 @@ impl Parking {
                 continue;
             };
             let Some(callee) = callee(transaction, id) else { continue };
+            if called(transaction, callee).is_some_and(|called| self.paused.contains(&called)) {
+                continue;
+            }
             if callee.is_held() && callee.is_parked() {
                 scheduler.broke(format!("{gid}/{id} is put off and is shown to people"));
                 return;
@@ -181,6 +202,12 @@ fn callee<'a>(transaction: &'a Transaction, id: &BranchId) -> Option<&'a Branch>
         true => transaction.initiator(),
         false => transaction.branch(id),
     }
+}
+
+/// Who is called for it next.
+fn called(transaction: &Transaction, callee: &Branch) -> Option<String> {
+    let op = callee.needs(transaction.decision())?;
+    callee.spec().url(op).map(|url| host_port(url))
 }
 
 fn is_saga(gid: &Gid, running: &Running) -> bool {

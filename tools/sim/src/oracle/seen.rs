@@ -1,7 +1,7 @@
 //! Which points of the list an event reaches.
 
 use tercet_engine::{Ask, BranchState, CallState, Core, Event, Input, Load};
-use tercet_wire::{Gid, Status, Verdict, verdict};
+use tercet_wire::{Gid, Op, Status, Verdict, verdict};
 
 use crate::coverage::{Kind, Meaning, Place, Point, Sometimes, Together};
 use crate::node::Running;
@@ -27,10 +27,11 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
                     scheduler.saw(Sometimes::RegisteredAtOnce);
                     Kind::Register
                 }
-                Ask::Confirm => Kind::Confirm,
-                Ask::Cancel { .. } => Kind::Cancel,
+                Ask::Confirm | Ask::DecideHeld(Op::Confirm) => Kind::Confirm,
+                Ask::Cancel { .. } | Ask::DecideHeld(Op::Try | Op::Cancel) => Kind::Cancel,
                 Ask::Retry { .. } => Kind::Retry,
-                Ask::Resolve(_) => Kind::Resolve,
+                // Nobody here begins jobs.
+                Ask::Resolve(_) | Ask::OfJob(_) => Kind::Resolve,
                 Ask::Read => Kind::Read,
             };
             scheduler.saw(Point::Asked(status, kind));
@@ -87,7 +88,9 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
         | Input::TakenOver(_)
         | Input::Quarantined(_)
         | Input::HungUp(..)
-        | Input::NobodyWaitsBeyond(_) => {}
+        | Input::Release
+        | Input::NobodyWaitsBeyond(_)
+        | Input::Paused(_) => {}
     }
 }
 

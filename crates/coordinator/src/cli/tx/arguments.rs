@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use url::Url;
 
+use crate::cli::tx::bulk::Bulk;
+
 /// `tercet tx`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Tx {
@@ -13,7 +15,7 @@ pub(in crate::cli) struct Tx {
     pub(super) what: What,
     #[command(flatten)]
     pub(super) at: Where,
-    /// How the answer looks; json is the coordinator's own
+    /// How the answer looks; json is the coordinator's own, jsonl a line for each thing in it
     #[arg(short, long, value_name = "FORMAT", default_value = "text", global = true)]
     pub(super) output: Output,
     /// Do not ask whether it is meant
@@ -23,7 +25,7 @@ pub(in crate::cli) struct Tx {
 
 /// Which coordinator is asked, and by whom.
 #[derive(Debug, Args)]
-pub(super) struct Where {
+pub(in crate::cli) struct Where {
     /// Where the coordinator listens
     #[arg(long, value_name = "URL", env = "TERCET_URL", default_value = "http://127.0.0.1:7200")]
     #[arg(global = true)]
@@ -43,9 +45,10 @@ pub(super) struct Where {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+pub(in crate::cli) enum Output {
     Text,
     Json,
+    Jsonl,
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,24 +62,39 @@ pub(super) enum What {
         /// Show what each branch is sent, too; takes the role operator
         #[arg(long)]
         payload: bool,
+        /// Show it again and again, until it is finished
+        #[arg(long, conflicts_with = "payload")]
+        watch: bool,
     },
+    /// Write all that a filter finds as JSON lines, each with its branches and its history
+    ///
+    /// Oldest first, so that what comes meanwhile is at the end. Where it ends early it says how to go on.
+    Export(Export),
     /// Call now what is waiting: of one transaction, or of all that a filter finds
     Retry(Retry),
     /// Ask for confirm, of an open transaction
     Confirm {
         /// Which transaction
         gid: String,
+        /// Although it is held since the database was restored; takes the role operator
+        #[arg(long)]
+        despite_hold: bool,
     },
     /// Ask for cancel, of a transaction that is not decided
     Cancel {
         /// Which transaction
         gid: String,
         /// Why, for the history
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", conflicts_with = "despite_hold")]
         reason: Option<String>,
+        /// Although it is held since the database was restored; takes the role operator
+        #[arg(long)]
+        despite_hold: bool,
     },
     /// End by hand a branch that will never acknowledge the decision by itself
     Resolve(Resolve),
+    /// Retry, cancel or resolve all that a filter finds, and show how far it is
+    Bulk(Bulk),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +108,38 @@ pub(super) struct List {
     #[arg(long, value_name = "N")]
     pub(super) limit: Option<u32>,
     /// Go on after an earlier page
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) cursor: Option<String>,
+    /// Show it again and again, until it is interrupted
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+impl List {
+    /// As the query's parameters.
+    pub(super) fn query(&self) -> Vec<(Cow<'static, str>, String)> {
+        let mut query = self.filter.parameters();
+        query.extend(self.order.clone().map(|order| ("order".into(), order)));
+        query.extend(self.limit.map(|limit| ("limit".into(), limit.to_string())));
+        query.extend(self.cursor.clone().map(|cursor| ("cursor".into(), cursor)));
+        query
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    pub(super) filter: Filter,
+    /// Write to this file instead of standard output; it must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: Option<PathBuf>,
+    /// Write to the end of a file that is there
+    #[arg(long, requires = "to")]
+    pub(super) append: bool,
+    /// With what each branch is sent; takes the role operator
+    #[arg(long)]
+    pub(super) payload: bool,
+    /// Go on where an earlier export ended
     #[arg(long, value_name = "CURSOR")]
     pub(super) cursor: Option<String>,
 }
@@ -169,7 +219,7 @@ pub(super) struct Retry {
     /// Which transaction
     #[arg(required_unless_present = "all", conflicts_with_all = ["all", "filter"])]
     pub(super) gid: Option<String>,
-    /// All unfinished ones that the filter finds; without a filter it asks, or takes --yes
+    /// All unfinished ones that the filter finds; it asks, or takes --yes
     #[arg(long)]
     pub(super) all: bool,
     #[command(flatten)]
@@ -194,4 +244,14 @@ pub(super) struct Resolve {
 pub(super) enum As {
     Confirmed,
     Cancelled,
+}
+
+impl As {
+    /// As the coordinator reads it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }

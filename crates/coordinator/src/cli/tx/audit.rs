@@ -35,7 +35,7 @@ pub(in crate::cli) struct Audit {
     /// Only what was done to this transaction
     #[arg(long, value_name = "GID")]
     gid: Option<String>,
-    /// Only this: retry, retry-all, resolve, saga-put or saga-retire
+    /// Only this: retry, retry-all, resolve, saga-put, saga-retire, pause, resume, job-begin, job-stop or release
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
     /// Done at this RFC 3339 time or later

@@ -20,11 +20,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 const WALK_TIMEOUT: Duration = Duration::from_secs(3_600);
 
 /// Nothing is asked for beside what the path says.
-pub(super) const NO_QUERY: &[(&str, String)] = &[];
+pub(in crate::cli) const NO_QUERY: &[(&str, String)] = &[];
 
 /// Why nothing was done, or nobody knows.
 #[derive(Debug, Error)]
-pub(super) enum ClientError {
+pub(in crate::cli) enum ClientError {
     /// The client itself could not be made.
     #[error("the HTTP client could not be built")]
     Build(#[source] reqwest::Error),
@@ -66,10 +66,10 @@ pub(super) enum ClientError {
 
 /// What the coordinator answered.
 #[derive(Debug)]
-pub(super) struct Answered {
+pub(in crate::cli) struct Answered {
     /// 200, 201, 202 or 204.
     pub(super) status: u16,
-    pub(super) body: Value,
+    pub(in crate::cli) body: Value,
 }
 
 /// What was answered. A participant's result, or a payload, may be JSON that no `Value` can hold (too deep, a number
@@ -91,7 +91,7 @@ fn body_of(text: &str) -> Result<Value, serde_json::Error> {
 
 /// Asks a coordinator.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(in crate::cli) struct Client {
     http: Http,
     base: Url,
     token: Option<Secret<String>>,
@@ -142,7 +142,24 @@ impl Client {
         Ok((status, response.text().await.map_err(unreachable)?))
     }
 
-    pub(super) async fn get(
+    /// What is answered to us, whatever it is, and the date that is said with it.
+    pub(in crate::cli) async fn get_raw(
+        &self,
+        path: &[&str],
+    ) -> Result<(u16, String, Option<String>), ClientError> {
+        let mut request = self.http.get(self.address(path, NO_QUERY)?).timeout(ANSWER_TIMEOUT);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
+        }
+        let unreachable = |cause: reqwest::Error| self.unreachable(cause);
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let date = response.headers().get("date").and_then(|date| date.to_str().ok());
+        let date = date.map(str::to_owned);
+        Ok((status, response.text().await.map_err(unreachable)?, date))
+    }
+
+    pub(in crate::cli) async fn get(
         &self,
         path: &[&str],
         query: &[(impl AsRef<str>, String)],
@@ -260,7 +277,7 @@ impl Client {
 
 /// What the operator's script is to make of it; see the table of exit codes in API and docs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::cli) enum Kind {
     Usage,
     NotFound,
     Conflict,
@@ -270,7 +287,7 @@ pub(super) enum Kind {
 }
 
 impl ClientError {
-    pub(super) fn kind(&self) -> Kind {
+    pub(in crate::cli) fn kind(&self) -> Kind {
         match self {
             Self::Build(_) => Kind::Failed,
             Self::Url(_) | Self::Secret(_) => Kind::Usage,

@@ -3,28 +3,43 @@
 
 mod arguments;
 mod audit;
+mod bulk;
 mod client;
+mod export;
+mod jobs;
+mod participants;
 mod reconcile;
+mod restored;
 mod saga;
 mod saga_text;
+mod stats;
 mod table;
 mod text;
 mod token;
+mod watch;
 
 use std::io::{self, IsTerminal as _};
 
-pub(super) use arguments::Tx;
+pub(super) use arguments::{Output, Tx, Where};
 pub(super) use audit::{Audit, audit};
+pub(super) use jobs::{Jobs, jobs};
+pub(super) use participants::{Participants, participants};
 pub(super) use reconcile::{Reconcile, reconcile};
+pub(super) use restored::{RestoredCommand, restored};
 pub(super) use saga::{Saga, saga};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+pub(super) use stats::{Stats, stats};
 use tercet_clock::{Clock as _, SystemClock};
 use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
 
-use crate::cli::exit::{Exit, complain, say, say_json, say_line, with_causes};
-use crate::cli::tx::arguments::{As, List, Output, Resolve, Retry, What, Where};
-use crate::cli::tx::client::{Answered, Client, ClientError, Kind, NO_QUERY};
+use crate::cli::exit::{Exit, complain, say, say_json, show, with_causes};
+use crate::cli::line::Line;
+use crate::cli::terminal::width;
+use crate::cli::tx::arguments::{Filter, List, Resolve, Retry, What};
+use crate::cli::tx::client::Answered;
+pub(super) use crate::cli::tx::client::{Client, ClientError, Kind, NO_QUERY};
+pub(super) use crate::cli::tx::text::lasting;
 use crate::cli::tx::token::token;
 use crate::tls::{self, TlsFiles};
 
@@ -38,8 +53,16 @@ const HISTORY_LINES: u32 = 500;
 pub(super) fn tx(flags: Tx) -> Exit {
     let Tx { what, at, output, yes } = flags;
     let now = SystemClock::start().now().wall;
-    let done = on_runtime(&at, async |client| Desk { client, output, now, yes }.work(what).await);
-    match done {
+    ask(&at, output, async |client| Desk { client, output, now, yes }.work(what).await)
+}
+
+/// Asks a coordinator, and says how that ended.
+fn ask(
+    at: &Where,
+    output: Output,
+    work: impl AsyncFnOnce(Client) -> Result<Exit, ClientError>,
+) -> Exit {
+    match on_runtime(at, work) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => refused(&error, output),
         Err(exit) => exit,
@@ -54,19 +77,28 @@ fn on_runtime<T>(
     at: &Where,
     ask: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
 ) -> Result<Result<T, ClientError>, Exit> {
-    let token = token(at.token_file.as_deref()).map_err(Exit::usage)?;
-    let files = TlsFiles::of_flags(at.ca.as_ref(), at.cert.as_ref(), at.key.as_ref());
-    let tls = files.read().and_then(tls::client);
-    let tls = tls.map_err(|wrong| Exit::usage(with_causes(&wrong)))?;
+    let client = try_client_of(at).map_err(Exit::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Exit::failed(&error))?;
-    let client = Client::new(at.url.clone(), token, tls);
     Ok(client.and_then(|client| runtime.block_on(ask(client))))
+}
+
+/// Who asks it; or why nobody can.
+pub(super) fn client_of(at: &Where) -> Result<Client, String> {
+    try_client_of(at)?.map_err(|error| with_causes(&error))
+}
+
+/// The same; what is wrong with what was asked for is said in words, what is wrong else is an error.
+fn try_client_of(at: &Where) -> Result<Result<Client, ClientError>, String> {
+    let token = token(at.token_file.as_deref()).map_err(|error| error.to_string())?;
+    let files = TlsFiles::of_flags(at.ca.as_ref(), at.cert.as_ref(), at.key.as_ref());
+    let tls = files.read().and_then(tls::client).map_err(|wrong| with_causes(&wrong))?;
+    Ok(Client::new(at.url.clone(), token, tls))
 }
 
 /// Says why nothing was done. Scripts that asked for JSON get the problem as it came.
 fn refused(error: &ClientError, output: Output) -> Exit {
-    if let (Output::Json, ClientError::Refused(problem)) = (output, error) {
+    if let (Output::Json | Output::Jsonl, ClientError::Refused(problem)) = (output, error) {
         say_json(&json!(problem));
     }
     let exit = Exit::failed(error);
@@ -95,25 +127,29 @@ struct Desk {
 impl Desk {
     async fn work(&self, what: What) -> Result<Exit, ClientError> {
         match what {
+            What::List(list) if list.watch => watch::list(self, list).await,
             What::List(list) => self.list(list).await,
-            What::Show { gid, payload } => self.show(&gid, payload).await,
+            What::Show { gid, watch: true, .. } => watch::one(self, &gid).await,
+            What::Show { gid, payload, watch: false } => self.show(&gid, payload).await,
+            What::Export(what) => export::export(&self.client, what).await,
             What::Retry(retry) => self.retry(retry).await,
-            What::Confirm { gid } => self.decide(&gid, "confirm", None).await,
-            What::Cancel { gid, reason } => {
-                self.decide(&gid, "cancel", reason.map(|reason| json!({ "reason": reason }))).await
+            What::Confirm { gid, despite_hold } => {
+                self.decide(&gid, "confirm", despite_hold, None).await
+            }
+            What::Cancel { gid, reason, despite_hold } => {
+                let reason = reason.map(|reason| json!({ "reason": reason }));
+                self.decide(&gid, "cancel", despite_hold, reason).await
             }
             What::Resolve(resolve) => self.resolve(resolve).await,
+            What::Bulk(bulk) => self.bulk(bulk).await,
         }
     }
 
     async fn list(&self, list: List) -> Result<Exit, ClientError> {
-        let mut query = list.filter.parameters();
-        query.extend(list.order.map(|order| ("order".into(), order)));
-        query.extend(list.limit.map(|limit| ("limit".into(), limit.to_string())));
-        query.extend(list.cursor.map(|cursor| ("cursor".into(), cursor)));
+        let query = list.query();
         let Answered { body, .. } = self.client.get(&["v1", "transactions"], &query).await?;
         self.print(&body, |page: &Page<SummaryView>| {
-            text::list(&page.items, page.next_cursor.as_deref(), self.now)
+            text::list(&page.items, page.next_cursor.as_deref(), self.now, width())
         });
         Ok(Exit::Well)
     }
@@ -122,13 +158,13 @@ impl Desk {
         let path = ["v1", "transactions", gid];
         let query = payload.then(|| ("include", "payload".to_owned()));
         let Answered { body, .. } = self.client.get(&path, query.as_slice()).await?;
-        self.print(&body, |view| text::transaction(view, self.now));
+        self.print(&body, |view| text::transaction(view, self.now, width()));
         if self.output == Output::Text {
             let path = ["v1", "transactions", gid, "events"];
             let query = [("limit", HISTORY_LINES.to_string())];
             let Answered { body, .. } = self.client.get(&path, &query).await?;
             self.print(&body, |page: &Page<EventView>| {
-                text::history(&page.items, page.next_cursor.is_some())
+                text::history(&page.items, page.next_cursor.is_some(), width())
             });
         }
         Ok(Exit::Well)
@@ -137,7 +173,7 @@ impl Desk {
     async fn retry(&self, retry: Retry) -> Result<Exit, ClientError> {
         let Some(gid) = retry.gid else {
             let parameters = retry.filter.parameters();
-            if retry.filter.is_everything() && !self.yes && !self.is_meant().await? {
+            if !self.yes && !self.is_meant(&retry.filter).await? {
                 return Ok(Exit::Usage);
             }
             let Answered { body, .. } = self.client.walk(&["v1", "retry"], &parameters).await?;
@@ -148,43 +184,40 @@ impl Desk {
         };
         let path = ["v1", "transactions", &gid, "retry"];
         let Answered { body, .. } = self.client.post(&path, NO_QUERY, None).await?;
-        self.print(&body, |view| text::transaction(view, self.now));
+        self.print(&body, |view| text::transaction(view, self.now, width()));
         Ok(Exit::Well)
     }
 
-    /// Whether whoever named no filter means every transaction there is. Somebody at a terminal
-    /// is asked; a script is told what to add.
-    async fn is_meant(&self) -> Result<bool, ClientError> {
-        let unfinished = Status::ALL.iter().filter(|status| !status.is_finished());
-        let unfinished: Vec<&str> = unfinished.map(|status| status.as_str()).collect();
-        let query = [("status", unfinished.join(",")), ("limit", MOST_COUNTED.to_string())];
+    /// Whether all that the filter finds is meant.
+    async fn is_meant(&self, filter: &Filter) -> Result<bool, ClientError> {
+        let mut query = filter.parameters();
+        if filter.status.is_none() {
+            let unfinished = Status::ALL.iter().filter(|status| !status.is_finished());
+            let unfinished: Vec<&str> = unfinished.map(|status| status.as_str()).collect();
+            query.push(("status".into(), unfinished.join(",")));
+        }
+        query.push(("limit".into(), MOST_COUNTED.to_string()));
         let Answered { body, .. } = self.client.get(&["v1", "transactions"], &query).await?;
         let found = body["items"].as_array().map_or(0, Vec::len);
         let more = if body["next_cursor"].is_null() { "" } else { "more than " };
-        let all = format!("without a filter that is all of them: {more}{found} transactions");
-        if !io::stdin().is_terminal() {
-            complain(format_args!(
-                "{all}. Add a filter (--participant, --parked, --status, --created-after, \
-                 --created-before), or --yes if all are meant"
-            ));
-            return Ok(false);
-        }
-        complain(format_args!("{all}. Call what waits in all of them now? [y/N]"));
-        let mut answer = String::new();
-        // Whoever cannot be heard has not said yes.
-        let _ = io::stdin().read_line(&mut answer);
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        let what = match filter.is_everything() {
+            true => format!("without a filter that is all of them: {more}{found} transactions"),
+            false => format!("that is {more}{found} transactions"),
+        };
+        Ok(is_meant(&what, "Call what waits in them now?"))
     }
 
     async fn decide(
         &self,
         gid: &str,
         decision: &str,
+        despite_hold: bool,
         body: Option<Value>,
     ) -> Result<Exit, ClientError> {
         let path = ["v1", "transactions", gid, decision];
-        let Answered { status, body } = self.client.post(&path, NO_QUERY, body).await?;
-        self.print(&body, |view| text::transaction(view, self.now));
+        let query = despite_hold.then(|| ("despite_hold", "true".to_owned()));
+        let Answered { status, body } = self.client.post(&path, query.as_slice(), body).await?;
+        self.print(&body, |view| text::transaction(view, self.now, width()));
         if status == 202 {
             self.remark("not finished yet: it goes on by itself");
         }
@@ -193,10 +226,11 @@ impl Desk {
 
     async fn resolve(&self, resolve: Resolve) -> Result<Exit, ClientError> {
         let Resolve { gid, branch, as_, note } = resolve;
-        let as_ = match as_ {
-            As::Confirmed => "confirmed",
-            As::Cancelled => "cancelled",
-        };
+        let as_ = as_.as_str();
+        let what = format!("{gid} {branch} will count as {as_}, for good");
+        if !self.yes && !is_meant(&what, "Resolve it?") {
+            return Ok(Exit::Usage);
+        }
         let body = match note {
             Some(note) => json!({ "as": as_, "note": note }),
             None => json!({ "as": as_ }),
@@ -204,7 +238,7 @@ impl Desk {
         let path = ["v1", "transactions", &gid, "branches", &branch, "resolve"];
         let query = [("wait_ms", RESOLVE_WAIT_MS.to_string())];
         let Answered { status, body } = self.client.post(&path, &query, Some(body)).await?;
-        self.print(&body, |view| text::transaction(view, self.now));
+        self.print(&body, |view| text::transaction(view, self.now, width()));
         if status == 202 {
             // It was asked for and has not happened: a script must not take it for done.
             self.remark(
@@ -215,23 +249,56 @@ impl Desk {
         Ok(Exit::Well)
     }
 
-    /// What the coordinator said: as it came, or as text if it is what we know.
-    fn print<T: DeserializeOwned>(&self, body: &Value, text: impl Fn(&T) -> Vec<String>) {
-        let read = match self.output {
-            Output::Json => None,
-            // Of a newer coordinator there may be words we do not know: then as it came.
-            Output::Text => T::deserialize(body).ok(),
-        };
-        match read {
-            Some(value) => text(&value).iter().for_each(|line| say_line(line)),
-            None => say_json(body),
-        }
+    fn print<T: DeserializeOwned, L: Into<Line>>(&self, body: &Value, text: impl Fn(&T) -> Vec<L>) {
+        print(self.output, body, text);
     }
 
     fn remark(&self, what: &str) {
         match self.output {
             Output::Text => say(format_args!("\n{what}")),
-            Output::Json => complain(what),
+            Output::Json | Output::Jsonl => complain(what),
         }
     }
+}
+
+/// What the coordinator said: as it came, or as text if it is what we know.
+fn print<T: DeserializeOwned, L: Into<Line>>(
+    output: Output,
+    body: &Value,
+    text: impl Fn(&T) -> Vec<L>,
+) {
+    let read = match output {
+        Output::Json => None,
+        Output::Jsonl => return print_lines(body),
+        // Of a newer coordinator there may be words we do not know: then as it came.
+        Output::Text => T::deserialize(body).ok(),
+    };
+    match read {
+        Some(value) => text(&value).into_iter().for_each(|line| show(&line.into())),
+        None => say_json(body),
+    }
+}
+
+/// A line for each thing in it.
+fn print_lines(body: &Value) {
+    match body["items"].as_array() {
+        Some(items) => items.iter().for_each(say_json),
+        None => say_json(body),
+    }
+    if let Some(cursor) = body["next_cursor"].as_str() {
+        complain(format_args!("there are more: --cursor {cursor}"));
+    }
+}
+
+/// Somebody at a terminal is asked whether it is meant; a script is told what to add.
+pub(super) fn is_meant(what: &str, question: &str) -> bool {
+    if !io::stdin().is_terminal() {
+        complain(format_args!("{what}: add --yes if that is meant"));
+        return false;
+    }
+    complain(format_args!("{what}. {question} [y/N]"));
+    let mut answer = String::new();
+    // Whoever cannot be heard has not said yes.
+    let _ = io::stdin().read_line(&mut answer);
+    matches!(answer.trim(), "y" | "Y" | "yes")
 }

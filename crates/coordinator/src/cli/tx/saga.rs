@@ -1,7 +1,7 @@
 //! `tercet saga`: definitions of sagas, and runs of them.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, Read as _};
 use std::{fs, path::Path};
 
 use clap::{Args, Subcommand};
@@ -10,10 +10,11 @@ use serde_json::value::RawValue;
 use tercet_clock::{Clock as _, SystemClock};
 use tercet_wire::{ListedSagaView, Page, RunRequest, SagaView, Wall};
 
-use crate::cli::exit::{Exit, complain};
+use crate::cli::exit::Exit;
+use crate::cli::terminal::width;
 use crate::cli::tx::arguments::{Output, Where};
 use crate::cli::tx::client::{Answered, Client, ClientError};
-use crate::cli::tx::{Desk, on_runtime, refused, saga_text, text};
+use crate::cli::tx::{Desk, is_meant, on_runtime, refused, saga_text, text};
 
 /// `tercet saga`.
 #[derive(Debug, Args)]
@@ -131,7 +132,8 @@ impl Request {
             What::Show { name, version } => Self::Show { name, version },
             What::Run(run) => Self::run(run)?,
             What::Retire { name } => {
-                if !yes && !is_meant(&name) {
+                let what = format!("no further runs of {name} will begin");
+                if !yes && !is_meant(&what, "Retire it?") {
                     return Ok(None);
                 }
                 Self::Retire { name }
@@ -174,7 +176,7 @@ impl Request {
                 let Answered { body, .. } = client.delete(&["v1", "sagas", name]).await?;
                 match desk.output {
                     Output::Text => crate::cli::exit::say(format_args!("{name} is retired")),
-                    Output::Json => crate::cli::exit::say_json(&body),
+                    Output::Json | Output::Jsonl => crate::cli::exit::say_json(&body),
                 }
             }
         }
@@ -188,24 +190,11 @@ async fn ran(desk: &Desk, name: &str, run: &RunRequest) -> Result<Exit, ClientEr
     let path = ["v1", "sagas", name, "runs"];
     let Answered { status, body } = desk.client.post_text(&path, text).await?;
     let now: Wall = desk.now;
-    desk.print(&body, |view| text::transaction(view, now));
+    desk.print(&body, |view| text::transaction(view, now, width()));
     if status == 202 {
         desk.remark("not finished yet: it goes on by itself");
     }
     Ok(Exit::Well)
-}
-
-/// Somebody at a terminal is asked; a script is told what to add.
-fn is_meant(name: &str) -> bool {
-    if !io::stdin().is_terminal() {
-        complain(format_args!("no further runs of {name} would begin: add --yes if that is meant"));
-        return false;
-    }
-    complain(format_args!("No further runs of {name} will begin. Retire it? [y/N]"));
-    let mut answer = String::new();
-    // Whoever cannot be heard has not said yes.
-    let _ = io::stdin().read_line(&mut answer);
-    matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// The JSON that is given, or that of a file.

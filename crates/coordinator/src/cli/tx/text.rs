@@ -4,49 +4,61 @@
 use std::time::Duration;
 
 use tercet_wire::{
-    BranchView, EventView, Gid, LastAnswerView, Op, PendingResolutionView, Status, SummaryView,
-    TransactionView, Wall,
+    BranchStatus, BranchView, EventView, Gid, LastAnswerView, Op, PendingResolutionView, Status,
+    SummaryView, TransactionView, Wall,
 };
 
-use crate::cli::tx::table::Table;
+use crate::cli::line::{Line, Tone, wrapped};
+use crate::cli::tx::table::{Cell, Table};
+use crate::escape::for_people;
 
-/// A page of a list.
-pub(super) fn list(items: &[SummaryView], next: Option<&str>, now: Wall) -> Vec<String> {
+/// A page of a list, in so many columns.
+pub(super) fn list(
+    items: &[SummaryView],
+    next: Option<&str>,
+    now: Wall,
+    width: usize,
+) -> Vec<Line> {
     if items.is_empty() {
         return vec![match next {
             // It was looked through only so many.
-            Some(cursor) => format!("none so far, and there are more: --cursor {cursor}"),
-            None => "no transactions".to_owned(),
+            Some(cursor) => format!("none so far, and there are more: --cursor {cursor}").into(),
+            None => "no transactions".into(),
         }];
     }
     let mut table = Table::new(&["GID", "STATUS", "PARKED", "AGE", "BRANCHES", "REASON"]);
     for item in items {
+        let why = [reason(item), item.mixed.then(|| "mixed".to_owned())];
         table.row([
-            item.gid.to_string(),
-            item.status.to_string(),
-            if item.parked { "parked".to_owned() } else { String::new() },
-            ago(now, item.created_at),
-            item.branch_count.map(|count| count.to_string()).unwrap_or_default(),
-            [reason(item), item.mixed.then(|| "mixed".to_owned())]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(", "),
+            item.gid.to_string().into(),
+            Cell::toned(tone(item.status), item.status.as_str()),
+            Cell::toned(Tone::Bad, if item.parked { "parked" } else { "" }),
+            ago(now, item.created_at).into(),
+            item.branch_count.map(|count| count.to_string()).unwrap_or_default().into(),
+            why.into_iter().flatten().collect::<Vec<_>>().join(", ").into(),
         ]);
     }
-    let mut lines = table.lines();
+    let mut lines = table.fitted(width);
     if let Some(cursor) = next {
-        lines.extend([String::new(), format!("There are more: --cursor {cursor}")]);
+        lines.extend([Line::default(), format!("There are more: --cursor {cursor}").into()]);
     }
     lines
 }
 
-/// One transaction with its branches.
-pub(super) fn transaction(view: &TransactionView, now: Wall) -> Vec<String> {
+fn tone(status: Status) -> Tone {
+    match status {
+        Status::Trying | Status::Confirming | Status::Cancelling => Tone::Warn,
+        Status::Confirmed => Tone::Good,
+        Status::Cancelled => Tone::Dim,
+    }
+}
+
+/// One transaction with its branches, in so many columns.
+pub(super) fn transaction(view: &TransactionView, now: Wall, width: usize) -> Vec<Line> {
     let TransactionView { summary, branches } = view;
-    let mut lines = vec![headline(summary), String::new()];
-    let mut facts = Table::default();
-    let mut fact = |name: &str, value: String| facts.row([format!("  {name}"), value]);
+    let mut lines = vec![headline(summary), Line::default()];
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    let mut fact = |name: &'static str, value: String| facts.push((name, value));
     fact("instance", summary.instance.to_string());
     fact("begun", moment(now, summary.created_at));
     if let Some(decided_at) = summary.decided_at {
@@ -70,11 +82,46 @@ pub(super) fn transaction(view: &TransactionView, now: Wall) -> Vec<String> {
         let what = "an operator resolved a branch as the opposite of what was decided";
         fact("mixed", what.to_owned());
     }
-    lines.extend(facts.lines());
-    lines.push(String::new());
-    lines.extend(table_of(branches, now));
-    lines.extend(words(branches));
-    lines.extend(advice(summary, branches));
+    lines.extend(beside_their_names(&facts, width));
+    lines.push(Line::default());
+    lines.extend(table_of(branches, now, width));
+    lines.extend(words(branches).into_iter().map(Line::from));
+    lines.extend(advice(summary, branches).into_iter().map(Line::from));
+    lines
+}
+
+/// The same in a line for each branch, and nothing else.
+pub(super) fn in_brief(view: &TransactionView, now: Wall, width: usize) -> Vec<Line> {
+    let TransactionView { summary, branches } = view;
+    let mut first = headline(summary);
+    first.push(Tone::Dim, &format!("  begun {} ago", ago(now, summary.created_at)));
+    if summary.status == Status::Trying {
+        first.push(Tone::Dim, &format!(", deadline {}", until(now, summary.deadline_at)));
+    }
+    let mut lines = vec![first, Line::default()];
+    let headings = ["BRANCH", "STATUS", "", "CALLS", "NEXT CALL", "LAST ERROR"];
+    let mut table = Table::new(&headings);
+    for branch in branches {
+        let [id, status, note, _, calls, next, error] = cells(branch, now);
+        table.row([id, status, note, calls, next, error]);
+    }
+    lines.extend(table.fitted(width));
+    lines
+}
+
+/// Facts beside what they are called; those that are long go on in further lines.
+fn beside_their_names(facts: &[(&str, String)], width: usize) -> Vec<Line> {
+    let names = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for (name, value) in facts {
+        let parts = wrapped(&for_people(value), width.saturating_sub(names + 4));
+        for (place, part) in parts.iter().enumerate() {
+            let mut line = Line::toned(Tone::Dim, "  ");
+            line.push(Tone::Dim, &format!("{:names$}  ", if place == 0 { name } else { "" }));
+            line.push(Tone::Plain, part);
+            lines.push(line);
+        }
+    }
     lines
 }
 
@@ -112,8 +159,8 @@ fn words(branches: &[BranchView]) -> Vec<String> {
 }
 
 /// A transaction's history.
-pub(super) fn history(events: &[EventView], more: bool) -> Vec<String> {
-    let mut table = Table::new(&["AT", "WHAT", "BRANCH", "CALL", "DETAIL"]);
+pub(super) fn history(events: &[EventView], more: bool, width: usize) -> Vec<Line> {
+    let mut table = Table::with_words(&["AT", "WHAT", "BRANCH", "CALL", "DETAIL"]);
     for event in events {
         let call = event.op.map(|op| match event.attempt {
             Some(attempt) => format!("{op} {attempt}"),
@@ -127,18 +174,25 @@ pub(super) fn history(events: &[EventView], more: bool) -> Vec<String> {
             event.detail.clone().unwrap_or_default(),
         ]);
     }
-    let mut lines = vec![String::new()];
-    lines.extend(table.lines());
+    let mut lines = vec![Line::default()];
+    lines.extend(table.fitted(width));
     if more {
-        lines.push("(there is more: -o json and GET …/events)".to_owned());
+        lines.push("(there is more: tercet tx export, and GET …/events)".into());
     }
     lines
 }
 
-fn headline(summary: &SummaryView) -> String {
-    let parked = if summary.parked { ", parked" } else { "" };
-    let mixed = if summary.mixed { ", mixed" } else { "" };
-    format!("{}  {}{parked}{mixed}", summary.gid, summary.status)
+fn headline(summary: &SummaryView) -> Line {
+    let mut line = Line::toned(Tone::Strong, summary.gid.as_str());
+    line.push(Tone::Plain, "  ");
+    line.push(tone(summary.status), summary.status.as_str());
+    if summary.parked {
+        line.push(Tone::Bad, ", parked");
+    }
+    if summary.mixed {
+        line.push(Tone::Bad, ", mixed");
+    }
+    line
 }
 
 fn reason(summary: &SummaryView) -> Option<String> {
@@ -149,32 +203,49 @@ fn reason(summary: &SummaryView) -> Option<String> {
     })
 }
 
-fn table_of(branches: &[BranchView], now: Wall) -> Vec<String> {
+fn table_of(branches: &[BranchView], now: Wall, width: usize) -> Vec<Line> {
     if branches.is_empty() {
-        return vec!["no branches".to_owned()];
+        return vec!["no branches".into()];
     }
     let headings = ["BRANCH", "STATUS", "", "PARTICIPANT", "CALLS", "NEXT CALL", "LAST ERROR"];
-    let mut table = Table::new(&headings);
+    let mut table = Table::with_words(&headings);
     for branch in branches {
-        let note = match (branch.resolved_as, branch.parked) {
-            (Some(_), _) => "by hand",
-            (None, true) => "PARKED",
-            (None, false) => "",
-        };
-        let calls = Op::ALL.iter().filter(|op| *branch.attempts.get(**op) > 0);
-        let calls: Vec<String> =
-            calls.map(|op| format!("{op} {}", branch.attempts.get(*op))).collect();
-        table.row([
-            branch.id.to_string(),
-            branch.status.to_string(),
-            note.to_owned(),
-            branch.participant.clone(),
-            calls.join(", "),
-            branch.next_attempt_at.map(|at| until(now, at)).unwrap_or_default(),
-            branch.last_error.clone().unwrap_or_default(),
-        ]);
+        table.row(cells(branch, now));
     }
-    table.lines()
+    table.fitted(width)
+}
+
+fn cells(branch: &BranchView, now: Wall) -> [Cell; 7] {
+    let (note, loud) = match (branch.resolved_as, branch.parked) {
+        (Some(_), _) => ("by hand", Tone::Dim),
+        (None, true) => ("PARKED", Tone::Bad),
+        (None, false) => ("", Tone::Plain),
+    };
+    [
+        branch.id.to_string().into(),
+        Cell::toned(tone_of(branch.status), branch.status.as_str()),
+        Cell::toned(loud, note),
+        branch.participant.clone().into(),
+        calls(branch).into(),
+        branch.next_attempt_at.map(|at| until(now, at)).unwrap_or_default().into(),
+        Cell::toned(Tone::Warn, branch.last_error.clone().unwrap_or_default()),
+    ]
+}
+
+/// How often a branch was called for what.
+pub(super) fn calls(branch: &BranchView) -> String {
+    let calls = Op::ALL.iter().filter(|op| *branch.attempts.get(**op) > 0);
+    let calls: Vec<String> = calls.map(|op| format!("{op} {}", branch.attempts.get(*op))).collect();
+    calls.join(", ")
+}
+
+fn tone_of(status: BranchStatus) -> Tone {
+    match status {
+        BranchStatus::Registered | BranchStatus::Tried => Tone::Plain,
+        BranchStatus::Refused => Tone::Warn,
+        BranchStatus::Confirmed => Tone::Good,
+        BranchStatus::Cancelled | BranchStatus::Skipped => Tone::Dim,
+    }
 }
 
 /// What can be done about what does not get on.
@@ -196,10 +267,8 @@ fn advice(summary: &SummaryView, branches: &[BranchView]) -> Vec<String> {
         String::new(),
         "A parked branch does not get on by itself, and is still called.".to_owned(),
         format!("  when its participant is repaired:  tercet tx retry {gid}"),
-        format!(
-            "  if it can never acknowledge:       tercet tx resolve {gid} {branch} \
-             --as confirmed|cancelled --note WHY"
-        ),
+        "  if it can never acknowledge, say what became of it:".to_owned(),
+        format!("    tercet tx resolve {gid} {branch} --as confirmed|cancelled --note WHY"),
     ]
 }
 
@@ -217,19 +286,19 @@ fn moment(now: Wall, at: Wall) -> String {
     format!("{at}  ({} ago)", ago(now, at))
 }
 
-fn until(now: Wall, at: Wall) -> String {
+pub(super) fn until(now: Wall, at: Wall) -> String {
     match at.since(now) {
         Duration::ZERO => "now".to_owned(),
         wait => format!("in {}", lasting(wait)),
     }
 }
 
-fn ago(now: Wall, at: Wall) -> String {
+pub(super) fn ago(now: Wall, at: Wall) -> String {
     lasting(now.since(at))
 }
 
 /// A time in its two largest units; nobody needs more at a glance.
-fn lasting(time: Duration) -> String {
+pub(in crate::cli) fn lasting(time: Duration) -> String {
     let seconds = time.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     match seconds {

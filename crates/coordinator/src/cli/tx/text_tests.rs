@@ -24,6 +24,10 @@ fn stuck() -> TransactionView {
     .expect("a transaction")
 }
 
+fn shown(lines: &[Line]) -> String {
+    lines.iter().map(|line| line.shown(false)).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn a_stuck_transaction_says_who_holds_it_up_and_what_can_be_done() {
     let expected = "\
@@ -40,8 +44,24 @@ payment    tried      PARKED   127.0.0.1:7302  try 1, confirm 7  in 12 s    conn
 
 A parked branch does not get on by itself, and is still called.
   when its participant is repaired:  tercet tx retry order-1001
-  if it can never acknowledge:       tercet tx resolve order-1001 payment --as confirmed|cancelled --note WHY";
-    assert_eq!(transaction(&stuck(), NOW).join("\n"), expected);
+  if it can never acknowledge, say what became of it:
+    tercet tx resolve order-1001 payment --as confirmed|cancelled --note WHY";
+    assert_eq!(shown(&transaction(&stuck(), NOW, 100)), expected);
+}
+
+#[test]
+fn a_stuck_transaction_fits_a_terminal_of_eighty_columns() {
+    let lines = transaction(&stuck(), NOW, 80);
+    let text = shown(&lines);
+    let expected = "\
+BRANCH     STATUS              PARTICIPANT     CALLS             NEXT CALL
+inventory  cancelled  by hand  127.0.0.1:7301  try 1, confirm 3
+    answered 410
+payment    tried      PARKED   127.0.0.1:7302  try 1, confirm 7  in 12 s
+    connection\\nrefused
+";
+    assert!(text.contains(expected), "{text}");
+    assert!(lines.iter().all(|line| line.width() <= 80), "{text}");
 }
 
 #[test]
@@ -53,10 +73,11 @@ GID         STATUS      PARKED  AGE         BRANCHES  REASON
 order-1001  confirming  parked  10 min 0 s  2         mixed
 
 There are more: --cursor 31";
-    assert_eq!(list(&[item], Some("31"), NOW).join("\n"), expected);
-    assert_eq!(list(&[], None, NOW), ["no transactions"]);
+    let list = |items: &[SummaryView], next| shown(&list(items, next, NOW, 80));
+    assert_eq!(list(&[item], Some("31")), expected);
+    assert_eq!(list(&[], None), "no transactions");
     // A page that has found nothing among those that it looked through.
-    assert_eq!(list(&[], Some("31"), NOW), ["none so far, and there are more: --cursor 31"]);
+    assert_eq!(list(&[], Some("31")), "none so far, and there are more: --cursor 31");
 }
 
 #[test]

@@ -106,7 +106,9 @@ impl Deed {
 
     fn consequence(self) -> &'static str {
         match self {
-            Self::Retry => "What waits in each is called at once, without a second call beside one under way.",
+            Self::Retry => {
+                "What waits in each is called at once, without a second call beside one under way."
+            }
             Self::Cancel => {
                 "Each that is not decided is cancelled for good: its branches get their Cancel. Those that are \
                  decided stay as they are."
@@ -164,12 +166,16 @@ async fn reviewed(visitor: &Visitor, form: &Form, to: &str) -> Result<ReviewPage
             return Err(invalid("no transaction was chosen; nothing was done"));
         }
         filled.count = grouped(u64::try_from(gids.len()).unwrap_or(u64::MAX));
-        filled.sample = gids.iter().take(SAMPLE).map(|gid| Sampled {
-            gid: gid.clone(),
-            href: link::transaction(gid),
-            status: None,
-            begun: None,
-        }).collect();
+        filled.sample = gids
+            .iter()
+            .take(SAMPLE)
+            .map(|gid| Sampled {
+                gid: gid.clone(),
+                href: link::transaction(gid),
+                status: None,
+                begun: None,
+            })
+            .collect();
         filled.gids = gids;
         return Ok(filled);
     }
@@ -179,18 +185,24 @@ async fn reviewed(visitor: &Visitor, form: &Form, to: &str) -> Result<ReviewPage
         .map_err(|_| invalid("what the job would find could not be read"))?;
     filled.count = grouped(found.matched);
     filled.is_none = found.matched == 0;
-    filled.sample = found.sample.iter().map(|summary| Sampled {
-        gid: summary.gid.to_string(),
-        href: link::transaction(summary.gid.as_str()),
-        status: Some(Pill::of_status(summary.status, summary.parked)),
-        begun: Some(Moment::new(summary.created_at, visitor.now())),
-    }).collect();
+    filled.sample = found
+        .sample
+        .iter()
+        .map(|summary| Sampled {
+            gid: summary.gid.to_string(),
+            href: link::transaction(summary.gid.as_str()),
+            status: Some(Pill::of_status(summary.status, summary.parked)),
+            begun: Some(Moment::new(summary.created_at, visitor.now())),
+        })
+        .collect();
     Ok(filled)
 }
 
 /// What the API is sent. Nothing is done by a dry run, which takes any note.
 fn of_job(deed: Deed, conditions: &[(String, String)], note: Option<&str>, is_dry: bool) -> Value {
-    let conditions = conditions.iter().filter(|(name, _)| !matches!(name.as_str(), "order" | "limit" | "cursor"));
+    let conditions = conditions
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "order" | "limit" | "cursor"));
     let filter = conditions.map(|(name, value)| {
         let value = match (name.as_str(), value.as_str()) {
             ("parked" | "open", "true") => Value::Bool(true),

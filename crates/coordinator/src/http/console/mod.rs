@@ -41,5 +41,5 @@ mod visit;
 mod words;
 
 pub(super) use routes::{mounted, to_console};
-pub(super) use state::{Console, Offers};
 pub use state::ConsoleSettings;
+pub(super) use state::{Console, Offers};

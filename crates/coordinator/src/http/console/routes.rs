@@ -11,7 +11,8 @@ use http::{HeaderMap, Method, Uri};
 use crate::access::Needs;
 use crate::http::console::visit::visit;
 use crate::http::console::{
-    act, assets, jobs, many, needs_you, operations, participants, sign_in, transaction, transactions,
+    act, assets, jobs, many, needs_you, operations, participants, sign_in, transaction,
+    transactions,
 };
 use crate::http::pages::problems_page::wants_html;
 use crate::http::response::problem::Failure;

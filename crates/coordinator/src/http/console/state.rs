@@ -26,23 +26,15 @@ pub struct ConsoleSettings {
 /// What the API of this node can do, of what not every version can; nothing else is offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::http) struct Offers {
-    /// Calls to a participant can be stopped for a while.
-    pub(super) pauses: bool,
     /// A branch can be called elsewhere.
     pub(super) readdressing: bool,
-    /// Something can be done to many transactions.
-    pub(super) jobs: bool,
 }
 
 impl Offers {
     /// By the routes that there are.
     pub(in crate::http) fn of(paths: &[String]) -> Self {
         let has = |path: &str| paths.iter().any(|known| known == path);
-        Self {
-            pauses: has("/v1/participants/{participant}/pause"),
-            readdressing: has("/v1/transactions/{gid}/branches/{id}"),
-            jobs: has("/v1/jobs"),
-        }
+        Self { readdressing: has("/v1/transactions/{gid}/branches/{id}") }
     }
 }
 

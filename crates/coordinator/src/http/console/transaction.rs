@@ -8,8 +8,8 @@ use axum::extract::Path;
 use axum::response::Response;
 use http::Uri;
 use tercet_wire::{
-    BranchView, BreakerState, EventKind, EventView, Op, Page, ResolvedAs, Status, TransactionView,
-    Wall,
+    BranchView, BreakerState, EventKind, EventView, Op, Page, ParticipantsView, ResolvedAs, Status,
+    TransactionView, Wall,
 };
 
 use crate::access::Role;
@@ -20,7 +20,6 @@ use crate::http::console::commands::{curl, tercet};
 use crate::http::console::error_page;
 use crate::http::console::link;
 use crate::http::console::moment::{Moment, lasting};
-use crate::http::console::needs_you::Participants;
 use crate::http::console::shell::{Shell, Tab, page};
 use crate::http::console::timeline::Timeline;
 use crate::http::console::visit::Visitor;
@@ -124,11 +123,11 @@ async fn looked(
     let (view, events, participants) = tokio::join!(
         ask.get::<TransactionView>(&view),
         all_events(&ask, &at),
-        ask.get::<Participants>("/v1/participants"),
+        ask.get::<ParticipantsView>("/v1/participants"),
     );
     let unreachable = participants.map(|all| {
-        let open = all.items.into_iter().filter(|it| it.view.breaker == BreakerState::Open);
-        open.map(|it| it.view.participant).collect()
+        let open = all.items.into_iter().filter(|it| it.breaker == BreakerState::Open);
+        open.map(|it| it.participant).collect()
     });
     Ok((view?, events?, unreachable.unwrap_or_default()))
 }

@@ -45,10 +45,7 @@ impl<Q: FromParams> Query<Q> {
     /// # Errors
     /// A parameter is not known, given twice or not in range.
     pub(in crate::http) fn parse(query: &str) -> Result<Self, Invalid> {
-        let mut params = Params::parse(query);
-        let read = Q::take(&mut params)?;
-        params.finish()?;
-        Ok(Self(read))
+        Params::parse(query).read().map(Self)
     }
 }
 
@@ -71,8 +68,22 @@ pub(in crate::http) struct Params {
 
 impl Params {
     fn parse(query: &str) -> Self {
-        let pairs = form_urlencoded::parse(query.as_bytes());
-        Self { given: pairs.into_owned().collect(), known: Vec::new(), open: Vec::new() }
+        Self::of(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// Parameters that came in another way.
+    pub(in crate::http) fn of(given: Vec<(String, String)>) -> Self {
+        Self { given, known: Vec::new(), open: Vec::new() }
+    }
+
+    /// All of them as a value.
+    ///
+    /// # Errors
+    /// A parameter is not known, given twice or not in range.
+    pub(in crate::http) fn read<Q: FromParams>(mut self) -> Result<Q, Invalid> {
+        let read = Q::take(&mut self)?;
+        self.finish()?;
+        Ok(read)
     }
 
     /// The value of one parameter, if it was given.

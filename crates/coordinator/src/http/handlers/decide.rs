@@ -8,9 +8,11 @@ use http::HeaderMap;
 use serde::Deserialize;
 use tercet_engine::Ask;
 use tercet_wire::{
-    Arrival, CancelRequest, Invalid, Problem, TransactionView, check_cancel, header, refused_begin,
+    Arrival, CancelRequest, Invalid, Op, Problem, TransactionView, check_cancel, header,
+    refused_begin,
 };
 
+use crate::access::{Caller, Role};
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::gid_path::GidPath;
 use crate::http::extract::params::{FromParams, Params, Query};
@@ -40,6 +42,33 @@ impl FromParams for IfUnknown {
     }
 }
 
+/// Of a transaction that is held since the database was restored.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct DespiteHold {
+    /// `true`: decide it although it is held, which takes the role operator.
+    #[param(rename = "despite_hold", value_type = Option<bool>)]
+    is_said: bool,
+}
+
+impl FromParams for DespiteHold {
+    fn take(params: &mut Params) -> Result<Self, Invalid> {
+        let words = [("true", true), ("false", false)];
+        Ok(Self { is_said: params.take_word("despite_hold", &words)?.unwrap_or(false) })
+    }
+}
+
+impl DespiteHold {
+    /// What is asked instead, where an operator says so.
+    fn ask(&self, op: Op, ask: Ask, caller: &Caller) -> Result<Ask, Failure> {
+        if !self.is_said {
+            return Ok(ask);
+        }
+        caller.may(Role::Operator).map_err(|denied| Failure::denied(&denied))?;
+        Ok(Ask::DecideHeld(op))
+    }
+}
+
 /// Ask for confirm
 ///
 /// Of an open transaction whose Tries have all succeeded. Safe to repeat.
@@ -50,24 +79,28 @@ impl FromParams for IfUnknown {
     params(
         ("gid" = String, Path, description = "Which transaction."),
         DecisionWait,
+        DespiteHold,
     ),
     responses(
         (status = 200, body = TransactionView, description = "What was waited for has come.", headers(("Tercet-Status" = String))),
         (status = 202, body = TransactionView, description = "The wait ran out first; the transaction goes on."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
+        (status = 403, body = Problem, content_type = PROBLEM_JSON, description = "`forbidden`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
         (status = 409, body = Problem, content_type = PROBLEM_JSON, description = "`already-cancelled`, `tries-outstanding` or `not-open`"),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable`, `not-accepted` or `shutting-down`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable`, `held`, `not-accepted` or `shutting-down`"),
     ),
 )]
 pub(in crate::http) async fn confirm(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    Query(wait): Query<DecisionWait>,
+    Query((wait, despite)): Query<(DecisionWait, DespiteHold)>,
+    caller: Caller,
     OptionalBody(ConfirmRequest {}): OptionalBody<ConfirmRequest>,
 ) -> Result<Response, Failure> {
     let wait = wait.wait();
-    let reply = api.engine.ask(gid.clone(), Ask::Confirm, wait.until, wait.within).await;
+    let ask = despite.ask(Op::Confirm, Ask::Confirm, &caller)?;
+    let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     reply::transaction(reply, &gid)
 }
 
@@ -83,6 +116,7 @@ pub(in crate::http) async fn confirm(
         ("gid" = String, Path, description = "Which transaction."),
         DecisionWait,
         IfUnknown,
+        DespiteHold,
     ),
     request_body(content = Option<CancelRequest>, description = "May be absent."),
     responses(
@@ -90,16 +124,18 @@ pub(in crate::http) async fn confirm(
         (status = 201, body = TransactionView, description = "Nobody had begun it. It is recorded as cancelled: every begin of this gid is answered with it."),
         (status = 202, body = TransactionView, description = "The wait ran out first; the transaction goes on."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
+        (status = 403, body = Problem, content_type = PROBLEM_JSON, description = "`forbidden`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
         (status = 409, body = Problem, content_type = PROBLEM_JSON, description = "`already-confirmed`"),
-        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable`, `not-accepted` or `shutting-down`"),
+        (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable`, `held`, `not-accepted` or `shutting-down`"),
     ),
 )]
 pub(in crate::http) async fn cancel(
     State(api): State<Arc<Api>>,
     GidPath(gid): GidPath,
-    Query((wait, if_unknown)): Query<(DecisionWait, IfUnknown)>,
+    Query((wait, (if_unknown, despite))): Query<(DecisionWait, (IfUnknown, DespiteHold))>,
     headers: HeaderMap,
+    caller: Caller,
     OptionalBody(request): OptionalBody<CancelRequest>,
 ) -> Result<Response, Failure> {
     let wait = wait.wait();
@@ -109,7 +145,7 @@ pub(in crate::http) async fn cancel(
         let (instance, at) = (api.clock.new_instance(), api.clock.now().wall);
         Arc::new(refused_begin(gid.clone(), &Arrival { instance, at, traceparent }))
     });
-    let ask = Ask::Cancel { detail, if_unknown };
+    let ask = despite.ask(Op::Cancel, Ask::Cancel { detail, if_unknown }, &caller)?;
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     reply::transaction(reply, &gid)
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
-use tercet_wire::{Problem, ProblemCode};
+use metrics::gauge;
+use tercet_wire::{Problem, ProblemCode, metric};
 
 use crate::http::readiness::Readiness;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
@@ -21,6 +22,9 @@ const OLDEST_BEAT: Duration = Duration::from_secs(5);
 /// stopped and goes on, or a machine that was, has an old one for a moment.
 const LOOKS: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// It takes work; what is not called meanwhile waits for people.
+const HELD: &str = "ready; held since the database was restored: what was undecided in the backup (tercet restored release)\n";
 
 /// Is the process alive?
 ///
@@ -82,7 +86,10 @@ pub(in crate::http) async fn readyz(
         let detail = "the journal cannot write at the moment";
         return Err(Failure::new(ProblemCode::JournalUnavailable, detail));
     }
-    Ok("ready\n")
+    Ok(match readiness.is_held() {
+        false => "ready\n",
+        true => HELD,
+    })
 }
 
 /// Metrics
@@ -101,6 +108,8 @@ pub(in crate::http) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     if let Ok(Some(census)) = census {
         api.transactions.take_census(&census, api.clock.now().wall);
     }
+    let is_ready = readyz(State(api.readiness.clone())).await.is_ok();
+    gauge!(metric::READY).set(if is_ready { 1.0 } else { 0.0 });
     let media_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, media_type)], api.metrics.render()).into_response()
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use tercet_engine::WaitingFor;
-use tercet_wire::{ParticipantsView, Problem, ProblemCode};
+use tercet_engine::{ParticipantHealth, WaitingFor};
+use tercet_wire::{ParticipantView, ParticipantsView, Problem, ProblemCode};
 
 use crate::http::extract::params::Query;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
@@ -13,8 +13,8 @@ use crate::http::state::Api;
 
 /// Show the participants
 ///
-/// How each `host:port` that was called not long ago answers this node, and how many branches wait
-/// for it.
+/// How each `host:port` that was called not long ago answers this node, how many branches wait for it,
+/// and whether an operator has paused it.
 #[utoipa::path(
     get,
     path = "/v1/participants",
@@ -29,9 +29,27 @@ pub(in crate::http) async fn participants(
     State(api): State<Arc<Api>>,
     Query(()): Query<()>,
 ) -> Result<Json<ParticipantsView>, Failure> {
+    Ok(Json(ParticipantsView { items: shown(&api, None).await? }))
+}
+
+/// This one, or all that are called or paused, by name.
+pub(in crate::http) async fn shown(
+    api: &Api,
+    one: Option<&str>,
+) -> Result<Vec<ParticipantView>, Failure> {
     let mut all = (api.participants)();
+    let uncalled = match one {
+        Some(one) => vec![one.to_owned()],
+        None => api.pauses.names(),
+    };
+    for name in uncalled {
+        if !all.iter().any(|health| health.participant == name) {
+            all.push(ParticipantHealth::uncalled(name));
+        }
+    }
+    all.retain(|health| one.is_none_or(|one| health.participant == one));
     if all.is_empty() {
-        return Ok(Json(ParticipantsView { items: Vec::new() }));
+        return Ok(Vec::new());
     }
     all.sort_by(|a, b| a.participant.cmp(&b.participant));
     let names = all.iter().map(|health| health.participant.clone()).collect();
@@ -42,7 +60,8 @@ pub(in crate::http) async fn participants(
     let nobody = WaitingFor::default();
     let items = all.into_iter().map(|health| {
         let waiting_for = waiting_for.get(&health.participant).unwrap_or(&nobody);
-        health.view(waiting_for)
+        let paused = api.pauses.of(&health.participant);
+        ParticipantView { paused, ..health.view(waiting_for) }
     });
-    Ok(Json(ParticipantsView { items: items.collect() }))
+    Ok(items.collect())
 }

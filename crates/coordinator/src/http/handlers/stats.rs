@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use tercet_journal::JournalSummary;
-use tercet_wire::{NodeView, Now, Problem, ProblemCode, StatsView, Status};
+use tercet_wire::{NodeView, Now, Problem, ProblemCode, RestoredView, StatsView, Status};
 
 use crate::cluster::Sightings;
 use crate::http::extract::params::Query;
@@ -61,6 +61,9 @@ fn view(summary: JournalSummary, quarantined: usize, seen: &Sightings, now: Now)
             .map(|begun| now.wall.since(begun).as_secs_f64()),
         // One whose status is no word of ours is not driven either.
         quarantined: quarantined.saturating_add(summary.of_no_status),
+        restored: summary
+            .held
+            .map(|held| RestoredView { held_since: held.since, held: held.transactions }),
         nodes: nodes.collect(),
     }
 }

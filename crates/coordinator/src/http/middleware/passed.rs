@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method};
 use tercet_wire::{ProblemCode, header};
 
-use crate::cluster::{NoPass, Passed};
+use crate::cluster::{JOB_ACT, NoPass, Passed};
 use crate::http::extract::body::{HasRoom, whole};
 use crate::http::middleware::forwarding::Forwarding;
 use crate::http::response::problem::Failure;
@@ -47,10 +47,10 @@ pub(in crate::http) async fn passed(
     next.run(request).await
 }
 
-/// Whether it is about one transaction: such requests are passed on.
+/// Whether it is about one transaction: such requests are passed on, or asked of whoever drives it.
 pub(in crate::http) fn is_of_one(request: &Request) -> bool {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    path.is_some_and(|path| path.starts_with("/v1/transactions/{gid}"))
+    path.is_some_and(|path| path.starts_with("/v1/transactions/{gid}") || path == JOB_ACT)
         || (matches!(path, Some("/v1/transactions" | "/v1/sagas/{name}/runs"))
             && request.method() == Method::POST)
 }

@@ -46,7 +46,7 @@ fn refusals(path: &str, method: &str, role: Option<Role>) -> impl Iterator<Item 
         "/metrics" => &[ProblemCode::NotReady],
         _ => WITHOUT_PLACE,
     };
-    let work = if matches!(method, "post" | "put") { WORK } else { &[] };
+    let work = if matches!(method, "post" | "put" | "patch") { WORK } else { &[] };
     let about_one = if path.contains("{gid}") { ABOUT_ONE } else { &[] };
     let strangers = if role.is_some() { STRANGERS } else { &[] };
     // Every token has the smallest role.
@@ -159,7 +159,12 @@ fn complete_parameter(parameter: &mut Value) {
         "parked" | "open" => json!(true),
         "reason" => json!("try-refused,deadline"),
         "gid_prefix" => json!("order-"),
-        "participant" => json!("127.0.0.1:7302"),
+        "participant" => {
+            parameter["schema"] = json!({
+                "type": "string", "maxLength": 259, "pattern": "^.+:[0-9]{1,5}$",
+            });
+            json!("127.0.0.1:7302")
+        }
         "created_after" | "created_before" | "since" => {
             parameter["schema"]["format"] = "date-time".into();
             json!("2026-11-20T12:00:00Z")
@@ -292,8 +297,9 @@ mod tests {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
     use tercet_wire::{
-        AuditEntryView, BeginRequest, BranchRequest, BranchView, BranchesView, CancelRequest,
-        EventView, ListedSagaView, Page, ParticipantsView, RegisterRequest, ResolveRequest,
+        AuditEntryView, BeginRequest, BegunJobView, BranchRequest, BranchView, BranchesView,
+        CancelRequest, EventView, JobRequest, JobView, ListedJobView, ListedSagaView, MatchedView,
+        Page, ParticipantView, ParticipantsView, PauseRequest, RegisterRequest, ResolveRequest,
         RetriedView, RunRequest, SagaRequest, SagaView, StatsView, SummaryView, TransactionView,
     };
 
@@ -323,12 +329,19 @@ mod tests {
         is_one::<Page<SummaryView>>("Page_SummaryView");
         is_one::<Page<EventView>>("Page_EventView");
         is_one::<Page<AuditEntryView>>("Page_AuditEntryView");
+        is_one::<ParticipantView>("ParticipantView");
         is_one::<ParticipantsView>("ParticipantsView");
+        is_one::<PauseRequest>("PauseRequest");
         is_one::<StatsView>("StatsView");
         is_one::<RetriedView>("RetriedView");
         is_one::<SagaRequest>("SagaRequest");
         is_one::<SagaView>("SagaView");
         is_one::<RunRequest>("RunRequest");
         is_one::<Page<ListedSagaView>>("Page_ListedSagaView");
+        is_one::<JobRequest>("JobRequest");
+        is_one::<MatchedView>("MatchedView");
+        is_one::<BegunJobView>("BegunJobView");
+        is_one::<JobView>("JobView");
+        is_one::<Page<ListedJobView>>("Page_ListedJobView");
     }
 }

@@ -118,6 +118,12 @@ impl Failure {
                 let detail = format!("{gid} was begun with its branches and decides for itself");
                 Self::new(ProblemCode::NotOpen, detail)
             }
+            Refusal::Held => {
+                let detail = format!(
+                    "{gid} was undecided in the backup that the database was restored from, and is held"
+                );
+                Self::new(ProblemCode::Held, detail)
+            }
             Refusal::AsksItsInitiator => {
                 let detail = format!(
                     "the deadline of {gid} is over and its initiator is asked what became of it: \
@@ -136,6 +142,11 @@ impl Failure {
             Refusal::BranchNotFound(branch) => {
                 let detail = format!("{gid} has no branch {branch}");
                 Self::new(ProblemCode::BranchNotFound, detail).naming(vec![branch])
+            }
+            // Jobs alone are told so, and look no further.
+            Refusal::NothingToDo(code) => {
+                let code = code.unwrap_or(ProblemCode::AlreadyFinished);
+                Self::new(code, format!("{gid} has ended"))
             }
             Refusal::TriesOutstanding(branches) => {
                 let names: Vec<&str> = branches.iter().map(BranchId::as_str).collect();

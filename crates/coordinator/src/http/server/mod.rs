@@ -24,7 +24,9 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use metrics::gauge;
 use rustls::ServerConfig;
+use tercet_wire::metric;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -121,7 +123,10 @@ pub async fn serve(
         is_on_loopback: listener.local_addr().is_ok_and(is_loopback),
         has_tls: tls.is_some(),
     };
+    let port = if door.for_probes { "admin" } else { "main" };
+    let open = gauge!(metric::HTTP_CONNECTIONS, "port" => port);
     let left = loop {
+        open.set(open_connections(&connections));
         let accepted = tokio::select! {
             left = &mut stop => break left,
             accepted = accept(&listener, &room, settings.admits) => accepted,
@@ -172,6 +177,11 @@ pub async fn serve(
         );
     }
     connections.shutdown().await;
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bounded far below 2^52")]
+fn open_connections(connections: &JoinSet<()>) -> f64 {
+    connections.len() as f64
 }
 
 /// A connection that was let in.

@@ -16,6 +16,8 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("get", "/v1/transactions/{gid}", Some(Role::Viewer)),
     ("get", "/v1/transactions/{gid}/events", Some(Role::Viewer)),
     ("get", "/v1/participants", Some(Role::Viewer)),
+    ("post", "/v1/participants/{participant}/pause", Some(Role::Operator)),
+    ("post", "/v1/participants/{participant}/resume", Some(Role::Operator)),
     ("get", "/v1/stats", Some(Role::Viewer)),
     ("post", "/v1/transactions", Some(Role::Client)),
     ("post", "/v1/transactions/{gid}/branches", Some(Role::Client)),
@@ -24,7 +26,12 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("post", "/v1/transactions/{gid}/retry", Some(Role::Operator)),
     ("post", "/v1/transactions/{gid}/branches/{id}/resolve", Some(Role::Operator)),
     ("post", "/v1/retry", Some(Role::Operator)),
+    ("post", "/v1/restored/release", Some(Role::Operator)),
     ("get", "/v1/audit", Some(Role::Operator)),
+    ("post", "/v1/jobs", Some(Role::Operator)),
+    ("get", "/v1/jobs", Some(Role::Viewer)),
+    ("get", "/v1/jobs/{id}", Some(Role::Viewer)),
+    ("delete", "/v1/jobs/{id}", Some(Role::Operator)),
     ("get", "/v1/sagas", Some(Role::Viewer)),
     ("get", "/v1/sagas/{name}", Some(Role::Viewer)),
     ("put", "/v1/sagas/{name}", Some(Role::Operator)),
@@ -56,6 +63,7 @@ async fn asked(
     authorization: Option<&str>,
 ) -> (u16, String) {
     let path = path.replace("{gid}", "order-1").replace("{id}", "b1").replace("{name}", "trip");
+    let path = path.replace("{participant}", "pay:80");
     let method: Method = method.to_ascii_uppercase().parse().expect("a method");
     let mut request = Request::builder().method(method).uri(path);
     if let Some(authorization) = authorization {

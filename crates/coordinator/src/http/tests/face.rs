@@ -25,7 +25,9 @@ use crate::access::Access;
 use crate::cluster::Sightings;
 use crate::config::Settings;
 use crate::http::{Api, BodyBudget, ConsoleSettings, Readiness, RequestLimits, router};
+use crate::jobs::Jobs;
 use crate::metrics::{RecentCalls, TransactionMetrics};
+use crate::pauses::Pauses;
 use crate::runtime::{Asked, Control, Lanes, RuntimeHandle, lanes};
 use crate::sagas::Sagas;
 
@@ -139,8 +141,15 @@ impl Face {
         let journal = empty_journal().await;
         let router = router(Api {
             access: Arc::new(Access::begin(settings, Arc::new(StoppedClock)).expect("rules")),
-            engine,
+            pauses: Pauses::new(journal.clone(), engine.clone(), &[]),
             sagas: Sagas::new(journal.clone()),
+            jobs: Jobs::new(
+                journal.clone(),
+                engine.clone(),
+                Arc::new(StoppedClock),
+                Incarnation(1),
+            ),
+            engine,
             journal,
             clock: Arc::new(StoppedClock),
             limits: Limits { own_addresses: vec![own], payload_bytes: 2_048, ..Limits::default() },

@@ -101,6 +101,11 @@ impl Paging {
         self.pages.heals(destination);
     }
 
+    /// A participant is called again.
+    pub(in crate::engine) fn resumes(&mut self, participant: &str) {
+        self.pages.resumes(participant);
+    }
+
     /// The backoffs that one that was paged out goes on with, and what its history says of calls.
     pub(in crate::engine) fn take_backoffs(&mut self, gid: &Gid) -> Remembered {
         self.backoffs.take(gid)

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tercet_wire::{BranchId, BranchStatus, Gid, Mono, Now};
+use tercet_wire::{BranchId, BranchStatus, Gid, Mono, Now, shown_host_port};
 use url::Url;
 
 use crate::dispatch::Destination;
@@ -30,6 +30,8 @@ pub(super) struct Pages {
     /// Destinations that answer again, and how many more ends of a round are to be reached
     /// until all that was paged out by then has been looked at.
     healed: BTreeMap<Destination, u8>,
+    /// The same of participants that are called again.
+    resumed: BTreeMap<String, u8>,
     /// Whether the page of the moment is read in passing: only for what waits for those.
     in_passing: bool,
     /// The last gid of the last page.
@@ -58,10 +60,19 @@ impl Pages {
 
     pub(super) fn heals(&mut self, destination: &Destination) {
         if self.reading {
-            // Those before the present place have their turn in the next round.
-            let ends = if self.reached.is_some() { 2 } else { 1 };
-            self.healed.insert(destination.clone(), ends);
+            self.healed.insert(destination.clone(), self.ends());
         }
+    }
+
+    pub(super) fn resumes(&mut self, participant: &str) {
+        if self.reading {
+            self.resumed.insert(participant.to_owned(), self.ends());
+        }
+    }
+
+    /// Those before the present place have their turn in the next round.
+    fn ends(&self) -> u8 {
+        if self.reached.is_some() { 2 } else { 1 }
     }
 
     /// When the next page is due although there is no room. `loads`: those of the last page that
@@ -89,10 +100,12 @@ impl Pages {
             *self = Self { next_turn: self.next_turn, ..Self::default() };
         }
         self.found = false;
-        self.healed.retain(|_, ends| {
+        let is_left = |ends: &mut u8| {
             *ends -= 1;
             *ends > 0
-        });
+        };
+        self.healed.retain(|_, ends| is_left(ends));
+        self.resumed.retain(|_, ends| is_left(ends));
         nothing
     }
 }
@@ -117,11 +130,13 @@ impl Engine {
             && self.live.len() < self.settings.live_transactions
     }
 
-    /// Whether a destination answers again and nobody here waits for capacity at it, so that
-    /// what is paged out and waits for it alone is looked for among all others, however many
-    /// they are.
+    /// Whether a destination answers again, or a participant is called again, and nobody here
+    /// waits for capacity at it, so that what is paged out and waits for it alone is looked for
+    /// among all others, however many they are.
     fn has_healed(&self) -> bool {
-        self.paging.pages.healed.keys().any(|healed| !self.capacity.is_awaited(healed))
+        let pages = &self.paging.pages;
+        pages.healed.keys().any(|healed| !self.capacity.is_awaited(healed))
+            || pages.resumed.keys().any(|resumed| !self.capacity.is_awaited_of(resumed))
     }
 
     /// A page of those that are paged out: those that are not here are read.
@@ -188,8 +203,10 @@ impl Engine {
         };
         let open = stored.branches.iter().filter(|branch| !acknowledged(&branch.id));
         let mut urls = open.filter_map(|branch| branch.url(op));
-        let of_healed =
-            |url: &Url| pages.healed.keys().any(|healed| healed.is_of(url, path_segments));
+        let of_healed = |url: &Url| {
+            pages.healed.keys().any(|healed| healed.is_of(url, path_segments))
+                || !pages.resumed.is_empty() && pages.resumed.contains_key(&*shown_host_port(url))
+        };
         !urls.any(|url| of_healed(url))
     }
 

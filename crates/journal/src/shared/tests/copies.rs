@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use tercet_engine::{Change, StoredTransaction};
-use tercet_wire::{Gid, Incarnation, Wall};
+use tercet_wire::{Gid, Incarnation, JobStage, Wall};
 
 use super::{number, on_each_server};
 use crate::conformance::{
-    Rig, Script, act, finished, open_transaction, patiently, puts, record, trying,
+    Rig, Script, act, finished, open_transaction, patiently, pause, puts, record, releases,
+    revision, tick, trying,
 };
 use crate::copy::copy_all;
 use crate::store::CommitError;
@@ -52,6 +53,10 @@ async fn fill(rig: &Rig) -> Vec<StoredTransaction> {
     gids.push(open.gid.clone());
     running.journal.act(act(900_000, Wall(9), None)).await.unwrap();
     running.journal.revise(act(900_001, Wall(9), None), puts("trip", 1, 1)).await.unwrap();
+    running.journal.pause(act(900_002, Wall(9), None), pause("pay:80", true, 9)).await.unwrap();
+    running.journal.revise_job(None, revision(1, 1, JobStage::Queued)).await.unwrap();
+    running.journal.tick(vec![tick(1, &open.gid, 1, None)]).await.unwrap();
+    running.journal.release(act(900_003, Wall(9), None), releases(1)).await.unwrap();
     // More than one page of rows.
     let many: Vec<_> = (0..450).map(|life| trying(&format!("m-{life}"), 3_000 + life, 5)).collect();
     let begun = (seq + 2..).zip(&many);
@@ -96,6 +101,10 @@ async fn what_is_copied_there_and_back_is_the_same_and_is_taken_over(rig: Rig) {
         "transaction_events",
         "audit",
         "sagas",
+        "participant_pauses",
+        "jobs",
+        "job_ticks",
+        "holds",
     ];
     assert_eq!(rows(&there), of_all.map(|name| (name, true)));
     let shell = rig.server().outsider().await;

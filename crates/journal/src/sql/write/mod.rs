@@ -38,6 +38,14 @@ pub(crate) enum WriteKind {
     Events,
     /// Inserts revisions of definitions of sagas, and fails where one is there already.
     Sagas,
+    /// Writes whether participants are called, in the place of what was said of them before.
+    Pauses,
+    /// Inserts revisions of jobs, and fails where one is there already.
+    Jobs,
+    /// Inserts that jobs have come to transactions, and fails where one has already.
+    Ticks,
+    /// Inserts that what was held is released, and fails where another has.
+    Holds,
     /// Inserts what operators did.
     Audit,
 }
@@ -56,6 +64,10 @@ impl WriteKind {
         Self::Results,
         Self::Events,
         Self::Sagas,
+        Self::Pauses,
+        Self::Jobs,
+        Self::Ticks,
+        Self::Holds,
         Self::Audit,
     ];
 
@@ -80,6 +92,10 @@ impl WriteKind {
             Self::Results => "results",
             Self::Events => "events",
             Self::Sagas => "sagas",
+            Self::Pauses => "pauses",
+            Self::Jobs => "jobs",
+            Self::Ticks => "ticks",
+            Self::Holds => "holds",
             Self::Audit => "audit",
         }
     }
@@ -111,6 +127,10 @@ impl WriteKind {
                 "transaction_events (gid, number, at, kind, branch_id, op, attempt, detail)"
             }
             Self::Sagas => "sagas (name, revision, version, document, at, who)",
+            Self::Pauses => "participant_pauses (participant, paused, at, who, note)",
+            Self::Jobs => "jobs (id, revision, stage, at, owner, matched, done, failed, document)",
+            Self::Ticks => "job_ticks (gid, job_id, number, code)",
+            Self::Holds => "holds (number, held_to, at, who)",
             Self::Audit => "audit (id, at, who, role, action, gid, branch_id, note, detail)",
             Self::Advance | Self::Stay | Self::Reasons => return None,
         })

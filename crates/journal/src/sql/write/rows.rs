@@ -1,13 +1,14 @@
 //! The rows of each statement.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sea_orm::Value;
 use serde::Serialize;
-use tercet_engine::{ActAlone, Decision};
+use tercet_engine::{ActAlone, Decision, JobWrite};
 use tercet_wire::{
     BranchId, BranchOptions, BranchSpec, CallOp, Gid, Incarnation, LastAnswerView, Op,
-    PendingResolutionView, Reason,
+    PendingResolutionView, ProblemCode, Reason,
 };
 
 use super::WriteKind;
@@ -58,6 +59,10 @@ pub(crate) fn write_rows(
         WriteKind::Results => results(deltas, &mut rows),
         WriteKind::Events => events(deltas, &mut rows),
         WriteKind::Sagas => sagas(acts, &mut rows),
+        WriteKind::Pauses => pauses(acts, &mut rows),
+        WriteKind::Jobs => jobs(acts, &mut rows),
+        WriteKind::Ticks => ticks(deltas, acts, &mut rows),
+        WriteKind::Holds => holds(acts, &mut rows),
         WriteKind::Audit => audit(deltas, acts, &mut rows),
     }
     (rows.rows > 0).then_some(rows)
@@ -241,7 +246,7 @@ fn events(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
 
 fn audit(deltas: &[TransactionDelta<'_>], acts: &[ActAlone], rows: &mut WriteRows) {
     let of_transactions = deltas.iter().flat_map(|delta| delta.acts.iter().copied());
-    for act in of_transactions.chain(acts.iter().map(|alone| &alone.act)) {
+    for act in of_transactions.chain(acts.iter().filter_map(|alone| alone.act.as_ref())) {
         rows.push([
             text(&act.id.to_string()),
             act.at.0.into(),
@@ -256,6 +261,21 @@ fn audit(deltas: &[TransactionDelta<'_>], acts: &[ActAlone], rows: &mut WriteRow
     }
 }
 
+/// What was said last of each: no statement may write a row twice.
+fn pauses(acts: &[ActAlone], rows: &mut WriteRows) {
+    let said = acts.iter().filter_map(|alone| alone.pause.as_ref());
+    let last: BTreeMap<_, _> = said.map(|pause| (&pause.participant, pause)).collect();
+    for pause in last.into_values() {
+        rows.push([
+            text(pause.participant.as_str()),
+            pause.paused.into(),
+            pause.at.0.into(),
+            text(&pause.who),
+            maybe_text(pause.note.as_deref()),
+        ]);
+    }
+}
+
 fn sagas(acts: &[ActAlone], rows: &mut WriteRows) {
     for revision in acts.iter().filter_map(|alone| alone.revision.as_ref()) {
         rows.push([
@@ -265,6 +285,51 @@ fn sagas(acts: &[ActAlone], rows: &mut WriteRows) {
             maybe_text(revision.document.as_deref()),
             revision.at.0.into(),
             text(&revision.who),
+        ]);
+    }
+}
+
+fn jobs(acts: &[ActAlone], rows: &mut WriteRows) {
+    for alone in acts {
+        let Some(JobWrite::Revision(revision)) = &alone.job else { continue };
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        rows.push([
+            text(&revision.id.to_string()),
+            revision.revision.into(),
+            text(revision.stage.as_str()),
+            revision.at.0.into(),
+            revision.owner.0.into(),
+            count(revision.matched).into(),
+            count(revision.done).into(),
+            count(revision.failed).into(),
+            maybe_text(revision.document.as_deref()),
+        ]);
+    }
+}
+
+fn ticks(deltas: &[TransactionDelta<'_>], acts: &[ActAlone], rows: &mut WriteRows) {
+    let of_transactions = deltas.iter().flat_map(|delta| delta.ticks.iter().copied());
+    let alone = acts.iter().flat_map(|alone| match &alone.job {
+        Some(JobWrite::Ticks(ticks)) => ticks.as_slice(),
+        Some(JobWrite::Revision(_)) | None => &[],
+    });
+    for tick in of_transactions.chain(alone) {
+        rows.push([
+            text(tick.gid.as_str()),
+            text(&tick.job.to_string()),
+            tick.number.into(),
+            maybe_text(tick.code.map(ProblemCode::as_str)),
+        ]);
+    }
+}
+
+fn holds(acts: &[ActAlone], rows: &mut WriteRows) {
+    for change in acts.iter().filter_map(|alone| alone.hold.as_ref()) {
+        rows.push([
+            change.number.into(),
+            change.held_to.map(|to| to.0).into(),
+            change.at.0.into(),
+            text(&change.who),
         ]);
     }
 }

@@ -1,0 +1,127 @@
+//! Participants that an operator has paused: nobody calls them, and nothing fails for it. P4, P6.
+
+mod world;
+
+use std::collections::BTreeSet;
+
+use tercet_engine::{CapacityFreed, Commands, Destination, EngineSettings, Input, Paused, Rules};
+use tercet_wire::Op;
+use world::content::{branch, checked, gid, spec};
+use world::driver::{Driver, calls, records};
+
+const PARTICIPANT: &str = "127.0.0.1:7301";
+
+fn set(participants: &[&str]) -> BTreeSet<String> {
+    participants.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn pause(driver: &mut Driver) -> Commands {
+    driver.input(Input::Paused(set(&[PARTICIPANT])))
+}
+
+fn resume(driver: &mut Driver) -> Commands {
+    driver.input(Input::Paused(set(&[])))
+}
+
+fn at(branch: &str) -> Destination {
+    let url = format!("http://{PARTICIPANT}/{branch}/confirm");
+    Destination::of(&url.parse().expect("a URL"), 1)
+}
+
+/// Its destination says that it has room.
+fn has_room(driver: &mut Driver, branch: &str) -> Commands {
+    let freed = CapacityFreed { destination: at(branch), places: 10, healed: false };
+    driver.input(Input::CapacityFreed(freed))
+}
+
+/// Keeps P4.
+#[test]
+fn what_is_paused_waits_without_an_end_and_goes_on_when_it_is_resumed() {
+    let mut driver = Driver::new();
+    pause(&mut driver);
+    let tries = driver.begun(&spec("t", true, vec![branch("a", 0)]));
+    assert!(tries.is_empty(), "{tries:?}");
+    // Neither its timeout nor its attempts are used up.
+    for _ in 0..9 {
+        let passed = driver.pass(3_000);
+        assert!(calls(&passed).is_empty() && records(&passed).is_empty(), "{passed:?}");
+    }
+    // Whoever says that there is room says it of a destination that nobody calls.
+    assert!(calls(&has_room(&mut driver, "a")).is_empty());
+    let resumed = resume(&mut driver);
+    assert_eq!(resumed.notify_when_free, [at("a")], "it is to tell when it has room");
+    assert_eq!(calls(&has_room(&mut driver, "a")), ["a try 1"]);
+}
+
+#[test]
+fn a_try_that_is_paused_waits_up_to_its_deadline() {
+    let mut driver = Driver::new();
+    pause(&mut driver);
+    driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    assert_eq!(records(&driver.pass(30_000)), ["BranchRecord", "Decided"]);
+    assert!(calls(&driver.durable()).is_empty(), "its Cancel is not made either");
+    resume(&mut driver);
+    assert_eq!(calls(&has_room(&mut driver, "a")), ["a cancel 1"]);
+}
+
+/// Keeps P6.
+#[test]
+fn others_are_called_meanwhile() {
+    let mut driver = Driver::new();
+    driver.input(Input::Paused(set(&["127.0.0.1:7302"])));
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    assert_eq!(tries.len(), 1);
+}
+
+#[test]
+fn what_is_paused_is_not_shown_to_people_and_has_its_time_anew_afterwards() {
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    driver.answer(&tries[0], 200);
+    let confirm = driver.durable().calls.remove(0);
+    driver.pass(30_000);
+    pause(&mut driver);
+    // The call that was under way is answered, again and again of no use.
+    driver.answer(&confirm, 410);
+    assert!(driver.durable().parked.is_empty());
+    let passed = driver.pass(600_000);
+    assert!(calls(&passed).is_empty() && records(&passed).is_empty(), "{passed:?}");
+    resume(&mut driver);
+    assert!(!records(&driver.pass(59_999)).contains(&"Parked".to_owned()));
+    assert!(records(&driver.pass(1)).contains(&"Parked".to_owned()), "a minute after");
+}
+
+#[test]
+fn an_initiator_that_is_paused_is_not_asked() {
+    let mut driver = Driver::new();
+    driver.input(Input::Paused(set(&["127.0.0.1:7310"])));
+    driver.begun(&checked(&spec("t", true, vec![])));
+    assert!(calls(&driver.pass(30_000)).is_empty());
+    assert!(records(&driver.pass(600_000)).is_empty(), "nor shown to people");
+    let resumed = resume(&mut driver);
+    assert_eq!(resumed.notify_when_free.len(), 1);
+    let freed = CapacityFreed {
+        destination: resumed.notify_when_free[0].clone(),
+        places: 1,
+        healed: false,
+    };
+    assert_eq!(driver.input(Input::CapacityFreed(freed)).calls.len(), 1);
+}
+
+/// Keeps P5.
+#[test]
+fn a_life_that_begins_with_a_pause_calls_nobody_there() {
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    driver.answer(&tries[0], 200);
+    driver.durable();
+    let paused = Paused::of(set(&[PARTICIPANT]));
+    let rules = Rules { paused, ..Rules::default() };
+    let settings = EngineSettings { rules, ..EngineSettings::default() };
+    assert!(calls(&driver.restart_with(&gid("t"), settings)).is_empty());
+    assert!(records(&driver.pass(600_000)).is_empty());
+    resume(&mut driver);
+    assert_eq!(calls(&has_room(&mut driver, "a")).len(), 1);
+    let shown = driver.core.engine().transaction(&gid("t")).expect("live");
+    assert_eq!(*shown.branches()[0].attempts().get(Op::Confirm), 1);
+}
