@@ -272,10 +272,10 @@ impl fmt::Display for Timeline {
             r#"<svg class="timeline" width="100%" height="{height}" role="img" aria-label="{}">"#,
             safe(&self.words)
         )?;
-        self.axis(f)?;
         for (lane, top) in self.lanes.iter().zip((TOP..).step_by(LANE as usize)) {
             lane.draw(f, scale, top)?;
         }
+        self.axis(f)?;
         f.write_str("</svg>")
     }
 }
