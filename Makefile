@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-relays instructions instructions-update
 
 help: ## List these targets
@@ -57,6 +57,10 @@ fix: ## Format, and mend what clippy can mend
 
 promises: ## List in docs/testing.md which tests keep which promise, as the tests themselves say
 	TERCET_MAKE_PROMISES=1 cargo test -q -p tercet-tests --test rules promises
+
+console: ## Try the console in a real browser, with axe (chromium, chromium-driver, npm; 5 minutes, the first time 10)
+	cargo build --workspace --bins
+	tests/console/run
 
 openapi: ## Try /openapi.json with three generators of clients and with schemathesis (python3, node, go; 4 minutes)
 	cargo build --workspace --bins

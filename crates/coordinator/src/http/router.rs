@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use crate::access::{Needs, Role};
 use crate::cluster::{JOB_ACT, LEFT, PAUSED};
-use crate::http::console::{self, Console};
+use crate::http::console::{self, Console, Offers};
 use crate::http::handlers::{
     audit, begin, decide, events, health, jobs, left, list, participants, pause, readdress,
     register, resolve, restored, retry, retry_all, sagas, show, stats,
@@ -32,6 +32,7 @@ use crate::metrics::ForwardingMetrics;
 /// Everything this node answers over HTTP.
 pub fn router(api: Api) -> Router {
     let Mounted { router, paths, needs } = table(api.console.is_some()).mounted();
+    let offers = Offers::of(&paths);
     let guard = Guard { access: Arc::clone(&api.access), needs: Arc::new(needs) };
     let middleware = Middleware {
         readiness: api.readiness.clone(),
@@ -63,7 +64,7 @@ pub fn router(api: Api) -> Router {
         .fallback(not_found)
         .with_state(Arc::clone(&api));
     // It asks what stands below it, not what counts and limits requests from outside.
-    let router = match Console::of(&api, router.clone()) {
+    let router = match Console::of(&api, router.clone(), offers) {
         Some(console) => router.layer(Extension(Arc::new(console))),
         None => router,
     };

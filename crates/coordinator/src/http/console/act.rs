@@ -4,7 +4,7 @@
 use axum::Extension;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::Uri;
+use http::{Method, Uri};
 use serde_json::{Map, Value, json};
 use tercet_wire::{Problem, ProblemCode};
 use url::form_urlencoded;
@@ -32,6 +32,12 @@ pub(super) fn said(uri: &Uri) -> Option<String> {
         "retried-all" => format!("{count} transactions are being called now."),
         "confirm" => "Confirm is decided; the participants are being told.".to_owned(),
         "cancel" => "Cancel is decided; the participants are being told.".to_owned(),
+        "paused" => "Paused: no calls are made until somebody resumes it.".to_owned(),
+        "resumed" => "Resumed: what waited is being called.".to_owned(),
+        "readdressed" => "Calls from now on go to the new address.".to_owned(),
+        "stopped" => "The job stops after what is under way.".to_owned(),
+        "chosen" if count == 1 => "Done to 1 transaction.".to_owned(),
+        "chosen" => format!("Done to {count} transactions."),
         "resolved" => "Resolved by hand. The history says by whom and why.".to_owned(),
         _ => return None,
     };
@@ -39,7 +45,7 @@ pub(super) fn said(uri: &Uri) -> Option<String> {
 }
 
 /// The page that shows what came of it.
-fn went_well(to: &str, said: &str, count: Option<u64>) -> Response {
+pub(super) fn went_well(to: &str, said: &str, count: Option<u64>) -> Response {
     let count = count.map(|count| count.to_string());
     let pairs = [("said", Some(said)), ("n", count.as_deref())];
     let pairs = pairs.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -49,7 +55,7 @@ fn went_well(to: &str, said: &str, count: Option<u64>) -> Response {
 }
 
 /// The page that a form was on.
-fn back<'a>(form: &'a Form, otherwise: &'a str) -> &'a str {
+pub(super) fn back<'a>(form: &'a Form, otherwise: &'a str) -> &'a str {
     form.get("back").filter(|back| link::is_own(back)).unwrap_or(otherwise)
 }
 
@@ -118,6 +124,63 @@ pub(super) async fn resolve(
     one(&visitor, &gid, (&path, Some(Value::Object(body))), "resolved").await
 }
 
+/// Has a branch called elsewhere from now on.
+pub(super) async fn readdress(
+    Extension(visitor): Extension<Visitor>,
+    Path((gid, id)): Path<(String, String)>,
+    form: Form,
+) -> Response {
+    let to = link::transaction(&gid);
+    let mut body = Map::new();
+    for field in ["endpoint", "try", "confirm", "cancel", "note"] {
+        if let Some(value) = form.get(field) {
+            body.insert(field.to_owned(), Value::from(value));
+        }
+    }
+    if let Some(name) = form.get("header") {
+        body.insert("headers".to_owned(), json!({ name: form.get("value").unwrap_or_default() }));
+    }
+    let at = format!("/v1/transactions/{}/branches/{}", link::segment(&gid), link::segment(&id));
+    match visitor.ask().send(Method::PATCH, &at, Some(&Value::Object(body))).await {
+        Ok(_) => went_well(&to, "readdressed", None),
+        Err(problem) => error_page::refused(&visitor, Tab::Transactions, &to, problem),
+    }
+}
+
+/// Stops calls to a participant.
+pub(super) async fn pause(
+    Extension(visitor): Extension<Visitor>,
+    Path(participant): Path<String>,
+    form: Form,
+) -> Response {
+    at_participant(&visitor, &participant, &form, ("pause", "paused")).await
+}
+
+/// Lets them go on.
+pub(super) async fn resume(
+    Extension(visitor): Extension<Visitor>,
+    Path(participant): Path<String>,
+    form: Form,
+) -> Response {
+    at_participant(&visitor, &participant, &form, ("resume", "resumed")).await
+}
+
+async fn at_participant(
+    visitor: &Visitor,
+    participant: &str,
+    form: &Form,
+    (what, said): (&str, &str),
+) -> Response {
+    let own = link::participant(participant);
+    let to = back(form, &own);
+    let body = form.get("note").map(|note| json!({ "note": note }));
+    let uri = format!("/v1/participants/{}/{what}", link::segment(participant));
+    match visitor.ask().send(Method::POST, &uri, body.as_ref()).await {
+        Ok(_) => went_well(to, said, None),
+        Err(problem) => error_page::refused(visitor, Tab::Participants, to, problem),
+    }
+}
+
 async fn one(
     visitor: &Visitor,
     gid: &str,
@@ -132,7 +195,7 @@ async fn one(
     }
 }
 
-fn invalid(detail: &str) -> Refused {
+pub(super) fn invalid(detail: &str) -> Refused {
     Box::new(Problem::new(ProblemCode::InvalidRequest, detail))
 }
 

@@ -24,6 +24,12 @@ impl Form {
         let (_, value) = self.0.iter().find(|(field, _)| field == name)?;
         Some(value.trim()).filter(|value| !value.is_empty())
     }
+
+    /// Everything of a field that can be there more than once.
+    pub(super) fn all(&self, name: &str) -> Vec<String> {
+        let of_it = self.0.iter().filter(|(field, _)| field == name);
+        of_it.map(|(_, value)| value.clone()).collect()
+    }
 }
 
 impl FromRequest<Arc<Api>> for Form {

@@ -21,7 +21,9 @@ mod error_page;
 mod filters;
 mod form;
 mod gauges;
+mod jobs;
 mod link;
+mod many;
 mod moment;
 mod needs_you;
 mod operations;
@@ -39,5 +41,5 @@ mod visit;
 mod words;
 
 pub(super) use routes::{mounted, to_console};
-pub(super) use state::Console;
 pub use state::ConsoleSettings;
+pub(super) use state::{Console, Offers};

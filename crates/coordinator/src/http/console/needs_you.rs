@@ -5,9 +5,9 @@ use axum::Extension;
 use axum::response::Response;
 use futures_util::future::join_all;
 use http::Uri;
-use serde::Deserialize;
 use tercet_wire::{
-    Page, ParticipantView, StatsView, Status, SummaryView, TransactionView, Wall, metric,
+    Page, ParticipantView, ParticipantsView, PausedView, StatsView, Status, SummaryView,
+    TransactionView, Wall, metric,
 };
 
 use crate::http::console::act::said;
@@ -84,7 +84,7 @@ pub(super) struct Row {
     pub(super) rate: String,
     pub(super) failing: String,
     pub(super) trend: Trend,
-    pub(super) paused: Option<Paused>,
+    pub(super) paused: Option<PausedView>,
     pub(super) paused_at: Option<Moment>,
     pub(super) parked_count: u64,
     pub(super) waiting_count: u64,
@@ -100,30 +100,6 @@ pub(super) struct HeldUp {
     pub(super) words: Option<LastWords>,
 }
 
-/// A participant, with who has stopped the calls to it, if anybody has.
-#[derive(Debug, Deserialize)]
-pub(super) struct Participant {
-    #[serde(flatten)]
-    pub(super) view: ParticipantView,
-    #[serde(default)]
-    pub(super) paused: Option<Paused>,
-}
-
-/// Who has stopped the calls to a participant.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Paused {
-    pub(super) by: String,
-    #[serde(default)]
-    pub(super) note: Option<String>,
-    pub(super) at: Wall,
-}
-
-/// All participants.
-#[derive(Debug, Deserialize)]
-pub(super) struct Participants {
-    pub(super) items: Vec<Participant>,
-}
-
 pub(super) async fn needs_you(Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
     match looked(&visitor).await {
         Ok((pulse, rows)) => {
@@ -137,7 +113,7 @@ pub(super) async fn needs_you(Extension(visitor): Extension<Visitor>, uri: Uri) 
 
 async fn looked(visitor: &Visitor) -> Result<(Pulse, Vec<Row>), Refused> {
     let ask = visitor.ask();
-    let participants = async { ask.get::<Participants>("/v1/participants").await };
+    let participants = async { ask.get::<ParticipantsView>("/v1/participants").await };
     let (pulse, all) = tokio::join!(pulse(visitor), participants);
     let mut rows: Vec<Row> =
         all?.items.into_iter().map(|participant| row(visitor, participant)).collect();
@@ -161,11 +137,11 @@ impl Row {
 }
 
 /// A destination, without what waits for it.
-pub(super) fn row(visitor: &Visitor, Participant { view, paused }: Participant) -> Row {
+pub(super) fn row(visitor: &Visitor, view: ParticipantView) -> Row {
     let recent = visitor.console().own.recent.of(&view.participant);
     let trend = Trend::of(&recent);
     let failing = trend.failing();
-    let state = Pill::of_participant(&view, paused.is_some(), failing);
+    let state = Pill::of_participant(&view, failing);
     let since = recent.unwell_since.filter(|_| state.tone < Tone::Busy);
     let list = [("participant", view.participant.as_str()), ("order", "oldest")];
     Row {
@@ -182,8 +158,8 @@ pub(super) fn row(visitor: &Visitor, Participant { view, paused }: Participant) 
         rate: rate(trend.rate()),
         failing: failing.map(|percent| format!("{percent:.0} %")).unwrap_or_default(),
         trend,
-        paused_at: paused.as_ref().map(|paused| Moment::new(paused.at, visitor.now())),
-        paused,
+        paused_at: view.paused.as_ref().map(|paused| Moment::new(paused.at, visitor.now())),
+        paused: view.paused,
         participant: view.participant,
         held: HeldUp::default(),
     }

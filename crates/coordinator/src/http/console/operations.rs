@@ -69,8 +69,9 @@ struct SagasPage {
 
 /// Which part of the screen a page is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Nodes,
+    Jobs,
     Audit,
     Settings,
     Sagas,

@@ -7,8 +7,8 @@ use axum::response::Response;
 use futures_util::future::join_all;
 use http::Uri;
 use tercet_wire::{
-    AnswersView, BreakerState, Page, Problem, ProblemCode, SummaryView, TransactionView, Wall,
-    metric,
+    AnswersView, BreakerState, Page, ParticipantsView, Problem, ProblemCode, SummaryView,
+    TransactionView, Wall, metric,
 };
 
 use crate::http::console::act::said;
@@ -17,7 +17,7 @@ use crate::http::console::error_page;
 use crate::http::console::gauges::Gauges;
 use crate::http::console::link;
 use crate::http::console::moment::{Moment, grouped};
-use crate::http::console::needs_you::{Participants, Row, row, seconds_shown};
+use crate::http::console::needs_you::{Row, row, seconds_shown};
 use crate::http::console::shell::{Shell, Tab, page};
 use crate::http::console::visit::Visitor;
 use crate::http::console::words::{LastWords, is_done};
@@ -89,7 +89,7 @@ struct Limit {
 }
 
 pub(super) async fn participants(Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
-    match visitor.ask().get::<Participants>("/v1/participants").await {
+    match visitor.ask().get::<ParticipantsView>("/v1/participants").await {
         Ok(all) => {
             let rows = all.items.into_iter().map(|participant| row(&visitor, participant));
             let shell = Shell::new(&visitor, Tab::Participants, "Participants").saying(said(&uri));
@@ -118,11 +118,11 @@ pub(super) async fn participant(
 async fn looked(visitor: &Visitor, name: &str) -> Result<ParticipantPage, Refused> {
     let ask = visitor.ask();
     let (all, metrics, failed) = tokio::join!(
-        ask.get::<Participants>("/v1/participants"),
+        ask.get::<ParticipantsView>("/v1/participants"),
         ask.text("/metrics"),
         failed(visitor, name),
     );
-    let found = all?.items.into_iter().find(|it| it.view.participant == name);
+    let found = all?.items.into_iter().find(|it| it.participant == name);
     let Some(found) = found else {
         let detail = format!(
             "this node has not called {name} lately; whatever waits for it is in the list of transactions"
@@ -131,7 +131,7 @@ async fn looked(visitor: &Visitor, name: &str) -> Result<ParticipantPage, Refuse
     };
     let names = [metric::BRANCH_CALLS, metric::BRANCH_CALL_DURATION];
     let gauges = Gauges::read(&metrics.unwrap_or_default(), &names);
-    let view = &found.view;
+    let view = &found;
     let is_named = gauges.values(metric::BRANCH_CALLS, "participant").contains(&name);
     Ok(ParticipantPage {
         shell: Shell::new(visitor, Tab::Participants, name),

@@ -11,7 +11,8 @@ use http::{HeaderMap, Method, Uri};
 use crate::access::Needs;
 use crate::http::console::visit::visit;
 use crate::http::console::{
-    act, assets, needs_you, operations, participants, sign_in, transaction, transactions,
+    act, assets, jobs, many, needs_you, operations, participants, sign_in, transaction,
+    transactions,
 };
 use crate::http::pages::problems_page::wants_html;
 use crate::http::response::problem::Failure;
@@ -33,6 +34,8 @@ pub(in crate::http) fn mounted() -> Vec<Route> {
         screen("/console/operations/audit", operations::audit),
         screen("/console/operations/settings", operations::settings),
         screen("/console/operations/sagas", operations::sagas),
+        screen("/console/operations/jobs", jobs::jobs),
+        screen("/console/operations/jobs/{id}", jobs::job),
         form(sign_in::PATH, sign_in::sign_in),
         form("/console/sign-out", sign_in::sign_out),
         form("/console/retry", act::retry_all),
@@ -40,6 +43,13 @@ pub(in crate::http) fn mounted() -> Vec<Route> {
         form("/console/transactions/{gid}/confirm", act::confirm),
         form("/console/transactions/{gid}/cancel", act::cancel),
         form("/console/transactions/{gid}/branches/{id}/resolve", act::resolve),
+        form("/console/transactions/{gid}/branches/{id}/readdress", act::readdress),
+        form("/console/participants/{participant}/pause", act::pause),
+        form("/console/participants/{participant}/resume", act::resume),
+        form("/console/review", many::review),
+        form("/console/chosen", many::chosen),
+        form("/console/jobs", many::job),
+        form("/console/operations/jobs/{id}/stop", jobs::stop),
         file(assets::STYLE_PATH, assets::style),
         file(assets::SCRIPT_PATH, assets::script),
         file(assets::MARK_PATH, assets::mark),

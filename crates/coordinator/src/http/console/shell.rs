@@ -6,6 +6,7 @@ use tercet_wire::Wall;
 
 use crate::access::Role;
 use crate::http::console::assets::VERSION;
+use crate::http::console::state::Offers;
 use crate::http::console::visit::Visitor;
 
 /// Which of the screens a page is of.
@@ -32,6 +33,8 @@ pub(super) struct Shell {
     pub(super) version: &'static str,
     /// What was done just before.
     pub(super) said: Option<String>,
+    /// What the API of this node can do.
+    pub(super) offers: Offers,
 }
 
 impl Shell {
@@ -46,6 +49,7 @@ impl Shell {
             at: visitor.now(),
             version: &VERSION,
             said: None,
+            offers: visitor.console().offers,
         }
     }
 

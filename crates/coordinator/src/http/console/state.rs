@@ -23,6 +23,21 @@ pub struct ConsoleSettings {
     pub recent: RecentCalls,
 }
 
+/// What the API of this node can do, of what not every version can; nothing else is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::http) struct Offers {
+    /// A branch can be called elsewhere.
+    pub(super) readdressing: bool,
+}
+
+impl Offers {
+    /// By the routes that there are.
+    pub(in crate::http) fn of(paths: &[String]) -> Self {
+        let has = |path: &str| paths.iter().any(|known| known == path);
+        Self { readdressing: has("/v1/transactions/{gid}/branches/{id}") }
+    }
+}
+
 /// Everything a page can need.
 pub(in crate::http) struct Console {
     /// Every route of this node, without what counts and limits requests from outside.
@@ -30,19 +45,21 @@ pub(in crate::http) struct Console {
     pub(super) access: Arc<Access>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) own: ConsoleSettings,
+    pub(super) offers: Offers,
     journal: Journal,
     keys: OnceCell<Option<Keys>>,
 }
 
 impl Console {
     /// One over this router, if there is to be one.
-    pub(in crate::http) fn of(api: &Api, router: Router) -> Option<Self> {
+    pub(in crate::http) fn of(api: &Api, router: Router, offers: Offers) -> Option<Self> {
         let own = api.console.clone()?;
         Some(Self {
             api: router,
             access: Arc::clone(&api.access),
             clock: Arc::clone(&api.clock),
             own,
+            offers,
             journal: api.journal.clone(),
             keys: OnceCell::new(),
         })

@@ -272,10 +272,10 @@ impl fmt::Display for Timeline {
             r#"<svg class="timeline" width="100%" height="{height}" role="img" aria-label="{}">"#,
             safe(&self.words)
         )?;
-        self.axis(f)?;
         for (lane, top) in self.lanes.iter().zip((TOP..).step_by(LANE as usize)) {
             lane.draw(f, scale, top)?;
         }
+        self.axis(f)?;
         f.write_str("</svg>")
     }
 }
@@ -283,9 +283,18 @@ impl fmt::Display for Timeline {
 impl Timeline {
     /// The lines through all lanes, and what they are.
     fn axis(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scale, bottom) = (&self.scale, self.height());
-        let line = |f: &mut fmt::Formatter<'_>, class: &str, x: f64| {
-            write!(f, r#"<line class="{class}" x1="{x:.2}%" x2="{x:.2}%" y1="18" y2="{bottom}"/>"#)
+        let scale = &self.scale;
+        // Through the bars, and not through the names between them.
+        let tops = (0..self.lanes.len()).zip((TOP..).step_by(LANE as usize));
+        let line = |f: &mut fmt::Formatter<'_>, class: &str, x: f64| -> fmt::Result {
+            for (_, top) in tops.clone() {
+                let (above, below) = (top + 18, top + 26 + BAR);
+                write!(
+                    f,
+                    r#"<line class="{class}" x1="{x:.2}%" x2="{x:.2}%" y1="{above}" y2="{below}"/>"#
+                )?;
+            }
+            Ok(())
         };
         let text = |f: &mut fmt::Formatter<'_>, class: &str, x: f64, anchor: &str, words: &str| {
             write!(
@@ -294,7 +303,6 @@ impl Timeline {
                 safe(words)
             )
         };
-        line(f, "edge", LEFT)?;
         text(f, "", LEFT, "start", "begun")?;
         let ran = scale.until.since(scale.began);
         if let (Some(decision), Some(x), Some(decided)) =

@@ -8,8 +8,8 @@ use axum::extract::Path;
 use axum::response::Response;
 use http::Uri;
 use tercet_wire::{
-    BranchView, BreakerState, EventKind, EventView, Op, Page, ResolvedAs, Status, TransactionView,
-    Wall,
+    BranchView, BreakerState, EventKind, EventView, Op, Page, ParticipantsView, ResolvedAs, Status,
+    TransactionView, Wall,
 };
 
 use crate::access::Role;
@@ -20,7 +20,6 @@ use crate::http::console::commands::{curl, tercet};
 use crate::http::console::error_page;
 use crate::http::console::link;
 use crate::http::console::moment::{Moment, lasting};
-use crate::http::console::needs_you::Participants;
 use crate::http::console::shell::{Shell, Tab, page};
 use crate::http::console::timeline::Timeline;
 use crate::http::console::visit::Visitor;
@@ -70,6 +69,8 @@ struct Card {
     payload: Option<String>,
     resolved_as: Option<&'static str>,
     pending: Option<String>,
+    /// Whether it can be called elsewhere.
+    can_readdress: bool,
     /// Whether it can be ended by hand, and how.
     can_resolve: bool,
     resolutions: Vec<Way>,
@@ -122,11 +123,11 @@ async fn looked(
     let (view, events, participants) = tokio::join!(
         ask.get::<TransactionView>(&view),
         all_events(&ask, &at),
-        ask.get::<Participants>("/v1/participants"),
+        ask.get::<ParticipantsView>("/v1/participants"),
     );
     let unreachable = participants.map(|all| {
-        let open = all.items.into_iter().filter(|it| it.view.breaker == BreakerState::Open);
-        open.map(|it| it.view.participant).collect()
+        let open = all.items.into_iter().filter(|it| it.breaker == BreakerState::Open);
+        open.map(|it| it.participant).collect()
     });
     Ok((view?, events?, unreachable.unwrap_or_default()))
 }
@@ -214,6 +215,7 @@ fn card(branch: &BranchView, view: &TransactionView, now: Wall) -> Card {
         payload: branch.payload.as_ref().map(json),
         resolved_as: branch.resolved_as.map(ResolvedAs::as_str),
         pending,
+        can_readdress: !is_done(branch),
         can_resolve,
         resolutions: ways(branch, decided),
         command: tercet(&["tx", "resolve", gid, branch.id.as_str(), "--as", word]),

@@ -86,14 +86,10 @@ impl Pill {
     }
 
     /// How it stands with a participant of which so many percent of the calls have failed lately.
-    pub(super) fn of_participant(
-        view: &ParticipantView,
-        is_paused: bool,
-        failing: Option<f64>,
-    ) -> Self {
+    pub(super) fn of_participant(view: &ParticipantView, failing: Option<f64>) -> Self {
         let is_failing = failing.is_some_and(|percent| percent >= FAILING_PERCENT);
         match view.breaker {
-            _ if is_paused => Self::new(Tone::Paused, "paused"),
+            _ if view.paused.is_some() => Self::new(Tone::Paused, "paused"),
             BreakerState::Open => Self::new(Tone::Bad, "not answering"),
             BreakerState::HalfOpen => Self::new(Tone::Warn, "coming back"),
             BreakerState::Closed if view.parked > 0 && is_failing => {
@@ -157,13 +153,13 @@ fn tells(error: &str, status: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tercet_wire::AnswersView;
+    use tercet_wire::{AnswersView, PausedView};
 
     use super::*;
 
     #[test]
     fn a_participant_is_as_bad_as_the_worst_that_is_known_of_it() {
-        let view = |breaker, parked| ParticipantView {
+        let view = |breaker, parked, is_paused: bool| ParticipantView {
             paused: None,
             participant: "pay:80".to_owned(),
             in_flight: 0,
@@ -174,6 +170,7 @@ mod tests {
             failures: 0,
             failure_rate: 0.0,
             answers: AnswersView::default(),
+            paused: is_paused.then(|| PausedView { by: "ann".into(), note: None, at: Wall(0) }),
         };
         let (open, half, closed) =
             (BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed);
@@ -187,7 +184,7 @@ mod tests {
             (open, 1, false, None, "not answering"),
             (open, 1, true, None, "paused"),
         ] {
-            let pill = Pill::of_participant(&view(breaker, parked), is_paused, failing);
+            let pill = Pill::of_participant(&view(breaker, parked, is_paused), failing);
             assert_eq!(pill.word, expected);
         }
     }
