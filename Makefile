@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-relays instructions instructions-update
 
 help: ## List these targets
@@ -32,10 +32,11 @@ GUARD_TESTS := $(WITH_DATABASES) --test guard --test idempotency --test outbox -
 JOURNAL_TESTS := $(WITH_DATABASES) --lib -- postgres mysql
 CLUSTER_TESTS := $(WITH_DATABASES) --test cluster --test nodes
 
-# The system tests start the binaries, which `cargo test` alone does not build.
-test: ## Build everything and run every test
+# The system tests start the binaries, which `cargo test` alone does not build. Of the planted bugs, which take the longest of all,
+# a quarter is put in, another one with each commit.
+test: ## Build everything and run every test; of the planted bugs a quarter
 	cargo build --workspace --bins
-	cargo test --workspace
+	TURN=$$(git rev-list --count HEAD) cargo test --workspace
 	$(MAKE) bench-smoke
 	tests/databases sh -c '$(GUARD_TESTS) && $(JOURNAL_TESTS) && $(JOURNAL_TESTS) --ignored --test-threads 1 && $(CLUSTER_TESTS)'
 

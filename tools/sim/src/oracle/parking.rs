@@ -78,10 +78,11 @@ impl Parking {
         }
     }
 
-    /// Nobody has waited for where a branch is called from now on.
+    /// Nobody has waited for where a branch is called from now on; whoever has said when it wants to be
+    /// asked again is not waited for before that.
     fn begins_anew(&mut self, gid: &Gid, now: Now) {
         let of_it = self.since.iter_mut().filter(|((of, _), _)| of == gid);
-        of_it.for_each(|(_, since)| *since = now.mono);
+        of_it.for_each(|(_, since)| *since = now.mono.max(*since));
     }
 
     /// Of those whose participants are called again it begins now.

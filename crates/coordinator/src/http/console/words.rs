@@ -160,7 +160,6 @@ mod tests {
     #[test]
     fn a_participant_is_as_bad_as_the_worst_that_is_known_of_it() {
         let view = |breaker, parked, is_paused: bool| ParticipantView {
-            paused: None,
             participant: "pay:80".to_owned(),
             in_flight: 0,
             waiting: 0,
