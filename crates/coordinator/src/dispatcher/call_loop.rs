@@ -72,17 +72,18 @@ async fn exchanged(
         return (Exchanged { outcome: Outcome::NotMade, health: Health::Unknown }, None);
     }
     let traced = shared.traces.of(&call.spec);
-    let now = shared.clock.now();
-    let how = Making { fresh, now, sampled: traced.is_some() };
     let stopwatch = Stopwatch::start();
     // A bug met by one call must neither keep its place in the inbox nor the turn of those
     // behind it. The panic hook has told people by then.
-    let exchanged = AssertUnwindSafe(shared.http_call.call(call, url, how)).catch_unwind().await;
-    let exchanged = exchanged.unwrap_or_else(|_| Exchanged {
-        outcome: Outcome::Answered(Answer::Nothing {
-            why: "the coordinator failed to make the call".to_owned(),
-        }),
-        health: Health::Unknown,
+    let made = AssertUnwindSafe(async {
+        let now = shared.clock.now();
+        let how = Making { fresh, now, sampled: traced.is_some() };
+        (shared.http_call.call(call, url, how).await, Some(now))
+    });
+    let (exchanged, began) = made.catch_unwind().await.unwrap_or_else(|_| {
+        let why = "the coordinator failed to make the call".to_owned();
+        let outcome = Outcome::Answered(Answer::Nothing { why });
+        (Exchanged { outcome, health: Health::Unknown }, None)
     });
     let took = stopwatch.elapsed();
     let op = call.ticket.call_op();
@@ -93,7 +94,7 @@ async fn exchanged(
     if let Some(saga) = call.spec.saga() {
         shared.steps.ended((&saga.name, &call.ticket.branch), call.ticket.op, result, took);
     }
-    if let Some(context) = traced {
+    if let (Some(context), Some(now)) = (traced, began) {
         let (id, began) = (request::span_id(now.entropy), now.wall);
         shared.traces.call(context, &CallSpan { id, call, url, began, took, answer, result });
     }
