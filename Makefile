@@ -135,7 +135,7 @@ bench-figures: ## Put the last report of `make bench` into docs/performance.md
 	cat target/bench/report.md >> docs/performance.md
 	cp target/bench/latency.svg docs/latency.svg
 
-bench-growth: ## Measure how cost grows with finished, waiting and failing transactions; five to fifteen minutes
+bench-growth: ## Measure how cost grows with what is finished, waits and fails, and how lists and screens fare; twenty minutes
 	$(BENCH)
 	$(BUILT)/release/tercet-bench growth --daemon $(BUILT)/release/tercet
 

@@ -36,6 +36,13 @@ impl Pace {
         Self { clock, window: Duration::from_millis(window), most, now: Mutex::new(now) }
     }
 
+    /// How many go through in a quarter of a second, at least one: whoever does so many looks whether
+    /// it is to go on before somebody who has stopped it wonders.
+    pub(super) fn in_a_moment(&self) -> usize {
+        let windows = 250 / u32::try_from(self.window.as_millis()).unwrap_or(u32::MAX).max(1);
+        usize::try_from((windows * self.most).max(1)).unwrap_or(1)
+    }
+
     /// Waits for a turn.
     pub(super) async fn turn(&self) {
         while let Some(pause) = self.take(self.clock.now().mono) {
@@ -62,6 +69,14 @@ mod tests {
     use tercet_clock::SystemClock;
 
     use super::*;
+
+    #[test]
+    fn few_a_second_are_few_between_two_looks() {
+        for (per_second, expected) in [(1, 1), (2, 1), (8, 2), (200, 40), (1_000, 200)] {
+            let pace = Pace::new(Arc::new(SystemClock::start()), per_second);
+            assert_eq!(pace.in_a_moment(), expected, "{per_second}");
+        }
+    }
 
     #[test]
     fn a_second_has_no_more_turns_than_it_may() {

@@ -190,7 +190,7 @@ impl Driving {
                 come_to.map_err(JobError::Unreadable)?.into_iter().collect();
             let open: Vec<(u32, (Gid, Instance))> =
                 places.filter(|(number, _)| !come_to.contains(number)).collect();
-            for some in open.chunks(AT_A_TIME) {
+            for some in open.chunks(self.pace.in_a_moment().min(AT_A_TIME)) {
                 if !self.is_still(newest).await? {
                     return Ok(Round::Broken);
                 }

@@ -1,7 +1,9 @@
 //! What a job is begun with.
 
+use std::fmt;
 use std::sync::Arc;
 
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -18,7 +20,7 @@ pub struct JobRequest {
     pub action: JobAction,
     /// Which transactions: the parameters of the list by their names, `order` and those of pages
     /// apart. Only unfinished ones are found.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     #[cfg_attr(feature = "openapi", schema(value_type = Object, example = json!({"participant": "127.0.0.1:7302", "parked": true})))]
     pub filter: Map<String, Value>,
     /// What branches are to count as: of `resolve` alone, which needs it.
@@ -35,6 +37,33 @@ pub struct JobRequest {
     /// `true` (default): only says what would be found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
+}
+
+/// An object in which no name stands twice: of two the last would hold, and nobody be told.
+fn each_once<'de, D: Deserializer<'de>>(from: D) -> Result<Map<String, Value>, D::Error> {
+    struct EachOnce;
+
+    impl<'de> Visitor<'de> for EachOnce {
+        type Value = Map<String, Value>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut all = Map::new();
+            while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                if all.contains_key(&name) {
+                    let name: String = name.chars().take(64).collect();
+                    return Err(A::Error::custom(format_args!("`{name}` is given twice")));
+                }
+                all.insert(name, value);
+            }
+            Ok(all)
+        }
+    }
+
+    from.deserialize_map(EachOnce)
 }
 
 /// A request for a job that makes sense, but for its filter.
@@ -113,6 +142,9 @@ mod tests {
         let long = format!(r#"{{"action":"retry","note":"{}"}}"#, "x".repeat(1_025));
         assert_eq!(field(&long, false), "note");
         assert!(checked(r#"{"action":"retry","filter":[]}"#, false).is_err());
+        let twice = r#"{"action":"retry","filter":{"status":"trying","status":"confirming"}}"#;
+        let refused = checked(twice, false).expect_err("a name that stands twice");
+        assert!(refused.contains("`status` is given twice"), "{refused}");
         assert!(checked(r#"{"action":"confirm"}"#, false).is_err());
         assert!(checked(r#"{"action":"retry","dry":true}"#, false).is_err());
     }

@@ -66,6 +66,8 @@ impl Script {
                 let mut begin = with_all(shape.profile);
                 if shape.profile == Profile::Hold {
                     begin["timeout_ms"] = json!(HELD_MS);
+                    // What somebody may look for among those that wait.
+                    begin["metadata"] = json!({ "shop": "north" });
                 }
                 ("/v1/transactions?wait=accepted", begin, Value::Null)
             }

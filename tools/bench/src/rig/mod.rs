@@ -8,6 +8,7 @@ mod process;
 mod scrape;
 mod server_processes;
 mod sink_process;
+mod viewer;
 
 use std::io;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use scrape::Scrape;
 pub(crate) use server_processes::ServerProcesses;
 pub(crate) use sink_process::SinkProcess;
 use thiserror::Error;
+pub(crate) use viewer::{some_gid, view};
 
 /// Measuring could not be begun, or broke off.
 #[derive(Debug, Error)]
@@ -42,6 +44,14 @@ pub(crate) enum RigError {
     Unreadable {
         /// Of what.
         what: String,
+    },
+    /// A list or a page was not shown.
+    #[error("{path} was answered {answer}")]
+    View {
+        /// Which.
+        path: String,
+        /// The first line of its answer.
+        answer: String,
     },
     /// Files, processes or connections.
     #[error(transparent)]

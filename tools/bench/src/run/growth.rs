@@ -10,6 +10,7 @@ use super::case::{CONNECTIONS, Case, USUAL};
 use super::figures::Figures;
 use super::memory::{self, HELD, ROOM};
 use super::plan::seconds;
+use super::screens::{self, Screens};
 use super::testbed::{Testbed, Timing};
 use crate::clock;
 use crate::load::{Pace, Shape};
@@ -28,6 +29,7 @@ pub(crate) struct Growth {
     finished: Vec<AtSize>,
     waiting: Vec<AtSize>,
     history: Vec<AtSize>,
+    screens: Screens,
     /// What was answered wrongly. Nothing, if all is well.
     pub(crate) wrong: Vec<String>,
 }
@@ -54,6 +56,7 @@ pub(crate) fn run(program: &Path, below: &Path, most: u64) -> Result<Growth, Rig
         finished: finished(&mut testbed, most)?,
         waiting: waiting(&mut testbed, most / 10)?,
         history: history(&mut testbed)?,
+        screens: screens(&mut testbed, most)?,
         wrong: testbed.wrong().to_vec(),
     })
 }
@@ -98,6 +101,11 @@ fn history(testbed: &mut Testbed) -> Result<Vec<AtSize>, RigError> {
     ])
 }
 
+fn screens(testbed: &mut Testbed, most: u64) -> Result<Screens, RigError> {
+    let daemon = testbed.daemon(Journal::Sqlite, &ROOM)?;
+    screens::run(testbed, &daemon, most, most / 10)
+}
+
 fn measure(
     testbed: &mut Testbed,
     daemon: &Daemon,
@@ -122,10 +130,13 @@ fn measure(
 /// A file cannot be written.
 pub(crate) fn publish(growth: &Growth, below: &Path) -> io::Result<()> {
     let about = format!("{}, `make bench-growth`: {}", growth.day, growth.machine);
+    let [views, beside] = screens::tables(&growth.screens);
     let tables = [
         table("With finished transactions in the database", &growth.finished),
         table("With live transactions that wait for another participant", &growth.waiting),
         table("With history", &growth.history),
+        views,
+        beside,
     ];
     report::write(&about, &tables, "", growth, below, ("growth.json", "growth.md"))
 }

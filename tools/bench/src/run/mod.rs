@@ -7,6 +7,7 @@ pub(crate) mod growth;
 mod memory;
 mod outcome;
 mod plan;
+mod screens;
 pub(crate) mod stores;
 mod testbed;
 

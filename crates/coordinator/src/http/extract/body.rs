@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tercet_wire::{Invalid, Object, ProblemCode};
 use tokio::time::sleep;
 
@@ -250,6 +250,11 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Failure> {
     unsupported(format!("Content-Type must be application/json in UTF-8, this is {given:?}"))
 }
 
+/// Whether a path leads to headers, which have secrets in them.
+fn is_of_headers(path: &str) -> bool {
+    path.split('.').any(|part| part == "headers")
+}
+
 /// Some editors and libraries begin every text with a byte order mark.
 pub(super) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
@@ -260,9 +265,17 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
-        // Where the text is no JSON at all, the path is only how far it was read.
-        let field = if error.is_data() && path != "." { path.as_str() } else { "body" };
-        Invalid::new(field, error)
+        // Where the text is no JSON at all, the path is only how far it was read. A word of the wrong
+        // kind reads as if it were none.
+        let is_json = || serde_json::from_str::<IgnoredAny>(without_mark(text)).is_ok();
+        match (path.as_str(), error.is_data()) {
+            (".", _) => Invalid::new("body", error),
+            // What a header says is told to nobody.
+            (path, true) if is_of_headers(path) => Invalid::new(path, "must be text by its name"),
+            (path, true) => Invalid::new(path, error),
+            (path, false) if is_json() => Invalid::new(path, "is of another kind than it must be"),
+            (_, false) => Invalid::new("body", error),
+        }
     })?;
     from.end().map_err(|error| Invalid::new("body", error))?;
     Ok(value)
@@ -274,6 +287,25 @@ mod tests {
 
     use super::*;
     use crate::http::extract::budget::BodyBudget;
+
+    #[test]
+    fn what_is_wrong_is_named_and_no_header_told() {
+        let refused = |text: &str| {
+            let failure = parse::<tercet_wire::JobRequest>(text).map(|_| ()).expect_err(text);
+            failure.detail().to_owned()
+        };
+        assert_eq!(refused(r#"{"action":5}"#), "action: is of another kind than it must be");
+        assert!(refused(r#"{"action":"#).starts_with("body: "));
+        assert!(refused(r#"{"action":"retry","dry_run":7}"#).starts_with("dry_run: invalid type"));
+        let refused = |text: &str| {
+            let failure = parse::<tercet_wire::ReaddressRequest>(text).map(|_| ()).expect_err(text);
+            failure.detail().to_owned()
+        };
+        for secret in [r#""Bearer S3CRET""#, r#"{"authorization":["S3CRET"]}"#] {
+            let told = refused(&format!(r#"{{"headers":{secret}}}"#));
+            assert!(told.starts_with("headers") && !told.contains("S3CRET"), "{told}");
+        }
+    }
 
     /// Keeps P9.
     #[tokio::test]

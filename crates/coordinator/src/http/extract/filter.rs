@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use tercet_wire::{
-    GidPrefix, Invalid, ListOrder, ListQuery, MetadataFilter, Pattern, Reason, Status, UnknownName,
-    Wall, without_nul,
+    GidPrefix, Invalid, ListOrder, ListQuery, MetadataFilter, ParticipantName, Pattern, Reason,
+    Status, UnknownName, Wall, without_nul,
 };
 use utoipa::IntoParams;
 
@@ -218,13 +218,7 @@ fn says((key, value): (String, String)) -> MetadataFilter {
 }
 
 fn participant(text: &str) -> Result<String, &'static str> {
-    let is_host_port = text
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    // As long as a name in the DNS, and a port.
-    if is_host_port && text.len() <= 253 + 6 {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err("must be host:port")
-    }
+    // As the URLs of its branches have it, however it is written here.
+    let name = text.parse::<ParticipantName>().map_err(|_| "must be host:port")?;
+    Ok(name.as_str().to_owned())
 }

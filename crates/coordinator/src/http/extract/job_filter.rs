@@ -1,7 +1,7 @@
 //! The filter of a job: the parameters of a list of transactions, as a JSON object.
 
 use serde_json::{Map, Value};
-use tercet_wire::{Invalid, ListOrder, ListQuery, Status};
+use tercet_wire::{Invalid, ListOrder, ListQuery, Status, Wall};
 
 use crate::http::extract::filter::{Filter, UnfinishedFilter};
 use crate::http::extract::params::Params;
@@ -19,12 +19,15 @@ pub(crate) fn job_query(filter: &Map<String, Value>) -> Result<ListQuery, Invali
     Ok(ListQuery { order: ListOrder::Oldest, ..filter.query(statuses) })
 }
 
-/// Whether every unfinished transaction is found by it.
-pub(in crate::http) fn matches_all(query: &ListQuery) -> bool {
+/// Whether every unfinished transaction is found by it, now.
+pub(in crate::http) fn matches_all(query: &ListQuery, now: Wall) -> bool {
     let all = ListQuery {
         statuses: query.statuses.clone(),
         order: query.order,
         looks_at: query.looks_at,
+        // What no transaction can be older than, or younger.
+        created_after: query.created_after.filter(|after| after.0 <= 0),
+        created_before: query.created_before.filter(|before| *before > now),
         ..ListQuery::all(query.limit)
     };
     *query == all && unfinished().iter().all(|status| query.statuses.contains(status))
@@ -39,12 +42,11 @@ fn given(filter: &Map<String, Value>) -> Result<Vec<(String, String)>, Invalid> 
     let mut given = Vec::with_capacity(filter.len());
     for (name, value) in filter {
         let text = match value {
-            // It is how some clients write that there is none.
-            Value::Null => continue,
             Value::String(text) => text.clone(),
             Value::Bool(flag) => flag.to_string(),
             Value::Number(number) => number.to_string(),
-            Value::Array(_) | Value::Object(_) => {
+            // Passed over it would have the job come to all that it leaves out.
+            Value::Null | Value::Array(_) | Value::Object(_) => {
                 let name: String = name.chars().take(64).collect();
                 let what = "must be a string, a number or a bool, as it would stand in a query";
                 return Err(Invalid::new(format!("filter.{name}"), what));
@@ -69,7 +71,7 @@ mod tests {
     #[test]
     fn a_filter_has_the_parameters_of_a_list() {
         let filter = json!({"status": "confirming,trying", "parked": true, "participant": "Pay:80",
-            "pattern": "saga", "open": "false", "gid_prefix": "order-", "reason": null,
+            "pattern": "saga", "open": "false", "gid_prefix": "order-",
             "metadata.n": 5, "metadata.t": true, "created_before": "2025-11-20T12:00:00Z"});
         let query = query(filter).expect("it is one");
         assert_eq!(query.statuses, [Status::Trying, Status::Confirming]);
@@ -77,14 +79,17 @@ mod tests {
         assert_eq!(query.participant.as_deref(), Some("pay:80"));
         assert_eq!(query.metadata.len(), 2);
         assert_eq!((query.order, query.limit), (ListOrder::Oldest, 500));
-        assert!(!matches_all(&query));
+        assert!(!matches_all(&query, Wall(1)));
     }
 
     #[test]
     fn what_everything_matches_is_known() {
-        let all = |filter: Value| matches_all(&query(filter).expect("a filter"));
+        let all = |filter: Value| matches_all(&query(filter).expect("a filter"), Wall(1));
         assert!(all(json!({})));
         assert!(all(json!({"parked": false, "status": "trying,confirming,cancelling"})));
+        assert!(all(json!({"created_after": "1970-01-01T00:00:00Z"})));
+        assert!(all(json!({"created_before": "2999-01-01T00:00:00Z"})));
+        assert!(!all(json!({"created_after": "2025-01-01T00:00:00Z"})));
         assert!(!all(json!({"parked": true})));
         assert!(!all(json!({"status": "trying"})));
         assert!(!all(json!({"gid_prefix": "a"})));
@@ -100,6 +105,7 @@ mod tests {
             (json!({"order": "newest"}), "filter.order: is not known"),
             (json!({"limit": 5}), "filter.limit: is not known"),
             (json!({"parked": 1}), "filter.parked: must be true or false"),
+            (json!({"gid_prefix": null}), "filter.gid_prefix: must be a string, a number or"),
             (json!({"status": ["trying"]}), "filter.status: must be a string, a number or"),
             (json!({"metadata": {"a": 1}}), "filter.metadata: must be a string, a number or"),
             (json!({"participant": "pay"}), "filter.participant: must be host:port"),

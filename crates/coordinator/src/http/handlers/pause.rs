@@ -56,7 +56,7 @@ pub(in crate::http) async fn pause(
 
 /// Resume a participant
 ///
-/// It is called again: what waits for it at once, as its limits allow. Safe to repeat.
+/// It is called again: what waits for its turn at once, as its limits allow, and what has failed before after its pause. Safe to repeat.
 #[utoipa::path(
     post,
     path = "/v1/participants/{participant}/resume",

@@ -136,7 +136,7 @@ async fn waits_for(rig: Rig, the_end: bool) {
     marked.commit().await.unwrap();
     let refused = patiently(written).await.unwrap();
     assert!(matches!(refused, Err(CommitError::Fenced(_))), "{refused:?}");
-    assert_eq!(rows(&looking).await, [0; 11]);
+    assert_eq!(rows(&looking).await, [0; 14]);
     let expected = (!the_end).then_some((LifeState::Fenced, 1));
     assert_eq!(row(&second).await, expected);
 }

@@ -48,7 +48,7 @@ pub(in crate::http) async fn begin(
 ) -> Result<Response, Failure> {
     let filter = request.filter.clone();
     let query = job_query(&filter)?;
-    let job = check_job(request, matches_all(&query))?;
+    let job = check_job(request, matches_all(&query, api.clock.now().wall))?;
     if job.dry_run {
         return Ok(Json(api.jobs.matched(query).await?).into_response());
     }
