@@ -92,28 +92,6 @@ fn what_is_paused_is_not_shown_to_people_and_has_its_time_anew_afterwards() {
 }
 
 #[test]
-fn what_was_shown_to_people_is_not_while_it_is_paused() {
-    let mut driver = Driver::new();
-    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
-    driver.answer(&tries[0], 200);
-    driver.durable();
-    driver.pass(60_000);
-    let is_parked = |driver: &Driver| driver.rows(&gid("t")).parked;
-    driver.durable();
-    assert!(is_parked(&driver));
-    assert!(records(&pause(&mut driver)).contains(&"Parked".to_owned()), "its row says so no more");
-    driver.durable();
-    assert!(!is_parked(&driver));
-    resume(&mut driver);
-    driver.pass(59_999);
-    driver.durable();
-    assert!(!is_parked(&driver));
-    driver.pass(1);
-    driver.durable();
-    assert!(is_parked(&driver), "a minute after");
-}
-
-#[test]
 fn an_initiator_that_is_paused_is_not_asked() {
     let mut driver = Driver::new();
     driver.input(Input::Paused(set(&["127.0.0.1:7310"])));

@@ -87,26 +87,16 @@ impl Transaction {
     }
 
     /// Nobody waits too long for whom nobody calls: the clock of a branch stands until its
-    /// participant is resumed. One that was shown to people before is not meanwhile: whoever has
-    /// paused it knows.
-    pub(super) fn stop_clocks_of_paused(&mut self, step: &mut Step<'_>) {
+    /// participant is resumed.
+    pub(super) fn stop_clocks_of_paused(&mut self, step: &Step<'_>) {
         let paused = &step.rules.paused;
         if paused.is_empty() {
             return;
         }
         let decision = self.decision().cloned();
-        let is_paused = |branch: &Branch| {
-            next_call(branch, decision.as_ref()).is_some_and(|url| paused.holds(url))
-        };
-        if let Some(initiator) = self.initiator.as_deref_mut().filter(|it| is_paused(it)) {
-            initiator.failure_stats.since = None;
-            (initiator.parked, initiator.told_parked) = (false, None);
-        }
-        for branch in self.branches.iter_mut().filter(|branch| is_paused(branch)) {
-            branch.failure_stats.since = None;
-            branch.told_parked = None;
-            if std::mem::replace(&mut branch.parked, false) {
-                branch.write_row_into(step);
+        for branch in self.callees_mut() {
+            if next_call(branch, decision.as_ref()).is_some_and(|url| paused.holds(url)) {
+                branch.failure_stats.since = None;
             }
         }
     }
