@@ -38,7 +38,7 @@ pub(super) struct Way {
 pub(super) struct Lines {
     kept: KeptConnections<Line>,
     /// Calls that were not answered on their connections, and when.
-    unanswered: BTreeMap<(Gid, BranchId, Op), Mono>,
+    unanswered: BTreeMap<(Gid, BranchId, Op, Destination), Mono>,
 }
 
 impl Default for Lines {
@@ -64,7 +64,7 @@ impl Lines {
         let (line, is_swallowed) = match kept {
             None => (new, false),
             Some(line) => {
-                self.must_not_be_kept(ticket, now, scheduler);
+                self.must_not_be_kept(at, ticket, now, scheduler);
                 match scheduler.end_of_line(service, line.made_at, line.used_at) {
                     None => (Line { used_at: scheduler.now, ..line }, false),
                     Some(LineEnd::Swallows) => {
@@ -95,7 +95,8 @@ impl Lines {
         answer: &Answer,
         now: Mono,
     ) {
-        let key = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+        // What was silent where a branch was called before says nothing of where it is called now.
+        let key = (ticket.gid.clone(), ticket.branch.clone(), ticket.op, at.clone());
         match answer {
             Answer::Status { code, .. }
             | Answer::Result { code, .. }
@@ -126,8 +127,14 @@ impl Lines {
     }
 
     /// P6: who was not answered on a connection goes by a fresh one the next time.
-    fn must_not_be_kept(&self, ticket: &Ticket, now: Mono, scheduler: &mut Scheduler) {
-        let key = (ticket.gid.clone(), ticket.branch.clone(), ticket.op);
+    fn must_not_be_kept(
+        &self,
+        at: &Destination,
+        ticket: &Ticket,
+        now: Mono,
+        scheduler: &mut Scheduler,
+    ) {
+        let key = (ticket.gid.clone(), ticket.branch.clone(), ticket.op, at.clone());
         let since = self.unanswered.get(&key).map(|at| now.since(*at));
         if since.is_some_and(|since| since < FRESH_AFTER_TROUBLE) {
             let Ticket { gid, branch, op, attempt, .. } = ticket;

@@ -208,7 +208,8 @@ impl Oracle {
         }
     }
 
-    /// People are told that a branch is parked: who looks finds it so, or finds that it has answered.
+    /// People are told that a branch is parked: who looks finds it so, or finds that it has answered, or
+    /// that it is called elsewhere since.
     pub(crate) fn parked(
         &self,
         gid: &Gid,
@@ -230,7 +231,9 @@ impl Oracle {
             row.parked || has_answered
         };
         let is_over = stored.is_some_and(|stored| stored.status.is_finished());
-        if !is_over && !row.is_some_and(is_so) {
+        let now = stored.and_then(|stored| stored.branches.iter().find(|branch| branch.id == *id));
+        let is_elsewhere = now.is_some_and(|now| now.urls != parked.branch.urls);
+        if !is_over && !is_elsewhere && !row.is_some_and(is_so) {
             scheduler.broke(format!("{gid}/{id} was told to be parked before that was durable"));
         }
     }

@@ -21,8 +21,9 @@ pub(crate) struct Parking {
     since: BTreeMap<(Gid, BranchId), Mono>,
     /// What this life has begun or taken up.
     known: BTreeSet<Gid>,
-    /// Of these a branch is called elsewhere once they are read.
-    readdressed: BTreeSet<Gid>,
+    /// Of these the time begins once they are read: a branch is called elsewhere from then on, or they were
+    /// paged out when a participant was resumed.
+    begins_when_read: BTreeSet<Gid>,
     /// Who is paused, as this life knows.
     paused: BTreeSet<String>,
     only_time_passes: bool,
@@ -39,13 +40,13 @@ impl Parking {
         self.only_time_passes = matches!(event, Event::Input(Input::Tick));
         self.is_at_it = None;
         if let Event::Input(Input::Loaded(gid, _)) = event
-            && self.readdressed.remove(gid)
+            && self.begins_when_read.remove(gid)
         {
             self.begins_anew(gid, now);
         }
         match event {
             Event::Input(Input::Request(request)) if matches!(request.ask, Ask::Readdress(_)) => {
-                self.readdressed.insert(request.gid.clone());
+                self.begins_when_read.insert(request.gid.clone());
                 self.begins_anew(&request.gid, now);
             }
             Event::Input(Input::Adopt(stored) | Input::Loaded(_, Load::Found(stored))) => {
@@ -92,8 +93,11 @@ impl Parking {
             let transaction = running.core().engine().transaction(gid);
             let called = transaction.and_then(|it| called(it, callee(it, id)?));
             match called {
-                // Nobody knows whom one waits for that is paged out.
-                None => *since = now.mono.max(*since),
+                // Nobody knows whom one waits for that is paged out: its time begins when it is read.
+                None => {
+                    *since = now.mono.max(*since);
+                    self.begins_when_read.insert(gid.clone());
+                }
                 Some(called) if before.contains(&called) && !paused.contains(&called) => {
                     *since = now.mono;
                 }
