@@ -113,7 +113,9 @@ async fn the_transaction_shows_what_the_contract_says() {
         "gid": "order-1", "instance": shown.word("instance"), "pattern": "tcc",
         "status": "confirmed", "open": false, "reason": null, "reason_detail": null,
         "parked": false, "metadata": {"channel": "web"}, "branches": [branch],
+        "trace_id": shown.word("trace_id"),
     });
+    assert_eq!(shown.word("trace_id").len(), 32);
     for name in times {
         expected[name] = json!(shown.word(name));
     }

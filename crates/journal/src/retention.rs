@@ -5,9 +5,8 @@
 //! A round first forgets transactions: those beyond the bound on their number, then those
 //! past their time. Then it strips the younger ones of branches and history, walking by
 //! begin from where it stopped before. A transaction that was too young, or unfinished, when
-//! the walk passed it is stripped on a later walk: once a day it begins anew, and the
-//! finished are counted anew. Where other nodes finish some too they are counted more often. Last comes
-//! what operators did, and jobs that have ended.
+//! the walk passed it is stripped on a later walk: once a day it begins anew, and the finished are
+//! counted anew. Where other nodes finish some too they are counted more often. Last come acts and jobs.
 //!
 //! While the wall clock is in doubt nothing is deleted for its age; only the bound on their number
 //! holds.

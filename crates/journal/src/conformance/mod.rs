@@ -29,7 +29,9 @@ pub(super) use self::engine::Engine;
 pub(super) use self::faulty::Fault;
 pub(super) use self::holds::releases;
 pub(super) use self::jobs::{revision, tick, ticked};
-pub(super) use self::pauses::{act_that_pauses, pause};
+pub(super) use self::pauses::act_that_pauses;
+#[cfg(feature = "databases")]
+pub(super) use self::pauses::pause;
 pub(super) use self::rig::{Rig, Running, patiently};
 pub(super) use self::sagas::{act_that_puts, puts};
 pub(super) use self::script::{

@@ -271,7 +271,9 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
         match (path.as_str(), error.is_data()) {
             (".", _) => Invalid::new("body", error),
             // What a header says is told to nobody.
-            (path, true) if is_of_headers(path) => Invalid::new(path, "must be text by its name"),
+            (path, true) if is_of_headers(path) => {
+                Invalid::new(path, "invalid type: must be text, by its name")
+            }
             (path, true) => Invalid::new(path, error),
             (path, false) if is_json() => Invalid::new(path, "is of another kind than it must be"),
             (_, false) => Invalid::new("body", error),
