@@ -90,6 +90,8 @@ async fn each_metric_is_shown_with_the_labels_that_are_explained() {
     let ran = run(&client, "trip", "", &json!({ "gid": "c" }).to_string()).await;
     transaction(&ran, 201, "confirmed");
     client.begin("?wait=decided", &begin("d", &[branch(&participant, "stuck")])).await;
+    let paused = client.send(Method::POST, "/v1/participants/mail:80/pause", Some("{}")).await;
+    assert_eq!(paused.status, 200, "{}", paused.text);
     let (explained, mut wrong) = (explained(), Vec::new());
     let seen = eventually("what it lives on was looked at", async || {
         let text = metrics(&client).await;
