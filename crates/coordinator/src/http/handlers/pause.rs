@@ -37,7 +37,7 @@ const TELLING: Duration = Duration::from_secs(1);
     path = "/v1/participants/{participant}/pause",
     tag = "operator",
     params(("participant" = String, Path, description = "Which: `host:port`, as its URLs have it.")),
-    request_body = PauseRequest,
+    request_body(content = Option<PauseRequest>, description = "May be absent."),
     responses(
         (status = 200, body = ParticipantView, description = "It is paused, durably."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
@@ -62,7 +62,7 @@ pub(in crate::http) async fn pause(
     path = "/v1/participants/{participant}/resume",
     tag = "operator",
     params(("participant" = String, Path, description = "Which: `host:port`, as its URLs have it.")),
-    request_body = PauseRequest,
+    request_body(content = Option<PauseRequest>, description = "May be absent."),
     responses(
         (status = 200, body = ParticipantView, description = "It is called again."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
