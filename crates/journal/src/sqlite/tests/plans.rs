@@ -267,8 +267,17 @@ fn walks(plan: &[String], index: &str) {
 #[tokio::test]
 async fn a_batch_is_a_handful_of_statements_whatever_its_size() {
     let script = Script::of(17, 40, 400);
-    let statements = statements(&script.records).len();
-    assert!(statements <= 9, "{statements}");
+    let kinds: Vec<WriteKind> =
+        statements(&script.records).into_iter().map(|(kind, _)| kind).collect();
+    assert!(
+        kinds.len() <= script.records.len() / 10,
+        "{kinds:?} for {} records",
+        script.records.len()
+    );
+    for kind in &kinds {
+        let alike = kinds.iter().filter(|other| *other == kind).count();
+        assert_eq!(alike, 1, "{kinds:?}");
+    }
 }
 
 /// Keeps P9.
