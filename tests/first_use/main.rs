@@ -39,6 +39,25 @@ fn build(example: &str) -> PathBuf {
     programs
 }
 
+/// What people copy from there is what is built and run here.
+#[test]
+fn the_quickstart_shows_the_coupon_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).expect(file);
+    let quickstart = read("docs/quickstart-rust.md");
+    for file in ["src/main.rs", "src/bin/buy.rs"] {
+        let code = format!("```rust\n{}```", read(&format!("examples/coupon/{file}")));
+        assert!(quickstart.contains(&code), "{file} is another one there");
+    }
+    let manifest = read("examples/coupon/Cargo.toml");
+    let (_, dependencies) = manifest.split_once("[dependencies]").expect("dependencies");
+    assert!(quickstart.contains(&format!("```toml\n[dependencies]{dependencies}```")));
+    let readme = read("examples/coupon/README.md");
+    let (_, check) = readme.split_once("cargo run -p tercet-participant").expect("a check");
+    let check = check.split("```").next().expect("its end");
+    assert!(quickstart.contains(check), "it is checked otherwise there");
+}
+
 #[tokio::test]
 async fn the_coupon_example_works_as_its_readme_says() {
     let programs = tokio::task::spawn_blocking(|| build("coupon")).await.expect("it builds");

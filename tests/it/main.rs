@@ -21,6 +21,7 @@ mod crash_load;
 mod daemon;
 mod delays;
 mod disk_full;
+mod docs_lines;
 mod expected;
 mod finding;
 mod health;

@@ -286,6 +286,42 @@ mod tests {
         assert_eq!(asked(by(&[OLD]).body_bytes(100), call(), &long).await.0, 401);
     }
 
+    /// Those that other languages are held to, too. Where a call is sent to another URL than its headers say, the
+    /// router refuses it.
+    #[test]
+    fn vectors_of_signatures_hold() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Case {
+            secrets: Vec<String>,
+            now: i64,
+            url: String,
+            headers: std::collections::BTreeMap<String, String>,
+            body: String,
+            valid: bool,
+        }
+        #[derive(serde::Deserialize)]
+        struct File {
+            cases: Vec<Case>,
+        }
+        let text = include_str!("../../../sdk/vectors/signatures.json");
+        let File { cases } = serde_json::from_str(text).expect("vectors");
+        for case in cases {
+            let read = |(name, value): (&String, &String)| {
+                let name: http::HeaderName = name.parse().expect("a name");
+                (name, HeaderValue::try_from(value).expect("a value"))
+            };
+            let headers: HeaderMap = case.headers.iter().map(read).collect();
+            let secrets = case.secrets.iter().map(|secret| secret.parse().expect("a secret"));
+            let keys: Vec<SigningKey> = secrets.collect();
+            let let_through = signed_now(&headers, Wall(case.now * 1000))
+                .and_then(|signed| signed.check_signature(&keys, case.body.as_bytes()))
+                .is_ok();
+            let elsewhere =
+                case.headers.get(header::OP).is_some_and(|op| case.url.as_str() != op.as_str());
+            assert_eq!(let_through && !elsewhere, case.valid, "{case:?}");
+        }
+    }
+
     #[test]
     fn secrets_are_in_no_print_and_no_error() {
         let shown = format!("{:?}", by(&[OLD, NEW]));

@@ -27,8 +27,9 @@ CREATE TABLE IF NOT EXISTS points (
     pending INTEGER NOT NULL CHECK (pending >= 0),
     earned  INTEGER NOT NULL CHECK (earned >= 0));
 CREATE TABLE IF NOT EXISTS tercet_guard (
-    gid TEXT, branch_id TEXT, instance TEXT NOT NULL, state TEXT NOT NULL,
-    updated_at INTEGER NOT NULL, PRIMARY KEY (gid, branch_id));
+    gid VARCHAR(128) NOT NULL, branch_id VARCHAR(64) NOT NULL, instance CHAR(36) NOT NULL,
+    legs VARCHAR(18) NOT NULL, state VARCHAR(9) NOT NULL, updated_at BIGINT NOT NULL,
+    PRIMARY KEY (gid, branch_id));
 """
 STATE_AFTER = {"try": "tried", "confirm": "confirmed", "cancel": "cancelled"}
 # A Try that comes so long after its deadline is refused even if nothing is recorded: the row of its
@@ -102,8 +103,8 @@ def guarded(db, op, call, body):
     state = STATE_AFTER[op]
     # Insert first, then read: the row is ours, or it is there to be read.
     inserted = db.execute(
-        "INSERT OR IGNORE INTO tercet_guard VALUES (?, ?, ?, ?, ?)",
-        (gid, branch, instance, state, int(time.time() * 1000)),
+        "INSERT OR IGNORE INTO tercet_guard VALUES (?, ?, ?, ?, ?, ?)",
+        (gid, branch, instance, call["tercet-legs"], state, int(time.time() * 1000)),
     ).rowcount
     if inserted:
         if op == "try" and is_long_past(call.get("tercet-deadline")):

@@ -6,12 +6,13 @@
 //!     --probe http://127.0.0.1:7302/accounts --reserved frozen
 //! ```
 
+use std::io::{IsTerminal, Write, stderr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use serde_json::Value;
-use tercet_participant::test_kit::{KitError, Rule, TestKit};
+use tercet_participant::test_kit::{KitError, Progress, Rule, TestKit};
 
 /// Plays the coordinator on its worst day, and says which rules a participant breaks.
 ///
@@ -19,7 +20,11 @@ use tercet_participant::test_kit::{KitError, Rule, TestKit};
 #[derive(Debug, Parser)]
 #[command(
     name = "check-participant",
-    after_help = "It ends with 0 if every rule is kept, 1 if one is broken or was not checked, 2 if it was not\n\
+    after_help = "A probe answers GET with JSON in which every number is a balance, in whole units. A number's name is\n\
+                  its field's, after the fields it lies in, with dots between; what lists hold under one name is\n\
+                  added up: {\"alice\":{\"balance\":9,\"frozen\":1}} has alice.balance and alice.frozen, and\n\
+                  [{\"balance\":9},{\"balance\":3}] has balance 12. Names that no probe shows are refused (2).\n\n\
+                  What it tried and did not decide it cancels before it ends, also on Ctrl-C. It ends with 0 if every rule is kept, 1 if one is broken or was not checked, 2 if it was not\n\
                   understood, 3 if the participant cannot be checked."
 )]
 struct Arguments {
@@ -29,7 +34,7 @@ struct Arguments {
     /// A payload whose Try succeeds; {gid} and {branch} in it are replaced
     #[arg(long, value_name = "JSON", value_parser = json, required_unless_present = "rules")]
     payload: Option<Value>,
-    /// JSON with the participant's balances; may be given again
+    /// JSON with the participant's balances (see below); may be given again
     #[arg(long, value_name = "URL")]
     probe: Vec<String>,
     /// A payload whose Try is refused
@@ -78,9 +83,10 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let checked = match kit(arguments) {
-        Ok(kit) => kit.run().await,
+        Ok(kit) => telling(kit).run_until(interrupted()).await,
         Err(error) => Err(error),
     };
+    clear_line();
     match checked {
         Ok(report) => {
             print!("{report}");
@@ -88,8 +94,37 @@ async fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::from(3)
+            ExitCode::from(if matches!(error, KitError::UnknownBalance { .. }) { 2 } else { 3 })
         }
+    }
+}
+
+/// Says what was found, and at a terminal how far it is.
+fn telling(kit: TestKit) -> TestKit {
+    kit.telling(|progress| {
+        let Progress { rule, done, of, calls, balances, .. } = progress;
+        // Whoever does not listen loses nothing.
+        let _ = match of {
+            0 => writeln!(stderr(), "balances found: {balances}"),
+            _ if stderr().is_terminal() => {
+                write!(stderr(), "\r\x1b[K{done}/{of} {rule} ({calls} calls)")
+            }
+            _ => Ok(()),
+        };
+    })
+}
+
+fn clear_line() {
+    if stderr().is_terminal() {
+        // Likewise.
+        let _ = write!(stderr(), "\r\x1b[K");
+    }
+}
+
+async fn interrupted() {
+    // Where interrupts cannot be heard of, they end the program as ever.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
     }
 }
 

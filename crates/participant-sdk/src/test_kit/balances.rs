@@ -66,6 +66,25 @@ impl Balances {
         Ok(())
     }
 
+    /// Both together, with what is zero: that it is there is known, too.
+    pub(super) fn beside(mut self, other: &Self) -> Self {
+        for (name, amount) in &other.0 {
+            self.add(name, *amount);
+        }
+        self
+    }
+
+    /// Everything there is, by name, also what is zero.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// As they stand: `balance 100, frozen 0`.
+    pub(super) fn stand(&self) -> String {
+        let each = self.0.iter().map(|(name, amount)| format!("{name} {amount}"));
+        each.collect::<Vec<_>>().join(", ")
+    }
+
     /// Only what stands under these names.
     pub(super) fn only(mut self, names: &[String]) -> Self {
         self.0.retain(|name, _| names.contains(name));

@@ -10,6 +10,7 @@ use super::caller::{Caller, Ended, Twist};
 use super::error::KitError;
 use super::kit::TestKit;
 use super::model::Model;
+use super::progress::Undecided;
 use super::report::Report;
 use super::rule::Rule;
 use super::scenario::{Role, Scenario, Step};
@@ -42,6 +43,8 @@ pub(super) struct Bench<'a> {
     pub(super) run: String,
     /// How many scenarios have been carried out.
     pub(super) number: u32,
+    /// What is to be cancelled should it end here.
+    pub(super) undecided: Undecided,
 }
 
 impl Bench<'_> {
@@ -109,7 +112,11 @@ impl Bench<'_> {
         twist: Twist,
     ) -> Option<(String, String)> {
         let actor = &session.actors[who];
+        self.undecided.calls(actor, op);
         let ended = self.caller.settle(actor.call(op, twist)).await;
+        if ended.done == Some(true) {
+            self.undecided.done(actor, op);
+        }
         self.report.calls += u64::from(ended.attempts);
         session.sent.push(actor.line(op, twist, &ended));
         let seen = ended.answer.clone();
@@ -132,6 +139,7 @@ impl Bench<'_> {
         let mut under_way = JoinSet::new();
         for (index, (who, op)) in calls.iter().enumerate() {
             let caller = self.caller.clone();
+            self.undecided.calls(&session.actors[*who], *op);
             let call = session.actors[*who].call(*op, Twist::None);
             under_way.spawn(async move { (index, caller.settle(call).await) });
         }
@@ -147,6 +155,9 @@ impl Bench<'_> {
             session.sent.push(format!("  {}", actor.line(op, Twist::None, &ended)));
             if ended.doubt {
                 actor.model.unanswered(op);
+            }
+            if ended.done == Some(true) {
+                self.undecided.done(actor, op);
             }
             match ended.done {
                 Some(done) => answers[who].push((op, done)),
@@ -164,6 +175,7 @@ impl Bench<'_> {
 
     async fn hang_up(&mut self, session: &mut Session, who: usize, op: Op, patience: Duration) {
         let actor = &mut session.actors[who];
+        self.undecided.calls(actor, op);
         let sent = self.caller.hang_up(&actor.call(op, Twist::None), patience).await;
         self.report.calls += 1;
         actor.model.unanswered(op);
@@ -186,6 +198,8 @@ impl Bench<'_> {
             session.breach(self.report, Rule::Sums, expected, seen);
         }
         if possible.contains(&change) {
+            // What is wrong later came of what was sent later.
+            session.sent.push(format!("(the balances are right: {change})"));
             return Ok(None);
         }
         let possible: Vec<String> = possible.iter().map(Balances::to_string).collect();

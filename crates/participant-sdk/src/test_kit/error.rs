@@ -25,6 +25,14 @@ pub enum KitError {
     /// Nobody said where the balances are.
     #[error("without a probe of its balances nobody can tell what a participant does")]
     NoProbe,
+    /// A balance was named that the probes do not show.
+    #[error("no probe shows a balance {name:?}; they show: {found}")]
+    UnknownBalance {
+        /// As named.
+        name: String,
+        /// What there is.
+        found: String,
+    },
     /// The very first Try is not done, so there is nothing to compare with.
     #[error("the first Try must be done: {sent}")]
     NoTry {

@@ -14,6 +14,7 @@ use super::caller::Caller;
 use super::error::KitError;
 use super::model::Kind;
 use super::probe::Probe;
+use super::progress::{Listener, Progress, Undecided};
 use super::race::race;
 use super::report::Report;
 use super::rule::Rule;
@@ -37,6 +38,7 @@ pub struct TestKit {
     at_most: Duration,
     at_most_calls: u64,
     pub(super) settling: Duration,
+    listener: Option<Listener>,
 }
 
 impl TestKit {
@@ -62,6 +64,7 @@ impl TestKit {
             at_most: Duration::from_secs(120),
             at_most_calls: 20_000,
             settling: Duration::from_millis(400),
+            listener: None,
         })
     }
 
@@ -174,11 +177,27 @@ impl TestKit {
         self
     }
 
+    /// Tells how far it is, before each course of events.
+    #[must_use]
+    pub fn telling(mut self, listen: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Listener::new(listen));
+        self
+    }
+
     /// Checks the participant.
     ///
     /// # Errors
     /// It cannot be checked; a broken rule is no error but stands in the report.
     pub async fn run(&self) -> Result<Report, KitError> {
+        self.run_until(std::future::pending()).await
+    }
+
+    /// Checks the participant until it is done or this ends; what is left then is reported as unchecked.
+    /// Whatever it tried and did not decide is cancelled, however it ends.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_until(&self, stop: impl Future<Output = ()>) -> Result<Report, KitError> {
         if self.probes.is_empty() {
             return Err(KitError::NoProbe);
         }
@@ -191,13 +210,19 @@ impl TestKit {
             checked: Vec::new(),
             broken: Vec::new(),
             unchecked: Vec::new(),
+            left: 0,
         };
         let mut checked = BTreeSet::new();
-        let checking = self.check(caller, &mut report, &mut checked);
-        let why = match tokio::time::timeout(self.at_most, checking).await {
-            Ok(ended) => ended?,
-            Err(_) => "the time was up",
+        let undecided = Undecided::default();
+        let checking = self.check(caller.clone(), &mut report, &mut checked, undecided.clone());
+        let ended = tokio::select! {
+            ended = checking => ended,
+            () = tokio::time::sleep(self.at_most) => Ok("the time was up"),
+            () = stop => Ok("it was stopped"),
         };
+        let (_, left) = undecided.cancel(&caller).await;
+        report.left = left;
+        let why = ended?;
         for rule in Rule::ALL {
             if checked.contains(rule) || report.breaks(*rule) {
                 report.checked.push(*rule);
@@ -214,11 +239,23 @@ impl TestKit {
         caller: Caller,
         report: &mut Report,
         checked: &mut BTreeSet<Rule>,
+        undecided: Undecided,
     ) -> Result<&'static str, KitError> {
-        let at_first = self.look(caller.http()).await?;
+        let all = self.look_at_all(caller.http()).await?;
+        self.is_known(&all)?;
+        let at_first = self.watched_of(all);
+        let mut progress = Progress {
+            rule: Rule::TryReserves,
+            done: 0,
+            of: 0,
+            calls: 0,
+            balances: at_first.stand(),
+        };
+        self.tell(&progress);
         let run = clock::new_id().simple().to_string();
         let effects = Effects::default();
-        let mut bench = Bench { kit: self, caller, effects, at_first, report, run, number: 0 };
+        let mut bench =
+            Bench { kit: self, caller, effects, at_first, report, run, number: 0, undecided };
         let learnt = bench.learn().await?;
         checked.insert(Rule::TryReserves);
         if !learnt {
@@ -230,7 +267,11 @@ impl TestKit {
             scenario::all(self.rounds, self.refused.is_some(), self.secret.is_some());
         scenarios.extend((0..self.rounds).map(|_| race(&mut rng)));
         let mut left = scenarios.as_slice();
+        progress.of = scenarios.len();
         while let Some((scenario, rest)) = left.split_first() {
+            progress.done = progress.of - left.len();
+            (progress.rule, progress.calls) = (scenario.rule, bench.report.calls);
+            self.tell(&progress);
             if bench.report.calls >= self.at_most_calls {
                 return Ok("enough calls were made");
             }
@@ -248,6 +289,31 @@ impl TestKit {
         Ok("")
     }
 
+    fn tell(&self, progress: &Progress) {
+        if let Some(listener) = &self.listener {
+            listener.tell(progress);
+        }
+    }
+
+    /// Whether every balance that was named is there. A text that is counted may come later, and where nothing is
+    /// there yet, so may everything.
+    fn is_known(&self, found: &Balances) -> Result<(), KitError> {
+        if found.names().next().is_none() {
+            return Ok(());
+        }
+        let conserved = self.conserved.iter().flat_map(|(_, parts)| parts);
+        let named = self.reserved.iter().chain(&self.watched).chain(conserved);
+        let counted = |name: &str| {
+            name.split_once('=').is_some_and(|(field, _)| self.counted.iter().any(|it| it == field))
+        };
+        match { named }.find(|name| !counted(name) && found.names().all(|known| known != *name)) {
+            Some(name) => {
+                Err(KitError::UnknownBalance { name: name.clone(), found: found.stand() })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Whether enough was said for this rule to be checked.
     fn asks_for(&self, rule: Rule) -> bool {
         match rule {
@@ -259,12 +325,20 @@ impl TestKit {
     }
 
     pub(super) async fn look(&self, http: &reqwest::Client) -> Result<Balances, KitError> {
+        self.look_at_all(http).await.map(|all| self.watched_of(all))
+    }
+
+    fn watched_of(&self, all: Balances) -> Balances {
+        if self.watched.is_empty() { all } else { all.only(&self.watched) }
+    }
+
+    async fn look_at_all(&self, http: &reqwest::Client) -> Result<Balances, KitError> {
         let mut balances = Balances::new();
         for probe in &self.probes {
             let found = probe.look(http, &self.counted).await.map_err(KitError::Probe)?;
-            balances = balances.plus(&found);
+            balances = balances.beside(&found);
         }
-        Ok(if self.watched.is_empty() { balances } else { balances.only(&self.watched) })
+        Ok(balances)
     }
 
     pub(super) fn payload(&self, kind: Kind, gid: &str, branch: &str) -> String {

@@ -47,6 +47,13 @@ impl Bench<'_> {
                 session.breach(self.report, session.rule, expected, seen);
                 return Ok(false);
             }
+            // A second Try that changes something else is not its Confirm's fault.
+            if op == Op::Try
+                && let Some((expected, seen)) = self.compare(&mut session).await?
+            {
+                session.breach(self.report, Rule::TryReserves, expected, seen);
+                return Ok(false);
+            }
         }
         let tried = self.effects.tried.clone();
         let reserved = &self.kit.reserved;

@@ -21,6 +21,9 @@ pub struct Report {
     pub broken: Vec<Breach>,
     /// The rules that were not checked, or not to the end, and why.
     pub unchecked: Vec<(Rule, &'static str)>,
+    /// How many branches were still reserved at the end although they were to be cancelled then, since the
+    /// participant did not answer.
+    pub left: usize,
 }
 
 /// A broken rule, as it showed first. What else there is of the rule is not tried any more.
@@ -59,7 +62,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, seed, calls, checked, broken, unchecked } = self;
+        let Self { endpoint, seed, calls, checked, broken, unchecked, left } = self;
         let of = checked.len();
         match broken.len() {
             0 => write!(f, "{endpoint} keeps all {of} rules checked")?,
@@ -68,6 +71,9 @@ impl fmt::Display for Report {
         writeln!(f, " ({calls} calls, seed {seed})")?;
         for breach in broken {
             write!(f, "\n{breach}")?;
+        }
+        if *left > 0 {
+            writeln!(f, "\nstill reserved: {left} branches whose Cancel was not answered")?;
         }
         // A run ends for one reason, which every rule that was left shares.
         let Some((_, why)) = unchecked.first() else { return Ok(()) };

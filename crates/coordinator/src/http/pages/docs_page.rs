@@ -3,6 +3,7 @@
 use askama::Template;
 use serde_json::Value;
 
+use crate::http::pages::docs_curl::curl;
 use crate::http::pages::docs_type::Type;
 use crate::http::pages::page::{Page, Prose, page};
 
@@ -17,17 +18,25 @@ struct DocsPage {
 
 /// Operations for the same readers.
 struct Group {
+    /// What the contents call it, and where it is found.
+    name: String,
     about: Prose,
     operations: Vec<Operation>,
 }
 
 struct Operation {
+    /// Where it is found on the page.
+    id: String,
     method: String,
     path: String,
     summary: Prose,
     about: Prose,
     parameters: Vec<Parameter>,
     body: Option<Type>,
+    /// A line for a shell, with the example's values.
+    curl: String,
+    /// What it may answer, as an example.
+    shown: Option<String>,
     answers: Vec<Answer>,
 }
 
@@ -81,25 +90,35 @@ impl Group {
         let own = all.filter(|(.., operation)| {
             list(&operation["tags"]).iter().any(|tag| tag.as_str() == Some(name))
         });
-        let own = own.map(|(path, method, operation)| Operation::of(path, method, operation));
-        Self { about: prose(tag, "description"), operations: own.collect() }
+        let url = str_of(&contract["servers"][0], "url");
+        let own = own.map(|(path, method, operation)| Operation::of(url, path, method, operation));
+        let (name, about) = (name.to_owned(), prose(tag, "description"));
+        Self { name, about, operations: own.collect() }
     }
 }
 
 impl Operation {
-    fn of(path: &str, method: &str, operation: &Value) -> Self {
+    fn of(url: &str, path: &str, method: &str, operation: &Value) -> Self {
+        let well = fields(&operation["responses"]).find(|(status, _)| status.starts_with('2'));
+        let shown = well.and_then(|(_, response)| {
+            let (_, content) = fields(&response["content"]).next()?;
+            serde_json::to_string_pretty(content.get("example").filter(|it| !it.is_string())?).ok()
+        });
         let answers = fields(&operation["responses"]).map(|(status, response)| Answer {
             status: status.to_owned(),
             body: body_of(response),
             about: prose(response, "description"),
         });
         Self {
+            id: text(operation, "operationId"),
             method: method.to_ascii_uppercase(),
             path: path.to_owned(),
             summary: prose(operation, "summary"),
             about: prose(operation, "description"),
             parameters: list(&operation["parameters"]).iter().map(Parameter::of).collect(),
             body: body_of(&operation["requestBody"]),
+            curl: curl(url, path, method, operation),
+            shown,
             answers: answers.collect(),
         }
     }
