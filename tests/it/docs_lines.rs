@@ -28,7 +28,7 @@ async fn every_line_of_the_docs_is_understood_by_a_coordinator() {
                 line.replace(&format!("http://127.0.0.1:{port}"), somebody.trim_end_matches('/'))
             },
         );
-        let (status, answer) = run(line).await;
+        let (status, answer) = run(&line).await;
         let expected = match status {
             200..=299 => true,
             404 => NOT_HERE.iter().any(|code| answer.contains(&format!("\"{code}\""))),
@@ -64,7 +64,7 @@ fn lines(docs: &str) -> Vec<String> {
 }
 
 /// Gives it to a shell, and comes back with status and body.
-async fn run(line: String) -> (u16, String) {
+async fn run(line: &str) -> (u16, String) {
     let asked = line.replacen("curl -sS", "curl -sS -w '\n%{http_code}'", 1);
     let ran = tokio::task::spawn_blocking(move || Command::new("sh").arg("-c").arg(asked).output());
     let output = ran.await.expect("it ran").expect("a shell");

@@ -69,8 +69,7 @@ async fn nothing_stays_reserved_when_it_ends_early() {
     let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_check-participant"));
     program.args([&endpoint, "--payload", r#"{"amount":1}"#, "--probe", &probe]);
     program.args(["--rounds", "100000", "--seconds", "600", "--reserved", "frozen"]);
-    let program =
-        program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let program = program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     // Whoever came first has chosen, and is right.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let frozen = || async {

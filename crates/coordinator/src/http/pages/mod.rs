@@ -1,8 +1,8 @@
 //! Pages for people, and the description of the contract for tools.
 
 pub(super) mod contract;
-pub(super) mod docs_curl;
-mod docs_page;
+mod docs_curl;
+pub(super) mod docs_page;
 mod docs_type;
 pub(super) mod openapi;
 pub(super) mod page;
