@@ -13,6 +13,7 @@ use tercet_wire::Op;
 use crate::bodies::{begin, begin_open, branch};
 use crate::expected::{problem, transaction};
 use crate::operator::in_a_minute;
+use crate::poison::by_hand;
 use crate::ran::{Ran, directory, run};
 
 /// Runs a command of the program against this daemon's database and URL.
@@ -104,6 +105,20 @@ async fn a_restored_database_is_held_until_it_is_released() {
     }
     // Its deadline was over before it was restored.
     transaction(&client.get("undecided").await, 200, "trying");
+    // Wherever it is shown it says so, and nothing else does.
+    let listed = client.send(Method::GET, "/v1/transactions", None).await.json;
+    for item in listed["items"].as_array().expect("items") {
+        let gid = item["gid"].as_str().expect("a gid");
+        let held = ["open", "undecided"].contains(&gid).then_some(true);
+        assert_eq!(item["held"].as_bool(), held, "{gid} in a list");
+        assert_eq!(client.get(gid).await.json["held"].as_bool(), held, "{gid}");
+    }
+    let listed = well(&tercet, &["tx", "list"]).await;
+    assert_eq!(listed.matches("trying, held").count(), 2, "{listed}");
+    let shown = well(&tercet, &["tx", "show", "open"]).await;
+    for words in ["open  trying, held", "tx confirm open --despite-hold", "restored release"] {
+        assert!(shown.contains(words), "{words} in {shown}");
+    }
     let doctor = tercet_with(&tercet, &["doctor"]).await;
     assert!(doctor.stdout.contains("warn  daemon"), "{} {}", doctor.stdout, doctor.stderr);
 
@@ -116,7 +131,8 @@ async fn a_restored_database_is_held_until_it_is_released() {
     assert!(confirmed.starts_with("open  confirmed"), "{confirmed}");
 
     participant.always("stock", Op::Try, Reaction::status(200));
-    let released = well(&tercet, &["restored", "release", "--note", "books compared"]).await;
+    let release = ["restored", "release", "--note", "books compared", "--yes"];
+    let released = well(&tercet, &release).await;
     assert!(released.starts_with("1 transactions were held"), "{released}");
     // It gets one more round of Try, and is not cancelled by a deadline that passed meanwhile.
     transaction(&client.finished("undecided").await, 200, "confirmed");
@@ -150,9 +166,62 @@ async fn a_database_put_back_by_hand_is_held_where_that_is_said() {
     tercet.restart().await;
     assert_eq!(stats(&tercet.client()).await["restored"]["held"], 1);
     transaction(&tercet.client().get("undecided").await, 200, "trying");
-    well(&tercet, &["restored", "release"]).await;
+    well(&tercet, &["restored", "release", "--yes"]).await;
     transaction(&tercet.client().finished("undecided").await, 200, "confirmed");
     assert_eq!(participant.calls_of("stock", Op::Try).len(), 2);
+}
+
+#[tokio::test]
+async fn a_release_says_first_what_it_cancels() {
+    let participant = Participant::start().await;
+    let mut tercet = Tercet::start().await;
+    let client = tercet.client();
+    let body = |begun: String, check: Option<&str>| {
+        let mut body: Value = serde_json::from_str(&begun).expect("json");
+        body["timeout_ms"] = 86_400_000.into();
+        if let Some(check) = check {
+            body["check"] = check.into();
+        }
+        body.to_string()
+    };
+    client.begin("", &body(begin_open("waits", &[]), None)).await;
+    let check = format!("http://{}/check", participant.host_port());
+    client.begin("", &body(begin_open("is-asked", &[]), Some(&check))).await;
+    for number in 1..=6 {
+        client.begin("", &body(begin_open(&format!("late-{number}"), &[]), None)).await;
+    }
+    participant.always("stock", Op::Try, Reaction::status(202));
+    let driven = begin("driven", &[branch(&participant, "stock")]);
+    client.begin("?wait=accepted", &body(driven, None)).await;
+    // As if there were days until people have found what to restore.
+    let pass = "UPDATE global_transactions SET deadline_at = created_at + 1 WHERE gid <> 'waits'";
+    by_hand(&tercet, pass).await;
+    tercet.kill().await;
+    tercet.set_flags(&["--restored"]);
+    tercet.restart().await;
+    let restored = stats(&client).await["restored"].clone();
+    assert_eq!((&restored["held"], &restored["open"]), (&json!(9), &json!(8)));
+    assert_eq!(restored["past_deadline"], 8);
+    assert_eq!(restored["release_cancels"], 6);
+    let named = ["late-1", "late-2", "late-3", "late-4", "late-5"];
+    assert_eq!(restored["sample"], json!(named));
+
+    let unsaid = tercet_with(&tercet, &["restored", "release"]).await;
+    assert_eq!(unsaid.code, Some(2), "{}", unsaid.stderr);
+    let said = unsaid.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["9 undecided", "8 of them open", "6 of those", &named.join(", "), "--yes"] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+    assert_eq!(stats(&client).await["restored"]["held"], 9, "nothing was released");
+    client.send(Method::POST, "/v1/transactions/late-6/confirm?despite_hold=true", None).await;
+    participant.always("stock", Op::Try, Reaction::status(200));
+    well(&tercet, &["restored", "release", "--yes"]).await;
+    for gid in &named {
+        transaction(&client.finished(gid).await, 200, "cancelled");
+    }
+    transaction(&client.finished("late-6").await, 200, "confirmed");
+    transaction(&client.finished("driven").await, 200, "confirmed");
+    transaction(&client.get("waits").await, 200, "trying");
 }
 
 #[tokio::test]
@@ -163,7 +232,7 @@ async fn a_backup_replaces_nothing_unasked_and_is_nobody_elses_to_read() {
     let backup = place.path().join("backup.db");
     fs::write(&backup, "precious").expect("it can be written");
     let said = failed(&tercet, &["backup", text(&backup)]).await;
-    assert!(said.contains("is there already"), "{said}");
+    assert!(said.contains("is there already") && said.contains(text(&backup)), "{said}");
     assert_eq!(fs::read(&backup).expect("it is there"), b"precious");
     let said = failed(&tercet, &["backup", text(&tercet.database()), "--overwrite"]).await;
     assert!(said.contains("is the database itself"), "{said}");
@@ -194,7 +263,7 @@ async fn a_restore_leaves_what_it_cannot_replace() {
     fs::write(&strange, "no database ".repeat(100)).expect("it can be written");
     for (file, words) in [(&damaged, "is damaged"), (&strange, "is not Tercet's")] {
         let said = failed(&tercet, &["restore", text(file)]).await;
-        assert!(said.contains(words), "{said}");
+        assert!(said.contains(words) && said.contains(text(file)), "{said}");
     }
     assert_eq!(fs::read(tercet.database()).expect("it is there"), before);
     let directory = tercet.database().parent().expect("a directory").to_owned();

@@ -189,6 +189,46 @@ async fn a_list_goes_on_behind_the_cursor_of_the_page_before() {
 }
 
 #[tokio::test]
+async fn a_resolution_against_the_decision_is_warned_of_before_it_is_asked() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    participant.always("stuck", Op::Confirm, Reaction::status(404));
+    let body = begin("order-1", &[branch(&participant, "stuck")]);
+    tercet.client().begin("?wait=decided", &body).await;
+    tercet.client().event("order-1", "parked").await;
+    for (as_, is_warned) in [("cancelled", true), ("confirmed", false)] {
+        let ran = tx(&tercet, &["resolve", "order-1", "stuck", "--as", as_]).await;
+        assert!(ran.code == Some(2) && ran.stderr.contains("--yes"), "{}", ran.stderr);
+        for words in ["WARNING", "the decision of order-1 is confirm", "mixed"] {
+            assert_eq!(ran.stderr.contains(words), is_warned, "{words}: {}", ran.stderr);
+        }
+    }
+    transaction(&tercet.client().get("order-1").await, 200, "confirming");
+}
+
+#[tokio::test]
+async fn a_transaction_is_shown_whole_and_in_eighty_columns() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let words = "the account is frozen by order of the compliance desk ".repeat(19);
+    participant.always("stuck", Op::Confirm, Reaction::status(404).body(&words));
+    let mut body: Value =
+        serde_json::from_str(&begin("order-1", &[branch(&participant, "stuck")])).expect("json");
+    body["metadata"] = json!({ "channel": "web", "customer": "c".repeat(90) });
+    tercet.client().begin("?wait=decided", &body.to_string()).await;
+    tercet.client().event("order-1", "parked").await;
+    let shown = well(&tercet, &["show", "order-1"]).await;
+    let long = shown.lines().filter(|line| line.chars().count() > 80);
+    assert_eq!(long.collect::<Vec<_>>(), Vec::<&str>::new(), "{shown}");
+    let said: String = shown.split_whitespace().collect();
+    let whole: String = words.trim_end()[..1_024 - 40].split_whitespace().collect();
+    assert!(said.contains(&whole), "{shown}");
+    assert!(
+        said.contains(&format!("metadata{{\"channel\":\"web\",\"customer\":\"{}", "c".repeat(90)))
+    );
+    let trace = tercet.client().get("order-1").await.json["trace_id"].clone();
+    assert!(shown.contains(trace.as_str().expect("a trace")), "{shown}");
+}
+
+#[tokio::test]
 async fn a_resolution_is_asked_for_with_who_why_and_a_token_and_done_only_when_it_is() {
     let mut coordinator = RawParticipant::start().await;
     let url = format!("http://{}/below", coordinator.host_port());

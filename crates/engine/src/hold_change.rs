@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tercet_wire::Wall;
+use tercet_wire::{Status, Wall};
 
 /// A hold begins, or is released: a row that is added, and never changed. The newest says how it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -15,4 +15,12 @@ pub struct HoldChange {
     pub at: Wall,
     /// Who asked for it.
     pub who: Arc<str>,
+}
+
+impl HoldChange {
+    /// Whether a transaction that stands so, and was begun then, is held as long as this is the newest change.
+    #[must_use]
+    pub fn holds(&self, status: Status, created_at: Wall) -> bool {
+        status == Status::Trying && self.held_to.is_some_and(|to| created_at <= to)
+    }
 }

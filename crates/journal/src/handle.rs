@@ -158,12 +158,12 @@ impl Journal {
     }
 
     /// What there is, counted. Every finished transaction is counted by an index, so ask for
-    /// it when somebody looks, not on the way of a transaction.
+    /// it when somebody looks, not on the way of a transaction. `now` says whose deadline is over.
     ///
     /// # Errors
     /// The database does not answer, or not in time.
-    pub async fn summary(&self) -> Result<JournalSummary, JournalError> {
-        self.shown(self.shared.store.summary()).await
+    pub async fn summary(&self, now: Wall) -> Result<JournalSummary, JournalError> {
+        self.shown(self.shared.store.summary(now)).await
     }
 
     /// A page of a list, newest first.

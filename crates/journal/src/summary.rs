@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tercet_wire::{Incarnation, Status, Wall};
+use tercet_wire::{Gid, Incarnation, Status, Wall};
 
 /// What the journal holds, counted at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,13 +23,24 @@ pub struct JournalSummary {
 }
 
 /// What is held since a database was restored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Held {
     /// Since when.
     pub since: Wall,
     /// Transactions that still are.
     pub transactions: u64,
+    /// Those of them that are open.
+    pub open: u64,
+    /// Those whose deadline is over.
+    pub past_deadline: u64,
+    /// Those of these that a release cancels: they are open, and their initiator is not asked first.
+    pub release_cancels: u64,
+    /// The first of these, the oldest first.
+    pub sample: Vec<Gid>,
 }
+
+/// How many that a release cancels are named.
+pub(crate) const NAMED: u64 = 5;
 
 /// A node, as it registered when it started.
 #[derive(Debug, Clone, PartialEq, Eq)]

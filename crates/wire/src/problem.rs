@@ -16,7 +16,7 @@ pub struct Problem {
     pub type_: String,
     /// The code, for programs.
     pub code: ProblemCode,
-    /// The code in a few words.
+    /// The code in a few words; where it has several causes, this one.
     pub title: String,
     /// The HTTP status.
     #[cfg_attr(feature = "openapi", schema(minimum = 400, maximum = 599))]
@@ -154,7 +154,7 @@ problems! {
     NotOwner = "not-owner", 421, "Another node drives this transaction",
         "This node only knows it from the journal, and did nothing about it. Send the request to the node that the detail names, or again through whatever stands before the nodes: repeating is safe.";
     TooManyRequests = "too-many-requests", 429, "Too many transactions are under way",
-        "Nothing happened. Begin, or register the branch, again after `Retry-After`. Confirm, cancel and reads are never limited.";
+        "Nothing happened. Begin, or register the branch, again after `Retry-After`; a job, once another has ended or was stopped. Confirm, cancel and reads are never limited.";
     HeadersTooLarge = "headers-too-large", 431, "The request has too many headers, or too long ones",
         "The detail says which limit was passed. What stands before Tercet may add headers of its own: have it leave out what Tercet does not read.";
     Internal = "internal", 500, "This transaction is quarantined after a fault of ours",

@@ -33,9 +33,9 @@ fn whole_millis(wait: Duration) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Wall(pub i64);
 
-/// The text is not a time.
+/// The text is not a time, or a later one than there can be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("must be an RFC 3339 time such as 2026-11-20T12:00:00.000Z")]
+#[error("must be an RFC 3339 time such as 2026-11-20T12:00:00.000Z, and none after {max}", max = Wall::MAX)]
 pub struct InvalidTime;
 
 impl Wall {

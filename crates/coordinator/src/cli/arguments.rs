@@ -9,6 +9,7 @@ use tercet_journal::StoreKind;
 use crate::access::Role;
 use crate::cli::backup::{Backup, Restore};
 use crate::cli::doctor::Doctor;
+use crate::cli::terminal::COLUMNS;
 use crate::cli::tx::{Audit, Jobs, Participants, Reconcile, RestoredCommand, Saga, Stats, Tx};
 use crate::config::{ConfigError, Flags, Layers};
 
@@ -17,7 +18,7 @@ use crate::config::{ConfigError, Flags, Layers};
 /// It calls every participant's Try, takes one decision, and calls Confirm or Cancel until
 /// everyone has acknowledged: through crashes, restarts, timeouts and lost messages.
 #[derive(Debug, Parser)]
-#[command(name = "tercet", version, after_help = "Begin with: tercet dev")]
+#[command(name = "tercet", version, after_help = "Begin with: tercet dev", max_term_width = COLUMNS)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -35,7 +36,8 @@ pub(super) enum Command {
     /// Look at the settings and at the daemon that runs, and say what is wrong
     ///
     /// A line each: ok; warn, where it works and should be otherwise; fail, for what would lose data or keep it from starting
-    /// or answering. Exit code 1 if anything fails. It takes no lock, and asks with the token of tercet tx.
+    /// or answering. Exit code 1 if anything fails. It takes no lock, and asks the daemon where these settings have it
+    /// listen, or at --url, with the token of tercet tx.
     Doctor(Doctor),
     /// Copy the SQLite database into a file, also while a daemon uses it
     ///
@@ -251,13 +253,81 @@ impl From<&DatabaseFlags> for ServeFlags {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::cli::tx::Asks;
 
     #[test]
     fn the_command_line_is_put_together_right() {
         Arguments::command().debug_assert();
+    }
+
+    /// Every command, with the words that lead to it.
+    fn walk(
+        command: &mut clap::Command,
+        path: &str,
+        see: &mut impl FnMut(&str, &mut clap::Command),
+    ) {
+        see(path, command);
+        for sub in command.get_subcommands_mut() {
+            let path = format!("{path} {}", sub.get_name());
+            walk(sub, path.trim_start(), see);
+        }
+    }
+
+    #[test]
+    fn help_of_every_command_fits_eighty_columns() {
+        let mut commands = Arguments::command();
+        commands.build();
+        walk(&mut commands, "", &mut |path, command| {
+            for help in [command.render_help(), command.render_long_help()] {
+                let help = help.to_string();
+                let long = help.lines().filter(|line| line.chars().count() > COLUMNS);
+                assert_eq!(long.collect::<Vec<_>>(), Vec::<&str>::new(), "tercet {path} --help");
+            }
+        });
+    }
+
+    /// The code in the sentence of docs/operating.md that ends so.
+    fn listed(end: &str) -> BTreeSet<String> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
+        let text = std::fs::read_to_string(path).expect("a document");
+        let (before, _) = text.split_once(end).expect(end);
+        let start = before.rfind(". ").max(before.rfind("\n\n")).unwrap_or(0);
+        before[start..].split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_commands_that_take_a_url_are_those_of_the_document() {
+        let mut commands = Arguments::command();
+        commands.build();
+        let mut taking = BTreeSet::new();
+        walk(&mut commands, "", &mut |path, command| {
+            let takes = command.get_arguments().any(|argument| argument.get_id() == "url");
+            if takes && !path.contains(' ') {
+                taking.insert(path.to_owned());
+            }
+        });
+        assert_eq!(listed(" ask the coordinator at `--url`"), taking);
+    }
+
+    #[test]
+    fn the_commands_that_ask_are_those_of_the_document() {
+        let mut commands = Arguments::command();
+        commands.build();
+        let mut known = BTreeSet::new();
+        walk(&mut commands, "", &mut |path, _| {
+            known.insert(path.to_owned());
+        });
+        let asking: BTreeSet<String> =
+            Asks::ALL.iter().map(|asks| asks.command().to_owned()).collect();
+        assert_eq!(listed(" ask whether it is meant"), asking);
+        for command in asking {
+            assert!(known.contains(command.trim_end_matches(" --all")), "{command}");
+        }
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use tercet_clock::{Clock as _, SystemClock};
-use tercet_journal::{BackedUp, Restored, backup as copy_of, restore as put_in_place};
+use tercet_journal::{
+    BackedUp, JournalError, Restored, backup as copy_of, restore as put_in_place,
+};
+use thiserror::Error;
 
 use crate::cli::arguments::{DatabaseFlags, ServeFlags};
 use crate::cli::exit::{Exit, complain, say, say_json};
@@ -39,6 +42,23 @@ pub(super) struct Restore {
     output: Output,
 }
 
+/// Why it was not done. What the cause is about may be either of the two files, and it does not always say which.
+#[derive(Debug, Error)]
+enum Undone {
+    #[error("no backup was made in {}", file.display())]
+    Backup {
+        file: PathBuf,
+        #[source]
+        cause: JournalError,
+    },
+    #[error("{} was not restored", file.display())]
+    Restore {
+        file: PathBuf,
+        #[source]
+        cause: JournalError,
+    },
+}
+
 pub(super) fn backup(what: &Backup) -> Exit {
     let settings = match settings(&what.flags) {
         Ok(settings) => settings,
@@ -53,7 +73,7 @@ pub(super) fn backup(what: &Backup) -> Exit {
     let BackedUp { bytes, transactions, unfinished } =
         match copy_of(url, &what.file, what.overwrite) {
             Ok(backed_up) => backed_up,
-            Err(error) => return Exit::failed(&error),
+            Err(cause) => return Exit::failed(&Undone::Backup { file: what.file.clone(), cause }),
         };
     let file = what.file.display().to_string();
     match what.output {
@@ -88,7 +108,7 @@ pub(super) fn restore(what: &Restore) -> Exit {
     let restored = runtime.block_on(put_in_place(url, &what.file, now, "tercet restore"));
     let Restored { set_aside, transactions, unfinished } = match restored {
         Ok(restored) => restored,
-        Err(error) => return Exit::failed(&error),
+        Err(cause) => return Exit::failed(&Undone::Restore { file: what.file.clone(), cause }),
     };
     let set_aside = set_aside.map(|path| path.display().to_string());
     match what.output {

@@ -160,6 +160,19 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// How far what goes on in further lines stands in.
+const INDENT: usize = 4;
+
+/// A text in as many lines as it takes, those after the first standing in.
+pub(super) fn hanging(text: &str, width: usize) -> Vec<Line> {
+    let parts = wrapped(&for_people(text), width.saturating_sub(INDENT));
+    let line = |(place, part): (usize, &String)| match place {
+        0 => Line::from(part.as_str()),
+        _ => Line::from(format!("{:INDENT$}{part}", "")),
+    };
+    parts.iter().enumerate().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,6 +70,7 @@ impl Transaction {
             // It was parsed from JSON; if the row was damaged since, it is shown as null.
             metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
             mixed: self.is_mixed(),
+            held: self.is_held(),
             branch_count: None,
         }
     }

@@ -207,9 +207,9 @@ impl Read for Faulty {
         self.store.sweep(after, limit).await
     }
 
-    async fn summary(&self) -> Result<JournalSummary, JournalError> {
+    async fn summary(&self, now: Wall) -> Result<JournalSummary, JournalError> {
         self.faults.until_looked_up().await;
-        self.store.summary().await
+        self.store.summary(now).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {

@@ -1,11 +1,12 @@
 //! What is held since a restore: released once, with its act, by whoever was first.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tercet_engine::HoldChange;
-use tercet_wire::{AuditQuery, Wall};
+use tercet_engine::{Change, HoldChange};
+use tercet_wire::{AuditQuery, Gid, ListQuery, Spec, Wall};
 
-use super::{Rig, act, on_each_store, patiently};
+use super::{Rig, act, on_each_store, open_transaction, patiently, trying, with_options};
 use crate::{Held, JournalError};
 
 on_each_store!(a_hold_is_released_once_with_its_act, what_is_held_is_counted);
@@ -41,23 +42,44 @@ async fn a_hold_is_released_once_with_its_act(rig: Rig) {
     running.crash().await;
 }
 
+/// One that is not open and six that are, all past their deadline, one that is not, one whose initiator is asked,
+/// one that was begun since, and one that is decided.
 async fn what_is_held_is_counted(rig: Rig) {
     let mut running = rig.open().await;
-    let (old, new) = (super::trying("old", 1, 0), super::trying("new", 2, 0));
-    let decided = super::trying("decided", 3, 0);
-    let begun = [&old, &new].map(|spec| tercet_engine::Change::Begun(Arc::clone(spec)));
-    let [old_begun, new_begun] = begun;
-    let mut records = vec![super::record(1, &old, old_begun), super::record(2, &new, new_begun)];
+    let late = (1..=6).map(|number| open_transaction(&format!("late-{number}"), 10 + number, 0));
+    let mut held: Vec<Arc<Spec>> = late.collect();
+    held.push(trying("driven", 1, 0));
+    held.push(open_transaction("waits", 2, 5));
+    held.push(with_options(&trying("asked", 3, 0)));
+    let (new, decided) = (trying("new", 4, 6), trying("decided", 5, 0));
+    let begun = held.iter().chain([&new]).map(|spec| (spec, Change::Begun(Arc::clone(spec))));
     let finished = super::finished(&decided, 1, 2).into_iter().take(2);
-    records.extend((3..).zip(finished).map(|(seq, change)| super::record(seq, &decided, change)));
-    running.write(records).await;
-    let to = old.created_at;
-    let hold = HoldChange { held_to: Some(to), ..releases(1) };
+    let changes = begun.chain(finished.map(|change| (&decided, change)));
+    let records = (1..).zip(changes).map(|(seq, (spec, change))| super::record(seq, spec, change));
+    running.write(records.collect()).await;
+    let hold = HoldChange { held_to: Some(Wall(5)), ..releases(1) };
     patiently(running.journal.release(act(1, Wall(1), None), hold)).await.unwrap();
-    let of_that_time = [&old, &new].iter().filter(|spec| spec.created_at <= to).count();
-    let expected = Held { since: Wall(7), transactions: u64::try_from(of_that_time).unwrap() };
-    assert_eq!(running.journal.summary().await.unwrap().held, Some(expected));
+    let expected = Held {
+        since: Wall(7),
+        transactions: 9,
+        open: 8,
+        past_deadline: 8,
+        release_cancels: 6,
+        sample: (1..=5).map(|number| format!("late-{number}").parse().unwrap()).collect(),
+    };
+    let summary = async |now: i64| running.journal.summary(Wall(now)).await.unwrap().held;
+    assert_eq!(summary(30_004).await, Some(expected));
+    let nobody = Some((9, 0, 0, Vec::new()));
+    let counts = |it: Held| (it.transactions, it.past_deadline, it.release_cancels, it.sample);
+    assert_eq!(summary(29_999).await.map(counts), nobody);
+    let listed = async || {
+        let items = running.journal.list(&ListQuery::all(50)).await.unwrap().items;
+        let held = items.into_iter().filter(|item| item.held);
+        held.map(|item| item.gid).collect::<BTreeSet<Gid>>()
+    };
+    assert_eq!(listed().await, held.iter().map(|spec| spec.gid.clone()).collect());
     patiently(running.journal.release(act(2, Wall(1), None), releases(2))).await.unwrap();
-    assert_eq!(running.journal.summary().await.unwrap().held, None);
+    assert_eq!(summary(30_004).await, None);
+    assert_eq!(listed().await, BTreeSet::new());
     running.crash().await;
 }

@@ -285,6 +285,7 @@ async fn a_summary_says_what_the_transaction_is(rig: Rig) {
         decided_at: Some(Wall(5_100)),
         finished_at: None,
         mixed: false,
+        held: false,
         metadata: Some(serde_json::json!({"channel": "web"})),
         branch_count: Some(2),
     };

@@ -81,7 +81,7 @@ async fn a_journal_nobody_writes_into_gives_a_sign_of_life(mut rig: Rig) {
 
 async fn a_summary_counts_what_there_is(rig: Rig) {
     let mut running = rig.open().await;
-    assert_eq!(running.journal.summary().await.unwrap().by_status, BTreeMap::new());
+    assert_eq!(running.journal.summary(Wall(0)).await.unwrap().by_status, BTreeMap::new());
     let mut changes = Vec::new();
     for number in 0..12_u64 {
         let spec = trying(&format!("tx-{number}"), number, 100 - i64::try_from(number).unwrap());
@@ -105,7 +105,7 @@ async fn a_summary_counts_what_there_is(rig: Rig) {
     let records =
         (1..).zip(&changes).map(|(seq, (spec, change))| record(seq, spec, change.clone()));
     running.write(records.collect()).await;
-    let summary = running.journal.summary().await.unwrap();
+    let summary = running.journal.summary(Wall(0)).await.unwrap();
     let expected = [
         (Status::Trying, 3),
         (Status::Confirming, 2),
@@ -149,11 +149,11 @@ async fn what_is_put_off_is_of_no_age_until_it_is_parked(rig: Rig) {
             of(4, &other, confirm()),
         ])
         .await;
-    let summary = running.journal.summary().await.unwrap();
+    let summary = running.journal.summary(Wall(0)).await.unwrap();
     assert_eq!(summary.by_status, BTreeMap::from([(Status::Confirming, 2)]));
     assert_eq!(summary.oldest_unfinished, Some(Wall(7)));
     running.write(vec![of(5, &message, Change::Parked(true))]).await;
-    assert_eq!(running.journal.summary().await.unwrap().oldest_unfinished, Some(Wall(5)));
+    assert_eq!(running.journal.summary(Wall(0)).await.unwrap().oldest_unfinished, Some(Wall(5)));
 }
 
 async fn a_load_says_who_drives_a_transaction(rig: Rig) {

@@ -1,6 +1,6 @@
 //! Lists over rows in memory.
 
-use tercet_engine::{Decision, StoredTransaction};
+use tercet_engine::{Decision, HoldChange, StoredTransaction};
 use tercet_wire::{
     GidPrefix, ListPlace, ListQuery, MetadataFilter, Page, Reason, ResolvedAs, SummaryView,
 };
@@ -12,6 +12,7 @@ use crate::store::Keyset;
 pub(super) fn page(state: &State, query: &ListQuery) -> Page<SummaryView> {
     let after = query.after.clone().map(|ListPlace { created_at, gid }| Keyset { created_at, gid });
     let (limit, most) = (as_count(query.limit), as_count(query.looks_at));
+    let hold = state.holds().newest();
     let mut items: Vec<SummaryView> = Vec::new();
     let (mut looked_at, mut reached) = (0, None);
     for stored in state.in_order(query.order, after.as_ref()) {
@@ -19,7 +20,7 @@ pub(super) fn page(state: &State, query: &ListQuery) -> Page<SummaryView> {
             return Page { next_cursor: reached.map(|place| query.cursor(&place)), items };
         }
         if matches(stored, query) {
-            items.push(summary(stored));
+            items.push(summary(stored, hold.as_ref()));
         }
         looked_at += 1;
         let (created_at, gid) = (stored.spec.created_at, stored.spec.gid.clone());
@@ -65,7 +66,7 @@ fn has_metadata(stored: &StoredTransaction, asked: &[MetadataFilter]) -> bool {
     metadata.is_some_and(|metadata| asked.iter().all(|asked| asked.holds(&metadata)))
 }
 
-fn summary(stored: &StoredTransaction) -> SummaryView {
+fn summary(stored: &StoredTransaction, hold: Option<&HoldChange>) -> SummaryView {
     let (reason, reason_detail) = match stored.decision() {
         Some(Decision::Cancel { reason, detail }) => (Some(*reason), detail.clone()),
         Some(Decision::Confirm) | None => (None, None),
@@ -92,6 +93,7 @@ fn summary(stored: &StoredTransaction) -> SummaryView {
             let against = resolved_as.is_some() && resolved_as != stored.status.decided_op();
             against || row.contradicted
         }),
+        held: hold.is_some_and(|hold| hold.holds(stored.status, spec.created_at)),
         metadata: spec.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         branch_count: Some(branches),
     }

@@ -173,8 +173,8 @@ impl Read for MemoryStore {
         Ok(decided.map(|stored| stored.spec.gid.clone()).take(as_count(limit)).collect())
     }
 
-    async fn summary(&self) -> Result<JournalSummary, JournalError> {
-        Ok(self.state().summary())
+    async fn summary(&self, now: Wall) -> Result<JournalSummary, JournalError> {
+        Ok(self.state().summary(now))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {

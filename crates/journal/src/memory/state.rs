@@ -20,7 +20,7 @@ use super::sagas::Sagas;
 use crate::store::{
     CommitError, JobsDue, Keyset, Life, NOBODY, PurgeBatch, PurgeLimits, first_within,
 };
-use crate::summary::{Held, JournalSummary, NodeRow};
+use crate::summary::{Held, JournalSummary, NAMED, NodeRow};
 
 /// All rows.
 #[derive(Debug, Default)]
@@ -299,7 +299,7 @@ impl State {
         begun.map(TransactionKey::of).filter(other).collect()
     }
 
-    pub(super) fn summary(&self) -> JournalSummary {
+    pub(super) fn summary(&self, now: Wall) -> JournalSummary {
         let mut summary = JournalSummary::default();
         for stored in self.transactions.values() {
             *summary.by_status.entry(stored.status).or_insert(0) += 1;
@@ -317,19 +317,31 @@ impl State {
                 summary.oldest_unfinished = Some(oldest);
             }
         }
-        summary.held = self.held();
+        summary.held = self.held(now);
         summary.nodes = self.lives.rows().map(|row| self.node(row)).collect();
         summary
     }
 
-    fn held(&self) -> Option<Held> {
+    fn held(&self, now: Wall) -> Option<Held> {
         let change = self.holds.newest()?;
-        let to = change.held_to?;
-        let is_held =
-            |it: &&StoredTransaction| it.status == Status::Trying && it.spec.created_at <= to;
-        let transactions = self.transactions.values().filter(is_held).count();
-        let transactions = u64::try_from(transactions).unwrap_or(u64::MAX);
-        Some(Held { since: change.at, transactions })
+        change.held_to?;
+        let mut held = Held { since: change.at, ..Held::default() };
+        for stored in self.in_order(ListOrder::Oldest, None) {
+            let spec = &stored.spec;
+            if !change.holds(stored.status, spec.created_at) {
+                continue;
+            }
+            let is_past = spec.deadline_at <= now;
+            let is_cancelled = is_past && spec.open && spec.check().is_none();
+            held.transactions += 1;
+            held.open += u64::from(spec.open);
+            held.past_deadline += u64::from(is_past);
+            held.release_cancels += u64::from(is_cancelled);
+            if is_cancelled && held.release_cancels <= NAMED {
+                held.sample.push(spec.gid.clone());
+            }
+        }
+        Some(held)
     }
 
     /// Memory is no database that nodes share: what they would tell each other is not kept.

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SubQueryStatement};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    QueryResult, QuerySelect, QueryTrait, Select,
 };
 use tercet_engine::HoldChange;
 use tercet_wire::{Status, Wall};
 
-use super::entities::{hold, transaction};
+use super::entities::{hold, own_options, transaction};
 use crate::error::JournalError;
-use crate::summary::Held;
+use crate::summary::{Held, NAMED};
 
 /// How it stands: the newest change; none if the database was never restored.
 pub(crate) async fn newest(on: &impl ConnectionTrait) -> Result<Option<HoldChange>, DbErr> {
@@ -28,11 +29,45 @@ pub(crate) async fn newest(on: &impl ConnectionTrait) -> Result<Option<HoldChang
 }
 
 /// What is held, counted.
-pub(crate) async fn held(on: &impl ConnectionTrait) -> Result<Option<Held>, DbErr> {
+pub(crate) async fn held(on: &impl ConnectionTrait, now: Wall) -> Result<Option<Held>, DbErr> {
+    use transaction::Column;
     let Some(HoldChange { held_to: Some(to), at, .. }) = newest(on).await? else { return Ok(None) };
-    let held = trying().filter(transaction::Column::CreatedAt.lte(to.0));
-    Ok(Some(Held { since: at, transactions: held.count(on).await? }))
+    let held = trying().filter(Column::CreatedAt.lte(to.0));
+    let past = held.clone().filter(Column::DeadlineAt.lte(now.0));
+    let cancelled = past.clone().filter(Column::Open.eq(true)).filter(is_not_asked());
+    let first = cancelled.clone().select_only().column(Column::Gid);
+    let first = first.order_by_asc(Column::CreatedAt).order_by_asc(Column::Gid).limit(NAMED);
+    let first = on.query_all_raw(first.build(on.get_database_backend())).await?;
+    // What is no gid is driven by nobody, and so cancelled by none.
+    let gid = |row: &QueryResult| row.try_get_by_index::<String>(0).ok()?.parse().ok();
+    Ok(Some(Held {
+        since: at,
+        transactions: held.clone().count(on).await?,
+        open: held.filter(Column::Open.eq(true)).count(on).await?,
+        past_deadline: past.count(on).await?,
+        release_cancels: cancelled.count(on).await?,
+        sample: first.iter().filter_map(gid).collect(),
+    }))
 }
+
+/// Nobody is asked at its deadline what became of it. A value for each row, and no join.
+fn is_not_asked() -> Expr {
+    use own_options::{Column, Entity};
+    let asked = Query::select()
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(
+            Expr::col((Entity, Column::Gid))
+                .equals((transaction::Entity, transaction::Column::Gid)),
+        )
+        .and_where(Expr::col((Entity, Column::Options)).like(ASKS))
+        .limit(1)
+        .to_owned();
+    Expr::from(SubQueryStatement::from(asked)).is_null()
+}
+
+/// What the options of a transaction say whose initiator is asked. A URL has no quotes.
+const ASKS: &str = "%\"check\":%";
 
 fn trying() -> Select<transaction::Entity> {
     transaction::Entity::find().filter(transaction::Column::Status.eq(Status::Trying.as_str()))

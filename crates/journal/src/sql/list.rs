@@ -6,9 +6,10 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect,
     QueryTrait, TransactionTrait,
 };
-use tercet_wire::{ListQuery, Page, SummaryView};
+use tercet_wire::{ListQuery, Page, Status, SummaryView};
 
-use super::entities::{branch, detail, outcome, own_options};
+use super::entities::{branch, detail, outcome, own_options, transaction};
+use super::holds;
 use super::lenient_rows::readable;
 use super::list_walk::{Listed, listed};
 use super::rows::{ByHand, can_have_options, summary};
@@ -71,13 +72,18 @@ async fn read(
         by_hand.entry(gid).or_default().push(ByHand { resolved_as, contradicted });
     }
 
+    let is_trying = |row: &transaction::Model| row.status == Status::Trying.as_str();
+    let hold = match rows.iter().any(is_trying) {
+        true => holds::newest(snapshot).await?,
+        false => None,
+    };
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
         let resolved = by_hand.get(&*row.gid).map(Vec::as_slice).unwrap_or_default();
         let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
         let (detail, own_options) =
             (details.get(&*row.gid).copied(), own_options.get(&*row.gid).copied());
-        match summary(row, detail, own_options, branches.unwrap_or(0), resolved) {
+        match summary(row, detail, own_options, branches.unwrap_or(0), resolved, hold.as_ref()) {
             Ok(item) => items.push(item),
             Err(why) => tracing::error!(
                 event = "transaction_not_listed",

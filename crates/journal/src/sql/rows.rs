@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tercet_engine::{
-    BranchRecord, Decided, Decision, HistoryEvent, JobRevision, ResultRecord, SagaRevision,
-    StoredTransaction, TryAnswer,
+    BranchRecord, Decided, Decision, HistoryEvent, HoldChange, JobRevision, ResultRecord,
+    SagaRevision, StoredTransaction, TryAnswer,
 };
 use tercet_wire::{
     ActId, AuditEntryView, BranchId, BranchResult, BranchSpec, BranchStatus, Fingerprint,
@@ -347,6 +347,7 @@ pub(crate) fn summary(
     own_options: Option<&own_options::Model>,
     branch_count: u32,
     by_hand: &[ByHand],
+    hold: Option<&HoldChange>,
 ) -> Result<SummaryView, Wrong> {
     let status: Status = parse("status", &row.status)?;
     let mut mixed = false;
@@ -374,6 +375,7 @@ pub(crate) fn summary(
         finished_at: row.finished_at.map(Wall),
         metadata: metadata.map_err(|error| wrong("metadata", error))?,
         mixed,
+        held: hold.is_some_and(|hold| hold.holds(status, Wall(row.created_at))),
         branch_count: Some(branch_count),
     })
 }

@@ -137,8 +137,8 @@ impl<S: SqlStore> Read for S {
         bounded(self.read_within(), read).await
     }
 
-    async fn summary(&self) -> Result<JournalSummary, JournalError> {
-        summary::summary(&self.pools().query_pool, self.dialect()).await
+    async fn summary(&self, now: Wall) -> Result<JournalSummary, JournalError> {
+        summary::summary(&self.pools().query_pool, self.dialect(), now).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {

@@ -23,9 +23,10 @@ use crate::summary::{JournalSummary, NodeRow};
 pub(crate) async fn summary(
     recovery_pool: &DatabaseConnection,
     dialect: impl Dialect,
+    now: Wall,
 ) -> Result<JournalSummary, JournalError> {
     let snapshot = recovery_pool.begin().await?;
-    let counted = count(&snapshot, dialect).await;
+    let counted = count(&snapshot, dialect, now).await;
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
     Ok(counted?)
@@ -38,6 +39,7 @@ pub(crate) const NODES: &str = "SELECT incarnation, node_id, url, state, batch_n
 async fn count(
     snapshot: &impl ConnectionTrait,
     dialect: impl Dialect,
+    now: Wall,
 ) -> Result<JournalSummary, DbErr> {
     let mut summary = JournalSummary::default();
     let counts = by_status().build(snapshot.get_database_backend());
@@ -74,7 +76,7 @@ async fn count(
     }
     let driven = |row: &node::Model| drivers.get(&row.incarnation).copied().unwrap_or(0);
     summary.nodes = nodes.into_iter().map(|row| node_row(driven(&row), row)).collect();
-    summary.held = holds::held(snapshot).await?;
+    summary.held = holds::held(snapshot, now).await?;
     Ok(summary)
 }
 

@@ -92,7 +92,7 @@ pub(crate) trait Read: Send + Sync + 'static {
     async fn sweep(&self, after: Option<&Gid>, limit: u32) -> Result<Vec<Gid>, JournalError>;
 
     /// How many transactions there are in which status, and whose.
-    async fn summary(&self) -> Result<JournalSummary, JournalError>;
+    async fn summary(&self, now: Wall) -> Result<JournalSummary, JournalError>;
 
     /// A page of a list.
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError>;

@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Gid;
 use crate::status::{BreakerState, Status};
 use crate::time::Wall;
 
@@ -135,6 +136,21 @@ pub struct RestoredView {
     pub held_since: Wall,
     /// Transactions that are held: they were undecided in the backup, and still are.
     pub held: u64,
+    /// Those of them that are open: their initiator was to decide them.
+    #[serde(default)]
+    pub open: u64,
+    /// Those of `held` whose deadline is over. Released, one that is not open gets one more round of Try, and is
+    /// cancelled if that does not complete it.
+    #[serde(default)]
+    pub past_deadline: u64,
+    /// Those of `past_deadline` that are open and have no `check`: a release cancels them, though their
+    /// initiator may have confirmed them since the backup.
+    #[serde(default)]
+    pub release_cancels: u64,
+    /// The first five of those that a release cancels, the oldest first.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, max_items = 5))]
+    pub sample: Vec<Gid>,
 }
 
 /// What was released.

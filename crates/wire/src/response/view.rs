@@ -76,6 +76,10 @@ pub struct SummaryView {
     /// said otherwise afterwards; absent if not.
     #[serde(default, skip_serializing_if = "is_false")]
     pub mixed: bool,
+    /// Whether it was undecided in the backup that the database was restored from, and is held: nothing of
+    /// it is called, cancelled or expires until an operator decides it by name or releases all; absent if not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub held: bool,
     /// Who is asked at the deadline what became of it; absent where nobody is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(example = "http://127.0.0.1:7310/outbox/check"))]

@@ -8,7 +8,7 @@ use tercet_wire::{Wall, metric};
 
 use super::{Findings, Verdict};
 use crate::cli::exit::with_causes;
-use crate::cli::tx::{Client, ClientError, Kind, NO_QUERY, Where, client_of, lasting};
+use crate::cli::tx::{Client, ClientError, NO_QUERY, lasting};
 
 /// Two clocks may part by so much.
 const APART: Duration = Duration::from_secs(2);
@@ -19,52 +19,84 @@ const LAG: Duration = Duration::from_secs(3_600);
 
 const DAEMON: &str = "daemon";
 
-pub(super) struct Daemon {
-    /// Whether one answers.
-    pub(super) answers: bool,
-    pub(super) findings: Findings,
-}
-
-pub(super) async fn look(at: &Where) -> Daemon {
-    let mut findings = Findings::default();
-    let client = match client_of(at) {
-        Ok(client) => client,
-        Err(why) => {
-            findings.fail(DAEMON, why);
-            return Daemon { answers: false, findings };
-        }
-    };
-    let answers = readiness(&client, &mut findings).await;
-    if answers {
-        stats(&client, &mut findings).await;
-        retention(&client, &mut findings).await;
+pub(super) async fn look(client: &Client, findings: &mut Findings) {
+    if readiness(client, findings).await {
+        stats(client, findings).await;
+        retention(client, findings).await;
     }
-    Daemon { answers, findings }
 }
 
-/// Whether it answers at all.
-async fn readiness(client: &Client, findings: &mut Findings) -> bool {
-    let (status, text, date) = match client.get_raw(&["readyz"]).await {
+/// Who answers at an address.
+pub(super) enum Who {
+    /// A daemon: the status of its readiness, its words, and the date that it says.
+    Daemon { status: u16, words: String, date: Option<String> },
+    /// Something else.
+    Stranger { status: u16 },
+    /// Nobody, or nobody who could be understood.
+    Nobody(ClientError),
+}
+
+/// Whoever has the port, a daemon says whether it is ready in words of its own.
+pub(super) async fn who(client: &Client) -> Who {
+    let (status, text, date) = match client.without_token().get_raw(&["readyz"]).await {
         Ok(answered) => answered,
-        Err(error) => {
-            let found = format!("{}: only the settings were looked at", with_causes(&error));
+        Err(error) => return Who::Nobody(error),
+    };
+    let words = match status {
+        200 => text.starts_with("ready").then(|| text.trim().to_owned()),
+        _ => detail_of_a_problem(&text),
+    };
+    match words {
+        Some(words) => Who::Daemon { status, words, date },
+        None => Who::Stranger { status },
+    }
+}
+
+/// What a daemon says is wrong, also a newer one whose codes are not known here.
+fn detail_of_a_problem(text: &str) -> Option<String> {
+    let problem: Value = serde_json::from_str(text).ok()?;
+    let is_ours = problem["type"].as_str()?.starts_with("/problems/");
+    is_ours.then(|| problem["detail"].as_str().map(str::to_owned)).flatten()
+}
+
+/// Whether a daemon answers at all.
+async fn readiness(client: &Client, findings: &mut Findings) -> bool {
+    let (status, words, date) = match who(client).await {
+        Who::Daemon { status, words, date } => (status, words, date),
+        Who::Stranger { status } => {
+            let at = client.shown();
+            let found = format!("{at} answers {status}, and not as a daemon of Tercet does");
+            findings.fail(DAEMON, found);
+            return false;
+        }
+        Who::Nobody(error) => {
+            let found = format!("{}: only the settings were looked at", unheard(&error));
             findings.warn(DAEMON, found);
             return false;
         }
     };
     match status {
-        200 if text.starts_with("ready;") => findings.warn(DAEMON, text.trim()),
-        200 => findings.ok(DAEMON, "it is ready"),
-        _ => {
-            let problem: Value = serde_json::from_str(&text).unwrap_or_default();
-            let why = problem["detail"].as_str().unwrap_or("it is not ready");
-            findings.fail(DAEMON, format!("{status}: {why}"));
-        }
+        200 if words == "ready" => findings.ok(DAEMON, format!("{} is ready", client.shown())),
+        200 => findings.warn(DAEMON, format!("{} is {words}", client.shown())),
+        _ => findings.fail(DAEMON, format!("{} answers {status}: {words}", client.shown())),
     }
     if let Some(theirs) = date.as_deref().and_then(moment) {
         clock(theirs, findings);
     }
     true
+}
+
+/// Why nobody was understood, and what helps.
+pub(super) fn unheard(error: &ClientError) -> String {
+    let why = with_causes(error);
+    match why.contains("certificate") {
+        true => {
+            format!(
+                "{why} (--ca, --cert and --key name certificates, --url the name that is asked)"
+            )
+        }
+        false => why,
+    }
 }
 
 /// A date as HTTP has it. Source: RFC 9110, 5.6.7.
@@ -94,7 +126,7 @@ fn clock(theirs: Wall, findings: &mut Findings) {
 async fn stats(client: &Client, findings: &mut Findings) {
     let stats = match client.get(&["v1", "stats"], NO_QUERY).await {
         Ok(answered) => answered.body,
-        Err(error) => return not_told("transactions", &error, findings),
+        Err(error) => return not_told("transactions", client, &error, findings),
     };
     let number = |name: &str| stats[name].as_u64().unwrap_or(0);
     match number("quarantined") {
@@ -115,27 +147,43 @@ async fn stats(client: &Client, findings: &mut Findings) {
 }
 
 async fn retention(client: &Client, findings: &mut Findings) {
+    const CHECK: &str = "retention";
     let (status, text, _) = match client.get_raw(&["metrics"]).await {
         Ok(answered) => answered,
-        Err(error) => return not_told("retention", &error, findings),
+        Err(error) => return not_told(CHECK, client, &error, findings),
     };
+    if matches!(status, 401 | 403) {
+        return not_let_in(CHECK, client, status, findings);
+    }
     let value = text.lines().find_map(|line| line.strip_prefix(metric::RETENTION_LAG));
     let seconds = value.and_then(|value| value.trim().parse::<f64>().ok());
     let lag = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     match lag {
         Some(lag) if lag > LAG => {
             let found = format!("what is past its time was to go {} ago", lasting(lag));
-            findings.warn("retention", found);
+            findings.warn(CHECK, found);
         }
-        Some(_) => findings.ok("retention", "what is past its time is gone"),
-        None => findings
-            .warn("retention", format!("/metrics answers {status}, and not how far behind it is")),
+        Some(_) => findings.ok(CHECK, "what is past its time is gone"),
+        None => {
+            findings.warn(CHECK, format!("/metrics answers {status}, and not how far behind it is"))
+        }
     }
 }
 
-fn not_told(check: &'static str, error: &ClientError, findings: &mut Findings) {
-    match error.kind() {
-        Kind::Auth => findings.warn(check, "not looked at: it takes a token (TERCET_TOKEN)"),
+fn not_told(check: &'static str, client: &Client, error: &ClientError, findings: &mut Findings) {
+    match error {
+        ClientError::Refused(problem) if matches!(problem.status, 401 | 403) => {
+            not_let_in(check, client, problem.status, findings);
+        }
         _ => findings.fail(check, with_causes(error)),
     }
+}
+
+fn not_let_in(check: &'static str, client: &Client, status: u16, findings: &mut Findings) {
+    let why = match (status, client.has_token()) {
+        (401, false) => "it takes a token, and none was given (--token-file, or TERCET_TOKEN)",
+        (401, true) => "the token that was given is none that the daemon knows",
+        _ => "the role of the token that was given is too small",
+    };
+    findings.warn(check, format!("not looked at: {why}"));
 }

@@ -3,6 +3,7 @@
 
 mod daemon;
 mod machine;
+mod ports;
 mod settings;
 
 use clap::Args;
@@ -12,7 +13,7 @@ use crate::cli::arguments::{DatabaseFlags, ServeFlags};
 use crate::cli::exit::{Exit, say_json, show};
 use crate::cli::line::{Line, Tone, wrapped};
 use crate::cli::terminal::width;
-use crate::cli::tx::{Output, Where};
+use crate::cli::tx::{Output, Where, client_of};
 use crate::config::Flags;
 use crate::escape::for_people;
 
@@ -127,12 +128,27 @@ pub(super) fn doctor(flags: &Doctor) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Exit::failed(&error),
     };
-    let daemon = runtime.block_on(daemon::look(&flags.at));
-    if let Some(settings) = &settings {
-        settings::look(settings, daemon.answers, &mut findings);
-        runtime.block_on(machine::look(settings, &mut findings));
-    }
-    findings.0.extend(daemon.findings.0);
+    let of_settings = settings.as_ref().and_then(ports::url);
+    let is_nowhere = settings.is_some() && of_settings.is_none();
+    let at = &flags.at;
+    let client = match client_of(at, at.url.clone().or(of_settings)) {
+        Ok(client) => client,
+        Err(why) => return Exit::usage(why),
+    };
+    runtime.block_on(async {
+        if let Some(settings) = &settings {
+            settings::look(settings, &mut findings);
+            ports::look(settings, at, &mut findings).await;
+            machine::look(settings, &mut findings).await;
+        }
+        match at.url.is_none() && is_nowhere {
+            true => findings.warn(
+                "daemon",
+                "not looked at: server.listen leaves the port to the system, so say which: --url",
+            ),
+            false => daemon::look(&client, &mut findings).await,
+        }
+    });
     findings.told(flags.output);
     match findings.worst() {
         Verdict::Ok | Verdict::Warn => Exit::Well,

@@ -1,10 +1,8 @@
 //! Whether a daemon with these settings would start, and answer.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +19,10 @@ use crate::tls::TlsFiles;
 /// Less than this before a certificate ends people are told.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3_600);
 
-/// `answers`: a daemon does at the URL that is asked.
-pub(super) fn look(settings: &Settings, answers: bool, findings: &mut Findings) {
+pub(super) fn look(settings: &Settings, findings: &mut Findings) {
     access(settings, findings);
     certificates(settings, findings);
     permissions(settings, findings);
-    ports(settings, answers, findings);
     let server = &settings.server;
     let readers = settings.database.read_connections;
     match open_files::check(server.max_connections, readers, settings.is_shared()) {
@@ -82,7 +78,7 @@ fn certificates(settings: &Settings, findings: &mut Findings) {
 
 /// What only the daemon's user should be able to read.
 fn permissions(settings: &Settings, findings: &mut Findings) {
-    let mut files = Vec::new();
+    let mut files: Vec<PathBuf> = Vec::new();
     if let Some(database) = tercet_journal::database_file(settings.database.url.expose()) {
         for ending in ["", "-wal"] {
             let mut path = database.clone().into_os_string();
@@ -91,6 +87,7 @@ fn permissions(settings: &Settings, findings: &mut Findings) {
         }
     }
     files.extend(settings.auth.tokens_file.clone());
+    files.retain(|path| path.exists());
     let mut are_well = true;
     for path in &files {
         if let Some(found) = readable_by_others(path) {
@@ -99,7 +96,7 @@ fn permissions(settings: &Settings, findings: &mut Findings) {
         }
     }
     if are_well && !files.is_empty() {
-        findings.ok("permissions", "nobody else may read the database and the tokens");
+        findings.ok("permissions", "nobody else may read the database, or a file of tokens");
     }
 }
 
@@ -107,28 +104,4 @@ fn readable_by_others(path: &Path) -> Option<String> {
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let is_public = mode & 0o077 != 0;
     is_public.then(|| format!("{} has mode {mode:04o}; make it 0600", path.display()))
-}
-
-fn ports(settings: &Settings, answers: bool, findings: &mut Findings) {
-    let server = &settings.server;
-    for address in [Some(server.listen), server.admin_listen].into_iter().flatten() {
-        match TcpListener::bind(address) {
-            Ok(_) => findings.ok("ports", format!("{address} is free")),
-            Err(error) if error.kind() == ErrorKind::AddrInUse => {
-                in_use(address, answers, findings)
-            }
-            Err(error) => findings.fail("ports", format!("{address}: {error}")),
-        }
-    }
-}
-
-fn in_use(address: SocketAddr, answers: bool, findings: &mut Findings) {
-    match answers {
-        true => findings.ok("ports", format!("{address} is in use, and a daemon answers")),
-        false => {
-            let found =
-                format!("{address} is in use, and no daemon answers at --url: by another program?");
-            findings.fail("ports", found);
-        }
-    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
+use tercet_wire::Op;
 use url::Url;
 
 use crate::cli::tx::bulk::Bulk;
@@ -27,10 +28,10 @@ pub(in crate::cli) struct Tx {
 /// Which coordinator is asked, and by whom.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Where {
-    /// Where the coordinator listens
-    #[arg(long, value_name = "URL", env = "TERCET_URL", default_value = "http://127.0.0.1:7200")]
-    #[arg(global = true)]
-    pub(super) url: Url,
+    /// Where the coordinator listens; without it http://127.0.0.1:7200, and of doctor where its settings have it
+    /// listen
+    #[arg(long, value_name = "URL", env = "TERCET_URL", global = true)]
+    pub(in crate::cli) url: Option<Url>,
     /// A file that has a token and nothing else; without it TERCET_TOKEN is sent
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) token_file: Option<PathBuf>,
@@ -304,6 +305,14 @@ impl As {
         match self {
             Self::Confirmed => "confirmed",
             Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The decision that it is in line with.
+    pub(super) fn op(self) -> Op {
+        match self {
+            Self::Confirmed => Op::Confirm,
+            Self::Cancelled => Op::Cancel,
         }
     }
 }

@@ -9,14 +9,16 @@ use tercet_wire::{AuditEntryView, Page};
 use thiserror::Error;
 
 use crate::cli::exit::{Exit, complain, say_json, say_line};
+use crate::cli::line::wrapped;
+use crate::cli::terminal::width;
 use crate::cli::tx::arguments::{Output, Where};
 use crate::cli::tx::client::{Answered, Client, ClientError};
 use crate::cli::tx::table::Table;
 use crate::cli::tx::{on_runtime, refused};
 use crate::escape::{for_people, in_json};
 
-/// Characters of a line for people.
-const LINE: usize = 80;
+/// What stands below an entry stands in so far.
+const INDENT: usize = 4;
 /// Characters of a moment, and between two columns.
 const AT: usize = 20;
 const GAP: usize = 2;
@@ -99,7 +101,8 @@ impl Audit {
         // Of a newer coordinator there may be words we do not know: then as it came.
         match Page::<AuditEntryView>::deserialize(&body) {
             Ok(page) if self.output == Form::Text => {
-                lines(&page.items, page.next_cursor.as_deref()).iter().for_each(|it| say_line(it));
+                let next = page.next_cursor.as_deref();
+                lines(&page.items, next, width()).iter().for_each(|it| say_line(it));
             }
             Ok(_) | Err(_) => say_json(&body),
         }
@@ -143,7 +146,7 @@ impl Audit {
 }
 
 /// A page for people: who did what to which transaction, and below each what belongs to it.
-fn lines(entries: &[AuditEntryView], next: Option<&str>) -> Vec<String> {
+fn lines(entries: &[AuditEntryView], next: Option<&str>, width: usize) -> Vec<String> {
     if entries.is_empty() {
         return vec!["no entries".to_owned()];
     }
@@ -151,7 +154,7 @@ fn lines(entries: &[AuditEntryView], next: Option<&str>) -> Vec<String> {
         entry.gid.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string)
     };
     let longest = entries.iter().map(|entry| gid(entry).len()).max().unwrap_or_default();
-    let room = LINE - AT - LONGEST_ACTION - 3 * GAP;
+    let room = width.saturating_sub(AT + LONGEST_ACTION + 3 * GAP).max(LEAST_WHO);
     let who = room.saturating_sub(longest).clamp(LEAST_WHO, room);
     let mut table = Table::new(&["AT", "WHO", "ACTION", "GID"]);
     for entry in entries {
@@ -160,11 +163,17 @@ fn lines(entries: &[AuditEntryView], next: Option<&str>) -> Vec<String> {
         let action = cut(&entry.action, LONGEST_ACTION);
         table.row([format!("{at}Z").replace('T', " "), who, action, gid(entry)]);
     }
-    let mut rows = table.lines().into_iter();
+    let mut rows = table.fitted(width).into_iter().map(|line| line.shown(false));
     let mut lines: Vec<String> = rows.next().into_iter().collect();
+    let below = |words: &str| {
+        let parts = wrapped(&for_people(words), width.saturating_sub(INDENT));
+        parts.into_iter().map(|part| format!("{:INDENT$}{part}", ""))
+    };
     for (row, entry) in rows.zip(entries) {
-        lines.push(cut(&row, LINE));
-        lines.extend(below(entry).map(|words| cut(&format!("    {words}"), LINE)));
+        let whole = entry.gid.as_ref().filter(|gid| !row.contains(gid.as_str()));
+        lines.push(row);
+        lines.extend(whole.into_iter().flat_map(|gid| below(gid.as_str())));
+        lines.extend(words_of(entry).iter().flat_map(|words| below(words)));
     }
     if let Some(cursor) = next {
         lines.extend([String::new(), format!("There are more: --cursor {cursor}")]);
@@ -173,7 +182,7 @@ fn lines(entries: &[AuditEntryView], next: Option<&str>) -> Vec<String> {
 }
 
 /// What belongs to an entry, in words.
-fn below(entry: &AuditEntryView) -> Option<String> {
+fn words_of(entry: &AuditEntryView) -> Option<String> {
     let branch = entry.branch.as_ref().map(|branch| format!("branch {branch}"));
     let facts: Vec<String> = branch.into_iter().chain(words(&entry.detail)).collect();
     let facts = facts.join(", ");
@@ -226,7 +235,8 @@ mod tests {
         };
         let filter = json!({ "filter": { "parked": true, "status": "trying" } });
         let all = entry("10.0.0.9", "retry-all", None, filter);
-        let shown = lines(&[resolved, all, entry("bob", "retry", Some("o"), json!({}))], Some("c"));
+        let shown =
+            lines(&[resolved, all, entry("bob", "retry", Some("o"), json!({}))], Some("c"), 80);
         assert_eq!(
             shown,
             [
@@ -240,22 +250,30 @@ mod tests {
                 "There are more: --cursor c",
             ]
         );
-        assert_eq!(lines(&[], None), ["no entries"]);
+        assert_eq!(lines(&[], None, 80), ["no entries"]);
     }
 
     #[test]
-    fn no_line_is_longer_than_a_terminal_and_a_uuid_is_whole() {
+    fn no_line_is_longer_than_a_terminal_and_nothing_is_cut_off() {
         let uuid = "0198a5c2-6c1e-7d10-8a3b-5d0c2f7e9b41";
-        let note = "é\u{1b}".repeat(200);
-        for gid in [uuid, &"g".repeat(128), "short"] {
+        let note = "é\u{1b} moved to the new data centre, ticket 4711 ".repeat(9);
+        for (gid, width) in [(uuid, 80), (&*"g".repeat(128), 80), ("short", 40), (uuid, 200)] {
             let who = "somebody.with.a.long.name@example.org";
+            let detail = json!({
+                "before": { "confirm": "payment-1.internal:7302", "headers": ["authorization"] },
+                "after": { "confirm": "payment-2.internal:7302" },
+            });
             let entry = AuditEntryView {
+                branch: Some("payment".parse().expect("an id")),
                 note: Some(note.clone()),
-                ..entry(who, "a-word-of-a-newer-node", Some(gid), json!({ "as": "confirmed" }))
+                ..entry(who, "readdress", Some(gid), detail)
             };
-            let shown = lines(&[entry], None);
-            assert!(shown.iter().all(|line| line.chars().count() <= LINE), "{shown:?}");
-            assert_eq!(shown[1].contains(gid), gid.len() < 128, "{shown:?}");
+            let shown = lines(&[entry], None, width);
+            assert!(shown.iter().all(|line| line.chars().count() <= width), "{shown:?}");
+            let said: String = shown.iter().flat_map(|line| line.split_whitespace()).collect();
+            let whole: String = for_people(&note).split_whitespace().collect();
+            assert!(said.contains(&whole) && said.contains(gid), "{shown:?}");
+            assert!(said.contains("confirmpayment-2.internal:7302"), "{shown:?}");
         }
     }
 }

@@ -11,11 +11,12 @@ use tercet_wire::{JobFailureView, JobState, JobView, MatchedView};
 use crate::cli::exit::{Exit, complain, remark, say_json, say_line};
 use crate::cli::line::Line;
 use crate::cli::terminal::width;
+use crate::cli::tx::Desk;
 use crate::cli::tx::arguments::{As, Filter, Output};
+use crate::cli::tx::asking::{Asks, is_meant};
 use crate::cli::tx::client::{Answered, ClientError, Kind, NO_QUERY};
 use crate::cli::tx::table::Table;
 use crate::cli::tx::text;
-use crate::cli::tx::{Desk, is_meant};
 
 /// How often is looked how far the job is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -85,8 +86,8 @@ impl Desk {
         if dry_run || matched == 0 {
             return Ok(Exit::Well);
         }
-        let meant =
-            || is_meant(&format!("{matched} transactions"), &format!("{}?", action.question()));
+        let what = format!("{matched} transactions");
+        let meant = || is_meant(Asks::Bulk, &what, &format!("{}?", action.question()));
         if !self.yes && !meant() {
             return Ok(Exit::Usage);
         }

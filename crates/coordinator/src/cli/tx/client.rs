@@ -16,6 +16,8 @@ use crate::secret::Secret;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than any wait that is asked for here.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
+/// A look at what may be no coordinator does not wait for long.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// A retry of all takes as long as it takes; a coordinator that is gone is noticed sooner.
 const WALK_TIMEOUT: Duration = Duration::from_secs(3_600);
 
@@ -142,12 +144,22 @@ impl Client {
         Ok((status, response.text().await.map_err(unreachable)?))
     }
 
-    /// What is answered to us, whatever it is, and the date that is said with it.
+    /// Whether a token is shown.
+    pub(in crate::cli) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// The same, showing no token: to somebody who may be a stranger.
+    pub(in crate::cli) fn without_token(&self) -> Self {
+        Self { token: None, ..self.clone() }
+    }
+
+    /// What is answered to us soon, whatever it is, and the date that is said with it.
     pub(in crate::cli) async fn get_raw(
         &self,
         path: &[&str],
     ) -> Result<(u16, String, Option<String>), ClientError> {
-        let mut request = self.http.get(self.address(path, NO_QUERY)?).timeout(ANSWER_TIMEOUT);
+        let mut request = self.http.get(self.address(path, NO_QUERY)?).timeout(LOOK_TIMEOUT);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
         }
@@ -275,7 +287,7 @@ impl Client {
         ClientError::NoBooks { url: self.shown(), what }
     }
 
-    fn shown(&self) -> String {
+    pub(in crate::cli) fn shown(&self) -> String {
         self.base.origin().ascii_serialization()
     }
 }

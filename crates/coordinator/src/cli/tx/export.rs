@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use serde_json::Value;
+use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use crate::cli::exit::{Exit, complain, remark};
@@ -22,7 +24,7 @@ const LINES: u32 = 500;
 pub(super) async fn export(client: &Client, what: Export) -> Result<Exit, ClientError> {
     let out = match opened(&what) {
         Ok(out) => out,
-        Err(error) => return Ok(Exit::failed(&error)),
+        Err(cause) => return Ok(Exit::failed(&what.unwritten(cause))),
     };
     let mut export = Exporting { client, payload: what.payload, out, written: 0 };
     let mut cursor = what.cursor.clone();
@@ -47,7 +49,7 @@ pub(super) async fn export(client: &Client, what: Export) -> Result<Exit, Client
                 }
                 return match ended {
                     Ended::Asking(error) => Err(error),
-                    Ended::Writing(error) => Ok(Exit::failed(&error)),
+                    Ended::Writing(cause) => Ok(Exit::failed(&what.unwritten(cause))),
                 };
             }
         }
@@ -68,7 +70,25 @@ fn opened(what: &Export) -> io::Result<Box<dyn Write>> {
         true => options.append(true),
         false => options.write(true).create_new(true),
     };
+    // Payloads, results and metadata are nobody else's to read.
+    options.mode(0o600);
     Ok(Box::new(BufWriter::new(options.open(path)?)))
+}
+
+/// Why something was not written, and where.
+#[derive(Debug, Error)]
+#[error("{to} cannot be written")]
+struct Unwritten {
+    to: String,
+    #[source]
+    cause: io::Error,
+}
+
+impl Export {
+    fn unwritten(&self, cause: io::Error) -> Unwritten {
+        let to = self.to.as_ref().map(|file| file.display().to_string());
+        Unwritten { to: to.unwrap_or_else(|| "standard output".to_owned()), cause }
+    }
 }
 
 enum Ended {

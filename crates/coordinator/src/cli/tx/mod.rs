@@ -2,6 +2,7 @@
 //! something was not done to stderr; the exit code says which it was.
 
 mod arguments;
+mod asking;
 mod audit;
 mod bulk;
 mod client;
@@ -18,31 +19,36 @@ mod text;
 mod token;
 mod watch;
 
-use std::io::{self, IsTerminal as _};
-
 pub(super) use arguments::{Output, Tx, Where};
+pub(super) use asking::Asks;
 pub(super) use audit::{Audit, audit};
 pub(super) use jobs::{Jobs, jobs};
 pub(super) use participants::{Participants, participants};
 pub(super) use reconcile::{Reconcile, reconcile};
 pub(super) use restored::{RestoredCommand, restored};
 pub(super) use saga::{Saga, saga};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 pub(super) use stats::{Stats, stats};
 use tercet_clock::{Clock as _, SystemClock};
-use tercet_wire::{EventView, Page, RetriedView, Status, SummaryView, Wall};
+use tercet_wire::{EventView, Op, Page, RetriedView, Status, SummaryView, Wall};
+use url::Url;
 
-use crate::cli::exit::{Exit, complain, say, say_json, show, with_causes};
-use crate::cli::line::Line;
+use crate::cli::exit::{Exit, complain, remark, say, say_json, show, with_causes};
+use crate::cli::line::{Line, wrapped};
 use crate::cli::terminal::width;
-use crate::cli::tx::arguments::{Filter, List, Resolve, Retry, What};
+use crate::cli::tx::arguments::{As, Filter, List, Resolve, Retry, What};
+use crate::cli::tx::asking::is_meant;
 use crate::cli::tx::client::Answered;
 pub(super) use crate::cli::tx::client::{Client, ClientError, Kind, NO_QUERY};
 pub(super) use crate::cli::tx::text::lasting;
 use crate::cli::tx::token::token;
+use crate::escape::for_people;
 use crate::tls::{self, TlsFiles};
 
+/// Who is asked where nobody says who.
+const DEFAULT_URL: &str = "http://127.0.0.1:7200";
 /// The longest that a resolution waits for a call under way, in milliseconds.
 const RESOLVE_WAIT_MS: u32 = 60_000;
 /// Transactions counted before a question is asked about all of them; beyond it there are more.
@@ -77,23 +83,27 @@ fn on_runtime<T>(
     at: &Where,
     ask: impl AsyncFnOnce(Client) -> Result<T, ClientError>,
 ) -> Result<Result<T, ClientError>, Exit> {
-    let client = try_client_of(at).map_err(Exit::usage)?;
+    let client = try_client_of(at, at.url.clone()).map_err(Exit::usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Exit::failed(&error))?;
     Ok(client.and_then(|client| runtime.block_on(ask(client))))
 }
 
-/// Who asks it; or why nobody can.
-pub(super) fn client_of(at: &Where) -> Result<Client, String> {
-    try_client_of(at)?.map_err(|error| with_causes(&error))
+/// Who asks it at this URL; or why nobody can.
+pub(super) fn client_of(at: &Where, url: Option<Url>) -> Result<Client, String> {
+    try_client_of(at, url)?.map_err(|error| with_causes(&error))
 }
 
 /// The same; what is wrong with what was asked for is said in words, what is wrong else is an error.
-fn try_client_of(at: &Where) -> Result<Result<Client, ClientError>, String> {
+fn try_client_of(at: &Where, url: Option<Url>) -> Result<Result<Client, ClientError>, String> {
     let token = token(at.token_file.as_deref()).map_err(|error| error.to_string())?;
     let files = TlsFiles::of_flags(at.ca.as_ref(), at.cert.as_ref(), at.key.as_ref());
     let tls = files.read().and_then(tls::client).map_err(|wrong| with_causes(&wrong))?;
-    Ok(Client::new(at.url.clone(), token, tls))
+    let url = match url {
+        Some(url) => url,
+        None => Url::parse(DEFAULT_URL).map_err(|error| error.to_string())?,
+    };
+    Ok(Client::new(url, token, tls))
 }
 
 /// Says why nothing was done. Scripts that asked for JSON get the problem as it came.
@@ -210,7 +220,7 @@ impl Desk {
             true => format!("without a filter that is all of them: {more}{found} transactions"),
             false => format!("that is {more}{found} transactions"),
         };
-        Ok(is_meant(&what, "Call what waits in them now?"))
+        Ok(is_meant(Asks::RetryAll, &what, "Call what waits in them now?"))
     }
 
     async fn decide(
@@ -232,11 +242,16 @@ impl Desk {
 
     async fn resolve(&self, resolve: Resolve) -> Result<Exit, ClientError> {
         let Resolve { gid, branch, as_, note } = resolve;
-        let as_ = as_.as_str();
-        let what = format!("{gid} {branch} will count as {as_}, for good");
-        if !self.yes && !is_meant(&what, "Resolve it?") {
-            return Ok(Exit::Usage);
+        if !self.yes {
+            if let Some(warning) = self.against_the_decision(&gid, as_).await? {
+                wrapped(&for_people(&warning), width()).iter().for_each(|part| remark(part));
+            }
+            let what = format!("{gid} {branch} will count as {}, for good", as_.as_str());
+            if !is_meant(Asks::Resolve, &what, "Resolve it?") {
+                return Ok(Exit::Usage);
+            }
         }
+        let as_ = as_.as_str();
         let body = match note {
             Some(note) => json!({ "as": as_, "note": note }),
             None => json!({ "as": as_ }),
@@ -253,6 +268,26 @@ impl Desk {
             return Ok(Exit::Failed);
         }
         Ok(Exit::Well)
+    }
+
+    /// What is to be known before a branch is resolved as the opposite of what was decided.
+    async fn against_the_decision(
+        &self,
+        gid: &str,
+        as_: As,
+    ) -> Result<Option<String>, ClientError> {
+        let Answered { body, .. } = self.client.get(&["v1", "transactions", gid], NO_QUERY).await?;
+        // What is undecided is refused, and of a newer coordinator there may be words we do not know.
+        let status = Status::deserialize(&body["status"]).ok();
+        let is_against = |op: &Op| *op != as_.op();
+        let decided = status.and_then(Status::decided_op).filter(is_against);
+        Ok(decided.map(|decided| {
+            let as_ = as_.as_str();
+            format!(
+                "WARNING: the decision of {gid} is {decided}. With this branch {as_} it will be mixed: its other \
+                 branches follow the decision, and this one does not."
+            )
+        }))
     }
 
     fn print<T: DeserializeOwned, L: Into<Line>>(&self, body: &Value, text: impl Fn(&T) -> Vec<L>) {
@@ -294,17 +329,4 @@ fn print_lines(body: &Value) {
     if let Some(cursor) = body["next_cursor"].as_str() {
         complain(format_args!("there are more: --cursor {cursor}"));
     }
-}
-
-/// Somebody at a terminal is asked whether it is meant; a script is told what to add.
-pub(super) fn is_meant(what: &str, question: &str) -> bool {
-    if !io::stdin().is_terminal() {
-        complain(format_args!("{what}: add --yes if that is meant"));
-        return false;
-    }
-    complain(format_args!("{what}. {question} [y/N]"));
-    let mut answer = String::new();
-    // Whoever cannot be heard has not said yes.
-    let _ = io::stdin().read_line(&mut answer);
-    matches!(answer.trim(), "y" | "Y" | "yes")
 }

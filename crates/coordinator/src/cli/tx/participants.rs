@@ -7,9 +7,10 @@ use tercet_wire::{ParticipantView, ParticipantsView};
 
 use crate::cli::exit::Exit;
 use crate::cli::tx::arguments::{Output, Where};
+use crate::cli::tx::asking::{Asks, is_meant};
 use crate::cli::tx::client::{Answered, ClientError, NO_QUERY};
 use crate::cli::tx::table::Table;
-use crate::cli::tx::{Desk, is_meant, on_runtime, refused};
+use crate::cli::tx::{Desk, on_runtime, refused};
 
 /// `tercet participants`.
 #[derive(Debug, Args)]
@@ -48,6 +49,7 @@ pub(in crate::cli) fn participants(flags: Participants) -> Exit {
     if let Some(What::Pause(Word { participant, .. })) = &what
         && !yes
         && !is_meant(
+            Asks::Pause,
             &format!("nobody calls {participant} from then on, until it is resumed"),
             "Pause it?",
         )

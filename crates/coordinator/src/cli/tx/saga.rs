@@ -13,8 +13,9 @@ use tercet_wire::{ListedSagaView, Page, RunRequest, SagaView, Wall};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::width;
 use crate::cli::tx::arguments::{Output, Where};
+use crate::cli::tx::asking::{Asks, is_meant};
 use crate::cli::tx::client::{Answered, Client, ClientError};
-use crate::cli::tx::{Desk, is_meant, on_runtime, refused, saga_text, text};
+use crate::cli::tx::{Desk, on_runtime, refused, saga_text, text};
 
 /// `tercet saga`.
 #[derive(Debug, Args)]
@@ -133,7 +134,7 @@ impl Request {
             What::Run(run) => Self::run(run)?,
             What::Retire { name } => {
                 let what = format!("no further runs of {name} will begin");
-                if !yes && !is_meant(&what, "Retire it?") {
+                if !yes && !is_meant(Asks::Retire, &what, "Retire it?") {
                     return Ok(None);
                 }
                 Self::Retire { name }

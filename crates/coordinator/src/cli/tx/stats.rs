@@ -54,8 +54,8 @@ fn lines(view: &StatsView, now: Wall, width: usize) -> Vec<Line> {
     if let Some(restored) = &view.restored {
         let since = text::ago(now, restored.held_since);
         let what = format!(
-            "restored {since} ago: {} are held until tercet restored release",
-            restored.held
+            "restored {since} ago: {} are held until tercet restored release, which cancels {} of them",
+            restored.held, restored.release_cancels
         );
         lines.push(Line::toned(Tone::Warn, &what));
     }

@@ -8,7 +8,7 @@ use tercet_wire::{
     SummaryView, TransactionView, Wall,
 };
 
-use crate::cli::line::{Line, Tone, wrapped};
+use crate::cli::line::{Line, Tone, hanging, wrapped};
 use crate::cli::tx::table::{Cell, Table};
 use crate::escape::for_people;
 
@@ -31,7 +31,7 @@ pub(super) fn list(
         let why = [reason(item), item.mixed.then(|| "mixed".to_owned())];
         table.row([
             item.gid.to_string().into(),
-            Cell::toned(tone(item.status), item.status.as_str()),
+            status(item),
             Cell::toned(Tone::Bad, if item.parked { "parked" } else { "" }),
             ago(now, item.created_at).into(),
             item.branch_count.map(|count| count.to_string()).unwrap_or_default().into(),
@@ -43,6 +43,13 @@ pub(super) fn list(
         lines.extend([Line::default(), format!("There are more: --cursor {cursor}").into()]);
     }
     lines
+}
+
+fn status(item: &SummaryView) -> Cell {
+    match item.held {
+        true => Cell::toned(Tone::Bad, format!("{}, held", item.status)),
+        false => Cell::toned(tone(item.status), item.status.as_str()),
+    }
 }
 
 fn tone(status: Status) -> Tone {
@@ -81,6 +88,14 @@ pub(super) fn transaction(view: &TransactionView, now: Wall, width: usize) -> Ve
     if let Some(reason) = reason(summary) {
         fact("reason", reason);
     }
+    if let Some(metadata) = &summary.metadata {
+        fact("metadata", metadata.to_string());
+    }
+    if summary.held {
+        let what = "undecided in the backup that the database was restored from: nothing of it is called, cancelled \
+                    or expires";
+        fact("held", what.to_owned());
+    }
     if summary.mixed {
         let what = "an operator resolved a branch as the opposite of what was decided";
         fact("mixed", what.to_owned());
@@ -88,7 +103,7 @@ pub(super) fn transaction(view: &TransactionView, now: Wall, width: usize) -> Ve
     lines.extend(beside_their_names(&facts, width));
     lines.push(Line::default());
     lines.extend(table_of(branches, now, width));
-    lines.extend(words(branches).into_iter().map(Line::from));
+    lines.extend(words(branches).iter().flat_map(|said| hanging(said, width)));
     lines.extend(advice(summary, branches).into_iter().map(Line::from));
     lines
 }
@@ -195,6 +210,9 @@ fn headline(summary: &SummaryView) -> Line {
     if summary.mixed {
         line.push(Tone::Bad, ", mixed");
     }
+    if summary.held {
+        line.push(Tone::Bad, ", held");
+    }
     line
 }
 
@@ -254,6 +272,9 @@ fn tone_of(status: BranchStatus) -> Tone {
 /// What can be done about what does not get on.
 fn advice(summary: &SummaryView, branches: &[BranchView]) -> Vec<String> {
     let gid = &summary.gid;
+    if summary.held {
+        return advice_about_what_is_held(summary);
+    }
     let Some(parked) = branches.iter().find(|branch| branch.parked) else {
         return if summary.parked { advice_about_the_initiator(gid) } else { Vec::new() };
     };
@@ -273,6 +294,24 @@ fn advice(summary: &SummaryView, branches: &[BranchView]) -> Vec<String> {
         "  if it can never acknowledge, say what became of it:".to_owned(),
         format!("    tercet tx resolve {gid} {branch} --as confirmed|cancelled --note WHY"),
     ]
+}
+
+/// It was undecided in a backup, and may have been decided since.
+fn advice_about_what_is_held(summary: &SummaryView) -> Vec<String> {
+    let gid = &summary.gid;
+    let mut lines = vec![
+        String::new(),
+        "It may have been decided after the backup: see what its participants have of it."
+            .to_owned(),
+        "  what they have:    tercet reconcile ENDPOINT".to_owned(),
+    ];
+    // Nobody but its coordinator confirms one that is not open.
+    if summary.open {
+        lines.push(format!("  it was confirmed:  tercet tx confirm {gid} --despite-hold"));
+    }
+    lines.push(format!("  it was cancelled:  tercet tx cancel {gid} --despite-hold"));
+    lines.push("  let all go on:     tercet restored release".to_owned());
+    lines
 }
 
 /// No branch is parked, and the transaction is: its initiator does not say what became of it.

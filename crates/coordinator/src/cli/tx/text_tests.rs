@@ -82,6 +82,60 @@ There are more: --cursor 31";
 }
 
 #[test]
+fn one_that_is_held_says_so_and_what_to_do() {
+    let mut view = stuck();
+    view.branches.clear();
+    let item = &mut view.summary;
+    (item.status, item.parked, item.mixed, item.decided_at) = (Status::Trying, false, false, None);
+    (item.held, item.open) = (true, true);
+    let expected = "\
+order-1001  trying, held
+
+  instance  01938d1c-7f00-7abc-8def-0123456789ab
+  trace     0af7651916cd43dd8448eb211c80319c
+  begun     2025-11-20T12:00:00.000Z  (10 min 0 s ago)
+  deadline  2025-11-20T12:00:30.000Z
+  held      undecided in the backup that the database was restored from:
+            nothing of it is called, cancelled or expires
+
+no branches
+
+It may have been decided after the backup: see what its participants have of it.
+  what they have:    tercet reconcile ENDPOINT
+  it was confirmed:  tercet tx confirm order-1001 --despite-hold
+  it was cancelled:  tercet tx cancel order-1001 --despite-hold
+  let all go on:     tercet restored release";
+    assert_eq!(shown(&transaction(&view, NOW, 80)), expected);
+    view.summary.open = false;
+    assert!(!shown(&transaction(&view, NOW, 80)).contains("tx confirm"), "nobody may confirm it");
+    let listed = shown(&list(&[view.summary], None, NOW, 80));
+    assert!(listed.contains("order-1001  trying, held"), "{listed}");
+}
+
+#[test]
+fn metadata_and_long_answers_are_whole_and_wrapped() {
+    let mut view = stuck();
+    view.summary.metadata = Some(serde_json::json!({ "channel": "web" }));
+    let body = "the account is frozen ".repeat(46).trim().to_owned();
+    let at = NOW;
+    let last_answer = LastAnswerView { op: Op::Confirm, status: 409, body: body.clone(), at };
+    view.branches[1].last_answer = Some(last_answer);
+    for width in [80, 40] {
+        let lines = transaction(&view, NOW, width);
+        let text = shown(&lines);
+        assert!(text.contains("metadata  {\"channel\":\"web\"}"), "{text}");
+        let words: String = text.split_whitespace().collect();
+        assert!(words.contains(&body.replace(' ', "")), "{text}");
+        let said = text.lines().skip_while(|line| !line.starts_with("payment: confirm answered"));
+        let said = said.take_while(|line| !line.is_empty());
+        assert!(
+            said.clone().count() > 10 && said.clone().all(|line| line.len() <= width),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn times_are_told_in_their_two_largest_units() {
     for (ms, told) in [
         (7, "7 ms"),

@@ -35,7 +35,7 @@ pub(super) async fn one(desk: &Desk, gid: &str) -> Result<Exit, ClientError> {
         if let Some(view) = &known {
             let now = clock.now().wall;
             match is_drawn(desk) {
-                true => screen.draw(transaction(view, now, size().0), doubt.as_deref()),
+                true => screen.draw(|width| transaction(view, now, width), doubt.as_deref()),
                 false => told.tell(desk, changes_of(view), view),
             }
             if doubt.is_none() && view.summary.status.is_finished() {
@@ -64,7 +64,8 @@ pub(super) async fn list(desk: &Desk, list: List) -> Result<Exit, ClientError> {
             match is_drawn(desk) {
                 true => {
                     let next = page.next_cursor.as_deref();
-                    screen.draw(text::list(&page.items, next, now, size().0), doubt.as_deref());
+                    let lines = |width| text::list(&page.items, next, now, width);
+                    screen.draw(lines, doubt.as_deref());
                 }
                 false => {
                     let of_each = page.items.iter().map(Change::of_summary);
@@ -112,11 +113,20 @@ struct Screen {
 }
 
 impl Screen {
-    /// ECMA-48: the cursor goes up as many lines as there are, and each is erased as it is written anew.
-    fn draw(&mut self, mut lines: Vec<Line>, doubt: Option<&str>) {
-        let (width, rows) = size();
+    /// Draws what fits. The last column stays free: a line that fills it is two on some terminals.
+    fn draw(&mut self, lines: impl FnOnce(usize) -> Vec<Line>, doubt: Option<&str>) {
+        let (columns, rows) = size();
+        let width = columns - 1;
+        let mut lines = lines(width);
         lines.truncate(rows.saturating_sub(2));
         lines.extend(doubt.map(|doubt| Line::toned(Tone::Warn, doubt)));
+        let frame = self.frame(lines, width);
+        let mut out = io::stdout();
+        let _ = out.write_all(frame.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// ECMA-48: the cursor goes up as many lines as there are, and each is erased as it is written anew.
+    fn frame(&mut self, lines: Vec<Line>, width: usize) -> String {
         let mut frame = match self.lines {
             0 => String::new(),
             drawn => format!("\u{1b}[{drawn}A"),
@@ -124,12 +134,11 @@ impl Screen {
         self.lines = lines.len();
         for line in lines {
             // One that wraps would be two.
-            frame += &format!("\r\u{1b}[2K{}\n", line.cut(width - 1).shown(has_colours()));
+            frame += &format!("\r\u{1b}[2K{}\n", line.cut(width).shown(has_colours()));
         }
         // What is left of a longer one.
         frame += "\u{1b}[J";
-        let mut out = io::stdout();
-        let _ = out.write_all(frame.as_bytes()).and_then(|()| out.flush());
+        frame
     }
 }
 
@@ -143,7 +152,8 @@ impl Change {
     fn of_summary(item: &SummaryView) -> Self {
         let parked = if item.parked { ", parked" } else { "" };
         let mixed = if item.mixed { ", mixed" } else { "" };
-        let stands = format!("{}{parked}{mixed}", item.status);
+        let held = if item.held { ", held" } else { "" };
+        let stands = format!("{}{parked}{mixed}{held}", item.status);
         Self { what: item.gid.to_string(), stands }
     }
 

@@ -48,7 +48,10 @@ impl FromParams for UnfinishedFilter {
         let status: Option<Vec<Status>> = params.take("status", words)?;
         let mut given = status.iter().flatten();
         if let Some(finished) = given.find(|status| status.is_finished()) {
-            return Err(Invalid::new("status", format!("nothing is called of what is {finished}")));
+            let what = format!(
+                "{finished} transactions have ended, and nothing is left to be done in them"
+            );
+            return Err(Invalid::new("status", what));
         }
         Ok(Self { status })
     }

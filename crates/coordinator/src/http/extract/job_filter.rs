@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_filter_is_named() {
         for (filter, expected) in [
-            (json!({"status": "confirmed"}), "filter.status: nothing is called of what is"),
+            (json!({"status": "confirmed"}), "filter.status: confirmed transactions have ended"),
             (json!({"statuses": "trying"}), "filter.statuses: is not known; there are status,"),
             (json!({"order": "newest"}), "filter.order: is not known"),
             (json!({"limit": 5}), "filter.limit: is not known"),

@@ -22,6 +22,7 @@ fn summary(status: Status, decided_at: Option<i64>, finished_at: Option<i64>) ->
         decided_at: decided_at.map(Wall),
         finished_at: finished_at.map(Wall),
         mixed: false,
+        held: false,
         metadata: None,
         branch_count: None,
     }

@@ -141,6 +141,10 @@ mod tests {
             ("participant=pay", "participant: must be host:port"),
             ("participant=:80", "participant: must be host:port"),
             ("created_after=yesterday", "created_after: must be an RFC 3339"),
+            (
+                "created_after=9999-12-31T23:59:59Z",
+                "created_after: must be an RFC 3339 time such as 2026-11-20T12:00:00.000Z, and none after 9999-12-30T22",
+            ),
             ("limit=0", "limit: must be a whole number from 1 to 500"),
             ("limit=501", "limit: "),
             ("limit=-1", "limit: "),

@@ -31,8 +31,9 @@ pub(in crate::http) struct ReleaseRequest {
 /// Release what is held since the database was restored
 ///
 /// What was undecided in the backup goes on: it is called, decided and expires as any other. One
-/// whose deadline is over gets one more round of Try first. On every node within a second. Safe to
-/// repeat; where nothing is held nothing is done.
+/// whose deadline is over gets one more round of Try first, but for an open one, which is cancelled:
+/// `restored` of `GET /v1/stats` counts and names those beforehand. On every node within a second. Safe
+/// to repeat; where nothing is held nothing is done.
 #[utoipa::path(
     post,
     path = "/v1/restored/release",
@@ -61,9 +62,9 @@ pub(in crate::http) async fn release(
     let Some(held) = newest.filter(|newest| newest.held_to.is_some()) else {
         return Ok(Json(ReleasedView { released: 0 }));
     };
-    let released = api.journal.summary().await.map_err(unreadable)?.held;
-    let released = released.map_or(0, |held| held.transactions);
     let at = api.clock.now().wall;
+    let released = api.journal.summary(at).await.map_err(unreadable)?.held;
+    let released = released.map_or(0, |held| held.transactions);
     let act = Act {
         id: api.clock.new_act(),
         at,

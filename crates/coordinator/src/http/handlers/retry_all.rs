@@ -286,7 +286,8 @@ mod tests {
         assert_eq!(statuses(""), Ok(all.clone()));
         assert_eq!(statuses("parked=true&participant=pay:80"), Ok(all));
         assert_eq!(statuses("status=confirming"), Ok(vec![Status::Confirming]));
-        let refused = "status: nothing is called of what is cancelled";
+        let refused =
+            "status: cancelled transactions have ended, and nothing is left to be done in them";
         assert_eq!(statuses("status=trying,cancelled"), Err(refused.to_owned()));
         let refused = statuses("limit=5").expect_err("pages are not the caller's affair");
         assert!(refused.starts_with("limit: is not known"), "{refused}");

@@ -33,7 +33,11 @@ pub(in crate::http) async fn stats(
     Query(()): Query<()>,
 ) -> Result<Json<StatsView>, Failure> {
     synced(&api).await?;
-    let summary = api.journal.summary().await.map_err(|error| Failure::unreadable(&error))?;
+    let summary = api
+        .journal
+        .summary(api.clock.now().wall)
+        .await
+        .map_err(|error| Failure::unreadable(&error))?;
     let Some(census) = api.engine.census().await else {
         let detail = "the engine has stopped; ask again";
         return Err(Failure::new(ProblemCode::JournalUnavailable, detail));
@@ -61,9 +65,14 @@ fn view(summary: JournalSummary, quarantined: usize, seen: &Sightings, now: Now)
             .map(|begun| now.wall.since(begun).as_secs_f64()),
         // One whose status is no word of ours is not driven either.
         quarantined: quarantined.saturating_add(summary.of_no_status),
-        restored: summary
-            .held
-            .map(|held| RestoredView { held_since: held.since, held: held.transactions }),
+        restored: summary.held.map(|held| RestoredView {
+            held_since: held.since,
+            held: held.transactions,
+            open: held.open,
+            past_deadline: held.past_deadline,
+            release_cancels: held.release_cancels,
+            sample: held.sample,
+        }),
         nodes: nodes.collect(),
     }
 }

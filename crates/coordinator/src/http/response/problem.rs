@@ -34,6 +34,12 @@ impl Failure {
         Self::new(ProblemCode::Internal, "the request met a fault of ours; the log names it")
     }
 
+    /// The same, saying in a few words what no other of its code means.
+    pub(in crate::http) fn titled(mut self, title: &str) -> Self {
+        title.clone_into(&mut self.problem.title);
+        self
+    }
+
     /// Names the transaction, which every problem about one does.
     pub(in crate::http) fn about(self, gid: &Gid) -> Self {
         Self { problem: Box::new(self.problem.about(gid)), ..self }
@@ -42,6 +48,12 @@ impl Failure {
     /// Which kind it is of.
     pub(in crate::http) fn code(&self) -> ProblemCode {
         self.problem.code
+    }
+
+    /// In a few words.
+    #[cfg(test)]
+    pub(in crate::http) fn title(&self) -> &str {
+        &self.problem.title
     }
 
     /// What is wrong, in words.

@@ -201,7 +201,7 @@ async fn whatever_value_is_damaged_everything_else_is_taken_up_listed_and_writte
                 assert!(running.stored(&gid).await.is_some(), "{gid} with {table}");
                 assert!(listed.items.iter().any(|item| item.gid == gid), "{gid} with {table}");
             }
-            running.journal.summary().await.unwrap();
+            running.journal.summary(Wall(0)).await.unwrap();
             let of_one = AuditQuery {
                 who: None,
                 gid: Some("tx".parse().unwrap()),

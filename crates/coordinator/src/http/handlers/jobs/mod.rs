@@ -16,7 +16,8 @@ impl From<JobError> for Failure {
         let detail = error.to_string();
         match error {
             JobError::NotFound(_) => Self::new(ProblemCode::JobNotFound, detail),
-            JobError::TooMany(_) => Self::new(ProblemCode::TooManyRequests, detail),
+            JobError::TooMany(_) => Self::new(ProblemCode::TooManyRequests, detail)
+                .titled("Too many jobs are unfinished"),
             JobError::NotInTime => Self::new(ProblemCode::JournalUnavailable, detail),
             JobError::Unreadable(error) => Self::unreadable(&error),
             JobError::Unwritten(error) => Self::unwritten(&error),
@@ -29,5 +30,18 @@ impl From<JobError> for Failure {
                 Self::internal()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_job_too_many_is_told_what_is_full() {
+        let failure = Failure::from(JobError::TooMany(100));
+        assert_eq!(failure.code(), ProblemCode::TooManyRequests);
+        assert_eq!(failure.title(), "Too many jobs are unfinished");
+        assert!(failure.detail().starts_with("100 jobs are unfinished"), "{}", failure.detail());
     }
 }
