@@ -159,7 +159,7 @@ async fn a_cancel_says_who_and_why_and_what_it_could_not_do() {
     assert_eq!(rows.len(), 1, "{}", audit.text);
     assert_eq!((&rows[0]["id"], &rows[0]["action"]), (&json!(id), &json!("job-begin")));
     assert_eq!((&rows[0]["note"], &rows[0]["who"]), (&json!("a flood"), &json!("127.0.0.1")));
-    let detail = json!({ "job": "cancel", "filter": { "gid_prefix": "tx-" } });
+    let detail = json!({ "job": id, "action": "cancel", "filter": { "gid_prefix": "tx-" } });
     assert_eq!(rows[0]["detail"], detail);
 }
 

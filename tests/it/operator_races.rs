@@ -93,11 +93,18 @@ async fn of_two_operators_who_disagree_one_is_heard_and_the_other_told() {
     let gate = held(&client, &participant, 503).await;
     let first = json!({ "as": "confirmed" });
     heard(&client, &first).await;
-    heard(&client, &json!({ "as": "cancelled" })).await;
+    // The other is told at once, however soon it wants to be; the same once more is no other.
+    let path = "/v1/transactions/order-1/branches/stock/resolve?wait_ms=0";
+    let other = client.send(Method::POST, path, Some(r#"{"as":"cancelled"}"#)).await;
+    problem(&other, "already-finished", Some("order-1"));
+    assert!(other.word("detail").contains("is about to end as confirmed"), "{}", other.text);
+    heard(&client, &first).await;
     gate.open();
     transaction(&client.finished("order-1").await, 200, "confirmed");
     let late = resolve(&client, "order-1", "stock", &first).await;
     problem(&late, "already-finished", Some("order-1"));
+    let audit = client.send(Method::GET, "/v1/audit", None).await;
+    assert_eq!(audit.json["items"].as_array().map(Vec::len), Some(1), "{}", audit.text);
     assert_eq!(client.get("order-1").await.branch("stock")["resolved_as"], "confirmed");
 }
 
@@ -133,6 +140,11 @@ async fn a_word_takes_effect_although_the_call_hangs_and_what_that_says_late_is_
         gate.open();
         if code == 410 {
             client.event("order-1", "contradicted").await;
+            let events = client.events("order-1").await;
+            let lines = events.json["items"].as_array().expect("lines");
+            let kinds: Vec<&str> = lines.iter().filter_map(|line| line["kind"].as_str()).collect();
+            let expected = ["begun", "decided", "resolved", "finished", "contradicted"];
+            assert_eq!(kinds, expected, "by what led to what");
         }
         let shown = client.get("order-1").await;
         assert_eq!(shown.field("mixed"), &mixed, "{code}: {}", shown.text);

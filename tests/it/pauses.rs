@@ -40,6 +40,8 @@ async fn a_paused_participant_is_not_called_until_it_is_resumed() {
     // What was under way ends, and is not made again.
     gate.open();
     client.event("order-1", "call-failed").await;
+    let waits = client.get("order-1").await;
+    assert_eq!(waits.branch("under-way")["next_attempt_at"], Value::Null, "{}", waits.text);
     let body = begin("order-2", &[branch(&paused, "tried"), branch(&other, "elsewhere")]);
     client.begin("?wait=accepted", &body).await;
     other.called("elsewhere", Op::Try, 1).await;
@@ -79,6 +81,34 @@ async fn a_paused_participant_is_not_called_until_it_is_resumed() {
             .map(Vec::len),
         Some(1)
     );
+}
+
+#[tokio::test]
+async fn a_pause_that_is_repeated_changes_nothing() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let (client, at) = (tercet.client(), participant.host_port());
+    let first = word(&client, &at, "pause", &json!({ "note": "restoring" })).await;
+    assert_eq!((first.status, first.field("known")), (200, &json!(false)), "{}", first.text);
+    let again = word(&client, &at, "pause", &json!({ "note": "another" })).await;
+    assert_eq!((again.status, again.field("paused")), (200, first.field("paused")));
+    for _ in 0..2 {
+        let resumed = word(&client, &at, "resume", &json!({})).await;
+        assert_eq!((resumed.status, resumed.field("paused")), (200, &Value::Null));
+    }
+    let never = word(&client, "pay.example:80", "resume", &json!({})).await;
+    assert_eq!((never.status, never.field("known")), (200, &json!(false)), "{}", never.text);
+    client.begin("", &begin("order-1", &[branch(&participant, "a")])).await;
+    let anew = word(&client, &at, "pause", &json!({ "note": "another" })).await;
+    assert_eq!(
+        (&anew.field("paused")["note"], anew.field("known")),
+        (&json!("another"), &json!(true))
+    );
+    let audit = client.send(Method::GET, "/v1/audit", None).await;
+    let rows = audit.json["items"].as_array().expect("rows");
+    let told: Vec<_> =
+        rows.iter().map(|row| (row["action"].as_str(), row["note"].as_str())).collect();
+    let pause = |note| (Some("pause"), Some(note));
+    assert_eq!(told, [pause("another"), (Some("resume"), None), pause("restoring")]);
 }
 
 #[tokio::test]

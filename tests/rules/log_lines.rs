@@ -28,6 +28,30 @@ fn every_log_line_has_an_event_that_operating_md_explains() {
     assert!(logged.len() > 30, "too few are found: {}", logged.len());
 }
 
+/// Lines of the journal: of rows that make no sense, and of what the line after it tells with its trace.
+const OF_ROWS: [&str; 4] =
+    ["transaction_without_gid", "transaction_not_listed", "history_unreadable", "records_refused"];
+
+#[test]
+fn every_line_about_a_transaction_has_its_trace_from_one_place() {
+    let (mut by_hand, mut about) = (Vec::new(), 0);
+    for (path, text) in DAEMON.into_iter().flat_map(rust_files) {
+        if is_of_a_test(&path) || path.ends_with("telemetry/about.rs") {
+            continue;
+        }
+        about += text.matches("about!(").count();
+        for (_, call) in calls(&text) {
+            let event = event(call).unwrap_or_default();
+            let names = ["gid = ", "%gid", "gid,", "trace_id"].iter().any(|it| call.contains(it));
+            if names && !OF_ROWS.contains(&event) && !call.contains("parked.gid,") {
+                by_hand.push(format!("{}: {call}", path.display()));
+            }
+        }
+    }
+    assert!(by_hand.is_empty(), "these are not logged by about!:\n{}", by_hand.join("\n"));
+    assert!(about >= 6, "too few are found: {about}");
+}
+
 /// The events of the daemon's log lines with their levels, and the lines that have none.
 pub(crate) fn logged() -> (BTreeMap<String, &'static str>, Vec<String>) {
     let (mut logged, mut wrong) = (BTreeMap::new(), Vec::new());

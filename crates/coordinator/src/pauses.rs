@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tercet_engine::{Act, ParticipantPause};
+use tercet_engine::{Act, ParticipantPause, PausedNames};
 use tercet_journal::{Journal, JournalError};
 use tercet_wire::{ParticipantName, PausedView};
 use thiserror::Error;
@@ -49,6 +49,8 @@ struct Shared {
     known: Mutex<BTreeMap<String, PausedView>>,
     /// One reads at a time, so that what was read last is what holds.
     reading: tokio::sync::Mutex<()>,
+    /// One word at a time is taken here, so that of two that say the same the second finds the first.
+    setting: tokio::sync::Mutex<()>,
 }
 
 impl Pauses {
@@ -57,23 +59,32 @@ impl Pauses {
     pub fn new(journal: Journal, engine: RuntimeHandle, known: &[ParticipantPause]) -> Self {
         let known = views(known);
         log_changes(&BTreeMap::new(), &known);
-        let (known, reading) = (Mutex::new(known), Default::default());
-        Self { shared: Arc::new(Shared { journal, engine, known, reading }) }
+        let known = Mutex::new(known);
+        let (reading, setting) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        Self { shared: Arc::new(Shared { journal, engine, known, reading, setting }) }
     }
 
-    /// Has a participant called no more, or again; this node goes by it when that returns.
+    /// Has a participant called no more, or again; this node goes by it when that returns. Where it is
+    /// so already nothing is written: who has said it first, when and why stays.
     pub(crate) async fn set(&self, act: Act, pause: ParticipantPause) -> Result<(), PauseError> {
-        let is_new = !self.known().contains_key(pause.participant.as_str());
-        if pause.paused && is_new && self.known().len() >= MOST {
-            return Err(PauseError::TooMany);
-        }
         // It goes on although whoever asked hangs up: what is durable holds at once.
         let this = self.clone();
-        let setting = tokio::spawn(async move {
-            this.shared.journal.pause(act, pause).await?;
-            this.read_again().await
-        });
-        Ok(setting.await.unwrap_or(Err(JournalError::Closed))?)
+        let setting = tokio::spawn(async move { this.set_here(act, pause).await });
+        setting.await.unwrap_or(Err(PauseError::Unwritten(JournalError::Closed)))
+    }
+
+    async fn set_here(&self, act: Act, pause: ParticipantPause) -> Result<(), PauseError> {
+        let _setting = self.shared.setting.lock().await;
+        // Another node may have heard it first.
+        self.read_again().await?;
+        if self.of(pause.participant.as_str()).is_some() == pause.paused {
+            return Ok(());
+        }
+        if pause.paused && self.known().len() >= MOST {
+            return Err(PauseError::TooMany);
+        }
+        self.shared.journal.pause(act, pause).await?;
+        Ok(self.read_again().await?)
     }
 
     /// Goes by what the rows say now.
@@ -107,6 +118,11 @@ impl Pauses {
     /// All that are paused, by name.
     pub(crate) fn names(&self) -> Vec<String> {
         self.known().keys().cloned().collect()
+    }
+
+    /// The same, for whoever is shown a transaction.
+    pub(crate) fn all(&self) -> PausedNames {
+        self.known().keys().cloned().collect::<BTreeSet<String>>().into()
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, PausedView>> {

@@ -58,5 +58,5 @@ pub use recovery::{PageRead, Unreadable, read_page};
 pub use saga_revision::{ActAlone, SagaRevision};
 pub use stored::{ApplyError, ResultRecord, StoredTransaction, begins};
 pub use transaction::{
-    Branch, BranchState, CallState, Paused, Phase, Rules, Transaction, history_bound,
+    Branch, BranchState, CallState, Paused, PausedNames, Phase, Rules, Transaction, history_bound,
 };

@@ -15,7 +15,11 @@ const NOTHING: [&str; 0] = [];
 /// The `answer` of a branch and its `last_answer`, as they are shown.
 fn answers(driver: &Driver) -> (Option<tercet_wire::AnswerView>, Option<LastAnswerView>) {
     let transaction = driver.core.engine().transaction(&gid("t")).expect("live").clone();
-    let snapshot = tercet_engine::Snapshot { transaction, at: driver.now };
+    let snapshot = tercet_engine::Snapshot {
+        transaction,
+        at: driver.now,
+        paused: tercet_engine::PausedNames::default(),
+    };
     let branch = snapshot.view().branches.remove(0);
     (branch.answer, branch.last_answer)
 }
@@ -130,7 +134,11 @@ fn a_pause_that_leads_past_the_deadline_is_cut_short() {
 /// When the first branch is shown to be called next.
 fn shown_next(driver: &Driver) -> Option<tercet_wire::Wall> {
     let transaction = driver.core.engine().transaction(&gid("t")).expect("live").clone();
-    let snapshot = tercet_engine::Snapshot { transaction, at: driver.now };
+    let snapshot = tercet_engine::Snapshot {
+        transaction,
+        at: driver.now,
+        paused: tercet_engine::PausedNames::default(),
+    };
     snapshot.view().branches[0].next_attempt_at
 }
 
@@ -169,7 +177,11 @@ fn a_participant_that_may_not_be_called_is_parked_at_once() {
     let commands = driver.input(Input::Answered(confirm.ticket.clone(), forbidden()));
     assert!(records(&commands).contains(&"Parked".to_owned()), "{:?}", records(&commands));
     let transaction = driver.core.engine().transaction(&gid("t")).expect("live").clone();
-    let snapshot = tercet_engine::Snapshot { transaction, at: driver.now };
+    let snapshot = tercet_engine::Snapshot {
+        transaction,
+        at: driver.now,
+        paused: tercet_engine::PausedNames::default(),
+    };
     let shown = snapshot.view().branches.remove(0);
     assert_eq!((shown.last_error.as_deref(), shown.last_answer), (Some(told), None));
     // It is called again all the same: once it may be, nothing needs to be done here.

@@ -25,7 +25,11 @@ fn transaction(driver: &Driver) -> &Transaction {
 }
 
 fn shown(driver: &Driver, id: &str) -> BranchView {
-    let snapshot = Snapshot { transaction: transaction(driver).clone(), at: driver.now };
+    let snapshot = Snapshot {
+        transaction: transaction(driver).clone(),
+        at: driver.now,
+        paused: tercet_engine::PausedNames::default(),
+    };
     snapshot.branch_view(&id.parse().expect("an id")).expect("the branch")
 }
 

@@ -73,6 +73,17 @@ fn what_is_asked_of_one_that_is_held_is_refused() {
 }
 
 #[test]
+fn what_is_held_stays_trying_whoever_asks_after_its_deadline() {
+    let begun = spec("t", false, vec![branch("a", 0)]);
+    let (mut driver, _) = restored(&[&begun], None);
+    driver.pass(3_600_000);
+    // A begin that is repeated goes through the rules, and nothing follows from them.
+    let repeated = driver.begin(&begun, Until::Accepted);
+    assert_eq!((records(&repeated), calls(&repeated)), (vec![], vec![]));
+    assert_eq!(replies(&driver.read(&gid("t"))), ["2 200 trying"]);
+}
+
+#[test]
 fn an_operator_decides_one_that_is_held_by_name() {
     for (op, expected) in [(Op::Confirm, "1 200 confirmed"), (Op::Cancel, "1 200 cancelled")] {
         let (mut driver, _) = restored(&[&spec("t", true, Vec::new())], None);

@@ -4,7 +4,7 @@ mod world;
 
 use tercet_engine::{Ask, Call, Change, Commands, EngineSettings, Input, Load, Tick, Until};
 use tercet_wire::{JobAct, JobDeed, ProblemCode, ResolvedAs};
-use world::content::{act, branch, gid, instance, spec};
+use world::content::{act, at_port, branch, gid, instance, spec};
 use world::driver::{Driver, calls, names, records, replies};
 
 fn ask(job: u32, number: u32, does: JobDeed) -> Ask {
@@ -130,23 +130,34 @@ fn a_job_cancels_what_is_not_decided_and_says_why_it_could_not() {
     assert_eq!((records(&again), replies(&again)), (vec![], vec!["3 200 confirming".into()]));
 }
 
+/// Those of them that an operator's word is about.
+fn meant(driver: &Driver) -> Vec<&str> {
+    let transaction = driver.core.engine().transaction(&gid("t")).expect("live");
+    let branches = transaction.branches().iter();
+    branches.filter(|it| it.pending_resolution().is_some()).map(|it| it.id().as_str()).collect()
+}
+
 #[test]
 fn a_job_ends_the_branches_that_are_meant() {
     let mut driver = Driver::new();
-    let confirms = confirming(&mut driver);
-    let at_a = branch("a", 0).participant();
-    // The call is under way: the word is written, and the call given back if it still waits.
-    let meant = resolves(Some(&at_a), false);
-    let commands = driver.ask(&gid("t"), ask(7, 1, meant), Until::Accepted);
-    let both = branch("b", 1).participant() == at_a;
-    let words = if both { 2 } else { 1 };
-    assert_eq!(ticks(&commands), [(&tick(7, 1, None), vec!["BranchRecord".to_owned(); words])]);
-    assert_eq!(commands.retract.len(), words);
-    let _ = confirms;
+    let elsewhere = at_port(branch("b", 1), 7302);
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0), elsewhere.clone()]));
+    tries.iter().for_each(|call| drop(driver.answer(call, 200)));
+    assert_eq!(driver.durable().calls.len(), 2);
+    // Somebody else's branches are none of its.
     let nobodys = resolves(Some("other.example:80"), false);
-    let commands = driver.ask(&gid("t"), ask(8, 1, nobodys), Until::Accepted);
-    let failed = tick(8, 1, Some(ProblemCode::AlreadyFinished));
-    assert_eq!(ticks(&commands), [(&failed, vec![])]);
+    let commands = driver.ask(&gid("t"), ask(6, 1, nobodys), Until::Accepted);
+    let failed = tick(6, 1, Some(ProblemCode::AlreadyFinished));
+    assert_eq!((ticks(&commands), meant(&driver)), (vec![(&failed, vec![])], vec![]));
+    // The call is under way: the word is written, and the call given back if it still waits.
+    let of_b = resolves(Some(&elsewhere.participant()), false);
+    let commands = driver.ask(&gid("t"), ask(7, 1, of_b), Until::Accepted);
+    assert_eq!(ticks(&commands), [(&tick(7, 1, None), vec!["BranchRecord".to_owned()])]);
+    assert_eq!((commands.retract.len(), meant(&driver)), (1, vec!["b"]));
+    // A word that is there already stands, and all others are meant by whoever names nobody.
+    let commands = driver.ask(&gid("t"), ask(8, 1, resolves(None, false)), Until::Accepted);
+    assert_eq!(ticks(&commands), [(&tick(8, 1, None), vec!["BranchRecord".to_owned()])]);
+    assert_eq!(meant(&driver), ["a", "b"]);
 }
 
 #[test]

@@ -169,12 +169,17 @@ fn a_word_that_waits_for_a_call_goes_on_after_a_restart() {
 fn of_two_words_the_first_is_heard() {
     let mut driver = Driver::new();
     let confirms = confirming(&mut driver);
-    for as_ in [ResolvedAs::Confirmed, ResolvedAs::Cancelled, ResolvedAs::Confirmed] {
-        driver.ask(&gid("t"), resolve("b", as_), Until::Accepted);
+    for (as_, rows) in
+        [(ResolvedAs::Confirmed, 1), (ResolvedAs::Cancelled, 0), (ResolvedAs::Confirmed, 0)]
+    {
+        let commands = driver.ask(&gid("t"), resolve("b", as_), Until::Accepted);
+        assert_eq!((records(&commands).len(), replies(&commands)), (rows, vec![]), "{as_}");
     }
+    // The other is told so as soon as the first is durable, however soon that takes effect.
+    assert_eq!(replies(&driver.durable()), ["3 ResolvedOtherwise(b, Confirmed)"]);
     driver.answer(&confirms[1], 503);
-    let told = ["2 200 confirming", "3 AlreadyFinished(b)", "4 200 confirming"];
-    assert_eq!(replies(&driver.durable()), told);
+    assert_eq!(replies(&driver.durable()), ["2 200 confirming", "4 200 confirming"]);
+    assert_eq!(transaction(&driver).branches()[1].resolved_as(), Some(ResolvedAs::Confirmed));
 }
 
 #[test]
@@ -222,7 +227,11 @@ fn a_resolution_is_shown_across_a_restart_and_after_the_end() {
         assert_eq!(branch.resolved_as(), Some(ResolvedAs::Cancelled));
         let summary = transaction.summary();
         assert!(summary.mixed && !summary.parked);
-        let snapshot = tercet_engine::Snapshot { transaction: transaction.clone(), at };
+        let snapshot = tercet_engine::Snapshot {
+            transaction: transaction.clone(),
+            at,
+            paused: tercet_engine::PausedNames::default(),
+        };
         let view = snapshot.branch_view(branch.id()).expect("the branch");
         assert_eq!(view.status, BranchStatus::Cancelled);
         assert!(view.finished_at.is_some());

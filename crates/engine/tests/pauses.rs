@@ -3,10 +3,13 @@
 mod world;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use tercet_engine::{CapacityFreed, Commands, Destination, EngineSettings, Input, Paused, Rules};
-use tercet_wire::Op;
-use world::content::{branch, checked, gid, spec};
+use tercet_engine::{
+    CapacityFreed, Commands, Destination, EngineSettings, Input, Paused, Reply, Rules,
+};
+use tercet_wire::{Answer, Op, Wall};
+use world::content::{branch, checked, delayed, gid, spec};
 use world::driver::{Driver, calls, records};
 
 const PARTICIPANT: &str = "127.0.0.1:7301";
@@ -89,6 +92,93 @@ fn what_is_paused_is_not_shown_to_people_and_has_its_time_anew_afterwards() {
     resume(&mut driver);
     assert!(!records(&driver.pass(59_999)).contains(&"Parked".to_owned()));
     assert!(records(&driver.pass(1)).contains(&"Parked".to_owned()), "a minute after");
+}
+
+/// When a branch is called next, as people are shown it.
+fn next_attempt(driver: &mut Driver) -> Option<Wall> {
+    let read = driver.read(&gid("t")).replies.remove(0).1;
+    let Reply::Transaction { snapshot, .. } = read else { panic!("{read:?}") };
+    snapshot.view().branches[0].next_attempt_at
+}
+
+#[test]
+fn who_backs_off_is_called_at_once_after_a_pause() {
+    let mut driver = Driver::new();
+    driver.now.entropy = u64::MAX;
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    driver.answer(&tries[0], 200);
+    let confirm = driver.durable().calls.remove(0);
+    driver.answer(&confirm, 503);
+    driver.durable();
+    let next = driver.next_in_ms().expect("it is called again");
+    assert!(next > 0 && next_attempt(&mut driver).is_some());
+    pause(&mut driver);
+    assert_eq!(next_attempt(&mut driver), None, "people say when");
+    let resumed = resume(&mut driver);
+    assert_eq!((calls(&resumed), resumed.notify_when_free), (vec![], vec![at("a")]));
+    assert_eq!(calls(&has_room(&mut driver, "a")), ["a confirm 2"]);
+}
+
+#[test]
+fn a_pause_that_was_asked_for_is_kept_beyond_an_operators() {
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+    driver.answer(&tries[0], 200);
+    let confirm = driver.durable().calls.remove(0);
+    let busy = Answer::Status {
+        code: 503,
+        retry_after: Some(Duration::from_secs(10)),
+        excerpt: String::new(),
+    };
+    driver.input(Input::Answered(confirm.ticket, busy));
+    driver.durable();
+    pause(&mut driver);
+    driver.pass(1_000);
+    assert!(resume(&mut driver).notify_when_free.is_empty());
+    assert!(calls(&driver.pass(8_999)).is_empty());
+    assert_eq!(calls(&driver.pass(1)), ["a confirm 2"]);
+}
+
+#[test]
+fn a_delayed_confirm_has_no_time_while_it_is_paused() {
+    let mut driver = Driver::new();
+    let tries = driver.begun(&spec("t", false, vec![delayed(branch("a", 0), 60_000)]));
+    driver.answer(&tries[0], 200);
+    driver.durable();
+    let due = next_attempt(&mut driver);
+    assert!(due.is_some());
+    pause(&mut driver);
+    assert_eq!(next_attempt(&mut driver), None);
+    resume(&mut driver);
+    assert_eq!(next_attempt(&mut driver), due, "that is not hurried");
+}
+
+/// Keeps P3.
+#[test]
+fn what_was_parked_before_is_shown_no_more_when_it_is_paused() {
+    for is_told in [true, false] {
+        let rules = Rules { park_after_permanent_errors: 1, ..Rules::default() };
+        let mut driver = Driver::rules(rules);
+        let tries = driver.begun(&spec("t", false, vec![branch("a", 0)]));
+        driver.answer(&tries[0], 200);
+        let confirm = driver.durable().calls.remove(0);
+        assert!(records(&driver.answer(&confirm, 410)).contains(&"Parked".to_owned()));
+        if is_told {
+            assert_eq!(driver.durable().parked.len(), 1);
+        }
+        let paused = pause(&mut driver);
+        assert_eq!(records(&paused), ["BranchRecord", "Parked"]);
+        // Of what its row says no more nobody is told any more.
+        assert!(driver.durable().parked.is_empty());
+        let rows = driver.rows(&gid("t"));
+        assert!(!rows.parked && !rows.branch_records[0].parked);
+        assert_eq!(driver.core.census().parked_branches, 0);
+        // It is late a minute after it is called again, and told as any other.
+        resume(&mut driver);
+        assert!(!records(&driver.pass(59_999)).contains(&"Parked".to_owned()));
+        assert!(records(&driver.pass(1)).contains(&"Parked".to_owned()));
+        assert_eq!(driver.durable().parked.len(), 1);
+    }
 }
 
 #[test]

@@ -204,7 +204,9 @@ fn a_result_is_shown_with_its_branch_to_the_byte() {
     let first = driver.begun(&trip());
     answered(&mut driver, &first[1], "{ \"room\" :7.0}");
     let shown = |transaction: Transaction, driver: &Driver| {
-        let view = Snapshot { transaction, at: driver.now }.view();
+        let view =
+            Snapshot { transaction, at: driver.now, paused: tercet_engine::PausedNames::default() }
+                .view();
         let results = view.branches.into_iter().map(|branch| branch.result);
         results.map(|result| result.map(|text| text.as_str().to_owned())).collect::<Vec<_>>()
     };

@@ -25,8 +25,11 @@ fn transaction(driver: &Driver) -> &Transaction {
 
 fn statuses(driver: &Driver) -> Vec<BranchStatus> {
     let rows = driver.rows(&gid("t"));
-    let snapshot =
-        Snapshot { transaction: Transaction::restore(&rows, driver.now), at: driver.now };
+    let snapshot = Snapshot {
+        transaction: Transaction::restore(&rows, driver.now),
+        at: driver.now,
+        paused: tercet_engine::PausedNames::default(),
+    };
     snapshot.view().branches.into_iter().map(|branch| branch.status).collect()
 }
 

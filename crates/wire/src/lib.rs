@@ -55,9 +55,9 @@ pub use request::{
 pub use response::{
     AnswerView, AnswersView, AttemptsView, AuditEntryView, BegunJobView, BookEntry, BranchView,
     BranchesView, EventView, JobFailureView, JobView, LastAnswerView, ListedJobView,
-    ListedSagaView, MatchedView, NodeView, Page, ParticipantView, ParticipantsView, PausedView,
-    PendingResolutionView, RegisteredView, ReleasedView, RestoredView, RetriedView, SagaView,
-    StatsView, StepView, SummaryView, TransactionView,
+    ListedSagaView, MatchedView, NodeView, Page, ParticipantView, ParticipantsView,
+    PausedParticipantView, PausedView, PendingResolutionView, RegisteredView, ReleasedView,
+    RestoredView, RetriedView, SagaView, StatsView, StepView, SummaryView, TransactionView,
 };
 pub use retry_after::parse_retry_after;
 pub use signature::{

@@ -18,4 +18,11 @@ pub(crate) const AUDIT_BUGS: &[Bug] = &[
         put: "Some(act) => {\n                let mut changes = changes;\n                changes.insert(0, Change::Acted(Box::new(Acted { act: *act, changes: Vec::new() })));\n                changes\n            }",
         caught_by: EngineTest("operator"),
     },
+    Bug {
+        name: "of two words that say different things the second is dropped without a word",
+        file: "crates/engine/src/transaction/operator.rs",
+        instead_of: "as_ => Err(Refusal::ResolvedOtherwise(word.branch, as_)),",
+        put: "_ => Ok(()),",
+        caught_by: EngineTest("operator"),
+    },
 ];

@@ -2,6 +2,7 @@
 //! model, the recovery test or the simulation to catch each. A test that cannot fail proves
 //! nothing; this shows that ours can.
 
+mod address_bugs;
 mod audit_bugs;
 mod bugs;
 mod call_bugs;
@@ -10,6 +11,8 @@ mod cluster_bugs;
 mod copy;
 mod definition_bugs;
 mod delay_bugs;
+mod hold_bugs;
+mod job_bugs;
 mod outbox_bugs;
 mod pause_bugs;
 mod result_bugs;
@@ -18,6 +21,7 @@ mod world_bugs;
 
 use std::sync::Mutex;
 
+use address_bugs::ADDRESS_BUGS;
 use audit_bugs::AUDIT_BUGS;
 use bugs::{BUGS, Bug, CaughtBy};
 use call_bugs::CALL_BUGS;
@@ -26,6 +30,8 @@ use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
 use definition_bugs::DEFINITION_BUGS;
 use delay_bugs::DELAY_BUGS;
+use hold_bugs::HOLD_BUGS;
+use job_bugs::JOB_BUGS;
 use outbox_bugs::OUTBOX_BUGS;
 use pause_bugs::PAUSE_BUGS;
 use result_bugs::RESULT_BUGS;
@@ -42,12 +48,15 @@ const SHARES: usize = 4;
 fn every_bug_put_back_is_caught() {
     let bugs = [
         BUGS,
+        ADDRESS_BUGS,
         AUDIT_BUGS,
         CALL_BUGS,
         CHECK_BUGS,
         CLUSTER_BUGS,
         DEFINITION_BUGS,
         DELAY_BUGS,
+        HOLD_BUGS,
+        JOB_BUGS,
         OUTBOX_BUGS,
         PAUSE_BUGS,
         RESULT_BUGS,

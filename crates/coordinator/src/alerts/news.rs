@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use tercet_engine::Parked;
-use tercet_wire::{BranchId, CallOp, Gid, Instance, LastAnswerView, Wall};
+use tercet_wire::{BranchId, CallOp, Gid, Instance, LastAnswerView, TraceId, Wall};
+
+use crate::telemetry::About;
 
 /// A branch that is shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,7 +29,13 @@ pub struct ParkedBranch {
     pub parked_at: Wall,
     /// The trace of its transaction, which the log names.
     #[serde(skip)]
-    pub trace_id: Option<String>,
+    pub trace_id: Option<TraceId>,
+}
+
+impl<'a> From<&'a ParkedBranch> for About<'a> {
+    fn from(parked: &'a ParkedBranch) -> Self {
+        Self { gid: &parked.gid, trace_id: parked.trace_id }
+    }
 }
 
 impl ParkedBranch {

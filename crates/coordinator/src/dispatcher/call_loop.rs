@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use tercet_clock::Stopwatch;
 use tercet_engine::{Call, Health, Next};
-use tercet_wire::{Answer, Op, TraceId};
+use tercet_wire::{Answer, Op};
 use tokio::time::sleep;
 use url::Url;
 
@@ -16,6 +16,7 @@ use super::dispatch::Shared;
 use super::http_call::{Exchanged, Making};
 use super::request;
 use crate::metrics::CallResult;
+use crate::telemetry::about;
 use crate::traces::CallSpan;
 
 /// Makes a call, then one that waited for it to end, until none does.
@@ -98,9 +99,7 @@ async fn exchanged(
         let (id, began) = (request::span_id(now.entropy), now.wall);
         shared.traces.call(context, &CallSpan { id, call, url, began, took, answer, result });
     }
-    tracing::debug!(
-        gid = %call.ticket.gid,
-        trace_id = TraceId::of(&call.spec.traceparent).map(tracing::field::display),
+    about!(&*call.spec => debug!(
         branch = %call.ticket.branch,
         op = op.as_str(),
         attempt = call.ticket.attempt,
@@ -109,6 +108,6 @@ async fn exchanged(
         ms = took.as_secs_f64() * 1e3,
         "{}",
         answer.summary()
-    );
+    ));
     (exchanged, Some(result))
 }

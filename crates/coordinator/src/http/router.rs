@@ -42,6 +42,7 @@ pub fn router(api: Api) -> Router {
         forwarder,
         requests: api.requests.clone(),
         metrics: ForwardingMetrics::register(),
+        pauses: api.pauses.clone(),
         has_rules: api.access.has_rules(),
     });
     // Where a node is alone, no request takes that way.

@@ -55,7 +55,9 @@ fn of_refusal(refusal: &Refusal) -> Came {
         Refusal::AlreadyCancelled => ticked(ProblemCode::AlreadyCancelled),
         Refusal::NotDecided => ticked(ProblemCode::NotDecided),
         Refusal::Held => ticked(ProblemCode::Held),
-        Refusal::AlreadyFinished(_) => ticked(ProblemCode::AlreadyFinished),
+        Refusal::AlreadyFinished(_) | Refusal::ResolvedOtherwise(..) => {
+            ticked(ProblemCode::AlreadyFinished)
+        }
         Refusal::Elsewhere(owner) => Came::Elsewhere(owner.0),
         Refusal::JournalUnavailable
         | Refusal::NotAccepted

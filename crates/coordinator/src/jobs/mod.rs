@@ -138,7 +138,8 @@ impl Jobs {
         let (id, at) = (self.clock.new_act(), self.clock.now().wall);
         let CheckedJob { action, as_, note, dry_run: _ } = job;
         let mut detail = Map::new();
-        detail.insert("job".to_owned(), Value::from(action.as_str()));
+        detail.insert("job".to_owned(), Value::from(id.to_string()));
+        detail.insert("action".to_owned(), Value::from(action.as_str()));
         if let Some(as_) = as_ {
             detail.insert("as".to_owned(), Value::from(as_.as_str()));
         }

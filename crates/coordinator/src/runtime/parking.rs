@@ -8,6 +8,7 @@ use std::time::Duration;
 use tercet_wire::Mono;
 
 use crate::alerts::ParkedBranch;
+use crate::telemetry::about;
 
 /// The least time between two lines about one participant. After so long without news the count
 /// begins anew.
@@ -117,10 +118,8 @@ impl ParkingLog {
 
 fn write(line: &Line) {
     match line {
-        Line::One(parked @ ParkedBranch { branch: None, .. }) => tracing::warn!(
+        Line::One(parked @ ParkedBranch { branch: None, .. }) => about!(parked => warn!(
             event = "initiator_parked",
-            gid = %parked.gid,
-            trace_id = parked.trace_id,
             participant = parked.participant,
             op = parked.op.as_str(),
             attempts = parked.attempts,
@@ -129,11 +128,9 @@ fn write(line: &Line) {
              it, then `tercet tx retry {}`; if it never will, decide: `tercet tx confirm|cancel {}`",
             parked.gid,
             parked.gid,
-        ),
-        Line::One(parked @ ParkedBranch { branch: Some(branch), .. }) => tracing::warn!(
+        )),
+        Line::One(parked @ ParkedBranch { branch: Some(branch), .. }) => about!(parked => warn!(
             event = "branch_parked",
-            gid = %parked.gid,
-            trace_id = parked.trace_id,
             branch = %branch,
             participant = parked.participant,
             op = parked.op.as_str(),
@@ -146,7 +143,7 @@ fn write(line: &Line) {
             parked.gid,
             parked.gid,
             branch,
-        ),
+        )),
         Line::More { participant, branches } => {
             let filter = filter(participant.as_deref());
             tracing::warn!(

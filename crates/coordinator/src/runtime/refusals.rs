@@ -60,6 +60,7 @@ impl Cause {
             | Refusal::NotDecided
             | Refusal::NothingToDo(_)
             | Refusal::AlreadyFinished(_)
+            | Refusal::ResolvedOtherwise(..)
             | Refusal::BranchNotFound(_)
             | Refusal::TriesOutstanding(_)
             | Refusal::Unfit(_)

@@ -25,6 +25,7 @@ use crate::runtime::outages::{self, OutageLog};
 use crate::runtime::parking::ParkingLog;
 use crate::runtime::recovery::{Recovered, count_finished};
 use crate::runtime::replies::Replies;
+use crate::telemetry::about;
 use crate::traces::Traces;
 
 /// Where the driver's commands go.
@@ -349,8 +350,7 @@ impl Shell {
         }
         for (gid, why) in alarms {
             self.ports.alerts.quarantined(&gid, &why, self.clock.now());
-            let trace_id = self.trace_of(&gid);
-            tracing::error!(event = "transaction_quarantined", %gid, trace_id, %why, "this transaction is quarantined; all others go on. Please report it");
+            about!((&gid, self.trace_of(&gid)) => error!(event = "transaction_quarantined", %why, "this transaction is quarantined; all others go on. Please report it"));
         }
         for call in calls {
             self.send(call);
@@ -369,12 +369,10 @@ impl Shell {
     /// a call counts until its answer is handled, so there is one.
     fn send(&mut self, call: Call) {
         let Ok(place) = self.answer_places.clone().try_reserve_owned() else {
-            tracing::error!(
+            about!(&*call.spec => error!(
                 event = "call_without_place",
-                gid = %call.ticket.gid,
-                trace_id = TraceId::of(&call.spec.traceparent).map(tracing::field::display),
                 "a call without a place for its answer"
-            );
+            ));
             return self.driver.not_sent(call.ticket, None);
         };
         if let Err(no_room) = self.ports.dispatcher.send(call, place) {
@@ -439,9 +437,9 @@ impl Shell {
     }
 
     /// The trace of a transaction that is in memory.
-    fn trace_of(&self, gid: &Gid) -> Option<String> {
+    fn trace_of(&self, gid: &Gid) -> Option<TraceId> {
         let transaction = self.driver.core().engine().transaction(gid)?;
-        TraceId::of(&transaction.spec().traceparent).map(|id| id.to_string())
+        TraceId::of(&transaction.spec().traceparent)
     }
 
     fn tell_outages(&mut self, now: Now) {

@@ -6,6 +6,7 @@
 //!                              └──────────▶ told every few seconds ◀┘
 //! ```
 
+mod about;
 mod kinds;
 mod missing;
 mod queue;
@@ -24,6 +25,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::util::TryInitError;
 
+pub(crate) use self::about::{About, about};
 use self::kinds::Kinds;
 use self::queue::LogQueue;
 use self::writer::{LogWriter, Look};

@@ -223,7 +223,8 @@ impl Entry<'_> {
             output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
         }
         let after = live_transaction.release_after;
-        for (reply_to, reply) in live_transaction.take_answers(now) {
+        let paused = self.settings.rules.paused.names();
+        for (reply_to, reply) in live_transaction.take_answers(paused, now) {
             let effect = Effect::Reply(reply_to, reply);
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }

@@ -187,11 +187,14 @@ impl Engine {
     }
 
     /// Whether people are still to be told of a parked branch: not if it was given a sign of life
-    /// since. Of one that is not here any more they are.
+    /// since, or its participant was paused. Of one that is not here any more they are.
     pub(crate) fn is_news(&self, gid: &Gid, parked: &Parked) -> bool {
         let transaction = self.live.get(gid).map(LiveTransaction::transaction);
         let branch = transaction.and_then(|it| it.callee(&parked.branch.id, parked.asks));
-        branch.and_then(Branch::waits_since).is_none_or(|since| since == parked.since_mono)
+        branch.is_none_or(|branch| match branch.waits_since() {
+            Some(since) => since == parked.since_mono,
+            None => branch.is_parked(),
+        })
     }
 
     /// The `host:port` that a call went to, if its transaction is here.

@@ -12,7 +12,7 @@ use crate::engine::output::{Refusal, Reply, ReplyKind, Snapshot};
 use crate::engine::paging::{ASLEEP, Residence};
 use crate::engine::timers::Timer;
 use crate::record::Decision;
-use crate::transaction::{Branch, BranchState, Phase, Rules, Transaction, already};
+use crate::transaction::{Branch, BranchState, PausedNames, Phase, Rules, Transaction, already};
 
 /// An initiator that has not spoken of its open transaction for so long is not about to.
 const INITIATOR_PAUSE: Duration = Duration::from_secs(1);
@@ -152,10 +152,10 @@ impl LiveTransaction {
     }
 
     /// Takes out the waiters that can be answered now.
-    pub(super) fn take_answers(&mut self, now: Now) -> Vec<(ReplyTo, Reply)> {
+    pub(super) fn take_answers(&mut self, paused: &PausedNames, now: Now) -> Vec<(ReplyTo, Reply)> {
         let transaction = &self.transaction;
         let mut answers = Vec::new();
-        self.waiters.retain(|waiter| match answer(transaction, waiter, now) {
+        self.waiters.retain(|waiter| match answer(transaction, waiter, paused, now) {
             Some(reply) => {
                 answers.push((waiter.reply_to, reply));
                 false
@@ -191,7 +191,12 @@ impl LiveTransaction {
 }
 
 /// The answer, if what is waited for has come or the wait has run out.
-pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Option<Reply> {
+pub(super) fn answer(
+    transaction: &Transaction,
+    waiter: &Waiter,
+    paused: &PausedNames,
+    now: Now,
+) -> Option<Reply> {
     let created = match &waiter.purpose {
         Purpose::Begin { created }
         | Purpose::Register { created, .. }
@@ -208,7 +213,8 @@ pub(super) fn answer(transaction: &Transaction, waiter: &Waiter, now: Now) -> Op
         WaitResult::No if waiter.purpose == Purpose::Read => ReplyKind::Reached,
         WaitResult::No => ReplyKind::NotYet,
     };
-    let snapshot = Snapshot { transaction: transaction.clone(), at: now };
+    let (transaction, paused) = (transaction.clone(), paused.clone());
+    let snapshot = Snapshot { transaction, at: now, paused };
     Some(match &waiter.purpose {
         Purpose::Register { branch, .. } => {
             Reply::Branch { told, snapshot, branch: branch.clone() }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tercet_wire::{
     BranchId, BranchResult, BranchSpec, Gid, Incarnation, Instance, Mono, Now, Op, ProblemCode,
-    Seq, Spec, Unfit, Wall,
+    ResolvedAs, Seq, Spec, Unfit, Wall,
 };
 
 use crate::dispatch::Destination;
 use crate::engine::input::{ReplyTo, Ticket};
 use crate::record::{LastAnswer, Record};
-use crate::transaction::Transaction;
+use crate::transaction::{PausedNames, Transaction};
 
 /// What handling one input led to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -188,6 +188,8 @@ pub struct Snapshot {
     pub transaction: Transaction,
     /// The moment.
     pub at: Now,
+    /// Who was not called then.
+    pub paused: PausedNames,
 }
 
 /// Why a request is not met. The API turns each into a problem.
@@ -218,6 +220,8 @@ pub enum Refusal {
     NotDecided,
     /// The branch has ended already: by its acknowledgement, or by an earlier word.
     AlreadyFinished(BranchId),
+    /// An earlier word about the branch is waiting to take effect, says otherwise, and stands.
+    ResolvedOtherwise(BranchId, ResolvedAs),
     /// The transaction has no such branch.
     BranchNotFound(BranchId),
     /// The database was restored from a backup, and this was trying in it: it waits for people.

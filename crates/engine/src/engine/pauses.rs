@@ -23,12 +23,16 @@ impl Engine {
         let gids: Vec<Gid> = gids.into_iter().filter(concerned).collect();
         for gid in gids {
             self.run(&gid, now, output, |transaction, step| {
-                transaction.was_resumed(&resumed, step.now.mono);
+                transaction.was_resumed(&resumed, step);
             });
         }
         // Of those that are paged out somebody may wait for nothing else.
         resumed.iter().for_each(|participant| self.paging.resumes(participant));
         // Who waited there before the pause was not told of room meanwhile.
-        output.notify_when_free.extend(self.capacity.awaited_of(&resumed));
+        for destination in self.capacity.awaited_of(&resumed) {
+            if !output.notify_when_free.contains(&destination) {
+                output.notify_when_free.push(destination);
+            }
+        }
     }
 }

@@ -141,7 +141,7 @@ impl Transaction {
 }
 
 /// The call that a branch makes again after a pause, having failed.
-fn paused_call<'a>(branch: &'a Branch, decision: Option<&Decision>) -> Option<&'a Url> {
+pub(super) fn paused_call<'a>(branch: &'a Branch, decision: Option<&Decision>) -> Option<&'a Url> {
     let pauses = matches!(branch.call_state, CallState::Due(_));
     // A pause that the participant asked for is kept: whoever heals is not to be overrun.
     if !pauses || branch.failure_stats.failures == 0 || branch.failure_stats.pause_asked {

@@ -40,7 +40,7 @@ use history::History;
 pub use history::history_bound;
 pub(crate) use paging::{BranchBackoff, Waiting, Wake, WakesTo};
 pub(crate) use parking::Doubt;
-pub use pauses::Paused;
+pub use pauses::{Paused, PausedNames};
 pub(crate) use requests::{Registered, already};
 pub(crate) use restore::Resume;
 use results::Results;

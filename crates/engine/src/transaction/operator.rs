@@ -89,8 +89,11 @@ impl Transaction {
             }
             Phase::SecondPhase(_) | Phase::Finished { .. } => {
                 // Of two who disagree the first is heard; the other is told so.
-                if branch.word.is_some() {
-                    return Ok(());
+                if let Some(earlier) = &branch.word {
+                    return match earlier.said.as_ {
+                        as_ if as_ == word.as_ => Ok(()),
+                        as_ => Err(Refusal::ResolvedOtherwise(word.branch, as_)),
+                    };
                 }
                 let Resolution { branch: id, as_, note, by } = word;
                 let (who, reason, at) = (Arc::clone(&by.who), note.clone(), step.now.wall);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    AnswerView, BranchId, BranchResult, BranchStatus, BranchView, JsonText, LastAnswerView, Now,
+    AnswerView, BranchId, BranchResult, BranchStatus, BranchView, JsonText, LastAnswerView,
     PendingResolutionView, Reason, SummaryView, TraceId, TransactionView, Wall,
 };
 
@@ -11,6 +11,7 @@ use crate::engine::output::Snapshot;
 use crate::record::{Decision, LastAnswer, PendingResolution, TryAnswer};
 use crate::transaction::Transaction;
 use crate::transaction::branch::{Branch, BranchState, CallState};
+use crate::transaction::pauses::next_call;
 
 impl Snapshot {
     /// The transaction with its branches.
@@ -42,7 +43,7 @@ impl Snapshot {
     }
 
     fn show(&self, branch: (usize, &Branch)) -> BranchView {
-        branch_view(branch, &self.transaction, self.at)
+        branch_view(branch, &self.transaction, self)
     }
 }
 
@@ -110,7 +111,7 @@ impl Transaction {
 fn branch_view(
     (position, branch): (usize, &Branch),
     transaction: &Transaction,
-    at: Now,
+    shown: &Snapshot,
 ) -> BranchView {
     let finished_at = transaction.finished_at();
     let (status, finished_at) = match (&branch.state, transaction.decision()) {
@@ -123,14 +124,15 @@ fn branch_view(
         (BranchState::Refused, _) => (BranchStatus::Refused, None),
         (BranchState::Done { at, .. }, _) if branch.skipped => (BranchStatus::Skipped, Some(*at)),
         (BranchState::Done { .. }, None) => (BranchStatus::Tried, None),
-        (BranchState::Done { at, .. }, Some(decision)) => {
+        (BranchState::Done { .. }, Some(decision)) => {
             let status = match (branch.resolved_as, decision) {
                 (Some(resolved_as), _) => resolved_as.status(),
                 (None, Decision::Confirm) => BranchStatus::Confirmed,
                 (None, Decision::Cancel { .. }) => BranchStatus::Cancelled,
             };
             let journaled = branch.row.as_deref().and_then(|row| row.acknowledged_at);
-            (status, journaled.or(finished_at).or(Some(*at)))
+            // Before either, a crash may yet forget that it has acknowledged.
+            (status, journaled.or(finished_at))
         }
     };
     BranchView {
@@ -140,7 +142,7 @@ fn branch_view(
         status,
         parked: branch.parked,
         attempts: branch.attempts,
-        next_attempt_at: next_attempt_at(position, branch, transaction, at),
+        next_attempt_at: next_attempt_at(position, branch, shown),
         last_error: branch.last_error.as_deref().map(str::to_owned),
         answer: branch.answer.as_ref().map(answer_view),
         result: transaction.result(position).and_then(BranchResult::view),
@@ -154,14 +156,11 @@ fn branch_view(
     }
 }
 
-/// When it is called next, as far as time alone decides that.
-fn next_attempt_at(
-    position: usize,
-    branch: &Branch,
-    transaction: &Transaction,
-    at: Now,
-) -> Option<Wall> {
-    if transaction.is_held() {
+/// When it is called next, as far as time alone decides that: of what is held or paused people do.
+fn next_attempt_at(position: usize, branch: &Branch, shown: &Snapshot) -> Option<Wall> {
+    let Snapshot { transaction, at, paused } = shown;
+    let is_paused = |url| paused.holds(url);
+    if transaction.is_held() || next_call(branch, transaction.decision()).is_some_and(is_paused) {
         return None;
     }
     match branch.call_state {

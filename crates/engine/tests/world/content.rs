@@ -38,6 +38,17 @@ pub(crate) fn with_legs(id: &str, position: u32, legs: &[Op]) -> BranchSpec {
     }
 }
 
+/// The same branch at another port of the same machine.
+pub(crate) fn at_port(branch: BranchSpec, port: u16) -> BranchSpec {
+    let url = |op: Op| {
+        let mut url = branch.url(op)?.as_ref().clone();
+        url.set_port(Some(port)).expect("a URL that has one");
+        Some(Arc::new(url))
+    };
+    let urls = PerOp { try_: url(Op::Try), confirm: url(Op::Confirm), cancel: url(Op::Cancel) };
+    BranchSpec { urls, ..branch }
+}
+
 /// A step that comes after these.
 pub(crate) fn step(id: &str, position: u32, after: &[&str]) -> BranchSpec {
     placed(branch(id, position), after)

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::request::invalid::Invalid;
+#[cfg(feature = "openapi")]
+use crate::request::job_filter::JobFilter;
 use crate::request::resolve::check_note;
 use crate::status::{JobAction, ResolvedAs};
 
@@ -21,7 +23,7 @@ pub struct JobRequest {
     /// Which transactions: the parameters of the list by their names, `order` and those of pages
     /// apart. Only unfinished ones are found.
     #[serde(default, deserialize_with = "each_once")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Object, example = json!({"participant": "127.0.0.1:7302", "parked": true})))]
+    #[cfg_attr(feature = "openapi", schema(value_type = JobFilter, required = false))]
     pub filter: Map<String, Value>,
     /// What branches are to count as: of `resolve` alone, which needs it.
     #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,8 @@ mod cursor;
 mod fingerprint;
 mod invalid;
 mod job;
+#[cfg(feature = "openapi")]
+mod job_filter;
 mod json;
 mod limits;
 mod list;

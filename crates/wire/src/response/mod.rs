@@ -11,8 +11,8 @@ pub use audit::AuditEntryView;
 pub use books::BookEntry;
 pub use job::{BegunJobView, JobFailureView, JobView, ListedJobView, MatchedView};
 pub use operator::{
-    AnswersView, NodeView, ParticipantView, ParticipantsView, PausedView, ReleasedView,
-    RestoredView, RetriedView, StatsView,
+    AnswersView, NodeView, ParticipantView, ParticipantsView, PausedParticipantView, PausedView,
+    ReleasedView, RestoredView, RetriedView, StatsView,
 };
 pub use saga::{ListedSagaView, SagaView, StepView};
 pub use view::{

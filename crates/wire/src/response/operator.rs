@@ -57,6 +57,19 @@ pub struct ParticipantView {
     pub paused: Option<PausedView>,
 }
 
+/// A participant that an operator has just had paused, or resumed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PausedParticipantView {
+    /// How it stands with it.
+    #[serde(flatten)]
+    pub participant: ParticipantView,
+    /// Whether this node has called it since it started, or a branch waits for it. If not, the name
+    /// may be wrong, or it is yet to come.
+    #[serde(default)]
+    pub known: bool,
+}
+
 /// That nobody calls a participant, and who said so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

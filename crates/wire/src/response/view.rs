@@ -127,7 +127,8 @@ pub struct BranchView {
     pub parked: bool,
     /// Calls made so far.
     pub attempts: AttemptsView,
-    /// When it is called next; null while a call is in flight and when none is due.
+    /// When it is called next; null while a call is in flight, when none is due, and while its
+    /// participant is paused.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub next_attempt_at: Option<Wall>,
     /// How the last call failed, if it did.
@@ -155,7 +156,8 @@ pub struct BranchView {
     /// have passed.
     #[serde(default)]
     pub pending_resolution: Option<PendingResolutionView>,
-    /// When it acknowledged the decision.
+    /// When it acknowledged the decision: once that is durable, and the same ever after. Of one that
+    /// acknowledges shortly before the last one does, that is when the transaction finishes.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub finished_at: Option<Wall>,
 }

@@ -288,6 +288,7 @@ impl Actor {
                 | Refusal::NotOpen
                 | Refusal::AsksItsInitiator
                 | Refusal::AlreadyFinished(_)
+                | Refusal::ResolvedOtherwise(..)
                 | Refusal::BranchNotFound(_)
                 | Refusal::TooManyBranches { .. } => Then::End,
             },

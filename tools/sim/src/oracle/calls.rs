@@ -219,7 +219,7 @@ impl Calls {
 
     /// P6: what a branch needs it is called for at once, whatever its siblings do; only what was
     /// called before may pause.
-    fn nobody_waits(&self, transaction: &Transaction, now: Mono, scheduler: &mut Scheduler) {
+    fn nobody_waits(&mut self, transaction: &Transaction, now: Mono, scheduler: &mut Scheduler) {
         for branch in transaction.branches() {
             let Some(op) = branch.needs(transaction.decision()) else { continue };
             if branch.spec().url(op).is_none() || !transaction.is_in_turn(branch.id()) {
@@ -227,7 +227,12 @@ impl Calls {
             }
             let leg = (transaction.gid().clone(), branch.id().clone(), op);
             let waits = match branch.call_state() {
-                CallState::InFlight { .. } | CallState::Waiting { .. } => false,
+                CallState::InFlight { .. } => false,
+                // It was offered, or would have been but for a pause.
+                CallState::Waiting { .. } => {
+                    self.called.insert(leg);
+                    false
+                }
                 CallState::Idle => true,
                 CallState::Held(until) => *until <= now,
                 CallState::Due(at) => *at <= now || !self.called.contains(&leg),

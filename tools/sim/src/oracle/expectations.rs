@@ -109,6 +109,7 @@ impl Expectations {
             | Refusal::NotDecided
             | Refusal::NothingToDo(_)
             | Refusal::AlreadyFinished(_)
+            | Refusal::ResolvedOtherwise(..)
             | Refusal::BranchNotFound(_) => return,
             // Somebody else has registered one of them alone, or the other way round.
             Refusal::BranchAmongOthers(_) => (Sometimes::AmongOthers, None),

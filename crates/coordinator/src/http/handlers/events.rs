@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use tercet_engine::{Ask, HistoryEvent, Until};
 use tercet_wire::{CallOp, EventKind, EventView, Op, Page, Problem, Status, SummaryView, Wall};
+use tracing::Instrument as _;
 
 use crate::http::extract::filter::Paging;
 use crate::http::extract::gid_path::GidPath;
@@ -15,6 +16,7 @@ use crate::http::middleware::forwarding::FromRows;
 use crate::http::response::problem::{Failure, PROBLEM_JSON};
 use crate::http::response::reply;
 use crate::http::state::Api;
+use crate::telemetry::About;
 
 /// Show a transaction's history
 ///
@@ -51,7 +53,8 @@ pub(in crate::http) async fn events(
     };
     // A transaction's history is bounded, so all of it is read and the page cut here. It is
     // as new as the snapshot: that was let out only after its lines were durable.
-    let stored = api.journal.history(&gid, 0, api.history_lines).await;
+    let about = About::from(&**snapshot.transaction.spec()).span();
+    let stored = api.journal.history(&gid, 0, api.history_lines).instrument(about).await;
     let stored = stored.map_err(|error| Failure::unreadable(&error))?;
     Ok(Json(page(lines(&snapshot.view().summary, stored), given, paging.limit() as usize)))
 }
@@ -93,9 +96,17 @@ fn lines(summary: &SummaryView, stored: Vec<HistoryEvent>) -> Vec<EventView> {
         lines.insert(place, own_line(at, EventKind::Decided, Some(decision(summary))));
     }
     if let Some(at) = summary.finished_at {
-        lines.push(own_line(at, EventKind::Finished, Some(summary.status.to_string())));
+        let line = own_line(at, EventKind::Finished, Some(summary.status.to_string()));
+        lines.insert(end_of(&lines, at), line);
     }
     lines
+}
+
+/// Where the end stands: after all that led to it. Whatever a call that was still under way says
+/// afterwards comes later.
+fn end_of(lines: &[EventView], at: Wall) -> usize {
+    let said_after = |line: &&EventView| line.kind == EventKind::Contradicted && line.at >= at;
+    lines.len() - lines.iter().rev().take_while(said_after).count()
 }
 
 fn own_line(at: Wall, kind: EventKind, detail: Option<String>) -> EventView {

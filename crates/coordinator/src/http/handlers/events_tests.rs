@@ -69,6 +69,28 @@ fn begin_decision_and_end_stand_among_the_stored_lines_where_they_happened() {
 }
 
 #[test]
+fn what_a_call_says_after_the_end_stands_after_it() {
+    let resolved = |number, at| HistoryEvent {
+        op: None,
+        detail: Some("as confirmed by ann".into()),
+        ..stored(number, at, EventKind::Resolved, Op::Confirm)
+    };
+    let contradicted = |number, at| stored(number, at, EventKind::Contradicted, Op::Confirm);
+    let kinds = |stored| {
+        let lines = lines(&summary(Status::Confirmed, Some(20), Some(40)), stored);
+        lines.iter().map(|line| line.kind.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    // Of a call that ends late, also in the same millisecond.
+    for at in [40, 45] {
+        let told = kinds(vec![resolved(1, 40), contradicted(2, at)]);
+        assert_eq!(told, "begun decided resolved finished contradicted");
+    }
+    // While another branch was waited for.
+    let told = kinds(vec![resolved(1, 30), contradicted(2, 35), resolved(3, 40)]);
+    assert_eq!(told, "begun decided resolved contradicted resolved finished");
+}
+
+#[test]
 fn a_happy_transaction_has_three_lines_and_an_undecided_one_has_one() {
     let happy = lines(&summary(Status::Confirmed, Some(10), Some(10)), Vec::new());
     assert_eq!(told(&happy), ["10 begun ", "10 decided confirm", "10 finished confirmed"]);

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::json;
 use tercet_engine::Act;
 use tercet_wire::{
-    Action, Invalid, ParticipantName, ParticipantView, PauseRequest, Problem, ProblemCode,
+    Action, Invalid, ParticipantName, PauseRequest, PausedParticipantView, Problem, ProblemCode,
     check_pause,
 };
 
@@ -30,8 +30,8 @@ const TELLING: Duration = Duration::from_secs(1);
 /// Pause a participant
 ///
 /// No node calls it from now on, across restarts, until it is resumed; a call under way is not cut off.
-/// Its branches wait without failing, Tries up to their deadline, and are not shown to people for it.
-/// Safe to repeat; the last note counts.
+/// Its branches wait without failing, Tries up to their deadline, and are not shown to people meanwhile.
+/// One that was never called is paused too: it may come later. Safe to repeat; the first note stays.
 #[utoipa::path(
     post,
     path = "/v1/participants/{participant}/pause",
@@ -39,7 +39,7 @@ const TELLING: Duration = Duration::from_secs(1);
     params(("participant" = String, Path, description = "Which: `host:port`, as its URLs have it.")),
     request_body(content = Option<PauseRequest>, description = "May be absent."),
     responses(
-        (status = 200, body = ParticipantView, description = "It is paused, durably."),
+        (status = 200, body = PausedParticipantView, description = "It is paused, durably."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable` or `shutting-down`"),
     ),
@@ -50,13 +50,14 @@ pub(in crate::http) async fn pause(
     Query(()): Query<()>,
     caller: Caller,
     OptionalBody(request): OptionalBody<PauseRequest>,
-) -> Result<Json<ParticipantView>, Failure> {
+) -> Result<Json<PausedParticipantView>, Failure> {
     set(&api, participant, true, &caller, request).await
 }
 
 /// Resume a participant
 ///
-/// It is called again: what waits for its turn at once, as its limits allow, and what has failed before after its pause. Safe to repeat.
+/// It is called again: what waits for it at once, as its limits allow, also what has failed before, unless it has
+/// asked for a pause itself. Safe to repeat.
 #[utoipa::path(
     post,
     path = "/v1/participants/{participant}/resume",
@@ -64,7 +65,7 @@ pub(in crate::http) async fn pause(
     params(("participant" = String, Path, description = "Which: `host:port`, as its URLs have it.")),
     request_body(content = Option<PauseRequest>, description = "May be absent."),
     responses(
-        (status = 200, body = ParticipantView, description = "It is called again."),
+        (status = 200, body = PausedParticipantView, description = "It is called again."),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable` or `shutting-down`"),
     ),
@@ -75,7 +76,7 @@ pub(in crate::http) async fn resume(
     Query(()): Query<()>,
     caller: Caller,
     OptionalBody(request): OptionalBody<PauseRequest>,
-) -> Result<Json<ParticipantView>, Failure> {
+) -> Result<Json<PausedParticipantView>, Failure> {
     set(&api, participant, false, &caller, request).await
 }
 
@@ -85,7 +86,7 @@ async fn set(
     paused: bool,
     caller: &Caller,
     request: PauseRequest,
-) -> Result<Json<ParticipantView>, Failure> {
+) -> Result<Json<PausedParticipantView>, Failure> {
     let act = Act {
         id: api.clock.new_act(),
         at: api.clock.now().wall,
@@ -107,8 +108,9 @@ async fn set(
         forwarder.tell(PAUSED, others, TELLING).await;
     }
     let name = participant.to_string();
-    let mut items = shown(api, Some(name.as_str())).await?;
-    items.pop().map(Json).ok_or_else(Failure::internal)
+    let participant = shown(api, Some(name.as_str())).await?.pop().ok_or_else(Failure::internal)?;
+    let known = participant.calls > 0 || participant.in_flight > 0 || participant.waiting > 0;
+    Ok(Json(PausedParticipantView { participant, known }))
 }
 
 /// Reads who is paused. For whoever is no node there is nothing here.

@@ -20,8 +20,8 @@ use crate::http::state::Api;
 ///
 /// For a branch that will never acknowledge the decision by itself. It is not called any more;
 /// if a call is under way, its answer is waited for, two seconds at most, and an acknowledgement
-/// that comes before wins (409). Recorded with who and why, in the history and in the audit. It need not be what was decided: then
-/// the transaction says `mixed`, and so it does where the call still says otherwise.
+/// that comes before wins (409), and so does an earlier word that says otherwise. Recorded with who and why, in the history and in
+/// the audit. It need not be what was decided: then the transaction says `mixed`, and so it does where the call still says otherwise.
 #[utoipa::path(
     post,
     path = "/v1/transactions/{gid}/branches/{id}/resolve",

@@ -25,6 +25,7 @@ use crate::http::middleware::passed::{PassedOn, is_of_one};
 use crate::http::response::problem::Failure;
 use crate::http::state::RequestLimits;
 use crate::metrics::{Forwarded, ForwardingMetrics};
+use crate::pauses::Pauses;
 
 /// A read that waits for nothing is not kept waiting for longer: then it is answered by the rows.
 const FRESH_WITHIN: Duration = Duration::from_secs(1);
@@ -47,6 +48,7 @@ pub(in crate::http) struct Forwarding {
     pub(in crate::http) forwarder: Arc<Forwarder>,
     pub(in crate::http) requests: RequestLimits,
     pub(in crate::http) metrics: ForwardingMetrics,
+    pub(in crate::http) pauses: Pauses,
     /// Whether anybody is asked who they are.
     pub(in crate::http) has_rules: bool,
 }
@@ -137,7 +139,8 @@ impl Forwarding {
     /// What was asked for, of the transaction as the rows have it.
     async fn shown(&self, stored: &StoredTransaction, (parts, next): (&Parts, Next)) -> Response {
         let now = self.forwarder.now();
-        let snapshot = Snapshot { transaction: Transaction::restore(stored, now), at: now };
+        let (transaction, paused) = (Transaction::restore(stored, now), self.pauses.all());
+        let snapshot = Snapshot { transaction, at: now, paused };
         let mut request = again(parts, &Bytes::new());
         request.extensions_mut().insert(FromRows(Arc::new(snapshot)));
         next.run(request).await

@@ -299,9 +299,9 @@ mod tests {
     use tercet_wire::{
         AuditEntryView, BeginRequest, BegunJobView, BranchRequest, BranchView, BranchesView,
         CancelRequest, EventView, JobRequest, JobView, ListedJobView, ListedSagaView, MatchedView,
-        Page, ParticipantView, ParticipantsView, PauseRequest, ReaddressRequest, RegisterRequest,
-        ResolveRequest, RetriedView, RunRequest, SagaRequest, SagaView, StatsView, SummaryView,
-        TransactionView,
+        Page, ParticipantView, ParticipantsView, PauseRequest, PausedParticipantView,
+        ReaddressRequest, RegisterRequest, ResolveRequest, RetriedView, RunRequest, SagaRequest,
+        SagaView, StatsView, SummaryView, TransactionView,
     };
 
     use super::*;
@@ -332,6 +332,7 @@ mod tests {
         is_one::<Page<EventView>>("Page_EventView");
         is_one::<Page<AuditEntryView>>("Page_AuditEntryView");
         is_one::<ParticipantView>("ParticipantView");
+        is_one::<PausedParticipantView>("PausedParticipantView");
         is_one::<ParticipantsView>("ParticipantsView");
         is_one::<PauseRequest>("PauseRequest");
         is_one::<StatsView>("StatsView");

@@ -151,6 +151,13 @@ impl Failure {
                 let detail = format!("branch {branch} has ended; nothing was done to it");
                 Self::new(ProblemCode::AlreadyFinished, detail).naming(vec![branch])
             }
+            Refusal::ResolvedOtherwise(branch, as_) => {
+                let detail = format!(
+                    "branch {branch} is about to end as {as_}: somebody has said so before, and that \
+                     stands"
+                );
+                Self::new(ProblemCode::AlreadyFinished, detail).naming(vec![branch])
+            }
             Refusal::BranchNotFound(branch) => {
                 let detail = format!("{gid} has no branch {branch}");
                 Self::new(ProblemCode::BranchNotFound, detail).naming(vec![branch])

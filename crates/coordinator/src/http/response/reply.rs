@@ -8,6 +8,7 @@ use tercet_wire::{BranchView, BranchesView, Gid, RegisteredView, Status, header 
 
 use crate::access::Role;
 use crate::http::response::problem::Failure;
+use crate::telemetry::about;
 
 /// The transaction, with the status that says whether what was waited for has come.
 pub(in crate::http) fn transaction(reply: Reply, gid: &Gid) -> Result<Response, Failure> {
@@ -49,9 +50,9 @@ pub(in crate::http) fn branches(reply: Reply, gid: &Gid) -> Result<Response, Fai
             (told, snapshot, view)
         }
         Reply::Refused(refusal) => return Err(Failure::refused(refusal, gid)),
-        Reply::Transaction { .. } => return Err(misfit(gid)),
+        Reply::Transaction { snapshot, .. } => return Err(misfit(&snapshot)),
     };
-    let Some(view) = view else { return Err(misfit(gid)) };
+    let Some(view) = view else { return Err(misfit(&snapshot)) };
     let status = snapshot.transaction.status();
     Ok(with_status((status_of(told), Json(view)).into_response(), status))
 }
@@ -64,7 +65,7 @@ pub(in crate::http) fn snapshot_of(
     match reply {
         Reply::Transaction { told, snapshot } => Ok((told, snapshot)),
         Reply::Refused(refusal) => Err(Failure::refused(refusal, gid)),
-        Reply::Branch { .. } | Reply::Branches { .. } => Err(misfit(gid)),
+        Reply::Branch { snapshot, .. } | Reply::Branches { snapshot, .. } => Err(misfit(&snapshot)),
     }
 }
 
@@ -92,7 +93,8 @@ fn status_of(told: ReplyKind) -> StatusCode {
     }
 }
 
-fn misfit(gid: &Gid) -> Failure {
-    tracing::error!(event = "reply_mismatched", %gid, "the engine's reply does not fit what it was asked");
-    Failure::internal().about(gid)
+fn misfit(snapshot: &Snapshot) -> Failure {
+    let spec = snapshot.transaction.spec();
+    about!(&**spec => error!(event = "reply_mismatched", "the engine's reply does not fit what it was asked"));
+    Failure::internal().about(&spec.gid)
 }

@@ -219,7 +219,11 @@ fn hostile() -> Snapshot {
     let decision = Decision::Cancel { reason: Reason::Requested, detail };
     stored.decided = Some(Decided { at: NOW.wall, decision });
     stored.finished_at = Some(NOW.wall);
-    Snapshot { transaction: Transaction::restore(&stored, NOW), at: NOW }
+    Snapshot {
+        transaction: Transaction::restore(&stored, NOW),
+        at: NOW,
+        paused: tercet_engine::PausedNames::default(),
+    }
 }
 
 #[tokio::test]

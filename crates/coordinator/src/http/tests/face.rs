@@ -256,7 +256,11 @@ pub(super) fn snapshot(status: Status) -> Snapshot {
     };
     stored.decided = decision.map(|decision| Decided { at: NOW.wall, decision });
     stored.finished_at = status.is_finished().then_some(NOW.wall);
-    Snapshot { transaction: Transaction::restore(&stored, NOW), at: NOW }
+    Snapshot {
+        transaction: Transaction::restore(&stored, NOW),
+        at: NOW,
+        paused: tercet_engine::PausedNames::default(),
+    }
 }
 
 pub(super) fn transaction(told: ReplyKind, status: Status) -> Reply {

@@ -133,6 +133,29 @@ async fn every_route_has_examples_and_says_what_can_go_wrong() {
     assert_eq!(attempts["type"], "integer", "{attempts}");
 }
 
+#[tokio::test]
+async fn a_jobs_filter_is_described_as_that_of_a_list() {
+    let contract = Face::gone().await.get("/openapi.json").await.json();
+    let schemas = &contract["components"]["schemas"];
+    let filter = schemas["JobRequest"]["properties"]["filter"].to_string();
+    assert!(filter.contains("#/components/schemas/JobFilter"), "{filter}");
+    let described = &schemas["JobFilter"]["properties"];
+    let retry = &contract["paths"]["/v1/retry"]["post"]["parameters"];
+    let of_a_list: BTreeSet<&str> = retry
+        .as_array()
+        .expect("parameters")
+        .iter()
+        .filter_map(|parameter| parameter["name"].as_str())
+        .collect();
+    let names: BTreeSet<&str> =
+        described.as_object().expect("fields").keys().map(String::as_str).collect();
+    assert_eq!(names, of_a_list);
+    for (name, field) in described.as_object().expect("fields") {
+        assert!(field["description"].is_string() || name == "pattern", "{name}: {field}");
+    }
+    assert!(!schemas["JobFilter"]["additionalProperties"].is_null(), "metadata.KEY");
+}
+
 /// The descriptions of refusals are lists of codes, which people and the examples go by.
 #[tokio::test]
 async fn every_refusal_is_described_by_codes_of_its_status_once() {

@@ -6,7 +6,7 @@
 //! million that wait for another, so all pages are read through without a pause, and only those
 //! few come back of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tercet_wire::{BranchId, BranchStatus, Gid, Mono, Now, shown_host_port};
@@ -224,8 +224,13 @@ impl Engine {
         }
     }
 
-    /// One of those is back: it does not back off for a destination that answers again.
+    /// One of those is back: it does not back off for a destination that answers again, nor for a
+    /// participant that is called again.
     pub(in crate::engine) fn wake_if_healed(&mut self, gid: &Gid, now: Now, output: &mut Output) {
+        let resumed: BTreeSet<String> = self.paging.pages.resumed.keys().cloned().collect();
+        if !resumed.is_empty() {
+            self.run(gid, now, output, |transaction, step| transaction.was_resumed(&resumed, step));
+        }
         let path_segments = self.settings.destination_path_segments;
         let healed: Vec<Destination> = self.paging.pages.healed.keys().cloned().collect();
         for destination in healed {
