@@ -54,6 +54,11 @@ impl Filters {
         self.0.iter().all(|(name, _)| is_shown(name) && name != "metadata")
     }
 
+    /// Whether some value of metadata is asked for.
+    pub(super) fn asks_for_metadata(&self) -> bool {
+        self.0.iter().any(|(name, _)| name == "metadata" || name.starts_with("metadata."))
+    }
+
     /// Whether a status is among those asked for.
     pub(super) fn asks_for(&self, status: Status) -> bool {
         let asked = self.get("status");
