@@ -85,6 +85,12 @@ impl Filters {
         link::query(pairs.map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
+    /// The value of a time, as its field takes it: without the zone, which is UTC.
+    pub(super) fn time(&self, name: &str) -> &str {
+        let value = self.get(name);
+        value.strip_suffix('Z').unwrap_or(value)
+    }
+
     /// The columns of metadata that are to be seen.
     pub(super) fn columns(&self) -> Vec<String> {
         let columns = self.get("columns").split(',').map(str::trim);
@@ -162,6 +168,7 @@ fn in_utc(text: &str) -> String {
     match text.len() {
         16 if text.contains('T') => format!("{text}:00Z"),
         19 if text.contains('T') => format!("{text}Z"),
+        21..=23 if text.as_bytes()[19] == b'.' && !text.ends_with('Z') => format!("{text}Z"),
         _ => text.to_owned(),
     }
 }
@@ -201,6 +208,14 @@ mod tests {
             (
                 "status=all&created_after=2025-11-20T12:00",
                 "created_after=2025-11-20T12:00:00Z&order=oldest",
+            ),
+            (
+                "status=all&created_before=2025-11-20T12:00:07.25",
+                "created_before=2025-11-20T12:00:07.25Z&order=oldest",
+            ),
+            (
+                "status=all&created_before=2025-11-20T12:00:07.001Z",
+                "created_before=2025-11-20T12:00:07.001Z&order=oldest",
             ),
             ("status=all&older=1h", "created_before=2025-11-20T11:00:00.000Z&order=oldest"),
             ("status=all&cursor=x&limit=9", "order=oldest&limit=9&cursor=x"),
