@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tercet_wire::{Problem, ProblemCode};
 use url::form_urlencoded;
 
-use crate::http::console::ask::Refused;
+use crate::http::console::ask::{Acted, Refused};
 use crate::http::console::error_page;
 use crate::http::console::filters::Filters;
 use crate::http::console::form::Form;
@@ -32,6 +32,7 @@ pub(super) fn said(uri: &Uri) -> Option<String> {
         "retried-all" => format!("{count} transactions are being called now."),
         "confirm" => "Confirm is decided; the participants are being told.".to_owned(),
         "cancel" => "Cancel is decided; the participants are being told.".to_owned(),
+        "decides-soon" => "Asked for, and not decided yet: this page shows when it is.".to_owned(),
         "paused" => "Paused: no calls are made until somebody resumes it.".to_owned(),
         "resumed" => "Resumed: what waited is being called.".to_owned(),
         "readdressed" => "Calls from now on go to the new address.".to_owned(),
@@ -39,6 +40,13 @@ pub(super) fn said(uri: &Uri) -> Option<String> {
         "chosen" if count == 1 => "Done to 1 transaction.".to_owned(),
         "chosen" => format!("Done to {count} transactions."),
         "resolved" => "Resolved by hand. The history says by whom and why.".to_owned(),
+        "resolves-soon" => {
+            "Asked for: it takes effect when the call under way ends, two seconds from now at \
+                            most. The branch says so until then."
+                .to_owned()
+        }
+        "released" if count == 1 => "Released: 1 transaction goes on.".to_owned(),
+        "released" => format!("Released: {count} transactions go on."),
         _ => return None,
     };
     Some(said)
@@ -77,16 +85,24 @@ pub(super) async fn retry(
     Path(gid): Path<String>,
     _: Form,
 ) -> Response {
-    one(&visitor, &gid, ("retry", None), "retried").await
+    one(&visitor, &gid, ("retry", None), ("retried", "retried")).await
 }
 
 /// Asks for confirm.
 pub(super) async fn confirm(
     Extension(visitor): Extension<Visitor>,
     Path(gid): Path<String>,
-    _: Form,
+    form: Form,
 ) -> Response {
-    one(&visitor, &gid, ("confirm?wait=decided", None), "confirm").await
+    let ask = deciding("confirm", &form);
+    one(&visitor, &gid, (&ask, None), ("confirm", "decides-soon")).await
+}
+
+/// What the API is asked for by a form that decides. What is held since a restore is decided by the form
+/// alone that says so.
+fn deciding(what: &str, form: &Form) -> String {
+    let despite = if form.get("despite") == Some("hold") { "&despite_hold=true" } else { "" };
+    format!("{what}?wait=decided{despite}")
 }
 
 /// Asks for cancel.
@@ -96,32 +112,8 @@ pub(super) async fn cancel(
     form: Form,
 ) -> Response {
     let body = form.get("note").map(|reason| json!({ "reason": reason }));
-    one(&visitor, &gid, ("cancel?wait=decided", body), "cancel").await
-}
-
-/// Ends a branch by hand.
-pub(super) async fn resolve(
-    Extension(visitor): Extension<Visitor>,
-    Path((gid, id)): Path<(String, String)>,
-    form: Form,
-) -> Response {
-    let to = link::transaction(&gid);
-    let refused = |problem| error_page::refused(&visitor, Tab::Transactions, &to, problem);
-    // What cannot be taken back is not done by a slip of the hand.
-    if form.get("opposite").is_some() && form.get("typed") != Some(gid.as_str()) {
-        return refused(invalid(
-            "to resolve a branch as the opposite of what was decided, its transaction's gid must be \
-             typed; nothing was done",
-        ));
-    }
-    let mut body = Map::new();
-    for (field, name) in [("as", "as"), ("note", "note")] {
-        if let Some(value) = form.get(field) {
-            body.insert(name.to_owned(), Value::from(value));
-        }
-    }
-    let path = format!("branches/{}/resolve", link::segment(&id));
-    one(&visitor, &gid, (&path, Some(Value::Object(body))), "resolved").await
+    let ask = deciding("cancel", &form);
+    one(&visitor, &gid, (&ask, body), ("cancel", "decides-soon")).await
 }
 
 /// Has a branch called elsewhere from now on.
@@ -185,12 +177,13 @@ async fn one(
     visitor: &Visitor,
     gid: &str,
     (what, body): (&str, Option<Value>),
-    said: &str,
+    (done, asked_for): (&str, &str),
 ) -> Response {
     let to = link::transaction(gid);
     let uri = format!("/v1/transactions/{}/{what}", link::segment(gid));
-    match visitor.ask().post(&uri, body.as_ref()).await {
-        Ok(_) => went_well(&to, said, None),
+    match visitor.ask().act(Method::POST, &uri, body.as_ref()).await {
+        Ok(Acted::Done) => went_well(&to, done, None),
+        Ok(Acted::AskedFor) => went_well(&to, asked_for, None),
         Err(problem) => error_page::refused(visitor, Tab::Transactions, &to, problem),
     }
 }

@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
-use http::{Method, Uri, header};
+use http::{Method, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,6 +17,15 @@ use crate::http::extract::body::HasRoom;
 
 /// What the API has said no with. Boxed, since it nearly always says yes.
 pub(super) type Refused = Box<Problem>;
+
+/// What came of something that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acted {
+    /// It is so.
+    Done,
+    /// It is taken, and not so yet (202).
+    AskedFor,
+}
 
 /// Whom to ask, and for whom.
 #[derive(Debug, Clone)]
@@ -49,6 +58,26 @@ impl Ask {
         uri: &str,
         body: Option<&Value>,
     ) -> Result<Bytes, Refused> {
+        Ok(self.answered(method, uri, body).await?.1)
+    }
+
+    /// Whether what was asked for has come, or is taken and goes on.
+    pub(super) async fn act(
+        &self,
+        method: Method,
+        uri: &str,
+        body: Option<&Value>,
+    ) -> Result<Acted, Refused> {
+        let (status, _) = self.answered(method, uri, body).await?;
+        Ok(if status == StatusCode::ACCEPTED { Acted::AskedFor } else { Acted::Done })
+    }
+
+    async fn answered(
+        &self,
+        method: Method,
+        uri: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Bytes), Refused> {
         let uri: Uri = uri.parse().map_err(|_| {
             let detail = "what was asked for cannot stand in an address";
             Box::new(Problem::new(ProblemCode::InvalidRequest, detail))
@@ -68,13 +97,14 @@ impl Ask {
         let (parts, body) = answer.into_parts();
         let bytes = body.collect().await.map_err(|_| misfit())?.to_bytes();
         match parts.status.is_success() {
-            true => Ok(bytes),
+            true => Ok((parts.status, bytes)),
             false => Err(serde_json::from_slice(&bytes).map_or_else(|_| misfit(), Box::new)),
         }
     }
 }
 
-fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refused> {
+/// What an answer of the API says.
+pub(super) fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Refused> {
     serde_json::from_slice(bytes).map_err(|error| {
         let error: &(dyn std::error::Error + 'static) = &error;
         tracing::error!(

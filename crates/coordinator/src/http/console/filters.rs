@@ -54,6 +54,11 @@ impl Filters {
         self.0.iter().all(|(name, _)| is_shown(name) && name != "metadata")
     }
 
+    /// Whether some value of metadata is asked for.
+    pub(super) fn asks_for_metadata(&self) -> bool {
+        self.0.iter().any(|(name, _)| name == "metadata" || name.starts_with("metadata."))
+    }
+
     /// Whether a status is among those asked for.
     pub(super) fn asks_for(&self, status: Status) -> bool {
         let asked = self.get("status");
@@ -78,6 +83,12 @@ impl Filters {
     pub(super) fn as_query(&self) -> String {
         let pairs = self.0.iter().filter(|(name, _)| !is_passing(name) && name != "columns");
         link::query(pairs.map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
+    /// The value of a time, as its field takes it: without the zone, which is UTC.
+    pub(super) fn time(&self, name: &str) -> &str {
+        let value = self.get(name);
+        value.strip_suffix('Z').unwrap_or(value)
     }
 
     /// The columns of metadata that are to be seen.
@@ -157,6 +168,7 @@ fn in_utc(text: &str) -> String {
     match text.len() {
         16 if text.contains('T') => format!("{text}:00Z"),
         19 if text.contains('T') => format!("{text}Z"),
+        21..=23 if text.as_bytes()[19] == b'.' && !text.ends_with('Z') => format!("{text}Z"),
         _ => text.to_owned(),
     }
 }
@@ -196,6 +208,14 @@ mod tests {
             (
                 "status=all&created_after=2025-11-20T12:00",
                 "created_after=2025-11-20T12:00:00Z&order=oldest",
+            ),
+            (
+                "status=all&created_before=2025-11-20T12:00:07.25",
+                "created_before=2025-11-20T12:00:07.25Z&order=oldest",
+            ),
+            (
+                "status=all&created_before=2025-11-20T12:00:07.001Z",
+                "created_before=2025-11-20T12:00:07.001Z&order=oldest",
             ),
             ("status=all&older=1h", "created_before=2025-11-20T11:00:00.000Z&order=oldest"),
             ("status=all&cursor=x&limit=9", "order=oldest&limit=9&cursor=x"),

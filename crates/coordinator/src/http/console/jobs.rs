@@ -85,6 +85,9 @@ struct Shown {
     done: String,
     failed: String,
     has_failed: bool,
+    /// Those that it will not come to any more, where there are some.
+    not_tried: Option<String>,
+    resolves: bool,
     /// How much of it is over, in percents.
     percent: u64,
     begun: Option<Moment>,
@@ -118,9 +121,17 @@ fn shown(job: &Job, now: Wall) -> Shown {
         done: grouped(job.done),
         failed: grouped(job.failed_total),
         has_failed: job.failed_total > 0,
+        not_tried: not_tried(job).map(grouped),
+        resolves: job.action == "resolve",
         percent: over.saturating_mul(100).checked_div(job.matched).unwrap_or(100).min(100),
         begun: job.created_at.map(|at| Moment::new(at, now)),
     }
+}
+
+/// How many a job will not come to any more: it was stopped before.
+fn not_tried(job: &Job) -> Option<u64> {
+    let left = job.matched.saturating_sub(job.done.saturating_add(job.failed_total));
+    (left > 0 && job.state == "stopped").then_some(left)
 }
 
 /// All of them.

@@ -4,37 +4,44 @@
 use askama::Template;
 use axum::Extension;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::Method;
+use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tercet_wire::{Problem, SummaryView, TransactionView};
+use tercet_wire::{ResolvedAs, Status, SummaryView, TransactionView, Wall};
 
-use crate::http::console::act::{back, invalid, went_well};
-use crate::http::console::ask::{Ask, Refused};
+use crate::http::console::act::{back, invalid};
+use crate::http::console::ask::Refused;
+use crate::http::console::came::AT_ONCE;
 use crate::http::console::error_page;
 use crate::http::console::filters::Filters;
 use crate::http::console::form::Form;
 use crate::http::console::link;
 use crate::http::console::moment::{Moment, grouped};
+use crate::http::console::resolve::is_opposite;
 use crate::http::console::shell::{Shell, Tab, page};
 use crate::http::console::visit::Visitor;
-use crate::http::console::words::{Pill, is_done};
+use crate::http::console::words::Pill;
 
 /// Chosen ones at a time: as many as a page of the list has, at most.
-const CHOSEN: usize = 500;
+pub(super) const CHOSEN: usize = 500;
 /// Those that are named before it is done.
 const SAMPLE: usize = 5;
-const LIST: &str = "/console/transactions";
+pub(super) const LIST: &str = "/console/transactions";
 
 #[derive(Template)]
 #[template(path = "console/review.html")]
 struct ReviewPage {
     shell: Shell,
     action: &'static str,
-    as_: Option<&'static str>,
+    as_: Option<ResolvedAs>,
     consequence: &'static str,
     count: String,
+    is_one: bool,
     is_none: bool,
+    /// Those that were decided the other way, and are left out unless somebody says that they are meant.
+    against: Option<String>,
+    /// Those that were chosen beyond what is taken at a time.
+    left_out: Option<String>,
     sample: Vec<Sampled>,
     /// Of chosen ones; else all that match are meant.
     gids: Vec<String>,
@@ -52,15 +59,6 @@ struct Sampled {
     begun: Option<Moment>,
 }
 
-#[derive(Template)]
-#[template(path = "console/came_of_it.html")]
-struct CameOfIt {
-    shell: Shell,
-    done: usize,
-    failed: Vec<(String, String, Box<Problem>)>,
-    back: String,
-}
-
 /// What a job would find.
 #[derive(Debug, Deserialize)]
 struct Matched {
@@ -70,11 +68,10 @@ struct Matched {
 
 /// What can be done to many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deed {
+pub(super) enum Deed {
     Retry,
     Cancel,
-    ResolveConfirmed,
-    ResolveCancelled,
+    Resolve(ResolvedAs),
 }
 
 impl Deed {
@@ -82,8 +79,8 @@ impl Deed {
         match word {
             "retry" => Some(Self::Retry),
             "cancel" => Some(Self::Cancel),
-            "resolve-confirmed" => Some(Self::ResolveConfirmed),
-            "resolve-cancelled" => Some(Self::ResolveCancelled),
+            "resolve-confirmed" => Some(Self::Resolve(ResolvedAs::Confirmed)),
+            "resolve-cancelled" => Some(Self::Resolve(ResolvedAs::Cancelled)),
             _ => None,
         }
     }
@@ -92,15 +89,14 @@ impl Deed {
         match self {
             Self::Retry => "retry",
             Self::Cancel => "cancel",
-            Self::ResolveConfirmed | Self::ResolveCancelled => "resolve",
+            Self::Resolve(_) => "resolve",
         }
     }
 
-    fn as_(self) -> Option<&'static str> {
+    fn as_(self) -> Option<ResolvedAs> {
         match self {
             Self::Retry | Self::Cancel => None,
-            Self::ResolveConfirmed => Some("confirmed"),
-            Self::ResolveCancelled => Some("cancelled"),
+            Self::Resolve(as_) => Some(as_),
         }
     }
 
@@ -113,21 +109,29 @@ impl Deed {
                 "Each that is not decided is cancelled for good: its branches get their Cancel. Those that are \
                  decided stay as they are."
             }
-            Self::ResolveConfirmed => {
+            Self::Resolve(ResolvedAs::Confirmed) => {
                 "Every branch of theirs that is not done counts as if it had acknowledged Confirm, and is called no \
-                 more: be sure that the participants have done so, or make it so by hand. Where cancel was \
-                 decided, the transaction is mixed for good."
+                 more: be sure that the participants have done so, or make it so by hand. Those that are not \
+                 decided stay as they are."
             }
-            Self::ResolveCancelled => {
+            Self::Resolve(ResolvedAs::Cancelled) => {
                 "Every branch of theirs that is not done counts as if it had acknowledged Cancel, and is called no \
-                 more: be sure that the participants have done so, or make it so by hand. Where confirm was \
-                 decided, the transaction is mixed for good."
+                 more: be sure that the participants have done so, or make it so by hand. Those that are not \
+                 decided stay as they are."
             }
         }
     }
 }
 
-fn deed(form: &Form) -> Result<Deed, Refused> {
+/// The status of what is unfinished and was decided so, and of what was decided the other way.
+fn decided(as_: ResolvedAs) -> (Status, Status) {
+    match as_ {
+        ResolvedAs::Confirmed => (Status::Confirming, Status::Cancelling),
+        ResolvedAs::Cancelled => (Status::Cancelling, Status::Confirming),
+    }
+}
+
+pub(super) fn deed(form: &Form) -> Result<Deed, Refused> {
     let named = form.get("deed").and_then(Deed::of);
     named.ok_or_else(|| invalid("nothing was chosen that could be done; nothing was done"))
 }
@@ -145,57 +149,141 @@ async fn reviewed(visitor: &Visitor, form: &Form, to: &str) -> Result<ReviewPage
     let deed = deed(form)?;
     let is_of_all = form.get("whom") == Some("all");
     let filter = form.get("filter").unwrap_or_default().to_owned();
-    let mut filled = ReviewPage {
+    let filled = ReviewPage {
         shell: Shell::new(visitor, Tab::Transactions, "To many"),
         action: deed.action(),
         as_: deed.as_(),
         consequence: deed.consequence(),
         count: String::new(),
+        is_one: false,
         is_none: false,
+        against: None,
+        left_out: None,
         sample: Vec::new(),
         gids: Vec::new(),
-        conditions: Filters::of(&filter).query(visitor.now()),
+        conditions: Vec::new(),
         filter,
         needs_note: deed.as_().is_some(),
         back: to.to_owned(),
     };
-    if !is_of_all {
-        let mut gids = form.all("gid");
-        gids.truncate(CHOSEN);
-        if gids.is_empty() {
-            return Err(invalid("no transaction was chosen; nothing was done"));
-        }
-        filled.count = grouped(u64::try_from(gids.len()).unwrap_or(u64::MAX));
-        filled.sample = gids
-            .iter()
-            .take(SAMPLE)
-            .map(|gid| Sampled {
-                gid: gid.clone(),
-                href: link::transaction(gid),
-                status: None,
-                begun: None,
-            })
-            .collect();
-        filled.gids = gids;
-        return Ok(filled);
+    match is_of_all {
+        true => all_that_match(visitor, form, deed, filled).await,
+        false => those_chosen(visitor, form, deed, filled).await,
     }
-    let body = of_job(deed, &filled.conditions, form.get("note"), true);
-    let found = visitor.ask().post("/v1/jobs", Some(&body)).await?;
-    let found: Matched = serde_json::from_value(found)
-        .map_err(|_| invalid("what the job would find could not be read"))?;
-    filled.count = grouped(found.matched);
-    filled.is_none = found.matched == 0;
-    filled.sample = found
-        .sample
-        .iter()
-        .map(|summary| Sampled {
-            gid: summary.gid.to_string(),
-            href: link::transaction(summary.gid.as_str()),
-            status: Some(Pill::of_status(summary.status, summary.parked)),
-            begun: Some(Moment::new(summary.created_at, visitor.now())),
-        })
-        .collect();
+}
+
+async fn those_chosen(
+    visitor: &Visitor,
+    form: &Form,
+    deed: Deed,
+    mut filled: ReviewPage,
+) -> Result<ReviewPage, Refused> {
+    let mut gids = form.all("gid");
+    if gids.is_empty() {
+        return Err(invalid("no transaction was chosen; nothing was done"));
+    }
+    let left_out = gids.len().saturating_sub(CHOSEN);
+    gids.truncate(CHOSEN);
+    let mut against = 0;
+    if let Deed::Resolve(as_) = deed {
+        let ask = &visitor.ask();
+        for chunk in gids.chunks(AT_ONCE) {
+            let looked = chunk.iter().map(|gid| async move {
+                let at = format!("/v1/transactions/{}", link::segment(gid));
+                ask.get::<TransactionView>(&at).await
+            });
+            let looked = join_all(looked).await.into_iter().flatten();
+            against += looked
+                .filter(|view| !view.summary.status.is_finished())
+                .filter(|view| is_opposite(as_, view.summary.status) == Some(true))
+                .count();
+        }
+    }
+    let sampled = |gid: &String| Sampled {
+        gid: gid.clone(),
+        href: link::transaction(gid),
+        status: None,
+        begun: None,
+    };
+    filled.count = counted(gids.len() - against);
+    filled.is_one = gids.len() - against == 1;
+    filled.against = (against > 0).then(|| counted(against));
+    filled.left_out = (left_out > 0).then(|| counted(left_out));
+    filled.sample = gids.iter().take(SAMPLE).map(sampled).collect();
+    filled.gids = gids;
     Ok(filled)
+}
+
+async fn all_that_match(
+    visitor: &Visitor,
+    form: &Form,
+    deed: Deed,
+    mut filled: ReviewPage,
+) -> Result<ReviewPage, Refused> {
+    let filters = Filters::of(&filled.filter);
+    filled.conditions = meant(deed, &filters, visitor.now(), false);
+    let found = would_find(visitor, deed, &filled.conditions, form.get("note")).await?;
+    if let Some(as_) = deed.as_() {
+        let (_, against) = decided(as_);
+        let others = only(filters.query(visitor.now()), &filters, &[against]);
+        let others = would_find(visitor, deed, &others, form.get("note")).await?;
+        filled.against = (others.matched > 0).then(|| grouped(others.matched));
+    }
+    filled.count = grouped(found.matched);
+    filled.is_one = found.matched == 1;
+    filled.is_none = found.matched == 0 && filled.against.is_none();
+    let now = visitor.now();
+    let sampled = |summary: &SummaryView| Sampled {
+        gid: summary.gid.to_string(),
+        href: link::transaction(summary.gid.as_str()),
+        status: Some(Pill::of_status(summary.status, summary.parked)),
+        begun: Some(Moment::new(summary.created_at, now)),
+    };
+    filled.sample = found.sample.iter().map(sampled).collect();
+    Ok(filled)
+}
+
+fn counted(count: usize) -> String {
+    grouped(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+/// What a dry run says. A filter of statuses among which there is none of these finds none.
+async fn would_find(
+    visitor: &Visitor,
+    deed: Deed,
+    conditions: &[(String, String)],
+    note: Option<&str>,
+) -> Result<Matched, Refused> {
+    if conditions.iter().any(|(name, value)| name == "status" && value.is_empty()) {
+        return Ok(Matched { matched: 0, sample: Vec::new() });
+    }
+    let found = visitor.ask().post("/v1/jobs", Some(&of_job(deed, conditions, note, true))).await?;
+    serde_json::from_value(found).map_err(|_| invalid("what the job would find could not be read"))
+}
+
+/// Which transactions a job is about. One that resolves is about those that were decided so, and about
+/// those that were decided the other way where somebody has said that they are meant.
+fn meant(deed: Deed, filters: &Filters, now: Wall, is_mixed_meant: bool) -> Vec<(String, String)> {
+    let asked = filters.query(now);
+    let Some(as_) = deed.as_() else { return asked };
+    let (so, against) = decided(as_);
+    match is_mixed_meant {
+        true => only(asked, filters, &[so, against]),
+        false => only(asked, filters, &[so]),
+    }
+}
+
+/// What is asked for, of these statuses alone.
+fn only(
+    mut asked: Vec<(String, String)>,
+    filters: &Filters,
+    statuses: &[Status],
+) -> Vec<(String, String)> {
+    let statuses = statuses.iter().filter(|status| filters.asks_for(**status));
+    let statuses = statuses.map(|status| status.as_str()).collect::<Vec<_>>().join(",");
+    asked.retain(|(name, _)| name != "status");
+    asked.push(("status".to_owned(), statuses));
+    asked
 }
 
 /// What the API is sent. Nothing is done by a dry run, which takes any note.
@@ -217,7 +305,7 @@ fn of_job(deed: Deed, conditions: &[(String, String)], note: Option<&str>, is_dr
         "dry_run": is_dry,
     });
     if let Some(as_) = deed.as_() {
-        body["as"] = as_.into();
+        body["as"] = as_.as_str().into();
     }
     match note {
         Some(note) => body["note"] = note.into(),
@@ -232,7 +320,11 @@ pub(super) async fn job(Extension(visitor): Extension<Visitor>, form: Form) -> R
     let to = back(&form, LIST).to_owned();
     let begun = async {
         let deed = deed(&form)?;
-        let conditions = Filters::of(form.get("filter").unwrap_or_default()).query(visitor.now());
+        let filters = Filters::of(form.get("filter").unwrap_or_default());
+        let conditions = meant(deed, &filters, visitor.now(), form.get("mixed") == Some("yes"));
+        if conditions.iter().any(|(name, value)| name == "status" && value.is_empty()) {
+            return Err(invalid("none that matches was decided so; nothing was done"));
+        }
         let body = of_job(deed, &conditions, form.get("note"), false);
         visitor.ask().post("/v1/jobs", Some(&body)).await
     };
@@ -246,50 +338,6 @@ pub(super) async fn job(Extension(visitor): Extension<Visitor>, form: Form) -> R
     }
 }
 
-/// Does it to each that was chosen.
-pub(super) async fn chosen(Extension(visitor): Extension<Visitor>, form: Form) -> Response {
-    let to = back(&form, LIST).to_owned();
-    let deed = match deed(&form) {
-        Ok(deed) => deed,
-        Err(problem) => return error_page::refused(&visitor, Tab::Transactions, &to, problem),
-    };
-    let (ask, note) = (visitor.ask(), form.get("note"));
-    let (mut done, mut failed) = (0, Vec::new());
-    for gid in form.all("gid").into_iter().take(CHOSEN) {
-        match to_one(&ask, &gid, deed, note).await {
-            Ok(()) => done += 1,
-            Err(problem) => failed.push((link::transaction(&gid), gid, problem)),
-        }
-    }
-    if failed.is_empty() {
-        return went_well(&to, "chosen", Some(done));
-    }
-    let shell = Shell::new(&visitor, Tab::Transactions, "What came of it");
-    let done = usize::try_from(done).unwrap_or(usize::MAX);
-    page(&CameOfIt { shell, done, failed, back: to })
-}
-
-async fn to_one(ask: &Ask, gid: &str, deed: Deed, note: Option<&str>) -> Result<(), Refused> {
-    let at = format!("/v1/transactions/{}", link::segment(gid));
-    match deed {
-        Deed::Retry => ask.send(Method::POST, &format!("{at}/retry"), None).await.map(drop),
-        Deed::Cancel => {
-            let body = note.map(|note| json!({ "reason": note }));
-            let uri = format!("{at}/cancel?wait=decided");
-            ask.send(Method::POST, &uri, body.as_ref()).await.map(drop)
-        }
-        Deed::ResolveConfirmed | Deed::ResolveCancelled => {
-            let view = ask.get::<TransactionView>(&at).await?;
-            let body = json!({ "as": deed.as_(), "note": note });
-            for branch in view.branches.iter().filter(|branch| !is_done(branch)) {
-                let uri = format!("{at}/branches/{}/resolve", link::segment(branch.id.as_str()));
-                ask.send(Method::POST, &uri, Some(&body)).await?;
-            }
-            Ok(())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,7 +346,7 @@ mod tests {
     fn a_job_is_asked_for_what_the_list_shows() {
         let pairs = [("status", "trying,confirming"), ("parked", "true"), ("order", "oldest")];
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let body = of_job(Deed::ResolveConfirmed, &pairs, Some("ticket 4711"), false);
+        let body = of_job(Deed::Resolve(ResolvedAs::Confirmed), &pairs, Some("ticket 4711"), false);
         let filter = json!({"status": "trying,confirming", "parked": true});
         let expected = json!({
             "action": "resolve", "as": "confirmed", "note": "ticket 4711", "dry_run": false, "filter": filter,
@@ -306,5 +354,29 @@ mod tests {
         assert_eq!(body, expected);
         let dry = of_job(Deed::Retry, &[], None, true);
         assert_eq!((&dry["dry_run"], &dry["as"]), (&json!(true), &Value::Null));
+    }
+
+    #[test]
+    fn a_job_resolves_none_against_the_decision_unless_it_is_meant() {
+        let statuses = |deed, query: &str, is_mixed_meant| {
+            let asked = meant(deed, &Filters::of(query), Wall(0), is_mixed_meant);
+            let found = asked.into_iter().find(|(name, _)| name == "status");
+            found.map(|(_, value)| value)
+        };
+        let [confirmed, cancelled] =
+            [ResolvedAs::Confirmed, ResolvedAs::Cancelled].map(Deed::Resolve);
+        for (deed, query, is_mixed_meant, expected) in [
+            (confirmed, "", false, Some("confirming")),
+            (confirmed, "status=all", false, Some("confirming")),
+            (confirmed, "parked=true", true, Some("confirming,cancelling")),
+            (cancelled, "", false, Some("cancelling")),
+            (cancelled, "status=confirming", false, Some("")),
+            (cancelled, "status=confirming", true, Some("confirming")),
+            (Deed::Retry, "", false, Some("trying,confirming,cancelling")),
+            (Deed::Cancel, "status=all", false, None),
+        ] {
+            let found = statuses(deed, query, is_mixed_meant);
+            assert_eq!(found.as_deref(), expected, "{deed:?} {query} {is_mixed_meant}");
+        }
     }
 }

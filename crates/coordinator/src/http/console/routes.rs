@@ -11,8 +11,8 @@ use http::{HeaderMap, Method, Uri};
 use crate::access::Needs;
 use crate::http::console::visit::visit;
 use crate::http::console::{
-    act, assets, jobs, many, needs_you, operations, participants, sign_in, transaction,
-    transactions,
+    act, assets, came, hold, jobs, many, needs_you, operations, participants, resolve, sign_in,
+    transaction, transactions,
 };
 use crate::http::pages::problems_page::wants_html;
 use crate::http::response::problem::Failure;
@@ -39,15 +39,16 @@ pub(in crate::http) fn mounted() -> Vec<Route> {
         form(sign_in::PATH, sign_in::sign_in),
         form("/console/sign-out", sign_in::sign_out),
         form("/console/retry", act::retry_all),
+        form(hold::RELEASE, hold::release),
         form("/console/transactions/{gid}/retry", act::retry),
         form("/console/transactions/{gid}/confirm", act::confirm),
         form("/console/transactions/{gid}/cancel", act::cancel),
-        form("/console/transactions/{gid}/branches/{id}/resolve", act::resolve),
+        form("/console/transactions/{gid}/branches/{id}/resolve", resolve::resolve),
         form("/console/transactions/{gid}/branches/{id}/readdress", act::readdress),
         form("/console/participants/{participant}/pause", act::pause),
         form("/console/participants/{participant}/resume", act::resume),
         form("/console/review", many::review),
-        form("/console/chosen", many::chosen),
+        form("/console/chosen", came::chosen),
         form("/console/jobs", many::job),
         form("/console/operations/jobs/{id}/stop", jobs::stop),
         file(assets::STYLE_PATH, assets::style),

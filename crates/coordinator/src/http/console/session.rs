@@ -21,9 +21,13 @@ use crate::http::extract::peer::Door;
 
 /// How long one holds.
 const HOLDS: Duration = Duration::from_secs(12 * 3_600);
-/// As browsers know it. One that is sent over TLS alone has a name that nothing else can set.
+/// How browsers know it begins. A browser has one jar for all ports of a host, so what follows tells the
+/// daemons of one database from all others there.
 const NAME: &str = "tercet-console";
-const SECURE_NAME: &str = "__Secure-tercet-console";
+/// Before that, of one that is sent over TLS alone: then nothing else can set it.
+const SECURE: &str = "__Secure-";
+/// Bytes of what follows.
+const NAME_BYTES: usize = 6;
 /// The most bytes a browser keeps of a cookie, its name and attributes among them.
 const MAX_COOKIE: usize = 3_900;
 /// Of its random id.
@@ -36,6 +40,8 @@ const VERSION: u8 = 1;
 pub(super) struct Keys {
     seal: LessSafeKey,
     forms: hmac::Key,
+    /// The cookie's: the same at every node, whatever name or port it is reached by.
+    name: String,
 }
 
 impl Keys {
@@ -47,7 +53,14 @@ impl Keys {
         };
         let seal = UnboundKey::new(&CHACHA20_POLY1305, derived("console session 1").as_ref());
         let forms = hmac::Key::new(hmac::HMAC_SHA256, derived("console form 1").as_ref());
-        Some(Self { seal: LessSafeKey::new(seal.ok()?), forms })
+        let own = hex(&derived("console cookie 1").as_ref()[..NAME_BYTES]);
+        let name = format!("{NAME}-{own}");
+        Some(Self { seal: LessSafeKey::new(seal.ok()?), forms, name })
+    }
+
+    fn name_at(&self, door: Door) -> String {
+        let secure = if door.has_tls { SECURE } else { "" };
+        format!("{secure}{}", self.name)
     }
 }
 
@@ -71,12 +84,13 @@ impl Session {
 
     /// The one that a request came with, if it holds still.
     pub(super) fn of(headers: &HeaderMap, door: Door, keys: &Keys, now: Wall) -> Option<Self> {
+        let wanted = keys.name_at(door);
         let cookies = headers.get_all(header::COOKIE).iter();
         let pairs = cookies.filter_map(|cookie| cookie.to_str().ok());
         let pairs = pairs.flat_map(|cookie| cookie.split(';'));
         let mut sealed = pairs.filter_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
-            (name == name_at(door)).then_some(value)
+            (name == wanted).then_some(value)
         });
         sealed.find_map(|sealed| Self::open(sealed, keys)).filter(|session| now < session.until)
     }
@@ -100,7 +114,7 @@ impl Session {
         }
         let sealed = self.seal(keys, clock)?;
         let holds = self.until.since(clock.now().wall).as_secs();
-        let text = cookie_text(&sealed, holds, door);
+        let text = cookie_text(&sealed, holds, door, keys);
         if text.len() > MAX_COOKIE {
             return None;
         }
@@ -146,19 +160,15 @@ impl Session {
 }
 
 /// The header by which a browser forgets its session.
-pub(super) fn forgotten(door: Door) -> HeaderValue {
+pub(super) fn forgotten(door: Door, keys: &Keys) -> HeaderValue {
     // The text is of characters that a header may have.
-    HeaderValue::try_from(cookie_text("", 0, door)).unwrap_or(HeaderValue::from_static(""))
+    HeaderValue::try_from(cookie_text("", 0, door, keys)).unwrap_or(HeaderValue::from_static(""))
 }
 
-fn cookie_text(value: &str, holds: u64, door: Door) -> String {
+fn cookie_text(value: &str, holds: u64, door: Door, keys: &Keys) -> String {
     let secure = if door.has_tls { "; Secure" } else { "" };
-    let name = name_at(door);
+    let name = keys.name_at(door);
     format!("{name}={value}; Path=/console; Max-Age={holds}; HttpOnly; SameSite=Strict{secure}")
-}
-
-fn name_at(door: Door) -> &'static str {
-    if door.has_tls { SECURE_NAME } else { NAME }
 }
 
 /// Whether nobody can listen in between.
@@ -253,6 +263,15 @@ mod tests {
         assert!(session.cookie(in_the_clear, &keys, &clock).is_some(), "it stands for nobody");
         let of_somebody = Session::begin(kept(), &clock);
         assert_eq!(of_somebody.cookie(in_the_clear, &keys, &clock), None);
+    }
+
+    #[test]
+    fn a_cookie_is_named_by_the_secret_that_all_nodes_share() {
+        let name = |door, secret| keys(secret).name_at(door);
+        assert_eq!(name(PLAIN, "a"), name(PLAIN, "a"));
+        assert_ne!(name(PLAIN, "a"), name(PLAIN, "b"));
+        assert!(name(PLAIN, "a").starts_with("tercet-console-"), "{}", name(PLAIN, "a"));
+        assert_eq!(name(TLS, "a"), format!("__Secure-{}", name(PLAIN, "a")));
     }
 
     #[test]

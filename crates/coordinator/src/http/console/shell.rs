@@ -6,6 +6,7 @@ use tercet_wire::Wall;
 
 use crate::access::Role;
 use crate::http::console::assets::VERSION;
+use crate::http::console::hold::ShownHold;
 use crate::http::console::state::Offers;
 use crate::http::console::visit::Visitor;
 
@@ -35,6 +36,8 @@ pub(super) struct Shell {
     pub(super) said: Option<String>,
     /// What the API of this node can do.
     pub(super) offers: Offers,
+    /// What is held since the database was restored.
+    pub(super) hold: Option<ShownHold>,
 }
 
 impl Shell {
@@ -50,6 +53,25 @@ impl Shell {
             version: &VERSION,
             said: None,
             offers: visitor.console().offers,
+            hold: visitor.hold.as_ref().map(|hold| hold.shown(visitor.now())),
+        }
+    }
+
+    /// Around a page that nobody is shown.
+    #[cfg(test)]
+    pub(super) fn nobodys() -> Self {
+        Self {
+            title: String::new(),
+            tab: Tab::Transactions,
+            who: String::new(),
+            role: Role::Viewer,
+            form_token: String::new(),
+            has_signed_in: false,
+            at: Wall(0),
+            version: "",
+            said: None,
+            offers: Offers::default(),
+            hold: None,
         }
     }
 

@@ -68,8 +68,11 @@ pub(super) async fn sign_in(Extension(guest): Extension<Guest>, form: Form) -> R
 }
 
 /// Ends the session.
-pub(super) async fn sign_out(Extension(guest): Extension<Guest>, _: Form) -> Response {
-    leads("/console", forgotten(guest.door))
+pub(super) async fn sign_out(Extension(guest): Extension<Guest>, form: Form) -> Response {
+    let Some(keys) = guest.console.keys().await else {
+        return refused(&guest, &form, "The database does not answer. Try again in a moment.");
+    };
+    leads("/console", forgotten(guest.door, keys))
 }
 
 fn leads(to: &str, cookie: HeaderValue) -> Response {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use axum::Router;
 use tercet_clock::Clock;
 use tercet_journal::Journal;
+use tercet_wire::StatsView;
 use tokio::sync::OnceCell;
 
 use crate::access::{Access, Caller};
 use crate::config::ShownSetting;
 use crate::http::console::ask::Ask;
+use crate::http::console::hold::Hold;
 use crate::http::console::session::Keys;
+use crate::http::readiness::Readiness;
 use crate::http::state::Api;
 use crate::metrics::RecentCalls;
 
@@ -47,6 +50,7 @@ pub(in crate::http) struct Console {
     pub(super) own: ConsoleSettings,
     pub(super) offers: Offers,
     journal: Journal,
+    readiness: Readiness,
     keys: OnceCell<Option<Keys>>,
 }
 
@@ -61,6 +65,7 @@ impl Console {
             own,
             offers,
             journal: api.journal.clone(),
+            readiness: api.readiness.clone(),
             keys: OnceCell::new(),
         })
     }
@@ -68,6 +73,19 @@ impl Console {
     /// Asks the API for somebody.
     pub(super) fn ask_for(&self, caller: Caller) -> Ask {
         Ask { api: self.api.clone(), caller }
+    }
+
+    /// What is held since the database was restored; none where nothing is. Nobody is asked for it while
+    /// this node knows of no hold.
+    pub(super) async fn hold(&self, ask: &Ask) -> Option<Hold> {
+        if !self.readiness.is_held() {
+            return None;
+        }
+        match ask.get::<StatsView>("/v1/stats").await {
+            Ok(stats) => stats.restored.map(|held| Hold::of(&held)),
+            // That it is held is known, and not how much.
+            Err(_) => Some(Hold::default()),
+        }
     }
 
     /// What sessions are sealed with; none while the database does not say.

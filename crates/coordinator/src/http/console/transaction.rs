@@ -6,7 +6,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::Path;
 use axum::response::Response;
-use http::Uri;
+use http::{Method, Uri};
 use tercet_wire::{
     BranchView, BreakerState, EventKind, EventView, Op, Page, ParticipantsView, ResolvedAs, Status,
     TransactionView, Wall,
@@ -15,11 +15,13 @@ use tercet_wire::{
 use crate::access::Role;
 use crate::escape::{for_people, lines_for_people};
 use crate::http::console::act::said;
-use crate::http::console::ask::{Ask, Refused};
+use crate::http::console::ask::{Ask, Refused, read};
 use crate::http::console::commands::{curl, tercet};
 use crate::http::console::error_page;
+use crate::http::console::hold::is_held;
 use crate::http::console::link;
 use crate::http::console::moment::{Moment, lasting};
+use crate::http::console::resolve::Way;
 use crate::http::console::shell::{Shell, Tab, page};
 use crate::http::console::timeline::Timeline;
 use crate::http::console::visit::Visitor;
@@ -41,7 +43,10 @@ struct TransactionPage {
     deadline: Moment,
     is_trying: bool,
     is_finished: bool,
+    /// Whether nothing of it is called or decided since the database was restored.
+    is_held: bool,
     can_confirm: bool,
+    trace: Option<String>,
     decided: Option<Moment>,
     finished: Option<Moment>,
     ran: String,
@@ -77,14 +82,6 @@ struct Card {
     command: String,
 }
 
-/// A way to end a branch by hand.
-struct Way {
-    word: &'static str,
-    /// Whether it is the opposite of what was decided.
-    is_opposite: bool,
-    consequence: String,
-}
-
 /// A line of the history.
 struct Line {
     at: Moment,
@@ -103,25 +100,31 @@ pub(super) async fn transaction(
 ) -> Response {
     let path = link::transaction(&gid);
     match looked(&visitor, &gid).await {
-        Ok((view, events, unreachable)) => {
+        Ok(looked) => {
             let shell = Shell::new(&visitor, Tab::Transactions, gid).saying(said(&uri));
-            page(&filled(&visitor, shell, view, (&events, &unreachable)))
+            page(&filled(&visitor, shell, looked))
         }
         Err(problem) => error_page::refused(&visitor, Tab::Transactions, &path, problem),
     }
 }
 
-async fn looked(
-    visitor: &Visitor,
-    gid: &str,
-) -> Result<(TransactionView, Vec<EventView>, BTreeSet<String>), Refused> {
+/// What there is of one.
+struct Looked {
+    view: TransactionView,
+    is_held: bool,
+    events: Vec<EventView>,
+    /// Participants that do not answer.
+    unreachable: BTreeSet<String>,
+}
+
+async fn looked(visitor: &Visitor, gid: &str) -> Result<Looked, Refused> {
     let ask = visitor.ask();
     let at = format!("/v1/transactions/{}", link::segment(gid));
     // What branches are sent is for operators alone.
     let include = if visitor.may(Role::Operator) { "?include=payload" } else { "" };
     let view = format!("{at}{include}");
     let (view, events, participants) = tokio::join!(
-        ask.get::<TransactionView>(&view),
+        ask.send(Method::GET, &view, None),
         all_events(&ask, &at),
         ask.get::<ParticipantsView>("/v1/participants"),
     );
@@ -129,7 +132,10 @@ async fn looked(
         let open = all.items.into_iter().filter(|it| it.breaker == BreakerState::Open);
         open.map(|it| it.participant).collect()
     });
-    Ok((view?, events?, unreachable.unwrap_or_default()))
+    let bytes = view?;
+    let view: TransactionView = read(&bytes)?;
+    let is_held = is_held(visitor, &view.summary, read(&bytes)?);
+    Ok(Looked { view, is_held, events: events?, unreachable: unreachable.unwrap_or_default() })
 }
 
 /// Its whole history, which is bounded.
@@ -141,8 +147,7 @@ async fn all_events(ask: &Ask, at: &str) -> Result<Vec<EventView>, Refused> {
 fn filled(
     visitor: &Visitor,
     shell: Shell,
-    view: TransactionView,
-    (events, unreachable): (&[EventView], &BTreeSet<String>),
+    Looked { view, is_held, events, unreachable }: Looked,
 ) -> TransactionPage {
     let now = visitor.now();
     let summary = &view.summary;
@@ -157,7 +162,11 @@ fn filled(
     });
     let at = format!("/v1/transactions/{}", link::segment(&gid));
     let mut commands = vec![tercet(&["tx", "show", &gid]), curl(has_rules, "GET", &at, None)];
-    if visitor.may(Role::Operator) && !summary.status.is_finished() {
+    if visitor.may(Role::Operator) && is_held {
+        commands.push(tercet(&["tx", "cancel", &gid, "--despite-hold"]));
+        let cancel = format!("{at}/cancel?despite_hold=true");
+        commands.push(curl(has_rules, "POST", &cancel, None));
+    } else if visitor.may(Role::Operator) && !summary.status.is_finished() {
         commands.push(tercet(&["tx", "retry", &gid]));
         commands.push(curl(has_rules, "POST", &format!("{at}/retry"), None));
     }
@@ -171,12 +180,14 @@ fn filled(
         deadline: moment(summary.deadline_at),
         is_trying: summary.status == Status::Trying,
         is_finished: summary.status.is_finished(),
+        is_held,
         can_confirm: summary.status == Status::Trying && summary.open,
+        trace: view.trace_id.map(|id| id.to_string()),
         decided: summary.decided_at.map(moment),
         finished: summary.finished_at.map(moment),
         ran: lasting(ends.since(summary.created_at)),
         metadata: metadata.collect(),
-        timeline: Timeline::of(&view, events, unreachable, now),
+        timeline: Timeline::of(&view, &events, &unreachable, now),
         branches: branches.collect(),
         events: events.iter().map(|event| line(event, now)).collect(),
         commands,
@@ -217,40 +228,8 @@ fn card(branch: &BranchView, view: &TransactionView, now: Wall) -> Card {
         pending,
         can_readdress: !is_done(branch),
         can_resolve,
-        resolutions: ways(branch, decided),
+        resolutions: Way::all(&branch.participant, view.summary.status),
         command: tercet(&["tx", "resolve", gid, branch.id.as_str(), "--as", word]),
-    }
-}
-
-/// How a branch can be ended by hand, what was decided first.
-fn ways(branch: &BranchView, decided: Option<Op>) -> Vec<Way> {
-    let participant = &branch.participant;
-    let way = |as_: ResolvedAs, is_opposite: bool| {
-        let (call, done) = match as_ {
-            ResolvedAs::Confirmed => ("Confirm", "has taken what was reserved"),
-            ResolvedAs::Cancelled => ("Cancel", "has given back what was reserved"),
-        };
-        let consequence = match is_opposite {
-            false => format!(
-                "{participant} is not called any more. The branch counts as if it had acknowledged \
-                 {call}: be sure that {participant} {done}, or make it so by hand."
-            ),
-            true => format!(
-                "This is the opposite of what was decided. {participant} is not called any more, the \
-                 branch counts as {as_}, and the transaction is marked as mixed for good: its other \
-                 branches went the other way."
-            ),
-        };
-        Way { word: as_.as_str(), is_opposite, consequence }
-    };
-    match decided {
-        Some(Op::Confirm) => {
-            vec![way(ResolvedAs::Confirmed, false), way(ResolvedAs::Cancelled, true)]
-        }
-        Some(Op::Cancel) => {
-            vec![way(ResolvedAs::Cancelled, false), way(ResolvedAs::Confirmed, true)]
-        }
-        Some(Op::Try) | None => Vec::new(),
     }
 }
 

@@ -4,16 +4,18 @@ use askama::Template;
 use axum::Extension;
 use axum::response::Response;
 use futures_util::future::join_all;
-use http::Uri;
+use http::{Method, Uri};
 use serde_json::Value;
-use tercet_wire::{Page, Reason, StatsView, Status, SummaryView, TransactionView, Wall};
+use tercet_wire::{Page, Reason, StatsView, SummaryView, TransactionView, Wall};
 
 use crate::http::console::act::said;
-use crate::http::console::ask::{Ask, Refused};
+use crate::http::console::ask::{Ask, Refused, read};
 use crate::http::console::error_page;
+use crate::http::console::facets::{Group, facets};
 use crate::http::console::filters::Filters;
+use crate::http::console::hold::{SaysHeld, is_held};
 use crate::http::console::link;
-use crate::http::console::moment::{Moment, grouped};
+use crate::http::console::moment::Moment;
 use crate::http::console::shell::{Shell, Tab, page};
 use crate::http::console::visit::Visitor;
 use crate::http::console::words::{LastWords, Pill, Tone, is_done};
@@ -23,22 +25,13 @@ use crate::http::console::words::{LastWords, Pill, Tone, is_done};
 struct TransactionsPage {
     shell: Shell,
     filters: Filters,
-    facets: Vec<Facet>,
+    groups: Vec<Group>,
     reasons: &'static [Reason],
     columns: Vec<String>,
     rows: Vec<Row>,
     next: Option<String>,
     is_first: bool,
     problem: Option<Refused>,
-}
-
-/// One way to narrow the list.
-struct Facet {
-    word: String,
-    tone: Tone,
-    count: Option<String>,
-    href: String,
-    is_chosen: bool,
 }
 
 /// A transaction in the list.
@@ -49,6 +42,7 @@ struct Row {
     saga: Option<String>,
     status: Pill,
     is_parked: bool,
+    is_held: bool,
     is_mixed: bool,
     reason: Option<&'static str>,
     created: Moment,
@@ -82,10 +76,11 @@ pub(super) async fn transactions(Extension(visitor): Extension<Visitor>, uri: Ur
         Ok((rows, next)) => (rows, next, None),
         Err(problem) => (Vec::new(), None, Some(problem)),
     };
+    let groups = facets(&ask, &filters, &stats, visitor.now()).await;
     let shell = Shell::new(&visitor, Tab::Transactions, "Transactions").saying(said(&uri));
     page(&TransactionsPage {
         shell,
-        facets: facets(&filters, &stats),
+        groups,
         reasons: Reason::ALL,
         columns: filters.columns(),
         rows,
@@ -96,48 +91,16 @@ pub(super) async fn transactions(Extension(visitor): Extension<Visitor>, uri: Ur
     })
 }
 
-fn facets(filters: &Filters, stats: &StatsView) -> Vec<Facet> {
-    // Counts are of all there are: beside other filters they would be of something else.
-    let are_counted = filters.are_statuses_alone();
-    let counted = |status: &Status| stats.by_status.get(status).copied().unwrap_or(0);
-    let asked = filters.get("status");
-    let facet = |word: &str, value: &str, tone, count: u64| Facet {
-        word: word.to_owned(),
-        tone,
-        count: are_counted.then(|| grouped(count)),
-        href: filters.with("status", value),
-        is_chosen: asked == value,
-    };
-    let unfinished = Status::ALL.iter().filter(|status| !status.is_finished());
-    let mut facets = vec![facet("unfinished", "", Tone::Busy, unfinished.map(counted).sum())];
-    facets.extend(Status::ALL.iter().map(|status| {
-        facet(
-            status.as_str(),
-            status.as_str(),
-            Pill::of_status(*status, false).tone,
-            counted(status),
-        )
-    }));
-    facets.push(facet("all", "all", Tone::Quiet, Status::ALL.iter().map(counted).sum()));
-    let is_parked = filters.has("parked", "true");
-    facets.push(Facet {
-        word: "parked".to_owned(),
-        tone: Tone::Bad,
-        count: are_counted.then(|| grouped(stats.parked)),
-        href: filters.with("parked", if is_parked { "" } else { "true" }),
-        is_chosen: is_parked,
-    });
-    facets
-}
-
 async fn list(visitor: &Visitor, filters: &Filters) -> Result<(Vec<Row>, Option<String>), Refused> {
     let (ask, now) = (visitor.ask(), visitor.now());
     let query = filters.query(now);
     let query = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let uri = link::with_query("/v1/transactions", query);
-    let Page { items, next_cursor } = ask.get::<Page<SummaryView>>(&uri).await?;
+    let bytes = ask.send(Method::GET, &uri, None).await?;
+    let Page { items, next_cursor } = read::<Page<SummaryView>>(&bytes)?;
+    let says = read::<Page<SaysHeld>>(&bytes)?.items;
     let columns = filters.columns();
-    let rows = items.into_iter().map(|summary| {
+    let rows = items.into_iter().zip(says).map(|(summary, says)| {
         let (ask, columns) = (&ask, &columns);
         async move {
             let branches = branches(ask, &summary, now).await;
@@ -149,6 +112,7 @@ async fn list(visitor: &Visitor, filters: &Filters) -> Result<(Vec<Row>, Option<
                 saga: summary.saga.as_ref().map(|saga| saga.name.to_string()),
                 status: Pill::of_status(summary.status, summary.parked),
                 is_parked: summary.parked,
+                is_held: is_held(visitor, &summary, says),
                 is_mixed: summary.mixed,
                 reason: summary.reason.map(Reason::as_str),
                 created: Moment::new(summary.created_at, now),
@@ -170,6 +134,7 @@ async fn branches(ask: &Ask, summary: &SummaryView, now: Wall) -> Row {
         saga: None,
         status: Pill::new(Tone::Quiet, ""),
         is_parked: false,
+        is_held: false,
         is_mixed: false,
         reason: None,
         created: Moment::new(summary.created_at, summary.created_at),

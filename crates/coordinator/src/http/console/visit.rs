@@ -13,6 +13,7 @@ use crate::access::{Caller, Certificate, Role};
 use crate::http::console::ask::Ask;
 use crate::http::console::assets::{POLICY, guard_page};
 use crate::http::console::error_page;
+use crate::http::console::hold::Hold;
 use crate::http::console::link;
 use crate::http::console::session::Session;
 use crate::http::console::sign_in;
@@ -40,6 +41,8 @@ pub(super) struct Guest {
 pub(super) struct Visitor {
     pub(super) guest: Guest,
     pub(super) caller: Caller,
+    /// What is held since the database was restored.
+    pub(super) hold: Option<Hold>,
 }
 
 impl Visitor {
@@ -100,7 +103,8 @@ pub(super) async fn visit(mut request: Request, next: Next) -> Response {
     let is_signing_in = request.uri().path() == sign_in::PATH;
     let mut response = match caller {
         Some(caller) => {
-            request.extensions_mut().insert(Visitor { guest: guest.clone(), caller });
+            let hold = console.hold(&console.ask_for(caller.clone())).await;
+            request.extensions_mut().insert(Visitor { guest: guest.clone(), caller, hold });
             request.extensions_mut().insert(guest);
             next.run(request).await
         }

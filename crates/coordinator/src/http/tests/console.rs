@@ -1,14 +1,16 @@
 //! The console's sessions, forms and roles, and what of others' words gets into its pages.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::body::Body;
 use http::Request;
 use tercet_engine::{
-    Ask, Decided, Decision, Reply, ReplyKind, Snapshot, StoredTransaction, Transaction,
+    Ask, Decided, Decision, Refusal, Reply, ReplyKind, Snapshot, StoredTransaction, Transaction,
 };
 use tercet_wire::{Reason, Status};
 
-use super::face::{Answer, Face, NOW, snapshot};
+use super::face::{Answer, Face, NOW, Seen, snapshot, transaction};
 use crate::access::{NamedToken, Role, TokenDigest};
 use crate::config::Settings;
 use crate::http::extract::peer::{Door, Peer};
@@ -199,16 +201,225 @@ async fn a_branch_is_resolved_against_the_decision_only_by_its_gid() {
     let form = form_token(&browser.get("/console/transactions/order-1").await);
     while face.seen.try_recv().is_ok() {}
     let path = "/console/transactions/order-1/branches/b1/resolve";
-    let sent = format!("form_token={form}&as=cancelled&note=x&opposite=yes");
-    for typed in ["", "&typed=", "&typed=order-2"] {
-        let answer = browser.post(path, &format!("{sent}{typed}")).await;
-        assert_eq!(answer.status, 400, "{typed}");
+    // Whatever the form says of itself: the transaction says what was decided.
+    for more in ["", "&opposite=no"] {
+        let sent = format!("form_token={form}&as=cancelled&note=%3Cb%3E+4711{more}");
+        for typed in ["", "&typed=", "&typed=order-2"] {
+            let answer = browser.post(path, &format!("{sent}{typed}")).await;
+            assert_eq!(answer.status, 400, "{typed}");
+            assert!(answer.text.contains("name=\"typed\" required"), "{}", answer.text);
+            assert!(answer.text.contains("value=\"&#60;b&#62; 4711\""), "{}", answer.text);
+        }
     }
-    let answer = browser.post(path, &format!("{sent}&typed=order-1")).await;
-    assert_eq!(answer.status, 303);
-    let seen = face.seen.try_recv().expect("the engine was asked");
-    assert!(matches!(seen.ask, Ask::Resolve(_)), "{seen:?}");
-    assert!(face.seen.try_recv().is_err(), "and once");
+    assert_eq!(resolutions(&mut face), 0);
+    let sent = format!("form_token={form}&as=cancelled&note=x&typed=order-1");
+    assert_eq!(browser.post(path, &sent).await.status, 303);
+    assert_eq!(resolutions(&mut face), 1);
+    // As was decided, nothing need be typed.
+    let sent = format!("form_token={form}&as=confirmed&note=x");
+    let answer = browser.post(path, &sent).await;
+    assert_eq!(answer.header("location"), "/console/transactions/order-1?said=resolved");
+    assert_eq!(resolutions(&mut face), 1);
+    let answer = browser.post(path, &format!("form_token={form}&as=both")).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(resolutions(&mut face), 0);
+}
+
+/// How often the engine was asked to resolve.
+fn resolutions(face: &mut Face) -> usize {
+    let asked = std::iter::from_fn(|| face.seen.try_recv().ok());
+    asked.filter(|seen| matches!(seen.ask, Ask::Resolve(_))).count()
+}
+
+#[tokio::test]
+async fn what_is_not_decided_is_not_resolved_by_a_decision_to_come() {
+    let mut face = Face::answering(&rules(), |_| reached(Status::Trying)).await;
+    let mut browser = Browser::of(&face, Role::Operator).await;
+    let form = form_token(&browser.get("/console/transactions/order-1").await);
+    for as_ in ["confirmed", "cancelled"] {
+        let sent = format!("form_token={form}&as={as_}&note=x&typed=order-1");
+        let path = "/console/transactions/order-1/branches/b1/resolve";
+        let answer = browser.post(path, &sent).await;
+        assert_eq!(answer.status, 409, "{}", answer.text);
+        assert!(answer.text.contains("not-decided"), "{}", answer.text);
+    }
+    assert_eq!(resolutions(&mut face), 0);
+}
+
+#[tokio::test]
+async fn what_is_taken_and_not_so_yet_is_told_as_asked_for() {
+    let not_yet = |seen: &Seen| {
+        let told = match seen.ask {
+            Ask::Resolve(_) | Ask::Cancel { .. } => ReplyKind::NotYet,
+            _ => ReplyKind::Reached,
+        };
+        Some(transaction(told, Status::Cancelling))
+    };
+    let face = Face::answering(&rules(), not_yet).await;
+    let mut browser = Browser::of(&face, Role::Operator).await;
+    let form = form_token(&browser.get("/console/transactions/order-1").await);
+    let of = "/console/transactions/order-1";
+    for (path, more, said) in
+        [("branches/b1/resolve", "&as=cancelled", "resolves-soon"), ("cancel", "", "decides-soon")]
+    {
+        let sent = format!("form_token={form}&note=x{more}");
+        let answer = browser.post(&format!("{of}/{path}"), &sent).await;
+        assert_eq!(answer.header("location"), format!("{of}?said={said}"), "{}", answer.text);
+        let page = browser.get(&format!("{of}?said={said}")).await;
+        assert!(page.text.contains("<p>Asked for"), "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn what_came_of_many_says_of_each_what_was_done() {
+    let answers = |seen: &Seen| {
+        let reached = || transaction(ReplyKind::Reached, Status::Confirming);
+        Some(match (&seen.ask, seen.gid.as_str()) {
+            (Ask::Resolve(_), "order-2") => transaction(ReplyKind::NotYet, Status::Confirming),
+            (Ask::Resolve(_), "order-3") => {
+                Reply::Refused(Refusal::AlreadyFinished("b1".parse().expect("an id")))
+            }
+            (Ask::Read, "order-4") => transaction(ReplyKind::Reached, Status::Confirmed),
+            (Ask::Read, "order-5") => transaction(ReplyKind::Reached, Status::Cancelling),
+            _ => reached(),
+        })
+    };
+    let mut face = Face::answering(&rules(), answers).await;
+    let mut browser = Browser::of(&face, Role::Operator).await;
+    let form = form_token(&browser.get("/console/transactions/order-1").await);
+    let gids = |count: usize| -> String {
+        (1..=count).map(|number| format!("&gid=order-{number}")).collect()
+    };
+    let sent = |count| {
+        let gids = gids(count);
+        format!("form_token={form}&deed=resolve-confirmed&note=x{gids}")
+    };
+    let page = browser.post("/console/review", &sent(5)).await;
+    assert!(page.text.contains("<h1>4 transactions: resolve as confirmed</h1>"), "{}", page.text);
+    assert!(page.text.contains("Also the 1 that was decided the other way"), "{}", page.text);
+    let page = browser.post("/console/chosen", &sent(5)).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("<h1>Done to 1 of 5</h1>"), "{}", page.text);
+    for (part, gid) in [
+        ("id=\"failed\"", "order-3"),
+        ("id=\"asked-for\"", "order-2"),
+        ("id=\"against\"", "order-5"),
+        ("id=\"nothing\"", "order-4"),
+    ] {
+        let (_, rest) = page.text.split_once(part).unwrap_or_else(|| panic!("no {part}"));
+        let (own, _) = rest.split_once("</section>").expect("its end");
+        assert!(own.contains(gid), "{part}: {own}");
+        assert_eq!(own.matches("class=\"gid\"").count(), 1, "{part}: {own}");
+    }
+    assert!(page.text.contains("already-finished"), "{}", page.text);
+    assert!(!page.text.contains("id=\"not-tried\""), "{}", page.text);
+    // Those that were decided the other way are done by whoever says that they are meant.
+    while face.seen.try_recv().is_ok() {}
+    let one = format!("form_token={form}&deed=resolve-confirmed&note=x&gid=order-5");
+    browser.post("/console/chosen", &one).await;
+    assert_eq!(resolutions(&mut face), 0);
+    let answer = browser.post("/console/chosen", &format!("{one}&mixed=yes")).await;
+    assert_eq!(answer.header("location"), "/console/transactions?said=chosen&n=1");
+    assert_eq!(resolutions(&mut face), 1);
+    // Beyond a page of the list nothing is tried, and it is said.
+    let page = browser.post("/console/chosen", &sent(502)).await;
+    assert!(page.text.contains("<h1>Done to 496 of 502</h1>"), "{}", page.text);
+    let (_, not_tried) = page.text.split_once("id=\"not-tried\"").expect("a part");
+    assert_eq!(not_tried.matches("class=\"gid\"").count(), 2, "{not_tried}");
+}
+
+#[tokio::test]
+async fn nothing_more_is_tried_once_the_journal_does_not_answer() {
+    let answers = |seen: &Seen| match &seen.ask {
+        Ask::Retry { .. } => Some(Reply::Refused(Refusal::JournalUnavailable)),
+        _ => reached(Status::Confirming),
+    };
+    let mut face = Face::answering(&rules(), answers).await;
+    let mut browser = Browser::of(&face, Role::Operator).await;
+    let form = form_token(&browser.get("/console/transactions/order-1").await);
+    while face.seen.try_recv().is_ok() {}
+    let gids: String = (1..=40).map(|number| format!("&gid=order-{number}")).collect();
+    let sent = format!("form_token={form}&deed=retry{gids}");
+    let page = browser.post("/console/chosen", &sent).await;
+    assert!(page.text.contains("<h1>Done to 0 of 40</h1>"), "{}", page.text);
+    assert!(page.text.contains("journal-unavailable"), "{}", page.text);
+    let asked = std::iter::from_fn(|| face.seen.try_recv().ok()).count();
+    let (_, not_tried) = page.text.split_once("id=\"not-tried\"").expect("a part");
+    assert_eq!(not_tried.matches("class=\"gid\"").count(), 40 - asked);
+    assert!(asked < 40, "{asked}");
+}
+
+#[tokio::test]
+async fn what_is_held_is_said_on_every_page_and_decided_by_a_form_that_says_so() {
+    let mut face = Face::answering(&rules(), |_| reached(Status::Trying)).await;
+    let mut browser = Browser::of(&face, Role::Operator).await;
+    let pages = ["/console/operations/settings", "/console/transactions/order-1"];
+    for path in pages {
+        let page = browser.get(path).await;
+        assert!(!page.text.contains("Held since a restore"), "{path}: {}", page.text);
+    }
+    face.readiness.set_held(true);
+    for path in pages {
+        let page = browser.get(path).await;
+        assert!(page.text.contains("Held since a restore"), "{path}: {}", page.text);
+    }
+    let form = form_token(&browser.get("/console/transactions/order-1").await);
+    while face.seen.try_recv().is_ok() {}
+    for (what, more, is_despite) in [
+        ("cancel", "", false),
+        ("cancel", "&despite=hold", true),
+        ("confirm", "&despite=hold", true),
+    ] {
+        let path = format!("/console/transactions/order-1/{what}");
+        browser.post(&path, &format!("form_token={form}{more}")).await;
+        let seen = face.seen.try_recv().expect("the engine was asked");
+        assert_eq!(matches!(seen.ask, Ask::DecideHeld(_)), is_despite, "{what}{more}: {seen:?}");
+        while face.seen.try_recv().is_ok() {}
+    }
+    // It is released by whoever says what was done before, and by nobody else.
+    let path = "/console/restored/release";
+    let answer = browser.post(path, &format!("form_token={form}&note=x")).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    let answer = browser.post(path, &format!("form_token={form}&note=x&sure=yes")).await;
+    assert_eq!(answer.header("location"), "/console?said=released&n=0", "{}", answer.text);
+    let mut client = Browser::of(&face, Role::Client).await;
+    let page = client.get("/console/operations").await;
+    assert!(page.text.contains("Held since a restore"), "{}", page.text);
+    let form = form_token(&page);
+    let answer = client.post(path, &format!("form_token={form}&sure=yes")).await;
+    assert_eq!(answer.status, 403, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn daemons_on_one_host_leave_each_others_sessions_alone() {
+    let [one, other] = [Face::with_rules(&rules()).await, Face::with_rules(&rules()).await];
+    let mut first = Browser::of(&one, Role::Operator).await;
+    let mut second = Browser::of(&other, Role::Operator).await;
+    // A browser has one jar for a host, whatever the port: a cookie takes the place of one of its name.
+    let kept = |browser: &Browser| {
+        let cookie = browser.cookie.clone().expect("a session");
+        cookie.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    let jar: BTreeMap<_, _> = [&first, &second].into_iter().filter_map(kept).collect();
+    let pairs: Vec<_> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    for browser in [&mut first, &mut second] {
+        browser.cookie = Some(pairs.join("; "));
+        let page = browser.get("/console/operations/settings").await;
+        assert_eq!((page.status.as_u16(), page.header("set-cookie")), (200, ""));
+    }
+}
+
+#[tokio::test]
+async fn a_trace_is_named_on_the_page_of_its_transaction() {
+    let face = Face::answering(&rules(), |_| reached(Status::Confirming)).await;
+    let mut browser = Browser::of(&face, Role::Viewer).await;
+    let page = browser.get("/console/transactions/order-1").await;
+    let (_, rest) = page.text.split_once("<dt>Trace</dt><dd><code>").expect("a trace");
+    let (id, _) = rest.split_once('<').expect("an id");
+    let request = Request::get("/v1/transactions/order-1")
+        .header("authorization", format!("Bearer {}", token(Role::Viewer)));
+    let shown = face.send(request.body(Body::empty()).expect("a request")).await;
+    assert_eq!(shown.json()["trace_id"], id);
 }
 
 /// Cancelled for a reason that somebody has written to be run.
