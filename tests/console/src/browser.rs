@@ -111,6 +111,14 @@ impl Browser {
         self.check(path).await;
     }
 
+    /// Goes to a page that may be what it likes: the coordinator may be in need.
+    ///
+    /// # Panics
+    /// It does not open.
+    pub async fn visit(&self, path: &str) {
+        self.driver.goto(format!("{}{path}", self.base)).await.expect("the page opens");
+    }
+
     /// Signs in by the form, from whatever page leads there.
     ///
     /// # Panics

@@ -9,7 +9,7 @@ mod stage;
 
 pub use browser::{Browser, Look};
 pub use participant::Participant;
-pub use stage::{Role, Stage, token};
+pub use stage::{Role, Stage, free_port, program, sha256, token, tokens};
 
 use std::time::Duration;
 

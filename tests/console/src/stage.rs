@@ -48,6 +48,22 @@ pub fn token(role: Role) -> String {
     format!("{0}-{0}-{0}-{0}", role.word())
 }
 
+/// The tokens of all roles, as a daemon's settings have them.
+#[must_use]
+pub fn tokens() -> Value {
+    let named = |role: Role| {
+        let hex = sha256(&token(role));
+        json!({"name": role.who(), "role": role.word(), "sha256": hex})
+    };
+    Value::from([Role::Viewer, Role::Client, Role::Operator].map(named).to_vec())
+}
+
+/// What a daemon knows of a token.
+#[must_use]
+pub fn sha256(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A running daemon.
 pub struct Stage {
     /// Its URL.
@@ -72,18 +88,12 @@ impl Stage {
     /// It does not start.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a directory");
-        let named = |role: Role| {
-            let digest = Sha256::digest(token(role).as_bytes());
-            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            json!({"name": role.who(), "role": role.word(), "sha256": hex})
-        };
-        let tokens = [Role::Viewer, Role::Client, Role::Operator].map(named);
         let port = free_port();
         let database = format!("sqlite://{}", directory.path().join("tercet.db").display());
-        let mut command = Command::new(program());
+        let mut command = Command::new(program("tercet"));
         command
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--database-url", &database])
-            .env("TERCET_AUTH__TOKENS", Value::from(tokens.to_vec()).to_string())
+            .env("TERCET_AUTH__TOKENS", tokens().to_string())
             .env("TERCET_NODE__ID", "node-a")
             .stderr(Stdio::null())
             .kill_on_drop(true);
@@ -169,17 +179,24 @@ impl Stage {
     }
 }
 
-/// The daemon that was built.
-fn program() -> PathBuf {
+/// A program that was built.
+///
+/// # Panics
+/// It was not.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
     let bins = std::env::var("BIN_DIR").unwrap_or_else(|_| "../../target/debug".to_owned());
-    let program = PathBuf::from(bins).join("tercet");
+    let program = PathBuf::from(bins).join(name);
     assert!(program.exists(), "{} is not built", program.display());
     program
 }
 
 /// One that nobody has at the moment.
+///
+/// # Panics
+/// There is none.
 #[must_use]
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
 }
