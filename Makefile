@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console drill sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-relays instructions instructions-update
 
 help: ## List these targets
@@ -62,6 +62,11 @@ promises: ## List in docs/testing.md which tests keep which promise, as the test
 console: ## Try the console in a real browser, with axe (chromium, chromium-driver, npm; 5 minutes, the first time 10)
 	cargo build --workspace --bins
 	tests/console/run
+
+# WAITING: how many wait where many do.
+drill: ## Put right by command line and console what goes wrong; write docs/operating.md (root; chromium, npm; 6 minutes)
+	cargo build --workspace --bins
+	tests/console/run --drill --report "$(CURDIR)/docs/operating.md"
 
 openapi: ## Try /openapi.json with three generators of clients and with schemathesis (python3, node, go; 4 minutes)
 	cargo build --workspace --bins

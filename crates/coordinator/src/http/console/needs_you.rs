@@ -6,8 +6,8 @@ use axum::response::Response;
 use futures_util::future::join_all;
 use http::Uri;
 use tercet_wire::{
-    Page, ParticipantView, ParticipantsView, PausedView, StatsView, Status, SummaryView,
-    TransactionView, Wall, metric,
+    Page, ParticipantView, ParticipantsView, PausedView, ProblemCode, StatsView, Status,
+    SummaryView, TransactionView, Wall, metric,
 };
 
 use crate::http::console::act::said;
@@ -35,13 +35,21 @@ struct NeedsYou {
 
 /// How it stands with all of it.
 pub(super) struct Pulse {
+    /// Why the node that is asked takes no work, where it does not.
+    pub(super) not_ready: Option<Refused>,
+    /// What the database says; none while it cannot write, since nobody is told then how it stands.
+    pub(super) counts: Option<Counts>,
+    pub(super) journal: JournalPulse,
+}
+
+/// How many there are, and the nodes that drive them.
+pub(super) struct Counts {
     pub(super) unfinished: Vec<Count>,
     pub(super) finished: Vec<Count>,
     pub(super) parked: String,
     pub(super) has_parked: bool,
     pub(super) quarantined: u64,
     pub(super) oldest: Option<String>,
-    pub(super) journal: JournalPulse,
     pub(super) nodes: Vec<NodePulse>,
 }
 
@@ -115,18 +123,21 @@ async fn looked(visitor: &Visitor) -> Result<(Pulse, Vec<Row>), Refused> {
     let ask = visitor.ask();
     let participants = async { ask.get::<ParticipantsView>("/v1/participants").await };
     let (pulse, all) = tokio::join!(pulse(visitor), participants);
+    let pulse = pulse?;
     let mut rows: Vec<Row> =
         all?.items.into_iter().map(|participant| row(visitor, participant)).collect();
     rows.sort_by(|a, b| {
         let of = |row: &Row| (row.state.tone, std::cmp::Reverse(row.trouble()));
         of(a).cmp(&of(b)).then_with(|| a.participant.cmp(&b.participant))
     });
-    let held = rows.iter().take(LOOKED_INTO).map(|row| held_up(&ask, row, visitor.now()));
+    // Lists are not told either while counts are not.
+    let most = if pulse.counts.is_some() { LOOKED_INTO } else { 0 };
+    let held = rows.iter().take(most).map(|row| held_up(&ask, row, visitor.now()));
     let held = join_all(held).await;
     for (row, held) in rows.iter_mut().zip(held) {
         row.held = held;
     }
-    Ok((pulse?, rows))
+    Ok((pulse, rows))
 }
 
 impl Row {
@@ -224,20 +235,37 @@ fn held_by(participant: &str, view: &TransactionView, now: Wall) -> Option<HeldU
 /// How it stands with all of it.
 pub(super) async fn pulse(visitor: &Visitor) -> Result<Pulse, Refused> {
     let ask = visitor.ask();
-    let (stats, metrics) = tokio::join!(ask.get::<StatsView>("/v1/stats"), ask.text("/metrics"));
-    let (stats, now) = (stats?, visitor.now());
+    let (metrics, ready) = tokio::join!(ask.text("/metrics"), ask.text("/readyz"));
+    let not_ready = ready.err();
+    // Who asks then waits for as long as one may, and is told nothing.
+    let is_silent =
+        not_ready.as_ref().is_some_and(|why| why.code == ProblemCode::JournalUnavailable);
+    let counts = match is_silent {
+        true => None,
+        false => Some(counts(&ask.get("/v1/stats").await?, visitor.now())),
+    };
     let names =
         [metric::JOURNAL_QUEUE_RECORDS, metric::JOURNAL_COMMIT_DURATION, metric::JOURNAL_FAILURES];
     // Metrics may be closed to somebody to whom all else is open.
     let gauges = Gauges::read(&metrics.unwrap_or_default(), &names);
+    let took = |share| {
+        let seconds = gauges.quantile(metric::JOURNAL_COMMIT_DURATION, &[], share)?;
+        Some(seconds_shown(seconds))
+    };
+    let journal = JournalPulse {
+        queue: grouped(gauges.count(metric::JOURNAL_QUEUE_RECORDS, &[])),
+        commit: took(0.5),
+        slowest: took(0.99),
+        failures: gauges.count(metric::JOURNAL_FAILURES, &[]),
+    };
+    Ok(Pulse { not_ready, counts, journal })
+}
+
+fn counts(stats: &StatsView, now: Wall) -> Counts {
     let count = |status: Status| Count {
         word: status.as_str(),
         count: grouped(stats.by_status.get(&status).copied().unwrap_or(0)),
         href: link::with_query("/console/transactions", [("status", status.as_str())]),
-    };
-    let took = |share| {
-        let seconds = gauges.quantile(metric::JOURNAL_COMMIT_DURATION, &[], share)?;
-        Some(seconds_shown(seconds))
     };
     let nodes = stats.nodes.iter().map(|node| NodePulse {
         id: node.id.clone(),
@@ -249,7 +277,7 @@ pub(super) async fn pulse(visitor: &Visitor) -> Result<Pulse, Refused> {
         url: node.url.clone(),
         since: Moment::new(node.since, now),
     });
-    Ok(Pulse {
+    Counts {
         unfinished: [Status::Trying, Status::Confirming, Status::Cancelling].map(count).into(),
         finished: [Status::Confirmed, Status::Cancelled].map(count).into(),
         parked: grouped(stats.parked),
@@ -258,14 +286,8 @@ pub(super) async fn pulse(visitor: &Visitor) -> Result<Pulse, Refused> {
         oldest: stats
             .oldest_unfinished_seconds
             .map(|seconds| lasting(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))),
-        journal: JournalPulse {
-            queue: grouped(gauges.count(metric::JOURNAL_QUEUE_RECORDS, &[])),
-            commit: took(0.5),
-            slowest: took(0.99),
-            failures: gauges.count(metric::JOURNAL_FAILURES, &[]),
-        },
         nodes: nodes.collect(),
-    })
+    }
 }
 
 /// Seconds as people write short times.

@@ -31,6 +31,10 @@ struct OperationsPage {
     shell: Shell,
     part: Part,
     pulse: Pulse,
+    /// What is free where an SQLite database lies, and of how much.
+    disk: Option<String>,
+    /// Causes for which work was not taken, and how often.
+    turned_away: Vec<(String, String)>,
     alerts: Vec<(String, Tone, String)>,
     alerts_waiting: String,
     requests_failed: String,
@@ -126,8 +130,15 @@ pub(super) async fn operations(Extension(visitor): Extension<Visitor>, uri: Uri)
         Ok(pulse) => pulse,
         Err(problem) => return error_page::refused(&visitor, Tab::Operations, "/console", problem),
     };
-    let names =
-        [metric::ALERTS, metric::ALERTS_WAITING, metric::LOGINS_FAILED, metric::RETENTION_LAG];
+    let names = [
+        metric::ALERTS,
+        metric::ALERTS_WAITING,
+        metric::LOGINS_FAILED,
+        metric::RETENTION_LAG,
+        metric::DATABASE_DISK_FREE,
+        metric::DATABASE_DISK_SIZE,
+        metric::ADMISSIONS_REFUSED,
+    ];
     let gauges = Gauges::read(&metrics.unwrap_or_default(), &names);
     let alerts = gauges.values(metric::ALERTS, "result").into_iter().map(|result| {
         let count = gauges.count(metric::ALERTS, &[("result", result)]);
@@ -139,7 +150,17 @@ pub(super) async fn operations(Extension(visitor): Extension<Visitor>, uri: Uri)
         };
         (result.replace('_', " "), tone, grouped(count))
     });
+    let size = gauges.count(metric::DATABASE_DISK_SIZE, &[]);
+    let free = gauges.count(metric::DATABASE_DISK_FREE, &[]);
+    let turned_away = gauges.values(metric::ADMISSIONS_REFUSED, "cause").into_iter();
+    let turned_away = turned_away.filter_map(|cause| {
+        let count = gauges.count(metric::ADMISSIONS_REFUSED, &[("cause", cause)]);
+        (count > 0).then(|| (cause.replace('_', " "), grouped(count)))
+    });
     page(&OperationsPage {
+        disk: (size > 0)
+            .then(|| format!("{} MiB of {} MiB", grouped(free >> 20), grouped(size >> 20))),
+        turned_away: turned_away.collect(),
         shell: Shell::new(&visitor, Tab::Operations, "Operations").saying(said(&uri)),
         part: Part::Nodes,
         alerts: alerts.collect(),
