@@ -96,8 +96,8 @@ order-1001  trying, held
   trace     0af7651916cd43dd8448eb211c80319c
   begun     2025-11-20T12:00:00.000Z  (10 min 0 s ago)
   deadline  2025-11-20T12:00:30.000Z
-  held      undecided in the backup that the database was restored from:
-            nothing of it is called, cancelled or expires
+  held      undecided in the backup that the database was restored from: nothing
+            of it is called, cancelled or expires
 
 no branches
 
