@@ -157,6 +157,7 @@ async fn a_doctor_asks_the_daemon_where_its_settings_have_it_listen() {
     let doctor = async |listen: &str, more: &[(&str, &str)]| {
         let mut environment =
             vec![("TERCET_SERVER__LISTEN", listen), ("TERCET_DATABASE__URL", &*database)];
+        // What comes later stands.
         environment.extend(more);
         run(place.path(), &["doctor", "-o", "json"], &environment).await
     };
@@ -165,6 +166,15 @@ async fn a_doctor_asks_the_daemon_where_its_settings_have_it_listen() {
     assert_eq!(
         found(&well, "ports"),
         ("ok".into(), format!("{listen} is in use, by a daemon of Tercet"))
+    );
+
+    // It has another database than these settings.
+    let other = doctor(&listen, &[("TERCET_DATABASE__URL", "sqlite://other.db")]).await;
+    assert_eq!(
+        (other.code, found(&other, "ports").0.as_str()),
+        (Some(1), "fail"),
+        "{}",
+        other.stdout
     );
 
     // Another program has the port, and answers all that it is asked.

@@ -45,9 +45,9 @@ async fn stats(client: &Client) -> Value {
     client.send(Method::GET, "/v1/stats", None).await.json
 }
 
-/// A daemon with one transaction whose Try is under way, an open one, and one that is confirming;
+/// A daemon with one transaction whose Try is under way for so long, an open one, and one that is confirming;
 /// and a backup of that moment.
-async fn backed_up(participant: &Participant) -> (Tercet, TempDir, PathBuf) {
+async fn backed_up(participant: &Participant, timeout_ms: u32) -> (Tercet, TempDir, PathBuf) {
     let tercet = Tercet::start().await;
     let client = tercet.client();
     participant.always("slow", Op::Confirm, in_a_minute());
@@ -56,7 +56,7 @@ async fn backed_up(participant: &Participant) -> (Tercet, TempDir, PathBuf) {
     participant.always("stock", Op::Try, Reaction::status(202));
     let mut undecided: Value =
         serde_json::from_str(&begin("undecided", &[branch(participant, "stock")])).expect("json");
-    undecided["timeout_ms"] = json!(2_000);
+    undecided["timeout_ms"] = json!(timeout_ms);
     client.begin("?wait=accepted", &undecided.to_string()).await;
     client.begin("", &begin_open("open", &[])).await;
     let place = directory();
@@ -69,7 +69,7 @@ async fn backed_up(participant: &Participant) -> (Tercet, TempDir, PathBuf) {
 #[tokio::test]
 async fn a_restored_database_is_held_until_it_is_released() {
     let participant = Participant::start().await;
-    let (mut tercet, _place, backup) = backed_up(&participant).await;
+    let (mut tercet, _place, backup) = backed_up(&participant, 6_000).await;
     // What happens after the backup is forgotten by it.
     let client = tercet.client();
     client.send(Method::POST, "/v1/transactions/open/confirm", None).await;
@@ -114,7 +114,7 @@ async fn a_restored_database_is_held_until_it_is_released() {
         assert_eq!(client.get(gid).await.json["held"].as_bool(), held, "{gid}");
     }
     let listed = well(&tercet, &["tx", "list"]).await;
-    assert_eq!(listed.matches("trying, held").count(), 2, "{listed}");
+    assert_eq!(listed.matches("  held  ").count(), 2, "{listed}");
     let shown = well(&tercet, &["tx", "show", "open"]).await;
     for words in ["open  trying, held", "tx confirm open --despite-hold", "restored release"] {
         assert!(shown.contains(words), "{words} in {shown}");
@@ -248,7 +248,7 @@ async fn a_backup_replaces_nothing_unasked_and_is_nobody_elses_to_read() {
 #[tokio::test]
 async fn a_restore_leaves_what_it_cannot_replace() {
     let participant = Participant::start().await;
-    let (mut tercet, place, backup) = backed_up(&participant).await;
+    let (mut tercet, place, backup) = backed_up(&participant, 600_000).await;
     let said = failed(&tercet, &["restore", text(&backup)]).await;
     assert!(said.contains("another process is using"), "{said}");
     tercet.kill().await;

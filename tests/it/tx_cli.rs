@@ -189,7 +189,7 @@ async fn a_list_goes_on_behind_the_cursor_of_the_page_before() {
 }
 
 #[tokio::test]
-async fn a_resolution_against_the_decision_is_warned_of_before_it_is_asked() {
+async fn a_resolution_against_the_decision_is_warned_of_first() {
     let (tercet, participant) = (Tercet::start().await, Participant::start().await);
     participant.always("stuck", Op::Confirm, Reaction::status(404));
     let body = begin("order-1", &[branch(&participant, "stuck")]);

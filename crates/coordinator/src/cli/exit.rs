@@ -53,7 +53,11 @@ pub(super) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text += &format!(": {error}");
+        let said = error.to_string();
+        // Some say their cause themselves.
+        if !text.ends_with(&said) {
+            text += &format!(": {said}");
+        }
         cause = error.source();
     }
     text

@@ -86,10 +86,15 @@ async fn readiness(client: &Client, findings: &mut Findings) -> bool {
     true
 }
 
+/// Whether the two did not agree on certificates: whoever that is may well be a daemon.
+pub(super) fn is_about_certificates(error: &ClientError) -> bool {
+    with_causes(error).contains("certificate")
+}
+
 /// Why nobody was understood, and what helps.
 pub(super) fn unheard(error: &ClientError) -> String {
     let why = with_causes(error);
-    match why.contains("certificate") {
+    match is_about_certificates(error) {
         true => {
             format!(
                 "{why} (--ca, --cert and --key name certificates, --url the name that is asked)"

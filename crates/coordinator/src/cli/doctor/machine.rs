@@ -29,14 +29,21 @@ pub(super) async fn look(settings: &Settings, findings: &mut Findings) {
         let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
         disk(directory, findings);
-        fsync(directory, findings);
+        let can_be_written = fsync(directory, findings);
         match tercet_journal::untrusted_file_system(url) {
             Some(why) => findings.fail("durability", why),
             None => findings.ok("durability", "a log that is fsynced before anything is told"),
         }
         if !file.exists() {
-            let found = format!("{} is not there yet: it will be made", file.display());
-            findings.ok("database", found);
+            let name = file.display();
+            match can_be_written {
+                true => {
+                    findings.ok("database", format!("{name} is not there yet: it will be made"))
+                }
+                false => {
+                    findings.fail("database", format!("{name} is not there, and cannot be made"))
+                }
+            }
             return;
         }
     }
@@ -81,7 +88,8 @@ fn disk(directory: &Path, findings: &mut Findings) {
     }
 }
 
-fn fsync(directory: &Path, findings: &mut Findings) {
+/// Whether something can be written there.
+fn fsync(directory: &Path, findings: &mut Findings) -> bool {
     match median_fsync(directory) {
         Ok(median) => {
             let text = format!("{:.1} ms to make a page durable", median.as_secs_f64() * 1_000.0);
@@ -89,10 +97,12 @@ fn fsync(directory: &Path, findings: &mut Findings) {
                 true => findings.warn("fsync", text),
                 false => findings.ok("fsync", text),
             }
+            true
         }
         Err(error) => {
             let found = format!("nothing can be written in {}: {error}", directory.display());
             findings.fail("fsync", found);
+            false
         }
     }
 }

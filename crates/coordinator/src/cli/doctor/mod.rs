@@ -111,7 +111,10 @@ pub(super) fn doctor(flags: &Doctor) -> Exit {
     let layers = ServeFlags::from(&flags.flags).gather(Flags::new());
     let settings = match layers.and_then(|layers| Ok((layers.settings()?, layers))) {
         Ok((settings, layers)) => {
-            findings.ok("settings", format!("{} not as built in", layers.changed()));
+            findings.ok(
+                "settings",
+                format!("they can be used; {} are not as built in", layers.changed()),
+            );
             for (variable, meant) in layers.unheard() {
                 let found = format!("environment {variable} sets nothing; {meant} does");
                 findings.warn("settings", found);

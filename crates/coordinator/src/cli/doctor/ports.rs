@@ -1,12 +1,15 @@
 //! Whether the daemon could listen where its settings say, and who does.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use url::Url;
 
-use super::Findings;
-use super::daemon::{Who, unheard, who};
+use super::daemon::{Who, is_about_certificates, unheard, who};
+use super::{Findings, Verdict};
 use crate::cli::tx::{Where, client_of};
 use crate::config::Settings;
 use crate::tls::TlsFiles;
@@ -36,13 +39,21 @@ fn url_of(scheme: &str, address: SocketAddr) -> Option<Url> {
 
 pub(super) async fn look(settings: &Settings, at: &Where, findings: &mut Findings) {
     let server = &settings.server;
-    port(server.listen, url(settings), at, findings).await;
+    let database = tercet_journal::database_file(settings.database.url.expose());
+    let database = database.as_deref();
+    port(server.listen, url(settings), at, database, findings).await;
     if let Some(address) = server.admin_listen {
-        port(address, url_of("http", address), at, findings).await;
+        port(address, url_of("http", address), at, database, findings).await;
     }
 }
 
-async fn port(address: SocketAddr, url: Option<Url>, at: &Where, findings: &mut Findings) {
+async fn port(
+    address: SocketAddr,
+    url: Option<Url>,
+    at: &Where,
+    database: Option<&Path>,
+    findings: &mut Findings,
+) {
     match TcpListener::bind(address) {
         Ok(_) => return findings.ok(PORTS, format!("{address} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {}
@@ -54,13 +65,22 @@ async fn port(address: SocketAddr, url: Option<Url>, at: &Where, findings: &mut 
     };
     match who(&client).await {
         Who::Daemon { .. } => {
-            findings.ok(PORTS, format!("{address} is in use, by a daemon of Tercet"));
+            let (verdict, whose) = whose(database);
+            findings.add(
+                PORTS,
+                verdict,
+                format!("{address} is in use, by a daemon of Tercet{whose}"),
+            );
         }
         Who::Stranger { status } => {
             let found = format!(
                 "{address} is in use by another program: it answers {status}, and not as a daemon of Tercet does"
             );
             findings.fail(PORTS, found);
+        }
+        Who::Nobody(error) if is_about_certificates(&error) => {
+            let found = format!("{address} is in use; by whom is not known: {}", unheard(&error));
+            findings.warn(PORTS, found);
         }
         Who::Nobody(error) => {
             let found = format!(
@@ -70,6 +90,30 @@ async fn port(address: SocketAddr, url: Option<Url>, at: &Where, findings: &mut 
             findings.fail(PORTS, found);
         }
     }
+}
+
+/// Whether the daemon that has the port has this database, too.
+fn whose(database: Option<&Path>) -> (Verdict, String) {
+    let Some(database) = database else { return (Verdict::Ok, String::new()) };
+    let name = database.display();
+    match (database.exists(), is_locked(database)) {
+        (false, _) => (Verdict::Fail, format!(", which has another database: {name} is not there")),
+        (true, Some(false)) => (
+            Verdict::Warn,
+            format!(", which seems to have another database: nobody has {name} open"),
+        ),
+        (true, Some(true) | None) => (Verdict::Ok, String::new()),
+    }
+}
+
+/// Whether a process has locked a file, as Linux tells in its list of locks; none where that is not told. Source:
+/// proc_locks(5).
+fn is_locked(file: &Path) -> Option<bool> {
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let inode = format!(":{}", fs::metadata(file).ok()?.ino());
+    let of_file =
+        |line: &str| line.split_whitespace().nth(5).is_some_and(|it| it.ends_with(&inode));
+    Some(locks.lines().any(of_file))
 }
 
 #[cfg(test)]

@@ -195,11 +195,17 @@ fn words_of(entry: &AuditEntryView) -> Option<String> {
 
 fn words(detail: &Map<String, Value>) -> Vec<String> {
     let of = |(name, value): (&String, &Value)| match value {
+        Value::Object(inner) if matches!(&**name, "before" | "after") => {
+            vec![format!("{name} ({})", words(inner).join(", "))]
+        }
         Value::Object(inner) => words(inner),
+        Value::Array(items) if items.is_empty() => Vec::new(),
         Value::String(text) => vec![format!("{name} {text}")],
         value => vec![format!("{name} {value}")],
     };
-    detail.iter().flat_map(of).collect()
+    let mut fields: Vec<(&String, &Value)> = detail.iter().collect();
+    fields.sort_by_key(|(name, _)| *name == "after");
+    fields.into_iter().flat_map(of).collect()
 }
 
 /// At most so many characters, as they are shown.
@@ -273,7 +279,9 @@ mod tests {
             let said: String = shown.iter().flat_map(|line| line.split_whitespace()).collect();
             let whole: String = for_people(&note).split_whitespace().collect();
             assert!(said.contains(&whole) && said.contains(gid), "{shown:?}");
-            assert!(said.contains("confirmpayment-2.internal:7302"), "{shown:?}");
+            let change = "before(confirmpayment-1.internal:7302,headers[\"authorization\"]),\
+                          after(confirmpayment-2.internal:7302)";
+            assert!(said.contains(change), "{shown:?}");
         }
     }
 }

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use tercet_wire::{
-    BranchStatus, BranchView, EventView, Gid, LastAnswerView, Op, PendingResolutionView, Status,
+    BranchStatus, BranchView, EventView, LastAnswerView, Op, PendingResolutionView, Status,
     SummaryView, TransactionView, Wall,
 };
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::cli::line::{Line, Tone, hanging, wrapped};
 use crate::cli::tx::table::{Cell, Table};
@@ -26,17 +27,20 @@ pub(super) fn list(
             None => "no transactions".into(),
         }];
     }
-    let mut table = Table::new(&["GID", "STATUS", "PARKED", "AGE", "BRANCHES", "REASON"]);
-    for item in items {
-        let why = [reason(item), item.mixed.then(|| "mixed".to_owned())];
-        table.row([
+    // What most lists have nothing to say in takes no room.
+    let reasons: Vec<String> = items.iter().map(reasons).collect();
+    let columns = if reasons.iter().all(String::is_empty) { 5 } else { 6 };
+    let mut table = Table::new(&["GID", "STATUS", "NOTE", "AGE", "BRANCHES", "REASON"][..columns]);
+    for (item, reasons) in items.iter().zip(reasons) {
+        let cells: [Cell; 6] = [
             item.gid.to_string().into(),
-            status(item),
-            Cell::toned(Tone::Bad, if item.parked { "parked" } else { "" }),
+            Cell::toned(tone(item.status), item.status.as_str()),
+            Cell::toned(Tone::Bad, note(item)),
             ago(now, item.created_at).into(),
             item.branch_count.map(|count| count.to_string()).unwrap_or_default().into(),
-            why.into_iter().flatten().collect::<Vec<_>>().join(", ").into(),
-        ]);
+            reasons.into(),
+        ];
+        table.row(cells.into_iter().take(columns));
     }
     let mut lines = table.fitted(width);
     if let Some(cursor) = next {
@@ -45,11 +49,18 @@ pub(super) fn list(
     lines
 }
 
-fn status(item: &SummaryView) -> Cell {
-    match item.held {
-        true => Cell::toned(Tone::Bad, format!("{}, held", item.status)),
-        false => Cell::toned(tone(item.status), item.status.as_str()),
+/// Why it needs people.
+fn note(item: &SummaryView) -> &'static str {
+    match (item.held, item.parked) {
+        (true, _) => "held",
+        (false, true) => "parked",
+        (false, false) => "",
     }
+}
+
+fn reasons(item: &SummaryView) -> String {
+    let why = [reason(item), item.mixed.then(|| "mixed".to_owned())];
+    why.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn tone(status: Status) -> Tone {
@@ -104,7 +115,7 @@ pub(super) fn transaction(view: &TransactionView, now: Wall, width: usize) -> Ve
     lines.push(Line::default());
     lines.extend(table_of(branches, now, width));
     lines.extend(words(branches).iter().flat_map(|said| hanging(said, width)));
-    lines.extend(advice(summary, branches).into_iter().map(Line::from));
+    lines.extend(told(&advice(summary, branches), width));
     lines
 }
 
@@ -269,59 +280,91 @@ fn tone_of(status: BranchStatus) -> Tone {
     }
 }
 
-/// What can be done about what does not get on.
-fn advice(summary: &SummaryView, branches: &[BranchView]) -> Vec<String> {
+/// What can be done about what does not get on: words, or what a command is for and the command.
+enum Advice {
+    Words(&'static str),
+    Command(&'static str, String),
+}
+
+fn advice(summary: &SummaryView, branches: &[BranchView]) -> Vec<Advice> {
+    use Advice::{Command, Words};
     let gid = &summary.gid;
+    let retry = format!("tercet tx retry {gid}");
     if summary.held {
         return advice_about_what_is_held(summary);
     }
     let Some(parked) = branches.iter().find(|branch| branch.parked) else {
-        return if summary.parked { advice_about_the_initiator(gid) } else { Vec::new() };
+        if !summary.parked {
+            return Vec::new();
+        }
+        // It is its initiator that does not say what became of it.
+        let decide = format!("tercet tx confirm {gid}, or tercet tx cancel {gid}");
+        return vec![
+            Words("Its initiator does not say what became of it, and is still asked."),
+            Command("when it is repaired:", retry),
+            Command("if it never will:", decide),
+        ];
     };
-    let branch = &parked.id;
     if summary.status == Status::Trying {
         return vec![
-            String::new(),
-            "A parked step does not get on by itself, and is still called.".to_owned(),
-            format!("  when its participant is repaired:  tercet tx retry {gid}"),
-            format!("  to undo what was done:             tercet tx cancel {gid}"),
+            Words("A parked step does not get on by itself, and is still called."),
+            Command("when its participant is repaired:", retry),
+            Command("to undo what was done:", format!("tercet tx cancel {gid}")),
         ];
     }
+    let branch = &parked.id;
+    let resolve = format!("tercet tx resolve {gid} {branch} --as confirmed|cancelled --note WHY");
     vec![
-        String::new(),
-        "A parked branch does not get on by itself, and is still called.".to_owned(),
-        format!("  when its participant is repaired:  tercet tx retry {gid}"),
-        "  if it can never acknowledge, say what became of it:".to_owned(),
-        format!("    tercet tx resolve {gid} {branch} --as confirmed|cancelled --note WHY"),
+        Words("A parked branch does not get on by itself, and is still called."),
+        Command("when its participant is repaired:", retry),
+        Command("if it can never acknowledge, say what became of it:", resolve),
     ]
 }
 
 /// It was undecided in a backup, and may have been decided since.
-fn advice_about_what_is_held(summary: &SummaryView) -> Vec<String> {
+fn advice_about_what_is_held(summary: &SummaryView) -> Vec<Advice> {
+    use Advice::{Command, Words};
     let gid = &summary.gid;
-    let mut lines = vec![
-        String::new(),
-        "It may have been decided after the backup: see what its participants have of it."
-            .to_owned(),
-        "  what they have:    tercet reconcile ENDPOINT".to_owned(),
+    let decide = |decision: &str| format!("tercet tx {decision} {gid} --despite-hold");
+    let mut advice = vec![
+        Words("It may have been decided after the backup."),
+        Command("what its participants have of it:", "tercet reconcile ENDPOINT".to_owned()),
     ];
     // Nobody but its coordinator confirms one that is not open.
     if summary.open {
-        lines.push(format!("  it was confirmed:  tercet tx confirm {gid} --despite-hold"));
+        advice.push(Command("if they confirmed it:", decide("confirm")));
     }
-    lines.push(format!("  it was cancelled:  tercet tx cancel {gid} --despite-hold"));
-    lines.push("  let all go on:     tercet restored release".to_owned());
-    lines
+    advice.push(Command("if they cancelled it:", decide("cancel")));
+    advice.push(Command("to let all that is held go on:", "tercet restored release".to_owned()));
+    advice
 }
 
-/// No branch is parked, and the transaction is: its initiator does not say what became of it.
-fn advice_about_the_initiator(gid: &Gid) -> Vec<String> {
-    vec![
-        String::new(),
-        "Its initiator does not say what became of it, and is still asked.".to_owned(),
-        format!("  when it is repaired:  tercet tx retry {gid}"),
-        format!("  if it never will:     tercet tx confirm {gid}, or tercet tx cancel {gid}"),
-    ]
+/// Commands beside what they are for, if all of them fit, else below it. A command is not broken.
+fn told(advice: &[Advice], width: usize) -> Vec<Line> {
+    if advice.is_empty() {
+        return Vec::new();
+    }
+    let commands = || {
+        advice.iter().filter_map(|it| match it {
+            Advice::Words(_) => None,
+            Advice::Command(what_for, command) => Some((*what_for, command)),
+        })
+    };
+    let names = commands().map(|(what_for, _)| what_for.len()).max().unwrap_or(0);
+    let fits = commands().all(|(_, command)| 2 + names + 2 + command.width() <= width);
+    let mut lines = vec![Line::default()];
+    for it in advice {
+        match it {
+            Advice::Words(words) => lines.push((*words).into()),
+            Advice::Command(what_for, command) if fits => {
+                lines.push(format!("  {what_for:names$}  {command}").into());
+            }
+            Advice::Command(what_for, command) => {
+                lines.extend([format!("  {what_for}").into(), format!("    {command}").into()]);
+            }
+        }
+    }
+    lines
 }
 
 fn moment(now: Wall, at: Wall) -> String {
