@@ -31,7 +31,7 @@ impl About<'_> {
     }
 }
 
-/// Logs a line about a transaction: `about!(spec => warn!(event = "…", …, "…"))`. Where the line is not
+/// Logs a line about a transaction: `about!(spec => LEVEL!(event = "…", …, "…"))`. Where the line is not
 /// logged, nothing is looked up for it.
 macro_rules! about {
     ($about:expr => $level:ident!(event = $event:literal, $($line:tt)+)) => {
