@@ -265,7 +265,7 @@ async fn those_that_were_chosen_are_done_after_they_were_named() {
     browser.press("input[name=gid][value='order-2']").await;
     browser.press("#many select[name=deed] option[value=cancel]").await;
     browser.press("#many button").await;
-    browser.until("h1", "1 transactions: cancel").await;
+    browser.until("h1", "1 transaction: cancel").await;
     browser.press("form[action='/console/chosen'] button").await;
     browser.until("main", "already-confirmed").await;
     browser.quit().await;

@@ -75,7 +75,7 @@ impl Filters {
 
     /// Whether one of the filters is used that most lists do without.
     pub(super) fn has_more(&self) -> bool {
-        let rare = ["pattern", "reason", "older", "created_after", "created_before", "columns"];
+        let rare = ["pattern", "reason", "older", "created_after", "created_before"];
         rare.iter().any(|name| !self.get(name).is_empty())
     }
 

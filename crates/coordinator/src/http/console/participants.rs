@@ -38,7 +38,9 @@ const LIMITS: [&str; 11] = [
 ];
 
 /// Transactions that wait for one participant and are looked into.
-const LOOKED_INTO: usize = 10;
+const LOOKED_INTO: usize = 40;
+/// Of those, so many are shown.
+const SHOWN: usize = 10;
 
 #[derive(Template)]
 #[template(path = "console/participants.html")]
@@ -194,34 +196,31 @@ fn ops(gauges: &Gauges, name: &str) -> Vec<OfOp> {
     ["try", "confirm", "cancel", "check"].into_iter().filter_map(of).collect()
 }
 
-/// The oldest that wait for it, with what it has said to each.
+/// The oldest that wait for it, with what it has said to each. Those of whose branches it has done its own
+/// wait for somebody else.
 async fn failed(visitor: &Visitor, name: &str) -> Result<Vec<Failed>, Refused> {
     let (ask, now) = (visitor.ask(), visitor.now());
     let limit = LOOKED_INTO.to_string();
     let query = [("participant", name), ("order", "oldest"), ("limit", limit.as_str())];
     let uri = link::with_query("/v1/transactions", query);
     let page = ask.get::<Page<SummaryView>>(&uri).await?;
-    let looked = page.items.into_iter().map(|summary| {
-        let ask = &ask;
-        async move {
-            let words = words(ask, &summary, name, now).await;
-            Failed {
-                href: link::transaction(summary.gid.as_str()),
-                gid: summary.gid.to_string(),
-                begun: Moment::new(summary.created_at, now),
-                is_parked: summary.parked,
-                words,
-            }
-        }
-    });
-    Ok(join_all(looked).await)
+    let looked = page.items.iter().map(|summary| waiting(&ask, summary, name, now));
+    Ok(join_all(looked).await.into_iter().flatten().take(SHOWN).collect())
 }
 
-async fn words(ask: &Ask, summary: &SummaryView, name: &str, now: Wall) -> Option<LastWords> {
+async fn waiting(ask: &Ask, summary: &SummaryView, name: &str, now: Wall) -> Option<Failed> {
     let uri = format!("/v1/transactions/{}", link::segment(summary.gid.as_str()));
     let view = ask.get::<TransactionView>(&uri).await.ok()?;
     let own = view.branches.iter().filter(|branch| branch.participant == name && !is_done(branch));
-    own.into_iter().find_map(|branch| LastWords::of(branch, now))
+    let own: Vec<_> = own.collect();
+    own.first()?;
+    Some(Failed {
+        href: link::transaction(summary.gid.as_str()),
+        gid: summary.gid.to_string(),
+        begun: Moment::new(summary.created_at, now),
+        is_parked: own.iter().any(|branch| branch.parked),
+        words: own.into_iter().find_map(|branch| LastWords::of(branch, now)),
+    })
 }
 
 fn limits(visitor: &Visitor) -> Vec<Limit> {

@@ -303,7 +303,9 @@ impl Timeline {
                 safe(words)
             )
         };
-        text(f, "", LEFT, "start", "begun")?;
+        // Where the screen is narrow there is no room for both.
+        let begun = if self.decision.is_some() { "begun" } else { "" };
+        text(f, begun, LEFT, "start", "begun")?;
         let ran = scale.until.since(scale.began);
         if let (Some(decision), Some(x), Some(decided)) =
             (self.decision, scale.decision(), scale.decided)

@@ -180,6 +180,11 @@ fn shown(metadata: Option<&Value>, key: &str) -> String {
 }
 
 impl TransactionsPage {
+    /// Whether there is something that could be done to those of the list.
+    fn can_choose(&self) -> bool {
+        self.shell.may_act() && self.filters.is_of_unfinished()
+    }
+
     fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.problem.is_none()
     }

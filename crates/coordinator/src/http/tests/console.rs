@@ -350,7 +350,7 @@ async fn nothing_more_is_tried_once_the_journal_does_not_answer() {
 }
 
 #[tokio::test]
-async fn what_is_held_is_said_on_every_page_and_decided_by_a_form_that_says_so() {
+async fn what_is_held_is_said_on_every_page_and_decided_by_its_form() {
     let mut face = Face::answering(&rules(), |_| reached(Status::Trying)).await;
     let mut browser = Browser::of(&face, Role::Operator).await;
     let pages = ["/console/operations/settings", "/console/transactions/order-1"];
