@@ -23,6 +23,18 @@ pub const GUARD: Duration = Duration::from_secs(120);
 /// It was not seen within `GUARD`.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
+    look: impl FnMut() -> F,
+) -> T {
+    eventually_within(GUARD, what, look).await
+}
+
+/// The same for what takes longer.
+///
+/// # Panics
+/// It was not seen within that time.
+pub async fn eventually_within<T, F: Future<Output = Option<T>>>(
+    guard: Duration,
+    what: &str,
     mut look: impl FnMut() -> F,
 ) -> T {
     let looking = async {
@@ -33,8 +45,8 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    match tokio::time::timeout(GUARD, looking).await {
+    match tokio::time::timeout(guard, looking).await {
         Ok(seen) => seen,
-        Err(_) => panic!("within {} s this was not seen: {what}", GUARD.as_secs()),
+        Err(_) => panic!("within {} s this was not seen: {what}", guard.as_secs()),
     }
 }

@@ -5,16 +5,21 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tercet_console_tests::{Role, eventually, free_port, program, token, tokens};
+use tercet_console_tests::{
+    Role, eventually, eventually_within, free_port, program, token, tokens,
+};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
 /// Who begins many transactions.
 const HANDS: usize = 32;
+/// What many take that happens at all, however busy the machine is.
+pub(crate) const OF_MANY: Duration = Duration::from_secs(600);
 /// A begin that is answered once it is durable.
 pub(crate) const BEGIN: &str = "/v1/transactions?wait=accepted";
 
@@ -189,7 +194,8 @@ impl Coordinator {
 
     /// Waits until the counts of all transactions are so.
     pub(crate) async fn counted(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
-        eventually(what, || async { is_so(&self.get("/v1/stats").await).then_some(()) }).await;
+        let look = || async { is_so(&self.get("/v1/stats").await).then_some(()) };
+        eventually_within(OF_MANY, what, look).await;
     }
 
     /// What its metrics say of this one, all labels together; none where they are not told.
@@ -207,7 +213,8 @@ impl Coordinator {
 
     /// Waits until a metric says what a rule looks for.
     pub(crate) async fn measured(&self, name: &str, is_so: impl Fn(f64) -> bool) {
-        eventually(name, || async { self.metric(name).await.filter(|value| is_so(*value)) }).await;
+        let look = || async { self.metric(name).await.filter(|value| is_so(*value)) };
+        eventually_within(OF_MANY, name, look).await;
     }
 
     /// What operators did, by the audit.

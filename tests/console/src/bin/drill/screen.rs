@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tercet_console_tests::{Browser, Role, eventually, token};
+use tercet_console_tests::{Browser, Role, eventually_within, token};
 
+use crate::coordinator::OF_MANY;
 use crate::record::Record;
 
 /// Their browser. Each page that is opened, each press and each field is a step.
@@ -56,7 +57,7 @@ impl Screen {
     /// Waits until a part of the page has said all of this, at one time.
     pub(crate) async fn reads(&self, css: &str, words: &[&str]) {
         let what = format!("{css} of {} tells {words:?}", self.browser.path().await);
-        eventually(&what, || async {
+        eventually_within(OF_MANY, &what, || async {
             let text = self.browser.text(css).await;
             words.iter().all(|word| text.contains(word)).then_some(())
         })

@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::process::{Output, Stdio};
 
-use tercet_console_tests::{GUARD, Role, program, token};
+use tercet_console_tests::{Role, program, token};
 use tokio::process::Command;
 
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, OF_MANY};
 use crate::record::Record;
 
 /// Their shell: what it needs is in its environment, as after a login.
@@ -55,7 +55,7 @@ impl Shell {
             .env_remove("COLUMNS")
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let output = tokio::time::timeout(GUARD, command.output()).await;
+        let output = tokio::time::timeout(OF_MANY, command.output()).await;
         let output = output.unwrap_or_else(|_| panic!("{line} does not end"));
         let Output { status, stdout, stderr } = output.expect("it starts");
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));

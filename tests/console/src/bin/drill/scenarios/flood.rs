@@ -27,7 +27,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 const TOKEN: &str = "import-import-import-import";
 const NOTE: &str = "a flood of import-7, ticket 4711";
 /// How many send at a time.
-const SENDERS: usize = 8;
+const SENDERS: usize = 32;
 /// Between two begins of one that was refused.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -136,7 +136,7 @@ async fn shut_out(scene: &Scene, tokens: &Path, flood: &Flood) {
     scene.record.step("take import's token out of `auth.tokens_file`");
     write(tokens, "");
     eventually("the flood is shut out", || async {
-        (flood.shut_out.load(Ordering::Relaxed) >= SENDERS).then_some(())
+        (flood.seen.shut_out.load(Ordering::Relaxed) == SENDERS).then_some(())
     })
     .await;
 }
@@ -158,54 +158,67 @@ async fn asked(scene: &Scene, body: &Value) -> (u16, bool, String) {
 
 /// Initiators that begin without end.
 struct Flood {
-    is_over: Arc<AtomicBool>,
-    /// How often one of them was told that its token does not count.
-    shut_out: Arc<AtomicUsize>,
-    senders: JoinSet<(usize, usize)>,
+    seen: Arc<Seen>,
+    senders: JoinSet<()>,
+}
+
+/// What they were told.
+#[derive(Default)]
+struct Seen {
+    begun: AtomicUsize,
+    refused: AtomicUsize,
+    /// How many of them were told that their token does not count.
+    shut_out: AtomicUsize,
+    is_over: AtomicBool,
 }
 
 impl Flood {
     fn begin(scene: &Scene, imports: &Participant) -> Self {
-        let (is_over, shut_out) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let seen = Arc::new(Seen::default());
         let mut senders = JoinSet::new();
         for sender in 0..SENDERS {
-            let (is_over, shut_out) = (Arc::clone(&is_over), Arc::clone(&shut_out));
             let url = format!("{}{BEGIN}", scene.tercet.url());
             let branch = branch("imports", &imports.endpoint(), &Value::Null);
-            let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-            senders.spawn(async move {
-                let (mut begun, mut refused) = (0, 0);
-                while !is_over.load(Ordering::Relaxed) {
-                    let body = json!({
-                        "gid": format!("import-7-{sender}-{begun}"), "open": true, "timeout_ms": 86_400_000,
-                        "metadata": {"from": "import-7"}, "branches": [branch],
-                    });
-                    let answer = http.post(&url).bearer_auth(TOKEN).json(&body).send().await;
-                    let answer = answer.expect("an answer");
-                    match answer.status().as_u16() {
-                        200..300 => begun += 1,
-                        429 => {
-                            assert!(answer.headers().contains_key("retry-after"), "when to come again");
-                            refused += 1;
-                            tokio::time::sleep(PAUSE).await;
-                        }
-                        401 => {
-                            shut_out.fetch_add(1, Ordering::Relaxed);
-                            tokio::time::sleep(PAUSE).await;
-                        }
-                        status => panic!("a begin of the flood is answered {status}"),
-                    }
-                }
-                (begun, refused)
-            });
+            senders.spawn(send(sender, url, branch, Arc::clone(&seen)));
         }
-        Self { is_over, shut_out, senders }
+        Self { seen, senders }
     }
 
     /// Ends it: how many were taken, and how often it was told to wait.
     async fn end(self) -> (usize, usize) {
-        self.is_over.store(true, Ordering::Relaxed);
-        let all = self.senders.join_all().await;
-        all.into_iter().fold((0, 0), |(begun, refused), one| (begun + one.0, refused + one.1))
+        self.seen.is_over.store(true, Ordering::Relaxed);
+        self.senders.join_all().await;
+        (self.seen.begun.load(Ordering::Relaxed), self.seen.refused.load(Ordering::Relaxed))
+    }
+}
+
+async fn send(sender: usize, url: String, branch: Value, seen: Arc<Seen>) {
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let (mut number, mut is_out) = (0, false);
+    while !seen.is_over.load(Ordering::Relaxed) {
+        let body = json!({
+            "gid": format!("import-7-{sender}-{number}"), "open": true, "timeout_ms": 86_400_000,
+            "metadata": {"from": "import-7"}, "branches": [branch],
+        });
+        let answer = http.post(&url).bearer_auth(TOKEN).json(&body).send().await;
+        let answer = answer.expect("an answer");
+        match answer.status().as_u16() {
+            200..300 => {
+                number += 1;
+                seen.begun.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            429 => {
+                assert!(answer.headers().contains_key("retry-after"), "when to come again");
+                seen.refused.fetch_add(1, Ordering::Relaxed);
+            }
+            401 if is_out => {}
+            401 => {
+                is_out = true;
+                seen.shut_out.fetch_add(1, Ordering::Relaxed);
+            }
+            status => panic!("a begin of the flood is answered {status}"),
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
