@@ -52,7 +52,7 @@ pub(crate) const PAUSE_BUGS: &[Bug] = &[
         file: "crates/engine/src/engine/known.rs",
         instead_of: "            None => branch.is_parked(),\n",
         put: "            None => true,\n",
-        caught_by: Simulation,
+        caught_by: EngineTest("pauses"),
     },
     Bug {
         name: "what is paused is shown as called soon",
