@@ -65,7 +65,8 @@ fn check_of_begin(text: &str) {
 /// What was begun is shown, and what is shown can be read.
 fn check_view(begun: CheckedBegin) {
     let transaction = Transaction::begin(begun.spec.into(), NOW);
-    let view = Snapshot { transaction, at: NOW }.view();
+    let paused = tercet_engine::PausedNames::default();
+    let view = Snapshot { transaction, at: NOW, paused }.view();
     let shown = serde_json::to_string(&view).expect("a view is JSON");
     let read: TransactionView = serde_json::from_str(&shown).expect("what is shown can be read");
     assert_eq!(serde_json::to_string(&read).expect("a view is JSON"), shown);

@@ -39,12 +39,18 @@ impl Report {
             let _ = writeln!(text, "| {title} | {} | {shell} | {console} |", scenario.alert);
         }
         let _ = writeln!(text, "\n{} Machine: {}.\n", build(), machine());
-        for scenario in &ALL {
+        let was_run =
+            |scenario: &&Scenario| Way::ALL.iter().any(|way| self.of(scenario, *way).is_some());
+        for scenario in ALL.iter().filter(was_run) {
             let _ = writeln!(text, "**{}**\n", sentence(&title(scenario, self.waiting)));
             for way in Way::ALL {
                 let Some(kept) = self.of(scenario, way) else { continue };
-                let notes: String = kept.notes.iter().map(|note| format!(" ({note})")).collect();
-                let _ = writeln!(text, "* {}: {}.{notes}", way.in_words(), kept.steps.join(" → "));
+                let _ = writeln!(text, "* By {}: {}", way.in_words(), kept.steps.join(" → "));
+            }
+            // What was seen is the same by either way.
+            let seen = Way::ALL.iter().find_map(|way| self.of(scenario, *way));
+            for note in seen.map(|kept| kept.notes.as_slice()).unwrap_or_default() {
+                let _ = writeln!(text, "* {}", sentence(note));
             }
             text.push('\n');
         }

@@ -64,16 +64,13 @@ impl Shell {
 }
 
 impl Said {
-    /// That it has said all of these.
+    /// That it has said all of these, wherever a line ends.
     #[track_caller]
     pub(crate) fn tells(&self, words: &[&str]) {
+        let text = self.text.split_whitespace().collect::<Vec<_>>().join(" ");
         for word in words {
-            assert!(
-                self.text.contains(word),
-                "{} does not tell {word:?}:\n{}",
-                self.command,
-                self.text
-            );
+            let Self { command, text: whole } = self;
+            assert!(text.contains(word), "{command} does not tell {word:?}:\n{whole}");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::scene::{Hands, Scene};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "disk",
     title: "the coordinator's disk is full",
-    alert: "TercetNotReady, TercetNothingCommits",
+    alert: "[TercetNotReady](#tercetnotready), [TercetNothingCommits](#tercetnothingcommits)",
     run: |scene| Box::pin(run(scene)),
 };
 
@@ -93,14 +93,14 @@ async fn run(mut scene: Scene) -> Result<(), LeftOut> {
         assert_eq!(stock.entry(gid), Entry { tried: 1, confirmed: 1, cancelled: 0 }, "{gid}");
     }
     match scene.hands() {
-        Hands::Shell(shell) => shell.quietly(&["doctor"]).await.tells(&["it is ready"]),
+        Hands::Shell(shell) => shell.quietly(&["doctor"]).await.tells(&["is ready"]),
         Hands::Console(screen) => {
             let is_calm = async || (!screen.text("main").await.contains(NOT_READY)).then_some(());
             eventually("the console says nothing of it any more", is_calm).await;
         }
     }
     scene.record.note(&format!(
-        "{} begun before were kept, {} was in doubt and is confirmed",
+        "{} that were begun before were kept, {} was in doubt and is confirmed",
         told.len() - 1,
         doubtful.len()
     ));

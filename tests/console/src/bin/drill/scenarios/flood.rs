@@ -20,7 +20,7 @@ use crate::scene::{Hands, Scene};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "flood",
     title: "a flood of begins: {waiting} that nobody ends, and no more are taken",
-    alert: "TercetNotAdmitted",
+    alert: "[TercetNotAdmitted](#tercetnotadmitted)",
     run: |scene| Box::pin(run(scene)),
 };
 
@@ -78,7 +78,11 @@ async fn run(mut scene: Scene) -> Result<(), LeftOut> {
             listed.tells(&["import-7-"]);
             let gid = listed.text.split_whitespace().find(|word| word.starts_with("import-7-"));
             let gid = gid.expect("one is listed").to_owned();
-            shell.tercet(&["tx", "show", &gid]).await.tells(&["trying", &imports.host_port()]);
+            shell.tercet(&["tx", "show", &gid]).await.tells(&[
+                "trying",
+                r#""from":"import-7""#,
+                &imports.host_port(),
+            ]);
             shut_out(&scene, &tokens, &flood).await;
             let which = ["--status", "trying", "--metadata", "from=import-7"];
             let how = ["--note", NOTE, "--yes"];
@@ -127,7 +131,10 @@ async fn run(mut scene: Scene) -> Result<(), LeftOut> {
     );
     assert!(refused > 0, "the flood itself was told to wait");
     let most = grouped(begun);
-    scene.record.note(&format!("{most} were taken; what had begun before got through meanwhile; each refusal was a 429 with Retry-After"));
+    scene.record.note(&format!(
+        "{most} were taken; what had begun before got through meanwhile; each refusal was a 429 with \
+         `Retry-After`"
+    ));
     Ok(())
 }
 

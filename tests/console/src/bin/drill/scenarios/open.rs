@@ -10,7 +10,7 @@ use crate::scene::{Hands, Scene};
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "open",
     title: "a transaction hangs open: its initiator is gone",
-    alert: "TercetOldestTrying",
+    alert: "[TercetOldestTrying](#tercetoldesttrying)",
     run: |scene| Box::pin(run(scene)),
 };
 
@@ -41,7 +41,14 @@ async fn run(mut scene: Scene) -> Result<(), LeftOut> {
                 shell.tercet(&["tx", "list", "--status", "trying", "--order", "oldest"]).await;
             listed.tells(&[GID, "trying"]);
             let shown = shell.tercet(&["tx", "show", GID]).await;
-            shown.tells(&["trying", "begun", "deadline", &stock.host_port(), "tried"]);
+            shown.tells(&[
+                "trying",
+                "begun",
+                "deadline",
+                "checkout-3",
+                &stock.host_port(),
+                "tried",
+            ]);
             shell.tercet(&["tx", "cancel", GID, "--reason", WHY]).await.tells(&["cancel"]);
         }
         Hands::Console(screen) => {

@@ -48,7 +48,7 @@ async fn run(mut scene: Scene) -> Result<(), LeftOut> {
             let first = listed.text.lines().nth(1).and_then(|line| line.split_whitespace().next());
             let first = first.expect("one is listed").to_owned();
             let shown = shell.tercet(&["tx", "show", &first, "--payload"]).await;
-            shown.tells(&["PARKED", "answered 422", WORDS, "1,00 EUR"]);
+            shown.tells(&["PARKED", "billing-9", "answered 422", WORDS, "1,00 EUR"]);
             let which = ["--parked", "--participant", &host_port, "--metadata", "from=billing-9"];
             let as_what = ["tx", "bulk", "resolve", "--as", "cancelled"];
             let dry = shell

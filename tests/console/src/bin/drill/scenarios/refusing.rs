@@ -50,7 +50,7 @@ async fn run(mut scene: Scene) -> Result<(), LeftOut> {
             let listed = shell.tercet(&["tx", "list", "--parked"]).await;
             listed.tells(&ORDERS);
             let shown = shell.tercet(&["tx", "show", "order-1"]).await;
-            shown.tells(&["PARKED", "answered 422", WORDS, &new.endpoint()]);
+            shown.tells(&["decided", "ago)", "PARKED", "answered 422", WORDS, &new.endpoint()]);
             let (host, port) = (old.host_port(), new.endpoint());
             shown.tells(&[&host]);
             for gid in ORDERS {

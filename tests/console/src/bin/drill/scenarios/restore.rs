@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use crate::scenarios::payment::Payment;
 use crate::scenarios::{LeftOut, Scenario};
-use crate::scene::Scene;
+use crate::scene::{Hands, Scene};
 use crate::shell::{Shell, text};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "restore",
     title: "the coordinator's machine is lost: restored on another one",
-    alert: "TercetDown",
+    alert: "[TercetDown](#tercetdown)",
     run: |scene| Box::pin(run(scene)),
 };
 
@@ -74,16 +74,39 @@ async fn run(mut scene: Scene) -> Result<(), LeftOut> {
          nothing. `tercet reconcile` shows {}",
         shown.join(", ")
     ));
-    shell.tercet(&["tx", "confirm", "cart-1", "--despite-hold"]).await.tells(&["confirm"]);
     give_back(&scene, &payment, &shell).await;
-    shell
-        .tercet(&["restored", "release", "--note", NOTE, "--yes"])
-        .await
-        .tells(&["1 transactions were held"]);
+    match scene.hands() {
+        Hands::Shell(shell) => {
+            shell.tercet(&["tx", "show", "cart-1"]).await.tells(&["trying", "tried"]);
+            let decided = shell.tercet(&["tx", "confirm", "cart-1", "--despite-hold"]).await;
+            decided.tells(&["cart-1", "confirm"]);
+            let released = shell.tercet(&["restored", "release", "--note", NOTE, "--yes"]).await;
+            released.tells(&["1 transactions were held"]);
+        }
+        Hands::Console(screen) => {
+            screen.sign_in().await;
+            screen.reads("#hold", &["Held since a restore", "2 transactions"]).await;
+            screen.press("#hold a[href*='status=trying']", "2 transactions").await;
+            screen.follow("#list a[href$='/cart-1']", "cart-1").await;
+            screen.reads("#is-held", &["undecided in the backup"]).await;
+            screen.press("#act-confirm summary", "Confirm despite the hold …").await;
+            screen.press("#act-confirm button", "Confirm this transaction").await;
+            screen.reads("#state", &["confirmed"]).await;
+            screen.press(".tabs a[href='/console']", "Needs you").await;
+            screen.reads("#hold", &["1 transaction that was undecided"]).await;
+            screen.press("#release summary", "Release …").await;
+            screen.press("#release input[name=sure]", "The books were compared").await;
+            screen.fill("#release input[name=note]", "Note", NOTE).await;
+            screen.press("#release button", "Release 1").await;
+            screen.reads("#said", &["Released: 1 transaction goes on"]).await;
+        }
+    }
     scene.tercet.until("cart-1", "confirmed").await;
     scene.tercet.counted("nothing is held", |stats| stats["restored"].is_null()).await;
     assert_eq!(payment.alice().await, (balance - 4 * AMOUNT, AMOUNT), "cart-3 is given back");
     scene.record.repaired();
+    let acts = scene.tercet.acts("release").await;
+    assert_eq!((acts.len(), &acts[0]["who"], &acts[0]["note"]), (1, &json!("olga"), &json!(NOTE)));
     // What was released goes on, and so does what comes.
     scene.tercet.post("/v1/transactions/cart-2/confirm?wait=finished", &json!({})).await;
     scene.tercet.begin("?wait=finished", &closed("later-1")).await;
