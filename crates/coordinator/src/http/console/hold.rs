@@ -3,9 +3,8 @@
 
 use axum::Extension;
 use axum::response::Response;
-use serde::Deserialize;
 use serde_json::json;
-use tercet_wire::{RestoredView, Status, SummaryView, Wall};
+use tercet_wire::{RestoredView, Status, Wall};
 
 use crate::http::console::act::{invalid, went_well};
 use crate::http::console::error_page;
@@ -20,12 +19,9 @@ pub(super) const RELEASE: &str = "/console/restored/release";
 /// Where the form for it is.
 const AT: &str = "/console";
 
-/// That something is held, and what is known of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Hold {
-    since: Option<Wall>,
-    count: Option<u64>,
-}
+/// That something is held, and what the database says of it, if it does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Hold(Option<RestoredView>);
 
 /// The same for people.
 #[derive(Debug, Clone)]
@@ -35,47 +31,38 @@ pub(super) struct ShownHold {
     pub(super) count: Option<String>,
     pub(super) is_one: bool,
     pub(super) is_none: bool,
+    /// Those that a release cancels at once, and the first of them.
+    pub(super) cancels: Option<(String, String)>,
     /// Where they are listed.
     pub(super) list: String,
 }
 
 impl Hold {
-    pub(super) fn of(held: &RestoredView) -> Self {
-        Self { since: Some(held.held_since), count: Some(held.held) }
+    pub(super) fn of(held: RestoredView) -> Self {
+        Self(Some(held))
     }
 
     pub(super) fn shown(&self, now: Wall) -> ShownHold {
+        let since = self.0.as_ref().map(|held| held.held_since);
+        let count = self.0.as_ref().map(|held| held.held);
+        let cancels = self.0.as_ref().filter(|held| held.release_cancels > 0).map(|held| {
+            let first: Vec<&str> = held.sample.iter().map(|gid| gid.as_str()).collect();
+            (grouped(held.release_cancels), first.join(", "))
+        });
         // What was begun in the very millisecond of the hold is held too, and is not before it.
-        let before = self.since.map(|since| Wall(since.0.saturating_add(1)).to_string());
+        let before = since.map(|since| Wall(since.0.saturating_add(1)).to_string());
         let list =
             [("status", Some(Status::Trying.as_str())), ("created_before", before.as_deref())];
         let list = list.into_iter().filter_map(|(name, value)| Some((name, value?)));
         ShownHold {
-            since: self.since.map(|since| Moment::new(since, now)),
-            count: self.count.map(grouped),
-            is_one: self.count == Some(1),
-            is_none: self.count == Some(0),
+            since: since.map(|since| Moment::new(since, now)),
+            count: count.map(grouped),
+            is_one: count == Some(1),
+            is_none: count == Some(0),
+            cancels,
             list: link::with_query("/console/transactions", list),
         }
     }
-
-    /// Whether a transaction is held, of which the API does not say so itself.
-    pub(super) fn has(&self, summary: &SummaryView) -> bool {
-        summary.status == Status::Trying
-            && self.since.is_some_and(|since| summary.created_at <= since)
-    }
-}
-
-/// What the API says of a transaction, where it does.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct SaysHeld {
-    #[serde(default)]
-    held: Option<bool>,
-}
-
-/// Whether a transaction is held, as the API says, or by when it was begun.
-pub(super) fn is_held(visitor: &Visitor, summary: &SummaryView, says: SaysHeld) -> bool {
-    says.held.unwrap_or_else(|| visitor.hold.as_ref().is_some_and(|hold| hold.has(summary)))
 }
 
 /// Has what is held go on.
@@ -99,9 +86,17 @@ mod tests {
 
     #[test]
     fn a_hold_leads_to_the_list_of_what_it_holds() {
-        let hold = Hold::of(&RestoredView { held_since: Wall(1_763_640_000_000), held: 1_200 });
+        let hold = Hold::of(RestoredView {
+            held_since: Wall(1_763_640_000_000),
+            held: 1_200,
+            open: 7,
+            past_deadline: 6,
+            release_cancels: 2,
+            sample: ["order-1", "order-2"].map(|gid| gid.parse().expect("a gid")).to_vec(),
+        });
         let shown = hold.shown(Wall(1_763_640_060_000));
         assert_eq!(shown.count.as_deref(), Some("1\u{202f}200"));
+        assert_eq!(shown.cancels, Some(("2".to_owned(), "order-1, order-2".to_owned())));
         assert_eq!(
             shown.list,
             "/console/transactions?status=trying&created_before=2025-11-20T12%3A00%3A00.001Z"

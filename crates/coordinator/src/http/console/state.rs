@@ -82,7 +82,7 @@ impl Console {
             return None;
         }
         match ask.get::<StatsView>("/v1/stats").await {
-            Ok(stats) => stats.restored.map(|held| Hold::of(&held)),
+            Ok(stats) => stats.restored.map(Hold::of),
             // That it is held is known, and not how much.
             Err(_) => Some(Hold::default()),
         }

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::Path;
 use axum::response::Response;
-use http::{Method, Uri};
+use http::Uri;
 use tercet_wire::{
     BranchView, BreakerState, EventKind, EventView, Op, Page, ParticipantsView, ResolvedAs, Status,
     TransactionView, Wall,
@@ -15,10 +15,9 @@ use tercet_wire::{
 use crate::access::Role;
 use crate::escape::{for_people, lines_for_people};
 use crate::http::console::act::said;
-use crate::http::console::ask::{Ask, Refused, read};
+use crate::http::console::ask::{Ask, Refused};
 use crate::http::console::commands::{curl, tercet};
 use crate::http::console::error_page;
-use crate::http::console::hold::is_held;
 use crate::http::console::link;
 use crate::http::console::moment::{Moment, lasting};
 use crate::http::console::resolve::Way;
@@ -111,7 +110,6 @@ pub(super) async fn transaction(
 /// What there is of one.
 struct Looked {
     view: TransactionView,
-    is_held: bool,
     events: Vec<EventView>,
     /// Participants that do not answer.
     unreachable: BTreeSet<String>,
@@ -124,7 +122,7 @@ async fn looked(visitor: &Visitor, gid: &str) -> Result<Looked, Refused> {
     let include = if visitor.may(Role::Operator) { "?include=payload" } else { "" };
     let view = format!("{at}{include}");
     let (view, events, participants) = tokio::join!(
-        ask.send(Method::GET, &view, None),
+        ask.get::<TransactionView>(&view),
         all_events(&ask, &at),
         ask.get::<ParticipantsView>("/v1/participants"),
     );
@@ -132,10 +130,7 @@ async fn looked(visitor: &Visitor, gid: &str) -> Result<Looked, Refused> {
         let open = all.items.into_iter().filter(|it| it.breaker == BreakerState::Open);
         open.map(|it| it.participant).collect()
     });
-    let bytes = view?;
-    let view: TransactionView = read(&bytes)?;
-    let is_held = is_held(visitor, &view.summary, read(&bytes)?);
-    Ok(Looked { view, is_held, events: events?, unreachable: unreachable.unwrap_or_default() })
+    Ok(Looked { view: view?, events: events?, unreachable: unreachable.unwrap_or_default() })
 }
 
 /// Its whole history, which is bounded.
@@ -147,7 +142,7 @@ async fn all_events(ask: &Ask, at: &str) -> Result<Vec<EventView>, Refused> {
 fn filled(
     visitor: &Visitor,
     shell: Shell,
-    Looked { view, is_held, events, unreachable }: Looked,
+    Looked { view, events, unreachable }: Looked,
 ) -> TransactionPage {
     let now = visitor.now();
     let summary = &view.summary;
@@ -162,7 +157,7 @@ fn filled(
     });
     let at = format!("/v1/transactions/{}", link::segment(&gid));
     let mut commands = vec![tercet(&["tx", "show", &gid]), curl(has_rules, "GET", &at, None)];
-    if visitor.may(Role::Operator) && is_held {
+    if visitor.may(Role::Operator) && view.summary.held {
         commands.push(tercet(&["tx", "cancel", &gid, "--despite-hold"]));
         let cancel = format!("{at}/cancel?despite_hold=true");
         commands.push(curl(has_rules, "POST", &cancel, None));
@@ -180,7 +175,7 @@ fn filled(
         deadline: moment(summary.deadline_at),
         is_trying: summary.status == Status::Trying,
         is_finished: summary.status.is_finished(),
-        is_held,
+        is_held: view.summary.held,
         can_confirm: summary.status == Status::Trying && summary.open,
         trace: view.trace_id.map(|id| id.to_string()),
         decided: summary.decided_at.map(moment),

@@ -4,16 +4,15 @@ use askama::Template;
 use axum::Extension;
 use axum::response::Response;
 use futures_util::future::join_all;
-use http::{Method, Uri};
+use http::Uri;
 use serde_json::Value;
 use tercet_wire::{Page, Reason, StatsView, SummaryView, TransactionView, Wall};
 
 use crate::http::console::act::said;
-use crate::http::console::ask::{Ask, Refused, read};
+use crate::http::console::ask::{Ask, Refused};
 use crate::http::console::error_page;
 use crate::http::console::facets::{Group, facets};
 use crate::http::console::filters::Filters;
-use crate::http::console::hold::{SaysHeld, is_held};
 use crate::http::console::link;
 use crate::http::console::moment::Moment;
 use crate::http::console::shell::{Shell, Tab, page};
@@ -96,11 +95,9 @@ async fn list(visitor: &Visitor, filters: &Filters) -> Result<(Vec<Row>, Option<
     let query = filters.query(now);
     let query = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let uri = link::with_query("/v1/transactions", query);
-    let bytes = ask.send(Method::GET, &uri, None).await?;
-    let Page { items, next_cursor } = read::<Page<SummaryView>>(&bytes)?;
-    let says = read::<Page<SaysHeld>>(&bytes)?.items;
+    let Page { items, next_cursor } = ask.get::<Page<SummaryView>>(&uri).await?;
     let columns = filters.columns();
-    let rows = items.into_iter().zip(says).map(|(summary, says)| {
+    let rows = items.into_iter().map(|summary| {
         let (ask, columns) = (&ask, &columns);
         async move {
             let branches = branches(ask, &summary, now).await;
@@ -112,7 +109,7 @@ async fn list(visitor: &Visitor, filters: &Filters) -> Result<(Vec<Row>, Option<
                 saga: summary.saga.as_ref().map(|saga| saga.name.to_string()),
                 status: Pill::of_status(summary.status, summary.parked),
                 is_parked: summary.parked,
-                is_held: is_held(visitor, &summary, says),
+                is_held: summary.held,
                 is_mixed: summary.mixed,
                 reason: summary.reason.map(Reason::as_str),
                 created: Moment::new(summary.created_at, now),
