@@ -175,7 +175,7 @@ fn filled(
         deadline: moment(summary.deadline_at),
         is_trying: summary.status == Status::Trying,
         is_finished: summary.status.is_finished(),
-        is_held: view.summary.held,
+        is_held: summary.held,
         can_confirm: summary.status == Status::Trying && summary.open,
         trace: view.trace_id.map(|id| id.to_string()),
         decided: summary.decided_at.map(moment),

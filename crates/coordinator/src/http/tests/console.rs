@@ -189,7 +189,10 @@ async fn what_a_role_may_not_do_is_neither_offered_nor_done() {
             assert_eq!(answer.status == 303, role == Role::Operator, "{path} by a {role}");
         }
         let is_operator = role == Role::Operator;
-        assert_eq!(face.seen.try_recv().is_ok(), is_operator, "{role}");
+        // What a page reads is anybody's to read.
+        let asked = std::iter::from_fn(|| face.seen.try_recv().ok());
+        let done = asked.filter(|seen| !matches!(seen.ask, Ask::Read)).count();
+        assert_eq!(done > 0, is_operator, "{role}");
         assert_eq!(settings.status == 200, is_operator, "{role}");
     }
 }
@@ -287,11 +290,10 @@ async fn what_came_of_many_says_of_each_what_was_done() {
     let mut face = Face::answering(&rules(), answers).await;
     let mut browser = Browser::of(&face, Role::Operator).await;
     let form = form_token(&browser.get("/console/transactions/order-1").await);
-    let gids = |count: usize| -> String {
-        (1..=count).map(|number| format!("&gid=order-{number}")).collect()
-    };
-    let sent = |count| {
-        let gids = gids(count);
+    // Beyond those that differ, short ones: a body is bounded.
+    let gid = |number| if number <= 5 { format!("order-{number}") } else { format!("{number:x}") };
+    let sent = |count: i32| {
+        let gids: String = (1..=count).map(|number| format!("&gid={}", gid(number))).collect();
         format!("form_token={form}&deed=resolve-confirmed&note=x{gids}")
     };
     let page = browser.post("/console/review", &sent(5)).await;
