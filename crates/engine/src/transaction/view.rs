@@ -124,15 +124,14 @@ fn branch_view(
         (BranchState::Refused, _) => (BranchStatus::Refused, None),
         (BranchState::Done { at, .. }, _) if branch.skipped => (BranchStatus::Skipped, Some(*at)),
         (BranchState::Done { .. }, None) => (BranchStatus::Tried, None),
-        (BranchState::Done { .. }, Some(decision)) => {
+        (BranchState::Done { at, .. }, Some(decision)) => {
             let status = match (branch.resolved_as, decision) {
                 (Some(resolved_as), _) => resolved_as.status(),
                 (None, Decision::Confirm) => BranchStatus::Confirmed,
                 (None, Decision::Cancel { .. }) => BranchStatus::Cancelled,
             };
             let journaled = branch.row.as_deref().and_then(|row| row.acknowledged_at);
-            // Before either, a crash may yet forget that it has acknowledged.
-            (status, journaled.or(finished_at))
+            (status, journaled.or(finished_at).or(Some(*at)))
         }
     };
     BranchView {

@@ -156,8 +156,8 @@ pub struct BranchView {
     /// have passed.
     #[serde(default)]
     pub pending_resolution: Option<PendingResolutionView>,
-    /// When it acknowledged the decision: once that is durable, and the same ever after. Of one that
-    /// acknowledges shortly before the last one does, that is when the transaction finishes.
+    /// When it acknowledged the decision. Of one that acknowledges shortly before the last one does, that becomes
+    /// when the transaction finishes.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub finished_at: Option<Wall>,
 }
