@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple, cast
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import CursorResult, create_engine, text
 from sqlalchemy.orm import Session
 
 from tercet import Context, Database, Endpoint, Guard, MySQL, Participant, Postgres, Refused, SQLAlchemy, SQLite
@@ -58,15 +58,11 @@ class SessionPayment(Participant[Session, Debit]):
     def try_(self, db: Session, call: Context, debit: Debit) -> None:
         if debit.amount <= 0:
             raise Refused("invalid-amount", "an amount is more than nothing")
-        freeze = text(
+        freeze = (
             "UPDATE accounts SET balance = balance - :amount, frozen = frozen + :amount "
-            "WHERE name = :account AND balance >= :amount RETURNING name"
-            if db.get_bind().dialect.name != "mysql"
-            else "UPDATE accounts SET balance = balance - :amount, frozen = frozen + :amount "
             "WHERE name = :account AND balance >= :amount"
         )
-        changed: Any = db.execute(freeze, vars(debit))
-        if (changed.rowcount if db.get_bind().dialect.name == "mysql" else len(changed.all())) == 0:
+        if cast("CursorResult[Any]", db.execute(text(freeze), vars(debit))).rowcount == 0:
             raise Refused("insufficient-funds", "there is not enough on the account")
 
     def confirm(self, db: Session, call: Context, debit: Debit) -> None:
