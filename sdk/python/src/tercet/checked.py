@@ -17,7 +17,7 @@ import logging
 from typing import Any, Callable, Dict, Generic, Iterable, Mapping, Optional, Tuple, TypeVar
 
 from ._answer import Answer, failed, problem
-from ._contention import contention
+from ._contention import WAITED, contention
 from ._failure import TercetError
 from ._guard_sql import GUARD
 from ._mount import Mounted
@@ -148,8 +148,11 @@ class Checked(Mounted, Generic[T]):
             try:
                 return self._look(gid)
             except Exception as error:
-                if contention(error) is None:
+                kind = contention(error)
+                if kind is None:
                     raise
+                if kind == WAITED:
+                    return None  # It has cost its time.
         return None
 
     def _look(self, gid: str) -> Optional[str]:
