@@ -76,7 +76,7 @@ class SessionPayment(Participant[Session, Debit]):
 class Accounts:
     """The participant and its accounts, on the database that a URL leads to."""
 
-    def __init__(self, url: str, secrets: "List[str] | None" = None) -> None:
+    def __init__(self, url: str, secrets: List[str] | None = None) -> None:
         self.database, participant = _opened(url)
         guard: Guard[Any] = Guard(self.database)
         guard.migrate()
@@ -97,7 +97,7 @@ class Accounts:
         return [dict(zip(("name", "balance", "frozen"), row)) for row in rows]
 
 
-def _opened(url: str) -> "Tuple[Database[Any], Participant[Any, Debit]]":
+def _opened(url: str) -> Tuple[Database[Any], Participant[Any, Debit]]:
     """`sqlite:///FILE`, `postgres://…`, `mysql://…`; with `sqlalchemy+` before it by SQLAlchemy, with `mysqlclient+`
     by that."""
     way, plus, rest = url.partition("+")

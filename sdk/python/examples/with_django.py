@@ -1,12 +1,12 @@
 """The participant in a Django project, served by waitress."""
 
-import payment
 import waitress
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
+import payment
 from tercet.django import view
 
 accounts, port = payment.arguments()

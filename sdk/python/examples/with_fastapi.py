@@ -2,9 +2,10 @@
 
 from typing import Any, Dict, List
 
-import payment
 import uvicorn
 from fastapi import FastAPI
+
+import payment
 
 accounts, port = payment.arguments()
 

@@ -1,9 +1,10 @@
 """The participant in a Flask application, served by waitress."""
 
-import payment
 import waitress
 from flask import Flask, Response, jsonify
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+import payment
 
 accounts, port = payment.arguments()
 

@@ -1,11 +1,12 @@
 """The participant in a Starlette application, served by uvicorn."""
 
-import payment
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
+
+import payment
 
 accounts, port = payment.arguments()
 

@@ -120,7 +120,9 @@ def _server_database(kind: str, url: str) -> Iterator[str]:
     import pymysql
 
     parts = urlsplit(url)
-    db = pymysql.connect(host=parts.hostname, port=parts.port, user=parts.username, password=unquote(parts.password or ""))
+    db = pymysql.connect(
+        host=parts.hostname, port=parts.port, user=parts.username, password=unquote(parts.password or "")
+    )
     db.cursor().execute(f"CREATE DATABASE {name}")
     try:
         yield url.rpartition("/")[0] + "/" + name

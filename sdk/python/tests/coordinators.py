@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
+
 from conftest import BIN_DIR, INSTANCE
 
 Mischief = Callable[["Fake", Any, Dict[str, Any]], None]
@@ -81,7 +82,7 @@ class Fake:
         self._server.shutdown()
         self._server.server_close()
 
-    def __enter__(self) -> "Fake":
+    def __enter__(self) -> Fake:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -159,7 +160,7 @@ def garbage(fake: Fake, handler: Any, request: Dict[str, Any]) -> None:
 class Coordinator:
     """A tercet of a test's own."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", url: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], url: str) -> None:
         self.process, self.url = process, url
 
 
@@ -182,7 +183,7 @@ def coordinator(*arguments: str, env: Optional[Dict[str, str]] = None) -> Iterat
             process.wait()
 
 
-def _url(process: "subprocess.Popen[bytes]") -> str:
+def _url(process: subprocess.Popen[bytes]) -> str:
     assert process.stderr is not None
     seen = []
     for line in process.stderr:

@@ -13,10 +13,10 @@ import time
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
-from conftest import INSTANCE
-from coordinators import Fake, breaks_off, coordinator, garbage, loses_the_answer, problem, says, transaction
 
 import tercet
+from conftest import INSTANCE
+from coordinators import Fake, breaks_off, coordinator, garbage, loses_the_answer, problem, says, transaction
 from tercet import Branch, Transaction
 
 TOKEN = "t0ken-that-nobody-reads"
@@ -138,7 +138,9 @@ def test_redirects_and_proxies_are_not_followed(ask: Ask, monkeypatch: pytest.Mo
         assert elsewhere.requests == []
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"null", b'{"gid":1}', b"\xff", b'{"gid":"x","status":"confirmed"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b"null", b'{"gid":1}', b"\xff", b'{"gid":"x","status":"confirmed"}']
+)
 def test_what_is_no_transaction_is_no_success(ask: Ask, body: bytes) -> None:
     with Fake(says(201, body)) as fake, pytest.raises(tercet.Unexpected):
         ask(fake.url, lambda client: client.begin(DINNER))
@@ -448,7 +450,10 @@ def test_the_real_one_takes_branches_while_open(real: str, participant: str) -> 
     client = tercet.Client(real)
     with client.open(Transaction(gid="open-1", timeout_ms=60_000)) as ride:
         assert ride.register(Branch("a", participant)).tried().status == "tried"
-        assert [one.is_tried for one in ride.register_all([Branch("b", participant), Branch("c", participant)])] == [True, True]
+        assert [one.is_tried for one in ride.register_all([Branch("b", participant), Branch("c", participant)])] == [
+            True,
+            True,
+        ]
         own = ride.register_own_try(Branch("d", participant, {"x": 1}))
         assert own.context.instance == client.get("open-1").instance
         ride.confirm().confirmed()

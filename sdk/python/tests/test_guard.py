@@ -15,9 +15,9 @@ import time
 from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import pytest
-from conftest import INSTANCE, MARK, OTHER_INSTANCE, ROOT, Place, call, words
 
 import tercet
+from conftest import INSTANCE, MARK, OTHER_INSTANCE, ROOT, Place, call, words
 from tercet import _guard_sql
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -146,7 +146,8 @@ def test_a_try_and_its_cancel_at_once_end_alike(place: Place) -> None:
     for i in range(20):
         gid = f"g-{i}"
         tried, cancelled = at_once(
-            lambda: until_settled(lambda: call(one, "try", gid)), lambda: until_settled(lambda: call(other, "cancel", gid))
+            lambda: until_settled(lambda: call(one, "try", gid)),
+            lambda: until_settled(lambda: call(other, "cancel", gid)),
         )
         assert cancelled == "200 cancelled"
         assert tried in ("200 tried", "409 branch-cancelled")

@@ -8,13 +8,13 @@ import threading
 from typing import Any, Iterator, List
 
 import pytest
-from conftest import BIN_DIR, Place, words
-from coordinators import Fake, coordinator, loses_the_answer, problem, says, transaction
-from test_guard import at_once, until_settled
 
 import tercet
+from conftest import BIN_DIR, Place, words
+from coordinators import Fake, coordinator, loses_the_answer, problem, says, transaction
 from tercet import Branch, Transaction
 from tercet.outbox import Told, next_of
+from test_guard import at_once, until_settled
 
 INVOICE = Branch("invoice", confirm_url="http://127.0.0.1:1/invoice", payload={"order": 17, "Zoë": "\U0001f600"})
 
@@ -28,14 +28,14 @@ def execute(place: Place, db: Any, sql: str) -> None:
         db.execute(sql)
 
 
-def outbox_of(place: Place) -> "tercet.Outbox[Any]":
+def outbox_of(place: Place) -> tercet.Outbox[Any]:
     outbox = tercet.Outbox(place.database)
     outbox.migrate()
     place.run("CREATE TABLE orders (number INT PRIMARY KEY)")
     return outbox
 
 
-def send(place: Place, gid: str, number: int, outbox: "tercet.Outbox[Any]") -> None:
+def send(place: Place, gid: str, number: int, outbox: tercet.Outbox[Any]) -> None:
     with place.database.transaction() as db:
         execute(place, db, f"INSERT INTO orders VALUES ({number})")
         outbox.send(db, Transaction([INVOICE], gid=gid, traceparent="00-a"))
@@ -117,7 +117,9 @@ def test_a_coordinator_that_is_away_only_delays(place: Place) -> None:
     outbox = outbox_of(place)
     for i in range(3):
         send(place, f"order-{i}", i, outbox)
-    with Fake(loses_the_answer, problem(503, "not-accepted"), says(502, b"<html>"), problem(401, "unauthorized")) as fake:
+    with Fake(
+        loses_the_answer, problem(503, "not-accepted"), says(502, b"<html>"), problem(401, "unauthorized")
+    ) as fake:
         relay = tercet.Relay(outbox, tercet.Client(fake.url))
         while len(fake.requests) < 4:
             relay.once()
@@ -250,18 +252,18 @@ def wait_for(ready: Any) -> None:
 
 
 @pytest.fixture
-def checked(place: Place) -> "Iterator[tercet.Checked[Any]]":
+def checked(place: Place) -> Iterator[tercet.Checked[Any]]:
     one = tercet.Checked(place.database)
     one.migrate()
     yield one
 
 
-def asked(checked: "tercet.Checked[Any]", gid: str, op: str = "check") -> str:
+def asked(checked: tercet.Checked[Any], gid: str, op: str = "check") -> str:
     answer = checked.answer("POST", "", "", {"tercet-gid": gid, "tercet-op": op}, b"{}")
     return str(answer.status) if not answer.body else words((answer.status, json.loads(answer.body)))
 
 
-def test_a_check_tells_what_was_recorded(place: Place, checked: "tercet.Checked[Any]") -> None:
+def test_a_check_tells_what_was_recorded(place: Place, checked: tercet.Checked[Any]) -> None:
     with place.database.transaction() as db:
         checked.record(db, "order-1")
     with pytest.raises(tercet.NotRecorded) as before, place.database.transaction() as db:
@@ -279,7 +281,7 @@ def test_a_check_tells_what_was_recorded(place: Place, checked: "tercet.Checked[
     assert checked.purge() == 1
 
 
-def test_a_check_waits_for_who_is_writing(place: Place, checked: "tercet.Checked[Any]") -> None:
+def test_a_check_waits_for_who_is_writing(place: Place, checked: tercet.Checked[Any]) -> None:
     if place.base == "sqlite":
         pytest.skip("who asks stands in line")
     other = tercet.Checked(place.another())
@@ -289,7 +291,7 @@ def test_a_check_waits_for_who_is_writing(place: Place, checked: "tercet.Checked
     assert asked(other, "order-1") == "200"
 
 
-def test_a_record_and_a_check_at_once_agree(place: Place, checked: "tercet.Checked[Any]") -> None:
+def test_a_record_and_a_check_at_once_agree(place: Place, checked: tercet.Checked[Any]) -> None:
     other = tercet.Checked(place.another())
     for i in range(10):
         gid = f"order-{i}"

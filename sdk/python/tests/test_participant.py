@@ -14,9 +14,9 @@ import threading
 from typing import Any, Callable, Dict, List, Literal, Optional, Tuple, TypedDict, Union
 
 import pytest
-from conftest import call, cases, headers, words
 
 import tercet
+from conftest import call, cases, headers, words
 from tercet import _json, _typed
 
 
@@ -374,7 +374,9 @@ def test_no_digit_of_a_number_is_lost() -> None:
     assert _typed.read(int, "9007199254740993") == 9007199254740993
 
 
-@pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", '"\\ud800"', "[" * 100_000, "\ufeff{}", "{} {}", b"\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "NaN", "[Infinity]", '"\\ud800"', "[" * 100_000, "\ufeff{}", "{} {}", b"\xff"]
+)
 def test_what_is_no_json_is_refused(text: Any) -> None:
     with pytest.raises(ValueError):
         _typed.read(Any, text)
@@ -427,5 +429,3 @@ def test_results_are_brought_and_kept() -> None:
     assert first.status == again.status == 200
     assert first.body == again.body == '{"seat":"12A","Zoë":12345678901234567890}'.encode()
     assert words(call(endpoint, "try", "g-2")) == "409 result-missing"
-
-

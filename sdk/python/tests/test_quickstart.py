@@ -12,6 +12,7 @@ import threading
 from typing import Dict, List, Tuple
 
 import pytest
+
 from conftest import BIN_DIR, ROOT
 
 PAGE = ROOT / "docs" / "quickstart-python.md"
@@ -42,7 +43,7 @@ class Shell:
         self.env.pop("PYTHONPATH", None)
         if wheels:
             self.env.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=wheels, PIP_DISABLE_PIP_VERSION_CHECK="1")
-        self.terminals: List["subprocess.Popen[bytes]"] = []
+        self.terminals: List[subprocess.Popen[bytes]] = []
 
     def mine(self, text: str) -> str:
         """With ports of this test's own, and killing nobody else's."""
@@ -54,7 +55,12 @@ class Shell:
     def run(self, text: str) -> str:
         self.env["PAYMENT"] = str(self.terminals[-1].pid) if self.terminals else ""
         done = subprocess.run(
-            ["bash", "-euc", self.mine(text)], cwd=self.place, env=self.env, capture_output=True, text=True, timeout=240
+            ["bash", "-euc", self.mine(text)],
+            cwd=self.place,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=1200,
         )
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         return done.stdout

@@ -8,9 +8,9 @@ import time
 from typing import Any, Dict, List, Optional
 
 import pytest
-from conftest import cases
 
 import tercet
+from conftest import cases
 from tercet import _exchange, _signature, _table, _words
 from tercet._context import BadHeader, read_call
 
@@ -160,7 +160,9 @@ def test_begins(case: Dict[str, Any]) -> None:
     given = dict(case["given"])
     branches = []
     for one in given.pop("branches", []):
-        fields = {{"try": "try_url", "confirm": "confirm_url", "cancel": "cancel_url"}.get(k, k): v for k, v in one.items()}
+        fields = {
+            {"try": "try_url", "confirm": "confirm_url", "cancel": "cancel_url"}.get(k, k): v for k, v in one.items()
+        }
         branches.append(tercet.Branch(**fields))
     transaction = tercet.Transaction(branches, **given)
     if "error" in case:

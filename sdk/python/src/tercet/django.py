@@ -31,9 +31,7 @@ def view(mounted: Mounted) -> Callable[..., HttpResponse]:
             else:
                 query = request.META.get("QUERY_STRING", "")
                 given = (
-                    too_large()
-                    if len(body) > mounted.body_bytes
-                    else mounted.answer(method, leg, query, headers, body)
+                    too_large() if len(body) > mounted.body_bytes else mounted.answer(method, leg, query, headers, body)
                 )
         response = HttpResponse(given.body, status=given.status, content_type=given.media_type)
         for name, value in given.more_headers:
