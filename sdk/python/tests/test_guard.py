@@ -135,7 +135,7 @@ def test_the_same_try_at_once_is_run_once(place: Place) -> None:
     make_accounts(place)
     services = [endpoint(place) for _ in range(3)]
     for i in range(10):
-        calls = [lambda s=s: until_settled(lambda: call(s, "try", f"g-{i}")) for s in services]
+        calls = [lambda s=s, gid=f"g-{i}": until_settled(lambda: call(s, "try", gid)) for s in services]
         assert at_once(*calls) == ["200 tried"] * 3
     assert place.accounts()["alice"] == (90, 10)
 
@@ -146,8 +146,8 @@ def test_a_try_and_its_cancel_at_once_end_alike(place: Place) -> None:
     for i in range(20):
         gid = f"g-{i}"
         tried, cancelled = at_once(
-            lambda: until_settled(lambda: call(one, "try", gid)),
-            lambda: until_settled(lambda: call(other, "cancel", gid)),
+            lambda gid=gid: until_settled(lambda: call(one, "try", gid)),
+            lambda gid=gid: until_settled(lambda: call(other, "cancel", gid)),
         )
         assert cancelled == "200 cancelled"
         assert tried in ("200 tried", "409 branch-cancelled")

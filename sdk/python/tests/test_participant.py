@@ -280,8 +280,7 @@ def test_a_caller_that_hangs_up_leaves_a_call_that_is_done(tmp_path: pathlib.Pat
             "headers": [(k.encode(), v.encode()) for k, v in headers("try").items()],
         }
         running = asyncio.ensure_future(endpoint.asgi(scope, receive, send))
-        while not began.is_set():
-            await asyncio.sleep(0)
+        await asyncio.get_running_loop().run_in_executor(None, began.wait)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

@@ -18,8 +18,8 @@ BODY_BYTES = 2 * 1024 * 1024
 """More than the coordinator sends as a payload with results, and less than would hurt."""
 _THREADS = 64
 
-Send = Callable[[Dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[Dict[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 def too_large() -> Answer:
@@ -85,7 +85,7 @@ class Mounted(abc.ABC):
 
     # ---- ASGI
 
-    async def asgi(self, scope: Dict[str, Any], receive: Receive, send: Send) -> None:
+    async def asgi(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """This as an ASGI application. Calls run in threads, since drivers block; one whose caller hangs up
         goes on to its end, so that the next one finds it done."""
         if scope["type"] == "lifespan":
@@ -99,7 +99,7 @@ class Mounted(abc.ABC):
         await send({"type": "http.response.start", "status": given.status, "headers": headers})
         await send({"type": "http.response.body", "body": given.body})
 
-    async def _asgi_answer(self, scope: Dict[str, Any], receive: Receive) -> Optional[Answer]:
+    async def _asgi_answer(self, scope: MutableMapping[str, Any], receive: Receive) -> Optional[Answer]:
         method, path, root = scope["method"], scope["path"], scope.get("root_path", "")
         # By the specification the path has the root in it; some leave it out.
         leg = leg_of(path[len(root) :] if root and path.startswith(root + "/") else path)
