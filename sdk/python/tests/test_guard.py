@@ -246,6 +246,34 @@ def test_a_process_that_is_killed_leaves_nothing(place: Place) -> None:
     assert place.accounts()["alice"] == (99, 1)
 
 
+def test_an_error_that_is_swallowed_is_no_success(place: Place) -> None:
+    """PostgreSQL has given up the whole transaction then, and its COMMIT would say nothing of it."""
+    make_accounts(place)
+    payment = Payment(place)
+
+    def swallow(db: Any, call: tercet.Context) -> None:
+        with contextlib.suppress(Exception):
+            payment._run(db, "UPDATE nothing_of_this_name SET a = ?", 1)
+
+    service = endpoint(place, during=swallow)
+    answered = words(call(service, "try"))
+    assert answered == ("503 failed" if place.base == "postgres" else "200 tried")
+    rows = place.rows("SELECT state FROM tercet_guard")
+    assert (len(rows), place.accounts()["alice"]) == ((0, (100, 0)) if place.base == "postgres" else (1, (99, 1)))
+
+
+def test_ending_the_transaction_inside_is_no_success(place: Place) -> None:
+    make_accounts(place)
+
+    def end(db: Any, call: tercet.Context) -> None:
+        (db if place.kind.startswith("sqlalchemy") else db.connection).rollback()
+
+    if place.base == "mysql" and not place.kind.startswith("sqlalchemy"):
+        pytest.skip("its drivers cannot tell")
+    assert words(call(endpoint(place, during=end), "try")) == "503 failed"
+    assert place.rows("SELECT state FROM tercet_guard") == []
+
+
 def test_no_connection_is_busy(place: Place) -> None:
     if place.base == "sqlite":
         pytest.skip("its calls stand in line")

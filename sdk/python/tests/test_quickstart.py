@@ -41,14 +41,18 @@ class Shell:
         wheels = os.environ.get("TERCET_WHEELS")
         self.env = {**os.environ, "PATH": f"{BIN_DIR}:{os.environ['PATH']}"}
         self.env.pop("PYTHONPATH", None)
+        # On a machine that is busy a call may take its time.
+        self.env["TERCET_DISPATCHER__CALL_TIMEOUT_MS"] = "60000"
         if wheels:
             self.env.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=wheels, PIP_DISABLE_PIP_VERSION_CHECK="1")
+        self._patient = f'Client("http://127.0.0.1:{self.ports["7200"]}", wait_ms=60_000)'
         self.terminals: List[subprocess.Popen[bytes]] = []
 
     def mine(self, text: str) -> str:
         """With ports of this test's own, and killing nobody else's."""
         for port, instead in self.ports.items():
             text = text.replace(port, instead)
+        text = text.replace(f'Client("http://127.0.0.1:{self.ports["7200"]}")', self._patient)
         text = text.replace("tercet dev", f"tercet dev --listen 127.0.0.1:{self.ports['7200']}")
         return text.replace("pkill -9 -f payment.py", "kill -9 $PAYMENT")
 

@@ -15,6 +15,7 @@ BRANCH_MAX_LENGTH = 64
 OPS: Tuple[str, ...] = ("try", "confirm", "cancel")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*\Z")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))\Z")
 _EPOCH = datetime.datetime(1970, 1, 1)
 
@@ -33,10 +34,7 @@ def id_fault(text: str, longest: int) -> Optional[str]:
 
 def parse_instance(text: str) -> Optional[str]:
     """A UUID in its usual spelling; None if it is none."""
-    try:
-        return str(uuid.UUID(text)) if len(text) == 36 else None
-    except ValueError:
-        return None
+    return text.lower() if _UUID.match(text) else None
 
 
 def parse_time(text: str) -> Optional[int]:

@@ -32,6 +32,7 @@ from typing import (
 
 from ._contention import contention
 from ._failure import TercetError
+from ._guard_sql import POSTGRES
 from ._line import WriteLine
 from ._pool import Busy, Pool
 
@@ -60,7 +61,12 @@ class Cursor(Protocol):
 
 
 class EndedInside(TercetError):
-    """Business code has committed or rolled back the guard's transaction by itself."""
+    """Business code has committed or rolled back the guard's transaction by itself, or gone on after an error
+    that ended it."""
+
+
+_ENDED = "the guard's transaction was ended inside"
+_FAILED = "a statement failed, and with it the whole transaction: let the error through"
 
 
 class SqlTransaction(abc.ABC, Generic[T]):
@@ -225,7 +231,7 @@ class _SqliteTransaction(SqlTransaction[sqlite3.Cursor]):
 
     def check_open(self) -> None:
         if not self._db.in_transaction:
-            raise EndedInside("the guard's transaction was ended inside")
+            raise EndedInside(_ENDED)
 
     def commit(self) -> None:
         # A statement that is still being read would keep the transaction open.
@@ -251,8 +257,9 @@ class Postgres(Database["PgCursor"]):
 
     def __init__(self, connect: Union[str, Callable[[], PgConnection]], *, connections: int = 10) -> None:
         import psycopg
+        import psycopg.rows
 
-        self._psycopg = psycopg
+        self._psycopg, self._tuple_row = psycopg, psycopg.rows.tuple_row
         self.connections = connections
         if isinstance(connect, str):
             conninfo = connect
@@ -266,65 +273,74 @@ class Postgres(Database["PgCursor"]):
     def begin(self, patience_s: float = _PATIENCE_S) -> Iterator[SqlTransaction[PgCursor]]:
         db, is_fresh = self._pool.take(patience_s)
         try:
-            block = db.transaction()
-            block.__enter__()
+            own = self._begun(db)
         except self._psycopg.Error:
             if is_fresh:
                 self._pool.give(db, True)
                 raise
             # The server was away, or ended a connection that was idle: nothing has begun yet.
             db = self._pool.fresh(db)
-            block = db.transaction()
             try:
-                block.__enter__()
+                own = self._begun(db)
             except BaseException:
                 self._pool.give(db, True)
                 raise
-        tx = _PgTransaction(db, block)
+        idle = False
         try:
             try:
-                yield tx
+                yield _PgTransaction(db, own)
             finally:
-                tx.end()
+                if not db.closed and db.pgconn.transaction_status != _IDLE:
+                    own.execute("ROLLBACK")
+            idle = not db.closed
+        except Exception:
+            idle = not db.closed and db.pgconn.transaction_status == _IDLE
+            raise
         finally:
-            idle = not db.closed and db.info.transaction_status.name == "IDLE"
             self._pool.give(db, not idle)
 
+    def _begun(self, db: PgConnection) -> PgCursor:
+        # By an explicit word, which brings the bound of waits with it.
+        if not db.autocommit:
+            db.autocommit = True
+        own = db.cursor(row_factory=self._tuple_row)
+        own.execute(_PG_BEGIN)
+        return own
+
     def wrap(self, handle: PgCursor) -> SqlTransaction[PgCursor]:
-        return _PgTransaction(handle.connection, None)
+        db = handle.connection
+        return _PgTransaction(db, db.cursor(row_factory=self._tuple_row))
 
     def close(self) -> None:
         self._pool.close()
 
 
-class _PgTransaction(SqlTransaction["PgCursor"]):
-    def __init__(self, db: PgConnection, block: Any) -> None:
-        import psycopg.rows
+_PG_PATIENCE = POSTGRES["patience"]
+_PG_BEGIN: Any = f"BEGIN; {_PG_PATIENCE}"
+_IDLE, _IN_TRANSACTION, _IN_ERROR = 0, 2, 3
 
-        self._db, self._block = db, block
+
+class _PgTransaction(SqlTransaction["PgCursor"]):
+    def __init__(self, db: PgConnection, own: PgCursor) -> None:
+        self._db, self._own = db, own
         self.handle = db.cursor()
-        self._own = db.cursor(row_factory=psycopg.rows.tuple_row)
 
     def execute(self, sql: str, values: Optional[Values] = None) -> int:
+        if sql == _PG_PATIENCE:
+            return 0  # It came with the begin.
         return self._own.execute(pyformat(sql), values).rowcount
 
     def fetch(self, sql: str, values: Values) -> Rows:
         return self._own.execute(pyformat(sql), values).fetchall()
 
-    # Within a block of its own psycopg refuses commit() and rollback() by itself.
+    def check_open(self) -> None:
+        status = self._db.pgconn.transaction_status
+        if status != _IN_TRANSACTION:
+            raise EndedInside(_ENDED if status == _IDLE else _FAILED)
 
     def commit(self) -> None:
-        block, self._block = self._block, None
-        block.__exit__(None, None, None)
-
-    def end(self) -> None:
-        """Rolls back what is not committed."""
-        if self._block is not None and not self._db.closed:
-            import psycopg
-
-            block, self._block = self._block, None
-            rollback = psycopg.Rollback(block)
-            block.__exit__(type(rollback), rollback, None)
+        self.check_open()
+        self._own.execute("COMMIT")
 
 
 # ---- MySQL and MariaDB ----------------------------------------------------------------------------
@@ -505,9 +521,19 @@ class _SaTransaction(SqlTransaction["sqlalchemy.orm.Session"]):
 
     def check_open(self) -> None:
         if self._root is None or not self._root.is_active:
-            raise EndedInside("the guard's transaction was ended inside")
+            raise EndedInside(_ENDED)
+        if self._connection.dialect.name == "postgresql":
+            # Its COMMIT of a transaction that has failed says nothing, and rolls back.
+            raw: Any = self._connection.connection.dbapi_connection
+            status = getattr(getattr(raw, "info", None), "transaction_status", None)
+            if status is None:
+                self._connection.exec_driver_sql("SELECT 1")
+            elif status == _IN_ERROR:
+                raise EndedInside(_FAILED)
 
     def commit(self) -> None:
+        self.handle.flush()
+        self.check_open()
         self.handle.commit()
 
 

@@ -18,7 +18,7 @@ from ._signature import Signed, SigningKey, Unsigned
 from ._typed import Unreadable
 from ._words import OPS
 from .guard import Contradicted, Done, Guard, InProgress
-from .participant import Participant
+from .participant import Participant, payload_type
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -52,6 +52,7 @@ class Endpoint(Mounted):
         super().__init__()
         if isinstance(secrets, str):
             raise TypeError("secrets: a list of texts")
+        payload_type(type(participant))  # What cannot be found is told now, not at the first call.
         self._participant: Participant[Any, Any] = participant
         self._guard: Guard[Any] = guard
         self._keys = None if secrets is None else tuple(SigningKey(one) for one in secrets)

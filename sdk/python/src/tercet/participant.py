@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import inspect
+import sys
 import threading
 import typing
 from typing import Any, Awaitable, Generic, TypeVar, Union
@@ -52,10 +53,10 @@ class Participant(abc.ABC, Generic[T, P]):
 
     def read_payload(self, text: bytes) -> P:
         """The payload of a body, as it came to the byte; a `ValueError` where it is none (400)."""
-        return _typed.read(_payload_type(type(self)), text)  # type: ignore[no-any-return]
+        return _typed.read(payload_type(type(self)), text)  # type: ignore[no-any-return]
 
 
-def _payload_type(of: type) -> Any:
+def payload_type(of: type) -> Any:
     """The `P` that a class was made with."""
     known = of.__dict__.get("_tercet_payload")
     if known is None:
@@ -71,13 +72,19 @@ def _find_payload_type(of: type) -> Any:
             if isinstance(origin, type) and issubclass(origin, Participant) and arguments:
                 found = arguments[-1]
                 if isinstance(found, (str, typing.ForwardRef)):
-                    import sys
-
-                    text = found if isinstance(found, str) else found.__forward_arg__
-                    return eval(text, vars(sys.modules[kind.__module__]))
+                    found = _named(found if isinstance(found, str) else found.__forward_arg__, kind)
                 if not isinstance(found, TypeVar):
                     return found
     return Any
+
+
+def _named(name: str, of: type) -> Any:
+    """The type that a class names by a text."""
+    module = sys.modules.get(of.__module__)
+    try:
+        return eval(name, dict(vars(module)) if module else {})
+    except Exception as error:
+        raise TypeError(f"{of.__name__}: its payload {name!r} is not to be found: {error}") from error
 
 
 def run_method(participant: Participant[T, P], op: str, db: T, call: Context, payload: P) -> None:
