@@ -21,7 +21,7 @@ POSTGRES = os.environ.get("TERCET_TEST_POSTGRES_URL")
 MYSQL = os.environ.get("TERCET_TEST_MYSQL_URL")
 INSTANCE = "0193b6a0-0000-7000-8000-000000000001"
 OTHER_INSTANCE = "0193b6a0-0000-7000-8000-000000000002"
-TABLES = ("tercet_guard", "tercet_guard_results", "tercet_outbox", "tercet_checked", "accounts")
+TABLES = ("tercet_guard", "tercet_guard_results", "tercet_outbox", "tercet_checked", "accounts", "orders")
 MARK = {"sqlite": "?", "postgres": "%s", "mysql": "%s"}
 
 Answered = Any
@@ -80,10 +80,16 @@ class Place:
     def __init__(self, kind: str, url: str) -> None:
         self.kind, self.url = kind, url
         self.base = kind.split("-")[-1]
+        self._opened: List[tercet.Database[Any]] = []
         self.database = self.another()
 
     def another(self, connections: int = 10) -> tercet.Database[Any]:
-        return opened(self.kind, self.url, connections)
+        self._opened.append(opened(self.kind, self.url, connections))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        for one in self._opened:
+            one.close()
 
     def rows(self, sql: str, **values: Any) -> List[Any]:
         with self.database.read() as tx:
@@ -131,6 +137,21 @@ def _server_database(kind: str, url: str) -> Iterator[str]:
         db.close()
 
 
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str, str], str]]:
+    """A database on each server, for all tests: to make one takes its time."""
+    with contextlib.ExitStack() as stack:
+        made: Dict[str, str] = {}
+
+        def of(kind: str, url: str) -> str:
+            base = kind.split("-")[-1]
+            if base not in made:
+                made[base] = stack.enter_context(_server_database(kind, url))
+            return made[base]
+
+        yield of
+
+
 @pytest.fixture(params=[pytest.param(k, marks=pytest.mark.databases if k in SERVERS else []) for k in KINDS])
 def place(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Place]:
     kind = request.param
@@ -139,12 +160,14 @@ def place(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Pl
         pytest.skip("no server")
     if kind.startswith("mysqlclient"):
         pytest.importorskip("MySQLdb")
-    with contextlib.ExitStack() as stack:
-        if not url.startswith("sqlite"):
-            url = stack.enter_context(_server_database(kind, url))
-        one = Place(kind, url)
-        yield one
-        one.database.close()
+    if kind in SERVERS:
+        url = request.getfixturevalue("servers")(kind, url)
+    one = Place(kind, url)
+    if kind in SERVERS:
+        for table in TABLES:
+            one.run(f"DROP TABLE IF EXISTS {table}")
+    yield one
+    one.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -115,7 +115,7 @@ def read_call(op: str, headers: Mapping[str, str], body: bytes) -> Tuple[Context
 
     def optional(name: str) -> Optional[str]:
         value = headers.get(name)
-        if value is not None and not all(" " <= c <= "~" for c in value):
+        if value is not None and not (value.isascii() and value.isprintable()):
             raise BadHeader(name, "is not printable ASCII")
         return value
 

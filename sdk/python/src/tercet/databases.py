@@ -323,7 +323,8 @@ _IDLE, _IN_TRANSACTION, _IN_ERROR = 0, 2, 3
 class _PgTransaction(SqlTransaction["PgCursor"]):
     def __init__(self, db: PgConnection, own: PgCursor) -> None:
         self._db, self._own = db, own
-        self.handle = db.cursor()
+        # One cursor does for both, unless business code wants its rows otherwise.
+        self.handle = own if db.row_factory is own.row_factory else db.cursor()
 
     def execute(self, sql: str, values: Optional[Values] = None) -> int:
         if sql == _PG_PATIENCE:
@@ -400,6 +401,9 @@ class MySQL(Database[Cursor]):
         self._pool.close()
 
 
+_MY_IN_TRANSACTION = 1
+
+
 class _MySqlTransaction(SqlTransaction[Cursor]):
     is_committed = False
 
@@ -408,6 +412,11 @@ class _MySqlTransaction(SqlTransaction[Cursor]):
         self.handle = db.cursor()
         # The connection may have been told to give dictionaries.
         self._own = db.cursor(sys.modules[_driver_of(db) + ".cursors"].Cursor)
+
+    def check_open(self) -> None:
+        # The server tells with each answer whether a transaction is open; mysqlclient does not pass it on.
+        if not getattr(self._db, "server_status", _MY_IN_TRANSACTION) & _MY_IN_TRANSACTION:
+            raise EndedInside(_ENDED)
 
     def execute(self, sql: str, values: Optional[Values] = None) -> int:
         self._own.execute(pyformat(sql), values)
