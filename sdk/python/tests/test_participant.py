@@ -428,3 +428,37 @@ def test_results_are_brought_and_kept() -> None:
     assert first.status == again.status == 200
     assert first.body == again.body == '{"seat":"12A","Zoë":12345678901234567890}'.encode()
     assert words(call(endpoint, "try", "g-2")) == "409 result-missing"
+
+
+def test_a_body_that_is_cut_off_is_no_payload() -> None:
+    participant = Does()
+    seen: List[str] = []
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/try",
+        "CONTENT_LENGTH": "5",
+        "wsgi.input": io.BytesIO(b"123"),
+        **{"HTTP_" + k.upper().replace("-", "_"): v for k, v in headers("try").items()},
+    }
+    endpoint_of(participant).wsgi(environ, lambda status, _: seen.append(status))
+    assert (seen[0][:3], participant.ran) == ("408", [])
+
+
+def test_a_thread_does_not_wait_for_itself(tmp_path: pathlib.Path) -> None:
+    database = tercet.SQLite(str(tmp_path / "a.db"))
+    with database.transaction(), pytest.raises(RuntimeError), database.transaction():
+        pass
+    with database.transaction():
+        pass
+
+
+def test_a_payload_that_is_not_to_be_found_is_told_at_once() -> None:
+    class Wrong(tercet.Participant[sqlite3.Cursor, "Nowhere"]):  # type: ignore[name-defined]
+        def try_(self, db: Any, call: Any, payload: Any) -> None: ...
+
+        def confirm(self, db: Any, call: Any, payload: Any) -> None: ...
+
+        def cancel(self, db: Any, call: Any, payload: Any) -> None: ...
+
+    with pytest.raises(TypeError, match="Nowhere"):
+        endpoint_of(Wrong())

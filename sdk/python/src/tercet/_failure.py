@@ -18,9 +18,9 @@ class Refused(TercetError):
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
-        self.code = code
+        self.code = str(code)
         """Why, for programs: a short word such as `out-of-stock`."""
-        self.detail = detail
+        self.detail = str(detail)
         """Why, for people."""
 
 

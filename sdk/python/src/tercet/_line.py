@@ -56,6 +56,7 @@ class WriteLine:
         self._pid = 0
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._waiting = 0
+        self._holder: Optional[int] = None
 
     @classmethod
     def before(cls, file: str) -> WriteLine:
@@ -86,6 +87,8 @@ class WriteLine:
         if threading.current_thread() is getattr(self, "_thread", None):
             yield  # It is ours already.
             return
+        if self._holder == threading.get_ident():
+            raise RuntimeError("this thread is writing to the file already: it would wait for itself")
         granted, released = threading.Event(), threading.Event()
 
         def job() -> None:
@@ -95,15 +98,17 @@ class WriteLine:
         self.submit(job, surely=True)
         try:
             granted.wait()
+            self._holder = threading.get_ident()
             yield
         finally:
+            self._holder = None
             released.set()
 
     def _own_thread(self) -> None:
         # A process that was forked has none of its parent's threads.
         if self._pid == os.getpid():
             return
-        self._pid, self._waiting = os.getpid(), 0
+        self._pid, self._waiting, self._holder = os.getpid(), 0, None
         self._jobs = queue.SimpleQueue()
         self._thread = threading.Thread(
             target=self._work,

@@ -9,7 +9,7 @@ import functools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Awaitable, Callable, Dict, Iterable, List, Mapping, MutableMapping, Optional
+from typing import Any, Awaitable, Callable, Dict, Iterable, List, Mapping, MutableMapping, Optional, Union
 
 from ._answer import Answer, problem
 from ._line import WAITING_AT_MOST
@@ -60,11 +60,11 @@ class Mounted(abc.ABC):
         if refusal is not None:
             return refusal
         body = self._wsgi_body(environ)
-        if body is None:
-            return too_large()
+        if isinstance(body, Answer):
+            return body
         return self.answer(method, leg, environ.get("QUERY_STRING", ""), headers, body)
 
-    def _wsgi_body(self, environ: Dict[str, Any]) -> Optional[bytes]:
+    def _wsgi_body(self, environ: Dict[str, Any]) -> Union[bytes, Answer]:
         length = environ.get("CONTENT_LENGTH") or ""
         if length.isdigit():
             wanted = int(length)
@@ -73,7 +73,7 @@ class Mounted(abc.ABC):
         else:
             wanted = 0
         if length and wanted > self.body_bytes:
-            return None
+            return too_large()
         stream, parts, had = environ["wsgi.input"], [], 0
         while had < wanted:
             part = stream.read(min(65_536, wanted - had))
@@ -81,7 +81,12 @@ class Mounted(abc.ABC):
                 break
             parts.append(part)
             had += len(part)
-        return None if had > self.body_bytes else b"".join(parts)
+        if had > self.body_bytes:
+            return too_large()
+        if length and had < wanted:
+            # What is cut off might be read as something else.
+            return problem(408, "incomplete-body", "the body broke off")
+        return b"".join(parts)
 
     # ---- ASGI
 

@@ -43,6 +43,8 @@ def parse_time(text: str) -> Optional[int]:
     if not found:
         return None
     year, month, day, hour, minute, second = (int(part) for part in found.group(1, 2, 3, 4, 5, 6))
+    if second > 60:
+        return None
     try:
         # A leap second is the last one of its minute here.
         at = datetime.datetime(year, month, day, hour, minute, min(second, 59))
@@ -53,7 +55,7 @@ def parse_time(text: str) -> Optional[int]:
     if found.group(8):
         return whole
     hours, minutes = int(found.group(10)), int(found.group(11))
-    if second > 60 or hours > 23 or minutes > 59:
+    if hours > 23 or minutes > 59:
         return None
     offset = (hours * 60 + minutes) * 60_000
     return whole - offset if found.group(9) == "+" else whole + offset

@@ -267,6 +267,11 @@ class Client(_Common):
         self.close()
 
 
+def _leaving_ms(error: Optional[BaseException]) -> Optional[int]:
+    """Whoever is interrupted does not try for long: the deadline cancels anyhow."""
+    return None if error is None or isinstance(error, Exception) else 5000
+
+
 class _OpenCommon:
     def __init__(self, gid: str, begun: Optional[TransactionView], traceparent: Optional[str]) -> None:
         self.gid = gid
@@ -372,7 +377,8 @@ class OpenTransaction(_OpenCommon):
         if reason is None:
             return
         try:
-            self.cancel(reason)
+            # Nobody waits for those who are to hear of it.
+            self.cancel(reason, wait="decided", deadline_ms=_leaving_ms(error))
         except Exception as failed:
             if error is None:
                 raise
@@ -381,12 +387,12 @@ class OpenTransaction(_OpenCommon):
 
 
 class AsyncClient(_Common):
-    """`Client` for asyncio: the same names, awaited. Use one for each event loop."""
+    """`Client` for asyncio: the same names, awaited."""
 
     def __init__(self, url: str, **settings: Any) -> None:
         super().__init__(url, **settings)
         self._http: Optional[httpx.AsyncClient] = None
-        self._pid = 0
+        self._life: Optional[Tuple[int, asyncio.AbstractEventLoop]] = None
 
     async def begin(
         self,
@@ -470,8 +476,10 @@ class AsyncClient(_Common):
             await asyncio.sleep(pause)
 
     async def _once(self, request: Request, patience_s: float) -> Reply:
-        if self._http is None or self._pid != os.getpid():
-            self._pid, self._http = os.getpid(), httpx.AsyncClient(**self._arguments())
+        # Connections belong to the event loop, and to the process, in which they were made.
+        life = (os.getpid(), asyncio.get_running_loop())
+        if self._http is None or self._life != life:
+            self._life, self._http = life, httpx.AsyncClient(**self._arguments())
         http = self._http
         response = await http.send(self._request(http, request, patience_s), stream=True)
         try:
@@ -487,7 +495,7 @@ class AsyncClient(_Common):
     async def close(self) -> None:
         """Closes the connections. The client can be used again."""
         http, self._http = self._http, None
-        if http is not None and self._pid == os.getpid():
+        if http is not None and self._life == (os.getpid(), asyncio.get_running_loop()):
             await http.aclose()
 
     async def __aenter__(self) -> AsyncClient:
@@ -614,7 +622,7 @@ class AsyncOpenTransaction(_OpenCommon):
 
     async def _leave(self, reason: str, error: Optional[BaseException]) -> None:
         try:
-            await self.cancel(reason)
+            await self.cancel(reason, wait="decided", deadline_ms=_leaving_ms(error))
         except Exception as failed:
             if error is None:
                 raise

@@ -148,7 +148,7 @@ class SQLite(Database["sqlite3.Cursor"]):
     """The standard library's `sqlite3`. Business code gets a `sqlite3.Cursor`.
 
     `file` is opened with WAL, and begins by BEGIN IMMEDIATE: `sqlite3` by itself begins late, without the
-    right to write. Give `connect` instead to open connections yourself.
+    right to write. Give `connect` as well to open connections yourself, with `check_same_thread=False`.
     """
 
     dialect = "sqlite"
@@ -274,8 +274,8 @@ class Postgres(Database["PgCursor"]):
         db, is_fresh = self._pool.take(patience_s)
         try:
             own = self._begun(db)
-        except self._psycopg.Error:
-            if is_fresh:
+        except BaseException as error:
+            if is_fresh or not isinstance(error, self._psycopg.Error):
                 self._pool.give(db, True)
                 raise
             # The server was away, or ended a connection that was idle: nothing has begun yet.
@@ -369,8 +369,8 @@ class MySQL(Database[Cursor]):
         try:
             # By an explicit word, whatever `autocommit` is.
             db.begin()
-        except Exception:
-            if is_fresh:
+        except BaseException as error:
+            if is_fresh or not isinstance(error, Exception):
                 self._pool.give(db, True)
                 raise
             db = self._pool.fresh(db)
@@ -445,7 +445,8 @@ def _driver_of(db: Any) -> str:
 class SQLAlchemy(Database["sqlalchemy.orm.Session"]):
     """SQLAlchemy 2, on SQLite, PostgreSQL, MySQL or MariaDB. Business code gets the `Session`.
 
-    Takes an `Engine`, or a `sessionmaker` that is bound to one. Do not commit the session: the guard does.
+    Takes an `Engine`, or a `sessionmaker` that is bound to one. Do not commit the session: the guard does. Give the
+    engine a `pool_timeout` of 2 or so: its own 30 s are longer than any caller waits.
     """
 
     def __init__(self, sessions: Union[sqlalchemy.Engine, sqlalchemy.orm.sessionmaker[Any]]) -> None:
@@ -460,7 +461,15 @@ class SQLAlchemy(Database["sqlalchemy.orm.Session"]):
         else:
             engine = sessions.kw["bind"]
         self._sessions: Callable[[], sqlalchemy.orm.Session] = sessions
-        names = {"sqlite": "sqlite", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+        names = {
+            "sqlite": "sqlite",
+            "postgresql": "postgres",
+            "mysql": "mysql",
+            "mariadb": "mysql",
+            "cockroachdb": "postgres",
+        }
+        if engine.dialect.name not in names:
+            raise TypeError(f"{engine.dialect.name} is neither SQLite, PostgreSQL, MySQL nor MariaDB")
         self.dialect = names[engine.dialect.name]
         self._engine = engine
         if self.dialect == "sqlite":

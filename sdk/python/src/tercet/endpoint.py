@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -105,12 +106,13 @@ class Endpoint(Mounted):
                 return self._work(call, payload, lambda: None)
             finally:
                 leave()
+        context = contextvars.copy_context()
         begun, ended, answers = threading.Event(), threading.Event(), []
 
         def job() -> None:
             answer = failed()
             try:
-                answer = self._work(call, payload, begun.set)
+                answer = context.run(self._work, call, payload, begun.set)
             except BaseException:
                 _log.exception("%s of %s/%s broke off", op, call.gid, call.branch)
             finally:

@@ -259,6 +259,8 @@ def _message(transaction: Transaction) -> Written:
         written = transaction.written()
     except InvalidRequest as error:
         raise NotSent(str(error)) from error
+    if len(written.traceparent or "") > 255:
+        raise NotSent("traceparent: has more than 255 characters")
     length = len(written.body.encode("utf-8"))
     if length > REQUEST_BYTES:
         raise NotSent(f"a message of {length} bytes is larger than a request may be")

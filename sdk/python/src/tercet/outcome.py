@@ -90,7 +90,7 @@ class _Outcome:
 
 @dataclass(frozen=True)
 class Confirmed(_Outcome):
-    """Every branch was confirmed, or will be (where no more was waited for than the decision)."""
+    """Every branch was confirmed."""
 
     transaction: TransactionView
 
