@@ -69,6 +69,7 @@ class Fake:
             "method": handler.command,
             "path": handler.path,
             "body": body,
+            "from": handler.client_address,
             "headers": {name.lower(): value for name, value in handler.headers.items()},
         }
         with self._lock:

@@ -379,6 +379,8 @@ def test_a_forked_process_asks_by_itself() -> None:
             os._exit(0 if isinstance(client.begin(DINNER), tercet.Confirmed) else 1)
         assert os.waitpid(child, 0)[1] == 0
         client.begin(DINNER).confirmed()
+        first, second, third = (request["from"] for request in fake.requests)
+        assert first == third != second
 
 
 # ---- The real one
