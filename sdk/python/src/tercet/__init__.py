@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from ._client import OwnTry
 from ._context import RESULT_BYTES, BadHeader, Context
 from ._failure import Refused, ResultError, RetryLater, TercetError
 from ._pool import Busy
 from ._signature import SigningKey
 from ._verdict import Verdict, verdict
+from .async_client import AsyncClient, AsyncOpenTransaction
 from .checked import Checked, NotRecorded
-from .client import AsyncClient, AsyncOpenTransaction, Client, OpenTransaction, OwnTry
+from .client import Client, OpenTransaction
 from .databases import Database, MySQL, Postgres, SQLAlchemy, SQLite
 from .endpoint import Endpoint
 from .errors import ClientError, InvalidRequest, RequestRefused, Unanswered, Unexpected

@@ -13,8 +13,8 @@ from typing import Any, Dict, Generator, List, Optional, Sequence, TypeVar, Unio
 from urllib.parse import urlsplit
 
 from . import _json
+from ._database import backoff_s
 from ._words import parse_retry_after
-from .databases import backoff_s
 from .errors import InvalidRequest, RequestRefused, Unanswered, Unexpected
 from .outcome import Outcome, Registered, TransactionView, outcome_of
 from .transactions import Branch, Written, check_gid, check_name

@@ -18,13 +18,13 @@ from typing import Any, Callable, Dict, Generic, Iterable, Mapping, Optional, Tu
 
 from ._answer import Answer, failed, problem
 from ._contention import WAITED, contention
+from ._database import Database, SqlTransaction
 from ._failure import TercetError
 from ._guard_sql import GUARD
 from ._mount import Mounted
 from ._own_sql import CHECKED, in_list, in_words_of, insert_once
 from ._pool import Busy, Seats
 from ._words import GID_MAX_LENGTH, id_fault
-from .databases import Database, SqlTransaction
 from .guard import again, make, text
 
 T = TypeVar("T")

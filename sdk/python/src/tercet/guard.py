@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Generic, List, Optional, Tuple, TypeVar
 
 from ._contention import LOST, WAITED, contention, is_made_meanwhile
 from ._context import Context
+from ._database import Database, SqlTransaction, quick_pause
 from ._failure import Refused, RetryLater, TercetError
 from ._guard_sql import GUARD, PAGE, UNDECIDED
 from ._line import TURN_PATIENCE_S
@@ -18,7 +19,6 @@ from ._pool import Busy, Seats, left
 from ._table import STATE_AFTER, Contradiction, Do, Recorded, decide, is_long_past
 from ._typed import Unreadable
 from ._words import format_time, now_ms, parse_instance
-from .databases import Database, SqlTransaction, quick_pause
 from .participant import Participant, run_method
 
 T = TypeVar("T")

@@ -25,12 +25,12 @@ from typing import Any, Callable, Dict, Generic, List, Optional, Tuple, TypeVar,
 import httpx
 
 from . import _json
+from ._database import Database, backoff_s
 from ._exchange import Reply, Request
 from ._failure import TercetError
 from ._own_sql import OUTBOX, in_list, in_words_of, insert_once
 from ._words import parse_retry_after
 from .client import Client
-from .databases import Database, backoff_s
 from .errors import InvalidRequest
 from .guard import again, make, text
 from .transactions import Transaction, Written, check_name
