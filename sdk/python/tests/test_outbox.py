@@ -19,6 +19,14 @@ from test_guard import at_once, until_settled
 INVOICE = Branch("invoice", confirm_url="http://127.0.0.1:1/invoice", payload={"order": 17, "Zoë": "\U0001f600"})
 
 
+LEASE_MS = 600_000
+"""Longer than anything takes on a machine that is busy."""
+
+
+def relay_of(outbox: tercet.Outbox[Any], url: str, batch: int = 100) -> tercet.Relay:
+    return tercet.Relay(outbox, tercet.Client(url), lease_ms=LEASE_MS, batch=batch)
+
+
 def execute(place: Place, db: Any, sql: str) -> None:
     if place.kind.startswith("sqlalchemy"):
         from sqlalchemy import text
@@ -53,7 +61,7 @@ def test_a_message_is_sent_exactly_if_its_transaction_commits(place: Place) -> N
         outbox.send(db, Transaction([INVOICE], gid="order-1"))
         raise ZeroDivisionError
     with Fake() as fake:
-        relay = tercet.Relay(outbox, tercet.Client(fake.url))
+        relay = relay_of(outbox, fake.url)
         assert relay.once() is False
         send(place, "order-2", 2, outbox)
         assert outbox.pending() == 1
@@ -81,10 +89,10 @@ def test_a_relay_that_dies_before_its_mark_is_followed_by_another(place: Place) 
     outbox = outbox_of(place)
     send(place, "order-1", 1, outbox)
     with Fake() as fake:
-        dying = tercet.Relay(tercet.Outbox(place.another()), tercet.Client(fake.url))
-        _, rows = dying._outbox._claim("pending", 10, 8000)
+        dying = relay_of(tercet.Outbox(place.another()), fake.url)
+        _, rows = dying._outbox._claim("pending", 10, LEASE_MS)
         dying._ask("pending", rows[0])
-        other = tercet.Relay(outbox, tercet.Client(fake.url))
+        other = relay_of(outbox, fake.url)
         assert other.once() is False, "the lease is not over"
         due_now(place)
         assert other.once() is True
@@ -103,7 +111,7 @@ def test_relays_at_once_share_and_do_not_double(place: Place) -> None:
     for i in range(30):
         send(place, f"order-{i}", i, outbox)
     with Fake() as fake:
-        relays = [tercet.Relay(tercet.Outbox(place.another()), tercet.Client(fake.url), batch=5) for _ in range(3)]
+        relays = [relay_of(tercet.Outbox(place.another()), fake.url, batch=5) for _ in range(3)]
 
         def work(relay: tercet.Relay) -> None:
             while outbox.pending():
@@ -120,7 +128,7 @@ def test_a_coordinator_that_is_away_only_delays(place: Place) -> None:
     with Fake(
         loses_the_answer, problem(503, "not-accepted"), says(502, b"<html>"), problem(401, "unauthorized")
     ) as fake:
-        relay = tercet.Relay(outbox, tercet.Client(fake.url))
+        relay = relay_of(outbox, fake.url)
         while len(fake.requests) < 4:
             relay.once()
             due_now(place)
@@ -135,7 +143,7 @@ def test_a_message_that_is_refused_is_dead_until_it_is_brought_back(place: Place
     outbox = outbox_of(place)
     send(place, "order-1", 1, outbox)
     with Fake(problem(409, "gid-reused")) as fake:
-        relay = tercet.Relay(outbox, tercet.Client(fake.url))
+        relay = relay_of(outbox, fake.url)
         relay.once()
         assert outbox.dead() == [tercet.OutboxEntry("order-1", "dead", "gid-reused: d", 1)]
         assert relay.once() is False
@@ -152,7 +160,7 @@ def test_a_message_is_followed_to_its_end_and_purged(place: Place) -> None:
     send(place, "order-2", 2, outbox)
     unfinished = transaction("order-1", "confirming")
     with Fake(says(202, unfinished), problem(400, "invalid-request")) as fake:
-        relay = tercet.Relay(outbox, tercet.Client(fake.url), batch=1)
+        relay = relay_of(outbox, fake.url, batch=1)
         relay._round("pending", 1)
         relay._round("pending", 1)
         states = {e.state for gid in ("order-1", "order-2") if (e := outbox.entry(gid))}
