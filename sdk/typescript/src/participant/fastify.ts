@@ -1,0 +1,49 @@
+// A participant as a plugin of Fastify.
+
+import type { IncomingMessage } from "node:http";
+
+import { answerOf, methodOf } from "./mount.js";
+import { BODY_BYTES } from "./body.js";
+import type { Participant, Route } from "./participant.js";
+
+/** What of Fastify's request is used. */
+interface RequestLike {
+  readonly raw: IncomingMessage;
+}
+
+/** What of Fastify's reply is used. */
+interface ReplyLike {
+  code(status: number): unknown;
+  headers(values: Record<string, string>): unknown;
+  send(body: string): unknown;
+}
+
+/** What of a Fastify instance is used, so that nobody needs Fastify for its types alone. */
+export interface FastifyLike {
+  removeAllContentTypeParsers(): void;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- methods of Fastify have more signatures than one can match
+  addContentTypeParser(type: string, parser: (request: any, payload: any, done: any) => void): any;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  route(options: any): any;
+}
+
+/** Adds the routes, with bodies left as they come. What the rest of the application parses is its own. */
+export function mountFastify(participant: Participant, app: FastifyLike): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", (_request, _payload, done: (error: null) => void) => done(null));
+  for (const route of ["try", "confirm", "cancel", "branches"] satisfies Route[]) {
+    app.route({
+      method: methodOf(route),
+      url: `/${route}`,
+      bodyLimit: BODY_BYTES,
+      handler: async ({ raw }: RequestLike, reply: ReplyLike) => {
+        const url = raw.url ?? "";
+        const mark = url.indexOf("?");
+        const answer = await answerOf(participant, route, raw, mark < 0 ? "" : url.slice(mark + 1));
+        reply.code(answer.status);
+        reply.headers({ ...answer.headers });
+        return reply.send(answer.body);
+      },
+    });
+  }
+}
