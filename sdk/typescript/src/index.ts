@@ -1,5 +1,12 @@
 // What the package gives without a database. The guards lie at tercet/better-sqlite3, tercet/pg and tercet/mysql2.
 
+export { Client, type ClientOptions, type Wait, type WaitFor } from "./client/client.js";
+export { ClientError, InvalidRequest, RequestRefused, Unanswered, UnexpectedAnswer, type Problem } from "./client/errors.js";
+export { OpenTransaction, type Registered } from "./client/open.js";
+export { Cancelled, Confirmed, NotConfirmed, Pending, type Outcome } from "./client/outcome.js";
+export { OwnTry } from "./client/own_try.js";
+export type { NewBranch, NewRun, NewTransaction } from "./client/request.js";
+export type { Branch, BranchStatus, Reason, Status, Transaction } from "./client/views.js";
 export { GuardOf, type BookEntry, type Purged, type Running } from "./guard/guard.js";
 export { decide, type Action, type Arrival, type Contradiction, type Recorded, type State } from "./guard/table.js";
 export { toStderr, type Log, type LogLevel } from "./log.js";
