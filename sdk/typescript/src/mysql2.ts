@@ -2,9 +2,13 @@
 
 import type { Pool, PoolConnection } from "mysql2/promise";
 
+import { CheckedOf } from "./checked/checked.js";
+import type { NewTransaction } from "./client/request.js";
 import { MysqlDatabase } from "./database/mysql.js";
 import type { Isolation } from "./database/pg.js";
 import { GuardOf } from "./guard/guard.js";
+import { OutboxOf } from "./outbox/outbox.js";
+import type { EndpointOptions } from "./participant/endpoint.js";
 
 /** SQL transactions at another level than the database's default. */
 export type { Isolation } from "./database/pg.js";
@@ -20,5 +24,39 @@ export class Guard extends GuardOf<PoolConnection, unknown> {
    */
   constructor(pool: Pool, options: { readonly isolation?: Isolation } = {}) {
     super(new MysqlDatabase(pool, options.isolation));
+  }
+}
+
+/** The outbox on a pool of mysql2/promise. */
+export class Outbox extends OutboxOf<PoolConnection> {
+  constructor(pool: Pool) {
+    super(new MysqlDatabase(pool));
+  }
+
+  /**
+   * Sends a transaction, if the SQL transaction commits that is open on this connection; its gid. Without a gid of its own it gets
+   * one; with one that belongs to the deed, a repeat of the deed fails here.
+   *
+   * @throws SentBefore, InvalidRequest: roll back
+   */
+  async send(tx: PoolConnection, transaction: NewTransaction): Promise<string> {
+    return this.sendIn(tx, transaction);
+  }
+}
+
+/** The initiator's side of `check`, on a pool of mysql2/promise. */
+export class Checked extends CheckedOf<PoolConnection> {
+  constructor(pool: Pool, options: EndpointOptions = {}) {
+    super(new MysqlDatabase(pool), options);
+  }
+
+  /**
+   * Writes, in the SQL transaction that is open on this connection and does the initiator's own work, that it was done. Call it
+   * last: whoever asks meanwhile waits for this row until the SQL transaction has ended.
+   *
+   * @throws TooLate, DoneBefore: roll back
+   */
+  async record(tx: PoolConnection, gid: string): Promise<void> {
+    await this.recordIn(tx, gid);
   }
 }

@@ -2,7 +2,7 @@
 
 import { pauseAfter, sleep } from "../wire/pause.js";
 import { contention, isMadeMeanwhile } from "./contention.js";
-import type { Database } from "./database.js";
+import { InProgress, type Database } from "./database.js";
 
 /** How often a transaction is run that lost against another one. */
 export const ROUNDS = 6;
@@ -17,7 +17,8 @@ export async function again<T>(run: () => Promise<T>): Promise<T> {
     try {
       return await run();
     } catch (error) {
-      if (contention(error) === undefined || round >= ROUNDS) throw error;
+      const isPassing = error instanceof InProgress || contention(error) !== undefined;
+      if (!isPassing || round >= ROUNDS) throw error;
       await sleep(pauseAfter(round, ROUND_PAUSE));
     }
   }

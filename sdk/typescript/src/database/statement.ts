@@ -52,7 +52,7 @@ const NOW: Readonly<Record<Dialect, string>> = {
 /** Reads a statement: `:name` is a value, `{now}` the database's time. */
 export function statement(dialect: Dialect, sql: string): Statement {
   const names: string[] = [];
-  const text = sql.replaceAll("{now}", NOW[dialect]).replaceAll(/:([a-z_]+)/g, (_, name: string) => {
+  const text = sql.replaceAll("{now}", NOW[dialect]).replaceAll(/:([a-z_][a-z_0-9]*)/g, (_, name: string) => {
     names.push(name);
     return dialect === "postgres" ? `$${names.length}` : "?";
   });

@@ -2,9 +2,8 @@
 
 import type { IncomingMessage } from "node:http";
 
-import { answerOf, methodOf } from "./mount.js";
+import { answerOf, type Endpoint } from "./mount.js";
 import { BODY_BYTES } from "./body.js";
-import type { Participant, Route } from "./participant.js";
 
 /** What of Fastify's request is used. */
 interface RequestLike {
@@ -27,19 +26,30 @@ export interface FastifyLike {
   route(options: any): any;
 }
 
+/** What `app.register` of Fastify takes. */
+export type FastifyPlugin = (app: FastifyLike, options: unknown, done: (error?: Error) => void) => void;
+
+/** An endpoint as a plugin. */
+export const pluginOf =
+  (endpoint: Endpoint): FastifyPlugin =>
+  (app, _, done) => {
+    mountFastify(endpoint, app);
+    done();
+  };
+
 /** Adds the routes, with bodies left as they come. What the rest of the application parses is its own. */
-export function mountFastify(participant: Participant, app: FastifyLike): void {
+function mountFastify(endpoint: Endpoint, app: FastifyLike): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request, _payload, done: (error: null) => void) => done(null));
-  for (const route of ["try", "confirm", "cancel", "branches"] satisfies Route[]) {
+  for (const [url, { method, route }] of endpoint.routes) {
     app.route({
-      method: methodOf(route),
-      url: `/${route}`,
+      method,
+      url,
       bodyLimit: BODY_BYTES,
       handler: async ({ raw }: RequestLike, reply: ReplyLike) => {
-        const url = raw.url ?? "";
-        const mark = url.indexOf("?");
-        const answer = await answerOf(participant, route, raw, mark < 0 ? "" : url.slice(mark + 1));
+        const asked = raw.url ?? "";
+        const mark = asked.indexOf("?");
+        const answer = await answerOf(endpoint, route, method, raw, mark < 0 ? "" : asked.slice(mark + 1));
         reply.code(answer.status);
         reply.headers({ ...answer.headers });
         return reply.send(answer.body);

@@ -5,7 +5,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Answer } from "../wire/answer.js";
 import { failed, problem } from "../wire/problem.js";
 import { BodyConsumed, readBody, TooLarge } from "./body.js";
-import type { Participant, Route } from "./participant.js";
+import type { Headers } from "../wire/headers.js";
+import type { LogLevel } from "../log.js";
 
 /** What `node:http` calls with a request. */
 export type Listener = (request: IncomingMessage, response: ServerResponse) => void;
@@ -13,57 +14,67 @@ export type Listener = (request: IncomingMessage, response: ServerResponse) => v
 /** What Express and Connect call with a request. */
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
 
-const ROUTES: Readonly<Record<string, Route>> = {
-  "/try": "try",
-  "/confirm": "confirm",
-  "/cancel": "cancel",
-  "/branches": "branches",
-};
+/** What is served under a path: a participant, or the answers to a coordinator's question. */
+export interface Endpoint<Route extends string = string> {
+  /** The last parts of its URLs, each with its method and what it is called. */
+  readonly routes: ReadonlyMap<string, { readonly method: "GET" | "POST"; readonly route: Route }>;
+  /** What is wrong with a call before its body is looked at: a stranger's is not even read. */
+  refusalOf(route: Route, headers: Headers): Answer | undefined;
+  /** Answers a call that has passed; `query` is that of its URL. */
+  answer(route: Route, headers: Headers, body: Uint8Array, query: string): Promise<Answer>;
+  /** Says something about a call. */
+  say(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
+}
 
-/** The method of a route. */
-export const methodOf = (route: Route): "GET" | "POST" => (route === "branches" ? "GET" : "POST");
+/** For `node:http`: what is under a path, and the rest by `otherwise`. */
+export function listener(endpoint: Endpoint, path: string, otherwise: Listener | undefined): Listener {
+  const answers = mount(endpoint, path);
+  return (request, response) =>
+    answers(request, response, () => {
+      if (otherwise) otherwise(request, response);
+      else send(request, response, problem(404, "not-found", "there is nothing here"));
+    });
+}
 
 /** Answers what is under a path. */
-export function mount(participant: Participant, path: string): Middleware {
+export function mount(endpoint: Endpoint, path: string): Middleware {
   const base = path.replace(/\/+$/, "");
   return (request, response, next) => {
     const url = request.url ?? "";
     const mark = url.indexOf("?");
     const called = mark < 0 ? url : url.slice(0, mark);
-    const route = called.startsWith(base) ? ROUTES[called.slice(base.length)] : undefined;
-    if (!route) return next();
+    const last = called.startsWith(base) ? called.slice(base.length) : undefined;
+    // Under Express the root of what is mounted is "/".
+    const found = last === undefined ? undefined : (endpoint.routes.get(last) ?? endpoint.routes.get(last === "/" ? "" : last));
+    if (!found) return next();
     const query = mark < 0 ? "" : url.slice(mark + 1);
-    void answerOf(participant, route, request, query).then(
-      (answer) => send(request, response, answer),
-      (error: unknown) => {
-        participant.say("error", "a call broke off", { route, error });
-        send(request, response, failed());
-      },
-    );
+    void answerOf(endpoint, found.route, found.method, request, query).then((answer) => send(request, response, answer));
   };
 }
 
 /** What a request is answered. */
 export async function answerOf(
-  participant: Participant,
-  route: Route,
+  endpoint: Endpoint,
+  route: string,
+  method: "GET" | "POST",
   request: IncomingMessage,
   query: string,
 ): Promise<Answer> {
-  if (request.method !== methodOf(route)) return problem(405, "method-not-allowed", `this takes ${methodOf(route)}`);
+  if (request.method !== method) return problem(405, "method-not-allowed", `this takes ${method}`);
   const headers = request.headersDistinct;
-  const refusal = participant.refusalOf(route, headers);
-  if (refusal) return refusal;
   try {
-    const body = route === "branches" ? new Uint8Array() : await readBody(request);
-    return await participant.answer(route, headers, body, query);
+    const refusal = endpoint.refusalOf(route, headers);
+    if (refusal) return refusal;
+    const body = method === "GET" ? new Uint8Array() : await readBody(request);
+    return await endpoint.answer(route, headers, body, query);
   } catch (error) {
     if (error instanceof TooLarge) return problem(413, "payload-too-large", error.message);
     if (error instanceof BodyConsumed) {
-      participant.say("error", error.message, { route });
+      endpoint.say("error", error.message, { route });
       return problem(500, "body-consumed", error.message);
     }
-    throw error;
+    endpoint.say("warn", "a call broke off", { route, error });
+    return failed();
   }
 }
 

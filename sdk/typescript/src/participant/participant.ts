@@ -7,14 +7,14 @@ import { TURN_MS, Turns } from "../guard/turns.js";
 import { toStderr, type Log, type LogLevel } from "../log.js";
 import { json, type Answer } from "../wire/answer.js";
 import type { Headers } from "../wire/headers.js";
-import type { Op } from "../wire/op.js";
+import { OPS, type Op } from "../wire/op.js";
 import { failed, inProgress, problem } from "../wire/problem.js";
-import { isSigned, SigningKey, wrongSigning } from "../wire/signature.js";
 import { readRange } from "./books.js";
 import { BadHeader, readCall, type Context } from "./context.js";
 import { Refused, Retry } from "./failure.js";
-import { mountFastify, type FastifyLike } from "./fastify.js";
-import { mount, type Listener, type Middleware } from "./mount.js";
+import { endpointOf, type EndpointOptions } from "./endpoint.js";
+import { pluginOf, type FastifyPlugin } from "./fastify.js";
+import { listener, mount, type Endpoint, type Listener, type Middleware } from "./mount.js";
 
 /**
  * How long a call may wait to begin before its caller is told that it is in progress: much less than callers wait for an
@@ -48,15 +48,7 @@ export interface Handler<Payload, Tx, Returned> {
 }
 
 /** How a participant is to be served. */
-export interface ParticipantOptions {
-  /**
-   * Secrets (`whsec_…`) of which one must have signed a call. Several, so that one can be changed without a gap; none, and
-   * nobody is let through. Without the option signatures are not looked at.
-   */
-  readonly secrets?: readonly string[];
-  /** Where it is said what went wrong; stderr unless said otherwise. */
-  readonly log?: Log;
-}
+export type ParticipantOptions = EndpointOptions;
 
 /** What guards the calls of a participant. @internal */
 export interface Guarded {
@@ -65,21 +57,28 @@ export interface Guarded {
   books(afterGid: string, afterBranch: string, limit: number): Promise<BookEntry[]>;
 }
 
-/** What is called: the last part of the URL. @internal */
-export type Route = Op | "branches";
+/** The last parts of the URLs, and their methods. */
+const ROUTES = new Map(
+  ([...OPS, "branches"] as const).map((route) => [
+    `/${route}`,
+    { route, method: route === "branches" ? ("GET" as const) : ("POST" as const) },
+  ]),
+);
 
 /** A participant to be mounted into a server; `guard.participant(…)` makes one. */
 export class Participant {
   readonly #guarded: Guarded;
   readonly #turns = new Turns();
-  readonly #keys: readonly SigningKey[] | undefined;
   readonly #log: Log;
+  readonly #endpoint: Endpoint<Op | "branches">;
 
   /** @internal */
   constructor(guarded: Guarded, options: ParticipantOptions) {
     this.#guarded = guarded;
-    this.#keys = options.secrets?.map((secret) => new SigningKey(secret));
     this.#log = options.log ?? toStderr;
+    this.#endpoint = endpointOf(ROUTES, options, async (route, headers, body, query) =>
+      route === "branches" ? this.#books(query) : this.#call(route, headers, body),
+    );
   }
 
   /**
@@ -87,55 +86,17 @@ export class Participant {
    * `/payment/cancel` and `/payment/branches`, and leaves the rest to `otherwise`, which answers 404 unless given.
    */
   listener(path: string, otherwise?: Listener): Listener {
-    const answers = mount(this, path);
-    return (request, response) =>
-      answers(request, response, () => {
-        if (otherwise) return otherwise(request, response);
-        const { status, headers, body } = problem(404, "not-found", "there is nothing here");
-        response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) }).end(body);
-      });
+    return listener(this.#endpoint, path, otherwise);
   }
 
   /** For Express and its like: `app.use("/payment", payment.middleware())`, **before** any body parser. */
   middleware(): Middleware {
-    return mount(this, "");
+    return mount(this.#endpoint, "");
   }
 
   /** For Fastify: `app.register(payment.plugin(), { prefix: "/payment" })`. */
-  plugin(): (app: FastifyLike, options: unknown, done: (error?: Error) => void) => void {
-    return (app, _, done) => {
-      mountFastify(this, app);
-      done();
-    };
-  }
-
-  /**
-   * What is wrong with a call before its body is looked at: a stranger's is not even read.
-   *
-   * @internal
-   */
-  refusalOf(route: Route, headers: Headers, now: number = Date.now()): Answer | undefined {
-    if (!this.#keys) return undefined;
-    const wrong = wrongSigning(headers, route === "branches" ? "" : route, now);
-    return wrong === undefined ? undefined : this.#unsigned(wrong);
-  }
-
-  /** Answers a call whose headers have passed {@link refusalOf}; `query` is that of its URL. Never throws. @internal */
-  async answer(route: Route, headers: Headers, body: Uint8Array, query: string): Promise<Answer> {
-    if (this.#keys && !isSigned(this.#keys, headers, body)) {
-      return this.#unsigned("header webhook-signature has no signature by a secret that is known here");
-    }
-    return route === "branches" ? this.#books(query) : this.#call(route, headers, body);
-  }
-
-  /** Says something about a call. @internal */
-  say(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>): void {
-    this.#log(level, message, fields);
-  }
-
-  #unsigned(why: string): Answer {
-    this.say("warn", "a call that is not signed as it must be", { why });
-    return problem(401, "unsigned", why);
+  plugin(): FastifyPlugin {
+    return pluginOf(this.#endpoint);
   }
 
   async #call(op: Op, headers: Headers, body: Uint8Array): Promise<Answer> {
@@ -145,7 +106,7 @@ export class Participant {
       context = readCall(op, headers, body);
     } catch (error) {
       if (!(error instanceof BadHeader)) throw error;
-      this.say("warn", "a call cannot be read", { op, why: error.message });
+      this.#log("warn", "a call cannot be read", { op, why: error.message });
       return problem(400, "invalid-call", error.message);
     }
     const endTurn = await this.#turns.take(context.gid, context.branch, TURN_MS);
@@ -210,12 +171,12 @@ export class Participant {
       const last = found.length > range.limit ? items.at(-1) : undefined;
       return json(200, JSON.stringify({ items, next_cursor: last ? `${last.gid}/${last.branch}` : null }));
     } catch (error) {
-      this.say("warn", "the guard's rows cannot be read", { error });
+      this.#log("warn", "the guard's rows cannot be read", { error });
       return failed();
     }
   }
 
   #sayOf({ gid, branch, op, attempt }: Context, level: LogLevel, message: string, fields: object): void {
-    this.say(level, message, { gid, branch, op, attempt, ...fields });
+    this.#log(level, message, { gid, branch, op, attempt, ...fields });
   }
 }
