@@ -12,7 +12,7 @@ export interface Begin {
   readonly mayWait?: boolean;
   /** Read committed, whatever the database's default is: each statement sees what is committed by then. */
   readonly readCommitted?: boolean;
-  /** Told once when it need not wait any more to begin. */
+  /** Told, where one writes at a time, when it need not wait any more to begin. */
   readonly onBegun?: () => void;
 }
 

@@ -45,7 +45,6 @@ export class MysqlDatabase implements Database<PoolConnection> {
     if (begin.mayWait && !leaveSeat) throw new Busy();
     try {
       const connection = await this.#connect(until - performance.now());
-      begin.onBegun?.();
       return await this.#run(connection, begin, program(connection), leaveSeat);
     } finally {
       leaveSeat?.();

@@ -36,7 +36,6 @@ export class PgDatabase implements Database<PoolClient> {
     if (begin.mayWait && !leaveSeat) throw new Busy();
     try {
       const client = await this.#connect(until - performance.now());
-      begin.onBegun?.();
       return await this.#run(client, begin, program(client), leaveSeat);
     } finally {
       leaveSeat?.();

@@ -135,6 +135,8 @@ export class GuardOf<Tx, Returned> {
   /** Answers one call: as the guard's table says, and atomically. */
   async #run(context: Context, business: (tx: Tx) => Business, onBegun: () => void): Promise<Called> {
     const isCancel = context.op === "cancel";
+    // Where many may write there is no line to stand in, and the wait for a connection has an end of its own.
+    if (!this.#database.hasOneWriter) onBegun();
     const begin = {
       connectionMs: isCancel ? TURN_MS : CONNECTION_MS,
       patience: true,

@@ -113,12 +113,11 @@ export class Participant {
     if (!endTurn) return inProgress();
     // It goes on when its caller hangs up, and when it is told that it is in progress: the next one finds it done.
     return new Promise((resolve) => {
-      let waits: NodeJS.Timeout | undefined;
+      const waits = setTimeout(() => resolve(inProgress()), QUEUE_MS);
       const ended = this.#guarded.run(context, () => clearTimeout(waits)).then(
         (called) => this.#called(context, called),
         (error: unknown) => this.#notDone(context, error),
       );
-      waits = setTimeout(() => resolve(inProgress()), QUEUE_MS);
       void ended.then((answer) => {
         endTurn();
         clearTimeout(waits);

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { createConnection, createPool } from "mysql2/promise";
 import { Client as PgClient, Pool } from "pg";
-import type { GuardOf } from "tercet";
+import type { GuardOf, Listener, NewTransaction, OutboxOf } from "tercet";
 import * as sqlite from "tercet/better-sqlite3";
 import * as mysql from "tercet/mysql2";
 import * as postgres from "tercet/pg";
@@ -20,6 +20,10 @@ export interface Sql {
 /** One database, made for a test. Business code that is to be the same on all is handed to {@link participant}. */
 export interface TestDatabase extends Sql {
   readonly guard: GuardOf<never, unknown>;
+  readonly outbox: OutboxOf<never> & { send(tx: never, transaction: NewTransaction): unknown };
+  readonly checked: { migrate(): Promise<void>; record(tx: never, gid: string): unknown; listener(path: string): Listener; purge(olderThanMs?: number): Promise<number> };
+  /** Runs it in an SQL transaction of the service's own, which is rolled back by an error. */
+  transact<T>(run: (tx: never) => Promise<T>): Promise<T>;
   /** In an SQL transaction of business code. */
   within(tx: unknown): Sql;
   /** Other connections to the same, for another process's part. */
@@ -41,6 +45,20 @@ export const KINDS: readonly Kind[] = [
   ...(postgresUrl ? (["postgres"] as const) : []),
   ...(mysqlUrl ? (["mysql"] as const) : []),
 ];
+
+const log = (): void => undefined;
+
+/** Ends an SQL transaction as its work ends. */
+async function ending<T>(work: Promise<T>, say: (word: "COMMIT" | "ROLLBACK") => Promise<unknown>): Promise<T> {
+  try {
+    const came = await work;
+    await say("COMMIT");
+    return came;
+  } catch (error) {
+    await say("ROLLBACK");
+    throw error;
+  }
+}
 
 let made = 0;
 const fresh = (): string => `ts_${process.pid}_${Date.now()}_${(made += 1)}`;
@@ -89,6 +107,12 @@ export function openSqlite(file: string, folder?: string): TestDatabase {
   return {
     ...sql,
     guard: new sqlite.Guard(db) as unknown as GuardOf<never, unknown>,
+    outbox: new sqlite.Outbox(db) as unknown as TestDatabase["outbox"],
+    checked: new sqlite.Checked(db, { log }) as unknown as TestDatabase["checked"],
+    async transact(run) {
+      db.exec("BEGIN IMMEDIATE");
+      return ending(run(db as never), async (word) => db.exec(word));
+    },
     within: () => sql,
     another: () => openSqlite(file),
     address: file,
@@ -115,6 +139,13 @@ export function openPostgres(url: string, connections: number, made?: string): T
   return {
     ...by(pool),
     guard: new postgres.Guard(pool) as unknown as GuardOf<never, unknown>,
+    outbox: new postgres.Outbox(pool) as unknown as TestDatabase["outbox"],
+    checked: new postgres.Checked(pool, { log }) as unknown as TestDatabase["checked"],
+    async transact(run) {
+      const client = await pool.connect();
+      await client.query("BEGIN");
+      return ending(run(client as never), async (word) => client.query(word)).finally(() => client.release());
+    },
     within: (tx) => by(tx as Pool),
     another: () => openPostgres(url, connections),
     address: url,
@@ -141,6 +172,13 @@ export function openMysql(url: string, connections: number, made?: string): Test
   return {
     ...by(pool),
     guard: new mysql.Guard(pool) as unknown as GuardOf<never, unknown>,
+    outbox: new mysql.Outbox(pool) as unknown as TestDatabase["outbox"],
+    checked: new mysql.Checked(pool, { log }) as unknown as TestDatabase["checked"],
+    async transact(run) {
+      const connection = await pool.getConnection();
+      await connection.query("START TRANSACTION");
+      return ending(run(connection as never), async (word) => connection.query(word)).finally(() => connection.release());
+    },
     within: (tx) => by(tx as typeof pool),
     another: () => openMysql(url, connections),
     address: url,
