@@ -15,7 +15,7 @@ import { Guard } from "tercet/pg";
 const url = process.env["TERCET_TEST_POSTGRES_URL"];
 if (!url) throw new Error("TERCET_TEST_POSTGRES_URL is not set: tests/databases sdk/typescript/bench");
 const RUNS = 9;
-const BRANCHES = 600;
+const BRANCHES = 150;
 const AT_ONCE = 16;
 
 const pool = new Pool({ connectionString: url });

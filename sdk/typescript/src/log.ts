@@ -9,6 +9,17 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
  */
 export type Log = (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 
+/** One that breaks nothing of what it is told about. */
+export const carefully =
+  (log: Log): Log =>
+  (level, message, fields) => {
+    try {
+      log(level, message, fields);
+    } catch {
+      // Whoever writes logs has to see to that.
+    }
+  };
+
 /** Warnings and errors to stderr; nothing else. */
 export const toStderr: Log = (level, message, fields) => {
   if (level !== "warn" && level !== "error") return;

@@ -59,7 +59,7 @@ test("a transaction is confirmed, and its repeat is the same", async () => {
   assert.deepEqual(await look(db), { balance: first.balance - 2, frozen: 0 });
   assert.equal((await client.get(order.gid)).status, "confirmed");
   assert.equal((await client.outcome(order.gid)).kind, "confirmed");
-  await assert.rejects(client.begin({ ...order, branches: [] }), /gid-reused/);
+  await assert.rejects(client.begin({ ...order, branches: order.branches.slice(1) }), /gid-reused/);
   await assert.rejects(client.get("never-begun"), /transaction-not-found/);
 });
 

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import Database from "better-sqlite3";
 import express from "express";
 import { fastify } from "fastify";
-import type { Participant, ParticipantOptions } from "tercet";
+import { Retry, type Participant, type ParticipantOptions } from "tercet";
 import { Guard } from "tercet/better-sqlite3";
 
 import { ask, freshGid, headersOf, serving } from "./support/calls.js";
@@ -190,6 +190,28 @@ test("a body that is no UTF-8 is no payload, and a repeat is not looked at", asy
     assert.deepEqual([answer.status, answer.body["code"]], [400, "invalid-payload"]);
     assert.equal((await call(Buffer.from('"a"'))).status, 200);
     assert.equal((await call(Buffer.from([0xff]))).status, 200);
+  });
+});
+
+test("what business code on better-sqlite3 may return is known to the compiler", () => {
+  const guard = new Guard(new Database(":memory:"));
+  guard.participant({ try: (db) => db.prepare("SELECT 1"), confirm: () => undefined, cancel() {} });
+  // @ts-expect-error -- what is done after an await would be outside of the SQL transaction
+  guard.participant({ try: async () => undefined });
+  // @ts-expect-error -- the same
+  guard.participant({ async cancel() {} });
+});
+
+test("a log that throws, and a pause that is none, break nothing", async () => {
+  const guard = new Guard(new Database(":memory:"));
+  await guard.migrate();
+  const throws = (): void => {
+    throw new Retry("later", { afterMs: Number.NaN });
+  };
+  const participant = guard.participant({ try: throws }, { log: throws });
+  await serving(participant.listener("/p"), async (url) => {
+    const { status, headers } = await ask(`${url}/p/try`, { headers: headersOf("try", freshGid()), body: "{}" });
+    assert.deepEqual([status, headers["retry-after"]], [503, undefined]);
   });
 });
 

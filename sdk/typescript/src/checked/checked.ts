@@ -14,7 +14,7 @@ import { contention } from "../database/contention.js";
 import { Busy, InProgress, type Database } from "../database/database.js";
 import { again, make } from "../database/rounds.js";
 import { numberOf, sql, statement, valuesOf, type Dialect, type Program, type SqlResult } from "../database/statement.js";
-import { toStderr, type Log } from "../log.js";
+import { carefully, toStderr, type Log } from "../log.js";
 import { endpointOf, type EndpointOptions } from "../participant/endpoint.js";
 import { pluginOf, type FastifyPlugin } from "../participant/fastify.js";
 import { listener, mount, type Endpoint, type Listener, type Middleware } from "../participant/mount.js";
@@ -66,7 +66,7 @@ export class CheckedOf<Tx> {
   /** @internal */
   constructor(database: Database<Tx>, options: EndpointOptions = {}) {
     this.#database = database;
-    this.#log = options.log ?? toStderr;
+    this.#log = carefully(options.log ?? toStderr);
     const routes = new Map([["", { route: "check", method: "POST" } as const]]);
     this.#endpoint = endpointOf(routes, options, async (_, headers) => this.#answer(headers));
   }

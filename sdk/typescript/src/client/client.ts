@@ -20,16 +20,16 @@ export type WaitFor = "finished" | "decided" | "accepted";
 /** How a client waits. */
 export interface Wait {
   /** What begin, confirm and cancel wait for; `finished` by default. */
-  readonly waitFor?: WaitFor;
+  readonly waitFor?: WaitFor | undefined;
   /**
    * How long the coordinator has them wait at most, up to 60 s; 10 s by default. The transaction goes on when that runs out:
    * the outcome is pending.
    */
-  readonly waitMs?: number;
+  readonly waitMs?: number | undefined;
   /** By when there must be an answer or an error, all attempts and pauses together; by default ten attempts are made. */
-  readonly withinMs?: number;
+  readonly withinMs?: number | undefined;
   /** Ends the waiting; whether the request was taken nobody knows then. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a client has to say beyond an address. */
@@ -73,6 +73,10 @@ export class Client {
    * @throws ClientError
    */
   async begin(transaction: NewTransaction, wait: Wait = {}): Promise<Outcome> {
+    if (!transaction.branches?.length) {
+      // The coordinator would take it for an open one, which ends at its deadline.
+      throw new InvalidRequest("branches", "there are none; `open` begins a transaction whose branches come later");
+    }
     const written = writeBegin(transaction, false);
     return this.#outcomeOf(written.gid, { method: "POST", path: `/v1/transactions?${this.#query(wait)}`, ...written }, wait);
   }

@@ -5,7 +5,7 @@
 
 import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest, type AgentOptions } from "node:https";
-import { rootCertificates } from "node:tls";
+import tls, { rootCertificates } from "node:tls";
 
 import { pauseAfter, retryAfterMs, sleep } from "../wire/pause.js";
 import { InvalidRequest, RequestRefused, Unanswered, UnexpectedAnswer, type Problem } from "./errors.js";
@@ -104,7 +104,7 @@ export class Http {
       if (attempts >= ATTEMPTS) throw new Unanswered(gid, attempts, last);
       const pause = pauseAfter(attempts, BACKOFF, Math.min(asked ?? 0, RETRY_AFTER_MOST_MS));
       if (until !== undefined && performance.now() + pause >= until) throw new Unanswered(gid, attempts, last);
-      await sleep(pause, signal);
+      await sleep(pause, signal).catch(() => signal?.throwIfAborted());
     }
   }
 
@@ -235,7 +235,9 @@ function tlsOf({ ca, cert, key }: Tls): AgentOptions {
     if (!given.every((pem) => /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.test(pem))) {
       throw new InvalidRequest("ca", "there must be certificates in it, in PEM");
     }
-    options.ca = [...rootCertificates, ...given];
+    // What `NODE_EXTRA_CA_CERTS` names is among them where Node can say so.
+    const { getCACertificates } = tls as { getCACertificates?: (of: "default") => string[] };
+    options.ca = [...(getCACertificates?.("default") ?? rootCertificates), ...given];
   }
   if ((cert === undefined) !== (key === undefined)) throw new InvalidRequest("cert", "goes with a key, and a key with it");
   if (cert !== undefined && key !== undefined) Object.assign(options, { cert, key });

@@ -11,27 +11,27 @@ export interface NewBranch<Payload = unknown> {
   /** Unique in its transaction: 1 to 64 of `[A-Za-z0-9._:-]`. */
   readonly id: string;
   /** Short for `{endpoint}/try`, `{endpoint}/confirm` and `{endpoint}/cancel`. */
-  readonly endpoint?: string;
+  readonly endpoint?: string | undefined;
   /** The URL of Try alone; of a saga's step, its action. */
-  readonly try?: string;
+  readonly try?: string | undefined;
   /** The URL of Confirm alone. */
-  readonly confirm?: string;
+  readonly confirm?: string | undefined;
   /** The URL of Cancel alone; of a saga's step, what compensates it. */
-  readonly cancel?: string;
+  readonly cancel?: string | undefined;
   /** The body of each of its calls, the same to the byte for all of them; `{}` by default. {@link rawJson} is sent as it is. */
-  readonly payload?: Payload;
+  readonly payload?: Payload | undefined;
   /** Headers of each of its calls. The coordinator treats their values as secrets. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** How long one call may take: 10 ms to 10 min, by default 3 s. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** In a saga: the branches that come before it, by their ids; with none it is called at once. By default the one before it. */
-  readonly after?: readonly string[];
+  readonly after?: readonly string[] | undefined;
   /** How often its Try may fail before the transaction is cancelled, 0 to 1 000; 0: until the deadline. */
-  readonly tryAttempts?: number;
+  readonly tryAttempts?: number | undefined;
   /** A delayed message: its Confirm is not called before this long after the decision; at most 30 days. */
-  readonly confirmAfterMs?: number;
+  readonly confirmAfterMs?: number | undefined;
   /** Its calls bring what the Tries before it were answered with: see `context.result`. */
-  readonly results?: boolean;
+  readonly results?: boolean | undefined;
 }
 
 /** A transaction to be begun. */
@@ -40,26 +40,26 @@ export interface NewTransaction {
    * 1 to 128 of `[A-Za-z0-9._:-]`, beginning with a letter or digit. Take one that belongs to the business deed
    * (`order-1001`), and a repeat of the deed is the same transaction even after this process has died. By default a new UUID.
    */
-  readonly gid?: string;
-  readonly branches?: readonly NewBranch[];
+  readonly gid?: string | undefined;
+  readonly branches?: readonly NewBranch[] | undefined;
   /** Makes it a saga: each branch is tried once those before it are, and cancelled once those after it are. */
-  readonly saga?: boolean;
+  readonly saga?: boolean | undefined;
   /** For an open transaction: a URL that is asked at its deadline what became of it, instead of cancelling it. */
-  readonly check?: string;
+  readonly check?: string | undefined;
   /** How long it may stay undecided: 30 s by default; a saga an hour. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Your own data, shown with the transaction: an object, at most 4 KiB. */
-  readonly metadata?: Readonly<Record<string, unknown>>;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   /** The W3C trace context that it continues: every participant is called within this trace. */
-  readonly traceparent?: string;
+  readonly traceparent?: string | undefined;
 }
 
 /** A run of a saga that the coordinator has a definition of. */
 export interface NewRun<Input = unknown> extends Pick<NewTransaction, "gid" | "metadata" | "traceparent"> {
   /** What it is about: the payload of each of its steps. By default `{}`. */
-  readonly input?: Input;
+  readonly input?: Input | undefined;
   /** Which version of the definition; by default the newest, of a repeat that which its gid runs with. */
-  readonly version?: number;
+  readonly version?: number | undefined;
 }
 
 /** What is sent, the same to the byte each time. */

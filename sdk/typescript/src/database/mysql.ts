@@ -15,7 +15,7 @@ const PLAIN = { rowsAsArray: false, nestTables: false, namedPlaceholders: false,
 
 /** What can be asked: a pool and a connection. */
 interface Asked {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- mysql2's own signature has more cases than are needed here
+  // `any`, since mysql2's own signature has more cases than are needed here.
   execute(options: any, values: any): Promise<[unknown, unknown]>;
 }
 

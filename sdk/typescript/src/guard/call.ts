@@ -8,6 +8,7 @@ import { contention } from "../database/contention.js";
 import { InProgress } from "../database/database.js";
 import { numberOf, sql, type Ended, type Program, type Step, type Value } from "../database/statement.js";
 import type { Context } from "../participant/context.js";
+import { Refused, Retry } from "../participant/failure.js";
 import { decide, isState, STATE_AFTER, type Contradiction, type Recorded, type State } from "./table.js";
 import type { GuardStatements } from "./statements.js";
 
@@ -115,8 +116,10 @@ function readPayload(business: Business): unknown {
   try {
     return business.read();
   } catch (cause) {
+    if (cause instanceof Refused || cause instanceof Retry) throw cause;
+    // It may name what is in it, which is nobody else's to see.
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new UnreadablePayload(`the payload cannot be read: ${why}`, { cause });
+    throw new UnreadablePayload(why, { cause });
   }
 }
 

@@ -4,7 +4,7 @@ import { contention } from "../database/contention.js";
 import { InProgress, type Database } from "../database/database.js";
 import { again, make, ROUND_PAUSE, ROUNDS } from "../database/rounds.js";
 import { numberOf, sql, valuesOf, type Program } from "../database/statement.js";
-import { toStderr, type Log } from "../log.js";
+import { carefully, toStderr, type Log } from "../log.js";
 import type { Context } from "../participant/context.js";
 import { Retry } from "../participant/failure.js";
 import { Participant, type Handler, type ParticipantOptions } from "../participant/participant.js";
@@ -115,7 +115,8 @@ export class GuardOf<Tx, Returned> {
    * Purges once an hour, in the background, an hour from now for the first time: a machine that came up with a wrong clock
    * has been set right by then. What goes wrong is logged and tried again an hour later. It keeps no process alive.
    */
-  purgeHourly(log: Log = toStderr): Running {
+  purgeHourly(told: Log = toStderr): Running {
+    const log = carefully(told);
     let running = Promise.resolve();
     const timer = setInterval(() => {
       running = this.purge().then(

@@ -3,7 +3,7 @@
 import type { Client } from "../client/client.js";
 import { messageOf } from "../client/http.js";
 import type { Running } from "../guard/guard.js";
-import { toStderr, type Log } from "../log.js";
+import { carefully, toStderr, type Log } from "../log.js";
 import { pauseAfter, sleep } from "../wire/pause.js";
 import type { Claimed, OutboxOf } from "./outbox.js";
 import { givenBack, nextOf, pauseWhileAway, toldBy, type Next, type Told } from "./rules.js";
@@ -51,7 +51,7 @@ export class Relay<Tx = unknown> {
     this.#leaseMs = Math.max(options.leaseMs ?? 8000, 1000);
     this.#batch = Math.min(Math.max(Math.round(options.batch ?? 100), 1), 500);
     this.#idleMs = Math.max(options.idleMs ?? 200, IDLE_MS);
-    this.#log = options.log ?? toStderr;
+    this.#log = carefully(options.log ?? toStderr);
   }
 
   /** Sets it to work, until it is stopped. */

@@ -1,6 +1,6 @@
 // What every endpoint has in common: who is let through, and where it is said what went wrong.
 
-import { toStderr, type Log } from "../log.js";
+import { carefully, toStderr, type Log } from "../log.js";
 import type { Answer } from "../wire/answer.js";
 import { problem } from "../wire/problem.js";
 import { isSigned, SigningKey, wrongSigning } from "../wire/signature.js";
@@ -20,9 +20,10 @@ export interface EndpointOptions {
 /** An endpoint that lets through what is signed, if it has secrets, and answers it so. */
 export function endpointOf<Route extends string>(
   routes: Endpoint<Route>["routes"],
-  { secrets, log = toStderr }: EndpointOptions,
+  { secrets, log: given = toStderr }: EndpointOptions,
   answer: Endpoint<Route>["answer"],
 ): Endpoint<Route> {
+  const log = carefully(given);
   const keys = secrets?.map((secret) => new SigningKey(secret));
   const unsigned = (why: string): Answer => {
     log("warn", "a call that is not signed as it must be", { why });

@@ -20,9 +20,8 @@ interface ReplyLike {
 /** What of a Fastify instance is used, so that nobody needs Fastify for its types alone. */
 export interface FastifyLike {
   removeAllContentTypeParsers(): void;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- methods of Fastify have more signatures than one can match
+  // `any`, since methods of Fastify have more signatures than one can match.
   addContentTypeParser(type: string, parser: (request: any, payload: any, done: any) => void): any;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
   route(options: any): any;
 }
 

@@ -4,7 +4,7 @@ import { Busy, InProgress } from "../database/database.js";
 import type { BookEntry } from "../guard/guard.js";
 import { UnreadablePayload, type Called } from "../guard/call.js";
 import { TURN_MS, Turns } from "../guard/turns.js";
-import { toStderr, type Log, type LogLevel } from "../log.js";
+import { carefully, toStderr, type Log, type LogLevel } from "../log.js";
 import { json, type Answer } from "../wire/answer.js";
 import type { Headers } from "../wire/headers.js";
 import { OPS, type Op } from "../wire/op.js";
@@ -43,7 +43,10 @@ export interface Handler<Payload, Tx, Returned> {
    * this database (a hold on a card, say): it may have had them and failed before it was recorded.
    */
   cancelsEmpty?: boolean;
-  /** Reads the payload; `JSON.parse` unless said otherwise. What it throws is told to the caller, as 400. */
+  /**
+   * Reads the payload; `JSON.parse` unless said otherwise. Where it throws the call is answered 400, and why is logged; a
+   * {@link Refused} is told to the caller.
+   */
   parse?(raw: string): Payload;
 }
 
@@ -75,7 +78,7 @@ export class Participant {
   /** @internal */
   constructor(guarded: Guarded, options: ParticipantOptions) {
     this.#guarded = guarded;
-    this.#log = options.log ?? toStderr;
+    this.#log = carefully(options.log ?? toStderr);
     this.#endpoint = endpointOf(ROUTES, options, async (route, headers, body, query) =>
       route === "branches" ? this.#books(query) : this.#call(route, headers, body),
     );
@@ -140,7 +143,7 @@ export class Participant {
   #notDone(context: Context, error: unknown): Answer {
     if (error instanceof UnreadablePayload) {
       this.#sayOf(context, "warn", "the payload cannot be read", { why: error.message });
-      return problem(400, "invalid-payload", error.message);
+      return problem(400, "invalid-payload", "the payload cannot be read");
     }
     if (error instanceof InProgress) {
       this.#sayOf(context, "debug", "in progress", { error });
@@ -157,7 +160,7 @@ export class Participant {
     this.#sayOf(context, "warn", "failed; to be called again", { error });
     const afterMs = error instanceof Retry ? error.afterMs : undefined;
     // A pause is never shortened.
-    return failed(afterMs === undefined ? undefined : Math.ceil(afterMs / 1000));
+    return failed(afterMs !== undefined && afterMs > 0 ? Math.ceil(afterMs / 1000) : undefined);
   }
 
   async #books(query: string): Promise<Answer> {

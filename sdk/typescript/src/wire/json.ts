@@ -10,6 +10,11 @@ export class RawJson {
   toString(): string {
     return this.text;
   }
+
+  /** As a part of something else it could not be sent to the byte, and is not sent as something else. */
+  toJSON(): never {
+    throw new TypeError("raw JSON stands for a whole payload, and is no part of one: put the text together");
+  }
 }
 
 /**
