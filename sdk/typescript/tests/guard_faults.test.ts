@@ -176,7 +176,15 @@ for (const kind of KINDS) {
         const gid = freshGid();
         const besides: Besides = (sql) => void sql.run("ROLLBACK");
         await guarded(besides, async (url) => assert.equal((await call(url, "try", gid)).status, 503));
-        await guarded(undefined, async (url) => assert.equal((await call(url, "confirm", gid)).status, 410));
+        await guarded(undefined, async (url) => {
+          assert.equal((await call(url, "confirm", gid)).status, 410);
+          assert.equal((await call(url, "try", gid)).status, 200);
+        });
+        // Nor is anything written of it after that.
+        await guarded(besides, async (url) => assert.equal((await call(url, "confirm", gid)).status, 503));
+        await guarded(undefined, async (url) => {
+          assert.deepEqual((await call(url, "confirm", gid)).body, { state: "confirmed", repeated: false });
+        });
       });
 
       test("a transaction of the service's own on the same connection is waited for", async () => {
