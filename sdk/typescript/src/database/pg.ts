@@ -119,7 +119,7 @@ export class PgDatabase implements Database<PoolClient> {
   #perform(client: PoolClient, step: Step, leaveSeat: (() => void) | undefined): unknown {
     switch (step.do) {
       case "sql":
-        return this.inTransaction(client, step.statement, step.values);
+        return client.query(step.statement.text, step.values as Value[]).then(resultOf);
       case "business":
         return step.run();
       case "patience":

@@ -81,6 +81,7 @@ export class GuardOf<Tx, Returned> {
     return new Participant(
       {
         has: (op) => handler[op] !== undefined,
+        hasLine: this.#database.hasOneWriter,
         run: (context, onBegun) => this.#run(context, (tx) => business(tx, context), onBegun),
         books: (afterGid, afterBranch, limit) => this.#books(afterGid, afterBranch, limit),
       },
@@ -136,8 +137,6 @@ export class GuardOf<Tx, Returned> {
   /** Answers one call: as the guard's table says, and atomically. */
   async #run(context: Context, business: (tx: Tx) => Business, onBegun: () => void): Promise<Called> {
     const isCancel = context.op === "cancel";
-    // Where many may write there is no line to stand in, and the wait for a connection has an end of its own.
-    if (!this.#database.hasOneWriter) onBegun();
     const begin = {
       connectionMs: isCancel ? TURN_MS : CONNECTION_MS,
       patience: true,

@@ -55,6 +55,8 @@ async function readStream(request: IncomingMessage): Promise<Uint8Array> {
     });
     request.on("end", () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
     request.on("error", reject);
-    request.on("close", () => reject(new Error("the request broke off")));
+    request.on("close", () => {
+      if (!request.complete) reject(new Error("the request broke off"));
+    });
   });
 }

@@ -196,11 +196,14 @@ function readHead(op: Op, headers: Headers): CallHead {
     }),
     attempt: optional(headers, "tercet-attempt", attemptOf) ?? 1,
     deadline: optional(headers, "tercet-deadline", timeOf),
-    traceparent: headerOf(headers, "traceparent"),
+    traceparent: traceOf(headerOf(headers, "traceparent")),
   };
   if (head.op !== op) throw new BadHeader("tercet-op", `says ${head.op}, but this is the URL of ${op}`);
   return head;
 }
+
+/** One that is there twice is none. */
+const traceOf = (value: string | undefined): string | undefined => (value?.includes(",") ? undefined : value);
 
 function idOf(header: string, value: string, wrong: string | undefined): string {
   if (wrong !== undefined) throw new BadHeader(header, wrong);

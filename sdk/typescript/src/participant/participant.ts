@@ -56,6 +56,8 @@ export type ParticipantOptions = EndpointOptions;
 /** What guards the calls of a participant. @internal */
 export interface Guarded {
   has(op: Op): boolean;
+  /** Whether calls may have to wait for their turn to begin, for as long as that takes. */
+  readonly hasLine: boolean;
   run(context: Context, onBegun: () => void): Promise<Called>;
   books(afterGid: string, afterBranch: string, limit: number): Promise<BookEntry[]>;
 }
@@ -114,6 +116,14 @@ export class Participant {
     }
     const endTurn = await this.#turns.take(context.gid, context.branch, TURN_MS);
     if (!endTurn) return inProgress();
+    if (!this.#guarded.hasLine) {
+      const answer = await this.#guarded.run(context, () => undefined).then(
+        (called) => this.#called(context, called),
+        (error: unknown) => this.#notDone(context, error),
+      );
+      endTurn();
+      return answer;
+    }
     // It goes on when its caller hangs up, and when it is told that it is in progress: the next one finds it done.
     return new Promise((resolve) => {
       const waits = setTimeout(() => resolve(inProgress()), QUEUE_MS);

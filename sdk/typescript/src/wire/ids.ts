@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 
 const GID_CHARACTERS = 128;
 const BRANCH_ID_CHARACTERS = 64;
+const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]*$/;
 const INSTANCE = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** What is wrong with a gid; nothing if it is one. */
@@ -14,6 +15,7 @@ export const wrongBranchId = (text: string): string | undefined => wrongId(text,
 
 function wrongId(text: string, most: number): string | undefined {
   if (typeof text !== "string") return "must be a text";
+  if (text.length <= most && ID.test(text)) return undefined;
   if (text.length < 1 || text.length > most) {
     return `must be 1 to ${most} characters long, this has ${text.length}`;
   }
