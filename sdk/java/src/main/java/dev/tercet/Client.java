@@ -177,7 +177,7 @@ public final class Client {
     public Outcome begin(Transaction transaction) {
         String path = "/v1/transactions?" + waitQuery();
         Sent sent = Sent.post(path, transaction.body(false), transaction.traceparent());
-        return Outcome.of(send(sent, transaction.gid()).transaction());
+        return send(sent, transaction.gid()).outcome();
     }
 
     /**
@@ -249,7 +249,7 @@ public final class Client {
         Ids.checked("gid", gid, Ids.GID_LENGTH);
         // A read waits for a decision or an end; that the transaction is logged, it shows at once.
         String query = waitFor == WaitFor.ACCEPTED ? "" : "?" + waitQuery();
-        return Outcome.of(send(Sent.get("/v1/transactions/" + gid + query), gid).transaction());
+        return send(Sent.get("/v1/transactions/" + gid + query), gid).outcome();
     }
 
     /**
@@ -262,14 +262,14 @@ public final class Client {
      */
     public Outcome runSaga(SagaRun run) {
         String path = "/v1/sagas/" + run.name() + "/runs?" + waitQuery();
-        return Outcome.of(send(Sent.post(path, run.body(), run.traceparent()), run.gid()).transaction());
+        return send(Sent.post(path, run.body(), run.traceparent()), run.gid()).outcome();
     }
 
     /** Asks for a decision. That the other one had won is an outcome like any other. */
     Outcome decide(String gid, String decision, String body) {
         String path = "/v1/transactions/" + gid + "/" + decision + "?" + waitQuery();
         Reply reply = send(Sent.post(path, body, null), gid);
-        return reply.isDecidedOtherwise() ? outcome(gid) : Outcome.of(reply.transaction());
+        return reply.isDecidedOtherwise() ? outcome(gid) : reply.outcome();
     }
 
     Reply register(String gid, String until, String body) {

@@ -79,7 +79,7 @@ public final class OpenTransaction implements AutoCloseable {
      * @throws TercetException nobody knows, or the coordinator refuses it; after the decision it does
      */
     public Registered register(Branch branch) {
-        return Registered.of(join("tried", branch));
+        return registered(join("tried", branch));
     }
 
     /**
@@ -100,12 +100,12 @@ public final class OpenTransaction implements AutoCloseable {
         });
         Reply reply = client.register(gid, "tried", body);
         JsonNode shown = reply.json().path("branches");
-        List<Registered> registered = new ArrayList<>();
-        shown.forEach(branch -> registered.add(Registered.of(BranchView.of(branch))));
-        if (registered.size() != branches.size()) {
+        List<Registered> all = new ArrayList<>();
+        shown.forEach(branch -> all.add(registered(BranchView.of(branch))));
+        if (all.size() != branches.size()) {
             throw new TercetException.Unexpected(reply.status(), reply.body());
         }
-        return registered;
+        return all;
     }
 
     /**
@@ -196,6 +196,15 @@ public final class OpenTransaction implements AutoCloseable {
             throw new TercetException.Unexpected(reply.status(), reply.body());
         }
         return joined;
+    }
+
+    /** Every status that does not say that it was tried, or is waited for, means no: also one that is newer than this. */
+    private static Registered registered(BranchView branch) {
+        return switch (String.valueOf(branch.status())) {
+            case "tried", "confirmed" -> new Registered.Tried(branch);
+            case "registered" -> new Registered.Pending(branch);
+            default -> new Registered.Refused(branch);
+        };
     }
 
     /** At most what a reason may have, cut between characters. */

@@ -88,13 +88,4 @@ public sealed interface Outcome permits Outcome.Confirmed, Outcome.Cancelled, Ou
         }
         throw new TercetException.NotConfirmed(this);
     }
-
-    /** By its status; a word that is newer than this library is no end that it knows. */
-    static Outcome of(TransactionView transaction) {
-        return switch (transaction.status()) {
-            case "confirmed" -> new Confirmed(transaction);
-            case "cancelled" -> new Cancelled(transaction);
-            default -> new Pending(transaction);
-        };
-    }
 }

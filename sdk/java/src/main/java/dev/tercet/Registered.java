@@ -46,13 +46,4 @@ public sealed interface Registered permits Registered.Tried, Registered.Refused,
         String said = branch().answer() == null ? "" : ": " + branch().answer();
         throw new IllegalStateException("the Try of " + branch().id() + " " + how + said);
     }
-
-    /** Every status that does not say that it was tried, or is waited for, means no: also one that is newer than this. */
-    static Registered of(BranchView branch) {
-        return switch (String.valueOf(branch.status())) {
-            case "tried", "confirmed" -> new Tried(branch);
-            case "registered" -> new Pending(branch);
-            default -> new Refused(branch);
-        };
-    }
 }

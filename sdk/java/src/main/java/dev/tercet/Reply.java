@@ -33,6 +33,16 @@ record Reply(int status, String retryAfter, String body) {
         return problem != null && DECIDED_OTHERWISE.contains(problem.path("code").asText());
     }
 
+    /** How the transaction stands that it shows. A word that is newer than this library is no end that it knows. */
+    Outcome outcome() {
+        TransactionView shown = transaction();
+        return switch (shown.status()) {
+            case "confirmed" -> new Outcome.Confirmed(shown);
+            case "cancelled" -> new Outcome.Cancelled(shown);
+            default -> new Outcome.Pending(shown);
+        };
+    }
+
     /** The transaction that it shows. */
     TransactionView transaction() {
         TransactionView shown = TransactionView.of(json());

@@ -193,7 +193,7 @@ class VectorsTest {
             }
             case "unexpected" -> assertThrows(TercetException.Unexpected.class, reply::transaction);
             default -> {
-                Outcome outcome = Outcome.of(reply.transaction());
+                Outcome outcome = reply.outcome();
                 assertEquals(expected.equals("confirmed"), outcome.isConfirmed());
                 if (expected.equals("cancelled")) {
                     Outcome.Cancelled cancelled = assertInstanceOf(Outcome.Cancelled.class, outcome);
