@@ -145,8 +145,13 @@ public final class Checked {
             try {
                 return database.inTransactionOnce(db -> look(db, gid));
             } catch (SQLException error) {
-                if (database.dialect().contention(error) == null) {
+                Dialect.Contention contention = database.dialect().contention(error);
+                if (contention == null) {
                     throw error;
+                }
+                if (contention == Dialect.Contention.WAITED) {
+                    // It has cost its time: the coordinator does not wait for long.
+                    return null;
                 }
             }
         }

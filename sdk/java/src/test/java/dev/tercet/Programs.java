@@ -73,7 +73,17 @@ final class Programs {
             }
             url = url(line);
             listen = url.substring("http://".length());
-            Thread drain = new Thread(() -> lines.lines().forEach(rest -> {}));
+            Thread drain = new Thread(() -> {
+                try {
+                    while (lines.readLine() != null) {
+                        // What it logs from here on is nobody's concern.
+                        continue;
+                    }
+                } catch (IOException error) {
+                    // It was killed.
+                    return;
+                }
+            });
             drain.setDaemon(true);
             drain.start();
         }
