@@ -86,11 +86,16 @@ final class Database {
             throw new BusyException(null);
         }
         Held held = new Held(mayWait);
-        if (!connections.tryAcquire(until - System.nanoTime(), TimeUnit.NANOSECONDS)) {
-            held.leaveSeat();
+        try {
+            held.connection = connections.tryAcquire(until - System.nanoTime(), TimeUnit.NANOSECONDS);
+        } finally {
+            if (!held.connection) {
+                held.leaveSeat();
+            }
+        }
+        if (!held.connection) {
             throw new BusyException(null);
         }
-        held.connection = true;
         return held;
     }
 

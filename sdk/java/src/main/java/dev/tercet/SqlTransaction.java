@@ -3,6 +3,7 @@ package dev.tercet;
 import java.lang.System.Logger.Level;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -21,19 +22,21 @@ final class SqlTransaction implements AutoCloseable {
     private static final int SQLITE_PATIENCE_MS = 500;
 
     private final Connection db;
+    private final Dialect dialect;
     private final boolean sqlite;
     private boolean wasAutoCommit;
     private int busyTimeoutBefore = SQLITE_PATIENCE_MS;
     private boolean begun;
 
-    private SqlTransaction(Connection db, boolean sqlite) {
+    private SqlTransaction(Connection db, Dialect dialect) {
         this.db = db;
-        this.sqlite = sqlite;
+        this.dialect = dialect;
+        this.sqlite = dialect == Dialect.SQLITE;
     }
 
     /** Begins, with the right to write. Whatever comes of it, the connection is given back. */
     static SqlTransaction begin(Database database, Connection db, String isolation) throws SQLException {
-        SqlTransaction tx = new SqlTransaction(db, database.dialect() == Dialect.SQLITE);
+        SqlTransaction tx = new SqlTransaction(db, database.dialect());
         try {
             tx.begin(isolation);
             return tx;
@@ -110,9 +113,36 @@ final class SqlTransaction implements AutoCloseable {
         if (sqlite) {
             Sql.execute(db, "COMMIT");
         } else {
+            if (dialect == Dialect.POSTGRES) {
+                checkAlive();
+            }
             db.commit();
         }
         begun = false;
+    }
+
+    /**
+     * PostgreSQL gives a transaction up at the first error, and rolls it back when it is committed: without a word, and its
+     * driver says none either. An error that business code has swallowed would be answered 200.
+     */
+    private void checkAlive() throws SQLException {
+        Boolean failed = driverSaysFailed(db.unwrap(Connection.class));
+        if (failed == null) {
+            // Not the usual driver: the server is asked, and throws if it has given up.
+            Sql.execute(db, "SELECT 1");
+        } else if (failed) {
+            throw new SQLException("the transaction was lost by an error that was caught: let it out", "25P02");
+        }
+    }
+
+    /** What the usual driver knows without asking; null: it is another one. */
+    private static Boolean driverSaysFailed(Connection driver) {
+        try {
+            Method state = driver.getClass().getMethod("getTransactionState");
+            return "FAILED".equals(String.valueOf(state.invoke(driver)));
+        } catch (ReflectiveOperationException | RuntimeException unknown) {
+            return null;
+        }
     }
 
     @Override

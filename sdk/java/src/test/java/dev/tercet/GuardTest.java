@@ -257,7 +257,7 @@ class GuardTest {
                     },
                     (d, c, p) -> {},
                     (d, c, p) -> {});
-            // PostgreSQL's transaction is lost by the error; elsewhere it goes on.
+            // PostgreSQL's transaction is lost by the error, and its commit would say nothing; elsewhere it goes on.
             int status = call(Endpoint.of(careless, guard), "try", "g", DEBIT).status();
             String balance = status == 200 ? "993/7/0" : "1000/0/0";
             assertEquals(kind.equals("postgres") ? 503 : 200, status);
