@@ -276,20 +276,18 @@ class RaceTest {
             int number = 0;
             for (DataSource source : List.of(plain, immediate, manual)) {
                 String gid = "g-" + number++;
-                Accounts looks = new Accounts() {
-                    @Override
-                    public void onTry(Connection db, Context call, Debit debit) throws Exception {
-                        // Somebody else cannot write now: it would be waited for, and given up.
-                        try (Connection other = plain.getConnection();
-                                Statement statement = other.createStatement()) {
-                            statement.execute("PRAGMA busy_timeout = 1");
-                            org.junit.jupiter.api.Assertions.assertThrows(
-                                    SQLException.class, () -> statement.execute("BEGIN IMMEDIATE"));
-                        }
-                        super.onTry(db, call, debit);
+                Guard guard = Guard.on(source).migrate();
+                // Nobody else can write, although this one has not written yet.
+                guard.database().inTransactionOnce(db -> {
+                    try (Connection other = plain.getConnection();
+                            Statement statement = other.createStatement()) {
+                        statement.execute("PRAGMA busy_timeout = 1");
+                        org.junit.jupiter.api.Assertions.assertThrows(
+                                SQLException.class, () -> statement.execute("BEGIN IMMEDIATE"));
                     }
-                };
-                Endpoint endpoint = Endpoint.of(looks, Guard.on(source).migrate());
+                    return null;
+                });
+                Endpoint endpoint = Endpoint.of(new Accounts(), guard);
                 assertEquals(200, call(endpoint, "try", gid, DEBIT).status());
                 assertEquals(200, call(endpoint, "confirm", gid, DEBIT).status());
                 try (Connection db = source.getConnection()) {
