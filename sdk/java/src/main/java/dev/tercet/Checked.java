@@ -71,9 +71,11 @@ public final class Checked {
      * @param gid the open transaction
      * @throws NotRecordedException roll back: it was asked for before this came and is being cancelled, or was done before
      * @throws SQLException the database's
+     * @throws IllegalStateException autocommit is on
      */
     public void record(Connection db, String gid) throws SQLException {
         Ids.checked("gid", gid, Ids.GID_LENGTH);
+        database.checkInTransaction(db);
         if (OutboxSql.mark(database.dialect()).update(db, Map.of("gid", gid, "state", "done")) > 0) {
             return;
         }

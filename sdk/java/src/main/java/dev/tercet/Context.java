@@ -177,11 +177,16 @@ public final class Context {
      * Try nobody reads it.
      *
      * @param result what Jackson can write, at most 16 KiB
-     * @throws RefusedException it is larger than that
-     * @throws IllegalArgumentException it cannot be written as JSON
+     * @throws RefusedException it is larger than that, or cannot be written as JSON. Called again it would be no other, so
+     *     let it out
      */
     public void answer(Object result) {
-        String text = Json.write(mapper, "the result", result);
+        String text;
+        try {
+            text = mapper.writeValueAsString(result);
+        } catch (JsonProcessingException error) {
+            throw new RefusedException("result-unreadable", "the result cannot be written");
+        }
         int bytes = text.getBytes(StandardCharsets.UTF_8).length;
         if (bytes > RESULT_BYTES) {
             String detail = "the result has " + bytes + " bytes, and may have " + RESULT_BYTES;

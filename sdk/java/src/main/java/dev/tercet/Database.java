@@ -158,6 +158,13 @@ final class Database {
         }
     }
 
+    /** Whoever writes with their own work must be in a SQL transaction. SQLite's is begun with autocommit on, too. */
+    void checkInTransaction(Connection db) throws SQLException {
+        if (db.getAutoCommit() && !isForOneWriter()) {
+            throw new IllegalStateException("autocommit is on: what is written here would not be one with your own work");
+        }
+    }
+
     /** Runs what reads alone, without a transaction. */
     <T> T read(Work<T> work) throws SQLException {
         try (Connection db = connect()) {

@@ -110,6 +110,7 @@ public final class Outbox {
      * @throws SentBeforeException there is one of this gid; roll back
      * @throws SQLException the database's
      * @throws IllegalArgumentException no coordinator would take it; nothing was written
+     * @throws IllegalStateException autocommit is on
      */
     public String send(Connection db, Transaction transaction) throws SQLException {
         String fault = fault(transaction);
@@ -120,6 +121,7 @@ public final class Outbox {
         if (body.getBytes(java.nio.charset.StandardCharsets.UTF_8).length > REQUEST_BYTES) {
             throw new IllegalArgumentException("a message is larger than a request may be (" + REQUEST_BYTES + ")");
         }
+        database.checkInTransaction(db);
         Map<String, Object> values = new HashMap<>();
         values.put("gid", transaction.gid());
         values.put("request", body);

@@ -169,8 +169,10 @@ class ClientTest {
             });
             assertFalse(String.join("\n", fake.requests()).contains("/cancel"));
         }
-        try (FakeCoordinator fake =
-                new FakeCoordinator(transaction("ride-1", "trying"), problem(409, "tries-outstanding"), transaction("ride-1", "cancelled"))) {
+        try (FakeCoordinator fake = new FakeCoordinator(
+                transaction("ride-1", "trying"),
+                problem(409, "tries-outstanding"),
+                transaction("ride-1", "cancelled"))) {
             Client client = Client.of(fake.url());
             assertThrows(TercetException.Refused.class, () -> {
                 try (OpenTransaction ride = client.open(Transaction.of("ride-1"))) {

@@ -81,6 +81,11 @@ class OutboxTest {
                 db.setAutoCommit(true);
             }
             assertTrue(outbox.entry("rolled-back").isEmpty());
+            if (!kind.equals("sqlite")) {
+                try (Connection db = pool.getConnection()) {
+                    assertThrows(IllegalStateException.class, () -> outbox.send(db, invoice("alone")));
+                }
+            }
             send(pool, outbox, invoice("m-1"));
             assertThrows(Outbox.SentBeforeException.class, () -> send(pool, outbox, invoice("m-1")));
             Relay relay = Relay.of(outbox, Client.of(fake.url()));
@@ -106,8 +111,8 @@ class OutboxTest {
     void whatIsRefusedIsDeadAndKeepsNobodyUp(String kind) throws Exception {
         try (Databases database = Databases.fresh(kind);
                 HikariDataSource pool = database.pool(4);
-                FakeCoordinator fake =
-                        new FakeCoordinator(problem(409, "gid-reused"), problem(500, "internal"), transaction("x", "confirmed"))) {
+                FakeCoordinator fake = new FakeCoordinator(
+                        problem(409, "gid-reused"), problem(500, "internal"), transaction("x", "confirmed"))) {
             Outbox outbox = Outbox.on(pool).migrate();
             Relay relay = Relay.of(outbox, Client.of(fake.url()));
             send(pool, outbox, invoice("dead"));
@@ -145,7 +150,8 @@ class OutboxTest {
             Claims.Claim claim = dying.take(Outbox.State.PENDING, 100, Duration.ofMinutes(5));
             assertEquals(List.of("m-1"), claim.rows().stream().map(Claims.Claimed::gid).toList());
             Client client = Client.of(fake.url());
-            client.http().once(Http.Sent.post("/v1/transactions?wait=accepted&wait_ms=0", claim.rows().get(0).request(), null), Duration.ofSeconds(10));
+            String body = claim.rows().get(0).request();
+            client.http().once(Http.Sent.post("/v1/transactions?wait=accepted", body, null), Duration.ofSeconds(10));
             Relay relay = Relay.of(outbox, client);
             relay.once();
             assertEquals(1, fake.requests().size(), "for as long as the lease lasts it is another's");
@@ -183,8 +189,26 @@ class OutboxTest {
             Outbox outbox = Outbox.on(pool).migrate();
             Client client = Client.of(coordinator.url());
             List<Closing> relays = new ArrayList<>();
-            for (int at = 0; at < 3; at++) {
+            for (int at = 0; at < 2; at++) {
                 relays.add(Relay.of(outbox, client).start());
+            }
+            if (kind.equals("sqlite")) {
+                // In another language, on the same table.
+                String file = database.url().replace("jdbc:sqlite:", "sqlite://").replaceFirst("\\?.*", "");
+                Process other = new ProcessBuilder(
+                                Programs.program("tercet-relay").toString(),
+                                "--database-url",
+                                file,
+                                "--coordinator",
+                                coordinator.url())
+                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .redirectError(ProcessBuilder.Redirect.DISCARD)
+                        .start();
+                relays.add(() -> {
+                    assertTrue(other.isAlive(), "tercet-relay has ended");
+                    other.destroy();
+                    other.onExit().join();
+                });
             }
             for (int at = 0; at < count; at++) {
                 send(pool, outbox, Transaction.of("m-" + at).branch(Branch.of("a").confirmUrl(url)));

@@ -89,7 +89,11 @@ public final class Bench {
                     hand.add(even ? one : other);
                     lib.add(even ? other : one);
                     System.out.printf(
-                            Locale.ROOT, "run %d: by hand %.0f calls/s, by the library %.0f%n", run + 1, even ? one : other, even ? other : one);
+                            Locale.ROOT,
+                            "run %d: by hand %.0f calls/s, by the library %.0f%n",
+                            run + 1,
+                            hand.get(run),
+                            lib.get(run));
                 }
             }
             double ratio = median(lib) / median(hand);
