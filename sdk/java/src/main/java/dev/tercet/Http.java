@@ -68,22 +68,27 @@ final class Http {
     /** Asks until there is an answer: ten times at most, and no longer than the caller has time. */
     Reply send(Sent sent, String gid, Duration wait, Duration deadline) {
         long until = System.nanoTime() + deadline.toNanos();
+        String last = null;
+        Throwable cause = null;
         for (int attempts = 1; ; attempts++) {
             Duration left = Duration.ofNanos(until - System.nanoTime());
             Duration patience = wait.plus(MARGIN);
+            boolean isCut = left.compareTo(patience) < 0;
             Duration asked = null;
-            String last;
-            Throwable cause = null;
             try {
-                Reply reply = once(sent, patience.compareTo(left) < 0 ? patience : left);
+                Reply reply = once(sent, isCut ? left : patience);
                 if (!reply.isAgain()) {
                     return reply;
                 }
                 asked = reply.pause();
                 last = "answered " + reply.status();
+                cause = null;
             } catch (IOException error) {
-                last = words(error);
-                cause = error;
+                // That the caller has no time left says less than what went wrong before.
+                if (last == null || !isCut || !(error.getCause() instanceof TimeoutException)) {
+                    last = words(error);
+                    cause = error;
+                }
             } catch (InterruptedException error) {
                 Thread.currentThread().interrupt();
                 throw new TercetException.Unanswered(gid, attempts, "interrupted", error);
