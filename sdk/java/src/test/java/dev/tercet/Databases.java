@@ -91,7 +91,8 @@ record Databases(String name, String url, String user, String password, AutoClos
         config.setPassword(password);
         config.setMaximumPoolSize(size);
         config.setMinimumIdle(0);
-        config.setConnectionTimeout(2_000);
+        // Drivers take it as the time to log in, for which a busy machine may need long.
+        config.setConnectionTimeout(60_000);
         more.accept(config);
         return new HikariDataSource(config);
     }

@@ -136,7 +136,7 @@ class GuardTest {
                 for (Connection db : all) {
                     db.close();
                 }
-                pool.setConnectionTimeout(2_000);
+                pool.setConnectionTimeout(60_000);
                 return without;
             }
             default -> {}
