@@ -6,6 +6,7 @@ import java.lang.System.Logger.Level;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -27,10 +28,14 @@ public final class Checked {
     private static final Duration TOUCH_AFTER = Duration.ofDays(1);
     private static final int ROUNDS = 3;
 
-    private final Database database;
+    private static final int BODY_BYTES = 1024;
 
-    private Checked(Database database) {
+    private final Database database;
+    private final Signatures signatures;
+
+    private Checked(Database database, Signatures signatures) {
         this.database = database;
+        this.signatures = signatures;
     }
 
     /** The initiator's SQL transaction must be rolled back: it comes too late, or another one was before it. */
@@ -49,7 +54,17 @@ public final class Checked {
      * @return what records and answers
      */
     public static Checked on(DataSource source) {
-        return new Checked(new Database(source, OptionalInt.empty()));
+        return new Checked(new Database(source, OptionalInt.empty()), null);
+    }
+
+    /**
+     * Answers only what is signed by one of these secrets, as {@link Endpoint#signedBy} does.
+     *
+     * @param secrets {@code whsec_} and base64 each
+     * @return what answers signed questions
+     */
+    public Checked signedBy(String... secrets) {
+        return new Checked(database, Signatures.by(List.of(secrets)));
     }
 
     /**
@@ -90,9 +105,17 @@ public final class Checked {
      * where the database fails.
      *
      * @param headers the request's
+     * @param body the request's, which is {@code {}}
      * @return what goes back
      */
-    public Answer answer(Headers headers) {
+    public Answer answer(Headers headers, byte[] body) {
+        if (signatures != null) {
+            try {
+                signatures.checkBody(Signatures.checkHeaders("check", headers, Instant.now()), body);
+            } catch (Signatures.UnsignedException why) {
+                return Answer.problem(401, "unsigned", why.getMessage());
+            }
+        }
         String gid = headers.first("tercet-gid");
         if (!"check".equals(headers.first("tercet-op"))) {
             return Answer.problem(400, "invalid-call", "header tercet-op: must be check");
@@ -133,10 +156,13 @@ public final class Checked {
         if (!exchange.getRequestMethod().equals("POST")) {
             return Answer.problem(405, "method-not-allowed", "questions are POST");
         }
-        return answer(name -> {
-            List<String> values = exchange.getRequestHeaders().get(name);
-            return values == null ? List.of() : values;
-        });
+        byte[] body = exchange.getRequestBody().readNBytes(BODY_BYTES);
+        return answer(
+                name -> {
+                    List<String> values = exchange.getRequestHeaders().get(name);
+                    return values == null ? List.of() : values;
+                },
+                body);
     }
 
     private record Found(String state, long agoMs) {}

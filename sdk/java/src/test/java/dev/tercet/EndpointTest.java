@@ -75,6 +75,27 @@ class EndpointTest {
     }
 
     @Test
+    void partsOfLargeBodiesAreCutToTheByte() throws Exception {
+        String payload = "[ \"" + "Zo\u00eb \ud83d\ude00 \\n".repeat(20_000) + "\" , 1.50e3 ]";
+        String result = "{\"a\" : " + "[".repeat(500) + "1" + "]".repeat(500) + "}";
+        String body = "{ \"results\" : {\"x\":" + result + " , \"n\": 007.5 } ,\n\"payload\":" + payload + "}";
+        var headers = TestCalls.headers("try", "g");
+        headers.put("tercet-results", "true");
+        Headers read = name -> headers.containsKey(name) ? java.util.List.of(headers.get(name)) : java.util.List.of();
+        assertThrows(
+                Calls.BadHeaderException.class,
+                () -> Calls.read(Op.TRY, read, body.getBytes(StandardCharsets.UTF_8)),
+                "007 is no number");
+        String right = body.replace("007.5", "7.50");
+        Context call = new Context(Calls.read(Op.TRY, read, right.getBytes(StandardCharsets.UTF_8)), Json.MAPPER, false);
+        assertEquals(payload, call.payload());
+        assertEquals(result, call.results().orElseThrow().get("x"));
+        assertEquals("7.50", call.results().orElseThrow().get("n"));
+        byte[] cut = right.substring(0, right.length() - 2).getBytes(StandardCharsets.UTF_8);
+        assertThrows(Calls.BadHeaderException.class, () -> Calls.read(Op.TRY, read, cut));
+    }
+
+    @Test
     void secretsAreInNoPrintAndNoError() {
         Endpoint endpoint = Endpoint.of(NOBODY, Guard.on(Databases.nowhere()));
         var error = assertThrows(IllegalArgumentException.class, () -> endpoint.signedBy("whsec_s3cret"));

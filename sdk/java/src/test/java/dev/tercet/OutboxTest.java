@@ -11,9 +11,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.sun.net.httpserver.HttpServer;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.tercet.Programs.Coordinator;
+import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -260,10 +262,19 @@ class OutboxTest {
             assertEquals(400, ask(checked, Map.of("tercet-op", "check")).status());
             assertEquals(400, ask(checked, Map.of("tercet-gid", "o-1", "tercet-op", "try")).status());
             assertEquals(0, checked.purge());
+            String secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+            Checked signed = checked.signedBy(secret);
+            assertEquals(401, ask(signed, asks).status());
+            Map<String, String> headers = new HashMap<>(asks);
+            Signatures.sign(headers, secret, "{}".getBytes(StandardCharsets.UTF_8), Instant.now());
+            assertEquals(200, ask(signed, headers).status());
+            headers.put("tercet-gid", "o-2");
+            assertEquals(401, ask(signed, headers).status());
         }
     }
 
     private static Answer ask(Checked checked, Map<String, String> headers) {
-        return checked.answer(name -> headers.containsKey(name) ? List.of(headers.get(name)) : List.of());
+        byte[] body = "{}".getBytes(StandardCharsets.UTF_8);
+        return checked.answer(name -> headers.containsKey(name) ? List.of(headers.get(name)) : List.of(), body);
     }
 }
