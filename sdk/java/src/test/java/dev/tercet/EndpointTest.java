@@ -51,6 +51,7 @@ class EndpointTest {
         assertTrue(nowhere.startsWith("HTTP/1.1 503 "), nowhere);
         assertTrue(!nowhere.contains("there is none"), "nothing of an exception's text is told");
         assertEquals("true", System.getProperty("sun.net.httpserver.nodelay"));
+        assertEquals("", asked(call.replace("content-length: 2", "content-length: 3")), "half a body is no call");
     }
 
     @Test
