@@ -105,13 +105,22 @@ public final class Guard {
     }
 
     /**
+     * What a purge did.
+     *
+     * @param deleted rows deleted
+     * @param undecided old rows that were kept, since their branches were tried and have heard no decision: reservations
+     *     that still hold something. More than none is worth a look at the coordinator
+     */
+    public record Purged(long deleted, long undecided) {}
+
+    /**
      * Deletes the rows of branches that were last called longer ago than 30 days (and the day by which that note may be
      * late). A branch that was tried and waits for its decision is kept, whatever its age.
      *
      * @return what was deleted and kept
      * @throws SQLException the database's; what was deleted before stays deleted
      */
-    public Purge.Purged purge() throws SQLException {
+    public Purged purge() throws SQLException {
         return purge(Purge.AFTER);
     }
 
@@ -123,7 +132,7 @@ public final class Guard {
      * @return what was deleted and kept
      * @throws SQLException the database's; what was deleted before stays deleted
      */
-    public Purge.Purged purge(Duration after) throws SQLException {
+    public Purged purge(Duration after) throws SQLException {
         return Purge.run(database, clock, after);
     }
 

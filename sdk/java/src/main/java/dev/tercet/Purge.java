@@ -11,7 +11,7 @@ import java.util.Map;
  * Deletes rows of the guard that nobody will ask for again. A branch that was tried and has both Confirm and Cancel hears
  * every decision: until it has, its row is kept. Any other row goes a month after the last call of its branch.
  */
-public final class Purge {
+final class Purge {
     /** How long a row is kept after the last call of its branch. */
     static final Duration AFTER = Duration.ofDays(30);
     /** How old the note of the last call may become before another call writes it anew. */
@@ -22,18 +22,9 @@ public final class Purge {
 
     private Purge() {}
 
-    /**
-     * What a purge did.
-     *
-     * @param deleted rows deleted
-     * @param undecided old rows that were kept, since their branches were tried and have heard no decision: reservations
-     *     that still hold something. More than none is worth a look at the coordinator
-     */
-    public record Purged(long deleted, long undecided) {}
-
     private record Key(String gid, String branch) {}
 
-    static Purged run(Database database, Clock clock, Duration after) throws SQLException {
+    static Guard.Purged run(Database database, Clock clock, Duration after) throws SQLException {
         GuardSql sql = GuardSql.of(database.dialect());
         // The note of the last call may be this much older than the call.
         Map<String, Object> before = Map.of("before", clock.millis() - after.plus(TOUCH_AFTER).toMillis());
@@ -59,13 +50,13 @@ public final class Purge {
             });
         }
         long undecided = database.read(db -> sql.undecided.query(db, before, row -> row.getLong(1)).get(0));
-        return new Purged(deleted, undecided);
+        return new Guard.Purged(deleted, undecided);
     }
 
     static Closing hourly(Guard guard) {
         return Background.start("tercet-purge", EVERY, background -> {
             try {
-                Purged purged = guard.purge();
+                Guard.Purged purged = guard.purge();
                 Level level = purged.undecided() > 0 ? Level.WARNING : Level.DEBUG;
                 LOG.log(
                         level,

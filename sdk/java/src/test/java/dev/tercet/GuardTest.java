@@ -203,9 +203,9 @@ class GuardTest {
             assertEquals(200, call(Endpoint.of(answers, later), "confirm", "called", DEBIT).status());
             assertEquals("\"kept\"", text(call(Endpoint.of(answers, later), "try", "tried", DEBIT)));
             Guard month = guard.clock(Clock.fixed(then.plus(Duration.ofDays(32)), ZoneOffset.UTC));
-            assertEquals(new Purge.Purged(1, 0), month.purge(), "a day is the note's to be late");
+            assertEquals(new Guard.Purged(1, 0), month.purge(), "a day is the note's to be late");
             Guard months = guard.clock(Clock.fixed(then.plus(Duration.ofDays(60)), ZoneOffset.UTC));
-            assertEquals(new Purge.Purged(1, 1), months.purge());
+            assertEquals(new Guard.Purged(1, 1), months.purge());
             assertEquals("\"kept\"", text(call(Endpoint.of(answers, months), "try", "tried", DEBIT)));
             long results = guard.database().read(db -> Sql.of("SELECT COUNT(*) FROM tercet_guard_results")
                     .query(db, Map.of(), row -> row.getLong(1))
