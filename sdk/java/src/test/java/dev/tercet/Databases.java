@@ -99,13 +99,29 @@ record Databases(String name, String url, String user, String password, AutoClos
 
     /** A DataSource that leads nowhere. */
     static DataSource nowhere() {
+        return source(null, () -> {
+            throw new SQLException("there is none");
+        });
+    }
+
+    /** What happens before a connection is given. */
+    interface Before {
+        void happens() throws SQLException;
+    }
+
+    /** Connections of another DataSource. */
+    static DataSource source(DataSource inner, Before before) {
         return (DataSource) java.lang.reflect.Proxy.newProxyInstance(
                 Databases.class.getClassLoader(), new Class<?>[] {DataSource.class}, (proxy, method, arguments) -> {
-                    return switch (method.getName()) {
-                        case "hashCode" -> System.identityHashCode(proxy);
-                        case "equals" -> proxy == arguments[0];
-                        default -> throw new SQLException("there is none");
-                    };
+                    switch (method.getName()) {
+                        case "hashCode":
+                            return System.identityHashCode(proxy);
+                        case "equals":
+                            return proxy == arguments[0];
+                        default:
+                            before.happens();
+                            return inner.getConnection();
+                    }
                 });
     }
 

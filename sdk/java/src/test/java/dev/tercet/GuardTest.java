@@ -16,6 +16,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.zaxxer.hikari.HikariDataSource;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.SQLTransientConnectionException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -26,10 +27,12 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import javax.sql.DataSource;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -127,17 +130,17 @@ class GuardTest {
                 return second;
             }
             case "no connection is to be had" -> {
-                pool.setConnectionTimeout(250);
-                List<Connection> all = new java.util.ArrayList<>();
-                for (int taken = 0; taken < 4; taken++) {
-                    all.add(pool.getConnection());
-                }
-                Answer without = call(endpoint, op, gid, DEBIT);
-                for (Connection db : all) {
-                    db.close();
-                }
-                pool.setConnectionTimeout(60_000);
-                return without;
+                // As a pool does whose connections are all in use.
+                AtomicBoolean usedUp = new AtomicBoolean();
+                DataSource busy = Databases.source(pool, () -> {
+                    if (usedUp.get()) {
+                        throw new SQLTransientConnectionException("a secret");
+                    }
+                });
+                Guard without = Guard.on(busy).migrate();
+                usedUp.set(true);
+                Participant<Accounts.Debit> never = Participant.of(Accounts.Debit.class, nothing, nothing, nothing);
+                return call(Endpoint.of(never, without).queuePatience(Duration.ofMinutes(1)), op, gid, DEBIT);
             }
             default -> {}
         }
