@@ -28,8 +28,9 @@ import org.springframework.web.servlet.config.annotation.EnableWebMvc;
 class CheckParticipantTest {
     private static final String SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
+    /** Each database, by one driver. */
     static Stream<String> kinds() {
-        return Databases.kinds();
+        return Databases.kinds().filter(kind -> !kind.equals("mysql-connector"));
     }
 
     @ParameterizedTest
@@ -48,7 +49,7 @@ class CheckParticipantTest {
         try (Databases database = Databases.fresh("sqlite");
                 HikariDataSource pool = database.pool(4)) {
             HttpServer server = jdk(pool, endpoint(pool).signedBy(SECRET));
-            check(server.getAddress().getPort(), List.of("--secret", SECRET));
+            check(server.getAddress().getPort(), List.of("--secret", SECRET, "--rounds", "3"));
             server.stop(0);
         }
     }
@@ -123,7 +124,7 @@ class CheckParticipantTest {
         mount.accept(tomcat.addContext("", folder.toString()));
         tomcat.start();
         try {
-            check(tomcat.getConnector().getLocalPort(), List.of());
+            check(tomcat.getConnector().getLocalPort(), List.of("--rounds", "3"));
         } finally {
             tomcat.stop();
             tomcat.destroy();
