@@ -15,38 +15,49 @@ const (
 // wallClock watches whether the time of day goes on like time that passes. Nothing that must be right depends on it: it
 // dates rows, and nothing is deleted for its age by a clock that has jumped.
 type wallClock struct {
-	mu       sync.Mutex
-	base     time.Time
-	partedAt time.Time
+	mu sync.Mutex
+	// Both at the same moment: the time of day, and time that has passed since the process began.
+	wall   time.Time
+	passed time.Duration
+
+	hasParted bool
+	partedAt  time.Duration
 }
 
-var clock = &wallClock{base: time.Now()}
+var (
+	started = time.Now()
+	clock   = &wallClock{wall: started.Round(0)}
+)
 
-// look gives the time of day and whether it is in doubt.
-func (c *wallClock) look(now time.Time) (late time.Time, isDoubted bool) {
+// look gives the time of day, where the clocks disagree what is later, and whether it is in doubt.
+func (c *wallClock) look(wall time.Time, passed time.Duration) (late time.Time, isDoubted bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// Sub of times that both have a monotonic reading goes by that; Round takes it away.
-	passed, shown := now.Sub(c.base), now.Round(0).Sub(c.base.Round(0))
-	expected := c.base.Round(0).Add(passed)
-	if apart := shown - passed; apart > clocksApart || apart < -clocksApart {
-		c.base, c.partedAt = now, now
+	late = wall
+	expected := c.wall.Add(passed - c.passed)
+	if apart := wall.Sub(expected); apart > clocksApart || apart < -clocksApart {
+		c.wall, c.passed, c.hasParted, c.partedAt = wall, passed, true, passed
 	}
-	isDoubted = !c.partedAt.IsZero() && now.Sub(c.partedAt) < clockBelieved
 	// What is kept from now on is kept long enough, whichever of the two is right.
-	if expected.After(now) {
-		return expected, isDoubted
+	if expected.After(late) {
+		late = expected
 	}
-	return now, isDoubted
+	return late, c.hasParted && passed-c.partedAt < clockBelieved
+}
+
+func (c *wallClock) now() (late time.Time, isDoubted bool) {
+	now := time.Now()
+	// Sub of two times with a monotonic reading goes by that; Round takes it away.
+	return c.look(now.Round(0), now.Sub(started))
 }
 
 // lateMillis is the time of day in UTC epoch milliseconds; where the clocks disagree, what is later.
 func lateMillis() int64 {
-	late, _ := clock.look(time.Now())
+	late, _ := clock.now()
 	return late.UnixMilli()
 }
 
 func isClockDoubted() bool {
-	_, isDoubted := clock.look(time.Now())
+	_, isDoubted := clock.now()
 	return isDoubted
 }

@@ -40,6 +40,12 @@ func NewRelay(outbox *Outbox, client *Client) *Relay {
 	return &Relay{outbox, client, leaseTime}
 }
 
+// Lease says how long claimed messages are this relay's own, by default 8 s and at least one: so long the messages wait that a relay
+// held when it died. A request to the coordinator may take three eighths of it.
+func (r *Relay) Lease(lease time.Duration) *Relay {
+	return &Relay{r.outbox, r.client, max(lease, time.Second)}
+}
+
 // Run hands over and follows until the context ends: go relay.Run(ctx). It then finishes what is under way, and returns.
 func (r *Relay) Run(ctx context.Context) {
 	var work sync.WaitGroup
