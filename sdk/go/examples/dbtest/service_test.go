@@ -30,11 +30,15 @@ const (
 
 // onEach runs a test on each database that there is, on a new one each time.
 func onEach(t *testing.T, test func(t *testing.T, address string)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite:"+filepath.Join(t.TempDir(), "a.db")) })
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, "sqlite:"+filepath.Join(t.TempDir(), "a.db"))
+	})
 	t.Run("sqlite3", func(t *testing.T) {
 		if !slices.Contains(sql.Drivers(), "sqlite3") {
 			t.Skip("left out by the tag nocgosqlite")
 		}
+		t.Parallel()
 		test(t, "sqlite3:"+filepath.Join(t.TempDir(), "a.db"))
 	})
 	for _, variable := range []string{"TERCET_TEST_POSTGRES_URL", "TERCET_TEST_MYSQL_URL"} {
@@ -47,6 +51,7 @@ func onEach(t *testing.T, test func(t *testing.T, address string)) {
 				}
 				t.Skipf("%s is not set", variable)
 			}
+			t.Parallel()
 			test(t, newDatabase(t, server))
 		})
 	}
