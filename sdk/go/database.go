@@ -188,6 +188,12 @@ func (d *database) giveBack(ctx context.Context, conn *sql.Conn, timeout int, fa
 	_ = conn.Close()
 }
 
+// writingKey marks the context of business code with the database in which it is in a SQL transaction.
+type writingKey struct{}
+
+// errWithin is better than to wait for oneself.
+var errWithin = errors.New("this context is that of a call, whose SQL transaction has the right to write already: use its tx")
+
 // write runs fn in a SQL transaction with the right to write, again for as long as it only lost against another one.
 func (d *database) write(ctx context.Context, isolation sql.IsolationLevel, fn func(tx *transaction) error) error {
 	dialect, err := d.kind(ctx)
@@ -197,6 +203,9 @@ func (d *database) write(ctx context.Context, isolation sql.IsolationLevel, fn f
 	// The queue lives as long as somebody writes: whoever asks for it meanwhile finds the same.
 	defer runtime.KeepAlive(d.queue)
 	if dialect == SQLite {
+		if ctx.Value(writingKey{}) == d.db {
+			return errWithin
+		}
 		leave, err := d.queue.joinSurely(ctx)
 		if err != nil {
 			return err

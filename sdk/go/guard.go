@@ -131,6 +131,7 @@ func (g *Guard) answerOnce(ctx context.Context, dialect Dialect, call *Call, pay
 		}
 	}()
 	begun()
+	ctx = context.WithValue(ctx, writingKey{}, g.db)
 	row := guardRow{tx, compiledGuard[dialect], call, lateMillis()}
 	found, err := row.record(ctx, stateAfter(call.Op))
 	standUp()

@@ -127,6 +127,22 @@ func TestAWriterThatHoldsSQLiteTooLongIsWaitedForABoundedTime(t *testing.T) {
 	})
 }
 
+// TestACallThatBeginsAnotherTransactionIsToldSo: on SQLite it would wait for itself.
+func TestACallThatBeginsAnotherTransactionIsToldSo(t *testing.T) {
+	onEach(t, func(t *testing.T, address string) {
+		var db *sql.DB
+		var within error
+		s := newService(t, address, func(ctx context.Context, _ *sql.Tx, _ *tercet.Call, _ debit) error {
+			within = tercet.InTx(ctx, db, func(*sql.Tx) error { return nil })
+			return nil
+		})
+		db = s.db
+		if got := s.call(call{op: "try", gid: "a"}); got.String() != triedNow || (within != nil) != isSQLite(address) {
+			t.Error(got, within)
+		}
+	})
+}
+
 const dieIn = "TERCET_TEST_DIE_IN"
 
 // TestMain lets the test be a process of its own that dies when it is told to.
