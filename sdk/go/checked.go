@@ -218,7 +218,7 @@ func (c *Checked) lookIn(ctx context.Context, dialect Dialect, fn func(tx *trans
 // longer than any transaction of this initiator is open, and than this service may be cut off from the coordinator. While the
 // wall clock is in doubt nothing is deleted.
 func (c *Checked) Purge(ctx context.Context, after time.Duration) (int64, error) {
-	var deleted int64
+	var deleted, gone int64
 	if isClockDoubted() {
 		return 0, nil
 	}
@@ -246,13 +246,13 @@ func (c *Checked) Purge(ctx context.Context, after time.Duration) (int64, error)
 			if err != nil {
 				return err
 			}
-			gone, err := result.RowsAffected()
-			deleted += gone
+			gone, err = result.RowsAffected()
 			return err
 		})
 		if err != nil {
 			return deleted, err
 		}
+		deleted += gone
 	}
 }
 

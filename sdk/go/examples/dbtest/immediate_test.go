@@ -3,6 +3,7 @@ package dbtest
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"net/http"
 	"os"
 	osexec "os/exec"
@@ -147,6 +148,7 @@ const dieIn = "TERCET_TEST_DIE_IN"
 
 // TestMain lets the test be a process of its own that dies when it is told to.
 func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	address := os.Getenv(dieIn)
 	if address == "" {
 		os.Exit(m.Run())

@@ -348,7 +348,8 @@ func TestWhoAsksFirstDecides(t *testing.T) {
 		if deleted, err := checked.Purge(ctx, time.Hour); deleted != 0 || err != nil {
 			t.Error(deleted, err)
 		}
-		if deleted, err := checked.Purge(ctx, -time.Hour); deleted != 3 || err != nil {
+		// A question that was answered 202 may still be at it, and write its row once more.
+		if deleted, err := checked.Purge(ctx, -time.Hour); deleted < 3 || err != nil {
 			t.Error(deleted, err)
 		}
 	})
