@@ -39,8 +39,8 @@ const (
 
 func main() {
 	address := flag.String("database", os.Getenv("TERCET_TEST_POSTGRES_URL"), "postgres://…")
-	rounds := flag.Int("rounds", 9, "rounds of each")
-	length := flag.Duration("length", 2*time.Second, "of a round")
+	rounds := flag.Int("rounds", 31, "rounds of each")
+	length := flag.Duration("length", 700*time.Millisecond, "of a round")
 	callers := flag.Int("callers", 8, "at once")
 	flag.Parse()
 	if err := bench(*address, *rounds, *length, *callers); err != nil {
