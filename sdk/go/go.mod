@@ -1,0 +1,3 @@
+module tercet.dev/tercet-go
+
+go 1.23
