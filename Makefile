@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console drill sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console test-sdk drill sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-relays instructions instructions-update
 
 help: ## List these targets
@@ -58,6 +58,10 @@ fix: ## Format, and mend what clippy can mend
 
 promises: ## List in docs/testing.md which tests keep which promise, as the tests themselves say
 	TERCET_MAKE_PROMISES=1 cargo test -q -p tercet-tests --test rules promises
+
+test-sdk: ## Test the libraries whose toolchain is there (python3, go, node, JDK 17 with maven; 15 minutes, the first time more)
+	cargo build --workspace --bins --features tercet-participant/test-kit,tercet-participant/relay
+	tests/databases sdk/test
 
 console: ## Try the console in a real browser, with axe (chromium, chromium-driver, npm; 5 minutes, the first time 10)
 	cargo build --workspace --bins
