@@ -63,9 +63,13 @@ impl Browser {
             .spawn()
             .expect("chromedriver starts: tests/console/run installs it");
         let mut wanted = DesiredCapabilities::chrome();
-        for argument in
-            ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
-        {
+        for argument in [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+        ] {
             wanted.add_arg(argument).expect("an argument");
         }
         if !look.has_scripts {
@@ -136,8 +140,12 @@ impl Browser {
     /// # Panics
     /// It is not so.
     pub async fn check(&self, page: &str) {
-        let widths = self.run("return [document.documentElement.scrollWidth, window.innerWidth]").await;
-        assert!(widths[0].as_f64() <= widths[1].as_f64(), "{page} is wider than the window: {widths}");
+        let widths =
+            self.run("return [document.documentElement.scrollWidth, window.innerWidth]").await;
+        assert!(
+            widths[0].as_f64() <= widths[1].as_f64(),
+            "{page} is wider than the window: {widths}"
+        );
         let log = self.driver.browser_log().await.expect("the browser's log");
         let log = log.iter().filter(|entry| is_complaint(&entry.level));
         let log: Vec<_> = log.filter(|entry| !is_a_refusal(&entry.message)).collect();

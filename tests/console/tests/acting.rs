@@ -96,7 +96,10 @@ async fn jobs_end(look: Look) {
     let api = |path: &str| path.replace("/console/operations/", "/v1/");
     shows(&browser, &path, "#job", "done").await;
     let job = stage.get(&api(&path)).await;
-    assert_eq!((&job["state"], &job["matched"], &job["done"]), (&json!("done"), &json!(8), &json!(8)));
+    assert_eq!(
+        (&job["state"], &job["matched"], &job["done"]),
+        (&json!("done"), &json!(8), &json!(8))
+    );
     assert_eq!((&job["note"], &job["who"]), (&json!("asked by the shop"), &json!("olga")));
     let left = stage.get("/v1/transactions?status=trying").await;
     assert_eq!(left["items"], json!([]));
@@ -172,7 +175,10 @@ async fn put_right(look: Look) {
     browser.press("main button.danger").await;
     browser.until("#said", "Resolved by hand").await;
     let view = stage.until("order-2", "it has ended", |view| view["status"] == "confirmed").await;
-    assert_eq!((&view["mixed"], &payment(&view)["resolved_as"]), (&json!(true), &json!("cancelled")));
+    assert_eq!(
+        (&view["mixed"], &payment(&view)["resolved_as"]),
+        (&json!(true), &json!("cancelled"))
+    );
     let audit = stage.get("/v1/audit?action=resolve").await;
     assert_eq!(audit["items"][0]["note"], "given back by hand");
     browser.quit().await;
@@ -212,7 +218,9 @@ async fn held_and_released(look: Look) {
         let text = browser.text(".hold").await;
         assert!(text.contains("4 transactions that were undecided"), "{path}: {text}");
         if look.has_scripts {
-            browser.run("document.querySelectorAll('details').forEach(it => { it.open = true; })").await;
+            browser
+                .run("document.querySelectorAll('details').forEach(it => { it.open = true; })")
+                .await;
             assert_eq!(browser.barriers(path).await, None);
         }
     }
@@ -226,7 +234,9 @@ async fn held_and_released(look: Look) {
     assert_eq!(browser.count("#is-held").await, 0);
     assert_eq!(browser.count("form[action$='/retry']").await, 1);
     // One is cancelled and one confirmed by name.
-    for (gid, act, status) in [("open-1", "cancel", "cancelled"), ("open-2", "confirm", "confirmed")] {
+    for (gid, act, status) in
+        [("open-1", "cancel", "cancelled"), ("open-2", "confirm", "confirmed")]
+    {
         browser.open(&format!("/console/transactions/{gid}")).await;
         browser.until("#is-held", "held").await;
         assert_eq!(browser.count("form[action$='/retry']").await, 0, "it would be refused");
@@ -250,7 +260,10 @@ async fn held_and_released(look: Look) {
     assert_eq!(stage.get("/v1/stats").await["restored"], Value::Null);
     assert_eq!(browser.count(".hold").await, 0);
     let audit = stage.get("/v1/audit?action=release").await;
-    assert_eq!((&audit["items"][0]["who"], &audit["items"][0]["note"]), (&json!("olga"), &json!("books compared")));
+    assert_eq!(
+        (&audit["items"][0]["who"], &audit["items"][0]["note"]),
+        (&json!("olga"), &json!("books compared"))
+    );
     let (status, view) = stage.ask(Method::POST, "/v1/transactions/open-3/cancel", None).await;
     assert_eq!((status, &view["status"]), (200, &json!("cancelled")), "{view}");
     browser.quit().await;
@@ -284,10 +297,17 @@ async fn facets_and_columns_are_of_what_the_filter_finds() {
     stage.ask(Method::POST, "/v1/transactions/other-1/cancel", None).await;
     stage.until("other-1", "it has ended", |view| view["status"] == "cancelled").await;
     for (query, facets) in [
-        ("", &["unfinished 1", "confirmed 3", "cancelled 1", "all 5", "parked 1", "tcc 1", "saga 0"][..]),
+        (
+            "",
+            &["unfinished 1", "confirmed 3", "cancelled 1", "all 5", "parked 1", "tcc 1", "saga 0"]
+                [..],
+        ),
         ("gid_prefix=order-", &["unfinished 1", "confirmed 3", "cancelled 0", "all 4", "parked 1"]),
         ("gid_prefix=order-&status=all", &["all 4", "tcc 4", "saga 0"]),
-        ("gid_prefix=other-&status=cancelled", &["cancelled 1", "all 1", "saga 1", "requested 1", "deadline 0"]),
+        (
+            "gid_prefix=other-&status=cancelled",
+            &["cancelled 1", "all 1", "saga 1", "requested 1", "deadline 0"],
+        ),
     ] {
         browser.open(&format!("/console/transactions?{query}")).await;
         let text = browser.text("#facets").await.replace('\n', " ");

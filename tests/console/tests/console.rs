@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tercet_console_tests::{Browser, Look, Participant, Role, Stage, eventually};
 
 /// What a participant says that would run if any page took it for markup.
-const HOSTILE: &str = r#"<script>document.title='taken'</script><img src=x onerror="document.title='taken'">"#;
+const HOSTILE: &str =
+    r#"<script>document.title='taken'</script><img src=x onerror="document.title='taken'">"#;
 
 /// A coordinator with something of everything: a transaction that has ended, one whose participant refuses
 /// Confirm, one that is open, a saga's run, and a definition.
@@ -28,7 +29,8 @@ impl Scene {
         stage.begin("order-2", &[("stock", &well), ("payment", &refusing)], hostile).await;
         stage.begin("order-3", &[("payment", &refusing)], json!({})).await;
         stage.begin("open-1", &[], json!({"open": true, "timeout_ms": 600_000})).await;
-        let steps = ["flight", "hotel"].map(|id| json!({"id": id, "endpoint": well.url(&format!("/{id}"))}));
+        let steps = ["flight", "hotel"]
+            .map(|id| json!({"id": id, "endpoint": well.url(&format!("/{id}"))}));
         let saga = json!({"steps": steps});
         let (status, put) = stage.ask(Method::PUT, "/v1/sagas/trip", Some(saga)).await;
         assert_eq!(status, 201, "{put}");
@@ -77,11 +79,16 @@ async fn looked_at(look: Look) {
         browser.open(&path).await;
         let text = browser.text("main").await;
         assert!(text.contains(says), "{path} does not say {says}: {text}");
-        browser.run("document.querySelectorAll('details').forEach(it => { it.open = true; })").await;
+        browser
+            .run("document.querySelectorAll('details').forEach(it => { it.open = true; })")
+            .await;
         browser.check(&path).await;
         barriers.extend(browser.barriers(&path).await);
         let title = browser.run("return document.title").await;
-        assert!(title.as_str().is_some_and(|title| title.ends_with(" · Tercet")), "{path}: {title}");
+        assert!(
+            title.as_str().is_some_and(|title| title.ends_with(" · Tercet")),
+            "{path}: {title}"
+        );
     }
     assert!(barriers.is_empty(), "{}", barriers.join("\n"));
     browser.quit().await;
@@ -105,7 +112,8 @@ async fn every_page_is_right_in_the_dark() {
 #[tokio::test]
 async fn every_page_is_read_and_every_form_sent_without_a_script() {
     let scene = Scene::set().await;
-    let browser = Browser::start(&scene.stage, Look { has_scripts: false, ..Look::default() }).await;
+    let browser =
+        Browser::start(&scene.stage, Look { has_scripts: false, ..Look::default() }).await;
     browser.sign_in(Role::Operator).await;
     for (path, says) in scene.pages() {
         browser.open(&path).await;
@@ -206,7 +214,9 @@ async fn each_action_does_what_it_says() {
     // By hand, as was decided.
     browser.open("/console/transactions/order-2").await;
     browser.press("#resolve-payment summary").await;
-    browser.type_into("#resolve-payment .way:nth-of-type(1) input[name=note]", "booked, ticket 4711").await;
+    browser
+        .type_into("#resolve-payment .way:nth-of-type(1) input[name=note]", "booked, ticket 4711")
+        .await;
     browser.press("#resolve-payment .way:nth-of-type(1) button").await;
     browser.until("#said", "Resolved by hand").await;
     let view = stage.until("order-2", "it has ended", |view| view["status"] == "confirmed").await;
@@ -230,11 +240,15 @@ async fn each_action_does_what_it_says() {
     browser.press(&format!("{way} button")).await;
     browser.until("#said", "Resolved by hand").await;
     let view = stage.until("order-3", "it has ended", |view| view["status"] == "confirmed").await;
-    assert_eq!((&view["mixed"], &branch(&view, "payment")["resolved_as"]), (&json!(true), &json!("cancelled")));
+    assert_eq!(
+        (&view["mixed"], &branch(&view, "payment")["resolved_as"]),
+        (&json!(true), &json!("cancelled"))
+    );
 
     // Each stands in the audit, under the name of whoever did it.
     let audit = stage.get("/v1/audit?who=olga&limit=100").await;
-    let actions: Vec<_> = audit["items"].as_array().expect("items").iter().map(|it| &it["action"]).collect();
+    let actions: Vec<_> =
+        audit["items"].as_array().expect("items").iter().map(|it| &it["action"]).collect();
     for action in ["retry", "retry-all", "resolve"] {
         assert!(actions.contains(&&json!(action)), "{action}: {actions:?}");
     }

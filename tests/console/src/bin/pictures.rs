@@ -11,8 +11,11 @@ async fn main() {
     let (url, folder) = (arguments.next().expect("a URL"), arguments.next().expect("a folder"));
     let folder = PathBuf::from(folder);
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let parked = format!("{url}/v1/transactions?parked=true&participant=payment.localhost:7302&order=oldest");
-    let listed = http.get(parked).bearer_auth(token(Role::Operator)).send().await.expect("an answer");
+    let parked = format!(
+        "{url}/v1/transactions?parked=true&participant=payment.localhost:7302&order=oldest"
+    );
+    let listed =
+        http.get(parked).bearer_auth(token(Role::Operator)).send().await.expect("an answer");
     let listed: Value = listed.json().await.expect("a list");
     let gid = listed["items"][0]["gid"].as_str().expect("one is parked").to_owned();
     let transaction = format!("/console/transactions/{gid}");
