@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tercet_wire::{Backoff, Op};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -203,6 +203,7 @@ impl Store {
                 if let Ok(payload) = serde_json::from_slice(body) {
                     let context = Context { empty: true, ..context.clone() };
                     participant.cancel(&db, &context, payload).await?;
+                    still_stands(&db).await?;
                 }
             }
             Action::Record => {}
@@ -222,6 +223,8 @@ impl Store {
                     if !row::replace(&db, context, recorded.state, wanted, now.0).await? {
                         return Err(NotDone::InProgress);
                     }
+                } else {
+                    still_stands(&db).await?;
                 }
             }
         }
@@ -327,6 +330,15 @@ async fn record(
         }
         Err(error) => Err(error),
         Ok(found) => Ok(ended.map(|()| found)?),
+    }
+}
+
+/// Fails if the transaction has been given up: where business code has let a database error pass, PostgreSQL
+/// answers every statement with an error from then on, and the COMMIT with a rollback that no driver tells of.
+async fn still_stands(db: &DatabaseTransaction) -> Result<(), DbErr> {
+    match db.get_database_backend() {
+        DbBackend::Postgres => db.execute_unprepared("SELECT 1").await.map(drop),
+        _ => Ok(()),
     }
 }
 

@@ -111,6 +111,19 @@ pub(crate) async fn what_fails_after_it_has_written_has_written_nothing(database
     assert_eq!(service.runs("a").await, (1, 1, 0));
 }
 
+/// Keeps P7. PostgreSQL has rolled back by then, and answers the COMMIT all the same.
+pub(crate) async fn what_was_rolled_back_is_never_called_done(database: &Database) {
+    let service = Service::start(database, 4).await;
+    for (gid, op, legs) in [("a", Try, "try,confirm,cancel"), ("b", Confirm, "confirm")] {
+        let body = r#"{"amount":1,"swallows":true}"#;
+        let answer = service.call(Call { body, legs, ..Call::usual(gid, op) }).await;
+        let (tries, confirms, _) = service.runs(gid).await;
+        let is_there = tries + confirms == 1;
+        let expected = if is_there { 200 } else { 503 };
+        assert_eq!(answer.status.as_u16(), expected, "{}", answer.words());
+    }
+}
+
 pub(crate) async fn a_panic_is_a_failure_of_that_call_alone(database: &Database) {
     let service = Service::start(database, 4).await;
     let body = format!(r#"{{"amount":{PANICS}}}"#);

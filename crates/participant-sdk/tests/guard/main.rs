@@ -53,6 +53,7 @@ on_every_database! {
         a_refused_try_leaves_nothing_behind,
         a_payload_that_cannot_be_read_is_refused_and_cancelled_all_the_same,
         what_fails_after_it_has_written_has_written_nothing,
+        what_was_rolled_back_is_never_called_done,
         a_panic_is_a_failure_of_that_call_alone,
         a_call_goes_on_when_its_caller_hangs_up,
         ids_that_differ_in_case_alone_are_two_transactions,

@@ -50,6 +50,9 @@ pub(crate) struct Payload {
     /// What a Try is answered with, beside how often it was run.
     #[serde(default)]
     answer: Option<Value>,
+    /// A statement fails, and nobody asks whether it did.
+    #[serde(default)]
+    swallows: bool,
     /// The branch whose result a Try is answered with.
     #[serde(default)]
     passed_on: Option<String>,
@@ -72,6 +75,9 @@ impl Counter {
             Op::Cancel => "cancels",
         };
         count(db, context.gid.as_str(), column).await?;
+        if payload.swallows {
+            drop(db.execute_unprepared("UPDATE no_such_table SET x = 1").await);
+        }
         for (number, row) in payload.rows.iter().enumerate() {
             if number == 1 && self.met.fetch_add(1, Ordering::SeqCst) < 2 {
                 self.meeting.wait().await;
