@@ -13,7 +13,7 @@ help: ## List these targets
 run: ## Keep a coordinator and its participants up to play with, until Ctrl-C
 	@deploy/demo/run.sh
 
-demo: ## Tell in eleven scenes what Tercet does when things go well, and when they do not
+demo: ## Tell in twelve scenes what Tercet does when things go well, and when they do not
 	@deploy/demo/demo.sh
 
 # Of the servers that tests/databases starts this needs one; a URL that is set keeps it from starting the other.
@@ -23,27 +23,27 @@ cluster: ## Play three coordinators on a throw-away PostgreSQL, of which one is 
 demo-without-guard: ## Run the flash sale without the participants' guard: the sums that are off, on purpose
 	@deploy/demo/without-guard.sh
 
-# What needs servers is built with all their drivers, once for the three: the participants' guard, outbox and checks; the journal's own tests,
-# its conformance on each server among them, and then those that change a whole server's settings; several nodes as processes.
-# As part of the workspace, since by itself a package would have all it depends on built once more, with fewer features.
+# Everything that tests need is built at once with all drivers of databases and all programs, since each other set of features would
+# build what we depend on once more. Whoever has built the programs says so by BIN_DIR, and none is built again.
 DRIVERS := tercet-participant/postgres,tercet-participant/mysql,tercet-journal/databases,tercet-tests/databases,tercet-chaos/databases
-WITH_DATABASES := cargo test --workspace --features $(DRIVERS)
-GUARD_TESTS := $(WITH_DATABASES) --test guard --test idempotency --test outbox --test checked
-JOURNAL_TESTS := $(WITH_DATABASES) --lib -- postgres mysql
-CLUSTER_TESTS := $(WITH_DATABASES) --test cluster --test nodes
+export FEATURES := $(DRIVERS),tercet-participant/test-kit,tercet-participant/relay
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+PROGRAMS := $(or $(BIN_DIR),$(BUILT)/debug)
+BUILD_PROGRAMS := $(if $(BIN_DIR),test -x $(BIN_DIR)/tercet,cargo build --workspace --bins)
+BUILD_TESTS := cargo build --workspace --bins --tests --features $(FEATURES)
+TESTS := cargo test --workspace --features $(FEATURES)
 
-# The system tests start the binaries, which `cargo test` alone does not build. Of the planted bugs, which take the longest of all,
-# a quarter is put in, another one with each commit.
-test: ## Build everything and run every test; of the planted bugs a quarter
-	cargo build --workspace --bins
-	TURN=$$(git rev-list --count HEAD) cargo test --workspace
-	$(MAKE) bench-smoke
-	tests/databases sh -c '$(GUARD_TESTS) && $(JOURNAL_TESTS) && $(JOURNAL_TESTS) --ignored --test-threads 1 && $(CLUSTER_TESTS)'
+# With throw-away servers of PostgreSQL and MariaDB. What changes a whole server's settings comes after all others, one by one. Of the
+# planted bugs, which take the longest of all, a quarter is put in, another one with each commit.
+test: ## Build everything and run every test; of the planted bugs a quarter; the libraries whose toolchain is there
+	$(BUILD_TESTS)
+	TURN=$$(git rev-list --count HEAD) tests/databases sh -c '$(TESTS) && $(TESTS) --lib -- postgres mysql --ignored --test-threads 1 && sdk/test'
+	$(MAKE) bench-smoke BIN_DIR=$(BUILT)/debug
 
 check: ## Check format, lints and documentation; changes nothing
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --workspace --all-targets --features $(DRIVERS) -- -D warnings
+	cargo clippy --workspace --all-targets --features $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	tools/deny
 
@@ -60,20 +60,20 @@ promises: ## List in docs/testing.md which tests keep which promise, as the test
 	TERCET_MAKE_PROMISES=1 cargo test -q -p tercet-tests --test rules promises
 
 test-sdk: ## Test the libraries whose toolchain is there (python3, go, node, JDK 17 with maven; 15 minutes, the first time more)
-	cargo build --workspace --bins --features tercet-participant/test-kit,tercet-participant/relay
-	tests/databases sdk/test
+	$(if $(BIN_DIR),,$(BUILD_TESTS))
+	BIN_DIR=$(PROGRAMS) tests/databases sdk/test
 
 console: ## Try the console in a real browser, with axe (chromium, chromium-driver, npm; 5 minutes, the first time 10)
-	cargo build --workspace --bins
+	$(BUILD_PROGRAMS)
 	tests/console/run
 
 # WAITING: how many wait where many do.
 drill: ## Put right by command line and console what goes wrong; write docs/operating.md (root; chromium, npm; 6 minutes)
-	cargo build --workspace --bins
+	$(BUILD_PROGRAMS)
 	tests/console/run --drill --report "$(CURDIR)/docs/operating.md"
 
 openapi: ## Try /openapi.json with three generators of clients and with schemathesis (python3, node, go; 4 minutes)
-	cargo build --workspace --bins
+	$(BUILD_PROGRAMS)
 	tests/openapi/run
 
 deploy: ## Try what is in deploy/ with helm, Kubernetes' types and nginx (go, nginx; the first time some minutes)
@@ -83,12 +83,12 @@ alerts: ## Try deploy/prometheus with promtool: each alert firing where it must 
 	tests/prometheus/run
 
 boards: ## Draw deploy/grafana's boards with the demo's load into docs/images (prometheus, python3-matplotlib; 6 minutes)
-	cargo build --workspace --bins
-	BIN_DIR=$(BUILT)/debug deploy/grafana/pictures.sh
+	$(BUILD_PROGRAMS)
+	BIN_DIR=$(PROGRAMS) deploy/grafana/pictures.sh
 
 galera: ## Try two coordinators on a throw-away Galera cluster, each at its own MariaDB (galera-4; a minute)
-	cargo build --workspace --bins
-	tests/galera $(WITH_DATABASES) --test cluster -- --ignored galera
+	$(BUILD_TESTS)
+	tests/galera $(TESTS) --test cluster -- --ignored galera
 
 model: ## Explore every state of the model over the real engine
 	cargo test -p tercet-engine --test model -- --nocapture
@@ -132,7 +132,6 @@ waiting: ## Let 100 000 transactions wait for a dead participant; write docs/cha
 
 # Measured is what would run: the release build. Both are built in one go, so that they share
 # what they depend on.
-BUILT := $(or $(CARGO_TARGET_DIR),target)
 BENCH := cargo build --release -p tercet-coordinator -p tercet-bench --bins
 
 bench: ## Measure the daemon against its own bound: tables, target/bench/report.md, a plot; under ten minutes
@@ -158,8 +157,8 @@ bench-relays: ## Measure one and three relays of an outbox on a throw-away Postg
 	TERCET_TEST_MYSQL_URL=unused tests/databases $(CHAOS) relays --report docs/performance.md
 
 bench-smoke: ## Run every case of the benchmark for a moment: every answer must be right, no figure counts
-	cargo build --workspace --bins
-	$(BUILT)/debug/tercet-bench smoke --daemon $(BUILT)/debug/tercet --below target/bench-smoke
+	$(BUILD_PROGRAMS)
+	$(PROGRAMS)/tercet-bench smoke --daemon $(PROGRAMS)/tercet --below target/bench-smoke
 
 # Needs valgrind; on Debian: apt-get install valgrind.
 INSTRUCTIONS := cargo bench -q -p tercet-coordinator -p tercet-bench --bench instructions

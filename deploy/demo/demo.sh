@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Tells in eleven scenes what becomes of a transaction when all goes well, and when it does not.
+# Tells in twelve scenes what becomes of a transaction when all goes well, and when it does not.
 # Every curl line is shown as it is run, and can be repeated from another terminal.
 
 source "$(dirname "${BASH_SOURCE[0]}")/services.sh"
 source deploy/demo/books.sh
 source deploy/demo/sale.sh
 source deploy/demo/trip.sh
+source deploy/demo/languages.sh
 
 # Nothing here waits for ever, but a busy machine may be slow.
 curl() { command curl --silent --show-error --max-time 300 "$@"; }
@@ -68,6 +69,7 @@ mischief() {
 check_tools
 build
 start_all
+build_languages
 remember_the_books
 say "Running: coordinator ${URL[coordinator]}, order ${URL[order]}, inventory ${URL[inventory]}, payment ${URL[payment]},"
 say "         ride ${URL[ride]}${URL[loyalty]:+, loyalty ${URL[loyalty]} (this one in Python)}"
@@ -183,10 +185,13 @@ sale_scene "11  A flash sale through a bad network" --until-sold 1000
 until_all_is_finished
 wait_for_proxies 60
 
+languages_scene "12  Five languages, one transaction"
+until_all_is_finished
+
 title "The books"
 read_the_books
 heading
-sum 'A1 available'   stock A1 available       "-2 * 3"
+sum 'A1 available'   stock A1 available       "-2 * 3 - BILLS"
 sum 'A1 reserved'    stock A1 reserved        0
 sum 'alice balance'  accounts alice balance   "-8400 * 3 - 21000 * 2"
 sum 'alice frozen'   accounts alice frozen    0

@@ -66,6 +66,7 @@ declare -A PID=() URL=()
 clean_up() {
     local pid
     trap - EXIT
+    [[ -z ${BUILDING:-} ]] || kill -9 -- "-$BUILDING" 2>/dev/null || true
     for pid in "${PID[@]}"; do
         kill -9 "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
@@ -128,6 +129,8 @@ start() {
             "$BIN_DIR/tercet-demo" "$name" --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}"
         [[ $name != agency ]] || set -- "$@" --coordinator "${URL[coordinator]}" --mail "${URL[mail]}/mail"
         ;;
+    # An example of a library, in another language.
+    wallet-*) set -- "sdk/${name#wallet-}/serve" "$DIR/$name.db" "$listen" ;;
     *-proxy) set -- "$BIN_DIR/tercet-demo" proxy --listen "$listen" --to "${URL[${name%-proxy}]}" --seed 1 ;;
     *) set -- "$BIN_DIR/tercet-demo" "$name" --listen "$listen" --db "$DIR/$name.db" "${PARTICIPANT_OPTIONS[@]}" ;;
     esac

@@ -41,7 +41,7 @@ async function listen({ participant, balances }: Accounts): Promise<number> {
     }),
   );
   return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+    server.listen(Number(process.env["PORT"] ?? 0), "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
   });
 }
 

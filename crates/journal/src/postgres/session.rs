@@ -109,6 +109,9 @@ fn bound(statement: &Statement) -> Result<Query<'_, Postgres, PgArguments>, sqlx
         query = match value {
             Value::String(text) => query.bind(text.as_deref()),
             Value::BigInt(number) => query.bind(*number),
+            Value::Int(number) => query.bind(number.map(i64::from)),
+            Value::Unsigned(number) => query.bind(number.map(i64::from)),
+            Value::Bool(flag) => query.bind(*flag),
             Value::Array(of, Some(values)) => bind_array(query, of, values)?,
             other => return Err(unbound(other)),
         };

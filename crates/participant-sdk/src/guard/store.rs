@@ -202,13 +202,15 @@ impl Store {
                 // A payload that cannot be read now could not be read by a Try either.
                 if let Ok(payload) = serde_json::from_slice(body) {
                     let context = Context { empty: true, ..context.clone() };
+                    mark(&db).await?;
                     participant.cancel(&db, &context, payload).await?;
-                    still_stands(&db).await?;
+                    still_stands(&db, WrittenAfter::Nothing).await?;
                 }
             }
             Action::Record => {}
             Action::Run => {
                 let payload = serde_json::from_slice(body)?;
+                mark(&db).await?;
                 match context.op {
                     Op::Try => {
                         participant.try_(&db, context, payload).await?;
@@ -218,13 +220,14 @@ impl Store {
                     Op::Cancel => participant.cancel(&db, context, payload).await?,
                 }
                 if let Some(recorded) = recorded {
+                    still_stands(&db, WrittenAfter::ItsRow).await?;
                     // The row is locked, so it can have moved only where the lock is not
                     // honoured; then this call must not have run.
                     if !row::replace(&db, context, recorded.state, wanted, now.0).await? {
                         return Err(NotDone::InProgress);
                     }
                 } else {
-                    still_stands(&db).await?;
+                    still_stands(&db, WrittenAfter::Nothing).await?;
                 }
             }
         }
@@ -333,11 +336,34 @@ async fn record(
     }
 }
 
-/// Fails if the transaction has been given up: where business code has let a database error pass, PostgreSQL
-/// answers every statement with an error from then on, and the COMMIT with a rollback that no driver tells of.
-async fn still_stands(db: &DatabaseTransaction) -> Result<(), DbErr> {
+/// Ends with the transaction in which it is set, and so tells that it is still the same one.
+const MARK: &str = "SAVEPOINT tercet";
+const RELEASE_MARK: &str = "RELEASE SAVEPOINT tercet";
+
+/// What the guard writes when business code has run.
+#[derive(Clone, Copy)]
+enum WrittenAfter {
+    ItsRow,
+    Nothing,
+}
+
+/// Goes before business code, where only so it can be found out that the transaction was lost.
+async fn mark(db: &DatabaseTransaction) -> Result<(), DbErr> {
     match db.get_database_backend() {
-        DbBackend::Postgres => db.execute_unprepared("SELECT 1").await.map(drop),
+        DbBackend::MySql => db.execute_unprepared(MARK).await.map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// Fails if business code has let an error pass by which the transaction was lost. InnoDB rolls the whole of
+/// it back in a deadlock, and goes on outside it. PostgreSQL answers every statement with an error from then
+/// on, which a write of ours brings to light, but the COMMIT with a rollback that no driver tells of.
+async fn still_stands(db: &DatabaseTransaction, written_after: WrittenAfter) -> Result<(), DbErr> {
+    match (db.get_database_backend(), written_after) {
+        (DbBackend::MySql, _) => db.execute_unprepared(RELEASE_MARK).await.map(drop),
+        (DbBackend::Postgres, WrittenAfter::Nothing) => {
+            db.execute_unprepared("SELECT 1").await.map(drop)
+        }
         _ => Ok(()),
     }
 }

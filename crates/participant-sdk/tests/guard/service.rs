@@ -53,6 +53,9 @@ pub(crate) struct Payload {
     /// A statement fails, and nobody asks whether it did.
     #[serde(default)]
     swallows: bool,
+    /// On MariaDB and MySQL the transaction is gone, as after a deadlock of which nobody asks either.
+    #[serde(default)]
+    loses: bool,
     /// The branch whose result a Try is answered with.
     #[serde(default)]
     passed_on: Option<String>,
@@ -77,6 +80,9 @@ impl Counter {
         count(db, context.gid.as_str(), column).await?;
         if payload.swallows {
             drop(db.execute_unprepared("UPDATE no_such_table SET x = 1").await);
+        }
+        if payload.loses && db.get_database_backend() == DbBackend::MySql {
+            db.execute_unprepared("ROLLBACK").await?;
         }
         for (number, row) in payload.rows.iter().enumerate() {
             if number == 1 && self.met.fetch_add(1, Ordering::SeqCst) < 2 {

@@ -29,7 +29,7 @@ const BETWEEN_PAGES: Duration = Duration::from_millis(500);
 
 /// What is looked at: lists by each filter and order, counts, and the console's five screens. `GID` is
 /// that of some transaction.
-const VIEWS: [&str; 22] = [
+const VIEWS: [&str; 23] = [
     "/v1/transactions",
     "/v1/transactions?order=oldest",
     "/v1/transactions?status=trying&order=oldest",
@@ -49,6 +49,7 @@ const VIEWS: [&str; 22] = [
     "/console",
     "/console/transactions",
     "/console/transactions?status=trying&order=oldest",
+    "/console/transactions?gid_prefix=0",
     "/console/transactions/GID",
     "/console/participants",
     "/console/operations",
