@@ -127,7 +127,7 @@ pub(crate) async fn those_who_wait_for_the_one_writer_keep_their_places(database
     drop(gate);
     assert_eq!(running.await.expect("no panic"), "200 tried");
     // Behind all of them. Nobody has called them again, and they are done.
-    assert_eq!(insist(&service, "a", Confirm).await, "200 confirmed");
+    assert!(insist(&service, "a", Confirm).await.starts_with("200 confirmed"));
     let sql = "SELECT gid FROM runs ORDER BY rowid";
     let statement = Statement::from_string(service.db.get_database_backend(), sql);
     let rows = service.db.query_all_raw(statement).await.expect("rows");

@@ -71,7 +71,7 @@ pub(crate) async fn a_decision_that_comes_twice_at_once_is_run_once(database: &D
         let gid = format!("race-{race}");
         let (decision, expected) =
             if race % 2 == 0 { (Confirm, (1, 1, 0)) } else { (Cancel, (1, 0, 1)) };
-        assert_eq!(insist(&services[0], &gid, Try).await, "200 tried");
+        assert!(insist(&services[0], &gid, Try).await.starts_with("200 tried"));
         tokio::join!(insist(&services[0], &gid, decision), insist(&services[1], &gid, decision));
         assert_eq!(services[0].runs(&gid).await, expected, "{gid}");
     }
@@ -87,8 +87,10 @@ pub(crate) async fn transactions_that_meet_on_one_database_all_get_done(database
         let service = Arc::clone(&services[number % 2]);
         transactions.spawn(async move {
             let gid = format!("order-{number}");
-            assert_eq!(insist(&service, &gid, Try).await, "200 tried");
-            assert_eq!(insist(&service, &gid, Confirm).await, "200 confirmed");
+            // What was told to be under way, on a slow machine, may be done by the next call.
+            let insist = async |op| insist(&service, &gid, op).await.replace(" again", "");
+            assert_eq!(insist(Try).await, "200 tried");
+            assert_eq!(insist(Confirm).await, "200 confirmed");
             assert_eq!(service.runs(&gid).await, (1, 1, 0), "{gid}");
         });
     }
