@@ -13,7 +13,7 @@ accounts, port = payment.arguments()
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "http" or scope["path"] != "/accounts":
-        await accounts.endpoint.asgi(scope, receive, send)
+        await accounts.endpoint.asgi({**scope, "root_path": "/payment"}, receive, send)
         return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(accounts.all(), separators=(",", ":")).encode()})
