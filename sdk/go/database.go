@@ -86,6 +86,8 @@ type transaction struct {
 	dialect Dialect
 	// end gives back what the transaction needed beside the connection.
 	end func(failed bool)
+	// held says that the session has been told to commit nothing by itself until the end.
+	held bool
 }
 
 func (t *transaction) commit() error {
@@ -111,7 +113,7 @@ func (d *database) begin(ctx context.Context, dialect Dialect, isolation sql.Iso
 	inTime := impatience.Stop()
 	switch {
 	case err == nil && inTime:
-		return &transaction{tx, dialect, func(bool) { cancel() }}, nil
+		return &transaction{Tx: tx, dialect: dialect, end: func(bool) { cancel() }}, nil
 	case err == nil:
 		_ = tx.Rollback()
 		fallthrough
@@ -158,7 +160,31 @@ func (d *database) beginImmediate(ctx context.Context, patience time.Duration) (
 			return nil, err
 		}
 	}
-	return &transaction{tx, SQLite, end}, nil
+	return &transaction{Tx: tx, dialect: SQLite, end: end}, nil
+}
+
+// beginForBusiness begins on MySQL with the connection kept for longer than the transaction. A deadlock ends the whole transaction,
+// and what business code that has passed over it does next would be committed statement by statement: see [guardRow.record], which has
+// the session commit nothing by itself. Here it gets back what it had.
+func (d *database) beginForBusiness(ctx context.Context, isolation sql.IsolationLevel, patience time.Duration) (*transaction, error) {
+	conn, err := d.connection(ctx, patience)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: isolation})
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	t := &transaction{Tx: tx, dialect: MySQL}
+	t.end = func(bool) {
+		if t.held {
+			if _, err := conn.ExecContext(context.WithoutCancel(ctx), letGo); err != nil {
+				_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+			}
+		}
+		_ = conn.Close()
+	}
+	return t, nil
 }
 
 // connection takes one out of the pool.

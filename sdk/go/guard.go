@@ -169,7 +169,7 @@ func (g *Guard) answerOnce(ctx context.Context, dialect Dialect, call *Call, pay
 		}
 		return done{found.state, true, result}, nil
 	case record:
-		if err := runEmpty(ctx, tx.Tx, call, payload, todo); err != nil {
+		if err := row.runEmpty(ctx, payload, todo); err != nil {
 			return done{}, err
 		}
 		return done{state: cancelled}, commit()
@@ -182,22 +182,6 @@ func (g *Guard) answerOnce(ctx context.Context, dialect Dialect, call *Call, pay
 		return done{}, err
 	}
 	return done{state: stateAfter(call.Op), result: result}, nil
-}
-
-// runEmpty runs an empty Cancel for those who ask for it.
-func runEmpty(ctx context.Context, tx *sql.Tx, call *Call, payload []byte, todo business) error {
-	if !todo.cancelsEmpty() {
-		return nil
-	}
-	empty := *call
-	empty.Empty = true
-	err := todo.run(ctx, tx, &empty, payload)
-	// A payload that cannot be read now could not be read by a Try either.
-	var unreadable *invalidPayload
-	if errors.As(err, &unreadable) {
-		return nil
-	}
-	return err
 }
 
 // beginFor begins, with a seat for a call that may have to wait for its row: a Cancel, whose Try may still be running in
@@ -214,7 +198,11 @@ func (g *Guard) beginFor(ctx context.Context, dialect Dialect, call *Call) (tx *
 		}
 	}
 	began := time.Now()
-	tx, err = g.begin(ctx, dialect, g.isolation, patience)
+	if dialect == MySQL {
+		tx, err = g.beginForBusiness(ctx, g.isolation, patience)
+	} else {
+		tx, err = g.begin(ctx, dialect, g.isolation, patience)
+	}
 	if err != nil {
 		standUp()
 		// SQLite has waited for another process for as long as it may.

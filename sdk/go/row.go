@@ -49,8 +49,9 @@ func (r *guardRow) record(ctx context.Context, wanted state) (*foundRow, error) 
 	}
 	found, err := r.insertOrFind(ctx, wanted)
 	if r.sql.patienceEnds != "" {
-		// The session gets back what it had, whatever came of it.
-		if _, ended := r.tx.ExecContext(ctx, r.sql.patienceEnds); ended != nil {
+		// The session gets back what it had, whatever came of it, and commits nothing by itself while business code runs.
+		r.tx.held = true
+		if _, ended := r.tx.ExecContext(ctx, r.sql.patienceEnds+andHold); ended != nil {
 			err = errors.Join(err, ended)
 		}
 	}
@@ -107,8 +108,8 @@ func (r *guardRow) run(ctx context.Context, found *foundRow, payload []byte, tod
 	if err := todo.run(ctx, r.tx.Tx, r.call, payload); err != nil {
 		return nil, err
 	}
-	if r.call.Op != Try {
-		return nil, nil
+	if err := r.insistThatItStands(ctx); err != nil || r.call.Op != Try {
+		return nil, err
 	}
 	result, err := r.call.takeAnswer()
 	if err != nil || result == nil {
@@ -117,6 +118,44 @@ func (r *guardRow) run(ctx context.Context, found *foundRow, payload []byte, tod
 	v.result = string(result)
 	_, err = r.tx.exec(ctx, r.sql.keepTheResult, v)
 	return result, err
+}
+
+// runEmpty runs an empty Cancel for those who ask for it.
+func (r *guardRow) runEmpty(ctx context.Context, payload []byte, todo business) error {
+	if !todo.cancelsEmpty() {
+		return nil
+	}
+	empty := *r.call
+	empty.Empty = true
+	err := todo.run(ctx, r.tx.Tx, &empty, payload)
+	// A payload that cannot be read now could not be read by a Try either.
+	var unreadable *invalidPayload
+	if errors.As(err, &unreadable) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.insistThatItStands(ctx)
+}
+
+var errGivenUp = errors.New("the SQL transaction was rolled back: business code passed over an error of the database")
+
+// insistThatItStands fails where the database has given the whole transaction up and lets the session go on as if nothing had been, as MySQL does
+// after a deadlock. Business code that passes over the error ends in another transaction than it began in, and the row as this call has written it
+// is there only in the first. PostgreSQL needs no such question: nothing but a rollback comes of it, and the drivers' Commit says so.
+func (r *guardRow) insistThatItStands(ctx context.Context) error {
+	if r.sql.stands.text == "" {
+		return nil
+	}
+	v := r.values()
+	v.state = stateAfter(r.call.Op)
+	var stands int
+	err := r.tx.QueryRowContext(ctx, r.sql.stands.text, r.sql.stands.args(v)...).Scan(&stands)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errGivenUp
+	}
+	return err
 }
 
 func (r *guardRow) findTheResult(ctx context.Context) ([]byte, error) {

@@ -70,16 +70,22 @@ type guardStatements struct {
 	create                                        []string
 	patience, patienceEnds                        string
 	insert, find, replace, touch                  statement
-	expired, delete, undecided, page              statement
+	expired, delete, undecided, page, stands      statement
 	keepTheResult, findTheResult, deleteTheResult statement
 }
 
-// What stands in docs/guard-sql.md nowhere: how many rows are kept since their transactions are not decided, and the books.
+// What stands in docs/guard-sql.md nowhere: how many rows are kept since their transactions are not decided, the books, and what tells on
+// MySQL whether a call is still in the transaction that it began.
 const (
 	undecidedSQL = `SELECT COUNT(*) FROM tercet_guard WHERE updated_at < :before
 AND state = 'tried' AND legs = 'try,confirm,cancel'`
 	pageSQL = `SELECT gid, branch_id, instance, state, updated_at FROM tercet_guard
 WHERE gid >= :gid AND (gid > :gid OR branch_id > :branch_id) ORDER BY gid, branch_id LIMIT :limit`
+	standsSQL = `SELECT 1 FROM tercet_guard WHERE gid = :gid AND branch_id = :branch_id
+AND instance = :instance AND state = :state AND updated_at = :now`
+	// andHold goes with "patience ends".
+	andHold = ", @tercet_autocommit = @@SESSION.autocommit, SESSION autocommit = 0"
+	letGo   = "SET SESSION autocommit = @tercet_autocommit"
 )
 
 var guardSQL = map[Dialect]map[string]string{SQLite: sqliteSQL, PostgreSQL: postgresSQL, MySQL: mysqlSQL}
@@ -97,7 +103,7 @@ func compileGuard(dialect Dialect) *guardStatements {
 			create = append(create, strings.TrimSuffix(text, ";"))
 		}
 	}
-	return &guardStatements{
+	compiled := &guardStatements{
 		create:   create,
 		patience: strings.TrimSuffix(texts["patience"], ";"), patienceEnds: strings.TrimSuffix(texts["patience ends"], ";"),
 		insert: of("insert"), find: of("find"), replace: of("replace"), touch: of("touch"),
@@ -105,4 +111,8 @@ func compileGuard(dialect Dialect) *guardStatements {
 		undecided: compile(dialect, undecidedSQL), page: compile(dialect, pageSQL),
 		keepTheResult: of("keep the result"), findTheResult: of("find the result"), deleteTheResult: of("delete the result"),
 	}
+	if dialect == MySQL {
+		compiled.stands = compile(dialect, standsSQL)
+	}
+	return compiled
 }

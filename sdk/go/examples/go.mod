@@ -7,6 +7,7 @@ replace tercet.dev/tercet-go => ../
 require (
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/jackc/pgx/v5 v5.13.0
+	github.com/lib/pq v1.12.3
 	github.com/mattn/go-sqlite3 v1.14.53
 	modernc.org/sqlite v1.62.0
 	tercet.dev/tercet-go v0.0.0-00010101000000-000000000000

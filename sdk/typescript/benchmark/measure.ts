@@ -15,7 +15,8 @@ import { Guard } from "tercet/pg";
 
 const url = process.env["TERCET_TEST_POSTGRES_URL"];
 if (!url) throw new Error("TERCET_TEST_POSTGRES_URL is not set: tests/databases sdk/typescript/bench");
-const RUNS = 9;
+const RUNS = 11;
+const WARM_UPS = 6;
 const BRANCHES = 150;
 const AT_ONCE = 16;
 
@@ -77,21 +78,32 @@ async function run(served: Served): Promise<void> {
   served.rates.push((2 * BRANCHES * 1000) / (performance.now() - began));
 }
 
+/** What the process has used so far. */
+function cpuMs({ child }: Served): number {
+  const [, , , , , , , , , , , , , user = "0", system = "0"] = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(" ");
+  return (Number(user) + Number(system)) * 10;
+}
+
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
 
 const [hand, library] = [await serve("by_hand"), await serve("by_library")];
-for (const served of [hand, library]) await run(served);
+// Until what is run often has been compiled.
+for (let at = 0; at < WARM_UPS; at += 1) for (const served of [hand, library]) await run(served);
 for (const served of [hand, library]) served.rates.length = 0;
+const before = [hand, library].map(cpuMs);
 for (let at = 0; at < RUNS; at += 1) {
   // Who goes first has the colder caches.
   for (const served of at % 2 === 0 ? [hand, library] : [library, hand]) await run(served);
 }
 // What the machine does besides is not in these.
-for (const { name, child } of [hand, library]) {
-  const [, , , , , , , , , , , , , user = "0", system = "0"] = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(" ");
-  console.log(`${name}: ${(((Number(user) + Number(system)) * 10) / (2 * BRANCHES * (RUNS + 1))).toFixed(2)} ms of CPU a call`);
+[hand, library].forEach((served, at) => {
+  const used = cpuMs(served) - (before[at] ?? 0);
+  console.log(`${served.name}: ${(used / (2 * BRANCHES * RUNS)).toFixed(2)} ms of CPU a call`);
+});
+for (const { name, rates } of [hand, library]) {
+  const range = `${Math.min(...rates).toFixed(0)} to ${Math.max(...rates).toFixed(0)}`;
+  console.log(`${name}: ${median(rates).toFixed(0)} calls/s (median of ${RUNS}; ${range})`);
 }
-for (const { name, rates } of [hand, library]) console.log(`${name}: ${median(rates).toFixed(0)} calls/s (median of ${RUNS})`);
 const ratio = median(library.rates) / median(hand.rates);
 const ofPairs = median(library.rates.map((rate, at) => rate / (hand.rates[at] ?? rate)));
 console.log(`ratio: ${ratio.toFixed(2)} (median of pairs: ${ofPairs.toFixed(2)})`);

@@ -418,5 +418,60 @@ if (KINDS.includes("mysql")) {
       await pool.end();
       await db.close();
     });
+
+    test("a deadlock that business code passed over leaves nothing and is not answered with done", async () => {
+      const db = await make("mysql", 1);
+      await db.guard.migrate();
+      await db.run("CREATE TABLE other (id INT PRIMARY KEY, n INT NOT NULL)");
+      await db.run("INSERT INTO other VALUES (0, 0), (1, 0), (2, 0)");
+      const another = createPool({ uri: db.address, connectionLimit: 1 });
+      const told: string[] = [];
+      let passedOver: unknown;
+      const passesOver = async (sql: Sql): Promise<void> => {
+        const opponent = await another.getConnection();
+        try {
+          await opponent.query("START TRANSACTION");
+          // Who has written more is spared.
+          await opponent.query(`INSERT INTO other VALUES ${Array.from({ length: 50 }, (_, at) => `(${100 + at}, 0)`).join()}`);
+          await opponent.query("UPDATE other SET n = n + 1 WHERE id = 2");
+          await sql.run("UPDATE other SET n = n + 1 WHERE id = 0");
+          const theirs = opponent.query("UPDATE other SET n = n + 1 WHERE id = 0");
+          await sql.run("UPDATE other SET n = n + 1 WHERE id = 2").catch((error: unknown) => (passedOver = error));
+          await theirs;
+        } finally {
+          await opponent.query("ROLLBACK");
+          opponent.release();
+        }
+        await sql.run("UPDATE other SET n = n + 1 WHERE id = 1");
+      };
+      let faulty = true;
+      const does = async (tx: never): Promise<unknown> => {
+        const sql = db.within(tx);
+        return faulty ? passesOver(sql) : sql.run("UPDATE other SET n = n + 1 WHERE id = 1");
+      };
+      const handler = { try: does, confirm: does, cancel: does, cancelsEmpty: true };
+      const participant = db.guard.participant(handler, { log: (_, __, { error }) => told.push(String(error)) });
+      // And that the session commits by itself again.
+      const written = async () => {
+        const [mode] = (await db.run("SELECT @@SESSION.autocommit AS mode")).rows;
+        return [...(await db.run("SELECT n FROM other WHERE id < 3")).rows.map((row) => row["n"]), mode?.["mode"]];
+      };
+      await serving(participant.listener("/p"), async (url) => {
+        const [gid, empty] = [freshGid(), freshGid()];
+        let sum = 0;
+        for (const [op, of] of [["try", gid], ["confirm", gid], ["cancel", empty]] as const) {
+          [faulty, passedOver] = [true, undefined];
+          const answer = await call(url, op, of);
+          assert.equal((passedOver as { errno?: number } | undefined)?.errno, 1213);
+          assert.deepEqual([op, answer.status, await written()], [op, 503, [0, sum, 0, 1]]);
+          assert.match(told.pop() ?? "", /passed over an error/);
+          faulty = false;
+          sum += 1;
+          assert.deepEqual([op, (await call(url, op, of)).body["repeated"], await written()], [op, false, [0, sum, 0, 1]]);
+        }
+      });
+      await another.end();
+      await db.close();
+    });
   });
 }

@@ -9,11 +9,12 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/lib/pq"
 	_ "modernc.org/sqlite"
 )
 
-// Open opens what a URL names: sqlite:FILE (modernc.org/sqlite), sqlite3:FILE (mattn/go-sqlite3), postgres://… (pgx), mysql://…
-// (go-sql-driver).
+// Open opens what a URL names: sqlite:FILE (modernc.org/sqlite), sqlite3:FILE (mattn/go-sqlite3), postgres://… (pgx), pq:postgres://…
+// (lib/pq), mysql://… (go-sql-driver).
 func Open(address string) (*sql.DB, error) {
 	scheme, rest, _ := strings.Cut(address, ":")
 	switch scheme {
@@ -23,6 +24,8 @@ func Open(address string) (*sql.DB, error) {
 		return bounded(sql.Open("sqlite3", "file:"+rest+"?_journal_mode=WAL"))
 	case "postgres", "postgresql":
 		return bounded(sql.Open("pgx", address))
+	case "pq":
+		return bounded(sql.Open("postgres", rest+"?sslmode=disable"))
 	case "mysql", "mariadb":
 		parsed, err := url.Parse(address)
 		if err != nil {
@@ -48,7 +51,7 @@ func bounded(db *sql.DB, err error) (*sql.DB, error) {
 
 // Words puts a statement in the words of the database behind a URL: ? is a value.
 func Words(address, text string) string {
-	if !strings.HasPrefix(address, "postgres") {
+	if !strings.HasPrefix(strings.TrimPrefix(address, "pq:"), "postgres") {
 		return text
 	}
 	for n := 1; strings.Contains(text, "?"); n++ {

@@ -12,6 +12,11 @@ export interface Begin {
   readonly mayWait?: boolean;
   /** Read committed, whatever the database's default is: each statement sees what is committed by then. */
   readonly readCommitted?: boolean;
+  /**
+   * Whether business code runs in it. That may pass over an error with which the database has given the SQL transaction up; what it
+   * does from then on must not be committed by itself.
+   */
+  readonly hasBusiness?: boolean;
   /** Told, where one writes at a time, when it need not wait any more to begin. */
   readonly onBegun?: () => void;
 }

@@ -9,6 +9,12 @@ import type { Isolation } from "./pg.js";
 import { drive, type Program, type SqlResult, type Statement, type Step, type Value } from "./statement.js";
 
 const { patience: PATIENCE = "", patienceEnds: PATIENCE_ENDS = "" } = GUARD_SQL.mysql;
+/**
+ * A deadlock ends the whole SQL transaction, and what business code that has passed over it does next would be committed statement by
+ * statement. So the session is told to commit nothing by itself until the call has ended. It goes with what is said anyway.
+ */
+const PATIENCE_ENDS_AND_HOLD = PATIENCE_ENDS.replace(/;$/, ", @tercet_autocommit = @@SESSION.autocommit, SESSION autocommit = 0;");
+const LET_GO = "SET SESSION autocommit = @tercet_autocommit";
 
 /** What a pool may be set to that would change how rows come back. */
 const PLAIN = { rowsAsArray: false, nestTables: false, namedPlaceholders: false, typeCast: true } as const;
@@ -91,16 +97,31 @@ export class MysqlDatabase implements Database<PoolConnection> {
 
   async #run<T>(
     connection: PoolConnection,
-    { readCommitted }: Begin,
+    { readCommitted, hasBusiness }: Begin,
     program: Program<T>,
     leaveSeat: (() => void) | undefined,
   ): Promise<T> {
     let isBroken = false;
+    let isHeld = false;
+    const perform = (step: Step): unknown => {
+      switch (step.do) {
+        case "sql":
+          return ask(connection, step.statement, step.values);
+        case "business":
+          return step.run();
+        case "patience":
+          return connection.query(PATIENCE);
+        case "patience ends":
+          leaveSeat?.();
+          isHeld = hasBusiness ?? false;
+          return connection.query(isHeld ? PATIENCE_ENDS_AND_HOLD : PATIENCE_ENDS);
+      }
+    };
     try {
       const level = readCommitted ? "read committed" : this.#isolation;
       if (level) await connection.query(`SET TRANSACTION ISOLATION LEVEL ${level.toUpperCase()}`);
       await connection.query("START TRANSACTION");
-      const { commit, value } = await drive(program, (step) => this.#perform(connection, step, leaveSeat));
+      const { commit, value } = await drive(program, perform);
       await connection.query(commit ? "COMMIT" : "ROLLBACK");
       return value;
     } catch (error) {
@@ -109,22 +130,13 @@ export class MysqlDatabase implements Database<PoolConnection> {
       });
       throw error;
     } finally {
+      if (isHeld && !isBroken) {
+        await connection.query(LET_GO).catch(() => {
+          isBroken = true;
+        });
+      }
       if (isBroken) connection.destroy();
       else connection.release();
-    }
-  }
-
-  #perform(connection: PoolConnection, step: Step, leaveSeat: (() => void) | undefined): unknown {
-    switch (step.do) {
-      case "sql":
-        return ask(connection, step.statement, step.values);
-      case "business":
-        return step.run();
-      case "patience":
-        return connection.query(PATIENCE);
-      case "patience ends":
-        leaveSeat?.();
-        return connection.query(PATIENCE_ENDS);
     }
   }
 }

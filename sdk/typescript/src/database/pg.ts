@@ -1,6 +1,6 @@
 // PostgreSQL by pg.
 
-import type { Pool, PoolClient } from "pg";
+import type { Pool, PoolClient, QueryResult } from "pg";
 
 import { Busy, type Begin, type Database } from "./database.js";
 import { Line } from "./line.js";
@@ -91,11 +91,37 @@ export class PgDatabase implements Database<PoolClient> {
     const ignore = (): void => undefined;
     client.on("error", ignore);
     let broken: Error | undefined;
+    const level = readCommitted ? "read committed" : this.#isolation;
+    let beginning = level ? `BEGIN ISOLATION LEVEL ${level.toUpperCase()};` : "BEGIN;";
+    if (patience) beginning += " SET LOCAL lock_timeout = '500ms';";
+    const perform = (step: Step): unknown => {
+      switch (step.do) {
+        case "sql":
+          if (beginning === "") return this.inTransaction(client, step.statement, step.values);
+          return begun(step);
+        case "business":
+          return step.run();
+        case "patience":
+          // It goes with the begin, and ends with the SQL transaction.
+          return undefined;
+        case "patience ends":
+          leaveSeat?.();
+          return undefined;
+      }
+    };
+    // Every program begins with a statement, which goes with the begin where it can: that saves a way there and back.
+    const begun = async ({ statement, values }: Extract<Step, { do: "sql" }>): Promise<SqlResult> => {
+      const first = inOneText(statement, values);
+      const text = `${beginning} ${first ?? ""}`;
+      beginning = "";
+      const came = (await client.query(text)) as unknown as QueryResult[] | QueryResult;
+      if (first === undefined) return this.inTransaction(client, statement, values);
+      const last = [came].flat().at(-1);
+      if (!last) throw new Error("PostgreSQL has answered nothing");
+      return resultOf(last);
+    };
     try {
-      const level = readCommitted ? "read committed" : this.#isolation;
-      const beginning = level ? `BEGIN ISOLATION LEVEL ${level.toUpperCase()}` : "BEGIN";
-      await client.query(patience ? `${beginning}; SET LOCAL lock_timeout = '500ms'` : beginning);
-      return await this.#end(client, await drive(program, (step) => this.#perform(client, step, leaveSeat)));
+      return await this.#end(client, await drive(program, perform));
     } catch (error) {
       await client.query("ROLLBACK").catch((cause: unknown) => {
         broken = cause instanceof Error ? cause : new Error(String(cause));
@@ -115,21 +141,19 @@ export class PgDatabase implements Database<PoolClient> {
     }
     return value;
   }
+}
 
-  #perform(client: PoolClient, step: Step, leaveSeat: (() => void) | undefined): unknown {
-    switch (step.do) {
-      case "sql":
-        return client.query(step.statement.text, step.values as Value[]).then(resultOf);
-      case "business":
-        return step.run();
-      case "patience":
-        // It went with the begin, and ends with the SQL transaction.
-        return undefined;
-      case "patience ends":
-        leaveSeat?.();
-        return undefined;
-    }
-  }
+/** Texts that are safe to be put between quotes as they are: ids, and what the guard makes up itself. */
+const PLAIN = /^[\w.:,-]*$/;
+
+/** A statement with its values in it, if they are all plain. */
+function inOneText({ text }: Statement, values: readonly Value[]): string | undefined {
+  const isPlain = values.every((value) => (typeof value === "number" ? Number.isSafeInteger(value) : value !== null && PLAIN.test(value)));
+  if (!isPlain) return undefined;
+  return text.replaceAll(/\$(\d+)/g, (_, at: string) => {
+    const value = values[Number(at) - 1];
+    return typeof value === "number" ? String(value) : `'${value}'`;
+  });
 }
 
 function resultOf({ rows, rowCount }: { readonly rows: unknown[]; readonly rowCount: number | null }): SqlResult {

@@ -63,17 +63,18 @@ export function* guardedCall(of: GuardStatements, context: Context, business: Bu
         result,
       });
     case "record":
-      if (business.cancelsEmpty) yield* runEmpty(context, business);
+      if (business.cancelsEmpty && (yield* runEmpty(context, business))) yield* insistThatItStands(of, context, state, now);
       break;
     case "run": {
       const payload = readPayload(business);
-      yield { do: "business", run: () => business.run(payload) };
-      if (op === "try") result = context.takeAnswer();
       if (row) {
         const values = { ...key, state, now, state_before: row.recorded.state };
-        // The row is locked, so it can have moved only where the lock is not honoured; then this call must not have run.
+        // The row is locked, so it can have moved only where the lock is not honoured; then this call must not run.
         if ((yield* sql(of.replace, values)).changed !== 1) throw new InProgress();
       }
+      yield { do: "business", run: () => business.run(payload) };
+      if (op === "try") result = context.takeAnswer();
+      yield* insistThatItStands(of, context, state, now);
       break;
     }
   }
@@ -123,17 +124,31 @@ function readPayload(business: Business): unknown {
   }
 }
 
-/** An empty Cancel, for a participant whose Try may have had effects that nothing was recorded of. */
-function* runEmpty(context: Context, business: Business): Generator<Step, void> {
+/** An empty Cancel, for a participant whose Try may have had effects that nothing was recorded of; whether it was run. */
+function* runEmpty(context: Context, business: Business): Generator<Step, boolean> {
   let payload: unknown;
   try {
     payload = business.read();
   } catch {
     // A payload that cannot be read now could not be read by a Try either.
-    return;
+    return false;
   }
   context.markEmpty();
   yield { do: "business", run: () => business.run(payload) };
+  return true;
+}
+
+/**
+ * Where the database gives a whole SQL transaction up and lets the session go on as if nothing had been (MySQL, after a
+ * deadlock), business code that passes over the error ends in another one than it began in. The row as this call has written it
+ * is there only in the first.
+ */
+function* insistThatItStands(of: GuardStatements, context: Context, state: State, now: number): Generator<Step, void> {
+  if (!of.stands) return;
+  const values = { gid: context.gid, branch_id: context.branch, instance: context.instance, state, now };
+  if ((yield* sql(of.stands, values)).rows.length === 0) {
+    throw new Error("the SQL transaction was rolled back: business code passed over an error of the database");
+  }
 }
 
 function* findResult(of: GuardStatements, context: Context): Generator<Step, string | undefined> {

@@ -142,6 +142,7 @@ export class GuardOf<Tx, Returned> {
       patience: true,
       // The first Try or Confirm of a branch meets nobody, and is not to stand behind those that may have to wait.
       mayWait: isCancel || context.attempt > 1,
+      hasBusiness: true,
       onBegun,
     };
     for (let round = 1; ; ) {

@@ -120,11 +120,15 @@ ON DUPLICATE KEY UPDATE instance = VALUES(instance), result = VALUES(result);`,
 /** Each database's. */
 export const GUARD_SQL: Readonly<Record<Dialect, GuardSql>> = { sqlite: SQLITE, postgres: POSTGRES, mysql: MYSQL };
 
-/** What is shown and counted; not of the page, since no other language has to. */
+/** What is shown, counted and made sure of; not of the page, since no other language has to. */
 const UNDECIDED = `SELECT COUNT(*) AS kept FROM tercet_guard WHERE updated_at < :before
 AND state = 'tried' AND legs = 'try,confirm,cancel';`;
 const PAGE = `SELECT gid, branch_id, instance, state, updated_at FROM tercet_guard
 WHERE gid >= :gid AND (gid > :gid OR branch_id > :branch_id) ORDER BY gid, branch_id LIMIT `;
+
+/** Whether the row is there as a call has written it, which on MySQL tells whether its SQL transaction is still the same. */
+const STANDS = `SELECT 1 AS stands FROM tercet_guard WHERE gid = :gid AND branch_id = :branch_id
+AND instance = :instance AND state = :state AND updated_at = :now;`;
 
 /** The statements as a driver takes them. */
 export function statementsOf(dialect: Dialect) {
@@ -141,6 +145,8 @@ export function statementsOf(dialect: Dialect) {
     findResult: of(texts.findResult),
     deleteResult: of(texts.deleteResult),
     undecided: of(UNDECIDED),
+    /** Where a database tells of it in no other way. */
+    stands: dialect === "mysql" ? of(STANDS) : undefined,
     /** The limit is part of the text: not every database takes one as a value. */
     page: (rows: number): Statement => of(`${PAGE}${rows};`),
   };
