@@ -274,6 +274,25 @@ def test_ending_the_transaction_inside_is_no_success(place: Place) -> None:
     assert place.rows("SELECT state FROM tercet_guard") == []
 
 
+def test_a_cursor_that_was_closed_inside_harms_nobody(place: Place) -> None:
+    if place.kind.startswith("sqlalchemy"):
+        pytest.skip("it has no cursor")
+    make_accounts(place)
+    service = endpoint(place, during=lambda db, call: db.close())
+    assert words(call(service, "try")) == "200 tried"
+    assert words(call(service, "confirm")) == "200 confirmed"
+    assert place.accounts()["alice"] == (99, 0)
+
+
+def test_work_of_ones_own_waits_as_it_likes(place: Place) -> None:
+    if place.base != "postgres":
+        pytest.skip("elsewhere the bound is not one of the whole transaction")
+    with place.database.transaction() as db:
+        found = db.connection() if place.kind.startswith("sqlalchemy") else db
+        row = (found.exec_driver_sql("SHOW lock_timeout") if found is not db else db.execute("SHOW lock_timeout")).fetchone()
+        assert row[0] == "0"
+
+
 def test_no_connection_is_busy(place: Place) -> None:
     if place.base == "sqlite":
         pytest.skip("its calls stand in line")
