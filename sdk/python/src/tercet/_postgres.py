@@ -50,8 +50,7 @@ class Postgres(Database["PgCursor"]):
     def begin(self, patience_s: float = PATIENCE_S) -> ContextManager[SqlTransaction[PgCursor]]:
         return self._begin(True, patience_s)
 
-    def writing(self) -> ContextManager[SqlTransaction[PgCursor]]:
-        # How long work of your own waits for locks is for you to say.
+    def begin_patient(self) -> ContextManager[SqlTransaction[PgCursor]]:
         return self._begin(False, PATIENCE_S)
 
     @contextlib.contextmanager
