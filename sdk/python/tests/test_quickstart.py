@@ -40,7 +40,8 @@ class Shell:
         self.ports = {port: str(free_port()) for port in PORTS}
         wheels = os.environ.get("TERCET_WHEELS")
         self.env = {**os.environ, "PATH": f"{BIN_DIR}:{os.environ['PATH']}"}
-        self.env.pop("PYTHONPATH", None)
+        for name in ("PYTHONPATH", "PYTHONPYCACHEPREFIX"):
+            self.env.pop(name, None)
         # On a machine that is busy a call may take its time.
         self.env["TERCET_DISPATCHER__CALL_TIMEOUT_MS"] = "60000"
         if wheels:
