@@ -25,11 +25,14 @@ import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The guard under calls at once, deadlocks, pools that are used up and processes that die. */
 @Tag("races")
+@Execution(ExecutionMode.CONCURRENT)
 class RaceTest {
     private static final String DEBIT = "{\"account\":\"alice\",\"amount\":1}";
 
