@@ -19,6 +19,7 @@ import pytest
 import tercet
 from conftest import INSTANCE, MARK, OTHER_INSTANCE, ROOT, Place, call, words
 from tercet import _guard_sql
+from tercet._contention import contention
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -262,16 +263,78 @@ def test_an_error_that_is_swallowed_is_no_success(place: Place) -> None:
     assert (len(rows), place.accounts()["alice"]) == ((0, (100, 0)) if place.base == "postgres" else (1, (99, 1)))
 
 
+@pytest.mark.parametrize("op", ["try", "confirm"])
+def test_a_deadlock_that_is_swallowed_is_no_success(place: Place, op: str) -> None:
+    """InnoDB has rolled all of it back by then, and goes on in another transaction, which ends well."""
+    if place.base != "mysql":
+        pytest.skip("PostgreSQL refuses to go on, and SQLite has no deadlocks")
+    make_accounts(place)
+    place.run("CREATE TABLE orders (n BIGINT PRIMARY KEY)")
+    payment, other, caught = Payment(place), place.another(1), []
+    add, own = "UPDATE accounts SET balance = balance + 0 WHERE name = :name", place.another(2)
+    if place.kind == "mysql":
+        connect = place.another(1)._pool._connect  # type: ignore[attr-defined]
+
+        def autocommitting() -> Any:
+            db = connect()
+            db.autocommit(True)
+            return db
+
+        own = tercet.MySQL(autocommitting)
+
+    def swallow(db: Any, call: tercet.Context) -> None:
+        if call.op != op or caught:
+            return
+        with other.writing() as tx:
+            for n in range(50):  # Who has written less is sacrificed.
+                tx.execute("INSERT INTO orders (n) VALUES (:n)", {"n": n})
+            tx.execute(add, {"name": "bob"})
+            waits = threading.Thread(target=lambda: tx.execute(add, {"name": "alice"}))
+            waits.start()
+            try:
+                payment._run(db, "UPDATE accounts SET frozen = 7 WHERE name = ?", "bob")
+            except Exception as error:
+                caught.append(contention(error))
+            waits.join()
+        payment._run(db, "UPDATE accounts SET frozen = 7 WHERE name = ?", "bob")
+
+    service = tercet.Endpoint(Payment(place, swallow), tercet.Guard(own))
+    if op == "confirm":
+        assert words(call(service, "try")) == "200 tried"
+    before = place.accounts()
+    assert (words(call(service, op)), caught) == ("503 failed", ["lost"])
+    assert place.accounts() == before
+    assert words(call(service, op)) == ("200 tried" if op == "try" else "200 confirmed")
+    assert place.accounts() == {"alice": (99, 1 if op == "try" else 0), "bob": (100, 0)}
+    own.close()
+
+
 def test_ending_the_transaction_inside_is_no_success(place: Place) -> None:
     make_accounts(place)
 
     def end(db: Any, call: tercet.Context) -> None:
         (db if place.kind.startswith("sqlalchemy") else db.connection).rollback()
 
-    if place.kind == "mysqlclient-mysql":
-        pytest.skip("this driver cannot tell")
     assert words(call(endpoint(place, during=end), "try")) == "503 failed"
     assert place.rows("SELECT state FROM tercet_guard") == []
+
+
+def test_a_cursor_that_was_closed_inside_harms_nobody(place: Place) -> None:
+    if place.kind.startswith("sqlalchemy"):
+        pytest.skip("it has no cursor")
+    make_accounts(place)
+    service = endpoint(place, during=lambda db, call: db.close())
+    assert words(call(service, "try")) == "200 tried"
+    assert words(call(service, "confirm")) == "200 confirmed"
+    assert place.accounts()["alice"] == (99, 0)
+
+
+def test_work_of_ones_own_waits_as_it_likes(place: Place) -> None:
+    if place.base != "postgres":
+        pytest.skip("elsewhere the bound is not one of the whole transaction")
+    with place.database.transaction() as db:
+        run = db.connection().exec_driver_sql if place.kind.startswith("sqlalchemy") else db.execute
+        assert run("SHOW lock_timeout").fetchone()[0] == "0"
 
 
 def test_no_connection_is_busy(place: Place) -> None:

@@ -225,6 +225,13 @@ def test_asgi_reads_a_body_in_parts_and_names_in_any_case() -> None:
     assert asgi(endpoint.asgi, "/try", [part, part, part], given)[0] == 413
 
 
+def test_uvicorn_knows_it_for_what_it_is() -> None:
+    uvicorn = pytest.importorskip("uvicorn")
+    config = uvicorn.Config(endpoint_of(Does()).asgi)
+    config.load()
+    assert config.interface == "asgi3"
+
+
 def test_a_body_that_breaks_off_is_no_call() -> None:
     participant = Does()
     endpoint = endpoint_of(participant)

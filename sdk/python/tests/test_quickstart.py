@@ -40,11 +40,14 @@ class Shell:
         self.ports = {port: str(free_port()) for port in PORTS}
         wheels = os.environ.get("TERCET_WHEELS")
         self.env = {**os.environ, "PATH": f"{BIN_DIR}:{os.environ['PATH']}"}
-        self.env.pop("PYTHONPATH", None)
+        for name in ("PYTHONPATH", "PYTHONPYCACHEPREFIX"):
+            self.env.pop(name, None)
         # On a machine that is busy a call may take its time.
         self.env["TERCET_DISPATCHER__CALL_TIMEOUT_MS"] = "60000"
         if wheels:
-            self.env.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=wheels, PIP_DISABLE_PIP_VERSION_CHECK="1")
+            self.env.update(
+                PIP_NO_INDEX="1", PIP_FIND_LINKS=wheels, PIP_NO_COMPILE="1", PIP_DISABLE_PIP_VERSION_CHECK="1"
+            )
         self._patient = f'Client("http://127.0.0.1:{self.ports["7200"]}", wait_ms=60_000)'
         self.terminals: List[subprocess.Popen[bytes]] = []
 

@@ -49,6 +49,7 @@ class EndedInside(TercetError):
 
 
 ENDED = "the guard's transaction was ended inside"
+LOST = "the guard's transaction was ended inside, or lost by a deadlock that was caught: let the error through"
 FAILED = "a statement failed, and with it the whole transaction: let the error through"
 
 
@@ -65,6 +66,9 @@ class SqlTransaction(abc.ABC, Generic[T]):
     @abc.abstractmethod
     def fetch(self, sql: str, values: Values) -> Rows:
         """The rows of a query."""
+
+    def mark(self) -> None:
+        """Told before code of others runs in it, so that `check_open` can tell whether it is still the same one."""
 
     def check_open(self) -> None:
         """Raises `EndedInside` where the driver can tell that the transaction has ended."""
@@ -93,18 +97,23 @@ class Database(abc.ABC, Generic[T]):
     def transaction(self) -> Iterator[T]:
         """A SQL transaction for work of your own, with an outbox, say: committed at the end of the
         block, rolled back when it is left by an exception."""
-        with self.writing() as tx:
+        with self.writing(patient=True) as tx:
+            tx.mark()
             yield tx.handle
             tx.check_open()
             tx.commit()
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[SqlTransaction[T]]:
+    def writing(self, patient: bool = False) -> Iterator[SqlTransaction[T]]:
         """The same, for the library itself: rolled back unless it is committed."""
         with contextlib.ExitStack() as stack:
             if self.line is not None:
                 stack.enter_context(self.line.hold())
-            yield stack.enter_context(self.begin())
+            yield stack.enter_context(self.begin_patient() if patient else self.begin())
+
+    def begin_patient(self) -> ContextManager[SqlTransaction[T]]:
+        """The same as `begin` for work of the caller's own: how long that waits for locks is for them to say."""
+        return self.begin()
 
     def read(self) -> ContextManager[SqlTransaction[T]]:
         """A transaction that only reads."""

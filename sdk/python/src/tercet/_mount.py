@@ -20,6 +20,7 @@ _THREADS = 64
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Asgi = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 def too_large() -> Answer:
@@ -90,9 +91,18 @@ class Mounted(abc.ABC):
 
     # ---- ASGI
 
-    async def asgi(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    @functools.cached_property
+    def asgi(self) -> Asgi:
         """This as an ASGI application. Calls run in threads, since drivers block; one whose caller hangs up
         goes on to its end, so that the next one finds it done."""
+
+        # A function of its own: uvicorn takes a method for an application of ASGI 2, and calls it as such.
+        async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+            await self._asgi(scope, receive, send)
+
+        return app
+
+    async def _asgi(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
         if scope["type"] != "http":

@@ -11,7 +11,7 @@ from typing import (
     Optional,
 )
 
-from ._database import ENDED, PATIENCE_S, Cursor, Database, EndedInside, Rows, SqlTransaction, Values, pyformat
+from ._database import LOST, PATIENCE_S, Cursor, Database, EndedInside, Rows, SqlTransaction, Values, pyformat
 from ._pool import Pool
 
 
@@ -35,15 +35,14 @@ class MySQL(Database[Cursor]):
     def begin(self, patience_s: float = PATIENCE_S) -> Iterator[SqlTransaction[Cursor]]:
         db, is_fresh = self._pool.take(patience_s)
         try:
-            # By an explicit word, whatever `autocommit` is.
-            db.begin()
+            _begin(db)
         except BaseException as error:
             if is_fresh or not isinstance(error, Exception):
                 self._pool.give(db, True)
                 raise
             db = self._pool.fresh(db)
             try:
-                db.begin()
+                _begin(db)
             except BaseException:
                 self._pool.give(db, True)
                 raise
@@ -69,11 +68,34 @@ class MySQL(Database[Cursor]):
         self._pool.close()
 
 
-_MY_IN_TRANSACTION = 1
+def _begin(db: Any) -> None:
+    # Of use after a deadlock that business code has caught: what it then writes is rolled back as well.
+    db.autocommit(False)
+    db.begin()
+
+
+MARK = "SAVEPOINT tercet"
+"""InnoDB answers a deadlock by a rollback of the whole transaction, and goes on with the next statement in another one.
+So does whoever ends it inside. A savepoint ends with its own transaction, and its release tells."""
+MARK_ENDS = "RELEASE SAVEPOINT tercet"
+_NO_SUCH_SAVEPOINT = 1305
+
+
+@contextlib.contextmanager
+def mark_ending() -> Iterator[None]:
+    """Runs `MARK_ENDS`, whichever way it goes to the server."""
+    try:
+        yield
+    except Exception as error:
+        told = getattr(error, "orig", None) or error  # SQLAlchemy has the driver's own there.
+        if told.args[:1] == (_NO_SUCH_SAVEPOINT,):
+            raise EndedInside(LOST) from error
+        raise
 
 
 class _MySqlTransaction(SqlTransaction[Cursor]):
     is_committed = False
+    _is_marked = False
 
     def __init__(self, db: Any) -> None:
         self._db = db
@@ -81,10 +103,15 @@ class _MySqlTransaction(SqlTransaction[Cursor]):
         # The connection may have been told to give dictionaries.
         self._own = db.cursor(sys.modules[_driver_of(db) + ".cursors"].Cursor)
 
+    def mark(self) -> None:
+        self._own.execute(MARK)
+        self._is_marked = True
+
     def check_open(self) -> None:
-        # The server tells with each answer whether a transaction is open; mysqlclient does not pass it on.
-        if not getattr(self._db, "server_status", _MY_IN_TRANSACTION) & _MY_IN_TRANSACTION:
-            raise EndedInside(ENDED)
+        if self._is_marked:
+            self._is_marked = False
+            with mark_ending():
+                self._own.execute(MARK_ENDS)
 
     def execute(self, sql: str, values: Optional[Values] = None) -> int:
         self._own.execute(pyformat(sql), values)

@@ -7,6 +7,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
+    ContextManager,
     Iterator,
     Optional,
     Union,
@@ -46,11 +47,17 @@ class Postgres(Database["PgCursor"]):
     def __repr__(self) -> str:
         return f"Postgres(connections={self.connections})"
 
+    def begin(self, patience_s: float = PATIENCE_S) -> ContextManager[SqlTransaction[PgCursor]]:
+        return self._begin(True, patience_s)
+
+    def begin_patient(self) -> ContextManager[SqlTransaction[PgCursor]]:
+        return self._begin(False, PATIENCE_S)
+
     @contextlib.contextmanager
-    def begin(self, patience_s: float = PATIENCE_S) -> Iterator[SqlTransaction[PgCursor]]:
+    def _begin(self, bounded: bool, patience_s: float) -> Iterator[SqlTransaction[PgCursor]]:
         db, is_fresh = self._pool.take(patience_s)
         try:
-            own = self._begun(db)
+            own = self._begun(db, bounded)
         except BaseException as error:
             if is_fresh or not isinstance(error, self._psycopg.Error):
                 self._pool.give(db, True)
@@ -58,17 +65,17 @@ class Postgres(Database["PgCursor"]):
             # The server was away, or ended a connection that was idle: nothing has begun yet.
             db = self._pool.fresh(db)
             try:
-                own = self._begun(db)
+                own = self._begun(db, bounded)
             except BaseException:
                 self._pool.give(db, True)
                 raise
         idle = False
         try:
             try:
-                yield _PgTransaction(db, own)
+                yield _PgTransaction(db, own, bounded)
             finally:
                 if not db.closed and db.pgconn.transaction_status != _IDLE:
-                    own.execute("ROLLBACK")
+                    db.execute("ROLLBACK")
             idle = not db.closed
         except Exception:
             idle = not db.closed and db.pgconn.transaction_status == _IDLE
@@ -76,35 +83,35 @@ class Postgres(Database["PgCursor"]):
         finally:
             self._pool.give(db, not idle)
 
-    def _begun(self, db: PgConnection) -> PgCursor:
-        # By an explicit word, which brings the bound of waits with it.
+    def _begun(self, db: PgConnection, bounded: bool) -> PgCursor:
+        # By an explicit word, which brings the bound of waits with it: that saves a round trip.
         if not db.autocommit:
             db.autocommit = True
         own = db.cursor(row_factory=self._tuple_row)
-        own.execute(_PG_BEGIN)
+        own.execute(_PG_BOUNDED if bounded else "BEGIN")
         return own
 
     def wrap(self, handle: PgCursor) -> SqlTransaction[PgCursor]:
         db = handle.connection
-        return _PgTransaction(db, db.cursor(row_factory=self._tuple_row))
+        return _PgTransaction(db, db.cursor(row_factory=self._tuple_row), False)
 
     def close(self) -> None:
         self._pool.close()
 
 
 _PG_PATIENCE = POSTGRES["patience"]
-_PG_BEGIN: Any = f"BEGIN; {_PG_PATIENCE}"
+_PG_BOUNDED: Any = f"BEGIN; {_PG_PATIENCE}"
 _IDLE, _IN_TRANSACTION = 0, 2
 
 
 class _PgTransaction(SqlTransaction["PgCursor"]):
-    def __init__(self, db: PgConnection, own: PgCursor) -> None:
-        self._db, self._own = db, own
+    def __init__(self, db: PgConnection, own: PgCursor, bounded: bool) -> None:
+        self._db, self._own, self._bounded = db, own, bounded
         # One cursor does for both, unless business code wants its rows otherwise.
         self.handle = own if db.row_factory is own.row_factory else db.cursor()
 
     def execute(self, sql: str, values: Optional[Values] = None) -> int:
-        if sql == _PG_PATIENCE:
+        if self._bounded and sql == _PG_PATIENCE:
             return 0  # It came with the begin.
         return self._own.execute(pyformat(sql), values).rowcount
 
@@ -112,6 +119,8 @@ class _PgTransaction(SqlTransaction["PgCursor"]):
         return self._own.execute(pyformat(sql), values).fetchall()
 
     def check_open(self) -> None:
+        if self._own.closed:
+            self._own = self._db.cursor()  # Business code has closed the one that both used.
         status = self._db.pgconn.transaction_status
         if status != _IN_TRANSACTION:
             raise EndedInside(ENDED if status == _IDLE else FAILED)

@@ -15,6 +15,7 @@ from typing import (
 
 from ._database import BUSY_TIMEOUT_MS, ENDED, FAILED, PATIENCE_S, Database, EndedInside, Rows, SqlTransaction, Values
 from ._line import WriteLine
+from ._mysql import MARK, MARK_ENDS, mark_ending
 from ._pool import Busy
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def _begin_immediate(connection: sqlalchemy.Connection) -> None:
 
 
 class _SaTransaction(SqlTransaction["sqlalchemy.orm.Session"]):
+    _is_marked = False
+
     def __init__(self, text: Callable[[str], Any], session: sqlalchemy.orm.Session) -> None:
         self._text, self.handle = text, session
         self._connection = session.connection()
@@ -119,9 +122,18 @@ class _SaTransaction(SqlTransaction["sqlalchemy.orm.Session"]):
     def fetch(self, sql: str, values: Values) -> Rows:
         return [tuple(row) for row in self._connection.execute(self._text(sql), values)]
 
+    def mark(self) -> None:
+        if self._connection.dialect.name in ("mysql", "mariadb"):
+            self._connection.exec_driver_sql(MARK)
+            self._is_marked = True
+
     def check_open(self) -> None:
         if self._root is None or not self._root.is_active:
             raise EndedInside(ENDED)
+        if self._is_marked:
+            self._is_marked = False
+            with mark_ending():
+                self._connection.exec_driver_sql(MARK_ENDS)
         if self._connection.dialect.name == "postgresql":
             # Its COMMIT of a transaction that has failed says nothing, and rolls back.
             raw: Any = self._connection.connection.dbapi_connection

@@ -241,6 +241,7 @@ class Guard(Generic[T]):
             read = participant.read_payload(payload)
         except ValueError as error:
             raise Unreadable(str(error)) from error
+        tx.mark()
         run_method(participant, call.op, tx.handle, call, read)
         tx.check_open()
 
@@ -251,6 +252,7 @@ class Guard(Generic[T]):
         except ValueError:
             return  # What cannot be read now could not be read by a Try either.
         empty = dataclasses.replace(call, empty=True)
+        tx.mark()
         run_method(participant, "cancel", tx.handle, empty, read)
         tx.check_open()
 

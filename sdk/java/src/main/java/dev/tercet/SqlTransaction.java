@@ -20,6 +20,7 @@ import java.sql.Statement;
 final class SqlTransaction implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger("dev.tercet");
     private static final int SQLITE_PATIENCE_MS = 500;
+    private static final int NO_SUCH_SAVEPOINT = 1305;
 
     private final Connection db;
     private final Dialect dialect;
@@ -27,6 +28,7 @@ final class SqlTransaction implements AutoCloseable {
     private boolean wasAutoCommit;
     private int busyTimeoutBefore = SQLITE_PATIENCE_MS;
     private boolean begun;
+    private boolean marked;
 
     private SqlTransaction(Connection db, Dialect dialect) {
         this.db = db;
@@ -76,8 +78,17 @@ final class SqlTransaction implements AutoCloseable {
         return db;
     }
 
-    /** The connection as business code gets it: it cannot end the transaction, nor close it. */
-    Connection lent() {
+    /**
+     * The connection as business code gets it: it cannot end the transaction, nor close it.
+     *
+     * <p>InnoDB answers a deadlock by a rollback of the whole transaction, and goes on with the next statement in another
+     * one. A savepoint ends with its own transaction, and its release tells.
+     */
+    Connection lent() throws SQLException {
+        if (dialect == Dialect.MYSQL) {
+            Sql.execute(db, "SAVEPOINT tercet");
+            marked = true;
+        }
         return (Connection) Proxy.newProxyInstance(
                 SqlTransaction.class.getClassLoader(), new Class<?>[] {Connection.class}, lender(db));
     }
@@ -116,6 +127,9 @@ final class SqlTransaction implements AutoCloseable {
             if (dialect == Dialect.POSTGRES) {
                 checkAlive();
             }
+            if (marked) {
+                checkMark();
+            }
             db.commit();
         }
         begun = false;
@@ -132,6 +146,18 @@ final class SqlTransaction implements AutoCloseable {
             Sql.execute(db, "SELECT 1");
         } else if (failed) {
             throw new SQLException("the transaction was lost by an error that was caught: let it out", "25P02");
+        }
+    }
+
+    private void checkMark() throws SQLException {
+        try {
+            Sql.execute(db, "RELEASE SAVEPOINT tercet");
+        } catch (SQLException error) {
+            if (error.getErrorCode() == NO_SUCH_SAVEPOINT) {
+                throw new SQLException(
+                        "the transaction was ended inside, or lost by a deadlock that was caught: let it out", error);
+            }
+            throw error;
         }
     }
 

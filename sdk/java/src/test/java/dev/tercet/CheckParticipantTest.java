@@ -17,6 +17,8 @@ import org.apache.catalina.Context;
 import org.apache.catalina.startup.Tomcat;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.web.context.support.AnnotationConfigWebApplicationContext;
@@ -25,6 +27,7 @@ import org.springframework.web.servlet.config.annotation.EnableWebMvc;
 
 /** The participant under {@code check-participant}: the JDK's server on each database, the others on SQLite. */
 @Tag("check")
+@Execution(ExecutionMode.CONCURRENT)
 class CheckParticipantTest {
     private static final String SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 

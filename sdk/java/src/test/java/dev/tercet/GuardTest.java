@@ -34,11 +34,14 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The guard under one call after another, on each database. */
 @Tag("database")
+@Execution(ExecutionMode.CONCURRENT)
 class GuardTest {
     private static final String DEBIT = "{\"account\":\"alice\",\"amount\":7}";
 

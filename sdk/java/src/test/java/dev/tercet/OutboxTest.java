@@ -25,11 +25,14 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The outbox with its relay, and checks, on each database. */
 @Tag("outbox")
+@Execution(ExecutionMode.CONCURRENT)
 class OutboxTest {
     static Stream<String> kinds() {
         return Databases.kinds();

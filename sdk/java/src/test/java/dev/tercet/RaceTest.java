@@ -5,6 +5,7 @@ import static dev.tercet.TestCalls.headers;
 import static dev.tercet.TestCalls.settle;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.zaxxer.hikari.HikariDataSource;
 import java.sql.Connection;
@@ -24,11 +25,14 @@ import java.util.stream.Stream;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The guard under calls at once, deadlocks, pools that are used up and processes that die. */
 @Tag("races")
+@Execution(ExecutionMode.CONCURRENT)
 class RaceTest {
     private static final String DEBIT = "{\"account\":\"alice\",\"amount\":1}";
 
@@ -143,6 +147,109 @@ class RaceTest {
 
         @Override
         public void onCancel(Connection db, Context call, List<?> names) {}
+    }
+
+    @ParameterizedTest
+    @MethodSource("kinds")
+    void anErrorThatIsCaughtIsNoSuccessOnPostgres(String kind) throws Exception {
+        try (Databases database = Databases.fresh(kind);
+                HikariDataSource pool = database.pool(2)) {
+            Accounts.create(pool, 1000, "alice");
+            Accounts catches = new Accounts() {
+                @Override
+                public void onTry(Connection db, Context call, Debit debit) throws Exception {
+                    super.onTry(db, call, debit);
+                    try {
+                        update(db, "UPDATE nothing_of_this_name SET a = 1");
+                    } catch (SQLException error) {
+                        assertTrue(error.getMessage().contains("nothing_of_this_name"));
+                    }
+                }
+            };
+            Answer tried = call(Endpoint.of(catches, Guard.on(pool).migrate()), "try", "g", DEBIT);
+            boolean givesUp = kind.equals("postgres");
+            assertEquals(givesUp ? 503 : 200, tried.status());
+            assertEquals(givesUp ? "1000/0/0" : "999/1/0", Accounts.of(pool, "alice"));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("kinds")
+    void aDeadlockThatIsCaughtIsNoSuccess(String kind) throws Exception {
+        assumeTrue(kind.startsWith("m"), "PostgreSQL refuses to go on, and SQLite has no deadlocks");
+        for (String op : List.of("try", "confirm")) {
+            try (Databases database = Databases.fresh(kind);
+                    HikariDataSource pool = database.pool(2);
+                    HikariDataSource others = database.pool(1)) {
+                Accounts.create(pool, 1000, "alice", "bob");
+                Catching catching = new Catching(others, Op.valueOf(op.toUpperCase(java.util.Locale.ROOT)));
+                Endpoint endpoint = Endpoint.of(catching, Guard.on(pool).migrate());
+                if (op.equals("confirm")) {
+                    assertEquals(200, call(endpoint, "try", "g", DEBIT).status());
+                }
+                String before = Accounts.balances(pool);
+                assertEquals(503, call(endpoint, op, "g", DEBIT).status());
+                assertEquals(1213, catching.caught);
+                assertEquals(before, Accounts.balances(pool));
+                assertEquals(200, call(endpoint, op, "g", DEBIT).status());
+                assertEquals(op.equals("try") ? "999/1/0" : "999/0/1", Accounts.of(pool, "alice"));
+            }
+        }
+    }
+
+    /** Is sacrificed once, catches that and goes on, in what is another transaction by then. */
+    private static final class Catching extends Accounts {
+        private static final String WRITE = "UPDATE accounts SET paid = paid + 7 WHERE name = ?";
+        private final DataSource others;
+        private final Op when;
+        private int caught;
+
+        Catching(DataSource others, Op when) {
+            this.others = others;
+            this.when = when;
+        }
+
+        @Override
+        public void onTry(Connection db, Context call, Debit debit) throws Exception {
+            super.onTry(db, call, debit);
+            collide(db, call);
+        }
+
+        @Override
+        public void onConfirm(Connection db, Context call, Debit debit) throws Exception {
+            super.onConfirm(db, call, debit);
+            collide(db, call);
+        }
+
+        private void collide(Connection db, Context call) throws Exception {
+            if (call.op() != when || caught != 0) {
+                return;
+            }
+            try (Connection other = others.getConnection()) {
+                other.setAutoCommit(false);
+                // Who has written less is sacrificed.
+                for (int n = 0; n < 50; n++) {
+                    update(other, "INSERT INTO accounts VALUES (?, 0, 0, 0)", "other-" + n);
+                }
+                update(other, WRITE, "bob");
+                Thread waits = new Thread(() -> {
+                    try {
+                        update(other, WRITE, "alice");
+                    } catch (SQLException error) {
+                        throw new IllegalStateException(error);
+                    }
+                });
+                waits.start();
+                try {
+                    update(db, WRITE, "bob");
+                } catch (SQLException error) {
+                    caught = error.getErrorCode();
+                }
+                waits.join();
+                other.rollback();
+            }
+            update(db, WRITE, "bob");
+        }
     }
 
     @ParameterizedTest
