@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console test-sdk drill sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
+.PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console test-sdk dist drill sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
 .PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-relays instructions instructions-update
 
 help: ## List these targets
@@ -62,6 +62,9 @@ promises: ## List in docs/testing.md which tests keep which promise, as the test
 test-sdk: ## Test the libraries whose toolchain is there (python3, go, node, JDK 17 with maven; 15 minutes, the first time more)
 	$(if $(BIN_DIR),,$(BUILD_TESTS))
 	BIN_DIR=$(PROGRAMS) tests/databases sdk/test
+
+dist: ## Build what is given away into target/dist: programs, libraries, SBOM, checksums; use each from there (10 minutes the first time)
+	tools/dist
 
 console: ## Try the console in a real browser, with axe (chromium, chromium-driver, npm; 5 minutes, the first time 10)
 	$(BUILD_PROGRAMS)
