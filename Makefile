@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console test-sdk dist drill sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
-.PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-relays instructions instructions-update
+.PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-observed bench-relays instructions instructions-update
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -154,6 +154,10 @@ bench-stores: ## Measure SQLite, PostgreSQL and MariaDB in turns, and two nodes,
 	$(BENCH)
 	tests/databases sh -c '$(BUILT)/release/tercet-bench stores --daemon $(BUILT)/release/tercet \
 		--postgres "$$TERCET_TEST_POSTGRES_URL" --mysql "$$TERCET_TEST_MYSQL_URL"'
+
+bench-observed: ## Measure what logs, metrics and traces cost, in turns; three minutes
+	$(BENCH)
+	$(BUILT)/release/tercet-bench observed --daemon $(BUILT)/release/tercet
 
 bench-relays: ## Measure one and three relays of an outbox on a throw-away PostgreSQL; write docs/performance.md; two minutes
 	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-participant -p tercet-chaos --bins

@@ -10,7 +10,7 @@ use crate::load::{Counted, Driven, Kind, Load, Pace, Script, Shape, Until};
 use crate::rig::{RigError, ServerProcesses};
 use crate::run::{self, CONNECTIONS, Plan};
 use crate::sink::{self, Profile};
-use crate::{report, run::growth, run::stores};
+use crate::{report, run::growth, run::observed, run::stores};
 
 /// Measures a Tercet daemon: puts load on it, and says what it did and what that cost.
 #[derive(Debug, Parser)]
@@ -48,6 +48,8 @@ enum Command {
         #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
         connections: Vec<usize>,
     },
+    /// The same daemon with more and less of logs, metrics and traces, in turns; about three minutes
+    Observed(Place),
     /// Load on a daemon that runs already
     Load(LoadFlags),
     /// The participant alone: prints where it listens, answers until its standard input ends
@@ -110,6 +112,11 @@ impl Arguments {
                 ];
                 let outcome = stores::run(&place.daemon, &place.below, &servers, &connections)?;
                 stores::publish(&outcome, &place.below)?;
+                Ok(outcome.wrong.is_empty())
+            }
+            Command::Observed(place) => {
+                let outcome = observed::run(&place.daemon, &place.below)?;
+                observed::publish(&outcome, &place.below)?;
                 Ok(outcome.wrong.is_empty())
             }
             Command::Load(flags) => flags.run(),

@@ -5,6 +5,7 @@ mod case;
 mod figures;
 pub(crate) mod growth;
 mod memory;
+pub(crate) mod observed;
 mod outcome;
 mod plan;
 mod screens;

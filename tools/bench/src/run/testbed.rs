@@ -1,6 +1,7 @@
 //! Where rounds are run: the sink, and one daemon for each journal, side by side. Only one of
 //! them has work at a time; the others cost nothing that can be measured.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -158,6 +159,11 @@ impl Testbed {
         }
         self.wrong_line(format!("{}: {ended} of {begun} have ended", case.name));
         Ok(())
+    }
+
+    /// Where the sink answers.
+    pub(crate) fn sink_address(&self) -> SocketAddr {
+        self.sink.address
     }
 
     /// The answers that were not right.
