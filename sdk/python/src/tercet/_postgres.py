@@ -75,7 +75,7 @@ class Postgres(Database["PgCursor"]):
                 yield _PgTransaction(db, own, bounded)
             finally:
                 if not db.closed and db.pgconn.transaction_status != _IDLE:
-                    db.execute("ROLLBACK")
+                    db.rollback()
             idle = not db.closed
         except Exception:
             idle = not db.closed and db.pgconn.transaction_status == _IDLE
@@ -88,7 +88,8 @@ class Postgres(Database["PgCursor"]):
         if not db.autocommit:
             db.autocommit = True
         own = db.cursor(row_factory=self._tuple_row)
-        own.execute(_PG_BOUNDED if bounded else "BEGIN")
+        # Words without values or rows, which cost a cursor as much as a query.
+        _run(db, _PG_BOUNDED if bounded else b"BEGIN")
         return own
 
     def wrap(self, handle: PgCursor) -> SqlTransaction[PgCursor]:
@@ -100,8 +101,18 @@ class Postgres(Database["PgCursor"]):
 
 
 _PG_PATIENCE = POSTGRES["patience"]
-_PG_BOUNDED: Any = f"BEGIN; {_PG_PATIENCE}"
+_PG_BOUNDED = f"BEGIN; {_PG_PATIENCE}".encode()
 _IDLE, _IN_TRANSACTION = 0, 2
+
+
+def _run(db: PgConnection, words: bytes) -> Optional[bytes]:
+    """Runs words of the library's own; the tag that they end with."""
+    import psycopg
+
+    answer = db.pgconn.exec_(words)
+    if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(answer)
+    return answer.command_status
 
 
 class _PgTransaction(SqlTransaction["PgCursor"]):
@@ -127,4 +138,5 @@ class _PgTransaction(SqlTransaction["PgCursor"]):
 
     def commit(self) -> None:
         self.check_open()
-        self._own.execute("COMMIT")
+        if _run(self._db, b"COMMIT") != b"COMMIT":
+            raise EndedInside(FAILED)
