@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console test-sdk dist drill sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
-.PHONY: bench bench-figures bench-growth bench-smoke bench-stores bench-observed bench-relays instructions instructions-update
+.PHONY: bench bench-figures bench-growth bench-smoke bench-screens bench-stores bench-observed bench-relays instructions instructions-update
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -149,6 +149,10 @@ bench-figures: ## Put the last report of `make bench` into docs/performance.md
 bench-growth: ## Measure how cost grows with what is finished, waits and fails, and how lists and screens fare; twenty minutes
 	$(BENCH)
 	$(BUILT)/release/tercet-bench growth --daemon $(BUILT)/release/tercet
+
+bench-screens: ## Measure the lists and screens of that alone, and the load beside somebody who looks; eight minutes
+	$(BENCH)
+	$(BUILT)/release/tercet-bench screens --daemon $(BUILT)/release/tercet
 
 bench-stores: ## Measure SQLite, PostgreSQL and MariaDB in turns, and two nodes, on throw-away servers; eight minutes
 	$(BENCH)

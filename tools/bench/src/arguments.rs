@@ -34,6 +34,14 @@ enum Command {
         #[arg(long, default_value_t = 1_000_000)]
         most: u64,
     },
+    /// How lists and screens fare with many transactions, and the load beside them; about eight minutes
+    Screens {
+        #[command(flatten)]
+        place: Place,
+        /// Finished transactions, and a tenth of it those that wait
+        #[arg(long, default_value_t = 1_000_000)]
+        most: u64,
+    },
     /// The same daemon on a file, on PostgreSQL and on MariaDB, in turns, and two of it; about eight minutes
     Stores {
         #[command(flatten)]
@@ -103,6 +111,11 @@ impl Arguments {
             Command::Growth { place, most } => {
                 let outcome = growth::run(&place.daemon, &place.below, most)?;
                 growth::publish(&outcome, &place.below)?;
+                Ok(outcome.wrong.is_empty())
+            }
+            Command::Screens { place, most } => {
+                let outcome = growth::look(&place.daemon, &place.below, most)?;
+                growth::publish_screens(&outcome, &place.below)?;
                 Ok(outcome.wrong.is_empty())
             }
             Command::Stores { place, postgres, mysql, connections } => {

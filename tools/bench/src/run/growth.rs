@@ -61,6 +61,32 @@ pub(crate) fn run(program: &Path, below: &Path, most: u64) -> Result<Growth, Rig
     })
 }
 
+/// Lists and screens by themselves.
+#[derive(Debug, Serialize)]
+pub(crate) struct Looked {
+    day: String,
+    machine: Machine,
+    screens: Screens,
+    /// What was answered wrongly. Nothing, if all is well.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// Measures lists and screens alone, with `most` finished transactions and a tenth of that waiting.
+///
+/// # Errors
+/// A program does not start, ends, or does not answer.
+pub(crate) fn look(program: &Path, below: &Path, most: u64) -> Result<Looked, RigError> {
+    let machine = Machine::look(below)?;
+    eprintln!("{machine}");
+    let mut testbed = Testbed::new(program, below)?;
+    Ok(Looked {
+        day: clock::today(),
+        machine,
+        screens: screens(&mut testbed, most)?,
+        wrong: testbed.wrong().to_vec(),
+    })
+}
+
 /// Sizes that grow tenfold up to this, three of them.
 fn sizes(most: u64) -> [u64; 3] {
     [most / 100, most / 10, most]
@@ -139,6 +165,16 @@ pub(crate) fn publish(growth: &Growth, below: &Path) -> io::Result<()> {
         beside,
     ];
     report::write(&about, &tables, "", growth, below, ("growth.json", "growth.md"))
+}
+
+/// Prints and writes it: `screens.json` and `screens.md`.
+///
+/// # Errors
+/// A file cannot be written.
+pub(crate) fn publish_screens(looked: &Looked, below: &Path) -> io::Result<()> {
+    let about = format!("{}, `make bench-screens`: {}", looked.day, looked.machine);
+    let tables = screens::tables(&looked.screens);
+    report::write(&about, &tables, "", looked, below, ("screens.json", "screens.md"))
 }
 
 fn table(title: &str, sizes: &[AtSize]) -> Table {
