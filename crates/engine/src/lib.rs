@@ -35,7 +35,7 @@ pub use dispatch::{
     Watch, WatchedQueue, health, is_kept_after, is_sent_again,
 };
 pub use driver::{Driver, DriverSettings, Ended, Lane, for_what_is_in_flight};
-pub use engine::input::{Ask, Input, Load, ReplyTo, Request, Ticket, Until, Wait};
+pub use engine::input::{Ask, HeldDecision, Input, Load, ReplyTo, Request, Ticket, Until, Wait};
 pub use engine::output::{
     Call, CallResults, DeferredEffect, Effect, Output, PageRequest, Parked, Refusal, Reply,
     ReplyKind, Snapshot,

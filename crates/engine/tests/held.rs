@@ -5,7 +5,8 @@ mod world;
 use std::sync::Arc;
 
 use tercet_engine::{
-    Ask, Change, Decided, Decision, EngineSettings, Input, Rules, StoredTransaction, Until,
+    Act, Ask, Change, Decided, Decision, EngineSettings, HeldDecision, Input, Record, Rules,
+    StoredTransaction, Until,
 };
 use tercet_wire::{Op, Spec, Wall};
 use world::content::{CREATED_AT, branch, gid, operator, spec};
@@ -83,11 +84,27 @@ fn what_is_held_stays_trying_whoever_asks_after_its_deadline() {
     assert_eq!(replies(&driver.read(&gid("t"))), ["2 200 trying"]);
 }
 
+fn act(record: &Record) -> Option<&Act> {
+    match &record.change {
+        Change::Acted(acted) => Some(&acted.act),
+        _ => None,
+    }
+}
+
+/// Keeps exactly-once.
 #[test]
 fn an_operator_decides_one_that_is_held_by_name() {
-    for (op, expected) in [(Op::Confirm, "1 200 confirmed"), (Op::Cancel, "1 200 cancelled")] {
+    for (op, action, expected) in [
+        (Op::Confirm, "confirm-held", "1 200 confirmed"),
+        (Op::Cancel, "cancel-held", "1 200 cancelled"),
+    ] {
         let (mut driver, _) = restored(&[&spec("t", true, Vec::new())], None);
-        driver.ask(&gid("t"), Ask::DecideHeld(op), Until::Decided);
+        let by = operator("ann");
+        let decision = HeldDecision { op, note: Some("looked".into()), by };
+        let decided = driver.ask(&gid("t"), Ask::DecideHeld(Box::new(decision)), Until::Decided);
+        let acts: Vec<&Act> = decided.append.iter().filter_map(act).collect();
+        let said = acts.iter().map(|act| (act.action.as_str(), act.note.as_deref()));
+        assert_eq!(said.collect::<Vec<_>>(), [(action, Some("looked"))]);
         assert_eq!(replies(&driver.durable()), [expected]);
     }
 }

@@ -272,6 +272,10 @@ words!(
         JobStop = "job-stop",
         /// Had what was held since a restore go on.
         Release = "release",
+        /// Confirmed one that was held since a restore.
+        ConfirmHeld = "confirm-held",
+        /// Cancelled one that was held since a restore.
+        CancelHeld = "cancel-held",
     }
 );
 

@@ -24,7 +24,7 @@ pub(crate) fn event(event: &Event) -> String {
                     Ask::RegisterAtOnce(new) => format!("register {}", ids(new.iter())),
                     Ask::Confirm => "confirm".to_owned(),
                     Ask::Cancel { .. } => "cancel".to_owned(),
-                    Ask::DecideHeld(op) => format!("{op} although it is held"),
+                    Ask::DecideHeld(held) => format!("{} although it is held", held.op),
                     Ask::Read => "read".to_owned(),
                     Ask::Retry { .. } => "retry".to_owned(),
                     Ask::Readdress(word) => format!("readdress {}", word.branch),

@@ -161,6 +161,8 @@ impl Node {
             traces: traces.clone(),
             alerts: around.alerts.clone(),
             unreachable_after: settings.alerts.unreachable_after,
+            // A call may be as long on its way as the longest wait before it.
+            called_within: settings.retry.max_backoff * 2,
             paused: pauses::names(&paused),
             chunks: chunks.clone(),
         };

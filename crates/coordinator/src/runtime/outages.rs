@@ -4,12 +4,16 @@
 //! Each piece of news says how many branches wait, and to count them means to look at every live
 //! transaction. So what comes within a moment is told together, after one look: a thousand
 //! participants may be away at once, and nothing else gets on meanwhile.
+//!
+//! A branch that is parked meanwhile is not told by itself. If what it was answered was the
+//! participant's own failure, the end of the outage need not be the end of that: it is looked at once
+//! more when it must have been called again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tercet_engine::{Destination, OutageNews, Outages, Parked, WaitingFor};
-use tercet_wire::{Mono, Now};
+use tercet_wire::{Gid, Mono, Now};
 
 use crate::alerts::OutageReport;
 
@@ -17,6 +21,8 @@ use crate::alerts::OutageReport;
 const EVERY: Duration = Duration::from_secs(1);
 /// So much news does not wait for that.
 const MOST: usize = 2_000;
+/// Branches of which nothing is told by itself for now.
+const MOST_WITHHELD: usize = 1_000;
 
 /// Outages, and the news of them that is not told yet.
 #[derive(Debug)]
@@ -25,15 +31,33 @@ pub(super) struct OutageLog {
     news: Vec<OutageNews>,
     /// When news may be told again.
     not_before: Mono,
+    /// By participant, what it has answered itself, and is told as its outage for now.
+    withheld: BTreeMap<String, Vec<(Gid, Parked)>>,
+    /// The same of participants that are back, and when it is looked at.
+    to_look_at: VecDeque<(Mono, Gid, Parked)>,
+    /// How long after an outage what waits has been called again.
+    called_within: Duration,
 }
 
 impl OutageLog {
     /// None so far. `unreachable_after`: how long a breaker is open before people are told.
-    /// `paused`: who is paused, of whom nothing is told.
-    pub(super) fn new(unreachable_after: Duration, paused: BTreeSet<String>) -> Self {
+    /// `called_within`: how long after an outage what waits has been called again. `paused`: who is
+    /// paused, of whom nothing is told.
+    pub(super) fn new(
+        unreachable_after: Duration,
+        called_within: Duration,
+        paused: BTreeSet<String>,
+    ) -> Self {
         let mut outages = Outages::new(unreachable_after);
         outages.set_paused(paused);
-        Self { outages, news: Vec::new(), not_before: Mono(0) }
+        Self {
+            outages,
+            news: Vec::new(),
+            not_before: Mono(0),
+            withheld: BTreeMap::new(),
+            to_look_at: VecDeque::new(),
+            called_within,
+        }
     }
 
     /// Of these nothing is told, since nobody calls them.
@@ -54,27 +78,63 @@ impl OutageLog {
     /// The breaker of a destination has closed.
     pub(super) fn closed(&mut self, destination: &Destination, now: Now) {
         self.news.extend(self.outages.closed(destination, now));
+        self.may_be_over(&destination.participant(), now.mono);
     }
 
     /// A destination was forgotten with its breaker open.
-    pub(super) fn forgotten(&mut self, destination: &Destination) {
+    pub(super) fn forgotten(&mut self, destination: &Destination, now: Mono) {
         self.outages.forgotten(destination);
+        self.may_be_over(&destination.participant(), now);
     }
 
     /// A call to a participant was answered by itself.
     pub(super) fn answered(&mut self, participant: &str, now: Now) {
         self.news.extend(self.outages.answered(participant, now));
+        self.may_be_over(participant, now.mono);
     }
 
     /// A branch is parked. Whether that is told as its participant's outage.
-    pub(super) fn parked(&mut self, participant: &str, parked: &Parked, now: Now) -> bool {
-        self.outages.parked(participant, parked, now)
+    pub(super) fn parked(
+        &mut self,
+        participant: &str,
+        gid: &Gid,
+        parked: &Parked,
+        now: Now,
+    ) -> bool {
+        let is_told = self.outages.parked(participant, parked, now);
+        if is_told && !parked.unreachable && self.withheld_count() < MOST_WITHHELD {
+            let withheld = self.withheld.entry(participant.to_owned()).or_default();
+            withheld.push((gid.clone(), parked.clone()));
+        }
+        is_told
+    }
+
+    /// What was told as an outage that is over, and is to be told by itself if it is parked still.
+    pub(super) fn take_to_look_at(&mut self, now: Mono) -> Option<(Gid, Parked)> {
+        if self.to_look_at.front().is_none_or(|(due, ..)| *due > now) {
+            return None;
+        }
+        self.to_look_at.pop_front().map(|(_, gid, parked)| (gid, parked))
+    }
+
+    fn may_be_over(&mut self, participant: &str, now: Mono) {
+        if self.withheld.is_empty() || self.outages.is_known(participant) {
+            return;
+        }
+        let due = now.after(self.called_within);
+        let withheld = self.withheld.remove(participant).unwrap_or_default();
+        self.to_look_at.extend(withheld.into_iter().map(|(gid, parked)| (due, gid, parked)));
+    }
+
+    fn withheld_count(&self) -> usize {
+        self.withheld.values().map(Vec::len).sum::<usize>() + self.to_look_at.len()
     }
 
     /// When there is something to be told.
     pub(super) fn next_due(&self) -> Option<Mono> {
         let news = (!self.news.is_empty()).then_some(self.not_before);
-        news.into_iter().chain(self.outages.next_due()).min()
+        let to_look_at = self.to_look_at.front().map(|(due, ..)| *due);
+        news.into_iter().chain(self.outages.next_due()).chain(to_look_at).min()
     }
 
     /// What is to be told now. Reminders are for the webhook alone. `waiting_for` is asked of all
@@ -163,9 +223,43 @@ pub(super) fn write(report: &OutageReport) {
 
 #[cfg(test)]
 mod tests {
-    use tercet_wire::Wall;
+    use std::sync::Arc;
+
+    use tercet_wire::{BranchSpec, Fingerprint, Instance, Op, PerOp, TryBy, Wall};
+    use uuid::Uuid;
 
     use super::*;
+
+    const CALLED_WITHIN: Duration = Duration::from_secs(60);
+
+    /// Of `h0`.
+    fn parked(unreachable: bool) -> Parked {
+        let branch = BranchSpec {
+            id: "a".parse().expect("an id"),
+            position: 0,
+            urls: PerOp::default(),
+            headers: BTreeMap::new(),
+            payload: Arc::from("{}"),
+            timeout: Duration::from_secs(3),
+            try_by: TryBy::Coordinator,
+            options: None,
+            fingerprint: Fingerprint::from_text("a"),
+        };
+        Parked {
+            asks: false,
+            instance: Instance(Uuid::nil()),
+            branch: Arc::new(branch),
+            op: Op::Confirm,
+            attempts: 1,
+            last_error: None,
+            last_answer: None,
+            unreachable,
+            hopeless: false,
+            since: at(0).wall,
+            since_mono: at(0).mono,
+            at: at(0).wall,
+        }
+    }
 
     fn at(ms: u64) -> Now {
         let wall = Wall(1_763_640_000_000).after(Duration::from_millis(ms));
@@ -173,7 +267,7 @@ mod tests {
     }
 
     fn away(participants: usize) -> OutageLog {
-        let mut log = OutageLog::new(Duration::ZERO, BTreeSet::new());
+        let mut log = OutageLog::new(Duration::ZERO, CALLED_WITHIN, BTreeSet::new());
         for number in 0..participants {
             log.opened(&destination(number), at(0));
         }
@@ -219,6 +313,41 @@ mod tests {
         assert_eq!(reports.len(), 1_000);
         assert_eq!(reports[0].until, Some(at(500).wall), "told late, as it was");
         assert_eq!((log.next_due(), log.is_empty()), (None, true));
+    }
+
+    /// Keeps P9.
+    #[test]
+    fn what_a_participant_had_answered_is_looked_at_after_its_outage() {
+        let mut log = away(1);
+        let participant = destination(0).participant();
+        let gid = |number: usize| format!("tx-{number}").parse::<Gid>().expect("a gid");
+        assert!(log.parked(&participant, &gid(1), &parked(true), at(10)), "it goes on by itself");
+        assert!(log.parked(&participant, &gid(2), &parked(false), at(20)), "it may not");
+        assert_eq!(log.take(Mono(20), true, one_each).len(), 1);
+        assert!(log.take_to_look_at(Mono(1_000_000)).is_none(), "it lasts");
+        log.closed(&destination(0), at(5_000));
+        assert_eq!(log.take(Mono(5_000), true, one_each).len(), 1);
+        assert_eq!(log.next_due(), Some(Mono(65_000)));
+        assert!(log.take_to_look_at(Mono(64_999)).is_none());
+        let found = log.take_to_look_at(Mono(65_000)).map(|(gid, _)| gid);
+        assert_eq!(found, Some(gid(2)));
+        assert!(log.take_to_look_at(Mono(65_000)).is_none());
+        assert_eq!(log.next_due(), None);
+    }
+
+    /// Keeps P9.
+    #[test]
+    fn what_is_looked_at_after_an_outage_has_a_bound() {
+        let mut log = away(1);
+        let participant = destination(0).participant();
+        for number in 0..MOST_WITHHELD + 10 {
+            let gid = format!("tx-{number}").parse().expect("a gid");
+            assert!(log.parked(&participant, &gid, &parked(false), at(20)));
+        }
+        log.closed(&destination(0), at(30));
+        let due = at(30).mono.after(CALLED_WITHIN);
+        let found = std::iter::from_fn(|| log.take_to_look_at(due)).count();
+        assert_eq!(found, MOST_WITHHELD);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Ports {
     pub alerts: Alerts,
     /// How long a participant does not answer before they are.
     pub unreachable_after: Duration,
+    /// How long after its end what has waited for it has been called again.
+    pub called_within: Duration,
     /// Participants that are paused as this life begins.
     pub paused: BTreeSet<String>,
     /// Who hears of what was taken over, where there are other nodes.
@@ -92,7 +94,11 @@ impl Shell {
             counting: Counting::default(),
             taken_over: Vec::new(),
             breaker_turns: ports.dispatcher.breaker_turns(),
-            outages: OutageLog::new(ports.unreachable_after, ports.paused.clone()),
+            outages: OutageLog::new(
+                ports.unreachable_after,
+                ports.called_within,
+                ports.paused.clone(),
+            ),
             ports,
             replies: Replies::default(),
             parking: ParkingLog::default(),
@@ -417,7 +423,7 @@ impl Shell {
         match turn {
             BreakerTurn::Opened => self.outages.opened(destination, now),
             BreakerTurn::Closed => self.outages.closed(destination, now),
-            BreakerTurn::Forgotten => self.outages.forgotten(destination),
+            BreakerTurn::Forgotten => self.outages.forgotten(destination, now.mono),
         }
     }
 
@@ -427,9 +433,12 @@ impl Shell {
         let now = self.clock.now();
         let url = parked.branch.url(parked.op);
         let called = url.map(|url| host_port(url)).unwrap_or_default();
-        if self.outages.parked(&called, &parked, now) {
-            return;
+        if !self.outages.parked(&called, &gid, &parked, now) {
+            self.tell_parked(gid, parked, now);
         }
+    }
+
+    fn tell_parked(&mut self, gid: Gid, parked: Parked, now: Now) {
         let trace_id = self.trace_of(&gid);
         let branch = ParkedBranch { trace_id, ..ParkedBranch::new(gid, parked) };
         self.ports.alerts.parked(branch.clone(), now);
@@ -448,6 +457,11 @@ impl Shell {
         for report in self.outages.take(now.mono, alerts.is_on(), waiting_for) {
             outages::write(&report);
             alerts.outage(report, now);
+        }
+        while let Some((gid, parked)) = self.outages.take_to_look_at(now.mono) {
+            if self.driver.core().engine().is_parked_still(&gid, &parked) {
+                self.tell_parked(gid, parked, now);
+            }
         }
     }
 }

@@ -104,6 +104,7 @@ async fn shell(
         traces: Traces::off(),
         alerts: Alerts::off(),
         unreachable_after: Duration::from_secs(3),
+        called_within: Duration::from_secs(60),
         paused: Default::default(),
         chunks: None,
     };

@@ -140,7 +140,7 @@ pub enum Ask {
         if_unknown: Option<Arc<Spec>>,
     },
     /// Decide although it is held: an operator has looked.
-    DecideHeld(Op),
+    DecideHeld(Box<HeldDecision>),
     /// Call at once what is waiting.
     Retry {
         /// Who asks, for history and audit.
@@ -154,6 +154,17 @@ pub enum Ask {
     Readdress(Box<Readdressing>),
     /// Show it.
     Read,
+}
+
+/// What an operator decides of a transaction that may be held.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HeldDecision {
+    /// Confirm or cancel.
+    pub op: Op,
+    /// Why, in the operator's words.
+    pub note: Option<Arc<str>>,
+    /// Who decides it, for the audit.
+    pub by: Operator,
 }
 
 /// How long a request waits for what.

@@ -197,6 +197,15 @@ impl Engine {
         })
     }
 
+    /// Whether what was parked is, for all that has happened since.
+    #[must_use]
+    pub fn is_parked_still(&self, gid: &Gid, parked: &Parked) -> bool {
+        let transaction = self.live.get(gid).map(LiveTransaction::transaction);
+        let transaction = transaction.filter(|it| it.instance() == parked.instance);
+        let branch = transaction.and_then(|it| it.callee(&parked.branch.id, parked.asks));
+        branch.is_some_and(Branch::is_parked)
+    }
+
     /// The `host:port` that a call went to, if its transaction is here.
     #[must_use]
     pub fn participant_of(&self, ticket: &Ticket) -> Option<String> {
@@ -261,8 +270,9 @@ fn asked(
             transaction.cancel(detail, step)?;
             Ok(Purpose::Decide { op: Op::Cancel, repeat })
         }
-        Ask::DecideHeld(op) => {
-            transaction.decide_held(op, step)?;
+        Ask::DecideHeld(decision) => {
+            let op = decision.op;
+            transaction.decide_held(*decision, step)?;
             Ok(Purpose::Decide { op, repeat })
         }
         Ask::Retry { by } => {

@@ -8,9 +8,11 @@
 //!     └── an operator confirms or cancels it by name ──▶ decided
 //! ```
 
-use tercet_wire::{Op, Wall};
+use tercet_wire::{Action, Op, Wall};
 
+use crate::engine::input::HeldDecision;
 use crate::engine::output::Refusal;
+use crate::transaction::operator::Did;
 use crate::transaction::restore::SHORTEST_ROUND;
 use crate::transaction::{Phase, Rules, Step, Transaction};
 
@@ -54,11 +56,28 @@ impl Transaction {
         }
     }
 
-    /// An operator decides it although it is held.
-    pub(crate) fn decide_held(&mut self, op: Op, step: &mut Step<'_>) -> Result<(), Refusal> {
-        match op {
-            Op::Confirm => self.confirm(step),
-            Op::Try | Op::Cancel => self.cancel(None, step),
+    /// An operator decides it although it is held. Of one that is not, it is what anybody may ask.
+    pub(crate) fn decide_held(
+        &mut self,
+        decision: HeldDecision,
+        step: &mut Step<'_>,
+    ) -> Result<(), Refusal> {
+        let HeldDecision { op, note, by } = decision;
+        let was_held = self.is_held();
+        let action = match op {
+            Op::Confirm => {
+                self.confirm(step)?;
+                Action::ConfirmHeld
+            }
+            Op::Try | Op::Cancel => {
+                self.cancel(note.clone(), step)?;
+                Action::CancelHeld
+            }
+        };
+        if was_held {
+            let detail = "{}".to_owned();
+            self.was_act_of(&by, Did { action, branch: None, note, detail }, step);
         }
+        Ok(())
     }
 }

@@ -47,6 +47,10 @@ impl AuditSeen {
             scheduler.broke(format!("{}: an act has two rows", of.gid));
         }
         match (act.action, &act.branch) {
+            // Nothing is held here.
+            (Action::ConfirmHeld | Action::CancelHeld, _) => {
+                scheduler.broke(format!("{}: a decision despite a hold", of.gid));
+            }
             (Action::Retry, _) => *self.retried.entry(of).or_default() += 1,
             (Action::Resolve, Some(branch)) => {
                 let is_word = |change: &Change| match change {

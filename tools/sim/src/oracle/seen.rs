@@ -27,8 +27,10 @@ pub(super) fn before(event: &Event, running: &Running, rows: &Rows, scheduler: &
                     scheduler.saw(Sometimes::RegisteredAtOnce);
                     Kind::Register
                 }
-                Ask::Confirm | Ask::DecideHeld(Op::Confirm) => Kind::Confirm,
-                Ask::Cancel { .. } | Ask::DecideHeld(Op::Try | Op::Cancel) => Kind::Cancel,
+                Ask::Confirm => Kind::Confirm,
+                Ask::Cancel { .. } => Kind::Cancel,
+                Ask::DecideHeld(held) if held.op == Op::Confirm => Kind::Confirm,
+                Ask::DecideHeld(_) => Kind::Cancel,
                 Ask::Retry { .. } => Kind::Retry,
                 // Nobody here begins jobs.
                 Ask::Resolve(_) | Ask::OfJob(_) => Kind::Resolve,

@@ -37,7 +37,7 @@ pub(in crate::cli) struct Audit {
     /// Only what was done to this transaction
     #[arg(long, value_name = "GID")]
     gid: Option<String>,
-    /// Only this: retry, retry-all, resolve, readdress, saga-put, saga-retire, pause, resume, job-begin, job-stop or release
+    /// Only this: retry, retry-all, resolve, readdress, saga-put, saga-retire, pause, resume, job-begin, job-stop, release, confirm-held or cancel-held
     #[arg(long, value_name = "ACTION")]
     action: Option<String>,
     /// Done at this RFC 3339 time or later

@@ -25,7 +25,7 @@ pub(in crate::http) struct AuditFilter {
     #[param(value_type = Option<String>)]
     gid: Option<Gid>,
     /// Only this.
-    #[param(value_type = Option<String>, pattern = "^(retry|retry-all|resolve|readdress|saga-put|saga-retire|pause|resume|job-begin|job-stop|release)$")]
+    #[param(value_type = Option<String>, pattern = "^(retry|retry-all|resolve|readdress|saga-put|saga-retire|pause|resume|job-begin|job-stop|release|confirm-held|cancel-held)$")]
     action: Option<Action>,
     /// Done at this RFC 3339 time or later.
     #[param(value_type = Option<String>)]
@@ -115,7 +115,7 @@ mod tests {
         for (query, expected) in [
             (
                 "action=confirm",
-                "action: \"confirm\" is not one of retry retry-all resolve readdress saga-put saga-retire pause resume job-begin job-stop release",
+                "action: \"confirm\" is not one of retry retry-all resolve readdress saga-put saga-retire pause resume job-begin job-stop release confirm-held cancel-held",
             ),
             ("gid=-x", "gid: must begin with"),
             ("since=yesterday", "since: must be an RFC 3339"),

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use serde::Deserialize;
-use tercet_engine::Ask;
+use tercet_engine::{Ask, HeldDecision};
 use tercet_wire::{
     Arrival, CancelRequest, Invalid, Op, Problem, TransactionView, check_cancel, header,
     refused_begin,
@@ -60,12 +60,17 @@ impl FromParams for DespiteHold {
 
 impl DespiteHold {
     /// What is asked instead, where an operator says so.
-    fn ask(&self, op: Op, ask: Ask, caller: &Caller) -> Result<Ask, Failure> {
+    fn ask(&self, op: Op, ask: Ask, (api, caller): (&Api, &Caller)) -> Result<Ask, Failure> {
         if !self.is_said {
             return Ok(ask);
         }
         caller.may(Role::Operator).map_err(|denied| Failure::denied(&denied))?;
-        Ok(Ask::DecideHeld(op))
+        let note = match ask {
+            Ask::Cancel { detail, .. } => detail,
+            _ => None,
+        };
+        let by = caller.acts(api.clock.new_act());
+        Ok(Ask::DecideHeld(Box::new(HeldDecision { op, note, by })))
     }
 }
 
@@ -99,7 +104,7 @@ pub(in crate::http) async fn confirm(
     OptionalBody(ConfirmRequest {}): OptionalBody<ConfirmRequest>,
 ) -> Result<Response, Failure> {
     let wait = wait.wait();
-    let ask = despite.ask(Op::Confirm, Ask::Confirm, &caller)?;
+    let ask = despite.ask(Op::Confirm, Ask::Confirm, (api.as_ref(), &caller))?;
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     reply::transaction(reply, &gid)
 }
@@ -145,7 +150,8 @@ pub(in crate::http) async fn cancel(
         let (instance, at) = (api.clock.new_instance(), api.clock.now().wall);
         Arc::new(refused_begin(gid.clone(), &Arrival { instance, at, traceparent }))
     });
-    let ask = despite.ask(Op::Cancel, Ask::Cancel { detail, if_unknown }, &caller)?;
+    let ask =
+        despite.ask(Op::Cancel, Ask::Cancel { detail, if_unknown }, (api.as_ref(), &caller))?;
     let reply = api.engine.ask(gid.clone(), ask, wait.until, wait.within).await;
     reply::transaction(reply, &gid)
 }
