@@ -58,6 +58,7 @@ pub use response::{
     ListedSagaView, MatchedView, NodeView, Page, ParticipantView, ParticipantsView,
     PausedParticipantView, PausedView, PendingResolutionView, RegisteredView, ReleasedView,
     RestoredView, RetriedView, SagaView, StatsView, StepView, SummaryView, TransactionView,
+    UrlsView,
 };
 pub use retry_after::parse_retry_after;
 pub use signature::{

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tercet_wire::{
-    AnswerView, BranchId, BranchResult, BranchStatus, BranchView, JsonText, LastAnswerView,
-    PendingResolutionView, Reason, SummaryView, TraceId, TransactionView, Wall,
+    AnswerView, BranchId, BranchResult, BranchStatus, BranchView, JsonText, LastAnswerView, Op,
+    PendingResolutionView, Reason, SummaryView, TraceId, TransactionView, UrlsView, Wall,
 };
 
 use crate::engine::output::Snapshot;
@@ -31,6 +31,9 @@ impl Snapshot {
         let mut view = self.view();
         for (shown, branch) in view.branches.iter_mut().zip(&self.transaction.branches) {
             shown.payload = JsonText::of(&branch.spec.payload);
+            let url = |op| branch.spec.url(op).map(ToString::to_string);
+            let [try_, confirm, cancel] = [Op::Try, Op::Confirm, Op::Cancel].map(url);
+            shown.urls = Some(UrlsView { try_, confirm, cancel });
         }
         view
     }
@@ -146,6 +149,7 @@ fn branch_view(
         answer: branch.answer.as_ref().map(answer_view),
         result: transaction.result(position).and_then(BranchResult::view),
         payload: None,
+        urls: None,
         last_answer: branch.last_answer.as_deref().map(LastAnswerView::from),
         resolved_as: branch.resolved_as,
         pending_resolution: branch

@@ -17,5 +17,5 @@ pub use operator::{
 pub use saga::{ListedSagaView, SagaView, StepView};
 pub use view::{
     AnswerView, AttemptsView, BranchView, BranchesView, EventView, LastAnswerView, Page,
-    PendingResolutionView, RegisteredView, SummaryView, TransactionView,
+    PendingResolutionView, RegisteredView, SummaryView, TransactionView, UrlsView,
 };

@@ -13,6 +13,29 @@ use crate::trace_id::TraceId;
 /// Calls made, by leg.
 pub type AttemptsView = PerOp<u32>;
 
+/// Where the calls of a branch go. What it does not have is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UrlsView {
+    /// Its Try.
+    #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
+    pub try_: Option<String>,
+    /// Its Confirm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
+    /// Its Cancel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<String>,
+}
+
+impl UrlsView {
+    /// Each that there is.
+    pub fn iter(&self) -> impl Iterator<Item = (Op, &str)> {
+        let all = [(Op::Try, &self.try_), (Op::Confirm, &self.confirm), (Op::Cancel, &self.cancel)];
+        all.into_iter().filter_map(|(op, url)| Some((op, url.as_deref()?)))
+    }
+}
+
 /// A transaction with its branches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -146,6 +169,9 @@ pub struct BranchView {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<serde_json::Value>))]
     pub payload: Option<JsonText>,
+    /// Where each of its calls goes. Shown with the payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urls: Option<UrlsView>,
     /// The last answer to any of its calls that had a status and was neither a success nor 202.
     #[serde(default)]
     pub last_answer: Option<LastAnswerView>,

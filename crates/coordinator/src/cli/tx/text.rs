@@ -164,6 +164,9 @@ fn words(branches: &[BranchView]) -> Vec<String> {
             let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
             lines.push(format!("{id}: will be resolved as {as_} by {by} at {at}{note}"));
         }
+        for (op, url) in branch.urls.iter().flat_map(|urls| urls.iter()) {
+            lines.push(format!("{id}: {op} goes to {url}"));
+        }
         if let Some(payload) = &branch.payload {
             lines.push(format!("{id}: is sent {}", payload.as_str()));
         }

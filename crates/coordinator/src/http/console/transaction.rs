@@ -191,6 +191,12 @@ fn filled(
     }
 }
 
+/// Where its calls go, each with its leg.
+fn urls(branch: &BranchView) -> Vec<(&'static str, String)> {
+    let all = branch.urls.iter().flat_map(|urls| urls.iter());
+    all.map(|(op, url)| (op.as_str(), for_people(url).into_owned())).collect()
+}
+
 fn card(branch: &BranchView, view: &TransactionView, now: Wall) -> Card {
     let gid = view.summary.gid.as_str();
     let calls = Op::ALL.iter().map(|op| (op.as_str(), *branch.attempts.get(*op)));
@@ -213,7 +219,7 @@ fn card(branch: &BranchView, view: &TransactionView, now: Wall) -> Card {
         is_parked: branch.parked,
         after,
         calls: calls.filter(|(_, count)| *count > 0).collect(),
-        urls: Vec::new(),
+        urls: urls(branch),
         next: branch.next_attempt_at.map(|at| Moment::new(at, now)),
         finished: branch.finished_at.map(|at| Moment::new(at, now)),
         words,

@@ -22,7 +22,7 @@ use crate::http::state::Api;
 ///
 /// With its branches. Can wait until it is decided or finished; the answer is 200
 /// whether that came or the wait ran out, and `status` says which. `include=payload` shows operators what
-/// each branch is sent.
+/// each branch is sent, and where its calls go.
 #[utoipa::path(
     get,
     path = "/v1/transactions/{gid}",
