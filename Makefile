@@ -34,8 +34,8 @@ BUILD_TESTS := cargo build --workspace --bins --tests --features $(FEATURES)
 TESTS := cargo test --workspace --features $(FEATURES)
 
 # With throw-away servers of PostgreSQL and MariaDB. What changes a whole server's settings comes after all others, one by one. Of the
-# planted bugs, which take the longest of all, a quarter is put in, another one with each commit.
-test: ## Build everything and run every test; of the planted bugs a quarter; the libraries whose toolchain is there
+# planted bugs, which take the longest of all, an eighth is put in, another one with each commit.
+test: ## Build everything and run every test; of the planted bugs an eighth; the libraries whose toolchain is there
 	$(BUILD_TESTS)
 	TURN=$$(git rev-list --count HEAD) tests/databases sh -c '$(TESTS) && $(TESTS) --lib -- postgres mysql --ignored --test-threads 1 && sdk/test'
 	$(MAKE) bench-smoke BIN_DIR=$(BUILT)/debug

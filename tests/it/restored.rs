@@ -214,6 +214,8 @@ async fn a_release_says_first_what_it_cancels() {
     }
     assert_eq!(stats(&client).await["restored"]["held"], 9, "nothing was released");
     client.send(Method::POST, "/v1/transactions/late-6/confirm?despite_hold=true", None).await;
+    let audit = client.send(Method::GET, "/v1/audit?action=confirm-held", None).await;
+    assert_eq!(audit.json["items"][0]["gid"], "late-6", "{audit:?}");
     participant.always("stock", Op::Try, Reaction::status(200));
     well(&tercet, &["restored", "release", "--yes"]).await;
     for gid in &named {

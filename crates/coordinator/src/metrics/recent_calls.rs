@@ -34,6 +34,8 @@ pub struct Recent {
     pub slots: Vec<CallCount>,
     /// Since when it does not answer, or answers mostly in a way that is no success.
     pub unwell_since: Option<Wall>,
+    /// Whether what failed last was mostly not answered at all.
+    pub is_silent: bool,
 }
 
 /// Of all of them. Cheap to clone; all clones are of the same.
@@ -52,7 +54,10 @@ struct OfOne {
     slots: VecDeque<CallCount>,
     /// What was counted in all when it was looked at last.
     last: CallCount,
+    /// Of those the ones without an answer.
+    last_unanswered: u64,
     unwell_since: Option<Wall>,
+    is_silent: bool,
 }
 
 impl RecentCalls {
@@ -76,7 +81,8 @@ impl RecentCalls {
         let kept = self.kept();
         let Some(of_one) = kept.participants.get(participant) else { return Recent::default() };
         let slots = of_one.slots.iter().copied().collect();
-        Recent { slots, unwell_since: of_one.unwell_since }
+        let OfOne { unwell_since, is_silent, .. } = *of_one;
+        Recent { slots, unwell_since, is_silent }
     }
 
     fn look(&self, all: &[ParticipantHealth], now: Now) {
@@ -117,6 +123,12 @@ impl OfOne {
             failures: total.failures.checked_sub(self.last.failures).unwrap_or(total.failures),
         };
         self.last = total;
+        let unanswered = health.answers.unanswered;
+        let newly = unanswered.checked_sub(self.last_unanswered).unwrap_or(unanswered);
+        self.last_unanswered = unanswered;
+        if since.calls > 0 {
+            self.is_silent = newly * 2 > since.failures;
+        }
         if self.slots.is_empty() {
             self.slots.push_back(CallCount::default());
         }
@@ -182,6 +194,24 @@ mod tests {
         }
         // What was called before the first look is of no slot, and between two looks slots can pass.
         assert_eq!(counts(&recent), [(5, 1), (8, 0), (0, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn who_answers_with_failures_is_told_from_who_does_not_answer() {
+        let recent = RecentCalls::default();
+        for (seconds, calls, unanswered, expected) in [
+            (0, 10, 0, false),
+            (2, 12, 2, true),
+            (4, 12, 2, true),
+            (6, 16, 3, false),
+            (8, 17, 4, true),
+        ] {
+            let answers = AnswersView { unanswered, ..AnswersView::default() };
+            let health =
+                ParticipantHealth { answers, ..health(calls, calls, BreakerState::Closed) };
+            recent.look(&[health], at(seconds));
+            assert_eq!(recent.of("pay:80").is_silent, expected, "at {seconds} s");
+        }
     }
 
     /// Keeps P9.

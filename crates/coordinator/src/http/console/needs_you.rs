@@ -152,7 +152,7 @@ pub(super) fn row(visitor: &Visitor, view: ParticipantView) -> Row {
     let recent = visitor.console().own.recent.of(&view.participant);
     let trend = Trend::of(&recent);
     let failing = trend.failing();
-    let state = Pill::of_participant(&view, failing);
+    let state = Pill::of_participant(&view, failing, recent.is_silent);
     let since = recent.unwell_since.filter(|_| state.tone < Tone::Busy);
     let list = [("participant", view.participant.as_str()), ("order", "oldest")];
     Row {

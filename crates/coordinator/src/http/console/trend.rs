@@ -102,7 +102,7 @@ mod tests {
 
     fn trend(slots: &[(u64, u64)]) -> Trend {
         let slots = slots.iter().map(|&(calls, failures)| CallCount { calls, failures });
-        Trend::of(&Recent { slots: slots.collect(), unwell_since: None })
+        Trend::of(&Recent { slots: slots.collect(), ..Recent::default() })
     }
 
     #[test]

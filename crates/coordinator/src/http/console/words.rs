@@ -85,13 +85,21 @@ impl Pill {
         Self::new(tone, branch.status.as_str())
     }
 
-    /// How it stands with a participant of which so many percent of the calls have failed lately.
-    pub(super) fn of_participant(view: &ParticipantView, failing: Option<f64>) -> Self {
+    /// How it stands with a participant of which so many percent of the calls have failed lately, mostly
+    /// without an answer where it is silent.
+    pub(super) fn of_participant(
+        view: &ParticipantView,
+        failing: Option<f64>,
+        is_silent: bool,
+    ) -> Self {
         let is_failing = failing.is_some_and(|percent| percent >= FAILING_PERCENT);
         match view.breaker {
             _ if view.paused.is_some() => Self::new(Tone::Paused, "paused"),
             BreakerState::Open => Self::new(Tone::Bad, "not answering"),
             BreakerState::HalfOpen => Self::new(Tone::Warn, "coming back"),
+            BreakerState::Closed if is_failing && is_silent => {
+                Self::new(Tone::Bad, "not answering")
+            }
             BreakerState::Closed if view.parked > 0 && is_failing => {
                 Self::new(Tone::Bad, "refusing")
             }
@@ -173,6 +181,8 @@ mod tests {
         };
         let (open, half, closed) =
             (BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed);
+        let silent = Pill::of_participant(&view(closed, 1, false), Some(100.0), true);
+        assert_eq!(silent.word, "not answering");
         for (breaker, parked, is_paused, failing, expected) in [
             (closed, 0, false, None, "ok"),
             (closed, 0, false, Some(4.9), "ok"),
@@ -183,7 +193,7 @@ mod tests {
             (open, 1, false, None, "not answering"),
             (open, 1, true, None, "paused"),
         ] {
-            let pill = Pill::of_participant(&view(breaker, parked, is_paused), failing);
+            let pill = Pill::of_participant(&view(breaker, parked, is_paused), failing, false);
             assert_eq!(pill.word, expected);
         }
     }
