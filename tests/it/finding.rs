@@ -156,6 +156,9 @@ async fn payloads_are_shown_to_operators_who_ask_for_them() {
             shown.text
         );
         assert_eq!(shown.branch("plain")["payload"], json!({}));
+        let confirm = shown.branch("plain")["urls"]["confirm"].clone();
+        let confirm = confirm.as_str().unwrap_or_default();
+        assert!(confirm.starts_with("http://") && confirm.ends_with("/confirm"), "{}", shown.text);
         for client in [&viewer, &orders] {
             let refused = client.get(&format!("order-1{query}")).await;
             problem(&refused, "forbidden", None);
@@ -164,7 +167,9 @@ async fn payloads_are_shown_to_operators_who_ask_for_them() {
     }
     for client in [&viewer, &orders, &operator] {
         let shown = client.get("order-1").await;
-        assert!(shown.branch("pay").get("payload").is_none(), "{}", shown.text);
+        for of_operators in ["payload", "urls"] {
+            assert!(shown.branch("pay").get(of_operators).is_none(), "{}", shown.text);
+        }
         assert!(!shown.text.contains("4711"));
     }
     let misspelt = operator.get("order-1?include=payloads").await;
