@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::load::{Counted, Driven, Kind, Load, Pace, Script, Shape, Until};
+use crate::load::{Counted, Driven, Gids, Kind, Load, Pace, Script, Shape, Until};
 use crate::rig::{RigError, ServerProcesses};
 use crate::run::{self, CONNECTIONS, Plan};
 use crate::sink::{self, Profile};
-use crate::{report, run::growth, run::observed, run::stores};
+use crate::{report, run::compare, run::growth, run::observed, run::stores};
 
 /// Measures a Tercet daemon: puts load on it, and says what it did and what that cost.
 #[derive(Debug, Parser)]
@@ -58,6 +58,24 @@ enum Command {
     },
     /// The same daemon with more and less of logs, metrics and traces, in turns; about three minutes
     Observed(Place),
+    /// What whose gids transactions have costs, in turns; with a million of each twelve minutes
+    Gids {
+        #[command(flatten)]
+        place: Place,
+        /// Finished transactions of each kind in the end
+        #[arg(long, default_value_t = 1_000_000)]
+        most: u64,
+    },
+    /// Another daemon before and this one now, in turns; about five minutes
+    Compare {
+        #[command(flatten)]
+        place: Place,
+        /// The other daemon's program
+        #[arg(long)]
+        before: PathBuf,
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+    },
     /// Load on a daemon that runs already
     Load(LoadFlags),
     /// The participant alone: prints where it listens, answers until its standard input ends
@@ -95,6 +113,9 @@ struct LoadFlags {
     /// The initiator drives: begin, register each branch, confirm
     #[arg(long)]
     open: bool,
+    /// Whose gids they have
+    #[arg(long, value_enum, default_value_t = Gids::Generated)]
+    gids: Gids,
     /// Transactions each second; without it as many as it can
     #[arg(long)]
     rate: Option<f64>,
@@ -132,6 +153,16 @@ impl Arguments {
                 observed::publish(&outcome, &place.below)?;
                 Ok(outcome.wrong.is_empty())
             }
+            Command::Gids { place, most } => {
+                let outcome = growth::name(&place.daemon, &place.below, most)?;
+                growth::publish_gids(&outcome, &place.below)?;
+                Ok(outcome.wrong.is_empty())
+            }
+            Command::Compare { place, before, rounds } => {
+                let outcome = compare::run(&before, &place.daemon, &place.below, rounds)?;
+                compare::publish(&outcome, &place.below)?;
+                Ok(outcome.wrong.is_empty())
+            }
             Command::Load(flags) => flags.run(),
             Command::Sink => Ok(sink::serve().map(|()| true)?),
         }
@@ -158,6 +189,7 @@ impl LoadFlags {
             profile: Profile::Accept,
             refused_of: None,
             driven,
+            gids: self.gids,
         };
         let script = Script::new(shape, self.address, self.sink);
         let load = Load {

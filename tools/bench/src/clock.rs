@@ -26,6 +26,13 @@ pub(crate) fn thread_cpu() -> Duration {
     Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(used.tv_nsec).unwrap_or(0))
 }
 
+/// Microseconds since 1970.
+pub(crate) fn micros() -> u64 {
+    let now = clock_gettime(ClockId::Realtime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    seconds * 1_000_000 + u64::try_from(now.tv_nsec / 1_000).unwrap_or(0)
+}
+
 /// The day, in UTC, as 2026-01-31.
 pub(crate) fn today() -> String {
     let seconds = clock_gettime(ClockId::Realtime).tv_sec;

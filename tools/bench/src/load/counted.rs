@@ -68,6 +68,12 @@ impl Counted {
         cpu.as_secs_f64() * 1e6 / self.measured.max(1) as f64
     }
 
+    /// So much of a whole for each transaction.
+    #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^53")]
+    pub(crate) fn each(&self, whole: u64) -> f64 {
+        whole as f64 / self.measured.max(1) as f64
+    }
+
     /// A percentile of the latency, in milliseconds.
     #[expect(clippy::cast_precision_loss, reason = "latencies here are far below 2^53")]
     pub(crate) fn latency_ms(&self, percentile: f64) -> f64 {

@@ -48,6 +48,7 @@ fn load(pace: Pace, until: Until, status: &'static str) -> Counted {
         profile: Profile::Accept,
         refused_of: None,
         driven: Driven::Coordinator,
+        gids: Gids::Generated,
     };
     let script = Script::new(shape, address, address);
     let warm_up = Duration::ZERO;

@@ -14,4 +14,4 @@ pub(crate) use counted::Counted;
 pub(crate) use generator::{Edge, Load, Until};
 pub(crate) use pace::Pace;
 pub(crate) use script::Script;
-pub(crate) use shape::{Driven, Kind, Shape};
+pub(crate) use shape::{Driven, Gids, Kind, Shape};

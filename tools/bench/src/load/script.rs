@@ -1,10 +1,12 @@
 //! What is asked of the coordinator, request by request, and what it must answer.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 
-use super::shape::{Driven, Kind, Shape};
+use super::shape::{Driven, Gids, Kind, Shape};
+use crate::clock;
 use crate::sink::Profile;
 use crate::wire::Response;
 
@@ -16,9 +18,11 @@ const TRANSACTIONS: &str = "/v1/transactions";
 pub(crate) struct Script {
     shape: Shape,
     host: SocketAddr,
-    begin: Vec<u8>,
+    begin: Begin,
     /// The begin of one that is refused.
-    refused: Vec<u8>,
+    refused: Begin,
+    /// What tells its gids from those of every other load.
+    salt: u64,
     /// The bodies by which branches are registered.
     registered: Vec<String>,
     /// The line by which each request shows its token, if it has one.
@@ -58,6 +62,12 @@ impl Script {
                 Kind::Saga | Kind::ConfirmedSaga => json!({ "pattern": "saga", "branches": all }),
             }
         };
+        let named = |mut begin: Value| {
+            if shape.gids != Gids::Generated && !begin.is_null() {
+                begin["gid"] = json!(NO_GID);
+            }
+            begin
+        };
         let (path, begin, refused) = match shape.driven {
             Driven::Coordinator => {
                 (TRANSACTIONS, with_all(shape.profile), with_all(Profile::Refuse))
@@ -88,8 +98,9 @@ impl Script {
         Self {
             shape,
             host: coordinator,
-            begin: post(coordinator, path, &begin.to_string()),
-            refused: post(coordinator, path, &refused.to_string()),
+            begin: Begin::new(post(coordinator, path, &named(begin).to_string())),
+            refused: Begin::new(post(coordinator, path, &named(refused).to_string())),
+            salt: clock::micros(),
             registered,
             authorization: None,
         }
@@ -99,8 +110,8 @@ impl Script {
     pub(crate) fn with_token(self, token: &str) -> Self {
         let line = format!("authorization: Bearer {token}\r\n");
         Self {
-            begin: with_line(&self.begin, &line),
-            refused: with_line(&self.refused, &line),
+            begin: Begin::new(with_line(&self.begin.request, &line)),
+            refused: Begin::new(with_line(&self.refused.request, &line)),
             authorization: Some(line),
             ..self
         }
@@ -128,11 +139,25 @@ impl Script {
         to.clear();
         if step == 0 {
             let begin = if self.is_refused(number) { &self.refused } else { &self.begin };
-            to.extend_from_slice(begin);
+            to.extend_from_slice(&begin.request);
+            if let Some(place) = &begin.gid {
+                to[place.clone()].copy_from_slice(self.gid(number).as_bytes());
+            }
         } else if let Some(branch) = self.registered.get(step - 1) {
             to.extend(self.post(&format!("{location}/branches"), branch));
         } else {
             to.extend(self.post(&format!("{location}/confirm"), ""));
+        }
+    }
+
+    /// The gid of a transaction, of as many bytes whatever it is.
+    fn gid(&self, number: u64) -> String {
+        match self.shape.gids {
+            Gids::Generated | Gids::Sequential => format!("{:018}-{number:017}", self.salt),
+            Gids::Random => {
+                let [high, low] = [0, 1].map(|half| mixed(self.salt ^ mixed(number * 2 + half)));
+                format!("{high:016x}-{low:016x}-{:02x}", self.salt % 256)
+            }
         }
     }
 
@@ -175,6 +200,32 @@ impl Script {
     }
 }
 
+/// Stands in the place of a gid, and has as many bytes as the gids that are generated.
+const NO_GID: &str = "000000000000000000000000000000000000";
+
+/// A begin, and where its gid stands, if it has one.
+#[derive(Debug)]
+struct Begin {
+    request: Vec<u8>,
+    gid: Option<Range<usize>>,
+}
+
+impl Begin {
+    fn new(request: Vec<u8>) -> Self {
+        let mut places = request.windows(NO_GID.len());
+        let at = places.position(|bytes| bytes == NO_GID.as_bytes());
+        Self { gid: at.map(|at| at..at + NO_GID.len()), request }
+    }
+}
+
+/// A number that none of its neighbours is near (the finish of SplitMix64).
+fn mixed(number: u64) -> u64 {
+    let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 /// Longer than any measurement: what is held stays.
 const HELD_MS: u64 = 86_400_000;
 const HELD_CALL_MS: u64 = 600_000;
@@ -202,6 +253,8 @@ fn with_line(request: &[u8], line: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -219,7 +272,8 @@ mod tests {
     fn script(kind: Kind, branches: u32, driven: Driven) -> Script {
         let here = SocketAddr::from(([127, 0, 0, 1], 1));
         let (profile, refused_of) = (Profile::Accept, Some(10));
-        let shape = Shape { kind, branches, payload_bytes: 20, profile, refused_of, driven };
+        let gids = Gids::Generated;
+        let shape = Shape { kind, branches, payload_bytes: 20, profile, refused_of, driven, gids };
         Script::new(shape, here, here)
     }
 
@@ -237,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_saga_is_steps_each_after_the_one_before() {
-        let (path, body) = parts(&script(Kind::Saga, 3, Driven::Coordinator).begin);
+        let (path, body) = parts(&script(Kind::Saga, 3, Driven::Coordinator).begin.request);
         assert_eq!((path.as_str(), &body["pattern"]), ("/v1/transactions", &json!("saga")));
         let steps = body["branches"].as_array().expect("steps");
         assert_eq!(steps.len(), 3);
@@ -253,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_confirmed_saga_has_all_three_legs_of_each_step() {
-        let (_, body) = parts(&script(Kind::ConfirmedSaga, 3, Driven::Coordinator).begin);
+        let (_, body) = parts(&script(Kind::ConfirmedSaga, 3, Driven::Coordinator).begin.request);
         assert_eq!(body["pattern"], "saga");
         let steps = body["branches"].as_array().expect("steps");
         let endpoints: Vec<&Value> = steps.iter().map(|step| &step["endpoint"]).collect();
@@ -270,12 +324,40 @@ mod tests {
             "payload": payload(20),
         });
         let expected = json!({ "branches": [branch] });
-        assert_eq!(parts(&message.begin), ("/v1/transactions?wait=accepted".to_owned(), expected));
+        assert_eq!(
+            parts(&message.begin.request),
+            ("/v1/transactions?wait=accepted".to_owned(), expected)
+        );
         assert!(message.check(1, 0, &response(201, "confirming")).is_ok());
         assert!(message.check(1, 0, &response(201, "trying")).is_err());
         assert!(message.check(1, 0, &response(202, "confirming")).is_err());
         assert!(message.shape.ends_later());
         assert!(!script(Kind::Saga, 3, Driven::Coordinator).shape.ends_later());
+    }
+
+    #[test]
+    fn gids_of_the_initiators_are_never_the_same_twice() {
+        let with = |gids| {
+            let shape = Shape { gids, ..crate::run::USUAL };
+            let here = SocketAddr::from(([127, 0, 0, 1], 1));
+            Script::new(shape, here, here).with_token("t")
+        };
+        for gids in [Gids::Sequential, Gids::Random] {
+            let script = with(gids);
+            let gid = |number| {
+                let mut request = Vec::new();
+                script.request(number, 0, "", &mut request);
+                parts(&request).1["gid"].as_str().expect("a gid").to_owned()
+            };
+            let some: Vec<String> = (1..=1_000).map(gid).collect();
+            let distinct: BTreeSet<&String> = some.iter().collect();
+            assert_eq!(distinct.len(), some.len(), "{gids:?}");
+            assert!(some.iter().all(|gid| gid.len() == NO_GID.len()), "{some:?}");
+            assert_eq!(some.is_sorted(), gids == Gids::Sequential);
+        }
+        let mut request = Vec::new();
+        with(Gids::Generated).request(1, 0, "", &mut request);
+        assert!(parts(&request).1.get("gid").is_none());
     }
 
     #[test]

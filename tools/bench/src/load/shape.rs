@@ -19,6 +19,19 @@ pub(crate) struct Shape {
     pub(crate) refused_of: Option<u64>,
     /// Who drives it.
     pub(crate) driven: Driven,
+    /// Whose gids they have.
+    pub(crate) gids: Gids,
+}
+
+/// Whose gids the transactions of a load have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Gids {
+    /// The coordinator's: each is greater than those before it.
+    Generated,
+    /// The initiator's, each greater than those before it, as the numbers of orders are.
+    Sequential,
+    /// The initiator's, in no order.
+    Random,
 }
 
 /// What the branches of a transaction are.

@@ -5,7 +5,7 @@ use super::patterns::patterns;
 use super::table::Table;
 use super::targets::targets;
 use crate::rig::Journal;
-use crate::run::{AtRate, ByTls, Figures, Measured, Outcome, Spread, ratio};
+use crate::run::{AtRate, ByTls, Figures, Measured, Outcome, Spread, gids, ratio};
 
 /// All tables of a run, in the order in which they are read.
 pub(crate) fn tables(outcome: &Outcome) -> Vec<Table> {
@@ -21,6 +21,7 @@ pub(crate) fn tables(outcome: &Outcome) -> Vec<Table> {
         patterns(&outcome.patterns),
         by_tls(&outcome.by_tls),
         rates(&outcome.rates),
+        gids::table(&outcome.gids),
         memory(outcome),
     ];
     targets.into_iter().chain(measured).collect()

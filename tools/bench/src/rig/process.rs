@@ -51,6 +51,13 @@ impl Process {
         cpu_of(&text).ok_or(RigError::Unreadable { what: path })
     }
 
+    /// Bytes that it had written to disks, as the kernel counts them: pages that it made dirty.
+    pub(crate) fn written(&self) -> Result<u64, RigError> {
+        let (path, text) = self.read("io")?;
+        let bytes = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        bytes.and_then(|bytes| bytes.parse().ok()).ok_or(RigError::Unreadable { what: path })
+    }
+
     /// Memory it takes, and the most it took.
     pub(crate) fn memory(&self) -> Result<Memory, RigError> {
         let (path, text) = self.read("status")?;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::load::{Driven, Kind, Shape};
+use crate::load::{Driven, Gids, Kind, Shape};
 use crate::sink::Profile;
 
 /// One case.
@@ -24,6 +24,7 @@ pub(crate) const USUAL: Shape = Shape {
     profile: Profile::Accept,
     refused_of: None,
     driven: Driven::Coordinator,
+    gids: Gids::Generated,
 };
 
 /// The name of the saga that has a target.

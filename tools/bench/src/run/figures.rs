@@ -25,6 +25,8 @@ pub(crate) struct Figures {
     pub(crate) statements_per_batch: f64,
     pub(crate) commits_per_transaction: f64,
     pub(crate) records_per_batch: f64,
+    /// Bytes that the daemon had written to disks.
+    pub(crate) bytes_per_transaction: f64,
     /// How long after the last answer the last transaction ended, where answers do not wait for
     /// that.
     pub(crate) ended_later_ms: f64,
@@ -43,12 +45,14 @@ pub(super) struct JournalCounts {
     pub(super) records: f64,
 }
 
-/// Processor time used.
+/// Processor time used, and what was written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Used {
     pub(super) daemon: Duration,
     pub(super) sink: Duration,
     pub(super) database: Duration,
+    /// Bytes that the daemon had written to disks.
+    pub(super) written: u64,
 }
 
 impl Used {
@@ -58,6 +62,7 @@ impl Used {
             daemon: self.daemon.saturating_sub(before.daemon),
             sink: self.sink.saturating_sub(before.sink),
             database: self.database.saturating_sub(before.database),
+            written: self.written.saturating_sub(before.written),
         }
     }
 }
@@ -89,6 +94,7 @@ impl Figures {
             statements_per_batch: ratio(journal.statements, journal.commits),
             commits_per_transaction: ratio(journal.commits, ended),
             records_per_batch: ratio(journal.records, journal.batches),
+            bytes_per_transaction: counted.each(used.written),
             transactions: counted.ended,
             wrong: counted.wrong,
         }

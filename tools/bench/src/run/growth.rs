@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::case::{CONNECTIONS, Case, USUAL};
 use super::figures::Figures;
+use super::gids;
 use super::memory::{self, HELD, ROOM};
 use super::plan::seconds;
 use super::screens::{self, Screens};
@@ -21,6 +22,9 @@ use crate::sink::Profile;
 /// Rounds at each size; shown is the one in the middle by transactions each second.
 const ROUNDS: usize = 3;
 
+/// Rounds of each kind of gids where nothing else is measured.
+const ROUNDS_OF_GIDS: usize = 7;
+
 /// All of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Growth {
@@ -29,6 +33,7 @@ pub(crate) struct Growth {
     finished: Vec<AtSize>,
     waiting: Vec<AtSize>,
     history: Vec<AtSize>,
+    gids: Vec<gids::AtSize>,
     screens: Screens,
     /// What was answered wrongly. Nothing, if all is well.
     pub(crate) wrong: Vec<String>,
@@ -56,9 +61,41 @@ pub(crate) fn run(program: &Path, below: &Path, most: u64) -> Result<Growth, Rig
         finished: finished(&mut testbed, most)?,
         waiting: waiting(&mut testbed, most / 10)?,
         history: history(&mut testbed)?,
+        gids: gids::run(&mut testbed, &sizes(most)[1..], ROUNDS, seconds(1.0, 5.0))?,
         screens: screens(&mut testbed, most)?,
         wrong: testbed.wrong().to_vec(),
     })
+}
+
+/// Whose gids, by itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct Named {
+    day: String,
+    machine: Machine,
+    gids: Vec<gids::AtSize>,
+    /// What was answered wrongly. Nothing, if all is well.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// Measures what whose gids costs alone, with up to `most` finished transactions of each kind.
+///
+/// # Errors
+/// A program does not start, ends, or does not answer.
+pub(crate) fn name(program: &Path, below: &Path, most: u64) -> Result<Named, RigError> {
+    let machine = Machine::look(below)?;
+    eprintln!("{machine}");
+    let mut testbed = Testbed::new(program, below)?;
+    let gids = gids::run(&mut testbed, &[most / 20, most], ROUNDS_OF_GIDS, seconds(0.5, 3.0))?;
+    Ok(Named { day: clock::today(), machine, gids, wrong: testbed.wrong().to_vec() })
+}
+
+/// Prints and writes it: `gids.json` and `gids.md`.
+///
+/// # Errors
+/// A file cannot be written.
+pub(crate) fn publish_gids(named: &Named, below: &Path) -> io::Result<()> {
+    let about = format!("{}, `make bench-gids`: {}", named.day, named.machine);
+    report::write(&about, &[gids::table(&named.gids)], "", named, below, ("gids.json", "gids.md"))
 }
 
 /// Lists and screens by themselves.
@@ -161,6 +198,7 @@ pub(crate) fn publish(growth: &Growth, below: &Path) -> io::Result<()> {
         table("With finished transactions in the database", &growth.finished),
         table("With live transactions that wait for another participant", &growth.waiting),
         table("With history", &growth.history),
+        gids::table(&growth.gids),
         views,
         beside,
     ];

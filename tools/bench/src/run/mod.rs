@@ -2,7 +2,9 @@
 //! whatever else the machine does befalls both.
 
 mod case;
+pub(crate) mod compare;
 mod figures;
+pub(crate) mod gids;
 pub(crate) mod growth;
 mod memory;
 pub(crate) mod observed;
@@ -14,8 +16,8 @@ mod testbed;
 
 use std::path::Path;
 
-pub(crate) use case::{CONNECTIONS, SAGA};
-use case::{Case, USUAL};
+use case::Case;
+pub(crate) use case::{CONNECTIONS, SAGA, USUAL};
 pub(crate) use figures::{Figures, Spread, ratio};
 pub(crate) use outcome::{AtRate, ByTls, Measured, Outcome};
 pub(crate) use plan::Plan;
@@ -53,6 +55,7 @@ pub(crate) fn run(
     let by_tls = by_tls(&mut testbed, &daemons[1].1, plan)?;
     let rates = rates(&mut testbed, &daemons, plan, capacity(&main))?;
     drop(daemons);
+    let gids = gids::run(&mut testbed, &[plan.named], plan.rounds, plan.main)?;
     let memory = memory::look(&mut testbed, plan)?;
     Ok(Outcome {
         day: clock::today(),
@@ -64,6 +67,7 @@ pub(crate) fn run(
         patterns,
         by_tls,
         rates,
+        gids,
         memory,
         wrong: testbed.wrong().to_vec(),
     })

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::figures::{Figures, Spread, ratio};
+use super::gids::AtSize;
 use crate::rig::{Journal, Machine};
 
 /// All of a run.
@@ -19,6 +20,8 @@ pub(crate) struct Outcome {
     pub(crate) patterns: Vec<Measured>,
     pub(crate) by_tls: ByTls,
     pub(crate) rates: Vec<AtRate>,
+    /// The usual case by whose gids it has, in turns.
+    pub(crate) gids: Vec<AtSize>,
     pub(crate) memory: MemoryOutcome,
     /// What was answered wrongly. Nothing, if all is well.
     pub(crate) wrong: Vec<String>,

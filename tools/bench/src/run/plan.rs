@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     /// Offered rates, as parts of what a closed loop reached.
     pub(crate) rates: Vec<f64>,
     pub(crate) rate: Timing,
+    /// Transactions of each kind of gids that have finished before it is measured.
+    pub(crate) named: u64,
     /// Transactions after which memory is looked at.
     pub(crate) for_memory: u64,
     /// Transactions that wait while memory is looked at.
@@ -33,6 +35,7 @@ impl Plan {
             side: seconds(0.5, 3.0),
             rates: vec![0.1, 0.25, 0.5, 0.7, 0.85, 0.95, 1.05],
             rate: seconds(0.5, 3.0),
+            named: 50_000,
             for_memory: 100_000,
             waiting: 50_000,
         }
@@ -48,6 +51,7 @@ impl Plan {
             side: few(200),
             rates: vec![0.2, 0.4],
             rate: seconds(0.0, 0.5),
+            named: 300,
             for_memory: 300,
             waiting: 300,
         }

@@ -172,11 +172,13 @@ impl Testbed {
     }
 
     fn used(&self, daemon: &Daemon, others: &[Daemon]) -> Result<Used, RigError> {
-        let mut nodes = daemon.process.cpu()?;
+        let (mut nodes, mut written) = (daemon.process.cpu()?, daemon.process.written()?);
         for other in others {
             nodes += other.process.cpu()?;
+            written += other.process.written()?;
         }
-        Ok(Used { daemon: nodes, sink: self.sink.process.cpu()?, database: daemon.server.cpu()? })
+        let (sink, database) = (self.sink.process.cpu()?, daemon.server.cpu()?);
+        Ok(Used { daemon: nodes, sink, database, written })
     }
 
     fn complain(&mut self, case: &Case, counted: &Counted) {
