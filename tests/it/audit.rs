@@ -274,6 +274,10 @@ async fn the_command_line_lists_the_audit_and_exports_all_of_it() {
     assert_eq!(exported(&all.stdout), entries(&client, "").await);
     let retried = ran(&["-o", "jsonl", "--action", "retry", "--who", "127.0.0.1"]).await;
     assert_eq!(exported(&retried.stdout), entries(&client, "?action=retry").await);
+    // What was done to many is found by the history, which is said where it is looked for.
+    let of_one = ran(&["--gid", "order-1"]).await;
+    assert!(of_one.stderr.contains("tercet tx show order-1"), "{}", of_one.stderr);
+    assert_eq!(shown.stderr, "");
     // So many and no more; what is left out is said, and where it goes on.
     let some = ran(&["-o", "jsonl", "--limit", "1"]).await;
     assert_eq!(exported(&some.stdout), entries(&client, "?limit=1").await);

@@ -62,6 +62,8 @@ async fn a_bulk_that_fails_in_part_says_where_and_exits_1() {
     waits(&client, "tx-late").await;
     client.begin("", &begin_open("tx-0", &[])).await;
     let bulk = ["tx", "bulk", "cancel", "--gid-prefix", "tx-", "--yes"];
+    let dry = tercet_with(&tercet, &[&bulk[..], &["--dry-run"]].concat()).await;
+    assert!(dry.stdout.contains("1 of them is decided to be confirmed"), "{}", dry.stdout);
     let done = tercet_with(&tercet, &bulk).await;
     assert_eq!(done.code, Some(1), "{} {}", done.stdout, done.stderr);
     for said in ["1 of 2 done, 1 failed", "tx-late", "already-confirmed"] {

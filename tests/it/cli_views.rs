@@ -247,9 +247,17 @@ async fn a_doctor_fails_for_what_keeps_a_daemon_from_starting() {
     // It takes no lock: the daemon has it.
     let well = doctor(&listen, &url, &database).await;
     assert_eq!(well.code, Some(0), "{} {}", well.stdout, well.stderr);
-    for check in
-        ["settings", "ports", "durability", "fsync", "schema", "daemon", "clock", "retention"]
-    {
+    for check in [
+        "settings",
+        "ports",
+        "durability",
+        "fsync",
+        "pages",
+        "schema",
+        "daemon",
+        "clock",
+        "retention",
+    ] {
         assert_eq!(found(&well, check).0, "ok", "{check} in {}", well.stdout);
     }
     // Another program has the port, and nobody answers at the URL.
@@ -257,7 +265,7 @@ async fn a_doctor_fails_for_what_keeps_a_daemon_from_starting() {
     let taken = other.local_addr().expect("an address").to_string();
     let ill = doctor(&taken, "http://127.0.0.1:9", &database).await;
     assert_eq!((ill.code, found(&ill, "ports").0.as_str()), (Some(1), "fail"), "{}", ill.stdout);
-    assert_eq!(found(&ill, "daemon").0, "warn");
+    assert_eq!(found(&ill, "daemon").0, "fail", "it was named: {}", ill.stdout);
     std::fs::write(place.path().join("text.db"), "no database ".repeat(100)).expect("a file");
     let ill = doctor("127.0.0.1:0", &url, "sqlite://text.db").await;
     assert_eq!((ill.code, found(&ill, "database").0.as_str()), (Some(1), "fail"), "{}", ill.stdout);

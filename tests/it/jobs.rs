@@ -122,11 +122,13 @@ async fn a_dry_run_counts_shows_five_and_does_nothing() {
     let body = json!({ "action": "cancel", "filter": { "gid_prefix": "tx-", "open": true } });
     let dry = ask(&client, &body).await;
     assert_eq!((dry.status, &dry.json["matched"]), (200, &json!(7)), "{}", dry.text);
+    assert_eq!(dry.json["by_status"], json!({ "trying": 7 }));
     let sample = dry.json["sample"].as_array().expect("a sample");
     assert_eq!(sample.len(), 5);
     assert!(sample.iter().all(|one| one["status"] == "trying" && one["gid"].is_string()));
     let none = json!({ "action": "cancel", "filter": { "gid_prefix": "none-" }, "dry_run": true });
-    assert_eq!(ask(&client, &none).await.json, json!({ "matched": 0, "sample": [] }));
+    let nothing = json!({ "matched": 0, "by_status": {}, "sample": [] });
+    assert_eq!(ask(&client, &none).await.json, nothing);
     let jobs = client.send(Method::GET, "/v1/jobs", None).await;
     assert_eq!(jobs.json, json!({ "items": [], "next_cursor": null }));
     assert_eq!(client.get("tx-0").await.word("status"), "trying");

@@ -42,9 +42,11 @@ async fn a_paused_participant_is_not_called_until_it_is_resumed() {
     client.event("order-1", "call-failed").await;
     let waits = client.get("order-1").await;
     assert_eq!(waits.branch("under-way")["next_attempt_at"], Value::Null, "{}", waits.text);
+    assert_eq!(waits.branch("under-way")["paused"], true, "{}", waits.text);
     let body = begin("order-2", &[branch(&paused, "tried"), branch(&other, "elsewhere")]);
     client.begin("?wait=accepted", &body).await;
     other.called("elsewhere", Op::Try, 1).await;
+    assert_eq!(client.get("order-2").await.branch("elsewhere")["paused"], Value::Null);
     tercet.kill().await;
     tercet.restart().await;
     let client = tercet.client();
@@ -91,6 +93,7 @@ async fn a_pause_that_is_repeated_changes_nothing() {
     assert_eq!((first.status, first.field("known")), (200, &json!(false)), "{}", first.text);
     let again = word(&client, &at, "pause", &json!({ "note": "another" })).await;
     assert_eq!((again.status, again.field("paused")), (200, first.field("paused")));
+    assert_eq!((first.field("changed"), again.field("changed")), (&json!(true), &json!(false)));
     for _ in 0..2 {
         let resumed = word(&client, &at, "resume", &json!({})).await;
         assert_eq!((resumed.status, resumed.field("paused")), (200, &Value::Null));
@@ -151,7 +154,18 @@ async fn the_command_line_pauses_where_it_is_meant_and_shows_who_has() {
     assert_eq!(ran(&[]).await.stdout, "no participant was called lately, and none is paused\n");
     let paused = ran(&["pause", &at, "--note", "restoring \u{1b}[2J", "--yes"]).await;
     assert_eq!(paused.code, Some(0), "{}", paused.stderr);
+    let again = ran(&["pause", &at, "--note", "another", "--yes"]).await;
+    let said = "already paused by 127.0.0.1 at ";
+    assert!(again.stdout.contains(said), "{}", again.stdout);
+    assert!(again.stdout.contains("Z: restoring \\u{1b}[2J\n"), "{}", again.stdout);
     client.begin("?wait=accepted", &begin("order-1", &[branch(&participant, "a")])).await;
+    let environment = [("TERCET_URL", &*url)];
+    let retried = run(directory.path(), &["tx", "retry", "order-1"], &environment).await;
+    assert!(
+        retried.stdout.contains("NOT called: a, whose participant is paused"),
+        "{}",
+        retried.stdout
+    );
     let list = ran(&[]).await.stdout;
     let lines: Vec<&str> = list.lines().collect();
     assert!(lines[0].starts_with("PARTICIPANT") && lines[1].starts_with(&at), "{list}");
@@ -169,6 +183,9 @@ async fn the_command_line_pauses_where_it_is_meant_and_shows_who_has() {
     // To call it again nobody is asked.
     let resumed = ran(&["resume", &at]).await;
     assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
+    assert!(!resumed.stdout.contains("nothing was changed"), "{}", resumed.stdout);
+    let again = ran(&["resume", &at]).await.stdout;
+    assert!(again.contains("was not paused"), "{again}");
     transaction(&client.finished("order-1").await, 200, "confirmed");
     let metrics = client.send(Method::GET, "/metrics", None).await.text;
     assert!(metrics.contains(&format!("{gauge} 0\n")), "{metrics}");

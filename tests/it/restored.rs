@@ -263,9 +263,29 @@ async fn a_restore_leaves_what_it_cannot_replace() {
     fs::write(&damaged, &bytes).expect("it can be written");
     let strange = place.path().join("strange.db");
     fs::write(&strange, "no database ".repeat(100)).expect("it can be written");
-    for (file, words) in [(&damaged, "is damaged"), (&strange, "is not Tercet's")] {
+    let truncated = place.path().join("truncated.db");
+    fs::write(&truncated, &fs::read(&backup).expect("it is there")[..middle / 4_096 * 4_096])
+        .expect("it can be written");
+    let is_damaged = |file: &Path| format!("{} is damaged: ", file.display());
+    for (file, words) in [
+        (&damaged, is_damaged(&damaged)),
+        (&truncated, is_damaged(&truncated)),
+        (&strange, format!("{} is not Tercet's", strange.display())),
+    ] {
         let said = failed(&tercet, &["restore", text(file)]).await;
-        assert!(said.contains(words) && said.contains(text(file)), "{said}");
+        assert!(said.contains(&words), "{words} in {said}");
+    }
+    // Whoever backs up such a one, or looks what is wrong, hears which file it is.
+    for file in [&damaged, &truncated] {
+        let url = format!("sqlite://{}", file.display());
+        let environment =
+            [("TERCET_DATABASE__URL", &*url), ("TERCET_SERVER__LISTEN", "127.0.0.1:0")];
+        let ran = run(place.path(), &["backup", "copy.db"], &environment).await;
+        assert!(ran.code == Some(1) && ran.stderr.contains(&is_damaged(file)), "{}", ran.stderr);
+        let ran = run(place.path(), &["doctor", "-o", "jsonl"], &environment).await;
+        let pages = ran.stdout.lines().find(|line| line.contains("\"pages\""));
+        let pages = pages.unwrap_or_else(|| panic!("no pages in {}", ran.stdout));
+        assert!(ran.code == Some(1) && pages.contains(&is_damaged(file)), "{pages}");
     }
     assert_eq!(fs::read(tercet.database()).expect("it is there"), before);
     let directory = tercet.database().parent().expect("a directory").to_owned();

@@ -1,5 +1,6 @@
 //! `tercet tx`: what it prints, and the exit codes that scripts go by.
 
+use http::Method;
 use serde_json::{Value, json};
 use tercet_testing::{Gate, Participant, RawParticipant, Reaction, Tercet};
 use tercet_wire::Op;
@@ -203,6 +204,25 @@ async fn a_resolution_against_the_decision_is_warned_of_first() {
         }
     }
     transaction(&tercet.client().get("order-1").await, 200, "confirming");
+}
+
+#[tokio::test]
+async fn whose_word_is_taken_is_said_before_another_is_asked_for() {
+    let (tercet, participant) = (Tercet::start().await, Participant::start().await);
+    let gate = Gate::closed();
+    participant.next("slow", Op::Confirm, [Reaction::status(200).behind(&gate)]);
+    let client = tercet.client();
+    client.begin("?wait=decided", &begin("order-1", &[branch(&participant, "slow")])).await;
+    participant.called("slow", Op::Confirm, 1).await;
+    let path = "/v1/transactions/order-1/branches/slow/resolve?wait_ms=0";
+    let word = json!({ "as": "confirmed", "note": "ticket 1" }).to_string();
+    assert_eq!(client.send(Method::POST, path, Some(&word)).await.status, 202);
+    let again = ["resolve", "order-1", "slow", "--as", "confirmed", "--note", "ticket 2"];
+    let ran = tx(&tercet, &again).await;
+    let said = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = "slow is already resolved as confirmed by 127.0.0.1: ticket 1";
+    assert!(ran.code == Some(2) && said.contains(expected), "{said}");
+    gate.open();
 }
 
 #[tokio::test]

@@ -65,26 +65,27 @@ impl Pauses {
     }
 
     /// Has a participant called no more, or again; this node goes by it when that returns. Where it is
-    /// so already nothing is written: who has said it first, when and why stays.
-    pub(crate) async fn set(&self, act: Act, pause: ParticipantPause) -> Result<(), PauseError> {
+    /// so already nothing is written: who has said it first, when and why stays. Whether anything was.
+    pub(crate) async fn set(&self, act: Act, pause: ParticipantPause) -> Result<bool, PauseError> {
         // It goes on although whoever asked hangs up: what is durable holds at once.
         let this = self.clone();
         let setting = tokio::spawn(async move { this.set_here(act, pause).await });
         setting.await.unwrap_or(Err(PauseError::Unwritten(JournalError::Closed)))
     }
 
-    async fn set_here(&self, act: Act, pause: ParticipantPause) -> Result<(), PauseError> {
+    async fn set_here(&self, act: Act, pause: ParticipantPause) -> Result<bool, PauseError> {
         let _setting = self.shared.setting.lock().await;
         // Another node may have heard it first.
         self.read_again().await?;
         if self.of(pause.participant.as_str()).is_some() == pause.paused {
-            return Ok(());
+            return Ok(false);
         }
         if pause.paused && self.known().len() >= MOST {
             return Err(PauseError::TooMany);
         }
         self.shared.journal.pause(act, pause).await?;
-        Ok(self.read_again().await?)
+        self.read_again().await?;
+        Ok(true)
     }
 
     /// Goes by what the rows say now.

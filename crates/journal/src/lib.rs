@@ -57,7 +57,7 @@ pub use error::JournalError;
 pub use handle::Journal;
 pub use memory::MemoryRows;
 pub use settings::{JournalSettings, Retention};
-pub use sqlite::{BackedUp, Restored, backup, put_together, restore};
+pub use sqlite::{BackedUp, ReadThrough, Restored, backup, put_together, read_through, restore};
 pub use store_kind::StoreKind;
 pub use stored_job::{JobCounts, StoredJob};
 pub use stored_saga::{ListedSaga, StoredSaga};

@@ -291,6 +291,19 @@ words!(
     }
 );
 
+impl JobAction {
+    /// Whether nothing of it can be done to a transaction of this status: the decision is another, or
+    /// is yet to be taken.
+    #[must_use]
+    pub fn leaves_out(self, status: Status) -> bool {
+        match self {
+            Self::Retry => false,
+            Self::Cancel => status.decided_op() == Some(Op::Confirm),
+            Self::Resolve => !status.is_decided(),
+        }
+    }
+}
+
 words!(
     /// How far a job is.
     JobState {

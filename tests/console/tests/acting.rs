@@ -149,15 +149,38 @@ async fn put_right(look: Look) {
         stage.begin(gid, &[("stock", &well), ("payment", &refusing)], json!({})).await;
         stage.until(gid, "it is parked", |view| view["parked"] == true).await;
     }
+    // What is decided is not cancelled: all that match, or those chosen.
+    for whom in ["all", "chosen"] {
+        browser.open("/console/transactions?gid_prefix=order-").await;
+        browser.press("input[name=gid][value=order-1]").await;
+        browser.press("#many select[name=deed] option[value=cancel]").await;
+        browser.press(&format!("#many select[name=whom] option[value={whom}]")).await;
+        browser.press("#many button").await;
+        let count = if whom == "all" { "2 of them are" } else { "1 of them is" };
+        browser.until("#confirming", &format!("{count} decided to be confirmed")).await;
+    }
     // Called elsewhere.
     browser.open("/console/transactions/order-1").await;
     browser.press("#readdress-payment summary").await;
     browser.type_into("#readdress-payment input[name=endpoint]", &moved.url("/payment")).await;
     browser.type_into("#readdress-payment input[name=note]", "moved, ticket 4711").await;
+    let headers = "Authorization: Bearer new\nno header";
+    browser.type_into("#readdress-payment textarea[name=headers]", headers).await;
+    browser.press("#readdress-payment button").await;
+    browser.until("main", "line 2 is not of the form Name: value").await;
+    browser.open("/console/transactions/order-1").await;
+    browser.press("#readdress-payment summary").await;
+    browser.type_into("#readdress-payment input[name=endpoint]", &moved.url("/payment")).await;
+    browser.type_into("#readdress-payment input[name=note]", "moved, ticket 4711").await;
+    let headers = "Authorization: Bearer new\nX-Shop: 7";
+    browser.type_into("#readdress-payment textarea[name=headers]", headers).await;
     browser.press("#readdress-payment button").await;
     browser.until("#said", "go to the new address").await;
     stage.until("order-1", "it has ended", |view| view["status"] == "confirmed").await;
     assert!(stage.history("order-1").await.contains(&"readdressed".to_owned()));
+    let audit = stage.get("/v1/audit?action=readdress").await;
+    let after = &audit["items"][0]["detail"]["after"]["headers"];
+    assert_eq!(after, &json!(["authorization", "x-shop"]));
     // Against the decision: the page asks for the gid, and keeps what was written.
     browser.open("/console/transactions/order-2").await;
     browser.press("#resolve-payment summary").await;
@@ -316,7 +339,25 @@ async fn facets_and_columns_are_of_what_the_filter_finds() {
         }
     }
     assert_eq!(browser.barriers("facets").await, None);
-    browser.press("#facets nav:nth-of-type(2) a:nth-of-type(2)").await;
+    // Several metadata, all of which must fit, and how it was begun.
+    browser.open("/console/transactions").await;
+    browser.type_into(".filters input[name=metadata]", "shop=north, channel=web").await;
+    browser.press(".filters button.main").await;
+    browser.until("main", "No transaction is like this").await;
+    browser.open("/console/transactions").await;
+    browser.type_into(".filters input[name=metadata]", "north").await;
+    browser.press(".filters button.main").await;
+    browser.until("[role=alert]", "metadata: \"north\" is no pair").await;
+    browser.type_into(".filters input[name=metadata]", "shop=north").await;
+    browser.press(".filters details summary").await;
+    browser.press(".filters select[name=open] option[value=false]").await;
+    browser.press(".filters button.main").await;
+    browser.until("#list", "order-4").await;
+    browser.press(".filters select[name=open] option[value=true]").await;
+    browser.press(".filters button.main").await;
+    browser.until("main", "No transaction is like this").await;
+    browser.open("/console/transactions?status=cancelled").await;
+    browser.until("#list", "other-1").await;
     browser.until("#list", "other-1").await;
     assert!(browser.path().await.contains("pattern=saga"));
     // Chosen metadata are seen on every screen.

@@ -139,6 +139,7 @@ impl DestinationHandle {
             in_flight: watched.queue().under_way(),
             waiting: watched.queue().waiting(),
             breaker: watched.queue().breaker(),
+            open_since: watched.queue().open_since(),
             calls: CallResult::ALL.into_iter().map(of).sum(),
             failures: failures.map(of).sum(),
             answers,

@@ -108,6 +108,7 @@ fn add(sum: &mut ParticipantHealth, other: &ParticipantHealth) {
     sum.in_flight += other.in_flight;
     sum.waiting += other.waiting;
     sum.breaker = sum.breaker.max(other.breaker);
+    sum.open_since = sum.open_since.into_iter().chain(other.open_since).min();
     sum.calls += other.calls;
     sum.failures += other.failures;
     sum.answers += other.answers;

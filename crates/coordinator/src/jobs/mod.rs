@@ -19,6 +19,7 @@ mod pace;
 mod run;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -108,10 +109,13 @@ impl Jobs {
     pub async fn matched(&self, mut query: ListQuery) -> Result<MatchedView, JobError> {
         // It is read from the database; what was told before this request is in it.
         self.engine.synced().await?;
-        let mut view = MatchedView { matched: 0, sample: Vec::new() };
+        let mut view = MatchedView { matched: 0, by_status: BTreeMap::new(), sample: Vec::new() };
         loop {
             let page = self.journal.list(&query).await.map_err(JobError::Unreadable)?;
             view.matched += u64::try_from(page.items.len()).unwrap_or(u64::MAX);
+            for item in &page.items {
+                *view.by_status.entry(item.status).or_default() += 1;
+            }
             let room = SAMPLE.saturating_sub(view.sample.len());
             view.sample.extend(page.items.into_iter().take(room));
             let place = page.next_cursor.map(|cursor| query.place(&cursor));

@@ -57,6 +57,8 @@ struct OfOne {
     /// Of those the ones without an answer.
     last_unanswered: u64,
     unwell_since: Option<Wall>,
+    /// When its breaker opened, if it was not closed when it was looked at last.
+    open_since: Option<Mono>,
     is_silent: bool,
 }
 
@@ -104,7 +106,7 @@ impl RecentCalls {
             for _ in 0..turns {
                 of_one.slots.push_back(CallCount::default());
             }
-            of_one.add(health, is_new, now.wall);
+            of_one.add(health, is_new, now);
         }
     }
 
@@ -115,7 +117,7 @@ impl RecentCalls {
 }
 
 impl OfOne {
-    fn add(&mut self, health: &ParticipantHealth, is_new: bool, now: Wall) {
+    fn add(&mut self, health: &ParticipantHealth, is_new: bool, now: Now) {
         let total = CallCount { calls: health.calls, failures: health.failures };
         // Counts go back where a participant was forgotten and begins anew.
         let since = CallCount {
@@ -142,9 +144,15 @@ impl OfOne {
         }
         let fails = since.failures > 0 && since.failures * 2 >= since.calls;
         let is_unwell = health.breaker == BreakerState::Open || fails;
+        let has_closed = self.open_since.is_some() && self.open_since != health.open_since;
+        self.open_since = health.open_since;
         let says_nothing = since.calls == 0 && health.breaker != BreakerState::Closed;
         match (is_unwell, self.unwell_since) {
-            (true, None) => self.unwell_since = Some(now),
+            (true, None) => self.unwell_since = Some(now.wall),
+            // It was well between two looks, and is so no more.
+            (true, Some(_)) if has_closed && since.calls > since.failures => {
+                self.unwell_since = Some(health.open_since.map_or(now.wall, |at| wall_of(at, now)));
+            }
             (false, Some(_)) if since.calls > since.failures => self.unwell_since = None,
             (false, Some(_)) if !says_nothing && since.calls == 0 && health.waiting == 0 => {
                 // Nobody calls it any more, and nobody waits for it.
@@ -155,6 +163,12 @@ impl OfOne {
             (true, Some(_)) | (false, _) => {}
         }
     }
+}
+
+/// What people call a moment that has passed.
+fn wall_of(at: Mono, now: Now) -> Wall {
+    let ago = i64::try_from(now.mono.since(at).as_millis()).unwrap_or(i64::MAX);
+    Wall(now.wall.0.saturating_sub(ago))
 }
 
 #[cfg(test)]
@@ -169,6 +183,7 @@ mod tests {
             in_flight: 0,
             waiting: 0,
             breaker,
+            open_since: None,
             calls,
             failures,
             answers: AnswersView::default(),
@@ -250,5 +265,28 @@ mod tests {
         assert_eq!(look(8, 18, 5, BreakerState::HalfOpen), Some(4));
         assert_eq!(look(10, 19, 5, closed), None);
         assert_eq!(look(12, 19, 5, open), Some(12));
+    }
+
+    #[test]
+    fn a_recovery_between_two_looks_ends_what_was_before() {
+        let recent = RecentCalls::default();
+        let look = |seconds, calls, failures, opened: Option<u64>| {
+            let breaker = match opened {
+                Some(_) => BreakerState::Open,
+                None => BreakerState::Closed,
+            };
+            let open_since = opened.map(|seconds| at(seconds).mono);
+            let health = ParticipantHealth { open_since, ..health(calls, failures, breaker) };
+            recent.look(&[health], at(seconds));
+            recent.of("pay:80").unwell_since.map(|since| since.0 / 1_000)
+        };
+        assert_eq!(look(0, 10, 0, None), None);
+        assert_eq!(look(4, 16, 6, Some(3)), Some(4));
+        assert_eq!(look(6, 18, 8, Some(3)), Some(4), "it is the same time");
+        assert_eq!(look(10, 40, 20, Some(9)), Some(9), "it has answered, and opened anew");
+        assert_eq!(look(12, 60, 38, None), Some(12), "it has answered, and fails again");
+        assert_eq!(look(14, 65, 43, Some(13)), Some(12));
+        // Other failures than silence close a breaker too.
+        assert_eq!(look(16, 70, 48, None), Some(12));
     }
 }

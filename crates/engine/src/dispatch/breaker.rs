@@ -102,6 +102,14 @@ impl Breaker {
         }
     }
 
+    /// When it opened, having been closed, if it has not closed since.
+    pub(super) fn open_since(&self) -> Option<Mono> {
+        match self.phase {
+            Phase::Closed => None,
+            Phase::Open { since, .. } | Phase::HalfOpen { since, .. } => Some(since),
+        }
+    }
+
     /// How many more calls it lets through where there are `free` places, and whether there
     /// is a `spare` one beyond them.
     pub(super) fn permits(&self, free: usize, spare: bool) -> usize {

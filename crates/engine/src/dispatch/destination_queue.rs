@@ -212,6 +212,12 @@ impl<T> DestinationQueue<T> {
         self.breaker.state()
     }
 
+    /// When it opened, if it has not closed since.
+    #[must_use]
+    pub fn open_since(&self) -> Option<Mono> {
+        self.breaker.open_since()
+    }
+
     /// Calls under way, probes too.
     #[must_use]
     pub fn under_way(&self) -> usize {

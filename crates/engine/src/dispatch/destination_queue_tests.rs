@@ -282,9 +282,11 @@ fn people_hear_of_opening_and_closing_and_of_nothing_between() {
         bench.offer(confirm(n));
     }
     bench.wake_at(250);
+    let since = bench.queue.open_since();
     let mut turned = vec![bench.end(1, Health::Alive).turned];
     turned.extend([2, 3].map(|n| bench.end(n, Health::Failed).turned));
     assert_eq!(bench.queue.breaker(), BreakerState::Open, "the whole window failed");
+    assert!(since.is_some() && bench.queue.open_since() == since, "it has not closed meanwhile");
     assert_eq!(turned, [None; 3]);
 }
 

@@ -1,7 +1,7 @@
 //! What an answer says about the health of the destination it came from, whatever it means
 //! for the branch (that is the verdict's).
 
-use tercet_wire::{Answer, AnswersView, ParticipantView};
+use tercet_wire::{Answer, AnswersView, Mono, ParticipantView};
 
 use super::BreakerState;
 use crate::engine::WaitingFor;
@@ -45,6 +45,8 @@ pub struct ParticipantHealth {
     pub waiting: usize,
     /// The worst of its destinations'.
     pub breaker: BreakerState,
+    /// When the first of those opened that have not closed since.
+    pub open_since: Option<Mono>,
     /// Calls that ended since it was first called, or called again after a long silence.
     pub calls: u64,
     /// Those of them that did not come to what they were made for, and are made again.
@@ -62,6 +64,7 @@ impl ParticipantHealth {
             in_flight: 0,
             waiting: 0,
             breaker: BreakerState::Closed,
+            open_since: None,
             calls: 0,
             failures: 0,
             answers: AnswersView::default(),
@@ -71,7 +74,7 @@ impl ParticipantHealth {
     /// As operators are shown it, with what the engine knows of who waits for it.
     #[must_use]
     pub fn view(self, waiting_for: &WaitingFor) -> ParticipantView {
-        let Self { participant, in_flight, waiting, breaker, calls, failures, answers } = self;
+        let Self { participant, in_flight, waiting, breaker, calls, failures, answers, .. } = self;
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         // Whose call is with the dispatcher has been counted there.
         let not_called = waiting_for.waiting.saturating_sub(waiting_for.called);

@@ -145,6 +145,7 @@ fn branch_view(
         parked: branch.parked,
         attempts: branch.attempts,
         next_attempt_at: next_attempt_at(position, branch, shown),
+        paused: transaction.turn().includes(position) && is_paused(branch, shown),
         last_error: branch.last_error.as_deref().map(str::to_owned),
         answer: branch.answer.as_ref().map(answer_view),
         result: transaction.result(position).and_then(BranchResult::view),
@@ -161,9 +162,8 @@ fn branch_view(
 
 /// When it is called next, as far as time alone decides that: of what is held or paused people do.
 fn next_attempt_at(position: usize, branch: &Branch, shown: &Snapshot) -> Option<Wall> {
-    let Snapshot { transaction, at, paused } = shown;
-    let is_paused = |url| paused.holds(url);
-    if transaction.is_held() || next_call(branch, transaction.decision()).is_some_and(is_paused) {
+    let Snapshot { transaction, at, .. } = shown;
+    if transaction.is_held() || is_paused(branch, shown) {
         return None;
     }
     match branch.call_state {
@@ -179,6 +179,11 @@ fn next_attempt_at(position: usize, branch: &Branch, shown: &Snapshot) -> Option
             .filter(|from| *from > at.wall || transaction.turn().includes(position)),
         CallState::Idle | CallState::Waiting { .. } | CallState::InFlight { .. } => None,
     }
+}
+
+/// Whether an operator has had whom it is to call next called no more.
+fn is_paused(branch: &Branch, Snapshot { transaction, paused, .. }: &Snapshot) -> bool {
+    next_call(branch, transaction.decision()).is_some_and(|url| paused.holds(url))
 }
 
 fn answer_view(answer: &TryAnswer) -> AnswerView {

@@ -48,9 +48,9 @@ pub fn backup(database_url: &str, to: &Path, replaces: bool) -> Result<BackedUp,
     refuse_what_is_there(to, replaces)?;
     let part = Part::make(to)?;
     let copied = copying::to_copy(&file)?;
-    copying::copy_into(&copied, &part.path)?;
+    copying::copy_into((&copied, file.path()), &part.path)?;
     let copy = SqliteFile::of_path(&part.path);
-    copying::check(&copy)?;
+    copying::check(&copy).map_err(copying::blamed_on(file.path()))?;
     let found = as_it_lies(&copy)?;
     if copying::steps(&found)? != copying::steps(&copied)? {
         let why = "its schema is another than that of the database".to_owned();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::address::SqliteFile;
 use super::ownership::{as_it_lies, holds_frames};
@@ -32,8 +32,10 @@ pub(super) fn to_copy(file: &SqliteFile) -> Result<Connection, JournalError> {
     Ok(connection)
 }
 
-/// Copies everything into an empty file. Whoever writes is not held up: a log lets readers be.
-pub(super) fn copy_into(from: &Connection, to: &Path) -> Result<(), JournalError> {
+/// Copies everything of the database at a path into an empty file. Whoever writes is not held up: a log lets
+/// readers be.
+pub(super) fn copy_into(from: (&Connection, &Path), to: &Path) -> Result<(), JournalError> {
+    let (from, path) = from;
     let mut copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // It is made durable as a whole, once it is there.
     copy.pragma_update(None, "synchronous", "OFF")?;
@@ -42,7 +44,7 @@ pub(super) fn copy_into(from: &Connection, to: &Path) -> Result<(), JournalError
     let mut waited = Duration::ZERO;
     loop {
         // In one step, so that it is of one moment.
-        match backup.step(ALL_PAGES)? {
+        match backup.step(ALL_PAGES).map_err(|error| of_source(error, path))? {
             StepResult::Done => return Ok(()),
             _ if waited < LOCK_WAIT => {
                 std::thread::sleep(PAUSE);
@@ -53,12 +55,38 @@ pub(super) fn copy_into(from: &Connection, to: &Path) -> Result<(), JournalError
     }
 }
 
+/// A file that is empty before is none that could be damaged.
+fn of_source(error: rusqlite::Error, path: &Path) -> JournalError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            JournalError::Damaged { path: path.to_owned(), why: error.to_string() }
+        }
+        _ => error.into(),
+    }
+}
+
+/// What is wrong with a copy was wrong with what it is of.
+pub(super) fn blamed_on(path: &Path) -> impl Fn(JournalError) -> JournalError {
+    move |error| match error {
+        JournalError::Damaged { why, .. } => JournalError::Damaged { path: path.to_owned(), why },
+        other => other,
+    }
+}
+
 /// Reads all of a database that nobody uses, and says what is wrong with it.
 pub(super) fn check(file: &SqliteFile) -> Result<(), JournalError> {
-    let connection = as_it_lies(file)?;
-    let damaged = |why: String| JournalError::Damaged { path: file.path().to_owned(), why };
+    complain(&as_it_lies(file)?, "PRAGMA integrity_check", file.path())
+}
+
+/// Has SQLite look through a database, and says what it finds wrong with it.
+pub(super) fn complain(
+    connection: &Connection,
+    pragma: &str,
+    path: &Path,
+) -> Result<(), JournalError> {
+    let damaged = |why: String| JournalError::Damaged { path: path.to_owned(), why };
     // Of one whose schema is damaged not even a statement can be made.
-    let complaints = connection.prepare("PRAGMA integrity_check").and_then(|mut complaints| {
+    let complaints = connection.prepare(pragma).and_then(|mut complaints| {
         let rows = complaints.query_map([], |row| row.get::<_, String>(0))?;
         rows.take(MOST_TOLD).collect::<Result<Vec<_>, _>>()
     });

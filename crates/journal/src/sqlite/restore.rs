@@ -55,12 +55,9 @@ pub async fn restore(
     }
     let _lock = FileLock::take_to_replace(&file)?;
     let part = Part::make(file.path())?;
-    copying::copy_into(&copying::to_copy(&backup)?, &part.path)?;
+    copying::copy_into((&copying::to_copy(&backup)?, from), &part.path)?;
     let copy = SqliteFile::of_path(&part.path);
-    copying::check(&copy).map_err(|error| match error {
-        JournalError::Damaged { why, .. } => JournalError::Damaged { path: from.to_owned(), why },
-        other => other,
-    })?;
+    copying::check(&copy).map_err(copying::blamed_on(from))?;
     schema::migrate_up(&copy).await?;
     let connection = connect::starting(&copy).await?;
     let held = holds::begin(&connection, at, who).await;

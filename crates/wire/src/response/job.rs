@@ -1,11 +1,13 @@
 //! What is told of jobs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::{ActId, Gid};
 use crate::response::view::SummaryView;
-use crate::status::{JobAction, JobState, ResolvedAs};
+use crate::status::{JobAction, JobState, ResolvedAs, Status};
 use crate::time::Wall;
 
 /// What a job would find.
@@ -14,8 +16,22 @@ use crate::time::Wall;
 pub struct MatchedView {
     /// Unfinished transactions that the filter finds now.
     pub matched: u64,
+    /// How many of them there are of each status. Of what is `confirming` `cancel` cancels none
+    /// (`already-confirmed`), and of what is `trying` `resolve` ends none (`not-decided`).
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, u64>, required = true))]
+    pub by_status: BTreeMap<Status, u64>,
     /// The first five of them, the oldest first.
     pub sample: Vec<SummaryView>,
+}
+
+impl MatchedView {
+    /// How many of them an action leaves as they are.
+    #[must_use]
+    pub fn left_out(&self, action: JobAction) -> u64 {
+        let left_out = self.by_status.iter().filter(|(status, _)| action.leaves_out(**status));
+        left_out.map(|(_, count)| count).sum()
+    }
 }
 
 /// A job that was begun.

@@ -35,9 +35,11 @@ pub struct ParticipantView {
     pub participant: String,
     /// Calls under way.
     pub in_flight: u64,
-    /// Branches that wait for a call to it: for their turn, or until it is called again.
+    /// Branches, and initiators that are to be asked (`check`), that wait for a call to it: for their turn,
+    /// or until it is called again.
     pub waiting: u64,
-    /// Branches that need a call to it and are shown to people.
+    /// Branches that need a call to it and are shown to people; and initiators that it answers for, who
+    /// do not say what became of their transaction (`check`), whom `participant` of a list does not find.
     pub parked: u64,
     /// How freely it is called: the worst of its destinations'.
     pub breaker: BreakerState,
@@ -68,6 +70,10 @@ pub struct PausedParticipantView {
     /// may be wrong, or it is yet to come.
     #[serde(default)]
     pub known: bool,
+    /// Whether this request has changed it. If not it was so before, and `paused` says who has said so
+    /// first, when and why: that stays.
+    #[serde(default)]
+    pub changed: bool,
 }
 
 /// That nobody calls a participant, and who said so.

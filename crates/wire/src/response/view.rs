@@ -154,6 +154,10 @@ pub struct BranchView {
     /// participant is paused.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, required = true))]
     pub next_attempt_at: Option<Wall>,
+    /// Whether the call that it needs waits until its participant is resumed, whatever is retried
+    /// meanwhile; absent if not.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paused: bool,
     /// How the last call failed, if it did.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub last_error: Option<String>,

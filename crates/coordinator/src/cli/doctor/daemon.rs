@@ -19,8 +19,9 @@ const LAG: Duration = Duration::from_secs(3_600);
 
 const DAEMON: &str = "daemon";
 
-pub(super) async fn look(client: &Client, findings: &mut Findings) {
-    if readiness(client, findings).await {
+/// `is_asked_for`: somebody has said where it is, and does not only look whether it could start.
+pub(super) async fn look(client: &Client, is_asked_for: bool, findings: &mut Findings) {
+    if readiness(client, is_asked_for, findings).await {
         stats(client, findings).await;
         retention(client, findings).await;
     }
@@ -60,7 +61,7 @@ fn detail_of_a_problem(text: &str) -> Option<String> {
 }
 
 /// Whether a daemon answers at all.
-async fn readiness(client: &Client, findings: &mut Findings) -> bool {
+async fn readiness(client: &Client, is_asked_for: bool, findings: &mut Findings) -> bool {
     let (status, words, date) = match who(client).await {
         Who::Daemon { status, words, date } => (status, words, date),
         Who::Stranger { status } => {
@@ -71,7 +72,8 @@ async fn readiness(client: &Client, findings: &mut Findings) -> bool {
         }
         Who::Nobody(error) => {
             let found = format!("{}: only the settings were looked at", unheard(&error));
-            findings.warn(DAEMON, found);
+            let verdict = if is_asked_for { Verdict::Fail } else { Verdict::Warn };
+            findings.add(DAEMON, verdict, found);
             return false;
         }
     };

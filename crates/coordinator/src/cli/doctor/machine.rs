@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::statvfs;
 use tercet_clock::{Clock as _, SystemClock};
+use tercet_journal::{JournalError, ReadThrough};
 
 use super::Findings;
 use crate::cli::exit::with_causes;
@@ -20,6 +21,8 @@ const LITTLE: u64 = 1 << 30;
 const WRITES: usize = 20;
 /// Bytes of each: a page of the database.
 const PAGE: usize = 4_096;
+/// Larger databases are not read through: this much takes a second or two.
+const READ_THROUGH: u64 = 256 << 20;
 /// An fsync that takes longer holds up every commit so that people notice.
 const SLOW: Duration = Duration::from_millis(20);
 
@@ -51,7 +54,10 @@ pub(super) async fn look(settings: &Settings, findings: &mut Findings) {
         Ok(()) if settings.is_shared() => {
             findings.ok("database", "it can be reached, and keeps what it acknowledges");
         }
-        Ok(()) => findings.ok("database", "it is Tercet's, and its log belongs to it"),
+        Ok(()) => {
+            findings.ok("database", "it is Tercet's, and its log belongs to it");
+            pages(url, findings);
+        }
         Err(error) => {
             findings.fail("database", with_causes(&error));
             return;
@@ -69,6 +75,30 @@ pub(super) async fn look(settings: &Settings, findings: &mut Findings) {
             }
         }
         Err(error) => findings.fail("schema", with_causes(&error)),
+    }
+}
+
+/// Whether the database's file is whole.
+fn pages(url: &str, findings: &mut Findings) {
+    const CHECK: &str = "pages";
+    match tercet_journal::read_through(url, READ_THROUGH) {
+        Ok(ReadThrough::Whole { bytes }) => {
+            let found = format!("all of the database was read ({} KiB): it is whole", bytes >> 10);
+            findings.ok(CHECK, found);
+        }
+        Ok(ReadThrough::TooLarge { bytes }) => {
+            let found = format!(
+                "not read through: the database has {} MiB, more than {} would take long. tercet backup FILE reads all of it",
+                bytes >> 20,
+                READ_THROUGH >> 20
+            );
+            findings.ok(CHECK, found);
+        }
+        Err(error @ JournalError::Damaged { .. }) => {
+            let found = format!("{}. Restore a backup: tercet restore FILE", with_causes(&error));
+            findings.fail(CHECK, found);
+        }
+        Err(error) => findings.warn(CHECK, format!("not read through: {}", with_causes(&error))),
     }
 }
 

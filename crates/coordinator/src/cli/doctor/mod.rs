@@ -35,7 +35,8 @@ enum Verdict {
     Ok,
     /// It works, and should be otherwise.
     Warn,
-    /// It would lose data, or keep the daemon from starting or answering.
+    /// It would lose data, or keep the daemon from starting or answering; or the daemon that was named
+    /// does not answer.
     Fail,
 }
 
@@ -149,7 +150,7 @@ pub(super) fn doctor(flags: &Doctor) -> Exit {
                 "daemon",
                 "not looked at: server.listen leaves the port to the system, so say which: --url",
             ),
-            false => daemon::look(&client, &mut findings).await,
+            false => daemon::look(&client, at.url.is_some(), &mut findings).await,
         }
     });
     findings.told(flags.output);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tercet_wire::{AuditEntryView, Page};
 use thiserror::Error;
 
-use crate::cli::exit::{Exit, complain, say_json, say_line};
+use crate::cli::exit::{Exit, complain, remark, say_json, say_line};
 use crate::cli::line::wrapped;
 use crate::cli::terminal::width;
 use crate::cli::tx::arguments::{Output, Where};
@@ -34,7 +34,7 @@ pub(in crate::cli) struct Audit {
     /// Only what this one did
     #[arg(long, value_name = "NAME")]
     who: Option<String>,
-    /// Only what was done to this transaction
+    /// Only what was done to this transaction alone; what jobs and retry-all did to it stands in its history
     #[arg(long, value_name = "GID")]
     gid: Option<String>,
     /// Only this: retry, retry-all, resolve, readdress, saga-put, saga-retire, pause, resume, job-begin, job-stop, release, confirm-held or cancel-held
@@ -103,6 +103,11 @@ impl Audit {
             Ok(page) if self.output == Form::Text => {
                 let next = page.next_cursor.as_deref();
                 lines(&page.items, next, width()).iter().for_each(|it| say_line(it));
+                if let Some(gid) = &self.gid {
+                    remark(&format!(
+                        "What jobs and retry-all did to it has one entry for all of them, and stands in its history: tercet tx show {gid}"
+                    ));
+                }
             }
             Ok(_) | Err(_) => say_json(&body),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
-use tercet_wire::{JobFailureView, JobState, JobView, MatchedView};
+use tercet_wire::{JobAction, JobFailureView, JobState, JobView, MatchedView};
 
 use crate::cli::exit::{Exit, complain, remark, say_json, say_line};
 use crate::cli::line::Line;
@@ -60,6 +60,27 @@ impl BulkAction {
         }
     }
 
+    fn of_job(self) -> JobAction {
+        match self {
+            Self::Retry => JobAction::Retry,
+            Self::Cancel => JobAction::Cancel,
+            Self::Resolve => JobAction::Resolve,
+        }
+    }
+
+    /// What is said of those that it leaves as they are.
+    fn why_not(self, left_out: u64) -> Option<String> {
+        let why = match self {
+            Self::Retry => return None,
+            Self::Cancel => {
+                "decided to be confirmed: those cannot be cancelled, and stay as they are"
+            }
+            Self::Resolve => "not decided: those cannot be resolved, and stay as they are",
+        };
+        let are = if left_out == 1 { "is" } else { "are" };
+        (left_out > 0).then(|| format!("{left_out} of them {are} {why}"))
+    }
+
     /// What is asked before it is done.
     fn question(self) -> &'static str {
         match self {
@@ -81,12 +102,14 @@ impl Desk {
             .await?;
         let matched = body["matched"].as_u64().unwrap_or_default();
         if dry_run || self.output == Output::Text {
-            self.print(&body, |view: &MatchedView| found(view, self.now));
+            self.print(&body, |view: &MatchedView| found(view, action, self.now));
         }
         if dry_run || matched == 0 {
             return Ok(Exit::Well);
         }
-        let what = format!("{matched} transactions");
+        let left_out = MatchedView::deserialize(&body).map_or(0, |it| it.left_out(action.of_job()));
+        let why_not = action.why_not(left_out).map(|why| format!("; {why}")).unwrap_or_default();
+        let what = format!("{matched} transactions{why_not}");
         let meant = || is_meant(Asks::Bulk, &what, &format!("{}?", action.question()));
         if !self.yes && !meant() {
             return Ok(Exit::Usage);
@@ -171,8 +194,8 @@ fn request(bulk: Bulk) -> Map<String, Value> {
     request
 }
 
-fn found(view: &MatchedView, now: tercet_wire::Wall) -> Vec<Line> {
-    let MatchedView { matched, sample } = view;
+fn found(view: &MatchedView, action: BulkAction, now: tercet_wire::Wall) -> Vec<Line> {
+    let MatchedView { matched, by_status: _, sample } = view;
     if *matched == 0 {
         return vec!["no unfinished transaction matches".into()];
     }
@@ -181,6 +204,7 @@ fn found(view: &MatchedView, now: tercet_wire::Wall) -> Vec<Line> {
     let of_them = if more { format!("; the oldest {shown} of them:") } else { ":".to_owned() };
     let mut lines = vec![format!("{matched} unfinished transactions match{of_them}").into()];
     lines.extend(text::list(sample, None, now, width()));
+    lines.extend(action.why_not(view.left_out(action.of_job())).map(Line::from));
     lines
 }
 
@@ -231,6 +255,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_an_action_leaves_as_it_is_is_said_before() {
+        let found = |action, by_status: Value| {
+            let view = json!({ "matched": 12, "by_status": by_status, "sample": [] });
+            let view = MatchedView::deserialize(view).expect("what matched");
+            let lines = found(&view, action, tercet_wire::Wall(0));
+            lines.last().map(|line| line.shown(false)).unwrap_or_default()
+        };
+        let all = json!({ "trying": 7, "confirming": 3, "cancelling": 2 });
+        let said = found(BulkAction::Cancel, all.clone());
+        assert!(said.starts_with("3 of them are decided to be confirmed"), "{said}");
+        let said = found(BulkAction::Resolve, all.clone());
+        assert!(said.starts_with("7 of them are not decided"), "{said}");
+        for (action, by_status) in
+            [(BulkAction::Retry, all), (BulkAction::Cancel, json!({ "trying": 12 }))]
+        {
+            let said = found(action, by_status);
+            assert!(!said.contains("of them are"), "{action:?}: {said}");
+        }
+    }
 
     #[test]
     fn what_failed_is_told_with_how_many_there_are() {

@@ -32,7 +32,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 pub(super) use stats::{Stats, stats};
 use tercet_clock::{Clock as _, SystemClock};
-use tercet_wire::{EventView, Op, Page, RetriedView, Status, SummaryView, Wall};
+use tercet_wire::{
+    EventView, Op, Page, PendingResolutionView, RetriedView, Status, SummaryView, Wall,
+};
 use url::Url;
 
 use crate::cli::exit::{Exit, complain, remark, say, say_json, show, with_causes};
@@ -201,6 +203,15 @@ impl Desk {
         let path = ["v1", "transactions", &gid, "retry"];
         let Answered { body, .. } = self.client.post(&path, NO_QUERY, None).await?;
         self.print(&body, |view| text::transaction(view, self.now, width()));
+        for branch in body["branches"].as_array().into_iter().flatten() {
+            if branch["paused"] == true {
+                let id = branch["id"].as_str().unwrap_or_default();
+                self.remark(&format!(
+                    "NOT called: {id}, whose participant is paused. It is called once that is resumed: tercet \
+                     participants"
+                ));
+            }
+        }
         Ok(Exit::Well)
     }
 
@@ -243,7 +254,7 @@ impl Desk {
     async fn resolve(&self, resolve: Resolve) -> Result<Exit, ClientError> {
         let Resolve { gid, branch, as_, note } = resolve;
         if !self.yes {
-            if let Some(warning) = self.against_the_decision(&gid, as_).await? {
+            for warning in self.before_it_is_resolved(&gid, &branch, as_).await? {
                 wrapped(&for_people(&warning), width()).iter().for_each(|part| remark(part));
             }
             let what = format!("{gid} {branch} will count as {}, for good", as_.as_str());
@@ -270,24 +281,36 @@ impl Desk {
         Ok(Exit::Well)
     }
 
-    /// What is to be known before a branch is resolved as the opposite of what was decided.
-    async fn against_the_decision(
+    /// What is to be known before a branch is resolved: whose word is taken already, and whether it is the
+    /// opposite of what was decided.
+    async fn before_it_is_resolved(
         &self,
         gid: &str,
+        branch: &str,
         as_: As,
-    ) -> Result<Option<String>, ClientError> {
+    ) -> Result<Vec<String>, ClientError> {
         let Answered { body, .. } = self.client.get(&["v1", "transactions", gid], NO_QUERY).await?;
+        let mut branches = body["branches"].as_array().into_iter().flatten();
+        let pending = branches.find(|it| it["id"] == branch).map(|it| &it["pending_resolution"]);
+        let pending = pending.and_then(|it| PendingResolutionView::deserialize(it).ok());
+        let already = pending.map(|PendingResolutionView { as_, by, note, .. }| {
+            let note = note.map_or_else(|| ", without a note".to_owned(), |note| format!(": {note}"));
+            format!(
+                "{branch} is already resolved as {as_} by {by}{note}. That stays, also if you say the same once more."
+            )
+        });
         // What is undecided is refused, and of a newer coordinator there may be words we do not know.
         let status = Status::deserialize(&body["status"]).ok();
         let is_against = |op: &Op| *op != as_.op();
         let decided = status.and_then(Status::decided_op).filter(is_against);
-        Ok(decided.map(|decided| {
+        let against = decided.map(|decided| {
             let as_ = as_.as_str();
             format!(
                 "WARNING: the decision of {gid} is {decided}. With this branch {as_} it will be mixed: its other \
                  branches follow the decision, and this one does not."
             )
-        }))
+        });
+        Ok(already.into_iter().chain(against).collect())
     }
 
     fn print<T: DeserializeOwned, L: Into<Line>>(&self, body: &Value, text: impl Fn(&T) -> Vec<L>) {

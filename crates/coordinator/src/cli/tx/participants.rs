@@ -1,9 +1,10 @@
 //! `tercet participants`: how it stands with them, and whether they are called.
 
 use clap::{Args, Subcommand};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tercet_clock::{Clock as _, SystemClock};
-use tercet_wire::{ParticipantView, ParticipantsView};
+use tercet_wire::{ParticipantView, ParticipantsView, PausedParticipantView, PausedView};
 
 use crate::cli::exit::Exit;
 use crate::cli::tx::arguments::{Output, Where};
@@ -11,6 +12,7 @@ use crate::cli::tx::asking::{Asks, is_meant};
 use crate::cli::tx::client::{Answered, ClientError, NO_QUERY};
 use crate::cli::tx::table::Table;
 use crate::cli::tx::{Desk, on_runtime, refused};
+use crate::escape::for_people;
 
 /// `tercet participants`.
 #[derive(Debug, Args)]
@@ -86,7 +88,31 @@ async fn asked(desk: &Desk, what: Option<What>) -> Result<(), ClientError> {
     };
     let Answered { body, .. } = desk.client.post(&path, NO_QUERY, Some(body)).await?;
     desk.print(&body, |view: &ParticipantView| lines(std::slice::from_ref(view)));
+    if let Some(already) = already(&body) {
+        desk.remark(&already);
+    }
     Ok(())
+}
+
+/// What is said where nothing was changed; an older coordinator does not say whether something was.
+fn already(body: &Value) -> Option<String> {
+    if body["changed"] != false {
+        return None;
+    }
+    let PausedParticipantView { participant, .. } =
+        PausedParticipantView::deserialize(body).ok()?;
+    let name = &participant.participant;
+    Some(match &participant.paused {
+        None => format!("nothing was changed: {name} was not paused"),
+        Some(PausedView { by, note, at }) => {
+            let note = note.as_deref().map(|note| format!(": {}", for_people(note)));
+            let note = note.unwrap_or_else(|| ", without a note".to_owned());
+            let by = for_people(by);
+            format!(
+                "nothing was changed: already paused by {by} at {at}{note}\nFor another note, resume it first."
+            )
+        }
+    })
 }
 
 fn lines(items: &[ParticipantView]) -> Vec<String> {
@@ -129,7 +155,7 @@ fn lines(items: &[ParticipantView]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use tercet_wire::{AnswersView, BreakerState, PausedView, Wall};
+    use tercet_wire::{AnswersView, BreakerState, Wall};
 
     use super::*;
 

@@ -251,10 +251,11 @@ fn table_of(branches: &[BranchView], now: Wall, width: usize) -> Vec<Line> {
 }
 
 fn cells(branch: &BranchView, now: Wall) -> [Cell; 7] {
-    let (note, loud) = match (branch.resolved_as, branch.parked) {
-        (Some(_), _) => ("by hand", Tone::Dim),
-        (None, true) => ("PARKED", Tone::Bad),
-        (None, false) => ("", Tone::Plain),
+    let (note, loud) = match (branch.resolved_as, branch.parked, branch.paused) {
+        (Some(_), ..) => ("by hand", Tone::Dim),
+        (None, true, _) => ("PARKED", Tone::Bad),
+        (None, false, true) => ("paused", Tone::Warn),
+        (None, false, false) => ("", Tone::Plain),
     };
     [
         branch.id.to_string().into(),

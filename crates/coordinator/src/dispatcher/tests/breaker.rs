@@ -165,5 +165,6 @@ async fn participants_are_shown_with_the_worst_of_their_destinations() {
     assert_eq!((shown[0].calls, shown[0].failures), (5, 5));
     assert_eq!(shown[0].in_flight + shown[0].waiting, 2);
     assert_eq!(shown[0].breaker, BreakerState::Open);
+    assert!(shown[0].open_since.is_some(), "whatever becomes of the other");
     held.answer("200 OK", b"").await;
 }

@@ -17,6 +17,10 @@ use crate::http::console::link;
 use crate::http::console::shell::Tab;
 use crate::http::console::visit::Visitor;
 
+/// What is said of one that was retried.
+const RETRIED: &str = "Called: what was waiting is being called now. What waits for a paused participant is called \
+    once that is resumed.";
+
 /// What was done just before, as the address of the page after it says. Nothing that stands there is
 /// shown but a number, so that nobody can put words into the console's mouth by a link.
 pub(super) fn said(uri: &Uri) -> Option<String> {
@@ -27,13 +31,18 @@ pub(super) fn said(uri: &Uri) -> Option<String> {
     };
     let count: u64 = value("n").and_then(|count| count.parse().ok()).unwrap_or(0);
     let said = match value("said")?.as_str() {
-        "retried" => "Called: what was waiting is being called now.".to_owned(),
+        "retried" => RETRIED.to_owned(),
         "retried-all" if count == 1 => "1 transaction is being called now.".to_owned(),
         "retried-all" => format!("{count} transactions are being called now."),
         "confirm" => "Confirm is decided; the participants are being told.".to_owned(),
         "cancel" => "Cancel is decided; the participants are being told.".to_owned(),
         "decides-soon" => "Asked for, and not decided yet: this page shows when it is.".to_owned(),
         "paused" => "Paused: no calls are made until somebody resumes it.".to_owned(),
+        "paused-before" => {
+            "It was paused already. Who has paused it first, when and why stays: for another note, resume it first."
+                .to_owned()
+        }
+        "resumed-before" => "It was not paused: nothing was changed.".to_owned(),
         "resumed" => "Resumed: what waited is being called.".to_owned(),
         "readdressed" => "Calls from now on go to the new address.".to_owned(),
         "stopped" => "The job stops after what is under way.".to_owned(),
@@ -129,14 +138,40 @@ pub(super) async fn readdress(
             body.insert(field.to_owned(), Value::from(value));
         }
     }
-    if let Some(name) = form.get("header") {
-        body.insert("headers".to_owned(), json!({ name: form.get("value").unwrap_or_default() }));
+    if let Some(lines) = form.get("headers") {
+        match headers(lines) {
+            Ok(headers) => drop(body.insert("headers".to_owned(), Value::Object(headers))),
+            Err(problem) => {
+                return error_page::refused(&visitor, Tab::Transactions, &to, problem);
+            }
+        }
     }
     let at = format!("/v1/transactions/{}/branches/{}", link::segment(&gid), link::segment(&id));
     match visitor.ask().send(Method::PATCH, &at, Some(&Value::Object(body))).await {
         Ok(_) => went_well(&to, "readdressed", None),
         Err(problem) => error_page::refused(&visitor, Tab::Transactions, &to, problem),
     }
+}
+
+/// Headers as people write them, one a line. What stands in them is a secret: a line that is none is named by
+/// its number.
+fn headers(lines: &str) -> Result<Map<String, Value>, Refused> {
+    let mut headers = Map::new();
+    for (number, line) in (1..).zip(lines.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let Some((name, value)) = line.split_once(':') else {
+            let what =
+                format!("headers: line {number} is not of the form Name: value; nothing was done");
+            return Err(invalid(&what));
+        };
+        let name = name.trim().to_owned();
+        if headers.contains_key(&name) {
+            let what =
+                format!("headers: line {number} names a header a second time; nothing was done");
+            return Err(invalid(&what));
+        }
+        headers.insert(name, Value::from(value.trim()));
+    }
+    Ok(headers)
 }
 
 /// Stops calls to a participant.
@@ -167,7 +202,8 @@ async fn at_participant(
     let to = back(form, &own);
     let body = form.get("note").map(|note| json!({ "note": note }));
     let uri = format!("/v1/participants/{}/{what}", link::segment(participant));
-    match visitor.ask().send(Method::POST, &uri, body.as_ref()).await {
+    match visitor.ask().post(&uri, body.as_ref()).await {
+        Ok(done) if done["changed"] == false => went_well(to, &format!("{said}-before"), None),
         Ok(_) => went_well(to, said, None),
         Err(problem) => error_page::refused(visitor, Tab::Participants, to, problem),
     }
@@ -195,6 +231,20 @@ pub(super) fn invalid(detail: &str) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_are_lines_and_a_bad_one_is_named_by_its_number() {
+        let read = |lines: &str| headers(lines).map_err(|problem| problem.detail);
+        let two = read("Authorization: Bearer a:b=\r\n\n X-Shop :7 \n").expect("two headers");
+        assert_eq!(Value::Object(two), json!({"Authorization": "Bearer a:b=", "X-Shop": "7"}));
+        for (lines, expected) in [
+            ("A: 1\n\nBearer s3cret", "line 3 is not of the form Name: value"),
+            ("A: 1\nA: 2", "line 2 names a header a second time"),
+        ] {
+            let detail = read(lines).expect_err(lines);
+            assert!(detail.contains(expected) && !detail.contains("s3cret"), "{lines}: {detail}");
+        }
+    }
 
     #[test]
     fn an_address_says_a_number_and_nothing_else() {

@@ -25,8 +25,8 @@ impl Filters {
             let (name, value) = (name.into_owned(), value.trim().to_owned());
             match pairs.iter_mut().find(|(known, _)| *known == name) {
                 _ if value.is_empty() => {}
-                // Several boxes of one name.
-                Some((_, there)) if name == "status" => {
+                // Several boxes of one name, or several fields.
+                Some((_, there)) if name == "status" || name == "metadata" => {
                     there.push(',');
                     there.push_str(&value);
                 }
@@ -59,6 +59,11 @@ impl Filters {
         self.0.iter().any(|(name, _)| name == "metadata" || name.starts_with("metadata."))
     }
 
+    /// What was written as metadata and is no pair.
+    pub(super) fn no_pair(&self) -> Option<String> {
+        pairs(self.get("metadata")).into_iter().find(|pair| !pair.contains('='))
+    }
+
     /// Whether a status is among those asked for.
     pub(super) fn asks_for(&self, status: Status) -> bool {
         let asked = self.get("status");
@@ -75,7 +80,7 @@ impl Filters {
 
     /// Whether one of the filters is used that most lists do without.
     pub(super) fn has_more(&self) -> bool {
-        let rare = ["pattern", "reason", "older", "created_after", "created_before"];
+        let rare = ["pattern", "reason", "open", "older", "created_after", "created_before"];
         rare.iter().any(|name| !self.get(name).is_empty())
     }
 
@@ -119,10 +124,15 @@ impl Filters {
             match name.as_str() {
                 "order" | "limit" | "cursor" | "older" => {}
                 "status" if value == "all" => {}
-                "metadata" => {
-                    let (key, value) = value.split_once('=').unwrap_or((value, ""));
-                    asked.push((format!("metadata.{}", key.trim()), value.trim().to_owned()));
-                }
+                "metadata" => asked.extend(pairs(value).into_iter().map(|pair| {
+                    match pair.split_once('=') {
+                        Some((key, value)) => {
+                            (format!("metadata.{}", key.trim()), value.trim().to_owned())
+                        }
+                        // The API knows no such filter, so that nothing is done to what it would find.
+                        None => (name.clone(), pair),
+                    }
+                })),
                 name if OF_THE_PAGE.contains(&name) => {}
                 "created_after" | "created_before" => asked.push((name.clone(), in_utc(value))),
                 _ => asked.push((name.clone(), value.clone())),
@@ -156,6 +166,22 @@ impl Filters {
         }
         asked
     }
+}
+
+/// Metadata as people write them, `key=value` with commas between. Values may have commas: what follows one
+/// and has no `=` belongs to the pair before.
+fn pairs(text: &str) -> Vec<String> {
+    let mut pairs: Vec<String> = Vec::new();
+    for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+        match pairs.last_mut() {
+            Some(pair) if !part.contains('=') => {
+                pair.push(',');
+                pair.push_str(part);
+            }
+            Some(_) | None => pairs.push(part.trim_start().to_owned()),
+        }
+    }
+    pairs
 }
 
 /// What is of one page of the list, or of one moment.
@@ -204,6 +230,20 @@ mod tests {
             ("status=&gid_prefix=&reason=", "status=trying,confirming,cancelling&order=oldest"),
             ("status=all&metadata=channel%3Dweb", "metadata.channel=web&order=oldest"),
             ("status=all&metadata.channel=web", "metadata.channel=web&order=oldest"),
+            (
+                "status=all&metadata=channel%3Dweb,+shop+%3D+7,",
+                "metadata.channel=web&metadata.shop=7&order=oldest",
+            ),
+            (
+                "status=all&metadata=channel%3Dweb&metadata=shop%3D7",
+                "metadata.channel=web&metadata.shop=7&order=oldest",
+            ),
+            (
+                "status=all&metadata=title%3Dhello,+world,a%3Db%3Dc",
+                "metadata.title=hello, world&metadata.a=b=c&order=oldest",
+            ),
+            ("status=all&metadata=web", "metadata=web&order=oldest"),
+            ("status=all&open=true", "open=true&order=oldest"),
             ("status=all&columns=a,b&said=retried&n=3", "order=oldest"),
             (
                 "status=all&created_after=2025-11-20T12:00",
@@ -238,6 +278,18 @@ mod tests {
             "/console/transactions?participant=pay%3A80&columns=a"
         );
         assert!(filters.next("y").ends_with("&columns=a&cursor=y"));
+    }
+
+    #[test]
+    fn metadata_that_are_no_pair_are_named() {
+        for (query, named) in [
+            ("metadata=web", Some("web")),
+            ("metadata=web,a%3D1", Some("web")),
+            ("metadata=a%3D1,web", None),
+            ("", None),
+        ] {
+            assert_eq!(Filters::of(query).no_pair().as_deref(), named, "{query}");
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The same done to many transactions: to those that were chosen in the list one by one, to all that match
 //! its filters by a job. Either way it is said first how many there are, and why is asked.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::Extension;
 use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::future::join_all;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tercet_wire::{ResolvedAs, Status, SummaryView, TransactionView, Wall};
+use tercet_wire::{JobAction, MatchedView, ResolvedAs, Status, SummaryView, TransactionView, Wall};
 
 use crate::http::console::act::{back, invalid};
 use crate::http::console::ask::Refused;
@@ -40,6 +41,8 @@ struct ReviewPage {
     is_none: bool,
     /// Those that were decided the other way, and are left out unless somebody says that they are meant.
     against: Option<String>,
+    /// Those that are decided to be confirmed, and are not cancelled.
+    confirming: Option<String>,
     /// Those that were chosen beyond what is taken at a time.
     left_out: Option<String>,
     sample: Vec<Sampled>,
@@ -57,13 +60,6 @@ struct Sampled {
     href: String,
     status: Option<Pill>,
     begun: Option<Moment>,
-}
-
-/// What a job would find.
-#[derive(Debug, Deserialize)]
-struct Matched {
-    matched: u64,
-    sample: Vec<SummaryView>,
 }
 
 /// What can be done to many.
@@ -103,7 +99,8 @@ impl Deed {
     fn consequence(self) -> &'static str {
         match self {
             Self::Retry => {
-                "What waits in each is called at once, without a second call beside one under way."
+                "What waits in each is called at once, without a second call beside one under way. What waits for a paused \
+                 participant is called once that is resumed."
             }
             Self::Cancel => {
                 "Each that is not decided is cancelled for good: its branches get their Cancel. Those that are \
@@ -158,6 +155,7 @@ async fn reviewed(visitor: &Visitor, form: &Form, to: &str) -> Result<ReviewPage
         is_one: false,
         is_none: false,
         against: None,
+        confirming: None,
         left_out: None,
         sample: Vec::new(),
         gids: Vec::new(),
@@ -184,21 +182,19 @@ async fn those_chosen(
     }
     let left_out = gids.len().saturating_sub(CHOSEN);
     gids.truncate(CHOSEN);
-    let mut against = 0;
-    if let Deed::Resolve(as_) = deed {
-        let ask = &visitor.ask();
-        for chunk in gids.chunks(AT_ONCE) {
-            let looked = chunk.iter().map(|gid| async move {
-                let at = format!("/v1/transactions/{}", link::segment(gid));
-                ask.get::<TransactionView>(&at).await
-            });
-            let looked = join_all(looked).await.into_iter().flatten();
-            against += looked
-                .filter(|view| !view.summary.status.is_finished())
-                .filter(|view| is_opposite(as_, view.summary.status) == Some(true))
-                .count();
+    let against = match deed {
+        Deed::Resolve(as_) => {
+            let is_against = |status| is_opposite(as_, status) == Some(true);
+            count_unfinished(visitor, &gids, is_against).await
         }
-    }
+        Deed::Retry | Deed::Cancel => 0,
+    };
+    let confirming = match deed {
+        Deed::Cancel => {
+            count_unfinished(visitor, &gids, |status| JobAction::Cancel.leaves_out(status)).await
+        }
+        Deed::Retry | Deed::Resolve(_) => 0,
+    };
     let sampled = |gid: &String| Sampled {
         gid: gid.clone(),
         href: link::transaction(gid),
@@ -208,10 +204,30 @@ async fn those_chosen(
     filled.count = counted(gids.len() - against);
     filled.is_one = gids.len() - against == 1;
     filled.against = (against > 0).then(|| counted(against));
+    filled.confirming = (confirming > 0).then(|| counted(confirming));
     filled.left_out = (left_out > 0).then(|| counted(left_out));
     filled.sample = gids.iter().take(SAMPLE).map(sampled).collect();
     filled.gids = gids;
     Ok(filled)
+}
+
+/// How many of these have not ended and are of a status like that.
+async fn count_unfinished(
+    visitor: &Visitor,
+    gids: &[String],
+    is_meant: impl Fn(Status) -> bool,
+) -> usize {
+    let (ask, mut count) = (&visitor.ask(), 0);
+    for chunk in gids.chunks(AT_ONCE) {
+        let looked = chunk.iter().map(|gid| async move {
+            let at = format!("/v1/transactions/{}", link::segment(gid));
+            ask.get::<TransactionView>(&at).await
+        });
+        let looked = join_all(looked).await.into_iter().flatten();
+        let statuses = looked.map(|view| view.summary.status);
+        count += statuses.filter(|status| !status.is_finished() && is_meant(*status)).count();
+    }
+    count
 }
 
 async fn all_that_match(
@@ -228,6 +244,10 @@ async fn all_that_match(
         let others = only(filters.query(visitor.now()), &filters, &[against]);
         let others = would_find(visitor, deed, &others, form.get("note")).await?;
         filled.against = (others.matched > 0).then(|| grouped(others.matched));
+    }
+    if deed == Deed::Cancel {
+        let confirming = found.left_out(JobAction::Cancel);
+        filled.confirming = (confirming > 0).then(|| grouped(confirming));
     }
     filled.count = grouped(found.matched);
     filled.is_one = found.matched == 1;
@@ -253,9 +273,9 @@ async fn would_find(
     deed: Deed,
     conditions: &[(String, String)],
     note: Option<&str>,
-) -> Result<Matched, Refused> {
+) -> Result<MatchedView, Refused> {
     if conditions.iter().any(|(name, value)| name == "status" && value.is_empty()) {
-        return Ok(Matched { matched: 0, sample: Vec::new() });
+        return Ok(MatchedView { matched: 0, by_status: BTreeMap::new(), sample: Vec::new() });
     }
     let found = visitor.ask().post("/v1/jobs", Some(&of_job(deed, conditions, note, true))).await?;
     serde_json::from_value(found).map_err(|_| invalid("what the job would find could not be read"))

@@ -26,6 +26,8 @@ pub(in crate::http) type Route = (Needs, &'static str, Method, MethodRouter<Arc<
 pub(in crate::http) fn mounted() -> Vec<Route> {
     vec![
         screen("/console", needs_you::needs_you),
+        // Nothing stands there: it is how some people write the address.
+        (Needs::Nothing, "/console/", Method::GET, get(to_console)),
         screen("/console/transactions", transactions::transactions),
         screen("/console/transactions/{gid}", transaction::transaction),
         screen("/console/participants", participants::participants),

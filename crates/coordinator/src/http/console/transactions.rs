@@ -8,7 +8,7 @@ use http::Uri;
 use serde_json::Value;
 use tercet_wire::{Page, Reason, StatsView, SummaryView, TransactionView, Wall};
 
-use crate::http::console::act::said;
+use crate::http::console::act::{invalid, said};
 use crate::http::console::ask::{Ask, Refused};
 use crate::http::console::error_page;
 use crate::http::console::facets::{Group, facets};
@@ -91,6 +91,12 @@ pub(super) async fn transactions(Extension(visitor): Extension<Visitor>, uri: Ur
 }
 
 async fn list(visitor: &Visitor, filters: &Filters) -> Result<(Vec<Row>, Option<String>), Refused> {
+    if let Some(word) = filters.no_pair() {
+        let word: String = word.chars().take(64).collect();
+        let what =
+            format!("metadata: {word:?} is no pair: write key=value, several with commas between");
+        return Err(invalid(&what));
+    }
     let (ask, now) = (visitor.ask(), visitor.now());
     let query = filters.query(now);
     let query = query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -177,6 +183,11 @@ fn shown(metadata: Option<&Value>, key: &str) -> String {
 }
 
 impl TransactionsPage {
+    /// Whether somebody who is asked (`check`) may be meant, who has no branch to be found by.
+    fn is_of_a_participant(&self) -> bool {
+        !self.filters.get("participant").is_empty()
+    }
+
     /// Whether there is something that could be done to those of the list.
     fn can_choose(&self) -> bool {
         self.shell.may_act() && self.filters.is_of_unfinished()

@@ -67,7 +67,9 @@ pub(in crate::http) struct Filter {
     /// Whether they were begun open; also after their end.
     #[param(value_type = Option<bool>)]
     open: Option<bool>,
-    /// Only unfinished ones with a branch of this `host:port`.
+    /// Only unfinished ones with a branch of this `host:port`. Who is asked what became of an open one
+    /// (`check`) is no branch: those are found by `status=trying&open=true`, with `parked=true` those of
+    /// whom people are told.
     #[param(max_length = 259, pattern = "^.+:[0-9]{1,5}$")]
     participant: Option<String>,
     /// Of this shape: `tcc` or `saga`.

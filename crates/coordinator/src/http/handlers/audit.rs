@@ -21,7 +21,8 @@ use crate::http::state::Api;
 pub(in crate::http) struct AuditFilter {
     /// Only what this one did: the name of a token or JWT, else an address.
     who: Option<String>,
-    /// Only what was done to this transaction.
+    /// Only what was done to this transaction alone. What a job, `retry-all`, a pause or a release did to many
+    /// has one entry without a gid, and the transaction's history names that by its id.
     #[param(value_type = Option<String>)]
     gid: Option<Gid>,
     /// Only this.

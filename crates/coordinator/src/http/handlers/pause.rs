@@ -31,7 +31,8 @@ const TELLING: Duration = Duration::from_secs(1);
 ///
 /// No node calls it from now on, across restarts, until it is resumed; a call under way is not cut off.
 /// Its branches wait without failing, Tries up to their deadline, and are not shown to people meanwhile.
-/// One that was never called is paused too: it may come later. Safe to repeat; the first note stays.
+/// One that was never called is paused too: it may come later. Safe to repeat; who said it first and
+/// why stays, and `changed` is false.
 #[utoipa::path(
     post,
     path = "/v1/participants/{participant}/pause",
@@ -99,7 +100,7 @@ async fn set(
         detail: Arc::from(json!({ "participant": participant.as_str() }).to_string()),
     };
     let pause = pause_of(&participant, paused, &act);
-    api.pauses.set(act, pause).await.map_err(|error| match error {
+    let changed = api.pauses.set(act, pause).await.map_err(|error| match error {
         PauseError::TooMany => Invalid::new("participant", error).into(),
         PauseError::Unwritten(error) => Failure::unwritten(&error),
     })?;
@@ -110,7 +111,7 @@ async fn set(
     let name = participant.to_string();
     let participant = shown(api, Some(name.as_str())).await?.pop().ok_or_else(Failure::internal)?;
     let known = participant.calls > 0 || participant.in_flight > 0 || participant.waiting > 0;
-    Ok(Json(PausedParticipantView { participant, known }))
+    Ok(Json(PausedParticipantView { participant, known, changed }))
 }
 
 /// Reads who is paused. For whoever is no node there is nothing here.

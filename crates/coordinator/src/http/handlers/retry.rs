@@ -24,7 +24,8 @@ pub(in crate::http) struct RetryRequest {}
 /// Call now what is waiting
 ///
 /// Every branch that waits for its next call is called at once, without a second call beside
-/// one under way. Of a finished transaction there is nothing to call. Safe to repeat;
+/// one under way, but none whose participant is paused: that one is called once it is resumed, and
+/// the answer says `paused` of it. Of a finished transaction there is nothing to call. Safe to repeat;
 /// each time is an entry of the audit.
 #[utoipa::path(
     post,
@@ -32,7 +33,7 @@ pub(in crate::http) struct RetryRequest {}
     tag = "operator",
     params(("gid" = String, Path, description = "Which transaction.")),
     responses(
-        (status = 200, body = TransactionView, description = "What waited is being called.", headers(("Tercet-Status" = String))),
+        (status = 200, body = TransactionView, description = "What waited is being called, unless it is `paused`.", headers(("Tercet-Status" = String))),
         (status = 400, body = Problem, content_type = PROBLEM_JSON, description = "`invalid-request`"),
         (status = 404, body = Problem, content_type = PROBLEM_JSON, description = "`transaction-not-found`"),
         (status = 503, body = Problem, content_type = PROBLEM_JSON, description = "`journal-unavailable`, `owner-unreachable` or `shutting-down`"),

@@ -479,13 +479,12 @@ async fn a_browser_is_led_to_the_console_unless_there_is_none() {
         Request::get(path).header("accept", "text/html,*/*").body(Body::empty()).expect("a request")
     };
     let face = Face::gone().await;
-    let led = face.send(html("/")).await;
-    assert_eq!((led.status.as_u16(), led.header("location")), (303, "/console"));
-    assert_eq!(
-        face.get("/").await.problem().0,
-        "not-found",
-        "a program is told what it was told before"
-    );
+    for path in ["/", "/console/"] {
+        let led = face.send(html(path)).await;
+        assert_eq!((led.status.as_u16(), led.header("location")), (303, "/console"), "{path}");
+        // A program is told what it was told before.
+        assert_eq!(face.get(path).await.problem().0, "not-found", "{path}");
+    }
     // Without rules nobody is asked who they are.
     let page = Browser::at(&face, LOOPBACK).get("/console/operations/settings").await;
     assert_eq!(page.status, 200);
@@ -493,7 +492,9 @@ async fn a_browser_is_led_to_the_console_unless_there_is_none() {
     let mut settings = Settings::built_in().expect("the defaults fit");
     settings.console.enabled = false;
     let face = Face::with_rules(&settings).await;
-    for path in ["/", "/console", "/console/transactions", "/console/assets/console.css"] {
+    for path in
+        ["/", "/console", "/console/", "/console/transactions", "/console/assets/console.css"]
+    {
         assert_eq!(face.send(html(path)).await.problem().0, "not-found", "{path}");
     }
 }
