@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console test-sdk dist drill sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
-.PHONY: bench bench-figures bench-growth bench-smoke bench-screens bench-stores bench-observed bench-relays instructions instructions-update
+.PHONY: bench bench-figures bench-growth bench-smoke bench-screens bench-stores bench-observed bench-gids bench-compare bench-relays instructions instructions-update
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -162,6 +162,15 @@ bench-stores: ## Measure SQLite, PostgreSQL and MariaDB in turns, and two nodes,
 bench-observed: ## Measure what logs, metrics and traces cost, in turns; three minutes
 	$(BENCH)
 	$(BUILT)/release/tercet-bench observed --daemon $(BUILT)/release/tercet
+
+bench-gids: ## Measure what whose gids transactions have costs, with a million of each; twelve minutes
+	$(BENCH)
+	$(BUILT)/release/tercet-bench gids --daemon $(BUILT)/release/tercet
+
+# BEFORE: the program of the other daemon.
+bench-compare: ## Measure another daemon against this one, in turns: make bench-compare BEFORE=PROGRAM; five minutes
+	$(BENCH)
+	$(BUILT)/release/tercet-bench compare --before "$(BEFORE)" --daemon $(BUILT)/release/tercet
 
 bench-relays: ## Measure one and three relays of an outbox on a throw-away PostgreSQL; write docs/performance.md; two minutes
 	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-participant -p tercet-chaos --bins

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-use super::{Counted, Driven, Kind, Load, Pace, Script, Shape, Until};
+use super::{Counted, Driven, Gids, Kind, Load, Pace, Script, Shape, Until};
 use crate::sink::Profile;
 
 /// How long it stands still, once: far longer than a busy machine lets anybody wait.

@@ -38,7 +38,7 @@ pub(crate) fn some_gid(address: SocketAddr) -> Result<String, RigError> {
     let text = answer(address, path)?;
     let body = text.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
     let list: Value = serde_json::from_str(body).unwrap_or_default();
-    let gid = list["transactions"][0]["gid"].as_str();
+    let gid = list["items"][0]["gid"].as_str();
     let none = || RigError::View { path: path.to_owned(), answer: "no transaction".to_owned() };
     gid.map(str::to_owned).ok_or_else(none)
 }
