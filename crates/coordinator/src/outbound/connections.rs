@@ -24,12 +24,17 @@ use url::{Position, Url};
 
 use super::allowance::{Allowance, HEAD_BYTES, TooMuch};
 use super::connect::{ConnectError, Connector};
+use super::lines::Lines;
 use super::shortage::Shortage;
 use super::stream::Stream;
 
 /// Bytes of an answer's body with all that HTTP writes around it; as much as is read of it, in the
 /// smallest of chunks, takes less.
 const BODY_BYTES: usize = 1024 * 1024;
+
+/// A connection that has not been made by then may take a second, or never be: whoever makes it takes another that
+/// becomes free.
+const LONG: Duration = Duration::from_millis(100);
 
 /// The pause until a call that lacked something looks for it again.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
@@ -55,6 +60,8 @@ pub(crate) enum CallError<E> {
 pub(crate) struct Connections {
     connector: Connector,
     kept: Mutex<KeptConnections<Connection>>,
+    /// Who makes one.
+    lines: Lines,
 }
 
 /// How a call is made.
@@ -68,7 +75,8 @@ pub(crate) struct Sending<'a> {
 impl Connections {
     /// Keeps connections for so long.
     pub(crate) fn new(connector: Connector, kept_for: Duration) -> Self {
-        Self { connector, kept: Mutex::new(KeptConnections::new(kept_for)) }
+        let kept = Mutex::new(KeptConnections::new(kept_for));
+        Self { connector, kept, lines: Lines::default() }
     }
 
     /// Sends a request and waits for its status line. What a kept connection did not send, or
@@ -97,13 +105,53 @@ impl Connections {
             }
         }
         // In a box: it takes far more room than the rest of a call, and is seldom needed.
-        let connected = Box::pin(self.connect_with_patience(url, how.short)).await;
+        let connected = match how.fresh {
+            true => Box::pin(self.connect_with_patience(url, how.short)).await,
+            false => Box::pin(self.connect_in_line(url, how.short)).await,
+        };
         // Meanwhile another call may have done with its connection.
         let instead = |error| if how.fresh { None } else { self.take(url) }.ok_or(error);
         let mut connection = connected.or_else(instead).map_err(CallError::Connect)?;
         match connection.send(written).await {
             Ok(response) => Ok((connection, response)),
             Err(failed) => Err(self.lost(url, &connection, failed.into_error())),
+        }
+    }
+
+    /// Makes a connection, unless one becomes free before its turn has come, or while it takes long.
+    async fn connect_in_line(
+        &self,
+        url: &Url,
+        short: &mut Option<Shortage>,
+    ) -> Result<Connection, ConnectError> {
+        let line = self.lines.of(origin(url));
+        loop {
+            // It is never closed.
+            let place = async { line.places.acquire().await.ok() };
+            let place = tokio::select! {
+                biased;
+                place = place => place,
+                () = self.lines.freed(&line) => match self.take(url) {
+                    Some(connection) => return Ok(connection),
+                    None => continue,
+                },
+            };
+            let freed = async {
+                sleep(LONG).await;
+                loop {
+                    self.lines.freed(&line).await;
+                    if let Some(connection) = self.take(url) {
+                        return connection;
+                    }
+                }
+            };
+            let connected = tokio::select! {
+                biased;
+                connected = self.connect_with_patience(url, short) => connected,
+                connection = freed => Ok(connection),
+            };
+            drop(place);
+            return connected;
         }
     }
 
@@ -191,7 +239,10 @@ impl Connections {
         }
         let now = self.now();
         let unwanted = self.kept().keep(origin(url), connection, now);
-        self.close(unwanted);
+        match unwanted {
+            Some(unwanted) => unwanted.close(),
+            None => self.lines.free(origin(url)),
+        }
     }
 
     /// Closes all that are kept of an origin: scheme, host and port.

@@ -21,6 +21,7 @@ mod connections;
 mod dial;
 mod failure;
 mod hosts;
+mod lines;
 mod name_server;
 mod patience;
 mod resolver;

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use tercet_engine::NoAnswer;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::super::connections::{CallError, Connection, Connections, Sending};
@@ -244,4 +245,36 @@ async fn what_a_closed_connection_has_not_sent_is_given_back() {
     let failed = soon("a failure", connection.send(request)).await;
     let mut failed = failed.expect_err("there is nobody");
     assert!(failed.take_message().is_some(), "{}", failed.error());
+}
+
+/// A small server's queue of connections is full: what asks for another is dropped without a word, and asked again after a
+/// second, twice as long, and so on.
+#[tokio::test]
+async fn a_call_that_connects_for_long_takes_a_connection_that_becomes_free() {
+    let (connections, _) = connections(KEPT_FOR);
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let listener = socket.listen(1).expect("it listens");
+    let address = listener.local_addr().expect("an address");
+    let url: Url = format!("http://{address}/payment").parse().expect("a URL");
+    let (connection, accepted) = tokio::join!(connections.connect(&url), listener.accept());
+    let (mut served, _) = accepted.expect("a connection");
+    let mut queued = Vec::new();
+    while let Ok(connected) = timeout(KEPT_FOR / 8, TcpStream::connect(address)).await {
+        queued.push(connected);
+        assert!(queued.len() < 100, "the queue has no end");
+    }
+    let mut short = None;
+    let sending = connections.send(&url, request, Sending { fresh: false, short: &mut short });
+    let free = async {
+        // It has been at it for long by then.
+        sleep(KEPT_FOR / 8).await;
+        connections.keep(&url, 200, connection.expect("a connection"));
+        let mut asked = [0; 4];
+        served.read_exact(&mut asked).await.expect("a request");
+        served.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("taken");
+        asked
+    };
+    let (sent, asked) = soon("an answer", async { tokio::join!(sending, free) }).await;
+    assert_eq!((sent.map(|_| ()).is_ok(), &asked), (true, b"POST"));
 }

@@ -31,7 +31,7 @@ impl Clock for Hand {
     }
 
     fn new_instance(&self) -> Instance {
-        Instance(uuid::Uuid::nil())
+        Instance::new(uuid::Uuid::nil())
     }
 
     fn new_incarnation(&self) -> Incarnation {
