@@ -19,6 +19,7 @@ mod m0011_pauses;
 mod m0012_jobs;
 mod m0013_holds;
 mod m0014_console;
+mod m0015_rows;
 mod table;
 
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_jobs::Step),
             Box::new(m0013_holds::Step),
             Box::new(m0014_console::Step),
+            Box::new(m0015_rows::Step),
         ]
     }
 
@@ -102,6 +104,12 @@ pub async fn refuse_newer(database: &DatabaseConnection) -> Result<(), DbErr> {
         "the database was changed by a newer version of this program (it has {unknown}), and this \
          one cannot use it any more"
     )))
+}
+
+/// The statement after which no program can use the database that would not find rows under instances.
+#[must_use]
+pub fn rows_under_instances() -> String {
+    m0015_rows::raised()
 }
 
 /// Which steps the database has, those of newer programs last. Only reads.

@@ -15,6 +15,14 @@ pub(crate) async fn by_hand(tercet: &Tercet, sql: &str) {
     connection.close().await.expect("the connection closes");
 }
 
+/// The rows of a transaction stand under what the column `instance` says.
+fn headers_of_order_2(headers: &str) -> String {
+    format!(
+        "UPDATE branch_transactions SET headers = '{headers}' \
+         WHERE gid = (SELECT instance FROM global_transactions WHERE gid = 'order-2')"
+    )
+}
+
 async fn quarantined(tercet: &Tercet) -> String {
     let metrics = tercet.client().send(Method::GET, "/metrics", None).await.text;
     let name = "tercet_transactions_quarantined ";
@@ -31,7 +39,7 @@ async fn a_damaged_row_sets_its_transaction_aside_until_it_is_mended_and_stops_n
         tercet.client().register(gid, "", &branch(&participant, "extra").to_string()).await;
     }
     tercet.kill().await;
-    by_hand(&tercet, "UPDATE branch_transactions SET headers = 'torn' WHERE gid = 'order-2'").await;
+    by_hand(&tercet, &headers_of_order_2("torn")).await;
     tercet.restart().await;
     let client = tercet.client();
     assert_eq!(quarantined(&tercet).await, "1");
@@ -52,7 +60,7 @@ async fn a_damaged_row_sets_its_transaction_aside_until_it_is_mended_and_stops_n
         let said = (answer.status, answer.word("code"), answer.word("gid"));
         assert_eq!(said, (500, "internal", "order-2"), "{}", answer.text);
     }
-    by_hand(&tercet, "UPDATE branch_transactions SET headers = '{}' WHERE gid = 'order-2'").await;
+    by_hand(&tercet, &headers_of_order_2("{}")).await;
     transaction(&client.confirm("order-2", "").await, 200, "confirmed");
     assert_eq!(quarantined(&tercet).await, "0");
 }

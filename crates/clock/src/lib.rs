@@ -19,7 +19,7 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Something that an operator does. Later ones are greater, as of instances.
     fn new_act(&self) -> ActId {
-        ActId(self.new_instance().0)
+        ActId(self.new_instance().uuid())
     }
 
     /// A life of a node, never given twice on any node of any cluster. Positive.
@@ -62,7 +62,7 @@ impl Clock for SystemClock {
     }
 
     fn new_instance(&self) -> Instance {
-        Instance(Uuid::now_v7())
+        Instance::new(Uuid::now_v7())
     }
 
     fn new_incarnation(&self) -> Incarnation {

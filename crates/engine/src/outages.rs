@@ -267,7 +267,7 @@ mod tests {
         };
         Parked {
             asks: false,
-            instance: Instance(Uuid::nil()),
+            instance: Instance::new(Uuid::nil()),
             branch: Arc::new(branch),
             op: Op::Confirm,
             attempts: 1,

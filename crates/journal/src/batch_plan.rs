@@ -5,16 +5,21 @@
 //! between them is checked here; what remains for the database to check is the state the
 //! first of them starts from.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tercet_engine::{Act, ApplyError, BranchRecord, Change, Decided, HistoryEvent, Record, Tick};
 use tercet_wire::{BranchId, BranchResult, BranchSpec, Gid, Instance, Spec, Status, Wall};
+
+use crate::sql::rows_key;
 
 /// What a batch means for one life.
 #[derive(Debug)]
 pub(super) struct TransactionDelta<'a> {
     pub(super) gid: &'a Gid,
     pub(super) instance: Instance,
+    /// What its rows stand under, beside the narrow one.
+    pub(super) rows_key: Cow<'a, str>,
     /// Present if the transaction begins in this batch.
     pub(super) begun: Option<&'a Arc<Spec>>,
     /// The status its rows must have before the batch, where that matters.
@@ -67,6 +72,7 @@ impl<'a> TransactionDelta<'a> {
         Self {
             gid,
             instance,
+            rows_key: rows_key(gid, instance),
             begun: None,
             from: None,
             status: None,

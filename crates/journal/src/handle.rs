@@ -9,7 +9,8 @@ use tercet_engine::{
     Record, SagaRevision, StoredTransaction, Urgency,
 };
 use tercet_wire::{
-    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView, Wall,
+    AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, RowsUnder, SagaName,
+    SummaryView, Wall,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -327,6 +328,12 @@ impl Journal {
     pub fn set_sweeping(&self, sweeping: bool) {
         // A writer that has ended deletes nothing.
         let _ = self.shared.queue.send(Command::SetSweeping(sweeping));
+    }
+
+    /// Where the rows of what is begun now are to stand: to be said of its instance, once, when it is made.
+    #[must_use]
+    pub fn rows_under(&self) -> RowsUnder {
+        self.shared.store.rows_under()
     }
 
     /// Makes durable what was appended, taking at most this long, then stops the thread and

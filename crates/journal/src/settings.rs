@@ -25,6 +25,9 @@ pub struct JournalSettings {
     /// Most reads for people at once: lists, histories, counts. The node's own have connections
     /// of their own.
     pub read_connections: u32,
+    /// Whether the release before this one may have to use the database again: then what begins is written
+    /// where that one finds it.
+    pub can_go_back: bool,
     /// How long each of these may take, its wait for the others included.
     pub read_within: Duration,
     /// Bytes of payloads and headers read at once, unless a single transaction has more.
@@ -61,6 +64,7 @@ impl JournalSettings {
             batch_records: 512,
             batch_bytes: 4 * 1024 * 1024,
             read_connections: 4,
+            can_go_back: false,
             read_within: Duration::from_secs(5),
             page_bytes: 16 * 1024 * 1024,
             // The cap is what recovery takes once there is room again, and everybody waits for it;

@@ -7,7 +7,7 @@ use tercet_wire::{Instance, Op};
 
 /// One of several lives of a gid.
 pub(crate) fn instance(number: u128) -> Instance {
-    Instance(uuid::Uuid::from_u128(0x0193_b6a0_0000_7000_8000_0000_0000_0000 + number))
+    Instance::new(uuid::Uuid::from_u128(0x0193_b6a0_0000_7000_8000_0000_0000_0000 + number))
 }
 
 /// A call of the branch `b1`.

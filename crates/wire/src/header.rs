@@ -40,9 +40,9 @@ pub const HOP: &str = "tercet-hop";
 pub const OWNER: &str = "tercet-owner";
 /// Between coordinators: by this the other knows that a coordinator on the same database sent it.
 pub const NODE: &str = "tercet-node";
-/// How nodes speak to each other: what they pass on, and what signs it. It is counted up with each
-/// change that an older node would not understand.
-pub const NODE_PROTOCOL: i32 = 3;
+/// What a node understands of the others: what they pass on, what signs it, and where their rows stand. It is counted up
+/// with each change that an older node would not understand; 4: rows under instances.
+pub const NODE_PROTOCOL: i32 = 4;
 /// Between coordinators: who asked the one that passed the request on.
 pub const WHO: &str = "tercet-who";
 /// Between coordinators: the role that the one that passed the request on has found.

@@ -1,7 +1,9 @@
 //! Names of things. Each is parsed once, at the edge, and trusted from there on.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -178,15 +180,109 @@ mod uuid_text {
 }
 
 uuid_id!(
-    /// One life of a gid (UUIDv7). A gid used again after its retention is another
-    /// transaction; the instance tells a participant's guard which one is speaking.
-    Instance
-);
-
-uuid_id!(
     /// Something that an operator did (UUIDv7): the name of its row in the audit.
     ActId
 );
+
+/// One life of a gid (UUIDv7). A gid used again after its retention is another
+/// transaction; the instance tells a participant's guard which one is speaking.
+///
+/// Where its rows stand is no part of which life it is: whoever has its UUID from somewhere else than the journal does not
+/// know it.
+#[derive(Debug, Clone, Copy)]
+pub struct Instance {
+    id: Uuid,
+    rows: RowsUnder,
+}
+
+impl PartialEq for Instance {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Instance {}
+
+impl PartialOrd for Instance {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Instance {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
+}
+
+impl Hash for Instance {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+/// Under what the rows of a transaction stand in the journal, beside the one that has its gid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum RowsUnder {
+    /// The gid: whoever begins transactions with gids in no order touches as many places of each
+    /// table. So it was before there was anything else.
+    #[default]
+    Gid,
+    /// The instance: rows of one transaction are together, in the order of begins, whatever its gid.
+    Instance,
+}
+
+impl Instance {
+    /// That of this UUID, whose rows stand under its gid.
+    #[must_use]
+    pub fn new(id: Uuid) -> Self {
+        Self { id, rows: RowsUnder::Gid }
+    }
+
+    /// The same, whose rows stand there. That is said once, of one that has none yet.
+    #[must_use]
+    pub fn with_rows(self, rows: RowsUnder) -> Self {
+        Self { rows, ..self }
+    }
+
+    /// Its UUID.
+    #[must_use]
+    pub fn uuid(self) -> Uuid {
+        self.id
+    }
+
+    /// Where its rows stand.
+    #[must_use]
+    pub fn rows(self) -> RowsUnder {
+        self.rows
+    }
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for Instance {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        Uuid::parse_str(text).map(Self::new)
+    }
+}
+
+impl Serialize for Instance {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        uuid_text::serialize(&self.id, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Instance {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        uuid_text::deserialize(from).map(Self::new)
+    }
+}
 
 impl From<Instance> for Gid {
     /// The gid of a transaction that was begun without one: the UUID as text.

@@ -36,7 +36,7 @@ pub use header::NODE_PROTOCOL;
 pub use hex::{hex, unhex};
 pub use ids::{
     ActId, BRANCH_ID_MAX_LEN, BranchId, Epoch, GID_MAX_LEN, Gid, Incarnation, Instance, InvalidId,
-    SagaName, Seq,
+    RowsUnder, SagaName, Seq,
 };
 pub use job::{JobAct, JobDeed};
 pub use op::{CallOp, Op, PerOp, UnknownOp};

@@ -57,8 +57,8 @@ pub(crate) const PAUSE_BUGS: &[Bug] = &[
     Bug {
         name: "what is paused is shown as called soon",
         file: "crates/engine/src/transaction/view.rs",
-        instead_of: "if transaction.is_held() || next_call(branch, transaction.decision()).is_some_and(is_paused) {",
-        put: "if transaction.is_held() || next_call(branch, None).is_some_and(is_paused) {",
+        instead_of: "next_call(branch, transaction.decision()).is_some_and(|url| paused.holds(url))",
+        put: "next_call(branch, None).is_some_and(|url| paused.holds(url))",
         caught_by: EngineTest("pauses"),
     },
 ];

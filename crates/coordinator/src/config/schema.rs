@@ -172,6 +172,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("auth.jwt.name_claim", CLAIM),
     ("database.url", Kind::Text(DATABASE_URL)),
     ("database.read_connections", Kind::Number(1, 1_000)),
+    ("database.can_go_back", Kind::Boolean),
     ("journal.batch_records", Kind::Number(1, 1_024)),
     ("journal.batch_bytes", Kind::Number(4_096, 64 * MIB)),
     ("journal.queue_records", Kind::Number(1, 10_000_000)),

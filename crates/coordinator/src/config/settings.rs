@@ -202,6 +202,8 @@ pub struct DatabaseSettings {
     pub url: DatabaseUrl,
     /// Connections that read for people.
     pub read_connections: u32,
+    /// Whether the release before may have to use the database again.
+    pub can_go_back: bool,
 }
 
 /// `[journal]`

@@ -87,7 +87,7 @@ fn headers(call: &Call, span: (u64, bool)) -> Result<HeaderMap, Unwritable> {
         false => ["\"", gid, "/", branch, "/", op, "\""].concat(),
     };
     let mut instance = Uuid::encode_buffer();
-    let instance = ticket.instance.0.hyphenated().encode_lower(&mut instance);
+    let instance = ticket.instance.uuid().hyphenated().encode_lower(&mut instance);
     own(name::GID, HeaderValue::from_str(gid))?;
     if !ticket.asks {
         own(name::BRANCH, HeaderValue::from_str(branch))?;
@@ -144,7 +144,7 @@ fn traceparent(
     let mut own = Uuid::encode_buffer();
     let (trace, flags) = match parts(of_transaction) {
         Some(parts) => parts,
-        None => (&*instance.0.simple().encode_lower(&mut own), "01"),
+        None => (&*instance.uuid().simple().encode_lower(&mut own), "01"),
     };
     let flags = if sampled { "01" } else { flags };
     let mut span = Uuid::encode_buffer();
@@ -178,7 +178,7 @@ mod tests {
     fn the_trace_goes_on_under_a_span_of_the_call() {
         let instance: Instance = "0193a5f0-0000-7000-8000-00000000002a".parse().expect("a uuid");
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-        let own = instance.0.simple().to_string();
+        let own = instance.uuid().simple().to_string();
         let table = [
             (
                 format!("00-{trace}-00f067aa0ba902b7-01"),

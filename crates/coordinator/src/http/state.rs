@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tercet_clock::Clock;
 use tercet_engine::ParticipantHealth;
 use tercet_journal::Journal;
-use tercet_wire::{Limits, ProblemCode};
+use tercet_wire::{Instance, Limits, ProblemCode};
 
 use crate::access::Access;
 use crate::cluster::{Forwarder, Sightings};
@@ -58,6 +58,13 @@ pub struct Api {
     pub forwarder: Option<Arc<Forwarder>>,
     /// What pages for people are made with, where there are any.
     pub console: Option<ConsoleSettings>,
+}
+
+impl Api {
+    /// A life of a gid that begins now.
+    pub fn new_instance(&self) -> Instance {
+        self.clock.new_instance().with_rows(self.journal.rows_under())
+    }
 }
 
 impl FromRef<Arc<Api>> for Readiness {

@@ -22,7 +22,7 @@ use crate::tls::TlsFiles;
 const SHARES: Shares = Shares { connections: 1, sockets: 1, look_ups: 1, forwards: 1 };
 
 /// What is changed to a text, since nobody can make one up for it.
-const TEXTS: [(&str, &str); 39] = [
+const TEXTS: [(&str, &str); 40] = [
     ("traces.endpoint", "http://127.0.0.1:9/other"),
     ("traces.headers", r#"{"x-key":"k3y"}"#),
     ("traces.sample_ratio", "0.5"),
@@ -59,6 +59,7 @@ const TEXTS: [(&str, &str); 39] = [
     ("auth.jwt.name_claim", "another"),
     ("auth.tokens", ONE_TOKEN),
     ("auth.tokens_file", "tokens.toml"),
+    ("database.can_go_back", "true"),
     ("auth.allow_anonymous", "true"),
     ("auth.open_metrics", "true"),
     ("console.enabled", "false"),

@@ -77,6 +77,7 @@ pub(super) fn journal_settings(
         batch_records: settings.journal.batch_records,
         batch_bytes: settings.journal.batch_bytes,
         read_connections: settings.database.read_connections,
+        can_go_back: settings.database.can_go_back,
         read_within: settings.journal.request_timeout,
         longest_downtime: settings.node.max_expected_downtime,
         retention: Retention {

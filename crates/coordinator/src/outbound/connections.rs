@@ -151,6 +151,10 @@ impl Connections {
                 connection = freed => Ok(connection),
             };
             drop(place);
+            if connected.is_ok() {
+                // Whoever took one that became free lacks nothing any more.
+                *short = None;
+            }
             return connected;
         }
     }

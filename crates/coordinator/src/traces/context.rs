@@ -48,7 +48,7 @@ impl TraceContext {
     /// that are picked.
     pub(super) fn of(spec: &Spec, ratio: SampleRatio) -> Option<Self> {
         let (trace, parent, sampled) = parts(&spec.traceparent)?;
-        let instance = spec.instance.0.as_u128();
+        let instance = spec.instance.uuid().as_u128();
         // A transaction without a trace of its initiator's has its instance for one, and the second half of
         // that for its span; see the request's checks.
         let own = instance as u64;

@@ -13,8 +13,8 @@ use tercet_engine::{
     StoredTransaction, Tick, TransactionKey,
 };
 use tercet_wire::{
-    ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView,
-    Wall,
+    ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, RowsUnder, SagaName,
+    SummaryView, Wall,
 };
 use tokio::sync::watch;
 
@@ -451,6 +451,10 @@ impl Store for Faulty {
 
     fn is_intact(&self) -> bool {
         self.store.is_intact()
+    }
+
+    fn rows_under(&self) -> RowsUnder {
+        self.store.rows_under()
     }
 
     fn cluster(&self) -> Option<&dyn Cluster> {

@@ -10,8 +10,8 @@ use tercet_engine::{
 };
 use tercet_wire::{
     Action, BranchId, BranchOptions, BranchResult, BranchSpec, BranchStatus, CallOp, EventKind,
-    Fingerprint, Gid, Instance, Op, Pattern, PerOp, Reason, ResolvedAs, SagaVersion, Seq, Spec,
-    Status, TransactionOptions, TryBy, Wall, spread,
+    Fingerprint, Gid, Instance, Op, Pattern, PerOp, Reason, ResolvedAs, RowsUnder, SagaVersion,
+    Seq, Spec, Status, TransactionOptions, TryBy, Wall, spread,
 };
 use url::Url;
 
@@ -19,8 +19,10 @@ pub(crate) fn record(seq: u64, spec: &Spec, change: Change) -> Record {
     Record { seq: Seq(seq), gid: spec.gid.clone(), instance: spec.instance, change }
 }
 
+/// Of every three lives one whose rows stand under its instance, and two whose stand under their gids, as all did once.
 fn instance(number: u64) -> Instance {
-    format!("00000000-0000-7000-8000-{number:012x}").parse().unwrap()
+    let life: Instance = format!("00000000-0000-7000-8000-{number:012x}").parse().unwrap();
+    life.with_rows(if number.is_multiple_of(3) { RowsUnder::Instance } else { RowsUnder::Gid })
 }
 
 /// A branch with every field used.

@@ -5,7 +5,8 @@ use tercet_engine::{Chunk, LifeState};
 use tercet_wire::{Gid, Incarnation, NODE_PROTOCOL, Status, Wall};
 
 use crate::sql::{
-    Dialect, NODES, SharedDialect, WriteKind, WriteRows, driven_by_nobody, padded, words,
+    Dialect, NARROW, NODES, SharedDialect, WriteKind, WriteRows, driven_by_nobody, key_in, padded,
+    words,
 };
 use crate::store::{Life, NOBODY, PurgeBatch};
 
@@ -136,12 +137,11 @@ impl Dialect for MySqlDialect {
         values.push(due.finished_before.0.into());
         // A table cannot be asked about itself while rows are deleted from it.
         let delete = match table {
-            "global_transactions" => {
-                format!("DELETE FROM {table} WHERE gid IN ({marks}) AND finished_at < ?")
-            }
+            NARROW => format!("DELETE FROM {table} WHERE gid IN ({marks}) AND finished_at < ?"),
             _ => format!(
-                "DELETE p FROM {table} AS p JOIN global_transactions AS g ON g.gid = p.gid \
-                 WHERE g.gid IN ({marks}) AND g.finished_at < ?"
+                "DELETE p FROM {table} AS p JOIN global_transactions AS g ON p.gid = {} \
+                 WHERE g.gid IN ({marks}) AND g.finished_at < ?",
+                key_in(table, "g")
             ),
         };
         statement(delete, values)

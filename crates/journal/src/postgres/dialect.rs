@@ -6,7 +6,7 @@ use sea_orm::{DbBackend, Statement, Value};
 use tercet_engine::{Chunk, LifeState};
 use tercet_wire::{Gid, Incarnation, NODE_PROTOCOL, Status, Wall};
 
-use crate::sql::{Dialect, SharedDialect, WriteKind, WriteRows, driven_by_nobody, words};
+use crate::sql::{Dialect, SharedDialect, WriteKind, WriteRows, driven_by_nobody, key_in, words};
 use crate::store::{Life, NOBODY, PurgeBatch};
 
 /// PostgreSQL's words.
@@ -72,9 +72,10 @@ impl Dialect for PostgresDialect {
     }
 
     fn delete(self, table: &str, due: &PurgeBatch) -> Statement {
+        let key = key_in(table, "g");
         let delete = format!(
-            "DELETE FROM {table} WHERE gid IN (SELECT gid FROM global_transactions \
-             WHERE gid = ANY ($1::text[]) AND finished_at < $2)"
+            "DELETE FROM {table} WHERE gid IN (SELECT {key} FROM global_transactions AS g \
+             WHERE g.gid = ANY ($1::text[]) AND g.finished_at < $2)"
         );
         let gids = due.gids.iter().map(|gid| gid.as_str().into()).collect();
         statement(delete, vec![array(ArrayType::String, gids), due.finished_before.0.into()])

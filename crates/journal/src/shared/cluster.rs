@@ -25,6 +25,15 @@ impl<S: Server> Cluster for SharedStore<S> {
 
     async fn lives(&self) -> Result<Vec<LifeRow>, JournalError> {
         let rows = bounded(self.read_within(), all::<S>(&self.looks)).await?;
+        let on = self.looks.get_database_backend();
+        if let Err(error) = self.standing.seen::<S>(&self.at, on, &rows).await {
+            // The next look tries again; until then all stands where every node finds it.
+            tracing::warn!(
+                event = "rows_stand_under_gids",
+                error = &error as &dyn std::error::Error,
+                "programs that would not find rows under instances are not kept out yet"
+            );
+        }
         let row = |row: LifeOfNode| {
             // A state that this program has no word for is a newer one's, whose life it is to
             // judge: it is neither suspected here nor counted among the survivors.
@@ -93,7 +102,10 @@ pub(super) async fn mark_fenced<S: Server>(
 /// Executes one statement as a transaction of its own, and says how many rows it changed. It has a
 /// connection of its own, which is set and checked as the writer's are: it is needed when a life
 /// ends, which is seldom; the writer's has its batches to write, and readers write nothing.
-async fn alone<S: Server>(at: &Address, statement: Statement) -> Result<u64, JournalError> {
+pub(super) async fn alone<S: Server>(
+    at: &Address,
+    statement: Statement,
+) -> Result<u64, JournalError> {
     let mut session = writer::<S>(at).await?;
     let changed = async {
         let changed = session.execute(&statement).await?;

@@ -8,6 +8,7 @@ mod commit;
 mod database;
 mod offline;
 mod opening;
+mod rows_under;
 mod schema;
 mod server;
 mod store;

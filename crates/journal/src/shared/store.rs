@@ -6,19 +6,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sea_orm::{DatabaseConnection, Statement};
 use tercet_engine::{Batch, TransactionKey};
-use tercet_wire::{Incarnation, Wall};
+use tercet_wire::{Incarnation, RowsUnder, Wall};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::address::Address;
 use super::opening;
+use super::rows_under::Standing;
 use super::schema;
 use super::server::{Server, Session};
 use super::work::{Delete, Submit, Work};
 use crate::error::JournalError;
 use crate::meters::StatementMeters;
 use crate::settings::JournalSettings;
-use crate::sql::{Dialect, OWN_READS, Pools, SqlStore, discard};
+use crate::sql::{Dialect, FinishedCounts, OWN_READS, Pools, SqlStore, discard};
 use crate::store::{Cluster, Commit, CommitError, Life, Store};
 
 /// How long one turn of the writer's may take. The server ends a statement of its own accord
@@ -59,6 +60,8 @@ pub(crate) struct SharedStore<S: Server> {
     pub(super) looks: DatabaseConnection,
     last_written: Option<Wall>,
     delete_within: Duration,
+    /// Where the rows of what begins stand.
+    pub(super) standing: Standing,
     pub(super) meters: StatementMeters,
     server: PhantomData<S>,
 }
@@ -86,6 +89,7 @@ impl<S: Server> SharedStore<S> {
             recovery_pool: pool::<S>(at, OWN_READS + TAKE_OVER_READS, readers).await?,
             query_pool: pool::<S>(at, settings.read_connections.max(1), readers).await?,
             page_bytes: settings.page_bytes,
+            finished: FinishedCounts::default(),
         };
         let looks = pool::<S>(at, LOOKS, readers).await?;
         Ok(Self {
@@ -96,6 +100,7 @@ impl<S: Server> SharedStore<S> {
             looks,
             last_written,
             delete_within: (settings.heartbeat * 2).clamp(LEAST_DELETE_WITHIN, MOST_DELETE_WITHIN),
+            standing: Standing::new(settings.can_go_back),
             meters: StatementMeters::register(),
             server: PhantomData,
         })
@@ -214,6 +219,10 @@ impl<S: Server> Store for SharedStore<S> {
 
     fn cluster(&self) -> Option<&dyn Cluster> {
         Some(self)
+    }
+
+    fn rows_under(&self) -> RowsUnder {
+        self.standing.rows_under()
     }
 
     async fn close(&self) {

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 use tercet_engine::{
-    ActAlone, Acted, Batch, BranchRecord, Change, HistoryEvent, JobWrite, Load, Record,
+    ActAlone, Acted, Batch, BranchRecord, Change, HistoryEvent, JobWrite, Leave, Load, Record,
 };
-use tercet_wire::{BranchStatus, EventKind, Gid, JobStage, PerOp, Spec, Wall};
+use tercet_wire::{BranchStatus, EventKind, Gid, JobStage, PerOp, RowsUnder, Spec, Wall};
 
 use crate::conformance::{
     Rig, act, act_that_pauses, act_that_puts, finished, patiently, puts, record, releases,
@@ -48,6 +48,7 @@ on_each_server!(
     many_processes_may_begin_on_an_empty_database_at_once,
     a_lock_of_the_schema_whose_holder_is_gone_is_taken,
     a_schema_that_a_newer_program_has_only_added_to_is_used,
+    rows_stand_under_instances_once_every_node_finds_them_there,
     no_error_shows_the_password,
 );
 
@@ -266,7 +267,7 @@ async fn texts_of_any_length_and_character_are_kept(rig: Rig) {
     }
     // Gids that differ in case alone are two.
     for (number, name) in (8..).zip(["Tx", "tx", "tX"]) {
-        let spec = trying(name, u64::try_from(number).unwrap(), 0);
+        let spec = trying(name, 1_000 + u64::try_from(number).unwrap(), 0);
         let records = vec![record(1, &spec, Change::Begun(spec.clone()))];
         let batch = Batch { number, written_at: Wall(1), records, acts: Vec::new() };
         assert_eq!(store.commit(&batch).await.unwrap(), []);
@@ -348,6 +349,38 @@ async fn a_schema_that_a_newer_program_has_only_added_to_is_used(rig: Rig) {
     run(&outsider, "UPDATE schema_compat SET reads_from = 99").await;
     let refused = migrate_up(&url).await;
     assert!(matches!(refused, Err(JournalError::Migration(_))), "{refused:?}");
+}
+
+/// Keeps P1.
+async fn rows_stand_under_instances_once_every_node_finds_them_there(rig: Rig) {
+    let rig = rig.of_several_nodes();
+    let older = rig.only_store().await;
+    let outsider = rig.server().outsider().await;
+    let keeps_out = "SELECT COUNT(*) FROM schema_compat WHERE reads_from >= 15";
+    let of_older = number(&outsider, "SELECT incarnation FROM nodes").await;
+    let of_older = format!("UPDATE nodes SET protocol = 3 WHERE incarnation = {of_older}");
+    run(&outsider, &of_older).await;
+    let newer = rig.only_store().await;
+    let cluster = newer.cluster().unwrap();
+    // Before anybody has looked nobody knows of the others.
+    assert_eq!(newer.rows_under(), RowsUnder::Gid);
+    cluster.lives().await.unwrap();
+    assert_eq!(newer.rows_under(), RowsUnder::Gid);
+    assert_eq!(number(&outsider, keeps_out).await, 0, "the older one may start again");
+    run(&outsider, "UPDATE nodes SET protocol = 4").await;
+    cluster.lives().await.unwrap();
+    assert_eq!(newer.rows_under(), RowsUnder::Instance);
+    assert_eq!(number(&outsider, keeps_out).await, 1);
+    // One that has begun in the same moment is allowed for, and one that is over is not.
+    run(&outsider, &of_older).await;
+    cluster.lives().await.unwrap();
+    assert_eq!(newer.rows_under(), RowsUnder::Gid);
+    let leave = Leave { number: 1, written_at: Wall(1) };
+    older.cluster().unwrap().leave(&leave).await.unwrap();
+    cluster.lives().await.unwrap();
+    assert_eq!(newer.rows_under(), RowsUnder::Instance);
+    older.close().await;
+    newer.close().await;
 }
 
 async fn no_error_shows_the_password(rig: Rig) {

@@ -12,6 +12,7 @@ use tercet_engine::HoldChange;
 use tercet_wire::{Status, Wall};
 
 use super::entities::{hold, own_options, transaction};
+use super::key::{NARROW, rows_key_of};
 use crate::error::JournalError;
 use crate::summary::{Held, NAMED};
 
@@ -56,10 +57,7 @@ fn is_not_asked() -> Expr {
     let asked = Query::select()
         .expr(Expr::val(1))
         .from(Entity)
-        .and_where(
-            Expr::col((Entity, Column::Gid))
-                .equals((transaction::Entity, transaction::Column::Gid)),
-        )
+        .and_where(Expr::col((Entity, Column::Gid)).eq(Expr::cust(rows_key_of(NARROW))))
         .and_where(Expr::col((Entity, Column::Options)).like(ASKS))
         .limit(1)
         .to_owned();

@@ -32,14 +32,14 @@ async fn read(
     query: &ListQuery,
 ) -> Result<Page<SummaryView>, DbErr> {
     let Listed { rows, next } = listed(snapshot, query).await?;
-    let names = || rows.iter().map(|row| row.gid.as_str());
-    let details = detail::Entity::find().filter(detail::Column::Gid.is_in(names()));
+    let keys = || rows.iter().map(transaction::Model::rows_key);
+    let details = detail::Entity::find().filter(detail::Column::Gid.is_in(keys()));
     let details = readable(snapshot, details).await?;
     let details: HashMap<&str, &detail::Model> =
         details.iter().map(|row| (&*row.gid, row)).collect();
     let mut own_options = Vec::new();
     if rows.iter().any(can_have_options) {
-        let found = own_options::Entity::find().filter(own_options::Column::Gid.is_in(names()));
+        let found = own_options::Entity::find().filter(own_options::Column::Gid.is_in(keys()));
         own_options = readable(snapshot, found).await?;
     }
     let own_options: HashMap<&str, &own_options::Model> =
@@ -48,7 +48,7 @@ async fn read(
         .select_only()
         .column(branch::Column::Gid)
         .column_as(branch::Column::BranchId.count(), "branches")
-        .filter(branch::Column::Gid.is_in(names()))
+        .filter(branch::Column::Gid.is_in(keys()))
         .group_by(branch::Column::Gid)
         .into_tuple()
         .all(snapshot)
@@ -60,16 +60,16 @@ async fn read(
         .column(outcome::Column::Gid)
         .column(outcome::Column::ResolvedAs)
         .column(outcome::Column::Contradicted)
-        .filter(outcome::Column::Gid.is_in(names()))
+        .filter(outcome::Column::Gid.is_in(keys()))
         .filter(outcome::Column::ResolvedAs.is_not_null())
         .build(snapshot.get_database_backend());
     let mut by_hand: HashMap<String, Vec<ByHand>> = HashMap::new();
     for row in snapshot.query_all_raw(resolved).await? {
-        let gid: String = row.try_get_by_index(0)?;
+        let key: String = row.try_get_by_index(0)?;
         // A word that is not even text is none of ours, and its transaction cannot be listed.
         let resolved_as = row.try_get_by_index(1).unwrap_or_default();
         let contradicted = row.try_get_by_index(2).unwrap_or_default();
-        by_hand.entry(gid).or_default().push(ByHand { resolved_as, contradicted });
+        by_hand.entry(key).or_default().push(ByHand { resolved_as, contradicted });
     }
 
     let is_trying = |row: &transaction::Model| row.status == Status::Trying.as_str();
@@ -79,10 +79,10 @@ async fn read(
     };
     let mut items = Vec::with_capacity(rows.len());
     for row in &rows {
-        let resolved = by_hand.get(&*row.gid).map(Vec::as_slice).unwrap_or_default();
-        let branches = counts.get(&row.gid).and_then(|count| u32::try_from(*count).ok());
-        let (detail, own_options) =
-            (details.get(&*row.gid).copied(), own_options.get(&*row.gid).copied());
+        let key = row.rows_key();
+        let resolved = by_hand.get(key).map(Vec::as_slice).unwrap_or_default();
+        let branches = counts.get(key).and_then(|count| u32::try_from(*count).ok());
+        let (detail, own_options) = (details.get(key).copied(), own_options.get(key).copied());
         match summary(row, detail, own_options, branches.unwrap_or(0), resolved, hold.as_ref()) {
             Ok(item) => items.push(item),
             Err(why) => tracing::error!(

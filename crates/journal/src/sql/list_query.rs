@@ -10,6 +10,7 @@ use sea_orm::{
 use tercet_wire::{GidPrefix, ListOrder, ListPlace, ListQuery, Pattern, Status};
 
 use super::entities::{branch, transaction};
+use super::key::{NARROW, rows_key_of};
 
 use transaction::Column;
 
@@ -212,7 +213,7 @@ fn conditions(
             .from(branch::Entity)
             .and_where(
                 Expr::col((branch::Entity, branch::Column::Gid))
-                    .equals((transaction::Entity, Column::Gid)),
+                    .eq(Expr::cust(rows_key_of(NARROW))),
             )
             .and_where(branch::Column::Participant.eq(participant.as_str()))
             .to_owned();

@@ -181,11 +181,13 @@ async fn few(
     prefix: &GidPrefix,
 ) -> Result<Option<Vec<ListPlace>>, DbErr> {
     let most = u64::from(query.looks_at);
-    let all = of_prefix(prefix, most.saturating_add(1)).build(snapshot.get_database_backend());
-    let all = snapshot.query_all_raw(all).await?;
-    if u64::try_from(all.len()).is_ok_and(|all| all > most) {
+    let on = snapshot.get_database_backend();
+    // Whether there is one more, without reading them.
+    let beyond = of_prefix(prefix, 1).offset(most).build(on);
+    if snapshot.query_one_raw(beyond).await?.is_some() {
         return Ok(None);
     }
+    let all = snapshot.query_all_raw(of_prefix(prefix, most).build(on)).await?;
     let mut places: Vec<ListPlace> = all.iter().filter_map(place).collect();
     places.retain(|place| {
         query.after.as_ref().is_none_or(|after| in_order(query.order, after, place).is_lt())
@@ -226,9 +228,9 @@ async fn with_metadata(
     }
     let mut said = HashSet::new();
     for some in rows.chunks(MOST_GIDS) {
-        let gids = some.iter().map(|(place, _)| place.gid.as_str());
+        let keys = some.iter().map(key);
         let details = detail::Entity::find()
-            .filter(detail::Column::Gid.is_in(gids))
+            .filter(detail::Column::Gid.is_in(keys))
             .filter(detail::Column::Metadata.is_not_null());
         for row in readable(snapshot, details).await? {
             let metadata = row.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok());
@@ -238,8 +240,13 @@ async fn with_metadata(
             }
         }
     }
-    rows.retain(|(place, _)| said.contains(place.gid.as_str()));
+    rows.retain(|row| said.contains(key(row)));
     Ok(rows)
+}
+
+/// What its other rows stand under; of one that cannot be read they are not known.
+fn key((place, model): &Placed) -> &str {
+    model.as_ref().map_or(place.gid.as_str(), transaction::Model::rows_key)
 }
 
 async fn fetch(

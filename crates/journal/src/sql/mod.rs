@@ -9,6 +9,7 @@ mod dialect;
 mod entities;
 pub(crate) mod holds;
 mod jobs;
+mod key;
 mod lenient_rows;
 pub(crate) mod list;
 pub(crate) mod list_query;
@@ -33,7 +34,8 @@ pub(crate) use self::entities::{
     audit as act, branch, detail, event, hold, job, node, options, outcome, own_options, pause,
     result, saga, tick, transaction,
 };
+pub(crate) use self::key::{NARROW, column_of, key_in, rows_key};
 pub(crate) use self::sizes::padded;
 pub(crate) use self::store::{OWN_READS, Pools, SqlStore, bounded, discard};
-pub(crate) use self::summary::{LifeOfNode, NODES, lives};
+pub(crate) use self::summary::{FinishedCounts, LifeOfNode, NODES, lives};
 pub(crate) use self::write::{WriteKind, WriteRows, write_rows};

@@ -267,8 +267,11 @@ pub(crate) async fn history(
     after: u32,
     limit: u32,
 ) -> Result<Vec<HistoryEvent>, JournalError> {
+    // Where they stand never changes while there is such a life; of the next one the numbers begin anew.
+    let of_it = transaction::Entity::find_by_id(gid.as_str());
+    let Some(of_it) = readable(recovery_pool, of_it).await?.pop() else { return Ok(Vec::new()) };
     let lines = event::Entity::find()
-        .filter(event::Column::Gid.eq(gid.as_str()))
+        .filter(event::Column::Gid.eq(of_it.rows_key()))
         .filter(event::Column::Number.gt(after))
         .order_by_asc(event::Column::Number)
         .limit(u64::from(limit));
@@ -372,22 +375,25 @@ async fn read<'a>(
     }
     // What may be registered yet may ask for what is there.
     let are_open = transactions.iter().any(|row| row.open && row.pattern == Pattern::Saga.as_str());
-    let gids = within(snapshot, gids, bytes, are_open).await?;
-    let names = || gids.iter().map(Gid::as_str);
+    let mut transactions: HashMap<String, transaction::Model> =
+        transactions.into_iter().map(|row| (row.gid.clone(), row)).collect();
+    let key_of = |gid: &Gid| transactions.get(gid.as_str()).map(transaction::Model::rows_key);
+    let gids = within(snapshot, gids, key_of, bytes, are_open).await?;
+    let keys = || gids.iter().filter_map(key_of);
     let details =
-        detail::Entity::find().filter(detail::Column::Gid.is_in(names())).all(snapshot).await?;
+        detail::Entity::find().filter(detail::Column::Gid.is_in(keys())).all(snapshot).await?;
     let mut details: HashMap<String, detail::Model> =
         details.into_iter().map(|row| (row.gid.clone(), row)).collect();
     let mut own_options: HashMap<String, own_options::Model> = HashMap::new();
     // Most can have none.
-    if transactions.iter().any(can_have_options) {
-        let found = own_options::Entity::find().filter(own_options::Column::Gid.is_in(names()));
+    if transactions.values().any(can_have_options) {
+        let found = own_options::Entity::find().filter(own_options::Column::Gid.is_in(keys()));
         for row in found.all(snapshot).await? {
             own_options.insert(row.gid.clone(), row);
         }
     }
     let mut branches: HashMap<String, Vec<branch::Model>> = HashMap::new();
-    let found = branch::Entity::find().filter(branch::Column::Gid.is_in(names()));
+    let found = branch::Entity::find().filter(branch::Column::Gid.is_in(keys()));
     for row in found.all(snapshot).await? {
         branches.entry(row.gid.clone()).or_default().push(row);
     }
@@ -395,19 +401,19 @@ async fn read<'a>(
     // Nearly never there, and not asked for then.
     let have_options = branches.values().flatten().any(|row| row.stage != 0);
     if have_options {
-        let found = options::Entity::find().filter(options::Column::Gid.is_in(names()));
+        let found = options::Entity::find().filter(options::Column::Gid.is_in(keys()));
         for row in found.all(snapshot).await? {
             options.entry(row.gid.clone()).or_default().push(row);
         }
     }
     let mut branch_records: HashMap<String, Vec<outcome::Model>> = HashMap::new();
-    let found = outcome::Entity::find().filter(outcome::Column::Gid.is_in(names()));
+    let found = outcome::Entity::find().filter(outcome::Column::Gid.is_in(keys()));
     for row in found.all(snapshot).await? {
         branch_records.entry(row.gid.clone()).or_default().push(row);
     }
     let mut results: HashMap<String, Vec<result::Model>> = HashMap::new();
     if have_options || are_open {
-        let found = result::Entity::find().filter(result::Column::Gid.is_in(names()));
+        let found = result::Entity::find().filter(result::Column::Gid.is_in(keys()));
         for row in found.all(snapshot).await? {
             results.entry(row.gid.clone()).or_default().push(row);
         }
@@ -416,7 +422,7 @@ async fn read<'a>(
     let ticks: Vec<(String, String)> = tick::Entity::find()
         .select_only()
         .columns([tick::Column::Gid, tick::Column::JobId])
-        .filter(tick::Column::Gid.is_in(names()))
+        .filter(tick::Column::Gid.is_in(gids.iter().map(Gid::as_str)))
         .into_tuple()
         .all(snapshot)
         .await?;
@@ -432,7 +438,7 @@ async fn read<'a>(
         .column(event::Column::Gid)
         .column_as(event::Column::Number.max(), "history_len")
         .column_as(kept, "history_kept")
-        .filter(event::Column::Gid.is_in(names()))
+        .filter(event::Column::Gid.is_in(keys()))
         .group_by(event::Column::Gid)
         .into_tuple()
         .all(snapshot)
@@ -440,24 +446,22 @@ async fn read<'a>(
     let lengths: HashMap<String, (i64, i64)> =
         lengths.into_iter().map(|(gid, lines, kept)| (gid, (lines, kept))).collect();
 
-    let mut transactions: HashMap<String, transaction::Model> =
-        transactions.into_iter().map(|row| (row.gid.clone(), row)).collect();
     let mut all = Found::new();
     for gid in gids {
-        let name = gid.as_str();
-        let Some(transaction) = transactions.remove(name) else { continue };
-        let (history_len, history_kept) = lengths.get(name).copied().unwrap_or_default();
+        let Some(transaction) = transactions.remove(gid.as_str()) else { continue };
+        let key = transaction.rows_key();
+        let (history_len, history_kept) = lengths.get(key).copied().unwrap_or_default();
         let rows = Rows {
-            transaction,
-            detail: details.remove(name),
-            own_options: own_options.remove(name),
-            branches: branches.remove(name).unwrap_or_default(),
-            options: options.remove(name).unwrap_or_default(),
-            branch_records: branch_records.remove(name).unwrap_or_default(),
-            results: results.remove(name).unwrap_or_default(),
+            detail: details.remove(key),
+            own_options: own_options.remove(key),
+            branches: branches.remove(key).unwrap_or_default(),
+            options: options.remove(key).unwrap_or_default(),
+            branch_records: branch_records.remove(key).unwrap_or_default(),
+            results: results.remove(key).unwrap_or_default(),
             history_len,
             history_kept,
-            jobs: jobs.remove(name).unwrap_or_default(),
+            jobs: jobs.remove(gid.as_str()).unwrap_or_default(),
+            transaction,
         };
         let stored = rows.stored().map_err(|why| Unreadable { gid: gid.clone(), why });
         all.insert(gid.clone(), stored);

@@ -12,6 +12,7 @@ use tercet_wire::{Status, Wall};
 
 use super::dialect::Dialect;
 use super::entities::{branch, event, options, outcome, own_options, result, transaction};
+use super::key::NARROW;
 use super::lenient_rows::each;
 use crate::error::JournalError;
 use crate::store::{Keyset, PurgeBatch, PurgeLimits, first_within};
@@ -70,7 +71,7 @@ pub(crate) async fn due_for_pruning(
     let is_due =
         |row: &&transaction::Model| row.finished_at.is_some_and(|at| at < finished_before.0);
     let parts = parts(recovery_pool, seen.iter().filter(is_due)).await?;
-    let rows = seen.iter().map(|row| parts.get(&row.gid).copied().unwrap_or(0));
+    let rows = seen.iter().map(|row| parts.get(row.rows_key()).copied().unwrap_or(0));
     let first = first_within(most.rows, rows);
     let rest = first < seen.len();
     seen.truncate(first);
@@ -82,7 +83,7 @@ pub(crate) async fn due_for_pruning(
     // Without a step forward there is nothing more to come in this walk, unless what kept it
     // from one is deleted now.
     let more = rest || full && last.as_ref().is_some_and(|last| Some(last) != after);
-    let due: Vec<_> = seen.iter().filter(|row| parts.contains_key(&row.gid)).collect();
+    let due: Vec<_> = seen.iter().filter(|row| parts.contains_key(row.rows_key())).collect();
     Ok(PurgeBatch {
         oldest: due.iter().filter_map(|row| row.finished_at).min().map(Wall),
         gids: due.into_iter().map(|row| row.gid.clone()).collect(),
@@ -116,10 +117,11 @@ pub(crate) async fn due_for_purging(
     found.sort_by(|a, b| (a.created_at, &a.gid).cmp(&(b.created_at, &b.gid)));
     found.truncate(usize::try_from(most.transactions).unwrap_or(usize::MAX));
     let mut parts = parts(recovery_pool, &found).await?;
-    let gids: Vec<&str> = found.iter().map(|row| row.gid.as_str()).collect();
-    count(recovery_pool, &mut parts, own_options::Entity::find(), own_options::Column::Gid, &gids)
+    let keys: Vec<&str> = found.iter().map(transaction::Model::rows_key).collect();
+    count(recovery_pool, &mut parts, own_options::Entity::find(), own_options::Column::Gid, &keys)
         .await?;
-    let rows = found.iter().map(|row| NARROW_ROWS + parts.get(&row.gid).copied().unwrap_or(0));
+    let rows =
+        found.iter().map(|row| NARROW_ROWS + parts.get(row.rows_key()).copied().unwrap_or(0));
     let first = first_within(most.rows, rows);
     let more = full || first < found.len();
     found.truncate(first);
@@ -144,22 +146,22 @@ async fn page(
     Ok((page.into_iter().filter_map(Result::ok).collect(), full))
 }
 
-/// How many rows these transactions have beside their own and their details. Those that have
-/// none are not in it.
+/// How many rows these transactions have beside their own and their details, by what those stand under. Those that
+/// have none are not in it.
 async fn parts(
     recovery_pool: &DatabaseConnection,
     of: impl IntoIterator<Item = &transaction::Model>,
 ) -> Result<HashMap<String, u64>, DbErr> {
-    let gids: Vec<&str> = of.into_iter().map(|row| row.gid.as_str()).collect();
+    let keys: Vec<&str> = of.into_iter().map(transaction::Model::rows_key).collect();
     let mut rows = HashMap::new();
-    if gids.is_empty() {
+    if keys.is_empty() {
         return Ok(rows);
     }
-    count(recovery_pool, &mut rows, branch::Entity::find(), branch::Column::Gid, &gids).await?;
-    count(recovery_pool, &mut rows, options::Entity::find(), options::Column::Gid, &gids).await?;
-    count(recovery_pool, &mut rows, outcome::Entity::find(), outcome::Column::Gid, &gids).await?;
-    count(recovery_pool, &mut rows, result::Entity::find(), result::Column::Gid, &gids).await?;
-    count(recovery_pool, &mut rows, event::Entity::find(), event::Column::Gid, &gids).await?;
+    count(recovery_pool, &mut rows, branch::Entity::find(), branch::Column::Gid, &keys).await?;
+    count(recovery_pool, &mut rows, options::Entity::find(), options::Column::Gid, &keys).await?;
+    count(recovery_pool, &mut rows, outcome::Entity::find(), outcome::Column::Gid, &keys).await?;
+    count(recovery_pool, &mut rows, result::Entity::find(), result::Column::Gid, &keys).await?;
+    count(recovery_pool, &mut rows, event::Entity::find(), event::Column::Gid, &keys).await?;
     Ok(rows)
 }
 
@@ -168,15 +170,15 @@ async fn count<E: EntityTrait>(
     recovery_pool: &DatabaseConnection,
     rows: &mut HashMap<String, u64>,
     table: Select<E>,
-    gid: E::Column,
-    gids: &[&str],
+    key: E::Column,
+    keys: &[&str],
 ) -> Result<(), DbErr> {
     let of_each = table
         .select_only()
-        .column(gid)
-        .column_as(Expr::col(gid).count(), "of_each")
-        .filter(gid.is_in(gids.iter().copied()))
-        .group_by(gid)
+        .column(key)
+        .column_as(Expr::col(key).count(), "of_each")
+        .filter(key.is_in(keys.iter().copied()))
+        .group_by(key)
         .build(recovery_pool.get_database_backend());
     for row in recovery_pool.query_all_raw(of_each).await? {
         let of_one: i64 = row.try_get_by_index(1)?;
@@ -193,6 +195,6 @@ pub(crate) fn pruning(dialect: impl Dialect, due: &PurgeBatch) -> Vec<Statement>
 /// Deletes all of what is due, its parts first. The last changes as many rows as there were
 /// transactions.
 pub(crate) fn purging(dialect: impl Dialect, due: &PurgeBatch) -> Vec<Statement> {
-    let narrow = ["transaction_options", "global_details", "global_transactions"];
+    let narrow = ["transaction_options", "global_details", NARROW];
     PARTS.into_iter().chain(narrow).map(|table| dialect.delete(table, due)).collect()
 }

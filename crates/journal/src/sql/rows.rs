@@ -21,6 +21,7 @@ use tercet_wire::{
 use super::entities::{
     audit, branch, detail, event, job, options, outcome, own_options, result, saga, transaction,
 };
+use super::key::instance_of;
 
 /// What is wrong with a row, in words.
 pub(crate) type Wrong = String;
@@ -44,6 +45,8 @@ pub(crate) struct Rows {
 impl Rows {
     pub(crate) fn stored(mut self) -> Result<StoredTransaction, Wrong> {
         let row = &self.transaction;
+        // It says where all the others are.
+        let instance = instance_of(&row.instance).map_err(|why| wrong("instance", why))?;
         let detail = self.detail.as_ref().ok_or("its details are missing")?;
         self.branches.sort_by_key(|branch| branch.position);
         let branches = self.branches.iter().map(|row| {
@@ -54,7 +57,7 @@ impl Rows {
         let begun = branches.iter().filter(|(registered, _)| !registered);
         let spec = Spec {
             gid: parse("gid", &row.gid)?,
-            instance: parse("instance", &row.instance)?,
+            instance,
             pattern: parse("pattern", &row.pattern)?,
             open: row.open,
             created_at: Wall(row.created_at),
@@ -360,7 +363,7 @@ pub(crate) fn summary(
     let options = options(own_options)?.unwrap_or_default();
     Ok(SummaryView {
         gid: parse("gid", &row.gid)?,
-        instance: parse("instance", &row.instance)?,
+        instance: instance_of(&row.instance).map_err(|why| wrong("instance", why))?,
         pattern: parse("pattern", &row.pattern)?,
         status,
         open: row.open,

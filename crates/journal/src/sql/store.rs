@@ -14,6 +14,7 @@ use tercet_wire::{
 };
 
 use super::dialect::Dialect;
+use super::summary::FinishedCounts;
 use super::{audit, holds, jobs, list, load, pauses, read, retention, sagas, summary};
 use crate::error::JournalError;
 use crate::store::{AuditDue, JobsDue, JobsKept, Keyset, Purge, PurgeBatch, PurgeLimits, Read};
@@ -66,6 +67,8 @@ pub(crate) struct Pools {
     /// reads do not wait for them.
     pub(crate) query_pool: DatabaseConnection,
     pub(crate) page_bytes: u64,
+    /// How many have finished.
+    pub(crate) finished: FinishedCounts,
 }
 
 impl Pools {
@@ -138,7 +141,8 @@ impl<S: SqlStore> Read for S {
     }
 
     async fn summary(&self, now: Wall) -> Result<JournalSummary, JournalError> {
-        summary::summary(&self.pools().query_pool, self.dialect(), now).await
+        let Pools { query_pool, finished, .. } = self.pools();
+        summary::summary(query_pool, self.dialect(), finished, now).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page<SummaryView>, JournalError> {

@@ -1,6 +1,8 @@
 //! What there is, counted.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use sea_orm::sea_query::{
     Alias, Expr, ExprTrait, Order, Query, SelectStatement, SubQueryStatement,
@@ -15,6 +17,7 @@ use super::dialect::Dialect;
 pub(crate) use super::entities::node::Model as LifeOfNode;
 use super::entities::{node, options, transaction};
 use super::holds;
+use super::key::{NARROW, rows_key_of};
 use super::lenient_rows::readable_rows;
 use crate::error::JournalError;
 use crate::summary::{JournalSummary, NodeRow};
@@ -23,10 +26,11 @@ use crate::summary::{JournalSummary, NodeRow};
 pub(crate) async fn summary(
     recovery_pool: &DatabaseConnection,
     dialect: impl Dialect,
+    finished: &FinishedCounts,
     now: Wall,
 ) -> Result<JournalSummary, JournalError> {
     let snapshot = recovery_pool.begin().await?;
-    let counted = count(&snapshot, dialect, now).await;
+    let counted = count(&snapshot, dialect, finished, now).await;
     // It has only read, so how it ends does not matter.
     let _ = snapshot.rollback().await;
     Ok(counted?)
@@ -36,24 +40,66 @@ pub(crate) async fn summary(
 pub(crate) const NODES: &str = "SELECT incarnation, node_id, url, state, batch_no, protocol, \
      started_at, written_at FROM nodes ORDER BY node_id";
 
-async fn count(
+/// How many have finished, as it was counted last. There may be millions, and each is counted; so where they are many they
+/// are not counted for everybody who looks.
+#[derive(Debug, Default)]
+pub(crate) struct FinishedCounts(Mutex<Option<(Wall, StatusCounts)>>);
+
+/// So many have their counts kept, for so long.
+const MANY: u64 = 50_000;
+const KEPT_FOR: Duration = Duration::from_secs(2);
+
+/// Transactions by status, and those of none.
+#[derive(Debug, Clone, Default)]
+struct StatusCounts {
+    by_status: BTreeMap<Status, u64>,
+    of_no_status: u64,
+}
+
+impl FinishedCounts {
+    async fn at(&self, snapshot: &impl ConnectionTrait, now: Wall) -> Result<StatusCounts, DbErr> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // By a clock that went back nothing is young.
+        let is_young = |(at, _): &(Wall, _)| *at <= now && now.since(*at) < KEPT_FOR;
+        if let Some((_, counts)) = kept.filter(is_young) {
+            return Ok(counts);
+        }
+        let counts = counted(snapshot, by_status(false)).await?;
+        let are_many = counts.by_status.values().sum::<u64>() >= MANY;
+        let kept = are_many.then(|| (now, counts.clone()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        Ok(counts)
+    }
+}
+
+async fn counted(
     snapshot: &impl ConnectionTrait,
-    dialect: impl Dialect,
-    now: Wall,
-) -> Result<JournalSummary, DbErr> {
-    let mut summary = JournalSummary::default();
-    let counts = by_status().build(snapshot.get_database_backend());
-    for row in snapshot.query_all_raw(counts).await? {
+    select: Select<transaction::Entity>,
+) -> Result<StatusCounts, DbErr> {
+    let mut counts = StatusCounts::default();
+    for row in snapshot.query_all_raw(select.build(snapshot.get_database_backend())).await? {
         let count = u64::try_from(row.try_get_by_index::<i64>(1)?).unwrap_or(0);
         // A word that is not even text is no status either.
         let word = row.try_get_by_index::<String>(0).unwrap_or_default();
         match word.parse::<Status>() {
             Ok(status) => {
-                summary.by_status.insert(status, count);
+                counts.by_status.insert(status, count);
             }
-            Err(_) => summary.of_no_status += count,
+            Err(_) => counts.of_no_status += count,
         }
     }
+    Ok(counts)
+}
+
+async fn count(
+    snapshot: &impl ConnectionTrait,
+    dialect: impl Dialect,
+    finished: &FinishedCounts,
+    now: Wall,
+) -> Result<JournalSummary, DbErr> {
+    let StatusCounts { mut by_status, of_no_status } = finished.at(snapshot, now).await?;
+    by_status.extend(counted(snapshot, self::by_status(true)).await?.by_status);
+    let mut summary = JournalSummary { by_status, of_no_status, ..JournalSummary::default() };
     for status in Status::ALL.iter().filter(|status| !status.is_finished()) {
         let backend = snapshot.get_database_backend();
         let oldest = snapshot.query_one_raw(backend.build(&oldest(*status))).await?;
@@ -80,10 +126,17 @@ async fn count(
     Ok(summary)
 }
 
-/// Of columns that the index of statuses holds, so that no row is read.
-pub(crate) fn by_status() -> Select<transaction::Entity> {
+/// How many are unfinished, or all the others, of columns that the index of statuses holds, so that no row is read.
+pub(crate) fn by_status(unfinished: bool) -> Select<transaction::Entity> {
     use transaction::Column;
+    let words = Status::ALL.iter().filter(|status| !status.is_finished());
+    let words = words.map(|status| status.as_str());
+    let which = match unfinished {
+        true => Column::Status.is_in(words),
+        false => Column::Status.is_not_in(words),
+    };
     transaction::Entity::find()
+        .filter(which)
         .select_only()
         .column(Column::Status)
         .column_as(Column::Gid.count(), "transactions")
@@ -105,6 +158,9 @@ pub(crate) fn owned() -> Select<transaction::Entity> {
 /// are as anybody likes, and each is looked up. Who waits behind so many is seen when it is shown to people.
 pub(crate) const LOOKED_AT: u64 = 10_000;
 
+/// What the rows of one of them stand under.
+const KEY: &str = "rows_key";
+
 /// When the first of those of this status was begun that counts as waiting: a message that is put
 /// off waits for nobody until its time. How long that is stands in no column, so those with
 /// such a branch are passed over here, and count once they are shown to people.
@@ -120,13 +176,13 @@ pub(crate) fn oldest(status: Status) -> SelectStatement {
     match status {
         Status::Confirming => {
             let oldest = Alias::new("oldest");
-            of_status.column(Column::Gid).limit(LOOKED_AT);
+            of_status.expr_as(Expr::cust(rows_key_of(NARROW)), KEY).limit(LOOKED_AT);
             let puts_off = Query::select()
                 .expr(Expr::val(1))
                 .from(options::Entity)
                 .and_where(
                     Expr::col((options::Entity, options::Column::Gid))
-                        .equals((oldest.clone(), Column::Gid)),
+                        .equals((oldest.clone(), KEY)),
                 )
                 .and_where(options::Column::Options.like(PUTS_OFF))
                 .limit(1)

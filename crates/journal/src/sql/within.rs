@@ -13,23 +13,25 @@ use super::entities::{branch, result};
 use crate::store::first_within;
 
 /// From the first on, as many as have no more bytes together than these: at least one that has
-/// any. Any of them may have results where one is open, or a branch has options.
-pub(super) async fn within<'a>(
+/// any. Any of them may have results where one is open, or a branch has options. `key_of` says under what the rows of
+/// each stand.
+pub(super) async fn within<'a, 'k>(
     snapshot: &impl ConnectionTrait,
     gids: &'a [Gid],
+    key_of: impl Fn(&Gid) -> Option<&'k str>,
     bytes: u64,
     are_open: bool,
 ) -> Result<&'a [Gid], DbErr> {
     use branch::Column;
     let backend = snapshot.get_database_backend();
-    let names = || gids.iter().map(Gid::as_str);
+    let keys = || gids.iter().filter_map(&key_of);
     let size = Expr::expr(octets(Column::Payload)).add(octets(Column::Headers)).sum();
     let sizes = branch::Entity::find()
         .select_only()
         .column(Column::Gid)
         .column_as(whole(backend, size), "size")
         .column_as(Column::Stage.max(), "stage")
-        .filter(Column::Gid.is_in(names()))
+        .filter(Column::Gid.is_in(keys()))
         .group_by(Column::Gid)
         .build(backend);
     let mut of_each: HashMap<String, u64> = HashMap::new();
@@ -46,7 +48,7 @@ pub(super) async fn within<'a>(
             .select_only()
             .column(result::Column::Gid)
             .column_as(whole(backend, size), "size")
-            .filter(result::Column::Gid.is_in(names()))
+            .filter(result::Column::Gid.is_in(keys()))
             .group_by(result::Column::Gid)
             .build(backend);
         for row in snapshot.query_all_raw(sizes).await? {
@@ -55,7 +57,8 @@ pub(super) async fn within<'a>(
                 size.map_or(0, i64::unsigned_abs);
         }
     }
-    let rows = gids.iter().map(|gid| of_each.get(gid.as_str()).copied().unwrap_or(0));
+    let size = |gid| key_of(gid).and_then(|key| of_each.get(key).copied());
+    let rows = gids.iter().map(|gid| size(gid).unwrap_or(0));
     Ok(&gids[..first_within(bytes, rows)])
 }
 

@@ -12,8 +12,11 @@ const START_LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long a read waits. In WAL mode only recovery and the last checkpoint keep readers out.
 const READ_LOCK_WAIT: Duration = Duration::from_secs(2);
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// Bytes of a page of a file that is made. A batch writes each page that it touches, however little of it, and most
+/// that it touches are the last of a table or an index.
+const PAGE_BYTES: u32 = 2_048;
 /// Pages in the log before they are copied into the file: fewer and larger copies than by default.
-pub(super) const WAL_PAGES: u32 = 4_000;
+pub(super) const WAL_PAGES: u32 = 8_000;
 /// Bytes to which the log is cut back after a burst.
 pub(super) const WAL_BYTES_KEPT: u32 = 64 << 20;
 
@@ -22,6 +25,7 @@ pub(super) async fn starting(file: &SqliteFile) -> Result<DatabaseConnection, Db
     connect(file, 1, |options| {
         options
             .create_if_missing(true)
+            .page_size(PAGE_BYTES)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(START_LOCK_WAIT)

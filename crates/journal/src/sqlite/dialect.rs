@@ -6,7 +6,7 @@ use tercet_engine::{ApplyError, Record};
 use tercet_wire::{Incarnation, Wall};
 
 use crate::batch_plan::deltas;
-use crate::sql::{Dialect, NODES, WriteKind, WriteRows, padded, write_rows};
+use crate::sql::{Dialect, NODES, WriteKind, WriteRows, key_in, padded, write_rows};
 use crate::store::PurgeBatch;
 
 /// SQLite's words.
@@ -114,10 +114,10 @@ impl Dialect for Sqlite {
     }
 
     fn delete(self, table: &str, due: &PurgeBatch) -> Statement {
-        let marks = marks(due.gids.len());
+        let (marks, key) = (marks(due.gids.len()), key_in(table, "g"));
         let delete = format!(
             "DELETE FROM {table} WHERE gid IN \
-             (SELECT gid FROM global_transactions WHERE gid IN ({marks}) AND finished_at < ?)"
+             (SELECT {key} FROM global_transactions AS g WHERE g.gid IN ({marks}) AND g.finished_at < ?)"
         );
         let mut values: Vec<Value> = due.gids.iter().map(|gid| gid.as_str().into()).collect();
         values.push(due.finished_before.0.into());

@@ -29,10 +29,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use sea_orm::{DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use tercet_engine::{Batch, HoldChange, TransactionKey};
 use tercet_migrations::StepStatus;
-use tercet_wire::{Incarnation, Wall};
+use tercet_wire::{Incarnation, RowsUnder, Wall};
 use tokio::runtime::Handle;
 
 pub(crate) use self::address::SqliteFile;
@@ -50,7 +50,7 @@ use self::same_file::{Moved, SameFiles, begins_as_a_log};
 use crate::error::JournalError;
 use crate::meters::StatementMeters;
 use crate::settings::JournalSettings;
-use crate::sql::{Dialect, LifeOfNode, OWN_READS, Pools, SqlStore, discard, lives};
+use crate::sql::{Dialect, FinishedCounts, LifeOfNode, OWN_READS, Pools, SqlStore, discard, lives};
 use crate::store::{Claim, Commit, CommitError, Database, Filling, Life, Offline, Store};
 
 /// What is said of a log that somebody has emptied in its place.
@@ -72,6 +72,8 @@ pub(crate) struct SqliteStore {
     same_files: SameFiles,
     log_was_emptied: AtomicBool,
     last_written: Option<Wall>,
+    /// Where the rows of what begins stand.
+    rows_under: RowsUnder,
     meters: StatementMeters,
     /// Held until the journal is closed: no other process may use the file.
     lock: Mutex<Option<FileLock>>,
@@ -121,11 +123,20 @@ impl SqliteStore {
                 .map_err(|source| JournalError::File { path: file.lock_path(), source })?;
         }
         let last_written = Starting(&starting).claim(&Life::of(settings, started_at)).await?;
+        let rows_under = match settings.can_go_back {
+            true => RowsUnder::Gid,
+            false => {
+                // Before the first such row: what would not find it cannot use the file any more.
+                starting.execute_unprepared(&tercet_migrations::rows_under_instances()).await?;
+                RowsUnder::Instance
+            }
+        };
         let pools = Pools {
             incarnation: settings.incarnation,
             recovery_pool: pool(file, OWN_READS, readers).await?,
             query_pool: pool(file, settings.read_connections, readers).await?,
             page_bytes: settings.page_bytes,
+            finished: FinishedCounts::default(),
         };
         discard(starting).await;
         let path = file.path();
@@ -140,6 +151,7 @@ impl SqliteStore {
             writer: Mutex::new(Some(writer)),
             pools,
             last_written,
+            rows_under,
             meters: StatementMeters::register(),
             lock: Mutex::new(lock),
         })
@@ -273,6 +285,10 @@ impl Store for SqliteStore {
 
     fn is_intact(&self) -> bool {
         self.check().is_ok()
+    }
+
+    fn rows_under(&self) -> RowsUnder {
+        self.rows_under
     }
 
     async fn close(&self) {

@@ -18,8 +18,8 @@ use tercet_engine::{
     StoredTransaction, Tick, TransactionKey,
 };
 use tercet_wire::{
-    ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, SagaName, SummaryView,
-    Wall,
+    ActId, AuditEntryView, AuditQuery, Gid, Incarnation, ListQuery, Page, RowsUnder, SagaName,
+    SummaryView, Wall,
 };
 use thiserror::Error;
 
@@ -50,6 +50,11 @@ pub(crate) trait Store: Commit + Read + Purge {
     /// What nodes do with each other's rows; none where one process has them to itself.
     fn cluster(&self) -> Option<&dyn Cluster> {
         None
+    }
+
+    /// Where the rows of what begins now are to stand.
+    fn rows_under(&self) -> RowsUnder {
+        RowsUnder::Instance
     }
 
     /// Lets go of files and connections. Nothing is asked of it afterwards.

@@ -54,7 +54,7 @@ fn check(body: &str) -> Result<(), NotSent> {
         ..Limits::default()
     };
     let arrival =
-        Arrival { instance: Instance(clock::new_id()), at: clock::now(), traceparent: None };
+        Arrival { instance: Instance::new(clock::new_id()), at: clock::now(), traceparent: None };
     match check_begin(request, &limits, &arrival) {
         Ok(_) => Ok(()),
         Err(error) => Err(invalid(&error.field, error.what)),

@@ -87,7 +87,7 @@ impl Bench<'_> {
             // Letters, digits and . : - within the length of an id: `Role` holds nothing else.
             gid: gid.parse().expect("the kit's gids are gids"),
             branch: role.branch.parse().expect("the kit's branches are branch ids"),
-            instance: Instance(clock::new_id()),
+            instance: Instance::new(clock::new_id()),
             op: Op::Try,
             legs: Legs::ALL,
             attempt: 1,

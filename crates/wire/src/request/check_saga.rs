@@ -85,7 +85,7 @@ fn begun(request: &SagaRequest, limits: &Limits) -> Result<CheckedBegin, Invalid
     for (position, step) in request.steps.iter().enumerate() {
         check_step(step, position)?;
     }
-    let arrival = Arrival { instance: Instance(Uuid::nil()), at: Wall(0), traceparent: None };
+    let arrival = Arrival { instance: Instance::new(Uuid::nil()), at: Wall(0), traceparent: None };
     check_begin(begin(request, None, None, None), limits, &arrival).map_err(in_document)
 }
 

@@ -175,7 +175,7 @@ fn a_run_is_another_by_its_input_and_its_version() {
     assert_ne!(one, run("{}", "trip", 2));
     assert_ne!(one, run("{}", "tour", 1));
     assert_ne!(one, run(r#"{"metadata":{"a":1}}"#, "trip", 1));
-    let arrival = Arrival { instance: Instance(Uuid::nil()), at: Wall(0), traceparent: None };
+    let arrival = Arrival { instance: Instance::new(Uuid::nil()), at: Wall(0), traceparent: None };
     let begun = check_begin(begin(&trip(), None, None, None), &Limits::default(), &arrival);
     assert_ne!(one, begun.expect("a begin").spec.fingerprint, "a begin is no run");
 }
@@ -193,7 +193,7 @@ fn what_is_wrong_with_a_run_has_its_place_in_the_run() {
     // What the definition says is no longer allowed.
     let own = "127.0.0.1:1".parse().expect("an address");
     let limits = Limits { own_addresses: vec![own], ..Limits::default() };
-    let arrival = Arrival { instance: Instance(Uuid::nil()), at: Wall(0), traceparent: None };
+    let arrival = Arrival { instance: Instance::new(Uuid::nil()), at: Wall(0), traceparent: None };
     let saga = SagaVersion { name: "trip".parse().expect("a name"), version: 7 };
     let definition =
         definition(json!({ "steps": [step(json!({ "action": "http://localhost:1/" }))] }));
@@ -209,7 +209,7 @@ fn an_input_that_all_steps_have_is_bounded_by_how_many_there_are() {
     let steps: Vec<_> = (0..64).map(|at| step(json!({ "id": format!("s{at}") }))).collect();
     let definition = definition(json!({ "steps": steps }));
     let saga = || SagaVersion { name: "trip".parse().expect("a name"), version: 7 };
-    let arrival = Arrival { instance: Instance(Uuid::nil()), at: Wall(0), traceparent: None };
+    let arrival = Arrival { instance: Instance::new(Uuid::nil()), at: Wall(0), traceparent: None };
     let run = |bytes: usize| {
         let request = json!({ "input": "x".repeat(bytes - 2) }).to_string();
         let request = serde_json::from_str(&request).expect("a run");

@@ -11,7 +11,7 @@ pub(crate) fn given_or_made(given: Option<&str>, instance: Instance) -> Arc<str>
 }
 
 fn made(instance: Instance) -> String {
-    let trace = instance.0.as_u128();
+    let trace = instance.uuid().as_u128();
     // The second half of a UUID carries its variant, so it is never the forbidden zero.
     let span = trace & u128::from(u64::MAX);
     format!("00-{trace:032x}-{span:016x}-00")

@@ -23,7 +23,7 @@ pub(crate) fn instance(number: u64) -> Instance {
 
 /// Somebody whose act has this number.
 pub(crate) fn operator(number: u64) -> Operator {
-    let id = ActId(instance(number).0);
+    let id = ActId(instance(number).uuid());
     Operator { who: Arc::from("somebody"), audited: Audited::Row { id, role: "operator" } }
 }
 

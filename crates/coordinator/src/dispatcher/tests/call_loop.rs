@@ -132,7 +132,7 @@ impl Clock for Broken {
     }
 
     fn new_instance(&self) -> Instance {
-        Instance(uuid::Uuid::nil())
+        Instance::new(uuid::Uuid::nil())
     }
 
     fn new_incarnation(&self) -> Incarnation {

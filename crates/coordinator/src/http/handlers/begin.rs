@@ -55,8 +55,7 @@ pub(in crate::http) async fn begin(
 ) -> Result<Response, Failure> {
     let wait = wait.wait();
     let traceparent = headers.get(header::TRACEPARENT).and_then(|value| value.to_str().ok());
-    let arrival =
-        Arrival { instance: api.clock.new_instance(), at: api.clock.now().wall, traceparent };
+    let arrival = Arrival { instance: api.new_instance(), at: api.clock.now().wall, traceparent };
     let CheckedBegin { spec, fresh } = check_begin(request, &api.limits, &arrival)?;
     let gid = spec.gid.clone();
     let ask = Ask::Begin { spec: Arc::new(spec), fresh };

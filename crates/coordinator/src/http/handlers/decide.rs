@@ -147,7 +147,7 @@ pub(in crate::http) async fn cancel(
     let detail = check_cancel(request)?;
     let if_unknown = if_unknown.refuse.map(|()| {
         let traceparent = headers.get(header::TRACEPARENT).and_then(|value| value.to_str().ok());
-        let (instance, at) = (api.clock.new_instance(), api.clock.now().wall);
+        let (instance, at) = (api.new_instance(), api.clock.now().wall);
         Arc::new(refused_begin(gid.clone(), &Arrival { instance, at, traceparent }))
     });
     let ask =

@@ -80,7 +80,7 @@ async fn deleting_that_takes_too_long_is_given_up_and_done_later(rig: Rig) {
     let due = store.due_for_purging(Wall(9), most).await.unwrap();
     assert_eq!(due.gids.len(), 10);
     let held = shell.begin().await.unwrap();
-    run(&held, "UPDATE branch_transactions SET stage = 7 WHERE gid = 'tx-0003'").await;
+    run(&held, "UPDATE branch_transactions SET stage = 7 WHERE gid = 'tx-0004'").await;
     let refused = store.purge(&due).await.unwrap_err();
     let said = refused.to_string()
         + &std::error::Error::source(&refused).map(ToString::to_string).unwrap_or_default();

@@ -30,6 +30,7 @@ use self::fence::judge;
 pub(crate) use self::leave::LeaveMachine;
 pub(crate) use self::step::{Answer, Fault, Field, Machine, Row, Step};
 use super::dialect::Dialect;
+use super::key::instance_of;
 use super::write::{WriteKind, write_rows};
 use crate::batch_plan::{TransactionDelta, deltas};
 use crate::store::CommitError;
@@ -303,7 +304,7 @@ fn lives_by_holder(
     for row in rows {
         match row.as_slice() {
             [Field::Text(gid), Field::Text(instance)] => {
-                holders.insert(gid, instance.parse().ok());
+                holders.insert(gid, instance_of(instance).ok());
             }
             // A holder that is no instance at all is another one too.
             [Field::Text(gid), _] => {

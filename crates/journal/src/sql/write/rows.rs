@@ -12,7 +12,9 @@ use tercet_wire::{
 };
 
 use super::WriteKind;
+
 use crate::batch_plan::TransactionDelta;
+use crate::sql::column_of;
 
 /// Rows of values, one after the other. The first value of a row is never null.
 #[derive(Debug, Default)]
@@ -74,7 +76,7 @@ fn begin(deltas: &[TransactionDelta<'_>], owner: Incarnation, rows: &mut WriteRo
         let (Some(spec), Some(status)) = (delta.begun, delta.status) else { continue };
         rows.push([
             text(delta.gid.as_str()),
-            text(&delta.instance.to_string()),
+            text(&column_of(delta.instance)),
             text(spec.pattern.as_str()),
             text(status.as_str()),
             (!status.is_finished()).then_some(owner.0).into(),
@@ -93,7 +95,7 @@ fn advance(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     for delta in deltas.iter().filter(|delta| delta.begun.is_none() && delta.moves()) {
         rows.push([
             text(delta.gid.as_str()),
-            text(&delta.instance.to_string()),
+            text(&column_of(delta.instance)),
             delta.from.map(|from| from.as_str().to_owned()).into(),
             delta.status.map(|status| status.as_str().to_owned()).into(),
             reason(delta).map(Reason::as_str).map(str::to_owned).into(),
@@ -108,7 +110,7 @@ fn stay(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     for delta in deltas.iter().filter(|delta| delta.begun.is_none() && !delta.moves()) {
         rows.push([
             text(delta.gid.as_str()),
-            text(&delta.instance.to_string()),
+            text(&column_of(delta.instance)),
             delta.from.map(|from| from.as_str().to_owned()).into(),
         ]);
     }
@@ -118,7 +120,7 @@ fn details(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     for delta in deltas {
         let Some(spec) = delta.begun else { continue };
         rows.push([
-            text(delta.gid.as_str()),
+            text(&delta.rows_key),
             text(spec.fingerprint.as_str()),
             maybe_text(spec.metadata.as_deref()),
             text(&spec.traceparent),
@@ -130,14 +132,14 @@ fn details(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
 fn own_options(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     for delta in deltas {
         let Some(options) = delta.begun.and_then(|spec| spec.options.as_deref()) else { continue };
-        rows.push([text(delta.gid.as_str()), json(Some(options))]);
+        rows.push([text(&delta.rows_key), json(Some(options))]);
     }
 }
 
 fn reasons(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     for delta in deltas.iter().filter(|delta| delta.begun.is_none()) {
         if let Some(detail) = reason_detail(delta) {
-            rows.push([text(delta.gid.as_str()), text(detail)]);
+            rows.push([text(&delta.rows_key), text(detail)]);
         }
     }
 }
@@ -156,7 +158,7 @@ fn options(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
         for (branch, options) in of_it.drain(..) {
             // A list of ids and a number are always written.
             let options = serde_json::to_string(options).unwrap_or_default();
-            rows.push([text(delta.gid.as_str()), text(branch.id.as_str()), text(&options)]);
+            rows.push([text(&delta.rows_key), text(branch.id.as_str()), text(&options)]);
         }
     }
 }
@@ -171,7 +173,7 @@ fn branches(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
         of_it.sort_unstable_by(|(a, _), (b, _)| a.id.cmp(&b.id));
         for (branch, registered) in of_it.drain(..) {
             rows.push([
-                text(delta.gid.as_str()),
+                text(&delta.rows_key),
                 text(branch.id.as_str()),
                 branch.position.into(),
                 i32::from(branch.options.is_some()).into(),
@@ -194,7 +196,7 @@ fn addresses(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     for delta in deltas {
         for branch in &delta.readdressed {
             rows.push([
-                text(delta.gid.as_str()),
+                text(&delta.rows_key),
                 text(branch.id.as_str()),
                 text(&branch.participant()),
                 url(branch, Op::Try),
@@ -211,7 +213,7 @@ fn branch_records(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
         for outcome in &delta.branch_records {
             let answer = outcome.answer.as_ref();
             rows.push([
-                text(delta.gid.as_str()),
+                text(&delta.rows_key),
                 text(outcome.branch.as_str()),
                 text(outcome.status.as_str()),
                 outcome.attempts.try_.into(),
@@ -235,7 +237,7 @@ fn results(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     for delta in deltas {
         for (branch, result) in &delta.results {
             rows.push([
-                text(delta.gid.as_str()),
+                text(&delta.rows_key),
                 text(branch.as_str()),
                 text(result.as_json()),
                 i32::try_from(result.body_bytes()).unwrap_or(i32::MAX).into(),
@@ -248,7 +250,7 @@ fn events(deltas: &[TransactionDelta<'_>], rows: &mut WriteRows) {
     for delta in deltas {
         for happening in &delta.happened {
             rows.push([
-                text(delta.gid.as_str()),
+                text(&delta.rows_key),
                 happening.number.into(),
                 happening.at.0.into(),
                 text(happening.kind.as_str()),

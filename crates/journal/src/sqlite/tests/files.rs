@@ -65,13 +65,13 @@ async fn the_schema_is_made_once_and_its_status_can_be_asked_at_any_time() {
         let steps = migration_status(url).await.unwrap();
         steps.iter().map(|step| step.applied).collect::<Vec<_>>()
     };
-    assert_eq!(applied().await, [false; 14]);
+    assert_eq!(applied().await, [false; 15]);
     assert!(!std::path::Path::new(url.strip_prefix("sqlite://").unwrap()).exists());
     migrate_up(url).await.unwrap();
-    assert_eq!(applied().await, [true; 14]);
+    assert_eq!(applied().await, [true; 15]);
     migrate_up(url).await.unwrap();
     let _running = open(&rig, rig.next_life()).await.unwrap();
-    assert_eq!(applied().await, [true; 14]);
+    assert_eq!(applied().await, [true; 15]);
 }
 
 #[tokio::test]

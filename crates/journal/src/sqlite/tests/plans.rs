@@ -103,9 +103,10 @@ async fn what_there_is_is_counted_by_indexes_alone() {
     let of_status = format!("SEARCH global_transactions USING COVERING {index} (status=?)");
     for (statement, expected) in [
         (
-            summary::by_status().build(DbBackend::Sqlite),
+            summary::by_status(false).build(DbBackend::Sqlite),
             format!("SCAN global_transactions USING COVERING {index}"),
         ),
+        (summary::by_status(true).build(DbBackend::Sqlite), of_status.clone()),
         (
             summary::owned().build(DbBackend::Sqlite),
             "SEARCH global_transactions USING COVERING INDEX global_transactions_owner (owner>?)"

@@ -151,7 +151,7 @@ impl Run<'_> {
         let checked = api.sagas.check_input(definition, input_of(request)).await;
         checked.map_err(Failure::about_saga)?;
         let arrival = Arrival {
-            instance: api.clock.new_instance(),
+            instance: api.new_instance(),
             at: api.clock.now().wall,
             traceparent: *traceparent,
         };
