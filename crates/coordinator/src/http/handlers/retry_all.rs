@@ -15,9 +15,10 @@ use tercet_wire::{
     Status, Wall, header, without_nul,
 };
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
 use crate::access::Caller;
-use crate::cluster::Forwarder;
+use crate::cluster::{Forwarder, LOOK_AGAIN};
 use crate::http::extract::acting::ACT;
 use crate::http::extract::body::OptionalBody;
 use crate::http::extract::filter::{Filter, UnfinishedFilter};
@@ -158,41 +159,54 @@ impl Asking {
         Ok(())
     }
 
-    /// Asks whoever drives it.
+    /// Asks whoever drives it. That may be another by the time it is asked, or one that this node has
+    /// not seen yet: for as long as any request is looked after, it is found out anew.
     async fn one(self, gid: Gid) -> Result<One, Failure> {
+        let Some(forwarder) = self.forwarder.clone() else {
+            return Ok(self.here(&gid).await?.unwrap_or(One::Over));
+        };
+        let until = forwarder.now().mono.after(forwarder.patience);
+        loop {
+            let owner = match self.here(&gid).await? {
+                Ok(one) => return Ok(one),
+                Err(owner) => owner,
+            };
+            if lock(&self.silent).contains(&owner) {
+                return Ok(One::Unreached(gid));
+            }
+            let left = until.since(forwarder.now().mono);
+            match retry_at(&forwarder, owner, &gid, (&self.caller, self.act), left).await.as_deref()
+            {
+                Some("trying" | "confirming" | "cancelling") => return Ok(One::Retried),
+                Some(_) => return Ok(One::Over),
+                None => {}
+            }
+            let left = until.since(forwarder.now().mono);
+            if left.is_zero() {
+                lock(&self.silent).insert(owner);
+                return Ok(One::Unreached(gid));
+            }
+            sleep(LOOK_AGAIN.min(left)).await;
+        }
+    }
+
+    /// The same by this node, or which drives it.
+    async fn here(&self, gid: &Gid) -> Result<Result<One, Incarnation>, Failure> {
         let ask = Ask::Retry { by: self.caller.acts_in_part(self.act) };
         let reply = self.engine.ask(gid.clone(), ask, Until::Accepted, Duration::ZERO).await;
-        match reply {
-            Reply::Refused(Refusal::Elsewhere(owner)) => Ok(self.elsewhere(owner, gid).await),
+        Ok(match reply {
+            Reply::Refused(Refusal::Elsewhere(owner)) => Err(owner),
             Reply::Transaction { snapshot, .. } => {
                 let is_over = snapshot.transaction.status().is_finished();
                 Ok(if is_over { One::Over } else { One::Retried })
             }
             Reply::Refused(Refusal::JournalUnavailable) => {
                 let detail = "the journal did not answer in time; some were retried, ask again";
-                Err(Failure::new(ProblemCode::JournalUnavailable, detail))
+                return Err(Failure::new(ProblemCode::JournalUnavailable, detail));
             }
             // It has ended and gone, or is quarantined: not one of those that can be called.
             Reply::Refused(_) | Reply::Branch { .. } | Reply::Branches { .. } => Ok(One::Over),
-        }
-    }
-
-    /// The same by the node that drives it.
-    async fn elsewhere(&self, owner: Incarnation, gid: Gid) -> One {
-        let Some(forwarder) = &self.forwarder else { return One::Over };
-        let is_silent = |silent: &BTreeSet<Incarnation>| silent.contains(&owner);
-        if is_silent(&lock(&self.silent)) {
-            return One::Unreached(gid);
-        }
-        let status = retry_at(forwarder, owner, &gid, (&self.caller, self.act)).await;
-        match status.as_deref() {
-            Some("trying" | "confirming" | "cancelling") => One::Retried,
-            Some(_) => One::Over,
-            None => {
-                lock(&self.silent).insert(owner);
-                One::Unreached(gid)
-            }
-        }
+        })
     }
 }
 
@@ -207,12 +221,13 @@ async fn retry_at(
     owner: Incarnation,
     gid: &Gid,
     (caller, act): (&Caller, ActId),
+    within: Duration,
 ) -> Option<String> {
     let uri = format!("/v1/transactions/{gid}/retry?{ACT}={act}");
     let request = http::Request::builder().method(Method::POST).uri(uri).body(Bytes::new());
     let (parts, body) = request.ok()?.into_parts();
-    let answer = forwarder.ask(owner, (&parts, &body), caller, forwarder.patience).await.ok()?;
-    if matches!(answer.status().as_u16(), 421 | 500..) {
+    let answer = forwarder.ask(owner, (&parts, &body), caller, within).await.ok()?;
+    if matches!(answer.status().as_u16(), 401 | 421 | 500..) {
         return None;
     }
     let status = answer.headers().get(header::STATUS).and_then(|status| status.to_str().ok());
