@@ -4,8 +4,8 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    ColumnTrait, Condition, DbBackend, EntityTrait, IdenStatic, Order, QueryFilter, QueryOrder,
+    QuerySelect, Select,
 };
 use tercet_wire::{GidPrefix, ListOrder, ListPlace, ListQuery, Pattern, Status};
 
@@ -148,7 +148,12 @@ pub(crate) fn asked_for(
         select = select.filter(Column::Pattern.eq(pattern.as_str()));
     }
     if let Some(prefix) = &query.gid_prefix {
-        select = begins_with(select, prefix);
+        let gid = match on {
+            // Without this its planner finds all that begin so by the key, and sorts them.
+            DbBackend::Sqlite => Expr::cust(format!("+{}", Column::Gid.as_str())),
+            _ => Column::Gid.into_expr(),
+        };
+        select = begins_with(select, &gid, prefix);
     }
     match until {
         Some(until) => up_to(select, query.order, until),
@@ -181,15 +186,16 @@ pub(crate) fn of_prefix(prefix: &GidPrefix, limit: u64) -> Select<transaction::E
         .column(Column::Gid)
         .order_by_asc(Column::Gid)
         .limit(limit);
-    begins_with(select, prefix)
+    begins_with(select, &Column::Gid.into_expr(), prefix)
 }
 
 /// By byte: that is how gids are compared on every database.
 fn begins_with(
     select: Select<transaction::Entity>,
+    gid: &Expr,
     prefix: &GidPrefix,
 ) -> Select<transaction::Entity> {
-    select.filter(Column::Gid.gte(prefix.as_str())).filter(Column::Gid.lt(prefix.end()))
+    select.filter(gid.clone().gte(prefix.as_str())).filter(gid.clone().lt(prefix.end()))
 }
 
 /// What is asked of a row beside its status, its place, its shape and its gid; metadata stand in another table.
