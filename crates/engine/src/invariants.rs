@@ -301,9 +301,11 @@ pub fn call_follows_the_results(
     brought.next().map_or(Ok(()), |(id, _)| wrong(format!("{id} has none")))
 }
 
-/// Whether the rows say that the Try of a branch was done.
+/// Whether the rows say that the Try of a branch was done. Of one that has acknowledged the decision
+/// they say that alone.
 fn was_tried(rows: &StoredTransaction, id: &BranchId) -> bool {
     let row = rows.branch_records.iter().find(|row| row.branch == *id);
+    let row = row.filter(|row| row.acknowledged_at.is_none());
     match (row.map(|row| row.status), rows.result(id)) {
         (_, Some(_)) | (Some(BranchStatus::Tried), None) => true,
         (

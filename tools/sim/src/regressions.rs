@@ -15,5 +15,10 @@ pub const REGRESSIONS: &[(u64, &str)] = &[
     (58236, "called though it had acknowledged, late, while it was leaving to rest"),
     (202, "called before its time, since another that was put off had its own"),
     (1497, "called before its time, since another that was put off had its own"),
+    (
+        101_677,
+        "asked for ever and not shown: paused when it left memory, resumed before it was read",
+    ),
+    (200_485, "shown too late: paused when it left memory, while another had asked for time"),
     (7862, "put off anew since the wall clock was behind, and shown to people too late"),
 ];

@@ -187,9 +187,13 @@ impl Engine {
     }
 
     /// Whether people are still to be told of a parked branch: not if it was given a sign of life
-    /// since, or its participant was paused. Of one that is not here any more they are.
+    /// since, or its participant was paused, nor of an initiator that has answered. Of one that is not
+    /// here any more they are.
     pub(crate) fn is_news(&self, gid: &Gid, parked: &Parked) -> bool {
         let transaction = self.live.get(gid).map(LiveTransaction::transaction);
+        if parked.asks && transaction.is_some_and(|it| it.decision().is_some()) {
+            return false;
+        }
         let branch = transaction.and_then(|it| it.callee(&parked.branch.id, parked.asks));
         branch.is_none_or(|branch| match branch.waits_since() {
             Some(since) => since == parked.since_mono,

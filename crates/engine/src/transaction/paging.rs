@@ -46,12 +46,14 @@ pub(crate) enum WakesTo {
     Ask,
     /// A branch is shown to people.
     Park {
+        /// When the first of those is that do not pause: of the others it is remembered.
+        shown: Option<Mono>,
         /// Until when the first Confirm is or was put off of those that were not called.
         put_off: Option<Mono>,
     },
     /// A Confirm that was put off is called; others of it are waited for.
     Confirm {
-        /// When one of those is shown to people.
+        /// As above.
         shown: Option<Mono>,
         /// As above.
         put_off: Option<Mono>,
@@ -223,8 +225,11 @@ impl Transaction {
                 }
             },
             Phase::SecondPhase(_) => {
-                let unshown = self.branches.iter().filter(|branch| !branch.parked);
-                let shown = unshown.filter_map(|branch| branch.parks_at(rules.park_after)).min();
+                let parks = |branch: &Branch| branch.parks_at(rules.park_after);
+                let unshown = || self.branches.iter().filter(|branch| !branch.parked);
+                let first = unshown().filter_map(parks).min();
+                let pauses = |branch: &&Branch| matches!(branch.call_state, CallState::Due(_));
+                let shown = unshown().filter(|it| !pauses(it)).filter_map(parks).min();
                 let turn = self.turn();
                 let held =
                     self.branches.iter().enumerate().filter_map(|(position, branch)| match branch
@@ -241,10 +246,10 @@ impl Transaction {
                     true => WakesTo::ConfirmAlone,
                     false => WakesTo::Confirm { shown, put_off: self.put_off_until() },
                 };
-                let park = |at| Wake { at, to: WakesTo::Park { put_off: self.put_off_until() } };
-                let shown = shown.map(park);
+                let put_off = self.put_off_until();
+                let parks = first.map(|at| Wake { at, to: WakesTo::Park { shown, put_off } });
                 let held = held.map(|at| Wake { at, to });
-                shown.into_iter().chain(held).min_by_key(|wake| wake.at)
+                parks.into_iter().chain(held).min_by_key(|wake| wake.at)
             }
             Phase::Finished { .. } => None,
         }
@@ -261,8 +266,10 @@ impl Transaction {
                 }
             }
             (WakesTo::Decide, Phase::Trying { deadline }) => *deadline = wake.at,
-            (WakesTo::Park { put_off }, Phase::SecondPhase(_)) => {
-                self.are_shown_at(wake.at, rules, |_| true);
+            (WakesTo::Park { shown, put_off }, Phase::SecondPhase(_)) => {
+                if let Some(at) = shown {
+                    self.are_shown_at(at, rules, |_| true);
+                }
                 if let Some(until) = put_off {
                     self.is_put_off_no_longer_than_until(until);
                 }

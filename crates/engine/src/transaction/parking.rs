@@ -35,6 +35,12 @@ impl Transaction {
     /// The time of a branch begins with its turn, and not before its Confirm may be called: nobody
     /// waits for what may not be called yet, or for whom nobody calls.
     pub(crate) fn start_the_clocks(&mut self, now: Mono, rules: &Rules) {
+        // Nobody may have been there to see that it was resumed.
+        if let Some(initiator) = self.initiator.as_deref_mut()
+            && !initiator.spec.url(Op::Try).is_some_and(|url| rules.paused.holds(url))
+        {
+            initiator.failure_stats.since.get_or_insert(now);
+        }
         if self.op_that_parks().is_none() {
             return;
         }

@@ -157,10 +157,6 @@ impl Transaction {
                 branch.call_state = CallState::Waiting { since: now, at };
             }
         }
-        // Of branches whose turn it is `advance` says so.
-        if let Some(initiator) = self.initiator.as_deref_mut() {
-            initiator.failure_stats.since.get_or_insert(now);
-        }
     }
 
     /// The rows were read again, and do not say that a participant was paused meanwhile.

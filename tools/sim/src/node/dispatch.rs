@@ -226,7 +226,9 @@ impl Dispatch {
             let under_way = self.under_way.values().filter(|http_call| http_call.at == *at);
             let (probes, calls): (Vec<_>, Vec<_>) =
                 under_way.partition(|http_call| http_call.permit.is_probe());
-            if calls.len() > concurrency.max(1) || probes.len() > SPARE {
+            let most = concurrency.max(1);
+            // Probes may have the places of calls, too.
+            if calls.len() > most || calls.len() + probes.len() > most + SPARE {
                 scheduler.broke(format!("{at} has {} calls at once", calls.len() + probes.len()));
             }
             let waiting = queue.queue().waiting();

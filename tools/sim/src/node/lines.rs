@@ -134,6 +134,10 @@ impl Lines {
         now: Mono,
         scheduler: &mut Scheduler,
     ) {
+        // How often an initiator was asked is not written: read anew, it is asked as for the first time.
+        if ticket.asks && ticket.attempt == 1 {
+            return;
+        }
         let key = (ticket.gid.clone(), ticket.branch.clone(), ticket.op, at.clone());
         let since = self.unanswered.get(&key).map(|at| now.since(*at));
         if since.is_some_and(|since| since < FRESH_AFTER_TROUBLE) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tercet_engine::{
-    Ask, CallState, Commands, Event, Input, Phase, Ticket, Transaction,
+    Ask, CallState, Change, Commands, Event, Input, Phase, Ticket, Transaction,
     invariants::{
         call_follows_its_delay, call_follows_the_journal, call_goes_where_the_journal_says,
     },
@@ -31,6 +31,8 @@ type Leg = (Gid, BranchId, Op);
 pub(crate) struct Calls {
     life: u64,
     taken_up: usize,
+    /// What has just been read.
+    read: Option<Gid>,
     /// Legs that were called at least once, or would have been had there been room.
     called: BTreeSet<Leg>,
     /// The last attempt of each leg that was let out.
@@ -60,6 +62,7 @@ impl Calls {
         if self.life != running.life {
             *self = Self { life: running.life, ..Self::default() };
         }
+        self.read = None;
         match event {
             Event::Input(Input::Answered(ticket, answer)) if is_under_way(ticket, running) => {
                 let verdict = match ticket.asks {
@@ -85,6 +88,7 @@ impl Calls {
                 self.last.insert(leg(ticket), (failed, until));
             }
             Event::Input(Input::NotSent(ticket, _)) => {
+                self.left_behind.remove(&(ticket.gid.clone(), ticket.branch.clone()));
                 let leg = leg(ticket);
                 self.called.insert(leg.clone());
                 // It was never made, so what it was made after still stands.
@@ -118,9 +122,11 @@ impl Calls {
             Event::Input(Input::Adopt(stored)) => {
                 self.taken_up += 1;
                 self.forget_pauses(&stored.spec.gid);
+                self.read = Some(stored.spec.gid.clone());
             }
-            Event::Input(Input::Loaded(..)) => {
+            Event::Input(Input::Loaded(gid, _)) => {
                 self.taken_up += 1;
+                self.read = Some(gid.clone());
             }
             Event::Input(_) | Event::Sync(_) | Event::Journal { .. } | Event::Fenced => {}
         }
@@ -135,6 +141,16 @@ impl Calls {
         lives: &LivesSeen,
         scheduler: &mut Scheduler,
     ) {
+        // It may be called as it is read, and elsewhere with the same.
+        let called_elsewhere: BTreeSet<&Gid> = running
+            .driver
+            .just_recorded()
+            .iter()
+            .filter(|record| record.change.parts().any(|it| matches!(it, Change::Readdressed(_))))
+            .map(|record| &record.gid)
+            .collect();
+        let given_back = commands.retract.iter().filter(|it| called_elsewhere.contains(&it.gid));
+        self.left_behind.extend(given_back.map(|it| (it.gid.clone(), it.branch.clone())));
         let mut gids: BTreeSet<&Gid> =
             running.driver.just_recorded().iter().map(|record| &record.gid).collect();
         for call in &commands.calls {
@@ -186,6 +202,8 @@ impl Calls {
                 self.is_no_storm(leg, now.mono, scheduler);
             }
         }
+        let read = self.read.take();
+        gids.extend(&read);
         for gid in gids {
             if let Some(transaction) = running.core().engine().transaction(gid) {
                 self.nobody_waits(transaction, now.mono, scheduler);

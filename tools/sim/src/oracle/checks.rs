@@ -23,15 +23,15 @@ pub(super) struct ChecksSeen {
     confirmed_by: BTreeMap<Instance, By>,
     /// Of what a decision was asked for; it may be done once the journal has been read.
     asked_to_decide: BTreeSet<Gid>,
-    /// Who might decide by what happens now.
-    now: By,
+    /// Who might decide by what happens now, and of which transaction: those of others are due by
+    /// themselves.
+    now: Option<(By, Gid)>,
 }
 
 /// Who brings a decision about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     /// Nobody: what is known calls for it.
-    #[default]
     Itself,
     /// Somebody who asks for it.
     Request,
@@ -41,10 +41,10 @@ enum By {
 
 impl ChecksSeen {
     pub(super) fn before(&mut self, event: &Event, running: &Running, scheduler: &mut Scheduler) {
-        self.now = By::Itself;
+        self.now = None;
         match event {
             Event::Input(Input::Answered(ticket, answer)) if ticket.asks => {
-                self.now = By::Answer;
+                self.now = Some((By::Answer, ticket.gid.clone()));
                 let transaction = running.core().engine().transaction(&ticket.gid);
                 let is_asked = transaction.is_some_and(|it| it.initiator().is_some());
                 scheduler.saw(match check_verdict(answer) {
@@ -60,12 +60,12 @@ impl ChecksSeen {
             }
             Event::Input(Input::Request(request)) => {
                 if matches!(request.ask, Ask::Confirm | Ask::Cancel { .. }) {
-                    self.now = By::Request;
+                    self.now = Some((By::Request, request.gid.clone()));
                     self.asked_to_decide.insert(request.gid.clone());
                 }
             }
             Event::Input(Input::Loaded(gid, _)) if self.asked_to_decide.contains(gid) => {
-                self.now = By::Request;
+                self.now = Some((By::Request, gid.clone()));
             }
             Event::Input(_) | Event::Sync(_) | Event::Journal { .. } | Event::Fenced => {}
         }
@@ -87,12 +87,14 @@ impl ChecksSeen {
             if transaction.is_none_or(|transaction| transaction.spec().check().is_none()) {
                 continue;
             }
+            let by =
+                self.now.as_ref().filter(|(_, of)| of == gid).map_or(By::Itself, |(by, _)| *by);
             if decided.decision == Decision::Confirm {
-                self.confirmed_by.insert(instance, self.now);
+                self.confirmed_by.insert(instance, by);
             }
             let is_asked = self.asked.contains_key(&instance);
             let mark = initiators.mark(gid);
-            match (self.now, decided.decision.op()) {
+            match (by, decided.decision.op()) {
                 (By::Itself, _) => {}
                 (By::Request, op) if is_asked => scheduler.saw(match op {
                     Op::Confirm => Check::ConfirmedMeanwhile,

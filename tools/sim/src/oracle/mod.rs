@@ -117,7 +117,7 @@ impl Oracle {
         };
         of_node.calls.before(event, running, now, scheduler);
         of_node.deadlines.before(event, running, now, scheduler);
-        of_node.parking.before(event, running, now);
+        of_node.parking.before(event, running, now, scheduler);
         of_node.pauses.before(event);
         of_node.words.before(event, running, scheduler);
     }

@@ -47,7 +47,9 @@ pub(super) fn called(call: &Call, stored: Option<&StoredTransaction>, scheduler:
     if let Some(first) = too_early {
         scheduler.broke(format!("{gid}/{branch}: {op} left before {} was done with it", first.id));
     }
-    if row(branch).is_some_and(|row| row.status == BranchStatus::Skipped) {
+    // Skipped goes before the decision that it follows from: without that it says nothing.
+    let was_skipped = row(branch).is_some_and(|row| row.status == BranchStatus::Skipped);
+    if was_skipped && stored.decided.is_some() {
         scheduler.broke(format!("{gid}/{branch}: {op} left, and it was skipped"));
     }
     if !tells(stored, EventKind::StepCalled, branch, op) {

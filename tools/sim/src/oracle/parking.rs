@@ -32,17 +32,24 @@ pub(crate) struct Parking {
 }
 
 impl Parking {
-    pub(super) fn before(&mut self, event: &Event, running: &Running, now: Now) {
+    pub(super) fn before(
+        &mut self,
+        event: &Event,
+        running: &Running,
+        now: Now,
+        scheduler: &Scheduler,
+    ) {
         if self.life != running.life {
             let paused = running.dispatch.paused().clone();
             *self = Self { life: running.life, paused, ..Self::default() };
         }
         self.only_time_passes = matches!(event, Event::Input(Input::Tick));
         self.is_at_it = None;
-        if let Event::Input(Input::Loaded(gid, _)) = event
-            && self.begins_when_read.remove(gid)
-        {
-            self.begins_anew(gid, now);
+        if let Event::Input(Input::Loaded(gid, Load::Found(_))) = event {
+            // What is read goes by the wall clock, which may have been set back since.
+            if self.begins_when_read.remove(gid) || scheduler.clocks_were_set {
+                self.begins_anew(gid, now);
+            }
         }
         match event {
             Event::Input(Input::Request(request)) if matches!(request.ask, Ask::Readdress(_)) => {
@@ -178,9 +185,9 @@ impl Parking {
             }
             for branch in transaction.branches() {
                 let of = (gid.clone(), branch.id().clone());
-                if !is_in_turn(transaction, branch, scheduler) {
+                if !is_in_turn(transaction, branch, scheduler) || branch.is_held() {
                     self.since.remove(&of);
-                } else if !branch.is_held() {
+                } else {
                     self.since.entry(of).or_insert(now.mono);
                 }
             }
@@ -208,10 +215,14 @@ impl Parking {
                 scheduler.broke(format!("{gid}/{id} is put off and is shown to people"));
                 return;
             }
-            // Of what is put off it begins when that is over.
+            // Of what is put off it begins when that is over and its node is awake to see it.
             let is_saga = transaction.spec().pattern == Pattern::Saga;
             let put_off = callee.spec().confirm_after().filter(|_| !is_saga);
-            let due = since.after(put_off.unwrap_or_default()).after(patience);
+            let begins = match put_off {
+                Some(put_off) => since.after(put_off).max(running.mono(awake_since)),
+                None => *since,
+            };
+            let due = begins.after(patience);
             let parks = transaction.decision().is_some() || is_saga || *id == BranchId::of_check();
             let waits = parks && !callee.is_done();
             let overdue = running.is_overdue(due, awake_since, scheduler.now);
