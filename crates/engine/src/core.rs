@@ -19,9 +19,9 @@ use tercet_wire::{Gid, Mono, Now, Op, Seq};
 use crate::dispatch::Destination;
 use crate::engine::input::{Input, ReplyTo, Request, Ticket, Until, Wait};
 use crate::engine::output::{
-    Call, DeferredEffect, Effect, Output, PageRequest, Parked, Refusal, Reply, ReplyKind,
+    Call, DeferredEffect, Effect, IfTaken, Output, PageRequest, Parked, Refusal, Reply,
 };
-use crate::engine::{Census, Engine, ask_again};
+use crate::engine::{Census, Engine};
 use crate::journal_event::Urgency;
 use crate::record::Record;
 
@@ -179,7 +179,7 @@ impl Core {
                 return self.goes_back(&gid, now, commands);
             }
             Input::Quarantined(gid) => {
-                self.withdraw(&gid.clone(), |reply_to, _| {
+                self.withdraw(&gid.clone(), |reply_to, _, _| {
                     let reply = Reply::Refused(Refusal::JournalUnavailable);
                     commands.replies.push((reply_to, reply));
                 });
@@ -270,7 +270,7 @@ impl Core {
 
     fn let_out(&self, held: DeferredEffect, commands: &mut Commands) {
         match held.effect {
-            Effect::Reply(reply_to, reply) => commands.replies.push((reply_to, reply)),
+            Effect::Reply(reply_to, reply, _) => commands.replies.push((reply_to, reply)),
             Effect::Call(call) => {
                 // A Try that was overtaken by the decision while it waited would only
                 // arrive after its own Cancel.
@@ -299,11 +299,14 @@ impl Core {
         }
     }
 
-    /// The gid of a new transaction is taken: whoever was to be told that they have begun it asks
-    /// the journal, and meets the one that holds it. Who else was to be told of it must ask again.
+    /// The gid of a new transaction is taken: whoever was to be told that they have begun it, or has
+    /// read it, asks the journal, and meets the one that holds it. Who else was to be told of it must
+    /// ask again.
     fn goes_back(&mut self, gid: &Gid, now: Now, commands: &mut Commands) {
         let mut inputs = vec![Input::Exists(gid.clone())];
-        self.withdraw(gid, |reply_to, reply| match begun_again(gid, reply_to, reply, now) {
+        let again =
+            |reply_to, reply: &Reply, if_taken| asked_again(gid, reply_to, reply, if_taken, now);
+        self.withdraw(gid, |reply_to, reply, if_taken| match again(reply_to, reply, if_taken) {
             Some(request) => inputs.push(Input::Request(request)),
             None => {
                 let reply = Reply::Refused(Refusal::JournalUnavailable);
@@ -321,7 +324,7 @@ impl Core {
         let mut commands = Commands::default();
         let refused = || Reply::Refused(Refusal::JournalUnavailable);
         for waiting in std::mem::take(&mut self.held).into_values().flatten() {
-            if let Effect::Reply(reply_to, _) = waiting.held.effect {
+            if let Effect::Reply(reply_to, ..) = waiting.held.effect {
                 commands.replies.push((reply_to, refused()));
             }
         }
@@ -335,14 +338,14 @@ impl Core {
 
     /// The records of this transaction will never be durable: nothing that waits for them
     /// may leave, and who asked must ask again.
-    fn withdraw(&mut self, gid: &Gid, mut told: impl FnMut(ReplyTo, &Reply)) {
+    fn withdraw(&mut self, gid: &Gid, mut told: impl FnMut(ReplyTo, &Reply, IfTaken)) {
         for waiting in self.held.values_mut() {
             waiting.retain(|waiting| {
                 if waiting.held.gid != *gid {
                     return true;
                 }
-                if let Effect::Reply(reply_to, reply) = &waiting.held.effect {
-                    told(*reply_to, reply);
+                if let Effect::Reply(reply_to, reply, if_taken) = &waiting.held.effect {
+                    told(*reply_to, reply, *if_taken);
                 }
                 false
             });
@@ -359,7 +362,7 @@ impl Core {
         let too_long = |since: Mono| now.mono.since(since) >= self.request_timeout;
         for waiting in self.held.values_mut() {
             waiting.retain(|waiting| match &waiting.held.effect {
-                Effect::Reply(reply_to, _) if too_long(waiting.since) => {
+                Effect::Reply(reply_to, ..) if too_long(waiting.since) => {
                     let reply = Reply::Refused(Refusal::JournalUnavailable);
                     commands.replies.push((*reply_to, reply));
                     false
@@ -395,11 +398,17 @@ impl Core {
     }
 }
 
-/// The request that was to be answered with a transaction that it had created. It has waited for
+/// The request that was to be answered with a transaction whose gid is another's. It has waited for
 /// what it wanted to wait for, so it is answered as soon as there is an answer.
-fn begun_again(gid: &Gid, reply_to: ReplyTo, reply: &Reply, now: Now) -> Option<Request> {
-    let Reply::Transaction { told: ReplyKind::Created, snapshot } = reply else { return None };
-    let ask = ask_again(snapshot.transaction.spec(), snapshot.transaction.decision());
+fn asked_again(
+    gid: &Gid,
+    reply_to: ReplyTo,
+    reply: &Reply,
+    if_taken: IfTaken,
+    now: Now,
+) -> Option<Request> {
+    let Reply::Transaction { snapshot, .. } = reply else { return None };
+    let ask = if_taken.asks(&snapshot.transaction)?;
     let wait = Wait { until: Until::Accepted, give_up: now.mono };
     Some(Request { reply_to, gid: gid.clone(), ask, wait })
 }

@@ -9,7 +9,7 @@ use tercet_engine::{
     Ask, Change, EngineSettings, Input, Load, Record, ReplyTo, StoredTransaction, Until,
 };
 use tercet_wire::Fingerprint;
-use world::content::{branch, gid, new_branch, spec};
+use world::content::{self, branch, gid, new_branch, spec};
 use world::driver::{Driver, calls, records, replies};
 
 const NOTHING: [&str; 0] = [];
@@ -29,6 +29,34 @@ fn rows(records: &[Record]) -> StoredTransaction {
         }
     }
     rows.expect("begun")
+}
+
+/// Keeps P1, P8.
+#[test]
+fn a_begin_is_written_at_once_and_whoever_repeats_one_meets_what_has_the_gid() {
+    let has_the_gid = rows(&Driver::new().begin(&two(), Until::Finished).append);
+    let mut driver = Driver::new();
+    let ask = |id: &str| Ask::Begin { spec: spec(id, false, vec![branch("a", 0)]), fresh: false };
+    let begun = driver.ask(&gid("new"), ask("new"), Until::Accepted);
+    assert_eq!((records(&begun), begun.loads.len()), (vec!["Begun".to_owned()], 0));
+    assert_eq!(replies(&begun), NOTHING, "nobody hears of it before it is durable");
+    assert!(begun.calls.is_empty());
+    assert_eq!(replies(&driver.durable()), ["1 201 trying"]);
+    // Its begin was lost on the way back: it is begun once more, and read.
+    let other = content::of_another_life(&two(), 0);
+    let again = Ask::Begin { spec: other, fresh: false };
+    assert_eq!(records(&driver.ask(&gid("t"), again, Until::Accepted)), ["Begun"]);
+    driver.ask(&gid("t"), Ask::Read, Until::Accepted);
+    let taken = driver.input(Input::Exists(gid("t")));
+    assert_eq!((taken.loads.len(), replies(&taken).len(), taken.calls.len()), (1, 0, 0));
+    let found = driver.input(Input::Loaded(gid("t"), Load::Found(Box::new(has_the_gid))));
+    assert_eq!(replies(&found), ["2 200 trying", "3 200 trying"]);
+    // Repeats come together: for a moment others are asked for first.
+    assert_eq!(driver.ask(&gid("u"), ask("u"), Until::Accepted).loads, [gid("u")]);
+    driver.pass(99);
+    assert_eq!(driver.ask(&gid("v"), ask("v"), Until::Accepted).loads, [gid("v")]);
+    driver.pass(1);
+    assert_eq!(records(&driver.ask(&gid("w"), ask("w"), Until::Accepted)), ["Begun"]);
 }
 
 /// Keeps P9.
@@ -71,12 +99,13 @@ fn who_hung_up_during_a_load_takes_no_place_once_it_is_read() {
 #[test]
 fn a_begin_is_done_though_its_initiator_hung_up_during_a_load() {
     let mut driver = Driver::new();
+    driver.meets_a_taken_gid();
     driver.ask(&gid("t"), Ask::Begin { spec: two(), fresh: false }, Until::Finished);
-    driver.input(Input::HungUp(gid("t"), ReplyTo(1)));
+    driver.input(Input::HungUp(gid("t"), ReplyTo(2)));
     let begun = driver.input(Input::Loaded(gid("t"), Load::Nothing));
     assert_eq!(records(&begun), ["Begun"]);
     let durable = driver.durable();
-    assert_eq!(replies(&durable), ["1 202 trying"]);
+    assert_eq!(replies(&durable), ["2 202 trying"]);
     assert_eq!(calls(&durable), ["a try 1", "b try 1"]);
 }
 
@@ -113,11 +142,12 @@ fn a_cancel_that_overtakes_its_begin_takes_the_gid_for_good() {
     let told = ["2 201 cancelled", "3 200 cancelled", "4 200 cancelled"];
     assert_eq!(replies(&driver.durable()), told);
     // It has left memory, and the journal knows it.
+    driver.meets_a_taken_gid();
     driver.ask(&gid("t"), begin, Until::Finished);
     driver.ask(&gid("t"), Ask::Confirm, Until::Finished);
     driver.ask(&gid("t"), Ask::Register(Box::new(new_branch("c"))), Until::Tried);
     let commands = driver.input(Input::Loaded(gid("t"), Load::Found(Box::new(stored))));
-    let told = ["5 200 cancelled", "6 AlreadyCancelled", "7 AlreadyCancelled"];
+    let told = ["6 200 cancelled", "7 AlreadyCancelled", "8 AlreadyCancelled"];
     assert_eq!((replies(&commands), calls(&commands)), (told.map(str::to_owned).to_vec(), vec![]));
     assert_eq!(records(&commands), NOTHING);
 }

@@ -157,11 +157,13 @@ fn a_gid_that_turns_out_to_be_taken_lets_nothing_out() {
     let mut driver = Driver::new();
     driver.begin(&two(), Until::Finished);
     driver.read(&gid("t"));
+    driver.ask(&gid("t"), Ask::Cancel { detail: None, if_unknown: None }, Until::Accepted);
     let commands = driver.input(Input::Exists(gid("t")));
-    // Who began it is to meet the transaction that holds the gid.
+    // Who began it is to meet the transaction that holds the gid, and so is who has read it; who decided
+    // has to ask again.
     assert_eq!(
         (replies(&commands), commands.loads),
-        (vec!["2 JournalUnavailable".to_owned()], vec![gid("t")])
+        (vec!["3 JournalUnavailable".to_owned()], vec![gid("t")])
     );
     let commands = driver.durable();
     assert_eq!(calls(&commands), NOTHING);
@@ -170,7 +172,7 @@ fn a_gid_that_turns_out_to_be_taken_lets_nothing_out() {
     other.fingerprint = tercet_wire::Fingerprint::from_text("other");
     let other = Load::Found(Box::new(StoredTransaction::begun(other.into())));
     let commands = driver.input(Input::Loaded(gid("t"), other));
-    assert_eq!(replies(&commands), ["1 GidReused"]);
+    assert_eq!(replies(&commands), ["1 GidReused", "2 200 trying"]);
 }
 
 /// Keeps P6.

@@ -36,8 +36,8 @@ pub(crate) const DELAY_BUGS: &[Bug] = &[
     Bug {
         name: "P9: what is asleep in the journal is looked for again and again",
         file: "crates/engine/src/transaction/paging.rs",
-        instead_of: "shown.into_iter().chain(held).min_by_key(|wake| wake.at)",
-        put: "shown.into_iter().chain(held.filter(|wake| wake.at == Mono(0))).min_by_key(|wake| wake.at)",
+        instead_of: "parks.into_iter().chain(held).min_by_key(|wake| wake.at)",
+        put: "parks.into_iter().chain(held.filter(|wake| wake.at == Mono(0))).min_by_key(|wake| wake.at)",
         caught_by: EngineTest("delays"),
     },
     Bug {

@@ -92,7 +92,7 @@ pub(crate) const WORLD_BUGS: &[Bug] = &[
     },
     Bug {
         name: "P9: sagas that try take all the room",
-        file: "crates/engine/src/engine/unknown.rs",
+        file: "crates/engine/src/engine/room.rs",
         instead_of: "(self.settings.live_transactions / 2, self.settings.live_bytes / 2)",
         put: "(self.settings.live_transactions, self.settings.live_bytes)",
         caught_by: EngineTest("saga_room"),

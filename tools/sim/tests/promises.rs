@@ -1,10 +1,10 @@
-//! Ten thousand worlds, and those that once showed a fault.
+//! Twenty thousand worlds, and those that once showed a fault.
 
 /// Enough that everything on the list of what must happen does.
-const SEEDS: u64 = 10_000;
+const SEEDS: u64 = 20_000;
 
 #[test]
-fn every_promise_holds_in_ten_thousand_worlds_and_all_that_can_happen_does() {
+fn every_promise_holds_in_twenty_thousand_worlds_and_all_that_can_happen_does() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let outcome = tercet_sim::run(1, SEEDS, threads);
     if let Some(failure) = outcome.failure {

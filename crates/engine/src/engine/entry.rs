@@ -12,7 +12,9 @@ use crate::engine::capacity::CapacityWaits;
 use crate::engine::input::Ticket;
 use crate::engine::live::Totals;
 use crate::engine::live_transaction::{Fault, LiveTransaction};
-use crate::engine::output::{Call, DeferredEffect, Effect, Output, Parked, Refusal, Reply};
+use crate::engine::output::{
+    Call, DeferredEffect, Effect, IfTaken, Output, Parked, Refusal, Reply,
+};
 use crate::engine::paging::Paging;
 use crate::engine::timers::Timers;
 use crate::engine::{Engine, EngineSettings, at_once};
@@ -220,12 +222,12 @@ impl Entry<'_> {
         self.totals.recount(live_transaction);
         for waiter in live_transaction.take_unanswerable() {
             let reply = Reply::Refused(Refusal::Quarantined);
-            output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
+            output.effects.push(at_once(gid, Effect::Reply(waiter, reply, IfTaken::IsUnknown)));
         }
         let after = live_transaction.release_after;
         let paused = self.settings.rules.paused.names();
-        for (reply_to, reply) in live_transaction.take_answers(paused, now) {
-            let effect = Effect::Reply(reply_to, reply);
+        for (reply_to, reply, if_taken) in live_transaction.take_answers(paused, now) {
+            let effect = Effect::Reply(reply_to, reply, if_taken);
             output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
         }
         let settings = self.settings;

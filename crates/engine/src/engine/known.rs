@@ -5,7 +5,7 @@ use tercet_wire::{Answer, BranchId, Epoch, Gid, JobDeed, Now, Op, Seq, host_port
 use crate::dispatch::Destination;
 use crate::engine::input::{Ask, Request, Ticket};
 use crate::engine::live_transaction::{LiveTransaction, Purpose, Waiter};
-use crate::engine::output::{DeferredEffect, Effect, Output, Parked, Refusal, Reply};
+use crate::engine::output::{DeferredEffect, Effect, IfTaken, Output, Parked, Refusal, Reply};
 use crate::engine::{Engine, at_once};
 use crate::transaction::{Branch, CallState, Registered, Step, Transaction};
 
@@ -46,7 +46,11 @@ impl Engine {
         let Some(live_transaction) = self.live.get_mut(&gid) else {
             // Nobody comes here who has not looked. Whoever asks is not left without an answer.
             debug_assert!(false, "{gid} is asked something and is not there");
-            let reply = Effect::Reply(reply_to, Reply::Refused(Refusal::JournalUnavailable));
+            let reply = Effect::Reply(
+                reply_to,
+                Reply::Refused(Refusal::JournalUnavailable),
+                IfTaken::IsUnknown,
+            );
             return output.effects.push(at_once(&gid, reply));
         };
         // It may stay evictable all through: who asks may be answered at once.
@@ -89,7 +93,7 @@ impl Engine {
                 let of_the_node =
                     matches!(refusal, Refusal::NotAccepted | Refusal::TooManyBytes { .. });
                 let after = if of_the_node { Seq(0) } else { live_transaction.release_after };
-                let effect = Effect::Reply(reply_to, Reply::Refused(refusal));
+                let effect = Effect::Reply(reply_to, Reply::Refused(refusal), IfTaken::IsUnknown);
                 output.effects.push(DeferredEffect { after, gid: gid.clone(), effect });
             }
         }
@@ -281,7 +285,7 @@ fn asked(
         }
         Ask::Retry { by } => {
             transaction.retry(&by, step);
-            Ok(Purpose::Read)
+            Ok(Purpose::Act)
         }
         Ask::Resolve(word) => {
             let purpose = Purpose::Resolve { branch: word.branch.clone(), as_: word.as_ };
@@ -290,11 +294,11 @@ fn asked(
         }
         Ask::OfJob(act) => {
             transaction.comes_to(&act, step)?;
-            Ok(Purpose::Read)
+            Ok(Purpose::Act)
         }
         Ask::Readdress(word) => {
             transaction.readdress(*word, step)?;
-            Ok(Purpose::Read)
+            Ok(Purpose::Act)
         }
         Ask::Read => Ok(Purpose::Read),
     }

@@ -8,7 +8,7 @@ use crate::dispatch::Destination;
 use crate::engine::capacity::WaitsAt;
 use crate::engine::input::{ReplyTo, Until, Wait};
 use crate::engine::live::Tally;
-use crate::engine::output::{Refusal, Reply, ReplyKind, Snapshot};
+use crate::engine::output::{IfTaken, Refusal, Reply, ReplyKind, Snapshot};
 use crate::engine::paging::{ASLEEP, Residence};
 use crate::engine::timers::Timer;
 use crate::record::Decision;
@@ -69,6 +69,22 @@ pub(super) enum Purpose {
     Resolve { branch: BranchId, as_: ResolvedAs },
     /// Read.
     Read,
+    /// What an operator does, which is answered as a read is.
+    Act,
+}
+
+impl Purpose {
+    pub(super) fn if_taken(&self) -> IfTaken {
+        match self {
+            Self::Begin { .. } => IfTaken::Begins,
+            Self::Read => IfTaken::Reads,
+            Self::Register { .. }
+            | Self::RegisterAtOnce { .. }
+            | Self::Decide { .. }
+            | Self::Resolve { .. }
+            | Self::Act => IfTaken::IsUnknown,
+        }
+    }
 }
 
 impl LiveTransaction {
@@ -152,12 +168,16 @@ impl LiveTransaction {
     }
 
     /// Takes out the waiters that can be answered now.
-    pub(super) fn take_answers(&mut self, paused: &PausedNames, now: Now) -> Vec<(ReplyTo, Reply)> {
+    pub(super) fn take_answers(
+        &mut self,
+        paused: &PausedNames,
+        now: Now,
+    ) -> Vec<(ReplyTo, Reply, IfTaken)> {
         let transaction = &self.transaction;
         let mut answers = Vec::new();
         self.waiters.retain(|waiter| match answer(transaction, waiter, paused, now) {
             Some(reply) => {
-                answers.push((waiter.reply_to, reply));
+                answers.push((waiter.reply_to, reply, waiter.purpose.if_taken()));
                 false
             }
             None => true,
@@ -201,7 +221,7 @@ pub(super) fn answer(
         Purpose::Begin { created }
         | Purpose::Register { created, .. }
         | Purpose::RegisterAtOnce { created, .. } => *created,
-        Purpose::Decide { .. } | Purpose::Resolve { .. } | Purpose::Read => false,
+        Purpose::Decide { .. } | Purpose::Resolve { .. } | Purpose::Read | Purpose::Act => false,
     };
     let told = match wait_result(transaction, waiter) {
         WaitResult::Yes if created => ReplyKind::Created,
@@ -210,7 +230,9 @@ pub(super) fn answer(
         WaitResult::Never(refusal) => return Some(Reply::Refused(refusal)),
         WaitResult::No if now.mono < waiter.wait.give_up => return None,
         // A read has nothing to be created or accepted: it shows what there is.
-        WaitResult::No if waiter.purpose == Purpose::Read => ReplyKind::Reached,
+        WaitResult::No if matches!(waiter.purpose, Purpose::Read | Purpose::Act) => {
+            ReplyKind::Reached
+        }
         WaitResult::No => ReplyKind::NotYet,
     };
     let (transaction, paused) = (transaction.clone(), paused.clone());
@@ -225,7 +247,8 @@ pub(super) fn answer(
         Purpose::Begin { .. }
         | Purpose::Decide { .. }
         | Purpose::Resolve { .. }
-        | Purpose::Read => Reply::Transaction { told, snapshot },
+        | Purpose::Read
+        | Purpose::Act => Reply::Transaction { told, snapshot },
     })
 }
 
@@ -252,7 +275,7 @@ fn wait_result(transaction: &Transaction, waiter: &Waiter) -> WaitResult {
         Until::Finished => status.is_finished(),
     };
     match &waiter.purpose {
-        Purpose::Read => reached.into(),
+        Purpose::Read | Purpose::Act => reached.into(),
         // An open transaction waits for its initiator, not the other way round.
         Purpose::Begin { .. } => (transaction.spec().open || reached).into(),
         Purpose::Decide { op, repeat } => match transaction.decision() {

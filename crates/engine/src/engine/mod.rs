@@ -27,6 +27,7 @@ mod loading;
 pub(crate) mod output;
 mod paging;
 mod pauses;
+mod room;
 mod timers;
 mod unknown;
 mod waiting_for;
@@ -42,10 +43,9 @@ use crate::engine::input::{Input, ReplyTo, Request};
 use crate::engine::live::Live;
 use crate::engine::live_transaction::LiveTransaction;
 use crate::engine::loading::Loading;
-use crate::engine::output::{DeferredEffect, Effect, Output, Refusal, Reply};
+use crate::engine::output::{DeferredEffect, Effect, IfTaken, Output, Refusal, Reply};
 use crate::engine::paging::Paging;
 use crate::engine::timers::Timers;
-pub(crate) use crate::engine::unknown::ask_again;
 use crate::engine::unknown::refuse_unread;
 use crate::transaction::{Rules, Transaction};
 pub use waiting_for::WaitingFor;
@@ -123,6 +123,8 @@ pub struct Engine {
     paging: Paging,
     /// Gids that the journal was asked about.
     loading: Loading,
+    /// Until when begins ask the journal about gids of their initiators' before anything is written of them.
+    asking_first: Option<Mono>,
     /// What is taken over and was not read yet.
     arrivals: Arrivals,
     /// Transactions in the journal whose rows make no sense, as far as it was noticed.
@@ -175,6 +177,7 @@ impl Engine {
             capacity: CapacityWaits::default(),
             paging: Paging::default(),
             loading: Loading::default(),
+            asking_first: None,
             arrivals: Arrivals::default(),
             unreadable: BTreeSet::new(),
             last: Seq(0),
@@ -298,7 +301,7 @@ impl Engine {
             }
             for waiter in live_transaction.take_late_waiters(&too_long) {
                 let reply = Reply::Refused(Refusal::JournalUnavailable);
-                output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
+                output.effects.push(at_once(gid, Effect::Reply(waiter, reply, IfTaken::IsUnknown)));
             }
             let due = live_transaction.next_due(&self.settings.rules);
             self.timers.set(gid, &mut live_transaction.timer, due);
@@ -311,7 +314,7 @@ impl Engine {
         for (gid, live_transaction) in self.live.iter_mut() {
             for waiter in live_transaction.take_waiters() {
                 let reply = Reply::Refused(Refusal::JournalUnavailable);
-                output.effects.push(at_once(gid, Effect::Reply(waiter, reply)));
+                output.effects.push(at_once(gid, Effect::Reply(waiter, reply, IfTaken::IsUnknown)));
             }
             let due = live_transaction.next_due(&self.settings.rules);
             self.timers.set(gid, &mut live_transaction.timer, due);

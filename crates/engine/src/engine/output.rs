@@ -57,7 +57,7 @@ impl DeferredEffect {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Answer a request.
-    Reply(ReplyTo, Reply),
+    Reply(ReplyTo, Reply, IfTaken),
     /// Call a participant.
     Call(Call),
     /// Ask the journal about a gid.
@@ -69,6 +69,18 @@ pub enum Effect {
         /// What went wrong.
         why: String,
     },
+}
+
+/// What becomes of a request, should it turn out before its answer leaves that another transaction has
+/// the gid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IfTaken {
+    /// It is a begin, asked again.
+    Begins,
+    /// It is a read, asked again.
+    Reads,
+    /// Nothing was done for it, and it may be asked again.
+    IsUnknown,
 }
 
 /// A branch that does not get on by itself, as it was when it was parked.

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use tercet_wire::{Gid, Incarnation, Mono, Now, Pattern, Spec};
+use tercet_wire::{Gid, Incarnation, Mono, Now, Spec};
 
 use crate::engine::input::{Ask, Load, Request};
 use crate::engine::live_transaction::{Fault, LiveTransaction, Purpose, Waiter};
-use crate::engine::output::{Effect, Output, Refusal, Reply};
+use crate::engine::output::{Effect, IfTaken, Output, Refusal, Reply};
 use crate::engine::{Engine, at_once};
 use crate::record::{Change, Decision};
 use crate::stored::StoredTransaction;
@@ -22,11 +22,11 @@ const MOST_LOADING: usize = 10_000;
 impl Engine {
     pub(super) fn ask_unknown(&mut self, request: Request, now: Now, output: &mut Output) {
         match &request.ask {
-            Ask::Begin { spec, fresh: true } => {
+            Ask::Begin { spec, fresh } if *fresh || self.begins_unasked(spec, now) => {
                 let spec = Arc::clone(spec);
                 self.begin(spec, request, now, output);
             }
-            Ask::Begin { fresh: false, .. }
+            Ask::Begin { .. }
             | Ask::Register(_)
             | Ask::RegisterAtOnce(_)
             | Ask::Confirm
@@ -79,6 +79,7 @@ impl Engine {
                 if of_page
                     && waiting.is_empty()
                     && !self.arrivals.contains(gid)
+                    && !self.paging.has_to_do(gid, now.mono)
                     && self.is_passed_over(&stored) => {}
             Load::Nothing => {
                 self.is_not_here(gid);
@@ -238,28 +239,28 @@ impl Engine {
 
     /// The gid of a new transaction is taken: nothing of ours was written. Whoever began it asks
     /// the journal, and meets the transaction that holds the gid, here or at another node; whoever
-    /// asked more of it is told to ask again.
+    /// reads it too; whoever asked more of it is told to ask again.
     pub(super) fn drop_unwritten(&mut self, gid: &Gid, now: Now, output: &mut Output) {
         let Some(live_transaction) = self.forget(gid) else { return };
+        self.others_ask_first(now);
         self.arrivals.has_room(gid);
-        let spec = live_transaction.transaction.spec();
         for waiter in live_transaction.waiters {
             let Waiter { reply_to, purpose, wait, .. } = waiter;
-            match purpose {
-                Purpose::Begin { .. } => {
-                    let ask = ask_again(spec, live_transaction.transaction.decision());
+            match purpose.if_taken().asks(&live_transaction.transaction) {
+                Some(ask) => {
                     let request = Request { reply_to, gid: gid.clone(), ask, wait };
                     self.request(request, now, output);
                 }
-                Purpose::Register { .. }
-                | Purpose::RegisterAtOnce { .. }
-                | Purpose::Decide { .. }
-                | Purpose::Resolve { .. }
-                | Purpose::Read => {
+                None => {
                     let reply = Reply::Refused(Refusal::JournalUnavailable);
-                    output.effects.push(at_once(gid, Effect::Reply(reply_to, reply)));
+                    let reply = Effect::Reply(reply_to, reply, IfTaken::IsUnknown);
+                    output.effects.push(at_once(gid, reply));
                 }
             }
+        }
+        // Who holds it may be this node's, and have come meanwhile: then nobody was there to take it up.
+        if !self.live.contains(gid) && !self.loading.contains(gid) {
+            self.load_of_its_own(gid.clone(), output);
         }
     }
 
@@ -321,18 +322,6 @@ impl Engine {
         }
     }
 
-    /// Whether anything new is taken: a transaction, or a further branch of one.
-    pub(super) fn room_for_more(&self) -> Result<(), Refusal> {
-        let limit = self.settings.live_bytes;
-        if !self.accepting {
-            return Err(Refusal::NotAccepted);
-        }
-        if self.live.bytes() >= limit {
-            return Err(Refusal::TooManyBytes { limit });
-        }
-        Ok(())
-    }
-
     /// A cancel has overtaken its begin: a transaction that is cancelled takes the gid, and the
     /// begin will meet it. It is gone from memory as soon as it is durable, so there may be as many
     /// as the journal takes.
@@ -355,32 +344,10 @@ impl Engine {
     }
 
     fn begin(&mut self, spec: Arc<Spec>, request: Request, now: Now, output: &mut Output) {
-        if let Err(refusal) = self.room_for_more() {
-            return refuse(&request, refusal, output);
+        match self.room_for(&spec) {
+            Ok(()) => self.begin_with(spec, request, now, output, |_, _| ()),
+            Err(refusal) => refuse(&request, refusal, output),
         }
-        let limit = self.settings.live_transactions;
-        if self.live.len() >= limit {
-            return refuse(&request, Refusal::TooManyTransactions { limit }, output);
-        }
-        if let (Pattern::Saga, Some(refusal)) = (spec.pattern, self.full_of_sagas()) {
-            return refuse(&request, refusal, output);
-        }
-        let limit = self.settings.paged_out_transactions;
-        if self.paging.count() >= limit {
-            return refuse(&request, Refusal::TooManyPagedOut { limit }, output);
-        }
-        self.begin_with(spec, request, now, output, |_, _| ());
-    }
-
-    /// Half of the room is what sagas may have: one that tries stays in memory, for weeks if its
-    /// participant does not answer, and the others are not to be kept out by that.
-    fn full_of_sagas(&self) -> Option<Refusal> {
-        let sagas = self.live.sagas();
-        let (limit, bytes) = (self.settings.live_transactions / 2, self.settings.live_bytes / 2);
-        if sagas.count >= limit {
-            return Some(Refusal::TooManyTransactions { limit });
-        }
-        (sagas.bytes >= bytes).then_some(Refusal::TooManyBytes { limit: bytes })
     }
 
     /// Begins a transaction, and does with it what is to be done in the same moment.
@@ -409,8 +376,19 @@ impl Engine {
     }
 }
 
+impl IfTaken {
+    /// What is asked once more of what has the gid, in place of what was asked of this transaction.
+    pub(crate) fn asks(self, transaction: &Transaction) -> Option<Ask> {
+        match self {
+            Self::Begins => Some(begin_again(transaction.spec(), transaction.decision())),
+            Self::Reads => Some(Ask::Read),
+            Self::IsUnknown => None,
+        }
+    }
+}
+
 /// What began a transaction is asked of the journal, as if it had not been asked before.
-pub(crate) fn ask_again(spec: &Arc<Spec>, decision: Option<&Decision>) -> Ask {
+fn begin_again(spec: &Arc<Spec>, decision: Option<&Decision>) -> Ask {
     let spec = Arc::clone(spec);
     if !spec.fingerprint.is_of_refused() {
         return Ask::Begin { spec, fresh: false };
@@ -424,7 +402,7 @@ pub(crate) fn ask_again(spec: &Arc<Spec>, decision: Option<&Decision>) -> Ask {
 }
 
 fn refuse(request: &Request, refusal: Refusal, output: &mut Output) {
-    let effect = Effect::Reply(request.reply_to, Reply::Refused(refusal));
+    let effect = Effect::Reply(request.reply_to, Reply::Refused(refusal), IfTaken::IsUnknown);
     output.effects.push(at_once(&request.gid, effect));
 }
 

@@ -159,6 +159,11 @@ pub(crate) fn spec(gid_text: &str, open: bool, branches: Vec<BranchSpec>) -> Arc
     })
 }
 
+/// The same begun once more.
+pub(crate) fn of_another_life(spec: &Arc<Spec>, number: u32) -> Arc<Spec> {
+    Arc::new(Spec { instance: instance(10_000 + number), ..Spec::clone(spec) })
+}
+
 pub(crate) fn instance(number: u32) -> Instance {
     format!("01980000-0000-7000-8000-{number:012}").parse().expect("a UUID")
 }

@@ -72,6 +72,14 @@ impl Driver {
         self.ask(&spec.gid, ask, until)
     }
 
+    /// Somebody begins what is there already: for a moment others are looked up before anything is written of them.
+    pub(crate) fn meets_a_taken_gid(&mut self) {
+        let taken = super::content::spec("taken", true, vec![]);
+        assert_eq!(records(&self.begin(&taken, Until::Accepted)), ["Begun"]);
+        let again = self.input(Input::Exists(taken.gid.clone()));
+        assert_eq!(again.loads, [taken.gid.clone()]);
+    }
+
     pub(crate) fn read(&mut self, gid: &Gid) -> Commands {
         self.ask(gid, Ask::Read, Until::Accepted)
     }

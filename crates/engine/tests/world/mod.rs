@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) rows: BTreeMap<Gid, StoredTransaction>,
     /// The last record written that the core has not been told of.
     pub(crate) untold: Option<Seq>,
+    /// The gid of a transaction that begins, which another was found to have.
+    taken: Option<Gid>,
     /// Calls on their way to participants.
     pub(crate) calls: Vec<(Ticket, Op)>,
     /// Answers on their way back.
@@ -118,6 +120,7 @@ impl World {
             queue: VecDeque::new(),
             rows: BTreeMap::new(),
             untold: None,
+            taken: None,
             calls: Vec::new(),
             answers: Vec::new(),
             participants: begun.chain(others).collect(),
@@ -148,7 +151,14 @@ impl World {
         // What somebody waits for stays in memory.
         let end = if self.in_memory == 0 { Until::Accepted } else { Until::Finished };
         let (ask, until) = match &asked {
-            Asked::Begin => (Ask::Begin { spec: Arc::clone(spec), fresh: false }, end),
+            Asked::Begin => {
+                // Each begin has an instance of its own; of those that nobody has one is as good as another.
+                let spec = match self.rows.contains_key(&spec.gid) {
+                    true => content::of_another_life(spec, 0),
+                    false => Arc::clone(spec),
+                };
+                (Ask::Begin { spec, fresh: false }, end)
+            }
             Asked::Register(id) => (Ask::Register(Box::new(content::new_branch(id))), Until::Tried),
             Asked::RegisterAtOnce(ids) => {
                 (Ask::RegisterAtOnce(content::at_once(ids)), Until::Tried)
@@ -174,6 +184,13 @@ impl World {
     pub(crate) fn write_one(&mut self) {
         let Some(record) = self.queue.pop_front() else { return };
         self.untold = Some(record.seq);
+        let holder = self.rows.get(&record.gid).map(|rows| rows.spec.instance);
+        if holder.is_some_and(|holder| holder != record.instance) {
+            // Of a life whose gid is another's nothing is written; it hears so once.
+            let begins = matches!(record.change, tercet_engine::Change::Begun(_));
+            self.taken = begins.then_some(record.gid).or(self.taken.take());
+            return;
+        }
         match (self.rows.get_mut(&record.gid), &record.change) {
             (None, tercet_engine::Change::Begun(spec)) => {
                 self.rows.insert(record.gid.clone(), StoredTransaction::begun(Arc::clone(spec)));
@@ -192,6 +209,9 @@ impl World {
 
     /// The core learns what has been written.
     pub(crate) fn tell_durable(&mut self) {
+        if let Some(gid) = self.taken.take() {
+            self.step(Event::Input(Input::Exists(gid)));
+        }
         if let Some(seq) = self.untold.take() {
             self.step(Event::Input(Input::Durable(seq)));
         }
@@ -280,7 +300,7 @@ impl World {
     /// the network stays so, and whoever waits hears nothing.
     pub(crate) fn crash(&mut self) -> Vec<Asked> {
         self.queue.clear();
-        self.untold = None;
+        (self.untold, self.taken) = (None, None);
         self.epoch += 1;
         self.core = core(&self.rules, self.epoch, self.in_memory);
         let unanswered = std::mem::take(&mut self.waiting).into_values().collect();

@@ -37,6 +37,11 @@ impl Backoffs {
         }
     }
 
+    /// Whether something of this one is remembered.
+    pub(super) fn has(&self, gid: &Gid) -> bool {
+        self.0.contains_key(gid)
+    }
+
     /// Whether it would only back off here as well.
     pub(super) fn are_on(&self, gid: &Gid, now: Mono) -> bool {
         self.0.get(gid).is_some_and(|it| it.first.is_some_and(|first| first > now))

@@ -106,6 +106,16 @@ impl Paging {
         self.pages.resumes(participant);
     }
 
+    /// Whether the time has come of what one that was paged out has to do by itself.
+    pub(in crate::engine) fn has_to_do(&self, gid: &Gid, now: Mono) -> bool {
+        self.wakes.is_due(gid, now)
+    }
+
+    /// Whether one that was paged out has something to do by itself, or to go on with: there is such a transaction.
+    pub(in crate::engine) fn knows(&self, gid: &Gid) -> bool {
+        self.wakes.has(gid) || self.backoffs.has(gid)
+    }
+
     /// The backoffs that one that was paged out goes on with, and what its history says of calls.
     pub(in crate::engine) fn take_backoffs(&mut self, gid: &Gid) -> Remembered {
         self.backoffs.take(gid)

@@ -55,6 +55,16 @@ impl Wakes {
         Some(wake)
     }
 
+    /// Whether the time of one has come, whoever the journal was asked for.
+    pub(super) fn is_due(&self, gid: &Gid, now: Mono) -> bool {
+        self.of_each.get(gid).is_some_and(|timer| timer.wake.at <= now)
+    }
+
+    /// Whether one has something to do.
+    pub(super) fn has(&self, gid: &Gid) -> bool {
+        self.of_each.contains_key(gid)
+    }
+
     /// Whether one waits for nothing but its time.
     pub(super) fn is_asleep(&self, gid: &Gid) -> bool {
         self.of_each.get(gid).is_some_and(|timer| timer.wake.to == WakesTo::ConfirmAlone)

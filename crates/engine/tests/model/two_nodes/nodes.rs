@@ -36,6 +36,8 @@ pub(super) struct Nodes {
     now: Now,
     pub(super) lives: [Option<Life>; 2],
     last_life: i64,
+    /// Begins that were left out, since another had their gid.
+    left_out: u32,
     pub(super) rows: Rows,
     /// Calls on their way to participants.
     pub(super) calls: Vec<(Ticket, Op)>,
@@ -61,6 +63,7 @@ impl Nodes {
             now: Now { mono: Mono(1_000), wall: content::CREATED_AT, entropy: 0 },
             lives: [None, None],
             last_life: 0,
+            left_out: 0,
             rows: Rows::default(),
             calls: Vec::new(),
             answers: Vec::new(),
@@ -109,6 +112,13 @@ impl Nodes {
             Asked::Begin => {
                 let instance = content::instance(u32::try_from(life.own.0).expect("few lives"));
                 let spec = Arc::new(Spec { instance, ..Spec::clone(&self.spec) });
+                // Each begin has an instance of its own; of those that nobody has any more one is as good as
+                // the other. A writer remembers the ones that it has left out.
+                let holder = self.rows.get(&spec.gid).map(|rows| rows.spec.instance);
+                let spec = match holder == Some(instance) || self.left_out > 0 {
+                    true => content::of_another_life(&spec, self.left_out),
+                    false => spec,
+                };
                 (Ask::Begin { spec, fresh: false }, Until::Finished)
             }
             Asked::Confirm => (Ask::Confirm, Until::Finished),
@@ -171,7 +181,10 @@ impl Nodes {
         {
             match event {
                 JournalEvent::Durable(seq) => self.input(place, Input::Durable(seq)),
-                JournalEvent::Exists(gid) => self.input(place, Input::Exists(gid)),
+                JournalEvent::Exists(gid) => {
+                    self.left_out += 1;
+                    self.input(place, Input::Exists(gid));
+                }
                 JournalEvent::TakingOver { dead, gids } => {
                     self.input(place, Input::TakingOver { dead, gids });
                 }
