@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tercet_clock::Clock;
-use tercet_engine::StoredTransaction;
+use tercet_engine::{LifeState, StoredTransaction};
 use tercet_journal::{Journal, JournalError};
 use tercet_wire::{Gid, Incarnation, header};
 use thiserror::Error;
@@ -217,11 +217,20 @@ impl Forwarder {
         self.clock.now()
     }
 
-    /// The other lives that are seen to be live, and where they listen.
+    /// The other lives that are live, and where they listen, as the database has it now: one that has just
+    /// begun was not seen yet. Where it does not answer, those that were seen.
     pub async fn others(&self, within: Duration) -> Vec<(Incarnation, String)> {
         let looking = async {
             let mut others = Vec::new();
-            for other in self.sightings.live() {
+            let rows = self.journal.lives().await;
+            let live = match rows {
+                Ok(rows) => {
+                    let live = rows.iter().filter(|row| row.state == LifeState::Live);
+                    live.map(|row| row.incarnation).collect()
+                }
+                Err(_) => self.sightings.live(),
+            };
+            for other in live {
                 if other != self.own
                     && let Ok(url) = self.url_of(other).await
                 {
