@@ -186,6 +186,26 @@ fn three_answers_in_a_row_that_cannot_become_right_are_shown_at_once() {
     assert!(!driver.rows(&gid("t")).parked);
 }
 
+/// It has been shown, and somebody decides before that is durable: nobody waits for it any more.
+///
+/// Keeps P3.
+#[test]
+fn people_are_not_told_of_an_initiator_whose_transaction_was_decided_meanwhile() {
+    let mut driver = Driver::new();
+    let mut ask = asked(&mut driver);
+    for _ in 0..2 {
+        answer(&mut driver, &ask, 403, None);
+        driver.durable();
+        let pause = driver.next_in_ms().expect("it is asked again");
+        ask = only(driver.pass(pause));
+    }
+    let shown = answer(&mut driver, &ask, 403, None);
+    assert!(records(&shown).contains(&"Parked".to_owned()), "{shown:?}");
+    let decided = driver.ask(&gid("t"), Ask::Confirm, Until::Decided);
+    assert!(records(&decided).contains(&"Decided".to_owned()), "{decided:?}");
+    assert!(driver.durable().parked.is_empty());
+}
+
 /// A check answer must not override a decision.
 ///
 /// Keeps P2.

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tercet_engine::{
-    CapacityFreed, Commands, Destination, EngineSettings, Input, Paused, Reply, Rules,
+    Ask, CapacityFreed, Commands, Destination, EngineSettings, Input, Paused, Reply, Rules, Until,
 };
 use tercet_wire::{Answer, Op, Wall};
-use world::content::{branch, checked, delayed, gid, spec};
+use world::content::{at_port, branch, checked, delayed, gid, spec};
 use world::driver::{Driver, calls, records};
+use world::node::Node;
 
 const PARTICIPANT: &str = "127.0.0.1:7301";
 
@@ -196,6 +197,82 @@ fn an_initiator_that_is_paused_is_not_asked() {
         healed: false,
     };
     assert_eq!(driver.input(Input::CapacityFreed(freed)).calls.len(), 1);
+}
+
+/// It was paused when its transaction left memory, where another branch has asked for ten minutes.
+///
+/// Keeps P4.
+#[test]
+fn who_was_resumed_while_it_was_paged_out_has_its_own_time() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut node = Node::with(settings);
+    let branches = vec![branch("a", 0), at_port(branch("b", 1), 7302)];
+    let begun = node.driver.begin(&spec("t", false, branches), Until::Accepted);
+    let tries = node.advance(begun).calls;
+    let mut confirms = Vec::new();
+    for call in &tries {
+        let tried = node.driver.answer(call, 200);
+        confirms.extend(node.advance(tried).calls);
+    }
+    let ten_minutes = Some(Duration::from_secs(600));
+    let at_it = Answer::Status { code: 202, retry_after: ten_minutes, excerpt: String::new() };
+    node.input(Input::Answered(confirms[1].ticket.clone(), at_it));
+    pause(&mut node.driver);
+    node.input(Input::NotSent(confirms[0].ticket.clone(), Some(at("a"))));
+    let passed = node.driver.pass(1_000);
+    node.advance(passed);
+    assert!(!node.is_live("t"), "it rests");
+    resume(&mut node.driver);
+    node.answers_loads = true;
+    let mut next = node.driver.ask(&gid("t"), Ask::Read, Until::Accepted);
+    // There is no room for its call, neither now nor later.
+    for _ in 0..62 {
+        while let Some(call) = node.advance(next).calls.first() {
+            next = node.driver.input(Input::NotSent(call.ticket.clone(), Some(at("a"))));
+        }
+        next = node.driver.pass(1_000);
+    }
+    node.advance(next);
+    assert!(node.rows[&gid("t")].parked, "it is shown to people");
+}
+
+/// Nobody was there to see that it was resumed: its time begins when it is read.
+///
+/// Keeps P4.
+#[test]
+fn an_initiator_that_was_resumed_while_it_was_paged_out_is_shown_when_it_is_late() {
+    let settings = EngineSettings { in_memory_waiting_transactions: 0, ..Default::default() };
+    let mut node = Node::with(settings);
+    node.answers_loads = true;
+    let begun = node.driver.begin(&checked(&spec("t", true, vec![])), Until::Accepted);
+    node.advance(begun);
+    let mut asks = Vec::new();
+    let mut next_ask = |node: &mut Node| {
+        while asks.is_empty() {
+            let passed = node.driver.pass(100);
+            asks.extend(node.advance(passed).calls);
+        }
+        asks.remove(0)
+    };
+    // The coordinator has no room for a call, neither now nor later; in the end it is paused as well.
+    for _ in 0..8 {
+        let ask = next_ask(&mut node);
+        node.input(Input::NotSent(ask.ticket, None));
+    }
+    let ask = next_ask(&mut node);
+    node.driver.input(Input::Paused(set(&["127.0.0.1:7310"])));
+    node.input(Input::NotSent(ask.ticket, None));
+    let passed = node.driver.pass(1_000);
+    node.advance(passed);
+    assert!(!node.is_live("t"), "it rests");
+    resume(&mut node.driver);
+    for _ in 0..75 {
+        let mut next = node.driver.pass(1_000);
+        while let Some(call) = node.advance(next).calls.first() {
+            next = node.driver.input(Input::NotSent(call.ticket.clone(), None));
+        }
+    }
+    assert!(node.rows[&gid("t")].parked, "it is shown to people");
 }
 
 /// Keeps P5.

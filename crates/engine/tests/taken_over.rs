@@ -294,4 +294,8 @@ fn what_is_taken_over_is_read_though_a_late_begin_has_its_gid() {
     take_over(&mut driver, &["u"]);
     assert_eq!(replies(&driver.pass(5_000)), ["2 JournalUnavailable"]);
     assert_eq!(driver.input(Input::Exists(gid("u"))).loads, [gid("u")]);
+    // And it is asked for until it can be read.
+    driver.input(Input::Loaded(gid("u"), Load::Failed));
+    assert_eq!(driver.pass(5_000).loads, [gid("u")]);
+    assert_eq!(driver.core.engine().arriving(), 1);
 }

@@ -191,8 +191,8 @@ impl Engine {
     }
 
     /// Whether people are still to be told of a parked branch: not if it was given a sign of life
-    /// since, or its participant was paused, nor of an initiator that has answered. Of one that is not
-    /// here any more they are.
+    /// since, or its participant was paused, nor of an initiator whose transaction is decided. Of one
+    /// that is not here any more they are.
     pub(crate) fn is_news(&self, gid: &Gid, parked: &Parked) -> bool {
         let transaction = self.live.get(gid).map(LiveTransaction::transaction);
         if parked.asks && transaction.is_some_and(|it| it.decision().is_some()) {

@@ -77,7 +77,7 @@ impl Driver {
         let taken = super::content::spec("taken", true, vec![]);
         assert_eq!(records(&self.begin(&taken, Until::Accepted)), ["Begun"]);
         let again = self.input(Input::Exists(taken.gid.clone()));
-        assert_eq!(again.loads, [taken.gid.clone()]);
+        assert_eq!(again.loads, std::slice::from_ref(&taken.gid));
     }
 
     pub(crate) fn read(&mut self, gid: &Gid) -> Commands {

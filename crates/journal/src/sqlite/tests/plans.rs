@@ -109,7 +109,7 @@ async fn what_there_is_is_counted_by_indexes_alone() {
     assert_eq!(gaps.iter().filter(by_range).count(), Status::ALL.len() + 1, "{gaps:?}");
     assert!(!gaps.iter().any(|step| step.contains("SCAN ")), "{gaps:?}");
     for (statement, expected) in [
-        (summary::by_status(&Status::ALL).build(DbBackend::Sqlite), of_status.clone()),
+        (summary::by_status(Status::ALL).build(DbBackend::Sqlite), of_status.clone()),
         (
             summary::owned().build(DbBackend::Sqlite),
             "SEARCH global_transactions USING COVERING INDEX global_transactions_owner (owner>?)"
