@@ -65,6 +65,7 @@ mod shutdown;
 mod stats;
 mod strangers;
 mod surface;
+mod threads;
 mod tls;
 mod tls_calls;
 mod traces;

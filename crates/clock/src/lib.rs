@@ -25,7 +25,7 @@ pub trait Clock: Send + Sync + 'static {
     /// A life of a node, never given twice on any node of any cluster. Positive.
     fn new_incarnation(&self) -> Incarnation;
 
-    /// A text that nobody can guess: over 240 bits of the operating system's randomness.
+    /// A text that nobody can guess: over 240 bits of a generator for secrets that the operating system seeds.
     fn new_secret(&self) -> String {
         format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
     }
@@ -67,8 +67,8 @@ impl Clock for SystemClock {
 
     fn new_incarnation(&self) -> Incarnation {
         // A jitter's dice would not do: two nodes that throw alike would take each other
-        // for themselves. A UUIDv4 is the operating system's randomness but for six fixed
-        // bits, which folding the halves onto each other covers.
+        // for themselves. A UUIDv4 is randomness that the operating system has seeded but for six
+        // fixed bits, which folding the halves onto each other covers.
         let (high, low) = Uuid::new_v4().as_u64_pair();
         let random = (high ^ low) >> 1;
         Incarnation(i64::try_from(random).unwrap_or(i64::MAX).max(1))

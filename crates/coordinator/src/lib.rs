@@ -27,3 +27,4 @@ pub mod signals;
 pub mod telemetry;
 pub mod tls;
 pub mod traces;
+pub mod workers;

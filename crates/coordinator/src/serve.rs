@@ -30,6 +30,7 @@ use crate::sagas::Sagas;
 use crate::servers::{ServerEnded, Servers};
 use crate::signals::Stop;
 use crate::tls::{Tls, TlsError};
+use crate::workers::Workers;
 
 /// The pauses before a node that was fenced tries again to begin its next life.
 const AGAIN: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(5) };
@@ -66,6 +67,17 @@ pub enum ServeError {
     Node(#[from] NodeError),
 }
 
+/// What runs already where a daemon is started.
+#[derive(Debug)]
+pub struct Running {
+    /// What is counted.
+    pub metrics: PrometheusHandle,
+    /// Where connections and calls run.
+    pub workers: Workers,
+    /// Tells when it is to stop.
+    pub stop: watch::Receiver<Stop>,
+}
+
 /// Runs until it is to stop and what was in flight has ended, or the grace is over.
 /// `ready` is told where it listens, once it does and is recovered.
 ///
@@ -75,8 +87,7 @@ pub async fn serve(
     settings: &Settings,
     store: StoreKind,
     restored: bool,
-    metrics: PrometheusHandle,
-    stop: watch::Receiver<Stop>,
+    running: Running,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
     let rows = match store {
@@ -95,17 +106,17 @@ pub async fn serve(
             Rows::InMemory(MemoryRows::of_live_transactions_alone())
         }
     };
-    serve_on(settings, rows, metrics, stop, ready).await
+    serve_on(settings, rows, running, ready).await
 }
 
 /// The same on rows that are there already.
 pub(crate) async fn serve_on(
     settings: &Settings,
     rows: Rows,
-    metrics: PrometheusHandle,
-    stop: watch::Receiver<Stop>,
+    running: Running,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
+    let Running { metrics, workers, stop } = running;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let access = Access::begin(settings, Arc::clone(&clock))?;
     let access = Arc::new(access);
@@ -132,7 +143,7 @@ pub(crate) async fn serve_on(
     let admits = if admin.is_some() { Admits::Everybody } else { Admits::EverybodyAndProbes };
     let main = server_settings(settings, shares.connections, admits);
     let closing = servers.closing();
-    let port = Port::new(listener, tls.server.clone());
+    let port = Port::new(listener, tls.server.clone()).at(workers.clone());
     servers.answer_requests(http::serve(port, entrance.clone(), main, closing));
     let mut own_addresses = vec![address];
     if let Some((listener, address)) = admin {
@@ -150,6 +161,7 @@ pub(crate) async fn serve_on(
     };
     servers.keep(Resources::of(clock.now().wall, database, tls.clone()).keep_looking());
     let around = Surroundings::new(settings, rows, address, shares, &tls, clock, readiness).await;
+    let around = around.at(workers);
     Face { servers, entrance, own_addresses, metrics, access, around }.serve(stop, ready).await
 }
 

@@ -8,8 +8,9 @@ use tercet_journal::{StoreKind, untrusted_file_system};
 use crate::cli::arguments::ServeFlags;
 use crate::cli::exit::Exit;
 use crate::config::{Flags, Layers, Settings};
-use crate::serve::serve as serve_until_stopped;
+use crate::serve::{Running, serve as serve_until_stopped};
 use crate::signals::stop_on_signals;
+use crate::workers::Workers;
 use crate::{metrics, telemetry};
 
 pub(super) fn serve(flags: &ServeFlags) -> Exit {
@@ -76,12 +77,14 @@ fn serve_on_runtime(
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), Box<dyn Error>> {
     let metrics_handle = metrics::install()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let stop = stop_on_signals(settings.shutdown.drain)?;
         tokio::spawn(metrics::keep_up(metrics_handle.clone()));
         tokio::spawn(telemetry::tell_of_missing_lines());
-        serve_until_stopped(settings, store, restored, metrics_handle, stop, ready).await?;
+        let (workers, _threads) = Workers::start(settings.server.threads)?;
+        let running = Running { metrics: metrics_handle, workers, stop };
+        serve_until_stopped(settings, store, restored, running, ready).await?;
         Ok(())
     });
     // What is left are calls nobody waits for any more; the next start makes them again.

@@ -144,6 +144,7 @@ const SETTINGS: &[(&str, Kind)] = &[
             most: 100,
         },
     ),
+    ("server.threads", Kind::Number(0, 64)),
     ("server.max_connections", Kind::Number(1, 1_000_000)),
     ("server.header_read_timeout_ms", Kind::Number(100, HOUR_MS)),
     ("server.body_read_timeout_ms", Kind::Number(100, HOUR_MS)),

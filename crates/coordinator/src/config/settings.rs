@@ -175,6 +175,8 @@ pub struct ServerSection {
     pub allowed_origins: Vec<String>,
     /// Names by which a daemon on the loopback interface may be asked, beside that interface's.
     pub allowed_hosts: Vec<String>,
+    /// Threads for connections and calls; 0: by the machine.
+    pub threads: usize,
     /// Connections open at a time.
     pub max_connections: usize,
     /// For a request's line and headers to arrive.

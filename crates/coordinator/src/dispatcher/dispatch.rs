@@ -26,6 +26,7 @@ use crate::cluster::OwnLease;
 use crate::metrics::StepMetrics;
 use crate::outbound::Connector;
 use crate::traces::Traces;
+use crate::workers::Workers;
 
 /// Unused connections are looked through when the first may have been kept long enough, but
 /// neither more often than this nor, for those that the other side has closed, less.
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     capacity: FreedCapacity,
     paused: PausedParticipants,
     runtime: Handle,
+    workers: Workers,
 }
 
 /// The destination's queue is full: the call was not and will not be made.
@@ -71,6 +73,7 @@ pub struct NoRoom {
 pub fn start(
     settings: DispatcherSettings,
     connector: Connector,
+    workers: Workers,
     own_lease: OwnLease,
     traces: Traces,
     clock: Arc<dyn Clock>,
@@ -86,6 +89,7 @@ pub fn start(
         paused: PausedParticipants::default(),
         settings,
         runtime: Handle::current(),
+        workers,
     };
     let shared = Arc::new(shared);
     drop(shared.runtime.spawn(tidy(Arc::downgrade(&shared))));
@@ -278,7 +282,7 @@ impl Shared {
     ) {
         let taking = call_loop::take(Arc::clone(self), Arc::clone(destination), next);
         // In a box: the runtime moves what it runs about several times.
-        drop(self.runtime.spawn(Box::pin(taking)));
+        self.workers.spawn(Box::pin(taking));
     }
 }
 

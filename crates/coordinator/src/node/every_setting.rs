@@ -73,12 +73,13 @@ const ONE_TOKEN: &str = r#"[{"name":"a","role":"client",
 
 /// Sections and settings that are handed on as they are, beside the parts: their effects are seen
 /// from outside, by the tests of the whole system.
-const ELSEWHERE: [&str; 15] = [
+const ELSEWHERE: [&str; 16] = [
     "server.allowed_",
     "auth.",
     "server.listen",
     "server.admin_listen",
     "server.max_connections",
+    "server.threads",
     "log.",
     "limits.begin_queue",
     "limits.request_queue",

@@ -148,6 +148,7 @@ impl Node {
         let dispatcher = dispatcher::start(
             dispatcher_settings(settings),
             around.connector.clone(),
+            around.workers.clone(),
             own_lease.clone(),
             traces.clone(),
             Arc::clone(clock),

@@ -20,6 +20,7 @@ use crate::open_files::Shares;
 use crate::outbound::Connector;
 use crate::tls::Tls;
 use crate::traces::Traces;
+use crate::workers::Workers;
 
 /// Where the rows are.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub struct Surroundings {
     pub sightings: Sightings,
     /// How calls to participants went lately.
     pub recent: RecentCalls,
+    /// Where calls run.
+    pub workers: Workers,
 }
 
 impl Surroundings {
@@ -96,7 +99,14 @@ impl Surroundings {
             nodes: ClusterMetrics::register(),
             sightings: Sightings::default(),
             recent: RecentCalls::default(),
+            workers: Workers::here(),
         }
+    }
+
+    /// The same, with calls that run there.
+    #[must_use]
+    pub fn at(self, workers: Workers) -> Self {
+        Self { workers, ..self }
     }
 
     /// What asks other nodes, where there may be any.

@@ -27,6 +27,7 @@ use super::connect::{ConnectError, Connector};
 use super::lines::Lines;
 use super::shortage::Shortage;
 use super::stream::Stream;
+use crate::workers;
 
 /// Bytes of an answer's body with all that HTTP writes around it; as much as is read of it, in the
 /// smallest of chunks, takes less.
@@ -198,7 +199,8 @@ impl Connections {
             .await
             // Nothing is sent or read for it.
             .map_err(|error| ConnectError::Tcp(std::io::Error::other(error)))?;
-        Ok(Connection { requests, driver: Some(Box::new(driver)), allowance })
+        let worker = workers::number();
+        Ok(Connection { requests, driver: Some(Box::new(driver)), allowance, worker })
     }
 
     /// A connection was lost, and those beside it may be as dead.
@@ -226,7 +228,12 @@ impl Connections {
         let now = self.now();
         loop {
             let mut over = Vec::new();
-            let taken = self.kept().take(origin(url), now, &mut over);
+            let taken = self.kept().take(
+                origin(url),
+                now,
+                |kept| kept.worker == workers::number(),
+                &mut over,
+            );
             self.close(over);
             let mut connection = taken?;
             if connection.can_be_used_again() {
@@ -293,6 +300,8 @@ pub(crate) struct Connection {
     /// Gone once the connection is over: with it go the promises to whoever still waits.
     driver: Option<Driver>,
     allowance: Allowance,
+    /// Whose runtime wakes whoever waits on it.
+    worker: usize,
 }
 
 type Driver = Box<http1::Connection<TokioIo<Stream>, Full<Bytes>>>;
@@ -334,7 +343,7 @@ impl Connection {
 
     /// Ends it in order: on TLS the other side is told.
     pub(super) fn close(self) {
-        let Self { requests, mut driver, allowance: _ } = self;
+        let Self { requests, mut driver, allowance: _, worker: _ } = self;
         drop(requests);
         drive(&mut driver, &mut Context::from_waker(Waker::noop()));
     }

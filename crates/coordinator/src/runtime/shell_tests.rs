@@ -20,6 +20,7 @@ use crate::outbound::{Connector, OutboundSettings};
 use crate::runtime::handle::lanes;
 use crate::runtime::recovery::recover;
 use crate::traces::Traces;
+use crate::workers::Workers;
 
 const START: Wall = Wall(1_763_640_000_000);
 
@@ -96,6 +97,7 @@ async fn shell(
         dispatcher: dispatcher::start(
             DispatcherSettings::built_in(),
             Connector::plain(OutboundSettings::built_in(), Arc::clone(&clock)),
+            Workers::here(),
             OwnLease::endless(),
             Traces::off(),
             Arc::clone(&clock),

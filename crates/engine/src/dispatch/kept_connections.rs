@@ -90,10 +90,22 @@ impl<C> KeptConnections<C> {
         Self { kept_for, origins: BTreeMap::new() }
     }
 
-    /// Takes the connection that was kept last, if it may be used; those before it that may not
-    /// go to `over`.
-    pub fn take(&mut self, origin: &str, now: Mono, over: &mut Vec<C>) -> Option<C> {
+    /// Takes the connection that was kept last of those that are `at_hand`, else of all, if it may be used; those
+    /// before it that may not go to `over`.
+    pub fn take(
+        &mut self,
+        origin: &str,
+        now: Mono,
+        at_hand: impl Fn(&C) -> bool,
+        over: &mut Vec<C>,
+    ) -> Option<C> {
         let Origin { idle, trouble } = self.origins.get_mut(origin)?;
+        let is_it = |it: &Idle<C>| {
+            at_hand(&it.connection) && is_good(it.since, self.kept_for, *trouble, now)
+        };
+        if let Some(place) = idle.iter().rposition(is_it) {
+            return idle.remove(place).map(|it| it.connection);
+        }
         while let Some(Idle { connection, since }) = idle.pop_back() {
             if is_good(since, self.kept_for, *trouble, now) {
                 return Some(connection);
@@ -215,7 +227,7 @@ mod tests {
 
     fn take(all: &mut KeptConnections<u32>, origin: &str, at: u64) -> (Option<u32>, Vec<u32>) {
         let mut over = Vec::new();
-        let taken = all.take(origin, Mono(at), &mut over);
+        let taken = all.take(origin, Mono(at), |_| true, &mut over);
         (taken, over)
     }
 

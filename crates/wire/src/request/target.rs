@@ -79,8 +79,10 @@ fn one_name<'a>(
 
 fn leg_of(base: &Url, op: Op, field: &str, limits: &Limits) -> Result<Url, Invalid> {
     let mut url = base.clone();
-    let path = base.path();
-    url.set_path(&[path.strip_suffix('/').unwrap_or(path), "/", op.as_str()].concat());
+    // One of http has a path, which is then all right as it is, and need not be read anew.
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push(op.as_str());
+    }
     check_length(url.as_str(), field, limits)?;
     Ok(url)
 }

@@ -59,7 +59,8 @@ impl Lines {
         scheduler: &mut Scheduler,
     ) -> Way {
         let fresh = is_probe || self.kept.wants_fresh(at.as_str(), ticket.attempt, now);
-        let kept = if fresh { None } else { self.kept.take(at.as_str(), now, &mut Vec::new()) };
+        let kept =
+            if fresh { None } else { self.kept.take(at.as_str(), now, |_| true, &mut Vec::new()) };
         let new = Line { made_at: scheduler.now, used_at: scheduler.now };
         let (line, is_swallowed) = match kept {
             None => (new, false),

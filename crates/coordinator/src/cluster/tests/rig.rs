@@ -17,8 +17,9 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Flags, Layers};
 use crate::node::Rows;
-use crate::serve::{ServeError, serve_on};
+use crate::serve::{Running, ServeError, serve_on};
 use crate::signals::Stop;
+use crate::workers::Workers;
 
 /// So long that nobody's silence matters: what happens all the same happens for another reason.
 pub(super) const NEVER_SILENT: (&str, &str) = ("cluster.lease_ms", "600000");
@@ -55,7 +56,8 @@ impl Daemon {
         let served = runtime.spawn(async move {
             let metrics = PrometheusBuilder::new().build_recorder().handle();
             let ready = |address| ready.send(address).expect("somebody waits for it");
-            serve_on(&settings, rows, metrics, stopped, ready).await
+            let running = Running { metrics, workers: Workers::here(), stop: stopped };
+            serve_on(&settings, rows, running, ready).await
         });
         let address = soon("the daemon is ready", listens).await.expect("it listens");
         Self { address, runtime: Some(runtime), stop, served }

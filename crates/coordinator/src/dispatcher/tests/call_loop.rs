@@ -13,6 +13,7 @@ use super::{Outcome, Still, branch, call, call_of, dispatcher, dispatcher_with, 
 use crate::cluster::OwnLease;
 use crate::outbound::{Connector, OutboundSettings};
 use crate::traces::Traces;
+use crate::workers::Workers;
 use tercet_testing::RawParticipant;
 
 fn narrow() -> DispatcherSettings {
@@ -145,8 +146,14 @@ async fn a_panic_within_a_call_is_answered_and_passes_the_turn_on() {
     let participant = RawParticipant::start().await;
     let settings = with_line(DestinationQueueSettings { concurrency: 1, ..queue() });
     let connector = Connector::plain(OutboundSettings::built_in(), Arc::new(Still));
-    let dispatcher =
-        start(settings, connector, OwnLease::endless(), Traces::off(), Arc::new(Broken::default()));
+    let dispatcher = start(
+        settings,
+        connector,
+        Workers::here(),
+        OwnLease::endless(),
+        Traces::off(),
+        Arc::new(Broken::default()),
+    );
     let mut inbox = Inbox::new();
     for gid in ["a1", "a2"] {
         inbox.send(&dispatcher, call(&participant.url("/payment"), gid));

@@ -16,6 +16,7 @@ use super::{
 use crate::cluster::OwnLease;
 use crate::outbound::{Connector, OutboundSettings};
 use crate::traces::Traces;
+use crate::workers::Workers;
 
 /// A clock that is set.
 #[derive(Default)]
@@ -43,8 +44,14 @@ async fn no_try_is_sent_after_the_lease_and_what_is_decided_is() {
     let lease = OwnLease::from(Mono(0), Duration::from_secs(2), Arc::clone(&clock) as _);
     let connector = Connector::plain(OutboundSettings::built_in(), Arc::clone(&clock) as _);
     let settings = DispatcherSettings::built_in();
-    let dispatcher =
-        start(settings, connector, lease.clone(), Traces::off(), Arc::clone(&clock) as _);
+    let dispatcher = start(
+        settings,
+        connector,
+        Workers::here(),
+        lease.clone(),
+        Traces::off(),
+        Arc::clone(&clock) as _,
+    );
     let (mut inbox, url) = (Inbox::new(), participant.url("/"));
     let call = |op| -> Call { call_of(branch(&url, "{}"), op, "order-1") };
     for (now, written, op, is_sent) in [

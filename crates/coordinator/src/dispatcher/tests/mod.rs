@@ -28,6 +28,7 @@ use super::{Dispatcher, DispatcherSettings, Outcome, Place, start};
 use crate::cluster::OwnLease;
 use crate::outbound::{Connector, OutboundSettings};
 use crate::traces::Traces;
+use crate::workers::Workers;
 
 const INSTANCE: &str = "0193a5f0-0000-7000-8000-00000000002a";
 
@@ -63,7 +64,8 @@ fn dispatcher_by(
     clock: Arc<dyn Clock>,
 ) -> Dispatcher {
     let connector = Connector::plain(outbound, Arc::clone(&clock));
-    start(settings, connector, OwnLease::endless(), Traces::off(), clock)
+    let workers = Workers::here();
+    start(settings, connector, workers, OwnLease::endless(), Traces::off(), clock)
 }
 
 /// What a destination may take by default.

@@ -1,8 +1,8 @@
 //! From the engine's replies to answers that say yes; `problem` has those that say no.
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
 use tercet_engine::{Reply, ReplyKind, Snapshot};
 use tercet_wire::{BranchView, BranchesView, Gid, RegisteredView, Status, header as wire_header};
 
@@ -10,12 +10,17 @@ use crate::access::Role;
 use crate::http::response::problem::Failure;
 use crate::telemetry::about;
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// As long as the answer about two branches is, and longer.
+const USUAL_BYTES: usize = 2 * 1_024;
+
 /// The transaction, with the status that says whether what was waited for has come.
 pub(in crate::http) fn transaction(reply: Reply, gid: &Gid) -> Result<Response, Failure> {
     let (told, snapshot) = snapshot_of(reply, gid)?;
     let view = snapshot.view();
     let status = view.summary.status;
-    Ok(with_status((status_of(told), Json(view)).into_response(), status))
+    Ok(with_status(json(status_of(told), &view), status))
 }
 
 /// The transaction as it was read, for somebody of this role.
@@ -26,14 +31,14 @@ pub(in crate::http) fn read(snapshot: &Snapshot, role: Role) -> Response {
         view.branches.iter_mut().for_each(|branch| branch.result = None);
     }
     let status = view.summary.status;
-    with_status((StatusCode::OK, Json(view)).into_response(), status)
+    with_status(json(StatusCode::OK, &view), status)
 }
 
 /// The same with what each branch is sent, for operators.
 pub(in crate::http) fn with_payloads(snapshot: &Snapshot) -> Response {
     let view = snapshot.view_with_payloads();
     let status = view.summary.status;
-    with_status((StatusCode::OK, Json(view)).into_response(), status)
+    with_status(json(StatusCode::OK, &view), status)
 }
 
 /// The branch that was registered, or those that were at once, likewise.
@@ -54,7 +59,7 @@ pub(in crate::http) fn branches(reply: Reply, gid: &Gid) -> Result<Response, Fai
     };
     let Some(view) = view else { return Err(misfit(&snapshot)) };
     let status = snapshot.transaction.status();
-    Ok(with_status((status_of(told), Json(view)).into_response(), status))
+    Ok(with_status(json(status_of(told), &view), status))
 }
 
 /// The transaction as it was read.
@@ -77,6 +82,18 @@ pub(in crate::http) fn with_location(mut response: Response, at: &str, gid: &Gid
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
+}
+
+/// Written into a `Vec`: it comes in pieces of a few bytes, and for these axum's own buffer takes as long as all the rest.
+fn json(status: StatusCode, view: &impl Serialize) -> Response {
+    let mut body = Vec::with_capacity(USUAL_BYTES);
+    match serde_json::to_writer(&mut body, view) {
+        Ok(()) => (status, [(header::CONTENT_TYPE, JSON)], body).into_response(),
+        Err(error) => {
+            tracing::error!(event = "answer_unwritable", %error, "an answer cannot be written as JSON");
+            Failure::internal().into_response()
+        }
+    }
 }
 
 fn with_status(mut response: Response, status: Status) -> Response {

@@ -41,6 +41,7 @@ use crate::http::server::guests::{Guest, Guests};
 use crate::http::server::handshake::Handshakes;
 use crate::http::server::socket::{Socket, Stream};
 use crate::tls::Held;
+use crate::workers::Workers;
 
 /// How long accepting rests after it failed: when the process has no file handles
 /// left, trying again at once would only burn the processor.
@@ -86,12 +87,18 @@ pub struct ServerSettings {
 pub struct Port {
     listener: TcpListener,
     tls: Option<Arc<Held<ServerConfig>>>,
+    workers: Workers,
 }
 
 impl Port {
     /// One that speaks TLS, if this is given.
     pub(crate) fn new(listener: TcpListener, tls: Option<Arc<Held<ServerConfig>>>) -> Self {
-        Self { listener, tls }
+        Self { listener, tls, workers: Workers::here() }
+    }
+
+    /// The same, with connections that are answered there.
+    pub(crate) fn at(self, workers: Workers) -> Self {
+        Self { workers, ..self }
     }
 }
 
@@ -109,7 +116,7 @@ pub async fn serve(
     settings: ServerSettings,
     stop: impl Future<Output = Duration>,
 ) {
-    let Port { listener, tls } = port.into();
+    let Port { listener, tls, workers } = port.into();
     let tls = tls.map(|held| (held, Handshakes::register()));
     let room = Arc::new(Semaphore::new(settings.max_connections));
     let graceful = GracefulShutdown::new();
@@ -144,13 +151,16 @@ pub async fn serve(
                 let peer = Peer { address: peer, door };
                 let guest = admission.guest().cloned();
                 let entrance = entrance.clone();
+                let (worker, is_another) = workers.next();
+                let Ok(stream) = Arrived::new(stream, is_another) else { continue };
                 let connecting = Connecting { stream, peer, entrance, admission, settings };
                 let watcher = graceful.watcher();
                 let task = match &tls {
-                    None => connections.spawn(connecting.plain(watcher, place)),
+                    None => connections.spawn_on(connecting.plain(watcher, place), worker),
                     Some((held, handshakes)) => {
                         let tls = (held.get(), handshakes.clone());
-                        connections.spawn(connecting.by_tls(tls, stops.clone(), watcher, place))
+                        let by_tls = connecting.by_tls(tls, stops.clone(), watcher, place);
+                        connections.spawn_on(by_tls, worker)
                     }
                 };
                 if let Some(guest) = &guest {
@@ -222,9 +232,31 @@ async fn accept(
 /// A connection whose client must take its answers in time.
 type Io = TokioIo<Pin<Box<TimeoutWriter<Stream>>>>;
 
+/// A socket on its way to who waits on it: each runtime wakes for those that it has itself.
+enum Arrived {
+    Here(TcpStream),
+    Elsewhere(std::net::TcpStream),
+}
+
+impl Arrived {
+    fn new(stream: TcpStream, is_elsewhere: bool) -> io::Result<Self> {
+        if !is_elsewhere {
+            return Ok(Self::Here(stream));
+        }
+        stream.into_std().map(Self::Elsewhere)
+    }
+
+    fn take(self) -> io::Result<TcpStream> {
+        match self {
+            Self::Here(stream) => Ok(stream),
+            Self::Elsewhere(stream) => TcpStream::from_std(stream),
+        }
+    }
+}
+
 /// A connection that nothing was said on yet.
 struct Connecting {
-    stream: TcpStream,
+    stream: Arrived,
     peer: Peer,
     entrance: Entrance,
     admission: Admission,
@@ -235,6 +267,7 @@ impl Connecting {
     /// Speaks HTTP on it until it ends, and gives its place back then.
     async fn plain(self, watcher: Watcher, place: Option<OwnedSemaphorePermit>) {
         let Self { stream, peer, entrance, admission, settings } = self;
+        let Ok(stream) = stream.take() else { return };
         let connected = Connected { socket: Socket::plain(Arc::new(stream)), certificate: None };
         until_it_ends(connected.http(peer, &entrance, &admission, settings), watcher).await;
         drop(place);
@@ -249,6 +282,7 @@ impl Connecting {
         place: Option<OwnedSemaphorePermit>,
     ) {
         let Self { stream, peer, entrance, admission, settings } = self;
+        let Ok(stream) = stream.take() else { return };
         let within = head_within(&admission, settings);
         // In a box: it takes far more room than the rest of a connection, and not for long.
         let greeting = Box::pin(handshakes.greet(tls, (stream, peer.address), within));
