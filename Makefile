@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: promises deny help run demo cluster demo-without-guard test check verify fix model openapi console test-sdk dist drill sim mutants fuzz chaos chaos-nodes chaos-patterns waiting deploy galera alerts boards
-.PHONY: bench bench-figures bench-growth bench-smoke bench-screens bench-stores bench-observed bench-gids bench-compare bench-relays instructions instructions-update
+.PHONY: bench bench-figures bench-growth bench-smoke bench-screens bench-stores bench-observed bench-gids bench-compare bench-relays bench-guard instructions instructions-update
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -175,6 +175,9 @@ bench-compare: ## Measure another daemon against this one, in turns: make bench-
 bench-relays: ## Measure one and three relays of an outbox on a throw-away PostgreSQL; write docs/performance.md; two minutes
 	cargo build --release -p tercet-coordinator -p tercet-demo -p tercet-participant -p tercet-chaos --bins
 	TERCET_TEST_MYSQL_URL=unused tests/databases $(CHAOS) relays --report docs/performance.md
+
+bench-guard: ## Measure a Rust participant on SQLite, with a commit for each call and with a group commit, in turns; two minutes
+	cargo bench -p tercet-participant --bench guard
 
 bench-smoke: ## Run every case of the benchmark for a moment: every answer must be right, no figure counts
 	$(BUILD_PROGRAMS)

@@ -14,13 +14,13 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, http::StatusCode};
 use tercet_wire::Op;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use crate::answer;
 use crate::context::Context;
 use crate::guard::books::Asked;
-use crate::guard::store::{Begins, Store};
+use crate::guard::store::{Store, Waits};
 use crate::guard::turn::{TURN_PATIENCE, Turns};
 use crate::participant::Participant;
 use crate::problem::problem;
@@ -107,18 +107,18 @@ async fn call<P: Participant>(
     let Some(turn) = endpoint.turns.take(&context, TURN_PATIENCE).await else {
         return answer::in_progress();
     };
-    let (begins, begun) = Begins::new();
+    let (waits, waiting) = Waits::new();
     // In a task of its own: the caller's hanging up drops this future, not the call, and a
     // panic in business code becomes an answer.
     let mut call = tokio::spawn(async move {
-        let result = endpoint.store.run(&endpoint.participant, &context, &payload, begins).await;
+        let result = endpoint.store.run(&endpoint.participant, &context, &payload, waits).await;
         drop(turn);
         result.map_err(|why| answer::not_done(&context, &why))
     });
     let called = tokio::select! {
         biased;
         called = &mut call => called,
-        () = waits_for_too_long(begun, patience.as_mut()) => return answer::in_progress(),
+        () = waits_for_too_long(waiting, patience.as_mut()) => return answer::in_progress(),
     };
     match called {
         Ok(Ok(done)) => answer::done(done),
@@ -130,11 +130,20 @@ async fn call<P: Participant>(
     }
 }
 
-/// Ends if the call has not begun when patience ends; else never.
-async fn waits_for_too_long(begun: oneshot::Receiver<()>, patience: Pin<&mut Sleep>) {
+/// Ends if the call has not begun when patience ends, or has waited for as long again for its commit; else never.
+async fn waits_for_too_long(mut waits: watch::Receiver<bool>, patience: Pin<&mut Sleep>) {
     tokio::select! {
         biased;
-        _ = begun => std::future::pending().await,
-        () = patience => {}
+        _ = waits.wait_for(|waits| !waits) => {}
+        () = patience => return,
     }
+    while waits.wait_for(|waits| *waits).await.is_ok() {
+        match tokio::time::timeout(QUEUE_PATIENCE, waits.wait_for(|waits| !waits)).await {
+            Ok(Ok(_)) => {}
+            // It has ended.
+            Ok(Err(_)) => break,
+            Err(_) => return,
+        }
+    }
+    std::future::pending().await
 }

@@ -13,7 +13,13 @@
 #[cfg(feature = "sea-orm")]
 pub(crate) mod books;
 #[cfg(feature = "sea-orm")]
+mod call;
+#[cfg(feature = "sea-orm")]
 pub(crate) mod contention;
+#[cfg(feature = "sea-orm")]
+mod group;
+#[cfg(feature = "sea-orm")]
+mod miscounted;
 #[cfg(feature = "sea-orm")]
 pub(crate) mod patience;
 #[cfg(feature = "sea-orm")]

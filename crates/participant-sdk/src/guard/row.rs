@@ -38,6 +38,32 @@ pub(super) async fn insert(
     Ok(execute(db, |sql| sql.insert, values).await? > 0)
 }
 
+/// Both at once, by one of the texts `INSERT_AND_FIND`: the branch's row, unless this has written it.
+pub(super) async fn insert_and_find(
+    db: &DatabaseTransaction,
+    text: &str,
+    context: &Context,
+    now_ms: i64,
+) -> Result<Option<Row>, DbErr> {
+    let values = [
+        context.gid.as_str().into(),
+        context.branch.as_str().into(),
+        context.instance.to_string().into(),
+        context.legs.to_string().into(),
+        State::after(context.op).as_str().into(),
+        now_ms.into(),
+        context.gid.as_str().into(),
+        context.branch.as_str().into(),
+    ];
+    let both = Statement::from_sql_and_values(db.get_database_backend(), text, values);
+    let found = db.query_all_raw(both).await?;
+    let Some(first) = found.first() else { return Ok(None) };
+    match first.try_get::<Option<String>>("", "instance")? {
+        None => Ok(None),
+        Some(_) => read(first, context).map(Some),
+    }
+}
+
 /// The branch's row, locked; none if it went away since the insert met it.
 pub(super) async fn find(
     db: &DatabaseTransaction,

@@ -48,6 +48,33 @@ impl Statements {
     }
 }
 
+/// The values of `insert` and `find`: a row without an instance if it was written, and then what is there. For SQLite
+/// alone, where nobody waits for a row; what goes to a connection's thread in one piece takes one turn of it.
+macro_rules! insert_and_find {
+    ($before:literal) => {
+        concat!(
+            $before,
+            "INSERT INTO tercet_guard (gid, branch_id, instance, legs, state, updated_at) \
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (gid, branch_id) DO NOTHING \
+             RETURNING NULL AS instance; \
+             SELECT instance, state, updated_at FROM tercet_guard \
+             WHERE gid = ? AND branch_id = ?"
+        )
+    };
+}
+
+/// In an SQL transaction of the call's own.
+pub(super) const INSERT_AND_FIND: &str = insert_and_find!("");
+/// The first in one that it shares: what it writes can be taken back by itself.
+pub(super) const INSERT_AND_FIND_FIRST: &str = insert_and_find!("SAVEPOINT tercet_call; ");
+/// Behind another one there. The savepoint of that is still there as long as the SQL transaction is the same.
+pub(super) const INSERT_AND_FIND_NEXT: &str =
+    insert_and_find!("RELEASE tercet_call; SAVEPOINT tercet_call; ");
+/// Takes back what the last call has written.
+pub(super) const TAKE_BACK: &str = "ROLLBACK TO tercet_call";
+/// Behind the last call; fails if the SQL transaction is not the same any more.
+pub(super) const RELEASE: &str = "RELEASE tercet_call";
+
 const SQLITE: Statements = Statements {
     create: &[
         "CREATE TABLE IF NOT EXISTS tercet_guard ( \

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use tercet_wire::{Backoff, Op};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::contention::{Contention, contention, contention_behind};
-use super::purge::TOUCH_AFTER_MS;
-use super::row::{self, Row};
-use super::table::{Action, Arrival, Contradiction, State, decide, is_long_past};
+use super::group::InGroup;
+use super::miscounted::close_miscounted;
+use super::table::{Contradiction, State};
 use super::turn::TURN_PATIENCE;
 use super::write_queue::WriteQueue;
-use super::{patience, schema};
+use super::{call, patience, schema};
 use crate::clock;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -37,6 +37,8 @@ pub(crate) const ROUND_PAUSE: Backoff =
 pub struct Store {
     pub(super) db: DatabaseConnection,
     isolation: Option<IsolationLevel>,
+    /// Whether calls that come together share a commit.
+    groups: bool,
     /// One for each call that may be waiting for its row in the database.
     seats: Arc<Semaphore>,
     /// Where this process's calls wait for the right to write.
@@ -74,22 +76,25 @@ pub(crate) enum NotDone {
     InProgress,
 }
 
-/// Tells, once, that a call has begun.
+/// Tells whether a call waits for others: for its turn to write, or for the commit that it shares.
 #[derive(Debug)]
-pub(crate) struct Begins(Option<oneshot::Sender<()>>);
+pub(crate) struct Waits(watch::Sender<bool>);
 
-impl Begins {
-    /// One that tells, and where it is heard.
-    pub(crate) fn new() -> (Self, oneshot::Receiver<()>) {
-        let (tell, told) = oneshot::channel();
-        (Self(Some(tell)), told)
+impl Waits {
+    /// One that waits, and where it is heard.
+    pub(crate) fn new() -> (Self, watch::Receiver<bool>) {
+        let (tell, told) = watch::channel(true);
+        (Self(tell), told)
     }
 
-    fn tell(&mut self) {
-        if let Some(tell) = self.0.take() {
-            // Whether anybody still listens makes no difference.
-            let _ = tell.send(());
-        }
+    /// It has begun.
+    pub(super) fn no_more(&self) {
+        self.0.send_replace(false);
+    }
+
+    /// It is done as far as it goes.
+    pub(super) fn again(&self) {
+        self.0.send_replace(true);
     }
 }
 
@@ -105,7 +110,7 @@ impl Store {
     pub fn new(db: DatabaseConnection) -> Self {
         let seats = Arc::new(Semaphore::new(patience::seats(&db)));
         let queue = WriteQueue::of(&db);
-        Self { db, isolation: None, seats, queue }
+        Self { db, isolation: None, groups: false, seats, queue }
     }
 
     /// Runs calls at this isolation level instead of the database's default. The guard is right
@@ -113,6 +118,22 @@ impl Store {
     #[must_use]
     pub fn isolation(self, level: IsolationLevel) -> Self {
         Self { isolation: Some(level), ..self }
+    }
+
+    /// Has calls that wait for SQLite's one writer share an SQL transaction, and so a commit: a group. Each has a savepoint
+    /// of its own in it, so that what is refused, fails or panics leaves the others whole, and none is answered before the
+    /// commit. If that fails, each is run again by itself. A call that comes alone commits alone. On
+    /// other databases, where calls do not wait for each other, it changes nothing.
+    ///
+    /// A group has at most 64 calls, and lets no further one in when it is 10 ms old. So a call that is done waits for at most
+    /// one that is slow; after a second its caller is told that it is in progress. Another process that wants to write
+    /// waits for the group.
+    ///
+    /// Work must not end the SQL transaction (`COMMIT`, `ROLLBACK`), as ever: here the calls before it are run again with it. Nor may it set
+    /// a `PRAGMA` that lasts until the transaction's end, such as `defer_foreign_keys`.
+    #[must_use]
+    pub fn group_commit(self) -> Self {
+        Self { groups: true, ..self }
     }
 
     /// Creates the guard's table, `tercet_guard`, where it is missing. Safe to repeat, and for
@@ -126,21 +147,29 @@ impl Store {
     }
 
     /// Answers one call: as the guard's table says, and atomically. On SQLite it may have to wait for its turn to
-    /// write, for as long as that takes; it tells when it need not wait any more.
+    /// write, or for the commit that it shares, for as long as that takes; it tells when it does.
     pub(crate) async fn run<P: Participant>(
         &self,
         participant: &P,
         context: &Context,
         body: &[u8],
-        mut begins: Begins,
+        waits: Waits,
     ) -> Result<Done, NotDone> {
-        let _permit = self.queue.join().await.map_err(|_| NotDone::Busy)?;
+        let _permit = if self.groups && self.queue.is_for_one() {
+            match self.run_in_group(participant, context, body, &waits).await? {
+                InGroup::Answer(answer) => return answer,
+                InGroup::Alone(Some(permit)) => permit,
+                InGroup::Alone(None) => self.queue.join_surely().await,
+            }
+        } else {
+            self.queue.join().await.map_err(|_| NotDone::Busy)?
+        };
         if !self.queue.is_for_one() {
-            begins.tell();
+            waits.no_more();
         }
         let mut round = 1;
         loop {
-            let error = match self.run_once(participant, context, body, &mut begins).await {
+            let error = match self.run_once(participant, context, body, &waits).await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
@@ -164,78 +193,22 @@ impl Store {
         participant: &P,
         context: &Context,
         body: &[u8],
-        begins: &mut Begins,
+        waits: &Waits,
     ) -> Result<Done, NotDone> {
         let (db, seat) = self.begin(context).await?;
-        begins.tell();
-        let now = clock::late();
-        let wanted = State::after(context.op);
-        let row = record(&db, context, wanted, now.0).await?;
+        waits.no_more();
+        let now_ms = clock::late().0;
+        let row = call::record(&db, context, now_ms).await?;
         drop(seat);
-        let recorded = row.map(|row| row.recorded);
-        let arrival = Arrival {
-            op: context.op,
-            legs: context.legs,
-            instance: context.instance,
-            long_past: is_long_past(context.deadline, clock::early()),
-        };
-        let mut result = None;
-        // What a round before this one wanted to answer was rolled back with it.
-        drop(context.results.take_answer());
-        match decide(recorded, arrival) {
-            Action::Refuse(why) => {
-                note_call(db, context, row, now.0).await?;
-                return Err(NotDone::Contradiction(why));
-            }
-            Action::Repeat => {
-                // The coordinator may have lost the answer before it was durable, and others build on
-                // what it says: it is the same again.
-                let result = match context.op {
-                    Op::Try => row::find_result(&db, context).await?,
-                    Op::Confirm | Op::Cancel => None,
-                };
-                note_call(db, context, row, now.0).await?;
-                let state = recorded.map_or(wanted, |recorded| recorded.state);
-                return Ok(Done { state, repeated: true, result });
-            }
-            Action::Record if P::CANCELS_EMPTY => {
-                // A payload that cannot be read now could not be read by a Try either.
-                if let Ok(payload) = serde_json::from_slice(body) {
-                    let context = Context { empty: true, ..context.clone() };
-                    mark(&db).await?;
-                    participant.cancel(&db, &context, payload).await?;
-                    still_stands(&db, WrittenAfter::Nothing).await?;
-                }
-            }
-            Action::Record => {}
-            Action::Run => {
-                let payload = serde_json::from_slice(body)?;
-                mark(&db).await?;
-                match context.op {
-                    Op::Try => {
-                        participant.try_(&db, context, payload).await?;
-                        result = context.results.take_answer();
-                    }
-                    Op::Confirm => participant.confirm(&db, context, payload).await?,
-                    Op::Cancel => participant.cancel(&db, context, payload).await?,
-                }
-                if let Some(recorded) = recorded {
-                    still_stands(&db, WrittenAfter::ItsRow).await?;
-                    // The row is locked, so it can have moved only where the lock is not
-                    // honoured; then this call must not have run.
-                    if !row::replace(&db, context, recorded.state, wanted, now.0).await? {
-                        return Err(NotDone::InProgress);
-                    }
-                } else {
-                    still_stands(&db, WrittenAfter::Nothing).await?;
-                }
-            }
+        let settled = call::settle(&db, participant, context, body, (row, now_ms)).await?;
+        if !settled.is_kept {
+            // An insert may have gone before, of a call that is refused.
+            db.rollback().await?;
+        } else if let Err(error) = db.commit().await {
+            close_miscounted(&self.db).await;
+            return Err(error.into());
         }
-        if let Some(result) = &result {
-            row::keep_result(&db, context, result).await?;
-        }
-        db.commit().await?;
-        Ok(Done { state: wanted, repeated: false, result })
+        settled.answer.map_err(NotDone::Contradiction)
     }
 
     /// Begins, with a seat for a call that may have to wait for its row: a Cancel, whose Try may still
@@ -245,7 +218,7 @@ impl Store {
     /// On SQLite only the first in the queue comes here, and waits for those who read and for other processes as
     /// long as SQLite and the pool are told to. If it gave up and another began anew, then on a machine
     /// that is slow enough nobody would ever get through.
-    async fn begin(
+    pub(super) async fn begin(
         &self,
         context: &Context,
     ) -> Result<(DatabaseTransaction, Option<OwnedSemaphorePermit>), NotDone> {
@@ -288,7 +261,7 @@ impl Store {
 
 impl NotDone {
     /// What of another transaction was in the way, if the same call, run again, may go through.
-    fn contention(&self) -> Option<Contention> {
+    pub(super) fn contention(&self) -> Option<Contention> {
         match self {
             Self::Failure(Failure::Database(error)) => contention(error),
             Self::Failure(Failure::Retry { source, after: None }) => {
@@ -300,91 +273,5 @@ impl NotDone {
             | Self::Busy
             | Self::InProgress => None,
         }
-    }
-}
-
-/// Records the call as done, unless something is recorded of its branch: then gives that. Waits for another
-/// call of the branch, a bounded time.
-async fn record(
-    db: &DatabaseTransaction,
-    context: &Context,
-    state: State,
-    now_ms: i64,
-) -> Result<Option<Row>, NotDone> {
-    patience::begin(db).await?;
-    let found = async {
-        if row::insert(db, context, state, now_ms).await? {
-            return Ok(None);
-        }
-        match row::find(db, context).await? {
-            Some(row) => Ok(Some(row)),
-            // Purged between the two statements.
-            None => Err(NotDone::InProgress),
-        }
-    }
-    .await;
-    let ended = patience::end(db).await;
-    match found {
-        // Whoever holds the row is at work on this very branch.
-        Err(NotDone::Failure(Failure::Database(error)))
-            if contention(&error) == Some(Contention::Waited) =>
-        {
-            Err(NotDone::InProgress)
-        }
-        Err(error) => Err(error),
-        Ok(found) => Ok(ended.map(|()| found)?),
-    }
-}
-
-/// Ends with the transaction in which it is set, and so tells that it is still the same one.
-const MARK: &str = "SAVEPOINT tercet";
-const RELEASE_MARK: &str = "RELEASE SAVEPOINT tercet";
-
-/// What the guard writes when business code has run.
-#[derive(Clone, Copy)]
-enum WrittenAfter {
-    ItsRow,
-    Nothing,
-}
-
-/// Goes before business code, where only so it can be found out that the transaction was lost.
-async fn mark(db: &DatabaseTransaction) -> Result<(), DbErr> {
-    match db.get_database_backend() {
-        DbBackend::MySql => db.execute_unprepared(MARK).await.map(drop),
-        _ => Ok(()),
-    }
-}
-
-/// Fails if business code has let an error pass by which the transaction was lost. InnoDB rolls the whole of
-/// it back in a deadlock, and goes on outside it. PostgreSQL answers every statement with an error from then
-/// on, which a write of ours brings to light, but the COMMIT with a rollback that no driver tells of.
-async fn still_stands(db: &DatabaseTransaction, written_after: WrittenAfter) -> Result<(), DbErr> {
-    match (db.get_database_backend(), written_after) {
-        (DbBackend::MySql, _) => db.execute_unprepared(RELEASE_MARK).await.map(drop),
-        (DbBackend::Postgres, WrittenAfter::Nothing) => {
-            db.execute_unprepared("SELECT 1").await.map(drop)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Ends a transaction in which nothing was run. That the branch was called is written down now and then,
-/// since its row is kept for as long as it is called.
-async fn note_call(
-    db: DatabaseTransaction,
-    context: &Context,
-    row: Option<Row>,
-    now_ms: i64,
-) -> Result<(), DbErr> {
-    match row {
-        Some(row)
-            if row.recorded.instance == context.instance
-                && now_ms.saturating_sub(row.updated_at_ms) >= TOUCH_AFTER_MS =>
-        {
-            row::touch(&db, context, now_ms).await?;
-            db.commit().await
-        }
-        // An insert may have gone before, of a call that is refused.
-        Some(_) | None => db.rollback().await,
     }
 }

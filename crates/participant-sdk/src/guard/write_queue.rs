@@ -7,14 +7,16 @@
 //!
 //! Other databases let many write at once; there nobody waits here.
 
-use std::sync::Arc;
 #[cfg(feature = "sqlite")]
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::Weak;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(feature = "sqlite")]
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sea_orm::{DatabaseConnection, DbBackend};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::group::Group;
 
 /// How many may wait for the right to write: more than the coordinator calls at once.
 const WAITING_AT_MOST: usize = 1_024;
@@ -32,13 +34,15 @@ struct Line {
     writer: Arc<Semaphore>,
     /// One permit for each that may wait.
     places: Semaphore,
+    /// An SQL transaction that whoever writes next goes on with or ends. The line is not before it, but behind.
+    open: Mutex<Option<Group>>,
 }
 
 /// The right to write; given up when dropped.
 #[derive(Debug)]
 pub(crate) struct WritePermit {
     // The line lives as long as somebody writes: whoever asks for it meanwhile finds the same.
-    _held: Option<(OwnedSemaphorePermit, Arc<Line>)>,
+    held: Option<(OwnedSemaphorePermit, Arc<Line>)>,
 }
 
 /// Too many are waiting already.
@@ -63,7 +67,17 @@ impl WriteQueue {
     /// # Errors
     /// The queue is full.
     pub(crate) async fn join(&self) -> Result<WritePermit, QueueFull> {
-        let Some(line) = &self.line else { return Ok(WritePermit { _held: None }) };
+        let (permit, group) = self.join_group().await?;
+        end_whole(group).await;
+        Ok(permit)
+    }
+
+    /// The same for one that goes on with what the one before has left open.
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub(super) async fn join_group(&self) -> Result<(WritePermit, Option<Group>), QueueFull> {
+        let Some(line) = &self.line else { return Ok((WritePermit { held: None }, None)) };
         let _place = line.places.try_acquire().map_err(|_| QueueFull)?;
         Ok(line.permit().await)
     }
@@ -71,8 +85,36 @@ impl WriteQueue {
     /// The same for one whose number is bounded by something else, and who must not be sent away.
     pub(crate) async fn join_surely(&self) -> WritePermit {
         match &self.line {
-            Some(line) => line.permit().await,
-            None => WritePermit { _held: None },
+            Some(line) => {
+                let (permit, group) = line.permit().await;
+                end_whole(group).await;
+                permit
+            }
+            None => WritePermit { held: None },
+        }
+    }
+
+    /// Whether nobody wants to write behind whoever does now.
+    pub(super) fn is_empty(&self) -> bool {
+        let places = self.line.as_ref().map(|line| line.places.available_permits());
+        places.is_none_or(|free| free >= WAITING_AT_MOST)
+    }
+}
+
+/// Ends what others share, whoever stops waiting for it.
+async fn end_whole(group: Option<Group>) {
+    if let Some(group) = group {
+        // How it ended is told to those whose it is.
+        drop(tokio::spawn(group.commit()).await);
+    }
+}
+
+impl WritePermit {
+    /// Gives it up, with an SQL transaction that is open: there must be somebody who will come and take it.
+    pub(super) fn leave(self, group: Group) {
+        // Where many write at once there is no group; were there one, dropping it would roll it back.
+        if let Some((_, line)) = &self.held {
+            *line.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(group);
         }
     }
 }
@@ -80,13 +122,16 @@ impl WriteQueue {
 impl Line {
     fn new() -> Arc<Self> {
         let places = Semaphore::new(WAITING_AT_MOST);
-        Arc::new(Self { writer: Arc::new(Semaphore::new(1)), places })
+        let open = Mutex::new(None);
+        Arc::new(Self { writer: Arc::new(Semaphore::new(1)), places, open })
     }
 
-    async fn permit(self: &Arc<Self>) -> WritePermit {
+    async fn permit(self: &Arc<Self>) -> (WritePermit, Option<Group>) {
         // It is never closed; were it, SQLite's own lock would still keep writers apart.
         let writer = Arc::clone(&self.writer).acquire_owned().await.ok();
-        WritePermit { _held: writer.map(|writer| (writer, Arc::clone(self))) }
+        // A poisoned lock is no reason to stop: there is one value in it, or none.
+        let group = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        (WritePermit { held: writer.map(|writer| (writer, Arc::clone(self))) }, group)
     }
 
     fn before(db: &DatabaseConnection) -> Arc<Self> {

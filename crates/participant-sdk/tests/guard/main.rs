@@ -9,7 +9,9 @@ mod cases;
 mod contention;
 #[path = "../support/database.rs"]
 mod database;
+mod group;
 mod keeping;
+mod obedient;
 mod races;
 mod service;
 mod sql;
@@ -35,6 +37,7 @@ macro_rules! suite {
 macro_rules! on_every_database {
     ($($cases:tt)*) => {
         suite! { sqlite, Sqlite: $($cases)* }
+        suite! { sqlite_group_commit, SqliteGroupCommit: $($cases)* }
         #[cfg(feature = "postgres")]
         suite! { postgres, Postgres: $($cases)* }
         #[cfg(feature = "mysql")]
@@ -88,5 +91,25 @@ on_every_database! {
     }
     sql {
         what_the_page_says_in_sql_is_a_guard,
+    }
+}
+
+suite! { one_commit_each, Sqlite:
+    group {
+        nobody_is_told_done_by_a_commit_that_failed,
+    }
+}
+
+suite! { group_commit, SqliteGroupCommit:
+    group {
+        calls_that_wait_share_a_commit,
+        what_a_call_did_not_do_leaves_the_others_whole,
+        work_that_loses_the_sql_transaction_takes_nobody_along,
+        nobody_is_told_done_by_a_commit_that_failed,
+        a_call_that_cannot_be_committed_takes_nobody_along,
+        nobody_is_refused_for_what_was_never_committed,
+        calls_go_on_in_a_group_when_their_callers_hang_up,
+        another_process_that_writes_is_waited_for,
+        nobody_is_left_without_an_answer_by_slow_work_of_others,
     }
 }

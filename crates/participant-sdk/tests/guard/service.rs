@@ -98,7 +98,7 @@ impl Counter {
 }
 
 /// Counts a row up, from nothing if it is not there.
-async fn count(db: &DatabaseTransaction, row: &str, column: &str) -> Result<(), DbErr> {
+pub(crate) async fn count(db: &DatabaseTransaction, row: &str, column: &str) -> Result<(), DbErr> {
     let backend = db.get_database_backend();
     let (place, known) = match backend {
         DbBackend::Postgres => ("$1", "ON CONFLICT (gid) DO UPDATE SET"),
@@ -237,6 +237,16 @@ impl Service {
         participant: impl Participant,
     ) -> Self {
         let db = database.connect(connections).await;
+        Self::start_on(db, database, level, participant).await
+    }
+
+    /// The same on these connections.
+    pub(crate) async fn start_on(
+        db: DatabaseConnection,
+        database: &Database,
+        level: Option<IsolationLevel>,
+        participant: impl Participant,
+    ) -> Self {
         let bytewise = match db.get_database_backend() {
             DbBackend::MySql => "CHARACTER SET ascii COLLATE ascii_bin",
             _ => "",
@@ -248,6 +258,7 @@ impl Service {
         .await
         .expect("a table");
         let store = Store::new(db.clone());
+        let store = if database.has_group_commit() { store.group_commit() } else { store };
         let store = match level {
             Some(level) => store.isolation(level),
             None => store,

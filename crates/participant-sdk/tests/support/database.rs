@@ -9,6 +9,9 @@ use tempfile::TempDir;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
+    /// The same, where calls that come together share a commit.
+    #[allow(dead_code, reason = "not every suite that uses this file has such calls")]
+    SqliteGroupCommit,
     /// The server that this variable leads to.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
@@ -45,7 +48,7 @@ impl Database {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tercet_test_{}_{number}", std::process::id());
         let url = match kind {
-            Kind::Sqlite => {
+            Kind::Sqlite | Kind::SqliteGroupCommit => {
                 format!("sqlite://{}?mode=rwc", dir.path().join("service.db").display())
             }
             Kind::Server(variable) => {
@@ -68,6 +71,18 @@ impl Database {
         connect(&self.url, connections).await
     }
 
+    /// The same with these options set, too.
+    #[allow(dead_code, reason = "not every suite that uses this file needs it")]
+    pub(crate) async fn connect_with(
+        &self,
+        connections: u32,
+        set: impl FnOnce(&mut ConnectOptions),
+    ) -> DatabaseConnection {
+        let mut options = options(&self.url, connections);
+        set(&mut options);
+        sea_orm::Database::connect(options).await.expect("a database")
+    }
+
     /// Where it is.
     #[allow(dead_code, reason = "not every suite that uses this file needs it")]
     pub(crate) fn url(&self) -> &str {
@@ -77,7 +92,13 @@ impl Database {
     /// Whether only one transaction writes at a time.
     #[allow(dead_code, reason = "not every suite that uses this file needs it")]
     pub(crate) fn has_one_writer(&self) -> bool {
-        self.kind == Kind::Sqlite
+        matches!(self.kind, Kind::Sqlite | Kind::SqliteGroupCommit)
+    }
+
+    /// Whether calls that come together share a commit.
+    #[allow(dead_code, reason = "not every suite that uses this file needs it")]
+    pub(crate) fn has_group_commit(&self) -> bool {
+        self.kind == Kind::SqliteGroupCommit
     }
 
     /// Removes it. After a test that failed it stays, to be looked at.
@@ -100,9 +121,13 @@ fn server_url(variable: &str) -> String {
 }
 
 async fn connect(url: &str, connections: u32) -> DatabaseConnection {
+    sea_orm::Database::connect(options(url, connections)).await.expect("a database")
+}
+
+fn options(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).sqlx_logging(false).map_sqlx_sqlite_opts(|options| {
         options.journal_mode(sea_orm::sqlx::sqlite::SqliteJournalMode::Wal)
     });
-    sea_orm::Database::connect(options).await.expect("a database")
+    options
 }
