@@ -14,6 +14,7 @@ use tercet_wire::{Gid, header};
 use super::record::{self, Checked, Mark};
 use crate::answer::failed;
 use crate::guard::contention::contention;
+use crate::guard::miscounted::commit;
 use crate::guard::patience;
 use crate::problem::{problem, with_retry_after};
 use crate::sql::{begin, statement};
@@ -70,7 +71,7 @@ impl Checked {
         let ended = patience::end(&tx).await;
         if inserted? {
             ended?;
-            tx.commit().await?;
+            commit(&self.db, tx).await?;
             return Ok(Some(Mark::Never));
         }
         ended?;
@@ -80,7 +81,7 @@ impl Checked {
                 let text = "UPDATE tercet_checked SET asked_at = {now} WHERE gid = ?";
                 let backend = tx.get_database_backend();
                 tx.execute_raw(statement(backend, text, [gid.as_str().into()])).await?;
-                tx.commit().await.map(|()| Some(mark))
+                commit(&self.db, tx).await.map(|()| Some(mark))
             }
             // Purged between the two statements.
             None => Ok(None),

@@ -28,7 +28,7 @@ use tercet_wire::Mono;
 use tokio::sync::oneshot;
 
 use super::call;
-use super::miscounted::close_miscounted;
+use super::miscounted::{close_miscounted, commit};
 use super::row::{self, Row};
 use super::statements::{INSERT_AND_FIND_FIRST, INSERT_AND_FIND_NEXT, RELEASE, TAKE_BACK};
 use super::store::{Done, NotDone, Store, Waits};
@@ -106,10 +106,7 @@ impl Group {
             return Err(error);
         }
         let Self { db, pool, waiting, .. } = self;
-        if let Err(error) = db.commit().await {
-            close_miscounted(&pool).await;
-            return Err(error);
-        }
+        commit(&pool, db).await?;
         for call in waiting {
             // Whether anybody still listens makes no difference.
             let _ = call.send(());

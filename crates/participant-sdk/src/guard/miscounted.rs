@@ -8,13 +8,22 @@
 #[cfg(feature = "sqlite")]
 use std::time::Duration;
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr};
 
 /// How often it is looked for connections that are not back yet, and the pause between two looks.
 #[cfg(feature = "sqlite")]
 const LOOKS: u32 = 100;
 #[cfg(feature = "sqlite")]
 const LOOK_PAUSE: Duration = Duration::from_millis(2);
+
+/// Commits a transaction of a connection of these. For whoever has the right to write.
+pub(crate) async fn commit(db: &DatabaseConnection, tx: DatabaseTransaction) -> Result<(), DbErr> {
+    let committed = tx.commit().await;
+    if committed.is_err() {
+        close_miscounted(db).await;
+    }
+    committed
+}
 
 /// Closes connections that are miscounted, of those that nobody uses. For whoever has the right to write.
 #[cfg_attr(not(feature = "sqlite"), expect(clippy::unused_async, reason = "it is for SQLite"))]

@@ -19,7 +19,7 @@ pub(crate) mod contention;
 #[cfg(feature = "sea-orm")]
 mod group;
 #[cfg(feature = "sea-orm")]
-mod miscounted;
+pub(crate) mod miscounted;
 #[cfg(feature = "sea-orm")]
 pub(crate) mod patience;
 #[cfg(feature = "sea-orm")]

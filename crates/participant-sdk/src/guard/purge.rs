@@ -19,6 +19,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::contention::contention;
+use super::miscounted::commit;
 use super::row;
 use super::statements::Statements;
 use super::store::{ROUND_PAUSE, ROUNDS, Store};
@@ -138,7 +139,7 @@ impl Store {
             let key = [gid.as_str().into(), branch.as_str().into()];
             row::execute(&db, |sql| sql.delete_result, key).await?;
         }
-        db.commit().await?;
+        commit(&self.db, db).await?;
         Ok(deleted)
     }
 

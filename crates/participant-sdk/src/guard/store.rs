@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::contention::{Contention, contention, contention_behind};
 use super::group::InGroup;
-use super::miscounted::close_miscounted;
+use super::miscounted::commit;
 use super::table::{Contradiction, State};
 use super::turn::TURN_PATIENCE;
 use super::write_queue::WriteQueue;
@@ -204,9 +204,8 @@ impl Store {
         if !settled.is_kept {
             // An insert may have gone before, of a call that is refused.
             db.rollback().await?;
-        } else if let Err(error) = db.commit().await {
-            close_miscounted(&self.db).await;
-            return Err(error.into());
+        } else {
+            commit(&self.db, db).await?;
         }
         settled.answer.map_err(NotDone::Contradiction)
     }

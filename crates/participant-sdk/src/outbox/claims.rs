@@ -15,6 +15,7 @@ use super::hand_over::{Attempts, Next};
 use super::state::OutboxState;
 use super::store::Outbox;
 use crate::clock;
+use crate::guard::miscounted::commit;
 use crate::sql::{again, begin, marks, statement, whole, whole_millis};
 
 /// A row that is ours until its lease runs out.
@@ -119,7 +120,7 @@ impl Outbox {
         let values = gids.iter().map(|gid| Value::from(gid.as_str())).chain([owner.into()]);
         let mine = tx.query_all_raw(statement(backend, &text, values)).await?;
         let rows = mine.iter().map(read).collect::<Result<_, _>>()?;
-        tx.commit().await?;
+        commit(&self.db, tx).await?;
         Ok(Claim { owner, rows })
     }
 
@@ -188,7 +189,7 @@ impl Outbox {
             values.extend(gids.iter().map(|gid| Value::from(gid.as_str())));
             tx.execute_raw(statement(tx.get_database_backend(), &text, values)).await?;
         }
-        tx.commit().await
+        commit(&self.db, tx).await
     }
 }
 
