@@ -84,7 +84,8 @@ pub(crate) async fn work_that_loses_the_sql_transaction_takes_nobody_along(datab
     .await;
 }
 
-/// Keeps P3, P7. There are enough of them for each connection to see more than one commit fail.
+/// Keeps P3, P7.
+// There are enough calls for each connection to see more than one commit fail.
 pub(crate) async fn nobody_is_told_done_by_a_commit_that_failed(database: &Database) {
     let scene = Scene::start(database).await;
     let gids: Vec<String> = (0..20).map(|number| format!("a{number}")).collect();
