@@ -113,6 +113,9 @@ struct LoadFlags {
     /// The initiator drives: begin, register each branch, confirm
     #[arg(long)]
     open: bool,
+    /// … all branches by one request
+    #[arg(long, requires = "open")]
+    at_once: bool,
     /// Whose gids they have
     #[arg(long, value_enum, default_value_t = Gids::Generated)]
     gids: Gids,
@@ -178,6 +181,7 @@ fn all(place: &Place, plan: &Plan, command: &str) -> Result<bool, RigError> {
 impl LoadFlags {
     fn run(&self) -> Result<bool, RigError> {
         let driven = match self.kind {
+            _ if self.open && self.at_once => Driven::InitiatorAtOnce,
             _ if self.open => Driven::Initiator,
             Kind::Tcc | Kind::Saga | Kind::ConfirmedSaga => Driven::Coordinator,
             Kind::Message => Driven::Unattended,

@@ -232,6 +232,21 @@ mod tests {
     }
 
     #[test]
+    fn one_at_hand_goes_before_one_that_was_kept_later() {
+        let mut all = kept(&[(PAY, 1, 0), (PAY, 2, 1), (PAY, 3, 2)]);
+        let mut at_hand = |number: u32, at| {
+            let mut over = Vec::new();
+            let taken = all.take(PAY, Mono(at), |it| *it == number, &mut over);
+            (taken, over)
+        };
+        assert_eq!(at_hand(1, 3), (Some(1), vec![]));
+        // None is, and any is better than a fresh one.
+        assert_eq!(at_hand(1, 3), (Some(3), vec![]));
+        // Kept for long enough.
+        assert_eq!(at_hand(2, 4_001), (None, vec![2]));
+    }
+
+    #[test]
     fn the_one_kept_last_is_taken_for_as_long_as_it_is_kept() {
         let mut all = kept(&[(PAY, 1, 0), (PAY, 2, 100), (STOCK, 3, 100)]);
         assert_eq!(take(&mut all, PAY, 4_099), (Some(2), vec![]));

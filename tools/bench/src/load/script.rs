@@ -81,7 +81,7 @@ impl Script {
                 }
                 ("/v1/transactions?wait=accepted", begin, Value::Null)
             }
-            Driven::Initiator => {
+            Driven::Initiator | Driven::InitiatorAtOnce => {
                 let begin = match shape.kind {
                     Kind::Tcc | Kind::Message => json!({}),
                     Kind::Saga | Kind::ConfirmedSaga => json!({ "pattern": "saga", "open": true }),
@@ -93,6 +93,10 @@ impl Script {
             Driven::Coordinator | Driven::Unattended => Vec::new(),
             Driven::Initiator => {
                 (1..=shape.branches).map(|number| accepted(number).to_string()).collect()
+            }
+            Driven::InitiatorAtOnce => {
+                let all: Vec<Value> = (1..=shape.branches).map(accepted).collect();
+                vec![Value::from(all).to_string()]
             }
         };
         Self {
@@ -121,7 +125,7 @@ impl Script {
     pub(crate) fn steps(&self) -> usize {
         match self.shape.driven {
             Driven::Coordinator | Driven::Unattended => 1,
-            Driven::Initiator => self.registered.len() + 2,
+            Driven::Initiator | Driven::InitiatorAtOnce => self.registered.len() + 2,
         }
     }
 
@@ -183,9 +187,11 @@ impl Script {
             // nobody is called before the answer is due.
             Driven::Unattended if self.shape.kind == Kind::Message => (201, Some("confirming")),
             Driven::Unattended => (201, Some("trying")),
-            Driven::Initiator if step == 0 => (201, Some("trying")),
-            Driven::Initiator if step + 1 < self.steps() => (201, None),
-            Driven::Initiator => (200, Some("confirmed")),
+            Driven::Initiator | Driven::InitiatorAtOnce => match step {
+                0 => (201, Some("trying")),
+                _ if step + 1 < self.steps() => (201, None),
+                _ => (200, Some("confirmed")),
+            },
         };
         if response.code == code && (status.is_none() || response.status == status) {
             return Ok(());
@@ -358,6 +364,23 @@ mod tests {
         let mut request = Vec::new();
         with(Gids::Generated).request(1, 0, "", &mut request);
         assert!(parts(&request).1.get("gid").is_none());
+    }
+
+    #[test]
+    fn all_branches_are_registered_by_one_request_or_each_by_its_own() {
+        for (driven, requests) in [(Driven::Initiator, 4), (Driven::InitiatorAtOnce, 3)] {
+            let script = script(Kind::Tcc, 2, driven);
+            assert_eq!(script.steps(), requests);
+            let mut request = Vec::new();
+            let ids = (1..requests - 1).flat_map(|step| {
+                script.request(1, step, "/v1/transactions/x", &mut request);
+                let (path, body) = parts(&request);
+                assert_eq!(path, "/v1/transactions/x/branches");
+                let branches = body.as_array().cloned().unwrap_or_else(|| vec![body]);
+                branches.iter().map(|branch| branch["id"].clone()).collect::<Vec<_>>()
+            });
+            assert_eq!(ids.collect::<Vec<_>>(), ["b1", "b2"]);
+        }
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(crate) enum Driven {
     Unattended,
     /// The initiator: begin, a request for each branch, confirm.
     Initiator,
+    /// The same with one request for all branches.
+    InitiatorAtOnce,
 }
 
 impl Shape {

@@ -66,15 +66,21 @@ impl Case {
     /// The others, each unlike the usual in one thing.
     pub(crate) fn side() -> Vec<Self> {
         let open = Shape { driven: Driven::Initiator, ..USUAL };
+        let at_once = Shape { driven: Driven::InitiatorAtOnce, ..USUAL };
         let shapes = [
             ("no branches (begin, confirm)", Shape { branches: 0, ..open }),
             ("5 branches", Shape { branches: 5, ..USUAL }),
             ("10 branches", Shape { branches: 10, ..USUAL }),
             ("10 % refused", Shape { refused_of: Some(10), ..USUAL }),
             ("open (begin, 2 × register, confirm)", open),
+            ("open, both registered at once", at_once),
             ("payload 16 KiB", Shape { payload_bytes: 16 * 1024, ..USUAL }),
             ("participants take 5 ms", Shape { profile: Profile::After(5), ..USUAL }),
         ];
-        shapes.map(|(name, shape)| Self::new(name, CONNECTIONS, shape)).into()
+        let mut cases = Vec::from(shapes.map(|(name, shape)| Self::new(name, CONNECTIONS, shape)));
+        // What a lone initiator waits for is one commit after the other.
+        cases.push(Self::new("open, 1 connection", 1, open));
+        cases.push(Self::new("open, both registered at once, 1 connection", 1, at_once));
+        cases
     }
 }
