@@ -37,7 +37,7 @@ pub(crate) const CLUSTER_BUGS: &[Bug] = &[
         file: "crates/engine/src/cluster/lives.rs",
         instead_of: "row.state == LifeState::Live && row.batch_no == seen;",
         put: "row.state == LifeState::Live && row.batch_no >= seen;",
-        caught_by: Simulation,
+        caught_by: EngineTest("lives"),
     },
     Bug {
         name: "P2: who is silent is taken over from without a marker",

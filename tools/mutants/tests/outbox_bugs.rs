@@ -57,7 +57,7 @@ pub(crate) const OUTBOX_BUGS: &[Bug] = &[
     Bug {
         name: "P2: who asks is told never, and it is not written",
         file: "crates/participant-sdk/src/checked/answer.rs",
-        instead_of: "tx.commit().await?;\n            return Ok(Some(Mark::Never));",
+        instead_of: "commit(&self.db, tx).await?;\n            return Ok(Some(Mark::Never));",
         put: "tx.rollback().await?;\n            return Ok(Some(Mark::Never));",
         caught_by: SdkTest("checked"),
     },
