@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::Method;
+use sea_orm::{ConnectionTrait as _, Database, DatabaseBackend, Statement};
 use tercet_testing::{Client, Participant, Reaction, Tercet, soon};
 use tercet_wire::Op;
 use tokio::sync::watch;
@@ -29,8 +30,34 @@ struct Load {
 /// Keeps P5.
 #[tokio::test]
 async fn killed_ten_times_under_load_every_transaction_ends_one_way_for_everybody() {
-    let settings = [("RETRY__MAX_BACKOFF_MS", "100")];
+    killed_under_load(&[], |_| {}).await;
+}
+
+/// Keeps P5.
+#[tokio::test]
+async fn killed_under_load_while_rows_begin_to_stand_under_instances_nothing_is_lost() {
+    // Until then it writes as the release before does.
+    let before = [("DATABASE__CAN_GO_BACK", "true")];
+    let upgraded = |tercet: &mut Tercet| tercet.set("DATABASE__CAN_GO_BACK", "false");
+    let tercet = killed_under_load(&before, upgraded).await;
+    let url = format!("sqlite://{}", tercet.database().display());
+    let database = Database::connect(url).await.expect("the daemon's database");
+    for (kind, instances) in [("before", "NOT LIKE"), ("since", "LIKE")] {
+        let sql =
+            format!("SELECT COUNT(*) FROM global_transactions WHERE instance {instances} '~%'");
+        let row =
+            database.query_one_raw(Statement::from_string(DatabaseBackend::Sqlite, sql)).await;
+        let row = row.expect("an answer").expect("a count");
+        assert!(row.try_get_by_index::<i64>(0).expect("a number") > 0, "none is of {kind}");
+    }
+}
+
+/// After half of the kills `change` has its turn.
+async fn killed_under_load(more: &[(&str, &str)], change: impl FnOnce(&mut Tercet)) -> Tercet {
+    let mut settings = vec![("RETRY__MAX_BACKOFF_MS", "100")];
+    settings.extend(more);
     let mut tercet = Tercet::start_with(&settings).await;
+    let mut change = Some(change);
     let participants = Arc::new([Participant::start().await, Participant::start().await]);
     participants[1].always("refuses", Op::Try, Reaction::status(409));
     let load = Arc::new(Load {
@@ -44,12 +71,17 @@ async fn killed_ten_times_under_load_every_transaction_ends_one_way_for_everybod
         let participants = Arc::clone(&participants);
         initiators.spawn(async move { initiate(number, &client, &participants, &load).await });
     }
-    for _ in 0..KILLS {
+    for kill in 0..KILLS {
         let enough = *load.answered.borrow() + BETWEEN;
         let mut answered = load.answered.subscribe();
         soon("answers", answered.wait_for(|count| *count >= enough)).await.expect("initiators");
         load.up.send_replace(false);
         tercet.kill().await;
+        if kill == KILLS / 2
+            && let Some(change) = change.take()
+        {
+            change(&mut tercet);
+        }
         tercet.restart().await;
         load.up.send_replace(true);
     }
@@ -58,6 +90,7 @@ async fn killed_ten_times_under_load_every_transaction_ends_one_way_for_everybod
         soon("the initiators", initiators.join_all()).await.into_iter().flatten().collect();
     assert!(told.len() >= KILLS * BETWEEN, "{} transactions", told.len());
     assert_all_ended_one_way(&tercet.client(), &participants, &told).await;
+    tercet
 }
 
 /// Begins one transaction after another, each until it is answered. Gives each gid and what

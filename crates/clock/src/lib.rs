@@ -13,6 +13,16 @@ pub trait Clock: Send + Sync + 'static {
     /// The moment, and fresh entropy for it.
     fn now(&self) -> Now;
 
+    /// The moment for what lasts, and no more.
+    fn mono(&self) -> Mono {
+        self.now().mono
+    }
+
+    /// Fresh entropy alone, for one more thing of the same moment.
+    fn entropy(&self) -> u64 {
+        self.now().entropy
+    }
+
     /// A life of a gid, never given twice. Also the text of a gid that we make. Later
     /// ones are greater, which keeps the journal's indexes appending.
     fn new_instance(&self) -> Instance;
@@ -54,11 +64,15 @@ impl Clock for SystemClock {
     fn now(&self) -> Now {
         // A clock set before 1970 reads as 1970: timestamps are then wrong, as they would be anyway.
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Now {
-            mono: Mono::default().after(self.started.elapsed()),
-            wall: Wall::default().after(wall),
-            entropy: fastrand::u64(..),
-        }
+        Now { mono: self.mono(), wall: Wall::default().after(wall), entropy: self.entropy() }
+    }
+
+    fn mono(&self) -> Mono {
+        Mono::default().after(self.started.elapsed())
+    }
+
+    fn entropy(&self) -> u64 {
+        fastrand::u64(..)
     }
 
     fn new_instance(&self) -> Instance {
@@ -106,6 +120,7 @@ mod tests {
         let now = clock.now();
         assert!(now.mono < Mono(60_000), "{now:?}");
         assert!(now.wall > Wall(1_700_000_000_000), "{now:?}");
+        assert!(clock.mono() >= now.mono);
         assert!(clock.now().mono >= now.mono);
     }
 

@@ -213,13 +213,13 @@ impl Face {
         why.tell();
         // From here on new work is refused. Whoever comes is told so, until nothing is in flight.
         self.around.readiness.stop();
-        let since = self.around.clock.now().mono;
+        let since = self.around.clock.mono();
         let _ = halt.send(true);
         let grace = for_what_is_in_flight(self.around.settings.shutdown.grace);
         if let Some(node) = &node {
             node.ended().await;
         }
-        let left = grace.saturating_sub(self.around.clock.now().mono.since(since));
+        let left = grace.saturating_sub(self.around.clock.mono().since(since));
         let closed = match node {
             // The others take over at once, whoever is still being answered.
             Some(node) if node.forwarder.is_some() => {

@@ -3,7 +3,9 @@
 //! One runtime over several threads moves tasks to whoever has nothing to do. For tasks as small as these that costs
 //! more than it brings: what is woken is seldom where what it needs is, and most moves wake a thread. Here a
 //! connection stays with the thread that it came to, and a call with the one that makes it. The engine's loop is on
-//! the first thread, with all else that is neither.
+//! the first thread, with all else that is neither. When that one has hardly any time left, another takes calls from it.
+
+mod share;
 
 use std::cell::Cell;
 use std::fmt;
@@ -15,6 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
+
+use self::share::Share;
 
 /// More, unless they are asked for, would wait for the one loop of the engine.
 const MOST: usize = 8;
@@ -37,6 +41,14 @@ pub struct Workers {
     here: Handle,
     others: Arc<[Other]>,
     turn: Arc<AtomicUsize>,
+    relief: Option<Arc<Relief>>,
+}
+
+/// Takes calls of the first worker while that is full: what it makes costs more there, since
+/// the loop has to be woken for it.
+struct Relief {
+    other: Other,
+    share: Share,
 }
 
 /// Another thread than that of the engine's loop.
@@ -58,11 +70,12 @@ impl Workers {
     /// Called outside a tokio runtime.
     #[must_use]
     pub fn here() -> Self {
-        Self { here: Handle::current(), others: Arc::default(), turn: Arc::default() }
+        let (others, turn) = Default::default();
+        Self { here: Handle::current(), others, turn, relief: None }
     }
 
-    /// So many workers, of which this thread is one. 0: as many as the machine has processors, less one for the
-    /// journal's thread.
+    /// So many workers, of which this thread is one, and one for calls when this thread is full. 0: as many as the
+    /// machine has processors, less one for the journal's thread.
     ///
     /// # Errors
     /// The system gives no thread, or nothing to wait by.
@@ -73,24 +86,14 @@ impl Workers {
         let count = if count == 0 { fitting() } else { count };
         let (mut others, mut running) = (Vec::new(), Vec::new());
         for number in 1..count {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            let (tasks, mut coming) = mpsc::unbounded_channel::<Task>();
-            others.push(Other { runtime: runtime.handle().clone(), tasks });
-            let (stop, stopped) = oneshot::channel();
-            let thread = std::thread::Builder::new().name(format!("tercet-worker-{number}"));
-            thread.spawn(move || {
-                NUMBER.set(number);
-                runtime.spawn(async move {
-                    while let Some(task) = coming.recv().await {
-                        drop(tokio::spawn(task));
-                    }
-                });
-                let _ = runtime.block_on(stopped);
-                runtime.shutdown_background();
-            })?;
+            let (other, stop) = Other::start(number, &format!("tercet-worker-{number}"))?;
+            others.push(other);
             running.push(stop);
         }
-        Ok((Self { others: others.into(), ..Self::here() }, Threads { running }))
+        let (other, stop) = Other::start(count, "tercet-relief")?;
+        running.push(stop);
+        let relief = Some(Arc::new(Relief { other, share: Share::none() }));
+        Ok((Self { others: others.into(), relief, ..Self::here() }, Threads { running }))
     }
 
     /// The runtime of the worker whose turn it is, and whether that is another than this one.
@@ -101,9 +104,9 @@ impl Workers {
         }
     }
 
-    /// Runs a task at the worker whose turn it is.
-    pub(crate) fn spawn(&self, task: Task) {
-        match self.other() {
+    /// Makes a call at the worker whose turn it is, or, where that is full, beside it.
+    pub(crate) fn call(&self, task: Task) {
+        match self.other().or_else(|| self.relief()) {
             None => drop(self.here.spawn(task)),
             // While the daemon stops there may be nobody any more, as nobody waits for it.
             Some(other) => drop(other.tasks.send(task)),
@@ -116,6 +119,33 @@ impl Workers {
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % (self.others.len() + 1);
         self.others.get(turn.checked_sub(1)?)
+    }
+
+    fn relief(&self) -> Option<&Other> {
+        let relief = self.relief.as_deref()?;
+        relief.share.takes_next(&self.here.metrics()).then_some(&relief.other)
+    }
+}
+
+impl Other {
+    /// Starts it; it ends with what is returned.
+    fn start(number: usize, name: &str) -> io::Result<(Self, oneshot::Sender<()>)> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (tasks, mut coming) = mpsc::unbounded_channel::<Task>();
+        let other = Self { runtime: runtime.handle().clone(), tasks };
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        thread.spawn(move || {
+            NUMBER.set(number);
+            runtime.spawn(async move {
+                while let Some(task) = coming.recv().await {
+                    drop(tokio::spawn(task));
+                }
+            });
+            let _ = runtime.block_on(stopped);
+            runtime.shutdown_background();
+        })?;
+        Ok((other, stop))
     }
 }
 
@@ -139,6 +169,7 @@ impl fmt::Debug for Threads {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use super::*;
 
@@ -148,7 +179,7 @@ mod tests {
         let (tell, mut told) = mpsc::unbounded_channel();
         for _ in 0..6 {
             let tell = tell.clone();
-            workers.spawn(Box::pin(async move {
+            workers.call(Box::pin(async move {
                 tell.send((number(), std::thread::current().id())).expect("somebody listens");
             }));
         }
@@ -167,7 +198,7 @@ mod tests {
         // What still runs ends with its thread, however long it would.
         for _ in 0..3 {
             let tell = tell.clone();
-            workers.spawn(Box::pin(async move {
+            workers.call(Box::pin(async move {
                 if number() != 0 {
                     std::future::pending::<()>().await;
                 }
@@ -182,8 +213,54 @@ mod tests {
     #[tokio::test]
     async fn one_alone_is_here() {
         let (workers, threads) = Workers::start(1).expect("no thread");
-        assert_eq!(threads.running.len(), 0);
         assert_eq!((workers.next().1, workers.next().1), (false, false));
+        assert_eq!(
+            made_by(&workers).await,
+            BTreeSet::from([0]),
+            "and the other one has nothing to do"
+        );
         assert!((1..=MOST).contains(&fitting()));
+        drop(threads);
+    }
+
+    #[tokio::test]
+    async fn another_takes_calls_while_this_one_is_full() {
+        let (workers, _threads) = Workers::start(1).expect("a thread");
+        let mut made = BTreeSet::new();
+        for _ in 0..10_000 {
+            // This thread has no time.
+            std::thread::sleep(Duration::from_millis(6));
+            tokio::task::yield_now().await;
+            made.extend(made_by(&workers).await);
+            if made.contains(&1) {
+                break;
+            }
+        }
+        assert_eq!(made, BTreeSet::from([0, 1]));
+
+        // By the first of these it is seen that there was nothing to do.
+        for _ in 0..1_000 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            made = made_by(&workers).await;
+            if made == BTreeSet::from([0]) {
+                break;
+            }
+        }
+        assert_eq!(made, BTreeSet::from([0]));
+    }
+
+    /// By whom so many calls are made that it is looked how busy this one is.
+    async fn made_by(workers: &Workers) -> BTreeSet<usize> {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        for _ in 0..32 {
+            let tell = tell.clone();
+            workers.call(Box::pin(async move { tell.send(number()).expect("somebody listens") }));
+        }
+        drop(tell);
+        let mut made = BTreeSet::new();
+        while let Some(number) = told.recv().await {
+            made.insert(number);
+        }
+        made
     }
 }

@@ -3,16 +3,17 @@
 /// The digits are small. (Formatting each byte costs more than hashing a small request.)
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0x0f));
+    let mut text = vec![0; bytes.len() * 2];
+    let (pairs, _) = text.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 0x0f)];
     }
-    text
+    // Digits are text.
+    String::from_utf8(text).unwrap_or_default()
 }
 
-fn digit(value: u8) -> char {
-    char::from(b"0123456789abcdef"[usize::from(value & 0x0f)])
+fn digit(value: u8) -> u8 {
+    b"0123456789abcdef"[usize::from(value & 0x0f)]
 }
 
 /// The bytes of such a text, whose digits may be capitals; none if it is none.

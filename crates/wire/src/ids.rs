@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
@@ -138,7 +138,14 @@ impl BranchId {
     /// The id of a branch that was begun without one: `b1`, `b2`, … by position.
     #[must_use]
     pub fn by_position(position: usize) -> Self {
-        Self(Arc::from(format!("b{}", position + 1)))
+        /// Those of most transactions are the same ones.
+        static FIRST: LazyLock<Vec<BranchId>> = LazyLock::new(|| (0..64).map(numbered).collect());
+
+        fn numbered(position: usize) -> BranchId {
+            BranchId(Arc::from(["b", &(position + 1).to_string()].concat()))
+        }
+
+        FIRST.get(position).map_or_else(|| numbered(position), Clone::clone)
     }
 }
 
@@ -328,6 +335,8 @@ mod tests {
             assert_eq!(&text.parse::<Gid>().map(|_| ()), expected, "{text:?}");
         }
         assert!("b".repeat(65).parse::<BranchId>().is_err());
-        assert_eq!(BranchId::by_position(0).as_str(), "b1");
+        for (position, id) in [(0, "b1"), (63, "b64"), (64, "b65")] {
+            assert_eq!(BranchId::by_position(position).as_str(), id);
+        }
     }
 }

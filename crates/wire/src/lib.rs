@@ -45,12 +45,13 @@ pub use order::Order;
 pub use problem::{Problem, ProblemCode};
 pub use request::{
     Arrival, AuditPlace, AuditQuery, BeginRequest, BranchRequest, CancelRequest, CheckedBegin,
-    CheckedJob, GidPrefix, Invalid, InvalidCursor, InvalidParticipantName, JobRequest, Limits,
-    ListOrder, ListPlace, ListQuery, MetadataFilter, Object, ParticipantName, PauseRequest,
-    Pointer, ReaddressRequest, Readdressing, RegisterRequest, Resolution, ResolveRequest,
-    RunRequest, SagaRequest, StepRequest, Unfit, check_begin, check_branch, check_branches,
-    check_cancel, check_job, check_pause, check_places, check_readdress, check_resolve, check_run,
-    check_saga, check_shape, input_of, refused_begin, saga_content,
+    CheckedJob, GidPrefix, Invalid, InvalidCursor, InvalidParticipantName, JobRequest,
+    KnownEndpoints, Limits, ListOrder, ListPlace, ListQuery, MetadataFilter, Object,
+    ParticipantName, PauseRequest, Pointer, ReaddressRequest, Readdressing, RegisterRequest,
+    Resolution, ResolveRequest, RunRequest, SagaRequest, StepRequest, Unfit, check_begin,
+    check_branch, check_branches, check_cancel, check_job, check_pause, check_places,
+    check_readdress, check_resolve, check_run, check_saga, check_shape, input_of, refused_begin,
+    saga_content,
 };
 pub use response::{
     AnswerView, AnswersView, AttemptsView, AuditEntryView, BegunJobView, BookEntry, BranchView,

@@ -173,7 +173,8 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, ChaosError> {
         report.add(told(trial::kills(asked.kills, programs, &link, scale).await?));
     }
     if asked.sale > 0 && !matches!(link, Link::Loopback) {
-        report.add(told(sale::run(asked.sale, Shape::Tcc, programs, &link, scale).await?));
+        let row = sale::run(asked.sale, Shape::Tcc, sale::MANY, programs, &link, scale).await?;
+        report.add(told(row));
     }
     println!("\n{report}");
     if let Some(file) = asked.report {

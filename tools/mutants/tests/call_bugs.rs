@@ -5,8 +5,23 @@ use crate::bugs::{Bug, CaughtBy};
 
 const RULES: CaughtBy = CaughtBy::WireTests("call_rules");
 const SIGNATURE: CaughtBy = CaughtBy::WireTests("signature");
+const KNOWN: CaughtBy = CaughtBy::WireTests("known_endpoints");
 
 pub(crate) const CALL_BUGS: &[Bug] = &[
+    Bug {
+        name: "calls: an endpoint that was let in is let in by other rules",
+        file: "crates/wire/src/request/known_endpoints.rs",
+        instead_of: "        Self::default()\n    }\n}\n\nimpl PartialEq",
+        put: "        Self(Mutex::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()))\n    }\n}\n\nimpl PartialEq",
+        caught_by: KNOWN,
+    },
+    Bug {
+        name: "calls: a known endpoint leads to another's participant",
+        file: "crates/wire/src/request/known_endpoints.rs",
+        instead_of: "lock().get(endpoint)",
+        put: "lock().values().next()",
+        caught_by: KNOWN,
+    },
     Bug {
         name: "calls: who is denied is looked for by name alone",
         file: "crates/wire/src/call_rules/mod.rs",

@@ -251,7 +251,7 @@ impl Access {
 
     fn count(&self, denied: &Denied, from: Option<SocketAddr>) {
         if let Denied::Unknown(why) = denied {
-            self.failed.count(*why, from, self.clock.now().mono);
+            self.failed.count(*why, from, self.clock.mono());
         }
     }
 

@@ -73,7 +73,7 @@ impl OwnLease {
 
 impl Held {
     fn age(&self) -> Duration {
-        self.clock.now().mono.since(Mono(self.written.load(Ordering::Relaxed)))
+        self.clock.mono().since(Mono(self.written.load(Ordering::Relaxed)))
     }
 }
 

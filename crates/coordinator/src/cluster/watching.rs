@@ -143,7 +143,7 @@ impl Watching {
 
     /// Returns how long it is until the next one is due.
     async fn look(&mut self) -> Duration {
-        let asked = self.clock.now().mono;
+        let asked = self.clock.mono();
         // One that takes longer has nothing to say of this moment.
         let within = self.settings.lease;
         let rows = timeout(within, self.means.journal.lives()).await;
@@ -156,7 +156,7 @@ impl Watching {
             }
         }
         self.news.of_own_lease(&self.lease);
-        self.watch.next_look(asked, self.settings.heartbeat).since(self.clock.now().mono)
+        self.watch.next_look(asked, self.settings.heartbeat).since(self.clock.mono())
     }
 
     /// The rows of all lives, asked for at this moment.
@@ -174,7 +174,7 @@ impl Watching {
         self.news.of_changes(&changes, self.own, self.clock.now());
         let under_way: BTreeSet<Incarnation> = self.under_way.values().copied().collect();
         self.news.looked(&self.sightings, rows, &under_way);
-        let look = self.watch.look(rows, asked, self.clock.now().mono);
+        let look = self.watch.look(rows, asked, self.clock.mono());
         self.survivors.clone_from(&look.survivors);
         self.decide_who_sweeps();
         if self.stopping {
@@ -235,7 +235,7 @@ impl Watching {
                     // again: rows that say which are there already.
                     self.look.notify_one();
                 }
-                self.rests.ended(&came, self.clock.now().mono);
+                self.rests.ended(&came, self.clock.mono());
                 self.news.take_over_ended(&came, self.clock.now());
             }
             // It was given up, or met a bug of ours, of which the panic hook has told. The next look

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use tercet_wire::{Backoff, Limits, SigningKey};
+use tercet_wire::{Backoff, KnownEndpoints, Limits, SigningKey};
 use url::Url;
 
 use crate::access::doubled;
@@ -92,6 +92,7 @@ impl Settings {
             call_timeout: self.dispatcher.call_timeout,
             own_addresses,
             call_rules: self.participants.call_rules(),
+            known: KnownEndpoints::default(),
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) async fn take(
 /// Comes back to a line whenever it asks for it, until it does no more.
 pub(super) async fn watch(shared: Arc<Shared>, destination: Arc<DestinationHandle>) {
     while let Some(at) = destination.watch_until() {
-        let wait = at.since(shared.clock.now().mono);
+        let wait = at.since(shared.clock.mono());
         tokio::select! {
             () = sleep(wait) => {}
             () = destination.look_again.notified() => {}

@@ -282,7 +282,7 @@ impl Shared {
     ) {
         let taking = call_loop::take(Arc::clone(self), Arc::clone(destination), next);
         // In a box: the runtime moves what it runs about several times.
-        self.workers.spawn(Box::pin(taking));
+        self.workers.call(Box::pin(taking));
     }
 }
 

@@ -32,7 +32,7 @@ impl Pace {
             few @ ..100 => (1_000 / u64::from(few), 1),
             many => (WINDOW_MS, many / 10),
         };
-        let now = Window { began: clock.now().mono, used: 0 };
+        let now = Window { began: clock.mono(), used: 0 };
         Self { clock, window: Duration::from_millis(window), most, now: Mutex::new(now) }
     }
 
@@ -45,7 +45,7 @@ impl Pace {
 
     /// Waits for a turn.
     pub(super) async fn turn(&self) {
-        while let Some(pause) = self.take(self.clock.now().mono) {
+        while let Some(pause) = self.take(self.clock.mono()) {
             sleep(pause).await;
         }
     }

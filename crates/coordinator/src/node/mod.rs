@@ -103,7 +103,7 @@ impl Node {
         stop: watch::Receiver<bool>,
     ) -> Result<Self, NodeError> {
         let Surroundings { settings, clock, transactions, traces, readiness, .. } = around;
-        let began = clock.now().mono;
+        let began = clock.mono();
         let incarnation = clock.new_incarnation();
         let (tell, journal_events) = mpsc::unbounded_channel();
         let journal = around.journal(incarnation, tell).await?;
@@ -241,7 +241,7 @@ impl Node {
         self.beside.shutdown().await;
         match ended {
             Ok(Ended::Stopped { grace_ends }) => {
-                let rest = grace_ends.since(self.clock.now().mono);
+                let rest = grace_ends.since(self.clock.mono());
                 let Some(forwarder) = &self.forwarder else {
                     return Ok(self.journal.leave(rest).await?);
                 };

@@ -129,7 +129,7 @@ impl Connector {
 
     /// Tells people what calls wait for.
     pub(super) fn tell(&self, shortage: Shortage) {
-        self.shared.told.tell(shortage, self.shared.clock.now().mono);
+        self.shared.told.tell(shortage, self.shared.clock.mono());
     }
 
     #[cfg(test)]
@@ -235,7 +235,7 @@ impl Shared {
         if last.is_empty() {
             return addresses.collect();
         }
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         let comes_last = |address: &SocketAddr| last.get(address).is_some_and(|until| now < *until);
         let (after, mut addresses): (Vec<_>, Vec<_>) = addresses.partition(comes_last);
         addresses.extend(after);
@@ -253,7 +253,7 @@ impl Shared {
         if well.is_none() || worse.is_empty() {
             return;
         }
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         if last.len() + worse.len() > REMEMBERED {
             last.retain(|_, until| now < *until);
         }

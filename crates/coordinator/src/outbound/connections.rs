@@ -274,7 +274,7 @@ impl Connections {
     }
 
     fn now(&self) -> Mono {
-        self.connector.clock().now().mono
+        self.connector.clock().mono()
     }
 
     /// How many are kept.

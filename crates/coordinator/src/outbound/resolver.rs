@@ -92,7 +92,7 @@ impl Resolver {
     /// From now on, for a moment, a name has this address.
     #[cfg(test)]
     pub(super) fn rebind(&self, name: &str, address: IpAddr) {
-        let until = self.shared.clock.now().mono.after(GOOD_FOR.1);
+        let until = self.shared.clock.mono().after(GOOD_FOR.1);
         let known = Some(Known { addresses: Arc::new([address]), until });
         self.shared.names().by_name.insert(name.into(), Entry { known, ..Entry::default() });
     }
@@ -136,7 +136,7 @@ impl Resolver {
     where
         F: Future<Output = Result<Found, Unresolved>> + Send + 'static,
     {
-        let now = self.shared.clock.now().mono;
+        let now = self.shared.clock.mono();
         let mut names = self.shared.names();
         let mut stale = None;
         if let Some(entry) = names.by_name.get(name) {
@@ -192,7 +192,7 @@ async fn look_up(
 ) {
     let under_way = UnderWay(shared);
     let found = timeout(LOOK_UP, looking).await.unwrap_or(Err(Unresolved::NoAnswer));
-    let now = under_way.0.clock.now().mono;
+    let now = under_way.0.clock.mono();
     let result = found.map(|(addresses, good_for)| {
         let until = now.after(good_for.clamp(GOOD_FOR.0, GOOD_FOR.1));
         Known { addresses: Arc::from(addresses), until }

@@ -133,7 +133,7 @@ impl Shell {
         loop {
             self.wait(&mut stop).await;
             if *stop.borrow() {
-                self.driver.stop(self.clock.now().mono, grace);
+                self.driver.stop(self.clock.mono(), grace);
             }
             self.one_round();
             let now = self.clock.now();
@@ -181,7 +181,7 @@ impl Shell {
     }
 
     fn until_deadline(&self) -> Duration {
-        let now = self.clock.now().mono;
+        let now = self.clock.mono();
         let due = self.driver.next_wake(now).into_iter().chain(self.parking.next_due());
         let due = due.chain(self.outages.next_due()).min();
         due.map_or(EVERY, |at| at.since(now)).min(EVERY)
@@ -202,9 +202,10 @@ impl Shell {
 
     fn handle_what_waits(&mut self) {
         self.driver.set_unwritten(self.ports.journal.backlog());
-        loop {
-            let now = self.clock.now();
-            let Some(event) = self.driver.next(now.mono) else { break };
+        // All that is taken in one round comes at one moment: to read clocks for each takes longer than some take.
+        let round = self.clock.now();
+        while let Some(event) = self.driver.next(round.mono) {
+            let now = Now { entropy: self.clock.entropy(), ..round };
             let commands = self.driver.step(event, now);
             count_finished(&self.driver, (&self.ports.metrics, &self.ports.traces));
             self.carry_out(commands);
@@ -254,7 +255,7 @@ impl Shell {
         let Asked { reply_to, gid, ask, until, wait, reply } = asked;
         // Who has hung up before their turn came takes up no place; what they asked is done.
         let wait = if reply.is_closed() { Duration::ZERO } else { wait };
-        let give_up = self.clock.now().mono.after(wait);
+        let give_up = self.clock.mono().after(wait);
         self.replies.expect(reply_to, reply);
         let wait = Wait { until, give_up };
         self.driver.request(Request { reply_to, gid, ask, wait });

@@ -61,7 +61,7 @@ impl<'a> MakeWriter<'a> for &'static LogWriter {
         // What tells of lines that are missing is not missing itself. All else has its bound, the
         // line of a panic too: whoever finds a request that causes one can send it again.
         let tells_of_missing = of.target() == super::missing::TARGET;
-        let admitted = tells_of_missing || self.kinds.admit(of, self.clock.now().mono);
+        let admitted = tells_of_missing || self.kinds.admit(of, self.clock.mono());
         Line { writer: self, left_out: (!admitted).then(|| of.callsite().0.metadata()) }
     }
 }

@@ -12,7 +12,8 @@ use crate::transaction::Transaction;
 /// All live transactions, by gid.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Live {
-    transactions: BTreeMap<Gid, LiveTransaction>,
+    // In boxes: half of the room in the map's nodes is empty.
+    transactions: BTreeMap<Gid, Box<LiveTransaction>>,
     totals: Totals,
 }
 
@@ -69,11 +70,11 @@ impl Live {
     }
 
     pub(super) fn get(&self, gid: &Gid) -> Option<&LiveTransaction> {
-        self.transactions.get(gid)
+        self.transactions.get(gid).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, gid: &Gid) -> Option<&mut LiveTransaction> {
-        self.transactions.get_mut(gid)
+        self.transactions.get_mut(gid).map(Box::as_mut)
     }
 
     /// One of them, and what is known of all.
@@ -82,11 +83,11 @@ impl Live {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Gid, &LiveTransaction)> {
-        self.transactions.iter()
+        self.transactions.iter().map(|(gid, live_transaction)| (gid, live_transaction.as_ref()))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Gid, &mut LiveTransaction)> {
-        self.transactions.iter_mut()
+        self.transactions.iter_mut().map(|(gid, live_transaction)| (gid, live_transaction.as_mut()))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -105,7 +106,7 @@ impl Live {
     /// Takes one in whose gid is not here.
     pub(super) fn insert(&mut self, gid: Gid, mut live_transaction: LiveTransaction) {
         self.totals.comes(&mut live_transaction);
-        let before = self.transactions.insert(gid, live_transaction);
+        let before = self.transactions.insert(gid, Box::new(live_transaction));
         debug_assert!(before.is_none(), "a live transaction is not taken in twice");
     }
 
@@ -113,7 +114,7 @@ impl Live {
     pub(super) fn remove(&mut self, gid: &Gid) -> Option<LiveTransaction> {
         let live_transaction = self.transactions.remove(gid)?;
         self.totals.leaves(gid, &live_transaction);
-        Some(live_transaction)
+        Some(*live_transaction)
     }
 
     /// One stays after all: its last record will not be durable.

@@ -101,7 +101,7 @@ pub fn check_begin(
     let mut ids = BTreeSet::new();
     let mut branches = Vec::with_capacity(count);
     for (position, request) in request.branches.into_iter().enumerate() {
-        let path = format!("branches[{position}].");
+        let path = ["branches[", &position.to_string(), "]."].concat();
         let id = match &request.id {
             Some(_) => None,
             None => Some(BranchId::by_position(position)),

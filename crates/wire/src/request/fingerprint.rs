@@ -148,6 +148,6 @@ impl Content {
     }
 
     fn fingerprint(self) -> Fingerprint {
-        Fingerprint::from_text(&format!("1:{}", hex(&self.0.finalize())))
+        Fingerprint::from_text(&["1:", &hex(&self.0.finalize())].concat())
     }
 }

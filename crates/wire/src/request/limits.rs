@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::CallRules;
+use crate::{CallRules, KnownEndpoints};
 
-/// Limits on requests, and what holds where one says nothing; all but `own_addresses` are settings.
+/// Limits on requests, and what holds where one says nothing; all but `own_addresses` and `known` are settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Branches of one transaction.
@@ -27,6 +27,8 @@ pub struct Limits {
     pub own_addresses: Vec<SocketAddr>,
     /// Who else is not called.
     pub call_rules: Arc<CallRules>,
+    /// Endpoints that were found right by these.
+    pub known: KnownEndpoints,
 }
 
 impl Default for Limits {
@@ -41,6 +43,7 @@ impl Default for Limits {
             call_timeout: Duration::from_secs(3),
             own_addresses: Vec::new(),
             call_rules: Arc::default(),
+            known: KnownEndpoints::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod job;
 #[cfg(feature = "openapi")]
 mod job_filter;
 mod json;
+mod known_endpoints;
 mod limits;
 mod list;
 mod number;
@@ -34,6 +35,7 @@ pub use check_saga::{check_run, check_saga, input_of, saga_content};
 pub use cursor::InvalidCursor;
 pub use invalid::Invalid;
 pub use job::{CheckedJob, JobRequest, check_job};
+pub use known_endpoints::KnownEndpoints;
 pub use limits::Limits;
 pub use list::{GidPrefix, ListOrder, ListPlace, ListQuery, MetadataFilter};
 pub use object::Object;

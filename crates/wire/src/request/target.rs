@@ -31,14 +31,7 @@ pub(crate) fn check_urls(
                 let what = format!("stands for all three URLs; give it or `{leg}`, not both");
                 return Err(Invalid::new(field, what));
             }
-            let base = check_url(endpoint, &field, limits)?;
-            if base.query().is_some() {
-                let what = "may not have a query, since the legs' names are added to its path";
-                return Err(Invalid::new(field, what));
-            }
-            for op in Op::ALL {
-                *urls.get_mut(op) = Some(Arc::new(leg_of(&base, op, &field, limits)?));
-            }
+            urls = limits.known.legs(endpoint, || legs_of(endpoint, &field, limits))?;
         }
         None => {
             for op in Op::ALL {
@@ -75,6 +68,23 @@ fn one_name<'a>(
         (Some(url), None) => Ok(Some((name, url))),
         (None, given_so) => Ok(given_so.map(|url| (other, url))),
     }
+}
+
+fn legs_of(
+    endpoint: &str,
+    field: &str,
+    limits: &Limits,
+) -> Result<PerOp<Option<Arc<Url>>>, Invalid> {
+    let base = check_url(endpoint, field, limits)?;
+    if base.query().is_some() {
+        let what = "may not have a query, since the legs' names are added to its path";
+        return Err(Invalid::new(field, what));
+    }
+    let mut urls = PerOp::default();
+    for op in Op::ALL {
+        *urls.get_mut(op) = Some(Arc::new(leg_of(&base, op, field, limits)?));
+    }
+    Ok(urls)
 }
 
 fn leg_of(base: &Url, op: Op, field: &str, limits: &Limits) -> Result<Url, Invalid> {

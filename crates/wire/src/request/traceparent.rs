@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::ids::Instance;
 
 /// The one given, if it is valid; else one with the instance as its trace, not sampled.
@@ -11,10 +13,11 @@ pub(crate) fn given_or_made(given: Option<&str>, instance: Instance) -> Arc<str>
 }
 
 fn made(instance: Instance) -> String {
-    let trace = instance.uuid().as_u128();
+    let mut digits = Uuid::encode_buffer();
+    let trace = &*instance.uuid().simple().encode_lower(&mut digits);
     // The second half of a UUID carries its variant, so it is never the forbidden zero.
-    let span = trace & u128::from(u64::MAX);
-    format!("00-{trace:032x}-{span:016x}-00")
+    let span = &trace[16..];
+    ["00-", trace, "-", span, "-00"].concat()
 }
 
 /// In the form of version 00, as its rule for later versions asks; none if it is invalid.

@@ -152,10 +152,10 @@ fn write_durably(mut file: File) -> io::Result<Vec<Duration>> {
     let clock = SystemClock::start();
     let mut took = Vec::with_capacity(WRITES);
     for _ in 0..WRITES {
-        let since = clock.now().mono;
+        let since = clock.mono();
         file.write_all(&[0; PAGE])?;
         file.sync_data()?;
-        took.push(clock.now().mono.since(since));
+        took.push(clock.mono().since(since));
     }
     Ok(took)
 }

@@ -171,10 +171,10 @@ pub(super) async fn chosen(Extension(visitor): Extension<Visitor>, form: Form) -
 /// fault of a transaction, and none once somebody has waited long enough for the page.
 async fn done_to(visitor: &Visitor, gids: &[String], doing: Doing<'_>) -> Vec<Came> {
     let (ask, clock) = (visitor.ask(), &visitor.console().clock);
-    let until = clock.now().mono.after(LONGEST);
+    let until = clock.mono().after(LONGEST);
     let mut came = Vec::new();
     for chunk in gids[..gids.len().min(CHOSEN)].chunks(AT_ONCE) {
-        if clock.now().mono >= until || came.iter().any(Came::is_of_all) {
+        if clock.mono() >= until || came.iter().any(Came::is_of_all) {
             break;
         }
         came.extend(to_each(&ask, chunk, doing).await);

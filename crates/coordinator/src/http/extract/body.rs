@@ -261,26 +261,39 @@ pub(super) fn without_mark(text: &str) -> &str {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
-    let mut from = serde_json::Deserializer::from_str(without_mark(text));
-    let value = serde_path_to_error::deserialize(&mut from).map_err(|error| {
-        let path = error.path().to_string();
-        let error = error.into_inner();
-        // Where the text is no JSON at all, the path is only how far it was read. A word of the wrong
-        // kind reads as if it were none.
-        let is_json = || serde_json::from_str::<IgnoredAny>(without_mark(text)).is_ok();
-        match (path.as_str(), error.is_data()) {
-            (".", _) => Invalid::new("body", error),
-            // What a header says is told to nobody.
-            (path, true) if is_of_headers(path) => {
-                Invalid::new(path, "invalid type: must be text, by its name")
+    let text = without_mark(text);
+    let mut from = serde_json::Deserializer::from_str(text);
+    let value = match T::deserialize(&mut from) {
+        Ok(value) => value,
+        // To know where it is wrong takes longer than all the rest, so it is read for that once more.
+        Err(error) => {
+            let mut from = serde_json::Deserializer::from_str(text);
+            return Err(match serde_path_to_error::deserialize::<_, T>(&mut from) {
+                Ok(_) => Invalid::new("body", error),
+                Err(found) => wrong(text, &found.path().to_string(), found.into_inner()),
             }
-            (path, true) => Invalid::new(path, error),
-            (path, false) if is_json() => Invalid::new(path, "is of another kind than it must be"),
-            (_, false) => Invalid::new("body", error),
+            .into());
         }
-    })?;
+    };
     from.end().map_err(|error| Invalid::new("body", error))?;
     Ok(value)
+}
+
+/// What is wrong at this place.
+fn wrong(text: &str, path: &str, error: serde_json::Error) -> Invalid {
+    // Where the text is no JSON at all, the path is only how far it was read. A word of the wrong
+    // kind reads as if it were none.
+    let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
+    match (path, error.is_data()) {
+        (".", _) => Invalid::new("body", error),
+        // What a header says is told to nobody.
+        (path, true) if is_of_headers(path) => {
+            Invalid::new(path, "invalid type: must be text, by its name")
+        }
+        (path, true) => Invalid::new(path, error),
+        (path, false) if is_json() => Invalid::new(path, "is of another kind than it must be"),
+        (_, false) => Invalid::new("body", error),
+    }
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub(in crate::http) fn snapshot_of(
 /// before the path stays before it.
 pub(in crate::http) fn with_location(mut response: Response, at: &str, gid: &Gid) -> Response {
     // A gid has only characters that a header, and a segment of a path, may have.
-    if let Ok(location) = HeaderValue::try_from(format!("{at}/{gid}")) {
+    if let Ok(location) = HeaderValue::try_from([at, "/", gid.as_str()].concat()) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
