@@ -173,8 +173,7 @@ async fn run(asked: Run, programs: &Programs) -> Result<bool, ChaosError> {
         report.add(told(trial::kills(asked.kills, programs, &link, scale).await?));
     }
     if asked.sale > 0 && !matches!(link, Link::Loopback) {
-        let row = sale::run(asked.sale, Shape::Tcc, sale::MANY, programs, &link, scale).await?;
-        report.add(told(row));
+        report.add(told(sale::run(asked.sale, Shape::Tcc, programs, &link, scale).await?));
     }
     println!("\n{report}");
     if let Some(file) = asked.report {

@@ -19,20 +19,8 @@ const PREFIX: &str = "sale";
 /// Pieces in stock.
 const PIECES: i64 = 1_000;
 
-/// How much may be under way, which is what hides that each call takes 200 ms, and one whose packet is lost twice as long.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct UnderWay {
-    /// Orders; who comes when there are as many is turned away.
-    pub(crate) orders: usize,
-    /// Calls at one destination, as the coordinator is told.
-    pub(crate) calls: (&'static str, &'static str),
-}
-
-/// For a little more than half of the rate: each step of a saga waits for the one before it.
-pub(crate) const SOME: UnderWay = UnderWay { orders: 1_500, calls: WIDE };
-/// For all of it: nearly as many orders as the coordinator takes connections.
-pub(crate) const MANY: UnderWay =
-    UnderWay { orders: 4_000, calls: ("DISPATCHER__PER_DESTINATION_CONCURRENCY", "2048") };
+/// Orders under way at a time; who comes when there are as many is turned away.
+pub(crate) const UNDER_WAY: usize = 1_500;
 
 /// One of the two runs.
 struct Half {
@@ -49,23 +37,13 @@ struct Half {
 pub(crate) async fn run(
     per_second: u32,
     shape: Shape,
-    under_way: UnderWay,
     programs: &Programs,
     link: &Link,
     scale: Scale,
 ) -> Result<Row, ChaosError> {
-    let pace = Pace::Offered { per_second, under_way: under_way.orders };
-    let plan = Plan {
-        programs,
-        settings: &[under_way.calls],
-        pieces: PIECES,
-        on_small_disk: false,
-        own_names: false,
-        kind: Kind::InMemoryServices,
-        shape,
-    };
-    let fair = one_side(pace, plan, Weather::FAIR, link, scale.fault).await?;
-    let foul = one_side(pace, plan, Weather::FOUL, link, scale.fault).await?;
+    let pace = Pace::Offered { per_second, under_way: UNDER_WAY };
+    let fair = one_side(pace, shape, Weather::FAIR, programs, link, scale.fault).await?;
+    let foul = one_side(pace, shape, Weather::FOUL, programs, link, scale.fault).await?;
     let mut verdict = foul.verdict;
     // Both halves must be right; what was wrong in fair weather is told as well.
     verdict.begun += fair.verdict.begun;
@@ -94,15 +72,24 @@ pub(crate) async fn run(
 
 async fn one_side(
     pace: Pace,
-    plan: Plan<'_>,
+    shape: Shape,
     weather: Weather,
+    programs: &Programs,
     link: &Link,
     lasts: Duration,
 ) -> Result<Half, ChaosError> {
+    let plan = Plan {
+        programs,
+        settings: &[WIDE],
+        pieces: PIECES,
+        on_small_disk: false,
+        own_names: false,
+        kind: Kind::InMemoryServices,
+        shape,
+    };
     let stage = Setup::set(plan, link).await?;
     link.weather(weather).await?;
-    let load =
-        Load::start(pace, stage.initiator()?, plan.shape.body(&stage.participants.at), PREFIX);
+    let load = Load::start(pace, stage.initiator()?, shape.body(&stage.participants.at), PREFIX);
     // Connections are made first, which takes longer in foul weather and is not what is measured.
     tokio::time::sleep(lasts / 2).await;
     let begun = clock::now();

@@ -24,7 +24,7 @@ use std::sync::Mutex;
 use address_bugs::ADDRESS_BUGS;
 use audit_bugs::AUDIT_BUGS;
 use bugs::{BUGS, Bug, CaughtBy};
-use call_bugs::CALL_BUGS;
+use call_bugs::{CALL_BUGS, ENDPOINT_BUGS};
 use check_bugs::CHECK_BUGS;
 use cluster_bugs::CLUSTER_BUGS;
 use copy::{Copy, Ran, SEEDS, SEEDS_WITHOUT_BUG};
@@ -62,6 +62,7 @@ fn every_bug_put_back_is_caught() {
         RESULT_BUGS,
         SAGA_BUGS,
         WORLD_BUGS,
+        ENDPOINT_BUGS,
     ];
     // Some of them, for whoever has written these.
     let some = std::env::var("BUGS").unwrap_or_default();

@@ -124,7 +124,7 @@ async fn measure(
             trial::run(Fault::CoordinatorKilled, Shape::Saga, programs, link, scale).await
         }
         PatternFault::SagaFoulNetwork => {
-            sale::run(asked.offered, Shape::Saga, sale::SOME, programs, link, scale).await
+            sale::run(asked.offered, Shape::Saga, programs, link, scale).await
         }
         PatternFault::OutboxCoordinatorKilled
         | PatternFault::OutboxRelayKilled

@@ -20,7 +20,7 @@ use crate::load::{CONNECTIONS, InitiatorLog, Load, Messages, Pace, Sender, Shape
 use crate::nodes::{Rows, Server};
 use crate::process::Process;
 use crate::row::{Rates, Row, ordinary, rate, recovery};
-use crate::sale;
+use crate::sale::UNDER_WAY;
 use crate::spread::Short;
 use crate::stage::{Kind, Plan, Programs, Setup, known};
 use crate::tool::words;
@@ -195,7 +195,7 @@ pub(super) async fn run(
     };
     let (mut scene, db) = Scene::set(plan, asked.lease_ms, link, server).await?;
     let pace = match is_foul {
-        true => Pace::Offered { per_second: offered, under_way: sale::SOME.orders },
+        true => Pace::Offered { per_second: offered, under_way: UNDER_WAY },
         false => Pace::Closed { initiators: scale.initiators },
     };
     let order = &scene.stage.participants.at.order;
