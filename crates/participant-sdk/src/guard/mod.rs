@@ -9,6 +9,9 @@
 //!                                                        ▼
 //!                                                      commit ──▶ answer
 //! ```
+//!
+//! With [`Store::group_commit`](crate::Store::group_commit) the calls that wait in the write queue have one SQL transaction
+//! together, and a savepoint each (`group`).
 
 #[cfg(feature = "sea-orm")]
 pub(crate) mod books;
